@@ -1,0 +1,155 @@
+//! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
+//! Passed to whoever needs them, never global.
+
+pub mod pools;
+pub mod secret;
+pub mod timing;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::text_enum::text_enum;
+use secret::Secret;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// `[database]`
+    pub database: Database,
+    /// `[http]`
+    pub http: Http,
+    /// `[auth]`
+    pub auth: Auth,
+    /// `[log]`
+    pub log: Log,
+    /// `[sending]`
+    pub sending: Sending,
+    /// `[timing]`
+    pub timing: timing::Timing,
+    /// `[cli]`
+    pub cli: Cli,
+    /// `[[pools]]`
+    pub pools: Vec<pools::PoolConfig>,
+}
+
+/// `[database]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `sqlite://PATH` or `postgres://…`. Default `sqlite://data/volley.db`.
+    pub url: Secret,
+    /// PostgreSQL: connections for claims and records. 4.
+    pub hot_connections: u32,
+    /// PostgreSQL: connections for everything else; SQLite: readers. 6.
+    pub connections: u32,
+    /// How long a query waits for a connection, in milliseconds. 2,000.
+    pub checkout_timeout_ms: u64,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self {
+            url: Secret::new("sqlite://data/volley.db"),
+            hot_connections: 4,
+            connections: 6,
+            checkout_timeout_ms: 2_000,
+        }
+    }
+}
+
+/// `[http]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// Where the API listens. Default `127.0.0.1:8080`; port 0 takes a free one.
+    pub addr: String,
+    /// Largest JSON body, in bytes. 2 MiB.
+    pub max_body_bytes: usize,
+    /// Largest import, in bytes. 4 GiB.
+    pub max_import_bytes: u64,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self { addr: "127.0.0.1:8080".to_owned(), max_body_bytes: 2 << 20, max_import_bytes: 4 << 30 }
+    }
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// An API key with full rights. Unset: a first start creates one and prints it once.
+    pub root_key: Option<Secret>,
+}
+
+text_enum! {
+    /// How log lines look.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// For machines: one JSON object a line.
+        Json = "json",
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a tracing filter such as `info,volley::actors=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// `[sending]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sending {
+    /// Where journals and uploads are kept. Default `data`.
+    pub data_dir: PathBuf,
+    /// Recipients per page, 1 to 10,000; 0 or nonsense is 1,000.
+    pub page_size: i64,
+    /// How long a stop by SIGTERM may take, in seconds. 45.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("data"), page_size: 1_000, shutdown_seconds: 45 }
+    }
+}
+
+impl Sending {
+    /// How long a stop may take.
+    #[must_use]
+    pub fn shutdown(&self) -> Duration {
+        Duration::from_secs(self.shutdown_seconds)
+    }
+}
+
+/// `[cli]`: what the commands that talk to a running instance use.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cli {
+    /// The instance's address. Default `http://127.0.0.1:8080`.
+    pub server: String,
+    /// The API key (`VOLLEY_CLI__KEY`).
+    pub key: Option<Secret>,
+}
+
+impl Default for Cli {
+    fn default() -> Self {
+        Self { server: "http://127.0.0.1:8080".to_owned(), key: None }
+    }
+}

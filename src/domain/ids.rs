@@ -1,0 +1,42 @@
+//! One newtype per identifier, so that a page id can never stand where a contact id is meant.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+            diesel_derive_newtype::DieselNewType, utoipa::ToSchema,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A person.
+    ContactId;
+    /// A consent topic.
+    ListId;
+    /// A template, whatever its version.
+    TemplateId;
+    /// One revision of a template's content; campaigns pin it at launch.
+    TemplateVersionId;
+    /// One broadcast and its single execution.
+    CampaignId;
+    /// Up to [`crate::domain::page::DEFAULT_PAGE_SIZE`] recipients of a campaign: the unit of fan-out, lease and progress.
+    PageId;
+    /// A CSV import.
+    ImportId;
+    /// An API key.
+    ApiKeyId;
+    /// One incarnation of a running process. A restart is a new instance.
+    InstanceId;
+}

@@ -1,0 +1,38 @@
+//! What is handed to a provider: a message, and the envelope around it.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CampaignId, ContactId};
+
+/// Rendered content. Kept with a delivery when an attempt has to be repeated, so that one idempotency key never
+/// carries two bodies.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Message {
+    /// Subject line; empty on channels that have none.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// HTML, where the template has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+}
+
+/// One delivery, ready to be handed over. Holds personal data: never logged, hence no `Debug`.
+#[derive(Clone)]
+pub struct Envelope {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Where it goes: an address or an E.164 number, as the channel needs it.
+    pub to: String,
+    /// The recipient's name, where known; used in the `To` header.
+    pub to_name: Option<String>,
+    /// What it says.
+    pub message: Message,
+    /// `<campaign key>:<contact id>`: the idempotency key, and the left part of the `Message-ID`. One for the
+    /// delivery's whole life.
+    pub key: String,
+    /// 1 for the first hand-over.
+    pub attempt: u32,
+}

@@ -1,0 +1,77 @@
+//! What a provider call came to.
+
+use std::time::Duration;
+
+use super::delivery::ErrorCategory;
+
+/// The result of one attempt to hand a delivery over. RELIABILITY: only `Accepted`, `Rejected`, `Deferred` and
+/// `PoolFault` are knowledge; `Unknown` is the honest name of the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider took responsibility.
+    Accepted {
+        /// The provider's own id of the message, when its answer carried one.
+        provider_id: Option<String>,
+    },
+    /// Refused for good: this recipient will never be accepted.
+    Rejected(Trouble),
+    /// Certainly not accepted, and worth another try.
+    Deferred {
+        /// What the provider said.
+        trouble: Trouble,
+        /// How long the provider asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// Certainly not accepted, and not this recipient's fault: the provider as a whole cannot be used now. Opens the
+    /// pool's circuit, costs no attempt.
+    PoolFault(Trouble),
+    /// Handed over, no clear answer. The provider may or may not have accepted it.
+    Unknown(Trouble),
+    /// The gate stayed shut: not one byte of the hand-over left.
+    NotBegun(NotBegun),
+}
+
+/// What went wrong, in the provider's words as far as they are safe to store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// The kind of trouble.
+    pub category: ErrorCategory,
+    /// One line for people: status code and reply text, at most [`Trouble::MAX_DETAIL`] characters, no address.
+    pub detail: String,
+}
+
+impl Trouble {
+    /// The longest detail, in characters.
+    pub const MAX_DETAIL: usize = 300;
+
+    /// A trouble with its detail cut to length and freed of control characters.
+    #[must_use]
+    pub fn new(category: ErrorCategory, detail: impl AsRef<str>) -> Self {
+        let detail =
+            detail.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c }).take(Self::MAX_DETAIL).collect();
+        Self { category, detail }
+    }
+}
+
+/// Why a hand-over was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotBegun {
+    /// The campaign was paused.
+    #[error("campaign paused")]
+    Paused,
+    /// The campaign was stopped (or ended otherwise).
+    #[error("campaign stopped")]
+    Stopped,
+    /// Too long ago since the claim was asked for.
+    #[error("start deadline passed")]
+    Late,
+    /// The lease can no longer be trusted.
+    #[error("lease lost")]
+    Fenced,
+    /// The journal could not be written.
+    #[error("journal unavailable")]
+    JournalUnavailable,
+    /// The process is draining.
+    #[error("shutting down")]
+    ShuttingDown,
+}

@@ -1,0 +1,8 @@
+//! Volley: a self-hosted campaign dispatch engine.
+//!
+//! Two promises decide every design question: nobody is lost, and nobody is messaged twice. `ARCHITECTURE.md` follows
+//! one delivery through the rooms below; imports between them point one way:
+//! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
+
+pub mod config;
+pub mod domain;
