@@ -3,10 +3,13 @@
 //! [`Store::run`] is the only way in: it waits for a lane, runs the closure on a blocking thread with the caller's span,
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
+pub mod api_keys;
 pub mod backend;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
 mod error;
+pub mod idempotency;
+pub mod listing;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;

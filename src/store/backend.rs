@@ -1,5 +1,7 @@
 //! Every difference between PostgreSQL and SQLite, as named functions.
 
+pub(super) mod idempotency;
+
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Text};
 

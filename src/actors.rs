@@ -1,0 +1,3 @@
+//! The actors: whoever does something by itself.
+
+pub mod importer;
