@@ -3,6 +3,7 @@
 //! [`Store::run`] is the only way in: it waits for a lane, runs the closure on a blocking thread with the caller's span,
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
+pub mod api_keys;
 pub mod backend;
 pub mod campaigns;
 pub mod claims;
@@ -16,6 +17,8 @@ pub mod lost_leases;
 pub mod outcomes;
 pub mod packing;
 pub mod pages;
+pub mod idempotency;
+pub mod listing;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;

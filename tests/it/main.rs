@@ -1,1 +1,18 @@
-//! x
+//! The integration tests: one binary, so that it links once and shares one private PostgreSQL.
+//!
+//! `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
+//! of the repository. What they need stands in `support`; nothing there touches a server that was already running.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a failed assumption of a test is a failed test"
+)]
+
+mod arch;
+mod faults;
+mod flows;
+mod support;

@@ -1,0 +1,21 @@
+//! The REST API: the route table, a file per resource, authentication, problem documents, OpenAPI.
+//!
+//! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`. A handler parses at the edge, calls
+//! the store, and answers; it holds no rule of the domain.
+
+pub mod auth;
+mod edge;
+pub mod extract;
+pub mod idempotency;
+mod keys;
+mod openapi;
+pub mod paging;
+pub mod problem;
+mod routes;
+pub mod server;
+pub mod state;
+mod text;
+
+pub use problem::ApiError;
+pub use routes::routes;
+pub use state::AppState;

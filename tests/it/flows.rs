@@ -1,0 +1,1 @@
+//! The real program, driven through its API against real SMTP and HTTP servers.

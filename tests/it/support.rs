@@ -1,0 +1,17 @@
+//! What the tests stand on: databases of their own, the program itself, its API, and providers that remember everything.
+
+pub(crate) mod api;
+pub(crate) mod database;
+pub(crate) mod dice;
+pub(crate) mod ledger;
+pub(crate) mod listener;
+pub(crate) mod people;
+pub(crate) mod ports;
+pub(crate) mod postgres;
+pub(crate) mod sink_http;
+pub(crate) mod sink_smtp;
+pub(crate) mod turns;
+pub(crate) mod volley;
+pub(crate) mod waiting;
+
+pub(crate) use database::{Database, both_backends};

@@ -1,0 +1,134 @@
+//! A database of its own for each test, on either backend.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::postgres::{self, PrivatePostgres};
+
+/// An empty database. Dropping it removes what is private to the test.
+pub(crate) struct Database {
+    kind: Kind,
+    /// For what the program under test writes beside the database, and for the SQLite file.
+    folder: TempDir,
+}
+
+enum Kind {
+    Sqlite(PathBuf),
+    Postgres { url: String, server: Option<PrivatePostgres> },
+}
+
+impl Database {
+    /// A SQLite file that does not exist yet.
+    pub(crate) fn sqlite() -> Self {
+        let folder = folder();
+        Self { kind: Kind::Sqlite(folder.path().join("volley.db")), folder }
+    }
+
+    /// A SQLite file in `place`, which outlives this value.
+    pub(crate) fn sqlite_in(place: &std::path::Path) -> Self {
+        Self { kind: Kind::Sqlite(place.join("volley.db")), folder: folder() }
+    }
+
+    /// A database on the shared private server. Without server binaries: none, and the test is left out aloud; a failure
+    /// when `VOLLEY_TEST_REQUIRE_POSTGRES` is `1`.
+    pub(crate) fn postgres(test: &str) -> Option<Self> {
+        match postgres::shared() {
+            Ok(server) => Some(Self::on(server.create_database(), None)),
+            Err(absent) => leave_out(test, &absent.0),
+        }
+    }
+
+    /// A database on a private server that no other test uses.
+    pub(crate) fn own_postgres(test: &str) -> Option<Self> {
+        match PrivatePostgres::start() {
+            Ok(server) => Some(Self::on(server.create_database(), Some(server))),
+            Err(absent) => leave_out(test, &absent.0),
+        }
+    }
+
+    fn on(url: String, server: Option<PrivatePostgres>) -> Self {
+        Self { kind: Kind::Postgres { url, server }, folder: folder() }
+    }
+
+    /// The URL, as the setting `database.url` takes it.
+    pub(crate) fn url(&self) -> String {
+        match &self.kind {
+            Kind::Sqlite(file) => format!("sqlite://{}", file.display()),
+            Kind::Postgres { url, .. } => url.clone(),
+        }
+    }
+
+    /// The test's private folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The server, when it is this test's own.
+    pub(crate) fn server(&self) -> &PrivatePostgres {
+        match &self.kind {
+            Kind::Postgres { server: Some(server), .. } => server,
+            Kind::Postgres { server: None, .. } | Kind::Sqlite(_) => panic!("this test has no server of its own"),
+        }
+    }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("volley-test-").tempdir().expect("a temporary folder")
+}
+
+/// Says, past the test harness's capture of output, that `test` was not run. A failure when it must be.
+pub(crate) fn leave_out<T>(test: &str, why: &str) -> Option<T> {
+    let required = std::env::var_os("VOLLEY_TEST_REQUIRE_POSTGRES").is_some_and(|value| value == "1");
+    assert!(!required, "{test} must not be left out: {why}");
+    say(&format!("left out: {test} ({why})"));
+    None
+}
+
+/// Prints past the test harness's capture of output.
+pub(crate) fn say(line: &str) {
+    let _best_effort = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Runs one test body on SQLite and on PostgreSQL.
+///
+/// ```ignore
+/// both_backends! {
+///     fn a_claimed_page_is_not_claimed_again(db: &Database) { … }
+///     async fn runs_in_an_actix_system(db: &Database) { … }
+/// }
+/// ```
+macro_rules! both_backends {
+    () => {};
+    ($(#[$meta:meta])* fn $name:ident($db:ident: &Database) $body:block $($rest:tt)*) => {
+        $(#[$meta])*
+        mod $name {
+            #[allow(unused_imports, reason = "a body may need nothing of its module")]
+            use super::*;
+
+            fn body($db: &$crate::support::Database) $body
+
+            #[test]
+            fn sqlite() {
+                body(&$crate::support::Database::sqlite());
+            }
+
+            #[test]
+            fn postgres() {
+                if let Some(db) = $crate::support::Database::postgres(module_path!()) {
+                    body(&db);
+                }
+            }
+        }
+        $crate::support::both_backends! { $($rest)* }
+    };
+    ($(#[$meta:meta])* async fn $name:ident($db:ident: &Database) $body:block $($rest:tt)*) => {
+        $crate::support::both_backends! {
+            $(#[$meta])*
+            fn $name($db: &Database) { actix_rt::System::new().block_on(async move $body) }
+            $($rest)*
+        }
+    };
+}
+pub(crate) use both_backends;

@@ -1,0 +1,20 @@
+//! Made-up contacts.
+
+/// The address of person number `n`.
+pub(crate) fn address(n: usize) -> String {
+    format!("person{n}@example.com")
+}
+
+/// Addresses of persons 1 to `count`.
+pub(crate) fn addresses(count: usize) -> Vec<String> {
+    (1..=count).map(address).collect()
+}
+
+/// A CSV file of persons 1 to `count`.
+pub(crate) fn csv(count: usize) -> String {
+    let mut csv = String::from("email,first_name,last_name,city\n");
+    for n in 1..=count {
+        csv.push_str(&format!("person{n}@example.com,First{n},Last{n},Town {}\n", n % 17));
+    }
+    csv
+}

@@ -1,0 +1,237 @@
+//! An SMTP relay that remembers every recipient and misbehaves on request.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::dice::Dice;
+use super::ledger::Ledger;
+use super::listener::Listener;
+
+/// How the relay treats what it is given from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Takes everything.
+    Accept,
+    /// Says nothing more, at whatever stage.
+    Hang,
+    /// Takes every n-th message and cuts the connection instead of saying so.
+    CutAfterAccepting(u64),
+    /// Answers every recipient with 451: come back later.
+    TryLater,
+    /// Answers `MAIL` with 421 and hangs up: the whole relay is shutting down.
+    ShuttingDown,
+}
+
+/// The relay. Dropping it closes it.
+pub(crate) struct SmtpSink {
+    listener: Listener,
+    state: Arc<State>,
+}
+
+struct State {
+    ledger: Ledger,
+    mode: Mutex<Mode>,
+    changed: Condvar,
+    rejected: Mutex<HashSet<String>>,
+    latency_ms: (u64, u64),
+    dice: Dice,
+    taken: AtomicU64,
+    remembers: bool,
+}
+
+impl SmtpSink {
+    /// A relay whose answer to a message takes between `latency_ms.0` and `latency_ms.1` milliseconds.
+    pub(crate) fn start(latency_ms: (u64, u64)) -> Self {
+        Self::with(latency_ms, true)
+    }
+
+    /// A relay that takes everything at once and only counts: for measuring.
+    pub(crate) fn counting() -> Self {
+        Self::with((0, 0), false)
+    }
+
+    fn with(latency_ms: (u64, u64), remembers: bool) -> Self {
+        let state = Arc::new(State {
+            ledger: Ledger::default(),
+            mode: Mutex::new(Mode::Accept),
+            changed: Condvar::new(),
+            rejected: Mutex::default(),
+            latency_ms,
+            dice: Dice::new(7),
+            taken: AtomicU64::new(0),
+            remembers,
+        });
+        let serving = Arc::clone(&state);
+        let listener = Listener::start(move |stream| {
+            let _gone = Session { state: &serving, stream }.talk();
+        });
+        Self { listener, state }
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.listener.port()
+    }
+
+    /// What it saw.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.state.ledger
+    }
+
+    /// How many messages it took.
+    pub(crate) fn taken(&self) -> u64 {
+        self.state.taken.load(Ordering::Relaxed)
+    }
+
+    /// Behaves like `mode` from now on. What hung is cut, unanswered and not taken.
+    pub(crate) fn set(&self, mode: Mode) {
+        *self.state.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
+        self.state.changed.notify_all();
+    }
+
+    /// Refuses this recipient for good.
+    pub(crate) fn reject(&self, recipient: &str) {
+        self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).insert(recipient.to_owned());
+    }
+
+    /// Cuts every connection and refuses new ones.
+    pub(crate) fn refuse_connections(&self) {
+        self.listener.close();
+    }
+
+    /// Takes connections again.
+    pub(crate) fn accept_connections(&self) {
+        self.listener.open();
+    }
+}
+
+impl Drop for SmtpSink {
+    fn drop(&mut self) {
+        self.set(Mode::Accept);
+    }
+}
+
+struct Session<'a> {
+    state: &'a State,
+    stream: TcpStream,
+}
+
+/// The connection is over, by either side.
+struct Gone;
+
+impl From<std::io::Error> for Gone {
+    fn from(_error: std::io::Error) -> Self {
+        Self
+    }
+}
+
+impl Session<'_> {
+    fn talk(&mut self) -> Result<(), Gone> {
+        let mut reader = BufReader::new(self.stream.try_clone()?);
+        let mut line = Vec::with_capacity(1024);
+        let mut recipients = Vec::new();
+        self.mode()?;
+        self.say("220 sink ESMTP")?;
+        loop {
+            read_line(&mut reader, &mut line)?;
+            let verb = String::from_utf8_lossy(line.get(..4).unwrap_or_default()).to_ascii_uppercase();
+            if verb == "MAIL" && self.state.remembers {
+                self.state.ledger.begin();
+            }
+            let mode = self.mode()?;
+            match verb.as_str() {
+                "EHLO" => self.say("250-sink\r\n250 8BITMIME")?,
+                "HELO" | "NOOP" => self.say("250 ok")?,
+                "RSET" => {
+                    recipients.clear();
+                    self.say("250 ok")?;
+                }
+                "MAIL" => {
+                    if mode == Mode::ShuttingDown {
+                        self.say("421 4.3.2 shutting down")?;
+                        return Err(Gone);
+                    }
+                    recipients.clear();
+                    self.say("250 ok")?;
+                }
+                "RCPT" => {
+                    let recipient = between_angles(&line);
+                    let rejected = self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+                    let answer = if rejected.contains(&recipient) {
+                        "550 5.1.1 no such mailbox"
+                    } else if mode == Mode::TryLater {
+                        "451 4.3.0 try later"
+                    } else {
+                        recipients.push(recipient);
+                        "250 ok"
+                    };
+                    drop(rejected);
+                    self.say(answer)?;
+                }
+                "DATA" => {
+                    self.say("354 go ahead")?;
+                    while line != b".\r\n" {
+                        read_line(&mut reader, &mut line)?;
+                    }
+                    self.take(&recipients)?;
+                    recipients.clear();
+                }
+                "QUIT" => return self.say("221 bye"),
+                _ => self.say("502 not here")?,
+            }
+        }
+    }
+
+    fn take(&mut self, recipients: &[String]) -> Result<(), Gone> {
+        let mode = self.mode()?;
+        let latency = self.latency();
+        // Half the time is spent before the message counts as taken, half before the sender hears of it.
+        std::thread::sleep(latency / 2);
+        let number = self.state.taken.fetch_add(1, Ordering::Relaxed) + 1;
+        if self.state.remembers {
+            recipients.iter().for_each(|recipient| self.state.ledger.accept(recipient));
+        }
+        std::thread::sleep(latency / 2);
+        if matches!(mode, Mode::CutAfterAccepting(every) if number.is_multiple_of(every)) {
+            return Err(Gone);
+        }
+        self.mode()?;
+        self.say("250 2.0.0 queued")
+    }
+
+    fn latency(&self) -> Duration {
+        let (low, high) = self.state.latency_ms;
+        if high == 0 { Duration::ZERO } else { self.state.dice.millis(low, high) }
+    }
+
+    /// The present mode; waits while that is to hang, and is gone afterwards.
+    fn mode(&self) -> Result<Mode, Gone> {
+        let mut mode = self.state.mode.lock().unwrap_or_else(PoisonError::into_inner);
+        if *mode != Mode::Hang {
+            return Ok(*mode);
+        }
+        while *mode == Mode::Hang {
+            mode = self.state.changed.wait(mode).unwrap_or_else(PoisonError::into_inner);
+        }
+        Err(Gone)
+    }
+
+    fn say(&mut self, reply: &str) -> Result<(), Gone> {
+        Ok(self.stream.write_all(format!("{reply}\r\n").as_bytes())?)
+    }
+}
+
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> Result<(), Gone> {
+    line.clear();
+    if reader.read_until(b'\n', line)? == 0 { Err(Gone) } else { Ok(()) }
+}
+
+fn between_angles(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(address, _)| address);
+    inner.unwrap_or_default().to_owned()
+}

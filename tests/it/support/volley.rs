@@ -1,0 +1,258 @@
+//! The program itself, as a process: started, killed, drained and started again.
+
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::api::Api;
+use super::database::Database;
+use super::ports::free_port;
+use super::sink_http::HttpSink;
+use super::sink_smtp::SmtpSink;
+use super::waiting::{wait_for, wait_until};
+
+/// The API key with full rights that every started process knows.
+const ROOT_KEY: &str = "vk_harness_0123456789abcdef0123456789abcdef0123456789abcdef";
+
+const START: Duration = Duration::from_secs(30);
+
+/// A process that serves. Dropping it kills it; when the test is failing, its last log lines are printed first.
+///
+/// The kernel kills the process when the thread that started it ends, so start it on the test's own thread.
+pub(crate) struct Volley {
+    child: Option<Child>,
+    port: u16,
+    config: PathBuf,
+    log: PathBuf,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
+}
+
+/// What a process is started with.
+pub(crate) struct Builder {
+    folder: PathBuf,
+    url: String,
+    data_dir: PathBuf,
+    toml: String,
+    environment: Vec<(String, String)>,
+    wrapper: Vec<String>,
+}
+
+impl Volley {
+    /// A process on this database, with its data beside it.
+    pub(crate) fn on(db: &Database) -> Builder {
+        Builder {
+            folder: db.folder().to_owned(),
+            url: db.url(),
+            data_dir: db.folder().join("data"),
+            toml: String::new(),
+            environment: Vec::new(),
+            wrapper: Vec::new(),
+        }
+    }
+
+    /// A client of this process.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(&format!("http://127.0.0.1:{}", self.port), ROOT_KEY)
+    }
+
+    /// The process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the process was started").id()
+    }
+
+    /// Starts the process without waiting until it serves.
+    pub(crate) fn spawn(&mut self) {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
+        // `setpriv` becomes the program: nothing is left behind when the tests themselves are killed.
+        let mut words = vec!["setpriv".to_owned(), "--pdeathsig".to_owned(), "KILL".to_owned(), "--".to_owned()];
+        words.extend(self.wrapper.iter().cloned());
+        words.push(env!("CARGO_BIN_EXE_volley").to_owned());
+        let child = Command::new(&words[0])
+            .args(&words[1..])
+            .args(["serve", "--config"])
+            .arg(&self.config)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.config.parent().expect("the settings stand in a folder"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("the same file"))
+            .stderr(log)
+            .spawn()
+            .expect("start volley");
+        self.child = Some(child);
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub(crate) fn start(&mut self) {
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub(crate) fn wait_ready(&mut self) {
+        let api = self.api();
+        wait_until("volley is ready", START, || {
+            if let Some(status) = self.exited() {
+                panic!("volley ended at start with {status}\n{}", self.tail());
+            }
+            api.try_get("/readyz").is_ok_and(|answer| answer.status == 200)
+        });
+    }
+
+    /// Ends the process in mid-flight.
+    pub(crate) fn kill_9(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _already_gone = child.kill();
+            let _ended = child.wait();
+        }
+    }
+
+    /// Kills the process and starts it again.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.kill_9();
+        self.start();
+    }
+
+    /// Asks the process to end, and waits for it. Answers how it ended and how long that took.
+    pub(crate) fn sigterm(&mut self) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        let mut child = self.child.take().expect("the process was started");
+        let pid = Pid::from_raw(child.id().try_into().expect("a process id")).expect("not zero");
+        kill_process(pid, Signal::TERM).expect("send SIGTERM");
+        let status = wait_for("volley ends after SIGTERM", Duration::from_secs(60), || {
+            child.try_wait().expect("ask for the process's end")
+        });
+        (status, asked.elapsed())
+    }
+
+    /// Ends the process in good order; fails the test when it does not, or when anything panicked on the way.
+    pub(crate) fn stop(mut self) {
+        let (status, _) = self.sigterm();
+        assert!(status.success(), "volley ended with {status}\n{}", self.tail());
+        assert!(!self.log().contains("panicked at"), "something panicked\n{}", self.tail());
+    }
+
+    /// How the process ended, if it did.
+    pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut()?.try_wait().expect("ask for the process's end")
+    }
+
+    /// Everything the process has written so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(120)..].join("\n")
+    }
+}
+
+impl Drop for Volley {
+    fn drop(&mut self) {
+        self.kill_9();
+        if std::thread::panicking() {
+            println!("--- the last lines of volley's log ---\n{}\n---", self.tail());
+        }
+    }
+}
+
+impl Builder {
+    /// Adds a sender pool.
+    pub(crate) fn pool(mut self, pool: Pool) -> Self {
+        self.toml.push_str(&pool.0);
+        self
+    }
+
+    /// Adds settings, as TOML that names its sections. `[database]` and `[http]` are the harness's own.
+    pub(crate) fn settings(mut self, toml: &str) -> Self {
+        self.toml = format!("{toml}\n{}", self.toml);
+        self
+    }
+
+    /// Adds a variable to the process's environment.
+    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Puts journals and uploads elsewhere.
+    pub(crate) fn data_dir(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.data_dir);
+        self
+    }
+
+    /// Runs the program below another one, such as `prlimit --fsize=…`, that becomes it.
+    pub(crate) fn below(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Writes the settings down without starting anything.
+    pub(crate) fn prepare(self) -> Volley {
+        let port = free_port();
+        let config = self.folder.join(format!("volley-{port}.toml"));
+        std::fs::write(&config, &self.toml).expect("write the settings");
+        let log = self.folder.join(format!("volley-{port}.log"));
+        File::create(&log).expect("a log file");
+        let mut environment = vec![
+            ("VOLLEY_DATABASE__URL".to_owned(), self.url),
+            ("VOLLEY_HTTP__ADDR".to_owned(), format!("127.0.0.1:{port}")),
+            ("VOLLEY_AUTH__ROOT_KEY".to_owned(), ROOT_KEY.to_owned()),
+            ("VOLLEY_SENDING__DATA_DIR".to_owned(), self.data_dir.display().to_string()),
+        ];
+        environment.extend(self.environment);
+        Volley { child: None, port, config, log, environment, wrapper: self.wrapper }
+    }
+
+    /// Starts the process and waits until it is ready.
+    pub(crate) fn start(self) -> Volley {
+        let mut volley = self.prepare();
+        volley.start();
+        volley
+    }
+}
+
+/// A `[[pools]]` section.
+pub(crate) struct Pool(String);
+
+impl Pool {
+    /// A relay of the harness.
+    pub(crate) fn smtp(name: &str, sink: &SmtpSink) -> Self {
+        let url = format!("smtp://127.0.0.1:{}", sink.port());
+        Self::new(name, "email", "smtp").set("url", &quoted(&url)).set("from", &quoted("Shop <shop@example.com>"))
+    }
+
+    /// An HTTP provider of the harness.
+    pub(crate) fn webhook(name: &str, sink: &HttpSink) -> Self {
+        let url = format!("http://127.0.0.1:{}/messages", sink.port());
+        Self::new(name, "http", "webhook").set("url", &quoted(&url))
+    }
+
+    /// A sandbox: no network.
+    pub(crate) fn sandbox(name: &str, channel: &str) -> Self {
+        Self::new(name, channel, "sandbox")
+    }
+
+    fn new(name: &str, channel: &str, provider: &str) -> Self {
+        Self(String::from("\n[[pools]]\n"))
+            .set("name", &quoted(name))
+            .set("channel", &quoted(channel))
+            .set("provider", &quoted(provider))
+    }
+
+    /// Sets a key of the pool to a TOML value.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        writeln!(self.0, "{key} = {value}").expect("text can be written to");
+        self
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
