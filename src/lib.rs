@@ -4,6 +4,8 @@
 //! one delivery through the rooms below; imports between them point one way:
 //! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod store;
