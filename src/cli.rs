@@ -38,16 +38,16 @@ pub struct Cli {
 #[derive(Debug, Args)]
 struct Global {
     /// Settings file (TOML); also VOLLEY_CONFIG
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Print data as JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
     /// Instance to talk to, for `import` and `campaign`; its API key is taken from VOLLEY_CLI__KEY
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
-    #[arg(long, global = true, value_name = "LEVEL")]
+    #[arg(long, global = true, help_heading = "Global options", value_name = "LEVEL")]
     log_level: Option<String>,
 }
 

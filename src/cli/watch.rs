@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The counts of a campaign's recipients by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Books {
+    #[serde(default)]
     pub(crate) total: i64,
     pub(crate) pending: i64,
     pub(crate) sending: i64,
