@@ -4,12 +4,22 @@
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
 pub mod backend;
+pub mod campaigns;
+pub mod claims;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
+pub mod deliveries;
 mod error;
+pub mod instances;
+pub mod launch;
+pub mod lost_leases;
+pub mod outcomes;
+pub mod packing;
+pub mod pages;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
+pub mod sweeps;
 
 use std::sync::Arc;
 use std::time::Duration;
