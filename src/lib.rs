@@ -5,6 +5,9 @@
 //! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
 
 pub mod actors;
+pub mod app;
+pub mod channels;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod http;

@@ -13,6 +13,8 @@
 )]
 
 mod arch;
+mod cli;
+mod config;
 mod faults;
 mod flows;
 mod support;
