@@ -9,4 +9,5 @@ pub mod instant;
 pub mod message;
 pub mod outcome;
 pub mod page;
+pub mod settlement;
 pub(crate) mod text_enum;

@@ -1,0 +1,254 @@
+//! Connections: one enum over both databases, and pools that drop a connection which has seen trouble.
+
+use std::time::Duration;
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::{Connection, PgConnection, SqliteConnection};
+
+use super::StoreError;
+
+/// A connection to either database. Ordinary queries run on the enum; what differs is in [`super::backend`].
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    /// PostgreSQL.
+    Pg(PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
+
+impl Conn {
+    /// Runs `work` in one write transaction: IMMEDIATE on SQLite, where a transaction that begins by reading could not
+    /// be upgraded while another one writes.
+    ///
+    /// # Errors
+    /// What `work` returned, after a rollback; or the error of BEGIN or COMMIT. An unanswered COMMIT is an error too:
+    /// the caller must treat it as "may have happened".
+    pub fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self {
+            Self::Pg(conn) => AnsiTransactionManager::begin_transaction(conn),
+            Self::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        }
+        .map_err(StoreError::query("begin a transaction"))?;
+        match work(self) {
+            Ok(value) => {
+                self.finish(Finish::Commit).map_err(StoreError::query("commit"))?;
+                Ok(value)
+            }
+            Err(error) => {
+                // The first error is the one that says something; a failed rollback breaks the connection, and the pool
+                // then drops it.
+                let _ = self.finish(Finish::Rollback);
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs `work` in one transaction that sees a single snapshot.
+    ///
+    /// # Errors
+    /// What `work` returned, or the error of BEGIN or COMMIT.
+    pub fn snapshot<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self {
+            Self::Pg(conn) => AnsiTransactionManager::begin_transaction_sql(
+                conn,
+                "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            ),
+            Self::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN DEFERRED"),
+        }
+        .map_err(StoreError::query("begin a snapshot"))?;
+        let result = work(self);
+        let _ = self.finish(Finish::Rollback);
+        result
+    }
+
+    fn finish(&mut self, how: Finish) -> diesel::QueryResult<()> {
+        match (self, how) {
+            (Self::Pg(conn), Finish::Commit) => AnsiTransactionManager::commit_transaction(conn),
+            (Self::Pg(conn), Finish::Rollback) => AnsiTransactionManager::rollback_transaction(conn),
+            (Self::Sqlite(conn), Finish::Commit) => AnsiTransactionManager::commit_transaction(conn),
+            (Self::Sqlite(conn), Finish::Rollback) => AnsiTransactionManager::rollback_transaction(conn),
+        }
+    }
+
+    fn is_mid_transaction(&mut self) -> bool {
+        match self {
+            Self::Pg(conn) => AnsiTransactionManager::is_broken_transaction_manager(conn),
+            Self::Sqlite(conn) => AnsiTransactionManager::is_broken_transaction_manager(conn),
+        }
+    }
+}
+
+enum Finish {
+    Commit,
+    Rollback,
+}
+
+/// Whether an error leaves the connection in doubt. Constraint violations and missing rows are answers; the rest may be
+/// a dead server behind the socket, and a dead connection that went back to its pool would fail the next caller too.
+pub(super) fn taints_connection(error: &DieselError) -> bool {
+    match error {
+        DieselError::NotFound | DieselError::SerializationError(_) | DieselError::DeserializationError(_) => false,
+        DieselError::DatabaseError(kind, _) => !matches!(
+            kind,
+            DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation
+                | DatabaseErrorKind::CheckViolation
+                | DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::SerializationFailure
+        ),
+        _ => true,
+    }
+}
+
+/// A pooled connection, and whether it has seen trouble.
+pub(super) struct Pooled {
+    pub(super) conn: Conn,
+    pub(super) tainted: bool,
+}
+
+/// What a pool's connections are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// PostgreSQL: claims and records, with pinned plans.
+    Hot,
+    /// PostgreSQL: everything else.
+    General,
+    /// SQLite: the one writer.
+    Writer,
+    /// SQLite: a reader.
+    Reader,
+}
+
+/// Opens connections for one pool. We choose the backend ourselves, by URL scheme: diesel's own `MultiConnection` took a
+/// mistyped PostgreSQL URL for a file name and created a SQLite database under it.
+#[derive(Debug)]
+pub(super) struct Manager {
+    pub(super) target: Target,
+    pub(super) purpose: Purpose,
+}
+
+/// Which database, and where.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A PostgreSQL URL.
+    Pg(String),
+    /// The path of a SQLite file.
+    Sqlite(String),
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // The URL may hold a password.
+            Self::Pg(_) => f.write_str("postgres"),
+            Self::Sqlite(path) => write!(f, "sqlite {path}"),
+        }
+    }
+}
+
+impl Target {
+    /// Reads `sqlite://PATH` or `postgres://…`.
+    ///
+    /// # Errors
+    /// Any other scheme.
+    pub fn parse(url: &str) -> Result<Self, StoreError> {
+        if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
+            return Ok(Self::Sqlite(path.to_owned()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Pg(url.to_owned()));
+        }
+        Err(StoreError::BadUrl)
+    }
+}
+
+/// Keeps the planner on the primary key of `deliveries`. With some 1000 keys in an `unnest` it chose a hash join over a
+/// scan of the whole table, and a flush took 27 ms at 100,000 rows and more with every row after that.
+const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+
+/// A dead peer is noticed within seconds, and no statement can hold a lock for long.
+const PG_LIMITS: &str = "SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s'; SET jit = off; \
+                         SET client_min_messages = warning;";
+
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                            PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; \
+                            PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Pooled;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Pooled, Self::Error> {
+        use diesel::r2d2::Error::{ConnectionError, QueryError};
+        let conn = match &self.target {
+            Target::Pg(url) => {
+                let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(ConnectionError)?;
+                conn.batch_execute(PG_LIMITS).map_err(QueryError)?;
+                match self.purpose {
+                    Purpose::Hot => conn.batch_execute("SET statement_timeout = '5s'").map_err(QueryError)?,
+                    Purpose::General | Purpose::Writer | Purpose::Reader => {
+                        conn.batch_execute("SET statement_timeout = '60s'").map_err(QueryError)?;
+                    }
+                }
+                if self.purpose == Purpose::Hot {
+                    conn.batch_execute(PG_HOT_PLANS).map_err(QueryError)?;
+                }
+                Conn::Pg(conn)
+            }
+            Target::Sqlite(path) => {
+                let mut conn = SqliteConnection::establish(path).map_err(ConnectionError)?;
+                conn.batch_execute(SQLITE_SETUP).map_err(QueryError)?;
+                if self.purpose == Purpose::Reader {
+                    conn.batch_execute("PRAGMA query_only = ON").map_err(QueryError)?;
+                }
+                Conn::Sqlite(conn)
+            }
+        };
+        Ok(Pooled { conn, tainted: false })
+    }
+
+    fn is_valid(&self, _pooled: &mut Pooled) -> Result<(), Self::Error> {
+        // Never asked: the pools do not test on checkout. A connection that saw trouble is dropped instead.
+        Ok(())
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        pooled.tainted || pooled.conn.is_mid_transaction()
+    }
+}
+
+/// Adds libpq's own limits to a URL that does not set them.
+fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "5"),
+        ("tcp_user_timeout", "10000"),
+        ("keepalives_idle", "10"),
+        ("application_name", "volley"),
+    ] {
+        if !url.contains(name) {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push(separator);
+            url.push_str(name);
+            url.push('=');
+            url.push_str(value);
+        }
+    }
+    url
+}
+
+pub(super) type Pool = r2d2::Pool<Manager>;
+
+pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Duration) -> Pool {
+    r2d2::Pool::builder()
+        .max_size(size.max(1))
+        .min_idle(Some(0))
+        .connection_timeout(checkout)
+        .test_on_check_out(false)
+        // A long-lived connection is what carries the prepared statements.
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .error_handler(Box::new(r2d2::NopErrorHandler))
+        .build_unchecked(Manager { target: target.clone(), purpose })
+}

@@ -1,0 +1,144 @@
+//! What can go wrong in the store.
+
+use diesel::result::Error as DieselError;
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database URL has another scheme than `sqlite://PATH` or `postgres://…`.
+    #[error("the database url must begin with sqlite:// (and name a file) or postgres://")]
+    BadUrl,
+    /// The folder for the SQLite file cannot be made.
+    #[error("cannot create the folder of the database file")]
+    Folder {
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// PostgreSQL is set up to lose acknowledged commits.
+    #[error(
+        "{setting} is off on this server: acknowledged commits could be lost, and people messaged twice; turn it on"
+    )]
+    UnsafeDurability {
+        /// The setting's name.
+        setting: &'static str,
+    },
+    /// A migration failed.
+    #[error("cannot migrate: {detail}")]
+    Migration {
+        /// What the database said.
+        detail: String,
+    },
+    /// No connection could be had in time.
+    #[error("cannot {action}: no database connection ({detail})")]
+    Unavailable {
+        /// What was asked for.
+        action: &'static str,
+        /// What the driver said.
+        detail: String,
+    },
+    /// The disk (or the file size limit) of the embedded database is full.
+    #[error("cannot {action}: the disk is full")]
+    DiskFull {
+        /// What was asked for.
+        action: &'static str,
+    },
+    /// A query failed.
+    #[error("cannot {action}")]
+    Query {
+        /// What was asked for.
+        action: &'static str,
+        /// What the database said.
+        #[source]
+        source: DieselError,
+    },
+    /// Something stored is not what this version can read.
+    #[error("stored {what} is not readable: {detail}")]
+    Corrupt {
+        /// Which column.
+        what: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// A value must be unique, and another row has it.
+    #[error("{field} is taken")]
+    Taken {
+        /// The field.
+        field: &'static str,
+        /// The row that has it, where known.
+        by: Option<i64>,
+    },
+    /// A row that was to be changed is not in the state that the change starts from.
+    #[error("{what} changed meanwhile")]
+    Stale {
+        /// What changed.
+        what: &'static str,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The closure panicked.
+    #[error("{action} panicked")]
+    Panicked {
+        /// What was asked for.
+        action: &'static str,
+        /// The panic.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl StoreError {
+    /// Turns a diesel error into a store error, by what was asked for: `.map_err(StoreError::query("claim a page"))`.
+    pub fn query(action: &'static str) -> impl FnOnce(DieselError) -> Self {
+        move |source| match &source {
+            DieselError::DatabaseError(_, info) if says_disk_full(info.message()) => Self::DiskFull { action },
+            _ => Self::Query { action, source },
+        }
+    }
+
+    pub(super) fn unavailable(action: &'static str, source: &r2d2::Error) -> Self {
+        Self::Unavailable { action, detail: source.to_string() }
+    }
+
+    /// Whether waiting may help: the database is away, busy or full. Everything that drives deliveries tries again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::DiskFull { .. } | Self::Query { .. } => true,
+            Self::BadUrl
+            | Self::Folder { .. }
+            | Self::UnsafeDurability { .. }
+            | Self::Migration { .. }
+            | Self::Corrupt { .. }
+            | Self::Taken { .. }
+            | Self::Stale { .. }
+            | Self::Closed
+            | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// Whether the connection may be dead and must not go back to its pool.
+    pub(super) fn taints_connection(&self) -> bool {
+        match self {
+            Self::Query { source, .. } => super::conn::taints_connection(source),
+            Self::Unavailable { .. } | Self::DiskFull { .. } | Self::Migration { .. } => true,
+            Self::BadUrl
+            | Self::Folder { .. }
+            | Self::UnsafeDurability { .. }
+            | Self::Corrupt { .. }
+            | Self::Taken { .. }
+            | Self::Stale { .. }
+            | Self::Closed
+            | Self::Panicked { .. } => false,
+        }
+    }
+}
+
+/// SQLite: "database or disk is full" (SQLITE_FULL), "disk I/O error" (SQLITE_IOERR, what a failed write to the
+/// write-ahead log comes out as). PostgreSQL: "No space left on device" (53100).
+fn says_disk_full(message: &str) -> bool {
+    message.contains("disk is full")
+        || message.contains("disk I/O error")
+        || message.contains("No space left on device")
+}

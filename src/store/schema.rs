@@ -1,0 +1,55 @@
+//! The tables, in the types that both databases share. A test compares this with what the migrations create.
+
+diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, } }
+
+diesel::table! { attribute_keys (name) { name -> Text, created_at -> BigInt, } }
+
+diesel::table! { lists (id) { id -> BigInt, name -> Text, description -> Text, created_at -> BigInt, updated_at -> BigInt, } }
+
+diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact_id -> BigInt, created_at -> BigInt, } }
+
+diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, } }
+
+diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
+
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, outcome -> Nullable<Text>,  created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
+
+diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
+
+diesel::table! { audience_contacts (campaign_id, contact_id, excluded) { campaign_id -> BigInt, contact_id -> BigInt, excluded -> Bool, } }
+
+diesel::table! { audience_lists (campaign_id, list_id, excluded) { campaign_id -> BigInt, list_id -> BigInt, excluded -> Bool, } }
+
+diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, lease_settled -> BigInt, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, } }
+
+diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, page_id -> BigInt, due_at -> BigInt, token -> Nullable<BigInt>, provider_key_until -> Nullable<BigInt>, contact_version -> Nullable<BigInt>, claimed_at -> Nullable<BigInt>, settled_at -> Nullable<BigInt>, claim_no -> Integer, attempts -> Integer, deaths -> Integer, ambiguous -> Bool, state -> Text, reason -> Nullable<Text>, category -> Nullable<Text>, provider_id -> Nullable<Text>, } }
+
+diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, content -> Text, } }
+
+diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, } }
+
+diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, } }
+
+diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, status -> Integer, body -> Text, created_at -> BigInt, } }
+
+diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, } }
+
+diesel::allow_tables_to_appear_in_same_query!(
+    contacts,
+    attribute_keys,
+    lists,
+    list_members,
+    templates,
+    template_versions,
+    campaigns,
+    packings,
+    audience_contacts,
+    audience_lists,
+    pages,
+    deliveries,
+    delivery_contents,
+    imports,
+    api_keys,
+    idempotency_keys,
+    instances,
+);
