@@ -1,6 +1,6 @@
 //! The program itself, as a process: started, killed, drained and started again.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -156,7 +156,7 @@ impl Drop for Volley {
 impl Builder {
     /// Adds a sender pool.
     pub(crate) fn pool(mut self, pool: Pool) -> Self {
-        self.toml.push_str(&pool.0);
+        self.toml.push_str(&pool.toml());
         self
     }
 
@@ -196,8 +196,8 @@ impl Builder {
     }
 }
 
-/// A `[[pools]]` section.
-pub(crate) struct Pool(String);
+/// A `[[pools]]` section: keys and TOML values.
+pub(crate) struct Pool(BTreeMap<String, String>);
 
 impl Pool {
     /// A relay of the harness.
@@ -228,7 +228,7 @@ impl Pool {
     }
 
     fn new(name: &str, channel: &str, provider: &str) -> Self {
-        Self(String::from("\n[[pools]]\n"))
+        Self(BTreeMap::new())
             .set("name", &quoted(name))
             .set("channel", &quoted(channel))
             .set("provider", &quoted(provider))
@@ -236,8 +236,12 @@ impl Pool {
 
     /// Sets a key of the pool to a TOML value.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        writeln!(self.0, "{key} = {value}").expect("text can be written to");
+        self.0.insert(key.to_owned(), value.to_owned());
         self
+    }
+
+    fn toml(&self) -> String {
+        self.0.iter().fold(String::from("\n[[pools]]\n"), |toml, (key, value)| format!("{toml}{key} = {value}\n"))
     }
 }
 
