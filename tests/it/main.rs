@@ -15,4 +15,5 @@
 mod arch;
 mod faults;
 mod flows;
+mod store;
 mod support;
