@@ -1,3 +1,11 @@
 //! What a campaign must survive: killed processes, dead databases, hostile providers, full disks.
 
+mod databases;
+mod disks;
+mod drains;
 mod harness;
+mod kills;
+mod locks;
+mod pauses;
+mod poison;
+mod providers;

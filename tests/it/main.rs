@@ -17,4 +17,5 @@ mod cli;
 mod config;
 mod faults;
 mod flows;
+mod store;
 mod support;

@@ -8,10 +8,14 @@ pub(crate) mod listener;
 pub(crate) mod people;
 pub(crate) mod ports;
 pub(crate) mod postgres;
+pub(crate) mod provider;
 pub(crate) mod sink_http;
 pub(crate) mod sink_smtp;
+pub(crate) mod stage;
+pub(crate) mod tmpfs;
 pub(crate) mod turns;
 pub(crate) mod volley;
 pub(crate) mod waiting;
+pub(crate) mod watch;
 
 pub(crate) use database::{Database, both_backends};

@@ -38,6 +38,17 @@ fn the_relay_remembers_whom_it_accepted() {
 }
 
 #[test]
+fn the_measuring_providers_count() {
+    let relay = SmtpSink::counting();
+    client(&relay).unwrap().send(&envelope("ann@example.com"), b"Subject: hi\r\n\r\nhi\r\n").unwrap();
+    assert_eq!((relay.taken(), relay.ledger().begun()), (1, 0));
+    let provider = HttpSink::counting();
+    let api = Api::new(&format!("http://127.0.0.1:{}", provider.port()), "key");
+    assert_eq!(api.try_post("/messages", &json!({})).unwrap().status, 200);
+    assert_eq!(provider.taken(), 1);
+}
+
+#[test]
 fn the_relay_cuts_after_accepting() {
     let relay = SmtpSink::start((0, 0));
     relay.set(sink_smtp::Mode::CutAfterAccepting(1));

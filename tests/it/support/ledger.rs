@@ -11,6 +11,8 @@ pub(crate) struct Entries {
     pub(crate) begun: Vec<Instant>,
     /// When each recipient was accepted; more than one instant is a message sent twice.
     pub(crate) accepted: HashMap<String, Vec<Instant>>,
+    /// What each recipient was last told: the mail with its headers, or the request's body.
+    pub(crate) messages: HashMap<String, String>,
     /// The idempotency keys that were accepted, with the body each came with.
     pub(crate) keys: HashMap<String, String>,
     /// Requests that repeated an accepted key and were answered as before.
@@ -33,9 +35,18 @@ impl Ledger {
         self.entries().begun.push(now);
     }
 
-    pub(crate) fn accept(&self, recipient: &str) {
+    pub(crate) fn accept(&self, recipient: &str, message: &[u8]) {
         let now = Instant::now();
-        self.entries().accepted.entry(recipient.to_owned()).or_default().push(now);
+        let message = String::from_utf8_lossy(message).into_owned();
+        let mut entries = self.entries();
+        entries.accepted.entry(recipient.to_owned()).or_default().push(now);
+        entries.messages.insert(recipient.to_owned(), message);
+    }
+
+    /// What a recipient was told.
+    #[track_caller]
+    pub(crate) fn message_to(&self, recipient: &str) -> String {
+        self.entries().messages.get(recipient).cloned().unwrap_or_else(|| panic!("nothing reached {recipient}"))
     }
 
     /// How many recipients were accepted.

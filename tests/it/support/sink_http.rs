@@ -229,7 +229,7 @@ impl Session<'_> {
             }
             entries.keys.insert(key, body);
         }
-        self.state.ledger.accept(&to);
+        self.state.ledger.accept(&to, &request.body);
         true
     }
 

@@ -134,6 +134,7 @@ impl Session<'_> {
         let mut reader = BufReader::new(self.stream.try_clone()?);
         let mut line = Vec::with_capacity(1024);
         let mut recipients = Vec::new();
+        let mut message = Vec::new();
         self.mode()?;
         self.say("220 sink ESMTP")?;
         loop {
@@ -174,10 +175,17 @@ impl Session<'_> {
                 }
                 "DATA" => {
                     self.say("354 go ahead")?;
-                    while line != b".\r\n" {
+                    message.clear();
+                    loop {
                         read_line(&mut reader, &mut line)?;
+                        if line == b".\r\n" {
+                            break;
+                        }
+                        if self.state.remembers {
+                            message.extend_from_slice(&line);
+                        }
                     }
-                    self.take(&recipients)?;
+                    self.take(&recipients, &message)?;
                     recipients.clear();
                 }
                 "QUIT" => return self.say("221 bye"),
@@ -186,14 +194,14 @@ impl Session<'_> {
         }
     }
 
-    fn take(&mut self, recipients: &[String]) -> Result<(), Gone> {
+    fn take(&mut self, recipients: &[String], message: &[u8]) -> Result<(), Gone> {
         let mode = self.mode()?;
         let latency = self.latency();
         // Half the time is spent before the message counts as taken, half before the sender hears of it.
         std::thread::sleep(latency / 2);
         let number = self.state.taken.fetch_add(1, Ordering::Relaxed) + 1;
         if self.state.remembers {
-            recipients.iter().for_each(|recipient| self.state.ledger.accept(recipient));
+            recipients.iter().for_each(|recipient| self.state.ledger.accept(recipient, message));
         }
         std::thread::sleep(latency / 2);
         if matches!(mode, Mode::CutAfterAccepting(every) if number.is_multiple_of(every)) {

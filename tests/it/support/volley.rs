@@ -1,6 +1,6 @@
 //! The program itself, as a process: started, killed, drained and started again.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,8 +28,7 @@ pub(crate) struct Volley {
     port: u16,
     config: PathBuf,
     log: PathBuf,
-    environment: Vec<(String, String)>,
-    wrapper: Vec<String>,
+    environment: [(&'static str, String); 4],
 }
 
 /// What a process is started with.
@@ -38,8 +37,6 @@ pub(crate) struct Builder {
     url: String,
     data_dir: PathBuf,
     toml: String,
-    environment: Vec<(String, String)>,
-    wrapper: Vec<String>,
 }
 
 impl Volley {
@@ -50,8 +47,6 @@ impl Volley {
             url: db.url(),
             data_dir: db.folder().join("data"),
             toml: String::new(),
-            environment: Vec::new(),
-            wrapper: Vec::new(),
         }
     }
 
@@ -69,14 +64,10 @@ impl Volley {
     pub(crate) fn spawn(&mut self) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
         // `setpriv` becomes the program: nothing is left behind when the tests themselves are killed.
-        let mut words = vec!["setpriv".to_owned(), "--pdeathsig".to_owned(), "KILL".to_owned(), "--".to_owned()];
-        words.extend(self.wrapper.iter().cloned());
-        words.push(env!("CARGO_BIN_EXE_volley").to_owned());
-        let child = Command::new(&words[0])
-            .args(&words[1..])
-            .args(["serve", "--config"])
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_volley"), "serve", "--config"])
             .arg(&self.config)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.iter().cloned())
             .current_dir(self.config.parent().expect("the settings stand in a folder"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the same file"))
@@ -120,9 +111,9 @@ impl Volley {
     /// Asks the process to end, and waits for it. Answers how it ended and how long that took.
     pub(crate) fn sigterm(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        let mut child = self.child.take().expect("the process was started");
-        let pid = Pid::from_raw(child.id().try_into().expect("a process id")).expect("not zero");
+        let pid = Pid::from_raw(self.pid().try_into().expect("a process id")).expect("not zero");
         kill_process(pid, Signal::TERM).expect("send SIGTERM");
+        let mut child = self.child.take().expect("the process was started");
         let status = wait_for("volley ends after SIGTERM", Duration::from_secs(60), || {
             child.try_wait().expect("ask for the process's end")
         });
@@ -165,7 +156,7 @@ impl Drop for Volley {
 impl Builder {
     /// Adds a sender pool.
     pub(crate) fn pool(mut self, pool: Pool) -> Self {
-        self.toml.push_str(&pool.0);
+        self.toml.push_str(&pool.toml());
         self
     }
 
@@ -175,21 +166,9 @@ impl Builder {
         self
     }
 
-    /// Adds a variable to the process's environment.
-    pub(crate) fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
     /// Puts journals and uploads elsewhere.
     pub(crate) fn data_dir(mut self, folder: &Path) -> Self {
         folder.clone_into(&mut self.data_dir);
-        self
-    }
-
-    /// Runs the program below another one, such as `prlimit --fsize=…`, that becomes it.
-    pub(crate) fn below(mut self, words: &[&str]) -> Self {
-        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -200,14 +179,13 @@ impl Builder {
         std::fs::write(&config, &self.toml).expect("write the settings");
         let log = self.folder.join(format!("volley-{port}.log"));
         File::create(&log).expect("a log file");
-        let mut environment = vec![
-            ("VOLLEY_DATABASE__URL".to_owned(), self.url),
-            ("VOLLEY_HTTP__ADDR".to_owned(), format!("127.0.0.1:{port}")),
-            ("VOLLEY_AUTH__ROOT_KEY".to_owned(), ROOT_KEY.to_owned()),
-            ("VOLLEY_SENDING__DATA_DIR".to_owned(), self.data_dir.display().to_string()),
+        let environment = [
+            ("VOLLEY_DATABASE__URL", self.url),
+            ("VOLLEY_HTTP__ADDR", format!("127.0.0.1:{port}")),
+            ("VOLLEY_AUTH__ROOT_KEY", ROOT_KEY.to_owned()),
+            ("VOLLEY_SENDING__DATA_DIR", self.data_dir.display().to_string()),
         ];
-        environment.extend(self.environment);
-        Volley { child: None, port, config, log, environment, wrapper: self.wrapper }
+        Volley { child: None, port, config, log, environment }
     }
 
     /// Starts the process and waits until it is ready.
@@ -218,19 +196,29 @@ impl Builder {
     }
 }
 
-/// A `[[pools]]` section.
-pub(crate) struct Pool(String);
+/// A `[[pools]]` section: keys and TOML values.
+pub(crate) struct Pool(BTreeMap<String, String>);
 
 impl Pool {
     /// A relay of the harness.
     pub(crate) fn smtp(name: &str, sink: &SmtpSink) -> Self {
-        let url = format!("smtp://127.0.0.1:{}", sink.port());
+        Self::smtp_at(name, sink.port())
+    }
+
+    /// A relay on a port of this machine.
+    pub(crate) fn smtp_at(name: &str, port: u16) -> Self {
+        let url = format!("smtp://127.0.0.1:{port}");
         Self::new(name, "email", "smtp").set("url", &quoted(&url)).set("from", &quoted("Shop <shop@example.com>"))
     }
 
     /// An HTTP provider of the harness.
     pub(crate) fn webhook(name: &str, sink: &HttpSink) -> Self {
-        let url = format!("http://127.0.0.1:{}/messages", sink.port());
+        Self::webhook_at(name, sink.port())
+    }
+
+    /// An HTTP provider on a port of this machine.
+    pub(crate) fn webhook_at(name: &str, port: u16) -> Self {
+        let url = format!("http://127.0.0.1:{port}/messages");
         Self::new(name, "http", "webhook").set("url", &quoted(&url))
     }
 
@@ -240,7 +228,7 @@ impl Pool {
     }
 
     fn new(name: &str, channel: &str, provider: &str) -> Self {
-        Self(String::from("\n[[pools]]\n"))
+        Self(BTreeMap::new())
             .set("name", &quoted(name))
             .set("channel", &quoted(channel))
             .set("provider", &quoted(provider))
@@ -248,8 +236,12 @@ impl Pool {
 
     /// Sets a key of the pool to a TOML value.
     pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
-        writeln!(self.0, "{key} = {value}").expect("text can be written to");
+        self.0.insert(key.to_owned(), value.to_owned());
         self
+    }
+
+    fn toml(&self) -> String {
+        self.0.iter().fold(String::from("\n[[pools]]\n"), |toml, (key, value)| format!("{toml}{key} = {value}\n"))
     }
 }
 

@@ -1,0 +1,73 @@
+//! The engine over 50 connections: messages per second, processor time and memory.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::server::Server;
+use crate::support::Database;
+use crate::support::volley::{Pool, Volley};
+use crate::{Backend, Wire, gauge, per_second};
+
+/// The name of the measured pool.
+pub(crate) const POOL: &str = "bench";
+
+/// Measures one campaign on an empty database and prints its row of the table.
+pub(crate) fn measure(wire: Wire, backend: Backend, recipients: u32, bare: f64) {
+    let Some(db) = backend.database() else { return };
+    let mut server = Server::start(wire);
+    let volley = start(&db, wire, &server);
+    let api = volley.api();
+    let list = api.a_list_of(usize::try_from(recipients).expect("a count"));
+    let run = Run::measure(&volley, &mut server, wire, list, recipients);
+    println!(
+        "| {} | volley on {} | {:.0} | {:.2} | {:.0} | {:.2} |",
+        wire.name(),
+        backend.name(),
+        run.rate,
+        run.cpu.as_secs_f64() * 100_000.0 / f64::from(recipients),
+        gauge::peak_memory_mb(volley.pid()),
+        run.rate / bare
+    );
+    volley.stop();
+}
+
+/// The program, with one pool in front of `server`.
+pub(crate) fn start(db: &Database, wire: Wire, server: &Server) -> Volley {
+    Volley::on(db).settings("[log]\nlevel = \"warn\"").pool(pool(POOL, wire, server.port())).start()
+}
+
+/// A pool of 50 connections to a port of this machine.
+pub(crate) fn pool(name: &str, wire: Wire, port: u16) -> Pool {
+    match wire {
+        Wire::Smtp => Pool::smtp_at(name, port),
+        Wire::Webhook => Pool::webhook_at(name, port).set("idempotent", "true"),
+    }
+    .set("concurrency", "50")
+}
+
+/// One campaign from the launch to the last acceptance.
+pub(crate) struct Run {
+    /// Messages per second, from the request that launched it.
+    pub(crate) rate: f64,
+    /// Processor time of the engine.
+    pub(crate) cpu: Duration,
+    /// From the request that launched it to the first acceptance.
+    pub(crate) first: Duration,
+}
+
+impl Run {
+    /// Sends a campaign to a list of that many.
+    pub(crate) fn measure(volley: &Volley, server: &mut Server, wire: Wire, list: i64, recipients: u32) -> Self {
+        let api = volley.api();
+        let campaign = api.create_campaign(wire.channel(), POOL, list, &json!({}));
+        let already = server.taken();
+        let (cpu, began) = (gauge::cpu(volley.pid()), Instant::now());
+        api.send(campaign);
+        let first = server.wait_taken(already + 1) - began;
+        let took = server.wait_taken(already + u64::from(recipients)) - began;
+        let ended = api.wait(campaign, "the campaign ends", Duration::from_secs(60), |campaign| campaign.is_ended());
+        assert_eq!(ended.stats.sent, u64::from(recipients), "{}", ended.body);
+        Self { rate: per_second(recipients, took), cpu: gauge::cpu(volley.pid()) - cpu, first }
+    }
+}

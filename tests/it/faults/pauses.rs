@@ -1,0 +1,124 @@
+//! Pause and stop work at once, whatever the campaign is doing.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::both_backends;
+use crate::support::provider::Provider;
+use crate::support::stage::{GRACE, LONG, Stage};
+use crate::support::turns::my_turn;
+use crate::support::waiting::{stays, wait_until};
+
+const LATENCY_MS: (u64, u64) = (5, 20);
+const QUIET: Duration = Duration::from_millis(600);
+
+/// Watches that nothing begins at the provider later than the grace after `answered`.
+#[track_caller]
+fn assert_silence(stage: &Stage, answered: Instant) {
+    let began = |stage: &Stage| stage.provider.ledger().latest_after(answered + GRACE);
+    stays("nothing begins after a pause", QUIET, || began(stage).is_none());
+    let paused = stage.api.campaign(stage.campaign);
+    assert_eq!(paused.stats.sending, 0, "calls in flight were not recorded: {}", paused.body);
+}
+
+fn pause_and_resume_in_mid_page(db: &crate::support::Database, provider: Provider) {
+    let _turn = my_turn();
+    let stage = Stage::launched(db, provider, 5_000);
+    let watch = stage.watch();
+    for round in 1..=5 {
+        stage.wait_reached(round * 700);
+        let answered = stage.api.pause(stage.campaign);
+        assert_silence(&stage, answered);
+        assert_eq!(stage.api.campaign(stage.campaign).status, "paused");
+        stage.api.resume(stage.campaign);
+    }
+    stage.assert_everyone_once();
+    watch.finish();
+    stage.volley.stop();
+}
+
+both_backends! {
+    fn a_paused_smtp_campaign_is_silent_and_goes_on_when_resumed(db: &Database) {
+        pause_and_resume_in_mid_page(db, Provider::smtp(LATENCY_MS));
+    }
+
+    fn a_paused_webhook_campaign_is_silent_and_goes_on_when_resumed(db: &Database) {
+        pause_and_resume_in_mid_page(db, Provider::webhook(LATENCY_MS));
+    }
+
+    fn a_stopped_campaign_is_silent_for_good(db: &Database) {
+        let _turn = my_turn();
+        let mut stage = Stage::launched(db, Provider::smtp(LATENCY_MS), 5_000);
+        stage.wait_reached(1_000);
+        let answered = stage.api.stop(stage.campaign);
+        assert_silence(&stage, answered);
+        let path = format!("/v1/campaigns/{}/resume", stage.campaign);
+        let refused = stage.api.try_post(&path, &json!({})).unwrap();
+        assert_eq!((refused.status, refused.body.to_string().contains("stopped")), (409, true), "{}", refused.body);
+        let stopped = stage.api.wait(stage.campaign, "what is left is skipped", LONG, |campaign| {
+            campaign.stats.pending == 0 && campaign.stats.sending == 0
+        });
+        assert_eq!(stopped.status, "stopped");
+        assert_eq!(stopped.stats.sent + stopped.stats.skipped, stopped.stats.total, "{}", stopped.body);
+        let reached = stage.provider.ledger().reached();
+        stage.volley.kill_and_restart();
+        stays("a stop survives a restart", QUIET, || stage.provider.ledger().reached() == reached);
+        stage.provider.ledger().assert_nobody_twice();
+        stage.api.audit(stage.campaign);
+        stage.volley.stop();
+    }
+
+    fn a_pause_during_packing_holds_the_packing_too(db: &Database) {
+        let _turn = my_turn();
+        let stage = Stage::set(db, Provider::webhook((1, 2)), 20_000, |builder| {
+            builder.settings("[sending]\npage_size = 50")
+        });
+        stage.api.send(stage.campaign);
+        stage.api.wait(stage.campaign, "packing begins", LONG, |campaign| campaign.stats.total > 0);
+        let answered = stage.api.pause(stage.campaign);
+        assert_silence(&stage, answered);
+        let paused = stage.api.campaign(stage.campaign);
+        println!("packed {} when paused", paused.stats.total);
+        stays("a paused campaign is not packed further", QUIET, || {
+            stage.api.campaign(stage.campaign).stats.total == paused.stats.total
+        });
+        stage.api.resume(stage.campaign);
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+
+    fn a_pause_while_retries_wait_holds_them(db: &Database) {
+        let _turn = my_turn();
+        let provider = Provider::smtp((0, 0));
+        provider.be_busy();
+        let stage = Stage::launched(db, provider, 200);
+        wait_until("everyone was tried once", LONG, || stage.provider.ledger().begun() >= 200);
+        let answered = stage.api.pause(stage.campaign);
+        stage.provider.recover();
+        // Longer than the first retry waits.
+        stays("no retry begins", Duration::from_millis(2_500), || {
+            stage.provider.ledger().latest_after(answered + GRACE).is_none()
+        });
+        assert_eq!(stage.api.campaign(stage.campaign).stats.pending, 200);
+        stage.api.resume(stage.campaign);
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+
+    fn a_pause_during_an_outage_is_answered_and_holds(db: &Database) {
+        let _turn = my_turn();
+        let provider = Provider::smtp(LATENCY_MS);
+        provider.refuse_connections();
+        let stage = Stage::launched(db, provider, 300);
+        stage.api.wait(stage.campaign, "the outage is reported", LONG, |campaign| campaign.attention.is_some());
+        let answered = stage.api.pause(stage.campaign);
+        stage.provider.recover();
+        stays("nothing is sent when the provider is back", Duration::from_secs(2), || {
+            stage.provider.ledger().latest_after(answered).is_none()
+        });
+        stage.api.resume(stage.campaign);
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+}

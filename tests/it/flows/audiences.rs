@@ -1,0 +1,85 @@
+//! Who is in, who is out, and who drops out on the way.
+
+use serde_json::json;
+
+use crate::support::both_backends;
+use crate::support::provider::{POOL, Provider};
+use crate::support::stage::{LONG, Stage};
+use crate::support::volley::{Pool, Volley};
+
+both_backends! {
+    fn an_empty_audience_closes_the_campaign(db: &Database) {
+        let volley = Volley::on(db).pool(Pool::sandbox(POOL, "email")).start();
+        let api = volley.api();
+        let list = api.create_list("Nobody");
+        let content = json!({ "subject": "Hi", "base_template": "Hi" });
+        let campaign = api.create_campaign("email", POOL, list, &content);
+        api.send(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.status.as_str(), ended.stats.total), ("sent", 0));
+        assert_eq!(ended.body["outcome"], "empty_audience", "{}", ended.body);
+        volley.stop();
+    }
+
+    fn people_without_an_address_of_the_channel_are_skipped(db: &Database) {
+        let volley = Volley::on(db).pool(Pool::sandbox(POOL, "sms").set("failure_rate", "0.0")).start();
+        let api = volley.api();
+        let list = api.create_list("Customers");
+        api.import_csv(list, "email,phone\nann@example.com,\nbob@example.com,+14155552671\n");
+        let content = json!({ "base_template": "Hi", "subject": "" });
+        let campaign = api.create_campaign("sms", POOL, list, &content);
+        api.send(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.stats.sent, ended.stats.skipped), (1, 1), "{}", ended.body);
+        let skipped = api.deliveries(campaign, "skipped");
+        assert!(skipped[0].to_string().contains("no_address"), "{}", skipped[0]);
+        volley.stop();
+    }
+
+    fn a_contact_deleted_after_packing_is_skipped(db: &Database) {
+        let provider = Provider::webhook((0, 0));
+        let pool = provider.pool().set("rate_per_second", "20").set("burst", "1");
+        let volley = Volley::on(db).pool(pool).start();
+        let api = volley.api();
+        let list = api.a_list_of(50);
+        let campaign = api.create_campaign("http", POOL, list, &json!({}));
+        api.send(campaign);
+        api.wait(campaign, "everyone is packed", LONG, |campaign| campaign.stats.total == 50);
+        api.pause(campaign);
+        let pending = api.deliveries(campaign, "pending");
+        let last = pending.last().expect("somebody still waits")["contact"]["id"].as_i64().unwrap();
+        let path = format!("/v1/contacts/{last}");
+        assert!(api.request(reqwest::Method::DELETE, &path, "", None, &[]).unwrap().status < 300);
+        api.resume(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.stats.sent, ended.stats.skipped), (49, 1), "{}", ended.body);
+        volley.stop();
+    }
+
+    fn the_excluded_are_left_out(db: &Database) {
+        let provider = Provider::webhook((0, 2));
+        let volley = Volley::on(db).pool(provider.pool()).start();
+        let api = volley.api();
+        let customers = api.a_list_of(100);
+        let tired = api.create_list("Tired");
+        api.import_csv(tired, "email\nperson5@example.com\nperson50@example.com\n");
+        let audience = json!({ "audience": { "lists": [customers], "exclude": { "lists": [tired] } } });
+        let campaign = api.create_campaign("http", POOL, customers, &audience);
+        api.send(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.stats.total, ended.stats.sent), (98, 98), "{}", ended.body);
+        let missing = provider.ledger().missing(&crate::support::people::addresses(100));
+        assert_eq!(missing, ["person5@example.com", "person50@example.com"].map(str::to_owned).into());
+        volley.stop();
+    }
+
+    fn who_joins_after_the_launch_is_not_sent_to(db: &Database) {
+        let stage = Stage::set(db, Provider::webhook((5, 10)), 3_000, |builder| {
+            builder.settings("[sending]\npage_size = 100")
+        });
+        stage.api.send(stage.campaign);
+        stage.api.import_csv(1, "email\nlate@example.com\n");
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+}

@@ -1,0 +1,219 @@
+//! A launched campaign, straight in the database: no process, no provider.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use volley::domain::campaign::{Audience, CampaignEvent, CampaignStatus, ChannelKind, OnUncertain};
+use volley::domain::delivery::DeliveryState;
+use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId, TemplateVersionId};
+use volley::domain::instant::UtcInstant;
+use volley::domain::outcome::Outcome;
+use volley::domain::page::Counts;
+use volley::domain::settlement::{Attempt, Verdict, settle};
+use volley::store::campaigns::{self, CampaignRow, NewCampaign, TransitionError};
+use volley::store::claims::{self, Claim, ClaimOutcome, Claimed};
+use volley::store::deliveries::{self, Audit};
+use volley::store::launch::{self, Launch};
+use volley::store::outcomes::{self, ClaimKey, Recorded, Settlement};
+use volley::store::packing::{self, Packed};
+use volley::store::pages::{self, LeaseToken, Owner, PageRow};
+use volley::store::{Conn, Lane, Store, StoreError};
+
+use crate::support::Database;
+
+pub(super) const POOL: &str = "main";
+
+/// A campaign to `people` contacts, launched; packed by those who ask for it.
+#[derive(Clone)]
+pub(super) struct Campaign {
+    pub(super) store: Store,
+    pub(super) id: CampaignId,
+}
+
+impl Campaign {
+    pub(super) async fn launched(db: &Database, people: i64) -> Self {
+        let settings = volley::config::Database {
+            url: volley::config::secret::Secret::new(db.url()),
+            hot_connections: 8,
+            ..volley::config::Database::default()
+        };
+        let store = Store::open(&settings).unwrap();
+        store.migrate().await.unwrap();
+        let id = write(&store, move |conn| {
+            execute(conn, &people_sql(people));
+            execute(
+                conn,
+                "INSERT INTO template_versions (id, version, subject, body_text, created_at) VALUES (1, 1, '', '', 0)",
+            );
+            let new = NewCampaign {
+                name: "A campaign".to_owned(),
+                channel: ChannelKind::Email,
+                status: CampaignStatus::Draft,
+                pool: Some(POOL.to_owned()),
+                template_id: None,
+                template_version_id: Some(TemplateVersionId(1)),
+                audience: None,
+                on_uncertain: OnUncertain::Hold,
+                rate_per_second: None,
+                scheduled_at: None,
+                created_at: UtcInstant(0),
+                updated_at: UtcInstant(0),
+            };
+            let campaign = campaigns::insert(conn, &new)?.id;
+            let order = Launch {
+                campaign,
+                audience: Audience { all: true, ..Audience::default() },
+                template_version: TemplateVersionId(1),
+                pool: POOL.to_owned(),
+                key: "key".to_owned(),
+            };
+            launch::launch(conn, &order).expect("a draft can be launched");
+            Ok(campaign)
+        })
+        .await
+        .unwrap();
+        Self { store, id }
+    }
+
+    /// The same, packed into pages of that size.
+    pub(super) async fn packed(db: &Database, people: i64, page_size: i64) -> Self {
+        let campaign = Self::launched(db, people).await;
+        while campaign.pack_page(page_size).await.unwrap() != Packed::Done {}
+        campaign
+    }
+
+    pub(super) async fn pack_page(&self, size: i64) -> Result<Packed, StoreError> {
+        let id = self.id;
+        write(&self.store, move |conn| packing::pack_page(conn, id, size)).await
+    }
+
+    /// Leases the next ready page, for an owner that nobody else is.
+    pub(super) async fn lease(&self) -> Option<Leased> {
+        let id = self.id;
+        let token = LeaseToken(i64::try_from(uuid::Uuid::new_v4().as_u128() >> 66).unwrap());
+        let owner = Owner { instance: InstanceId(1), generation: 1 };
+        let page = write(&self.store, move |conn| pages::lease(conn, id, POOL, owner, token, Duration::from_secs(60)));
+        page.await.unwrap().map(|page| Leased { campaign: self.clone(), page, token })
+    }
+
+    pub(super) async fn event(&self, event: CampaignEvent) -> Result<CampaignRow, TransitionError> {
+        let id = self.id;
+        transact(&self.store, move |conn| campaigns::transition(conn, id, event)).await
+    }
+
+    /// Rows and page counts, which have to agree.
+    pub(super) async fn books(&self) -> Counts {
+        let Audit { rows, pages, total, page_sizes } = self.audit().await;
+        assert_eq!(rows, pages, "rows and page counts differ");
+        assert_eq!((total, rows.total()), (page_sizes, page_sizes));
+        rows
+    }
+
+    async fn audit(&self) -> Audit {
+        let id = self.id;
+        let run = self.store.run(Lane::Read, "audit", move |conn| conn.snapshot(|conn| deliveries::audit(conn, id)));
+        run.await.unwrap()
+    }
+}
+
+/// A page under a lease.
+#[derive(Clone)]
+pub(super) struct Leased {
+    pub(super) campaign: Campaign,
+    pub(super) page: PageRow,
+    pub(super) token: LeaseToken,
+}
+
+impl Leased {
+    pub(super) fn id(&self) -> PageId {
+        self.page.id
+    }
+
+    pub(super) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {
+        let claim =
+            Claim { page: self.page.id, campaign: self.campaign.id, token: self.token, after: ContactId(0), limit };
+        write(&self.campaign.store, move |conn| claims::claim(conn, claim)).await
+    }
+
+    /// Claims that many, which are there.
+    pub(super) async fn claim(&self, limit: i64) -> Vec<Claimed> {
+        match self.try_claim(limit).await.unwrap() {
+            ClaimOutcome::Claimed { recipients, .. } => recipients,
+            ClaimOutcome::NotSending { status, .. } => panic!("the campaign is {status}"),
+            ClaimOutcome::Lost => panic!("the lease is over"),
+        }
+    }
+
+    /// An outcome of a claimed recipient, ready to be recorded.
+    pub(super) fn settlement(&self, claimed: &Claimed, verdict: Verdict) -> Settlement {
+        let key = ClaimKey {
+            campaign: self.campaign.id,
+            contact: claimed.contact,
+            claim_no: claimed.claim_no,
+            token: self.token,
+        };
+        Settlement { key, page: self.page.id, verdict, key_valid_ms: None, content: None }
+    }
+
+    /// Acceptances of claimed recipients.
+    pub(super) fn accepted(&self, claimed: &[Claimed]) -> Vec<Settlement> {
+        claimed.iter().map(|claimed| self.settlement(claimed, verdict(&accepted()))).collect()
+    }
+}
+
+pub(super) async fn record(store: &Store, batch: Vec<Settlement>) -> Result<Recorded, StoreError> {
+    write(store, move |conn| outcomes::record(conn, &batch)).await
+}
+
+pub(super) fn accepted() -> Outcome {
+    Outcome::Accepted { provider_id: None }
+}
+
+/// What an outcome does to a first attempt.
+pub(super) fn verdict(outcome: &Outcome) -> Verdict {
+    let first = Attempt {
+        attempts_before: 0,
+        max_attempts: 4,
+        was_ambiguous: false,
+        key_honoured: false,
+        on_uncertain: OnUncertain::Hold,
+        jitter: 0.5,
+    };
+    let verdict = settle(outcome, first);
+    assert_ne!(verdict.state, DeliveryState::Sending);
+    verdict
+}
+
+pub(super) async fn write<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    store.run(Lane::Hot, "test", move |conn| conn.write(work)).await
+}
+
+/// A transaction that may be refused.
+pub(super) async fn transact<T: Send + 'static>(
+    store: &Store,
+    work: impl FnOnce(&mut Conn) -> Result<T, TransitionError> + Send + 'static,
+) -> Result<T, TransitionError> {
+    let done = store.run(Lane::Control, "test", move |conn| {
+        conn.write(|conn| match work(conn) {
+            Err(TransitionError::Store(error)) => Err(error),
+            other => Ok(other),
+        })
+    });
+    done.await?
+}
+
+pub(super) fn execute(conn: &mut Conn, sql: &str) {
+    match conn {
+        Conn::Pg(conn) => conn.batch_execute(sql),
+        Conn::Sqlite(conn) => conn.batch_execute(sql),
+    }
+    .expect("the statement is right");
+}
+
+fn people_sql(people: i64) -> String {
+    let rows: Vec<String> = (1..=people).map(|n| format!("({n}, 'person{n}@example.com', 'First{n}', 0, 0)")).collect();
+    format!("INSERT INTO contacts (id, email, first_name, created_at, updated_at) VALUES {}", rows.join(", "))
+}

@@ -1,0 +1,122 @@
+//! A campaign about to be sent: process, provider, people.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::api::{Api, Campaign};
+use super::database::Database;
+use super::people;
+use super::provider::{POOL, Provider};
+use super::volley::{Builder, Volley};
+use super::waiting::wait_until;
+use super::watch::Watch;
+
+/// Longer than any campaign of these tests takes, on a slow machine too.
+pub(crate) const LONG: Duration = Duration::from_secs(180);
+
+/// How long after the answer to a pause a hand-over may still reach a provider.
+pub(crate) const GRACE: Duration = Duration::from_millis(100);
+
+/// Everything a test of one campaign needs. Fields drop in order: the process before its provider.
+pub(crate) struct Stage {
+    pub(crate) volley: Volley,
+    pub(crate) api: Api,
+    pub(crate) provider: Provider,
+    pub(crate) campaign: i64,
+    pub(crate) everyone: Vec<String>,
+}
+
+impl Stage {
+    /// A campaign to that many people, launched.
+    pub(crate) fn launched(db: &Database, provider: Provider, people: usize) -> Self {
+        let stage = Self::set(db, provider, people, |builder| builder);
+        stage.api.send(stage.campaign);
+        stage
+    }
+
+    /// A campaign to that many people, not launched, on a process that `change` may alter before it starts.
+    pub(crate) fn set(
+        db: &Database,
+        provider: Provider,
+        people: usize,
+        change: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        Self::with(db, provider, people, change, &json!({}))
+    }
+
+    /// The same, with fields of the campaign added or replaced.
+    pub(crate) fn with(
+        db: &Database,
+        provider: Provider,
+        people: usize,
+        change: impl FnOnce(Builder) -> Builder,
+        fields: &Value,
+    ) -> Self {
+        let volley = change(Volley::on(db).pool(provider.pool())).start();
+        let api = volley.api();
+        let list = api.a_list_of(people);
+        let campaign = api.create_campaign(provider.channel(), POOL, list, fields);
+        Self { volley, api, provider, campaign, everyone: people::addresses(people) }
+    }
+
+    /// Polls the campaign from another thread until the answer is finished, checking its books at every look.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::start(self.api.another(), self.campaign)
+    }
+
+    /// Waits until the provider has accepted that many recipients.
+    #[track_caller]
+    pub(crate) fn wait_reached(&self, recipients: usize) {
+        wait_until(&format!("{recipients} recipients are reached"), LONG, || {
+            self.provider.ledger().reached() >= recipients
+        });
+    }
+
+    /// Waits until the campaign has ended.
+    #[track_caller]
+    pub(crate) fn wait_ended(&self) -> Campaign {
+        self.api.wait_ended(self.campaign, LONG)
+    }
+
+    /// Waits for the end and checks that everyone was reached exactly once, and that the books say so.
+    #[track_caller]
+    pub(crate) fn assert_everyone_once(&self) {
+        let ended = self.wait_ended();
+        self.provider.ledger().assert_each_once(&self.everyone);
+        assert_eq!(ended.status, "sent", "{}", ended.body);
+        assert_eq!(ended.stats.sent, ended.stats.total, "{}", ended.body);
+        assert_eq!(usize::try_from(ended.stats.total).unwrap(), self.everyone.len());
+    }
+
+    /// Waits for the end and checks that nobody was reached twice, and that whoever was not reached is reported as
+    /// uncertain, of which there are at most so many.
+    #[track_caller]
+    pub(crate) fn assert_missing_are_uncertain(&self, at_most: u64) {
+        let ended = self.wait_ended();
+        let ledger = self.provider.ledger();
+        ledger.assert_nobody_twice();
+        let uncertain = self.uncertain();
+        let missing = ledger.missing(&self.everyone);
+        let unreported: Vec<&String> = missing.difference(&uncertain).take(5).collect();
+        assert!(unreported.is_empty(), "lost without a word: {unreported:?} of {} missing", missing.len());
+        assert_eq!(ended.stats.sent + ended.stats.uncertain, ended.stats.total, "{}", ended.body);
+        assert_eq!(usize::try_from(ended.stats.total).unwrap(), self.everyone.len());
+        assert!(ended.stats.uncertain <= at_most, "more than {at_most} uncertain: {}", ended.body);
+        println!("uncertain: {}, of which the provider took {}", uncertain.len(), uncertain.len() - missing.len());
+    }
+
+    /// The addresses that the API reports as uncertain.
+    #[track_caller]
+    pub(crate) fn uncertain(&self) -> BTreeSet<String> {
+        let deliveries = self.api.deliveries(self.campaign, "uncertain");
+        deliveries.iter().map(|delivery| address_of(delivery).to_owned()).collect()
+    }
+}
+
+/// The address of the contact that a delivery is for.
+#[track_caller]
+pub(crate) fn address_of(delivery: &Value) -> &str {
+    delivery["contact"]["email"].as_str().unwrap_or_else(|| panic!("no address in {delivery}"))
+}
