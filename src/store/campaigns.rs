@@ -492,3 +492,18 @@ pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError
     }
     Ok(false)
 }
+
+/// Ends a campaign that never was launched.
+///
+/// # Errors
+/// As [`transition`].
+pub fn end_unlaunched(
+    conn: &mut Conn,
+    id: CampaignId,
+    event: CampaignEvent,
+    outcome: CampaignOutcome,
+) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    let next = row.status.next(event)?;
+    Ok(set_status(conn, &row, next, Some(outcome))?)
+}
