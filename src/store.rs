@@ -4,15 +4,20 @@
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
 pub mod api_keys;
+pub mod attributes;
 pub mod backend;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
+pub mod contacts;
 mod error;
 pub mod idempotency;
+pub mod imports;
 pub mod listing;
+pub mod lists;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
+pub mod templates;
 
 use std::sync::Arc;
 use std::time::Duration;

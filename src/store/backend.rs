@@ -1,5 +1,6 @@
 //! Every difference between PostgreSQL and SQLite, as named functions.
 
+pub(super) mod contacts;
 pub(super) mod idempotency;
 
 use diesel::RunQueryDsl;
