@@ -4,16 +4,21 @@
 //! the store, and answers; it holds no rule of the domain.
 
 pub mod auth;
+mod contacts;
+pub mod content;
 mod edge;
 pub mod extract;
 pub mod idempotency;
+mod imports;
 mod keys;
+mod lists;
 mod openapi;
 pub mod paging;
 pub mod problem;
 mod routes;
 pub mod server;
 pub mod state;
+mod templates;
 mod text;
 
 pub use problem::ApiError;

@@ -4,12 +4,14 @@
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
 pub mod api_keys;
+pub mod attributes;
 pub mod backend;
 pub mod campaigns;
 pub mod claims;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
 pub mod deliveries;
+pub mod contacts;
 mod error;
 pub mod instances;
 pub mod launch;
@@ -18,11 +20,14 @@ pub mod outcomes;
 pub mod packing;
 pub mod pages;
 pub mod idempotency;
+pub mod imports;
 pub mod listing;
+pub mod lists;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
 pub mod sweeps;
+pub mod templates;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,12 +5,20 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
 use super::extract::Query;
-use super::keys;
+use super::{contacts, imports, keys, lists, templates};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Volley", description = "Campaign dispatch: nobody lost, nobody twice."),
-    paths(keys::create, keys::list, keys::revoke),
+    paths(
+        contacts::upsert, contacts::list, contacts::show, contacts::change, contacts::delete,
+        imports::upload, imports::list, imports::show,
+        lists::create, lists::list, lists::show, lists::change, lists::delete,
+        lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        templates::create, templates::list, templates::show, templates::versions, templates::replace,
+        templates::change, templates::delete, templates::preview,
+        keys::create, keys::list, keys::revoke,
+    ),
     security(("api_key" = [])),
     modifiers(&ApiKeyScheme),
 )]

@@ -17,6 +17,21 @@ pub const MAX_PAGE_SIZE: i64 = 100;
 /// The parameters of every list.
 pub const PARAMETERS: [&str; 4] = ["page", "page_size", "anchor", "cursor"];
 
+/// The same, for the API's description.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "only described; [`Paging::read`] reads them")]
+pub(super) struct ListParams {
+    /// From 1.
+    page: Option<i64>,
+    /// 1 to 100; 20 unless given.
+    page_size: Option<i64>,
+    /// `pagination.anchor` of the first page: later rows are not seen.
+    anchor: Option<i64>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
 /// A page list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Listing<T> {
@@ -24,9 +39,8 @@ pub struct Listing<T> {
     pub data: Vec<T>,
     /// Where this page stands.
     pub pagination: Pagination,
-    /// The next page: give it as `cursor`. Absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
+    /// The next page: give it as `cursor`. `null` on the last one.
+    pub next_cursor: Option<String>,
 }
 
 /// Where a page stands in its list.
@@ -102,7 +116,7 @@ impl Paging {
                 total_pages: (slice.total + self.page_size - 1) / self.page_size,
                 anchor: slice.anchor,
             },
-            cursor: next.map(|next| next.encode()),
+            next_cursor: next.map(|next| next.encode()),
         }
     }
 

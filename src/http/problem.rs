@@ -202,9 +202,9 @@ impl ApiError {
             Self::BodyTimeout => Cow::Borrowed("body_timeout"),
             Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
             Self::UnsupportedMediaType(_) => Cow::Borrowed("unsupported_media_type"),
-            // One error names itself; several share a name.
-            Self::Invalid(errors) => match errors.as_slice() {
-                [only] => only.code.clone(),
+            // Errors of one kind name themselves; several kinds share a name.
+            Self::Invalid(errors) => match errors.split_first() {
+                Some((first, rest)) if rest.iter().all(|other| other.code == first.code) => first.code.clone(),
                 _ => Cow::Borrowed("validation_failed"),
             },
             Self::Store(StoreError::Taken { field, .. }) => Cow::Owned(format!("{field}_taken")),

@@ -3,6 +3,7 @@
 mod audience;
 mod deliveries;
 mod locks;
+pub(super) mod contacts;
 pub(super) mod idempotency;
 
 use diesel::RunQueryDsl;

@@ -53,4 +53,13 @@ impl<T> Slice<T> {
             more: self.more,
         }
     }
+
+    /// The same slice of something made of each row, where that can fail.
+    ///
+    /// # Errors
+    /// The first error of `each`.
+    pub fn try_map<U, E>(self, each: impl FnMut(T) -> Result<U, E>) -> Result<Slice<U>, E> {
+        let rows = self.rows.into_iter().map(each).collect::<Result<_, E>>()?;
+        Ok(Slice { rows, total: self.total, anchor: self.anchor, more: self.more })
+    }
 }
