@@ -4,5 +4,6 @@
 //! one delivery through the rooms below; imports between them point one way:
 //! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
 
+pub mod channels;
 pub mod config;
 pub mod domain;
