@@ -13,6 +13,7 @@
 )]
 
 mod arch;
+mod channels;
 mod cli;
 mod config;
 mod faults;
