@@ -10,19 +10,19 @@ pub mod campaigns;
 pub mod claims;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
-pub mod deliveries;
 pub mod contacts;
+pub mod deliveries;
 mod error;
+pub mod idempotency;
+pub mod imports;
 pub mod instances;
 pub mod launch;
+pub mod listing;
+pub mod lists;
 pub mod lost_leases;
 pub mod outcomes;
 pub mod packing;
 pub mod pages;
-pub mod idempotency;
-pub mod imports;
-pub mod listing;
-pub mod lists;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;

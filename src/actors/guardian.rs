@@ -146,11 +146,8 @@ impl Handler<GetState> for Guardian {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        let state = |ward: &Ward| WardState {
-            actor: ward.name.clone(),
-            generation: ward.generation,
-            alive: (ward.alive)(),
-        };
+        let state =
+            |ward: &Ward| WardState { actor: ward.name.clone(), generation: ward.generation, alive: (ward.alive)() };
         MessageResult(self.wards.iter().map(state).collect())
     }
 }

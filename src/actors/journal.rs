@@ -290,7 +290,7 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let number = name
+        let number: Option<u64> = name
             .to_str()
             .and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".log"))
             .and_then(|digits| digits.parse().ok());

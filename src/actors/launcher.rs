@@ -95,9 +95,7 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
 /// The content that a launch pins: the template's newest version, or the campaign's own.
 fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<TemplateVersionId, LaunchError> {
     let version = match campaign.template_id {
-        Some(template) => {
-            templates::find(conn, template, None)?.ok_or(LaunchError::NoTemplate)?.version.id
-        }
+        Some(template) => templates::find(conn, template, None)?.ok_or(LaunchError::NoTemplate)?.version.id,
         None => campaign.template_version_id.ok_or(LaunchError::NoTemplate)?,
     };
     let content = templates::find_version(conn, version)?.ok_or(LaunchError::NoTemplate)?.content();

@@ -72,14 +72,19 @@ impl Paginator {
             Ok(Packed::Nobody) => self.step(ctx),
             Ok(Packed::Done) => {
                 tracing::info!(
-                    campaign.id = self.campaign.0, pages = self.pages, contacts = self.recipients, "campaign.paginated"
+                    campaign.id = self.campaign.0,
+                    pages = self.pages,
+                    contacts = self.recipients,
+                    "campaign.paginated"
                 );
                 tracing::info!(campaign.id = self.campaign.0, "campaign.packed");
                 ctx.stop();
             }
             Ok(Packed::NotSending(status)) => {
                 tracing::info!(
-                    campaign.id = self.campaign.0, campaign.status = status.as_str(), pages = self.pages,
+                    campaign.id = self.campaign.0,
+                    campaign.status = status.as_str(),
+                    pages = self.pages,
                     "campaign.pagination_aborted"
                 );
                 ctx.stop();

@@ -115,8 +115,14 @@ async fn end(
     if let Some(ended) = ended {
         metrics::counter!("volley_leases_lost_total").increment(1);
         tracing::warn!(
-            campaign.id = campaign.0, page.id = page.0, journal_read, given_back = ended.given_back, known = ended.known,
-            uncertain = ended.uncertain, poison = ended.poison, "a lease ended without its owner"
+            campaign.id = campaign.0,
+            page.id = page.0,
+            journal_read,
+            given_back = ended.given_back,
+            known = ended.known,
+            uncertain = ended.uncertain,
+            poison = ended.poison,
+            "a lease ended without its owner"
         );
     }
     Ok(())

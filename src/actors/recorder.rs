@@ -109,7 +109,8 @@ impl OutcomeRecorder {
             let pages: HashSet<PageId> = batch.iter().map(|(record, _)| record.settlement.page).collect();
             self.busy.extend(pages.iter().copied());
             let lag = batch.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
-            metrics::histogram!("volley_recorder_batch_size").record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
+            metrics::histogram!("volley_recorder_batch_size")
+                .record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
             metrics::histogram!("volley_recorder_lag_seconds").record(lag.as_secs_f64());
             let work = write(self.store.clone(), batch);
             ctx.spawn(work.into_actor(self).map(move |(batch, result), recorder, ctx| {

@@ -98,8 +98,10 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
     match attempt {
         (Some(launched), _) => {
             tracing::info!(
-                campaign.id = id.0, campaign.expected = launched.expected,
-                campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display), "campaign.launched"
+                campaign.id = id.0,
+                campaign.expected = launched.expected,
+                campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display),
+                "campaign.launched"
             );
             Ok(true)
         }
@@ -125,9 +127,7 @@ async fn fail(store: &Store, id: CampaignId) -> Result<(), StoreError> {
                     Err(TransitionError::Store(error)) => Err(error),
                     // Somebody was quicker: an edit, a launch, a deletion.
                     Err(
-                        TransitionError::NotFound(_)
-                        | TransitionError::Illegal(_)
-                        | TransitionError::SweepUnderWay(_),
+                        TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_),
                     ) => Ok(()),
                 }
             })

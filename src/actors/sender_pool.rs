@@ -554,8 +554,13 @@ impl SenderPool {
             Ok((Settled::Done(counts), _)) => {
                 if let Some(run) = self.runs.remove(&page) {
                     tracing::info!(
-                        campaign.id = run.campaign.0, page.seq = run.seq, sent = counts.sent, failed = counts.failed,
-                        skipped = counts.skipped, uncertain = counts.uncertain, "campaign.batch.processed"
+                        campaign.id = run.campaign.0,
+                        page.seq = run.seq,
+                        sent = counts.sent,
+                        failed = counts.failed,
+                        skipped = counts.skipped,
+                        uncertain = counts.uncertain,
+                        "campaign.batch.processed"
                     );
                     // A lost hint costs one tick of the supervisor.
                     let _ = self.parts.settled.try_send(PageSettled { campaign: run.campaign });
@@ -695,7 +700,9 @@ impl SenderPool {
                 self.runs.insert(row.id, PageRun::new(&row, token, trust, content));
             }
             // No page of this campaign is ready: the next look brings it back.
-            Ok(None) => self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known)),
+            Ok(None) => {
+                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known))
+            }
             Err(ContentError::Store(error)) => self.store_failed(&error),
             Err(error) => {
                 tracing::error!(campaign.id = campaign.0, error = %error, "a campaign cannot be rendered");

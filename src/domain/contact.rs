@@ -55,6 +55,29 @@ pub struct Profile {
     pub attributes: Attributes,
 }
 
+impl Profile {
+    /// Where a channel reaches the contact: its address, its number, or for an HTTP API whatever names it best.
+    #[must_use]
+    pub fn address(&self, channel: super::campaign::ChannelKind) -> Option<&str> {
+        use super::campaign::ChannelKind as C;
+        match channel {
+            C::Email => self.email.as_deref(),
+            C::Sms | C::Whatsapp => self.phone.as_deref(),
+            C::Http => self.email.as_deref().or(self.phone.as_deref()).or(self.external_id.as_deref()),
+        }
+    }
+
+    /// First and last name, as far as they are known.
+    #[must_use]
+    pub fn full_name(&self) -> Option<String> {
+        match (self.first_name.as_deref(), self.last_name.as_deref()) {
+            (None, None) => None,
+            (Some(only), None) | (None, Some(only)) => Some(only.to_owned()),
+            (Some(first), Some(last)) => Some(format!("{first} {last}")),
+        }
+    }
+}
+
 /// The built-in fields, by the names that templates, imports and the API use.
 pub const BUILT_IN_FIELDS: &[&str] =
     &["external_id", "email", "phone", "first_name", "last_name", "timezone", "locale"];

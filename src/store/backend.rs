@@ -1,10 +1,10 @@
 //! Every difference between PostgreSQL and SQLite, as named functions.
 
 mod audience;
-mod deliveries;
-mod locks;
 pub(super) mod contacts;
+mod deliveries;
 pub(super) mod idempotency;
+mod locks;
 
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Text};

@@ -481,9 +481,7 @@ pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
 pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError> {
     use crate::domain::page::PageState;
     let open = |state: PageState| {
-        diesel::select(diesel::dsl::exists(
-            pages::table.filter(pages::campaign_id.eq(id).and(pages::state.eq(state))),
-        ))
+        diesel::select(diesel::dsl::exists(pages::table.filter(pages::campaign_id.eq(id).and(pages::state.eq(state)))))
     };
     for state in [PageState::Leased, PageState::Ready] {
         if open(state).get_result(conn).map_err(StoreError::query("look for open pages"))? {

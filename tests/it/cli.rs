@@ -1,5 +1,7 @@
 //! The command line as somebody at a terminal meets it.
 
+mod clients;
+
 use std::process::{Command, Output};
 
 /// Runs `volley` with an environment of its own, so that settings of the machine do not reach it.
