@@ -1,112 +1,372 @@
-//! The composition root, as the command line sees it.
-//!
-//! Replaced as a whole when the real one lands: this file only carries the interface.
+//! The composition root: builds everything, starts it from the sink to the source, and stops it the other way round.
 
+mod maintenance;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, Arbiter};
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use anyhow::Context as _;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::actors::guardian::{Guardian, PoolDirectory, Ward};
+use crate::actors::health::Health;
+use crate::actors::importer::Importer;
+use crate::actors::importer::files::ImportFolder;
+use crate::actors::journal::{Journal, Testimony};
+use crate::actors::reaper::{self, Court, Identity, Reaper};
+use crate::actors::recorder::{self, OutcomeRecorder};
+use crate::actors::scheduler::Scheduler;
+use crate::actors::sender_pool::{Drain, Parts, SenderPool};
+use crate::actors::status_cache::StatusCache;
+use crate::actors::supervisor::CampaignSupervisor;
+use crate::channels::{self, Channel};
 use crate::config::Settings;
-use crate::config::pools::PoolConfig;
-use crate::domain::instant::UtcInstant;
+use crate::domain::ids::InstanceId;
+use crate::http::auth::Auth;
+use crate::http::{AppState, server};
+use crate::store::instances::{self, Incarnation};
+use crate::store::pages::Owner;
+use crate::store::{Lane, Store, StoreError, api_keys};
+pub use maintenance::{KeyInfo, check_database, create_key, list_keys, migrate, probe, revoke_key};
+use slot::{DatabaseLock, Slot};
+
+/// How long a start waits for a database that does not answer yet.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running instance.
-pub struct App;
-
-/// An API key, without the key.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct KeyInfo {
-    /// Its id.
-    pub id: i64,
-    /// What it is for.
-    pub name: String,
-    /// Its first characters.
-    pub prefix: String,
-    /// When it was made.
-    pub created_at: UtcInstant,
-    /// When it was last used.
-    pub last_used_at: Option<UtcInstant>,
-    /// When it was revoked.
-    pub revoked_at: Option<UtcInstant>,
+pub struct App {
+    addr: SocketAddr,
+    first_key: Option<String>,
+    http: ServerHandle,
+    store: Store,
+    instance: InstanceId,
+    pools: PoolDirectory,
+    recorder: Addr<OutcomeRecorder>,
+    vital: Vec<(&'static str, Box<dyn Fn() -> bool>)>,
+    draining: Arc<AtomicBool>,
+    patience: Duration,
+    /// Held for as long as the instance lives.
+    _locks: (Option<DatabaseLock>, Slot),
 }
 
-const ABSENT: &str = "this build has no engine";
-
 impl App {
-    /// Migrates, binds and starts every actor.
+    /// Migrates, recovers what a former incarnation left, binds, and starts every actor. Call it on an actix system.
     ///
     /// # Errors
-    /// What could not be started.
+    /// What could not be started, and why.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
-        std::future::ready(Err(anyhow::anyhow!("{ABSENT} ({} pools)", settings.pools.len()))).await
+        settings.check()?;
+        let settings = Arc::new(settings);
+        let listener = TcpListener::bind(&settings.http.addr)
+            .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
+        let addr = listener.local_addr().context("cannot read the address that was bound")?;
+        let store = Store::open(&settings.database)?;
+        let database_lock = DatabaseLock::take(store.target())?;
+        migrate_patiently(&store).await?;
+        let slot = Slot::take(&settings.sending.data_dir)?;
+        let identity = register(&store, &slot).await?;
+        let court = Court::new(&settings.pools, &settings.timing);
+        let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
+        let first_key = first_key(&store, &settings).await?;
+        let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
+        let instance = identity.instance;
+        let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
+        let draining = Arc::clone(&started.draining);
+        let vital = started.vital();
+        let state = web::Data::new(started.into_state(&settings, &store, instance)?);
+        let http = server::start(state, listener).context("cannot start the HTTP server")?;
+        let handle = http.handle();
+        actix_rt::spawn(http);
+        tracing::info!(http.addr = %addr, instance.id = instance.0, "listening on http://{addr}");
+        Ok(Self {
+            addr,
+            first_key,
+            http: handle,
+            store,
+            instance,
+            pools,
+            recorder,
+            vital,
+            draining,
+            patience: settings.sending.shutdown(),
+            _locks: (database_lock, slot),
+        })
     }
 
     /// Where the API listens.
     #[must_use]
-    pub fn addr(&self) -> std::net::SocketAddr {
-        ([127, 0, 0, 1], 0).into()
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
-    /// The key that a first start minted.
+    /// The key that a first start minted. It is not stored in the clear: show it once.
     #[must_use]
     pub fn first_key(&self) -> Option<&str> {
-        None
+        self.first_key.as_deref()
     }
 
-    /// Drains and stops.
+    /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records
+    /// everything, and says so in the database; within `sending.shutdown_seconds`. What is not through by then is left to
+    /// the journal, which the next start reads.
     ///
     /// # Errors
-    /// What could not be stopped in time.
+    /// Never the deadline itself; only that the database could not be told.
     pub async fn stop(self) -> anyhow::Result<()> {
-        std::future::ready(Ok(())).await
+        let deadline = Instant::now() + self.patience.saturating_sub(Duration::from_secs(1));
+        self.draining.store(true, Ordering::Release);
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if tokio::time::timeout(left().min(Duration::from_secs(5)), self.http.stop(true)).await.is_err() {
+            tracing::warn!("requests were still open when the HTTP server stopped");
+        }
+        for pool in self.pools.all() {
+            if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
+                tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
+            }
+        }
+        while Instant::now() < deadline {
+            match self.recorder.send(recorder::GetState).await {
+                Ok(state) if state.waiting + state.flushing > 0 => tokio::time::sleep(Duration::from_millis(10)).await,
+                _ => break,
+            }
+        }
+        let me = self.instance;
+        let retire = self.store.run(Lane::Control, "retire this instance", move |conn| instances::retire(conn, me));
+        tokio::time::timeout(left().max(Duration::from_secs(1)), retire).await??;
+        tracing::info!("stopped");
+        Ok(())
     }
 
-    /// Resolves when a vital part dies.
+    /// Resolves when a part dies that nobody can build again. The process must end then: the next start recovers by the
+    /// journal, which is the tested path.
     pub async fn failed(&self) -> anyhow::Error {
-        std::future::pending().await
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if let Some((name, _)) = self.vital.iter().find(|(_, alive)| !alive()) {
+                return anyhow::anyhow!("the {name} died");
+            }
+        }
     }
 }
 
-/// Applies what migrations are missing; their names.
-///
-/// # Errors
-/// The database's refusal.
-pub async fn migrate(_settings: &Settings) -> anyhow::Result<Vec<String>> {
-    std::future::ready(Err(anyhow::anyhow!(ABSENT))).await
+/// Everything that runs.
+struct Started {
+    status: Arc<StatusCache>,
+    health: Health,
+    pools: PoolDirectory,
+    channels: BTreeMap<String, Arc<dyn Channel>>,
+    recorder: Addr<OutcomeRecorder>,
+    supervisor: Addr<CampaignSupervisor>,
+    importer: Addr<Importer>,
+    guardian: Addr<Guardian>,
+    draining: Arc<AtomicBool>,
 }
 
-/// Makes a key.
-///
-/// # Errors
-/// The database's refusal.
-pub async fn create_key(_settings: &Settings, _name: &str) -> anyhow::Result<String> {
-    std::future::ready(Err(anyhow::anyhow!(ABSENT))).await
+impl Started {
+    /// Starts the actors bottom-up: whoever is written to before whoever writes.
+    fn launch(
+        settings: &Arc<Settings>,
+        store: &Store,
+        identity: &Identity,
+        court: Court,
+        journal: Arc<Journal>,
+    ) -> anyhow::Result<Self> {
+        let timing = settings.timing.clone();
+        let health = Health::default();
+        let status = Arc::new(StatusCache::new(timing.status_ttl()));
+        let pools = PoolDirectory::default();
+        let draining = Arc::new(AtomicBool::new(false));
+        let recorder = {
+            let (store, journal, health) = (store.clone(), Arc::clone(&journal), health.clone());
+            let (flush, batch) = (timing.flush(), timing.flush_batch);
+            OutcomeRecorder::start_in_arbiter(&Arbiter::new().handle(), move |_| {
+                OutcomeRecorder::new(store, journal, health, flush, batch)
+            })
+        };
+        let supervisor = CampaignSupervisor::new(
+            store.clone(),
+            pools.clone(),
+            Arc::clone(&status),
+            timing.clone(),
+            settings.sending.page_size,
+        )
+        .start();
+        let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
+        let mut wards = Vec::new();
+        for pool in &settings.pools {
+            let channel: Arc<dyn Channel> = Arc::from(channels::build(pool)?);
+            channels.insert(pool.name.clone(), Arc::clone(&channel));
+            let parts = Parts {
+                store: store.clone(),
+                pool: pool.clone(),
+                timing: timing.clone(),
+                journal: Arc::clone(&journal),
+                status: Arc::clone(&status),
+                health: health.clone(),
+                recorder: recorder.clone(),
+                settled: supervisor.clone().recipient(),
+                draining: Arc::clone(&draining),
+            };
+            wards.push(pool_ward(parts, channel, identity.instance, pools.clone()));
+        }
+        wards.push(reaper_ward(store, identity, court, &pools, &journal, &health, &timing));
+        wards.push(scheduler_ward(store, settings, &supervisor));
+        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
+        let guardian = Guardian::new(wards).start();
+        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining })
+    }
+
+    fn vital(&self) -> Vec<(&'static str, Box<dyn Fn() -> bool>)> {
+        let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
+        let (importer, guardian) = (self.importer.clone(), self.guardian.clone());
+        vec![
+            ("outcome recorder", Box::new(move || recorder.connected())),
+            ("campaign supervisor", Box::new(move || supervisor.connected())),
+            ("importer", Box::new(move || importer.connected())),
+            ("guardian", Box::new(move || guardian.connected())),
+        ]
+    }
+
+    fn into_state(self, settings: &Arc<Settings>, store: &Store, instance: InstanceId) -> anyhow::Result<AppState> {
+        Ok(AppState {
+            store: store.clone(),
+            settings: Arc::clone(settings),
+            auth: Auth::new(&settings.auth),
+            importer: self.importer.clone().recipient(),
+            importer_state: self.importer.recipient(),
+            supervisor: self.supervisor,
+            recorder: self.recorder,
+            guardian: self.guardian,
+            pools: self.pools,
+            channels: self.channels,
+            status: self.status,
+            health: self.health,
+            metrics: metrics_handle()?,
+            instance,
+        })
+    }
 }
 
-/// Every key, newest first.
-///
-/// # Errors
-/// The database's refusal.
-pub async fn list_keys(_settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
-    std::future::ready(Err(anyhow::anyhow!(ABSENT))).await
+/// Each pool has a thread of its own: its provider's I/O, its rendering, its decisions.
+fn pool_ward(parts: Parts, channel: Arc<dyn Channel>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+    let name = parts.pool.name.clone();
+    let arbiter = Arbiter::new().handle();
+    Ward::new(format!("pool {name}"), move |generation| {
+        let (parts, channel) = (parts.clone(), Arc::clone(&channel));
+        let owner = Owner { instance, generation };
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, channel, owner));
+        pools.enter(&name, addr.clone(), generation);
+        Box::new(move || addr.connected())
+    })
 }
 
-/// Revokes a key; false when there is none.
-///
-/// # Errors
-/// The database's refusal.
-pub async fn revoke_key(_settings: &Settings, _id: i64) -> anyhow::Result<bool> {
-    std::future::ready(Err(anyhow::anyhow!(ABSENT))).await
+fn reaper_ward(
+    store: &Store,
+    identity: &Identity,
+    court: Court,
+    pools: &PoolDirectory,
+    journal: &Arc<Journal>,
+    health: &Health,
+    timing: &crate::config::timing::Timing,
+) -> Ward {
+    let (store, identity, pools) = (store.clone(), identity.clone(), pools.clone());
+    let (journal, health, tick) = (Arc::clone(journal), health.clone(), timing.reaper_tick());
+    Ward::new("reaper", move |_| {
+        let (store, identity, court) = (store.clone(), identity.clone(), court.clone());
+        let (pools, journal, health) = (pools.clone(), Arc::clone(&journal), health.clone());
+        let addr = Reaper::new(store, identity, court, pools, journal, health, tick).start();
+        Box::new(move || addr.connected())
+    })
 }
 
-/// What `doctor` says of the database.
-///
-/// # Errors
-/// What is wrong and how to mend it.
-pub async fn check_database(_settings: &Settings) -> Result<String, String> {
-    std::future::ready(Err(ABSENT.to_owned())).await
+fn scheduler_ward(store: &Store, settings: &Arc<Settings>, supervisor: &Addr<CampaignSupervisor>) -> Ward {
+    let (store, settings, supervisor) = (store.clone(), Arc::clone(settings), supervisor.clone());
+    Ward::new("scheduler", move |_| {
+        let changed = supervisor.clone().recipient();
+        let addr = Scheduler::new(store.clone(), Arc::clone(&settings), changed).start();
+        Box::new(move || addr.connected())
+    })
 }
 
-/// Whether a pool's provider can be reached.
-///
-/// # Errors
-/// What is wrong.
-pub async fn probe(_pool: &PoolConfig) -> Result<(), String> {
-    std::future::ready(Err(ABSENT.to_owned())).await
+/// Migrates; a database that is still starting is waited for, and a wrong one is reported at once.
+async fn migrate_patiently(store: &Store) -> anyhow::Result<()> {
+    let deadline = Instant::now() + DATABASE_PATIENCE;
+    loop {
+        match store.migrate().await {
+            Ok(applied) => {
+                for migration in applied {
+                    tracing::info!(migration, "migrated");
+                }
+                return Ok(());
+            }
+            Err(error @ StoreError::Unavailable { .. }) if Instant::now() < deadline => {
+                tracing::warn!(error = %error, "waiting for the database");
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(error).context("database.url: cannot prepare the database"),
+        }
+    }
+}
+
+async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
+    let incarnation = Incarnation {
+        slot: slot.id.clone(),
+        host: slot::host_name(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: slot::boot_id()?,
+    };
+    let boot_id = incarnation.boot_id.clone();
+    let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
+    let instance = store.run(Lane::Control, "register this instance", register).await?;
+    Ok(Identity { instance, slot: slot.id.clone(), boot_id })
+}
+
+/// Resolves what former incarnations of this slot left, then begins a journal of its own.
+async fn recover(store: &Store, identity: &Identity, court: &Court, slot: &Slot) -> anyhow::Result<Journal> {
+    let (testimony, files) = Testimony::of_folder(&slot.folder).context("cannot read the journals of earlier runs")?;
+    reaper::recover(store, identity, court, Arc::new(testimony)).await?;
+    let journal = Journal::create(&slot.folder, identity.instance, &identity.boot_id)
+        .with_context(|| format!("sending.data_dir: cannot write a journal in {}", slot.folder.display()))?;
+    // All their leases are resolved: nobody will ask them again.
+    for file in files {
+        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    }
+    Ok(journal)
+}
+
+/// A first start without a configured root key mints one.
+async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<String>> {
+    if settings.auth.root_key.is_some() {
+        return Ok(None);
+    }
+    let minted = store
+        .run(Lane::Control, "mint the first API key", |conn| {
+            conn.write(|conn| {
+                if api_keys::list(conn)?.is_empty() { api_keys::create(conn, "first key").map(Some) } else { Ok(None) }
+            })
+        })
+        .await?;
+    Ok(minted.map(|minted| minted.secret.expose().to_owned()))
+}
+
+/// The one metrics recorder of the process.
+fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    const CALL_BUCKETS: &[f64] =
+        &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full("volley_provider_call_seconds".to_owned()), CALL_BUCKETS)?
+        .set_quantiles(&[0.5, 0.95, 0.99])?
+        .install_recorder()
+        .context("cannot install the metrics recorder")?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
 }

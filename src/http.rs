@@ -4,6 +4,7 @@
 //! the store, and answers; it holds no rule of the domain.
 
 pub mod auth;
+mod campaigns;
 mod contacts;
 pub mod content;
 mod edge;
@@ -13,6 +14,7 @@ mod imports;
 mod keys;
 mod lists;
 mod openapi;
+mod operations;
 pub mod paging;
 pub mod problem;
 mod routes;

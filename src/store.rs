@@ -32,6 +32,7 @@ pub mod templates;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::migration::Migration;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
@@ -176,4 +177,23 @@ impl Store {
         })
         .await
     }
+
+    /// Migrations that are not applied yet.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
+        self.run(Lane::Read, "look for migrations", |conn| {
+            let pending = match conn {
+                Conn::Pg(conn) => conn.pending_migrations(PG_MIGRATIONS).map(|all| names(&all)),
+                Conn::Sqlite(conn) => conn.pending_migrations(SQLITE_MIGRATIONS).map(|all| names(&all)),
+            };
+            pending.map_err(|source| StoreError::Migration { detail: source.to_string() })
+        })
+        .await
+    }
+}
+
+fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<String> {
+    migrations.iter().map(|migration| migration.name().to_string()).collect()
 }

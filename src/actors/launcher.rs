@@ -59,6 +59,39 @@ pub fn launch_campaign(
         .status
         .next(crate::domain::campaign::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
+    let ready = prepare(conn, pools, &campaign, audience)?;
+    let launch = Launch {
+        campaign: id,
+        audience: ready.audience,
+        template_version: ready.template_version,
+        pool: ready.pool,
+        key: fresh_key()?,
+    };
+    Ok(launch::launch(conn, &launch)?)
+}
+
+/// Checks that a campaign could be launched as it is now.
+///
+/// # Errors
+/// As [`launch_campaign`].
+pub fn check_launchable(conn: &mut Conn, pools: &[PoolConfig], id: CampaignId) -> Result<(), LaunchError> {
+    let campaign = campaigns::locked(conn, id)?;
+    prepare(conn, pools, &campaign, None).map(drop)
+}
+
+/// What a launch needs, found and checked.
+struct Ready {
+    audience: Audience,
+    template_version: TemplateVersionId,
+    pool: String,
+}
+
+fn prepare(
+    conn: &mut Conn,
+    pools: &[PoolConfig],
+    campaign: &CampaignRow,
+    audience: Option<Audience>,
+) -> Result<Ready, LaunchError> {
     let audience = match audience {
         Some(audience) => audience,
         None => match campaign.audience.as_deref() {
@@ -67,10 +100,9 @@ pub fn launch_campaign(
         },
     };
     check_audience(conn, &audience)?;
-    let template_version = content_of(conn, &campaign)?;
-    let pool = choose_pool(pools, campaign.channel, campaign.pool.as_deref())?;
-    let launch = Launch { campaign: id, audience, template_version, pool: pool.name.clone(), key: fresh_key()? };
-    Ok(launch::launch(conn, &launch)?)
+    let template_version = content_of(conn, campaign)?;
+    let pool = choose_pool(pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
+    Ok(Ready { audience, template_version, pool })
 }
 
 /// Checks that an audience names somebody, and only people and lists that exist.

@@ -163,7 +163,7 @@ struct Freed {
 impl SenderPool {
     /// A pool over a provider, as the owner that its leases will name.
     #[must_use]
-    pub fn new(parts: Parts, channel: Box<dyn Channel>, owner: Owner) -> Self {
+    pub fn new(parts: Parts, channel: Arc<dyn Channel>, owner: Owner) -> Self {
         let now = Instant::now();
         let line = Line {
             pool: parts.pool.name.clone(),

@@ -4,8 +4,9 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
+use super::campaigns::{self, actions, preview, recipients};
 use super::extract::Query;
-use super::{contacts, imports, keys, lists, templates};
+use super::{contacts, imports, keys, lists, operations, templates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +19,11 @@ use super::{contacts, imports, keys, lists, templates};
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
         keys::create, keys::list, keys::revoke,
+        campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
+        actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
+        actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
+        recipients::list, recipients::resolve, recipients::audit,
+        operations::healthz, operations::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),
     modifiers(&ApiKeyScheme),

@@ -4,10 +4,14 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, scope};
 
 use super::auth::require_key;
-use super::{contacts, imports, keys, lists, openapi, templates};
+use super::campaigns::{self, actions, preview, recipients};
+use super::{contacts, imports, keys, lists, openapi, operations, templates};
 
 /// Every route. Under `/v1` a valid API key is required.
 pub fn routes(config: &mut ServiceConfig) {
+    config.service(resource("/healthz").route(get().to(operations::healthz)));
+    config.service(resource("/readyz").route(get().to(operations::readyz)));
+    config.service(resource("/metrics").route(get().to(operations::metrics)));
     config.service(resource("/openapi.json").route(get().to(openapi::describe)));
     config.service(
         scope("/v1")
@@ -47,6 +51,27 @@ pub fn routes(config: &mut ServiceConfig) {
                     .route(delete().to(templates::delete)),
             )
             .service(resource("/templates/{id}/versions").route(get().to(templates::versions)))
-            .service(resource("/templates/{id}/preview").route(post().to(templates::preview))),
+            .service(resource("/templates/{id}/preview").route(post().to(templates::preview)))
+            .service(resource("/campaigns").route(get().to(campaigns::list)).route(post().to(campaigns::create)))
+            .service(resource("/campaigns/bulk-action").route(post().to(actions::bulk)))
+            .service(
+                resource("/campaigns/{id}")
+                    .route(get().to(campaigns::show))
+                    .route(patch().to(campaigns::change))
+                    .route(delete().to(campaigns::delete)),
+            )
+            .service(resource("/campaigns/{id}/send").route(post().to(actions::send)))
+            .service(resource("/campaigns/{id}/pause").route(post().to(actions::pause)))
+            .service(resource("/campaigns/{id}/resume").route(post().to(actions::resume)))
+            .service(resource("/campaigns/{id}/stop").route(post().to(actions::stop)))
+            .service(resource("/campaigns/{id}/schedule").route(post().to(actions::schedule)))
+            .service(resource("/campaigns/{id}/unschedule").route(post().to(actions::unschedule)))
+            .service(resource("/campaigns/{id}/retry-failed").route(post().to(actions::retry_failed)))
+            .service(resource("/campaigns/{id}/personalized-preview").route(post().to(preview::preview)))
+            .service(resource("/campaigns/{id}/test-send").route(post().to(preview::test_send)))
+            .service(resource("/campaigns/{id}/deliveries").route(get().to(recipients::list)))
+            .service(resource("/campaigns/{id}/deliveries/resolve").route(post().to(recipients::resolve)))
+            .service(resource("/campaigns/{id}/audit").route(get().to(recipients::audit)))
+            .service(resource("/admin/state").route(get().to(operations::actor_states))),
     );
 }

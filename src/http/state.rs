@@ -1,14 +1,23 @@
 //! What handlers need.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix::Recipient;
+use actix::{Addr, Recipient};
 use actix_web::{HttpRequest, web};
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::Auth;
 use super::problem::ApiError;
-use crate::actors::importer::Look;
+use crate::actors::guardian::{Guardian, PoolDirectory};
+use crate::actors::health::Health;
+use crate::actors::importer::{self, Look};
+use crate::actors::recorder::OutcomeRecorder;
+use crate::actors::status_cache::StatusCache;
+use crate::actors::supervisor::CampaignSupervisor;
+use crate::channels::Channel;
 use crate::config::Settings;
+use crate::domain::ids::InstanceId;
 use crate::store::Store;
 
 /// Everything that handlers share. One per process, behind [`web::Data`].
@@ -21,6 +30,26 @@ pub struct AppState {
     pub auth: Auth,
     /// Told when an import was stored. A hint: the importer looks by itself too.
     pub importer: Recipient<Look>,
+    /// Asked what the importer is at.
+    pub importer_state: Recipient<importer::GetState>,
+    /// Told when a campaign changed. A hint: the supervisor looks by itself too.
+    pub supervisor: Addr<CampaignSupervisor>,
+    /// Asked what the recorder holds.
+    pub recorder: Addr<OutcomeRecorder>,
+    /// Asked how the others fare.
+    pub guardian: Addr<Guardian>,
+    /// The pools as they are now.
+    pub pools: PoolDirectory,
+    /// Each pool's provider, for test-sends.
+    pub channels: BTreeMap<String, Arc<dyn Channel>>,
+    /// Told of every change of status before its answer leaves.
+    pub status: Arc<StatusCache>,
+    /// What keeps work from going on.
+    pub health: Health,
+    /// What `/metrics` shows.
+    pub metrics: PrometheusHandle,
+    /// This incarnation.
+    pub instance: InstanceId,
 }
 
 impl AppState {

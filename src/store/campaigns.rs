@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
+use super::listing::{Slice, Window};
 use super::schema::{campaigns, packings, pages};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{
@@ -205,48 +206,47 @@ pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, St
 }
 
 /// Which campaigns a list shows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {
-    /// Only these statuses; all when empty.
-    pub statuses: Vec<CampaignStatus>,
-    /// Only these channels; all when empty.
-    pub channels: Vec<ChannelKind>,
-    /// Only campaigns up to this one: anchors a walk, so that inserts neither repeat nor hide rows.
-    pub up_to: Option<CampaignId>,
-    /// Only campaigns below this one: the cursor of a walk.
-    pub below: Option<CampaignId>,
+    /// Only this status.
+    pub status: Option<CampaignStatus>,
+    /// Only this channel.
+    pub channel: Option<ChannelKind>,
 }
 
-/// A page of campaigns, newest first, and how many match in all.
+/// A part of the list of campaigns, newest first.
 ///
 /// # Errors
 /// The query failed.
-pub fn list(conn: &mut Conn, filter: &Filter, offset: i64, limit: i64) -> Result<(Vec<CampaignRow>, i64), StoreError> {
+pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<CampaignRow>, StoreError> {
+    let newest: Option<CampaignId> = campaigns::table
+        .select(diesel::dsl::max(campaigns::id))
+        .first(conn)
+        .map_err(StoreError::query("find the newest campaign"))?;
+    let anchor = window.anchor.unwrap_or(newest.map_or(0, |id| id.0));
     let matching = || {
-        let mut query = campaigns::table.filter(campaigns::deleted_at.is_null()).into_boxed();
-        if !filter.statuses.is_empty() {
-            query = query.filter(campaigns::status.eq_any(filter.statuses.clone()));
+        let mut query = campaigns::table
+            .filter(campaigns::deleted_at.is_null().and(campaigns::id.le(CampaignId(anchor))))
+            .into_boxed();
+        if let Some(status) = filter.status {
+            query = query.filter(campaigns::status.eq(status));
         }
-        if !filter.channels.is_empty() {
-            query = query.filter(campaigns::channel.eq_any(filter.channels.clone()));
-        }
-        if let Some(up_to) = filter.up_to {
-            query = query.filter(campaigns::id.le(up_to));
-        }
-        if let Some(below) = filter.below {
-            query = query.filter(campaigns::id.lt(below));
+        if let Some(channel) = filter.channel {
+            query = query.filter(campaigns::channel.eq(channel));
         }
         query
     };
     let total = matching().count().get_result(conn).map_err(StoreError::query("count campaigns"))?;
+    let before = CampaignId(window.before.unwrap_or(i64::MAX));
     let rows = matching()
+        .filter(campaigns::id.lt(before))
         .order(campaigns::id.desc())
-        .offset(offset)
-        .limit(limit)
+        .offset(window.offset)
+        .limit(window.fetch())
         .select(CampaignRow::as_select())
         .load(conn)
         .map_err(StoreError::query("list campaigns"))?;
-    Ok((rows, total))
+    Ok(window.slice(rows, total, anchor))
 }
 
 /// Edits a draft or scheduled campaign.

@@ -24,7 +24,7 @@ impl Conn {
     /// # Errors
     /// What `work` returned, after a rollback; or the error of BEGIN or COMMIT. An unanswered COMMIT is an error too:
     /// the caller must treat it as "may have happened".
-    pub fn write<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         match self {
             Self::Pg(conn) => AnsiTransactionManager::begin_transaction(conn),
             Self::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),

@@ -46,7 +46,7 @@ impl Trust {
 /// What all hand-overs of a pool share.
 pub(super) struct Line {
     pub(super) pool: String,
-    pub(super) channel: Box<dyn Channel>,
+    pub(super) channel: Arc<dyn Channel>,
     pub(super) journal: Arc<Journal>,
     pub(super) status: Arc<StatusCache>,
     pub(super) draining: Arc<AtomicBool>,

@@ -1,0 +1,121 @@
+//! What the command line does without a running instance: migrations, keys, and the doctor's questions.
+
+use serde::Serialize;
+
+use super::slot::DatabaseLock;
+use crate::channels;
+use crate::config::Settings;
+use crate::config::pools::PoolConfig;
+use crate::domain::ids::ApiKeyId;
+use crate::domain::instant::UtcInstant;
+use crate::store::{Lane, Store, StoreError, api_keys, backend};
+
+/// An API key, without its secret.
+#[derive(Debug, Clone, Serialize)]
+pub struct KeyInfo {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What it is for.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// When it was made.
+    pub created_at: UtcInstant,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<UtcInstant>,
+    /// Since when it is void.
+    pub revoked_at: Option<UtcInstant>,
+}
+
+async fn migrated(settings: &Settings) -> anyhow::Result<Store> {
+    let store = Store::open(&settings.database)?;
+    store.migrate().await?;
+    Ok(store)
+}
+
+/// Brings the schema up to date; the names of what was applied.
+///
+/// # Errors
+/// The database does not answer, is in use by an instance (SQLite), or refuses.
+pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let store = Store::open(&settings.database)?;
+    let _lock = DatabaseLock::take(store.target())?;
+    Ok(store.migrate().await?)
+}
+
+/// Makes an API key; its secret is the answer, shown this once.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn create_key(settings: &Settings, name: &str) -> anyhow::Result<String> {
+    let store = migrated(settings).await?;
+    let name = name.to_owned();
+    let minted = store.run(Lane::Control, "create an API key", move |conn| api_keys::create(conn, &name)).await?;
+    Ok(minted.secret.expose().to_owned())
+}
+
+/// Every API key, newest first.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn list_keys(settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
+    let store = migrated(settings).await?;
+    let rows = store.run(Lane::Read, "list API keys", api_keys::list).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| KeyInfo {
+            id: row.id,
+            name: row.name,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+        })
+        .collect())
+}
+
+/// Revokes an API key; `false` when there is none with this id.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn revoke_key(settings: &Settings, id: i64) -> anyhow::Result<bool> {
+    let store = migrated(settings).await?;
+    let revoke = move |conn: &mut crate::store::Conn| api_keys::revoke(conn, ApiKeyId(id));
+    Ok(store.run(Lane::Control, "revoke an API key", revoke).await?.is_some())
+}
+
+/// What `doctor` says of the database.
+///
+/// # Errors
+/// What is wrong, and how to mend it.
+pub async fn check_database(settings: &Settings) -> Result<String, String> {
+    let check = async {
+        let store = Store::open(&settings.database)?;
+        let pending = store.pending_migrations().await?;
+        let now = store.run(Lane::Read, "read the database's clock", backend::now).await?;
+        Ok::<_, StoreError>((store, pending, now))
+    };
+    match check.await {
+        Ok((store, pending, now)) if pending.is_empty() => {
+            Ok(format!("{:?} answers; its clock says {now}", store.target()))
+        }
+        Ok((_, pending, _)) => Err(format!(
+            "{} migrations are missing ({}); run `volley migrate`, or start `volley serve`",
+            pending.len(),
+            pending.join(", ")
+        )),
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(|source| format!(" ({source})")).unwrap_or_default();
+            Err(format!("{error}{cause}; check database.url and that the server runs"))
+        }
+    }
+}
+
+/// Whether a pool's provider can be reached. Sends no message.
+///
+/// # Errors
+/// What is wrong.
+pub async fn probe(pool: &PoolConfig) -> Result<(), String> {
+    let channel = channels::build(pool).map_err(|error| error.to_string())?;
+    channel.probe().await
+}

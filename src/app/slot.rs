@@ -1,0 +1,93 @@
+//! What only one process may have: a journal folder, and the file of the embedded database.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use crate::store::Target;
+
+/// The most instances that may share one data folder.
+const SLOTS: u32 = 64;
+
+/// A journal folder of this process's own: `data_dir/instances/<n>`, the first whose lock is free.
+pub(super) struct Slot {
+    /// Stays with the folder over restarts.
+    pub(super) id: String,
+    /// The folder.
+    pub(super) folder: PathBuf,
+    _lock: File,
+}
+
+impl Slot {
+    pub(super) fn take(data_dir: &Path) -> anyhow::Result<Self> {
+        for n in 1..=SLOTS {
+            let folder = data_dir.join("instances").join(n.to_string());
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("sending.data_dir: cannot create {}", folder.display()))?;
+            let Some(lock) = try_lock(&folder.join("lock"))? else { continue };
+            let id = slot_id(&folder)?;
+            return Ok(Self { id, folder, _lock: lock });
+        }
+        bail!("sending.data_dir: {} has no free slot: {SLOTS} instances use it already", data_dir.display())
+    }
+}
+
+/// The slot's id: made once, kept in its folder. A folder that was copied to another machine brings its id along; the
+/// boot id in the journal's header tells the two apart.
+fn slot_id(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join("id");
+    if let Ok(id) = std::fs::read_to_string(&path)
+        && uuid::Uuid::parse_str(id.trim()).is_ok()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    std::fs::write(&path, &id).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(id)
+}
+
+/// The embedded database is one process's: a second one would believe in leases of its own.
+pub(super) struct DatabaseLock {
+    _file: File,
+}
+
+impl DatabaseLock {
+    pub(super) fn take(target: &Target) -> anyhow::Result<Option<Self>> {
+        let Target::Sqlite(path) = target else { return Ok(None) };
+        let lock_path = PathBuf::from(format!("{path}.lock"));
+        match try_lock(&lock_path)? {
+            Some(file) => Ok(Some(Self { _file: file })),
+            None => bail!(
+                "database.url: another instance is using {path}; the embedded database belongs to one process (use \
+                 PostgreSQL for several)"
+            ),
+        }
+    }
+}
+
+fn try_lock(path: &Path) -> anyhow::Result<Option<File>> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// The kernel's boot id: lines written before a power cut may be gone after it.
+pub(super) fn boot_id() -> anyhow::Result<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").context("cannot read the kernel's boot id")?;
+    Ok(id.trim().to_owned())
+}
+
+/// The machine's name.
+pub(super) fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}

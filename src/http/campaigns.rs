@@ -1,0 +1,567 @@
+//! `/v1/campaigns`: campaigns as clients write and read them.
+
+pub(super) mod actions;
+pub(super) mod preview;
+pub(super) mod recipients;
+
+use std::collections::BTreeSet;
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::content::{self, Pointers};
+use super::extract::{FromQuery, Id, Json, Params, Query, present};
+use super::paging::{ListParams, Listing, Paging};
+use super::problem::{ApiError, Problem};
+use super::state::AppState;
+use super::text;
+use crate::actors::health::Attention;
+use crate::actors::launcher::{self, LaunchError};
+use crate::domain::campaign::{Audience, BadTransition, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::ids::{CampaignId, TemplateId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::domain::template::Content;
+use crate::store::campaigns::{self, CampaignChange, CampaignRow, Filter, NewCampaign, PackingRow, TransitionError};
+use crate::store::{Conn, Lane, StoreError, attributes, backend, packing, templates};
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 255;
+
+/// Highest rate, in hand-overs per second.
+const MAX_RATE: f64 = 1_000_000.0;
+
+/// A schedule further away than this is taken for a mistake, in milliseconds: two years.
+const MAX_SCHEDULE_MS: i64 = 2 * 366 * 86_400_000;
+
+/// A launch time may lie this far in the past, in milliseconds: clocks differ.
+const SCHEDULE_GRACE_MS: i64 = 60_000;
+
+/// Where a campaign has its content.
+pub(super) const CONTENT: Pointers =
+    Pointers { subject: "/subject", text: "/base_template", html: "/base_template_html" };
+
+/// A campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Campaign {
+    id: CampaignId,
+    name: String,
+    channel: ChannelKind,
+    status: CampaignStatus,
+    /// Rises with every change of status.
+    status_version: i64,
+    pool: Option<String>,
+    template_id: Option<TemplateId>,
+    #[serde(flatten)]
+    content: Option<OwnContent>,
+    audience: Option<Audience>,
+    on_uncertain: OnUncertain,
+    rate_per_second: Option<f64>,
+    scheduled_at: Option<UtcInstant>,
+    /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
+    outcome: Option<CampaignOutcome>,
+    stats: Stats,
+    /// How far the audience is cut into pages; absent before the launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packing: Option<Packing>,
+    /// Why it cannot go on, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attention: Option<Attention>,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+    launched_at: Option<UtcInstant>,
+    ended_at: Option<UtcInstant>,
+}
+
+/// Content that belongs to one campaign alone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(super) struct OwnContent {
+    subject: String,
+    base_template: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_template_html: Option<String>,
+}
+
+/// How many recipients stand where. `total` is what is packed so far, and always the sum of the others.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(super) struct Stats {
+    total: i64,
+    #[serde(flatten)]
+    counts: Counts,
+}
+
+impl From<Counts> for Stats {
+    fn from(counts: Counts) -> Self {
+        Self { total: counts.total(), counts }
+    }
+}
+
+/// How far an audience is cut into pages.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(super) struct Packing {
+    /// Whether everyone is packed.
+    done: bool,
+    /// The audience as it was counted at launch.
+    expected: i64,
+}
+
+/// A campaign to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CampaignInput {
+    name: String,
+    channel: ChannelKind,
+    /// May be left out where the channel has only one pool.
+    pool: Option<String>,
+    /// Either a template …
+    template_id: Option<TemplateId>,
+    /// … or content of its own.
+    subject: Option<String>,
+    base_template: Option<String>,
+    base_template_html: Option<String>,
+    audience: Option<Audience>,
+    /// Launches by itself then.
+    scheduled_at: Option<UtcInstant>,
+    /// Hand-overs per second.
+    rate_per_second: Option<f64>,
+    #[serde(default = "hold")]
+    on_uncertain: OnUncertain,
+}
+
+fn hold() -> OnUncertain {
+    OnUncertain::Hold
+}
+
+/// What is to change; `null` takes a value away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CampaignPatch {
+    name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pool: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    template_id: Option<Option<TemplateId>>,
+    subject: Option<String>,
+    base_template: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    base_template_html: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Audience>)]
+    audience: Option<Option<Audience>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<f64>)]
+    rate_per_second: Option<Option<f64>>,
+    on_uncertain: Option<OnUncertain>,
+}
+
+#[derive(Debug)]
+pub(super) struct CampaignFilter {
+    paging: Paging,
+    filter: Filter,
+}
+
+impl FromQuery for CampaignFilter {
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "status", "channel"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let filter = Filter {
+            status: params.choice("status", CampaignStatus::ALL)?,
+            channel: params.choice("channel", ChannelKind::ALL)?,
+        };
+        Ok(Self { paging: Paging::read(params, "campaigns", &["status", "channel"])?, filter })
+    }
+}
+
+/// A campaign and what belongs to it, read in one go.
+pub(super) struct Whole {
+    row: CampaignRow,
+    counts: Counts,
+    packing: Option<PackingRow>,
+    content: Option<Content>,
+}
+
+impl Whole {
+    pub(super) fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
+        let counts = campaigns::counts(conn, row.id)?;
+        let packing = campaigns::packing(conn, row.id)?;
+        let content = match (row.template_id, row.template_version_id) {
+            (None, Some(version)) => templates::find_version(conn, version)?.map(|version| version.content()),
+            _ => None,
+        };
+        Ok(Self { row, counts, packing, content })
+    }
+}
+
+impl Campaign {
+    pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
+        let Whole { row, counts, packing, content } = whole;
+        let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
+        let attention = (row.status == CampaignStatus::Sending)
+            .then(|| state.health.attention(row.id, row.pool.as_deref()))
+            .flatten();
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            channel: row.channel,
+            status: row.status,
+            status_version: row.status_version,
+            pool: row.pool,
+            template_id: row.template_id,
+            content: content.map(|content| OwnContent {
+                subject: content.subject,
+                base_template: content.text,
+                base_template_html: content.html,
+            }),
+            audience,
+            on_uncertain: row.on_uncertain,
+            rate_per_second: row.rate_per_second,
+            scheduled_at: row.scheduled_at,
+            outcome: row.outcome,
+            stats: counts.into(),
+            packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
+            attention,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            launched_at: row.launched_at,
+            ended_at: row.ended_at,
+        })
+    }
+}
+
+/// What a refused transition or launch is for clients.
+pub(super) fn refused(error: LaunchError) -> ApiError {
+    match error {
+        LaunchError::Transition(TransitionError::NotFound(id)) => ApiError::not_found("campaign", id.0),
+        LaunchError::Transition(TransitionError::Illegal(BadTransition { from, event })) => ApiError::Conflict {
+            code: "invalid_transition",
+            detail: format!("cannot {event}: the campaign is {from}"),
+            ids: Vec::new(),
+        },
+        LaunchError::Transition(TransitionError::SweepUnderWay(sweep)) => ApiError::Conflict {
+            code: "pass_under_way",
+            detail: format!("an earlier {sweep} has not ended yet"),
+            ids: Vec::new(),
+        },
+        LaunchError::Transition(TransitionError::Store(error)) => error.into(),
+        LaunchError::Audience(error) => ApiError::field("/audience", "audience_required", error.to_string()),
+        LaunchError::UnknownContacts(ids) => ApiError::NotFound { what: "contact", ids },
+        LaunchError::UnknownLists(ids) => ApiError::NotFound { what: "list", ids },
+        LaunchError::NoTemplate => {
+            let reason = "give a template_id, or a base_template of its own";
+            ApiError::field("/template_id", "template_required", reason)
+        }
+        LaunchError::Template(error) => ApiError::field("/base_template", error.code(), error.to_string()),
+        LaunchError::NoPool(reason) => ApiError::field("/pool", "pool_missing", reason),
+        LaunchError::NoRandomness => ApiError::Unexpected { action: "mint a key", source: error.into() },
+    }
+}
+
+/// Runs `work` in one write transaction, on the lane of operators' decisions.
+pub(super) async fn decide<T: Send + 'static>(
+    state: &AppState,
+    action: &'static str,
+    work: impl FnOnce(&mut Conn) -> Result<T, LaunchError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let decided = state
+        .store
+        .run(Lane::Control, action, move |conn| match conn.write(work) {
+            // The store's own errors go back as such, so that a dead connection is dropped.
+            Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
+            decided => Ok(decided),
+        })
+        .await?;
+    decided.map_err(refused)
+}
+
+fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
+    match rate {
+        Some(rate) if !(rate.is_finite() && rate > 0.0 && rate <= MAX_RATE) => {
+            let reason = format!("a number of hand-overs per second above 0, at most {MAX_RATE}");
+            Err(ApiError::field("/rate_per_second", "out_of_range", reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn check_schedule(at: UtcInstant, now: UtcInstant) -> Result<(), ApiError> {
+    let reason = if at < now.plus_ms(-SCHEDULE_GRACE_MS) {
+        format!("{at} is in the past (it is {now})")
+    } else if at > now.plus_ms(MAX_SCHEDULE_MS) {
+        format!("{at} is more than two years away")
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::field("/scheduled_at", "schedule_out_of_range", reason))
+}
+
+async fn check_pool(state: &AppState, channel: ChannelKind, pool: Option<&str>) -> Result<(), ApiError> {
+    match pool {
+        None => Ok(()),
+        Some(name) => launcher::choose_pool(&state.settings.pools, channel, Some(name)).map(drop).map_err(refused),
+    }
+}
+
+async fn check_content(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
+    let known: BTreeSet<String> = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    let checked = web::block(move || content::check(channel, &content, &known, CONTENT).map(|_| content)).await;
+    checked.map_err(|source| ApiError::Unexpected { action: "check content", source: Box::new(source) })?
+}
+
+/// Checks that a template exists and is for the channel.
+fn check_template(conn: &mut Conn, template: Option<TemplateId>, channel: ChannelKind) -> Result<(), ApiError> {
+    let Some(id) = template else { return Ok(()) };
+    match templates::find(conn, id, None)? {
+        None => Err(ApiError::field("/template_id", "template_not_found", format!("there is no template {id}"))),
+        Some(row) if row.channel != channel => {
+            let reason = format!("template {id} is for {}, the campaign for {channel}", row.channel);
+            Err(ApiError::field("/template_id", "channel_mismatch", reason))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Creates a campaign: a draft, or a scheduled one.
+#[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
+    responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
+pub(super) async fn create(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<CampaignInput>,
+) -> Result<HttpResponse, ApiError> {
+    let name = text::name("/name", &body.name, MAX_NAME)?;
+    check_rate(body.rate_per_second)?;
+    check_pool(&state, body.channel, body.pool.as_deref()).await?;
+    let has_own = body.subject.is_some() || body.base_template.is_some() || body.base_template_html.is_some();
+    if has_own && body.template_id.is_some() {
+        let reason = "a campaign has a template or content of its own, not both";
+        return Err(ApiError::field("/template_id", "content_ambiguous", reason));
+    }
+    let own = if has_own {
+        let content = Content {
+            subject: body.subject.unwrap_or_default(),
+            text: body.base_template.unwrap_or_default(),
+            html: body.base_template_html,
+        };
+        Some(check_content(&state, body.channel, content).await?)
+    } else {
+        None
+    };
+    let channel = body.channel;
+    let audience = body.audience.map(tidy);
+    let new = move |now, template_version_id| NewCampaign {
+        name,
+        channel,
+        status: if body.scheduled_at.is_some() { CampaignStatus::Scheduled } else { CampaignStatus::Draft },
+        pool: body.pool,
+        template_id: body.template_id,
+        template_version_id,
+        audience: audience.as_ref().and_then(|audience| serde_json::to_string(audience).ok()),
+        on_uncertain: body.on_uncertain,
+        rate_per_second: body.rate_per_second,
+        scheduled_at: body.scheduled_at,
+        created_at: now,
+        updated_at: now,
+    };
+    let (template_id, scheduled_at) = (body.template_id, body.scheduled_at);
+    let stored = state
+        .store
+        .run(Lane::Write, "create a campaign", move |conn| {
+            inner(conn.write(|conn| {
+                let now = backend::now(conn)?;
+                check_template(conn, template_id, channel)?;
+                if let Some(at) = scheduled_at {
+                    check_schedule(at, now)?;
+                }
+                let version = match &own {
+                    Some(content) => Some(templates::add_version(conn, None, 1, content, now)?.id),
+                    None => None,
+                };
+                let new = new(now, version);
+                if let Some(stored) = &new.audience {
+                    check_stored_audience(conn, stored)?;
+                }
+                let row = campaigns::insert(conn, &new)?;
+                Ok(Whole::of(conn, row)?)
+            }))
+        })
+        .await??;
+    let campaign = Campaign::new(stored, &state)?;
+    let location = format!("/v1/campaigns/{}", campaign.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
+}
+
+/// Ids each once, in order: two ways to say the same are stored the same.
+fn tidy(mut audience: Audience) -> Audience {
+    let Audience { lists, contact_ids, exclude, all: _ } = &mut audience;
+    for ids in [contact_ids, &mut exclude.contact_ids] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    for ids in [lists, &mut exclude.lists] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    audience
+}
+
+fn check_stored_audience(conn: &mut Conn, stored: &str) -> Result<(), ApiError> {
+    let audience = packing::parse_audience(Some(stored))?;
+    launcher::check_audience(conn, &audience).map_err(refused)
+}
+
+/// Keeps the store's own errors apart from what is the client's affair, so that a dead connection is dropped.
+fn inner<T>(result: Result<T, ApiError>) -> Result<Result<T, ApiError>, StoreError> {
+    match result {
+        Err(ApiError::Store(error)) => Err(error),
+        other => Ok(other),
+    }
+}
+
+/// Lists campaigns, newest first.
+#[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns",
+    params(("status" = Option<CampaignStatus>, Query), ("channel" = Option<ChannelKind>, Query), ListParams),
+    responses((status = 200, body = Listing<Campaign>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    Query(filter): Query<CampaignFilter>,
+) -> Result<web::Json<Listing<Campaign>>, ApiError> {
+    let CampaignFilter { paging, filter } = filter;
+    let window = paging.window();
+    let slice = state
+        .store
+        .run(Lane::Read, "list campaigns", move |conn| {
+            campaigns::list(conn, filter, window)?.try_map(|row| Whole::of(conn, row))
+        })
+        .await?;
+    let slice = slice.try_map(|whole| Campaign::new(whole, &state))?;
+    Ok(web::Json(paging.answer(slice, |campaign| campaign.id.0)))
+}
+
+pub(super) async fn read(state: &AppState, id: CampaignId) -> Result<Campaign, ApiError> {
+    let whole = state
+        .store
+        .run(Lane::Read, "read a campaign", move |conn| {
+            conn.snapshot(|conn| match campaigns::find(conn, id)? {
+                Some(row) => Whole::of(conn, row).map(Some),
+                None => Ok(None),
+            })
+        })
+        .await?
+        .ok_or(ApiError::not_found("campaign", id.0))?;
+    Ok(Campaign::new(whole, state)?)
+}
+
+/// Shows a campaign with its statistics.
+#[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
+    responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<web::Json<Campaign>, ApiError> {
+    Ok(web::Json(read(&state, id).await?))
+}
+
+/// Edits a campaign that is a draft or scheduled.
+#[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
+    request_body = CampaignPatch, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
+pub(super) async fn change(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+    Json(body): Json<CampaignPatch>,
+) -> Result<web::Json<Campaign>, ApiError> {
+    let name = body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
+    check_rate(body.rate_per_second.flatten())?;
+    let before = state
+        .store
+        .run(Lane::Read, "read a campaign", move |conn| match campaigns::find(conn, id)? {
+            Some(row) => Whole::of(conn, row).map(Some),
+            None => Ok(None),
+        })
+        .await?
+        .ok_or(ApiError::not_found("campaign", id.0))?;
+    let channel = before.row.channel;
+    check_pool(&state, channel, body.pool.as_ref().and_then(|pool| pool.as_deref())).await?;
+    let has_own = body.subject.is_some() || body.base_template.is_some() || body.base_template_html.is_some();
+    if has_own && body.template_id.flatten().is_some() {
+        let reason = "a campaign has a template or content of its own, not both";
+        return Err(ApiError::field("/template_id", "content_ambiguous", reason));
+    }
+    let own = if has_own {
+        let old = before.content.unwrap_or_default();
+        let content = Content {
+            subject: body.subject.unwrap_or(old.subject),
+            text: body.base_template.unwrap_or(old.text),
+            html: body.base_template_html.unwrap_or(old.html),
+        };
+        Some(check_content(&state, channel, content).await?)
+    } else {
+        None
+    };
+    let audience = body.audience.map(|audience| audience.map(tidy));
+    let whole = state
+        .store
+        .run(Lane::Write, "edit a campaign", move |conn| {
+            inner(conn.write(|conn| {
+                let now = backend::now(conn)?;
+                check_template(conn, body.template_id.flatten(), channel)?;
+                let mut change = CampaignChange {
+                    name,
+                    pool: body.pool,
+                    template_id: body.template_id,
+                    on_uncertain: body.on_uncertain,
+                    rate_per_second: body.rate_per_second,
+                    ..CampaignChange::default()
+                };
+                if let Some(content) = &own {
+                    change.template_id = Some(None);
+                    change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
+                } else if body.template_id.flatten().is_some() {
+                    change.template_version_id = Some(None);
+                }
+                if let Some(audience) = audience {
+                    if let Some(audience) = &audience {
+                        launcher::check_audience(conn, audience).map_err(refused)?;
+                    }
+                    change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
+                }
+                let row = campaigns::edit(conn, id, &change).map_err(|error| match error {
+                    TransitionError::Illegal(BadTransition { from, .. }) => ApiError::Conflict {
+                        code: "campaign_not_editable",
+                        detail: format!("the campaign is {from}; only drafts and scheduled campaigns can be edited"),
+                        ids: Vec::new(),
+                    },
+                    other => refused(other.into()),
+                })?;
+                Ok(Whole::of(conn, row)?)
+            }))
+        })
+        .await??;
+    Ok(web::Json(Campaign::new(whole, &state)?))
+}
+
+/// Deletes a campaign that is not active.
+#[utoipa::path(delete, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+pub(super) async fn delete(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    remove(&state, id).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn remove(state: &AppState, id: CampaignId) -> Result<(), ApiError> {
+    let deleted = decide(state, "delete a campaign", move |conn| Ok(campaigns::delete(conn, id)?)).await?;
+    deleted.map_err(|status| ApiError::Conflict {
+        code: "campaign_active",
+        detail: format!("the campaign is {status}; stop it first"),
+        ids: Vec::new(),
+    })
+}

@@ -1,0 +1,209 @@
+//! What a campaign would say: a preview for one contact, and a test-send to a few.
+
+use std::sync::Arc;
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::CONTENT;
+use crate::actors::launcher;
+use crate::channels::Gate;
+use crate::domain::campaign::ChannelKind;
+use crate::domain::contact::Profile;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::message::Envelope;
+use crate::domain::outcome::{NotBegun, Outcome};
+use crate::domain::template::{Compiled, Content};
+use crate::http::content;
+use crate::http::extract::{Id, Json, Query};
+use crate::http::problem::{ApiError, Problem};
+use crate::http::state::AppState;
+use crate::store::campaigns::{self, CampaignRow};
+use crate::store::{Lane, attributes, contacts, templates};
+
+/// Most recipients of a test-send.
+const MAX_TEST: usize = 5;
+
+/// For whom to render.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct PreviewInput {
+    #[serde(alias = "customer_id")]
+    contact_id: ContactId,
+    /// Instead of the campaign's text.
+    override_template: Option<String>,
+}
+
+/// What the contact would get.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct PersonalizedPreview {
+    rendered_message: String,
+    rendered_subject: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rendered_html: Option<String>,
+    /// The text that was rendered.
+    used_template: String,
+    /// Names that the template uses and this contact has no value for.
+    missing: Vec<String>,
+    contact: PreviewContact,
+}
+
+/// The contact, so that people see whom they look at.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct PreviewContact {
+    id: ContactId,
+    first_name: Option<String>,
+}
+
+struct Material {
+    campaign: CampaignRow,
+    content: Content,
+    known: std::collections::BTreeSet<String>,
+}
+
+async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError> {
+    let found = state
+        .store
+        .run(Lane::Read, "read a campaign's content", move |conn| {
+            let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
+            let version = match (campaign.template_version_id, campaign.template_id) {
+                (Some(version), _) => templates::find_version(conn, version)?,
+                (None, Some(template)) => templates::find(conn, template, None)?.map(|row| row.version),
+                (None, None) => None,
+            };
+            let known = attributes::known(conn)?;
+            Ok(Some((campaign, version.map(|version| version.content()), known)))
+        })
+        .await?;
+    let (campaign, content, known) = found.ok_or(ApiError::not_found("campaign", id.0))?;
+    Ok(Material { campaign, content: content.unwrap_or_default(), known })
+}
+
+async fn compile(channel: ChannelKind, content: Content, material: &Material) -> Result<Compiled, ApiError> {
+    let known = material.known.clone();
+    web::block(move || content::check(channel, &content, &known, CONTENT))
+        .await
+        .map_err(|source| ApiError::Unexpected { action: "compile content", source: Box::new(source) })?
+}
+
+async fn profile(state: &AppState, id: ContactId) -> Result<Profile, ApiError> {
+    let found = state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await?;
+    let row = found.ok_or(ApiError::not_found("contact", id.0))?;
+    Ok(row.profile()?)
+}
+
+/// Renders a campaign for one contact.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/personalized-preview", tag = "campaigns", params(("id" = i64, Path)),
+    request_body = PreviewInput, responses((status = 200, body = PersonalizedPreview), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn preview(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+    Json(body): Json<PreviewInput>,
+) -> Result<web::Json<PersonalizedPreview>, ApiError> {
+    let mut material = material(&state, id).await?;
+    if let Some(text) = body.override_template {
+        material.content.text = text;
+    }
+    let compiled = compile(material.campaign.channel, material.content.clone(), &material).await?;
+    let profile = profile(&state, body.contact_id).await?;
+    let message =
+        compiled.render(&profile).map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
+    Ok(web::Json(PersonalizedPreview {
+        rendered_message: message.text,
+        rendered_subject: message.subject,
+        rendered_html: message.html,
+        used_template: material.content.text,
+        missing: compiled.missing(&profile),
+        contact: PreviewContact { id: body.contact_id, first_name: profile.first_name },
+    }))
+}
+
+/// Whom to send a test to.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct TestInput {
+    /// 1 to 5.
+    contact_ids: Vec<ContactId>,
+}
+
+/// What came of a test.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct TestResults {
+    results: Vec<TestResult>,
+}
+
+/// What came of one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct TestResult {
+    contact_id: ContactId,
+    /// `accepted`, `rejected`, `deferred`, `pool_fault`, `unknown` or `no_address`.
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// A test is outside the books: it begins whenever it is asked for.
+struct AlwaysOpen;
+
+impl Gate for AlwaysOpen {
+    fn begin(&self) -> Result<(), NotBegun> {
+        Ok(())
+    }
+}
+
+/// Sends a campaign to a few contacts at once, outside the books: nothing is retried, nothing is counted.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/test-send", tag = "campaigns", params(("id" = i64, Path)),
+    request_body = TestInput, responses((status = 200, body = TestResults), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn test_send(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+    Json(body): Json<TestInput>,
+) -> Result<web::Json<TestResults>, ApiError> {
+    if body.contact_ids.is_empty() || body.contact_ids.len() > MAX_TEST {
+        let reason = format!("name 1 to {MAX_TEST} contacts");
+        return Err(ApiError::field("/contact_ids", "out_of_range", reason));
+    }
+    let material = material(&state, id).await?;
+    let channel_kind = material.campaign.channel;
+    let pool = launcher::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())
+        .map_err(super::refused)?;
+    let channel = state.channels.get(&pool.name).map(Arc::clone).ok_or(ApiError::Unavailable {
+        code: "pool_missing",
+        detail: format!("pool {} is not running here", pool.name),
+    })?;
+    let compiled = compile(channel_kind, material.content.clone(), &material).await?;
+    let mut results = Vec::with_capacity(body.contact_ids.len());
+    for contact_id in body.contact_ids {
+        let profile = profile(&state, contact_id).await?;
+        let Some(to) = profile.address(channel_kind) else {
+            results.push(TestResult { contact_id, outcome: "no_address", detail: None });
+            continue;
+        };
+        let message = compiled
+            .render(&profile)
+            .map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
+        let envelope = Envelope {
+            campaign_id: id,
+            contact_id,
+            to: to.to_owned(),
+            to_name: profile.full_name(),
+            message,
+            key: format!("test-{}", uuid::Uuid::new_v4().simple()),
+            attempt: 1,
+        };
+        let (outcome, detail) = match channel.deliver(&envelope, &AlwaysOpen).await {
+            Outcome::Accepted { provider_id } => ("accepted", provider_id),
+            Outcome::Rejected(trouble) => ("rejected", Some(trouble.detail)),
+            Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.detail)),
+            Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.detail)),
+            Outcome::Unknown(trouble) => ("unknown", Some(trouble.detail)),
+            Outcome::NotBegun(reason) => ("not_begun", Some(reason.to_string())),
+        };
+        results.push(TestResult { contact_id, outcome, detail });
+    }
+    tracing::info!(campaign.id = id.0, recipients = results.len(), "campaign.test_sent");
+    Ok(web::Json(TestResults { results }))
+}

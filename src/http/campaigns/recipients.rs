@@ -1,0 +1,269 @@
+//! A campaign's recipients: deliveries, the audit, and the resolution of what is uncertain.
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::decide;
+use crate::actors::supervisor::Changed;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::domain::text_enum::text_enum;
+use crate::http::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
+use crate::http::problem::{ApiError, Problem};
+use crate::http::state::AppState;
+use crate::store::campaigns::{self, Sweep};
+use crate::store::deliveries::{self, DeliveryRow, Resolution};
+use crate::store::{Lane, StoreError};
+
+/// Most contacts in one resolution.
+const MAX_RESOLVED: usize = 1000;
+
+/// One recipient of a campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Delivery {
+    contact_id: ContactId,
+    page_id: PageId,
+    status: DeliveryState,
+    /// Hand-overs that counted.
+    attempts: i32,
+    /// Why it stands where it stands.
+    error: Option<String>,
+    /// What kind of trouble that was.
+    error_category: Option<ErrorCategory>,
+    provider_id: Option<String>,
+    /// For `pending`: not before then.
+    due_at: Option<UtcInstant>,
+    claimed_at: Option<UtcInstant>,
+    settled_at: Option<UtcInstant>,
+}
+
+impl From<DeliveryRow> for Delivery {
+    fn from(row: DeliveryRow) -> Self {
+        Self {
+            contact_id: row.contact_id,
+            page_id: row.page_id,
+            status: row.state,
+            attempts: row.attempts,
+            error: row.reason,
+            error_category: row.category,
+            provider_id: row.provider_id,
+            due_at: (row.state == DeliveryState::Pending && row.due_at.0 > 0).then_some(row.due_at),
+            claimed_at: row.claimed_at,
+            settled_at: row.settled_at,
+        }
+    }
+}
+
+/// A part of a campaign's deliveries, by contact.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Deliveries {
+    data: Vec<Delivery>,
+    /// The next part: give it as `cursor`. Absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+/// Which deliveries.
+#[derive(Debug)]
+pub(in crate::http) struct Which {
+    status: Option<DeliveryState>,
+    after: ContactId,
+    page_size: i64,
+}
+
+impl FromQuery for Which {
+    const NAMES: &'static [&'static str] = &["status", "cursor", "page_size"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let after = match params.text("cursor") {
+            None => ContactId(0),
+            Some(text) => text
+                .strip_prefix("after-")
+                .and_then(|id| id.parse().ok())
+                .map(ContactId)
+                .ok_or_else(|| bad_parameter("cursor", "cursor_invalid", "not a cursor of this list".to_owned()))?,
+        };
+        Ok(Self {
+            status: params.choice("status", DeliveryState::ALL)?,
+            after,
+            page_size: params.integer("page_size", 1..=100)?.unwrap_or(20),
+        })
+    }
+}
+
+async fn must_exist(state: &AppState, id: CampaignId) -> Result<(), ApiError> {
+    let found = state.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
+    found.map(drop).ok_or(ApiError::not_found("campaign", id.0))
+}
+
+/// Lists a campaign's deliveries by contact.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries", tag = "campaigns",
+    params(("id" = i64, Path), ("status" = Option<DeliveryState>, Query), ("cursor" = Option<String>, Query),
+        ("page_size" = Option<i64>, Query)),
+    responses((status = 200, body = Deliveries), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    Query(which): Query<Which>,
+) -> Result<web::Json<Deliveries>, ApiError> {
+    must_exist(&state, id).await?;
+    let Which { status, after, page_size } = which;
+    let mut rows = state
+        .store
+        .run(Lane::Read, "list deliveries", move |conn| deliveries::list(conn, id, status, after, page_size + 1))
+        .await?;
+    let limit = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let cursor = rows.last().filter(|_| more).map(|last| format!("after-{}", last.contact_id));
+    Ok(web::Json(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), cursor }))
+}
+
+/// Rows counted one by one, against the counts that pages keep.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Audit {
+    campaign_id: CampaignId,
+    /// Whether everything below agrees.
+    consistent: bool,
+    /// Delivery rows.
+    total: i64,
+    /// Recipients that the pages hold.
+    page_sizes: i64,
+    /// From the rows.
+    rows: Counts,
+    /// From the pages.
+    pages: Counts,
+    /// The audience as it was counted at launch; people who were deleted before they were packed are missing from `total`.
+    expected: Option<i64>,
+    /// Whether everyone is packed.
+    packed: bool,
+}
+
+/// Counts a campaign's rows in one snapshot against page counts and total.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/audit", tag = "campaigns", params(("id" = i64, Path)),
+    responses((status = 200, body = Audit), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn audit(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<web::Json<Audit>, ApiError> {
+    must_exist(&state, id).await?;
+    let (audit, packing) = state
+        .store
+        .run(Lane::Read, "audit a campaign", move |conn| {
+            conn.snapshot(|conn| Ok((deliveries::audit(conn, id)?, campaigns::packing(conn, id)?)))
+        })
+        .await?;
+    Ok(web::Json(Audit {
+        campaign_id: id,
+        consistent: audit.rows == audit.pages && audit.rows.total() == audit.total && audit.page_sizes == audit.total,
+        total: audit.total,
+        page_sizes: audit.page_sizes,
+        rows: audit.rows,
+        pages: audit.pages,
+        expected: packing.as_ref().map(|packing| packing.expected),
+        packed: packing.is_some_and(|packing| packing.done),
+    }))
+}
+
+text_enum! {
+    /// What an operator knows of an uncertain delivery.
+    ResolveAs {
+        /// It arrived.
+        Sent = "sent",
+        /// It did not, and is not sent again.
+        Failed = "failed",
+        /// It did not; send it again.
+        Pending = "pending",
+    }
+}
+
+/// An operator's word on uncertain deliveries.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ResolveInput {
+    /// Which ones, 1 to 1000; all uncertain ones of the campaign when left out.
+    contact_ids: Option<Vec<ContactId>>,
+    #[serde(rename = "as")]
+    resolution: ResolveAs,
+}
+
+/// What was resolved.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Resolved {
+    campaign_id: CampaignId,
+    /// How many changed. With `as: pending` and no `contact_ids` a pass over the pages has been started, and this is how
+    /// many it will find.
+    resolved: i64,
+    status: CampaignStatus,
+}
+
+/// Resolves uncertain deliveries.
+#[utoipa::path(post, path = "/v1/campaigns/{id}/deliveries/resolve", tag = "campaigns", params(("id" = i64, Path)),
+    request_body = ResolveInput, responses((status = 200, body = Resolved), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn resolve(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+    Json(body): Json<ResolveInput>,
+) -> Result<web::Json<Resolved>, ApiError> {
+    if body.contact_ids.as_ref().is_some_and(|ids| ids.is_empty() || ids.len() > MAX_RESOLVED) {
+        let reason = format!("name 1 to {MAX_RESOLVED} contacts, or leave it out for all");
+        return Err(ApiError::field("/contact_ids", "out_of_range", reason));
+    }
+    must_exist(&state, id).await?;
+    let resolved = match (body.resolution, body.contact_ids) {
+        (ResolveAs::Pending, contacts) => again(&state, id, contacts).await?,
+        (ResolveAs::Sent, contacts) => settle(&state, id, contacts, Resolution::Sent).await?,
+        (ResolveAs::Failed, contacts) => settle(&state, id, contacts, Resolution::Failed).await?,
+    };
+    let status = super::read(&state, id).await?.status;
+    tracing::info!(campaign.id = id.0, resolved, resolution = body.resolution.as_str(), "campaign.resolved");
+    Ok(web::Json(Resolved { campaign_id: id, resolved, status }))
+}
+
+/// Page by page, each its own transaction: repeating it after an interruption finishes the rest.
+async fn settle(
+    state: &AppState,
+    id: CampaignId,
+    contacts: Option<Vec<ContactId>>,
+    resolution: Resolution,
+) -> Result<i64, StoreError> {
+    let chosen = contacts.clone();
+    let find = move |conn: &mut _| deliveries::uncertain_pages(conn, id, chosen.as_deref());
+    let pages = state.store.run(Lane::Read, "find what is uncertain", find).await?;
+    let mut resolved = 0;
+    for page in pages {
+        let contacts = contacts.clone();
+        let one = move |conn: &mut crate::store::Conn| {
+            conn.write(|conn| deliveries::resolve_page(conn, page, contacts.as_deref(), resolution))
+        };
+        resolved += state.store.run(Lane::Write, "resolve what is uncertain", one).await?;
+    }
+    Ok(resolved)
+}
+
+/// Sending again needs an open campaign: it is re-opened in the same transaction.
+async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>>) -> Result<i64, ApiError> {
+    let (row, resolved) = decide(state, "send uncertain deliveries again", move |conn| {
+        let Some(contacts) = contacts else {
+            let uncertain = campaigns::counts(conn, id)?.uncertain;
+            return Ok((campaigns::reopen(conn, id, Some(Sweep::ResendUncertain))?, uncertain));
+        };
+        let row = campaigns::reopen(conn, id, None)?;
+        let mut resolved = 0;
+        for page in deliveries::uncertain_pages(conn, id, Some(&contacts))? {
+            resolved += deliveries::resolve_page(conn, page, Some(&contacts), Resolution::Pending)?;
+        }
+        Ok((row, resolved))
+    })
+    .await?;
+    state.status.set(id, row.status, row.status_version);
+    // A lost hint costs one tick of the supervisor.
+    let _ = state.supervisor.try_send(Changed { campaign: id });
+    Ok(resolved)
+}

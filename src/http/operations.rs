@@ -1,0 +1,119 @@
+//! What operators and their machines look at: health, readiness, metrics, and the actors' state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::extract::Query;
+use super::problem::ApiError;
+use super::state::AppState;
+use crate::actors::guardian::{self, WardState};
+use crate::actors::health::Attention;
+use crate::actors::importer::{self, ImporterState};
+use crate::actors::recorder::{self, RecorderState};
+use crate::actors::sender_pool::{self, PoolState};
+use crate::actors::supervisor::{self, SupervisorState};
+use crate::store::{Lane, instances};
+
+/// How long readiness waits for the database.
+const READY_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long an actor may take to say what it is at.
+const STATE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether the process answers.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Alive {
+    status: &'static str,
+}
+
+/// Whether the process answers: nothing else is looked at.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)), security(()))]
+pub(super) async fn healthz(_: Query<()>) -> HttpResponse {
+    HttpResponse::Ok().json(Alive { status: "ok" })
+}
+
+/// Whether this instance can work.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Readiness {
+    /// `ready`, `degraded` (a provider cannot be used) or `unavailable`.
+    status: &'static str,
+    /// Why it is unavailable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Each pool, and its trouble or `null`.
+    #[schema(value_type = Object)]
+    pools: BTreeMap<String, Option<Attention>>,
+}
+
+/// Whether database and journal take writes. An unreachable provider is reported, and keeps 200.
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
+pub(super) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
+    let me = state.instance;
+    let write = state.store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me));
+    match tokio::time::timeout(READY_WITHIN, write).await {
+        Ok(result) => {
+            state.health.note_store(result.as_ref().copied());
+        }
+        Err(_slow) => {
+            state.health.note_store(Err(&crate::store::StoreError::Unavailable {
+                action: "write a heartbeat",
+                detail: "no answer in time".to_owned(),
+            }));
+        }
+    }
+    let pools = state.health.pools();
+    match state.health.vital() {
+        Some(trouble) => HttpResponse::ServiceUnavailable().json(Readiness {
+            status: "unavailable",
+            code: Some(trouble.code),
+            detail: Some(trouble.detail),
+            pools,
+        }),
+        None => {
+            let status = if pools.values().any(Option::is_some) { "degraded" } else { "ready" };
+            HttpResponse::Ok().json(Readiness { status, code: None, detail: None, pools })
+        }
+    }
+}
+
+/// Prometheus metrics; docs/metrics.md lists them.
+#[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, body = String)))]
+pub(super) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(state.metrics.render())
+}
+
+/// What every actor holds and waits for. An actor that does not answer in time is missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ActorStates {
+    wards: Option<Vec<WardState>>,
+    supervisor: Option<SupervisorState>,
+    recorder: Option<RecorderState>,
+    importer: Option<ImporterState>,
+    pools: Vec<PoolState>,
+    /// Campaign statuses in the cache.
+    status_cache: usize,
+}
+
+/// Shows every actor's state.
+#[utoipa::path(get, path = "/v1/admin/state", tag = "operations", responses((status = 200, body = ActorStates)))]
+pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ActorStates>, ApiError> {
+    let mut pools = Vec::new();
+    for pool in state.pools.all() {
+        pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());
+    }
+    Ok(web::Json(ActorStates {
+        wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
+        supervisor: state.supervisor.send(supervisor::GetState).timeout(STATE_WITHIN).await.ok(),
+        recorder: state.recorder.send(recorder::GetState).timeout(STATE_WITHIN).await.ok(),
+        importer: state.importer_state.send(importer::GetState).timeout(STATE_WITHIN).await.ok(),
+        pools,
+        status_cache: state.status.len(),
+    }))
+}
