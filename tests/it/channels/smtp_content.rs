@@ -66,7 +66,7 @@ async fn html_travels_beside_the_text() {
     let boundary = kind.strip_prefix("multipart/alternative;").unwrap().split('"').nth(1).unwrap();
     let parts: Vec<&str> = content.split(&format!("--{boundary}")).collect();
     assert_eq!(parts.len(), 4, "{content}");
-    assert_eq!(parts[3].trim_end(), "--");
+    assert_eq!(parts[3], "--\r\n");
     assert!(parts[1].contains("text/plain; charset=utf-8") && body(parts[1]) == "Hello Bob", "{content}");
     assert!(parts[2].contains("text/html; charset=utf-8"), "{content}");
     assert_eq!(body(parts[2]), "<p class=\"x\">Hello</p>\r\n.\r\n");
