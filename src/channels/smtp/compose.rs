@@ -1,8 +1,8 @@
 //! From a rendered message to the bytes between `DATA` and the final dot.
 
 use lettre::Address;
-use lettre::message::header::{ContentTransferEncoding, ContentType};
-use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
+use lettre::message::header::{ContentTransferEncoding, Date, From, Headers, Subject, To};
+use lettre::message::{Body, Mailbox, Mailboxes};
 
 use super::quoted_printable;
 use crate::channels::BuildError;
@@ -11,9 +11,16 @@ use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::Trouble;
 
-/// Writes letters from one sender.
+/// Between the parts of a message. Neither quoted-printable nor base64 can produce `=_` (RFC 2045 6.7 says so, too), so
+/// no part can hold it.
+const BOUNDARY: &str = "=_volley";
+
+/// Writes letters from one sender. lettre encodes the headers that need it; its message builder, which parses again what
+/// it has just written, costs more than all the rest and is not used.
 pub(super) struct Composer {
-    from: Mailbox,
+    /// What every head has in common.
+    head: String,
+    domain: String,
     mail_command: String,
     mail_command_utf8: String,
 }
@@ -39,9 +46,14 @@ impl Composer {
         }
         let from: Mailbox =
             from.parse().map_err(|error| BuildError::new(pool, format!("from is not a mailbox: {error}")))?;
-        let mail_command = format!("MAIL FROM:<{}>\r\n", from.email);
-        let mail_command_utf8 = format!("MAIL FROM:<{}> SMTPUTF8\r\n", from.email);
-        Ok(Self { from, mail_command, mail_command_utf8 })
+        let mut headers = Headers::with_capacity(1);
+        headers.set(From::from(Mailboxes::from(from.clone())));
+        Ok(Self {
+            head: format!("{headers}MIME-Version: 1.0\r\n"),
+            domain: from.email.domain().to_owned(),
+            mail_command: format!("MAIL FROM:<{}>\r\n", from.email),
+            mail_command_utf8: format!("MAIL FROM:<{}> SMTPUTF8\r\n", from.email),
+        })
     }
 
     pub(super) fn mail_command(&self, letter: &Letter) -> &str {
@@ -57,23 +69,25 @@ impl Composer {
         let to = address(&envelope.to)?;
         let rcpt_command = format!("RCPT TO:<{to}>\r\n");
         let needs_utf8 = !rcpt_command.is_ascii() || !self.mail_command.is_ascii();
-        let builder = Message::builder()
-            .message_id(Some(self.message_id(&envelope.key)))
-            .from(self.from.clone())
-            .to(Mailbox::new(envelope.to_name.as_deref().and_then(display_name), to))
-            .subject(message.subject.as_str());
-        let text = part(ContentType::TEXT_PLAIN, &message.text);
-        let letter = match &message.html {
-            Some(html) => builder
-                .multipart(MultiPart::alternative().singlepart(text).singlepart(part(ContentType::TEXT_HTML, html))),
-            None => builder.singlepart(text),
-        };
-        let mut content = letter
-            .map_err(|error| Trouble::new(ErrorCategory::Render, format!("cannot be composed: {error}")))?
-            .formatted();
-        // lettre writes CRLF before the final dot in any case; a second one would add an empty line.
-        if content.ends_with(b"\r\n") {
-            content.truncate(content.len() - 2);
+        let mut headers = Headers::with_capacity(3);
+        headers.set(To::from(Mailboxes::from(Mailbox::new(envelope.to_name.as_deref().and_then(display_name), to))));
+        headers.set(Subject::from(message.subject.clone()));
+        headers.set(Date::now());
+        let mut content =
+            format!("Message-ID: {}\r\n{}{headers}", self.message_id(&envelope.key), self.head).into_bytes();
+        let length = message.text.len() + message.html.as_ref().map_or(0, String::len);
+        content.reserve(length + length / 8 + 512);
+        match &message.html {
+            None => write_part(&mut content, "plain", &message.text),
+            Some(html) => {
+                let head = format!("Content-Type: multipart/alternative; boundary=\"{BOUNDARY}\"\r\n");
+                content.extend_from_slice(head.as_bytes());
+                for (subtype, text) in [("plain", &message.text), ("html", html)] {
+                    content.extend_from_slice(format!("\r\n--{BOUNDARY}\r\n").as_bytes());
+                    write_part(&mut content, subtype, text);
+                }
+                content.extend_from_slice(format!("\r\n--{BOUNDARY}--").as_bytes());
+            }
         }
         Ok(Letter { rcpt_command, content, needs_utf8 })
     }
@@ -81,7 +95,7 @@ impl Composer {
     /// One `Message-ID` for the delivery's whole life (RFC 5322 3.6.4): its key before the sender's domain.
     fn message_id(&self, key: &str) -> String {
         let safe: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
-        format!("<{safe}@{}>", self.from.email.domain())
+        format!("<{safe}@{}>", self.domain)
     }
 }
 
@@ -100,20 +114,22 @@ fn display_name(name: &str) -> Option<String> {
     (!clean.is_empty()).then(|| clean.to_owned())
 }
 
-/// A part whose body is quoted-printable, or base64 where that would be shorter.
-fn part(content_type: ContentType, text: &str) -> SinglePart {
+/// Writes a part whose body is quoted-printable, or base64 where that would be shorter.
+fn write_part(content: &mut Vec<u8>, subtype: &str, text: &str) {
     let beyond_ascii = text.bytes().filter(|byte| !byte.is_ascii()).count();
-    let body = if beyond_ascii > text.len() / 6 {
-        base64(text)
-    } else {
-        Body::dangerous_pre_encoded(quoted_printable::encode(text), ContentTransferEncoding::QuotedPrintable)
-    };
-    SinglePart::builder().header(content_type).body(body)
+    let base64 = if beyond_ascii > text.len() / 6 { base64(text) } else { None };
+    let encoding = if base64.is_some() { "base64" } else { "quoted-printable" };
+    content.extend_from_slice(
+        format!("Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n")
+            .as_bytes(),
+    );
+    match base64 {
+        Some(body) => content.extend_from_slice(body.as_ref()),
+        None => quoted_printable::encode(text, content),
+    }
 }
 
-fn base64(text: &str) -> Body {
-    // Base64 is valid for any text; the bytes that come back in the impossible case are sent quoted-printable.
-    Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::Base64).unwrap_or_else(|_bytes| {
-        Body::dangerous_pre_encoded(quoted_printable::encode(text), ContentTransferEncoding::QuotedPrintable)
-    })
+/// `text` in base64; nothing if lettre should ever find a text that base64 cannot hold.
+fn base64(text: &str) -> Option<Body> {
+    Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::Base64).ok()
 }

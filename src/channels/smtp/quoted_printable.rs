@@ -4,9 +4,9 @@
 /// Characters per line, not counting the `=` of a soft line break (RFC 2045 allows 76 with it).
 const LINE: usize = 75;
 
-/// Encodes `text`.
-pub(super) fn encode(text: &str) -> Vec<u8> {
-    let mut line = Lines { out: Vec::with_capacity(text.len() + text.len() / 16 + 16), column: 0 };
+/// Writes `text`, encoded, after a line end in `out`.
+pub(super) fn encode(text: &str, out: &mut Vec<u8>) {
+    let mut line = Lines { out, column: 0 };
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -21,15 +21,14 @@ pub(super) fn encode(text: &str) -> Vec<u8> {
         }
     }
     line.protect_trailing_blank();
-    line.out
 }
 
-struct Lines {
-    out: Vec<u8>,
+struct Lines<'a> {
+    out: &'a mut Vec<u8>,
     column: usize,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn put(&mut self, byte: u8) {
         self.make_room(1);
         if byte == b'.' && self.column == 0 {
@@ -77,7 +76,9 @@ mod tests {
     use super::*;
 
     fn encoded(text: &str) -> String {
-        String::from_utf8(encode(text)).unwrap()
+        let mut out = Vec::new();
+        encode(text, &mut out);
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

@@ -151,6 +151,19 @@ async fn without_starttls_nothing_is_said_to_a_relay_that_must_offer_it() {
 }
 
 #[tokio::test]
+async fn a_tls_handshake_that_fails_or_hangs_is_the_pools_fault() {
+    let talks_in_the_clear = ScriptedSmtp::start(|_| None);
+    let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs_url = format!("smtps://{}", hangs.local_addr().unwrap());
+    for url in [talks_in_the_clear.url().replace("smtp://", "smtps://"), hangs_url] {
+        let gate = Turnstile::default();
+        let outcome = relay(&url).deliver(&envelope(), &gate).await;
+        assert_eq!((kind(&outcome), gate.asked()), ("pool fault", 0), "{outcome:?}");
+        assert!(trouble(&outcome).detail.starts_with("TLS handshake: "), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_shut_gate_lets_no_byte_out_and_costs_no_connection() {
     let server = ScriptedSmtp::start(|_| None);
     let channel = relay(&server.url());

@@ -107,7 +107,9 @@ async fn what_fails_before_the_request_left_is_the_pools_fault() {
     let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let not_tls = ScriptedHttp::always(Answer::status(200));
     let not_tls = not_tls.url().replace("http://", "https://");
-    for url in [format!("http://{refused}/"), "http://nowhere.invalid/".to_owned(), not_tls] {
+    let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging_tls = format!("https://{}/", hangs.local_addr().unwrap());
+    for url in [format!("http://{refused}/"), "http://nowhere.invalid/".to_owned(), not_tls, hanging_tls] {
         let channel = api(&url, serde_json::json!({}));
         let outcome = channel.deliver(&envelope(), &Turnstile::default()).await;
         assert_eq!((kind(&outcome), trouble(&outcome).category), ("pool fault", ErrorCategory::Network), "{outcome:?}");

@@ -36,6 +36,12 @@ pub(crate) enum Act {
     Silence,
 }
 
+impl Act {
+    fn is_yes(&self) -> bool {
+        matches!(self, Self::Say(text) | Self::SayAndCut(text) if text.starts_with(['2', '3']))
+    }
+}
+
 /// One moment of one conversation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
@@ -190,11 +196,7 @@ impl Conversation {
                         continue;
                     }
                     let content = self.content(&mut reader)?;
-                    if self.speak(Stage::Final, "250 2.0.0 Ok: queued as 4XyZ")? {
-                        self.accepted += 1;
-                        let taken = Taken { from: from.clone(), to: to.clone(), content };
-                        self.heard.lock().unwrap().taken.push(taken);
-                    }
+                    self.finish(Taken { from: from.clone(), to: to.clone(), content })?;
                 }
                 "RSET" => {
                     self.speak(Stage::Rset, "250 2.0.0 ok")?;
@@ -225,13 +227,26 @@ impl Conversation {
         }
     }
 
-    /// Does what the script says, else says `usual`. Whether what was said was a yes.
+    /// Answers the final dot. What is taken is remembered before the client hears of it.
+    fn finish(&mut self, message: Taken) -> std::io::Result<()> {
+        let act = self.act(Stage::Final, "250 2.0.0 Ok: queued as 4XyZ");
+        if act.is_yes() {
+            self.accepted += 1;
+            self.heard.lock().unwrap().taken.push(message);
+        }
+        self.perform(&act)
+    }
+
+    /// Does what the script says, else says `usual`. Whether that was a yes.
     fn speak(&mut self, stage: Stage, usual: &'static str) -> std::io::Result<bool> {
-        let moment = Moment { stage, connection: self.connection, accepted: self.accepted };
-        let act = (self.script)(moment).unwrap_or(Act::Say(usual));
-        let yes = matches!(&act, Act::Say(text) | Act::SayAndCut(text) if text.starts_with(['2', '3']));
+        let act = self.act(stage, usual);
         self.perform(&act)?;
-        Ok(yes)
+        Ok(act.is_yes())
+    }
+
+    fn act(&self, stage: Stage, usual: &'static str) -> Act {
+        let moment = Moment { stage, connection: self.connection, accepted: self.accepted };
+        (self.script)(moment).unwrap_or(Act::Say(usual))
     }
 
     fn perform(&mut self, act: &Act) -> std::io::Result<()> {
