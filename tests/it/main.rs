@@ -15,4 +15,6 @@
 mod arch;
 mod faults;
 mod flows;
+mod http;
+mod store;
 mod support;

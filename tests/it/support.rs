@@ -8,6 +8,7 @@ pub(crate) mod listener;
 pub(crate) mod people;
 pub(crate) mod ports;
 pub(crate) mod postgres;
+pub(crate) mod server;
 pub(crate) mod sink_http;
 pub(crate) mod sink_smtp;
 pub(crate) mod turns;

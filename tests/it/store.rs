@@ -1,0 +1,4 @@
+//! The store alone, on both databases.
+
+mod contacts;
+mod idempotency;
