@@ -18,5 +18,6 @@ mod cli;
 mod config;
 mod faults;
 mod flows;
+mod http;
 mod store;
 mod support;

@@ -1,5 +1,7 @@
-//! The store by itself: each race of the delivery protocol, made as likely as it can be, on both databases.
+//! The store by itself, on both databases; each race of the delivery protocol is made as likely as it can be.
 
+mod contacts;
+mod idempotency;
 mod ledger;
 mod packed;
 mod races;

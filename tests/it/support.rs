@@ -9,6 +9,7 @@ pub(crate) mod people;
 pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod provider;
+pub(crate) mod server;
 pub(crate) mod sink_http;
 pub(crate) mod sink_smtp;
 pub(crate) mod stage;

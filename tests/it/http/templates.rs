@@ -1,0 +1,68 @@
+//! Templates: versions, placeholders, previews.
+
+use serde_json::json;
+
+use crate::support::api::id;
+use crate::support::server::Server;
+use crate::support::both_backends;
+
+const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+both_backends! {
+    fn an_edit_is_a_new_version_and_the_old_ones_stay(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let body = json!({
+            "name": "Spring", "channel": "email", "subject": "Hi {first_name|you}", "body_text": "one",
+            "body_html": "<p>one</p>",
+        });
+        let made = server.send("POST", "/v1/templates", &[JSON], body.to_string().as_bytes());
+        assert_eq!((made.status, &made.body["version"]), (201, &json!(1)));
+        let path = format!("/v1/templates/{}", id(&made.body));
+        let edited = server.send("PATCH", &path, &[JSON], br#"{"body_text":"two","body_html":null}"#);
+        assert_eq!((edited.status, &edited.body["version"]), (200, &json!(2)));
+        assert_eq!((&edited.body["subject"], &edited.body["body_html"]), (&json!("Hi {first_name|you}"), &json!(null)));
+        let renamed = server.send("PATCH", &path, &[JSON], br#"{"name":"Summer"}"#);
+        assert_eq!((&renamed.body["name"], &renamed.body["version"]), (&json!("Summer"), &json!(2)));
+        let replaced = json!({ "name": "Autumn", "channel": "email", "subject": "S", "body_text": "three" });
+        let replaced = server.send("PUT", &path, &[JSON], replaced.to_string().as_bytes());
+        assert_eq!((replaced.status, &replaced.body["version"]), (200, &json!(3)));
+        let other_channel = json!({ "name": "Autumn", "channel": "sms", "body_text": "three" }).to_string();
+        assert_eq!(server.send("PUT", &path, &[JSON], other_channel.as_bytes()).code(), "channel_fixed");
+        assert_eq!(api.get(&format!("{path}?version=1"))["body_html"], "<p>one</p>");
+        assert_eq!(server.send("GET", &format!("{path}?version=9"), &[], b"").code(), "template_version_not_found");
+        let versions = api.get(&format!("{path}/versions"));
+        let versions: Vec<_> = versions["data"].as_array().unwrap().iter().map(|v| v["version"].clone()).collect();
+        assert_eq!(versions, [3, 2, 1]);
+        assert_eq!(api.get("/v1/templates?channel=email")["pagination"]["total_count"], 1);
+        assert_eq!(api.get("/v1/templates?channel=sms")["pagination"]["total_count"], 0);
+        assert_eq!(server.send("DELETE", &path, &[], b"").status, 204);
+        assert_eq!(server.send("GET", &path, &[], b"").code(), "template_not_found");
+    }
+
+    fn a_preview_says_what_is_missing(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let contact = id(&api.post("/v1/contacts", &json!({
+            "email": "ann@example.com", "first_name": "<Ann>", "attributes": { "loyalty_tier": "gold" },
+        })));
+        let template = api.post("/v1/templates", &json!({
+            "name": "t", "channel": "email", "subject": "Hi {first_name}", "body_text": "{loyalty_tier}, {last_name|friend}",
+            "body_html": "<p>{{ first_name }}</p>",
+        }));
+        let path = format!("/v1/templates/{}/preview", id(&template));
+        let preview = api.post(&path, &json!({ "contact_id": contact }));
+        assert_eq!(preview, json!({
+            "subject": "Hi <Ann>", "body_text": "gold, friend", "body_html": "<p>&lt;Ann&gt;</p>",
+            "placeholders": ["first_name", "last_name", "loyalty_tier"], "missing": ["last_name"],
+        }));
+        let missing = server.send("POST", &path, &[JSON], br#"{"contact_id":4711}"#);
+        assert_eq!((missing.status, missing.code(), &missing.body["ids"]), (404, "contact_not_found", &json!([4711])));
+        let second = id(&api.post("/v1/contacts", &json!({ "external_id": "x" })));
+        let blank = json!({ "name": "t", "channel": "email", "subject": "{first_name}", "body_text": "b" });
+        let blank = id(&api.post("/v1/templates", &blank));
+        let body = json!({ "contact_id": second }).to_string();
+        let refused = server.send("POST", &format!("/v1/templates/{blank}/preview"), &[JSON], body.as_bytes());
+        assert_eq!((refused.status, refused.code()), (422, "render_failed"));
+    }
+}

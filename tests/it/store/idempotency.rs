@@ -1,0 +1,64 @@
+//! Idempotency keys.
+
+use volley::store::idempotency::{Answer, Key, Recall, recall, remember};
+use volley::store::{Lane, Store, StoreError};
+
+use crate::support::server::settings;
+use crate::support::{Database, both_backends};
+
+async fn open(db: &Database) -> Store {
+    let store = Store::open(&settings(db).database).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+fn key(hash: &str) -> Key {
+    Key { scope: "test", key: "k".to_owned(), request_hash: hash.to_owned() }
+}
+
+/// Runs an effect under a key, the way a handler does.
+async fn once(store: &Store, hash: &str, body: &str) -> Result<Recall, StoreError> {
+    let (key, body) = (key(hash), body.to_owned());
+    store
+        .run(Lane::Write, "once", move |conn| {
+            conn.write(|conn| {
+                let known = recall(conn, &key)?;
+                if known == Recall::New {
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    remember(conn, &key, &Answer { status: 202, body })?;
+                }
+                Ok(known)
+            })
+        })
+        .await
+}
+
+both_backends! {
+    async fn a_key_answers_the_same_again_and_refuses_another_request(db: &Database) {
+        let store = open(db).await;
+        assert_eq!(once(&store, "h1", "first").await.unwrap(), Recall::New);
+        let answered = Recall::Answered(Answer { status: 202, body: "first".to_owned() });
+        assert_eq!(once(&store, "h1", "second").await.unwrap(), answered);
+        assert_eq!(once(&store, "h2", "third").await.unwrap(), Recall::Reused);
+    }
+
+    async fn of_concurrent_requests_with_one_key_one_has_the_effect(db: &Database) {
+        let store = open(db).await;
+        let all = futures_util::future::join_all((0..5).map(|_| once(&store, "h", "x"))).await;
+        let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
+        assert_eq!(all.iter().filter(|known| **known == Recall::New).count(), 1, "{all:?}");
+        assert!(all.iter().all(|known| *known != Recall::Reused));
+    }
+
+    async fn a_request_that_failed_leaves_its_key_free(db: &Database) {
+        let store = open(db).await;
+        let failed: Result<(), StoreError> = store.run(Lane::Write, "fail", |conn| {
+            conn.write(|conn| {
+                recall(conn, &key("h"))?;
+                Err(StoreError::Stale { what: "the effect" })
+            })
+        }).await;
+        assert!(failed.is_err());
+        assert_eq!(once(&store, "other", "x").await.unwrap(), Recall::New);
+    }
+}

@@ -1,0 +1,164 @@
+//! The HTTP server in the test's own process, with the importer beside it and no sender pools.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix::Actor;
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use serde_json::Value;
+use volley::actors::importer::Importer;
+use volley::actors::importer::files::ImportFolder;
+use volley::config::Settings;
+use volley::config::secret::Secret;
+use volley::http::auth::Auth;
+use volley::http::{AppState, server};
+use volley::store::{Conn, Lane, Store, StoreError};
+
+use super::Database;
+use super::api::Api;
+
+/// The root key of every server here.
+pub(crate) const ROOT_KEY: &str = "root-key-of-the-tests";
+
+/// A server that stops when it is dropped.
+pub(crate) struct Server {
+    pub(crate) addr: SocketAddr,
+    pub(crate) store: Store,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Settings for a database: small caps, so that they are reached quickly.
+pub(crate) fn settings(db: &Database) -> Settings {
+    let mut settings = Settings::default();
+    settings.database.url = Secret::new(db.url());
+    settings.sending.data_dir = db.folder().join("data");
+    settings.auth.root_key = Some(Secret::new(ROOT_KEY));
+    settings.http.max_body_bytes = 256 * 1024;
+    settings.http.max_import_bytes = 64 * 1024 * 1024;
+    settings.sending.shutdown_seconds = 1;
+    settings
+}
+
+impl Server {
+    /// Serves a database that is brought up to date first.
+    pub(crate) fn on(db: &Database) -> Self {
+        let (started, wait) = mpsc::channel();
+        let settings = Arc::new(settings(db));
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let store = Store::open(&settings.database).unwrap();
+                store.migrate().await.unwrap();
+                let folder = ImportFolder::below(&settings.sending.data_dir);
+                let importer = Importer::new(store.clone(), folder).start();
+                let auth = Auth::new(&settings.auth);
+                let state = web::Data::new(AppState {
+                    store: store.clone(),
+                    settings: Arc::clone(&settings),
+                    auth,
+                    importer: importer.recipient(),
+                });
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let addr = listener.local_addr().unwrap();
+                let server = server::start(state, listener).unwrap();
+                started.send((addr, store, server.handle())).unwrap();
+                server.await.unwrap();
+            });
+        });
+        let (addr, store, handle) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
+        Self { addr, store, handle, thread: Some(thread) }
+    }
+
+    /// A client with the root key.
+    pub(crate) fn api(&self) -> Api {
+        Api::new(&format!("http://{}", self.addr), ROOT_KEY)
+    }
+
+    /// Sends bytes as they are, with no more than what is given, and reads until the server closes.
+    pub(crate) fn raw(&self, request: &[u8]) -> Raw {
+        let mut socket = TcpStream::connect(self.addr).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+        // A server that refuses early closes early.
+        let _ = socket.write_all(request);
+        Raw::read(socket)
+    }
+
+    /// One request, with the root key unless `headers` have an Authorization of their own.
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Raw {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n").into_bytes();
+        if !headers.iter().any(|(name, _)| *name == "Authorization") {
+            request.extend(format!("Authorization: Bearer {ROOT_KEY}\r\n").bytes());
+        }
+        for (name, value) in headers {
+            request.extend(format!("{name}: {value}\r\n").bytes());
+        }
+        if !body.is_empty() || ["POST", "PATCH", "PUT"].contains(&method) {
+            request.extend(format!("Content-Length: {}\r\n", body.len()).bytes());
+        }
+        request.extend(b"\r\n");
+        request.extend(body);
+        self.raw(&request)
+    }
+
+    /// Asks the database.
+    pub(crate) fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.store.run(Lane::Read, "ask", work)).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// An answer with everything in it.
+#[derive(Debug)]
+pub(crate) struct Raw {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Value,
+}
+
+impl Raw {
+    fn read(mut socket: TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        let _ = socket.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
+        Self { status, head: head.to_ascii_lowercase(), body }
+    }
+
+    /// The value of a header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// The code of a problem document; checks that it is one.
+    #[track_caller]
+    pub(crate) fn code(&self) -> &str {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        assert_eq!(self.body["status"], self.status, "{self:?}");
+        assert!(self.body["request_id"].is_string(), "{self:?}");
+        self.body["code"].as_str().expect("a problem has a code")
+    }
+
+    /// The first field that a problem names.
+    pub(crate) fn field(&self) -> &str {
+        self.body["errors"][0]["field"].as_str().unwrap_or_default()
+    }
+}
