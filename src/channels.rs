@@ -2,8 +2,10 @@
 //!
 //! **To add a provider**: one file here that implements [`Channel`], one variant in [`build`].
 
+mod redact;
 pub mod sandbox;
 pub mod smtp;
+mod tls;
 pub mod webhook;
 
 use std::future::Future;
@@ -15,9 +17,13 @@ use crate::domain::outcome::{NotBegun, Outcome};
 
 /// The last question before a hand-over: may it begin, now?
 ///
-/// A channel asks exactly once per delivery, when its connection is ready and right before the first byte of this
-/// delivery (`MAIL FROM`, the request line) leaves. On `Err` it sends nothing and returns [`Outcome::NotBegun`].
-/// Asking has consequences: an `Ok` is journalled as the begin of an attempt.
+/// A channel asks when its connection is ready and right before the first byte of this delivery (`MAIL FROM`, the
+/// request line) leaves. On `Err` it sends nothing and returns [`Outcome::NotBegun`]. Asking has consequences: an `Ok`
+/// is journalled as the begin of an attempt.
+///
+/// It asks once per delivery, with one exception: SMTP asks again when a pooled connection turned out to be dead before
+/// its `MAIL FROM` was answered, because opening a fresh one takes time in which a campaign may have been paused. A
+/// second answer of `Err` ends as [`Outcome::NotBegun`] too, which is still the truth: nothing was accepted.
 pub trait Gate: Send + Sync {
     /// Whether the hand-over may begin. `Ok` has been written to the journal.
     ///
@@ -32,7 +38,10 @@ pub type Deliver<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// Something that takes deliveries: an SMTP relay, an HTTP API, the sandbox.
 pub trait Channel: Send + Sync {
     /// Hands one delivery over: one attempt, no hidden retry. Ends within the configured timeouts; every way it can end
-    /// is an [`Outcome`].
+    /// is an [`Outcome`]. What is known before the gate is asked (a message that cannot be sent, a provider that cannot
+    /// be reached) ends without asking it.
+    ///
+    /// The future may be dropped at any point. What it had in hand is then closed, never used for another delivery.
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a>;
 
     /// Whether the provider can be reached, for `volley doctor` and for probing an open circuit. Sends no message.
@@ -41,7 +50,7 @@ pub trait Channel: Send + Sync {
     /// One line that says what is wrong.
     fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 
-    /// The longest that one `deliver` may take from the gate's `Ok` to its outcome.
+    /// The longest that one `deliver` may take from the gate's first `Ok` to its outcome.
     fn call_timeout(&self) -> std::time::Duration;
 }
 
@@ -55,6 +64,12 @@ pub struct BuildError {
     pub reason: String,
 }
 
+impl BuildError {
+    fn new(pool: &PoolConfig, reason: impl Into<String>) -> Self {
+        Self { pool: pool.name.clone(), reason: reason.into() }
+    }
+}
+
 /// Builds the provider that a pool's settings describe. Opens no connection.
 ///
 /// # Errors
@@ -63,6 +78,6 @@ pub fn build(pool: &PoolConfig) -> Result<Box<dyn Channel>, BuildError> {
     Ok(match pool.provider {
         Provider::Smtp => Box::new(smtp::Smtp::new(pool)?),
         Provider::Webhook => Box::new(webhook::Webhook::new(pool)?),
-        Provider::Sandbox => Box::new(sandbox::Sandbox::new(pool)),
+        Provider::Sandbox => Box::new(sandbox::Sandbox::new(pool)?),
     })
 }

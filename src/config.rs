@@ -1,7 +1,10 @@
 //! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
 //! Passed to whoever needs them, never global.
 
+pub mod check;
+pub mod load;
 pub mod pools;
+pub mod redact;
 pub mod secret;
 pub mod timing;
 

@@ -4,6 +4,11 @@
 //! one delivery through the rooms below; imports between them point one way:
 //! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
 
+pub mod actors;
+pub mod app;
+pub mod channels;
+pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod store;

@@ -1,2 +1,5 @@
-//! x
-fn main() {}
+//! The `volley` command.
+
+fn main() -> std::process::ExitCode {
+    volley::cli::main()
+}

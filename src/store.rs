@@ -3,15 +3,22 @@
 //! [`Store::run`] is the only way in: it waits for a lane, runs the closure on a blocking thread with the caller's span,
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
+pub mod api_keys;
+pub mod attributes;
 pub mod backend;
 pub mod campaigns;
 pub mod claims;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
+pub mod contacts;
 pub mod deliveries;
 mod error;
+pub mod idempotency;
+pub mod imports;
 pub mod instances;
 pub mod launch;
+pub mod listing;
+pub mod lists;
 pub mod lost_leases;
 pub mod outcomes;
 pub mod packing;
@@ -20,6 +27,7 @@ pub mod pages;
 pub(crate) mod schema;
 mod sql;
 pub mod sweeps;
+pub mod templates;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -94,6 +94,35 @@ pub struct PoolConfig {
 }
 
 impl PoolConfig {
+    /// A pool of `provider` with every setting at its default and no name, for code that makes pools of its own.
+    #[must_use]
+    pub fn bare(provider: Provider) -> Self {
+        Self {
+            name: String::new(),
+            channel: ChannelKind::Email,
+            provider,
+            url: None,
+            username: None,
+            password: None,
+            from: None,
+            concurrency: default_concurrency(),
+            rate_per_second: 0.0,
+            burst: default_burst(),
+            max_attempts: default_max_attempts(),
+            timeout_seconds: default_timeout_seconds(),
+            final_reply_timeout_seconds: default_final_reply_timeout_seconds(),
+            method: None,
+            headers: BTreeMap::new(),
+            idempotent: false,
+            idempotent_for_seconds: default_idempotent_for_seconds(),
+            body: None,
+            provider_id_pointer: None,
+            latency_ms: None,
+            failure_rate: None,
+            crash_on: None,
+        }
+    }
+
     /// How long a provider's answer is waited for.
     #[must_use]
     pub fn timeout(&self) -> Duration {

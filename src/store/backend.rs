@@ -1,7 +1,9 @@
 //! Every difference between PostgreSQL and SQLite, as named functions.
 
 mod audience;
+pub(super) mod contacts;
 mod deliveries;
+pub(super) mod idempotency;
 mod locks;
 
 use diesel::RunQueryDsl;

@@ -473,3 +473,35 @@ pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
         .load(conn)
         .map_err(StoreError::query("list due campaigns"))
 }
+
+/// Whether some page of the campaign is not done. Looked at without a lock: only a hint.
+///
+/// # Errors
+/// The query failed.
+pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError> {
+    use crate::domain::page::PageState;
+    let open = |state: PageState| {
+        diesel::select(diesel::dsl::exists(pages::table.filter(pages::campaign_id.eq(id).and(pages::state.eq(state)))))
+    };
+    for state in [PageState::Leased, PageState::Ready] {
+        if open(state).get_result(conn).map_err(StoreError::query("look for open pages"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Ends a campaign that never was launched.
+///
+/// # Errors
+/// As [`transition`].
+pub fn end_unlaunched(
+    conn: &mut Conn,
+    id: CampaignId,
+    event: CampaignEvent,
+    outcome: CampaignOutcome,
+) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    let next = row.status.next(event)?;
+    Ok(set_status(conn, &row, next, Some(outcome))?)
+}

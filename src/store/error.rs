@@ -101,6 +101,13 @@ impl StoreError {
         Self::Unavailable { action, detail: source.to_string() }
     }
 
+    /// Whether another row has a value that must be unique.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        use diesel::result::DatabaseErrorKind::UniqueViolation;
+        matches!(self, Self::Query { source: DieselError::DatabaseError(UniqueViolation, _), .. })
+    }
+
     /// Whether waiting may help: the database is away, busy or full. Everything that drives deliveries tries again.
     #[must_use]
     pub fn is_transient(&self) -> bool {

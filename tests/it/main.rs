@@ -13,6 +13,9 @@
 )]
 
 mod arch;
+mod channels;
+mod cli;
+mod config;
 mod faults;
 mod flows;
 mod store;

@@ -19,3 +19,5 @@ pub(crate) mod waiting;
 pub(crate) mod watch;
 
 pub(crate) use database::{Database, both_backends};
+pub(crate) mod scripted_http;
+pub(crate) mod scripted_smtp;

@@ -1,0 +1,16 @@
+//! What moves: each actor owns one thing, and answers `GetState` with what it holds and waits for. The database is the
+//! truth; a message between actors is a hint, and losing one costs a tick.
+
+pub mod clock;
+pub mod guardian;
+pub mod health;
+pub mod importer;
+pub mod journal;
+pub mod launcher;
+pub mod paginator;
+pub mod reaper;
+pub mod recorder;
+pub mod scheduler;
+pub mod sender_pool;
+pub mod status_cache;
+pub mod supervisor;

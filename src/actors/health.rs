@@ -1,0 +1,135 @@
+//! What keeps work from going on: the source of a campaign's `attention` and of `/readyz`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+use crate::domain::instant::UtcInstant;
+use crate::store::StoreError;
+
+/// Something that keeps work from going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Attention {
+    /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
+    /// `journal_unavailable`, `content_unusable`.
+    pub code: String,
+    /// One line for people.
+    pub detail: String,
+    /// Since when.
+    pub since: UtcInstant,
+}
+
+/// The health of this instance's parts. Held in memory on purpose: that the disk is full cannot be written to the disk.
+#[derive(Clone, Default)]
+pub struct Health {
+    parts: Arc<Mutex<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    store: Option<Attention>,
+    journal: Option<Attention>,
+    pools: BTreeMap<String, Option<Attention>>,
+    campaigns: BTreeMap<i64, Attention>,
+}
+
+impl Health {
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how the database answered. Returns whether that is news.
+    pub fn note_store(&self, result: Result<(), &StoreError>) -> bool {
+        let next = result.err().map(|error| match error {
+            StoreError::DiskFull { .. } => ("disk_full", "the disk of the database is full".to_owned()),
+            _ => ("database_unavailable", error.to_string()),
+        });
+        replace(&mut self.lock().store, next)
+    }
+
+    /// Notes whether the journal takes writes. Returns whether that is news.
+    pub fn note_journal(&self, trouble: Option<String>) -> bool {
+        let next = trouble.map(|detail| {
+            let code = if detail.contains("No space left") || detail.contains("File too large") {
+                "disk_full"
+            } else {
+                "journal_unavailable"
+            };
+            (code, format!("the journal cannot be written: {detail}"))
+        });
+        replace(&mut self.lock().journal, next)
+    }
+
+    /// Notes whether a pool's provider can be used. Returns whether that is news.
+    pub fn note_pool(&self, pool: &str, trouble: Option<(&'static str, String)>) -> bool {
+        replace(self.lock().pools.entry(pool.to_owned()).or_default(), trouble)
+    }
+
+    /// Notes what is wrong with one campaign itself.
+    pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<(&'static str, String)>) {
+        let mut parts = self.lock();
+        let mut slot = parts.campaigns.remove(&campaign.0);
+        replace(&mut slot, trouble);
+        if let Some(attention) = slot {
+            parts.campaigns.insert(campaign.0, attention);
+        }
+    }
+
+    /// The trouble of the database or the journal: then this instance is not ready.
+    #[must_use]
+    pub fn vital(&self) -> Option<Attention> {
+        let parts = self.lock();
+        parts.store.clone().or_else(|| parts.journal.clone())
+    }
+
+    /// Each configured pool, and its trouble.
+    #[must_use]
+    pub fn pools(&self) -> BTreeMap<String, Option<Attention>> {
+        self.lock().pools.clone()
+    }
+
+    /// Why a campaign that is `sending` through `pool` cannot go on, if it cannot.
+    #[must_use]
+    pub fn attention(&self, campaign: crate::domain::ids::CampaignId, pool: Option<&str>) -> Option<Attention> {
+        if let Some(vital) = self.vital() {
+            return Some(vital);
+        }
+        let parts = self.lock();
+        if let Some(own) = parts.campaigns.get(&campaign.0) {
+            return Some(own.clone());
+        }
+        match pool.map(|name| (name, parts.pools.get(name))) {
+            Some((_, Some(trouble))) => trouble.clone(),
+            Some((name, None)) => {
+                Some(attention("pool_missing", format!("no pool named {name} is configured on this instance")))
+            }
+            None => Some(attention("pool_missing", "the campaign has no pool".to_owned())),
+        }
+    }
+}
+
+/// Puts a trouble in its slot; one that goes on keeps its `since`.
+fn replace(slot: &mut Option<Attention>, next: Option<(&'static str, String)>) -> bool {
+    match (slot.as_mut(), next) {
+        (None, None) => false,
+        (Some(_), None) => {
+            *slot = None;
+            true
+        }
+        (Some(now), Some((code, detail))) if now.code == code => {
+            now.detail = detail;
+            false
+        }
+        (_, Some((code, detail))) => {
+            *slot = Some(attention(code, detail));
+            true
+        }
+    }
+}
+
+fn attention(code: &str, detail: String) -> Attention {
+    // Shown to people only; nothing is decided by it.
+    let since = UtcInstant(jiff::Timestamp::now().as_millisecond());
+    Attention { code: code.to_owned(), detail, since }
+}

@@ -1,0 +1,366 @@
+//! The journal: a line before the first byte of a hand-over, a line with its outcome.
+//!
+//! It serves against `kill -9` (the page cache survives the process), so it is never synced: the durable intent stands in
+//! the database already. What it adds is *how far* a claim had come. A missing begin-line proves that nothing left, but
+//! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
+//! were written may be gone.
+//!
+//! One file per [`SEGMENT_BYTES`]; a file goes when everything in it is recorded. Each line carries a checksum, so that a
+//! line cut short by a full disk is passed over.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+use crate::domain::settlement::Verdict;
+use crate::store::lost_leases::Evidence;
+use crate::store::outcomes::ClaimKey;
+use crate::store::pages::LeaseToken;
+
+/// A journal file is closed, and the next one opened, beyond this size.
+const SEGMENT_BYTES: u64 = 4 << 20;
+
+/// The journal that this incarnation writes.
+pub struct Journal {
+    folder: PathBuf,
+    header: String,
+    state: Mutex<State>,
+}
+
+struct State {
+    segments: Vec<Segment>,
+    /// The last write failed half way: the next one starts on a line of its own.
+    torn: bool,
+    trouble: Option<String>,
+}
+
+struct Segment {
+    number: u64,
+    file: File,
+    bytes: u64,
+    /// Begun here and not yet recorded in the database.
+    open: usize,
+}
+
+/// Where a begin-line was written; handed back when its outcome is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun(u64);
+
+impl Journal {
+    /// Starts the journal of an incarnation in its slot's folder, beside the files that former ones left.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create(folder: &Path, instance: InstanceId, boot_id: &str) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let header = line(&format!("H {instance} {boot_id}"));
+        let journal = Self {
+            folder: folder.to_owned(),
+            header,
+            state: Mutex::new(State { segments: Vec::new(), torn: false, trouble: None }),
+        };
+        let next = numbers(folder)?.last().map_or(1, |last| last + 1);
+        let segment = journal.open_segment(next)?;
+        journal.lock().segments.push(segment);
+        Ok(journal)
+    }
+
+    fn open_segment(&self, number: u64) -> io::Result<Segment> {
+        let mut file = OpenOptions::new().create_new(true).append(true).open(segment_path(&self.folder, number))?;
+        file.write_all(self.header.as_bytes())?;
+        let bytes = u64::try_from(self.header.len()).unwrap_or(0);
+        Ok(Segment { number, file, bytes, open: 0 })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it is held leaves at worst a torn line, which its checksum reveals.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the line that must stand before the first byte of a hand-over.
+    ///
+    /// # Errors
+    /// It could not be written: then nothing may be handed over.
+    pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
+        let mut state = self.lock();
+        self.roll(&mut state)?;
+        let number = append(&mut state, &line(&format!("B {}", claim(key))))?;
+        if let Some(segment) = state.segments.last_mut() {
+            segment.open += 1;
+        }
+        Ok(Begun(number))
+    }
+
+    /// Writes an outcome. A failure is not an error to anybody: should the process die before the outcome is recorded,
+    /// the delivery is ambiguous instead of known.
+    pub fn outcome(&self, key: ClaimKey, verdict: &Verdict) {
+        let Ok(json) = serde_json::to_string(verdict) else { return };
+        let _ = append(&mut self.lock(), &line(&format!("O {} {json}", claim(key))));
+    }
+
+    /// Notes that the outcomes of these attempts are in the database; files with nothing else in them go.
+    pub fn recorded(&self, begun: impl IntoIterator<Item = Begun>) {
+        let mut state = self.lock();
+        for Begun(number) in begun {
+            if let Some(segment) = state.segments.iter_mut().find(|segment| segment.number == number) {
+                segment.open = segment.open.saturating_sub(1);
+            }
+        }
+        let current = state.segments.last().map(|segment| segment.number);
+        let folder = &self.folder;
+        state.segments.retain(|segment| {
+            let keep = segment.open > 0 || Some(segment.number) == current;
+            if !keep {
+                let _ = std::fs::remove_file(segment_path(folder, segment.number));
+            }
+            keep
+        });
+    }
+
+    /// What the last write failed with, if it failed.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
+    }
+
+    /// Writes an empty line: whether there is room again, when nothing else is written.
+    pub fn probe(&self) {
+        let _ = append(&mut self.lock(), "\n");
+    }
+
+    /// What this incarnation's own files know of its claims, for leases that its guardian has taken from a pool.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn read_back(&self) -> io::Result<Testimony> {
+        let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
+        let mut testimony = Testimony::default();
+        for number in numbers {
+            testimony.read(&segment_path(&self.folder, number))?;
+        }
+        Ok(testimony)
+    }
+
+    fn roll(&self, state: &mut State) -> io::Result<()> {
+        let Some(last) = state.segments.last() else { return Ok(()) };
+        if last.bytes < SEGMENT_BYTES {
+            return Ok(());
+        }
+        let next = self.open_segment(last.number + 1)?;
+        let idle = last.open == 0;
+        let path = segment_path(&self.folder, last.number);
+        if idle && state.segments.pop().is_some() {
+            let _ = std::fs::remove_file(path);
+        }
+        state.segments.push(next);
+        Ok(())
+    }
+}
+
+fn append(state: &mut State, text: &str) -> io::Result<u64> {
+    let torn = state.torn;
+    let result = match state.segments.last_mut() {
+        None => Err(io::Error::other("the journal is closed")),
+        Some(segment) => {
+            let text = if torn { format!("\n{text}") } else { text.to_owned() };
+            segment.file.write_all(text.as_bytes()).map(|()| {
+                segment.bytes += u64::try_from(text.len()).unwrap_or(0);
+                segment.number
+            })
+        }
+    };
+    state.torn = result.is_err();
+    state.trouble = result.as_ref().err().map(ToString::to_string);
+    result
+}
+
+/// What journals say of claims.
+#[derive(Debug, Default)]
+pub struct Testimony {
+    /// `None`: begun, with no outcome.
+    lines: HashMap<ClaimKey, Option<Verdict>>,
+    /// Whose journals these are, and from which boot.
+    writers: Vec<(InstanceId, String)>,
+}
+
+impl Testimony {
+    /// Reads everything that former incarnations left in a slot's folder.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<PathBuf>)> {
+        let mut testimony = Self::default();
+        let mut files = Vec::new();
+        for number in numbers(folder)? {
+            let path = segment_path(folder, number);
+            testimony.read(&path)?;
+            files.push(path);
+        }
+        Ok((testimony, files))
+    }
+
+    fn read(&mut self, path: &Path) -> io::Result<()> {
+        let mut reader = BufReader::new(File::open(path)?);
+        let mut bytes = Vec::new();
+        loop {
+            bytes.clear();
+            if reader.read_until(b'\n', &mut bytes)? == 0 {
+                return Ok(());
+            }
+            if let Some(content) = std::str::from_utf8(&bytes).ok().and_then(checked) {
+                self.note(content);
+            }
+        }
+    }
+
+    fn note(&mut self, content: &str) {
+        let mut words = content.splitn(6, ' ');
+        match words.next() {
+            Some("H") => {
+                let mut rest = content.splitn(3, ' ').skip(1);
+                if let (Some(Ok(id)), Some(boot)) = (rest.next().map(str::parse), rest.next()) {
+                    self.writers.push((InstanceId(id), boot.to_owned()));
+                }
+            }
+            Some("B") => {
+                if let Some(key) = key(&mut words) {
+                    self.lines.entry(key).or_insert(None);
+                }
+            }
+            Some("O") => {
+                if let Some(key) = key(&mut words) {
+                    let verdict = words.next().and_then(|json| serde_json::from_str(json).ok());
+                    self.lines.insert(key, verdict);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether these files are the word of `instance`, from the machine's present boot.
+    #[must_use]
+    pub fn is_valid_for(&self, instance: InstanceId, boot_id: &str) -> bool {
+        self.writers.iter().any(|(id, boot)| *id == instance && boot == boot_id)
+    }
+
+    /// What is known of a claim, given files that are valid for its owner.
+    #[must_use]
+    pub fn evidence(&self, key: ClaimKey) -> Evidence {
+        match self.lines.get(&key) {
+            None => Evidence::NotBegun,
+            Some(None) => Evidence::Ambiguous,
+            Some(Some(verdict)) => Evidence::Ended(verdict.clone()),
+        }
+    }
+}
+
+fn claim(key: ClaimKey) -> String {
+    format!("{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0)
+}
+
+fn key<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<ClaimKey> {
+    Some(ClaimKey {
+        campaign: CampaignId(words.next()?.parse().ok()?),
+        contact: ContactId(words.next()?.parse().ok()?),
+        claim_no: words.next()?.parse().ok()?,
+        token: LeaseToken(words.next()?.parse().ok()?),
+    })
+}
+
+/// `<checksum> <content>\n`
+fn line(content: &str) -> String {
+    format!("{:08x} {content}\n", crc32fast::hash(content.as_bytes()))
+}
+
+fn checked(line: &str) -> Option<&str> {
+    let (sum, content) = line.strip_suffix('\n')?.split_once(' ')?;
+    let sum = u32::from_str_radix(sum, 16).ok()?;
+    (sum == crc32fast::hash(content.as_bytes())).then_some(content)
+}
+
+fn segment_path(folder: &Path, number: u64) -> PathBuf {
+    folder.join(format!("journal-{number:08}.log"))
+}
+
+/// The numbers of a folder's journal files, in order.
+fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        let number: Option<u64> = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".log"))
+            .and_then(|digits| digits.parse().ok());
+        numbers.extend(number);
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn a_claim(contact: i64) -> ClaimKey {
+        ClaimKey { campaign: CampaignId(7), contact: ContactId(contact), claim_no: 1, token: LeaseToken(99) }
+    }
+
+    fn sent() -> Verdict {
+        Verdict { state: crate::domain::delivery::DeliveryState::Sent, counted: true, ..Verdict::untouched() }
+    }
+
+    #[test]
+    fn a_journal_tells_not_begun_from_ended_and_from_ambiguous() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        journal.begin(a_claim(1)).unwrap();
+        journal.outcome(a_claim(1), &sent());
+        journal.begin(a_claim(2)).unwrap();
+        let (testimony, files) = Testimony::of_folder(folder.path()).unwrap();
+        assert_eq!(files.len(), 1);
+        assert!(testimony.is_valid_for(InstanceId(3), "boot-a"));
+        assert_eq!(testimony.evidence(a_claim(1)), Evidence::Ended(sent()));
+        assert_eq!(testimony.evidence(a_claim(2)), Evidence::Ambiguous);
+        assert_eq!(testimony.evidence(a_claim(3)), Evidence::NotBegun);
+    }
+
+    #[test]
+    fn a_journal_from_another_boot_or_incarnation_proves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        let (testimony, _) = Testimony::of_folder(folder.path()).unwrap();
+        assert!(!testimony.is_valid_for(InstanceId(3), "boot-b"));
+        assert!(!testimony.is_valid_for(InstanceId(4), "boot-a"));
+    }
+
+    #[test]
+    fn a_torn_line_is_passed_over_and_the_next_one_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        let path = segment_path(folder.path(), 1);
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(b"deadbeef B 7 1 1").unwrap();
+        journal.lock().torn = true;
+        journal.begin(a_claim(2)).unwrap();
+        let (testimony, _) = Testimony::of_folder(folder.path()).unwrap();
+        assert_eq!(testimony.evidence(a_claim(1)), Evidence::NotBegun);
+        assert_eq!(testimony.evidence(a_claim(2)), Evidence::Ambiguous);
+    }
+
+    #[test]
+    fn a_file_goes_once_everything_in_it_is_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        let begun = journal.begin(a_claim(1)).unwrap();
+        if let Some(segment) = journal.lock().segments.last_mut() {
+            segment.bytes = SEGMENT_BYTES;
+        }
+        journal.begin(a_claim(2)).unwrap();
+        assert_eq!(numbers(folder.path()).unwrap(), [1, 2]);
+        journal.recorded([begun]);
+        assert_eq!(numbers(folder.path()).unwrap(), [2]);
+    }
+}

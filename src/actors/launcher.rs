@@ -1,0 +1,136 @@
+//! The launch, as operators and the schedule have it: everything that must be true is checked, then one transaction.
+
+use crate::config::pools::PoolConfig;
+use crate::domain::campaign::{Audience, AudienceError, ChannelKind};
+use crate::domain::ids::{CampaignId, TemplateVersionId};
+use crate::domain::template::{Compiled, TemplateError};
+use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::launch::{self, Launch, Launched};
+use crate::store::packing::parse_audience;
+use crate::store::{Conn, StoreError, attributes, templates};
+
+/// Why a campaign cannot be launched.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// It is missing, or its status does not allow it.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// The audience names nobody, or in two ways.
+    #[error(transparent)]
+    Audience(#[from] AudienceError),
+    /// These contacts do not exist.
+    #[error("unknown contacts")]
+    UnknownContacts(Vec<i64>),
+    /// These lists do not exist.
+    #[error("unknown lists")]
+    UnknownLists(Vec<i64>),
+    /// It has neither a template nor content of its own.
+    #[error("the campaign has no template")]
+    NoTemplate,
+    /// Its template does not compile.
+    #[error(transparent)]
+    Template(#[from] Box<TemplateError>),
+    /// No pool is configured for it.
+    #[error("{0}")]
+    NoPool(String),
+    /// The system's random generator failed.
+    #[error("no randomness for the campaign's key")]
+    NoRandomness,
+}
+
+impl From<StoreError> for LaunchError {
+    fn from(error: StoreError) -> Self {
+        Self::Transition(TransitionError::Store(error))
+    }
+}
+
+/// Launches a campaign inside the caller's write transaction. `audience` replaces the draft's.
+///
+/// # Errors
+/// [`LaunchError`]; nothing is stored then, if the caller rolls back.
+pub fn launch_campaign(
+    conn: &mut Conn,
+    pools: &[PoolConfig],
+    id: CampaignId,
+    audience: Option<Audience>,
+) -> Result<Launched, LaunchError> {
+    let campaign = campaigns::locked(conn, id)?;
+    campaign
+        .status
+        .next(crate::domain::campaign::CampaignEvent::Launch)
+        .map_err(|refused| LaunchError::Transition(refused.into()))?;
+    let audience = match audience {
+        Some(audience) => audience,
+        None => match campaign.audience.as_deref() {
+            None => return Err(AudienceError::Missing.into()),
+            stored => parse_audience(stored)?,
+        },
+    };
+    check_audience(conn, &audience)?;
+    let template_version = content_of(conn, &campaign)?;
+    let pool = choose_pool(pools, campaign.channel, campaign.pool.as_deref())?;
+    let launch = Launch { campaign: id, audience, template_version, pool: pool.name.clone(), key: fresh_key()? };
+    Ok(launch::launch(conn, &launch)?)
+}
+
+/// Checks that an audience names somebody, and only people and lists that exist.
+///
+/// # Errors
+/// As [`launch_campaign`].
+pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), LaunchError> {
+    audience.check()?;
+    let mut missing = launch::missing_contacts(conn, &audience.contact_ids)?;
+    missing.extend(launch::missing_contacts(conn, &audience.exclude.contact_ids)?);
+    if !missing.is_empty() {
+        return Err(LaunchError::UnknownContacts(missing.into_iter().map(|id| id.0).collect()));
+    }
+    let mut missing = launch::missing_lists(conn, &audience.lists)?;
+    missing.extend(launch::missing_lists(conn, &audience.exclude.lists)?);
+    if !missing.is_empty() {
+        return Err(LaunchError::UnknownLists(missing.into_iter().map(|id| id.0).collect()));
+    }
+    Ok(())
+}
+
+/// The content that a launch pins: the template's newest version, or the campaign's own.
+fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<TemplateVersionId, LaunchError> {
+    let version = match campaign.template_id {
+        Some(template) => templates::find(conn, template, None)?.ok_or(LaunchError::NoTemplate)?.version.id,
+        None => campaign.template_version_id.ok_or(LaunchError::NoTemplate)?,
+    };
+    let content = templates::find_version(conn, version)?.ok_or(LaunchError::NoTemplate)?.content();
+    let known = attributes::known(conn)?;
+    Compiled::compile(&content, &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    Ok(version)
+}
+
+/// The pool a campaign names, or the only one of its channel.
+///
+/// # Errors
+/// No such pool, or several to choose from.
+pub fn choose_pool<'a>(
+    pools: &'a [PoolConfig],
+    channel: ChannelKind,
+    named: Option<&str>,
+) -> Result<&'a PoolConfig, LaunchError> {
+    let mut fitting = pools.iter().filter(|pool| pool.channel == channel);
+    match named {
+        Some(name) => fitting
+            .find(|pool| pool.name == name)
+            .ok_or_else(|| LaunchError::NoPool(format!("no pool named {name} is configured for channel {channel}"))),
+        None => match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(LaunchError::NoPool(format!("no pool is configured for channel {channel}"))),
+            (Some(_), Some(_)) => {
+                Err(LaunchError::NoPool(format!("several pools are configured for channel {channel}: name one")))
+            }
+        },
+    }
+}
+
+/// 96 random bits in hex: the half of every idempotency key that nobody can guess.
+fn fresh_key() -> Result<String, LaunchError> {
+    let mut bytes = [0_u8; 12];
+    getrandom::fill(&mut bytes).map_err(|_| LaunchError::NoRandomness)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

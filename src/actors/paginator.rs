@@ -1,0 +1,115 @@
+//! The paginator of one campaign: audience → pages, one transaction a page, resumable at the cursor.
+
+use std::time::Duration;
+
+use actix::prelude::*;
+use serde::Serialize;
+
+use super::guardian::PoolDirectory;
+use crate::domain::ids::CampaignId;
+use crate::store::packing::{self, Packed};
+use crate::store::{Lane, Store, StoreError};
+
+/// How long a paginator waits when the database does not answer.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Packs one campaign, and stops when that is done or the campaign is paused; the supervisor starts another on resume.
+pub struct Paginator {
+    store: Store,
+    pools: PoolDirectory,
+    campaign: CampaignId,
+    pool: String,
+    page_size: i64,
+    pages: u64,
+    recipients: i64,
+}
+
+/// Reports how far it is.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "PaginatorState")]
+pub struct GetState;
+
+/// How far a paginator is.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct PaginatorState {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// Pages made by this paginator.
+    pub pages: u64,
+    /// Recipients on them.
+    pub recipients: i64,
+}
+
+impl Paginator {
+    /// A paginator for a launched campaign.
+    #[must_use]
+    pub fn new(store: Store, pools: PoolDirectory, campaign: CampaignId, pool: String, page_size: i64) -> Self {
+        Self { store, pools, campaign, pool, page_size, pages: 0, recipients: 0 }
+    }
+
+    fn step(&mut self, ctx: &mut Context<Self>) {
+        let (store, campaign, page_size) = (self.store.clone(), self.campaign, self.page_size);
+        let work = async move {
+            store
+                .run(Lane::Write, "pack a page", move |conn| {
+                    conn.write(|conn| packing::pack_page(conn, campaign, page_size))
+                })
+                .await
+        };
+        ctx.spawn(work.into_actor(self).map(|result, paginator, ctx| paginator.packed(result, ctx)));
+    }
+
+    fn packed(&mut self, result: Result<Packed, StoreError>, ctx: &mut Context<Self>) {
+        match result {
+            Ok(Packed::Page { size, pending, .. }) => {
+                self.pages += 1;
+                self.recipients += size;
+                if pending > 0 {
+                    self.pools.wake(&self.pool);
+                }
+                self.step(ctx);
+            }
+            Ok(Packed::Nobody) => self.step(ctx),
+            Ok(Packed::Done) => {
+                tracing::info!(
+                    campaign.id = self.campaign.0,
+                    pages = self.pages,
+                    contacts = self.recipients,
+                    "campaign.paginated"
+                );
+                tracing::info!(campaign.id = self.campaign.0, "campaign.packed");
+                ctx.stop();
+            }
+            Ok(Packed::NotSending(status)) => {
+                tracing::info!(
+                    campaign.id = self.campaign.0,
+                    campaign.status = status.as_str(),
+                    pages = self.pages,
+                    "campaign.pagination_aborted"
+                );
+                ctx.stop();
+            }
+            Ok(Packed::Overtaken) => ctx.stop(),
+            Err(error) => {
+                tracing::warn!(campaign.id = self.campaign.0, error = %error, "packing waits for the database");
+                ctx.run_later(RETRY_AFTER, |paginator, ctx| paginator.step(ctx));
+            }
+        }
+    }
+}
+
+impl Actor for Paginator {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.step(ctx);
+    }
+}
+
+impl Handler<GetState> for Paginator {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        MessageResult(PaginatorState { campaign_id: self.campaign, pages: self.pages, recipients: self.recipients })
+    }
+}

@@ -1,0 +1,215 @@
+//! Outcomes become rows and counts here, in batches; no outcome is ever dropped.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::health::Health;
+use super::journal::{Begun, Journal};
+use crate::domain::ids::PageId;
+use crate::store::outcomes::{self, Settlement};
+use crate::store::{Lane, Store, StoreError};
+
+/// How many flushes of different pages may overlap. SQLite has one writer, so there the second one only waits in line.
+const FLUSHES: usize = 3;
+
+/// How long a batch waits before it is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(250);
+
+/// Records one outcome. The reply means "taken": the outcome stands in the journal already, and is recorded and then
+/// acknowledged through `ack`, however long the database is away.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct Record {
+    /// The outcome.
+    pub settlement: Settlement,
+    /// Its begin-line, if the hand-over had begun.
+    pub begun: Option<Begun>,
+    /// Where to say that it is recorded. Unbounded, yet never holds more than was in flight.
+    pub ack: UnboundedSender<PageId>,
+}
+
+/// Reports what the recorder holds.
+#[derive(Message)]
+#[rtype(result = "RecorderState")]
+pub struct GetState;
+
+/// What the recorder holds.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct RecorderState {
+    /// Outcomes that wait for a flush.
+    pub waiting: usize,
+    /// Flushes under way.
+    pub flushing: usize,
+    /// How long the oldest waiting outcome has waited, in milliseconds.
+    pub oldest_ms: u64,
+    /// Outcomes recorded since the start.
+    pub recorded: u64,
+    /// Why the last flush failed, if it failed.
+    pub trouble: Option<String>,
+}
+
+/// The recorder.
+pub struct OutcomeRecorder {
+    store: Store,
+    journal: Arc<Journal>,
+    health: Health,
+    flush_after: Duration,
+    batch: usize,
+    waiting: Vec<(Record, Instant)>,
+    /// Pages with a flush under way: their further outcomes wait, so that flushes never queue on a page's lock.
+    busy: HashSet<PageId>,
+    flushing: usize,
+    timer: bool,
+    recorded: u64,
+    trouble: Option<String>,
+}
+
+impl OutcomeRecorder {
+    /// A recorder that flushes after `flush_after` or at `batch` outcomes.
+    #[must_use]
+    pub fn new(store: Store, journal: Arc<Journal>, health: Health, flush_after: Duration, batch: usize) -> Self {
+        Self {
+            store,
+            journal,
+            health,
+            flush_after,
+            batch: batch.max(1),
+            waiting: Vec::new(),
+            busy: HashSet::new(),
+            flushing: 0,
+            timer: false,
+            recorded: 0,
+            trouble: None,
+        }
+    }
+
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        if !self.timer && !self.waiting.is_empty() {
+            self.timer = true;
+            ctx.run_later(self.flush_after, |recorder, ctx| {
+                recorder.timer = false;
+                recorder.flush(ctx);
+                recorder.arm(ctx);
+            });
+        }
+    }
+
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        while self.flushing < FLUSHES {
+            let batch = self.take_batch();
+            if batch.is_empty() {
+                return;
+            }
+            self.flushing += 1;
+            let pages: HashSet<PageId> = batch.iter().map(|(record, _)| record.settlement.page).collect();
+            self.busy.extend(pages.iter().copied());
+            let lag = batch.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
+            metrics::histogram!("volley_recorder_batch_size")
+                .record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
+            metrics::histogram!("volley_recorder_lag_seconds").record(lag.as_secs_f64());
+            let work = write(self.store.clone(), batch);
+            ctx.spawn(work.into_actor(self).map(move |(batch, result), recorder, ctx| {
+                recorder.flushed(&pages, batch, result, ctx);
+            }));
+        }
+    }
+
+    /// The oldest outcomes of pages that no flush is busy with.
+    fn take_batch(&mut self) -> Vec<(Record, Instant)> {
+        let mut batch = Vec::new();
+        let mut rest = Vec::new();
+        // One page a flush where there is much of it: the flushes of two pages then overlap.
+        let mut page = None;
+        for entry in self.waiting.drain(..) {
+            let this = entry.0.settlement.page;
+            let fits = batch.len() < self.batch && !self.busy.contains(&this) && *page.get_or_insert(this) == this;
+            if fits { batch.push(entry) } else { rest.push(entry) }
+        }
+        self.waiting = rest;
+        batch
+    }
+
+    fn flushed(
+        &mut self,
+        pages: &HashSet<PageId>,
+        batch: Vec<(Record, Instant)>,
+        result: Result<(), StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
+        self.flushing -= 1;
+        self.busy.retain(|page| !pages.contains(page));
+        if self.health.note_store(result.as_ref().copied()) {
+            match &result {
+                Ok(()) => tracing::info!("recording outcomes again"),
+                Err(error) => tracing::error!(error = %error, "outcomes cannot be recorded; they stay in the journal"),
+            }
+        }
+        match result {
+            Ok(()) => {
+                self.trouble = None;
+                self.recorded += u64::try_from(batch.len()).unwrap_or(0);
+                self.journal.recorded(batch.iter().filter_map(|(record, _)| record.begun));
+                for (record, _) in batch {
+                    // The pool is gone: then its guardian has replaced it, and nobody waits for this.
+                    let _ = record.ack.send(record.settlement.page);
+                }
+                self.flush(ctx);
+            }
+            Err(error) => {
+                self.trouble = Some(error.to_string());
+                self.waiting.splice(0..0, batch);
+                ctx.run_later(RETRY_EVERY, |recorder, ctx| recorder.flush(ctx));
+            }
+        }
+    }
+}
+
+async fn write(store: Store, batch: Vec<(Record, Instant)>) -> (Vec<(Record, Instant)>, Result<(), StoreError>) {
+    let settlements: Vec<Settlement> = batch.iter().map(|(record, _)| record.settlement.clone()).collect();
+    let result = store
+        .run(Lane::Hot, "record outcomes", move |conn| conn.write(|conn| outcomes::record(conn, &settlements)))
+        .await
+        .map(drop);
+    (batch, result)
+}
+
+impl Actor for OutcomeRecorder {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Every delivery in flight on this instance may end at once; beyond that, senders wait.
+        ctx.set_mailbox_capacity(4096);
+    }
+}
+
+impl Handler<Record> for OutcomeRecorder {
+    type Result = ();
+
+    fn handle(&mut self, record: Record, ctx: &mut Self::Context) {
+        self.waiting.push((record, Instant::now()));
+        if self.waiting.len() >= self.batch {
+            self.flush(ctx);
+        }
+        self.arm(ctx);
+    }
+}
+
+impl Handler<GetState> for OutcomeRecorder {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        let oldest = self.waiting.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
+        MessageResult(RecorderState {
+            waiting: self.waiting.len(),
+            flushing: self.flushing,
+            oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
+            recorded: self.recorded,
+            trouble: self.trouble.clone(),
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The scheduler: campaigns whose time has come are launched, by the same path as an operator's send.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use serde::Serialize;
+
+use super::launcher::{LaunchError, launch_campaign};
+use super::supervisor::Changed;
+use crate::config::Settings;
+use crate::domain::campaign::{CampaignEvent, CampaignOutcome};
+use crate::domain::ids::CampaignId;
+use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::{Lane, Store, StoreError};
+
+/// The actor.
+pub struct Scheduler {
+    store: Store,
+    settings: Arc<Settings>,
+    changed: Recipient<Changed>,
+    looking: bool,
+    launched: u64,
+}
+
+/// Reports what it has done.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "SchedulerState")]
+pub struct GetState;
+
+/// What the scheduler has done.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct SchedulerState {
+    /// Campaigns launched since the start.
+    pub launched: u64,
+    /// Whether it is looking just now.
+    pub looking: bool,
+}
+
+impl Scheduler {
+    /// A scheduler.
+    #[must_use]
+    pub fn new(store: Store, settings: Arc<Settings>, changed: Recipient<Changed>) -> Self {
+        Self { store, settings, changed, looking: false, launched: 0 }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.looking {
+            return;
+        }
+        self.looking = true;
+        let (store, settings) = (self.store.clone(), Arc::clone(&self.settings));
+        let work = async move {
+            let due = store.run(Lane::Read, "look for due campaigns", campaigns::due).await?;
+            let mut launched = Vec::new();
+            for campaign in due {
+                let id = campaign.id;
+                if launch_due(&store, &settings, campaign).await? {
+                    launched.push(id);
+                }
+            }
+            Ok::<Vec<CampaignId>, StoreError>(launched)
+        };
+        ctx.spawn(work.into_actor(self).map(|result, scheduler, _| {
+            scheduler.looking = false;
+            match result {
+                Ok(launched) => {
+                    for campaign in launched {
+                        scheduler.launched += 1;
+                        // A lost hint costs one tick of the supervisor.
+                        let _ = scheduler.changed.try_send(Changed { campaign });
+                    }
+                }
+                Err(error) => tracing::warn!(error = %error, "the scheduler waits for the database"),
+            }
+        }));
+    }
+}
+
+/// Launches one due campaign; a late one goes out all the same. One that cannot be sent ends as failed, and says so.
+async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignRow) -> Result<bool, StoreError> {
+    let id = campaign.id;
+    let settings = Arc::clone(settings);
+    let attempt = store
+        .run(Lane::Control, "launch a due campaign", move |conn| {
+            let mut refused = None;
+            let launched = conn.write(|conn| match launch_campaign(conn, &settings.pools, id, None) {
+                Ok(launched) => Ok(Some(launched)),
+                Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
+                Err(error) => {
+                    refused = Some(error);
+                    // Nothing was written before a refusal.
+                    Ok(None)
+                }
+            })?;
+            Ok((launched, refused))
+        })
+        .await?;
+    match attempt {
+        (Some(launched), _) => {
+            tracing::info!(
+                campaign.id = id.0,
+                campaign.expected = launched.expected,
+                campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display),
+                "campaign.launched"
+            );
+            Ok(true)
+        }
+        (None, Some(LaunchError::Transition(refused))) => {
+            tracing::info!(campaign.id = id.0, refused = %refused, "a due campaign was taken up elsewhere");
+            Ok(false)
+        }
+        (None, refused) => {
+            let reason = refused.map(|error| error.to_string()).unwrap_or_default();
+            tracing::error!(campaign.id = id.0, reason, "a scheduled campaign cannot be launched");
+            fail(store, id).await?;
+            Ok(false)
+        }
+    }
+}
+
+async fn fail(store: &Store, id: CampaignId) -> Result<(), StoreError> {
+    store
+        .run(Lane::Control, "close an impossible campaign", move |conn| {
+            conn.write(|conn| {
+                match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
+                    Ok(_) => Ok(()),
+                    Err(TransitionError::Store(error)) => Err(error),
+                    // Somebody was quicker: an edit, a launch, a deletion.
+                    Err(
+                        TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_),
+                    ) => Ok(()),
+                }
+            })
+        })
+        .await
+}
+
+impl Actor for Scheduler {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+        ctx.run_interval(self.settings.timing.scheduler_tick(), |scheduler, ctx| scheduler.look(ctx));
+    }
+}
+
+impl Handler<GetState> for Scheduler {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        MessageResult(SchedulerState { launched: self.launched, looking: self.looking })
+    }
+}

@@ -1,0 +1,152 @@
+//! Rates and circuits: when may the next hand-over begin?
+
+use std::time::{Duration, Instant};
+
+use crate::domain::backoff;
+
+/// A token bucket: `rate` tokens a second, at most `burst` saved up. A rate of 0 is no limit.
+#[derive(Debug, Clone)]
+pub(super) struct Bucket {
+    rate: f64,
+    burst: f64,
+    tokens: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: f64, burst: f64, now: Instant) -> Self {
+        let burst = burst.max(1.0);
+        Self { rate, burst, tokens: burst, at: now }
+    }
+
+    /// Whole tokens in hand, at most `most`.
+    pub(super) fn in_hand(&mut self, now: Instant, most: usize) -> usize {
+        if self.rate <= 0.0 {
+            return most;
+        }
+        self.tokens = (self.tokens + now.duration_since(self.at).as_secs_f64() * self.rate).min(self.burst);
+        self.at = now;
+        let mut whole = 0;
+        while whole < most && self.tokens >= f64::from(u32::try_from(whole + 1).unwrap_or(u32::MAX)) {
+            whole += 1;
+        }
+        whole
+    }
+
+    pub(super) fn take(&mut self, n: usize) {
+        if self.rate > 0.0 {
+            self.tokens -= f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Gives back tokens of hand-overs that were not begun.
+    pub(super) fn give_back(&mut self, n: usize) {
+        if self.rate > 0.0 {
+            self.tokens = (self.tokens + f64::from(u32::try_from(n).unwrap_or(u32::MAX))).min(self.burst);
+        }
+    }
+
+    /// How long until a token is in hand.
+    pub(super) fn wait(&self) -> Duration {
+        if self.rate <= 0.0 || self.tokens >= 1.0 {
+            return Duration::ZERO;
+        }
+        Duration::from_secs_f64(((1.0 - self.tokens) / self.rate).clamp(0.001, 60.0))
+    }
+}
+
+/// Whether a pool's provider is used at all. Opens at the first fault of the provider as a whole; after a wait, one
+/// recipient at a time tries whether it is back.
+#[derive(Debug, Clone)]
+pub(super) struct Circuit {
+    first: Duration,
+    longest: Duration,
+    faults: u32,
+    closed_until: Option<Instant>,
+}
+
+impl Circuit {
+    pub(super) fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest, faults: 0, closed_until: None }
+    }
+
+    /// The provider failed as a whole. Calls that were under way together count once.
+    pub(super) fn fault(&mut self, now: Instant) {
+        if self.closed_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.faults = self.faults.saturating_add(1);
+        self.closed_until = Some(now + backoff::doubling(self.first, self.faults, self.longest));
+    }
+
+    /// The provider answered.
+    pub(super) fn answered(&mut self) {
+        self.faults = 0;
+        self.closed_until = None;
+    }
+
+    /// The provider asked for quiet.
+    pub(super) fn quiet(&mut self, until: Instant) {
+        if self.closed_until.is_none_or(|known| known < until) {
+            self.closed_until = Some(until);
+        }
+    }
+
+    /// How many may begin, of `most`.
+    pub(super) fn admits(&self, now: Instant, in_flight: usize, most: usize) -> usize {
+        match self.closed_until {
+            None => most,
+            Some(until) if now < until => 0,
+            // Half open: one at a time.
+            Some(_) => most.min(1_usize.saturating_sub(in_flight)),
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.closed_until.is_some()
+    }
+
+    /// How long until one may try.
+    pub(super) fn wait(&self, now: Instant) -> Duration {
+        self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10.0, 5.0, start);
+        assert_eq!(bucket.in_hand(start, 64), 5);
+        bucket.take(5);
+        assert_eq!(bucket.in_hand(start, 64), 0);
+        assert_eq!(bucket.in_hand(start + Duration::from_millis(310), 64), 3);
+    }
+
+    #[test]
+    fn no_rate_is_no_limit() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(0.0, 1.0, start);
+        bucket.take(1000);
+        assert_eq!(bucket.in_hand(start, 64), 64);
+    }
+
+    #[test]
+    fn an_open_circuit_admits_one_at_a_time_after_its_wait() {
+        let start = Instant::now();
+        let mut circuit = Circuit::new(Duration::from_secs(1), Duration::from_secs(4));
+        circuit.fault(start);
+        circuit.fault(start);
+        assert_eq!(circuit.admits(start, 0, 50), 0);
+        let later = start + Duration::from_secs(1);
+        assert_eq!(circuit.admits(later, 0, 50), 1);
+        assert_eq!(circuit.admits(later, 1, 50), 0);
+        circuit.fault(later);
+        assert_eq!(circuit.wait(later), Duration::from_secs(2));
+        circuit.answered();
+        assert_eq!(circuit.admits(later, 20, 50), 50);
+    }
+}

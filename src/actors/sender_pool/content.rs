@@ -1,0 +1,72 @@
+//! What a campaign says, compiled once, and the rules that travel with it.
+
+use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::contact::Profile;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::message::Message;
+use crate::domain::template::{Compiled, RenderError, SubjectRule};
+use crate::store::{Conn, StoreError, attributes, campaigns, templates};
+
+/// A launched campaign, ready to be rendered.
+pub(super) struct CampaignContent {
+    pub(super) channel: ChannelKind,
+    pub(super) on_uncertain: OnUncertain,
+    pub(super) rate_per_second: f64,
+    key: String,
+    compiled: Compiled,
+}
+
+/// Why a campaign cannot be rendered at all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ContentError {
+    /// It is gone, or was never launched.
+    #[error("the campaign is not launched")]
+    NotLaunched,
+    /// The pinned template does not compile.
+    #[error("the pinned template does not compile: {0}")]
+    Template(String),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CampaignContent {
+    pub(super) fn load(conn: &mut Conn, id: CampaignId) -> Result<Self, ContentError> {
+        let campaign = campaigns::find(conn, id)?.ok_or(ContentError::NotLaunched)?;
+        let (Some(key), Some(version)) = (campaign.key, campaign.template_version_id) else {
+            return Err(ContentError::NotLaunched);
+        };
+        if campaign.status == CampaignStatus::Draft {
+            return Err(ContentError::NotLaunched);
+        }
+        let content = templates::find_version(conn, version)?.ok_or(ContentError::NotLaunched)?.content();
+        let known = attributes::known(conn)?;
+        let compiled =
+            Compiled::compile(&content, &known).map_err(|error| ContentError::Template(error.to_string()))?;
+        let compiled = compiled.with_subject_rule(subject_rule(campaign.channel));
+        Ok(Self {
+            channel: campaign.channel,
+            on_uncertain: campaign.on_uncertain,
+            rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
+            key,
+            compiled,
+        })
+    }
+
+    pub(super) fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
+        self.compiled.render(profile)
+    }
+
+    /// One for the delivery's whole life.
+    pub(super) fn delivery_key(&self, contact: ContactId) -> String {
+        format!("{}:{contact}", self.key)
+    }
+}
+
+/// Only e-mail cannot do without a subject.
+fn subject_rule(channel: ChannelKind) -> SubjectRule {
+    match channel {
+        ChannelKind::Email => SubjectRule::Required,
+        ChannelKind::Sms | ChannelKind::Whatsapp | ChannelKind::Http => SubjectRule::Optional,
+    }
+}

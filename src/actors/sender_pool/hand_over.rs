@@ -1,0 +1,259 @@
+//! One hand-over, from a claimed recipient to a settlement: render, gate, deliver, journal, record.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+
+use super::content::CampaignContent;
+use crate::actors::clock::Boottime;
+use crate::actors::journal::{Begun, Journal};
+use crate::actors::status_cache::StatusCache;
+use crate::channels::{Channel, Gate};
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::message::Envelope;
+use crate::domain::outcome::{NotBegun, Outcome, Trouble};
+use crate::domain::settlement::{Attempt, Verdict, settle};
+use crate::store::claims::Claimed;
+use crate::store::outcomes::{ClaimKey, Settlement};
+
+/// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.
+#[derive(Clone)]
+pub(super) struct Trust(Arc<AtomicI64>);
+
+impl Trust {
+    pub(super) fn until(instant: Boottime) -> Self {
+        Self(Arc::new(AtomicI64::new(instant.to_bits())))
+    }
+
+    pub(super) fn extend(&self, instant: Boottime) {
+        self.0.fetch_max(instant.to_bits(), Ordering::AcqRel);
+    }
+
+    /// Nothing more is handed over under this lease.
+    pub(super) fn end(&self) {
+        self.0.store(i64::MIN, Ordering::Release);
+    }
+
+    fn holds(&self, now: Boottime) -> bool {
+        now < Boottime::from_bits(self.0.load(Ordering::Acquire))
+    }
+}
+
+/// What all hand-overs of a pool share.
+pub(super) struct Line {
+    pub(super) pool: String,
+    pub(super) channel: Box<dyn Channel>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) status: Arc<StatusCache>,
+    pub(super) draining: Arc<AtomicBool>,
+    /// The one address of the recorder for all hand-overs: every clone would add a place to its mailbox.
+    pub(super) recorder: actix::Addr<crate::actors::recorder::OutcomeRecorder>,
+    pub(super) max_attempts: u32,
+    pub(super) idempotent_for: Option<Duration>,
+}
+
+/// One claimed recipient and the circumstances of its claim.
+pub(super) struct HandOver {
+    pub(super) claimed: Claimed,
+    pub(super) key: ClaimKey,
+    pub(super) page: crate::domain::ids::PageId,
+    pub(super) content: Arc<CampaignContent>,
+    pub(super) trust: Trust,
+    /// Not begun after this.
+    pub(super) start_by: Boottime,
+    /// The database's time at the claim, to compare with the key's end.
+    pub(super) key_lives: bool,
+    pub(super) jitter: f64,
+}
+
+/// What a hand-over came to.
+pub(super) struct Result {
+    pub(super) settlement: Settlement,
+    pub(super) begun: Option<Begun>,
+    pub(super) reach: Reach,
+}
+
+/// What a hand-over says of the provider as a whole.
+pub(super) enum Reach {
+    /// It answered.
+    Answered,
+    /// The call went out and was lost.
+    Silence(String),
+    /// It cannot be used.
+    Fault(String),
+    /// It asked for quiet.
+    Quiet(Duration),
+    /// Nothing was asked of it.
+    Untried(Option<NotBegun>),
+}
+
+struct HandOverGate<'a> {
+    line: &'a Line,
+    over: &'a HandOver,
+    begun: std::sync::OnceLock<Begun>,
+}
+
+impl Gate for HandOverGate<'_> {
+    fn begin(&self) -> std::result::Result<(), NotBegun> {
+        let now = Boottime::now();
+        if self.line.draining.load(Ordering::Acquire) {
+            return Err(NotBegun::ShuttingDown);
+        }
+        match self.line.status.get(self.over.key.campaign) {
+            Some(CampaignStatus::Sending) => {}
+            // Unknown: a claim set it moments ago, so something has taken it away.
+            Some(CampaignStatus::Paused) | None => return Err(NotBegun::Paused),
+            Some(
+                CampaignStatus::Draft
+                | CampaignStatus::Scheduled
+                | CampaignStatus::Sent
+                | CampaignStatus::Failed
+                | CampaignStatus::Stopped,
+            ) => return Err(NotBegun::Stopped),
+        }
+        if now > self.over.start_by {
+            return Err(NotBegun::Late);
+        }
+        if !self.over.trust.holds(now) {
+            return Err(NotBegun::Fenced);
+        }
+        match self.line.journal.begin(self.over.key) {
+            Ok(begun) => {
+                // A second question for the same delivery is answered by the first line.
+                let _ = self.begun.set(begun);
+                Ok(())
+            }
+            Err(_) => Err(NotBegun::JournalUnavailable),
+        }
+    }
+}
+
+/// Hands one recipient over. Never fails: every way it can end is a settlement.
+pub(super) async fn hand_over(line: &Line, over: HandOver) -> Result {
+    let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new() };
+    let mut spoken = None;
+    let started = Instant::now();
+    let outcome = AssertUnwindSafe(attempt(line, &over, &gate, &mut spoken)).catch_unwind().await;
+    let begun = gate.begun.get().copied();
+    let outcome = outcome.unwrap_or_else(|_| panicked(begun.is_some()));
+    measure(line, &outcome, started.elapsed());
+    let verdict = settle(
+        &outcome,
+        Attempt {
+            attempts_before: u32::try_from(over.claimed.attempts).unwrap_or(0),
+            max_attempts: line.max_attempts,
+            was_ambiguous: over.claimed.ambiguous,
+            key_honoured: line.idempotent_for.is_some() && over.key_lives,
+            on_uncertain: over.content.on_uncertain,
+            jitter: over.jitter,
+        },
+    );
+    if begun.is_some() {
+        line.journal.outcome(over.key, &verdict);
+    }
+    let repeated = verdict.state == DeliveryState::Pending && begun.is_some();
+    let content = match (repeated, spoken) {
+        (true, Some(message)) => serde_json::to_string(&message).ok(),
+        // Whatever was kept may go with the end of the delivery.
+        (false, _) if over.claimed.content.is_some() => Some(String::new()),
+        _ => None,
+    };
+    let reach = reach(&outcome);
+    Result {
+        settlement: Settlement {
+            key: over.key,
+            page: over.page,
+            key_valid_ms: begun.and(key_valid_ms(line.idempotent_for)),
+            verdict,
+            content,
+        },
+        begun,
+        reach,
+    }
+}
+
+/// How long a key is relied on: a tenth less than the provider promises.
+pub(super) fn key_valid_ms(idempotent_for: Option<Duration>) -> Option<i64> {
+    idempotent_for.and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok())
+}
+
+async fn attempt(
+    line: &Line,
+    over: &HandOver,
+    gate: &HandOverGate<'_>,
+    spoken: &mut Option<crate::domain::message::Message>,
+) -> Outcome {
+    let message = match over.claimed.content.clone() {
+        Some(message) => message,
+        None => match over.content.render(&over.claimed.profile) {
+            Ok(message) => message,
+            Err(error) => return Outcome::Rejected(Trouble::new(ErrorCategory::Render, error.to_string())),
+        },
+    };
+    let Some(to) = over.claimed.profile.address(over.content.channel) else {
+        return Outcome::Rejected(Trouble::new(ErrorCategory::ContactNotFound, "the contact has no address"));
+    };
+    let envelope = Envelope {
+        campaign_id: over.key.campaign,
+        contact_id: over.key.contact,
+        to: to.to_owned(),
+        to_name: over.claimed.profile.full_name(),
+        message,
+        key: over.content.delivery_key(over.key.contact),
+        attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
+    };
+    let outcome = line.channel.deliver(&envelope, gate).await;
+    *spoken = Some(envelope.message);
+    outcome
+}
+
+/// A panic says nothing about the provider. Before the first byte it is this recipient's own end; after it, nobody knows.
+fn panicked(begun: bool) -> Outcome {
+    let trouble = Trouble::new(ErrorCategory::Unexpected, "internal: the hand-over panicked");
+    if begun { Outcome::Unknown(trouble) } else { Outcome::Rejected(trouble) }
+}
+
+fn reach(outcome: &Outcome) -> Reach {
+    match outcome {
+        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } => Reach::Answered,
+        Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
+        Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
+        Outcome::Rejected(_) => Reach::Answered,
+        Outcome::Deferred { retry_after: Some(quiet), .. } => Reach::Quiet(crate::domain::backoff::honoured(*quiet)),
+        Outcome::PoolFault(trouble) => Reach::Fault(trouble.detail.clone()),
+        Outcome::NotBegun(reason) => Reach::Untried(Some(*reason)),
+    }
+}
+
+fn measure(line: &Line, outcome: &Outcome, took: Duration) {
+    let (name, category) = match outcome {
+        Outcome::Accepted { .. } => ("accepted", None),
+        Outcome::Rejected(trouble) => ("rejected", Some(trouble.category)),
+        Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.category)),
+        Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.category)),
+        Outcome::Unknown(trouble) => ("unknown", Some(trouble.category)),
+        Outcome::NotBegun(_) => ("not_begun", None),
+    };
+    metrics::counter!("volley_attempts_total", "pool" => line.pool.clone(), "outcome" => name).increment(1);
+    if let Some(category) = category {
+        metrics::counter!("volley_errors_total", "pool" => line.pool.clone(), "category" => category.as_str())
+            .increment(1);
+    }
+    if !matches!(outcome, Outcome::NotBegun(_)) {
+        metrics::histogram!("volley_provider_call_seconds", "pool" => line.pool.clone()).record(took.as_secs_f64());
+        metrics::histogram!("volley_provider_call_summary_seconds", "pool" => line.pool.clone())
+            .record(took.as_secs_f64());
+    }
+}
+
+/// What a settlement adds to the metrics, once it is taken by the recorder.
+pub(super) fn count_delivery(channel: &'static str, pool: &str, verdict: &Verdict) {
+    metrics::counter!(
+        "volley_deliveries_total", "channel" => channel, "pool" => pool.to_owned(), "state" => verdict.state.as_str()
+    )
+    .increment(1);
+}

@@ -1,0 +1,228 @@
+//! The campaign supervisor: the lifecycle after a status is stored. Handlers store transitions; what comes here are
+//! hints, and the tick finds whatever a hint would have said.
+
+use std::collections::{HashMap, HashSet};
+
+use actix::prelude::*;
+use serde::Serialize;
+
+use super::guardian::PoolDirectory;
+use super::paginator::Paginator;
+use super::status_cache::StatusCache;
+use crate::config::timing::Timing;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::CampaignId;
+use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError};
+use crate::store::sweeps::{self, Swept};
+use crate::store::{Lane, Store, StoreError};
+
+/// A campaign was launched, resumed, stopped or re-opened. A hint: what it is about is stored already.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Changed {
+    /// The campaign.
+    pub campaign: CampaignId,
+}
+
+/// A page came to its end. A hint: perhaps the campaign has, too.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct PageSettled {
+    /// The page's campaign.
+    pub campaign: CampaignId,
+}
+
+/// Reports what is being driven.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "SupervisorState")]
+pub struct GetState;
+
+/// What is being driven.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct SupervisorState {
+    /// Campaigns being packed.
+    pub packing: Vec<CampaignId>,
+    /// Campaigns with a pass over their pages under way.
+    pub sweeping: Vec<CampaignId>,
+}
+
+/// The actor.
+pub struct CampaignSupervisor {
+    store: Store,
+    pools: PoolDirectory,
+    status: std::sync::Arc<StatusCache>,
+    timing: Timing,
+    page_size: i64,
+    paginators: HashMap<CampaignId, Addr<Paginator>>,
+    sweeping: HashSet<CampaignId>,
+    completing: HashSet<CampaignId>,
+    looking: bool,
+}
+
+impl CampaignSupervisor {
+    /// A supervisor that packs pages of `page_size`.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        pools: PoolDirectory,
+        status: std::sync::Arc<StatusCache>,
+        timing: Timing,
+        page_size: i64,
+    ) -> Self {
+        Self {
+            store,
+            pools,
+            status,
+            timing,
+            page_size: crate::domain::page::clamp_page_size(page_size),
+            paginators: HashMap::new(),
+            sweeping: HashSet::new(),
+            completing: HashSet::new(),
+            looking: false,
+        }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.looking {
+            return;
+        }
+        self.looking = true;
+        let store = self.store.clone();
+        let work = async move { store.run(Lane::Read, "look for unfinished campaigns", campaigns::unfinished).await };
+        ctx.spawn(work.into_actor(self).map(|result, supervisor, ctx| {
+            supervisor.looking = false;
+            match result {
+                Ok(unfinished) => {
+                    for (campaign, packing) in &unfinished {
+                        supervisor.drive(campaign, packing, ctx);
+                    }
+                }
+                Err(error) => tracing::warn!(error = %error, "the supervisor waits for the database"),
+            }
+        }));
+    }
+
+    /// Starts whatever the campaign's stored state asks for and nobody is doing yet.
+    fn drive(&mut self, campaign: &CampaignRow, packing: &PackingRow, ctx: &mut Context<Self>) {
+        let id = campaign.id;
+        self.status.set(id, campaign.status, campaign.status_version);
+        self.paginators.retain(|_, paginator| paginator.connected());
+        if packing.sweep.is_some() && self.sweeping.insert(id) {
+            self.sweep(id, ctx);
+        }
+        if campaign.status != CampaignStatus::Sending {
+            return;
+        }
+        let pool = campaign.pool.clone().unwrap_or_default();
+        if !packing.done && !self.paginators.contains_key(&id) {
+            let paginator = Paginator::new(self.store.clone(), self.pools.clone(), id, pool, self.page_size);
+            self.paginators.insert(id, paginator.start());
+        } else if packing.done && packing.sweep.is_none() {
+            self.complete(id, ctx);
+        }
+    }
+
+    fn sweep(&mut self, id: CampaignId, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let work = async move {
+            loop {
+                let step = store.run(Lane::Write, "pass over a campaign's pages", move |conn| {
+                    conn.write(|conn| sweeps::sweep_page(conn, id))
+                });
+                if step.await? == Swept::Done {
+                    return Ok::<(), StoreError>(());
+                }
+            }
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, supervisor, ctx| {
+            supervisor.sweeping.remove(&id);
+            match result {
+                Ok(()) => {
+                    supervisor.pools.wake_all();
+                    supervisor.complete(id, ctx);
+                }
+                // The cursor stands where it stopped; the tick goes on from there.
+                Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a pass over pages was interrupted"),
+            }
+        }));
+    }
+
+    fn complete(&mut self, id: CampaignId, ctx: &mut Context<Self>) {
+        if !self.completing.insert(id) {
+            return;
+        }
+        let store = self.store.clone();
+        let work = async move {
+            // Look first without the lock, so that an open campaign's claims are not held up once a second.
+            let open = store.run(Lane::Read, "look for open pages", move |conn| campaigns::has_open_page(conn, id));
+            if open.await? {
+                return Ok(None);
+            }
+            store
+                .run(Lane::Control, "complete a campaign", move |conn| {
+                    conn.write(|conn| match campaigns::complete(conn, id) {
+                        Ok(row) => Ok(row),
+                        Err(TransitionError::Store(error)) => Err(error),
+                        // Deleted or moved on meanwhile: then there is nothing to complete.
+                        Err(
+                            TransitionError::NotFound(_)
+                            | TransitionError::Illegal(_)
+                            | TransitionError::SweepUnderWay(_),
+                        ) => Ok(None),
+                    })
+                })
+                .await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result: Result<Option<CampaignRow>, StoreError>, supervisor, _| {
+            supervisor.completing.remove(&id);
+            match result {
+                Ok(Some(row)) => {
+                    supervisor.status.set(id, row.status, row.status_version);
+                    tracing::info!(campaign.id = id.0, campaign.status = row.status.as_str(), "campaign.completed");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a completion waits for the database"),
+            }
+        }));
+    }
+}
+
+impl Actor for CampaignSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Hints only: whatever does not fit is found by the tick.
+        ctx.set_mailbox_capacity(256);
+        self.look(ctx);
+        ctx.run_interval(self.timing.supervisor_tick(), |supervisor, ctx| supervisor.look(ctx));
+    }
+}
+
+impl Handler<Changed> for CampaignSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, changed: Changed, ctx: &mut Self::Context) {
+        tracing::debug!(campaign.id = changed.campaign.0, "a campaign changed");
+        self.pools.wake_all();
+        self.look(ctx);
+    }
+}
+
+impl Handler<PageSettled> for CampaignSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, settled: PageSettled, ctx: &mut Self::Context) {
+        if !self.paginators.get(&settled.campaign).is_some_and(Addr::connected) {
+            self.complete(settled.campaign, ctx);
+        }
+    }
+}
+
+impl Handler<GetState> for CampaignSupervisor {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        let packing = self.paginators.iter().filter(|(_, addr)| addr.connected()).map(|(id, _)| *id).collect();
+        MessageResult(SupervisorState { packing, sweeping: self.sweeping.iter().copied().collect() })
+    }
+}

@@ -1,0 +1,174 @@
+//! What an HTTP answer means.
+
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use crate::channels::BuildError;
+use crate::channels::redact::redact;
+use crate::config::pools::PoolConfig;
+use crate::domain::delivery::ErrorCategory;
+use crate::domain::outcome::{Outcome, Trouble};
+
+/// How much of an answer is read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
+/// How much of a refusal's body goes into the detail, in characters.
+const EXCERPT: usize = 200;
+
+/// Longest provider id that is kept, in characters.
+const MAX_PROVIDER_ID: usize = 200;
+
+/// Reads answers.
+pub(super) struct Reader {
+    idempotent: bool,
+    provider_id_pointer: Option<String>,
+}
+
+/// What came of an answer's body.
+enum Content {
+    Whole(Vec<u8>),
+    /// The first [`MAX_ANSWER_BYTES`] of a longer one.
+    Capped(Vec<u8>),
+    /// Cut, or not complete by the deadline.
+    Broken,
+}
+
+impl Reader {
+    pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
+        let provider_id_pointer = pool.provider_id_pointer.clone().filter(|pointer| !pointer.is_empty());
+        if provider_id_pointer.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
+            return Err(BuildError::new(pool, "provider_id_pointer must begin with / (RFC 6901)"));
+        }
+        Ok(Self { idempotent: pool.idempotent, provider_id_pointer })
+    }
+
+    /// Reads the body as far as it matters, and says what the whole means.
+    pub(super) async fn read(&self, mut response: Response, deadline: Instant, to: &str) -> Outcome {
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let content = body(&mut response, deadline).await;
+        if status.is_success() {
+            return self.accepted(status, content);
+        }
+        let trouble = refusal(status, &content, to);
+        match status.as_u16() {
+            401 | 403 | 407 => Outcome::PoolFault(trouble),
+            408 | 425 | 429 => Outcome::Deferred { trouble, retry_after },
+            // The key is known to the provider and still at work there: certainly not taken a second time.
+            409 if self.idempotent => Outcome::Deferred { trouble, retry_after },
+            503 if retry_after.is_some() => Outcome::Deferred { trouble, retry_after },
+            300..=499 => Outcome::Rejected(trouble),
+            _ => Outcome::Unknown(trouble),
+        }
+    }
+
+    fn accepted(&self, status: StatusCode, content: Content) -> Outcome {
+        let unreadable = |what: &str| {
+            Outcome::Unknown(Trouble::new(ErrorCategory::Network, format!("{} with {what}", status.as_u16())))
+        };
+        match (content, &self.provider_id_pointer) {
+            (Content::Broken, _) => unreadable("an answer that broke off"),
+            (Content::Whole(_) | Content::Capped(_), None) => Outcome::Accepted { provider_id: None },
+            (Content::Whole(bytes), Some(pointer)) => match serde_json::from_slice::<serde_json::Value>(&bytes) {
+                Ok(answer) => Outcome::Accepted { provider_id: answer.pointer(pointer).and_then(provider_id) },
+                // Something else answered in the provider's place, or the provider does not mean yes.
+                Err(_not_json) => unreadable("an answer that is not JSON"),
+            },
+            (Content::Capped(_), Some(_)) => unreadable("an answer of more than 64 KiB"),
+        }
+    }
+}
+
+fn provider_id(value: &serde_json::Value) -> Option<String> {
+    let id = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Array(_)
+        | serde_json::Value::Object(_) => return None,
+    };
+    Some(id.chars().filter(|c| !c.is_control()).take(MAX_PROVIDER_ID).collect())
+}
+
+async fn body(response: &mut Response, deadline: Instant) -> Content {
+    let mut bytes = Vec::new();
+    loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let room = MAX_ANSWER_BYTES - bytes.len();
+                bytes.extend(chunk.iter().take(room));
+                if chunk.len() > room {
+                    return Content::Capped(bytes);
+                }
+            }
+            Ok(Ok(None)) => return Content::Whole(bytes),
+            Ok(Err(_)) | Err(_) => return Content::Broken,
+        }
+    }
+}
+
+fn refusal(status: StatusCode, content: &Content, to: &str) -> Trouble {
+    let category = match status.as_u16() {
+        400..=499 => ErrorCategory::Refused,
+        500..=599 => ErrorCategory::ProviderError,
+        _ => ErrorCategory::Unexpected,
+    };
+    let excerpt: String = match content {
+        // Redacted before it is cut, so that no half of an address is left.
+        Content::Whole(bytes) | Content::Capped(bytes) => {
+            let start: String = String::from_utf8_lossy(bytes).chars().take(EXCERPT * 4).collect();
+            redact(&start, to).chars().take(EXCERPT).collect()
+        }
+        Content::Broken => String::new(),
+    };
+    Trouble::new(category, format!("HTTP {} {excerpt}", status.as_u16()).trim_end())
+}
+
+/// `Retry-After` in seconds or as a date (RFC 9110 10.2.3). A date counts from the answer's own `Date`, so that clocks
+/// that disagree do no harm.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = date(text)?;
+    let now = header_date(headers, DATE).unwrap_or_else(jiff::Timestamp::now);
+    Some(Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO))
+}
+
+fn header_date(headers: &HeaderMap, name: HeaderName) -> Option<jiff::Timestamp> {
+    date(headers.get(name)?.to_str().ok()?)
+}
+
+fn date(text: &str) -> Option<jiff::Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let waits = |retry_after: &str, date: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(DATE, date.parse().unwrap());
+            }
+            super::retry_after(&headers)
+        };
+        let noon = Some("Sun, 06 Nov 1994 12:00:00 GMT");
+        assert_eq!(waits("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(waits("Sun, 06 Nov 1994 12:00:30 GMT", noon), Some(Duration::from_secs(30)));
+        assert_eq!(waits("Sun, 06 Nov 1994 11:00:00 GMT", noon), Some(Duration::ZERO));
+        assert_eq!(waits("Sun, 06 Nov 1994 11:00:00 GMT", None), Some(Duration::ZERO));
+        for nonsense in ["soon", "-1", "1.5", ""] {
+            assert_eq!(waits(nonsense, noon), None, "{nonsense}");
+        }
+    }
+}

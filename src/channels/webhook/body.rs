@@ -1,0 +1,132 @@
+//! What a request says: Volley's own document, or one after the pool's template.
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use crate::domain::delivery::ErrorCategory;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::message::{Envelope, Message};
+use crate::domain::outcome::Trouble;
+
+/// The name under which the template is kept; the extension makes every `{{ value }}` a JSON value.
+const TEMPLATE: &str = "body.json";
+
+/// Steps a template may take. One that needs more has lost its way.
+const FUEL: u64 = 10_000;
+
+/// How bodies are written.
+pub(super) enum Body {
+    /// [`Document`] as it is.
+    Standard,
+    /// By a template over the fields of [`Document`].
+    Template(Box<Environment<'static>>),
+}
+
+/// The standard body, and the fields that a template may use.
+#[derive(Serialize)]
+struct Document<'a> {
+    campaign_id: CampaignId,
+    contact_id: ContactId,
+    to: &'a str,
+    subject: &'a str,
+    text: &'a str,
+    html: Option<&'a str>,
+}
+
+impl Document<'_> {
+    fn for_template(&self) -> Value {
+        Value::from_pairs([
+            ("campaign_id", Value::from(self.campaign_id.0)),
+            ("contact_id", Value::from(self.contact_id.0)),
+            ("to", Value::from(self.to)),
+            ("subject", Value::from(self.subject)),
+            ("text", Value::from(self.text)),
+            ("html", self.html.map_or_else(|| Value::from(()), Value::from)),
+        ])
+    }
+}
+
+impl Body {
+    /// Compiles the template and tries it on two samples.
+    ///
+    /// # Errors
+    /// One line: what is wrong with the template.
+    pub(super) fn new(template: Option<&str>) -> Result<Self, String> {
+        let Some(template) = template else { return Ok(Self::Standard) };
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_name| AutoEscape::Json);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.add_template_owned(TEMPLATE, template.to_owned()).map_err(|error| error.to_string())?;
+        let body = Self::Template(Box::new(environment));
+        for html in [None, Some("<p class=\"a\">\\ sample</p>".to_owned())] {
+            let written = body.render(&sample(html)).map_err(|trouble| trouble.detail)?;
+            serde_json::from_slice::<IgnoredAny>(&written)
+                .map_err(|error| format!("does not give JSON: {error} (values bring their own quotes)"))?;
+        }
+        Ok(body)
+    }
+
+    /// The body for one delivery.
+    pub(super) fn render(&self, envelope: &Envelope) -> Result<Vec<u8>, Trouble> {
+        let message = &envelope.message;
+        let document = Document {
+            campaign_id: envelope.campaign_id,
+            contact_id: envelope.contact_id,
+            to: &envelope.to,
+            subject: &message.subject,
+            text: &message.text,
+            html: message.html.as_deref(),
+        };
+        match self {
+            Self::Standard => serde_json::to_vec(&document).map_err(|error| unrendered(&error)),
+            Self::Template(environment) => environment
+                .get_template(TEMPLATE)
+                .and_then(|template| template.render(document.for_template()))
+                .map(String::into_bytes)
+                .map_err(|error| unrendered(&error)),
+        }
+    }
+}
+
+fn unrendered(error: &dyn std::fmt::Display) -> Trouble {
+    Trouble::new(ErrorCategory::Render, format!("the body cannot be written: {error}"))
+}
+
+fn sample(html: Option<String>) -> Envelope {
+    Envelope {
+        campaign_id: CampaignId(1),
+        contact_id: ContactId(1),
+        to: "sample@example.com".to_owned(),
+        to_name: None,
+        message: Message { subject: "a \"sample\"".to_owned(), text: "one\ntwo\\".to_owned(), html },
+        key: "sample:1".to_owned(),
+        attempt: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_cannot_work_is_refused_with_the_reason() {
+        for (template, reason) in [
+            ("{\"to\": {{ to }", "syntax error"),
+            ("{\"to\": {{ nobody }}}", "undefined"),
+            ("{\"to\": \"{{ to }}\"}", "does not give JSON"),
+            ("{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}{}", "fuel"),
+        ] {
+            let refused = Body::new(Some(template)).err().unwrap_or_default();
+            assert!(refused.contains(reason), "{template}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_a_json_value_whatever_it_holds() {
+        let body = Body::new(Some("{\"m\": [{{ subject }}, {{ text }}, {{ html }}, {{ contact_id }}]}")).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&body.render(&sample(None)).unwrap()).unwrap();
+        assert_eq!(written, serde_json::json!({"m": ["a \"sample\"", "one\ntwo\\", null, 1]}));
+    }
+}

@@ -1,0 +1,149 @@
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign` and `demo`
+//! are clients of the REST API and know nothing that another client could not know.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod campaign;
+mod client;
+mod demo;
+mod doctor;
+mod import;
+mod key;
+mod output;
+mod progress;
+mod serve;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Settings;
+use crate::config::load::Flag;
+use output::Output;
+
+/// Volley sends campaigns by email, SMS, WhatsApp and HTTP: nobody lost, nobody twice.
+#[derive(Debug, Parser)]
+#[command(name = "volley", version, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+struct Global {
+    /// Settings file (TOML); also VOLLEY_CONFIG
+    #[arg(long, global = true, help_heading = "Global options", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print data as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Instance to talk to, for `import` and `campaign`; its API key is taken from VOLLEY_CLI__KEY
+    #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
+    server: Option<String>,
+    /// Log level or filter; also VOLLEY_LOG__LEVEL
+    #[arg(long, global = true, help_heading = "Global options", value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run an instance until SIGTERM or Ctrl-C
+    Serve(serve::ServeArgs),
+    /// Bring the database's schema up to date
+    Migrate,
+    /// Send a made-up campaign through an instance of its own and show the books
+    Demo(demo::DemoArgs),
+    /// Import contacts from a CSV file
+    Import(import::ImportArgs),
+    /// List, send, pause, resume, stop and watch campaigns
+    #[command(subcommand)]
+    Campaign(campaign::CampaignCommand),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Check the settings and print those in force, secrets hidden
+    Config,
+    /// Check database, disk and providers, and say how to mend what is wrong
+    Doctor,
+}
+
+/// Parses the arguments, runs the command, prints a failure as one line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are "errors" that go to stdout and end with 0. Nothing is left to do if printing fails.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        }
+    };
+    match run(cli) {
+        Ok(code) => code,
+        // Whoever reads our output has seen enough: `volley campaign list | head`.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain(&format!("volley: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let flags = flags(&cli);
+    let settings = Settings::load(cli.global.config.as_deref(), &flags)?;
+    let output = Output::new(cli.global.json);
+    match cli.command {
+        Command::Config => print_settings(&settings, &output),
+        Command::Serve(_) => on_system(serve::serve(settings, &output)),
+        Command::Migrate => on_system(serve::migrate(settings, &output)),
+        Command::Demo(args) => on_system(demo::demo(args, settings, &output)),
+        Command::Import(args) => on_system(import::import(args, &settings, &output)),
+        Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
+        Command::Key(command) => on_system(key::run(command, &settings, &output)),
+        Command::Doctor => on_system(doctor::doctor(&settings, &output)),
+    }
+}
+
+/// Runs `command` on an actix system, which lives as long as the command.
+fn on_system(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    actix::System::new().block_on(command)
+}
+
+/// The settings that flags set.
+fn flags(cli: &Cli) -> Vec<Flag> {
+    let addr = match &cli.command {
+        Command::Serve(args) => args.addr.clone(),
+        Command::Migrate
+        | Command::Demo(_)
+        | Command::Import(_)
+        | Command::Campaign(_)
+        | Command::Key(_)
+        | Command::Config
+        | Command::Doctor => None,
+    };
+    [
+        ("--server", "cli.server", cli.global.server.clone()),
+        ("--log-level", "log.level", cli.global.log_level.clone()),
+        ("--addr", "http.addr", addr),
+    ]
+    .into_iter()
+    .filter_map(|(name, key, value)| Some(Flag { name, key, value: value? }))
+    .collect()
+}
+
+fn print_settings(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    let table = settings.redacted().context("cannot print the settings")?;
+    if output.is_json() {
+        output.json(&serde_json::to_value(&table)?)?;
+    } else {
+        output.text(table.to_string().trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

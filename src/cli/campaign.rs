@@ -1,0 +1,180 @@
+//! `volley campaign …`: a client of a running instance.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::client::{self, Client};
+use super::output::{self, Output, grouped};
+use super::progress::Progress;
+use super::watch::{self, Sight};
+use crate::config::Settings;
+use crate::domain::campaign::{CampaignStatus, ChannelKind};
+
+/// What can be done with campaigns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    /// List campaigns, newest first
+    List(ListArgs),
+    /// Show one campaign with its counts
+    Show {
+        /// Campaign id
+        id: i64,
+    },
+    /// Launch a campaign
+    Send {
+        /// Campaign id
+        id: i64,
+        /// Then watch it until it ends
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Stop handing over until `resume`
+    Pause {
+        /// Campaign id
+        id: i64,
+    },
+    /// Go on after a pause
+    Resume {
+        /// Campaign id
+        id: i64,
+    },
+    /// End a campaign for good; who was not reached stays unreached
+    Stop {
+        /// Campaign id
+        id: i64,
+    },
+    /// Show a campaign's progress until it ends; exits with 1 if it fails
+    Watch {
+        /// Campaign id
+        id: i64,
+    },
+}
+
+/// Which campaigns to list.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Only those with this status
+    #[arg(long, value_parser = status)]
+    status: Option<CampaignStatus>,
+    /// Only those of this channel
+    #[arg(long, value_parser = channel)]
+    channel: Option<ChannelKind>,
+    /// Page, from 1
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    page: u32,
+    /// Campaigns per page, 1 to 100
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+    page_size: u32,
+}
+
+fn status(text: &str) -> Result<CampaignStatus, String> {
+    CampaignStatus::from_text(text).ok_or_else(|| one_of(CampaignStatus::ALL))
+}
+
+fn channel(text: &str) -> Result<ChannelKind, String> {
+    ChannelKind::from_text(text).ok_or_else(|| one_of(ChannelKind::ALL))
+}
+
+fn one_of(values: &[impl ToString]) -> String {
+    format!("one of {}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+}
+
+pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
+    match command {
+        CampaignCommand::List(args) => list(&client, &args, output).await?,
+        CampaignCommand::Show { id } => show(&client, id, output).await?,
+        CampaignCommand::Send { id, watch: false } => send(&client, id, output).await?,
+        CampaignCommand::Send { id, watch: true } => {
+            let answer = client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
+            output::complain(&launched(id, &answer));
+            return watch_to_end(&client, id, output).await;
+        }
+        CampaignCommand::Pause { id } => act(&client, id, "pause", output).await?,
+        CampaignCommand::Resume { id } => act(&client, id, "resume", output).await?,
+        CampaignCommand::Stop { id } => act(&client, id, "stop", output).await?,
+        CampaignCommand::Watch { id } => return watch_to_end(&client, id, output).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client, args: &ListArgs, output: &Output) -> anyhow::Result<()> {
+    let (page, page_size) = (args.page.to_string(), args.page_size.to_string());
+    let mut query = vec![("page", page.as_str()), ("page_size", page_size.as_str())];
+    query.extend(args.status.map(|status| ("status", status.as_str())));
+    query.extend(args.channel.map(|channel| ("channel", channel.as_str())));
+    let answer = client.get("v1/campaigns", &query).await?;
+    let rows: Vec<Vec<String>> = answer
+        .get("data")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|campaign| {
+            let count = |state: &str| {
+                let count = campaign.pointer(&format!("/stats/{state}")).and_then(Value::as_i64);
+                count.map_or_else(|| "-".to_owned(), grouped)
+            };
+            let text = |pointer| client::text(campaign, pointer).to_owned();
+            let id = campaign.get("id").and_then(Value::as_i64).unwrap_or_default().to_string();
+            let mut row = vec![id, text("/name"), text("/channel"), text("/status")];
+            row.extend(["total", "pending", "sent", "failed", "uncertain"].map(count));
+            row
+        })
+        .collect();
+    let header = ["ID", "NAME", "CHANNEL", "STATUS", "TOTAL", "PENDING", "SENT", "FAILED", "UNCERTAIN"];
+    let total = answer.pointer("/pagination/total_count").and_then(Value::as_i64).unwrap_or_default();
+    let pages = answer.pointer("/pagination/total_pages").and_then(Value::as_i64).unwrap_or_default();
+    let mut text = output::table(&header, &rows);
+    text.push_str(&format!("\npage {page} of {pages}, {} campaigns", grouped(total)));
+    Ok(output.either(&answer, &text)?)
+}
+
+async fn show(client: &Client, id: i64, output: &Output) -> anyhow::Result<()> {
+    let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
+    output.either(&campaign, &portrait(&campaign)?)?;
+    Ok(())
+}
+
+/// A campaign on a few lines.
+fn portrait(campaign: &Value) -> anyhow::Result<String> {
+    let sight = Sight::read(campaign)?;
+    let mut rows: Vec<[String; 2]> =
+        ["name", "channel", "pool", "status", "outcome", "scheduled_at", "launched_at", "ended_at"]
+            .into_iter()
+            .filter_map(|key| Some([key.to_owned(), campaign.get(key)?.as_str()?.to_owned()]))
+            .collect();
+    rows.extend(sight.attention.clone().map(|attention| ["attention".to_owned(), attention]));
+    rows.push(["recipients".to_owned(), grouped(sight.books.total)]);
+    rows.extend(sight.books.states().map(|(state, count)| [format!("  {state}"), grouped(count)]));
+    let width = rows.iter().map(|[name, _]| name.len()).max().unwrap_or_default();
+    Ok(rows.iter().map(|[name, value]| format!("{name:<width$}  {value}")).collect::<Vec<_>>().join("\n"))
+}
+
+async fn send(client: &Client, id: i64, output: &Output) -> anyhow::Result<()> {
+    let answer = client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
+    output.either(&answer, &format!("{}; `volley campaign watch {id}` follows it", launched(id, &answer)))?;
+    Ok(())
+}
+
+fn launched(id: i64, answer: &Value) -> String {
+    let queued = answer.get("messages_queued").and_then(Value::as_i64).unwrap_or_default();
+    format!("campaign {id} launched: {} messages queued", grouped(queued))
+}
+
+async fn act(client: &Client, id: i64, action: &str, output: &Output) -> anyhow::Result<()> {
+    let answer = client.post_once(&format!("v1/campaigns/{id}/{action}"), &json!({})).await?;
+    let status = client::text(&answer, "/status");
+    output.either(&answer, &format!("campaign {id} is {status}"))?;
+    Ok(())
+}
+
+async fn watch_to_end(client: &Client, id: i64, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut progress = Progress::new(output);
+    let sight = watch::follow(client, id, &mut progress, |sight| sight.status.is_ended()).await?;
+    progress.end(&sight.line());
+    let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
+    output.either(&campaign, &portrait(&campaign)?)?;
+    Ok(if sight.status == CampaignStatus::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,227 @@
+//! A client of the REST API, as a stranger could write it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::stream;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+use url::Url;
+
+use crate::config::secret::Secret;
+
+/// How long an answer is waited for. Launching a campaign pins its audience, which takes a moment on a big table.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const UPLOAD_CHUNK_BYTES: usize = 64 << 10;
+
+/// Why a request brought no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(
+        "cannot reach {address} ({reason}); is `volley serve` running there? --server or VOLLEY_CLI__SERVER names another \
+         address"
+    )]
+    Unreachable { address: String, reason: String },
+    #[error("{0}")]
+    Refused(Problem),
+    #[error("{address} does not answer like Volley ({reason}); check --server")]
+    Foreign { address: String, reason: String },
+}
+
+/// A problem document (RFC 9457), or what can be said without one.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: String,
+    pub(crate) detail: String,
+    pub(crate) fields: Vec<String>,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.detail)?;
+        for field in &self.fields {
+            write!(f, "; {field}")?;
+        }
+        write!(f, " ({} {})", self.status.as_u16(), self.code)?;
+        if self.status == StatusCode::UNAUTHORIZED {
+            write!(f, "; set VOLLEY_CLI__KEY to an API key (`volley key create NAME` makes one)")?;
+        }
+        Ok(())
+    }
+}
+
+impl Problem {
+    fn read(status: StatusCode, body: &Value) -> Self {
+        let text = |value: &Value, names: &[&str]| {
+            names.iter().find_map(|name| value.get(name)?.as_str().map(str::to_owned)).unwrap_or_default()
+        };
+        let detail = match text(body, &["detail", "title"]) {
+            detail if detail.is_empty() => status.canonical_reason().unwrap_or("refused").to_owned(),
+            detail => detail,
+        };
+        let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
+        let fields = errors
+            .map(|error| {
+                let place = text(error, &["field", "pointer", "parameter", "column"]);
+                let reason = text(error, &["detail", "message", "reason"]);
+                if place.is_empty() { reason } else { format!("{place}: {reason}") }
+            })
+            .filter(|field| !field.is_empty() && !detail.contains(field.as_str()))
+            .collect();
+        Self { status, code: text(body, &["code"]), detail, fields }
+    }
+}
+
+/// One instance's API.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<Secret>,
+}
+
+impl Client {
+    /// A client of the instance at `server`. Connects when first used.
+    ///
+    /// # Errors
+    /// `server` is no address, or TLS cannot be set up.
+    pub(crate) fn new(server: &str, key: Option<Secret>) -> anyhow::Result<Self> {
+        // Fails when one is installed already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut base = Url::parse(server).with_context(|| format!("{server:?} is not an address"))?;
+        // So that `join` keeps a path under which a proxy serves Volley.
+        if !base.path().ends_with('/') {
+            let path = format!("{}/", base.path());
+            base.set_path(&path);
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("volley/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("cannot set up the HTTP client")?;
+        Ok(Self { http, base, key })
+    }
+
+    pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, ClientError> {
+        self.answer(self.request(Method::GET, path)?.query(query).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.answer(self.request(Method::POST, path)?.json(body).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// As [`Client::post`], under a fresh `Idempotency-Key`.
+    pub(crate) async fn post_once(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        let key = uuid::Uuid::new_v4().to_string();
+        let request = self.request(Method::POST, path)?.header("Idempotency-Key", key);
+        self.answer(request.json(body).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// Sends a file as it is read: it is never held in memory.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or [`ClientError`].
+    pub(crate) async fn upload(&self, path: &str, query: &[(&str, &str)], file: &Path) -> anyhow::Result<Value> {
+        let unreadable = || format!("cannot read {}", file.display());
+        let source = tokio::fs::File::open(file).await.with_context(unreadable)?;
+        let about = source.metadata().await.with_context(unreadable)?;
+        anyhow::ensure!(about.is_file(), "{} is not a file", file.display());
+        let chunks = stream::try_unfold(source, |mut source| async move {
+            let mut chunk = Vec::with_capacity(UPLOAD_CHUNK_BYTES);
+            let read = source.read_buf(&mut chunk).await?;
+            Ok::<_, std::io::Error>((read > 0).then_some((chunk, source)))
+        });
+        self.upload_body(path, query, reqwest::Body::wrap_stream(chunks)).await.map_err(Into::into)
+    }
+
+    /// Sends a CSV document.
+    pub(crate) async fn upload_body(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        csv: impl Into<reqwest::Body>,
+    ) -> Result<Value, ClientError> {
+        let request = self.request(Method::POST, path)?.query(query).header(CONTENT_TYPE, "text/csv");
+        self.answer(request.body(csv)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {
+        let url = self.base.join(path).map_err(|error| self.foreign(&error.to_string()))?;
+        let request = self.http.request(method, url);
+        Ok(match &self.key {
+            Some(key) => request.header(AUTHORIZATION, format!("Bearer {}", key.expose())),
+            None => request,
+        })
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(value) if status.is_success() => Ok(value),
+            Err(_) if status == StatusCode::NO_CONTENT => Ok(Value::Null),
+            Ok(value) if value.get("code").is_some() => Err(ClientError::Refused(Problem::read(status, &value))),
+            Ok(_) | Err(_) => Err(self.foreign(&format!("HTTP {}", status.as_u16()))),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        let reason = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            // The innermost cause names the trouble ("connection refused"); those above it only wrap it.
+            let mut cause: &dyn std::error::Error = error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            cause.to_string()
+        };
+        ClientError::Unreachable { address: self.address(), reason }
+    }
+
+    fn foreign(&self, reason: &str) -> ClientError {
+        ClientError::Foreign { address: self.address(), reason: reason.to_owned() }
+    }
+
+    fn address(&self) -> String {
+        crate::config::redact::redact_url(self.base.as_str()).trim_end_matches('/').to_owned()
+    }
+}
+
+/// The number at `pointer` (RFC 6901), where the API always gives one.
+pub(crate) fn number(value: &Value, pointer: &str) -> anyhow::Result<i64> {
+    value.pointer(pointer).and_then(Value::as_i64).with_context(|| format!("the answer has no number at {pointer}"))
+}
+
+/// The text at `pointer`; empty where there is none.
+pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_in_one_line_with_its_fields_and_code() {
+        let body = serde_json::json!({
+            "type": "/problems/invalid", "title": "Invalid", "status": 422, "code": "invalid",
+            "detail": "the campaign cannot be sent", "errors": [{"field": "/audience", "detail": "name one"}],
+        });
+        let problem = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, &body);
+        assert_eq!(problem.to_string(), "the campaign cannot be sent; /audience: name one (422 invalid)");
+    }
+
+    #[actix::test]
+    async fn a_server_that_is_not_there_is_named() {
+        let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let client = Client::new(&format!("http://{unused}"), None).unwrap();
+        let error = client.get("v1/campaigns", &[]).await.unwrap_err().to_string();
+        assert!(error.contains(&unused.to_string()) && error.contains("volley serve"), "{error}");
+    }
+}

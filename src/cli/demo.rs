@@ -1,0 +1,236 @@
+//! `volley demo`: a made-up campaign from CSV to closed books, through an instance of its own.
+//!
+//! The instance has a database in a temporary directory and a sandbox for a provider. Everything else goes through its
+//! REST API, so whatever the demo shows, another client can do.
+
+mod contacts;
+mod scratch;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+
+use super::client::{self, Client};
+use super::import;
+use super::output::{self, Output, grouped};
+use super::progress::Progress;
+use super::serve::{self, Signals};
+use super::watch::{self, Books, Sight};
+use crate::app::App;
+use crate::config::Settings;
+use crate::config::pools::{PoolConfig, Provider};
+use crate::config::secret::Secret;
+use scratch::ScratchDir;
+
+/// How long the sending takes, so that there is something to watch and a middle to pause in.
+const SENDING_SECONDS: f64 = 6.0;
+/// With more recipients than this the sandbox alone takes long enough.
+const UNLIMITED_FROM: i64 = 20_000;
+/// How many rejected rows are shown.
+const SHOWN_REJECTED: usize = 5;
+
+/// What the demo sends.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Generate N contacts instead of importing the thousand that ship with Volley
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    contacts: Option<u32>,
+    /// Keep the instance running afterwards, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+}
+
+pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut log = settings.log;
+    if log.level == Settings::default().log.level {
+        "warn".clone_into(&mut log.level);
+    }
+    serve::start_log(&log)?;
+    let mut signals = Signals::listen()?;
+    let scratch = ScratchDir::create()?;
+    let key = Secret::new(format!("vly_demo_{}", uuid::Uuid::new_v4().simple()));
+    let mut own = Settings { log, pools: vec![sandbox()], ..Settings::default() };
+    own.database.url = Secret::new(format!("sqlite://{}", scratch.path().join("volley.db").display()));
+    own.http.addr = "127.0.0.1:0".to_owned();
+    own.auth.root_key = Some(key.clone());
+    own.sending.data_dir = scratch.path().to_owned();
+    let patience = own.sending.shutdown();
+
+    let app = App::start(own).await.context("the demo's instance did not start")?;
+    let server = format!("http://{}", app.addr());
+    let mut tour = Tour { client: Client::new(&server, Some(key.clone()))?, progress: Progress::new(output), output };
+    let result = tokio::select! {
+        result = tour.run(&args) => result,
+        error = app.failed() => Err(error.context("a vital part of the demo's instance has died")),
+        name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
+    };
+    if result.is_ok() && args.serve {
+        tour.progress.say(&format!("\nStill serving. In another terminal:\n{}", invitation(&server, &key)))?;
+        tokio::select! {
+            _ = signals.next() => {}
+            error = app.failed() => return Err(error),
+        }
+    } else if result.is_ok() {
+        tour.progress.say(WHAT_NEXT)?;
+    }
+    let stopped = serve::stop(app, &mut signals, patience).await;
+    result.and(stopped)
+}
+
+fn sandbox() -> PoolConfig {
+    PoolConfig {
+        name: "sandbox".to_owned(),
+        latency_ms: Some([5, 20]),
+        failure_rate: Some(0.08),
+        concurrency: 50,
+        ..PoolConfig::bare(Provider::Sandbox)
+    }
+}
+
+const WHAT_NEXT: &str = "
+What next
+  volley demo --serve            the same, and the instance stays for you to try its API
+  volley demo --contacts 100000  a bigger audience
+  volley serve                   an instance of your own; README.md takes five minutes from here to real mail";
+
+fn invitation(server: &str, key: &Secret) -> String {
+    format!(
+        "  export VOLLEY_CLI__SERVER={server} VOLLEY_CLI__KEY={key}
+  volley campaign list
+  curl -H \"Authorization: Bearer $VOLLEY_CLI__KEY\" {server}/v1/campaigns
+  curl {server}/openapi.json
+Ctrl-C ends it and removes everything.",
+        key = key.expose()
+    )
+}
+
+/// One walk through the API.
+struct Tour<'a> {
+    client: Client,
+    progress: Progress,
+    output: &'a Output,
+}
+
+impl Tour<'_> {
+    async fn run(&mut self, args: &DemoArgs) -> anyhow::Result<()> {
+        let list = import::list_named(&self.client, "Newsletter").await?;
+        let import = self.import(args.contacts, list).await?;
+        let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
+        let sight = self.send(campaign).await?;
+        self.close_books(campaign, &sight, &import).await
+    }
+
+    async fn import(&mut self, count: Option<u32>, list: i64) -> anyhow::Result<Value> {
+        let query = [("list", list.to_string())];
+        let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let accepted = self.client.upload_body("v1/contacts/import", &query, contacts::csv(count)).await?;
+        let import = import::finished(&self.client, client::number(&accepted, "/id")?, &mut self.progress).await?;
+        ensure!(
+            client::text(&import, "/status") == "completed",
+            "the import failed: {}",
+            client::text(&import, "/error")
+        );
+        self.progress.say(&format!("Imported contacts: {}", import::summary(&import)))?;
+        let rejected = import::rejected_rows(&import);
+        for line in rejected.iter().take(SHOWN_REJECTED) {
+            self.progress.say(line)?;
+        }
+        if rejected.len() > SHOWN_REJECTED {
+            self.progress.say("  … GET /v1/imports/{id} lists the rest")?;
+        }
+        Ok(import)
+    }
+
+    /// A template and a campaign to the list, at a rate that leaves something to watch.
+    async fn draft(&mut self, list: i64, recipients: i64) -> anyhow::Result<i64> {
+        let template = json!({
+            "name": "Spring greeting",
+            "channel": "email",
+            "subject": "Hello {first_name|there}, spring is here",
+            "body_text": "Hello {first_name|there},\n\nour {preferred_product|best} selection has come to {location|your town}.\n",
+            "body_html": "<p>Hello {first_name|there},</p>\
+                <p>our {preferred_product|best} selection has come to {location|your town}.</p>",
+        });
+        let template = client::number(&self.client.post("v1/templates", &template).await?, "/id")?;
+        let mut campaign = json!({
+            "name": "Spring greeting",
+            "channel": "email",
+            "pool": "sandbox",
+            "template_id": template,
+            "audience": { "lists": [list] },
+        });
+        if recipients < UNLIMITED_FROM
+            && let Ok(recipients) = u32::try_from(recipients)
+            && let Some(fields) = campaign.as_object_mut()
+        {
+            let rate = (f64::from(recipients) / SENDING_SECONDS).max(1.0).round();
+            fields.insert("rate_per_second".to_owned(), rate.into());
+            self.progress.say(&format!("Slowed down to {rate} per second, so that there is something to watch"))?;
+        }
+        client::number(&self.client.post("v1/campaigns", &campaign).await?, "/id")
+    }
+
+    /// Launches, pauses at a third, checks that the counts stand still, resumes, waits for the end.
+    async fn send(&mut self, id: i64) -> anyhow::Result<Sight> {
+        let launched = self.client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
+        let queued = client::number(&launched, "/messages_queued")?;
+        self.progress.say(&format!("Launched campaign {id}: {} messages queued", grouped(queued)))?;
+        let a_third_or_ended =
+            |sight: &Sight| sight.status.is_ended() || sight.books.settled() * 3 >= sight.total().max(1);
+        let sight = watch::follow(&self.client, id, &mut self.progress, a_third_or_ended).await?;
+        if !sight.status.is_ended() {
+            self.pause_and_resume(id).await?;
+        }
+        let sight = watch::follow(&self.client, id, &mut self.progress, |sight| sight.status.is_ended()).await?;
+        self.progress.end(&sight.line());
+        Ok(sight)
+    }
+
+    async fn pause_and_resume(&mut self, id: i64) -> anyhow::Result<()> {
+        self.client.post_once(&format!("v1/campaigns/{id}/pause"), &json!({})).await?;
+        // What was on the wire when the pause was answered is still recorded; nothing new begins.
+        let quiet = |sight: &Sight| sight.books.sending == 0;
+        let before = watch::follow(&self.client, id, &mut self.progress, quiet).await?.books;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let after = watch::look(&self.client, id).await?.books;
+        // Packing may go on while a campaign is paused; hand-overs may not.
+        ensure!(
+            (before.sent, before.failed, after.sending) == (after.sent, after.failed, 0),
+            "the counts moved while the campaign was paused: {before:?}, then {after:?}"
+        );
+        self.progress.say(&format!(
+            "Paused at {} sent; a second later still {} sent. Resumed",
+            grouped(before.sent),
+            grouped(after.sent)
+        ))?;
+        self.client.post_once(&format!("v1/campaigns/{id}/resume"), &json!({})).await?;
+        Ok(())
+    }
+
+    /// Shows the counts twice over, from the pages and from the rows themselves, and checks that nobody is missing.
+    async fn close_books(&mut self, id: i64, sight: &Sight, import: &Value) -> anyhow::Result<()> {
+        let audit = self.client.get(&format!("v1/campaigns/{id}/audit"), &[]).await?;
+        let counted = audit.get("rows").cloned().context("the audit has no rows")?;
+        let mut counted: Books = serde_json::from_value(counted).context("the audit's rows cannot be read")?;
+        counted.total = counted.states().iter().map(|(_, count)| count).sum();
+        let consistent = audit.get("consistent").and_then(Value::as_bool).unwrap_or_default();
+        let kept = sight.books;
+        let mut rows: Vec<Vec<String>> = kept
+            .states()
+            .into_iter()
+            .zip(counted.states())
+            .map(|((state, kept), (_, counted))| vec![state.to_owned(), grouped(kept), grouped(counted)])
+            .collect();
+        rows.push(vec!["= recipients".to_owned(), grouped(kept.total), grouped(counted.total)]);
+        let balanced = consistent && kept == counted && kept.balance() && kept.pending + kept.sending == 0;
+        let verdict =
+            if balanced { "The books balance: nobody lost, nobody twice." } else { "THE BOOKS DO NOT BALANCE." };
+        let table = output::table(&["", "STATISTICS", "ROWS COUNTED"], &rows);
+        let document = json!({ "campaign_id": id, "status": sight.status, "import": import, "audit": audit, "balanced": balanced });
+        self.output.either(&document, &format!("\n{table}\n\n{verdict}"))?;
+        ensure!(balanced, "campaign {id}: statistics and rows disagree, or somebody is missing");
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! `volley import`: a CSV file to a running instance.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::client::{self, Client, ClientError};
+use super::output::{Output, grouped};
+use super::progress::Progress;
+use crate::config::Settings;
+
+const POLL_EVERY: Duration = Duration::from_millis(200);
+
+/// What to import.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// CSV file with a header line
+    file: PathBuf,
+    /// Put the contacts on the list of this name; it is made when there is none
+    #[arg(long, value_name = "NAME")]
+    list: Option<String>,
+}
+
+pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
+    // Looked at before a list is made for it.
+    std::fs::metadata(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let list = match &args.list {
+        Some(name) => Some(list_named(&client, name).await?.to_string()),
+        None => None,
+    };
+    let query: Vec<(&str, &str)> = list.iter().map(|id| ("list", id.as_str())).collect();
+    let accepted = client.upload("v1/contacts/import", &query, &args.file).await?;
+    let mut progress = Progress::new(output);
+    let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
+    progress.end(&summary(&import));
+    let rejected = rejected_rows(&import);
+    output.either(&import, &[vec![summary(&import)], rejected].concat().join("\n"))?;
+    anyhow::ensure!(client::text(&import, "/status") == "completed", "{}", failure(&import));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The id of the list called `name`, which is made when there is none.
+///
+/// # Errors
+/// [`ClientError`], or an answer without an id.
+pub(crate) async fn list_named(client: &Client, name: &str) -> anyhow::Result<i64> {
+    if let Some(id) = find_list(client, name).await? {
+        return Ok(id);
+    }
+    match client.post("v1/lists", &json!({ "name": name })).await {
+        Ok(list) => client::number(&list, "/id"),
+        // Somebody made it meanwhile.
+        Err(ClientError::Refused(problem)) if problem.status == StatusCode::CONFLICT => {
+            find_list(client, name).await?.with_context(|| format!("the list {name:?} comes and goes"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn find_list(client: &Client, name: &str) -> anyhow::Result<Option<i64>> {
+    let mut page = 1_i64;
+    loop {
+        let number = page.to_string();
+        let query = [("search", name), ("page", number.as_str()), ("page_size", "100")];
+        let answer = client.get("v1/lists", &query).await?;
+        let lists = answer.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if let Some(list) = lists.iter().find(|list| client::text(list, "/name") == name) {
+            return client::number(list, "/id").map(Some);
+        }
+        if lists.is_empty() || page >= client::number(&answer, "/pagination/total_pages")? {
+            return Ok(None);
+        }
+        page += 1;
+    }
+}
+
+/// Follows an import until it has ended.
+///
+/// # Errors
+/// [`ClientError`], or an answer that is no import.
+pub(crate) async fn finished(client: &Client, id: i64, progress: &mut Progress) -> anyhow::Result<Value> {
+    loop {
+        let import = client.get(&format!("v1/imports/{id}"), &[]).await?;
+        let status = client::text(&import, "/status");
+        if matches!(status, "completed" | "failed") {
+            return Ok(import);
+        }
+        // How many rows the file has is not known before its end.
+        progress.show(0, 0, &format!("import {id} {status}: {} rows read", grouped(rows(&import, "read"))));
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// `1,000 rows read: 992 created, 0 updated, 8 rejected`.
+pub(crate) fn summary(import: &Value) -> String {
+    let [read, created, updated, rejected] =
+        ["read", "created", "updated", "rejected"].map(|what| grouped(rows(import, what)));
+    format!("{read} rows read: {created} created, {updated} updated, {rejected} rejected")
+}
+
+/// The rejected rows, a line each, as far as the API lists them.
+pub(crate) fn rejected_rows(import: &Value) -> Vec<String> {
+    let listed = import.get("rejected").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let mut lines: Vec<String> = listed
+        .iter()
+        .map(|row| {
+            let line = row.get("line").and_then(Value::as_i64).unwrap_or_default();
+            let column = Some(client::text(row, "/column")).filter(|column| !column.is_empty());
+            let column = column.map(|column| format!("{column}: ")).unwrap_or_default();
+            format!("  line {line}: {column}{}", client::text(row, "/reason"))
+        })
+        .collect();
+    let more = rows(import, "rejected") - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    if more > 0 {
+        lines.push(format!("  and {} more", grouped(more)));
+    }
+    lines
+}
+
+fn rows(import: &Value, what: &str) -> i64 {
+    import.get(format!("rows_{what}")).and_then(Value::as_i64).unwrap_or_default()
+}
+
+fn failure(import: &Value) -> String {
+    match client::text(import, "/error") {
+        "" => "the import failed".to_owned(),
+        error => format!("the import failed: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejected_rows_are_listed_with_line_column_and_reason() {
+        let import = json!({
+            "rows_read": 4, "rows_created": 1, "rows_updated": 0, "rows_rejected": 3,
+            "rejected": [
+                {"line": 3, "column": "email", "reason": "not an address"},
+                {"line": 5, "column": null, "reason": "too few columns"},
+            ],
+        });
+        assert_eq!(summary(&import), "4 rows read: 1 created, 0 updated, 3 rejected");
+        let lines = ["  line 3: email: not an address", "  line 5: too few columns", "  and 1 more"];
+        assert_eq!(rejected_rows(&import), lines);
+    }
+}

@@ -1,0 +1,122 @@
+//! What commands print: data on stdout, as text or JSON; talk and complaints on stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde_json::Value;
+
+/// Where a command prints its data.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether `--json` was given.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints a line of text, or several.
+    pub(crate) fn text(self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{}", printable(text))?;
+        out.flush()
+    }
+
+    /// Prints a JSON document.
+    pub(crate) fn json(self, value: &Value) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "{value:#}")?;
+        out.flush()
+    }
+
+    /// Prints `value` under `--json`, else `text`.
+    pub(crate) fn either(self, value: &Value, text: &str) -> io::Result<()> {
+        if self.json { self.json(value) } else { self.text(text) }
+    }
+}
+
+/// Says something on stderr. A closed stderr is nobody's loss.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+}
+
+/// Whether somebody watches stderr, where progress is shown.
+pub(crate) fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Whether `error` says that the reader of our output has gone.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// `text` without control characters: what contacts and campaigns are called must not steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Rows under a header, columns aligned; numbers to the right.
+pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or_default()
+    };
+    let is_number = |cell: &str| !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == ',');
+    let line = |cells: &mut dyn Iterator<Item = (usize, &str)>| {
+        let cells = cells.map(|(column, cell)| {
+            let width = width(column);
+            let numeric = rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell) || cell == "-");
+            if numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut header.iter().copied().enumerate())];
+    lines.extend(rows.iter().map(|row| line(&mut row.iter().map(String::as_str).enumerate())));
+    lines.join("\n")
+}
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn grouped(number: i64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        let left = digits.len().saturating_sub(index);
+        if index > 0 && left.is_multiple_of(3) && !text.ends_with('-') {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (-123_456, "-123,456"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned_and_numbers_stand_to_the_right() {
+        let rows = [vec!["7".to_owned(), "Spring".to_owned()], vec!["12".to_owned(), "Ü".to_owned()]];
+        assert_eq!(table(&["ID", "NAME"], &rows), "ID  NAME\n 7  Spring\n12  Ü");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\r"), "a\u{fffd}[2Jb\nc\u{fffd}");
+    }
+}

@@ -1,0 +1,116 @@
+//! `volley serve` and `volley migrate`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::output::{self, Output};
+use crate::app::{self, App};
+use crate::config::{Log, LogFormat, Settings};
+
+/// How `serve` differs from its settings.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on; also VOLLEY_HTTP__ADDR
+    #[arg(long, value_name = "IP:PORT")]
+    pub(super) addr: Option<String>,
+}
+
+/// SIGTERM and SIGINT. Made before anything is started, so that none is missed.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Begins to listen: from here on the signals no longer end the process by themselves.
+    ///
+    /// # Errors
+    /// The system has no room for another handler.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one; its name.
+    pub(crate) async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    start_log(&settings.log)?;
+    let mut signals = Signals::listen()?;
+    let patience = settings.sending.shutdown();
+    // A start may wait for a database; a signal ends that wait.
+    let app = tokio::select! {
+        app = App::start(settings) => app?,
+        name = signals.next() => {
+            tracing::info!(signal.name = name, "stopped while starting");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let addr = app.addr();
+    tracing::info!(http.addr = %addr, "serving");
+    if let Some(key) = app.first_key() {
+        // Printed, not logged: logs are kept and shipped.
+        let text = format!("API key (shown this once; `volley key create` makes more): {key}");
+        output.either(&json!({ "key": key }), &text)?;
+    }
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal.name = name, "stopping"),
+        error = app.failed() => {
+            tracing::error!(error = format!("{error:#}"), "a vital part has died");
+            // Recovery by journal is the tested path; limping on is not.
+            return Err(error);
+        }
+    }
+    stop(app, &mut signals, patience).await
+}
+
+/// Drains `app`. A second signal ends the process at once: what was in flight is then recovered at the next start.
+pub(crate) async fn stop(app: App, signals: &mut Signals, patience: Duration) -> anyhow::Result<ExitCode> {
+    tokio::select! {
+        stopped = app.stop() => {
+            stopped.with_context(|| format!("could not stop cleanly within {} s", patience.as_secs()))?;
+            tracing::info!("stopped");
+            Ok(ExitCode::SUCCESS)
+        }
+        name = signals.next() => {
+            tracing::warn!(signal.name = name, "stopped at once, without draining");
+            std::process::exit(1)
+        }
+    }
+}
+
+pub(crate) async fn migrate(settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    let applied = app::migrate(&settings).await?;
+    let text = if applied.is_empty() {
+        "the schema is up to date".to_owned()
+    } else {
+        applied.iter().map(|name| format!("applied {name}")).collect::<Vec<_>>().join("\n")
+    };
+    output.either(&json!({ "applied": applied }), &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends log lines to stderr, as `[log]` says.
+///
+/// # Errors
+/// The level is no filter.
+pub(crate) fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.level).context("log.level is not a filter")?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => lines.with_ansi(output::is_watched()).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}

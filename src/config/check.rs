@@ -1,0 +1,295 @@
+//! What settings mean together: the rules that a type cannot hold.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+use reqwest::header::{HeaderName, HeaderValue};
+use url::Url;
+
+use super::pools::{PoolConfig, Provider};
+use super::secret::Secret;
+use super::{Database, Settings};
+use crate::domain::campaign::ChannelKind;
+
+/// A setting that cannot work.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct BadSetting {
+    /// The setting: `http.addr`, `pools[0].url`.
+    pub key: String,
+    /// What is wrong and what is allowed. Never the text of a secret.
+    pub reason: String,
+}
+
+type Check = Result<(), BadSetting>;
+
+fn bad(key: impl Into<String>, reason: impl Into<String>) -> BadSetting {
+    BadSetting { key: key.into(), reason: reason.into() }
+}
+
+fn ensure(holds: bool, key: &str, reason: impl Into<String>) -> Check {
+    if holds { Ok(()) } else { Err(bad(key, reason)) }
+}
+
+fn within<T: PartialOrd + std::fmt::Display>(key: &str, value: T, allowed: RangeInclusive<T>) -> Check {
+    let reason = || format!("{value} is outside {} to {}", allowed.start(), allowed.end());
+    if allowed.contains(&value) { Ok(()) } else { Err(bad(key, reason())) }
+}
+
+/// A pool's name as variables spell it. Two pools may not share it.
+pub(super) fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_")
+}
+
+impl Settings {
+    /// Checks what a type cannot hold: ranges, addresses, and settings that contradict one another.
+    ///
+    /// # Errors
+    /// The first [`BadSetting`].
+    pub fn check(&self) -> Check {
+        self.database.check()?;
+        let addr = &self.http.addr;
+        ensure(
+            addr.parse::<SocketAddr>().is_ok(),
+            "http.addr",
+            format!("{addr:?} is not IP:PORT, such as 127.0.0.1:8080"),
+        )?;
+        within("http.max_body_bytes", self.http.max_body_bytes, 1 << 10..=1 << 30)?;
+        within("http.max_import_bytes", self.http.max_import_bytes, 1..=1 << 50)?;
+        check_key("auth.root_key", self.auth.root_key.as_ref())?;
+        check_level(&self.log.level)?;
+        ensure(!self.sending.data_dir.as_os_str().is_empty(), "sending.data_dir", "name a directory")?;
+        within("sending.shutdown_seconds", self.sending.shutdown_seconds, 1..=3_600)?;
+        self.timing.check()?;
+        check_key("cli.key", self.cli.key.as_ref())?;
+        let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        ensure(server.is_some(), "cli.server", "not an address such as http://127.0.0.1:8080")?;
+        for (index, pool) in self.pools.iter().enumerate() {
+            pool.check(&format!("pools[{index}]"))?;
+            let twin = self.pools.iter().take(index).any(|other| folded(&other.name) == folded(&pool.name));
+            ensure(
+                !twin,
+                &format!("pools[{index}].name"),
+                format!("another pool is named {:?} too (case and - or _ aside)", pool.name),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Database {
+    fn check(&self) -> Check {
+        let url = self.url.expose();
+        let usable = match url.split_once("://") {
+            Some(("sqlite", path)) => !path.is_empty(),
+            Some(("postgres" | "postgresql", _)) => Url::parse(url).is_ok(),
+            _ => false,
+        };
+        // The text is not repeated: it may hold a password.
+        ensure(usable, "database.url", "not an address; give sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE")?;
+        within("database.hot_connections", self.hot_connections, 1..=200)?;
+        within("database.connections", self.connections, 1..=200)?;
+        within("database.checkout_timeout_ms", self.checkout_timeout_ms, 1..=60_000)
+    }
+}
+
+impl super::timing::Timing {
+    fn check(&self) -> Check {
+        const HOUR_MS: u64 = 3_600_000;
+        for (key, ms) in [
+            ("timing.lease_ms", self.lease_ms),
+            ("timing.lease_renew_ms", self.lease_renew_ms),
+            ("timing.lease_trust_ms", self.lease_trust_ms),
+            ("timing.supervisor_tick_ms", self.supervisor_tick_ms),
+            ("timing.due_tick_ms", self.due_tick_ms),
+            ("timing.start_deadline_ms", self.start_deadline_ms),
+            ("timing.status_ttl_ms", self.status_ttl_ms),
+            ("timing.reaper_tick_ms", self.reaper_tick_ms),
+            ("timing.scheduler_tick_ms", self.scheduler_tick_ms),
+            ("timing.circuit_first_ms", self.circuit_first_ms),
+            ("timing.circuit_max_ms", self.circuit_max_ms),
+        ] {
+            within(key, ms, 1..=HOUR_MS)?;
+        }
+        within("timing.claim_linger_ms", self.claim_linger_ms, 0..=1_000)?;
+        within("timing.flush_ms", self.flush_ms, 0..=1_000)?;
+        within("timing.call_margin_ms", self.call_margin_ms, 0..=HOUR_MS)?;
+        within("timing.claim_chunk", self.claim_chunk, 1..=1_000)?;
+        within("timing.flush_batch", self.flush_batch, 1..=10_000)?;
+        ensure(
+            self.lease_renew_ms < self.lease_trust_ms,
+            "timing.lease_renew_ms",
+            format!("{} must be below lease_trust_ms = {}", self.lease_renew_ms, self.lease_trust_ms),
+        )?;
+        ensure(
+            self.lease_trust_ms < self.lease_ms,
+            "timing.lease_trust_ms",
+            format!("{} must be below lease_ms = {}", self.lease_trust_ms, self.lease_ms),
+        )?;
+        ensure(
+            self.circuit_first_ms <= self.circuit_max_ms,
+            "timing.circuit_first_ms",
+            format!("{} must not exceed circuit_max_ms = {}", self.circuit_first_ms, self.circuit_max_ms),
+        )
+    }
+}
+
+fn check_key(key: &str, secret: Option<&Secret>) -> Check {
+    let travels = |secret: &Secret| {
+        let text = secret.expose();
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    ensure(secret.is_none_or(travels), key, "must be printable ASCII without spaces, at least one character")
+}
+
+fn check_level(level: &str) -> Check {
+    const LEVELS: &str = "error, warn, info, debug, trace";
+    // A tracing filter takes any word for the name of a module, so a mistyped level would pass as one.
+    let is_level = LEVELS.split(", ").any(|word| word == level);
+    let is_filter = level.contains('=') && tracing_subscriber::EnvFilter::try_new(level).is_ok();
+    ensure(
+        is_level || is_filter,
+        "log.level",
+        format!("{level:?} is none of {LEVELS}, nor a filter such as info,volley::actors=debug"),
+    )
+}
+
+impl PoolConfig {
+    fn check(&self, path: &str) -> Check {
+        let at = |setting: &str| format!("{path}.{setting}");
+        let charset = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        ensure(
+            (1..=64).contains(&self.name.len()) && self.name.bytes().all(charset),
+            &at("name"),
+            format!("{:?} is not 1 to 64 letters, digits, - and _", self.name),
+        )?;
+        within(&at("concurrency"), self.concurrency, 1..=10_000)?;
+        within(&at("rate_per_second"), self.rate_per_second, 0.0..=1e6)?;
+        within(&at("burst"), self.burst, 1..=1_000_000)?;
+        within(&at("max_attempts"), self.max_attempts, 1..=20)?;
+        within(&at("timeout_seconds"), self.timeout_seconds, 1..=3_600)?;
+        within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
+        within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
+        self.check_foreign(&at)?;
+        match self.provider {
+            Provider::Smtp => self.check_smtp(&at),
+            Provider::Webhook => self.check_webhook(&at),
+            Provider::Sandbox => self.check_sandbox(&at),
+        }
+    }
+
+    /// Refuses what belongs to another provider: it would be ignored, and somebody counted on it.
+    fn check_foreign(&self, at: &dyn Fn(&str) -> String) -> Check {
+        let default = PoolConfig::bare(self.provider);
+        let set = [
+            ("url", "smtp and webhook", self.url.is_some()),
+            ("username", "smtp", self.username.is_some()),
+            ("password", "smtp", self.password.is_some()),
+            (
+                "final_reply_timeout_seconds",
+                "smtp",
+                self.final_reply_timeout_seconds != default.final_reply_timeout_seconds,
+            ),
+            ("method", "webhook", self.method.is_some()),
+            ("headers", "webhook", !self.headers.is_empty()),
+            ("idempotent", "webhook", self.idempotent),
+            ("idempotent_for_seconds", "webhook", self.idempotent_for_seconds != default.idempotent_for_seconds),
+            ("body", "webhook", self.body.is_some()),
+            ("provider_id_pointer", "webhook", self.provider_id_pointer.is_some()),
+            ("latency_ms", "sandbox", self.latency_ms.is_some()),
+            ("failure_rate", "sandbox", self.failure_rate.is_some()),
+            ("crash_on", "sandbox", self.crash_on.is_some()),
+        ];
+        for (setting, owners, is_set) in set {
+            let belongs = owners.split(" and ").any(|owner| owner == self.provider.as_str());
+            ensure(
+                belongs || !is_set,
+                &at(setting),
+                format!("belongs to {owners}, and this pool's provider is {}", self.provider),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
+        const FORM: &str = "give smtp://HOST:PORT or smtps://HOST:PORT";
+        ensure(
+            self.channel == ChannelKind::Email,
+            &at("channel"),
+            format!("smtp carries email, not {}", self.channel),
+        )?;
+        let url = self.address(at, &["smtp", "smtps"], FORM)?;
+        for (name, value) in url.query_pairs() {
+            ensure(name == "tls", &at("url"), format!("unknown parameter {name:?}; tls is the only one"))?;
+            ensure(
+                url.scheme() == "smtp" && matches!(value.as_ref(), "required" | "opportunistic" | "none"),
+                &at("url"),
+                "tls is required, opportunistic or none, on smtp:// only",
+            )?;
+        }
+        ensure(
+            self.username.is_none() || url.username().is_empty(),
+            &at("username"),
+            "the address names a user already; give it once",
+        )?;
+        ensure(
+            self.username.is_some() == self.password.is_some(),
+            &at(if self.username.is_some() { "password" } else { "username" }),
+            "username and password go together",
+        )?;
+        let from = self.from.as_deref().unwrap_or_default();
+        ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
+        ensure(
+            from.parse::<lettre::message::Mailbox>().is_ok() && !from.contains(char::is_control),
+            &at("from"),
+            format!("{from:?} is not a sender such as Shop <shop@example.com>"),
+        )
+    }
+
+    fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
+        /// Written by Volley or by the protocol; a second one would contradict the first.
+        const RESERVED: &[&str] = &["idempotency-key", "x-volley-attempt", "content-length", "transfer-encoding"];
+        self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
+        let method = self.method.as_deref().unwrap_or("POST");
+        ensure(
+            matches!(method, "POST" | "PUT" | "PATCH"),
+            &at("method"),
+            format!("{method:?} is none of POST, PUT, PATCH"),
+        )?;
+        for (name, value) in &self.headers {
+            let key = at(&format!("headers.{name}"));
+            ensure(HeaderName::from_bytes(name.as_bytes()).is_ok(), &key, "not a header name")?;
+            ensure(HeaderValue::from_str(value.expose()).is_ok(), &key, "must be visible ASCII on one line")?;
+            ensure(!RESERVED.contains(&name.to_ascii_lowercase().as_str()), &key, "is written by Volley itself")?;
+        }
+        let pointer = self.provider_id_pointer.as_deref().unwrap_or_default();
+        ensure(
+            pointer.is_empty() || pointer.starts_with('/'),
+            &at("provider_id_pointer"),
+            format!("{pointer:?} is not a JSON pointer such as /message/id"),
+        )
+    }
+
+    fn check_sandbox(&self, at: &dyn Fn(&str) -> String) -> Check {
+        if let Some([shortest, longest]) = self.latency_ms {
+            ensure(
+                shortest <= longest && longest <= 60_000,
+                &at("latency_ms"),
+                format!("[{shortest}, {longest}] is not [shortest, longest] up to 60000"),
+            )?;
+        }
+        within(&at("failure_rate"), self.failure_rate.unwrap_or_default(), 0.0..=1.0)?;
+        ensure(self.crash_on.as_deref() != Some(""), &at("crash_on"), "name an address, or leave it out")
+    }
+
+    /// The pool's address, where it has one of `schemes` and a host. Its text is not repeated: it may hold a password.
+    fn address(&self, at: &dyn Fn(&str) -> String, schemes: &[&str], form: &str) -> Result<Url, BadSetting> {
+        let Some(text) = &self.url else {
+            return Err(bad(at("url"), format!("{} needs an address; {form}", self.provider)));
+        };
+        Url::parse(text.expose())
+            .ok()
+            .filter(|url| schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
+            .ok_or_else(|| bad(at("url"), format!("not an address that {} can use; {form}", self.provider)))
+    }
+}

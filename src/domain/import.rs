@@ -1,0 +1,489 @@
+//! Contacts from a CSV file, row by row, with what is wrong with each.
+//!
+//! The delimiter (`,`, `;` or tab) is found in the header; a byte order mark is dropped. Known columns fill fields (see
+//! [`header`] for the spellings), all others become attributes under their normalised names. Cells are trimmed; an empty
+//! one sets nothing. Attribute cells stay text: `007` and `1.50` are not numbers to everybody, and a template prints
+//! both alike.
+
+mod header;
+mod records;
+
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+use serde_json::Value;
+
+use self::header::{Column, Target};
+use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
+use super::contact::{ContactDraft, FieldError, check_attribute, trim};
+
+/// How many columns a file may have.
+pub const MAX_COLUMNS: usize = 1000;
+
+/// How much of the file is read at a time, in bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// What may stand between cells, the likeliest first.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Why a file cannot be imported, or no further.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No header.
+    #[error("the file is empty: its first line must name the columns")]
+    Empty,
+    /// UTF-16, or bytes that are not UTF-8 in the header.
+    #[error("the file is not UTF-8 (byte {byte}): export it as \"CSV UTF-8\"")]
+    Encoding {
+        /// The first byte that is not UTF-8, from 0.
+        byte: u64,
+    },
+    /// More than [`MAX_COLUMNS`].
+    #[error("the file has {found} columns, the most is {MAX_COLUMNS}")]
+    TooManyColumns {
+        /// How many.
+        found: usize,
+    },
+    /// A header is longer than a cell may be.
+    #[error("a column's name is longer than {MAX_CELL_BYTES} bytes")]
+    HeaderTooLong,
+    /// Two columns mean the same.
+    #[error("columns {first:?} and {second:?} are both {name}")]
+    DuplicateColumn {
+        /// What they mean.
+        name: String,
+        /// The first one's header.
+        first: String,
+        /// The second one's header.
+        second: String,
+    },
+    /// A header makes no attribute name.
+    #[error("column {header:?} cannot be an attribute: {reason}")]
+    ColumnName {
+        /// The header.
+        header: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Nothing to know people by.
+    #[error("the file needs a column email, phone or external_id; it has: {}", found.join(", "))]
+    NoKeyColumn {
+        /// The headers.
+        found: Vec<String>,
+    },
+    /// A quote that nothing closes: all that follows would be one cell.
+    #[error("the quote that opens on line {line} is not closed")]
+    UnclosedQuote {
+        /// Where it opens, from 1.
+        line: u64,
+    },
+    /// The file cannot be read.
+    #[error("cannot read the file")]
+    Io(#[source] io::Error),
+}
+
+impl ImportError {
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "csv_empty",
+            Self::Encoding { .. } => "encoding",
+            Self::TooManyColumns { .. } => "too_many_columns",
+            Self::HeaderTooLong => "header_too_long",
+            Self::DuplicateColumn { .. } => "duplicate_column",
+            Self::ColumnName { .. } => "column_name",
+            Self::NoKeyColumn { .. } => "no_key_column",
+            Self::UnclosedQuote { .. } => "unclosed_quote",
+            Self::Io(_) => "read_failed",
+        }
+    }
+}
+
+impl From<RecordError> for ImportError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Io(source) => Self::Io(source),
+            RecordError::UnclosedQuote { line } => Self::UnclosedQuote { line },
+        }
+    }
+}
+
+/// Where to go on: the end of the last row that was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ResumePoint {
+    /// Bytes from the file's start.
+    pub byte: u64,
+    /// The line there, from 1.
+    pub line: u64,
+}
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The line on which it begins, from 1; the header is line 1.
+    pub line: u64,
+    /// Its end: an import resumed here yields the rows that follow.
+    pub end: ResumePoint,
+    /// The contact, or what is wrong with it, by column.
+    pub result: Result<ContactDraft, Vec<FieldError>>,
+}
+
+/// Reads contacts from a CSV file. Holds one row at a time.
+#[derive(Debug)]
+pub struct ImportReader<R> {
+    records: Records<BufReader<R>>,
+    columns: Vec<Column>,
+    record: Record,
+    is_broken: bool,
+}
+
+impl<R: Read + Seek> ImportReader<R> {
+    /// Reads the header from the file's start, then stands before the first row, or the first after `resume`.
+    ///
+    /// # Errors
+    /// [`ImportError`]: nothing of the file can be imported.
+    pub fn open(reader: R, resume: Option<ResumePoint>) -> Result<Self, ImportError> {
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+        let start = skip_byte_order_mark(&mut reader)?;
+        let mut record = Record::default();
+        // The delimiter is the one that finds the most columns; where none finds two, there is one column.
+        let mut best = (0, b',');
+        for delimiter in DELIMITERS {
+            reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
+            let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
+            let outcome = records.read(&mut record);
+            reader = records.into_reader();
+            match outcome {
+                Ok(false) => return Err(ImportError::Empty),
+                Ok(true) if record.count > best.0 => best = (record.count, delimiter),
+                Err(RecordError::Io(source)) => return Err(ImportError::Io(source)),
+                Ok(true) | Err(RecordError::UnclosedQuote { .. }) => {}
+            }
+        }
+        let (_, delimiter) = best;
+        reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
+        let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
+        records.read(&mut record)?;
+        let columns = read_header(&record, start)?;
+        let after = match resume {
+            Some(point) if point.byte > records.byte => point,
+            Some(_) | None => ResumePoint { byte: records.byte, line: records.line },
+        };
+        let mut reader = records.into_reader();
+        reader.seek(SeekFrom::Start(after.byte)).map_err(ImportError::Io)?;
+        let records = Records::new(reader, delimiter, columns.len(), after.byte, after.line);
+        Ok(Self { records, columns, record, is_broken: false })
+    }
+}
+
+impl<R: Read> ImportReader<R> {
+    /// The attributes that the file's columns bring.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().filter_map(|column| match &column.target {
+            Target::Attribute(name) => Some(name.as_str()),
+            Target::BuiltIn(_) | Target::Nowhere => None,
+        })
+    }
+
+    /// The next row that is not blank; `None` at the end of the file. Rows of nothing but delimiters count as blank:
+    /// spreadsheets leave them below their tables.
+    ///
+    /// # Errors
+    /// [`ImportError::UnclosedQuote`] and [`ImportError::Io`], after which there is nothing more to read.
+    pub fn next_row(&mut self) -> Result<Option<Row>, ImportError> {
+        while !self.is_broken {
+            match self.records.read(&mut self.record) {
+                Ok(false) => return Ok(None),
+                Ok(true)
+                    if self.record.overflow.is_none()
+                        && self.record.cells().all(|cell| cell.trim_ascii().is_empty()) => {}
+                Ok(true) => {
+                    let end = ResumePoint { byte: self.records.byte, line: self.records.line };
+                    return Ok(Some(Row { line: self.record.line, end, result: self.draft() }));
+                }
+                Err(error) => {
+                    self.is_broken = true;
+                    return Err(error.into());
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The contact in the present record, or everything that is wrong with it.
+    fn draft(&self) -> Result<ContactDraft, Vec<FieldError>> {
+        self.check_shape().map_err(|error| vec![error])?;
+        let mut draft = ContactDraft::default();
+        let mut errors = Vec::new();
+        for (column, cell) in self.columns.iter().zip(self.record.cells()) {
+            if let Err(mut error) = fill(&mut draft, column, cell) {
+                error.field.clone_from(&column.header);
+                errors.push(error);
+            }
+        }
+        // A key that was given but is wrong has its own error already.
+        if errors.is_empty()
+            && let Err(error) = draft.check_key()
+        {
+            errors.push(FieldError { field: ROW.to_owned(), ..error });
+        }
+        if errors.is_empty() { Ok(draft) } else { Err(errors) }
+    }
+
+    fn check_shape(&self) -> Result<(), FieldError> {
+        let (found, wanted) = (self.record.count, self.columns.len());
+        let (field, code, reason) = match self.record.overflow {
+            Some(Overflow::Cell(index)) => (
+                self.columns.get(index).map_or(ROW, |column| &column.header),
+                "cell_too_long",
+                format!("is longer than {MAX_CELL_BYTES} bytes"),
+            ),
+            Some(Overflow::Record) => (ROW, "row_too_long", format!("is longer than {MAX_RECORD_BYTES} bytes")),
+            None if found > wanted => {
+                (ROW, "too_many_cells", format!("has {found} cells, the header {wanted}: is a delimiter not quoted?"))
+            }
+            None if found < wanted => (ROW, "too_few_cells", format!("has {found} cells, the header {wanted}")),
+            None => return Ok(()),
+        };
+        Err(FieldError::new(field, code, reason))
+    }
+}
+
+/// What an error is about that no column alone is to blame for.
+const ROW: &str = "row";
+
+/// Puts a cell where its column belongs.
+fn fill(draft: &mut ContactDraft, column: &Column, cell: &[u8]) -> Result<(), FieldError> {
+    let text = std::str::from_utf8(cell).map_err(|error| {
+        let at = error.valid_up_to();
+        FieldError::new(
+            ROW,
+            "encoding",
+            format!("is not UTF-8 (byte {at} of the cell): export the file as \"CSV UTF-8\""),
+        )
+    })?;
+    let text = trim(text);
+    if text.is_empty() {
+        return Ok(());
+    }
+    match &column.target {
+        Target::Nowhere => {}
+        Target::BuiltIn(field) => draft.set(*field, text)?,
+        Target::Attribute(name) => {
+            let value = Value::String(text.to_owned());
+            check_attribute(name, &value)?;
+            draft.attributes.insert(name.clone(), value);
+        }
+    }
+    Ok(())
+}
+
+/// Refuses UTF-16 and tells where the text begins.
+fn skip_byte_order_mark(reader: &mut BufReader<impl Read + Seek>) -> Result<u64, ImportError> {
+    let mut head = Vec::with_capacity(4);
+    reader.by_ref().take(4).read_to_end(&mut head).map_err(ImportError::Io)?;
+    match head.as_slice() {
+        [] | [0xef, 0xbb, 0xbf] => Err(ImportError::Empty),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ImportError::Encoding { byte: 0 }),
+        // UTF-16 without a mark: every other byte of its Latin letters is zero.
+        [0, _, ..] => Err(ImportError::Encoding { byte: 0 }),
+        [_, 0, ..] => Err(ImportError::Encoding { byte: 1 }),
+        [0xef, 0xbb, 0xbf, ..] => Ok(3),
+        _ => Ok(0),
+    }
+}
+
+fn read_header(record: &Record, start: u64) -> Result<Vec<Column>, ImportError> {
+    if record.count > MAX_COLUMNS {
+        return Err(ImportError::TooManyColumns { found: record.count });
+    }
+    if record.overflow.is_some() {
+        return Err(ImportError::HeaderTooLong);
+    }
+    let mut cells = Vec::with_capacity(record.count);
+    let mut before = start;
+    for cell in record.cells() {
+        let length = |count| u64::try_from(count).unwrap_or(u64::MAX);
+        let text = std::str::from_utf8(cell)
+            .map_err(|error| ImportError::Encoding { byte: before + length(error.valid_up_to()) })?;
+        cells.push(text);
+        before += length(cell.len()) + 1;
+    }
+    header::columns(cells.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn open(source: impl AsRef<[u8]>) -> Result<ImportReader<Cursor<Vec<u8>>>, ImportError> {
+        ImportReader::open(Cursor::new(source.as_ref().to_vec()), None)
+    }
+
+    fn rows(reader: &mut ImportReader<Cursor<Vec<u8>>>) -> Vec<Row> {
+        std::iter::from_fn(|| reader.next_row().unwrap()).collect()
+    }
+
+    /// (line, what was wrong: field and code)
+    fn rejected(source: impl AsRef<[u8]>) -> Vec<(u64, String, String)> {
+        let rejected =
+            rows(&mut open(source).unwrap()).into_iter().filter_map(|row| Some((row.line, row.result.err()?)));
+        rejected
+            .flat_map(|(line, errors)| errors.into_iter().map(move |e| (line, e.field, e.code.into_owned())))
+            .collect()
+    }
+
+    #[test]
+    fn a_row_becomes_a_contact_with_fields_and_attributes() {
+        let mut reader = open(
+            "\u{feff}E-Mail;First Name;Last Name;Mobile;Loyalty Tier;spend\r\n\
+             Ann@Example.com; Ann ;O'Hara;+44 20 7946 0123;\"Gold; plus\";007\r\n\
+             ;;;;;\r\n\
+             bob@example.com;;;;;\r\n",
+        )
+        .unwrap();
+        assert_eq!(reader.attributes().collect::<Vec<_>>(), ["loyalty_tier", "spend"]);
+        let rows = rows(&mut reader);
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4]);
+        let ann = rows[0].result.as_ref().unwrap();
+        assert_eq!(ann.email.as_deref(), Some("ann@example.com"));
+        assert_eq!(ann.first_name.as_deref(), Some("Ann"));
+        assert_eq!(ann.phone.as_deref(), Some("+442079460123"));
+        assert_eq!(ann.attributes["loyalty_tier"], "Gold; plus");
+        assert_eq!(ann.attributes["spend"], "007");
+        let bob = rows[1].result.as_ref().unwrap();
+        assert_eq!((&bob.first_name, bob.attributes.len()), (&None, 0));
+    }
+
+    #[test]
+    fn a_formula_is_text() {
+        let row = rows(&mut open("email\tlink\na@b.cd\t=HYPERLINK(\"x\")\n").unwrap()).remove(0);
+        assert_eq!(row.result.unwrap().attributes["link"], "=HYPERLINK(\"x\")");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_imported_is_refused_with_the_reason() {
+        for (source, code) in [
+            (&b""[..], "csv_empty"),
+            (b"\xef\xbb\xbf", "csv_empty"),
+            (b"\n\r\n\n", "csv_empty"),
+            (b"\xff\xfee\0m\0", "encoding"),
+            (b"\xfe\xff\0e\0m", "encoding"),
+            (b"e\0m\0a\0", "encoding"),
+            (b"email,stra\xdfe\n", "encoding"),
+            (b"email,email\n", "duplicate_column"),
+            (b"\"email,city\na@b.cd,x\n", "unclosed_quote"),
+            (b"name,city\n", "no_key_column"),
+        ] {
+            assert_eq!(open(source).unwrap_err().code(), code, "{}", source.escape_ascii());
+        }
+        assert!(matches!(open(b"email,stra\xdfe\n"), Err(ImportError::Encoding { byte: 10 })));
+        assert_eq!(
+            open("Name,City").unwrap_err().to_string(),
+            "the file needs a column email, phone or external_id; it has: Name, City"
+        );
+    }
+
+    #[test]
+    fn a_header_alone_is_an_import_of_nobody() {
+        assert_eq!(rows(&mut open("email").unwrap()), []);
+    }
+
+    #[test]
+    fn bad_rows_are_reported_by_line_and_column_and_do_not_stop_the_import() {
+        let source = b"E-Mail,Mobile,Note\n\
+            a@,1.2E+11,\n\
+            ok@example.com,,\n\
+            ,,hello\n\
+            a@example.com,\n\
+            a@example.com,,x,y\n\
+            b@example.com,,\"a\nb\0\"\n\
+            c@example.com,,caf\xe9\n\
+            \"Ann\" <d@example.com>,,\n\
+            last@example.com,,\n";
+        let expected = [
+            (2, "E-Mail", "email_invalid"),
+            (2, "Mobile", "phone_scientific"),
+            (4, "row", "no_key"),
+            (5, "row", "too_few_cells"),
+            (6, "row", "too_many_cells"),
+            (7, "Note", "control_character"),
+            (9, "Note", "encoding"),
+            (10, "E-Mail", "email_invalid"),
+        ];
+        let found = rejected(source);
+        let found: Vec<_> = found.iter().map(|(line, field, code)| (*line, field.as_str(), code.as_str())).collect();
+        assert_eq!(found, expected);
+        let accepted = rows(&mut open(source).unwrap()).into_iter().filter(|row| row.result.is_ok()).count();
+        assert_eq!(accepted, 2);
+    }
+
+    #[test]
+    fn what_is_too_long_rejects_its_row_only() {
+        let source =
+            format!("email,note\na@b.cd,{}\nc@d.ef,{}\ng@h.ij,\n", "x".repeat(MAX_CELL_BYTES + 1), "x".repeat(5000));
+        let expected = [(2, "note".into(), "cell_too_long".into()), (3, "note".into(), "attribute_too_long".into())];
+        assert_eq!(rejected(&source), expected);
+        assert_eq!(rows(&mut open(source).unwrap()).len(), 3);
+    }
+
+    #[test]
+    fn an_unclosed_quote_stops_the_import_at_the_line_where_it_opens() {
+        let mut reader = open("email,note\na@b.cd,\nc@d.ef,\"x\ng@h.ij,\n").unwrap();
+        assert!(reader.next_row().unwrap().is_some());
+        assert!(matches!(reader.next_row(), Err(ImportError::UnclosedQuote { line: 3 })));
+        assert!(reader.next_row().unwrap().is_none());
+    }
+
+    #[test]
+    fn the_demo_file_has_the_mess_it_promises() {
+        let mut reader = open(include_bytes!("../../config/demo/contacts.csv")).unwrap();
+        let attributes: Vec<_> = reader.attributes().map(str::to_owned).collect();
+        assert_eq!(attributes, ["location", "preferred_product", "loyalty_tier"]);
+        let rows = rows(&mut reader);
+        assert_eq!(rows.len(), 1000);
+        let (good, bad): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.result.is_ok());
+        assert_eq!(bad.len(), 12);
+        let emails: std::collections::BTreeSet<_> =
+            good.iter().filter_map(|row| row.result.as_ref().ok()?.email.clone()).collect();
+        assert!(emails.len() < good.len(), "no duplicates");
+        assert!(
+            emails
+                .iter()
+                .all(|email| ["@example.com", "@example.org", "@example.net"].iter().any(|d| email.ends_with(d)))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_the_reader(source in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(mut reader) = open(&source) {
+                while let Ok(Some(_)) = reader.next_row() {}
+            }
+        }
+
+        #[test]
+        fn an_import_resumed_at_any_row_yields_the_rest(
+            body in "([a-z]{0,3}@b\\.cd|\"|\"\"|,|\n|\r|\r\n|\u{feff}|é|x){0,60}"
+        ) {
+            let source = format!("email,note\n{body}").into_bytes();
+            let mut reader = open(&source).unwrap();
+            let mut all = Vec::new();
+            while let Ok(Some(row)) = reader.next_row() {
+                all.push(row);
+            }
+            for (index, row) in all.iter().enumerate() {
+                let mut resumed = ImportReader::open(Cursor::new(source.clone()), Some(row.end)).unwrap();
+                let mut rest = Vec::new();
+                while let Ok(Some(row)) = resumed.next_row() {
+                    rest.push(row);
+                }
+                prop_assert_eq!(&rest[..], &all[index + 1..]);
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the columns of an import mean.
+
+use std::collections::HashMap;
+
+use super::{ImportError, MAX_COLUMNS};
+use crate::domain::contact::{BuiltIn, attribute_name, normalised_name, trim};
+
+/// A column, by its header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    /// As the file has it.
+    pub(super) header: String,
+    /// Where its cells go.
+    pub(super) target: Target,
+}
+
+/// Where a column's cells go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    BuiltIn(BuiltIn),
+    Attribute(String),
+    /// The column has no name: spreadsheets export such beside their tables.
+    Nowhere,
+}
+
+/// Reads the header row.
+///
+/// # Errors
+/// [`ImportError`] for too many columns, a column twice, an impossible name, or no column that could be a key.
+pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Vec<Column>, ImportError> {
+    let columns: Vec<Column> = cells
+        .map(|cell| {
+            let header = trim(cell).to_owned();
+            Ok(Column { target: target(&header)?, header })
+        })
+        .collect::<Result<_, ImportError>>()?;
+    if columns.len() > MAX_COLUMNS {
+        return Err(ImportError::TooManyColumns { found: columns.len() });
+    }
+    let mut seen: HashMap<&str, &str> = HashMap::with_capacity(columns.len());
+    for column in &columns {
+        let name = match &column.target {
+            Target::BuiltIn(field) => field.as_str(),
+            Target::Attribute(name) => name,
+            Target::Nowhere => continue,
+        };
+        if let Some(first) = seen.insert(name, &column.header) {
+            return Err(ImportError::DuplicateColumn {
+                name: name.to_owned(),
+                first: first.to_owned(),
+                second: column.header.clone(),
+            });
+        }
+    }
+    let is_key = |column: &Column| {
+        matches!(column.target, Target::BuiltIn(BuiltIn::Email | BuiltIn::Phone | BuiltIn::ExternalId))
+    };
+    if !columns.iter().any(is_key) {
+        return Err(ImportError::NoKeyColumn { found: columns.into_iter().map(|column| column.header).collect() });
+    }
+    Ok(columns)
+}
+
+fn target(header: &str) -> Result<Target, ImportError> {
+    if header.is_empty() {
+        return Ok(Target::Nowhere);
+    }
+    match built_in(&normalised_name(header)) {
+        Some(field) => Ok(Target::BuiltIn(field)),
+        None => attribute_name(header).map(Target::Attribute).map_err(|error| ImportError::ColumnName {
+            header: header.chars().take(100).collect(),
+            reason: error.reason,
+        }),
+    }
+}
+
+/// The field that a header names, in one of its usual spellings.
+fn built_in(name: &str) -> Option<BuiltIn> {
+    Some(match name {
+        "email" | "e_mail" | "mail" | "email_address" | "e_mail_address" | "emailaddress" => BuiltIn::Email,
+        "phone" | "phone_number" | "phonenumber" | "telephone" | "tel" | "mobile" | "mobile_number"
+        | "mobile_phone" | "cell" | "cell_phone" | "cellphone" => BuiltIn::Phone,
+        "first_name" | "firstname" | "given_name" | "givenname" | "forename" => BuiltIn::FirstName,
+        "last_name" | "lastname" | "surname" | "family_name" | "familyname" => BuiltIn::LastName,
+        "external_id" | "externalid" | "customer_id" | "customerid" | "user_id" | "userid" => BuiltIn::ExternalId,
+        "timezone" | "time_zone" | "tz" => BuiltIn::Timezone,
+        "locale" | "language" | "lang" => BuiltIn::Locale,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(header: &str) -> Result<Vec<Target>, ImportError> {
+        Ok(columns(header.split(','))?.into_iter().map(|column| column.target).collect())
+    }
+
+    #[test]
+    fn usual_spellings_are_built_in_fields_and_the_rest_attributes() {
+        use BuiltIn as B;
+        for (header, expected) in [
+            ("E-Mail", B::Email),
+            ("EMAIL", B::Email),
+            ("eMail", B::Email),
+            ("Email Address", B::Email),
+            ("Mobile", B::Phone),
+            ("phone number", B::Phone),
+            ("PhoneNumber", B::Phone),
+            ("external id", B::ExternalId),
+            ("customerId", B::ExternalId),
+            ("userID", B::ExternalId),
+        ] {
+            assert_eq!(targets(header).unwrap(), [Target::BuiltIn(expected)], "{header}");
+        }
+        assert_eq!(
+            targets("email,firstName,First-Name of pet,Surname,tz,language,Loyalty Tier,,id").unwrap(),
+            [
+                Target::BuiltIn(B::Email),
+                Target::BuiltIn(B::FirstName),
+                Target::Attribute("first_name_of_pet".into()),
+                Target::BuiltIn(B::LastName),
+                Target::BuiltIn(B::Timezone),
+                Target::BuiltIn(B::Locale),
+                Target::Attribute("loyalty_tier".into()),
+                Target::Nowhere,
+                Target::Attribute("id".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_understood_is_refused() {
+        for (header, code) in [
+            ("email,E-Mail", "duplicate_column"),
+            ("email,City,city ", "duplicate_column"),
+            ("First Name,city", "no_key_column"),
+            (",", "no_key_column"),
+            ("email,***", "column_name"),
+            (&format!("email{}", ",a".repeat(MAX_COLUMNS)), "too_many_columns"),
+        ] {
+            assert_eq!(targets(header).unwrap_err().code(), code, "{header:.40}");
+        }
+    }
+}

@@ -1,0 +1,463 @@
+//! Message content with placeholders: checked when it is saved, compiled once per campaign, rendered once per
+//! recipient.
+//!
+//! `{first_name}`, `{contact.first_name}`, `{{ first_name }}` and `{{ contact.first_name }}` all print a field;
+//! `{first_name|Customer}` prints `Customer` when the field is missing or empty. `{{ … }}` and `{% … %}` are
+//! [minijinja](https://docs.rs/minijinja), without files, other templates or anything else outside the contact. A
+//! single brace around anything but a name is text, so CSS and JSON need no escaping; `{{ "{first_name}" }}` or
+//! `{% raw %}…{% endraw %}` prints braces around a name. A contact's values are data: what looks like a placeholder in
+//! them is printed as it is.
+
+mod engine;
+mod names;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use minijinja::Environment;
+use serde::{Deserialize, Serialize};
+
+use self::engine::Translation;
+use self::names::{Found, Lookup, Names};
+use self::scan::{Role, Token};
+use super::contact::Profile;
+use super::message::Message;
+
+/// The longest source of one part, in bytes.
+pub const MAX_SOURCE_BYTES: usize = 512 * 1024;
+
+/// The longest rendered part, in bytes.
+pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
+
+/// The longest rendered subject, in characters: a line of a message (RFC 5322 2.1.1).
+pub const MAX_SUBJECT: usize = 998;
+
+/// Tags that would read other templates.
+const OTHER_TEMPLATES: &[&str] = &["include", "import", "from", "extends"];
+
+/// A template as its author wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Content {
+    /// Subject line; empty on channels that have none.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// HTML, for channels that show it.
+    pub html: Option<String>,
+}
+
+/// A part of a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The subject line.
+    Subject,
+    /// The plain text.
+    Text,
+    /// The HTML.
+    Html,
+}
+
+impl Part {
+    /// The part's name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Text => "text",
+            Self::Html => "html",
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A name that no contact has, and where the template uses it first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+pub struct UnknownName {
+    /// The part that uses it.
+    pub part: Part,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// As written.
+    pub name: String,
+}
+
+/// Why a template cannot be saved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Placeholders that no contact has: all of them.
+    #[error("{}", describe_unknown(unknown, valid))]
+    UnknownNames {
+        /// Each name once per part, in the order of the source.
+        unknown: Vec<UnknownName>,
+        /// The names that would do, sorted.
+        valid: Vec<String>,
+    },
+    /// The template language does not understand it.
+    #[error("{part}, line {line}, column {column}: {detail}")]
+    Syntax {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A part is longer than [`MAX_SOURCE_BYTES`].
+    #[error("{part} has {bytes} bytes, the most is {MAX_SOURCE_BYTES}")]
+    TooLong {
+        /// The part.
+        part: Part,
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl TemplateError {
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownNames { .. } => "unknown_placeholder",
+            Self::Syntax { .. } => "template_syntax",
+            Self::TooLong { .. } => "template_too_long",
+        }
+    }
+}
+
+fn describe_unknown(unknown: &[UnknownName], valid: &[String]) -> String {
+    let unknown: Vec<_> = unknown
+        .iter()
+        .map(|UnknownName { part, line, column, name }| format!("{name} ({part}, line {line}, column {column})"))
+        .collect();
+    format!("unknown placeholders: {}; valid are: {}", unknown.join(", "), valid.join(", "))
+}
+
+/// Why a template cannot be rendered for one contact. Never tells the contact's values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The template language gave up.
+    #[error("{part}, line {line}: {what}")]
+    Failed {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
+        /// What kind of thing went wrong.
+        what: String,
+    },
+    /// A part came to more than [`MAX_OUTPUT_BYTES`].
+    #[error("{part} comes to more than {MAX_OUTPUT_BYTES} bytes")]
+    TooLong {
+        /// The part.
+        part: Part,
+    },
+    /// The subject has a line break or another control character, which has no place in a header.
+    #[error("subject has a line break or another control character")]
+    SubjectControl,
+    /// The subject is longer than [`MAX_SUBJECT`].
+    #[error("subject comes to more than {MAX_SUBJECT} characters")]
+    SubjectTooLong,
+    /// The subject is empty or blank, on a channel that needs one.
+    #[error("subject is empty")]
+    SubjectBlank,
+}
+
+/// Whether a message needs a subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubjectRule {
+    /// It may be empty.
+    #[default]
+    Optional,
+    /// A blank one is a [`RenderError::SubjectBlank`].
+    Required,
+}
+
+/// A template ready to be rendered. Owns its data; one serves all senders.
+#[derive(Debug)]
+pub struct Compiled {
+    parts: Vec<(Part, Body)>,
+    env: Environment<'static>,
+    placeholders: BTreeMap<String, Lookup>,
+    subject_rule: SubjectRule,
+}
+
+/// A part, compiled.
+#[derive(Debug)]
+enum Body {
+    /// Text and plain placeholders only, as nearly all templates are: printed without the template language.
+    Pieces(Vec<Piece>),
+    /// A program of the template language, held by the environment under the part's name; and the fields it can ask for.
+    Program(Vec<Lookup>),
+}
+
+#[derive(Debug)]
+enum Piece {
+    Text(String),
+    Field(Lookup, Option<String>),
+}
+
+impl Compiled {
+    /// Checks and compiles `content`. Valid names are the built-in fields, `name` (first and last name together), the
+    /// standing attributes and `known_attributes`, each also after `contact.`.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; unknown names are collected over all parts.
+    pub fn compile(content: &Content, known_attributes: &BTreeSet<String>) -> Result<Self, TemplateError> {
+        let names = Names::new(known_attributes);
+        let mut compiled = Self {
+            parts: Vec::new(),
+            env: engine::environment(),
+            placeholders: BTreeMap::new(),
+            subject_rule: SubjectRule::default(),
+        };
+        let mut unknown = Vec::new();
+        let sources = [
+            (Part::Subject, Some(&content.subject)),
+            (Part::Text, Some(&content.text)),
+            (Part::Html, content.html.as_ref()),
+        ];
+        for (part, source) in sources {
+            let Some(source) = source else { continue };
+            if source.len() > MAX_SOURCE_BYTES {
+                return Err(TemplateError::TooLong { part, bytes: source.len() });
+            }
+            let tokens = scan::tokens(source);
+            let is_plain = !tokens.iter().any(|(_, token)| matches!(token, Token::Code(_)));
+            let uses = if is_plain {
+                let uses = Uses::of_pieces(&tokens, &names);
+                compiled.parts.push((part, Body::Pieces(pieces(&tokens, &names))));
+                uses
+            } else {
+                let uses = compiled.add_program(part, source, &tokens, &names)?;
+                let roots: BTreeSet<Lookup> = uses.known.iter().map(Lookup::root).collect();
+                compiled.parts.push((part, Body::Program(roots.into_iter().collect())));
+                uses
+            };
+            unknown.extend(uses.unknown.into_iter().map(|(at, name)| {
+                let (line, column) = position(source, at);
+                UnknownName { part, line, column, name }
+            }));
+            compiled.placeholders.extend(uses.known.into_iter().map(|lookup| (lookup.path(), lookup)));
+        }
+        if unknown.is_empty() { Ok(compiled) } else { Err(TemplateError::UnknownNames { unknown, valid: names.all() }) }
+    }
+
+    /// The same template under another rule for its subject.
+    #[must_use]
+    pub fn with_subject_rule(self, subject_rule: SubjectRule) -> Self {
+        Self { subject_rule, ..self }
+    }
+
+    /// Renders the message for one contact. Values are escaped in HTML and nowhere else.
+    ///
+    /// # Errors
+    /// [`RenderError`]: this contact's message cannot be made; others may be.
+    pub fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
+        let mut message = Message::default();
+        for (part, body) in &self.parts {
+            let rendered = match body {
+                Body::Pieces(pieces) => print(*part, pieces, profile)?,
+                Body::Program(lookups) => engine::run(&self.env, *part, lookups, profile)?,
+            };
+            match part {
+                Part::Subject => message.subject = rendered,
+                Part::Text => message.text = rendered,
+                Part::Html => message.html = Some(rendered),
+            }
+        }
+        self.check_subject(&message.subject)?;
+        Ok(message)
+    }
+
+    fn check_subject(&self, subject: &str) -> Result<(), RenderError> {
+        if subject.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(RenderError::SubjectControl);
+        }
+        if subject.len() > MAX_SUBJECT && subject.chars().count() > MAX_SUBJECT {
+            return Err(RenderError::SubjectTooLong);
+        }
+        match self.subject_rule {
+            SubjectRule::Required if subject.trim().is_empty() => Err(RenderError::SubjectBlank),
+            SubjectRule::Required | SubjectRule::Optional => Ok(()),
+        }
+    }
+
+    /// The names that the template uses, without `contact.`, sorted.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.placeholders.keys().map(String::as_str)
+    }
+
+    /// The names that the template uses and this contact has no value for, sorted. One with a fallback counts too.
+    #[must_use]
+    pub fn missing(&self, profile: &Profile) -> Vec<String> {
+        let is_missing = |(_, lookup): &(&String, &Lookup)| lookup.find(profile).is_none();
+        self.placeholders.iter().filter(is_missing).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Compiles a part that needs the template language.
+    fn add_program(
+        &mut self,
+        part: Part,
+        source: &str,
+        tokens: &[(usize, Token<'_>)],
+        names: &Names<'_>,
+    ) -> Result<Uses, TemplateError> {
+        let translation = Translation::of(tokens);
+        let syntax = |at: usize, detail: String| {
+            let (line, column) = position(source, at);
+            TemplateError::Syntax { part, line, column, detail }
+        };
+        let refused = |error: minijinja::Error| {
+            let at = error.range().map_or(source.len(), |range| translation.origin(range.start)).min(source.len());
+            syntax(at, error.detail().unwrap_or("does not make sense here").to_owned())
+        };
+        for &(at, token) in tokens {
+            if let Token::Code(code) = token
+                && let Some(tag) = scan::tag(code)
+                && OTHER_TEMPLATES.contains(&tag)
+            {
+                return Err(syntax(at, format!("{tag} is not available: a template stands alone")));
+            }
+        }
+        self.env.add_template_owned(part.as_str(), translation.source.clone()).map_err(refused)?;
+        let mut state = self.env.empty_state();
+        let mut is_known = |test: &str, name: &str| state.perform_test(test, &[name.into()]).unwrap_or(false);
+        for (at, word) in words(tokens) {
+            let kind = match word.role {
+                Role::Filter => "filter",
+                Role::Test => "test",
+                Role::Name | Role::Assigned => continue,
+            };
+            if !is_known(kind, word.path) {
+                return Err(syntax(at, format!("there is no {kind} {}", word.path)));
+            }
+        }
+        let undeclared = self
+            .env
+            .get_template(part.as_str())
+            .map(|template| template.undeclared_variables(true))
+            .map_err(|error| syntax(0, error.kind().to_string()))?;
+        let functions: BTreeSet<&str> = self.env.globals().map(|(name, _)| name).collect();
+        Ok(Uses::of_program(tokens, &undeclared, &functions, names))
+    }
+}
+
+/// The names in a part's code, with their places in the author's source.
+fn words<'s>(tokens: &[(usize, Token<'s>)]) -> impl Iterator<Item = (usize, scan::Word<'s>)> {
+    tokens.iter().flat_map(|&(at, token)| {
+        let words = match token {
+            Token::Code(code) => scan::words(code),
+            Token::Field { name, .. } => vec![scan::Word { at: 0, path: name, role: Role::Name }],
+            Token::Text(_) => Vec::new(),
+        };
+        words.into_iter().map(move |word| (at + word.at, word))
+    })
+}
+
+/// The names that a part uses.
+#[derive(Default)]
+struct Uses {
+    known: BTreeSet<Lookup>,
+    /// With the byte of the first use; in the order of the source.
+    unknown: Vec<(usize, String)>,
+}
+
+impl Uses {
+    fn of_pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Self {
+        let mut uses = Self::default();
+        for (at, word) in words(tokens) {
+            match names.resolve(word.path) {
+                Some(lookup) => _ = uses.known.insert(lookup),
+                None if uses.unknown.iter().any(|(_, name)| name == word.path) => {}
+                None => uses.unknown.push((at, word.path.to_owned())),
+            }
+        }
+        uses
+    }
+
+    /// In a program only the language's own analysis can tell a contact's field from a variable of the template, but it
+    /// overlooks a few places; so what is unknown is its word, and what can be asked for is every name that is a field.
+    fn of_program(
+        tokens: &[(usize, Token<'_>)],
+        undeclared: &std::collections::HashSet<String>,
+        functions: &BTreeSet<&str>,
+        names: &Names<'_>,
+    ) -> Self {
+        let words: Vec<_> = words(tokens).collect();
+        let assigned: BTreeSet<&str> =
+            words.iter().filter(|(_, word)| word.role == Role::Assigned).map(|(_, word)| word.path).collect();
+        let candidates = undeclared.iter().map(String::as_str);
+        let is_own = |name: &str| {
+            let root = name.split('.').next().unwrap_or(name);
+            functions.contains(root) || assigned.contains(root)
+        };
+        let mut unknown: Vec<_> = candidates
+            .clone()
+            .filter(|name| names.resolve(name).is_none() && !is_own(name))
+            .map(|name| {
+                let first = words.iter().find(|(_, word)| word.path.strip_prefix(name).is_some_and(is_path_end));
+                (first.map_or(0, |(at, _)| *at), name.to_owned())
+            })
+            .collect();
+        unknown.sort();
+        let plain = words.iter().filter(|(_, word)| word.role == Role::Name).map(|(_, word)| word.path);
+        Self { known: plain.chain(candidates).filter_map(|name| names.resolve(name)).collect(), unknown }
+    }
+}
+
+/// Whether a path that continues so has ended, or goes on into a value.
+fn is_path_end(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('.')
+}
+
+/// The pieces of a part without code. Names that are unknown have been reported.
+fn pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Vec<Piece> {
+    let piece = |&(_, token): &(usize, Token<'_>)| match token {
+        Token::Text(text) | Token::Code(text) => Some(Piece::Text(text.to_owned())),
+        Token::Field { name, fallback } => Some(Piece::Field(names.resolve(name)?, fallback.map(str::to_owned))),
+    };
+    tokens.iter().filter_map(piece).collect()
+}
+
+/// Prints a part that needs no template language.
+fn print(part: Part, pieces: &[Piece], profile: &Profile) -> Result<String, RenderError> {
+    let is_html = part == Part::Html;
+    let size: usize = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 32 }).sum();
+    let mut out = String::with_capacity(size);
+    for piece in pieces {
+        let written = match piece {
+            Piece::Text(text) => engine::write_text(&mut out, text, false),
+            Piece::Field(lookup, fallback) => match (lookup.find(profile), fallback) {
+                (Some(Found::Text(text)), _) => engine::write_text(&mut out, &text, is_html),
+                (Some(Found::Json(json)), _) => engine::write_text(&mut out, &json.to_string(), is_html),
+                (None, Some(fallback)) => engine::write_text(&mut out, fallback, is_html),
+                (None, None) => Ok(()),
+            },
+        };
+        if written.is_err() || out.len() > MAX_OUTPUT_BYTES {
+            return Err(RenderError::TooLong { part });
+        }
+    }
+    Ok(out)
+}
+
+/// Line and column, from 1, of a byte.
+fn position(source: &str, at: usize) -> (usize, usize) {
+    let before = source.get(..at).unwrap_or(source);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+    (line, before.get(line_start..).map_or(0, |text| text.chars().count()) + 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The template language, fenced in: no files, no environment, no other templates, a bounded number of steps.
+
+use std::io;
+use std::sync::Arc;
+
+use minijinja::value::{Object, Serde, Value, ValueKind};
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, syntax::SyntaxConfig};
+
+use super::names::{Found, Lookup};
+use super::scan::Token;
+use super::{MAX_OUTPUT_BYTES, Part, RenderError};
+use crate::domain::contact::Profile;
+
+/// Steps that rendering one part may take: a loop over some ten thousand things.
+const FUEL: u64 = 200_000;
+
+/// How deep macros may call one another.
+const RECURSION: usize = 100;
+
+/// An empty environment with our rules.
+pub(super) fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.remove_global("debug");
+    env.set_fuel(Some(FUEL));
+    env.set_recursion_limit(RECURSION);
+    // What a contact lacks is empty, and so is everything inside it.
+    env.set_undefined_behavior(UndefinedBehavior::Chainable);
+    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
+        env.set_syntax(syntax);
+    }
+    env.set_auto_escape_callback(|name| if name == Part::Html.as_str() { AutoEscape::Html } else { AutoEscape::None });
+    env.set_formatter(format_value);
+    env.add_filter("fallback", fallback);
+    env
+}
+
+/// `{{ first_name|fallback("Customer") }}`: what `{first_name|Customer}` means.
+fn fallback(value: Value, text: Value) -> Value {
+    let is_empty = value.is_undefined() || value.is_none() || value.as_str() == Some("");
+    if is_empty { text } else { value }
+}
+
+/// Prints a value the way plain placeholders print it: nothing for null, JSON for lists and objects.
+fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_undefined() || value.is_none() {
+        return Ok(());
+    }
+    let is_html = *state.auto_escape() == AutoEscape::Html && !value.is_safe();
+    let written = if let Some(text) = value.as_str() {
+        write_text(out, text, is_html)
+    } else if matches!(value.kind(), ValueKind::Bool | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+        let json =
+            serde_json::to_string(value).map_err(|_cause| minijinja::Error::from(ErrorKind::BadSerialization))?;
+        write_text(out, &json, is_html)
+    } else {
+        write_text(out, &value.to_string(), is_html)
+    };
+    written.map_err(minijinja::Error::from)
+}
+
+/// Writes `text`, escaped for HTML's text and attributes where asked.
+pub(super) fn write_text(out: &mut impl std::fmt::Write, text: &str, is_html: bool) -> std::fmt::Result {
+    if !is_html {
+        return out.write_str(text);
+    }
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        let (plain, special) = rest.split_at(at);
+        out.write_str(plain)?;
+        out.write_str(match special.as_bytes().first() {
+            Some(b'&') => "&amp;",
+            Some(b'<') => "&lt;",
+            Some(b'>') => "&gt;",
+            Some(b'"') => "&quot;",
+            _ => "&#x27;",
+        })?;
+        rest = special.get(1..).unwrap_or_default();
+    }
+    out.write_str(rest)
+}
+
+/// A part's source in the template language, and the way back from its bytes to the author's.
+pub(super) struct Translation {
+    pub(super) source: String,
+    /// (byte here, byte in the author's source, whether what follows was copied as it is), in order.
+    origins: Vec<(usize, usize, bool)>,
+}
+
+impl Translation {
+    /// Writes single-brace placeholders as double-brace ones, and the opening of a comment that never closes as text.
+    pub(super) fn of(tokens: &[(usize, Token<'_>)]) -> Self {
+        let mut translation = Self { source: String::new(), origins: Vec::new() };
+        for &(at, token) in tokens {
+            match token {
+                Token::Code(code) => translation.push(at, code, true),
+                Token::Field { name, fallback: None } => translation.push(at, &format!("{{{{ {name} }}}}"), false),
+                Token::Field { name, fallback: Some(text) } => {
+                    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+                    translation.push(at, &format!("{{{{ {name}|fallback(\"{text}\") }}}}"), false);
+                }
+                Token::Text(text) => {
+                    let mut at = at;
+                    for (place, plain) in text.split("{#").enumerate() {
+                        if place > 0 {
+                            translation.push(at, "{{ '{#' }}", false);
+                            at += 2;
+                        }
+                        translation.push(at, plain, true);
+                        at += plain.len();
+                    }
+                }
+            }
+        }
+        translation
+    }
+
+    fn push(&mut self, origin: usize, text: &str, is_verbatim: bool) {
+        self.origins.push((self.source.len(), origin, is_verbatim));
+        self.source.push_str(text);
+    }
+
+    /// The author's byte for the byte `at` of the translation.
+    pub(super) fn origin(&self, at: usize) -> usize {
+        let before = self.origins.partition_point(|(here, _, _)| *here <= at);
+        match before.checked_sub(1).and_then(|index| self.origins.get(index)) {
+            Some(&(here, origin, true)) => origin + (at - here),
+            Some(&(_, origin, false)) => origin,
+            None => 0,
+        }
+    }
+}
+
+/// A contact's values under the names that a template uses.
+#[derive(Debug)]
+struct Fields(Vec<(String, Value)>);
+
+impl Object for Fields {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone())
+    }
+}
+
+/// What a template sees: the fields by themselves, and again below `contact`.
+#[derive(Debug)]
+struct Root(Arc<Fields>);
+
+impl Object for Root {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        if key == "contact" { Some(Value::from_dyn_object(self.0.clone())) } else { self.0.get_value_by_str(key) }
+    }
+}
+
+/// Runs a part's program. Only the values it can ask for are copied out of the profile.
+///
+/// # Errors
+/// [`RenderError::Failed`] and [`RenderError::TooLong`].
+pub(super) fn run(
+    env: &Environment<'_>,
+    part: Part,
+    lookups: &[Lookup],
+    profile: &Profile,
+) -> Result<String, RenderError> {
+    let fields = lookups.iter().filter_map(|lookup| {
+        let value = match lookup.find(profile)? {
+            Found::Text(text) => Value::from(text.as_ref()),
+            Found::Json(json) => Value::from(Serde(json)),
+        };
+        Some((lookup.root_name().to_owned(), value))
+    });
+    let root = Value::from_object(Root(Arc::new(Fields(fields.collect()))));
+    let mut out = Capped(Vec::with_capacity(1024));
+    env.get_template(part.as_str())
+        .and_then(|template| template.render_captured_to(root, &mut out).map(drop))
+        .map_err(|error| failure(part, &error))?;
+    String::from_utf8(out.0).map_err(|_broken| RenderError::Failed {
+        part,
+        line: 1,
+        what: "output is not UTF-8".to_owned(),
+    })
+}
+
+/// Says what failed and where, but not with which values (those are the contact's): the kind of error, never its detail.
+fn failure(part: Part, error: &minijinja::Error) -> RenderError {
+    let kind = error.kind();
+    if kind == ErrorKind::WriteFailure {
+        return RenderError::TooLong { part };
+    }
+    let what = if kind == ErrorKind::OutOfFuel { "takes too many steps".to_owned() } else { kind.to_string() };
+    RenderError::Failed { part, line: error.line().unwrap_or(1), what }
+}
+
+/// Takes [`MAX_OUTPUT_BYTES`] and no more.
+struct Capped(Vec<u8>);
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_OUTPUT_BYTES {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

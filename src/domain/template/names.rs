@@ -1,0 +1,154 @@
+//! Which names a template may use, and what they mean for one contact.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::domain::contact::{BUILT_IN_FIELDS, BuiltIn, Profile, STANDING_ATTRIBUTES};
+
+/// The placeholder for first and last name together.
+const FULL_NAME: &str = "name";
+
+/// What `contact.` stands before.
+const CONTACT: &str = "contact.";
+
+/// The names that are valid in a template.
+pub(super) struct Names<'k> {
+    attributes: &'k BTreeSet<String>,
+}
+
+impl<'k> Names<'k> {
+    /// The built-in names, the standing attributes and these.
+    pub(super) fn new(attributes: &'k BTreeSet<String>) -> Self {
+        Self { attributes }
+    }
+
+    /// What `path` (`first_name`, `contact.first_name`, `address.city`) means, if it is valid.
+    pub(super) fn resolve(&self, path: &str) -> Option<Lookup> {
+        let path = match path.strip_prefix(CONTACT) {
+            Some(path) => path,
+            // By itself it is the contact, whatever attribute may have the same name, and the contact cannot be printed.
+            None if path == CONTACT.trim_end_matches('.') => return None,
+            None => path,
+        };
+        let (root, inner) = match path.split_once('.') {
+            Some((root, inner)) => (root, inner.split('.').map(str::to_owned).collect()),
+            None => (path, Vec::new()),
+        };
+        let source = match BuiltIn::from_name(root) {
+            Some(field) => Source::BuiltIn(field),
+            None if root == FULL_NAME => Source::FullName,
+            None if STANDING_ATTRIBUTES.contains(&root) || self.attributes.contains(root) => {
+                Source::Attribute(root.to_owned())
+            }
+            None => return None,
+        };
+        // Built-in fields are text: there is nothing inside them.
+        let has_inside = matches!(source, Source::Attribute(_));
+        (has_inside || inner.is_empty()).then_some(Lookup { source, inner })
+    }
+
+    /// Every valid name, sorted.
+    pub(super) fn all(&self) -> Vec<String> {
+        let fixed = BUILT_IN_FIELDS.iter().chain(STANDING_ATTRIBUTES).chain(&[FULL_NAME]);
+        let all: BTreeSet<&str> = fixed.copied().chain(self.attributes.iter().map(String::as_str)).collect();
+        all.into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    BuiltIn(BuiltIn),
+    FullName,
+    Attribute(String),
+}
+
+/// A valid name, ready to be looked up in a contact.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Lookup {
+    source: Source,
+    /// The way into an attribute that is an object.
+    inner: Vec<String>,
+}
+
+/// A contact's value. Missing, null and empty ones are not found.
+pub(super) enum Found<'p> {
+    Text(Cow<'p, str>),
+    Json(&'p Value),
+}
+
+impl Lookup {
+    /// The contact's value, unless it is missing or empty.
+    pub(super) fn find<'p>(&self, profile: &'p Profile) -> Option<Found<'p>> {
+        let text = match &self.source {
+            Source::BuiltIn(field) => built_in(profile, *field).map(Cow::Borrowed),
+            Source::FullName => match full_name(profile) {
+                // An import may have brought the name as a column of its own.
+                None => return found(profile.attributes.get(FULL_NAME)?),
+                name => name,
+            },
+            Source::Attribute(root) => {
+                let root = profile.attributes.get(root)?;
+                return found(self.inner.iter().try_fold(root, |value, key| value.get(key))?);
+            }
+        };
+        text.filter(|text| !text.is_empty()).map(Found::Text)
+    }
+
+    /// The same name without the way into it.
+    pub(super) fn root(&self) -> Self {
+        Self { source: self.source.clone(), inner: Vec::new() }
+    }
+
+    /// The root's name.
+    pub(super) fn root_name(&self) -> &str {
+        match &self.source {
+            Source::BuiltIn(field) => field.as_str(),
+            Source::FullName => FULL_NAME,
+            Source::Attribute(name) => name,
+        }
+    }
+
+    /// The name in full, without `contact.`.
+    pub(super) fn path(&self) -> String {
+        let mut path = self.root_name().to_owned();
+        for key in &self.inner {
+            path.push('.');
+            path.push_str(key);
+        }
+        path
+    }
+}
+
+fn found(value: &Value) -> Option<Found<'_>> {
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.is_empty() => None,
+        Value::String(text) => Some(Found::Text(Cow::Borrowed(text))),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(Found::Json(value)),
+    }
+}
+
+fn built_in(profile: &Profile, field: BuiltIn) -> Option<&str> {
+    match field {
+        BuiltIn::ExternalId => &profile.external_id,
+        BuiltIn::Email => &profile.email,
+        BuiltIn::Phone => &profile.phone,
+        BuiltIn::FirstName => &profile.first_name,
+        BuiltIn::LastName => &profile.last_name,
+        BuiltIn::Timezone => &profile.timezone,
+        BuiltIn::Locale => &profile.locale,
+    }
+    .as_deref()
+}
+
+fn full_name(profile: &Profile) -> Option<Cow<'_, str>> {
+    let part = |field| built_in(profile, field).filter(|text| !text.is_empty());
+    match (part(BuiltIn::FirstName), part(BuiltIn::LastName)) {
+        (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
+        (Some(only), None) | (None, Some(only)) => Some(Cow::Borrowed(only)),
+        (None, None) => None,
+    }
+}

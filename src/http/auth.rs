@@ -1,0 +1,194 @@
+//! Who may call: Bearer API keys (RFC 6750).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use subtle::ConstantTimeEq;
+
+use super::extract::bad_parameter;
+use super::problem::ApiError;
+use super::state::AppState;
+use crate::config::Auth as Settings;
+use crate::domain::ids::ApiKeyId;
+use crate::store::{Lane, Store, api_keys};
+
+/// How long a key that was found valid is believed without asking the database again: the bound within which a
+/// revocation on another instance takes effect here.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
+/// Most keys remembered.
+const REMEMBERED: usize = 1000;
+
+/// Who called; in the extensions of an authenticated request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The root key of the settings.
+    Root,
+    /// A stored key.
+    Key(ApiKeyId),
+}
+
+/// Decides who may call.
+pub struct Auth {
+    root_hash: Option<String>,
+    remembered: Mutex<Remembered>,
+}
+
+#[derive(Default)]
+struct Remembered {
+    /// Rises with every revocation: what was looked up before one is not remembered after it.
+    epoch: u64,
+    valid: HashMap<String, (ApiKeyId, Instant)>,
+}
+
+impl Auth {
+    /// Authentication by the settings' root key and by stored keys.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let root_hash = settings.root_key.as_ref().map(|key| api_keys::hash(key.expose()));
+        Self { root_hash, remembered: Mutex::default() }
+    }
+
+    /// Forgets which keys were valid. After a revocation: the key stops working here at once.
+    pub fn forget(&self) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.epoch += 1;
+        remembered.valid.clear();
+    }
+
+    async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, ApiError> {
+        let key = bearer(headers).ok_or(ApiError::Unauthorized)?;
+        let hash = api_keys::hash(key);
+        if self.root_hash.as_ref().is_some_and(|root| same(root, &hash)) {
+            return Ok(Caller::Root);
+        }
+        if !api_keys::is_well_formed(key) {
+            return Err(ApiError::Unauthorized);
+        }
+        let (epoch, known) = self.look_up(&hash);
+        if let Some(id) = known {
+            return Ok(Caller::Key(id));
+        }
+        let wanted = hash.clone();
+        let found = store
+            .run(Lane::Read, "look up an API key", move |conn| {
+                let found = api_keys::find_valid(conn, &wanted)?;
+                let now = crate::store::backend::now(conn)?;
+                Ok(found
+                    .filter(|(_, stored)| same(stored, &wanted))
+                    .map(|(row, _)| (row.id, api_keys::is_touch_due(&row, now))))
+            })
+            .await?;
+        let (id, touch_due) = found.ok_or(ApiError::Unauthorized)?;
+        self.remember(epoch, hash, id);
+        if touch_due {
+            let store = store.clone();
+            // Nobody waits for it: a use that goes unrecorded harms nobody.
+            actix_web::rt::spawn(async move {
+                if let Err(error) =
+                    store.run(Lane::Write, "record the use of an API key", move |conn| api_keys::touch(conn, id)).await
+                {
+                    tracing::debug!(%error, "use of an api key not recorded");
+                }
+            });
+        }
+        Ok(Caller::Key(id))
+    }
+
+    fn look_up(&self, hash: &str) -> (u64, Option<ApiKeyId>) {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = remembered.valid.get(hash).filter(|(_, until)| Instant::now() < *until).map(|(id, _)| *id);
+        (remembered.epoch, known)
+    }
+
+    fn remember(&self, epoch: u64, hash: String, id: ApiKeyId) {
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.epoch != epoch {
+            return;
+        }
+        if remembered.valid.len() >= REMEMBERED {
+            remembered.valid.clear();
+        }
+        remembered.valid.insert(hash, (id, Instant::now() + BELIEVED_FOR));
+    }
+}
+
+fn same(a: &str, b: &str) -> bool {
+    a.as_bytes().ct_eq(b.as_bytes()).into()
+}
+
+/// The token of the only `Authorization` header, when its scheme is Bearer.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION);
+    let (only, None) = (all.next()?, all.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Keys in an address end up in logs and histories.
+fn refuse_key_in_query(query: &str) -> Result<(), ApiError> {
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let says_key =
+            ["api_key", "apikey", "key", "token", "access_token"].contains(&name.to_ascii_lowercase().as_str());
+        if says_key || value.starts_with(api_keys::KEY_PREFIX) {
+            let reason = "send API keys in the Authorization header, never in the address".to_owned();
+            return Err(bad_parameter("query", "key_in_query", reason));
+        }
+    }
+    Ok(())
+}
+
+/// Lets a request with a valid key pass.
+pub(super) async fn require_key<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match authenticate(&request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.call(request).await.map(ServiceResponse::map_into_left_body)
+        }
+        Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+async fn authenticate(request: &ServiceRequest) -> Result<Caller, ApiError> {
+    refuse_key_in_query(request.query_string())?;
+    let state = AppState::of(request.request())?;
+    state.auth.caller(&state.store, request.headers()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn exactly_one_bearer_header_is_read() {
+        assert_eq!(bearer(&headers(&["Bearer abc"])), Some("abc"));
+        assert_eq!(bearer(&headers(&["bearer abc"])), Some("abc"));
+        for other in [&["Bearer"][..], &["Bearer "], &["Basic abc"], &["abc"], &[], &["Bearer a", "Bearer a"]] {
+            assert_eq!(bearer(&headers(other)), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_address_is_refused() {
+        assert!(refuse_key_in_query("api_key=1").is_err());
+        assert!(refuse_key_in_query("search=vly_0123").is_err());
+        assert!(refuse_key_in_query("page=1&search=ann").is_ok());
+    }
+}

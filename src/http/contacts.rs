@@ -1,0 +1,301 @@
+//! `/v1/contacts`: people.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::extract::{FromQuery, Id, Json, Params, Query, present};
+use super::paging::{Listing, Paging};
+use super::problem::{ApiError, FieldProblem, Problem};
+use super::state::AppState;
+use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
+use crate::domain::ids::ContactId;
+use crate::domain::instant::UtcInstant;
+use crate::store::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
+use crate::store::{Lane, StoreError};
+
+/// A contact.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Contact {
+    pub(super) id: ContactId,
+    /// The client's own id; unique among live contacts.
+    external_id: Option<String>,
+    /// Lower case; unique among live contacts.
+    email: Option<String>,
+    /// E.164; unique among live contacts.
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    /// IANA name.
+    timezone: Option<String>,
+    /// BCP 47.
+    locale: Option<String>,
+    #[schema(value_type = Object)]
+    attributes: Attributes,
+    /// Rises with every change.
+    version: i64,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+}
+
+impl TryFrom<ContactRow> for Contact {
+    type Error = StoreError;
+
+    fn try_from(row: ContactRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            attributes: row.attributes()?,
+            id: row.id,
+            external_id: row.external_id,
+            email: row.email,
+            phone: row.phone,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            timezone: row.timezone,
+            locale: row.locale,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// A contact to create or update. At least one of `external_id`, `email` and `phone` is needed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactInput {
+    external_id: Option<String>,
+    email: Option<String>,
+    /// International form, `+44 20 7946 0123`.
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    timezone: Option<String>,
+    locale: Option<String>,
+    /// Merged into those that are there; `null` takes one away.
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Map<String, Value>>,
+}
+
+/// What is to change: absent stays, `null` clears.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ContactPatch {
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    external_id: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    email: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    phone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    first_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    last_name: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    timezone: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    locale: Option<Option<String>>,
+    /// Merged into those that are there; `null` takes one away, `null` for the whole takes all away.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    attributes: Option<Option<Map<String, Value>>>,
+}
+
+/// Gathers a draft and everything that is wrong with it.
+#[derive(Default)]
+struct Reading {
+    draft: ContactDraft,
+    errors: Vec<FieldProblem>,
+}
+
+impl Reading {
+    fn field(&mut self, field: BuiltIn, raw: Option<&str>) {
+        if let Some(Err(error)) = raw.map(|raw| self.draft.set(field, raw)) {
+            self.errors.push(FieldProblem::new(format!("/{field}", field = field.as_str()), error.code, error.reason));
+        }
+    }
+
+    fn attributes(&mut self, attributes: Option<Map<String, Value>>) {
+        for (name, value) in attributes.into_iter().flatten() {
+            if let Err(error) = self.draft.set_attribute(&name, value) {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                self.errors.push(FieldProblem::new(format!("/attributes/{name}"), error.code, error.reason));
+            }
+        }
+    }
+
+    fn finish(self) -> Result<ContactDraft, ApiError> {
+        if self.errors.is_empty() { Ok(self.draft) } else { Err(ApiError::Invalid(self.errors)) }
+    }
+}
+
+fn no_key(error: FieldError) -> ApiError {
+    ApiError::field("", error.code, error.reason)
+}
+
+impl ContactInput {
+    fn draft(self) -> Result<ContactDraft, ApiError> {
+        let mut reading = Reading::default();
+        for (field, raw) in [
+            (BuiltIn::ExternalId, &self.external_id),
+            (BuiltIn::Email, &self.email),
+            (BuiltIn::Phone, &self.phone),
+            (BuiltIn::FirstName, &self.first_name),
+            (BuiltIn::LastName, &self.last_name),
+            (BuiltIn::Timezone, &self.timezone),
+            (BuiltIn::Locale, &self.locale),
+        ] {
+            reading.field(field, raw.as_deref());
+        }
+        reading.attributes(self.attributes);
+        let draft = reading.finish()?;
+        draft.check_key().map_err(no_key)?;
+        Ok(draft)
+    }
+}
+
+impl ContactPatch {
+    fn change(self) -> Result<ContactChange, ApiError> {
+        let mut reading = Reading::default();
+        let mut clear = Vec::new();
+        for (field, patch) in [
+            (BuiltIn::ExternalId, &self.external_id),
+            (BuiltIn::Email, &self.email),
+            (BuiltIn::Phone, &self.phone),
+            (BuiltIn::FirstName, &self.first_name),
+            (BuiltIn::LastName, &self.last_name),
+            (BuiltIn::Timezone, &self.timezone),
+            (BuiltIn::Locale, &self.locale),
+        ] {
+            let Some(raw) = patch else { continue };
+            reading.field(field, raw.as_deref());
+            // Blank text is no value either.
+            if reading.draft.field_mut(field).is_none() {
+                clear.push(field);
+            }
+        }
+        let clear_attributes = matches!(self.attributes, Some(None));
+        reading.attributes(self.attributes.flatten());
+        Ok(ContactChange { set: reading.finish()?, clear, clear_attributes })
+    }
+}
+
+fn conflict(ids: &[ContactId]) -> ApiError {
+    ApiError::Conflict {
+        code: "contact_conflict",
+        detail: "external_id, email and phone do not belong to one and the same contact".to_owned(),
+        ids: ids.iter().map(|id| id.0).collect(),
+    }
+}
+
+/// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means.
+#[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = ContactInput, responses(
+    (status = 201, description = "Created", body = Contact), (status = 200, description = "Updated", body = Contact),
+    (status = "4XX", body = Problem)))]
+pub(super) async fn upsert(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<ContactInput>,
+) -> Result<HttpResponse, ApiError> {
+    let draft = body.draft()?;
+    match state.store.run(Lane::Write, "store a contact", move |conn| contacts::upsert(conn, &draft)).await? {
+        Upserted::Created(row) => Ok(HttpResponse::Created()
+            .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
+            .json(Contact::try_from(row)?)),
+        Upserted::Updated(row) => Ok(HttpResponse::Ok().json(Contact::try_from(row)?)),
+        Upserted::Conflict(ids) => Err(conflict(&ids)),
+    }
+}
+
+/// Which contacts are listed.
+#[derive(Debug)]
+pub(super) struct ContactFilter {
+    paging: Paging,
+    search: Option<String>,
+}
+
+/// Longest search, in characters.
+const MAX_SEARCH: usize = 255;
+
+impl FromQuery for ContactFilter {
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "search"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
+        if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
+            let reason = format!("at most {MAX_SEARCH} characters");
+            return Err(super::extract::bad_parameter("search", "too_long", reason));
+        }
+        let paging = Paging::read(params, "contacts", &["search"])?;
+        Ok(Self { paging, search: search.map(ToOwned::to_owned) })
+    }
+}
+
+/// Lists contacts, newest first. `search` finds text within email, phone, external id and names.
+#[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
+    params(("search" = Option<String>, Query), super::paging::ListParams),
+    responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    Query(filter): Query<ContactFilter>,
+) -> Result<web::Json<Listing<Contact>>, ApiError> {
+    let ContactFilter { paging, search } = filter;
+    let window = paging.window();
+    let slice = state
+        .store
+        .run(Lane::Read, "list contacts", move |conn| {
+            contacts::list(conn, search.as_deref(), window)?.try_map(Contact::try_from)
+        })
+        .await?;
+    Ok(web::Json(paging.answer(slice, |contact| contact.id.0)))
+}
+
+/// Shows a contact.
+#[utoipa::path(get, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
+    responses((status = 200, body = Contact), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    Id(id): Id<ContactId>,
+    _: Query<()>,
+) -> Result<web::Json<Contact>, ApiError> {
+    let row = state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await?;
+    let row = row.ok_or(ApiError::not_found("contact", id.0))?;
+    Ok(web::Json(Contact::try_from(row)?))
+}
+
+/// Changes a contact: absent stays, `null` clears.
+#[utoipa::path(patch, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
+    request_body = ContactPatch, responses((status = 200, body = Contact), (status = "4XX", body = Problem)))]
+pub(super) async fn change(
+    state: web::Data<AppState>,
+    Id(id): Id<ContactId>,
+    _: Query<()>,
+    Json(body): Json<ContactPatch>,
+) -> Result<web::Json<Contact>, ApiError> {
+    let change = body.change()?;
+    match state.store.run(Lane::Write, "change a contact", move |conn| contacts::change(conn, id, &change)).await? {
+        Changed::Done(row) => Ok(web::Json(Contact::try_from(row)?)),
+        Changed::NotFound => Err(ApiError::not_found("contact", id.0)),
+        Changed::Conflict(ids) => Err(conflict(&ids)),
+        Changed::NoKey => ContactDraft::default().check_key().map_err(no_key).and(Err(conflict(&[]))),
+    }
+}
+
+/// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.
+#[utoipa::path(delete, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+pub(super) async fn delete(
+    state: web::Data<AppState>,
+    Id(id): Id<ContactId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    let was_there = state.store.run(Lane::Write, "delete a contact", move |conn| contacts::delete(conn, id)).await?;
+    if was_there { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::not_found("contact", id.0)) }
+}

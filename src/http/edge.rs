@@ -1,0 +1,110 @@
+//! The outermost layer of every request: its id, its span, and problem documents for whatever failed further in.
+
+use std::borrow::Cow;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use tracing::Instrument;
+
+use super::problem::{ApiError, PROBLEM_JSON, Problem};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names a request in answers and logs.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+impl RequestId {
+    /// The client's own id where it is short and harmless, else a fresh one.
+    fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let harmless = |id: &&str| {
+            (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+        };
+        Self(given.filter(harmless).map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned))
+    }
+}
+
+/// Serves `request` under its id. Errors that have no problem document yet (no such route, method not allowed, what
+/// actix refuses by itself) get one.
+pub(super) async fn edge(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
+    let span = tracing::info_span!("request", request.id = %id.0, http.method = %request.method());
+    let response = next.call(request).instrument(span.clone()).await?.map_into_boxed_body();
+    Ok(span.in_scope(|| finish(response, &id)))
+}
+
+fn finish(mut response: ServiceResponse, id: &RequestId) -> ServiceResponse {
+    log_failure(&response);
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let stored = response.response().extensions().get::<Problem>().cloned();
+        let problem = match stored {
+            Some(problem) => Some(problem),
+            // A body that is JSON already (readiness, for one) says more than a status in words.
+            None if has_json_body(&response) => None,
+            None => Some(plain(response.status())),
+        };
+        if let Some(mut problem) = problem {
+            problem.request_id = Some(id.0.clone());
+            let body = serde_json::to_vec(&problem).unwrap_or_default();
+            response = response.map_body(|head, _| {
+                head.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+                BoxBody::new(body)
+            });
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+fn has_json_body(response: &ServiceResponse) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/json") || value.starts_with(PROBLEM_JSON))
+}
+
+/// The document of an error that actix made.
+fn plain(status: StatusCode) -> Problem {
+    let (code, detail) = match status {
+        StatusCode::NOT_FOUND => ("route_not_found", "there is no such route; see /openapi.json"),
+        StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the Allow header names the methods of this route"),
+        StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "the body is too large"),
+        _ if status.is_server_error() => ("internal_error", "the request could not be served"),
+        _ => ("malformed", "the request cannot be read"),
+    };
+    let mut problem = Problem::of(status, Cow::Borrowed(code));
+    problem.detail = Some(detail.to_owned());
+    problem
+}
+
+fn log_failure(response: &ServiceResponse) {
+    if !response.status().is_server_error() {
+        return;
+    }
+    let Some(error) = response.response().error() else { return };
+    match error.as_error::<ApiError>() {
+        Some(error) => {
+            let mut causes = String::new();
+            let mut next = std::error::Error::source(error);
+            while let Some(cause) = next {
+                causes.push_str(": ");
+                causes.push_str(&cause.to_string());
+                next = cause.source();
+            }
+            tracing::error!(error = %error, causes, "request failed");
+        }
+        None => tracing::error!(error = %error, "request failed"),
+    }
+}

@@ -1,0 +1,129 @@
+//! Query strings: unknown and repeated parameters are refused, because a misspelt filter would silently select
+//! everything.
+
+use std::future::{Ready, ready};
+use std::ops::RangeInclusive;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+
+use crate::http::problem::{ApiError, FieldProblem, shown};
+
+/// Parameters that a route takes.
+pub trait FromQuery: Sized {
+    /// The names it knows.
+    const NAMES: &'static [&'static str];
+
+    /// Reads them.
+    ///
+    /// # Errors
+    /// A value is not what the parameter takes.
+    fn from_params(params: &Params) -> Result<Self, ApiError>;
+}
+
+/// No parameter at all.
+impl FromQuery for () {
+    const NAMES: &'static [&'static str] = &[];
+
+    fn from_params(_: &Params) -> Result<Self, ApiError> {
+        Ok(())
+    }
+}
+
+/// The query string as a `T`. `Query<()>` refuses every parameter.
+#[derive(Debug, Clone)]
+pub struct Query<T>(pub T);
+
+impl<T: FromQuery> FromRequest for Query<T> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Params::parse(request.query_string(), T::NAMES).and_then(|params| T::from_params(&params)).map(Self))
+    }
+}
+
+/// The parameters of one request, each at most once.
+#[derive(Debug, Clone)]
+pub struct Params(Vec<(String, String)>);
+
+impl Params {
+    fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+        let mut params: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            if name.contains('\u{fffd}') || value.contains(['\u{fffd}', '\0']) {
+                return Err(bad(&shown(&name), "encoding", "not valid UTF-8, or contains NUL".to_owned()));
+            }
+            if !known.contains(&name.as_ref()) {
+                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(bad(&shown(&name), "unknown_parameter", format!("this route takes: {known}")));
+            }
+            if params.iter().any(|(seen, _)| *seen == name) {
+                return Err(bad(&name, "parameter_repeated", "give it once".to_owned()));
+            }
+            params.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Self(params))
+    }
+
+    /// The text of a parameter.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(seen, _)| seen == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A whole number within `range`.
+    ///
+    /// # Errors
+    /// 400 `out_of_range`, naming the range.
+    pub fn integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        let number = text.parse().ok().filter(|n| range.contains(n) && !text.starts_with('+'));
+        number.map(Some).ok_or_else(|| {
+            let reason = format!("\"{}\" is not a whole number from {} to {}", shown(text), range.start(), range.end());
+            bad(name, "out_of_range", reason)
+        })
+    }
+
+    /// One of a closed set of words, such as a status.
+    ///
+    /// # Errors
+    /// 400 `not_allowed`, naming the words.
+    pub fn choice<T: Copy + std::fmt::Display>(&self, name: &str, all: &[T]) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        all.iter().copied().find(|choice| choice.to_string() == text).map(Some).ok_or_else(|| {
+            let allowed = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            bad(name, "not_allowed", format!("\"{}\" is none of: {allowed}", shown(text)))
+        })
+    }
+}
+
+pub(in crate::http) fn bad(name: &str, code: &'static str, reason: String) -> ApiError {
+    ApiError::BadParameter(FieldProblem::new(name, code, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(result: Result<Params, ApiError>) -> String {
+        result.unwrap_err().code().into_owned()
+    }
+
+    #[test]
+    fn an_unknown_a_repeated_and_an_unreadable_parameter_are_refused() {
+        assert_eq!(code_of(Params::parse("pgae=2", &["page"])), "unknown_parameter");
+        assert_eq!(code_of(Params::parse("page=1&page=2", &["page"])), "parameter_repeated");
+        assert_eq!(code_of(Params::parse("search=%00", &["search"])), "encoding");
+        assert_eq!(code_of(Params::parse("search=%ff", &["search"])), "encoding");
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused_with_the_range() {
+        for text in ["0", "-1", "1e9", "abc", "", "101", "+5", "9223372036854775808"] {
+            let params = Params(vec![("page_size".to_owned(), text.to_owned())]);
+            let error = params.integer("page_size", 1..=100).unwrap_err();
+            assert!(error.to_string().contains("from 1 to 100"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `/v1/contacts/import` and `/v1/imports`: contacts from CSV files.
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::extract::{FromQuery, Id, Params, Query, next_chunk, refuse_content_encoding};
+use super::idempotency::{IdempotencyKey, respond, reused};
+use super::paging::{ListParams, Listing, PARAMETERS, Paging};
+use super::problem::{ApiError, Problem};
+use super::state::AppState;
+use crate::actors::importer::Look;
+use crate::actors::importer::files::{ImportFolder, Upload};
+use crate::domain::ids::{ImportId, ListId};
+use crate::domain::import::{ImportError, ImportReader};
+use crate::domain::instant::UtcInstant;
+use crate::store::idempotency::Answer;
+use crate::store::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
+use crate::store::{Lane, StoreError};
+
+/// An import.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Import {
+    id: ImportId,
+    status: ImportStatus,
+    /// The list whose members the contacts become.
+    list_id: Option<ListId>,
+    /// Rows dealt with: created, updated and rejected.
+    rows_read: i64,
+    /// Rows that made a new contact.
+    rows_created: i64,
+    /// Rows about somebody who was there.
+    rows_updated: i64,
+    /// Rows that were refused.
+    rows_rejected: i64,
+    /// The first hundred rejected rows.
+    rejected: Vec<Rejection>,
+    /// Why it failed.
+    error: Option<String>,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+}
+
+impl TryFrom<ImportRow> for Import {
+    type Error = StoreError;
+
+    fn try_from(row: ImportRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            rejected: row.rejected()?,
+            id: row.id,
+            status: row.status,
+            list_id: row.list_id,
+            rows_read: row.rows_read,
+            rows_created: row.rows_created,
+            rows_updated: row.rows_updated,
+            rows_rejected: row.rows_rejected,
+            error: row.error,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    }
+}
+
+/// Where the contacts go.
+#[derive(Debug)]
+pub(super) struct Destination {
+    list: Option<ListId>,
+}
+
+impl FromQuery for Destination {
+    const NAMES: &'static [&'static str] = &["list"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self { list: params.integer("list", 1..=i64::MAX)?.map(ListId) })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ImportFilter(Paging);
+
+impl FromQuery for ImportFilter {
+    const NAMES: &'static [&'static str] = &PARAMETERS;
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Paging::read(params, "imports", &[]).map(Self)
+    }
+}
+
+/// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow.
+#[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
+    params(("list" = Option<i64>, Query), ("Idempotency-Key" = Option<String>, Header)),
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn upload(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    Query(destination): Query<Destination>,
+    key: IdempotencyKey,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    check_headers(&request, &state)?;
+    let folder = ImportFolder::below(&state.settings.sending.data_dir);
+    let (upload, body_hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
+    let upload = Arc::new(upload);
+    check_header_line(Arc::clone(&upload)).await?;
+    let list = destination.list;
+    let key = key.scoped("contacts.import", &format!("{list:?} {body_hash}"));
+    let name = upload.name();
+    let submitted = state
+        .store
+        .run(Lane::Write, "store an import", move |conn| {
+            imports::submit(conn, &name, list, key.as_ref(), |row| {
+                let import = Import::try_from(row)?;
+                Ok(Answer { status: 202, body: serde_json::json!(import).to_string() })
+            })
+        })
+        .await?;
+    match submitted {
+        Submitted::Stored(answer) => {
+            if let Some(upload) = Arc::into_inner(upload) {
+                upload.keep();
+            }
+            // A hint; the importer looks by itself too.
+            let _ = state.importer.try_send(Look);
+            Ok(accepted(answer))
+        }
+        Submitted::Before(answer) => Ok(accepted(answer)),
+        Submitted::KeyReused => Err(reused()),
+        Submitted::NoList => Err(ApiError::not_found("list", list.map_or(0, |list| list.0))),
+    }
+}
+
+fn accepted(answer: Answer) -> HttpResponse {
+    let id = serde_json::from_str::<serde_json::Value>(&answer.body).ok().and_then(|body| body.get("id")?.as_i64());
+    let location = id.map(|id| format!("/v1/imports/{id}"));
+    respond(answer, location.as_deref())
+}
+
+fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
+    let mut types = request.headers().get_all(header::CONTENT_TYPE);
+    let media_type = match (types.next(), types.next()) {
+        (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_csv = parts.next() == Some("text/csv")
+        && parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"");
+    if !is_csv {
+        return Err(ApiError::UnsupportedMediaType("send one Content-Type: text/csv, in UTF-8"));
+    }
+    refuse_content_encoding(request)?;
+    let limit = state.settings.http.max_import_bytes;
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > limit) {
+        return Err(ApiError::TooLarge { limit });
+    }
+    Ok(())
+}
+
+/// How much of an upload is gathered before it is written.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// Streams the body into a file. Also its SHA-256, in hex.
+async fn receive(folder: ImportFolder, payload: Payload, limit: u64) -> Result<(Upload, String), ApiError> {
+    let mut payload = payload.into_inner();
+    let mut upload = blocking(move || folder.create()).await?;
+    let mut hasher = Sha256::new();
+    let mut received: u64 = 0;
+    let mut buffer = Vec::with_capacity(WRITE_BYTES);
+    while let Some(chunk) = next_chunk(&mut payload).await? {
+        received += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        if received > limit {
+            return Err(ApiError::TooLarge { limit });
+        }
+        hasher.update(&chunk);
+        buffer.extend_from_slice(&chunk);
+        if buffer.len() >= WRITE_BYTES {
+            (upload, buffer) = blocking(move || {
+                upload.write(&buffer)?;
+                buffer.clear();
+                Ok((upload, buffer))
+            })
+            .await?;
+        }
+    }
+    let upload = blocking(move || {
+        upload.write(&buffer)?;
+        upload.complete()?;
+        Ok(upload)
+    })
+    .await?;
+    Ok((upload, format!("{:x}", hasher.finalize())))
+}
+
+/// Runs file work where it may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, ApiError> {
+    match web::block(work).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error))
+            if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
+        {
+            Err(ApiError::Unavailable { code: "disk_full", detail: "the disk of the uploads is full".to_owned() })
+        }
+        Ok(Err(error)) => Err(ApiError::Unexpected { action: "store an upload", source: Box::new(error) }),
+        Err(error) => Err(ApiError::Unexpected { action: "store an upload", source: Box::new(error) }),
+    }
+}
+
+/// A file whose header says that nothing of it can be imported is refused at once.
+async fn check_header_line(upload: Arc<Upload>) -> Result<(), ApiError> {
+    let opened = blocking(move || Ok(ImportReader::open(upload.reader()?, None).map(drop))).await?;
+    opened.map_err(|error| match error {
+        ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
+        error @ (ImportError::Empty
+        | ImportError::Encoding { .. }
+        | ImportError::TooManyColumns { .. }
+        | ImportError::HeaderTooLong
+        | ImportError::DuplicateColumn { .. }
+        | ImportError::ColumnName { .. }
+        | ImportError::NoKeyColumn { .. }
+        | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
+    })
+}
+
+/// Shows an import.
+#[utoipa::path(get, path = "/v1/imports/{id}", tag = "contacts", params(("id" = i64, Path)),
+    responses((status = 200, body = Import), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    Id(id): Id<ImportId>,
+    _: Query<()>,
+) -> Result<web::Json<Import>, ApiError> {
+    let row = state.store.run(Lane::Read, "read an import", move |conn| imports::find(conn, id)).await?;
+    let row = row.ok_or(ApiError::not_found("import", id.0))?;
+    Ok(web::Json(Import::try_from(row)?))
+}
+
+/// Lists imports, newest first.
+#[utoipa::path(get, path = "/v1/imports", tag = "contacts", params(ListParams),
+    responses((status = 200, body = Listing<Import>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    Query(ImportFilter(paging)): Query<ImportFilter>,
+) -> Result<web::Json<Listing<Import>>, ApiError> {
+    let window = paging.window();
+    let list = move |conn: &mut _| imports::list(conn, window)?.try_map(Import::try_from);
+    let slice = state.store.run(Lane::Read, "list imports", list).await?;
+    Ok(web::Json(paging.answer(slice, |import| import.id.0)))
+}

@@ -1,0 +1,95 @@
+//! `/v1/keys`: API keys.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Id, Json, Query};
+use super::problem::{ApiError, Problem};
+use super::state::AppState;
+use crate::domain::ids::ApiKeyId;
+use crate::domain::instant::UtcInstant;
+use crate::store::Lane;
+use crate::store::api_keys::{self, ApiKeyRow};
+
+/// Longest name of a key, in characters.
+const MAX_NAME: usize = 100;
+
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ApiKey {
+    id: ApiKeyId,
+    name: String,
+    /// The first characters, by which people tell keys apart.
+    prefix: String,
+    created_at: UtcInstant,
+    /// To the minute.
+    last_used_at: Option<UtcInstant>,
+    /// Since when it is void.
+    revoked_at: Option<UtcInstant>,
+}
+
+impl From<ApiKeyRow> for ApiKey {
+    fn from(row: ApiKeyRow) -> Self {
+        let ApiKeyRow { id, name, prefix, created_at, last_used_at, revoked_at } = row;
+        Self { id, name, prefix, created_at, last_used_at, revoked_at }
+    }
+}
+
+/// Every API key.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ApiKeys {
+    data: Vec<ApiKey>,
+}
+
+/// An API key that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct NewApiKey {
+    #[serde(flatten)]
+    key: ApiKey,
+    /// The key itself. It is shown this once.
+    secret: String,
+}
+
+/// A key to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateKey {
+    /// What it is for.
+    name: String,
+}
+
+/// Makes an API key. The answer is the only place where its secret is shown.
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = CreateKey,
+    responses((status = 201, body = NewApiKey), (status = "4XX", body = Problem)))]
+pub(super) async fn create(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<CreateKey>,
+) -> Result<HttpResponse, ApiError> {
+    let name = super::text::name("/name", &body.name, MAX_NAME)?;
+    let minted = state.store.run(Lane::Control, "create an API key", move |conn| api_keys::create(conn, &name)).await?;
+    let location = format!("/v1/keys/{}", minted.row.id);
+    let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(key))
+}
+
+/// Lists the API keys, revoked ones too, newest first.
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = ApiKeys)))]
+pub(super) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ApiKeys>, ApiError> {
+    let rows = state.store.run(Lane::Read, "list API keys", api_keys::list).await?;
+    Ok(web::Json(ApiKeys { data: rows.into_iter().map(ApiKey::from).collect() }))
+}
+
+/// Revokes an API key: it stops working at once on this instance, and within a second on others.
+#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = i64, Path)),
+    responses((status = 200, body = ApiKey), (status = "4XX", body = Problem)))]
+pub(super) async fn revoke(
+    state: web::Data<AppState>,
+    Id(id): Id<ApiKeyId>,
+    _: Query<()>,
+) -> Result<web::Json<ApiKey>, ApiError> {
+    let row = state.store.run(Lane::Control, "revoke an API key", move |conn| api_keys::revoke(conn, id)).await?;
+    state.auth.forget();
+    row.map(|row| web::Json(row.into())).ok_or(ApiError::not_found("key", id.0))
+}

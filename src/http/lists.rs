@@ -1,0 +1,268 @@
+//! `/v1/lists`: lists and who is on them.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::contacts::Contact;
+use super::extract::{FromQuery, Id, Json, Params, Query, path_id};
+use super::paging::{ListParams, Listing, PARAMETERS, Paging};
+use super::problem::{ApiError, Problem};
+use super::state::AppState;
+use super::text;
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::instant::UtcInstant;
+use crate::store::Lane;
+use crate::store::lists::{self, CountedList, Deleted, ListChange, Membership};
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 200;
+
+/// Longest description, in characters.
+const MAX_DESCRIPTION: usize = 2_000;
+
+/// Most contacts per request.
+const MAX_MEMBERS: usize = 10_000;
+
+/// A list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct List {
+    id: ListId,
+    name: String,
+    description: String,
+    /// Its live members.
+    member_count: i64,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+}
+
+impl From<CountedList> for List {
+    fn from(counted: CountedList) -> Self {
+        let CountedList { list, members } = counted;
+        Self {
+            id: list.id,
+            name: list.name,
+            description: list.description,
+            member_count: members,
+            created_at: list.created_at,
+            updated_at: list.updated_at,
+        }
+    }
+}
+
+/// A list to create.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListInput {
+    /// Unique.
+    name: String,
+    #[serde(default)]
+    description: String,
+}
+
+/// What is to change.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListPatch {
+    name: Option<String>,
+    description: Option<String>,
+}
+
+/// Who is meant.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MembersInput {
+    /// 1 to 10,000.
+    contact_ids: Vec<ContactId>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MembersChanged {
+    /// Contacts that were added or removed; the others had been so before.
+    changed: usize,
+    /// Members now.
+    member_count: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct ListFilter(Paging);
+
+impl FromQuery for ListFilter {
+    const NAMES: &'static [&'static str] = &PARAMETERS;
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Paging::read(params, "lists", &[]).map(Self)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct MemberFilter(Paging);
+
+impl FromQuery for MemberFilter {
+    const NAMES: &'static [&'static str] = &PARAMETERS;
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Paging::read(params, "members", &[]).map(Self)
+    }
+}
+
+/// Creates a list.
+#[utoipa::path(post, path = "/v1/lists", tag = "lists", request_body = ListInput,
+    responses((status = 201, body = List), (status = "4XX", body = Problem)))]
+pub(super) async fn create(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<ListInput>,
+) -> Result<HttpResponse, ApiError> {
+    let name = text::name("/name", &body.name, MAX_NAME)?;
+    let description = text::prose("/description", &body.description, MAX_DESCRIPTION)?;
+    let create = move |conn: &mut _| lists::create(conn, &name, &description);
+    let list = List::from(state.store.run(Lane::Write, "create a list", create).await?);
+    Ok(HttpResponse::Created().insert_header(("Location", format!("/v1/lists/{}", list.id))).json(list))
+}
+
+/// Lists the lists, newest first.
+#[utoipa::path(get, path = "/v1/lists", tag = "lists", params(ListParams),
+    responses((status = 200, body = Listing<List>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    Query(ListFilter(paging)): Query<ListFilter>,
+) -> Result<web::Json<Listing<List>>, ApiError> {
+    let window = paging.window();
+    let slice = state.store.run(Lane::Read, "list lists", move |conn| lists::list(conn, window)).await?;
+    Ok(web::Json(paging.answer(slice.map(List::from), |list| list.id.0)))
+}
+
+/// Shows a list.
+#[utoipa::path(get, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
+    responses((status = 200, body = List), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    _: Query<()>,
+) -> Result<web::Json<List>, ApiError> {
+    let list = state.store.run(Lane::Read, "read a list", move |conn| lists::find(conn, id)).await?;
+    list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
+}
+
+/// Changes a list's name or description.
+#[utoipa::path(patch, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)), request_body = ListPatch,
+    responses((status = 200, body = List), (status = "4XX", body = Problem)))]
+pub(super) async fn change(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    _: Query<()>,
+    Json(body): Json<ListPatch>,
+) -> Result<web::Json<List>, ApiError> {
+    let change = ListChange {
+        name: body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?,
+        description: body
+            .description
+            .map(|description| text::prose("/description", &description, MAX_DESCRIPTION))
+            .transpose()?,
+    };
+    let list = state.store.run(Lane::Write, "change a list", move |conn| lists::change(conn, id, &change)).await?;
+    list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
+}
+
+/// Deletes a list; its members stay contacts. Refused while a campaign is sending to it.
+#[utoipa::path(delete, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+pub(super) async fn delete(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    match state.store.run(Lane::Write, "delete a list", move |conn| lists::delete(conn, id)).await? {
+        Deleted::Done => Ok(HttpResponse::NoContent().finish()),
+        Deleted::NotFound => Err(ApiError::not_found("list", id.0)),
+        Deleted::InUse(campaigns) => Err(ApiError::Conflict {
+            code: "list_in_use",
+            detail: "campaigns are sending to this list".to_owned(),
+            ids: campaigns.iter().map(|campaign| campaign.0).collect(),
+        }),
+    }
+}
+
+fn checked(body: MembersInput) -> Result<Vec<ContactId>, ApiError> {
+    let MembersInput { contact_ids } = body;
+    if contact_ids.is_empty() || contact_ids.len() > MAX_MEMBERS {
+        let reason = format!("give 1 to {MAX_MEMBERS} ids");
+        return Err(ApiError::field("/contact_ids", "out_of_range", reason));
+    }
+    Ok(contact_ids)
+}
+
+fn answered(id: ListId, membership: Membership) -> Result<web::Json<MembersChanged>, ApiError> {
+    match membership {
+        Membership::Done { changed, members } => Ok(web::Json(MembersChanged { changed, member_count: members })),
+        Membership::NoList => Err(ApiError::not_found("list", id.0)),
+        Membership::NoContacts(ids) => {
+            Err(ApiError::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() })
+        }
+    }
+}
+
+/// Puts contacts on a list: all of them, or none where one does not exist.
+#[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
+    request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
+pub(super) async fn add_members(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    _: Query<()>,
+    Json(body): Json<MembersInput>,
+) -> Result<web::Json<MembersChanged>, ApiError> {
+    let ids = checked(body)?;
+    let add = move |conn: &mut _| lists::add_members(conn, id, &ids);
+    answered(id, state.store.run(Lane::Write, "add members to a list", add).await?)
+}
+
+/// Takes contacts off a list; those who are not on it do not matter.
+#[utoipa::path(delete, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
+    request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
+pub(super) async fn remove_members(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    _: Query<()>,
+    Json(body): Json<MembersInput>,
+) -> Result<web::Json<MembersChanged>, ApiError> {
+    remove(&state, id, checked(body)?).await
+}
+
+/// Takes one contact off a list.
+#[utoipa::path(delete, path = "/v1/lists/{id}/members/{contact_id}", tag = "lists",
+    params(("id" = i64, Path), ("contact_id" = i64, Path)),
+    responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
+pub(super) async fn remove_member(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    request: HttpRequest,
+    _: Query<()>,
+) -> Result<web::Json<MembersChanged>, ApiError> {
+    remove(&state, id, vec![path_id(&request, "contact_id")?]).await
+}
+
+async fn remove(state: &AppState, id: ListId, ids: Vec<ContactId>) -> Result<web::Json<MembersChanged>, ApiError> {
+    let remove = move |conn: &mut _| lists::remove_members(conn, id, &ids);
+    answered(id, state.store.run(Lane::Write, "take contacts off a list", remove).await?)
+}
+
+/// Lists the members of a list, newest contact first.
+#[utoipa::path(get, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path), ListParams),
+    responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
+pub(super) async fn members(
+    state: web::Data<AppState>,
+    Id(id): Id<ListId>,
+    Query(MemberFilter(paging)): Query<MemberFilter>,
+) -> Result<web::Json<Listing<Contact>>, ApiError> {
+    let window = paging.window();
+    let slice = state
+        .store
+        .run(Lane::Read, "list members", move |conn| {
+            lists::members(conn, id, window)?.map(|slice| slice.try_map(Contact::try_from)).transpose()
+        })
+        .await?;
+    let slice = slice.ok_or(ApiError::not_found("list", id.0))?;
+    Ok(web::Json(paging.answer(slice, |contact| contact.id.0)))
+}

@@ -1,0 +1,317 @@
+//! Errors as clients see them: RFC 9457 problem documents, and the one map from error to status.
+
+use std::borrow::Cow;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// The media type of problem documents.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// `/problems/` and the code.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The status in words.
+    pub title: Cow<'static, str>,
+    /// The HTTP status.
+    pub status: u16,
+    /// Stable, for machines: `contact_not_found`.
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
+    /// This occurrence, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What is wrong with which field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+    /// The ids that the problem is about: what is missing, or what is in the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<i64>,
+    /// Names this request in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FieldProblem {
+    /// A JSON pointer (RFC 6901) into the body, or the name of a parameter or header.
+    pub field: String,
+    /// Stable, for machines: `email_invalid`.
+    #[schema(value_type = String)]
+    pub code: Cow<'static, str>,
+    /// For people: what was received, what is allowed.
+    pub reason: String,
+}
+
+impl FieldProblem {
+    /// A problem of one field.
+    pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), code: code.into(), reason: reason.into() }
+    }
+}
+
+/// Received text as an error may show it: control characters escaped, at most 80 characters.
+#[must_use]
+pub fn shown(received: &str) -> String {
+    let mut shown: String = received.chars().take(80).flat_map(char::escape_debug).collect();
+    if received.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// 400: the request itself cannot be read.
+    #[error("{detail}")]
+    Malformed {
+        /// `json_malformed`, `id_malformed`, …
+        code: &'static str,
+        /// What and where.
+        detail: String,
+    },
+    /// 400: a parameter or header is wrong.
+    #[error("{}: {}", .0.field, .0.reason)]
+    BadParameter(FieldProblem),
+    /// 401: no key, or none that is valid.
+    #[error("a valid API key is required")]
+    Unauthorized,
+    /// 404: these do not exist.
+    #[error("no such {what}: {}", join(.ids))]
+    NotFound {
+        /// The kind of thing: `contact`.
+        what: &'static str,
+        /// Which ones.
+        ids: Vec<i64>,
+    },
+    /// 408: the body did not arrive in time.
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    /// 409: the request contradicts what is stored.
+    #[error("{detail}")]
+    Conflict {
+        /// `contact_conflict`, `invalid_transition`, …
+        code: &'static str,
+        /// What is in the way.
+        detail: String,
+        /// The rows that are in the way.
+        ids: Vec<i64>,
+    },
+    /// 413: the body is larger than the setting allows.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The cap, in bytes.
+        limit: u64,
+    },
+    /// 415: another media type or encoding is needed.
+    #[error("{0}")]
+    UnsupportedMediaType(&'static str),
+    /// 422: readable, and wrong.
+    #[error("{}", summary(.0))]
+    Invalid(Vec<FieldProblem>),
+    /// The store failed; 503 when waiting may help.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// 503: something that waiting may mend, other than the database.
+    #[error("{detail}")]
+    Unavailable {
+        /// `disk_full`, `shutting_down`, …
+        code: &'static str,
+        /// What cannot be done now.
+        detail: String,
+    },
+    /// 500.
+    #[error("cannot {action}")]
+    Unexpected {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed; for the log only.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+fn join(ids: &[i64]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn summary(errors: &[FieldProblem]) -> String {
+    errors.first().map_or_else(String::new, |first| format!("{}: {}", first.field, first.reason))
+}
+
+/// What the store's errors come to.
+enum StoreAnswer {
+    Conflict,
+    Away(&'static str),
+    Broken,
+}
+
+fn store_answer(error: &StoreError) -> StoreAnswer {
+    use DatabaseErrorKind as Kind;
+    match error {
+        StoreError::Taken { .. } | StoreError::Stale { .. } => StoreAnswer::Conflict,
+        StoreError::DiskFull { .. } => StoreAnswer::Away("disk_full"),
+        StoreError::Unavailable { .. } | StoreError::Closed => StoreAnswer::Away("database_unavailable"),
+        StoreError::Query { source: DieselError::DatabaseError(kind, _), .. } => match kind {
+            Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation | Kind::NotNullViolation => {
+                StoreAnswer::Broken
+            }
+            _ => StoreAnswer::Away("database_unavailable"),
+        },
+        StoreError::Query { .. }
+        | StoreError::BadUrl
+        | StoreError::Folder { .. }
+        | StoreError::UnsafeDurability { .. }
+        | StoreError::Migration { .. }
+        | StoreError::Corrupt { .. }
+        | StoreError::Panicked { .. } => StoreAnswer::Broken,
+    }
+}
+
+impl ApiError {
+    /// One field of the body is wrong.
+    pub fn field(field: impl Into<String>, code: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldProblem::new(field, code, reason)])
+    }
+
+    /// One thing is missing.
+    pub fn not_found(what: &'static str, id: i64) -> Self {
+        Self::NotFound { what, ids: vec![id] }
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Cow<'static, str> {
+        match self {
+            Self::Malformed { code, .. } | Self::Conflict { code, .. } | Self::Unavailable { code, .. } => {
+                Cow::Borrowed(code)
+            }
+            Self::BadParameter(problem) => problem.code.clone(),
+            Self::Unauthorized => Cow::Borrowed("unauthorized"),
+            Self::NotFound { what, .. } => Cow::Owned(format!("{what}_not_found")),
+            Self::BodyTimeout => Cow::Borrowed("body_timeout"),
+            Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
+            Self::UnsupportedMediaType(_) => Cow::Borrowed("unsupported_media_type"),
+            // Errors of one kind name themselves; several kinds share a name.
+            Self::Invalid(errors) => match errors.split_first() {
+                Some((first, rest)) if rest.iter().all(|other| other.code == first.code) => first.code.clone(),
+                _ => Cow::Borrowed("validation_failed"),
+            },
+            Self::Store(StoreError::Taken { field, .. }) => Cow::Owned(format!("{field}_taken")),
+            Self::Store(error) => match store_answer(error) {
+                StoreAnswer::Conflict => Cow::Borrowed("changed_meanwhile"),
+                StoreAnswer::Away(code) => Cow::Borrowed(code),
+                StoreAnswer::Broken => Cow::Borrowed("internal_error"),
+            },
+            Self::Unexpected { .. } => Cow::Borrowed("internal_error"),
+        }
+    }
+
+    /// The document, without a request id.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let status = self.status_code();
+        let mut problem = Problem::of(status, self.code());
+        problem.detail = match self {
+            Self::Store(StoreError::Taken { .. } | StoreError::Stale { .. }) => Some(self.to_string()),
+            // What the database said is for the log.
+            Self::Store(error) => match store_answer(error) {
+                StoreAnswer::Away("disk_full") => Some("the disk of the database is full".to_owned()),
+                StoreAnswer::Away(_) => Some("the database cannot be reached; try again".to_owned()),
+                StoreAnswer::Conflict | StoreAnswer::Broken => None,
+            },
+            Self::Unexpected { .. } => None,
+            Self::Malformed { .. }
+            | Self::BadParameter(_)
+            | Self::Unauthorized
+            | Self::NotFound { .. }
+            | Self::BodyTimeout
+            | Self::Conflict { .. }
+            | Self::TooLarge { .. }
+            | Self::UnsupportedMediaType(_)
+            | Self::Invalid(_)
+            | Self::Unavailable { .. } => Some(self.to_string()),
+        };
+        match self {
+            Self::Invalid(errors) => problem.errors.clone_from(errors),
+            Self::BadParameter(error) => problem.errors.push(error.clone()),
+            Self::NotFound { ids, .. } | Self::Conflict { ids, .. } => problem.ids.clone_from(ids),
+            Self::Store(StoreError::Taken { by, .. }) => problem.ids.extend(by),
+            Self::Malformed { .. }
+            | Self::Unauthorized
+            | Self::BodyTimeout
+            | Self::TooLarge { .. }
+            | Self::UnsupportedMediaType(_)
+            | Self::Store(_)
+            | Self::Unavailable { .. }
+            | Self::Unexpected { .. } => {}
+        }
+        problem
+    }
+}
+
+impl Problem {
+    /// A bare document.
+    #[must_use]
+    pub fn of(status: StatusCode, code: Cow<'static, str>) -> Self {
+        Self {
+            kind: format!("/problems/{code}"),
+            title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
+            status: status.as_u16(),
+            code,
+            detail: None,
+            errors: Vec::new(),
+            ids: Vec::new(),
+            request_id: None,
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Store(error) => match store_answer(error) {
+                StoreAnswer::Conflict => StatusCode::CONFLICT,
+                StoreAnswer::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
+                StoreAnswer::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unexpected { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The document; [`super::edge`] adds the request id.
+    fn error_response(&self) -> HttpResponse {
+        let problem = self.problem();
+        let status = self.status_code();
+        let mut response = HttpResponse::build(status).content_type(PROBLEM_JSON).json(&problem);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"volley\""));
+        }
+        response.extensions_mut().insert(problem);
+        response
+    }
+}

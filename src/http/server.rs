@@ -1,0 +1,40 @@
+//! The HTTP server.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use super::AppState;
+use super::edge::edge;
+
+/// How long a request's head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Threads that serve requests. Handlers wait for the database, not for the processor.
+const WORKERS: usize = 2;
+
+/// Serves `state` on `listener`. The future that is returned must be awaited or spawned; its handle stops it, letting
+/// requests under way finish within the `shutdown` of the settings.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn start(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
+    let shutdown_seconds = state.settings.sending.shutdown_seconds;
+    let server =
+        HttpServer::new(move || App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(super::routes))
+            .workers(WORKERS)
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(Duration::from_secs(2))
+            .shutdown_timeout(shutdown_seconds)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+    Ok(server)
+}

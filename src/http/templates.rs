@@ -1,0 +1,325 @@
+//! `/v1/templates`: content with placeholders, in versions.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::content::{self, TEMPLATE};
+use super::extract::{FromQuery, Id, Json, Params, Query, present};
+use super::paging::{ListParams, Listing, Paging};
+use super::problem::{ApiError, Problem};
+use super::state::AppState;
+use super::text;
+use crate::domain::campaign::ChannelKind;
+use crate::domain::ids::{ContactId, TemplateId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::template::Content;
+use crate::store::templates::{self, Deleted, TemplateChange, TemplateRow, VersionRow};
+use crate::store::{Lane, attributes, contacts};
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 200;
+
+/// A template with one of its versions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Template {
+    id: TemplateId,
+    name: String,
+    channel: ChannelKind,
+    #[serde(flatten)]
+    content: Version,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+}
+
+/// One revision of a template's content.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Version {
+    /// From 1.
+    version: i64,
+    subject: String,
+    body_text: String,
+    body_html: Option<String>,
+    /// When this version was written.
+    version_created_at: UtcInstant,
+}
+
+/// Every version of a template, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Versions {
+    data: Vec<Version>,
+}
+
+impl From<VersionRow> for Version {
+    fn from(row: VersionRow) -> Self {
+        let VersionRow { id: _, version, subject, body_text, body_html, created_at } = row;
+        Self { version, subject, body_text, body_html, version_created_at: created_at }
+    }
+}
+
+impl From<TemplateRow> for Template {
+    fn from(row: TemplateRow) -> Self {
+        let TemplateRow { id, name, channel, created_at, updated_at, version } = row;
+        Self { id, name, channel, content: version.into(), created_at, updated_at }
+    }
+}
+
+/// A template as a whole.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TemplateInput {
+    name: String,
+    /// Does not change once the template is there.
+    channel: ChannelKind,
+    /// Emails need one.
+    #[serde(default)]
+    subject: String,
+    #[serde(default)]
+    body_text: String,
+    body_html: Option<String>,
+}
+
+/// What is to change. Other content makes a new version.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TemplatePatch {
+    name: Option<String>,
+    subject: Option<String>,
+    body_text: Option<String>,
+    /// `null` takes it away.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    body_html: Option<Option<String>>,
+}
+
+/// For whom to render.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviewInput {
+    contact_id: ContactId,
+    /// The latest unless given.
+    version: Option<i64>,
+}
+
+/// A message as one contact would get it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Preview {
+    subject: String,
+    body_text: String,
+    body_html: Option<String>,
+    /// The names that the template uses.
+    placeholders: Vec<String>,
+    /// Those for which this contact has no value.
+    missing: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct TemplateFilter {
+    paging: Paging,
+    channel: Option<ChannelKind>,
+}
+
+impl FromQuery for TemplateFilter {
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "channel"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let channel = params.choice("channel", ChannelKind::ALL)?;
+        Ok(Self { paging: Paging::read(params, "templates", &["channel"])?, channel })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct WhichVersion(Option<i64>);
+
+impl FromQuery for WhichVersion {
+    const NAMES: &'static [&'static str] = &["version"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        params.integer("version", 1..=i64::MAX).map(Self)
+    }
+}
+
+/// Checks content against the attributes that contacts have.
+async fn check(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
+    let known = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    let checked = web::block(move || content::check(channel, &content, &known, TEMPLATE).map(|_| content)).await;
+    checked.map_err(|source| ApiError::Unexpected { action: "check a template", source: Box::new(source) })?
+}
+
+/// Creates a template.
+#[utoipa::path(post, path = "/v1/templates", tag = "templates", request_body = TemplateInput,
+    responses((status = 201, body = Template), (status = "4XX", body = Problem)))]
+pub(super) async fn create(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<TemplateInput>,
+) -> Result<HttpResponse, ApiError> {
+    let TemplateInput { name, channel, subject, body_text, body_html } = body;
+    let name = text::name("/name", &name, MAX_NAME)?;
+    let content = check(&state, channel, Content { subject, text: body_text, html: body_html }).await?;
+    let create = move |conn: &mut _| templates::create(conn, &name, channel, &content);
+    let template = Template::from(state.store.run(Lane::Write, "create a template", create).await?);
+    let location = format!("/v1/templates/{}", template.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
+}
+
+/// Lists templates with their latest versions, newest first.
+#[utoipa::path(get, path = "/v1/templates", tag = "templates",
+    params(("channel" = Option<ChannelKind>, Query), ListParams),
+    responses((status = 200, body = Listing<Template>), (status = "4XX", body = Problem)))]
+pub(super) async fn list(
+    state: web::Data<AppState>,
+    Query(filter): Query<TemplateFilter>,
+) -> Result<web::Json<Listing<Template>>, ApiError> {
+    let TemplateFilter { paging, channel } = filter;
+    let window = paging.window();
+    let list = move |conn: &mut _| templates::list(conn, channel, window);
+    let slice = state.store.run(Lane::Read, "list templates", list).await?;
+    Ok(web::Json(paging.answer(slice.map(Template::from), |template| template.id.0)))
+}
+
+async fn find(state: &AppState, id: TemplateId, version: Option<i64>) -> Result<TemplateRow, ApiError> {
+    let find = move |conn: &mut _| templates::find(conn, id, version);
+    let row = state.store.run(Lane::Read, "read a template", find).await?;
+    row.ok_or_else(|| match version {
+        None => ApiError::not_found("template", id.0),
+        Some(version) => ApiError::NotFound { what: "template_version", ids: vec![version] },
+    })
+}
+
+/// Shows a template with its latest version, or with another.
+#[utoipa::path(get, path = "/v1/templates/{id}", tag = "templates",
+    params(("id" = i64, Path), ("version" = Option<i64>, Query)),
+    responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
+pub(super) async fn show(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    Query(WhichVersion(version)): Query<WhichVersion>,
+) -> Result<web::Json<Template>, ApiError> {
+    Ok(web::Json(find(&state, id, version).await?.into()))
+}
+
+/// Lists every version of a template, newest first.
+#[utoipa::path(get, path = "/v1/templates/{id}/versions", tag = "templates", params(("id" = i64, Path)),
+    responses((status = 200, body = Versions), (status = "4XX", body = Problem)))]
+pub(super) async fn versions(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+) -> Result<web::Json<Versions>, ApiError> {
+    let versions = move |conn: &mut _| templates::versions(conn, id);
+    let rows = state.store.run(Lane::Read, "list the versions of a template", versions).await?;
+    let rows = rows.ok_or(ApiError::not_found("template", id.0))?;
+    Ok(web::Json(Versions { data: rows.into_iter().map(Version::from).collect() }))
+}
+
+/// Replaces a template; other content makes a new version.
+#[utoipa::path(put, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
+    request_body = TemplateInput, responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
+pub(super) async fn replace(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+    Json(body): Json<TemplateInput>,
+) -> Result<web::Json<Template>, ApiError> {
+    let latest = find(&state, id, None).await?;
+    if body.channel != latest.channel {
+        let reason = format!("this template is for {}; make another one", latest.channel);
+        return Err(ApiError::field("/channel", "channel_fixed", reason));
+    }
+    let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
+    store(&state, &latest, Some(body.name), content).await
+}
+
+/// Changes a template; other content makes a new version.
+#[utoipa::path(patch, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
+    request_body = TemplatePatch, responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
+pub(super) async fn change(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+    Json(body): Json<TemplatePatch>,
+) -> Result<web::Json<Template>, ApiError> {
+    let latest = find(&state, id, None).await?;
+    let mut content = latest.version.content();
+    content.subject = body.subject.unwrap_or(content.subject);
+    content.text = body.body_text.unwrap_or(content.text);
+    content.html = body.body_html.unwrap_or(content.html);
+    store(&state, &latest, body.name, content).await
+}
+
+async fn store(
+    state: &AppState,
+    latest: &TemplateRow,
+    name: Option<String>,
+    content: Content,
+) -> Result<web::Json<Template>, ApiError> {
+    let (id, based_on) = (latest.id, latest.version.version);
+    let name = name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
+    let content = check(state, latest.channel, content).await?;
+    let change = TemplateChange { based_on, name, content };
+    let store = move |conn: &mut _| templates::change(conn, id, &change);
+    let row = state.store.run(Lane::Write, "change a template", store).await?;
+    row.map(|row| web::Json(row.into())).ok_or(ApiError::not_found("template", id.0))
+}
+
+/// Deletes a template. Refused while a campaign that is scheduled, sending or paused uses it.
+#[utoipa::path(delete, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+pub(super) async fn delete(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    match state.store.run(Lane::Write, "delete a template", move |conn| templates::delete(conn, id)).await? {
+        Deleted::Done => Ok(HttpResponse::NoContent().finish()),
+        Deleted::NotFound => Err(ApiError::not_found("template", id.0)),
+        Deleted::InUse(campaigns) => Err(ApiError::Conflict {
+            code: "template_in_use",
+            detail: "campaigns that are scheduled, sending or paused use this template".to_owned(),
+            ids: campaigns.iter().map(|campaign| campaign.0).collect(),
+        }),
+    }
+}
+
+/// Renders a template for one contact.
+#[utoipa::path(post, path = "/v1/templates/{id}/preview", tag = "templates", params(("id" = i64, Path)),
+    request_body = PreviewInput, responses((status = 200, body = Preview), (status = "4XX", body = Problem)))]
+pub(super) async fn preview(
+    state: web::Data<AppState>,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+    Json(body): Json<PreviewInput>,
+) -> Result<web::Json<Preview>, ApiError> {
+    let template = find(&state, id, body.version).await?;
+    render(&state, template.channel, template.version.content(), body.contact_id).await.map(web::Json)
+}
+
+/// Renders content for one contact.
+///
+/// # Errors
+/// 404 for an unknown contact, 422 where the content cannot be rendered for it.
+pub(super) async fn render(
+    state: &AppState,
+    channel: ChannelKind,
+    content: Content,
+    contact_id: ContactId,
+) -> Result<Preview, ApiError> {
+    let read = move |conn: &mut _| Ok((attributes::known(conn)?, contacts::find(conn, contact_id)?));
+    let (known, contact) = state.store.run(Lane::Read, "read a contact", read).await?;
+    let profile = contact.ok_or(ApiError::not_found("contact", contact_id.0))?.profile()?;
+    let rendered = web::block(move || {
+        let compiled = content::check(channel, &content, &known, TEMPLATE)?;
+        let message =
+            compiled.render(&profile).map_err(|error| ApiError::field("", "render_failed", error.to_string()))?;
+        Ok(Preview {
+            subject: message.subject,
+            body_text: message.text,
+            body_html: message.html,
+            placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
+            missing: compiled.missing(&profile),
+        })
+    });
+    let rendered = rendered.await;
+    rendered.map_err(|source| ApiError::Unexpected { action: "render a preview", source: Box::new(source) })?
+}

@@ -1,0 +1,78 @@
+//! Idempotency keys: the answer to a request, stored in the transaction that had the effect.
+
+use diesel::prelude::*;
+
+use super::schema::idempotency_keys;
+use super::{Conn, StoreError, backend};
+
+/// How long an answer is kept, in milliseconds: 24 h.
+pub const KEPT_FOR_MS: i64 = 24 * 3_600_000;
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON body.
+    pub body: String,
+}
+
+/// What is known about a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recall {
+    /// Nothing: go on, and [`remember`] the answer in the same transaction. The key is reserved until that ends, so that
+    /// a second request with it waits.
+    New,
+    /// The same request was answered before: answer the same.
+    Answered(Answer),
+    /// The key was used for another request.
+    Reused,
+}
+
+/// One key of one kind of request.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The kind of request: `campaigns.send`.
+    pub scope: &'static str,
+    /// The client's key.
+    pub key: String,
+    /// What was asked for, hashed.
+    pub request_hash: String,
+}
+
+/// Looks a key up and reserves it. Call it first in the transaction of the effect.
+///
+/// # Errors
+/// A query failed.
+pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
+    let now = backend::now(conn)?;
+    diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(now.plus_ms(-KEPT_FOR_MS))))
+        .execute(conn)
+        .map_err(StoreError::query("forget old idempotency keys"))?;
+    if backend::idempotency::reserve(conn, key, now)? {
+        return Ok(Recall::New);
+    }
+    let (request_hash, status, body): (String, i32, String) = idempotency_keys::table
+        .find((key.scope, &key.key))
+        .select((idempotency_keys::request_hash, idempotency_keys::status, idempotency_keys::body))
+        .first(conn)
+        .map_err(StoreError::query("read an idempotency key"))?;
+    if request_hash != key.request_hash {
+        return Ok(Recall::Reused);
+    }
+    let status = u16::try_from(status)
+        .map_err(|source| StoreError::Corrupt { what: "status of an idempotency key", detail: source.to_string() })?;
+    Ok(Recall::Answered(Answer { status, body }))
+}
+
+/// Stores the answer under a key that [`recall`] reserved in this transaction.
+///
+/// # Errors
+/// The query failed.
+pub fn remember(conn: &mut Conn, key: &Key, answer: &Answer) -> Result<(), StoreError> {
+    diesel::update(idempotency_keys::table.find((key.scope, &key.key)))
+        .set((idempotency_keys::status.eq(i32::from(answer.status)), idempotency_keys::body.eq(&answer.body)))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("store the answer under an idempotency key"))
+}

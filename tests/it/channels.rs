@@ -1,0 +1,84 @@
+//! Providers, answer by answer, against servers that follow a script.
+
+mod sandbox;
+mod smtp;
+mod smtp_content;
+mod webhook;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use volley::channels::Gate;
+use volley::config::pools::PoolConfig;
+use volley::domain::ids::{CampaignId, ContactId};
+use volley::domain::message::{Envelope, Message};
+use volley::domain::outcome::{NotBegun, Outcome, Trouble};
+
+/// A gate that counts how often it was asked.
+#[derive(Default)]
+pub(crate) struct Turnstile {
+    asked: AtomicUsize,
+    shut: Option<NotBegun>,
+}
+
+impl Turnstile {
+    fn shut(reason: NotBegun) -> Self {
+        Self { shut: Some(reason), ..Self::default() }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+impl Gate for Turnstile {
+    fn begin(&self) -> Result<(), NotBegun> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.shut.map_or(Ok(()), Err)
+    }
+}
+
+/// A pool's settings: what the provider needs, and `more` over it.
+fn pool(provider: &str, more: serde_json::Value) -> PoolConfig {
+    let mut settings = serde_json::json!({
+        "name": "test", "channel": "email", "provider": provider, "timeout_seconds": 1, "final_reply_timeout_seconds": 1,
+    });
+    for (name, value) in more.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    serde_json::from_value(settings).unwrap()
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        campaign_id: CampaignId(7),
+        contact_id: ContactId(42),
+        to: "bob@example.com".to_owned(),
+        to_name: Some("Bob".to_owned()),
+        message: Message { subject: "Hello".to_owned(), text: "Hello Bob".to_owned(), html: None },
+        key: "c0ffee:42".to_owned(),
+        attempt: 1,
+    }
+}
+
+/// The outcome's name, for tables.
+fn kind(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted { .. } => "accepted",
+        Outcome::Rejected(_) => "rejected",
+        Outcome::Deferred { .. } => "deferred",
+        Outcome::PoolFault(_) => "pool fault",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::NotBegun(_) => "not begun",
+    }
+}
+
+/// What went wrong, where something did.
+fn trouble(outcome: &Outcome) -> &Trouble {
+    match outcome {
+        Outcome::Rejected(trouble)
+        | Outcome::Deferred { trouble, .. }
+        | Outcome::PoolFault(trouble)
+        | Outcome::Unknown(trouble) => trouble,
+        Outcome::Accepted { .. } | Outcome::NotBegun(_) => panic!("no trouble: {outcome:?}"),
+    }
+}

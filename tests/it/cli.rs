@@ -1,0 +1,110 @@
+//! The command line as somebody at a terminal meets it.
+
+mod clients;
+
+use std::process::{Command, Output};
+
+/// Runs `volley` with an environment of its own, so that settings of the machine do not reach it.
+fn volley(args: &[&str]) -> Output {
+    volley_with(args, &[])
+}
+
+fn volley_with(args: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volley"));
+    command.args(args).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// An address on which nothing listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+#[test]
+fn help_tells_every_command() {
+    let mut help = String::new();
+    for command in
+        ["", "serve", "migrate", "demo", "import", "campaign", "campaign list", "campaign send", "key", "doctor"]
+    {
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let output = volley(&args);
+        assert!(output.status.success(), "{command}");
+        help.push_str(&format!("$ volley {}\n{}\n", args.join(" "), stdout(&output)));
+    }
+    insta::assert_snapshot!("help", help);
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_says_what_is_right() {
+    for args in [
+        &["dance"][..],
+        &[],
+        &["import"],
+        &["campaign", "show", "seven"],
+        &["campaign", "list", "--status", "asleep"],
+        &["campaign", "list", "--page-size", "101"],
+        &["demo", "--contacts", "0"],
+        &["campaign", "send", "1", "--key", "vly_secret"],
+    ] {
+        let output = volley(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("Usage") || stderr(&output).contains("--help"), "{args:?}");
+    }
+}
+
+#[test]
+fn config_prints_the_settings_in_force_without_secrets() {
+    let variables = [
+        ("VOLLEY_HTTP__ADDR", "127.0.0.1:9"),
+        ("VOLLEY_AUTH__ROOT_KEY", "s3cret"),
+        ("VOLLEY_DATABASE__URL", "postgres://u:s3cret@h/v"),
+    ];
+    let output = volley_with(&["config", "--log-level", "debug"], &variables);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let shown: toml::Table = stdout(&output).parse().unwrap();
+    assert_eq!(shown["http"]["addr"].as_str(), Some("127.0.0.1:9"));
+    assert_eq!(shown["log"]["level"].as_str(), Some("debug"));
+    assert_eq!(shown["database"]["url"].as_str(), Some("postgres://***@h/v"));
+    assert!(!stdout(&output).contains("s3cret"));
+    let output = volley_with(&["config", "--json"], &variables);
+    let shown: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(shown["auth"]["root_key"], "***");
+}
+
+#[test]
+fn a_bad_setting_ends_any_command_with_one_line() {
+    for command in [&["serve"][..], &["config"], &["doctor"], &["campaign", "list"]] {
+        let output = volley_with(command, &[("VOLLEY_HTTP__ADDR", "nowhere")]);
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        let complaint = stderr(&output);
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(complaint.contains("http.addr") && complaint.contains("VOLLEY_HTTP__ADDR"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_client_that_reaches_nobody_says_where_it_looked() {
+    let server = nobody();
+    for args in [&["campaign", "list"][..], &["campaign", "pause", "1"], &["import", "Cargo.toml", "--list", "x"]] {
+        let output = volley(&[args, &["--server", &server]].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let complaint = stderr(&output);
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+        assert!(complaint.contains(&server) && complaint.contains("volley serve"), "{complaint}");
+    }
+}
+
+#[test]
+fn a_missing_import_file_is_named_before_anything_is_sent() {
+    let output = volley(&["import", "/nonexistent.csv", "--server", &nobody()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("cannot read /nonexistent.csv"), "{}", stderr(&output));
+}

@@ -1,0 +1,173 @@
+//! `import` and `campaign` against a scripted API: what they send, what they print, how they end.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+
+use super::{stderr, stdout, volley_with};
+
+const KEY: &str = "vly_test";
+
+/// Request lines, each with its answers in order; the last answer stays.
+type Answers = Vec<(&'static str, Vec<(u16, Value)>)>;
+
+/// An API that knows its lines.
+struct Script {
+    answers: Mutex<Answers>,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Script {
+    /// Serves on a thread of its own until the test process ends.
+    fn serve(answers: Answers) -> (SocketAddr, Arc<Self>) {
+        let script = Arc::new(Self { answers: Mutex::new(answers), heard: Mutex::default() });
+        let (tell, told) = mpsc::channel();
+        let shared = Arc::clone(&script);
+        std::thread::spawn(move || {
+            actix::System::new().block_on(async {
+                let server = HttpServer::new(move || {
+                    let script = web::Data::from(Arc::clone(&shared));
+                    let csv = web::PayloadConfig::new(16 << 20);
+                    App::new().app_data(script).app_data(csv).default_service(web::to(answer))
+                });
+                let server = server.workers(1).bind(("127.0.0.1", 0)).unwrap();
+                tell.send(server.addrs()[0]).unwrap();
+                server.run().await.unwrap();
+            });
+        });
+        (told.recv().unwrap(), script)
+    }
+
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+async fn answer(request: HttpRequest, body: web::Bytes, script: web::Data<Script>) -> HttpResponse {
+    let authorized = request.headers().get("Authorization").is_some_and(|value| value == &format!("Bearer {KEY}"));
+    if !authorized {
+        let problem = json!({"status": 401, "code": "unauthorized", "detail": "a valid API key is required"});
+        return HttpResponse::Unauthorized().json(problem);
+    }
+    let line = format!("{} {}", request.method(), request.uri());
+    script.heard.lock().unwrap().push(format!("{line} {} bytes", body.len()));
+    let mut answers = script.answers.lock().unwrap();
+    let Some((_, queue)) = answers.iter_mut().find(|(wanted, _)| *wanted == line) else {
+        return HttpResponse::NotFound().json(json!({"status": 404, "code": "not_scripted", "detail": line}));
+    };
+    let (status, body) = if queue.len() > 1 { queue.remove(0) } else { queue[0].clone() };
+    HttpResponse::build(status.try_into().unwrap()).json(body)
+}
+
+fn campaign(status: &str, sent: i64) -> Value {
+    json!({
+        "id": 5, "name": "Spring", "channel": "email", "status": status,
+        "packing": {"done": true, "expected": 10},
+        "stats": {"total": 10, "pending": 10 - sent, "sending": 0, "sent": sent, "failed": 0, "skipped": 0, "uncertain": 0},
+    })
+}
+
+fn run(args: &[&str], server: SocketAddr) -> std::process::Output {
+    volley_with(args, &[("VOLLEY_CLI__KEY", KEY), ("VOLLEY_CLI__SERVER", &format!("http://{server}"))])
+}
+
+#[test]
+fn an_import_makes_its_list_uploads_the_file_and_tells_the_rejected_rows() {
+    let done = json!({
+        "id": 3, "status": "completed", "rows_read": 20_002, "rows_created": 20_000, "rows_updated": 0, "rows_rejected": 2,
+        "rejected": [{"line": 7, "column": "email", "reason": "not an address"}],
+    });
+    let none = json!({"data": [], "pagination": {"page": 1, "page_size": 100, "total_count": 0, "total_pages": 0}});
+    let (server, script) = Script::serve(vec![
+        ("GET /v1/lists?search=My+friends&page=1&page_size=100", vec![(200, none)]),
+        ("POST /v1/lists", vec![(201, json!({"id": 7, "name": "My friends"}))]),
+        ("POST /v1/contacts/import?list=7", vec![(202, json!({"id": 3, "status": "pending"}))]),
+        ("GET /v1/imports/3", vec![(200, json!({"id": 3, "status": "running", "rows_read": 9})), (200, done)]),
+    ]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let csv = "email\n".to_owned() + &"somebody@example.com\n".repeat(20_000);
+    std::fs::write(file.path(), &csv).unwrap();
+
+    let output = run(&["import", file.path().to_str().unwrap(), "--list", "My friends"], server);
+
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text =
+        "20,002 rows read: 20,000 created, 0 updated, 2 rejected\n  line 7: email: not an address\n  and 1 more\n";
+    assert_eq!(stdout(&output), text);
+    let upload = format!("POST /v1/contacts/import?list=7 {} bytes", csv.len());
+    assert!(script.heard().contains(&upload), "{:?}", script.heard());
+}
+
+#[test]
+fn a_failed_import_ends_with_1_and_its_reason() {
+    let failed = json!({"id": 3, "status": "failed", "rows_read": 5, "error": "line 6 is not UTF-8"});
+    let (server, _) = Script::serve(vec![
+        ("POST /v1/contacts/import", vec![(202, json!({"id": 3}))]),
+        ("GET /v1/imports/3", vec![(200, failed)]),
+    ]);
+    let output = run(&["import", "Cargo.toml"], server);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("the import failed: line 6 is not UTF-8"), "{}", stderr(&output));
+}
+
+#[test]
+fn watching_ends_when_the_campaign_does_and_tells_plain_lines() {
+    let seen = [("sending", 2), ("paused", 4), ("sending", 7), ("sent", 10)];
+    let answers = seen.map(|(status, sent)| (200, campaign(status, sent))).to_vec();
+    let launched = json!({"campaign_id": 5, "messages_queued": 10, "status": "sending"});
+    let (server, _) =
+        Script::serve(vec![("POST /v1/campaigns/5/send", vec![(202, launched)]), ("GET /v1/campaigns/5", answers)]);
+    let output = run(&["campaign", "send", "5", "--watch"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let talk = stderr(&output);
+    assert!(talk.starts_with("campaign 5 launched: 10 messages queued\nsending  2/10  sent 2\n"), "{talk}");
+    assert!(talk.ends_with("sent  10/10  sent 10\n"), "{talk}");
+    assert!(stdout(&output).contains("  sent       10\n"), "{}", stdout(&output));
+}
+
+#[test]
+fn watching_a_campaign_that_fails_ends_with_1() {
+    let (server, _) = Script::serve(vec![("GET /v1/campaigns/5", vec![(200, campaign("failed", 0))])]);
+    assert_eq!(run(&["campaign", "watch", "5"], server).status.code(), Some(1));
+}
+
+#[test]
+fn campaigns_are_listed_as_a_table_or_as_json() {
+    let page = json!({
+        "data": [campaign("sent", 10)],
+        "pagination": {"page": 1, "page_size": 20, "total_count": 1, "total_pages": 1},
+    });
+    let line = "GET /v1/campaigns?page=1&page_size=20&status=sent";
+    let (server, _) = Script::serve(vec![(line, vec![(200, page.clone())])]);
+    let output = run(&["campaign", "list", "--status", "sent"], server);
+    insta::assert_snapshot!(stdout(&output), @r"
+    ID  NAME    CHANNEL  STATUS  TOTAL  PENDING  SENT  FAILED  UNCERTAIN
+     5  Spring  email    sent       10        0    10       0          0
+    page 1 of 1, 1 campaigns
+    ");
+    let output = run(&["campaign", "list", "--status", "sent", "--json"], server);
+    assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), page);
+}
+
+#[test]
+fn a_refusal_is_told_in_one_line_with_its_code() {
+    let problem = json!({
+        "type": "/problems/invalid-transition", "title": "Conflict", "status": 409, "code": "invalid_transition",
+        "detail": "cannot pause a campaign that is sent",
+    });
+    let (server, _) = Script::serve(vec![("POST /v1/campaigns/5/pause", vec![(409, problem)])]);
+    let output = run(&["campaign", "pause", "5"], server);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stderr(&output), "volley: cannot pause a campaign that is sent (409 invalid_transition)\n");
+}
+
+#[test]
+fn without_a_valid_key_it_says_where_one_comes_from() {
+    let (server, _) = Script::serve(Vec::new());
+    let output = volley_with(&["campaign", "list", "--server", &format!("http://{server}")], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("set VOLLEY_CLI__KEY"), "{}", stderr(&output));
+}

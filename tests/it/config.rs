@@ -1,0 +1,302 @@
+//! Settings: the layers, and what each bad value is answered with.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use volley::config::Settings;
+use volley::config::load::{ConfigError, DEFAULT_FILE, Flag};
+
+/// A settings file that only its owner can read.
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    file
+}
+
+fn load(file: Option<&Path>, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Settings, ConfigError> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Settings::from_layers(file, variables, flags)
+}
+
+fn from_file(text: &str) -> Result<Settings, ConfigError> {
+    load(Some(file(text).path()), &[], &[])
+}
+
+fn from_variables(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+    load(None, variables, &[])
+}
+
+const SANDBOX: &str = "[[pools]]\nname = \"play\"\nchannel = \"email\"\nprovider = \"sandbox\"\n";
+const SMTP: &str = "[[pools]]\nname = \"News-Letter\"\nchannel = \"email\"\nprovider = \"smtp\"\n\
+                    url = \"smtp://127.0.0.1:2525\"\nfrom = \"Shop <shop@example.com>\"\n";
+const WEBHOOK: &str =
+    "[[pools]]\nname = \"gate\"\nchannel = \"sms\"\nprovider = \"webhook\"\nurl = \"https://sms.example.com/send\"\n";
+
+/// The default file with every setting that it leaves unset taken in.
+fn default_file_with_examples() -> String {
+    let lines = DEFAULT_FILE.lines().map(|line| match line.strip_prefix('#') {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[') => rest,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_default_file_says_what_the_code_says_and_leaves_nothing_out() {
+    let code = toml::Table::try_from(Settings::default()).unwrap();
+    let file: toml::Table = toml::from_str(DEFAULT_FILE).unwrap();
+    for (section, values) in &code {
+        let Some(values) = values.as_table() else { continue };
+        for key in values.keys() {
+            assert!(file[section].get(key).is_some(), "config/default.toml lacks {section}.{key}");
+        }
+    }
+    let parsed: Settings = toml::from_str(DEFAULT_FILE).unwrap();
+    assert_eq!(parsed.database.url.expose(), Settings::default().database.url.expose());
+    assert_eq!(toml::Table::try_from(parsed).unwrap(), code);
+}
+
+#[test]
+fn the_default_files_examples_are_valid_and_show_every_setting_of_a_pool() {
+    let text = default_file_with_examples();
+    let settings = from_file(&text).unwrap();
+    assert_eq!(settings.pools.len(), 3);
+    assert!(settings.auth.root_key.is_some() && settings.cli.key.is_some());
+    let source = include_str!("../../src/config/pools.rs");
+    let fields = source.split("pub struct PoolConfig {").nth(1).unwrap().split("\n}").next().unwrap();
+    let names = fields.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(':'));
+    let mut count = 0;
+    for (name, _) in names {
+        let shown = text.lines().any(|line| line.starts_with(&format!("{name} =")));
+        assert!(shown || text.contains(&format!("[pools.{name}]")), "config/default.toml does not show pools.{name}");
+        count += 1;
+    }
+    assert!(count > 20, "only {count} settings of a pool were found");
+}
+
+#[test]
+fn later_layers_win() {
+    let settings = file("[http]\naddr = \"127.0.0.1:1\"\n[log]\nlevel = \"warn\"\n[sending]\npage_size = 7\n");
+    let variables = [("VOLLEY_HTTP__ADDR", "127.0.0.1:2"), ("VOLLEY_LOG__LEVEL", "debug")];
+    let flag = Flag { name: "--addr", key: "http.addr", value: "127.0.0.1:3".to_owned() };
+    let settings = load(Some(settings.path()), &variables, &[flag]).unwrap();
+    assert_eq!(settings.http.addr, "127.0.0.1:3");
+    assert_eq!(settings.log.level, "debug");
+    assert_eq!(settings.sending.page_size, 7);
+    assert_eq!(settings.sending.shutdown_seconds, 45);
+}
+
+#[test]
+fn the_file_may_be_named_by_a_variable_and_a_flag_names_another() {
+    let [one, two] = [1, 2].map(|size| file(&format!("[sending]\npage_size = {size}\n")));
+    let variables = [("VOLLEY_CONFIG", one.path().to_str().unwrap())];
+    assert_eq!(load(None, &variables, &[]).unwrap().sending.page_size, 1);
+    assert_eq!(load(Some(two.path()), &variables, &[]).unwrap().sending.page_size, 2);
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset_and_strangers_are_left_alone() {
+    let variables = [
+        ("VOLLEY_AUTH__ROOT_KEY", ""),
+        ("VOLLEY_PORT", "tcp://10.0.0.1:80"),
+        ("VOLLEY_SERVICE_HOST", "10.0.0.1"),
+        ("VOLLEY_TEST_PG_BIN", "/usr/bin"),
+        ("PATH", "/bin"),
+    ];
+    assert!(from_variables(&variables).unwrap().auth.root_key.is_none());
+}
+
+#[test]
+fn a_key_of_digits_keeps_its_leading_zeros() {
+    let settings = from_variables(&[("VOLLEY_CLI__KEY", "007")]).unwrap();
+    assert_eq!(settings.cli.key.unwrap().expose(), "007");
+}
+
+#[test]
+fn pools_can_be_given_as_json_and_a_pools_secrets_by_variables() {
+    let pools =
+        r#"[{"name": "play", "channel": "email", "provider": "sandbox", "failure_rate": 1, "latency_ms": [1, 2]}]"#;
+    assert_eq!(from_variables(&[("VOLLEY_POOLS", pools)]).unwrap().pools[0].latency_ms, Some([1, 2]));
+
+    let settings = file(&format!("{SMTP}username = \"volley\"\n{WEBHOOK}headers = {{ X-Service-Token = \"old\" }}\n"));
+    let variables =
+        [("VOLLEY_POOLS__NEWS_LETTER__PASSWORD", "hidden"), ("VOLLEY_POOLS__GATE__HEADERS__X_SERVICE_TOKEN", "new")];
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(settings.path(), mode).unwrap();
+    let settings = load(Some(settings.path()), &variables, &[]).unwrap();
+    assert_eq!(settings.pools[0].password.as_ref().unwrap().expose(), "hidden");
+    let headers: Vec<_> =
+        settings.pools[1].headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("x-service-token", "new")]);
+}
+
+/// Every bad value: the error is one line and names the key, what is wrong and where it was set.
+#[test]
+fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
+    let sandbox = |line: &str| format!("{SANDBOX}{line}\n");
+    let smtp = |line: &str| format!("{SMTP}{line}\n");
+    let webhook = |line: &str| format!("{WEBHOOK}{line}\n");
+    let cases = [
+        ("[http]\nadr = 1\n".to_owned(), "http.adr", "expected one of"),
+        ("[htpp]\naddr = \"127.0.0.1:1\"\n".to_owned(), "htpp", "expected one of"),
+        ("http = 5\n".to_owned(), "http", "expected a section"),
+        ("[http]\naddr = \"localhost\"\n".to_owned(), "http.addr", "IP:PORT"),
+        ("[http]\nmax_body_bytes = -1\n".to_owned(), "http.max_body_bytes", "whole number, 0 or more"),
+        ("[http]\nmax_body_bytes = 1\n".to_owned(), "http.max_body_bytes", "outside 1024 to"),
+        ("[database]\nurl = \"mysql://localhost/volley\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
+        ("[database]\nurl = \"volley.db\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
+        ("[database]\nurl = \"sqlite://\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
+        ("[database]\nurl = \"postgres//db\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
+        ("[database]\nconnections = 0\n".to_owned(), "database.connections", "outside 1 to 200"),
+        ("[auth]\nroot_key = \"\"\n".to_owned(), "auth.root_key", "printable ASCII"),
+        ("[auth]\nroot_key = \"with space\"\n".to_owned(), "auth.root_key", "printable ASCII"),
+        ("[log]\nlevel = \"verbose\"\n".to_owned(), "log.level", "error, warn, info"),
+        ("[log]\nformat = \"xml\"\n".to_owned(), "log.format", "`text` or `json`"),
+        ("[sending]\nshutdown_seconds = 0\n".to_owned(), "sending.shutdown_seconds", "outside 1 to 3600"),
+        ("[timing]\nlease_renew_ms = 9000\n".to_owned(), "timing.lease_renew_ms", "below lease_trust_ms = 8000"),
+        ("[timing]\nlease_trust_ms = 10000\n".to_owned(), "timing.lease_trust_ms", "below lease_ms = 10000"),
+        ("[timing]\ndue_tick_ms = 0\n".to_owned(), "timing.due_tick_ms", "outside 1 to"),
+        ("[timing]\nflush_batch = 1.5\n".to_owned(), "timing.flush_batch", "whole number"),
+        ("[timing]\ncircuit_first_ms = 20000\n".to_owned(), "timing.circuit_first_ms", "circuit_max_ms = 15000"),
+        ("[cli]\nserver = \"127.0.0.1\"\n".to_owned(), "cli.server", "http://127.0.0.1:8080"),
+        (sandbox("concurrency = 0"), "pools[0].concurrency", "outside 1 to 10000"),
+        (sandbox("concurrency = 10001"), "pools[0].concurrency", "outside 1 to 10000"),
+        (sandbox("concurrency = \"50\""), "pools[0].concurrency", "whole number"),
+        (sandbox("rate_per_second = nan"), "pools[0].rate_per_second", "outside 0 to 1000000"),
+        (sandbox("rate_per_second = inf"), "pools[0].rate_per_second", "outside 0 to 1000000"),
+        (sandbox("rate_per_second = -1"), "pools[0].rate_per_second", "outside 0 to 1000000"),
+        (sandbox("burst = 0"), "pools[0].burst", "outside 1 to"),
+        (sandbox("max_attempts = 21"), "pools[0].max_attempts", "outside 1 to 20"),
+        (sandbox("timeout_seconds = 0"), "pools[0].timeout_seconds", "outside 1 to 3600"),
+        (sandbox("failure_rate = 1.1"), "pools[0].failure_rate", "outside 0 to 1"),
+        (sandbox("latency_ms = [20, 5]"), "pools[0].latency_ms", "[shortest, longest]"),
+        (sandbox("url = \"smtp://127.0.0.1\""), "pools[0].url", "belongs to smtp and webhook"),
+        (sandbox("colour = \"red\""), "pools[0].colour", "expected one of"),
+        (sandbox(SANDBOX), "pools[1].name", "another pool"),
+        (SANDBOX.replace("play", "a b"), "pools[0].name", "letters, digits"),
+        (SANDBOX.replace("name = \"play\"\n", ""), "pools[0].name", "missing field"),
+        (SANDBOX.replace("sandbox", "carrier-pigeon"), "pools[0].provider", "`smtp`, `webhook`"),
+        (smtp("idempotent = true"), "pools[0].idempotent", "belongs to webhook"),
+        (smtp("latency_ms = [1, 2]"), "pools[0].latency_ms", "belongs to sandbox"),
+        (smtp("username = \"volley\""), "pools[0].password", "go together"),
+        (SMTP.replace("email", "sms"), "pools[0].channel", "smtp carries email, not sms"),
+        (SMTP.replace("smtp://", "http://"), "pools[0].url", "smtp://HOST:PORT"),
+        (SMTP.replace(":2525", ":2525?tls=maybe"), "pools[0].url", "required, opportunistic or none"),
+        (SMTP.replace(":2525", ":2525?tsl=none"), "pools[0].url", "unknown parameter \"tsl\""),
+        (SMTP.replace("url = \"smtp://127.0.0.1:2525\"\n", ""), "pools[0].url", "smtp needs an address"),
+        (SMTP.replace("from = ", "# from = "), "pools[0].from", "smtp needs a sender"),
+        (SMTP.replace("shop@example.com", "shop at example"), "pools[0].from", "not a sender such as"),
+        (WEBHOOK.replace("https://", "ftp://"), "pools[0].url", "http://HOST/PATH"),
+        (webhook("method = \"GET\""), "pools[0].method", "POST, PUT, PATCH"),
+        (webhook("headers = { \"a b\" = \"x\" }"), "pools[0].headers.a b", "not a header name"),
+        (webhook("headers = { X-A = \"one\\ntwo\" }"), "pools[0].headers.X-A", "one line"),
+        (webhook("headers = { idempotency-key = \"x\" }"), "pools[0].headers.idempotency-key", "written by Volley"),
+        (webhook("provider_id_pointer = \"id\""), "pools[0].provider_id_pointer", "JSON pointer"),
+        (webhook("from = 5"), "pools[0].from", "expected text"),
+    ];
+    for (text, key, allowed) in cases {
+        let settings = file(&text);
+        let error = load(Some(settings.path()), &[], &[]).expect_err(&format!("accepted:\n{text}")).to_string();
+        let source = format!("(set by {})", settings.path().display());
+        assert!(error.starts_with(&format!("{key}: ")), "{key} is not named first: {error}");
+        assert!(error.contains(allowed), "{allowed:?} is not said: {error}");
+        assert!(error.ends_with(&source), "the file is not named: {error}");
+        assert!(!error.contains('\n'), "more than a line: {error}");
+    }
+}
+
+#[test]
+fn a_bad_value_in_a_variable_is_refused_naming_key_and_variable() {
+    let cases = [
+        ("VOLLEY_HTTP__ADDR", "nowhere", "http.addr"),
+        ("VOLLEY_HTTP__MAX_BODY_BYTES", "2 MiB", "http.max_body_bytes"),
+        ("VOLLEY_HTTP__PROT", "1", "http.prot"),
+        ("VOLLEY_HTTP__ADDR__PORT", "1", "http.addr.port"),
+        ("VOLLEY_HTPP__ADDR", "127.0.0.1:1", "htpp"),
+        ("VOLLEY_DATABASE__URL", "mysql://db/volley", "database.url"),
+        ("VOLLEY_DATABASE_URL", "sqlite://x.db", "VOLLEY_DATABASE_URL"),
+        ("VOLLEY_AUTH_ROOT_KEY", "x", "VOLLEY_AUTH_ROOT_KEY"),
+        ("VOLLEY_LOG__FORMAT", "xml", "log.format"),
+        ("VOLLEY_POOLS", r#"[{"name": "a b", "channel": "sms", "provider": "sandbox"}]"#, "pools[0].name"),
+        ("VOLLEY_POOLS__NOBODY__PASSWORD", "x", "pools"),
+    ];
+    for (name, value, key) in cases {
+        let error = from_variables(&[(name, value)]).expect_err(name).to_string();
+        assert!(error.starts_with(&format!("{key}: ")), "{key} is not named first: {error}");
+        assert!(error.ends_with(&format!("(set by {name})")), "{name} is not named: {error}");
+    }
+    let error = from_variables(&[("VOLLEY_POOLS", "not json")]).unwrap_err().to_string();
+    assert_eq!(error, "VOLLEY_POOLS, line 1: not a JSON array of pools");
+}
+
+#[test]
+fn a_bad_flag_is_refused_naming_the_flag() {
+    let flag = Flag { name: "--server", key: "cli.server", value: "nowhere".to_owned() };
+    let error = load(None, &[], &[flag]).unwrap_err().to_string();
+    assert_eq!(error, "cli.server: not an address such as http://127.0.0.1:8080 (set by --server)");
+}
+
+#[test]
+fn a_file_that_is_missing_or_not_toml_is_refused_in_one_line() {
+    let error = load(Some(Path::new("/nonexistent/volley.toml")), &[], &[]).unwrap_err().to_string();
+    assert_eq!(error, "cannot read the settings file /nonexistent/volley.toml");
+    let error = from_file("[http]\naddr = \n[auth]\nroot_key = \"k3y\"\n").unwrap_err().to_string();
+    assert!(error.contains(", line 2: ") && !error.contains('\n') && !error.contains("k3y"), "{error}");
+}
+
+#[test]
+fn no_error_repeats_a_secret() {
+    let cases = [
+        "[database]\nurl = \"mysql://user:s3cret@db/volley\"\n".to_owned(),
+        "[auth]\nroot_key = 12345678\n".to_owned(),
+        "[auth]\nroot_key = \"s3 cret\"\n".to_owned(),
+        SMTP.replace("smtp://", "http://user:s3cret@"),
+        format!("{WEBHOOK}headers = {{ Authorization = \"Bearer\\ns3cret\" }}\n"),
+    ];
+    for text in cases {
+        let error = from_file(&text).unwrap_err().to_string();
+        assert!(!error.contains("s3") && !error.contains("12345678"), "{error}");
+    }
+    for (name, value) in [("VOLLEY_POOLS", "[{\"password\": \"s3cret\""), ("VOLLEY_AUTH__ROOT_KEY", "s3 cret")] {
+        let error = from_variables(&[(name, value)]).unwrap_err().to_string();
+        assert!(!error.contains("s3"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_can_read_is_refused() {
+    let with_secret = [
+        "[auth]\nroot_key = \"k3y\"\n".to_owned(),
+        "[database]\nurl = \"postgres://user:s3cret@db/volley\"\n".to_owned(),
+        format!("{SMTP}username = \"u\"\npassword = \"p\"\n"),
+        format!("{WEBHOOK}headers = {{ X-Service-Token = \"t\" }}\n"),
+    ];
+    for text in with_secret {
+        let settings = file(&text);
+        std::fs::set_permissions(settings.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        let error = load(Some(settings.path()), &[], &[]).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod o-r {}", settings.path().display())), "{error}");
+        std::fs::set_permissions(settings.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
+        load(Some(settings.path()), &[], &[]).unwrap();
+    }
+    let harmless = file(&format!("{SMTP}{WEBHOOK}headers = {{ Accept = \"application/json\" }}\n"));
+    std::fs::set_permissions(harmless.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    load(Some(harmless.path()), &[], &[]).unwrap();
+}
+
+#[test]
+fn settings_are_shown_without_their_secrets() {
+    let settings = from_file(&format!(
+        "[database]\nurl = \"postgres://user:s3cret@db:5433/volley?sslmode=require&password=s3cret\"\n\
+         [auth]\nroot_key = \"s3cret\"\n[cli]\nkey = \"s3cret\"\n{SMTP}username = \"volley\"\npassword = \"s3cret\"\n\
+         {WEBHOOK}headers = {{ X-Service-Token = \"s3cret\" }}\n",
+    ))
+    .unwrap();
+    let shown = settings.redacted().unwrap().to_string();
+    assert!(!shown.contains("s3cret"), "{shown}");
+    for part in ["db:5433/volley", "sslmode=require", "smtp://127.0.0.1:2525", "https://sms.example.com/send"] {
+        assert!(shown.contains(part), "{part} is not shown: {shown}");
+    }
+    assert!(!format!("{settings:?}").contains("s3cret"));
+}
