@@ -79,7 +79,13 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
     // A stop's own pass may have left this page already: what would go back to pending ends here instead.
     let stopped = settlements.iter().any(|settlement| settlement.verdict.state == DeliveryState::Pending)
         && pages::status_of(conn, page.campaign_id)? == CampaignStatus::Stopped;
-    let writes: Vec<Write<'_>> = settlements.iter().map(|settlement| write(settlement, stopped, now)).collect();
+    // A batch that was put together from several sources may hold a claim twice; its row changes once.
+    let mut seen = std::collections::HashSet::with_capacity(settlements.len());
+    let writes: Vec<Write<'_>> = settlements
+        .iter()
+        .filter(|settlement| seen.insert(settlement.key))
+        .map(|settlement| write(settlement, stopped, now))
+        .collect();
     let mut counts = page.counts();
     let mut changed = 0;
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
@@ -89,11 +95,10 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
             break;
         }
         let done = backend::write_outcomes(conn, page.campaign_id, &missed, from, now)?;
-        for write in missed.iter().filter(|write| done.contains(&write.settlement.key.contact)) {
+        for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
             counts.shift(from, write.state, 1);
             changed += 1;
         }
-        missed.retain(|write| !done.contains(&write.settlement.key.contact));
     }
     keep_contents(conn, &writes)?;
     if changed == 0 {
@@ -160,6 +165,11 @@ fn reopen_for_late_evidence(
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("re-open a page"))
+}
+
+/// Which claim of the campaign a settlement is about.
+pub(super) fn claim_of(write: &Write<'_>) -> (ContactId, i32) {
+    (write.settlement.key.contact, write.settlement.key.claim_no)
 }
 
 /// The token of a settlement's claim, for the fence in `backend`.

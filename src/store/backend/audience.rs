@@ -37,6 +37,11 @@ fn source(audience: &Audience) -> String {
     if audience.exclude.is_empty() { named } else { format!("{named} AND {NOT_EXCLUDED}") }
 }
 
+/// The text with SQLite's numbered parameters: there `$2` would be a name, and the first name to occur the first bind.
+fn numbered(text: &str) -> String {
+    text.replace('$', "?")
+}
+
 /// How many a launched audience names.
 ///
 /// # Errors
@@ -48,11 +53,12 @@ pub fn count_audience(
     up_to: ContactId,
 ) -> Result<i64, StoreError> {
     let text = format!("SELECT count(*) AS n {}", source(audience));
-    let query =
-        diesel::sql_query(text).bind::<BigInt, _>(campaign).bind::<BigInt, _>(ContactId(0)).bind::<BigInt, _>(up_to);
+    let bind = |text: String| {
+        diesel::sql_query(text).bind::<BigInt, _>(campaign).bind::<BigInt, _>(ContactId(0)).bind::<BigInt, _>(up_to)
+    };
     let row: Number = match conn {
-        Conn::Pg(conn) => query.get_result(conn),
-        Conn::Sqlite(conn) => query.get_result(conn),
+        Conn::Pg(conn) => bind(text).get_result(conn),
+        Conn::Sqlite(conn) => bind(numbered(&text)).get_result(conn),
     }
     .map_err(StoreError::query("count an audience"))?;
     Ok(row.n)
@@ -131,7 +137,7 @@ pub(in crate::store) fn insert_deliveries(
     };
     let size = match conn {
         Conn::Pg(conn) => bind(insert).execute(conn),
-        Conn::Sqlite(conn) => bind(format!("{insert} ORDER BY c.id")).execute(conn),
+        Conn::Sqlite(conn) => bind(format!("{} ORDER BY c.id", numbered(&insert))).execute(conn),
     }
     .map_err(StoreError::query("insert deliveries"))?;
     let size = crate::store::pages::count(size)?;

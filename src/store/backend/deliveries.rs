@@ -62,9 +62,11 @@ pub(in crate::store) fn mark_sending(
 struct Changed {
     #[diesel(sql_type = BigInt)]
     contact_id: ContactId,
+    #[diesel(sql_type = Integer)]
+    claim_no: i32,
 }
 
-/// Writes outcomes to those rows of a locked page that are in `from` and still belong to the claim. Returns the contacts
+/// Writes outcomes to those rows of a locked page that are in `from` and still belong to the claim. Returns the claims
 /// whose rows changed.
 pub(in crate::store) fn write_outcomes(
     conn: &mut Conn,
@@ -72,7 +74,7 @@ pub(in crate::store) fn write_outcomes(
     writes: &[&Write<'_>],
     from: DeliveryState,
     now: UtcInstant,
-) -> Result<HashSet<ContactId>, StoreError> {
+) -> Result<HashSet<(ContactId, i32)>, StoreError> {
     match conn {
         Conn::Pg(conn) => write_outcomes_pg(conn, campaign, writes, from, now),
         Conn::Sqlite(conn) => write_outcomes_sqlite(conn, campaign, writes, from, now),
@@ -86,7 +88,7 @@ fn write_outcomes_pg(
     writes: &[&Write<'_>],
     from: DeliveryState,
     now: UtcInstant,
-) -> QueryResult<HashSet<ContactId>> {
+) -> QueryResult<HashSet<(ContactId, i32)>> {
     let of = |pick: fn(&Write<'_>) -> i64| -> Vec<i64> { writes.iter().map(|write| pick(write)).collect() };
     let contacts = of(|write| fence(write).0.0);
     let claim_nos: Vec<i32> = writes.iter().map(|write| fence(write).1).collect();
@@ -129,9 +131,9 @@ fn write_outcomes_pg(
         campaign,
         " AND d.contact_id = v.contact_id AND d.claim_no = v.claim_no AND d.token = v.token AND d.state = ",
     )
-    .bind::<Text, _>(from, " RETURNING d.contact_id")
+    .bind::<Text, _>(from, " RETURNING d.contact_id, d.claim_no")
     .load(conn)?;
-    Ok(changed.into_iter().map(|row| row.contact_id).collect())
+    Ok(changed.into_iter().map(|row| (row.contact_id, row.claim_no)).collect())
 }
 
 fn write_outcomes_sqlite(
@@ -140,7 +142,7 @@ fn write_outcomes_sqlite(
     writes: &[&Write<'_>],
     from: DeliveryState,
     now: UtcInstant,
-) -> QueryResult<HashSet<ContactId>> {
+) -> QueryResult<HashSet<(ContactId, i32)>> {
     let mut done = HashSet::with_capacity(writes.len());
     for write in writes {
         let (contact, claim_no, token) = fence(write);
@@ -167,7 +169,7 @@ fn write_outcomes_sqlite(
             .bind::<Text, _>(from, "")
             .execute(conn)?;
         if changed == 1 {
-            done.insert(contact);
+            done.insert((contact, claim_no));
         }
     }
     Ok(done)
