@@ -1,7 +1,7 @@
 //! Contacts from a CSV file, row by row, with what is wrong with each.
 //!
 //! The delimiter (`,`, `;` or tab) is found in the header; a byte order mark is dropped. Known columns fill fields (see
-//! [`header`] for the spellings), all others become attributes under their normalised names. Cells are trimmed; an empty
+//! `header.rs` for the spellings), all others become attributes under their normalised names. Cells are trimmed; an empty
 //! one sets nothing. Attribute cells stay text: `007` and `1.50` are not numbers to everybody, and a template prints
 //! both alike.
 

@@ -1,5 +1,7 @@
 //! Phone numbers: international ones, as E.164.
 
+use phonenumber::metadata::DATABASE;
+
 use super::contact::trim;
 
 /// Why a text is not a number that Volley can dial.
@@ -71,11 +73,31 @@ pub fn parse(raw: &str) -> Result<String, PhoneError> {
     if !(7..=15).contains(&significant.len()) || significant.starts_with('0') {
         return Err(PhoneError::Invalid);
     }
+    if is_landline_or_mobile(significant) {
+        return Ok(format!("+{significant}"));
+    }
     let number = phonenumber::parse(None, format!("+{significant}"))
         .ok()
         .filter(phonenumber::is_valid)
         .ok_or(PhoneError::Invalid)?;
-    Ok(number.format().mode(phonenumber::Mode::E164).to_string())
+    Ok(format!("+{}{}", number.code().value(), number.national()))
+}
+
+/// Whether country code and national number stand there exactly as the numbering plan has them for landlines or mobiles.
+/// Nearly all numbers do. The library's parser takes ten times as long to find the same, and spoils numbers that begin
+/// with the digit dialled before them within their country (`+7 811 …`).
+fn is_landline_or_mobile(significant: &str) -> bool {
+    // No country code is the beginning of another one (ITU-T E.164 6.2.1).
+    let split = (1..=3)
+        .filter_map(|digits| significant.split_at_checked(digits))
+        .find_map(|(code, national)| Some((DATABASE.region(&code.parse::<u16>().ok()?)?, national)));
+    let Some((regions, national)) = split else { return false };
+    regions.into_iter().filter_map(|region| DATABASE.by_id(region)).any(|plan| {
+        [plan.descriptors().fixed_line(), plan.descriptors().mobile()]
+            .into_iter()
+            .flatten()
+            .any(|numbers| numbers.is_match(national))
+    })
 }
 
 /// `1.23457E+11`, `1,2E11`.
@@ -116,6 +138,7 @@ mod tests {
             ("tel:+442079460000", "+442079460000"),
             ("+46 (0)70/174 06 05", "+46701740605"),
             ("+33 1 99 00 12 34", "+33199001234"),
+            ("+7 811 000-00-00", "+78110000000"),
             ("0033199001234", "+33199001234"),
             ("＋４４２０７９４６００００", "+442079460000"),
             ("+٤٤٢٠٧٩٤٦٠٠٠٠", "+442079460000"),
@@ -150,7 +173,22 @@ mod tests {
         }
     }
 
+    /// What the library alone makes of a number.
+    fn slowly(number: &str) -> Option<String> {
+        let parsed = phonenumber::parse(None, number).ok().filter(phonenumber::is_valid)?;
+        Some(format!("+{}{}", parsed.code().value(), parsed.national()))
+    }
+
     proptest! {
+        #[test]
+        fn the_short_cut_changes_no_number_that_the_library_accepts(
+            number in "\\+(1|7|20|27|3[0-9]|4[0-9]|52|54|55|61|64|81|86|91|353|358|380|599|972)[0-9]{5,11}"
+        ) {
+            if let Some(expected) = slowly(&number) {
+                prop_assert_eq!(parse(&number), Ok(expected));
+            }
+        }
+
         #[test]
         fn no_text_breaks_the_parser(raw in "[+0-9 ()eE.-]{0,24}|\\PC{0,20}") {
             if let Ok(number) = parse(&raw) {

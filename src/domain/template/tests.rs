@@ -287,8 +287,8 @@ proptest! {
 
     #[test]
     fn the_template_language_changes_nothing_around_it(source in "(\\PC|[{}|#\\n ]|\\{vip\\}|\\{phone\\|x\\}){0,30}") {
-        prop_assume!(!["{{", "{%", "#}"].iter().any(|code| source.contains(code)));
-        if let Ok(compiled) = compile(&source) {
+        let has_code = ["{{", "{%", "#}"].iter().any(|code| source.contains(code));
+        if let (false, Ok(compiled)) = (has_code, compile(&source)) {
             let plain = compiled.render(&ann()).unwrap().text;
             prop_assert_eq!(rendered(&format!("{{% if 1 %}}{{% endif %}}{source}")), plain);
         }
