@@ -66,7 +66,7 @@ async fn find_list(client: &Client, name: &str) -> anyhow::Result<Option<i64>> {
     let mut page = 1_i64;
     loop {
         let number = page.to_string();
-        let query = [("search", name), ("page", number.as_str()), ("page_size", "100")];
+        let query = [("page", number.as_str()), ("page_size", "100")];
         let answer = client.get("v1/lists", &query).await?;
         let lists = answer.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if let Some(list) = lists.iter().find(|list| client::text(list, "/name") == name) {

@@ -121,14 +121,13 @@ impl Gate for HandOverGate<'_> {
         if !self.over.trust.holds(now) {
             return Err(NotBegun::Fenced);
         }
-        match self.line.journal.begin(self.over.key) {
-            Ok(begun) => {
-                // A second question for the same delivery is answered by the first line.
-                let _ = self.begun.set(begun);
-                Ok(())
-            }
-            Err(_) => Err(NotBegun::JournalUnavailable),
+        // A channel that has to take another connection asks again; the line stands already.
+        if self.begun.get().is_some() {
+            return Ok(());
         }
+        let begun = self.line.journal.begin(self.over.key).map_err(|_| NotBegun::JournalUnavailable)?;
+        let _ = self.begun.set(begun);
+        Ok(())
     }
 }
 
