@@ -13,6 +13,7 @@ pub mod message;
 pub mod outcome;
 pub mod page;
 pub mod phone;
+pub mod settlement;
 pub mod template;
 pub(crate) mod text_enum;
 pub mod timezone;

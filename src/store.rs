@@ -6,17 +6,27 @@
 pub mod api_keys;
 pub mod attributes;
 pub mod backend;
+pub mod campaigns;
+pub mod claims;
 #[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
 mod conn;
 pub mod contacts;
+pub mod deliveries;
 mod error;
 pub mod idempotency;
 pub mod imports;
+pub mod instances;
+pub mod launch;
 pub mod listing;
 pub mod lists;
+pub mod lost_leases;
+pub mod outcomes;
+pub mod packing;
+pub mod pages;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
+pub mod sweeps;
 pub mod templates;
 
 use std::sync::Arc;

@@ -102,7 +102,7 @@ pub(super) fn taints_connection(error: &DieselError) -> bool {
 }
 
 /// A pooled connection, and whether it has seen trouble.
-pub struct Pooled {
+pub(super) struct Pooled {
     pub(super) conn: Conn,
     pub(super) tainted: bool,
 }

@@ -12,7 +12,7 @@ diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, c
 
 diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, outcome -> Nullable<Text>, attention_code -> Nullable<Text>, attention_detail -> Nullable<Text>, attention_since -> Nullable<BigInt>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, outcome -> Nullable<Text>,  created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
 
@@ -20,7 +20,7 @@ diesel::table! { audience_contacts (campaign_id, contact_id, excluded) { campaig
 
 diesel::table! { audience_lists (campaign_id, list_id, excluded) { campaign_id -> BigInt, list_id -> BigInt, excluded -> Bool, } }
 
-diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, } }
+diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, lease_settled -> BigInt, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, } }
 
 diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, page_id -> BigInt, due_at -> BigInt, token -> Nullable<BigInt>, provider_key_until -> Nullable<BigInt>, contact_version -> Nullable<BigInt>, claimed_at -> Nullable<BigInt>, settled_at -> Nullable<BigInt>, claim_no -> Integer, attempts -> Integer, deaths -> Integer, ambiguous -> Bool, state -> Text, reason -> Nullable<Text>, category -> Nullable<Text>, provider_id -> Nullable<Text>, } }
 

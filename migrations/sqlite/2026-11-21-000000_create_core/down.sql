@@ -1,4 +1,3 @@
-DROP TABLE lease_tokens;
 DROP TABLE instances;
 DROP TABLE idempotency_keys;
 DROP TABLE api_keys;

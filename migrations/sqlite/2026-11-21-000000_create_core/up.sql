@@ -83,9 +83,6 @@ CREATE TABLE campaigns (
     -- Random, minted at launch: the first half of every delivery's idempotency key.
     key TEXT,
     outcome TEXT,
-    attention_code TEXT,
-    attention_detail TEXT,
-    attention_since BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     launched_at BIGINT,
@@ -106,7 +103,7 @@ CREATE TABLE packings (
     expected BIGINT NOT NULL,
     done BOOLEAN NOT NULL,
     -- A resumable pass over the pages that follows a stop or a re-open: what it does, and the last page it has done.
-    sweep TEXT CHECK (sweep IN ('skip_pending', 'retry_failed')),
+    sweep TEXT CHECK (sweep IN ('skip_pending', 'retry_failed', 'resend_uncertain')),
     sweep_page_id BIGINT NOT NULL DEFAULT 0
 );
 
@@ -141,6 +138,8 @@ CREATE TABLE pages (
     lease_until BIGINT,
     -- When the lease last claimed or recorded something: a leased page that stands still is taken away.
     progress_at BIGINT,
+    -- Deliveries settled under the present lease.
+    lease_settled BIGINT NOT NULL DEFAULT 0,
     -- Leases in a row that ended by their owner's death with nothing settled.
     deaths BIGINT NOT NULL DEFAULT 0,
     pending BIGINT NOT NULL,
@@ -243,8 +242,3 @@ CREATE TABLE instances (
     stopped_at BIGINT
 );
 CREATE INDEX instances_slot ON instances (slot, id);
-
--- Lease tokens only rise, as a sequence would on PostgreSQL.
-CREATE TABLE lease_tokens (
-    id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL
-);

@@ -1,0 +1,198 @@
+//! What an outcome does to a delivery: pure decisions, so that every rule can be tested without a provider.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::backoff;
+use super::campaign::OnUncertain;
+use super::delivery::{DeliveryState, ErrorCategory};
+use super::outcome::{Outcome, Trouble};
+
+/// What is known of a delivery when its attempt ends.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt {
+    /// Attempts that counted before this one.
+    pub attempts_before: u32,
+    /// Attempts allowed.
+    pub max_attempts: u32,
+    /// Whether an earlier attempt may have been accepted.
+    pub was_ambiguous: bool,
+    /// Whether the provider honours keys, and this delivery's key is still valid there.
+    pub key_honoured: bool,
+    /// The campaign's rule for what cannot be known.
+    pub on_uncertain: OnUncertain,
+    /// Spreads retries; 0.0 to 1.0.
+    pub jitter: f64,
+}
+
+/// Where a delivery goes from `sending`, and what is written beside it. Also the outcome line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// `pending`, `sent`, `failed` or `uncertain`.
+    pub state: DeliveryState,
+    /// For `pending`: how long from now it is not due, in milliseconds.
+    #[serde(default)]
+    pub wait_ms: i64,
+    /// Whether this attempt counts against `max_attempts`.
+    pub counted: bool,
+    /// Whether the provider may have accepted it.
+    #[serde(default)]
+    pub ambiguous: bool,
+    /// What the provider said, or why it ended.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What kind of trouble that was.
+    #[serde(default)]
+    pub category: Option<ErrorCategory>,
+    /// The provider's id of the message.
+    #[serde(default)]
+    pub provider_id: Option<String>,
+}
+
+impl Verdict {
+    /// Back to pending as if the claim had never been: for hand-overs that were not begun.
+    #[must_use]
+    pub fn untouched() -> Self {
+        Self {
+            state: DeliveryState::Pending,
+            wait_ms: 0,
+            counted: false,
+            ambiguous: false,
+            reason: None,
+            category: None,
+            provider_id: None,
+        }
+    }
+
+    fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {
+        Self {
+            state,
+            wait_ms: 0,
+            counted: true,
+            ambiguous,
+            reason: Some(trouble.detail.clone()),
+            category: Some(trouble.category),
+            provider_id: None,
+        }
+    }
+
+    fn again(wait: Duration, counted: bool, trouble: &Trouble, ambiguous: bool) -> Self {
+        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+        Self { wait_ms, counted, ..Self::ended(DeliveryState::Pending, trouble, ambiguous) }
+    }
+}
+
+/// The verdict on one attempt.
+///
+/// A delivery that was ever ambiguous can end only as `sent` or `uncertain`: a later refusal says nothing about the
+/// attempt that went unanswered.
+#[must_use]
+pub fn settle(outcome: &Outcome, attempt: Attempt) -> Verdict {
+    let counted_now = attempt.attempts_before.saturating_add(1);
+    let attempts_left = counted_now < attempt.max_attempts;
+    let ambiguous = attempt.was_ambiguous;
+    let refused = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Failed };
+    match outcome {
+        Outcome::Accepted { provider_id } => Verdict {
+            state: DeliveryState::Sent,
+            counted: true,
+            ambiguous,
+            provider_id: provider_id.clone(),
+            ..Verdict::untouched()
+        },
+        Outcome::Rejected(trouble) => Verdict::ended(refused, trouble, ambiguous),
+        // A provider that names its time is throttling, not failing: waiting costs no attempt.
+        Outcome::Deferred { trouble, retry_after: Some(asked) } => {
+            Verdict::again(backoff::honoured(*asked), false, trouble, ambiguous)
+        }
+        Outcome::Deferred { trouble, retry_after: None } if attempts_left => {
+            Verdict::again(backoff::retry_wait(counted_now, attempt.jitter), true, trouble, ambiguous)
+        }
+        Outcome::Deferred { trouble, retry_after: None } => Verdict::ended(refused, &exhausted(trouble), ambiguous),
+        Outcome::PoolFault(trouble) => Verdict::again(Duration::ZERO, false, trouble, ambiguous),
+        Outcome::Unknown(trouble) => {
+            let repeatable = attempt.key_honoured || attempt.on_uncertain == OnUncertain::Resend;
+            if repeatable && attempts_left {
+                Verdict::again(backoff::retry_wait(counted_now, attempt.jitter), true, trouble, true)
+            } else {
+                Verdict::ended(DeliveryState::Uncertain, trouble, true)
+            }
+        }
+        Outcome::NotBegun(_) => Verdict { ambiguous, ..Verdict::untouched() },
+    }
+}
+
+fn exhausted(trouble: &Trouble) -> Trouble {
+    Trouble::new(trouble.category, format!("max retries exceeded: {}", trouble.detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outcome::NotBegun;
+
+    const FIRST: Attempt = Attempt {
+        attempts_before: 0,
+        max_attempts: 4,
+        was_ambiguous: false,
+        key_honoured: false,
+        on_uncertain: OnUncertain::Hold,
+        jitter: 0.5,
+    };
+
+    fn trouble() -> Trouble {
+        Trouble::new(ErrorCategory::ProviderError, "451 later")
+    }
+
+    fn deferred() -> Outcome {
+        Outcome::Deferred { trouble: trouble(), retry_after: None }
+    }
+
+    #[test]
+    fn a_deferred_delivery_waits_one_two_and_four_seconds_and_then_fails() {
+        let waits: Vec<i64> =
+            (0..3).map(|n| settle(&deferred(), Attempt { attempts_before: n, ..FIRST }).wait_ms).collect();
+        assert_eq!(waits, [1000, 2000, 4000]);
+        let last = settle(&deferred(), Attempt { attempts_before: 3, ..FIRST });
+        assert_eq!(last.state, DeliveryState::Failed);
+        assert_eq!(last.reason.as_deref(), Some("max retries exceeded: 451 later"));
+    }
+
+    #[test]
+    fn a_provider_that_names_its_time_costs_no_attempt() {
+        let outcome = Outcome::Deferred { trouble: trouble(), retry_after: Some(Duration::from_secs(7)) };
+        let verdict = settle(&outcome, Attempt { attempts_before: 3, ..FIRST });
+        assert_eq!((verdict.state, verdict.wait_ms, verdict.counted), (DeliveryState::Pending, 7000, false));
+    }
+
+    #[test]
+    fn a_pool_fault_never_fails_a_recipient() {
+        let verdict = settle(&Outcome::PoolFault(trouble()), Attempt { attempts_before: 3, ..FIRST });
+        assert_eq!((verdict.state, verdict.counted), (DeliveryState::Pending, false));
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_uncertain_unless_the_key_is_honoured() {
+        assert_eq!(settle(&Outcome::Unknown(trouble()), FIRST).state, DeliveryState::Uncertain);
+        let keyed = settle(&Outcome::Unknown(trouble()), Attempt { key_honoured: true, ..FIRST });
+        assert_eq!((keyed.state, keyed.ambiguous), (DeliveryState::Pending, true));
+        let spent = settle(&Outcome::Unknown(trouble()), Attempt { key_honoured: true, attempts_before: 3, ..FIRST });
+        assert_eq!(spent.state, DeliveryState::Uncertain);
+    }
+
+    #[test]
+    fn a_delivery_that_was_ever_ambiguous_ends_only_as_sent_or_uncertain() {
+        let attempt = Attempt { was_ambiguous: true, attempts_before: 3, ..FIRST };
+        for outcome in [Outcome::Rejected(trouble()), deferred(), Outcome::Unknown(trouble())] {
+            assert_eq!(settle(&outcome, attempt).state, DeliveryState::Uncertain, "{outcome:?}");
+        }
+        assert_eq!(settle(&Outcome::Accepted { provider_id: None }, attempt).state, DeliveryState::Sent);
+    }
+
+    #[test]
+    fn a_hand_over_that_was_not_begun_leaves_no_trace() {
+        let verdict = settle(&Outcome::NotBegun(NotBegun::Paused), FIRST);
+        assert_eq!(verdict, Verdict::untouched());
+    }
+}

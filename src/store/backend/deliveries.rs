@@ -1,0 +1,196 @@
+//! Bulk changes of deliveries. PostgreSQL takes arrays; on SQLite a join on `json_each` was a hundred times slower than
+//! prepared row-by-row updates in one transaction.
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
+
+use crate::domain::delivery::DeliveryState;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::instant::UtcInstant;
+use crate::store::outcomes::{Write, fence};
+use crate::store::pages::LeaseToken;
+use crate::store::schema::{deliveries, delivery_contents};
+use crate::store::sql::sql;
+use crate::store::{Conn, StoreError};
+
+/// Turns pending recipients of a locked page to `sending`. Returns how many changed.
+pub(in crate::store) fn mark_sending(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    recipients: &[(ContactId, i64)],
+    token: LeaseToken,
+    now: UtcInstant,
+) -> Result<usize, StoreError> {
+    if recipients.is_empty() {
+        return Ok(0);
+    }
+    match conn {
+        Conn::Pg(conn) => {
+            let (contacts, versions): (Vec<i64>, Vec<i64>) =
+                recipients.iter().map(|(contact, version)| (contact.0, *version)).unzip();
+            sql("UPDATE deliveries AS d SET state = 'sending', claim_no = d.claim_no + 1, contact_version = v.version, token = ")
+                .bind::<BigInt, _>(token, ", claimed_at = ")
+                .bind::<BigInt, _>(now, " FROM unnest(")
+                .bind::<Array<BigInt>, _>(contacts, ", ")
+                .bind::<Array<BigInt>, _>(versions, ") AS v (contact_id, version) WHERE d.campaign_id = ")
+                .bind::<BigInt, _>(campaign, " AND d.contact_id = v.contact_id AND d.state = 'pending'")
+                .execute(conn)
+        }
+        Conn::Sqlite(conn) => recipients.iter().try_fold(0, |changed, (contact, version)| {
+            diesel::update(
+                deliveries::table
+                    .find((campaign, *contact))
+                    .filter(deliveries::state.eq(DeliveryState::Pending)),
+            )
+            .set((
+                deliveries::state.eq(DeliveryState::Sending),
+                deliveries::claim_no.eq(deliveries::claim_no + 1),
+                deliveries::contact_version.eq(*version),
+                deliveries::token.eq(token),
+                deliveries::claimed_at.eq(now),
+            ))
+            .execute(conn)
+            .map(|one| changed + one)
+        }),
+    }
+    .map_err(StoreError::query("claim recipients"))
+}
+
+#[derive(QueryableByName)]
+struct Changed {
+    #[diesel(sql_type = BigInt)]
+    contact_id: ContactId,
+}
+
+/// Writes outcomes to those rows of a locked page that are in `from` and still belong to the claim. Returns the contacts
+/// whose rows changed.
+pub(in crate::store) fn write_outcomes(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    writes: &[&Write<'_>],
+    from: DeliveryState,
+    now: UtcInstant,
+) -> Result<HashSet<ContactId>, StoreError> {
+    match conn {
+        Conn::Pg(conn) => write_outcomes_pg(conn, campaign, writes, from, now),
+        Conn::Sqlite(conn) => write_outcomes_sqlite(conn, campaign, writes, from, now),
+    }
+    .map_err(StoreError::query("record outcomes"))
+}
+
+fn write_outcomes_pg(
+    conn: &mut PgConnection,
+    campaign: CampaignId,
+    writes: &[&Write<'_>],
+    from: DeliveryState,
+    now: UtcInstant,
+) -> QueryResult<HashSet<ContactId>> {
+    let of = |pick: fn(&Write<'_>) -> i64| -> Vec<i64> { writes.iter().map(|write| pick(write)).collect() };
+    let contacts = of(|write| fence(write).0.0);
+    let claim_nos: Vec<i32> = writes.iter().map(|write| fence(write).1).collect();
+    let tokens = of(|write| fence(write).2.0);
+    let states: Vec<&str> = writes.iter().map(|write| write.state.as_str()).collect();
+    let due: Vec<i64> = of(|write| write.due_at.0);
+    let counted: Vec<i32> = writes.iter().map(|write| i32::from(write.settlement.verdict.counted)).collect();
+    let ambiguous: Vec<bool> = writes.iter().map(|write| write.settlement.verdict.ambiguous).collect();
+    let reasons: Vec<Option<&str>> = writes.iter().map(|write| write.reason).collect();
+    let categories: Vec<Option<&str>> =
+        writes.iter().map(|write| write.settlement.verdict.category.map(|category| category.as_str())).collect();
+    let provider_ids: Vec<Option<&str>> =
+        writes.iter().map(|write| write.settlement.verdict.provider_id.as_deref()).collect();
+    let key_until: Vec<Option<i64>> = writes.iter().map(|write| write.key_until.map(|until| until.0)).collect();
+    let changed: Vec<Changed> = sql(
+        "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted, \
+         ambiguous = d.ambiguous OR v.ambiguous, reason = v.reason, category = v.category, \
+         provider_id = coalesce(v.provider_id, d.provider_id), \
+         provider_key_until = coalesce(d.provider_key_until, v.key_until), \
+         token = CASE WHEN v.state = 'pending' THEN NULL ELSE d.token END, \
+         settled_at = CASE WHEN v.state = 'pending' THEN NULL ELSE ",
+    )
+    .bind::<BigInt, _>(now, "::BIGINT END FROM unnest(")
+    .bind::<Array<BigInt>, _>(contacts, ", ")
+    .bind::<Array<Integer>, _>(claim_nos, ", ")
+    .bind::<Array<BigInt>, _>(tokens, ", ")
+    .bind::<Array<Text>, _>(states, ", ")
+    .bind::<Array<BigInt>, _>(due, ", ")
+    .bind::<Array<Integer>, _>(counted, ", ")
+    .bind::<Array<Bool>, _>(ambiguous, ", ")
+    .bind::<Array<Nullable<Text>>, _>(reasons, ", ")
+    .bind::<Array<Nullable<Text>>, _>(categories, ", ")
+    .bind::<Array<Nullable<Text>>, _>(provider_ids, ", ")
+    .bind::<Array<Nullable<BigInt>>, _>(
+        key_until,
+        ") AS v (contact_id, claim_no, token, state, due_at, counted, ambiguous, reason, category, provider_id, key_until) \
+         WHERE d.campaign_id = ",
+    )
+    .bind::<BigInt, _>(
+        campaign,
+        " AND d.contact_id = v.contact_id AND d.claim_no = v.claim_no AND d.token = v.token AND d.state = ",
+    )
+    .bind::<Text, _>(from, " RETURNING d.contact_id")
+    .load(conn)?;
+    Ok(changed.into_iter().map(|row| row.contact_id).collect())
+}
+
+fn write_outcomes_sqlite(
+    conn: &mut SqliteConnection,
+    campaign: CampaignId,
+    writes: &[&Write<'_>],
+    from: DeliveryState,
+    now: UtcInstant,
+) -> QueryResult<HashSet<ContactId>> {
+    let mut done = HashSet::with_capacity(writes.len());
+    for write in writes {
+        let (contact, claim_no, token) = fence(write);
+        let verdict = &write.settlement.verdict;
+        let pending = write.state == DeliveryState::Pending;
+        let changed = sql("UPDATE deliveries SET state = ")
+            .bind::<Text, _>(write.state, ", due_at = ")
+            .bind::<BigInt, _>(write.due_at, ", attempts = attempts + ")
+            .bind::<Integer, _>(i32::from(verdict.counted), ", ambiguous = ambiguous OR ")
+            .bind::<Bool, _>(verdict.ambiguous, ", reason = ")
+            .bind::<Nullable<Text>, _>(write.reason, ", category = ")
+            .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", provider_id = coalesce(")
+            .bind::<Nullable<Text>, _>(
+                verdict.provider_id.as_deref(),
+                ", provider_id), provider_key_until = coalesce(provider_key_until, ",
+            )
+            .bind::<Nullable<BigInt>, _>(write.key_until, "), token = ")
+            .bind::<Nullable<BigInt>, _>((!pending).then_some(token), ", settled_at = ")
+            .bind::<Nullable<BigInt>, _>((!pending).then_some(now), " WHERE campaign_id = ")
+            .bind::<BigInt, _>(campaign, " AND contact_id = ")
+            .bind::<BigInt, _>(contact, " AND claim_no = ")
+            .bind::<Integer, _>(claim_no, " AND token = ")
+            .bind::<BigInt, _>(token, " AND state = ")
+            .bind::<Text, _>(from, "")
+            .execute(conn)?;
+        if changed == 1 {
+            done.insert(contact);
+        }
+    }
+    Ok(done)
+}
+
+/// Keeps what an attempt said; the first words stand.
+pub(in crate::store) fn keep_content(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    contact: ContactId,
+    content: &str,
+) -> Result<(), StoreError> {
+    let row = (
+        delivery_contents::campaign_id.eq(campaign),
+        delivery_contents::contact_id.eq(contact),
+        delivery_contents::content.eq(content),
+    );
+    match conn {
+        Conn::Pg(conn) => {
+            diesel::insert_into(delivery_contents::table).values(row).on_conflict_do_nothing().execute(conn)
+        }
+        Conn::Sqlite(conn) => diesel::insert_or_ignore_into(delivery_contents::table).values(row).execute(conn),
+    }
+    .map(drop)
+    .map_err(StoreError::query("keep what an attempt said"))
+}

@@ -1,0 +1,475 @@
+//! Campaigns: rows, edits while they are drafts, and every change of status.
+
+use diesel::prelude::*;
+
+use super::backend::{self, CampaignLock};
+use super::schema::{campaigns, packings, pages};
+use super::{Conn, StoreError};
+use crate::domain::campaign::{
+    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
+};
+use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::domain::text_enum::text_enum;
+
+/// A campaign as stored.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = campaigns)]
+pub struct CampaignRow {
+    /// The campaign.
+    pub id: CampaignId,
+    /// For people.
+    pub name: String,
+    /// How it travels.
+    pub channel: ChannelKind,
+    /// Where it stands.
+    pub status: CampaignStatus,
+    /// Rises with every change of status.
+    pub status_version: i64,
+    /// The sender pool's name.
+    pub pool: Option<String>,
+    /// The template, if it has one.
+    pub template_id: Option<TemplateId>,
+    /// Its own content while a draft; the pinned content from the launch on.
+    pub template_version_id: Option<TemplateVersionId>,
+    /// The audience, as JSON.
+    pub audience: Option<String>,
+    /// What happens to deliveries that stay ambiguous.
+    pub on_uncertain: OnUncertain,
+    /// Hand-overs per second.
+    pub rate_per_second: Option<f64>,
+    /// When it launches by itself.
+    pub scheduled_at: Option<UtcInstant>,
+    /// The random half of its idempotency keys; minted at launch.
+    pub key: Option<String>,
+    /// How it ended, where the status does not say.
+    pub outcome: Option<CampaignOutcome>,
+    /// When it was made.
+    pub created_at: UtcInstant,
+    /// When it last changed.
+    pub updated_at: UtcInstant,
+    /// When it was launched.
+    pub launched_at: Option<UtcInstant>,
+    /// When it ended.
+    pub ended_at: Option<UtcInstant>,
+}
+
+/// What a new campaign is made of.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = campaigns)]
+pub struct NewCampaign {
+    /// For people.
+    pub name: String,
+    /// How it travels.
+    pub channel: ChannelKind,
+    /// `draft` or `scheduled`.
+    pub status: CampaignStatus,
+    /// The sender pool's name.
+    pub pool: Option<String>,
+    /// The template, if it has one.
+    pub template_id: Option<TemplateId>,
+    /// Its own content otherwise.
+    pub template_version_id: Option<TemplateVersionId>,
+    /// The audience, as JSON.
+    pub audience: Option<String>,
+    /// What happens to deliveries that stay ambiguous.
+    pub on_uncertain: OnUncertain,
+    /// Hand-overs per second.
+    pub rate_per_second: Option<f64>,
+    /// When it launches by itself.
+    pub scheduled_at: Option<UtcInstant>,
+    /// Now.
+    pub created_at: UtcInstant,
+    /// Now.
+    pub updated_at: UtcInstant,
+}
+
+/// An edit of a draft. `None` leaves a column as it is.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = campaigns)]
+pub struct CampaignChange {
+    /// For people.
+    pub name: Option<String>,
+    /// The sender pool's name.
+    pub pool: Option<Option<String>>,
+    /// The template.
+    pub template_id: Option<Option<TemplateId>>,
+    /// Its own content.
+    pub template_version_id: Option<Option<TemplateVersionId>>,
+    /// The audience, as JSON.
+    pub audience: Option<Option<String>>,
+    /// What happens to deliveries that stay ambiguous.
+    pub on_uncertain: Option<OnUncertain>,
+    /// Hand-overs per second.
+    pub rate_per_second: Option<Option<f64>>,
+}
+
+text_enum! {
+    /// A resumable pass over a campaign's pages.
+    Sweep {
+        /// After a stop: what is pending becomes `skipped(stopped)`.
+        SkipPending = "skip_pending",
+        /// `retry-failed`: what failed becomes pending.
+        RetryFailed = "retry_failed",
+        /// `resolve … as pending`: what is uncertain becomes pending.
+        ResendUncertain = "resend_uncertain",
+    }
+}
+
+/// How far a campaign is packed.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = packings)]
+pub struct PackingRow {
+    /// The campaign.
+    pub campaign_id: CampaignId,
+    /// Everyone up to here is packed.
+    pub cursor_contact_id: ContactId,
+    /// Nobody above this one belongs to the audience.
+    pub max_contact_id: ContactId,
+    /// The number of the next page.
+    pub next_page: i64,
+    /// The audience as counted at launch.
+    pub expected: i64,
+    /// Whether the whole audience is packed.
+    pub done: bool,
+    /// The pass under way.
+    pub sweep: Option<Sweep>,
+    /// The last page that the pass has done.
+    pub sweep_page_id: i64,
+}
+
+/// A change of status that was refused, or could not be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum TransitionError {
+    /// There is no such campaign.
+    #[error("campaign {0} not found")]
+    NotFound(CampaignId),
+    /// The present status does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] BadTransition),
+    /// An earlier pass over the pages has not ended.
+    #[error("an earlier {0} has not ended yet")]
+    SweepUnderWay(Sweep),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Inserts a campaign.
+///
+/// # Errors
+/// The query failed.
+pub fn insert(conn: &mut Conn, new: &NewCampaign) -> Result<CampaignRow, StoreError> {
+    let id: CampaignId = diesel::insert_into(campaigns::table)
+        .values(new)
+        .returning(campaigns::id)
+        .get_result(conn)
+        .map_err(StoreError::query("insert a campaign"))?;
+    read(conn, id)
+}
+
+/// The campaign, unless it was deleted.
+///
+/// # Errors
+/// The query failed.
+pub fn find(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, StoreError> {
+    campaigns::table
+        .filter(campaigns::id.eq(id).and(campaigns::deleted_at.is_null()))
+        .select(CampaignRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("find a campaign"))
+}
+
+/// The campaign that was just written. `RETURNING` of a whole row is not for both backends at once.
+fn read(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, StoreError> {
+    campaigns::table
+        .find(id)
+        .select(CampaignRow::as_select())
+        .first(conn)
+        .map_err(StoreError::query("read a campaign back"))
+}
+
+/// How far it is packed; `None` before the launch.
+///
+/// # Errors
+/// The query failed.
+pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, StoreError> {
+    packings::table
+        .find(id)
+        .select(PackingRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read a packing"))
+}
+
+/// Which campaigns a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only these statuses; all when empty.
+    pub statuses: Vec<CampaignStatus>,
+    /// Only these channels; all when empty.
+    pub channels: Vec<ChannelKind>,
+    /// Only campaigns up to this one: anchors a walk, so that inserts neither repeat nor hide rows.
+    pub up_to: Option<CampaignId>,
+    /// Only campaigns below this one: the cursor of a walk.
+    pub below: Option<CampaignId>,
+}
+
+/// A page of campaigns, newest first, and how many match in all.
+///
+/// # Errors
+/// The query failed.
+pub fn list(conn: &mut Conn, filter: &Filter, offset: i64, limit: i64) -> Result<(Vec<CampaignRow>, i64), StoreError> {
+    let matching = || {
+        let mut query = campaigns::table.filter(campaigns::deleted_at.is_null()).into_boxed();
+        if !filter.statuses.is_empty() {
+            query = query.filter(campaigns::status.eq_any(filter.statuses.clone()));
+        }
+        if !filter.channels.is_empty() {
+            query = query.filter(campaigns::channel.eq_any(filter.channels.clone()));
+        }
+        if let Some(up_to) = filter.up_to {
+            query = query.filter(campaigns::id.le(up_to));
+        }
+        if let Some(below) = filter.below {
+            query = query.filter(campaigns::id.lt(below));
+        }
+        query
+    };
+    let total = matching().count().get_result(conn).map_err(StoreError::query("count campaigns"))?;
+    let rows = matching()
+        .order(campaigns::id.desc())
+        .offset(offset)
+        .limit(limit)
+        .select(CampaignRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("list campaigns"))?;
+    Ok((rows, total))
+}
+
+/// Edits a draft or scheduled campaign.
+///
+/// # Errors
+/// [`TransitionError::Illegal`] when it is neither.
+pub fn edit(conn: &mut Conn, id: CampaignId, change: &CampaignChange) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    if !row.status.is_editable() {
+        return Err(BadTransition { from: row.status, event: CampaignEvent::Schedule }.into());
+    }
+    let now = backend::now(conn)?;
+    diesel::update(campaigns::table.find(id))
+        .set((change, campaigns::updated_at.eq(now)))
+        .execute(conn)
+        .map_err(StoreError::query("edit a campaign"))?;
+    Ok(read(conn, id)?)
+}
+
+/// Soft-deletes a campaign that is not active. `false` when it is active.
+///
+/// # Errors
+/// The campaign is missing, or the query failed.
+pub fn delete(conn: &mut Conn, id: CampaignId) -> Result<Result<(), CampaignStatus>, TransitionError> {
+    let row = locked(conn, id)?;
+    if matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused) {
+        return Ok(Err(row.status));
+    }
+    let now = backend::now(conn)?;
+    diesel::update(campaigns::table.find(id))
+        .set((campaigns::deleted_at.eq(now), campaigns::scheduled_at.eq(None::<UtcInstant>)))
+        .execute(conn)
+        .map_err(StoreError::query("delete a campaign"))?;
+    Ok(Ok(()))
+}
+
+/// Takes the campaign's exclusive lock, then reads it: lock first, look second. From here to the end of the transaction
+/// no claim commits.
+///
+/// # Errors
+/// The campaign is missing, or the query failed.
+pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, TransitionError> {
+    backend::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+    find(conn, id)?.ok_or(TransitionError::NotFound(id))
+}
+
+/// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left.
+///
+/// # Errors
+/// The campaign is missing, the event is not allowed now, or the query failed.
+pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    let next = row.status.next(event)?;
+    if next == row.status {
+        return Ok(row);
+    }
+    if event == CampaignEvent::Stop {
+        arm(conn, id, Sweep::SkipPending)?;
+    }
+    Ok(set_status(conn, &row, next, None)?)
+}
+
+/// Sets or moves the launch time of a draft.
+///
+/// # Errors
+/// As [`transition`].
+pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    let event = if at.is_some() { CampaignEvent::Schedule } else { CampaignEvent::Unschedule };
+    let next = row.status.next(event)?;
+    diesel::update(campaigns::table.find(id))
+        .set(campaigns::scheduled_at.eq(at))
+        .execute(conn)
+        .map_err(StoreError::query("schedule a campaign"))?;
+    Ok(set_status(conn, &row, next, None)?)
+}
+
+/// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
+///
+/// # Errors
+/// As [`transition`]; [`TransitionError::SweepUnderWay`] while an earlier pass runs.
+pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    let next = match row.status {
+        CampaignStatus::Sending | CampaignStatus::Paused => row.status,
+        _ => row.status.next(CampaignEvent::Reopen)?,
+    };
+    if let Some(under_way) = packing(conn, id)?.and_then(|packing| packing.sweep) {
+        return Err(TransitionError::SweepUnderWay(under_way));
+    }
+    if let Some(sweep) = sweep {
+        arm(conn, id, sweep)?;
+    }
+    Ok(if next == row.status { row } else { set_status(conn, &row, next, None)? })
+}
+
+fn arm(conn: &mut Conn, id: CampaignId, sweep: Sweep) -> Result<(), StoreError> {
+    diesel::update(packings::table.find(id))
+        .set((packings::sweep.eq(sweep), packings::sweep_page_id.eq(0)))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("arm a pass over pages"))
+}
+
+/// Writes a status by compare-and-set from `row`'s. The caller holds the exclusive lock.
+pub(super) fn set_status(
+    conn: &mut Conn,
+    row: &CampaignRow,
+    next: CampaignStatus,
+    outcome: Option<CampaignOutcome>,
+) -> Result<CampaignRow, StoreError> {
+    let now = backend::now(conn)?;
+    let ended_at = next.is_ended().then_some(now);
+    let same = campaigns::id
+        .eq(row.id)
+        .and(campaigns::status.eq(row.status))
+        .and(campaigns::status_version.eq(row.status_version));
+    let changed = diesel::update(campaigns::table.filter(same))
+        .set((
+            campaigns::status.eq(next),
+            campaigns::status_version.eq(row.status_version + 1),
+            campaigns::outcome.eq(outcome),
+            campaigns::ended_at.eq(ended_at),
+            campaigns::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("set a campaign's status"))?;
+    if changed != 1 {
+        return Err(StoreError::Stale { what: "the campaign" });
+    }
+    read(conn, row.id)
+}
+
+/// Closes the campaign if everyone is settled: exclusive lock, then look. `None` when it is not time yet.
+///
+/// # Errors
+/// The query failed.
+pub fn complete(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, TransitionError> {
+    let row = locked(conn, id)?;
+    let packed = packing(conn, id)?.is_some_and(|packing| packing.done && packing.sweep.is_none());
+    if row.status != CampaignStatus::Sending || !packed {
+        return Ok(None);
+    }
+    let open: i64 = pages::table
+        .filter(pages::campaign_id.eq(id).and(pages::state.ne(crate::domain::page::PageState::Done)))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count open pages"))?;
+    if open > 0 {
+        return Ok(None);
+    }
+    let counts = counts(conn, id)?;
+    let event = if counts.failed > 0 && counts.sent == 0 && counts.uncertain == 0 {
+        CampaignEvent::CompleteFailed
+    } else {
+        CampaignEvent::CompleteSent
+    };
+    let outcome = match counts.total() {
+        0 => Some(CampaignOutcome::EmptyAudience),
+        total if total == counts.skipped => Some(CampaignOutcome::NoneEligible),
+        _ => None,
+    };
+    let next = row.status.next(event)?;
+    Ok(Some(set_status(conn, &row, next, outcome)?))
+}
+
+#[derive(QueryableByName)]
+struct CountsRow {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pending: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    sending: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    sent: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    failed: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    skipped: i64,
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    uncertain: i64,
+}
+
+/// A campaign's statistics: a sum over pages, never a scan of deliveries.
+///
+/// # Errors
+/// The query failed.
+pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
+    let row: CountsRow = backend::sum_page_counts(conn, id)?;
+    Ok(Counts {
+        pending: row.pending,
+        sending: row.sending,
+        sent: row.sent,
+        failed: row.failed,
+        skipped: row.skipped,
+        uncertain: row.uncertain,
+    })
+}
+
+/// Campaigns that something may have to be done for: sending or paused ones, and those with a pass to finish.
+///
+/// # Errors
+/// The query failed.
+pub fn unfinished(conn: &mut Conn) -> Result<Vec<(CampaignRow, PackingRow)>, StoreError> {
+    campaigns::table
+        .inner_join(packings::table.on(packings::campaign_id.eq(campaigns::id)))
+        .filter(campaigns::status.eq(CampaignStatus::Sending).or(packings::sweep.is_not_null()))
+        .select((CampaignRow::as_select(), PackingRow::as_select()))
+        .order(campaigns::id)
+        .load(conn)
+        .map_err(StoreError::query("list unfinished campaigns"))
+}
+
+/// Scheduled campaigns whose time has come, oldest first.
+///
+/// # Errors
+/// The query failed.
+pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
+    let now = backend::now(conn)?;
+    campaigns::table
+        .filter(campaigns::status.eq(CampaignStatus::Scheduled))
+        .filter(campaigns::scheduled_at.le(now).and(campaigns::deleted_at.is_null()))
+        .select(CampaignRow::as_select())
+        .order(campaigns::scheduled_at)
+        .load(conn)
+        .map_err(StoreError::query("list due campaigns"))
+}

@@ -1,0 +1,290 @@
+//! Claims: the durable intent to hand a delivery over.
+
+use diesel::prelude::*;
+
+use super::backend::{self, CampaignLock};
+use super::pages::{self, LeaseToken, PageRow, on_page};
+use super::schema::{campaigns, contacts, deliveries, delivery_contents};
+use super::{Conn, StoreError};
+use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::contact::Profile;
+use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::message::Message;
+use crate::domain::page::PageState;
+
+/// What is to be claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// The page.
+    pub page: PageId,
+    /// The campaign it belongs to: its lock comes first.
+    pub campaign: CampaignId,
+    /// The lease.
+    pub token: LeaseToken,
+    /// Only contacts above this one.
+    pub after: ContactId,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// A recipient that may now be handed over, once.
+pub struct Claimed {
+    /// The contact.
+    pub contact: ContactId,
+    /// The fence: an outcome counts only for this claim.
+    pub claim_no: i32,
+    /// Attempts that counted so far.
+    pub attempts: i32,
+    /// Whether an earlier attempt may have been accepted.
+    pub ambiguous: bool,
+    /// Until when the provider honours the key of an earlier attempt.
+    pub key_until: Option<UtcInstant>,
+    /// The contact's data.
+    pub profile: Profile,
+    /// What an earlier attempt said, word for word.
+    pub content: Option<Message>,
+}
+
+/// What a claim came to.
+pub enum ClaimOutcome {
+    /// These may begin.
+    Claimed {
+        /// The recipients, in contact order.
+        recipients: Vec<Claimed>,
+        /// Where the next claim goes on.
+        cursor: ContactId,
+        /// Nobody due is left beyond the cursor.
+        exhausted: bool,
+        /// The campaign's status version, for the cache.
+        status_version: i64,
+        /// The database's time.
+        now: UtcInstant,
+    },
+    /// The campaign is not `sending`.
+    NotSending {
+        /// Its status.
+        status: CampaignStatus,
+        /// The version of it.
+        status_version: i64,
+    },
+    /// The lease is over.
+    Lost,
+}
+
+#[derive(Queryable)]
+struct Candidate {
+    contact_id: ContactId,
+    claim_no: i32,
+    attempts: i32,
+    ambiguous: bool,
+    key_until: Option<UtcInstant>,
+    seen_version: Option<i64>,
+    contact: Option<ContactColumns>,
+}
+
+#[derive(Queryable)]
+struct ContactColumns {
+    external_id: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    timezone: Option<String>,
+    locale: Option<String>,
+    attributes: String,
+    version: i64,
+    deleted_at: Option<UtcInstant>,
+}
+
+/// Claims due pending recipients: shared campaign lock, *then* the status, then the page under its lease. No claim
+/// commits after a pause has.
+///
+/// # Errors
+/// A query failed, or the COMMIT went unanswered: then nothing may be handed over, and the rows are given back by
+/// [`pages::settle`].
+pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
+    backend::lock_campaign(conn, claim.campaign, CampaignLock::Shared)?;
+    let (status, status_version, channel): (CampaignStatus, i64, ChannelKind) = campaigns::table
+        .find(claim.campaign)
+        .select((campaigns::status, campaigns::status_version, campaigns::channel))
+        .first(conn)
+        .map_err(StoreError::query("read a campaign's status"))?;
+    if status != CampaignStatus::Sending {
+        return Ok(ClaimOutcome::NotSending { status, status_version });
+    }
+    let Some(page) = pages::lock(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
+    let now = backend::now(conn)?;
+    let held = page.state == PageState::Leased
+        && page.lease_token == Some(claim.token)
+        && page.lease_until.is_some_and(|until| until > now);
+    if !held {
+        return Ok(ClaimOutcome::Lost);
+    }
+    let candidates = candidates(conn, &page, claim, now)?;
+    let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
+    let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
+    let recipients = sort_out(conn, &page, claim.token, channel, candidates, now)?;
+    Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
+}
+
+fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) -> Result<Vec<Candidate>, StoreError> {
+    deliveries::table
+        .left_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
+        .filter(on_page(page))
+        .filter(deliveries::contact_id.gt(claim.after))
+        .filter(deliveries::state.eq(DeliveryState::Pending).and(deliveries::due_at.le(now)))
+        .order(deliveries::contact_id)
+        .limit(claim.limit)
+        .select((
+            deliveries::contact_id,
+            deliveries::claim_no,
+            deliveries::attempts,
+            deliveries::ambiguous,
+            deliveries::provider_key_until,
+            deliveries::contact_version,
+            (
+                contacts::external_id,
+                contacts::email,
+                contacts::phone,
+                contacts::first_name,
+                contacts::last_name,
+                contacts::timezone,
+                contacts::locale,
+                contacts::attributes,
+                contacts::version,
+                contacts::deleted_at,
+            )
+                .nullable(),
+        ))
+        .load(conn)
+        .map_err(StoreError::query("find due recipients"))
+}
+
+/// Turns the reachable ones to `sending` and ends the others with a reason; moves the page's counts by what changed.
+fn sort_out(
+    conn: &mut Conn,
+    page: &PageRow,
+    token: LeaseToken,
+    channel: ChannelKind,
+    candidates: Vec<Candidate>,
+    now: UtcInstant,
+) -> Result<Vec<Claimed>, StoreError> {
+    let mut counts = page.counts();
+    let mut recipients = Vec::with_capacity(candidates.len());
+    let mut taken = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        let content = match candidate.attempts > 0 || candidate.ambiguous {
+            true => kept_content(conn, page.campaign_id, candidate.contact_id)?,
+            false => None,
+        };
+        match judge(&candidate, channel, content.is_some(), now) {
+            Fitness::Fit(version) => {
+                let contact = candidate.contact_id;
+                taken.push((contact, version));
+                let Some(columns) = candidate.contact else { continue };
+                recipients.push(Claimed {
+                    contact,
+                    claim_no: candidate.claim_no + 1,
+                    attempts: candidate.attempts,
+                    ambiguous: candidate.ambiguous,
+                    key_until: candidate.key_until,
+                    profile: columns.into_profile()?,
+                    content,
+                });
+            }
+            Fitness::Ends(state, reason) => {
+                let changed = diesel::update(deliveries::table.find((page.campaign_id, candidate.contact_id)))
+                    .set((deliveries::state.eq(state), deliveries::reason.eq(reason), deliveries::settled_at.eq(now)))
+                    .execute(conn)
+                    .map_err(StoreError::query("skip a recipient"))?;
+                counts.shift(DeliveryState::Pending, state, pages::count(changed)?);
+            }
+        }
+    }
+    let claimed = backend::mark_sending(conn, page.campaign_id, &taken, token, now)?;
+    if claimed != taken.len() {
+        return Err(StoreError::Stale { what: "a delivery under a locked page" });
+    }
+    counts.shift(DeliveryState::Pending, DeliveryState::Sending, pages::count(claimed)?);
+    pages::write_counts(conn, page, counts)?;
+    Ok(recipients)
+}
+
+enum Fitness {
+    /// May be handed over, with the contact in this version.
+    Fit(i64),
+    /// Ends here.
+    Ends(DeliveryState, &'static str),
+}
+
+/// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
+fn judge(candidate: &Candidate, channel: ChannelKind, has_content: bool, now: UtcInstant) -> Fitness {
+    let ends = |reason: &'static str| {
+        let state = if candidate.ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
+        Fitness::Ends(state, reason)
+    };
+    let Some(contact) = candidate.contact.as_ref().filter(|contact| contact.deleted_at.is_none()) else {
+        return ends(SkipReason::ContactDeleted.as_str());
+    };
+    if contact.address(channel).is_none() {
+        return ends(SkipReason::NoAddress.as_str());
+    }
+    if candidate.ambiguous {
+        if candidate.key_until.is_some_and(|until| until <= now) {
+            return Fitness::Ends(DeliveryState::Uncertain, "the provider has forgotten the key");
+        }
+        // One key never carries two bodies.
+        if !has_content && candidate.seen_version != Some(contact.version) {
+            return Fitness::Ends(
+                DeliveryState::Uncertain,
+                "the contact changed after an attempt that went unanswered",
+            );
+        }
+    }
+    Fitness::Fit(contact.version)
+}
+
+impl ContactColumns {
+    fn address(&self, channel: ChannelKind) -> Option<&String> {
+        match channel {
+            ChannelKind::Email => self.email.as_ref(),
+            ChannelKind::Sms | ChannelKind::Whatsapp => self.phone.as_ref(),
+            ChannelKind::Http => self.email.as_ref().or(self.phone.as_ref()).or(self.external_id.as_ref()),
+        }
+    }
+
+    fn into_profile(self) -> Result<Profile, StoreError> {
+        let attributes = match self.attributes.as_str() {
+            "{}" => crate::domain::contact::Attributes::new(),
+            text => serde_json::from_str(text)
+                .map_err(|error| StoreError::Corrupt { what: "attributes", detail: error.to_string() })?,
+        };
+        Ok(Profile {
+            external_id: self.external_id,
+            email: self.email,
+            phone: self.phone,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            timezone: self.timezone,
+            locale: self.locale,
+            attributes,
+        })
+    }
+}
+
+fn kept_content(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<Option<Message>, StoreError> {
+    let stored: Option<String> = delivery_contents::table
+        .find((campaign, contact))
+        .select(delivery_contents::content)
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read what an earlier attempt said"))?;
+    stored
+        .map(|text| {
+            serde_json::from_str(&text)
+                .map_err(|error| StoreError::Corrupt { what: "kept content", detail: error.to_string() })
+        })
+        .transpose()
+}

@@ -1,0 +1,133 @@
+//! The launch: one transaction that pins everything a campaign will be sent from.
+
+use diesel::prelude::*;
+
+use super::backend;
+use super::campaigns::{self, CampaignRow, TransitionError};
+use super::schema::{audience_lists, campaigns as campaign, contacts, packings};
+use super::{Conn, StoreError};
+use crate::domain::campaign::{Audience, CampaignEvent};
+use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
+
+/// What a launch pins.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Whom it is for; checked.
+    pub audience: Audience,
+    /// The content.
+    pub template_version: TemplateVersionId,
+    /// The pool that will send it.
+    pub pool: String,
+    /// Random: the first half of every idempotency key.
+    pub key: String,
+}
+
+/// A launched campaign and its audience, counted once.
+#[derive(Debug)]
+pub struct Launched {
+    /// The campaign, now `sending`.
+    pub campaign: CampaignRow,
+    /// How many the audience names.
+    pub expected: i64,
+}
+
+/// Moves a draft or scheduled campaign to `sending` by compare-and-set, and writes audience, template revision, highest
+/// contact id and key beside it. Runs inside the caller's transaction, so that an idempotency key can join it.
+///
+/// # Errors
+/// The campaign is missing or in another status, or a query failed.
+pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionError> {
+    let row = campaigns::locked(conn, launch.campaign)?;
+    let next = row.status.next(CampaignEvent::Launch)?;
+    write_audience(conn, launch)?;
+    let max_contact_id: Option<ContactId> = contacts::table
+        .select(diesel::dsl::max(contacts::id))
+        .first(conn)
+        .map_err(StoreError::query("find the highest contact"))?;
+    let max_contact_id = max_contact_id.unwrap_or(ContactId(0));
+    let expected = backend::count_audience(conn, launch.campaign, &launch.audience, max_contact_id)?;
+    diesel::insert_into(packings::table)
+        .values((
+            packings::campaign_id.eq(launch.campaign),
+            packings::cursor_contact_id.eq(ContactId(0)),
+            packings::max_contact_id.eq(max_contact_id),
+            packings::next_page.eq(1),
+            packings::expected.eq(expected),
+            packings::done.eq(false),
+            packings::sweep_page_id.eq(0),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("begin a packing"))?;
+    let now = backend::now(conn)?;
+    let audience = serde_json::to_string(&launch.audience)
+        .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
+    diesel::update(campaign::table.find(launch.campaign))
+        .set((
+            campaign::audience.eq(audience),
+            campaign::template_version_id.eq(launch.template_version),
+            campaign::pool.eq(&launch.pool),
+            campaign::key.eq(&launch.key),
+            campaign::launched_at.eq(now),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("pin a campaign's content"))?;
+    let campaign = campaigns::set_status(conn, &row, next, None)?;
+    Ok(Launched { campaign, expected })
+}
+
+fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
+    let audience = &launch.audience;
+    for (ids, excluded) in [(&audience.contact_ids, false), (&audience.exclude.contact_ids, true)] {
+        backend::insert_audience_contacts(conn, launch.campaign, ids, excluded)?;
+    }
+    for (ids, excluded) in [(&audience.lists, false), (&audience.exclude.lists, true)] {
+        let mut ids = ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        for list in ids {
+            diesel::insert_into(audience_lists::table)
+                .values((
+                    audience_lists::campaign_id.eq(launch.campaign),
+                    audience_lists::list_id.eq(list),
+                    audience_lists::excluded.eq(excluded),
+                ))
+                .execute(conn)
+                .map_err(StoreError::query("write an audience"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which of `ids` are not live contacts, in id order. Asked before a launch, so that the answer can name them.
+///
+/// # Errors
+/// A query failed.
+pub fn missing_contacts(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, StoreError> {
+    let mut missing = Vec::new();
+    for chunk in ids.chunks(500) {
+        let found: Vec<ContactId> = contacts::table
+            .filter(contacts::id.eq_any(chunk.to_vec()).and(contacts::deleted_at.is_null()))
+            .select(contacts::id)
+            .load(conn)
+            .map_err(StoreError::query("look up contacts"))?;
+        let found: std::collections::HashSet<_> = found.into_iter().collect();
+        missing.extend(chunk.iter().copied().filter(|id| !found.contains(id)));
+    }
+    Ok(missing)
+}
+
+/// Which of `ids` are not lists.
+///
+/// # Errors
+/// The query failed.
+pub fn missing_lists(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<ListId>, StoreError> {
+    use super::schema::lists;
+    let found: Vec<ListId> = lists::table
+        .filter(lists::id.eq_any(ids.to_vec()))
+        .select(lists::id)
+        .load(conn)
+        .map_err(StoreError::query("look up lists"))?;
+    Ok(ids.iter().copied().filter(|id| !found.contains(id)).collect())
+}

@@ -1,0 +1,169 @@
+//! Recording outcomes: rows and page counts, in one transaction, as often as need be.
+
+use diesel::prelude::*;
+
+use super::backend;
+use super::pages::{self, LeaseToken, PageRow};
+use super::schema::{delivery_contents, pages as page};
+use super::{Conn, StoreError};
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::settlement::Verdict;
+
+/// One claim of one delivery: what an outcome is fenced by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The contact.
+    pub contact: ContactId,
+    /// Rises with every claim of the delivery.
+    pub claim_no: i32,
+    /// The lease it was claimed under.
+    pub token: LeaseToken,
+}
+
+/// An outcome to be recorded.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which claim.
+    pub key: ClaimKey,
+    /// The delivery's page.
+    pub page: PageId,
+    /// What happens to it.
+    pub verdict: Verdict,
+    /// How long the provider honours the key of the attempt that this settles, in milliseconds.
+    pub key_valid_ms: Option<i64>,
+    /// What the attempt said, when it has to be repeated word for word (JSON of a message).
+    pub content: Option<String>,
+}
+
+/// What a recorded batch did.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// How many rows changed; the rest had been settled before.
+    pub changed: usize,
+}
+
+/// Records a batch: locks its pages in id order, then the rows `WHERE state IN (sending, uncertain)` and fenced by claim
+/// number and token, then moves the counts by the rows that *really* changed. Repeating it changes nothing.
+///
+/// # Errors
+/// A query failed, or the COMMIT went unanswered: record the same batch again.
+pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreError> {
+    let mut by_page = std::collections::BTreeMap::<PageId, Vec<&Settlement>>::new();
+    for settlement in batch {
+        by_page.entry(settlement.page).or_default().push(settlement);
+    }
+    let mut recorded = Recorded::default();
+    for (page, settlements) in by_page {
+        let Some(page) = pages::lock(conn, page)? else { continue };
+        recorded.changed += record_page(conn, &page, &settlements)?;
+    }
+    Ok(recorded)
+}
+
+/// A settlement as it is written: the verdict in the light of the campaign's present status.
+pub(super) struct Write<'a> {
+    pub(super) settlement: &'a Settlement,
+    pub(super) state: DeliveryState,
+    pub(super) reason: Option<&'a str>,
+    pub(super) due_at: UtcInstant,
+    pub(super) key_until: Option<UtcInstant>,
+}
+
+fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> Result<usize, StoreError> {
+    let now = backend::now(conn)?;
+    // A stop's own pass may have left this page already: what would go back to pending ends here instead.
+    let stopped = settlements.iter().any(|settlement| settlement.verdict.state == DeliveryState::Pending)
+        && pages::status_of(conn, page.campaign_id)? == CampaignStatus::Stopped;
+    let writes: Vec<Write<'_>> = settlements.iter().map(|settlement| write(settlement, stopped, now)).collect();
+    let mut counts = page.counts();
+    let mut changed = 0;
+    let mut missed: Vec<&Write<'_>> = writes.iter().collect();
+    // Nearly every row is `sending`; the second round is for evidence that came after the lease had ended.
+    for from in [DeliveryState::Sending, DeliveryState::Uncertain] {
+        if missed.is_empty() {
+            break;
+        }
+        let done = backend::write_outcomes(conn, page.campaign_id, &missed, from, now)?;
+        for write in missed.iter().filter(|write| done.contains(&write.settlement.key.contact)) {
+            counts.shift(from, write.state, 1);
+            changed += 1;
+        }
+        missed.retain(|write| !done.contains(&write.settlement.key.contact));
+    }
+    keep_contents(conn, &writes)?;
+    if changed == 0 {
+        return Ok(0);
+    }
+    pages::write_counts(conn, page, counts)?;
+    let settled = writes.iter().filter(|write| write.state != DeliveryState::Pending).count();
+    diesel::update(page::table.find(page.id))
+        .set((
+            page::progress_at.eq(now),
+            page::lease_settled.eq(page::lease_settled + pages::count(settled)?),
+            page::deaths.eq(if settled > 0 { 0 } else { page.deaths }),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("note a page's progress"))?;
+    reopen_for_late_evidence(conn, page, counts)?;
+    Ok(changed)
+}
+
+fn write<'a>(settlement: &'a Settlement, stopped: bool, now: UtcInstant) -> Write<'a> {
+    let verdict = &settlement.verdict;
+    let (state, reason) = match verdict.state {
+        DeliveryState::Pending if stopped && verdict.ambiguous => (DeliveryState::Uncertain, verdict.reason.as_deref()),
+        DeliveryState::Pending if stopped => (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str())),
+        state => (state, verdict.reason.as_deref()),
+    };
+    Write {
+        settlement,
+        state,
+        reason,
+        due_at: if verdict.wait_ms > 0 { now.plus_ms(verdict.wait_ms) } else { UtcInstant(0) },
+        key_until: settlement.key_valid_ms.map(|ms| now.plus_ms(ms)),
+    }
+}
+
+/// Keeps the words of attempts that will be repeated, and forgets those of deliveries that have ended.
+fn keep_contents(conn: &mut Conn, writes: &[Write<'_>]) -> Result<(), StoreError> {
+    for write in writes {
+        let Some(content) = &write.settlement.content else { continue };
+        let key = write.settlement.key;
+        if write.state == DeliveryState::Pending {
+            backend::keep_content(conn, key.campaign, key.contact, content)?;
+        } else {
+            diesel::delete(delivery_contents::table.find((key.campaign, key.contact)))
+                .execute(conn)
+                .map_err(StoreError::query("forget what an attempt said"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Evidence that came after the page was closed ("not taken") leaves a pending delivery on a page that is done: open it.
+fn reopen_for_late_evidence(
+    conn: &mut Conn,
+    page: &PageRow,
+    counts: crate::domain::page::Counts,
+) -> Result<(), StoreError> {
+    use crate::domain::page::PageState;
+    if page.state != PageState::Done || counts.pending == 0 {
+        return Ok(());
+    }
+    diesel::update(page::table.find(page.id))
+        .set((page::state.eq(PageState::Ready), page::due_at.eq(UtcInstant(0))))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("re-open a page"))
+}
+
+/// The token of a settlement's claim, for the fence in `backend`.
+pub(super) fn fence(write: &Write<'_>) -> (ContactId, i32, LeaseToken) {
+    let key = write.settlement.key;
+    (key.contact, key.claim_no, key.token)
+}
