@@ -157,17 +157,13 @@ enum StoreAnswer {
 }
 
 fn store_answer(error: &StoreError) -> StoreAnswer {
-    use DatabaseErrorKind as Kind;
     match error {
         StoreError::Taken { .. } | StoreError::Stale { .. } => StoreAnswer::Conflict,
         StoreError::DiskFull { .. } => StoreAnswer::Away("disk_full"),
         StoreError::Unavailable { .. } | StoreError::Closed => StoreAnswer::Away("database_unavailable"),
-        StoreError::Query { source: DieselError::DatabaseError(kind, _), .. } => match kind {
-            Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation | Kind::NotNullViolation => {
-                StoreAnswer::Broken
-            }
-            _ => StoreAnswer::Away("database_unavailable"),
-        },
+        StoreError::Query { source: DieselError::DatabaseError(kind, _), .. } if !is_broken_rule(kind) => {
+            StoreAnswer::Away("database_unavailable")
+        }
         StoreError::Query { .. }
         | StoreError::BadUrl
         | StoreError::Folder { .. }
@@ -176,6 +172,12 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
         | StoreError::Corrupt { .. }
         | StoreError::Panicked { .. } => StoreAnswer::Broken,
     }
+}
+
+/// Whether the database is well and refused what it was asked: a mistake of ours, which trying again does not mend.
+fn is_broken_rule(kind: &DatabaseErrorKind) -> bool {
+    use DatabaseErrorKind as Kind;
+    matches!(kind, Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation | Kind::NotNullViolation)
 }
 
 impl ApiError {

@@ -259,12 +259,10 @@ pub fn store_batch(conn: &mut Conn, id: ImportId, batch: &Batch) -> Result<(), S
     result
 }
 
-fn store_batch_by(
-    conn: &mut Conn,
-    id: ImportId,
-    batch: &Batch,
-    apply: fn(&mut Conn, &[ContactDraft], Option<ListId>, UtcInstant) -> Result<Applied, StoreError>,
-) -> Result<(), StoreError> {
+/// How the drafts of a batch are stored: all at once, or one by one.
+type Apply = fn(&mut Conn, &[ContactDraft], Option<ListId>, UtcInstant) -> Result<Applied, StoreError>;
+
+fn store_batch_by(conn: &mut Conn, id: ImportId, batch: &Batch, apply: Apply) -> Result<(), StoreError> {
     let now = backend::now(conn)?;
     let Some(mut row) = find(conn, id)? else { return Err(StoreError::Stale { what: "the import" }) };
     if row.status != ImportStatus::Running || row.resume_point() != batch.from {

@@ -63,9 +63,8 @@ impl ImportFolder {
     /// # Errors
     /// [`OpenError`].
     pub fn open(&self, name: &str) -> Result<File, OpenError> {
-        let file = File::open(self.path.join(name)).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => OpenError::Gone,
-            _ => OpenError::Io(source),
+        let file = File::open(self.path.join(name)).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound { OpenError::Gone } else { OpenError::Io(source) }
         })?;
         match file.try_lock() {
             Ok(()) => Ok(file),

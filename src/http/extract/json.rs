@@ -170,7 +170,8 @@ fn check_syntax(bytes: &[u8]) -> Result<(), ApiError> {
         if message.starts_with("number out of range") {
             return ApiError::field("", "out_of_range", message);
         }
-        let surrogate = message.contains("surrogate") || message.contains("unicode code point");
+        // serde_json's words for a surrogate without its other half.
+        let surrogate = ["surrogate", "unicode code point", "end of hex escape"].iter().any(|m| message.contains(m));
         let code = if surrogate { "encoding" } else { "json_malformed" };
         ApiError::Malformed { code, detail: format!("the body is not a JSON object: {message}") }
     })

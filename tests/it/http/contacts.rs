@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::support::api::id;
-use crate::support::server::Server;
 use crate::support::both_backends;
+use crate::support::server::Server;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 

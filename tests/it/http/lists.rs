@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::support::api::id;
-use crate::support::server::Server;
 use crate::support::both_backends;
+use crate::support::server::Server;
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
