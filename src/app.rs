@@ -40,6 +40,9 @@ use slot::{DatabaseLock, Slot};
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
+/// A part that nobody can build again, and how to ask whether it lives.
+type Vital = (&'static str, Box<dyn Fn() -> bool>);
+
 /// A running instance.
 pub struct App {
     addr: SocketAddr,
@@ -49,7 +52,7 @@ pub struct App {
     instance: InstanceId,
     pools: PoolDirectory,
     recorder: Addr<OutcomeRecorder>,
-    vital: Vec<(&'static str, Box<dyn Fn() -> bool>)>,
+    vital: Vec<Vital>,
     draining: Arc<AtomicBool>,
     patience: Duration,
     /// Held for as long as the instance lives.
@@ -222,7 +225,7 @@ impl Started {
         Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining })
     }
 
-    fn vital(&self) -> Vec<(&'static str, Box<dyn Fn() -> bool>)> {
+    fn vital(&self) -> Vec<Vital> {
         let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
         let (importer, guardian) = (self.importer.clone(), self.guardian.clone());
         vec![

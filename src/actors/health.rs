@@ -41,9 +41,12 @@ impl Health {
 
     /// Notes how the database answered. Returns whether that is news.
     pub fn note_store(&self, result: Result<(), &StoreError>) -> bool {
-        let next = result.err().map(|error| match error {
-            StoreError::DiskFull { .. } => ("disk_full", "the disk of the database is full".to_owned()),
-            _ => ("database_unavailable", error.to_string()),
+        let next = result.err().map(|error| {
+            if matches!(error, StoreError::DiskFull { .. }) {
+                ("disk_full", "the disk of the database is full".to_owned())
+            } else {
+                ("database_unavailable", error.to_string())
+            }
         });
         replace(&mut self.lock().store, next)
     }

@@ -35,7 +35,7 @@ pub enum LaunchError {
     NoPool(String),
     /// The system's random generator failed.
     #[error("no randomness for the campaign's key")]
-    NoRandomness,
+    NoRandomness(#[source] getrandom::Error),
 }
 
 impl From<StoreError> for LaunchError {
@@ -163,6 +163,6 @@ pub fn choose_pool<'a>(
 /// 96 random bits in hex: the half of every idempotency key that nobody can guess.
 fn fresh_key() -> Result<String, LaunchError> {
     let mut bytes = [0_u8; 12];
-    getrandom::fill(&mut bytes).map_err(|_| LaunchError::NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(LaunchError::NoRandomness)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

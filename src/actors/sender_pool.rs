@@ -767,7 +767,7 @@ async fn load_content(store: &Store, campaign: CampaignId) -> Result<Arc<Campaig
 }
 
 fn fresh_token() -> Result<LeaseToken, StoreError> {
-    let random = getrandom::u64().map_err(|_| StoreError::Closed)?;
+    let random = getrandom::u64().map_err(|source| StoreError::NoRandomness { detail: source.to_string() })?;
     Ok(LeaseToken(i64::try_from(random >> 1).unwrap_or(i64::MAX)))
 }
 

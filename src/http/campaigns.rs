@@ -256,7 +256,7 @@ pub(super) fn refused(error: LaunchError) -> ApiError {
         }
         LaunchError::Template(error) => ApiError::field("/base_template", error.code(), error.to_string()),
         LaunchError::NoPool(reason) => ApiError::field("/pool", "pool_missing", reason),
-        LaunchError::NoRandomness => ApiError::Unexpected { action: "mint a key", source: error.into() },
+        LaunchError::NoRandomness(_) => ApiError::Unexpected { action: "mint a key", source: error.into() },
     }
 }
 
@@ -530,19 +530,23 @@ pub(super) async fn change(
                     }
                     change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
                 }
-                let row = campaigns::edit(conn, id, &change).map_err(|error| match error {
-                    TransitionError::Illegal(BadTransition { from, .. }) => ApiError::Conflict {
-                        code: "campaign_not_editable",
-                        detail: format!("the campaign is {from}; only drafts and scheduled campaigns can be edited"),
-                        ids: Vec::new(),
-                    },
-                    other => refused(other.into()),
-                })?;
+                let row = campaigns::edit(conn, id, &change).map_err(not_editable)?;
                 Ok(Whole::of(conn, row)?)
             }))
         })
         .await??;
     Ok(web::Json(Campaign::new(whole, &state)?))
+}
+
+fn not_editable(error: TransitionError) -> ApiError {
+    if let TransitionError::Illegal(BadTransition { from, .. }) = error {
+        return ApiError::Conflict {
+            code: "campaign_not_editable",
+            detail: format!("the campaign is {from}; only drafts and scheduled campaigns can be edited"),
+            ids: Vec::new(),
+        };
+    }
+    refused(error.into())
 }
 
 /// Deletes a campaign that is not active.

@@ -170,6 +170,7 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
         | StoreError::UnsafeDurability { .. }
         | StoreError::Migration { .. }
         | StoreError::Corrupt { .. }
+        | StoreError::NoRandomness { .. }
         | StoreError::Panicked { .. } => StoreAnswer::Broken,
     }
 }

@@ -330,10 +330,8 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
 /// As [`transition`]; [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
-    let next = match row.status {
-        CampaignStatus::Sending | CampaignStatus::Paused => row.status,
-        _ => row.status.next(CampaignEvent::Reopen)?,
-    };
+    let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
+    let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
     if let Some(under_way) = packing(conn, id)?.and_then(|packing| packing.sweep) {
         return Err(TransitionError::SweepUnderWay(under_way));
     }

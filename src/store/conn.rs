@@ -87,18 +87,21 @@ enum Finish {
 /// Whether an error leaves the connection in doubt. Constraint violations and missing rows are answers; the rest may be
 /// a dead server behind the socket, and a dead connection that went back to its pool would fail the next caller too.
 pub(super) fn taints_connection(error: &DieselError) -> bool {
-    match error {
-        DieselError::NotFound | DieselError::SerializationError(_) | DieselError::DeserializationError(_) => false,
-        DieselError::DatabaseError(kind, _) => !matches!(
-            kind,
-            DatabaseErrorKind::UniqueViolation
-                | DatabaseErrorKind::ForeignKeyViolation
-                | DatabaseErrorKind::CheckViolation
-                | DatabaseErrorKind::NotNullViolation
-                | DatabaseErrorKind::SerializationFailure
-        ),
-        _ => true,
-    }
+    let answered = matches!(
+        error,
+        DieselError::NotFound
+            | DieselError::SerializationError(_)
+            | DieselError::DeserializationError(_)
+            | DieselError::DatabaseError(
+                DatabaseErrorKind::UniqueViolation
+                    | DatabaseErrorKind::ForeignKeyViolation
+                    | DatabaseErrorKind::CheckViolation
+                    | DatabaseErrorKind::NotNullViolation
+                    | DatabaseErrorKind::SerializationFailure,
+                _,
+            )
+    );
+    !answered
 }
 
 /// A pooled connection, and whether it has seen trouble.

@@ -74,6 +74,12 @@ pub enum StoreError {
         /// What changed.
         what: &'static str,
     },
+    /// The system's random generator failed.
+    #[error("no randomness for a lease's token: {detail}")]
+    NoRandomness {
+        /// What the system said.
+        detail: String,
+    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -91,9 +97,9 @@ pub enum StoreError {
 impl StoreError {
     /// Turns a diesel error into a store error, by what was asked for: `.map_err(StoreError::query("claim a page"))`.
     pub fn query(action: &'static str) -> impl FnOnce(DieselError) -> Self {
-        move |source| match &source {
-            DieselError::DatabaseError(_, info) if says_disk_full(info.message()) => Self::DiskFull { action },
-            _ => Self::Query { action, source },
+        move |source| {
+            let full = matches!(&source, DieselError::DatabaseError(_, info) if says_disk_full(info.message()));
+            if full { Self::DiskFull { action } } else { Self::Query { action, source } }
         }
     }
 
@@ -120,6 +126,7 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::Taken { .. }
             | Self::Stale { .. }
+            | Self::NoRandomness { .. }
             | Self::Closed
             | Self::Panicked { .. } => false,
         }
@@ -136,6 +143,7 @@ impl StoreError {
             | Self::Corrupt { .. }
             | Self::Taken { .. }
             | Self::Stale { .. }
+            | Self::NoRandomness { .. }
             | Self::Closed
             | Self::Panicked { .. } => false,
         }

@@ -120,10 +120,12 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
 
 fn write<'a>(settlement: &'a Settlement, stopped: bool, now: UtcInstant) -> Write<'a> {
     let verdict = &settlement.verdict;
-    let (state, reason) = match verdict.state {
-        DeliveryState::Pending if stopped && verdict.ambiguous => (DeliveryState::Uncertain, verdict.reason.as_deref()),
-        DeliveryState::Pending if stopped => (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str())),
-        state => (state, verdict.reason.as_deref()),
+    let (state, reason) = if !(stopped && verdict.state == DeliveryState::Pending) {
+        (verdict.state, verdict.reason.as_deref())
+    } else if verdict.ambiguous {
+        (DeliveryState::Uncertain, verdict.reason.as_deref())
+    } else {
+        (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str()))
     };
     Write {
         settlement,

@@ -1,21 +1,15 @@
-//! The HTTP server in the test's own process, with the importer beside it and no sender pools.
+//! An instance in the test's own process, without sender pools.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, mpsc};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use actix::Actor;
-use actix_web::dev::ServerHandle;
-use actix_web::web;
 use serde_json::Value;
-use volley::actors::importer::Importer;
-use volley::actors::importer::files::ImportFolder;
+use volley::app::App;
 use volley::config::Settings;
 use volley::config::secret::Secret;
-use volley::http::auth::Auth;
-use volley::http::{AppState, server};
 use volley::store::{Conn, Lane, Store, StoreError};
 
 use super::Database;
@@ -28,7 +22,7 @@ pub(crate) const ROOT_KEY: &str = "root-key-of-the-tests";
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) store: Store,
-    handle: ServerHandle,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -48,29 +42,19 @@ impl Server {
     /// Serves a database that is brought up to date first.
     pub(crate) fn on(db: &Database) -> Self {
         let (started, wait) = mpsc::channel();
-        let settings = Arc::new(settings(db));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let settings = settings(db);
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let store = Store::open(&settings.database).unwrap();
-                store.migrate().await.unwrap();
-                let folder = ImportFolder::below(&settings.sending.data_dir);
-                let importer = Importer::new(store.clone(), folder).start();
-                let auth = Auth::new(&settings.auth);
-                let state = web::Data::new(AppState {
-                    store: store.clone(),
-                    settings: Arc::clone(&settings),
-                    auth,
-                    importer: importer.recipient(),
-                });
-                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-                let addr = listener.local_addr().unwrap();
-                let server = server::start(state, listener).unwrap();
-                started.send((addr, store, server.handle())).unwrap();
-                server.await.unwrap();
+                let app = App::start(settings).await.unwrap();
+                started.send((app.addr(), store)).unwrap();
+                let _ = stopped.await;
+                app.stop().await.unwrap();
             });
         });
-        let (addr, store, handle) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
-        Self { addr, store, handle, thread: Some(thread) }
+        let (addr, store) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
+        Self { addr, store, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A client with the root key.
@@ -116,8 +100,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.handle.stop(false));
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
