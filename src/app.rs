@@ -6,7 +6,7 @@ mod slot;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Arbiter};
@@ -360,16 +360,18 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
 
 /// The one metrics recorder of the process.
 fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = HANDLE.get() {
-        return Ok(handle.clone());
-    }
+    // A mutex, not a OnceLock: two instances in one process may start at the same moment, and building can fail.
+    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
     const CALL_BUCKETS: &[f64] =
         &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+    let mut known = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = known.as_ref() {
+        return Ok(handle.clone());
+    }
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("volley_provider_call_seconds".to_owned()), CALL_BUCKETS)?
         .set_quantiles(&[0.5, 0.95, 0.99])?
         .install_recorder()
         .context("cannot install the metrics recorder")?;
-    Ok(HANDLE.get_or_init(|| handle).clone())
+    Ok(known.insert(handle).clone())
 }

@@ -35,6 +35,7 @@ pub(crate) fn settings(db: &Database) -> Settings {
     settings.http.max_body_bytes = 256 * 1024;
     settings.http.max_import_bytes = 64 * 1024 * 1024;
     settings.sending.shutdown_seconds = 1;
+    settings.http.addr = "127.0.0.1:0".to_owned();
     settings
 }
 
