@@ -64,7 +64,7 @@ pub(in crate::http) struct Deliveries {
     data: Vec<Delivery>,
     /// The next part: give it as `cursor`. Absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
+    next_cursor: Option<String>,
 }
 
 /// Which deliveries.
@@ -119,8 +119,8 @@ pub(in crate::http) async fn list(
     let limit = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let cursor = rows.last().filter(|_| more).map(|last| format!("after-{}", last.contact_id));
-    Ok(web::Json(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), cursor }))
+    let next_cursor = rows.last().filter(|_| more).map(|last| format!("after-{}", last.contact_id));
+    Ok(web::Json(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), next_cursor }))
 }
 
 /// Rows counted one by one, against the counts that pages keep.
