@@ -125,7 +125,8 @@ impl Gate for HandOverGate<'_> {
         if self.begun.get().is_some() {
             return Ok(());
         }
-        let begun = self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
+        let begun =
+            self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
         let _ = self.begun.set(begun);
         Ok(())
     }

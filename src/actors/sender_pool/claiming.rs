@@ -1,0 +1,281 @@
+//! What may begin now: slots, tokens, turns; claims, and what becomes of the hand-overs that they start.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+
+use super::hand_over::{HandOver, Reach, count_delivery, hand_over};
+use super::run::Phase;
+use super::{Freed, SILENCES, SenderPool};
+use crate::actors::clock::Boottime;
+use crate::actors::recorder::Record;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::outcome::NotBegun;
+use crate::store::claims::{self, Claim, ClaimOutcome, Claimed};
+use crate::store::outcomes::ClaimKey;
+use crate::store::{Lane, StoreError};
+
+impl SenderPool {
+    /// The page to claim from next, and how many: what can begin at once, no more.
+    pub(super) fn next_claim(&mut self, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
+        let now = Instant::now();
+        let busy = self.in_flight.load(Ordering::Acquire) + self.reserved;
+        let concurrency = self.parts.pool.concurrency;
+        let free = concurrency.saturating_sub(busy).min(self.parts.timing.claim_chunk);
+        let free = self.circuit.admits(now, busy, free);
+        if free == 0 {
+            if self.circuit.is_open() {
+                self.wake_in(self.circuit.wait(now), ctx);
+            }
+            return None;
+        }
+        // With few free slots a claim costs more than it brings: wait a moment for more of them.
+        let few = free < (concurrency / 4).clamp(1, self.parts.timing.claim_chunk);
+        if few && !self.lingered && busy > 0 && !self.circuit.is_open() {
+            self.start_linger(ctx);
+            return None;
+        }
+        let free = self.bucket.in_hand(now, free);
+        if free == 0 {
+            self.wake_in(self.bucket.wait(), ctx);
+            return None;
+        }
+        let (page, n) = self.choose(now, free, ctx)?;
+        self.lingered = false;
+        Some((page, n))
+    }
+
+    /// Campaigns take turns; one that waits for its own rate is passed over.
+    pub(super) fn choose(&mut self, now: Instant, free: usize, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
+        let mut wait: Option<Duration> = None;
+        for _ in 0..self.turns.len() {
+            let campaign = self.turns.pop_front()?;
+            self.turns.push_back(campaign);
+            let Some((page, single)) = self
+                .runs
+                .values()
+                .find(|run| run.campaign == campaign && run.claimable())
+                .map(|run| (run.id, run.single))
+            else {
+                continue;
+            };
+            let most = if single { 1 } else { free };
+            let n = match self.rates.get_mut(&campaign) {
+                None => most,
+                Some(rate) => {
+                    let n = rate.in_hand(now, most);
+                    if n == 0 {
+                        wait = Some(wait.map_or(rate.wait(), |known| known.min(rate.wait())));
+                    }
+                    n
+                }
+            };
+            if n > 0 {
+                return Some((page, n));
+            }
+        }
+        if let Some(wait) = wait {
+            self.wake_in(wait, ctx);
+        }
+        None
+    }
+
+    pub(super) fn start_linger(&mut self, ctx: &mut Context<Self>) {
+        if self.linger.is_none() {
+            self.linger = Some(ctx.run_later(self.parts.timing.claim_linger(), |pool, ctx| {
+                pool.linger = None;
+                pool.lingered = true;
+                pool.pump(ctx);
+            }));
+        }
+    }
+
+    pub(super) fn wake_in(&mut self, wait: Duration, ctx: &mut Context<Self>) {
+        // The due tick comes anyway; only shorter waits need a timer of their own.
+        if wait < self.parts.timing.due_tick() {
+            ctx.run_later(wait.max(Duration::from_millis(1)), |pool, ctx| pool.pump(ctx));
+        }
+    }
+
+    pub(super) fn claim(&mut self, page: PageId, n: usize, ctx: &mut Context<Self>) {
+        let Some(run) = self.runs.get_mut(&page) else { return };
+        run.claiming = true;
+        self.claims += 1;
+        self.reserved += n;
+        self.bucket.take(n);
+        if let Some(rate) = self.rates.get_mut(&run.campaign) {
+            rate.take(n);
+        }
+        let claim = Claim {
+            page,
+            campaign: run.campaign,
+            token: run.token,
+            after: run.cursor,
+            limit: i64::try_from(n).unwrap_or(i64::MAX),
+        };
+        // Read before the claim is asked for: whatever the claim waits for counts against the deadline.
+        let start_by = Boottime::now().plus(self.parts.timing.start_deadline());
+        let store = self.parts.store.clone();
+        let work = async move {
+            store.run(Lane::Hot, "claim recipients", move |conn| conn.write(|conn| claims::claim(conn, claim))).await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
+            pool.claims -= 1;
+            pool.reserved -= n;
+            pool.claimed(page, n, start_by, result, ctx);
+            pool.pump(ctx);
+        }));
+    }
+
+    pub(super) fn claimed(
+        &mut self,
+        page: PageId,
+        asked: usize,
+        start_by: Boottime,
+        result: Result<ClaimOutcome, StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(run) = self.runs.get_mut(&page) else { return };
+        run.claiming = false;
+        let campaign = run.campaign;
+        let mut begun = 0;
+        match result {
+            Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now }) => {
+                self.parts.status.set(campaign, CampaignStatus::Sending, status_version);
+                run.cursor = cursor;
+                if exhausted && run.phase == Phase::Working {
+                    run.phase = Phase::Exhausted;
+                }
+                begun = recipients.len();
+                run.unrecorded += begun;
+                for claimed in recipients {
+                    let key_lives = claimed.key_until.is_none_or(|until| until > now);
+                    self.begin(page, claimed, key_lives, start_by);
+                }
+            }
+            Ok(ClaimOutcome::NotSending { status, status_version }) => {
+                self.parts.status.set(campaign, status, status_version);
+                run.close();
+            }
+            Ok(ClaimOutcome::Lost) => {
+                tracing::warn!(page.id = page.0, campaign.id = campaign.0, "lease lost");
+                run.trust.end();
+                run.close();
+            }
+            Err(error) => {
+                // The COMMIT may have happened. Nothing of it is handed over; the settlement gives its rows back.
+                run.close();
+                self.store_failed(&error);
+            }
+        }
+        let unused = asked.saturating_sub(begun);
+        self.bucket.give_back(unused);
+        if let Some(rate) = self.rates.get_mut(&campaign) {
+            rate.give_back(unused);
+        }
+        self.settle_finished(ctx);
+    }
+
+    /// Starts one hand-over in a task of its own.
+    pub(super) fn begin(&mut self, page: PageId, claimed: Claimed, key_lives: bool, start_by: Boottime) {
+        let jitter = self.jitter();
+        let Some(run) = self.runs.get(&page) else { return };
+        let campaign = run.campaign;
+        let over = HandOver {
+            key: ClaimKey { campaign, contact: claimed.contact, claim_no: claimed.claim_no, token: run.token },
+            claimed,
+            page,
+            content: Arc::clone(&run.content),
+            trust: run.trust.clone(),
+            start_by,
+            key_lives,
+            jitter,
+        };
+        let line = Arc::clone(&self.line);
+        let (freed, ack) = (self.freed.clone(), self.acks.clone());
+        let in_flight = Arc::clone(&self.in_flight);
+        in_flight.fetch_add(1, Ordering::AcqRel);
+        let channel = run.content.channel.as_str();
+        actix_rt::spawn(async move {
+            let result = hand_over(&line, over).await;
+            count_delivery(channel, &line.pool, &result.settlement.verdict);
+            let record = Record { settlement: result.settlement, begun: result.begun, ack };
+            // Until the recorder has taken the outcome, its slot stays taken: that bounds what can pile up. A recorder
+            // that died takes the process with it, and the next start reads the outcome from the journal.
+            if line.recorder.send(record).await.is_err() {
+                tracing::error!(page.id = page.0, "the recorder is gone; the journal holds the outcome");
+            }
+            in_flight.fetch_sub(1, Ordering::AcqRel);
+            let _ = freed.send(Freed { campaign, reach: result.reach });
+        });
+    }
+
+    pub(super) fn freed(&mut self, freed: Freed, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        match freed.reach {
+            Reach::Answered => {
+                self.silences = 0;
+                self.circuit.answered();
+                if self.parts.health.note_pool(&self.line.pool, None) {
+                    tracing::info!(pool = self.line.pool, "provider answers again");
+                }
+            }
+            Reach::Fault(detail) => {
+                self.circuit.fault(now);
+                if self.parts.health.note_pool(&self.line.pool, Some(("provider_unreachable", detail))) {
+                    tracing::warn!(pool = self.line.pool, "provider cannot be used; deliveries stay pending");
+                }
+            }
+            // A provider that swallows one call after another would leave the whole audience uncertain.
+            Reach::Silence(detail) => {
+                self.silences += 1;
+                if self.silences >= SILENCES {
+                    self.circuit.fault(now);
+                    self.parts.health.note_pool(&self.line.pool, Some(("provider_unreachable", detail)));
+                }
+            }
+            Reach::Quiet(quiet) => {
+                self.circuit.quiet(now + quiet);
+                let detail = format!("the provider asked for {} s of quiet", quiet.as_secs());
+                self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
+            }
+            Reach::Untried(reason) => self.not_begun(freed.campaign, reason),
+        }
+        self.pump(ctx);
+    }
+
+    pub(super) fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>) {
+        let Some(reason) = reason else { return };
+        self.bucket.give_back(1);
+        if let Some(rate) = self.rates.get_mut(&campaign) {
+            rate.give_back(1);
+        }
+        match reason {
+            NotBegun::Paused | NotBegun::Stopped => {
+                for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
+                    if run.phase == Phase::Working {
+                        tracing::info!(campaign.id = campaign.0, page.seq = run.seq, "aborted: {reason}");
+                    }
+                    run.close();
+                }
+            }
+            NotBegun::JournalUnavailable => {
+                let trouble = self.parts.journal.trouble();
+                if self.parts.health.note_journal(trouble) {
+                    tracing::error!("the journal cannot be written; nothing is handed over");
+                }
+                self.circuit.quiet(Instant::now() + self.parts.timing.circuit_first());
+            }
+            NotBegun::Fenced => {
+                for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
+                    run.close();
+                }
+            }
+            // What came too late is pending again and claimed in the next round; a draining pool closes by itself.
+            NotBegun::Late | NotBegun::ShuttingDown => {}
+        }
+    }
+}

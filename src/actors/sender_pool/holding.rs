@@ -1,0 +1,268 @@
+//! The pages that a pool holds: found, leased, renewed, settled.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+
+use super::bucket::Bucket;
+use super::content::{CampaignContent, ContentError};
+use super::hand_over::Trust;
+use super::run::{PageRun, Phase};
+use super::{KEEP_WITHIN, SenderPool};
+use crate::actors::clock::Boottime;
+use crate::actors::supervisor::PageSettled;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::store::pages::{self, LeaseToken, PageRow, Settled};
+use crate::store::{Lane, Store, StoreError, backend};
+
+/// A lease that was won, and what goes with it.
+type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
+
+impl SenderPool {
+    pub(super) fn recorded(&mut self, page: PageId, ctx: &mut Context<Self>) {
+        if let Some(run) = self.runs.get_mut(&page) {
+            run.unrecorded = run.unrecorded.saturating_sub(1);
+            if run.unrecorded == 0 {
+                self.pump(ctx);
+            }
+        }
+    }
+
+    pub(super) fn settle_finished(&mut self, ctx: &mut Context<Self>) {
+        let finished: Vec<PageId> = self.runs.values().filter(|run| run.settleable()).map(|run| run.id).collect();
+        for page in finished {
+            self.settle(page, ctx);
+        }
+    }
+
+    pub(super) fn settle(&mut self, page: PageId, ctx: &mut Context<Self>) {
+        let keep = if self.draining() { Duration::ZERO } else { KEEP_WITHIN };
+        let Some(run) = self.runs.get_mut(&page) else { return };
+        let keep = if run.phase == Phase::Closing { Duration::ZERO } else { keep };
+        run.phase = Phase::Settling;
+        let token = run.token;
+        let store = self.parts.store.clone();
+        let work = async move {
+            store
+                .run(Lane::Hot, "settle a page", move |conn| {
+                    conn.write(|conn| {
+                        let settled = pages::settle(conn, page, token, keep)?;
+                        Ok((settled, backend::now(conn)?))
+                    })
+                })
+                .await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
+            pool.settled(page, result, ctx);
+            pool.pump(ctx);
+        }));
+    }
+
+    pub(super) fn settled(
+        &mut self,
+        page: PageId,
+        result: Result<(Settled, UtcInstant), StoreError>,
+        ctx: &mut Context<Self>,
+    ) {
+        match result {
+            Ok((Settled::Kept(due), now)) => {
+                let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
+                if let Some(run) = self.runs.get_mut(&page) {
+                    run.phase = Phase::Resting(Instant::now() + wait);
+                }
+                ctx.run_later(wait, |pool, ctx| pool.due(ctx));
+            }
+            Ok((Settled::Done(counts), _)) => {
+                if let Some(run) = self.runs.remove(&page) {
+                    tracing::info!(
+                        campaign.id = run.campaign.0,
+                        page.seq = run.seq,
+                        sent = counts.sent,
+                        failed = counts.failed,
+                        skipped = counts.skipped,
+                        uncertain = counts.uncertain,
+                        "campaign.batch.processed"
+                    );
+                    // A lost hint costs one tick of the supervisor.
+                    let _ = self.parts.settled.try_send(PageSettled { campaign: run.campaign });
+                }
+            }
+            Ok((Settled::Ready(_) | Settled::Lost, _)) => {
+                self.runs.remove(&page);
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                if let Some(run) = self.runs.get_mut(&page) {
+                    run.phase = Phase::Settling;
+                }
+                // The page stays leased and renewed; its settlement is tried again.
+                ctx.run_later(self.parts.timing.due_tick(), move |pool, ctx| {
+                    if let Some(run) = pool.runs.get_mut(&page) {
+                        run.phase = Phase::Closing;
+                    }
+                    pool.pump(ctx);
+                });
+            }
+        }
+        self.forget_idle();
+    }
+
+    /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
+    pub(super) fn forget_idle(&mut self) {
+        let held: std::collections::HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
+        if self.contents.len() > held.len() + 8 {
+            self.contents.retain(|campaign, _| held.contains(campaign));
+            self.rates.retain(|campaign, _| held.contains(campaign));
+            self.turns.retain(|campaign| held.contains(campaign));
+        }
+    }
+
+    /// Rested pages whose retry has come due go round again.
+    pub(super) fn due(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        for run in self.runs.values_mut() {
+            if matches!(run.phase, Phase::Resting(until) if until <= now) {
+                run.restart();
+            }
+        }
+        self.pump(ctx);
+    }
+
+    pub(super) fn close_paused(&mut self) {
+        for run in self.runs.values_mut() {
+            let known = self.parts.status.get(run.campaign);
+            if known.is_some_and(|status| status != CampaignStatus::Sending) {
+                run.close();
+            }
+        }
+    }
+
+    /// Asks the database which campaigns have work for this pool.
+    pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
+        self.looking = true;
+        let (store, pool) = (self.parts.store.clone(), self.line.pool.clone());
+        let work = async move {
+            store
+                .run(Lane::Read, "look for ready pages", move |conn| pages::campaigns_with_ready_pages(conn, &pool))
+                .await
+        };
+        ctx.spawn(work.into_actor(self).map(|result, pool, ctx| {
+            pool.looking = false;
+            match result {
+                Ok(campaigns) => {
+                    for campaign in campaigns {
+                        if !pool.turns.contains(&campaign) {
+                            pool.turns.push_back(campaign);
+                        }
+                    }
+                    pool.lease(ctx);
+                }
+                Err(error) => pool.store_failed(&error),
+            }
+        }));
+    }
+
+    /// Leases one more page, for the campaign that holds the fewest.
+    pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
+        if self.leasing || self.draining() || !self.has_room() || self.circuit.is_open() && !self.runs.is_empty() {
+            return;
+        }
+        let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
+        let Some(campaign) = self.turns.iter().copied().min_by_key(|campaign| held(*campaign)) else { return };
+        self.leasing = true;
+        let (store, pool, owner) = (self.parts.store.clone(), self.line.pool.clone(), self.owner);
+        let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
+        let known = self.contents.get(&campaign).cloned();
+        let work = async move {
+            let trust = Trust::until(Boottime::now().plus(trust));
+            let content = match known {
+                Some(content) => content,
+                None => load_content(&store, campaign).await?,
+            };
+            let token = fresh_token()?;
+            let row = store
+                .run(Lane::Hot, "lease a page", move |conn| {
+                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease))
+                })
+                .await?;
+            Ok(row.map(|row| (row, token, trust, content)))
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
+            pool.leasing = false;
+            pool.leased(campaign, result);
+            pool.pump(ctx);
+        }));
+    }
+
+    pub(super) fn leased(&mut self, campaign: CampaignId, result: Result<Option<Won>, ContentError>) {
+        match result {
+            Ok(Some((row, token, trust, content))) => {
+                self.parts.health.note_campaign(campaign, None);
+                if !self.contents.contains_key(&campaign) && content.rate_per_second > 0.0 {
+                    let rate = content.rate_per_second;
+                    self.rates.insert(campaign, Bucket::new(rate, (rate / 10.0).max(1.0), Instant::now()));
+                }
+                self.contents.insert(campaign, Arc::clone(&content));
+                self.runs.insert(row.id, PageRun::new(&row, token, trust, content));
+            }
+            // No page of this campaign is ready: the next look brings it back.
+            Ok(None) => {
+                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known))
+            }
+            Err(ContentError::Store(error)) => self.store_failed(&error),
+            Err(error) => {
+                tracing::error!(campaign.id = campaign.0, error = %error, "a campaign cannot be rendered");
+                self.parts.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
+                self.turns.retain(|known| *known != campaign);
+            }
+        }
+    }
+
+    pub(super) fn renew(&mut self, ctx: &mut Context<Self>) {
+        let leases: Vec<(PageId, LeaseToken)> = self.runs.values().map(|run| (run.id, run.token)).collect();
+        if leases.is_empty() {
+            return;
+        }
+        let trust = Boottime::now().plus(self.parts.timing.lease_trust());
+        let (store, lease) = (self.parts.store.clone(), self.parts.timing.lease());
+        let asked = leases.clone();
+        let work = async move {
+            store
+                .run(Lane::Hot, "renew leases", move |conn| conn.write(|conn| pages::renew(conn, &leases, lease)))
+                .await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| match result {
+            Ok(renewed) => {
+                for (page, token) in asked {
+                    let Some(run) = pool.runs.get_mut(&page).filter(|run| run.token == token) else { continue };
+                    if renewed.contains(&page) {
+                        run.trust.extend(trust);
+                    } else if run.phase != Phase::Settling {
+                        run.trust.end();
+                        run.close();
+                    }
+                }
+                pool.pump(ctx);
+            }
+            Err(error) => pool.store_failed(&error),
+        }));
+    }
+}
+
+async fn load_content(store: &Store, campaign: CampaignId) -> Result<Arc<CampaignContent>, ContentError> {
+    let loaded = store
+        .run(Lane::Read, "load a campaign's content", move |conn| match CampaignContent::load(conn, campaign) {
+            Err(ContentError::Store(error)) => Err(error),
+            other => Ok(other),
+        })
+        .await?;
+    loaded.map(Arc::new)
+}
+
+fn fresh_token() -> Result<LeaseToken, StoreError> {
+    let random = getrandom::u64().map_err(|source| StoreError::NoRandomness { detail: source.to_string() })?;
+    Ok(LeaseToken(i64::try_from(random >> 1).unwrap_or(i64::MAX)))
+}
