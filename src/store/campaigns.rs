@@ -332,7 +332,11 @@ pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<C
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
     let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    if let Some(under_way) = packing(conn, id)?.and_then(|packing| packing.sweep) {
+    let Some(packing) = packing(conn, id)? else {
+        // Its launch was impossible: it has no pages, and nothing would ever close it again.
+        return Err(BadTransition { from: row.status, event: CampaignEvent::Reopen }.into());
+    };
+    if let Some(under_way) = packing.sweep {
         return Err(TransitionError::SweepUnderWay(under_way));
     }
     if let Some(sweep) = sweep {
