@@ -11,7 +11,7 @@ use crate::config::Settings;
 use crate::domain::campaign::{CampaignEvent, CampaignOutcome};
 use crate::domain::ids::CampaignId;
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// The actor.
 pub struct Scheduler {
@@ -54,8 +54,11 @@ impl Scheduler {
             let mut launched = Vec::new();
             for campaign in due {
                 let id = campaign.id;
-                if launch_due(&store, &settings, campaign).await? {
-                    launched.push(id);
+                match launch_due(&store, &settings, campaign).await {
+                    Ok(true) => launched.push(id),
+                    Ok(false) => {}
+                    // One that the database chokes on keeps no other one waiting.
+                    Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a due campaign has to wait"),
                 }
             }
             Ok::<Vec<CampaignId>, StoreError>(launched)
@@ -87,8 +90,11 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
                 Ok(launched) => Ok(Some(launched)),
                 Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
                 Err(error) => {
+                    // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
+                    if !matches!(error, LaunchError::Transition(_)) {
+                        fail(conn, id)?;
+                    }
                     refused = Some(error);
-                    // Nothing was written before a refusal.
                     Ok(None)
                 }
             })?;
@@ -112,27 +118,19 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
         (None, refused) => {
             let reason = refused.map(|error| error.to_string()).unwrap_or_default();
             tracing::error!(campaign.id = id.0, reason, "a scheduled campaign cannot be launched");
-            fail(store, id).await?;
             Ok(false)
         }
     }
 }
 
-async fn fail(store: &Store, id: CampaignId) -> Result<(), StoreError> {
-    store
-        .run(Lane::Control, "close an impossible campaign", move |conn| {
-            conn.write(|conn| {
-                match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
-                    Ok(_) => Ok(()),
-                    Err(TransitionError::Store(error)) => Err(error),
-                    // Somebody was quicker: an edit, a launch, a deletion.
-                    Err(
-                        TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_),
-                    ) => Ok(()),
-                }
-            })
-        })
-        .await
+fn fail(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
+    match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
+        Err(TransitionError::Store(error)) => Err(error),
+        // Somebody was quicker: an edit, a launch, a deletion.
+        Ok(_) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => {
+            Ok(())
+        }
+    }
 }
 
 impl Actor for Scheduler {

@@ -5,6 +5,7 @@ pub(super) mod preview;
 pub(super) mod recipients;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,9 @@ use super::state::AppState;
 use super::text;
 use crate::actors::health::Attention;
 use crate::actors::launcher::{self, LaunchError};
-use crate::domain::campaign::{Audience, BadTransition, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaign::{
+    Audience, AudienceError, BadTransition, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
+};
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -247,7 +250,13 @@ pub(super) fn refused(error: LaunchError) -> ApiError {
             ids: Vec::new(),
         },
         LaunchError::Transition(TransitionError::Store(error)) => error.into(),
-        LaunchError::Audience(error) => ApiError::field("/audience", "audience_required", error.to_string()),
+        LaunchError::Audience(error) => {
+            let code = match error {
+                AudienceError::Missing => "audience_required",
+                AudienceError::Ambiguous => "audience_ambiguous",
+            };
+            ApiError::field("/audience", code, error.to_string())
+        }
         LaunchError::UnknownContacts(ids) => ApiError::NotFound { what: "contact", ids },
         LaunchError::UnknownLists(ids) => ApiError::NotFound { what: "list", ids },
         LaunchError::NoTemplate => {
@@ -324,7 +333,7 @@ fn check_template(conn: &mut Conn, template: Option<TemplateId>, channel: Channe
     }
 }
 
-/// Creates a campaign: a draft, or a scheduled one.
+/// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
     responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
 pub(super) async fn create(
@@ -367,6 +376,7 @@ pub(super) async fn create(
         updated_at: now,
     };
     let (template_id, scheduled_at) = (body.template_id, body.scheduled_at);
+    let settings = Arc::clone(&state.settings);
     let stored = state
         .store
         .run(Lane::Write, "create a campaign", move |conn| {
@@ -385,6 +395,9 @@ pub(super) async fn create(
                     check_stored_audience(conn, stored)?;
                 }
                 let row = campaigns::insert(conn, &new)?;
+                if scheduled_at.is_some() {
+                    launcher::check_launchable(conn, &settings.pools, row.id).map_err(refused)?;
+                }
                 Ok(Whole::of(conn, row)?)
             }))
         })

@@ -327,15 +327,13 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
 /// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
 ///
 /// # Errors
-/// As [`transition`]; [`TransitionError::SweepUnderWay`] while an earlier pass runs.
+/// As [`transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
     let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    let Some(packing) = packing(conn, id)? else {
-        // Its launch was impossible: it has no pages, and nothing would ever close it again.
-        return Err(BadTransition { from: row.status, event: CampaignEvent::Reopen }.into());
-    };
+    // What never was launched has no pages to go over.
+    let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
     if let Some(under_way) = packing.sweep {
         return Err(TransitionError::SweepUnderWay(under_way));
     }
