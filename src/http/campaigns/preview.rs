@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use crate::actors::launcher;
 use crate::channels::Gate;
-use crate::domain::campaign::ChannelKind;
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Envelope;
