@@ -111,10 +111,13 @@ impl Api {
         self.request(Method::POST, path, "application/json", Some(body.to_string().into_bytes()), &[])
     }
 
-    /// The body of a successful GET.
+    /// The body of a successful GET. Asks again when the answer is "the database is away, try again", as a client would.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {
-        self.try_get(path).expect("an answer").expect_success(path)
+        let answer = wait_for("the database is back", TIMEOUT, || {
+            self.try_get(path).map(|answer| (answer.status != 503).then_some(answer)).transpose()
+        });
+        answer.expect("an answer").expect_success(path)
     }
 
     /// The body of a successful POST.
