@@ -6,7 +6,7 @@ use volley::store::campaigns::{self, NewCampaign, Sweep, TransitionError};
 use volley::store::{Conn, Lane, Store};
 
 use crate::support::server::settings;
-use crate::support::{Database, both_backends};
+use crate::support::both_backends;
 
 fn scheduled() -> NewCampaign {
     NewCampaign {
