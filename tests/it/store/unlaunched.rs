@@ -5,8 +5,8 @@ use volley::domain::instant::UtcInstant;
 use volley::store::campaigns::{self, NewCampaign, Sweep, TransitionError};
 use volley::store::{Conn, Lane, Store};
 
-use crate::support::server::settings;
 use crate::support::both_backends;
+use crate::support::server::settings;
 
 fn scheduled() -> NewCampaign {
     NewCampaign {
