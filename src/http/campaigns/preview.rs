@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use crate::actors::launcher;
 use crate::channels::Gate;
-use crate::domain::campaign::ChannelKind;
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Envelope;
@@ -118,8 +117,9 @@ pub(in crate::http) async fn preview(
     let compiled = compile(&material, pointers).await?;
     let found = profiles(&state, &[body.contact_id]).await?;
     let profile = found.into_iter().next().ok_or(ApiError::not_found("contact", body.contact_id.0))?;
-    let message =
-        compiled.render(&profile).map_err(|error| ApiError::field(pointers.text, "render_failed", error.to_string()))?;
+    let message = compiled
+        .render(&profile)
+        .map_err(|error| ApiError::field(pointers.text, "render_failed", error.to_string()))?;
     Ok(web::Json(PersonalizedPreview {
         rendered_message: message.text,
         rendered_subject: message.subject,

@@ -101,7 +101,8 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     for name in ["wards", "supervisor", "recorder", "importer", "pools", "status_cache"] {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
-    let wards: BTreeSet<&str> = state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["name"].as_str()).collect();
+    let wards: BTreeSet<&str> =
+        state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["actor"].as_str()).collect();
     assert_eq!(wards, ["pool seen-in-metrics", "reaper", "scheduler"].into(), "{state}");
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
@@ -134,7 +135,9 @@ fn the_description_has_every_route_of_the_table_and_no_other() {
         let paths = paths.as_object().unwrap();
         paths
             .iter()
-            .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone())))
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone()))
+            })
             .collect()
     };
     let mut table = table();

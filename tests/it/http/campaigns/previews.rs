@@ -14,7 +14,10 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
     let server = Server::with_pools(&db, pools());
     let api = server.api();
     let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com", "first_name": "Ann" })));
-    let campaign = draft(&api, &json!({ "base_template": "Dear {first_name}, {last_name}", "base_template_html": "<b>{first_name}</b>" }));
+    let campaign = draft(
+        &api,
+        &json!({ "base_template": "Dear {first_name}, {last_name}", "base_template_html": "<b>{first_name}</b>" }),
+    );
     let path = format!("/v1/campaigns/{campaign}/personalized-preview");
     assert_eq!(
         api.post(&path, &json!({ "contact_id": ann })),
@@ -26,7 +29,10 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
     );
     let body = json!({ "customer_id": ann, "override_template": "Bye {first_name|you}" });
     let other = api.post(&path, &body);
-    assert_eq!((&other["rendered_message"], &other["used_template"]), (&json!("Bye Ann"), &json!("Bye {first_name|you}")));
+    assert_eq!(
+        (&other["rendered_message"], &other["used_template"]),
+        (&json!("Bye Ann"), &json!("Bye {first_name|you}"))
+    );
     assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], "Dear {first_name}, {last_name}");
     let wrong = ask(&server, "POST", &path, &json!({ "contact_id": ann, "override_template": "{nickname}" }));
     assert_eq!((wrong.status, wrong.code(), wrong.field()), (422, "unknown_placeholder", "/override_template"));

@@ -13,7 +13,8 @@ use crate::support::sink_http::{HttpSink, Keys, Mode};
 fn uncertain(api: &Api, sink: &HttpSink) -> (i64, Vec<i64>) {
     let ids = people(api, 4);
     sink.set(Mode::ErrorAfterAccepting(1));
-    let body = json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+    let body =
+        json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let ended = api.wait_ended(campaign, LONG);
