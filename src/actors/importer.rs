@@ -29,6 +29,9 @@ const PG_BATCH: usize = 2_000;
 /// Rows per transaction on SQLite, where it keeps every other writer waiting.
 const SQLITE_BATCH: usize = 500;
 
+/// Bytes of the file per transaction at most, give or take a row: rows may be long, memory is not.
+const BATCH_BYTES: u64 = 4 << 20;
+
 /// Batches parsed ahead of the writer.
 const AHEAD: usize = 2;
 
@@ -278,7 +281,7 @@ fn parse(
                 // The rows before it are good.
                 Err(error) => break Some(Err(error)),
             }
-            if batch.rows >= rows {
+            if batch.rows >= rows || batch.bytes(from) >= BATCH_BYTES {
                 break None;
             }
         };
@@ -327,6 +330,11 @@ impl Gathered {
                 }
             }
         }
+    }
+
+    /// How much of the file it holds.
+    fn bytes(&self, from: Option<ResumePoint>) -> u64 {
+        self.to.map_or(0, |to| to.byte.saturating_sub(from.map_or(0, |from| from.byte)))
     }
 
     fn finish(self, from: Option<ResumePoint>) -> Option<Batch> {

@@ -14,6 +14,7 @@ use crate::config::pools::{PoolConfig, Provider};
 use crate::config::timing::Timing;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::PageState;
 use crate::store::instances::{self, OpenLease};
 use crate::store::lost_leases::{self, Evidence, Repeat};
 use crate::store::{Lane, Store, StoreError, deliveries};
@@ -197,7 +198,10 @@ impl Reaper {
                 end(&store, &court, lease, testimony).await?;
                 ended += 1;
             }
-            for (state, n) in store.run(Lane::Read, "count pages", deliveries::pages_by_state).await? {
+            let pages = store.run(Lane::Read, "count pages", deliveries::pages_by_state).await?;
+            for state in PageState::ALL {
+                // A state that no page is in has no row.
+                let n = pages.iter().find(|(counted, _)| counted == state).map_or(0, |(_, n)| *n);
                 metrics::gauge!("volley_pages", "state" => state.as_str())
                     .set(f64::from(u32::try_from(n).unwrap_or(u32::MAX)));
             }

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use crate::support::api::Api;
 use crate::support::both_backends;
 use crate::support::people;
-use crate::support::stage::{LONG, address_of};
+use crate::support::stage::LONG;
 use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::wait_until;
@@ -44,7 +45,7 @@ both_backends! {
         let campaign_now = api.wait_ended(campaign, LONG);
         assert_eq!((campaign_now.stats.failed, campaign_now.stats.sent), (1, 299), "{}", campaign_now.body);
         let failed = api.deliveries(campaign, "failed");
-        assert_eq!(address_of(&failed[0]), poison);
+        assert_eq!(Api::address_of(&failed[0]), poison);
         assert!(failed[0].to_string().contains("poison"), "{}", failed[0]);
         volley.stop();
     }

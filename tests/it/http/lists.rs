@@ -55,4 +55,19 @@ both_backends! {
         let rest = api.get(&members);
         assert_eq!(rest["data"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), [people[1], people[0]]);
     }
+
+    fn a_list_stays_while_a_campaign_is_sending_to_it(db: &Database) {
+        let server = Server::on(db);
+        let path = format!("/v1/lists/{}", server.api().create_list("News"));
+        let list = path.rsplit('/').next().unwrap();
+        server.execute(
+            "INSERT INTO campaigns (id, name, channel, status, created_at, updated_at)
+             VALUES (7, 'c', 'sms', 'sending', 0, 0)".to_owned(),
+        );
+        server.execute(format!("INSERT INTO audience_lists (campaign_id, list_id, excluded) VALUES (7, {list}, FALSE)"));
+        let refused = server.send("DELETE", &path, &[], b"");
+        assert_eq!((refused.status, refused.code(), &refused.body["ids"]), (409, "list_in_use", &json!([7])));
+        server.execute("UPDATE campaigns SET status = 'sent'".to_owned());
+        assert_eq!(server.send("DELETE", &path, &[], b"").status, 204);
+    }
 }

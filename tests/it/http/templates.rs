@@ -65,4 +65,21 @@ both_backends! {
         let refused = server.send("POST", &format!("/v1/templates/{blank}/preview"), &[JSON], body.as_bytes());
         assert_eq!((refused.status, refused.code()), (422, "render_failed"));
     }
+
+    fn a_template_stays_while_a_campaign_is_going_to_send_it(db: &Database) {
+        let server = Server::on(db);
+        let template = server.api().create_template("sms", "", "Hi {first_name}");
+        let path = format!("/v1/templates/{template}");
+        server.execute(format!(
+            "INSERT INTO campaigns (id, name, channel, status, template_id, created_at, updated_at)
+             VALUES (7, 'c', 'sms', 'scheduled', {template}, 0, 0)"
+        ));
+        for status in ["scheduled", "sending", "paused"] {
+            server.execute(format!("UPDATE campaigns SET status = '{status}'"));
+            let refused = server.send("DELETE", &path, &[], b"");
+            assert_eq!((refused.status, refused.code(), &refused.body["ids"]), (409, "template_in_use", &json!([7])));
+        }
+        server.execute("UPDATE campaigns SET status = 'sent'".to_owned());
+        assert_eq!(server.send("DELETE", &path, &[], b"").status, 204);
+    }
 }

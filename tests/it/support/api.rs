@@ -57,8 +57,12 @@ impl Api {
             let _already_chosen = rustls::crypto::ring::default_provider().install_default();
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client =
-            reqwest::Client::builder().timeout(TIMEOUT).no_proxy().tcp_nodelay(true).build().expect("an HTTP client");
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .expect("an HTTP client");
         Self { base: base.to_owned(), key: key.to_owned(), runtime, client }
     }
 
@@ -249,13 +253,19 @@ impl Api {
         audit
     }
 
+    /// The address of the contact that a delivery is for.
+    #[track_caller]
+    pub(crate) fn address_of(delivery: &Value) -> String {
+        delivery["contact"]["email"].as_str().unwrap_or_else(|| panic!("no address in {delivery}")).to_owned()
+    }
+
     /// Every delivery of a campaign in one state.
     #[track_caller]
     pub(crate) fn deliveries(&self, campaign: i64, status: &str) -> Vec<Value> {
         let mut found = Vec::new();
         let mut cursor = String::new();
         loop {
-            let path = format!("/v1/campaigns/{campaign}/deliveries?status={status}{cursor}");
+            let path = format!("/v1/campaigns/{campaign}/deliveries?status={status}&page_size=100{cursor}");
             let mut page = self.get(&path);
             found.append(page["data"].as_array_mut().expect("a page has data"));
             let Some(next) = page["next_cursor"].as_str() else { return found };

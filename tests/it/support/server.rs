@@ -129,8 +129,23 @@ impl Server {
         &self,
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     ) -> T {
+        self.run(Lane::Read, work)
+    }
+
+    /// Changes the database behind the API's back.
+    pub(crate) fn execute(&self, statement: String) {
+        self.run(Lane::Write, move |conn| {
+            diesel::RunQueryDsl::execute(diesel::sql_query(statement), conn).map_err(StoreError::query("execute"))
+        });
+    }
+
+    fn run<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(self.store.run(Lane::Read, "ask", work)).unwrap()
+        runtime.block_on(self.store.run(lane, "ask", work)).unwrap()
     }
 }
 

@@ -111,12 +111,6 @@ impl Stage {
     #[track_caller]
     pub(crate) fn uncertain(&self) -> BTreeSet<String> {
         let deliveries = self.api.deliveries(self.campaign, "uncertain");
-        deliveries.iter().map(|delivery| address_of(delivery).to_owned()).collect()
+        deliveries.iter().map(Api::address_of).collect()
     }
-}
-
-/// The address of the contact that a delivery is for.
-#[track_caller]
-pub(crate) fn address_of(delivery: &Value) -> &str {
-    delivery["contact"]["email"].as_str().unwrap_or_else(|| panic!("no address in {delivery}"))
 }
