@@ -102,7 +102,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
     let wards: BTreeSet<&str> =
-        state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["name"].as_str()).collect();
+        state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["actor"].as_str()).collect();
     assert_eq!(wards, ["pool seen-in-metrics", "reaper", "scheduler"].into(), "{state}");
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");

@@ -258,9 +258,8 @@ impl Api {
 
     /// The address of the contact that a delivery is for.
     #[track_caller]
-    pub(crate) fn address_of(&self, delivery: &Value) -> String {
-        let contact = self.get(&format!("/v1/contacts/{}", delivery["contact_id"]));
-        contact["email"].as_str().unwrap_or_else(|| panic!("no address in {contact}")).to_owned()
+    pub(crate) fn address_of(delivery: &Value) -> String {
+        delivery["contact"]["email"].as_str().unwrap_or_else(|| panic!("no address in {delivery}")).to_owned()
     }
 
     /// Every delivery of a campaign in one state.
@@ -272,7 +271,7 @@ impl Api {
             let path = format!("/v1/campaigns/{campaign}/deliveries?status={status}&page_size=100{cursor}");
             let mut page = self.get(&path);
             found.append(page["data"].as_array_mut().expect("a page has data"));
-            let Some(next) = page["cursor"].as_str() else { return found };
+            let Some(next) = page["next_cursor"].as_str() else { return found };
             cursor = format!("&cursor={next}");
         }
     }
