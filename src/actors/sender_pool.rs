@@ -663,6 +663,7 @@ impl SenderPool {
         let (store, pool, owner) = (self.parts.store.clone(), self.line.pool.clone(), self.owner);
         let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
         let known = self.contents.get(&campaign).cloned();
+        let held: Vec<PageId> = self.runs.keys().copied().collect();
         let work = async move {
             let trust = Trust::until(Boottime::now().plus(trust));
             let content = match known {
@@ -672,7 +673,7 @@ impl SenderPool {
             let token = fresh_token()?;
             let row = store
                 .run(Lane::Hot, "lease a page", move |conn| {
-                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease))
+                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease, &held))
                 })
                 .await?;
             Ok(row.map(|row| (row, token, trust, content)))
