@@ -788,9 +788,11 @@ impl Actor for SenderPool {
         self.parts.health.note_pool(&self.line.pool, None);
         self.look(ctx);
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
-        // A rebuilt pool is a new owner; what this one holds must not begin any more.
+impl Drop for SenderPool {
+    /// However it ends, by a panic too: a rebuilt pool is a new owner, and what this one holds must not begin any more.
+    fn drop(&mut self) {
         for run in self.runs.values() {
             run.trust.end();
         }
