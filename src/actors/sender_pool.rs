@@ -8,7 +8,7 @@ mod content;
 mod hand_over;
 mod run;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -133,6 +133,8 @@ pub struct SenderPool {
     runs: BTreeMap<PageId, PageRun>,
     /// Campaigns that may have ready pages, in turn.
     turns: VecDeque<CampaignId>,
+    /// Those of them that had no page to lease: not asked again before the next look finds one.
+    dry: HashSet<CampaignId>,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Bucket>,
     bucket: Bucket,
@@ -185,6 +187,7 @@ impl SenderPool {
             owner,
             runs: BTreeMap::new(),
             turns: VecDeque::new(),
+            dry: HashSet::new(),
             contents: HashMap::new(),
             rates: HashMap::new(),
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -588,11 +591,12 @@ impl SenderPool {
 
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
     fn forget_idle(&mut self) {
-        let held: std::collections::HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
+        let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
         if self.contents.len() > held.len() + 8 {
             self.contents.retain(|campaign, _| held.contains(campaign));
             self.rates.retain(|campaign, _| held.contains(campaign));
             self.turns.retain(|campaign| held.contains(campaign));
+            self.dry.retain(|campaign| held.contains(campaign));
         }
     }
 
@@ -619,7 +623,8 @@ impl SenderPool {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.close_paused();
         self.due(ctx);
-        if !self.draining() && !self.looking && self.runs.len() < PAGES_AT_ONCE {
+        // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
+        if !self.draining() && !self.looking {
             self.look(ctx);
         }
     }
@@ -638,6 +643,7 @@ impl SenderPool {
             match result {
                 Ok(campaigns) => {
                     for campaign in campaigns {
+                        pool.dry.remove(&campaign);
                         if !pool.turns.contains(&campaign) {
                             pool.turns.push_back(campaign);
                         }
@@ -655,7 +661,8 @@ impl SenderPool {
             return;
         }
         let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
-        let Some(campaign) = self.turns.iter().copied().min_by_key(|campaign| held(*campaign)) else { return };
+        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
+        let Some(campaign) = hopeful.min_by_key(|campaign| held(*campaign)) else { return };
         if self.runs.len() >= PAGES_AT_ONCE && held(campaign) > 0 {
             return;
         }
@@ -702,7 +709,8 @@ impl SenderPool {
             }
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
-                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known))
+                self.dry.insert(campaign);
+                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
             }
             Err(ContentError::Store(error)) => self.store_failed(&error),
             Err(error) => {
