@@ -54,8 +54,14 @@ impl Scheduler {
             let mut launched = Vec::new();
             for campaign in due {
                 let id = campaign.id;
-                if launch_due(&store, &settings, campaign).await? {
-                    launched.push(id);
+                match launch_due(&store, &settings, campaign).await {
+                    Ok(true) => launched.push(id),
+                    Ok(false) => {}
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                    // One that cannot be launched must not hold up those behind it; its turn comes again.
+                    Err(error) => {
+                        tracing::error!(campaign.id = id.0, error = %error, "a due campaign cannot be launched now");
+                    }
                 }
             }
             Ok::<Vec<CampaignId>, StoreError>(launched)
