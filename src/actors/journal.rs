@@ -356,6 +356,19 @@ mod tests {
     }
 
     #[test]
+    fn without_a_new_file_the_present_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        std::fs::create_dir(segment_path(folder.path(), 2)).unwrap();
+        if let Some(segment) = journal.lock().segments.last_mut() {
+            segment.bytes = SEGMENT_BYTES;
+        }
+        let begun = journal.begin(a_claim(1)).unwrap();
+        assert_eq!(begun, Begun(1));
+        assert_eq!(journal.read_back().unwrap().evidence(a_claim(1)), Evidence::Ambiguous);
+    }
+
+    #[test]
     fn a_file_goes_once_everything_in_it_is_recorded() {
         let folder = tempfile::tempdir().unwrap();
         let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();

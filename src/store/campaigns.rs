@@ -332,7 +332,9 @@ pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<C
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
     let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    if let Some(under_way) = packing(conn, id)?.and_then(|packing| packing.sweep) {
+    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
+    let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
+    if let Some(under_way) = packing.sweep {
         return Err(TransitionError::SweepUnderWay(under_way));
     }
     if let Some(sweep) = sweep {

@@ -8,6 +8,7 @@ use volley::domain::ids::ContactId;
 use volley::domain::message::Message;
 use volley::domain::outcome::{Outcome, Trouble};
 use volley::domain::settlement::Verdict;
+use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::claims::ClaimOutcome;
 use volley::store::deliveries;
 use volley::store::lost_leases::{self, Evidence, Repeat};
@@ -64,7 +65,7 @@ fn again(settlement: Settlement, ambiguous: bool, said: &str) -> Settlement {
 
 async fn complete(campaign: &Campaign) -> Option<CampaignStatus> {
     let id = campaign.id;
-    let closed = transact(&campaign.store, move |conn| volley::store::campaigns::complete(conn, id)).await.unwrap();
+    let closed = transact(&campaign.store, move |conn| campaigns::complete(conn, id)).await.unwrap();
     closed.map(|row| row.status)
 }
 
@@ -82,6 +83,19 @@ both_backends! {
         assert_eq!(record(&campaign.store, late).await.unwrap().changed, 1);
         let books = campaign.books().await;
         assert_eq!((books.failed, books.uncertain, books.pending), (1, 2, 0));
+    }
+
+    async fn a_campaign_whose_launch_failed_is_not_reopened(db: &Database) {
+        let campaign = Campaign::launched(db, 1).await;
+        let id = campaign.id;
+        let unlaunched = "DELETE FROM packings; UPDATE campaigns SET status = 'failed'";
+        let unlaunch = move |conn: &mut _| {
+            execute(conn, unlaunched);
+            Ok(())
+        };
+        write(&campaign.store, unlaunch).await.unwrap();
+        let reopened = transact(&campaign.store, move |conn| campaigns::reopen(conn, id, Some(Sweep::RetryFailed))).await;
+        assert!(matches!(reopened, Err(TransitionError::Illegal(_))), "it would be sending for ever");
     }
 
     async fn an_uncertain_outcome_recorded_again_counts_its_attempt_once(db: &Database) {
