@@ -10,6 +10,7 @@ use super::supervisor::Changed;
 use crate::config::Settings;
 use crate::domain::campaign::{CampaignEvent, CampaignOutcome};
 use crate::domain::ids::CampaignId;
+use crate::store::backend::{self, CampaignLock};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::{Conn, Lane, Store, StoreError};
 
@@ -57,8 +58,11 @@ impl Scheduler {
                 match launch_due(&store, &settings, campaign).await {
                     Ok(true) => launched.push(id),
                     Ok(false) => {}
-                    // One that the database chokes on keeps no other one waiting.
-                    Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a due campaign has to wait"),
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                    // One that cannot be launched must not hold up those behind it; its turn comes again.
+                    Err(error) => {
+                        tracing::error!(campaign.id = id.0, error = %error, "a due campaign cannot be launched now");
+                    }
                 }
             }
             Ok::<Vec<CampaignId>, StoreError>(launched)
@@ -83,19 +87,27 @@ impl Scheduler {
 async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignRow) -> Result<bool, StoreError> {
     let id = campaign.id;
     let settings = Arc::clone(settings);
+    let due_at = campaign.scheduled_at;
     let attempt = store
         .run(Lane::Control, "launch a due campaign", move |conn| {
             let mut refused = None;
-            let launched = conn.write(|conn| match launch_campaign(conn, &settings.pools, id, None) {
-                Ok(launched) => Ok(Some(launched)),
-                Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
-                Err(error) => {
-                    // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
-                    if !matches!(error, LaunchError::Transition(_)) {
-                        fail(conn, id)?;
+            let launched = conn.write(|conn| {
+                backend::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+                // Moved to another time, or deleted, since it was found due.
+                if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
+                    return Ok(None);
+                }
+                match launch_campaign(conn, &settings.pools, id, None) {
+                    Ok(launched) => Ok(Some(launched)),
+                    Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
+                    Err(error) => {
+                        // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
+                        if !matches!(error, LaunchError::Transition(_)) {
+                            fail(conn, id)?;
+                        }
+                        refused = Some(error);
+                        Ok(None)
                     }
-                    refused = Some(error);
-                    Ok(None)
                 }
             })?;
             Ok((launched, refused))
@@ -111,13 +123,13 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
             );
             Ok(true)
         }
+        (None, None) => Ok(false),
         (None, Some(LaunchError::Transition(refused))) => {
             tracing::info!(campaign.id = id.0, refused = %refused, "a due campaign was taken up elsewhere");
             Ok(false)
         }
-        (None, refused) => {
-            let reason = refused.map(|error| error.to_string()).unwrap_or_default();
-            tracing::error!(campaign.id = id.0, reason, "a scheduled campaign cannot be launched");
+        (None, Some(refused)) => {
+            tracing::error!(campaign.id = id.0, reason = %refused, "a scheduled campaign cannot be launched");
             Ok(false)
         }
     }

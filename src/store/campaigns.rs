@@ -290,7 +290,7 @@ pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<C
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
     let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    // What never was launched has no pages to go over.
+    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
     let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
     if let Some(under_way) = packing.sweep {
         return Err(TransitionError::SweepUnderWay(under_way));
