@@ -5,7 +5,7 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per [`SEGMENT_BYTES`]; a file goes when everything in it is recorded. Each line carries a checksum, so that a
+//! One file per `SEGMENT_BYTES`; a file goes when everything in it is recorded. Each line carries a checksum, so that a
 //! line cut short by a full disk is passed over.
 
 use std::collections::HashMap;

@@ -54,7 +54,8 @@ impl Court {
 
 fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
     let call = match pool.provider {
-        Provider::Smtp => pool.timeout() * 3 + pool.final_reply_timeout(),
+        // Every stage of the conversation may take its own time.
+        Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
         Provider::Webhook | Provider::Sandbox => pool.timeout(),
     };
     let on_the_wire = timing.start_deadline() + call + timing.call_margin();

@@ -1,6 +1,6 @@
 //! The sender pool: page leases, concurrency, rate, retry timing, and the gate before each hand-over.
 //!
-//! The actor decides; [`hand_over`] does the work of one recipient in a task of its own. A free slot is claimed for only
+//! The actor decides; `hand_over` does the work of one recipient in a task of its own. A free slot is claimed for only
 //! when a hand-over can begin at once, and a slot is free again when the recorder has taken its outcome.
 
 mod bucket;
