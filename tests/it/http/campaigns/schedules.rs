@@ -33,8 +33,11 @@ both_backends! {
         people(&api, 2);
         let campaign = draft(&api, &json!({ "audience": { "all": true } }));
         let path = format!("/v1/campaigns/{campaign}");
-        let far = api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": "2026-12-31T23:30:00+01:00" }));
-        assert_eq!((&far["status"], &far["scheduled_at"]), (&json!("scheduled"), &json!("2026-12-31T22:30:00.000Z")));
+        let tomorrow = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 86_400).unwrap();
+        let an_hour_east = tomorrow.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(1)));
+        let given = an_hour_east.strftime("%Y-%m-%dT%H:%M:%S+01:00").to_string();
+        let far = api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": given }));
+        assert_eq!((&far["status"], &far["scheduled_at"]), (&json!("scheduled"), &json!(format!("{tomorrow:.3}"))));
         let edited = ask(&server, "PATCH", &path, &json!({ "name": "Later" }));
         assert_eq!((edited.status, &edited.body["status"]), (200, &json!("scheduled")));
         let drafted = api.post(&format!("{path}/unschedule"), &json!({}));
