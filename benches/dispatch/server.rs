@@ -63,8 +63,8 @@ impl Server {
         self.hear()
     }
 
-    /// Waits until that many were taken; answers when.
-    pub(crate) fn wait_taken(&mut self, count: u64) -> Instant {
+    /// Waits until that many were taken, looking every `pause`; answers when.
+    pub(crate) fn wait_taken(&mut self, count: u64, pause: Duration) -> Instant {
         let mut last = (0, Instant::now());
         loop {
             let taken = self.taken();
@@ -75,7 +75,7 @@ impl Server {
                 last = (taken, Instant::now());
             }
             assert!(last.1.elapsed() < Duration::from_secs(60), "nothing arrives any more: {taken} of {count}");
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(pause);
         }
     }
 
