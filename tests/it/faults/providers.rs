@@ -46,8 +46,11 @@ fn outage(db: &Database, provider: Provider) {
 
 /// The provider is silent for longer than the timeouts, then speaks again.
 fn silence(db: &Database, provider: Provider) -> Stage {
-    let name = provider.pool().set("timeout_seconds", "1").set("final_reply_timeout_seconds", "1");
-    let volley = Volley::on(db).settings("[timing]\ncall_margin_ms = 200").pool(name).start();
+    let pool = match &provider {
+        Provider::Smtp(_) => provider.pool().set("timeout_seconds", "1").set("final_reply_timeout_seconds", "1"),
+        Provider::Webhook(_) => provider.pool().set("timeout_seconds", "1"),
+    };
+    let volley = Volley::on(db).settings("[timing]\ncall_margin_ms = 200").pool(pool).start();
     let api = volley.api();
     let list = api.a_list_of(1_000);
     let campaign = api.create_campaign(provider.channel(), POOL, list, &json!({}));
