@@ -275,7 +275,7 @@ impl Api {
             let path = format!("/v1/campaigns/{campaign}/deliveries?status={status}&page_size=100{cursor}");
             let mut page = self.get(&path);
             found.append(page["data"].as_array_mut().expect("a page has data"));
-            let Some(next) = page["cursor"].as_str() else { return found };
+            let Some(next) = page["next_cursor"].as_str() else { return found };
             cursor = format!("&cursor={next}");
         }
     }
