@@ -279,11 +279,11 @@ fn reaper_ward(
     timing: &crate::config::timing::Timing,
 ) -> Ward {
     let (store, identity, pools) = (store.clone(), identity.clone(), pools.clone());
-    let (journal, health, tick) = (Arc::clone(journal), health.clone(), timing.reaper_tick());
+    let (journal, health, timing) = (Arc::clone(journal), health.clone(), timing.clone());
     Ward::new("reaper", move |_| {
         let (store, identity, court) = (store.clone(), identity.clone(), court.clone());
         let (pools, journal, health) = (pools.clone(), Arc::clone(&journal), health.clone());
-        let addr = Reaper::new(store, identity, court, pools, journal, health, tick).start();
+        let addr = Reaper::new(store, identity, court, pools, journal, health, &timing).start();
         Box::new(move || addr.connected())
     })
 }

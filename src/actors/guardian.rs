@@ -58,10 +58,14 @@ impl PoolDirectory {
         self.lock().values().map(|entry| entry.addr.clone()).collect()
     }
 
-    /// Whether a lease of this generation belongs to a pool that lives.
+    /// Whether a lease of this generation belongs to a pool that lives. One that is not entered yet is just being built.
     #[must_use]
     pub fn is_alive(&self, name: &str, generation: i64) -> bool {
-        self.lock().get(name).is_some_and(|entry| entry.generation == generation && entry.addr.connected())
+        self.lock().get(name).is_none_or(|entry| match entry.generation.cmp(&generation) {
+            std::cmp::Ordering::Less => true,
+            std::cmp::Ordering::Equal => entry.addr.connected(),
+            std::cmp::Ordering::Greater => false,
+        })
     }
 }
 

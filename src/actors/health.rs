@@ -12,7 +12,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `journal_unavailable`, `content_unusable`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`.
     pub code: String,
     /// One line for people.
     pub detail: String,

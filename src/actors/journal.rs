@@ -5,7 +5,7 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per [`SEGMENT_BYTES`]; a file goes when everything in it is recorded. Each line carries a checksum, so that a
+//! One file per `SEGMENT_BYTES`; a file goes when everything in it is recorded. Each line carries a checksum, so that a
 //! line cut short by a full disk is passed over.
 
 use std::collections::HashMap;
@@ -69,8 +69,13 @@ impl Journal {
     }
 
     fn open_segment(&self, number: u64) -> io::Result<Segment> {
-        let mut file = OpenOptions::new().create_new(true).append(true).open(segment_path(&self.folder, number))?;
-        file.write_all(self.header.as_bytes())?;
+        let path = segment_path(&self.folder, number);
+        let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        if let Err(error) = file.write_all(self.header.as_bytes()) {
+            // Left behind, it would stand in the way of the next attempt, when the disk has room again.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
         let bytes = u64::try_from(self.header.len()).unwrap_or(0);
         Ok(Segment { number, file, bytes, open: 0 })
     }
@@ -86,7 +91,7 @@ impl Journal {
     /// It could not be written: then nothing may be handed over.
     pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
         let mut state = self.lock();
-        self.roll(&mut state)?;
+        self.roll(&mut state);
         let number = append(&mut state, &line(&format!("B {}", claim(key))))?;
         if let Some(segment) = state.segments.last_mut() {
             segment.open += 1;
@@ -144,19 +149,19 @@ impl Journal {
         Ok(testimony)
     }
 
-    fn roll(&self, state: &mut State) -> io::Result<()> {
-        let Some(last) = state.segments.last() else { return Ok(()) };
+    /// Goes on in a new file when the present one is long enough; when there is no new one to be had, in the present one.
+    fn roll(&self, state: &mut State) {
+        let Some(last) = state.segments.last() else { return };
         if last.bytes < SEGMENT_BYTES {
-            return Ok(());
+            return;
         }
-        let next = self.open_segment(last.number + 1)?;
+        let Ok(next) = self.open_segment(last.number + 1) else { return };
         let idle = last.open == 0;
         let path = segment_path(&self.folder, last.number);
         if idle && state.segments.pop().is_some() {
             let _ = std::fs::remove_file(path);
         }
         state.segments.push(next);
-        Ok(())
     }
 }
 
@@ -348,6 +353,19 @@ mod tests {
         let (testimony, _) = Testimony::of_folder(folder.path()).unwrap();
         assert_eq!(testimony.evidence(a_claim(1)), Evidence::NotBegun);
         assert_eq!(testimony.evidence(a_claim(2)), Evidence::Ambiguous);
+    }
+
+    #[test]
+    fn without_a_new_file_the_present_one_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
+        std::fs::create_dir(segment_path(folder.path(), 2)).unwrap();
+        if let Some(segment) = journal.lock().segments.last_mut() {
+            segment.bytes = SEGMENT_BYTES;
+        }
+        let begun = journal.begin(a_claim(1)).unwrap();
+        assert_eq!(begun, Begun(1));
+        assert_eq!(journal.read_back().unwrap().evidence(a_claim(1)), Evidence::Ambiguous);
     }
 
     #[test]

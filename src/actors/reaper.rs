@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde::Serialize;
@@ -14,8 +14,10 @@ use crate::config::pools::{PoolConfig, Provider};
 use crate::config::timing::Timing;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::PageState;
 use crate::store::instances::{self, OpenLease};
 use crate::store::lost_leases::{self, Evidence, Repeat};
+use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError, deliveries};
 
 /// Who this incarnation is.
@@ -52,7 +54,8 @@ impl Court {
 
 fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
     let call = match pool.provider {
-        Provider::Smtp => pool.timeout() * 3 + pool.final_reply_timeout(),
+        // Every stage of the conversation may take its own time.
+        Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
         Provider::Webhook | Provider::Sandbox => pool.timeout(),
     };
     let on_the_wire = timing.start_deadline() + call + timing.call_margin();
@@ -137,6 +140,10 @@ pub struct Reaper {
     journal: Arc<Journal>,
     health: Health,
     tick: Duration,
+    /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it.
+    patience: Duration,
+    /// Our own expired leases, and since when they have been seen so.
+    overdue: HashMap<LeaseToken, Instant>,
     busy: bool,
     ended: u64,
 }
@@ -167,9 +174,11 @@ impl Reaper {
         pools: PoolDirectory,
         journal: Arc<Journal>,
         health: Health,
-        tick: Duration,
+        timing: &Timing,
     ) -> Self {
-        Self { store, identity, court, pools, journal, health, tick, busy: false, ended: 0 }
+        let (tick, patience) = (timing.reaper_tick(), timing.lease());
+        let overdue = HashMap::new();
+        Self { store, identity, court, pools, journal, health, tick, patience, overdue, busy: false, ended: 0 }
     }
 
     fn round(&mut self, ctx: &mut Context<Self>) {
@@ -186,29 +195,44 @@ impl Reaper {
         self.busy = true;
         let (store, identity, court) = (self.store.clone(), self.identity.clone(), self.court.clone());
         let (pools, journal) = (self.pools.clone(), Arc::clone(&self.journal));
+        let (patience, mut overdue) = (self.patience, std::mem::take(&mut self.overdue));
         let work = async move {
             let me = identity.instance;
             store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me)).await?;
             let (leases, now) = store.run(Lane::Read, "look for ended leases", instances::open_leases).await?;
+            note_overdue(&mut overdue, &leases, me, now);
+            let forgotten = |lease: &OpenLease| {
+                lease.token.and_then(|token| overdue.get(&token)).is_some_and(|since| since.elapsed() >= patience)
+            };
             let mut ended = 0;
-            for lease in leases.into_iter().filter(|lease| is_lost(lease, &identity, &pools, now)) {
+            let lost = |lease: &OpenLease| is_lost(lease, &identity, &pools, now) || forgotten(lease);
+            for lease in leases.into_iter().filter(lost) {
                 let own = lease.instance == Some(me);
                 let testimony = if own { journal.read_back().ok().map(Arc::new) } else { None };
-                end(&store, &court, lease, testimony).await?;
-                ended += 1;
+                let page = lease.page;
+                match end(&store, &court, lease, testimony).await {
+                    Ok(()) => ended += 1,
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                    // One that resists must not hold up those behind it; its turn comes again.
+                    Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
+                }
             }
-            for (state, n) in store.run(Lane::Read, "count pages", deliveries::pages_by_state).await? {
+            let pages = store.run(Lane::Read, "count pages", deliveries::pages_by_state).await?;
+            for state in PageState::ALL {
+                // A state that no page is in has no row.
+                let n = pages.iter().find(|(counted, _)| counted == state).map_or(0, |(_, n)| *n);
                 metrics::gauge!("volley_pages", "state" => state.as_str())
                     .set(f64::from(u32::try_from(n).unwrap_or(u32::MAX)));
             }
-            Ok::<u64, StoreError>(ended)
+            Ok::<_, StoreError>((ended, overdue))
         };
         ctx.spawn(work.into_actor(self).map(|result, reaper, _| {
             reaper.busy = false;
             let news = reaper.health.note_store(result.as_ref().map(drop));
             match result {
-                Ok(ended) => {
+                Ok((ended, overdue)) => {
                     reaper.ended += ended;
+                    reaper.overdue = overdue;
                     if news {
                         tracing::info!("the database answers again");
                         reaper.pools.wake_all();
@@ -221,7 +245,19 @@ impl Reaper {
     }
 }
 
-/// Whether a lease has lost its owner. One of this instance's living pools is never taken away, however late: the owner
+/// Keeps the list of our own leases that have expired. A living pool renews what it holds, late if need be; one that no
+/// pool knows of comes of a lease whose COMMIT went unanswered. A round that fails begins the list anew.
+fn note_overdue(overdue: &mut HashMap<LeaseToken, Instant>, leases: &[OpenLease], me: InstanceId, now: UtcInstant) {
+    let expired = |lease: &&OpenLease| lease.instance == Some(me) && lease.until.is_none_or(|until| until <= now);
+    let expired: std::collections::HashSet<LeaseToken> =
+        leases.iter().filter(expired).filter_map(|lease| lease.token).collect();
+    overdue.retain(|token, _| expired.contains(token));
+    for token in expired {
+        overdue.entry(token).or_insert_with(Instant::now);
+    }
+}
+
+/// Whether a lease has lost its owner. One of this instance's living pools is not taken away for being late: the owner
 /// itself knows best what became of it.
 fn is_lost(lease: &OpenLease, identity: &Identity, pools: &PoolDirectory, now: UtcInstant) -> bool {
     if lease.instance == Some(identity.instance) {

@@ -162,7 +162,8 @@ impl OutcomeRecorder {
             }
             Err(error) => {
                 self.trouble = Some(error.to_string());
-                self.waiting.splice(0..0, batch);
+                // Behind the others: pages that cannot be written must not keep those that can from being tried.
+                self.waiting.extend(batch);
                 ctx.run_later(RETRY_EVERY, |recorder, ctx| recorder.flush(ctx));
             }
         }

@@ -10,8 +10,9 @@ use super::supervisor::Changed;
 use crate::config::Settings;
 use crate::domain::campaign::{CampaignEvent, CampaignOutcome};
 use crate::domain::ids::CampaignId;
+use crate::store::backend::{self, CampaignLock};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// The actor.
 pub struct Scheduler {
@@ -54,8 +55,14 @@ impl Scheduler {
             let mut launched = Vec::new();
             for campaign in due {
                 let id = campaign.id;
-                if launch_due(&store, &settings, campaign).await? {
-                    launched.push(id);
+                match launch_due(&store, &settings, campaign).await {
+                    Ok(true) => launched.push(id),
+                    Ok(false) => {}
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                    // One that cannot be launched must not hold up those behind it; its turn comes again.
+                    Err(error) => {
+                        tracing::error!(campaign.id = id.0, error = %error, "a due campaign cannot be launched now");
+                    }
                 }
             }
             Ok::<Vec<CampaignId>, StoreError>(launched)
@@ -80,16 +87,27 @@ impl Scheduler {
 async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignRow) -> Result<bool, StoreError> {
     let id = campaign.id;
     let settings = Arc::clone(settings);
+    let due_at = campaign.scheduled_at;
     let attempt = store
         .run(Lane::Control, "launch a due campaign", move |conn| {
             let mut refused = None;
-            let launched = conn.write(|conn| match launch_campaign(conn, &settings.pools, id, None) {
-                Ok(launched) => Ok(Some(launched)),
-                Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
-                Err(error) => {
-                    refused = Some(error);
-                    // Nothing was written before a refusal.
-                    Ok(None)
+            let launched = conn.write(|conn| {
+                backend::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+                // Moved to another time, or deleted, since it was found due.
+                if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
+                    return Ok(None);
+                }
+                match launch_campaign(conn, &settings.pools, id, None) {
+                    Ok(launched) => Ok(Some(launched)),
+                    Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
+                    Err(error) => {
+                        // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
+                        if !matches!(error, LaunchError::Transition(_)) {
+                            fail(conn, id)?;
+                        }
+                        refused = Some(error);
+                        Ok(None)
+                    }
                 }
             })?;
             Ok((launched, refused))
@@ -105,34 +123,26 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
             );
             Ok(true)
         }
+        (None, None) => Ok(false),
         (None, Some(LaunchError::Transition(refused))) => {
             tracing::info!(campaign.id = id.0, refused = %refused, "a due campaign was taken up elsewhere");
             Ok(false)
         }
-        (None, refused) => {
-            let reason = refused.map(|error| error.to_string()).unwrap_or_default();
-            tracing::error!(campaign.id = id.0, reason, "a scheduled campaign cannot be launched");
-            fail(store, id).await?;
+        (None, Some(refused)) => {
+            tracing::error!(campaign.id = id.0, reason = %refused, "a scheduled campaign cannot be launched");
             Ok(false)
         }
     }
 }
 
-async fn fail(store: &Store, id: CampaignId) -> Result<(), StoreError> {
-    store
-        .run(Lane::Control, "close an impossible campaign", move |conn| {
-            conn.write(|conn| {
-                match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
-                    Ok(_) => Ok(()),
-                    Err(TransitionError::Store(error)) => Err(error),
-                    // Somebody was quicker: an edit, a launch, a deletion.
-                    Err(
-                        TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_),
-                    ) => Ok(()),
-                }
-            })
-        })
-        .await
+fn fail(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
+    match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
+        Err(TransitionError::Store(error)) => Err(error),
+        // Somebody was quicker: an edit, a launch, a deletion.
+        Ok(_) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => {
+            Ok(())
+        }
+    }
 }
 
 impl Actor for Scheduler {

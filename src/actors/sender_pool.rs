@@ -1,6 +1,6 @@
 //! The sender pool: page leases, concurrency, rate, retry timing, and the gate before each hand-over.
 //!
-//! The actor decides; [`hand_over`] does the work of one recipient in a task of its own. A free slot is claimed for only
+//! The actor decides; `hand_over` does the work of one recipient in a task of its own. A free slot is claimed for only
 //! when a hand-over can begin at once, and a slot is free again when the recorder has taken its outcome.
 
 mod bucket;
@@ -10,7 +10,7 @@ mod hand_over;
 mod holding;
 mod run;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -133,6 +133,8 @@ pub struct SenderPool {
     runs: BTreeMap<PageId, PageRun>,
     /// Campaigns that may have ready pages, in turn.
     turns: VecDeque<CampaignId>,
+    /// Those of them that had no page to lease: not asked again before the next look finds one.
+    dry: HashSet<CampaignId>,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Bucket>,
     bucket: Bucket,
@@ -185,6 +187,7 @@ impl SenderPool {
             owner,
             runs: BTreeMap::new(),
             turns: VecDeque::new(),
+            dry: HashSet::new(),
             contents: HashMap::new(),
             rates: HashMap::new(),
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -245,7 +248,8 @@ impl SenderPool {
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.close_paused();
         self.due(ctx);
-        if !self.draining() && !self.looking && self.has_room() {
+        // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
+        if !self.draining() && !self.looking {
             self.look(ctx);
         }
     }
@@ -280,9 +284,11 @@ impl Actor for SenderPool {
         self.parts.health.note_pool(&self.line.pool, None);
         self.look(ctx);
     }
+}
 
-    fn stopped(&mut self, _: &mut Self::Context) {
-        // A rebuilt pool is a new owner; what this one holds must not begin any more.
+impl Drop for SenderPool {
+    /// However it ends, by a panic too: a rebuilt pool is a new owner, and what this one holds must not begin any more.
+    fn drop(&mut self) {
         for run in self.runs.values() {
             run.trust.end();
         }

@@ -3,27 +3,27 @@
 pub(super) mod actions;
 pub(super) mod preview;
 pub(super) mod recipients;
+mod shape;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
+pub(super) use self::shape::{Campaign, Whole};
+use self::shape::{CampaignFilter, CampaignInput, CampaignPatch};
 use super::content::{self, Pointers};
-use super::extract::{FromQuery, Id, Json, Params, Query, present};
-use super::paging::{ListParams, Listing, Paging};
+use super::extract::{Id, Json, Query};
+use super::paging::{ListParams, Listing};
 use super::problem::{ApiError, Problem};
 use super::state::AppState;
 use super::text;
-use crate::actors::health::Attention;
 use crate::actors::launcher::{self, LaunchError};
-use crate::domain::campaign::{Audience, BadTransition, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaign::{Audience, AudienceError, BadTransition, CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::domain::template::Content;
-use crate::store::campaigns::{self, CampaignChange, CampaignRow, Filter, NewCampaign, PackingRow, TransitionError};
+use crate::store::campaigns::{self, CampaignChange, NewCampaign, TransitionError};
 use crate::store::{Conn, Lane, StoreError, attributes, backend, packing, templates};
 
 /// Longest name, in characters.
@@ -42,196 +42,6 @@ const SCHEDULE_GRACE_MS: i64 = 60_000;
 pub(super) const CONTENT: Pointers =
     Pointers { subject: "/subject", text: "/base_template", html: "/base_template_html" };
 
-/// A campaign.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Campaign {
-    id: CampaignId,
-    name: String,
-    channel: ChannelKind,
-    status: CampaignStatus,
-    /// Rises with every change of status.
-    status_version: i64,
-    pool: Option<String>,
-    template_id: Option<TemplateId>,
-    #[serde(flatten)]
-    content: Option<OwnContent>,
-    audience: Option<Audience>,
-    on_uncertain: OnUncertain,
-    rate_per_second: Option<f64>,
-    scheduled_at: Option<UtcInstant>,
-    /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
-    outcome: Option<CampaignOutcome>,
-    stats: Stats,
-    /// How far the audience is cut into pages; absent before the launch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    packing: Option<Packing>,
-    /// Why it cannot go on, if it cannot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attention: Option<Attention>,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
-    launched_at: Option<UtcInstant>,
-    ended_at: Option<UtcInstant>,
-}
-
-/// Content that belongs to one campaign alone.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct OwnContent {
-    subject: String,
-    base_template: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    base_template_html: Option<String>,
-}
-
-/// How many recipients stand where. `total` is what is packed so far, and always the sum of the others.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(super) struct Stats {
-    total: i64,
-    #[serde(flatten)]
-    counts: Counts,
-}
-
-impl From<Counts> for Stats {
-    fn from(counts: Counts) -> Self {
-        Self { total: counts.total(), counts }
-    }
-}
-
-/// How far an audience is cut into pages.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-pub(super) struct Packing {
-    /// Whether everyone is packed.
-    done: bool,
-    /// The audience as it was counted at launch.
-    expected: i64,
-}
-
-/// A campaign to make.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CampaignInput {
-    name: String,
-    channel: ChannelKind,
-    /// May be left out where the channel has only one pool.
-    pool: Option<String>,
-    /// Either a template …
-    template_id: Option<TemplateId>,
-    /// … or content of its own.
-    subject: Option<String>,
-    base_template: Option<String>,
-    base_template_html: Option<String>,
-    audience: Option<Audience>,
-    /// Launches by itself then.
-    scheduled_at: Option<UtcInstant>,
-    /// Hand-overs per second.
-    rate_per_second: Option<f64>,
-    #[serde(default = "hold")]
-    on_uncertain: OnUncertain,
-}
-
-fn hold() -> OnUncertain {
-    OnUncertain::Hold
-}
-
-/// What is to change; `null` takes a value away.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CampaignPatch {
-    name: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    pool: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<i64>)]
-    template_id: Option<Option<TemplateId>>,
-    subject: Option<String>,
-    base_template: Option<String>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    base_template_html: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Audience>)]
-    audience: Option<Option<Audience>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<f64>)]
-    rate_per_second: Option<Option<f64>>,
-    on_uncertain: Option<OnUncertain>,
-}
-
-#[derive(Debug)]
-pub(super) struct CampaignFilter {
-    paging: Paging,
-    filter: Filter,
-}
-
-impl FromQuery for CampaignFilter {
-    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "status", "channel"];
-
-    fn from_params(params: &Params) -> Result<Self, ApiError> {
-        let filter = Filter {
-            status: params.choice("status", CampaignStatus::ALL)?,
-            channel: params.choice("channel", ChannelKind::ALL)?,
-        };
-        Ok(Self { paging: Paging::read(params, "campaigns", &["status", "channel"])?, filter })
-    }
-}
-
-/// A campaign and what belongs to it, read in one go.
-pub(super) struct Whole {
-    row: CampaignRow,
-    counts: Counts,
-    packing: Option<PackingRow>,
-    content: Option<Content>,
-}
-
-impl Whole {
-    pub(super) fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
-        let counts = campaigns::counts(conn, row.id)?;
-        let packing = campaigns::packing(conn, row.id)?;
-        let content = match (row.template_id, row.template_version_id) {
-            (None, Some(version)) => templates::find_version(conn, version)?.map(|version| version.content()),
-            _ => None,
-        };
-        Ok(Self { row, counts, packing, content })
-    }
-}
-
-impl Campaign {
-    pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
-        let Whole { row, counts, packing, content } = whole;
-        let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
-        let attention = (row.status == CampaignStatus::Sending)
-            .then(|| state.health.attention(row.id, row.pool.as_deref()))
-            .flatten();
-        Ok(Self {
-            id: row.id,
-            name: row.name,
-            channel: row.channel,
-            status: row.status,
-            status_version: row.status_version,
-            pool: row.pool,
-            template_id: row.template_id,
-            content: content.map(|content| OwnContent {
-                subject: content.subject,
-                base_template: content.text,
-                base_template_html: content.html,
-            }),
-            audience,
-            on_uncertain: row.on_uncertain,
-            rate_per_second: row.rate_per_second,
-            scheduled_at: row.scheduled_at,
-            outcome: row.outcome,
-            stats: counts.into(),
-            packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
-            attention,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            launched_at: row.launched_at,
-            ended_at: row.ended_at,
-        })
-    }
-}
-
 /// What a refused transition or launch is for clients.
 pub(super) fn refused(error: LaunchError) -> ApiError {
     match error {
@@ -247,7 +57,13 @@ pub(super) fn refused(error: LaunchError) -> ApiError {
             ids: Vec::new(),
         },
         LaunchError::Transition(TransitionError::Store(error)) => error.into(),
-        LaunchError::Audience(error) => ApiError::field("/audience", "audience_required", error.to_string()),
+        LaunchError::Audience(error) => {
+            let code = match error {
+                AudienceError::Missing => "audience_required",
+                AudienceError::Ambiguous => "audience_ambiguous",
+            };
+            ApiError::field("/audience", code, error.to_string())
+        }
         LaunchError::UnknownContacts(ids) => ApiError::NotFound { what: "contact", ids },
         LaunchError::UnknownLists(ids) => ApiError::NotFound { what: "list", ids },
         LaunchError::NoTemplate => {
@@ -324,7 +140,7 @@ fn check_template(conn: &mut Conn, template: Option<TemplateId>, channel: Channe
     }
 }
 
-/// Creates a campaign: a draft, or a scheduled one.
+/// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
     responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
 pub(super) async fn create(
@@ -367,6 +183,7 @@ pub(super) async fn create(
         updated_at: now,
     };
     let (template_id, scheduled_at) = (body.template_id, body.scheduled_at);
+    let settings = Arc::clone(&state.settings);
     let stored = state
         .store
         .run(Lane::Write, "create a campaign", move |conn| {
@@ -385,6 +202,9 @@ pub(super) async fn create(
                     check_stored_audience(conn, stored)?;
                 }
                 let row = campaigns::insert(conn, &new)?;
+                if scheduled_at.is_some() {
+                    launcher::check_launchable(conn, &settings.pools, row.id).map_err(refused)?;
+                }
                 Ok(Whole::of(conn, row)?)
             }))
         })

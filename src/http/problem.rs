@@ -301,7 +301,7 @@ impl ResponseError for ApiError {
         }
     }
 
-    /// The document; [`super::edge`] adds the request id.
+    /// The document; `http::edge` adds the request id.
     fn error_response(&self) -> HttpResponse {
         let problem = self.problem();
         let status = self.status_code();

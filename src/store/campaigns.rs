@@ -1,9 +1,10 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
+mod finding;
+
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
-use super::listing::{Slice, Window};
 use super::schema::{campaigns, packings, pages};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{
@@ -13,6 +14,7 @@ use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
+pub use finding::{Filter, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -205,50 +207,6 @@ pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, St
         .map_err(StoreError::query("read a packing"))
 }
 
-/// Which campaigns a list shows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
-    /// Only this status.
-    pub status: Option<CampaignStatus>,
-    /// Only this channel.
-    pub channel: Option<ChannelKind>,
-}
-
-/// A part of the list of campaigns, newest first.
-///
-/// # Errors
-/// The query failed.
-pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<CampaignRow>, StoreError> {
-    let newest: Option<CampaignId> = campaigns::table
-        .select(diesel::dsl::max(campaigns::id))
-        .first(conn)
-        .map_err(StoreError::query("find the newest campaign"))?;
-    let anchor = window.anchor.unwrap_or(newest.map_or(0, |id| id.0));
-    let matching = || {
-        let mut query = campaigns::table
-            .filter(campaigns::deleted_at.is_null().and(campaigns::id.le(CampaignId(anchor))))
-            .into_boxed();
-        if let Some(status) = filter.status {
-            query = query.filter(campaigns::status.eq(status));
-        }
-        if let Some(channel) = filter.channel {
-            query = query.filter(campaigns::channel.eq(channel));
-        }
-        query
-    };
-    let total = matching().count().get_result(conn).map_err(StoreError::query("count campaigns"))?;
-    let before = CampaignId(window.before.unwrap_or(i64::MAX));
-    let rows = matching()
-        .filter(campaigns::id.lt(before))
-        .order(campaigns::id.desc())
-        .offset(window.offset)
-        .limit(window.fetch())
-        .select(CampaignRow::as_select())
-        .load(conn)
-        .map_err(StoreError::query("list campaigns"))?;
-    Ok(window.slice(rows, total, anchor))
-}
-
 /// Edits a draft or scheduled campaign.
 ///
 /// # Errors
@@ -327,12 +285,14 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
 /// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
 ///
 /// # Errors
-/// As [`transition`]; [`TransitionError::SweepUnderWay`] while an earlier pass runs.
+/// As [`transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
     let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    if let Some(under_way) = packing(conn, id)?.and_then(|packing| packing.sweep) {
+    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
+    let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
+    if let Some(under_way) = packing.sweep {
         return Err(TransitionError::SweepUnderWay(under_way));
     }
     if let Some(sweep) = sweep {
@@ -441,52 +401,6 @@ pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
         skipped: row.skipped,
         uncertain: row.uncertain,
     })
-}
-
-/// Campaigns that something may have to be done for: sending or paused ones, and those with a pass to finish.
-///
-/// # Errors
-/// The query failed.
-pub fn unfinished(conn: &mut Conn) -> Result<Vec<(CampaignRow, PackingRow)>, StoreError> {
-    campaigns::table
-        .inner_join(packings::table.on(packings::campaign_id.eq(campaigns::id)))
-        .filter(campaigns::status.eq(CampaignStatus::Sending).or(packings::sweep.is_not_null()))
-        .select((CampaignRow::as_select(), PackingRow::as_select()))
-        .order(campaigns::id)
-        .load(conn)
-        .map_err(StoreError::query("list unfinished campaigns"))
-}
-
-/// Scheduled campaigns whose time has come, oldest first.
-///
-/// # Errors
-/// The query failed.
-pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
-    let now = backend::now(conn)?;
-    campaigns::table
-        .filter(campaigns::status.eq(CampaignStatus::Scheduled))
-        .filter(campaigns::scheduled_at.le(now).and(campaigns::deleted_at.is_null()))
-        .select(CampaignRow::as_select())
-        .order(campaigns::scheduled_at)
-        .load(conn)
-        .map_err(StoreError::query("list due campaigns"))
-}
-
-/// Whether some page of the campaign is not done. Looked at without a lock: only a hint.
-///
-/// # Errors
-/// The query failed.
-pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError> {
-    use crate::domain::page::PageState;
-    let open = |state: PageState| {
-        diesel::select(diesel::dsl::exists(pages::table.filter(pages::campaign_id.eq(id).and(pages::state.eq(state)))))
-    };
-    for state in [PageState::Leased, PageState::Ready] {
-        if open(state).get_result(conn).map_err(StoreError::query("look for open pages"))? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Ends a campaign that never was launched.

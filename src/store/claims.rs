@@ -1,5 +1,7 @@
 //! Claims: the durable intent to hand a delivery over.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
@@ -174,11 +176,9 @@ fn sort_out(
     let mut counts = page.counts();
     let mut recipients = Vec::with_capacity(candidates.len());
     let mut taken = Vec::with_capacity(candidates.len());
+    let mut contents = kept_contents(conn, page.campaign_id, &candidates)?;
     for candidate in candidates {
-        let content = match candidate.attempts > 0 || candidate.ambiguous {
-            true => kept_content(conn, page.campaign_id, candidate.contact_id)?,
-            false => None,
-        };
+        let content = contents.remove(&candidate.contact_id);
         match judge(&candidate, channel, content.is_some(), now) {
             Fitness::Fit(version) => {
                 let contact = candidate.contact_id;
@@ -274,17 +274,28 @@ impl ContactColumns {
     }
 }
 
-fn kept_content(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<Option<Message>, StoreError> {
-    let stored: Option<String> = delivery_contents::table
-        .find((campaign, contact))
-        .select(delivery_contents::content)
-        .first(conn)
-        .optional()
-        .map_err(StoreError::query("read what an earlier attempt said"))?;
-    stored
-        .map(|text| {
-            serde_json::from_str(&text)
-                .map_err(|error| StoreError::Corrupt { what: "kept content", detail: error.to_string() })
+/// What earlier attempts said. An attempt that did not count may have carried the key to the provider all the same, so
+/// whoever was ever claimed is looked up, all in one query.
+fn kept_contents(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    candidates: &[Candidate],
+) -> Result<HashMap<ContactId, Message>, StoreError> {
+    let again = candidates.iter().filter(|candidate| candidate.claim_no > 0);
+    let again: Vec<ContactId> = again.map(|candidate| candidate.contact_id).collect();
+    if again.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let kept: Vec<(ContactId, String)> = delivery_contents::table
+        .filter(delivery_contents::campaign_id.eq(campaign).and(delivery_contents::contact_id.eq_any(again)))
+        .select((delivery_contents::contact_id, delivery_contents::content))
+        .load(conn)
+        .map_err(StoreError::query("read what earlier attempts said"))?;
+    kept.into_iter()
+        .map(|(contact, text)| {
+            let content = serde_json::from_str(&text)
+                .map_err(|error| StoreError::Corrupt { what: "kept content", detail: error.to_string() })?;
+            Ok((contact, content))
         })
-        .transpose()
+        .collect()
 }

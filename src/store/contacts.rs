@@ -1,7 +1,7 @@
 //! Contacts: who a set of keys means, and how rows are created, changed and found.
 //!
 //! One path serves the API and imports: a batch of drafts is matched against the live contacts in memory, then written
-//! in bulk ([`super::backend::contacts`]).
+//! in bulk (`backend::contacts`).
 
 mod batch;
 

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use super::backend;
 use super::campaigns::{self};
 use super::pages::{self, on_page};
-use super::schema::{deliveries, pages as page};
+use super::schema::{contacts, deliveries, pages as page};
 use super::sweeps::after_moving;
 use super::{Conn, StoreError};
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
@@ -39,7 +39,25 @@ pub struct DeliveryRow {
     pub settled_at: Option<UtcInstant>,
 }
 
-/// The campaign's deliveries above `after`, in contact order.
+/// Whom a delivery is for. Personal data: never logged, hence no `Debug`.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = contacts)]
+pub struct RecipientRow {
+    /// The contact, deleted or not.
+    pub id: ContactId,
+    /// The client's own id.
+    pub external_id: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// E.164 number.
+    pub phone: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+}
+
+/// The campaign's deliveries above `after`, in contact order, each with its contact.
 ///
 /// # Errors
 /// The query failed.
@@ -49,12 +67,13 @@ pub fn list(
     state: Option<DeliveryState>,
     after: ContactId,
     limit: i64,
-) -> Result<Vec<DeliveryRow>, StoreError> {
+) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
     let mut query = deliveries::table
+        .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
         .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
         .order(deliveries::contact_id)
         .limit(limit)
-        .select(DeliveryRow::as_select())
+        .select((DeliveryRow::as_select(), RecipientRow::as_select()))
         .into_boxed();
     if let Some(state) = state {
         query = query.filter(deliveries::state.eq(state));
@@ -166,6 +185,8 @@ pub fn resolve_page(
         // An operator's word is evidence: the delivery is no longer in doubt.
         deliveries::ambiguous.eq(false),
         deliveries::provider_key_until.eq(None::<UtcInstant>),
+        // What is sent again begins anew, as after a retry of what failed.
+        again.then_some((deliveries::attempts.eq(0), deliveries::deaths.eq(0))),
     );
     let changed = match contacts {
         None => diesel::update(deliveries::table.filter(uncertain)).set(change).execute(conn),

@@ -143,6 +143,7 @@ struct Fate {
     state: DeliveryState,
     due_at: UtcInstant,
     verdict: Verdict,
+    key_until: Option<UtcInstant>,
     died_alone: bool,
     known: bool,
 }
@@ -156,8 +157,18 @@ impl Fate {
         alone: bool,
         now: UtcInstant,
     ) -> Self {
-        let plain =
-            |state, due_at, verdict, known: bool| Self { state, due_at, verdict, died_alone: alone && !known, known };
+        let claimed_at = delivery.claimed_at.unwrap_or(now);
+        // The provider may know the key since the first attempt that began, recorded or not.
+        let key_until = match evidence {
+            Evidence::NotBegun => delivery.key_until,
+            Evidence::Ended(_) | Evidence::Ambiguous => {
+                delivery.key_until.or(repeat.key_valid_ms.map(|ms| claimed_at.plus_ms(ms)))
+            }
+        };
+        let plain = |state, due_at, verdict, known: bool| {
+            let died_alone = alone && !known;
+            Self { state, due_at, verdict, key_until, died_alone, known }
+        };
         if alone && delivery.deaths + 1 >= DEATHS_ALONE && !matches!(evidence, Evidence::Ended(_)) {
             return Self::poison(delivery, evidence);
         }
@@ -168,11 +179,7 @@ impl Fate {
                 plain(verdict.state, due_at, verdict.clone(), true)
             }
             Evidence::Ambiguous => {
-                let claimed_at = delivery.claimed_at.unwrap_or(now);
-                let key_lives = match repeat.key_valid_ms {
-                    Some(ms) => delivery.key_until.unwrap_or(claimed_at.plus_ms(ms)) > now,
-                    None => false,
-                };
+                let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now);
                 let again = (key_lives || on_uncertain == OnUncertain::Resend)
                     && delivery.attempts + 1 < repeat.max_attempts.max(2);
                 let verdict = Verdict {
@@ -200,7 +207,8 @@ impl Fate {
             category: Some(ErrorCategory::Poison),
             ..Verdict::untouched()
         };
-        Self { state, due_at: UtcInstant(0), verdict, died_alone: true, known: false }
+        let key_until = delivery.key_until;
+        Self { state, due_at: UtcInstant(0), verdict, key_until, died_alone: true, known: false }
     }
 }
 
@@ -237,6 +245,7 @@ fn write_fate(
             deliveries::reason.eq(verdict.reason.as_deref()),
             deliveries::category.eq(verdict.category.map(ErrorCategory::as_str)),
             deliveries::provider_id.eq(verdict.provider_id.as_deref()),
+            deliveries::provider_key_until.eq(fate.key_until),
             deliveries::settled_at.eq((!pending).then_some(now)),
         ))
         .execute(conn)

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::backend;
+use super::backend::{self, CampaignLock};
 use super::pages::{self, LeaseToken, PageRow};
 use super::schema::{delivery_contents, pages as page};
 use super::{Conn, StoreError};
@@ -34,7 +34,7 @@ pub struct Settlement {
     pub page: PageId,
     /// What happens to it.
     pub verdict: Verdict,
-    /// How long the provider honours the key of the attempt that this settles, in milliseconds.
+    /// How long from its claim on the provider honours the key of the attempt that this settles, in milliseconds.
     pub key_valid_ms: Option<i64>,
     /// What the attempt said, when it has to be repeated word for word (JSON of a message).
     pub content: Option<String>,
@@ -50,12 +50,23 @@ pub struct Recorded {
 /// Records a batch: locks its pages in id order, then the rows `WHERE state IN (sending, uncertain)` and fenced by claim
 /// number and token, then moves the counts by the rows that *really* changed. Repeating it changes nothing.
 ///
+/// What goes back to pending does so only while the campaign is open. For those the campaign's shared lock comes first:
+/// otherwise the campaign could be completed between the look at its status and the commit.
+///
 /// # Errors
 /// A query failed, or the COMMIT went unanswered: record the same batch again.
 pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreError> {
     let mut by_page = std::collections::BTreeMap::<PageId, Vec<&Settlement>>::new();
     for settlement in batch {
         by_page.entry(settlement.page).or_default().push(settlement);
+    }
+    let returning: std::collections::BTreeSet<CampaignId> = batch
+        .iter()
+        .filter(|settlement| settlement.verdict.state == DeliveryState::Pending)
+        .map(|settlement| settlement.key.campaign)
+        .collect();
+    for campaign in returning {
+        backend::lock_campaign(conn, campaign, CampaignLock::Shared)?;
     }
     let mut recorded = Recorded::default();
     for (page, settlements) in by_page {
@@ -71,41 +82,45 @@ pub(super) struct Write<'a> {
     pub(super) state: DeliveryState,
     pub(super) reason: Option<&'a str>,
     pub(super) due_at: UtcInstant,
-    pub(super) key_until: Option<UtcInstant>,
 }
 
 fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> Result<usize, StoreError> {
     let now = backend::now(conn)?;
-    // A stop's own pass may have left this page already: what would go back to pending ends here instead.
-    let stopped = settlements.iter().any(|settlement| settlement.verdict.state == DeliveryState::Pending)
-        && pages::status_of(conn, page.campaign_id)? == CampaignStatus::Stopped;
+    // A stop's own pass may have left this page already, and evidence may come after the end: what would go back to
+    // pending ends here instead.
+    let closed = match settlements.iter().any(|settlement| settlement.verdict.state == DeliveryState::Pending) {
+        true => Some(pages::status_of(conn, page.campaign_id)?).filter(|status| status.is_ended()),
+        false => None,
+    };
     // A batch that was put together from several sources may hold a claim twice; its row changes once.
     let mut seen = std::collections::HashSet::with_capacity(settlements.len());
     let writes: Vec<Write<'_>> = settlements
         .iter()
         .filter(|settlement| seen.insert(settlement.key))
-        .map(|settlement| write(settlement, stopped, now))
+        .map(|settlement| write(settlement, closed, now))
         .collect();
     let mut counts = page.counts();
-    let mut changed = 0;
+    let mut changed: Vec<&Write<'_>> = Vec::with_capacity(writes.len());
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
     // Nearly every row is `sending`; the second round is for evidence that came after the lease had ended.
     for from in [DeliveryState::Sending, DeliveryState::Uncertain] {
+        // That it is uncertain is no news of an uncertain one: a repeated batch must not count its attempt again.
+        missed.retain(|write| write.state != from);
         if missed.is_empty() {
             break;
         }
         let done = backend::write_outcomes(conn, page.campaign_id, &missed, from, now)?;
         for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
             counts.shift(from, write.state, 1);
-            changed += 1;
+            changed.push(write);
         }
     }
-    keep_contents(conn, &writes)?;
-    if changed == 0 {
+    if changed.is_empty() {
         return Ok(0);
     }
+    keep_contents(conn, &changed)?;
     pages::write_counts(conn, page, counts)?;
-    let settled = writes.iter().filter(|write| write.state != DeliveryState::Pending).count();
+    let settled = changed.iter().filter(|write| write.state != DeliveryState::Pending).count();
     diesel::update(page::table.find(page.id))
         .set((
             page::progress_at.eq(now),
@@ -115,29 +130,30 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
         .execute(conn)
         .map_err(StoreError::query("note a page's progress"))?;
     reopen_for_late_evidence(conn, page, counts)?;
-    Ok(changed)
+    Ok(changed.len())
 }
 
-fn write<'a>(settlement: &'a Settlement, stopped: bool, now: UtcInstant) -> Write<'a> {
+/// Why a delivery failed whose provider is known, too late for another attempt, not to have taken it.
+const NOT_ACCEPTED: &str = "not_accepted";
+
+fn write<'a>(settlement: &'a Settlement, closed: Option<CampaignStatus>, now: UtcInstant) -> Write<'a> {
     let verdict = &settlement.verdict;
-    let (state, reason) = if !(stopped && verdict.state == DeliveryState::Pending) {
-        (verdict.state, verdict.reason.as_deref())
-    } else if verdict.ambiguous {
-        (DeliveryState::Uncertain, verdict.reason.as_deref())
-    } else {
-        (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str()))
+    let (state, reason) = match closed.filter(|_| verdict.state == DeliveryState::Pending) {
+        None => (verdict.state, verdict.reason.as_deref()),
+        Some(_) if verdict.ambiguous => (DeliveryState::Uncertain, verdict.reason.as_deref()),
+        Some(CampaignStatus::Stopped) => (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str())),
+        Some(_) => (DeliveryState::Failed, Some(NOT_ACCEPTED)),
     };
     Write {
         settlement,
         state,
         reason,
         due_at: if verdict.wait_ms > 0 { now.plus_ms(verdict.wait_ms) } else { UtcInstant(0) },
-        key_until: settlement.key_valid_ms.map(|ms| now.plus_ms(ms)),
     }
 }
 
 /// Keeps the words of attempts that will be repeated, and forgets those of deliveries that have ended.
-fn keep_contents(conn: &mut Conn, writes: &[Write<'_>]) -> Result<(), StoreError> {
+fn keep_contents(conn: &mut Conn, writes: &[&Write<'_>]) -> Result<(), StoreError> {
     for write in writes {
         let Some(content) = &write.settlement.content else { continue };
         let key = write.settlement.key;

@@ -89,7 +89,9 @@ impl PageRow {
     }
 }
 
-/// Leases the campaign's oldest ready page that is due, if there is one.
+/// Leases the campaign's oldest ready page that is due, if there is one. Not one of `held`: a pool that lost a lease may
+/// still have calls of that page in flight, and to mix them with those of a new lease would make it believe, when it
+/// settles, that nothing is under way any more.
 ///
 /// # Errors
 /// The query failed. An unanswered COMMIT leaves a lease that nobody uses; it ends by itself.
@@ -100,9 +102,10 @@ pub fn lease(
     owner: Owner,
     token: LeaseToken,
     lease: std::time::Duration,
+    held: &[PageId],
 ) -> Result<Option<PageRow>, StoreError> {
     let now = backend::now(conn)?;
-    let Some(id) = backend::lock_ready_page(conn, campaign, pool, now)? else { return Ok(None) };
+    let Some(id) = backend::lock_ready_page(conn, campaign, pool, held, now)? else { return Ok(None) };
     let leased = diesel::update(pages::table.filter(pages::id.eq(id).and(pages::state.eq(PageState::Ready))))
         .set((
             pages::state.eq(PageState::Leased),

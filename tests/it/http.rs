@@ -1,9 +1,11 @@
-//! The REST API over real sockets, without sender pools.
+//! The REST API over real sockets.
 
 mod auth;
 mod bad_input;
+mod campaigns;
 mod contacts;
 mod imports;
 mod lists;
+mod operations;
 mod problems;
 mod templates;

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, so that it links once and shares one private PostgreSQL.
 //!
 //! `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
-//! of the repository. What they need stands in `support`; nothing there touches a server that was already running.
+//! of the repository, `docs` and `state_machines` that its pages say what the code does. What they need stands in `support`; nothing there touches a server that was already running.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,8 +16,10 @@ mod arch;
 mod channels;
 mod cli;
 mod config;
+mod docs;
 mod faults;
 mod flows;
 mod http;
+mod state_machines;
 mod store;
 mod support;

@@ -5,3 +5,4 @@ mod idempotency;
 mod ledger;
 mod packed;
 mod races;
+mod unlaunched;

@@ -150,6 +150,14 @@ impl SenderPool {
                     run.phase = Phase::Exhausted;
                 }
                 begun = recipients.len();
+                if begun > 0 && Boottime::now() > start_by {
+                    // None of them may begin. Without a word, that would look like a campaign that stands still.
+                    let detail =
+                        "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
+                    if self.parts.health.note_pool(&self.line.pool, Some(("database_slow", detail.to_owned()))) {
+                        tracing::warn!(pool = self.line.pool, "{detail}");
+                    }
+                }
                 run.unrecorded += begun;
                 for claimed in recipients {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);

@@ -159,7 +159,7 @@ pub(super) async fn hand_over(line: &Line, over: HandOver) -> Result {
     let content = match (repeated, spoken) {
         (true, Some(message)) => serde_json::to_string(&message).ok(),
         // Whatever was kept may go with the end of the delivery.
-        (false, _) if over.claimed.content.is_some() => Some(String::new()),
+        (false, _) if over.claimed.content.is_some() && verdict.state != DeliveryState::Pending => Some(String::new()),
         _ => None,
     };
     let reach = reach(&outcome);

@@ -1,5 +1,6 @@
 //! The pages that a pool holds: found, leased, renewed, settled.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use super::bucket::Bucket;
 use super::content::{CampaignContent, ContentError};
 use super::hand_over::Trust;
 use super::run::{PageRun, Phase};
-use super::{KEEP_WITHIN, SenderPool};
+use super::{KEEP_WITHIN, PAGES_HELD, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::supervisor::PageSettled;
 use crate::domain::campaign::CampaignStatus;
@@ -122,11 +123,12 @@ impl SenderPool {
 
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
     pub(super) fn forget_idle(&mut self) {
-        let held: std::collections::HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
+        let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
         if self.contents.len() > held.len() + 8 {
             self.contents.retain(|campaign, _| held.contains(campaign));
             self.rates.retain(|campaign, _| held.contains(campaign));
             self.turns.retain(|campaign| held.contains(campaign));
+            self.dry.retain(|campaign| held.contains(campaign));
         }
     }
 
@@ -164,6 +166,7 @@ impl SenderPool {
             match result {
                 Ok(campaigns) => {
                     for campaign in campaigns {
+                        pool.dry.remove(&campaign);
                         if !pool.turns.contains(&campaign) {
                             pool.turns.push_back(campaign);
                         }
@@ -177,15 +180,21 @@ impl SenderPool {
 
     /// Leases one more page, for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
-        if self.leasing || self.draining() || !self.has_room() || self.circuit.is_open() && !self.runs.is_empty() {
+        if self.leasing || self.draining() || self.circuit.is_open() && !self.runs.is_empty() {
             return;
         }
         let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
-        let Some(campaign) = self.turns.iter().copied().min_by_key(|campaign| held(*campaign)) else { return };
+        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
+        let Some(campaign) = hopeful.min_by_key(|campaign| held(*campaign)) else { return };
+        // With all pages in hand, only a campaign that holds none gets one more.
+        if self.runs.len() >= PAGES_HELD || !self.has_room() && held(campaign) > 0 {
+            return;
+        }
         self.leasing = true;
         let (store, pool, owner) = (self.parts.store.clone(), self.line.pool.clone(), self.owner);
         let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
         let known = self.contents.get(&campaign).cloned();
+        let held: Vec<PageId> = self.runs.keys().copied().collect();
         let work = async move {
             let trust = Trust::until(Boottime::now().plus(trust));
             let content = match known {
@@ -195,7 +204,7 @@ impl SenderPool {
             let token = fresh_token()?;
             let row = store
                 .run(Lane::Hot, "lease a page", move |conn| {
-                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease))
+                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease, &held))
                 })
                 .await?;
             Ok(row.map(|row| (row, token, trust, content)))
@@ -220,7 +229,8 @@ impl SenderPool {
             }
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
-                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known))
+                self.dry.insert(campaign);
+                self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
             }
             Err(ContentError::Store(error)) => self.store_failed(&error),
             Err(error) => {

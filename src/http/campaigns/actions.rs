@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Campaign, Whole, check_schedule, decide, inner, refused};
-use crate::actors::launcher::{LaunchError, launch_campaign};
+use crate::actors::launcher::{LaunchError, check_launchable, launch_campaign};
 use crate::actors::supervisor::Changed;
 use crate::domain::campaign::{Audience, CampaignEvent, CampaignStatus};
 use crate::domain::ids::{CampaignId, ContactId};
@@ -192,9 +192,10 @@ pub(in crate::http) async fn schedule(
         .run(Lane::Control, "schedule a campaign", move |conn| {
             inner(conn.write(|conn| {
                 check_schedule(body.scheduled_at, backend::now(conn)?)?;
-                crate::actors::launcher::check_launchable(conn, &settings.pools, id).map_err(refused)?;
+                // The status first: what is sending is not asked whether it could be.
                 let row = campaigns::schedule(conn, id, Some(body.scheduled_at))
                     .map_err(|error| refused(LaunchError::Transition(error)))?;
+                check_launchable(conn, &settings.pools, id).map_err(refused)?;
                 Ok(Whole::of(conn, row)?)
             }))
         })

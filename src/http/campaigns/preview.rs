@@ -1,5 +1,6 @@
 //! What a campaign would say: a preview for one contact, and a test-send to a few.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use actix_web::web;
@@ -9,13 +10,12 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use crate::actors::launcher;
 use crate::channels::Gate;
-use crate::domain::campaign::ChannelKind;
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{NotBegun, Outcome};
 use crate::domain::template::{Compiled, Content};
-use crate::http::content;
+use crate::http::content::{self, Pointers};
 use crate::http::extract::{Id, Json, Query};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
@@ -80,17 +80,23 @@ async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError
     Ok(Material { campaign, content: content.unwrap_or_default(), known })
 }
 
-async fn compile(channel: ChannelKind, content: Content, material: &Material) -> Result<Compiled, ApiError> {
-    let known = material.known.clone();
-    web::block(move || content::check(channel, &content, &known, CONTENT))
+async fn compile(material: &Material, pointers: Pointers) -> Result<Compiled, ApiError> {
+    let (channel, content, known) = (material.campaign.channel, material.content.clone(), material.known.clone());
+    web::block(move || content::check(channel, &content, &known, pointers))
         .await
         .map_err(|source| ApiError::Unexpected { action: "compile content", source: Box::new(source) })?
 }
 
-async fn profile(state: &AppState, id: ContactId) -> Result<Profile, ApiError> {
-    let found = state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await?;
-    let row = found.ok_or(ApiError::not_found("contact", id.0))?;
-    Ok(row.profile()?)
+/// The contacts, in the order asked for; 404 names all that are missing.
+async fn profiles(state: &AppState, ids: &[ContactId]) -> Result<Vec<Profile>, ApiError> {
+    let (mut found, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in ids.iter().copied() {
+        match state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await? {
+            Some(row) => found.push(row.profile()?),
+            None => missing.push(id.0),
+        }
+    }
+    if missing.is_empty() { Ok(found) } else { Err(ApiError::NotFound { what: "contact", ids: missing }) }
 }
 
 /// Renders a campaign for one contact.
@@ -103,13 +109,17 @@ pub(in crate::http) async fn preview(
     Json(body): Json<PreviewInput>,
 ) -> Result<web::Json<PersonalizedPreview>, ApiError> {
     let mut material = material(&state, id).await?;
+    let mut pointers = CONTENT;
     if let Some(text) = body.override_template {
         material.content.text = text;
+        pointers.text = "/override_template";
     }
-    let compiled = compile(material.campaign.channel, material.content.clone(), &material).await?;
-    let profile = profile(&state, body.contact_id).await?;
-    let message =
-        compiled.render(&profile).map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
+    let compiled = compile(&material, pointers).await?;
+    let found = profiles(&state, &[body.contact_id]).await?;
+    let profile = found.into_iter().next().ok_or(ApiError::not_found("contact", body.contact_id.0))?;
+    let message = compiled
+        .render(&profile)
+        .map_err(|error| ApiError::field(pointers.text, "render_failed", error.to_string()))?;
     Ok(web::Json(PersonalizedPreview {
         rendered_message: message.text,
         rendered_subject: message.subject,
@@ -138,7 +148,7 @@ pub(in crate::http) struct TestResults {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct TestResult {
     contact_id: ContactId,
-    /// `accepted`, `rejected`, `deferred`, `pool_fault`, `unknown` or `no_address`.
+    /// `accepted`, `rejected`, `deferred`, `pool_fault`, `unknown`, `not_begun` or `no_address`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -174,17 +184,24 @@ pub(in crate::http) async fn test_send(
         code: "pool_missing",
         detail: format!("pool {} is not running here", pool.name),
     })?;
-    let compiled = compile(channel_kind, material.content.clone(), &material).await?;
-    let mut results = Vec::with_capacity(body.contact_ids.len());
-    for contact_id in body.contact_ids {
-        let profile = profile(&state, contact_id).await?;
+    let compiled = compile(&material, CONTENT).await?;
+    let mut contact_ids = body.contact_ids;
+    let mut seen = HashSet::new();
+    contact_ids.retain(|id| seen.insert(*id));
+    // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
+    let mut tests = Vec::with_capacity(contact_ids.len());
+    for profile in profiles(&state, &contact_ids).await? {
+        let message = compiled
+            .render(&profile)
+            .map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
+        tests.push((profile, message));
+    }
+    let mut results = Vec::with_capacity(tests.len());
+    for (contact_id, (profile, message)) in contact_ids.into_iter().zip(tests) {
         let Some(to) = profile.address(channel_kind) else {
             results.push(TestResult { contact_id, outcome: "no_address", detail: None });
             continue;
         };
-        let message = compiled
-            .render(&profile)
-            .map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
         let envelope = Envelope {
             campaign_id: id,
             contact_id,

@@ -16,7 +16,7 @@ use crate::http::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
 use crate::store::campaigns::{self, Sweep};
-use crate::store::deliveries::{self, DeliveryRow, Resolution};
+use crate::store::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
 use crate::store::{Lane, StoreError};
 
 /// Most contacts in one resolution.
@@ -25,7 +25,7 @@ const MAX_RESOLVED: usize = 1000;
 /// One recipient of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Delivery {
-    contact_id: ContactId,
+    contact: Recipient,
     page_id: PageId,
     status: DeliveryState,
     /// Hand-overs that counted.
@@ -41,10 +41,28 @@ pub(in crate::http) struct Delivery {
     settled_at: Option<UtcInstant>,
 }
 
-impl From<DeliveryRow> for Delivery {
-    fn from(row: DeliveryRow) -> Self {
+/// Whom a delivery is for, as the contact stands now; shown after a deletion, too.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Recipient {
+    id: ContactId,
+    external_id: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+}
+
+impl From<RecipientRow> for Recipient {
+    fn from(row: RecipientRow) -> Self {
+        let RecipientRow { id, external_id, email, phone, first_name, last_name } = row;
+        Self { id, external_id, email, phone, first_name, last_name }
+    }
+}
+
+impl From<(DeliveryRow, RecipientRow)> for Delivery {
+    fn from((row, contact): (DeliveryRow, RecipientRow)) -> Self {
         Self {
-            contact_id: row.contact_id,
+            contact: contact.into(),
             page_id: row.page_id,
             status: row.state,
             attempts: row.attempts,
@@ -62,8 +80,7 @@ impl From<DeliveryRow> for Delivery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Deliveries {
     data: Vec<Delivery>,
-    /// The next part: give it as `cursor`. Absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The next part: give it as `cursor`. `null` on the last one.
     next_cursor: Option<String>,
 }
 
@@ -119,7 +136,7 @@ pub(in crate::http) async fn list(
     let limit = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|last| format!("after-{}", last.contact_id));
+    let next_cursor = rows.last().filter(|_| more).map(|(last, _)| format!("after-{}", last.contact_id));
     Ok(web::Json(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), next_cursor }))
 }
 
@@ -247,16 +264,24 @@ async fn settle(
     Ok(resolved)
 }
 
-/// Sending again needs an open campaign: it is re-opened in the same transaction.
+/// Sending again needs an open campaign: it is re-opened in the same transaction, unless there is nobody to send to.
 async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>>) -> Result<i64, ApiError> {
     let (row, resolved) = decide(state, "send uncertain deliveries again", move |conn| {
         let Some(contacts) = contacts else {
             let uncertain = campaigns::counts(conn, id)?.uncertain;
+            if uncertain == 0 {
+                return Ok((campaigns::locked(conn, id)?, 0));
+            }
             return Ok((campaigns::reopen(conn, id, Some(Sweep::ResendUncertain))?, uncertain));
         };
+        let before = campaigns::locked(conn, id)?;
+        let pages = deliveries::uncertain_pages(conn, id, Some(&contacts))?;
+        if pages.is_empty() {
+            return Ok((before, 0));
+        }
         let row = campaigns::reopen(conn, id, None)?;
         let mut resolved = 0;
-        for page in deliveries::uncertain_pages(conn, id, Some(&contacts))? {
+        for page in pages {
             resolved += deliveries::resolve_page(conn, page, Some(&contacts), Resolution::Pending)?;
         }
         Ok((row, resolved))

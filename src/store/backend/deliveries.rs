@@ -68,6 +68,9 @@ struct Changed {
 
 /// Writes outcomes to those rows of a locked page that are in `from` and still belong to the claim. Returns the claims
 /// whose rows changed.
+///
+/// A verdict knows whether an *earlier* attempt is in doubt, so late evidence takes away the doubt about its own. A key's
+/// life is counted from the claim: an outcome may have waited for the database for longer than the key lives.
 pub(in crate::store) fn write_outcomes(
     conn: &mut Conn,
     campaign: CampaignId,
@@ -102,12 +105,12 @@ fn write_outcomes_pg(
         writes.iter().map(|write| write.settlement.verdict.category.map(|category| category.as_str())).collect();
     let provider_ids: Vec<Option<&str>> =
         writes.iter().map(|write| write.settlement.verdict.provider_id.as_deref()).collect();
-    let key_until: Vec<Option<i64>> = writes.iter().map(|write| write.key_until.map(|until| until.0)).collect();
+    let key_valid_ms: Vec<Option<i64>> = writes.iter().map(|write| write.settlement.key_valid_ms).collect();
     let changed: Vec<Changed> = sql(
         "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted, \
-         ambiguous = d.ambiguous OR v.ambiguous, reason = v.reason, category = v.category, \
+         ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, \
          provider_id = coalesce(v.provider_id, d.provider_id), \
-         provider_key_until = coalesce(d.provider_key_until, v.key_until), \
+         provider_key_until = coalesce(d.provider_key_until, d.claimed_at + v.key_valid_ms), \
          token = CASE WHEN v.state = 'pending' THEN NULL ELSE d.token END, \
          settled_at = CASE WHEN v.state = 'pending' THEN NULL ELSE ",
     )
@@ -123,8 +126,8 @@ fn write_outcomes_pg(
     .bind::<Array<Nullable<Text>>, _>(categories, ", ")
     .bind::<Array<Nullable<Text>>, _>(provider_ids, ", ")
     .bind::<Array<Nullable<BigInt>>, _>(
-        key_until,
-        ") AS v (contact_id, claim_no, token, state, due_at, counted, ambiguous, reason, category, provider_id, key_until) \
+        key_valid_ms,
+        ") AS v (contact_id, claim_no, token, state, due_at, counted, ambiguous, reason, category, provider_id, key_valid_ms) \
          WHERE d.campaign_id = ",
     )
     .bind::<BigInt, _>(
@@ -151,15 +154,15 @@ fn write_outcomes_sqlite(
         let changed = sql("UPDATE deliveries SET state = ")
             .bind::<Text, _>(write.state, ", due_at = ")
             .bind::<BigInt, _>(write.due_at, ", attempts = attempts + ")
-            .bind::<Integer, _>(i32::from(verdict.counted), ", ambiguous = ambiguous OR ")
-            .bind::<Bool, _>(verdict.ambiguous, ", reason = ")
+            .bind::<Integer, _>(i32::from(verdict.counted), ", ambiguous = ")
+            .bind::<Bool, _>(verdict.ambiguous, " OR ambiguous AND state = 'sending', reason = ")
             .bind::<Nullable<Text>, _>(write.reason, ", category = ")
             .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", provider_id = coalesce(")
             .bind::<Nullable<Text>, _>(
                 verdict.provider_id.as_deref(),
-                ", provider_id), provider_key_until = coalesce(provider_key_until, ",
+                ", provider_id), provider_key_until = coalesce(provider_key_until, claimed_at + ",
             )
-            .bind::<Nullable<BigInt>, _>(write.key_until, "), token = ")
+            .bind::<Nullable<BigInt>, _>(write.settlement.key_valid_ms, "), token = ")
             .bind::<Nullable<BigInt>, _>((!pending).then_some(token), ", settled_at = ")
             .bind::<Nullable<BigInt>, _>((!pending).then_some(now), " WHERE campaign_id = ")
             .bind::<BigInt, _>(campaign, " AND contact_id = ")

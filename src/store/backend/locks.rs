@@ -48,17 +48,19 @@ pub(in crate::store) fn lock_page(conn: &mut Conn, id: PageId) -> Result<Option<
     .map_err(StoreError::query("lock a page"))
 }
 
-/// Locks the campaign's oldest ready page that is due, passing over those that others are just taking.
+/// Locks the campaign's oldest ready page that is due and none of `held`, passing over those that others are just taking.
 pub(in crate::store) fn lock_ready_page(
     conn: &mut Conn,
     campaign: CampaignId,
     pool: &str,
+    held: &[PageId],
     now: UtcInstant,
 ) -> Result<Option<PageId>, StoreError> {
     let ready = || {
         pages::table
             .filter(pages::campaign_id.eq(campaign).and(pages::pool.eq(pool.to_owned())))
             .filter(pages::state.eq(PageState::Ready).and(pages::due_at.le(now)))
+            .filter(pages::id.ne_all(held.to_vec()))
             .order((pages::due_at, pages::id))
             .select(pages::id)
             .limit(1)

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::support::api::Api;
 use crate::support::both_backends;
 use crate::support::people;
 use crate::support::stage::LONG;
@@ -44,7 +45,7 @@ both_backends! {
         let campaign_now = api.wait_ended(campaign, LONG);
         assert_eq!((campaign_now.stats.failed, campaign_now.stats.sent), (1, 299), "{}", campaign_now.body);
         let failed = api.deliveries(campaign, "failed");
-        assert_eq!(api.address_of(&failed[0]), poison);
+        assert_eq!(Api::address_of(&failed[0]), poison);
         assert!(failed[0].to_string().contains("poison"), "{}", failed[0]);
         volley.stop();
     }

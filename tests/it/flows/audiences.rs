@@ -47,7 +47,7 @@ both_backends! {
         api.wait(campaign, "everyone is packed", LONG, |campaign| campaign.stats.total == 50);
         api.pause(campaign);
         let pending = api.deliveries(campaign, "pending");
-        let last = pending.last().expect("somebody still waits")["contact_id"].as_i64().unwrap();
+        let last = pending.last().expect("somebody still waits")["contact"]["id"].as_i64().unwrap();
         let path = format!("/v1/contacts/{last}");
         assert!(api.request(reqwest::Method::DELETE, &path, "", None, &[]).unwrap().status < 300);
         api.resume(campaign);

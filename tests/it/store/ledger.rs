@@ -3,22 +3,39 @@
 use std::time::Duration;
 
 use volley::domain::campaign::{CampaignEvent, CampaignStatus};
-use volley::domain::delivery::ErrorCategory;
+use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::ids::ContactId;
+use volley::domain::message::Message;
 use volley::domain::outcome::{Outcome, Trouble};
+use volley::domain::settlement::Verdict;
+use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::claims::ClaimOutcome;
+use volley::store::deliveries;
 use volley::store::lost_leases::{self, Evidence, Repeat};
 use volley::store::outcomes::ClaimKey;
+use volley::store::outcomes::Settlement;
 use volley::store::pages::{self, Settled};
 
-use super::packed::{Campaign, Leased, accepted, record, transact, verdict, write};
+use super::packed::{Campaign, Leased, accepted, execute, record, transact, verdict, write};
 use crate::support::both_backends;
 
 const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4 };
 
+/// A provider that honours keys for an hour, with no call that could still be on the wire.
+const KEYED: Repeat = Repeat { key_valid_ms: Some(3_600_000), on_the_wire_ms: 0, max_attempts: 4 };
+
 async fn end_lease(leased: &Leased, evidence: fn(ClaimKey) -> Evidence) -> Option<lost_leases::Ended> {
+    end_lease_of(leased, UNKEYED, evidence).await
+}
+
+async fn end_lease_of(
+    leased: &Leased,
+    repeat: Repeat,
+    evidence: fn(ClaimKey) -> Evidence,
+) -> Option<lost_leases::Ended> {
     let (campaign, page, token) = (leased.campaign.id, leased.id(), leased.token);
     let ended = write(&leased.campaign.store, move |conn| {
-        lost_leases::end_lease(conn, campaign, page, token, UNKEYED, &evidence)
+        lost_leases::end_lease(conn, campaign, page, token, repeat, &evidence)
     });
     ended.await.unwrap()
 }
@@ -32,7 +49,124 @@ fn deferred() -> Outcome {
     Outcome::Deferred { trouble: Trouble::new(ErrorCategory::ProviderError, "451 later"), retry_after: None }
 }
 
+fn unknown() -> Outcome {
+    Outcome::Unknown(Trouble::new(ErrorCategory::Network, "cut"))
+}
+
+/// Back to pending at once, with a doubt or without, and with what was said.
+fn again(settlement: Settlement, ambiguous: bool, said: &str) -> Settlement {
+    let message = Message { subject: said.to_owned(), text: String::new(), html: None };
+    Settlement {
+        verdict: Verdict { ambiguous, ..Verdict::untouched() },
+        content: Some(serde_json::to_string(&message).unwrap()),
+        ..settlement
+    }
+}
+
+async fn complete(campaign: &Campaign) -> Option<CampaignStatus> {
+    let id = campaign.id;
+    let closed = transact(&campaign.store, move |conn| campaigns::complete(conn, id)).await.unwrap();
+    closed.map(|row| row.status)
+}
+
 both_backends! {
+    async fn evidence_that_comes_after_the_end_leaves_nobody_pending_in_a_closed_campaign(db: &Database) {
+        let campaign = Campaign::packed(db, 3, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(3).await;
+        end_lease(&leased, |_| Evidence::Ambiguous).await.unwrap();
+        assert_eq!(complete(&campaign).await, Some(CampaignStatus::Sent));
+        let late = vec![
+            leased.settlement(&claimed[0], verdict(&deferred())),
+            again(leased.settlement(&claimed[1], Verdict::untouched()), true, "an earlier one is in doubt"),
+        ];
+        assert_eq!(record(&campaign.store, late).await.unwrap().changed, 1);
+        let books = campaign.books().await;
+        assert_eq!((books.failed, books.uncertain, books.pending), (1, 2, 0));
+    }
+
+    async fn a_campaign_whose_launch_failed_is_not_reopened(db: &Database) {
+        let campaign = Campaign::launched(db, 1).await;
+        let id = campaign.id;
+        let unlaunched = "DELETE FROM packings; UPDATE campaigns SET status = 'failed'";
+        let unlaunch = move |conn: &mut _| {
+            execute(conn, unlaunched);
+            Ok(())
+        };
+        write(&campaign.store, unlaunch).await.unwrap();
+        let reopened = transact(&campaign.store, move |conn| campaigns::reopen(conn, id, Some(Sweep::RetryFailed))).await;
+        assert!(matches!(reopened, Err(TransitionError::Illegal(_))), "it would be sending for ever");
+    }
+
+    async fn an_uncertain_outcome_recorded_again_counts_its_attempt_once(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let batch = vec![leased.settlement(&leased.claim(1).await[0], verdict(&unknown()))];
+        assert_eq!(record(&campaign.store, batch.clone()).await.unwrap().changed, 1);
+        assert_eq!(record(&campaign.store, batch).await.unwrap().changed, 0);
+        let id = campaign.id;
+        let listed = write(&campaign.store, move |conn| deliveries::list(conn, id, None, ContactId(0), 10)).await;
+        assert_eq!(listed.unwrap()[0].0.attempts, 1);
+    }
+
+    async fn late_evidence_takes_away_the_doubt_about_its_own_attempt(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(1).await;
+        end_lease(&leased, |_| Evidence::Ambiguous).await.unwrap();
+        let late = vec![again(leased.settlement(&claimed[0], Verdict::untouched()), false, "not begun")];
+        record(&campaign.store, late).await.unwrap();
+        assert!(!campaign.lease().await.unwrap().claim(1).await[0].ambiguous);
+    }
+
+    async fn a_key_ages_from_the_claim_that_a_dead_owner_left(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        leased.claim(1).await;
+        assert_eq!(end_lease_of(&leased, KEYED, |_| Evidence::Ambiguous).await.unwrap().given_back, 1);
+        let claimed = campaign.lease().await.unwrap().claim(1).await;
+        assert!(claimed[0].key_until.is_some(), "its key would be relied on for ever");
+    }
+
+    async fn a_key_ages_while_its_outcome_waits_for_the_database(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(1).await;
+        let aged = |conn: &mut _| {
+            execute(conn, "UPDATE deliveries SET claimed_at = 1");
+            Ok(())
+        };
+        write(&campaign.store, aged).await.unwrap();
+        let doubt = again(leased.settlement(&claimed[0], Verdict::untouched()), true, "hello");
+        record(&campaign.store, vec![Settlement { key_valid_ms: Some(3_600_000), ..doubt }]).await.unwrap();
+        assert!(leased.claim(1).await.is_empty());
+        assert_eq!(campaign.books().await.uncertain, 1);
+    }
+
+    async fn an_attempt_that_did_not_count_is_repeated_in_its_own_words(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let first = leased.claim(1).await;
+        record(&campaign.store, vec![again(leased.settlement(&first[0], Verdict::untouched()), false, "one")]).await.unwrap();
+        let second = leased.claim(1).await;
+        assert_eq!(second[0].content.as_ref().map(|said| said.subject.as_str()), Some("one"));
+        // What no longer matters to the delivery does not touch its words either.
+        let refused = Verdict { state: DeliveryState::Failed, ..Verdict::untouched() };
+        let stale = Settlement { content: Some(String::new()), ..leased.settlement(&first[0], refused) };
+        assert_eq!(record(&campaign.store, vec![stale]).await.unwrap().changed, 0);
+        settle(&leased).await;
+        assert!(campaign.lease().await.unwrap().claim(1).await[0].content.is_some());
+    }
+
+    async fn a_page_is_not_leased_by_a_pool_that_still_has_calls_of_it_in_flight(db: &Database) {
+        let campaign = Campaign::packed(db, 10, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        leased.claim(5).await;
+        end_lease(&leased, |_| Evidence::Ambiguous).await.unwrap();
+        assert!(campaign.lease_beside(vec![leased.id()]).await.is_none());
+        assert!(campaign.lease().await.is_some());
+    }
+
     async fn a_batch_recorded_again_after_an_unanswered_commit_changes_nothing(db: &Database) {
         let campaign = Campaign::packed(db, 100, 100).await;
         let leased = campaign.lease().await.unwrap();

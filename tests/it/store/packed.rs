@@ -89,10 +89,16 @@ impl Campaign {
 
     /// Leases the next ready page, for an owner that nobody else is.
     pub(super) async fn lease(&self) -> Option<Leased> {
+        self.lease_beside(Vec::new()).await
+    }
+
+    /// The same for a pool that holds pages already.
+    pub(super) async fn lease_beside(&self, held: Vec<PageId>) -> Option<Leased> {
         let id = self.id;
         let token = LeaseToken(i64::try_from(uuid::Uuid::new_v4().as_u128() >> 66).unwrap());
         let owner = Owner { instance: InstanceId(1), generation: 1 };
-        let page = write(&self.store, move |conn| pages::lease(conn, id, POOL, owner, token, Duration::from_secs(60)));
+        let lease = Duration::from_secs(60);
+        let page = write(&self.store, move |conn| pages::lease(conn, id, POOL, owner, token, lease, &held));
         page.await.unwrap().map(|page| Leased { campaign: self.clone(), page, token })
     }
 

@@ -1,4 +1,4 @@
-//! An instance in the test's own process, without sender pools.
+//! An instance in the test's own process.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,11 +9,14 @@ use std::time::Duration;
 use serde_json::Value;
 use volley::app::App;
 use volley::config::Settings;
+use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
+use volley::domain::campaign::ChannelKind;
 use volley::store::{Conn, Lane, Store, StoreError};
 
 use super::Database;
 use super::api::Api;
+use super::sink_http::HttpSink;
 
 /// The root key of every server here.
 pub(crate) const ROOT_KEY: &str = "root-key-of-the-tests";
@@ -39,12 +42,44 @@ pub(crate) fn settings(db: &Database) -> Settings {
     settings
 }
 
+/// A pool without a network whose calls take no time and fail at this rate.
+pub(crate) fn sandbox(name: &str, channel: ChannelKind, failure_rate: f64) -> PoolConfig {
+    PoolConfig {
+        name: name.to_owned(),
+        channel,
+        latency_ms: Some([0, 1]),
+        failure_rate: Some(failure_rate),
+        ..PoolConfig::bare(Provider::Sandbox)
+    }
+}
+
+/// A pool in front of `sink` that relies on no keys: what the sink does not answer well is uncertain.
+pub(crate) fn webhook(name: &str, sink: &HttpSink) -> PoolConfig {
+    PoolConfig {
+        name: name.to_owned(),
+        channel: ChannelKind::Http,
+        url: Some(Secret::new(format!("http://127.0.0.1:{}/send", sink.port()))),
+        timeout_seconds: 2,
+        ..PoolConfig::bare(Provider::Webhook)
+    }
+}
+
 impl Server {
-    /// Serves a database that is brought up to date first.
+    /// Serves a database that is brought up to date first, without sender pools.
     pub(crate) fn on(db: &Database) -> Self {
+        Self::with_pools(db, Vec::new())
+    }
+
+    /// The same, with sender pools.
+    pub(crate) fn with_pools(db: &Database, pools: Vec<PoolConfig>) -> Self {
+        let mut settings = settings(db);
+        settings.pools = pools;
+        Self::start(settings)
+    }
+
+    fn start(settings: Settings) -> Self {
         let (started, wait) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let settings = settings(db);
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let store = Store::open(&settings.database).unwrap();

@@ -111,6 +111,6 @@ impl Stage {
     #[track_caller]
     pub(crate) fn uncertain(&self) -> BTreeSet<String> {
         let deliveries = self.api.deliveries(self.campaign, "uncertain");
-        deliveries.iter().map(|delivery| self.api.address_of(delivery)).collect()
+        deliveries.iter().map(Api::address_of).collect()
     }
 }

@@ -1,0 +1,207 @@
+//! Campaigns as clients write and read them: bodies, parameters, answers.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::actors::health::Attention;
+use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::ids::{CampaignId, TemplateId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::domain::template::Content;
+use crate::http::extract::{FromQuery, Params, present};
+use crate::http::paging::Paging;
+use crate::http::problem::ApiError;
+use crate::http::state::AppState;
+use crate::store::campaigns::{self, CampaignRow, Filter, PackingRow};
+use crate::store::{Conn, StoreError, packing, templates};
+
+/// A campaign.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Campaign {
+    pub(super) id: CampaignId,
+    pub(super) name: String,
+    pub(super) channel: ChannelKind,
+    pub(super) status: CampaignStatus,
+    /// Rises with every change of status.
+    pub(super) status_version: i64,
+    pub(super) pool: Option<String>,
+    pub(super) template_id: Option<TemplateId>,
+    #[serde(flatten)]
+    pub(super) content: Option<OwnContent>,
+    pub(super) audience: Option<Audience>,
+    pub(super) on_uncertain: OnUncertain,
+    pub(super) rate_per_second: Option<f64>,
+    pub(super) scheduled_at: Option<UtcInstant>,
+    /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
+    pub(super) outcome: Option<CampaignOutcome>,
+    pub(super) stats: Stats,
+    /// How far the audience is cut into pages; absent before the launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) packing: Option<Packing>,
+    /// Why it cannot go on, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attention: Option<Attention>,
+    pub(super) created_at: UtcInstant,
+    pub(super) updated_at: UtcInstant,
+    pub(super) launched_at: Option<UtcInstant>,
+    pub(super) ended_at: Option<UtcInstant>,
+}
+
+/// Content that belongs to one campaign alone.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct OwnContent {
+    pub(super) subject: String,
+    pub(super) base_template: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) base_template_html: Option<String>,
+}
+
+/// How many recipients stand where. `total` is what is packed so far, and always the sum of the others.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(in crate::http) struct Stats {
+    pub(super) total: i64,
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+}
+
+impl From<Counts> for Stats {
+    fn from(counts: Counts) -> Self {
+        Self { total: counts.total(), counts }
+    }
+}
+
+/// How far an audience is cut into pages.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(in crate::http) struct Packing {
+    /// Whether everyone is packed.
+    pub(super) done: bool,
+    /// The audience as it was counted at launch.
+    pub(super) expected: i64,
+}
+
+/// A campaign to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CampaignInput {
+    pub(super) name: String,
+    pub(super) channel: ChannelKind,
+    /// May be left out where the channel has only one pool.
+    pub(super) pool: Option<String>,
+    /// Either a template …
+    pub(super) template_id: Option<TemplateId>,
+    /// … or content of its own.
+    pub(super) subject: Option<String>,
+    pub(super) base_template: Option<String>,
+    pub(super) base_template_html: Option<String>,
+    pub(super) audience: Option<Audience>,
+    /// Launches by itself then.
+    pub(super) scheduled_at: Option<UtcInstant>,
+    /// Hand-overs per second.
+    pub(super) rate_per_second: Option<f64>,
+    #[serde(default = "hold")]
+    pub(super) on_uncertain: OnUncertain,
+}
+
+fn hold() -> OnUncertain {
+    OnUncertain::Hold
+}
+
+/// What is to change; `null` takes a value away.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CampaignPatch {
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(super) pool: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    pub(super) template_id: Option<Option<TemplateId>>,
+    pub(super) subject: Option<String>,
+    pub(super) base_template: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(super) base_template_html: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Audience>)]
+    pub(super) audience: Option<Option<Audience>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<f64>)]
+    pub(super) rate_per_second: Option<Option<f64>>,
+    pub(super) on_uncertain: Option<OnUncertain>,
+}
+
+#[derive(Debug)]
+pub(in crate::http) struct CampaignFilter {
+    pub(super) paging: Paging,
+    pub(super) filter: Filter,
+}
+
+impl FromQuery for CampaignFilter {
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "status", "channel"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let filter = Filter {
+            status: params.choice("status", CampaignStatus::ALL)?,
+            channel: params.choice("channel", ChannelKind::ALL)?,
+        };
+        Ok(Self { paging: Paging::read(params, "campaigns", &["status", "channel"])?, filter })
+    }
+}
+
+/// A campaign and what belongs to it, read in one go.
+pub(in crate::http) struct Whole {
+    pub(super) row: CampaignRow,
+    pub(super) counts: Counts,
+    pub(super) packing: Option<PackingRow>,
+    pub(super) content: Option<Content>,
+}
+
+impl Whole {
+    pub(super) fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
+        let counts = campaigns::counts(conn, row.id)?;
+        let packing = campaigns::packing(conn, row.id)?;
+        let content = match (row.template_id, row.template_version_id) {
+            (None, Some(version)) => templates::find_version(conn, version)?.map(|version| version.content()),
+            _ => None,
+        };
+        Ok(Self { row, counts, packing, content })
+    }
+}
+
+impl Campaign {
+    pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
+        let Whole { row, counts, packing, content } = whole;
+        let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
+        let attention = (row.status == CampaignStatus::Sending)
+            .then(|| state.health.attention(row.id, row.pool.as_deref()))
+            .flatten();
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            channel: row.channel,
+            status: row.status,
+            status_version: row.status_version,
+            pool: row.pool,
+            template_id: row.template_id,
+            content: content.map(|content| OwnContent {
+                subject: content.subject,
+                base_template: content.text,
+                base_template_html: content.html,
+            }),
+            audience,
+            on_uncertain: row.on_uncertain,
+            rate_per_second: row.rate_per_second,
+            scheduled_at: row.scheduled_at,
+            outcome: row.outcome,
+            stats: counts.into(),
+            packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
+            attention,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            launched_at: row.launched_at,
+            ended_at: row.ended_at,
+        })
+    }
+}

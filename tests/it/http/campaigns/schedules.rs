@@ -1,0 +1,99 @@
+//! Campaigns that launch by themselves.
+
+use serde_json::json;
+
+use super::{LONG, ask, assert_illegal, assert_refused, draft, fields, people, pools};
+use crate::support::api::id;
+use crate::support::both_backends;
+use crate::support::server::Server;
+
+fn in_millis(millis: i64) -> String {
+    (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(millis)).to_string()
+}
+
+both_backends! {
+    fn a_scheduled_campaign_launches_by_itself_at_its_time(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 3);
+        let at = in_millis(1_500);
+        let body = fields(&json!({ "audience": { "all": true }, "scheduled_at": at }));
+        let made = api.post("/v1/campaigns", &body);
+        assert_eq!(made["status"], "scheduled");
+        let ended = api.wait_ended(id(&made), LONG);
+        assert_eq!((ended.status.as_str(), ended.stats.sent), ("sent", 3), "{}", ended.body);
+        let launched: jiff::Timestamp = ended.body["launched_at"].as_str().unwrap().parse().unwrap();
+        let due: jiff::Timestamp = made["scheduled_at"].as_str().unwrap().parse().unwrap();
+        assert!(launched >= due, "it went out too early: {launched} {due}");
+    }
+
+    fn a_time_is_moved_and_taken_away(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 2);
+        let campaign = draft(&api, &json!({ "audience": { "all": true } }));
+        let path = format!("/v1/campaigns/{campaign}");
+        let tomorrow = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second() + 86_400).unwrap();
+        let an_hour_east = tomorrow.to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(1)));
+        let given = an_hour_east.strftime("%Y-%m-%dT%H:%M:%S+01:00").to_string();
+        let far = api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": given }));
+        assert_eq!((&far["status"], &far["scheduled_at"]), (&json!("scheduled"), &json!(format!("{tomorrow:.3}"))));
+        let edited = ask(&server, "PATCH", &path, &json!({ "name": "Later" }));
+        assert_eq!((edited.status, &edited.body["status"]), (200, &json!("scheduled")));
+        let drafted = api.post(&format!("{path}/unschedule"), &json!({}));
+        assert_eq!((&drafted["status"], &drafted["scheduled_at"]), (&json!("draft"), &json!(null)));
+        for (body, code) in [
+            (json!({ "scheduled_at": in_millis(-600_000) }), "schedule_out_of_range"),
+            (json!({ "scheduled_at": "9999-01-01T00:00:00Z" }), "schedule_out_of_range"),
+            (json!({ "scheduled_at": "2030-01-01T00:00:00" }), "invalid"),
+            (json!({}), "required"),
+        ] {
+            let refused = ask(&server, "POST", &format!("{path}/schedule"), &body);
+            assert_refused(&refused, 422, code);
+            assert_eq!(refused.field(), "/scheduled_at");
+        }
+        let unready = draft(&api, &json!({}));
+        let refused = ask(&server, "POST", &format!("/v1/campaigns/{unready}/schedule"), &json!({ "scheduled_at": in_millis(9_000) }));
+        assert_refused(&refused, 422, "audience_required");
+        assert_eq!(api.campaign(unready).status, "draft");
+        api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": in_millis(60_000) }));
+        assert_eq!(ask(&server, "POST", &format!("{path}/send"), &json!({})).status, 202, "an operator may be earlier");
+        assert_eq!(api.wait_ended(campaign, LONG).stats.sent, 2);
+    }
+
+    fn a_launch_that_became_impossible_ends_as_failed_and_keeps_no_other_waiting(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 2);
+        let audience = json!({ "all": true });
+        let doomed = fields(&json!({ "pool": "slow", "audience": audience, "scheduled_at": in_millis(1_000) }));
+        let doomed = id(&api.post("/v1/campaigns", &doomed));
+        let fine = fields(&json!({ "audience": audience, "scheduled_at": in_millis(1_000) }));
+        let fine = id(&api.post("/v1/campaigns", &fine));
+        drop(server);
+        let without_slow = pools().into_iter().filter(|pool| pool.name != "slow").collect();
+        let server = Server::with_pools(db, without_slow);
+        let api = server.api();
+        let ended = api.wait_ended(doomed, LONG);
+        assert_eq!((ended.status.as_str(), &ended.body["outcome"]), ("failed", &json!("launch_failed")), "{}", ended.body);
+        assert_eq!(ended.stats.total, 0);
+        assert_eq!(api.wait_ended(fine, LONG).stats.sent, 2);
+        let again = ask(&server, "POST", &format!("/v1/campaigns/{doomed}/retry-failed"), &json!({}));
+        assert_illegal(&again, "failed");
+        assert_eq!(api.campaign(doomed).status, "failed", "what never was launched has nothing to retry");
+    }
+
+    fn a_template_that_a_schedule_needs_stays(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 1);
+        let template = api.create_template("email", "T", "t");
+        let body = json!({
+            "name": "T", "channel": "email", "pool": "fast", "template_id": template, "audience": { "all": true },
+            "scheduled_at": in_millis(60_000),
+        });
+        let campaign = id(&api.post("/v1/campaigns", &body));
+        let refused = server.send("DELETE", &format!("/v1/templates/{template}"), &[], b"");
+        assert_eq!((refused.status, &refused.body["ids"]), (409, &json!([campaign])), "{refused:?}");
+    }
+}

@@ -1,0 +1,147 @@
+//! What operators and their machines look at.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use volley::domain::campaign::ChannelKind;
+
+use crate::support::Database;
+use crate::support::api::id;
+use crate::support::server::{Raw, Server, sandbox, webhook};
+use crate::support::sink_http::{HttpSink, Keys};
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn without_a_key(server: &Server, path: &str) -> Raw {
+    server.raw(format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").as_bytes())
+}
+
+#[test]
+fn a_healthy_instance_says_so_to_anybody() {
+    let db = Database::sqlite();
+    let server = Server::with_pools(&db, vec![sandbox("fast", ChannelKind::Email, 0.0)]);
+    assert_eq!(without_a_key(&server, "/healthz").body, json!({ "status": "ok" }));
+    let ready = without_a_key(&server, "/readyz");
+    assert_eq!((ready.status, &ready.body), (200, &json!({ "status": "ready", "pools": { "fast": null } })));
+    assert_eq!(without_a_key(&server, "/v1/admin/state").status, 401);
+}
+
+#[test]
+fn a_provider_that_is_away_degrades_readiness_and_calls_for_attention() {
+    let db = Database::sqlite();
+    let sink = HttpSink::start((0, 0), Keys::Ignored);
+    let server = Server::with_pools(&db, vec![webhook("api", &sink)]);
+    let api = server.api();
+    api.post("/v1/contacts", &json!({ "email": "ann@example.com" }));
+    sink.refuse_connections();
+    let body = json!({ "name": "A", "channel": "http", "base_template": "x", "audience": { "all": true } });
+    let campaign = id(&api.post("/v1/campaigns", &body));
+    api.send(campaign);
+    let stuck = api.wait(campaign, "it calls for attention", LONG, |seen| seen.attention.is_some());
+    assert_eq!(stuck.attention.as_deref(), Some("provider_unreachable"), "{}", stuck.body);
+    assert_eq!((stuck.status.as_str(), stuck.stats.failed), ("sending", 0));
+    let attention = &stuck.body["attention"];
+    assert!(attention["detail"].is_string() && attention["since"].is_string(), "{attention}");
+    let ready = without_a_key(&server, "/readyz");
+    assert_eq!((ready.status, &ready.body["status"]), (200, &json!("degraded")), "{ready:?}");
+    assert_eq!(ready.body["pools"]["api"]["code"], "provider_unreachable", "{ready:?}");
+    sink.accept_connections();
+    let ended = api.wait_ended(campaign, LONG);
+    assert_eq!((ended.status.as_str(), ended.stats.sent), ("sent", 1), "{}", ended.body);
+    assert!(ended.attention.is_none(), "{}", ended.body);
+    assert_eq!(without_a_key(&server, "/readyz").body["status"], "ready");
+}
+
+#[test]
+fn a_database_that_is_away_makes_an_instance_unready() {
+    let Some(db) = Database::own_postgres(module_path!()) else { return };
+    let server = Server::on(&db);
+    assert_eq!(without_a_key(&server, "/readyz").status, 200);
+    db.server().stop_immediately();
+    let away = without_a_key(&server, "/readyz");
+    assert_eq!((away.status, &away.body["status"]), (503, &json!("unavailable")), "{away:?}");
+    assert_eq!(away.body["code"], "database_unavailable", "{away:?}");
+    assert!(away.body["detail"].is_string(), "{away:?}");
+    assert_eq!(without_a_key(&server, "/healthz").status, 200, "the process itself is well");
+}
+
+#[test]
+fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
+    let db = Database::sqlite();
+    let server = Server::with_pools(&db, vec![sandbox("seen-in-metrics", ChannelKind::Email, 0.0)]);
+    let api = server.api();
+    for n in 0..3 {
+        api.post("/v1/contacts", &json!({ "email": format!("person{n}@example.com") }));
+    }
+    let body = json!({
+        "name": "M", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true },
+    });
+    let campaign = id(&api.post("/v1/campaigns", &body));
+    api.send(campaign);
+    api.wait_ended(campaign, LONG);
+    let metrics = without_a_key(&server, "/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain"), "{}", metrics.head);
+    let text = metrics.body.as_str().unwrap();
+    let sent = r#"volley_deliveries_total{channel="email",pool="seen-in-metrics",state="sent"} 3"#;
+    for name in [
+        sent,
+        "volley_attempts_total{",
+        "volley_provider_call_seconds_bucket{",
+        "volley_provider_call_summary_seconds{",
+        "quantile=\"0.95\"",
+        "volley_recorder_batch_size",
+        "volley_recorder_lag_seconds",
+        "volley_status_cache_total{",
+    ] {
+        assert!(text.contains(name), "{name} is missing in:\n{text}");
+    }
+    let state = api.get("/v1/admin/state");
+    for name in ["wards", "supervisor", "recorder", "importer", "pools", "status_cache"] {
+        assert!(!state[name].is_null(), "{name} is missing in {state}");
+    }
+    let wards: BTreeSet<&str> =
+        state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["actor"].as_str()).collect();
+    assert_eq!(wards, ["pool seen-in-metrics", "reaper", "scheduler"].into(), "{state}");
+    let pool = &state["pools"][0];
+    assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
+    assert_eq!(pool["circuit_open"], false, "{state}");
+}
+
+/// Path and method of every route, read from the route table's own text.
+fn table() -> BTreeSet<(String, String)> {
+    let source = include_str!("../../../src/http/routes.rs");
+    let (outside, inside) = source.split_once("scope(\"/v1\")").expect("a scope");
+    let mut routes = BTreeSet::new();
+    for (prefix, part) in [("", outside), ("/v1", inside)] {
+        for resource in part.split("resource(\"").skip(1) {
+            let (path, rest) = resource.split_once('"').unwrap();
+            for route in rest.split(".route(").skip(1) {
+                let (method, _) = route.split_once('(').unwrap();
+                routes.insert((format!("{prefix}{path}"), method.to_owned()));
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_description_has_every_route_of_the_table_and_no_other() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    let methods = |paths: &Value| -> BTreeSet<(String, String)> {
+        let paths = paths.as_object().unwrap();
+        paths
+            .iter()
+            .flat_map(|(path, methods)| {
+                methods.as_object().unwrap().keys().map(|method| (path.clone(), method.clone()))
+            })
+            .collect()
+    };
+    let mut table = table();
+    assert!(table.len() > 40, "the table was not read: {table:?}");
+    assert!(table.remove(&("/openapi.json".to_owned(), "get".to_owned())));
+    assert_eq!(methods(&description["paths"]), table);
+}
