@@ -106,7 +106,7 @@ both_backends! {
         sink.set(sink_http::Mode::Throttle(3));
         let stage = Stage::launched(db, Provider::Webhook(sink), 20);
         let ledger = stage.provider.ledger();
-        wait_until("everyone was told to wait", LONG, || ledger.begun() >= 20);
+        wait_until("everyone was told to wait", LONG, || ledger.entries().throttled >= 20);
         let told = Instant::now();
         stage.provider.recover();
         stage.assert_everyone_once();
