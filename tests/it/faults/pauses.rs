@@ -8,16 +8,19 @@ use crate::support::both_backends;
 use crate::support::provider::Provider;
 use crate::support::stage::{GRACE, LONG, Stage};
 use crate::support::turns::my_turn;
-use crate::support::waiting::{stays, wait_until};
+use crate::support::waiting::{Lateness, stays, wait_until};
 
 const LATENCY_MS: (u64, u64) = (5, 20);
 const QUIET: Duration = Duration::from_millis(600);
 
-/// Watches that nothing begins at the provider later than the grace after `answered`.
+/// Watches that nothing begins at the provider later than the grace after `answered`. What passes between the gate and the
+/// provider's clock are wake-ups of three threads; on a crowded machine each may be as late as the worst that was seen.
 #[track_caller]
 fn assert_silence(stage: &Stage, answered: Instant) {
-    let began = |stage: &Stage| stage.provider.ledger().latest_after(answered + GRACE);
-    stays("nothing begins after a pause", QUIET, || began(stage).is_none());
+    let lateness = Lateness::watch();
+    stays("nothing begins after a pause", QUIET, || {
+        stage.provider.ledger().latest_after(answered + GRACE + lateness.worst() * 3).is_none()
+    });
     let paused = stage.api.campaign(stage.campaign);
     assert_eq!(paused.stats.sending, 0, "calls in flight were not recorded: {}", paused.body);
 }
