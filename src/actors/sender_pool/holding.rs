@@ -57,7 +57,7 @@ impl SenderPool {
                 .await
         };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
-            pool.settled(page, result, ctx);
+            pool.settled(page, token, result, ctx);
             pool.pump(ctx);
         }));
     }
@@ -65,9 +65,14 @@ impl SenderPool {
     pub(super) fn settled(
         &mut self,
         page: PageId,
+        token: LeaseToken,
         result: Result<(Settled, UtcInstant), StoreError>,
         ctx: &mut Context<Self>,
     ) {
+        // The page may have been leased again before this answer came: what it says is about the lease before.
+        if self.run_under(page, token).is_none() {
+            return;
+        }
         match result {
             Ok((Settled::Kept(due), now)) => {
                 let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
@@ -101,7 +106,7 @@ impl SenderPool {
                 }
                 // The page stays leased and renewed; its settlement is tried again.
                 ctx.run_later(self.parts.timing.due_tick(), move |pool, ctx| {
-                    if let Some(run) = pool.runs.get_mut(&page) {
+                    if let Some(run) = pool.run_under(page, token) {
                         run.phase = Phase::Closing;
                     }
                     pool.pump(ctx);
@@ -109,6 +114,11 @@ impl SenderPool {
             }
         }
         self.forget_idle();
+    }
+
+    /// The page, if it is still held under this lease.
+    fn run_under(&mut self, page: PageId, token: LeaseToken) -> Option<&mut PageRun> {
+        self.runs.get_mut(&page).filter(|run| run.token == token)
     }
 
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.

@@ -46,10 +46,9 @@ fn outage(db: &Database, provider: Provider) {
 
 /// The provider is silent for longer than the timeouts, then speaks again.
 fn silence(db: &Database, provider: Provider) -> Stage {
-    let pool = provider.pool().set("timeout_seconds", "1");
-    let pool = match provider {
-        Provider::Smtp(_) => pool.set("final_reply_timeout_seconds", "1"),
-        Provider::Webhook(_) => pool,
+    let pool = match &provider {
+        Provider::Smtp(_) => provider.pool().set("timeout_seconds", "1").set("final_reply_timeout_seconds", "1"),
+        Provider::Webhook(_) => provider.pool().set("timeout_seconds", "1"),
     };
     let volley = Volley::on(db).settings("[timing]\ncall_margin_ms = 200").pool(pool).start();
     let api = volley.api();
@@ -107,7 +106,7 @@ both_backends! {
         sink.set(sink_http::Mode::Throttle(3));
         let stage = Stage::launched(db, Provider::Webhook(sink), 20);
         let ledger = stage.provider.ledger();
-        wait_until("everyone was told to wait", LONG, || ledger.begun() >= 20);
+        wait_until("everyone was told to wait", LONG, || ledger.entries().throttled >= 20);
         let told = Instant::now();
         stage.provider.recover();
         stage.assert_everyone_once();

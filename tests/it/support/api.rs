@@ -235,7 +235,10 @@ impl Api {
                 return seen;
             }
             last = Some(seen).or(last);
-            assert!(began.elapsed() < limit, "waited {limit:?} in vain: {what}; last seen: {last:?}");
+            if began.elapsed() >= limit {
+                println!("what each actor says: {:?}", self.try_get("/v1/admin/state").map(|answer| answer.body));
+                panic!("waited {limit:?} in vain: {what}; last seen: {last:?}");
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
     }

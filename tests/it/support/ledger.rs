@@ -15,6 +15,8 @@ pub(crate) struct Entries {
     pub(crate) messages: HashMap<String, String>,
     /// The idempotency keys that were accepted, with the body each came with.
     pub(crate) keys: HashMap<String, String>,
+    /// Requests that were answered with 429.
+    pub(crate) throttled: usize,
     /// Requests that repeated an accepted key and were answered as before.
     pub(crate) repeats: usize,
     /// Requests that repeated an accepted key with another body: one key never carries two.

@@ -183,6 +183,7 @@ impl Session<'_> {
         let mode = self.mode()?;
         match mode {
             Mode::Throttle(seconds) => {
+                self.state.ledger.entries().throttled += 1;
                 return self.say("429 Too Many Requests", &format!("Retry-After: {seconds}\r\n"));
             }
             Mode::Unauthorized => return self.say("401 Unauthorized", ""),
