@@ -57,7 +57,9 @@ impl SenderPool {
             let Some((page, single)) = self
                 .runs
                 .values()
-                .find(|run| run.campaign == campaign && run.claimable())
+                .filter(|run| run.campaign == campaign && run.claimable())
+                // The page with the least to be recorded: a flush of another page does not keep its row locked.
+                .min_by_key(|run| run.unrecorded)
                 .map(|run| (run.id, run.single))
             else {
                 continue;
