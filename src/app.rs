@@ -40,6 +40,9 @@ use slot::{DatabaseLock, Slot};
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often measurements are condensed.
+const CONDENSE_EVERY: Duration = Duration::from_secs(1);
+
 /// A part that nobody can build again, and how to ask whether it lives.
 type Vital = (&'static str, Box<dyn Fn() -> bool>);
 
@@ -78,12 +81,15 @@ impl App {
         let court = Court::new(&settings.pools, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
+        // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
+        let metrics = metrics_handle()?;
+        actix_rt::spawn(condense(metrics.clone()));
         let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let draining = Arc::clone(&started.draining);
         let vital = started.vital();
-        let state = web::Data::new(started.into_state(&settings, &store, instance)?);
+        let state = web::Data::new(started.into_state(&settings, &store, metrics, instance));
         let http = server::start(state, listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
         actix_rt::spawn(http);
@@ -185,13 +191,9 @@ impl Started {
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
         let pools = PoolDirectory::default();
         let draining = Arc::new(AtomicBool::new(false));
-        let recorder = {
-            let (store, journal, health) = (store.clone(), Arc::clone(&journal), health.clone());
-            let (flush, batch) = (timing.flush(), timing.flush_batch);
-            OutcomeRecorder::start_in_arbiter(&Arbiter::new().handle(), move |_| {
-                OutcomeRecorder::new(store, journal, health, flush, batch)
-            })
-        };
+        let (flush, batch) = (timing.flush(), timing.flush_batch);
+        let (recorder, inbox) =
+            OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
         let supervisor = CampaignSupervisor::new(
             store.clone(),
             pools.clone(),
@@ -212,7 +214,7 @@ impl Started {
                 journal: Arc::clone(&journal),
                 status: Arc::clone(&status),
                 health: health.clone(),
-                recorder: recorder.clone(),
+                recorder: inbox.clone(),
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
             };
@@ -236,8 +238,14 @@ impl Started {
         ]
     }
 
-    fn into_state(self, settings: &Arc<Settings>, store: &Store, instance: InstanceId) -> anyhow::Result<AppState> {
-        Ok(AppState {
+    fn into_state(
+        self,
+        settings: &Arc<Settings>,
+        store: &Store,
+        metrics: PrometheusHandle,
+        instance: InstanceId,
+    ) -> AppState {
+        AppState {
             store: store.clone(),
             settings: Arc::clone(settings),
             auth: Auth::new(&settings.auth),
@@ -250,9 +258,9 @@ impl Started {
             channels: self.channels,
             status: self.status,
             health: self.health,
-            metrics: metrics_handle()?,
+            metrics,
             instance,
-        })
+        }
     }
 }
 
@@ -356,6 +364,15 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
         })
         .await?;
     Ok(minted.map(|minted| minted.secret.expose().to_owned()))
+}
+
+/// Turns single measurements into buckets and quantiles. Until then each takes room, and where nobody asks for `/metrics`
+/// nothing else would do it.
+async fn condense(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(CONDENSE_EVERY).await;
+        metrics.run_upkeep();
+    }
 }
 
 /// The one metrics recorder of the process.

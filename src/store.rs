@@ -121,6 +121,12 @@ impl Store {
         &self.inner.target
     }
 
+    /// Whether writers stand in line for one another, so that few large transactions beat many small ones.
+    #[must_use]
+    pub fn has_one_writer(&self) -> bool {
+        matches!(self.inner.target, Target::Sqlite(_))
+    }
+
     /// Runs `work` on a connection of `lane`. `action` completes "cannot …" in errors: `"claim deliveries"`.
     ///
     /// # Errors

@@ -66,7 +66,11 @@ impl Health {
 
     /// Notes whether a pool's provider can be used. Returns whether that is news.
     pub fn note_pool(&self, pool: &str, trouble: Option<(&'static str, String)>) -> bool {
-        replace(self.lock().pools.entry(pool.to_owned()).or_default(), trouble)
+        let mut parts = self.lock();
+        match parts.pools.get_mut(pool) {
+            Some(slot) => replace(slot, trouble),
+            None => replace(parts.pools.entry(pool.to_owned()).or_default(), trouble),
+        }
     }
 
     /// Notes what is wrong with one campaign itself.

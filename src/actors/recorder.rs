@@ -1,7 +1,7 @@
 //! Outcomes become rows and counts here, in batches; no outcome is ever dropped.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -14,16 +14,18 @@ use crate::domain::ids::PageId;
 use crate::store::outcomes::{self, Settlement};
 use crate::store::{Lane, Store, StoreError};
 
-/// How many flushes of different pages may overlap. SQLite has one writer, so there the second one only waits in line.
+/// How many flushes may overlap on PostgreSQL, each of another page. SQLite has one writer and syncs at each commit: there
+/// one flush takes what there is, of all pages.
 const FLUSHES: usize = 3;
 
 /// How long a batch waits before it is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
 
-/// Records one outcome. The reply means "taken": the outcome stands in the journal already, and is recorded and then
-/// acknowledged through `ack`, however long the database is away.
-#[derive(Message)]
-#[rtype(result = "()")]
+/// How often the inbox is looked into without being told.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// An outcome to be recorded. It stands in the journal already, and is recorded and then acknowledged through `ack`,
+/// however long the database is away.
 pub struct Record {
     /// The outcome.
     pub settlement: Settlement,
@@ -32,6 +34,40 @@ pub struct Record {
     /// Where to say that it is recorded. Unbounded, yet never holds more than was in flight.
     pub ack: UnboundedSender<PageId>,
 }
+
+/// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and
+/// of a full batch only: a message for each would wake its thread for each.
+#[derive(Clone)]
+pub struct Inbox {
+    outcomes: Outcomes,
+    /// One address for all hand-overs: every clone would add a place to the mailbox.
+    recorder: Arc<Addr<OutcomeRecorder>>,
+    batch: usize,
+}
+
+type Outcomes = Arc<Mutex<Vec<(Record, Instant)>>>;
+
+impl Inbox {
+    /// Takes an outcome. Never waits, and never holds more than the pools have claimed on the few pages they hold.
+    pub fn take(&self, record: Record) {
+        let count = {
+            let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            outcomes.push((record, Instant::now()));
+            outcomes.len()
+        };
+        if (count == 1 || count == self.batch) && !self.recorder.connected() {
+            tracing::error!("the recorder is gone; the journal holds the outcomes");
+        } else if count == 1 || count == self.batch {
+            // A hint: a full mailbox costs one look.
+            let _ = self.recorder.try_send(Collect);
+        }
+    }
+}
+
+/// There are outcomes in the inbox.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Collect;
 
 /// Reports what the recorder holds.
 #[derive(Message)]
@@ -60,6 +96,8 @@ pub struct OutcomeRecorder {
     health: Health,
     flush_after: Duration,
     batch: usize,
+    flushes: usize,
+    inbox: Outcomes,
     waiting: Vec<(Record, Instant)>,
     /// Pages with a flush under way: their further outcomes wait, so that flushes never queue on a page's lock.
     busy: HashSet<PageId>,
@@ -73,12 +111,15 @@ impl OutcomeRecorder {
     /// A recorder that flushes after `flush_after` or at `batch` outcomes.
     #[must_use]
     pub fn new(store: Store, journal: Arc<Journal>, health: Health, flush_after: Duration, batch: usize) -> Self {
+        let flushes = if store.has_one_writer() { 1 } else { FLUSHES };
         Self {
             store,
             journal,
             health,
             flush_after,
             batch: batch.max(1),
+            flushes,
+            inbox: Outcomes::default(),
             waiting: Vec::new(),
             busy: HashSet::new(),
             flushing: 0,
@@ -88,11 +129,34 @@ impl OutcomeRecorder {
         }
     }
 
+    /// Starts it on a thread of its own.
+    #[must_use]
+    pub fn begin(self) -> (Addr<Self>, Inbox) {
+        let (outcomes, batch) = (Arc::clone(&self.inbox), self.batch);
+        let addr = Self::start_in_arbiter(&Arbiter::new().handle(), move |_| self);
+        (addr.clone(), Inbox { outcomes, recorder: Arc::new(addr), batch })
+    }
+
+    fn collect(&mut self, ctx: &mut Context<Self>) {
+        self.waiting.append(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.waiting.len() >= self.batch {
+            self.flush(ctx);
+        }
+        self.arm(ctx);
+    }
+
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        if !self.timer && !self.waiting.is_empty() {
+        if !self.waiting.is_empty() {
+            self.start_timer(ctx);
+        }
+    }
+
+    fn start_timer(&mut self, ctx: &mut Context<Self>) {
+        if !self.timer {
             self.timer = true;
             ctx.run_later(self.flush_after, |recorder, ctx| {
                 recorder.timer = false;
+                recorder.collect(ctx);
                 recorder.flush(ctx);
                 recorder.arm(ctx);
             });
@@ -100,7 +164,7 @@ impl OutcomeRecorder {
     }
 
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        while self.flushing < FLUSHES {
+        while self.flushing < self.flushes {
             let batch = self.take_batch();
             if batch.is_empty() {
                 return;
@@ -123,11 +187,13 @@ impl OutcomeRecorder {
     fn take_batch(&mut self) -> Vec<(Record, Instant)> {
         let mut batch = Vec::new();
         let mut rest = Vec::new();
-        // One page a flush where there is much of it: the flushes of two pages then overlap.
+        // One page a flush where flushes overlap, so that they never wait for each other.
         let mut page = None;
         for entry in self.waiting.drain(..) {
             let this = entry.0.settlement.page;
-            let fits = batch.len() < self.batch && !self.busy.contains(&this) && *page.get_or_insert(this) == this;
+            let fits = batch.len() < self.batch
+                && !self.busy.contains(&this)
+                && (self.flushes == 1 || *page.get_or_insert(this) == this);
             if fits { batch.push(entry) } else { rest.push(entry) }
         }
         self.waiting = rest;
@@ -183,27 +249,30 @@ impl Actor for OutcomeRecorder {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // Every delivery in flight on this instance may end at once; beyond that, senders wait.
-        ctx.set_mailbox_capacity(4096);
+        // Hints and questions only.
+        ctx.set_mailbox_capacity(64);
+        ctx.run_interval(LOOK_EVERY, |recorder, ctx| recorder.collect(ctx));
     }
 }
 
-impl Handler<Record> for OutcomeRecorder {
+impl Handler<Collect> for OutcomeRecorder {
     type Result = ();
 
-    fn handle(&mut self, record: Record, ctx: &mut Self::Context) {
-        self.waiting.push((record, Instant::now()));
-        if self.waiting.len() >= self.batch {
-            self.flush(ctx);
+    fn handle(&mut self, _: Collect, ctx: &mut Self::Context) {
+        // The first outcome waits for others where it lies: an inbox that is emptied too early calls again at once.
+        if self.inbox.lock().unwrap_or_else(PoisonError::into_inner).len() >= self.batch {
+            self.collect(ctx);
+        } else {
+            self.start_timer(ctx);
         }
-        self.arm(ctx);
     }
 }
 
 impl Handler<GetState> for OutcomeRecorder {
     type Result = MessageResult<GetState>;
 
-    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, _: GetState, ctx: &mut Self::Context) -> Self::Result {
+        self.collect(ctx);
         let oldest = self.waiting.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
         MessageResult(RecorderState {
             waiting: self.waiting.len(),

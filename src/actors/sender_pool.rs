@@ -1,13 +1,14 @@
 //! The sender pool: page leases, concurrency, rate, retry timing, and the gate before each hand-over.
 //!
 //! The actor decides; `hand_over` does the work of one recipient in a task of its own. A free slot is claimed for only
-//! when a hand-over can begin at once, and a slot is free again when the recorder has taken its outcome.
+//! when a hand-over can begin at once, and a slot is free again when its outcome lies with the recorder.
 
 mod bucket;
 mod claiming;
 mod content;
 mod hand_over;
 mod holding;
+mod meters;
 mod run;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -23,10 +24,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use self::bucket::{Bucket, Circuit};
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
+use self::meters::Meters;
 use self::run::{PageRun, Phase};
 use super::health::Health;
 use super::journal::Journal;
-use super::recorder::OutcomeRecorder;
+use super::recorder::Inbox;
 use super::status_cache::StatusCache;
 use super::supervisor::PageSettled;
 use crate::channels::Channel;
@@ -42,8 +44,12 @@ const PAGES_AT_ONCE: usize = 4;
 /// Pages that a pool holds at most, those included that only wait for a retry.
 const PAGES_HELD: usize = 64;
 
-/// Claims under way at once: the next chunk is claimed while one is out.
+/// Claims under way at once on PostgreSQL: the next chunk is claimed while one is out. On SQLite a second one would only
+/// stand in line for the one writer, and two small commits cost two syncs.
 const CLAIMS_AT_ONCE: usize = 2;
+
+/// Most reports of hand-overs that are looked at together.
+const EVENTS_AT_ONCE: usize = 256;
 
 /// Unanswered calls in a row that open the circuit.
 const SILENCES: u32 = 5;
@@ -67,7 +73,7 @@ pub struct Parts {
     /// Where troubles are noted.
     pub health: Health,
     /// Where outcomes go.
-    pub recorder: Addr<OutcomeRecorder>,
+    pub recorder: Inbox,
     /// Who hears of settled pages.
     pub settled: Recipient<PageSettled>,
     /// Set when the process drains: nothing more begins.
@@ -173,7 +179,8 @@ impl SenderPool {
             journal: Arc::clone(&parts.journal),
             status: Arc::clone(&parts.status),
             draining: Arc::clone(&parts.draining),
-            recorder: parts.recorder.clone(),
+            inbox: parts.recorder.clone(),
+            meters: Meters::new(&parts.pool.name, parts.pool.channel),
             max_attempts: parts.pool.max_attempts,
             idempotent_for: parts.pool.idempotent_for(),
         };
@@ -224,13 +231,13 @@ impl SenderPool {
         if self.draining() {
             return self.finish_drain(ctx);
         }
-        while self.claims < CLAIMS_AT_ONCE {
+        let at_once = if self.parts.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
+        while self.claims < at_once {
             let Some((page, n)) = self.next_claim(ctx) else { break };
             self.claim(page, n, ctx);
         }
         self.lease(ctx);
-        metrics::gauge!("volley_in_flight", "pool" => self.line.pool.clone())
-            .set(f64::from(u32::try_from(self.in_flight.load(Ordering::Relaxed)).unwrap_or(u32::MAX)));
+        self.line.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
     }
 
     /// Whether one more page may be leased. Pages that rest until a retry is due do not keep others from being worked on.
@@ -296,23 +303,26 @@ impl Drop for SenderPool {
 }
 
 enum Event {
-    Freed(Freed),
-    Recorded(PageId),
+    Freed(Vec<Freed>),
+    Recorded(Vec<PageId>),
 }
 
-/// What tasks report, as a stream that the actor handles one by one. Never ends: the actor holds a sender itself.
-fn events<T: 'static>(receiver: UnboundedReceiver<T>, event: fn(T) -> Event) -> impl Stream<Item = Event> {
+/// What tasks report, as a stream that the actor handles by as many as there are: then it decides once for all of them.
+/// Never ends: the actor holds a sender itself.
+fn events<T: 'static>(receiver: UnboundedReceiver<T>, event: fn(Vec<T>) -> Event) -> impl Stream<Item = Event> {
     futures_util::stream::unfold(receiver, move |mut receiver| async move {
-        receiver.recv().await.map(|item| (event(item), receiver))
+        let mut items = Vec::new();
+        (receiver.recv_many(&mut items, EVENTS_AT_ONCE).await > 0).then(|| (event(items), receiver))
     })
 }
 
 impl StreamHandler<Event> for SenderPool {
     fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
         match event {
-            Event::Freed(freed) => self.freed(freed, ctx),
-            Event::Recorded(page) => self.recorded(page, ctx),
+            Event::Freed(all) => all.into_iter().for_each(|freed| self.freed(freed)),
+            Event::Recorded(all) => all.into_iter().for_each(|page| self.recorded(page)),
         }
+        self.pump(ctx);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use metrics::Counter;
 
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignId;
@@ -17,6 +18,8 @@ const PRUNE_ABOVE: usize = 1000;
 pub struct StatusCache {
     entries: DashMap<CampaignId, Known>,
     ttl: Duration,
+    hits: Counter,
+    misses: Counter,
 }
 
 #[derive(Clone, Copy)]
@@ -30,7 +33,8 @@ impl StatusCache {
     /// An empty cache.
     #[must_use]
     pub fn new(ttl: Duration) -> Self {
-        Self { entries: DashMap::new(), ttl }
+        let counter = |result: &'static str| metrics::counter!("volley_status_cache_total", "result" => result);
+        Self { entries: DashMap::new(), ttl, hits: counter("hit"), misses: counter("miss") }
     }
 
     /// Notes a status, unless a newer one is known.
@@ -56,8 +60,8 @@ impl StatusCache {
     pub fn get(&self, campaign: CampaignId) -> Option<CampaignStatus> {
         let known = self.entries.get(&campaign).map(|entry| *entry.value());
         let hit = known.filter(|known| known.at.elapsed() < self.ttl).map(|known| known.status);
-        let result = if hit.is_some() { "hit" } else { "miss" };
-        metrics::counter!("volley_status_cache_total", "result" => result).increment(1);
+        let counter = if hit.is_some() { &self.hits } else { &self.misses };
+        counter.increment(1);
         hit
     }
 

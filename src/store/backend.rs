@@ -5,6 +5,7 @@ pub(super) mod contacts;
 mod deliveries;
 pub(super) mod idempotency;
 mod locks;
+mod pages;
 
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Text};
@@ -18,6 +19,7 @@ pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliv
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
 pub(super) use locks::{lock_page, lock_ready_page};
+pub(super) use pages::{write_counts, write_progress};
 
 #[derive(diesel::QueryableByName)]
 struct Instant {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
@@ -111,7 +112,7 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
     let (status, status_version, channel): (CampaignStatus, i64, ChannelKind) = campaigns::table
         .find(claim.campaign)
         .select((campaigns::status, campaigns::status_version, campaigns::channel))
-        .first(conn)
+        .get_result(conn)
         .map_err(StoreError::query("read a campaign's status"))?;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
@@ -132,13 +133,12 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
 }
 
 fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) -> Result<Vec<Candidate>, StoreError> {
-    deliveries::table
+    let due = deliveries::table
         .left_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
         .filter(on_page(page))
         .filter(deliveries::contact_id.gt(claim.after))
         .filter(deliveries::state.eq(DeliveryState::Pending).and(deliveries::due_at.le(now)))
         .order(deliveries::contact_id)
-        .limit(claim.limit)
         .select((
             deliveries::contact_id,
             deliveries::claim_no,
@@ -159,9 +159,16 @@ fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) ->
                 contacts::deleted_at,
             )
                 .nullable(),
-        ))
-        .load(conn)
-        .map_err(StoreError::query("find due recipients"))
+        ));
+    match conn {
+        Conn::Pg(conn) => due.limit(claim.limit).load(conn),
+        // A bound `LIMIT` makes SQLite plan the statement anew at each run. It finds rows one by one anyway.
+        Conn::Sqlite(conn) => {
+            let limit = usize::try_from(claim.limit).unwrap_or(0);
+            due.load_iter::<Candidate, DefaultLoadingMode>(conn).and_then(|rows| rows.take(limit).collect())
+        }
+    }
+    .map_err(StoreError::query("find due recipients"))
 }
 
 /// Turns the reachable ones to `sending` and ends the others with a reason; moves the page's counts by what changed.

@@ -119,16 +119,9 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
         return Ok(0);
     }
     keep_contents(conn, &changed)?;
-    pages::write_counts(conn, page, counts)?;
     let settled = changed.iter().filter(|write| write.state != DeliveryState::Pending).count();
-    diesel::update(page::table.find(page.id))
-        .set((
-            page::progress_at.eq(now),
-            page::lease_settled.eq(page::lease_settled + pages::count(settled)?),
-            page::deaths.eq(if settled > 0 { 0 } else { page.deaths }),
-        ))
-        .execute(conn)
-        .map_err(StoreError::query("note a page's progress"))?;
+    let deaths = if settled > 0 { 0 } else { page.deaths };
+    backend::write_progress(conn, page.id, counts, pages::count(settled)?, deaths, now)?;
     reopen_for_late_evidence(conn, page, counts)?;
     Ok(changed.len())
 }

@@ -238,7 +238,7 @@ pub(super) fn status_of(conn: &mut Conn, campaign: CampaignId) -> Result<Campaig
     campaigns::table
         .find(campaign)
         .select(campaigns::status)
-        .first(conn)
+        .get_result(conn)
         .map_err(StoreError::query("read a campaign's status"))
 }
 
@@ -327,18 +327,7 @@ pub(super) fn write_counts(conn: &mut Conn, page: &PageRow, counts: Counts) -> R
     if counts == page.counts() {
         return Ok(());
     }
-    diesel::update(pages::table.find(page.id))
-        .set((
-            pages::pending.eq(counts.pending),
-            pages::sending.eq(counts.sending),
-            pages::sent.eq(counts.sent),
-            pages::failed.eq(counts.failed),
-            pages::skipped.eq(counts.skipped),
-            pages::uncertain.eq(counts.uncertain),
-        ))
-        .execute(conn)
-        .map(drop)
-        .map_err(StoreError::query("count a page"))
+    backend::write_counts(conn, page.id, counts)
 }
 
 pub(super) fn count(changed: usize) -> Result<i64, StoreError> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::hand_over::{HandOver, Reach, count_delivery, hand_over};
+use super::hand_over::{HandOver, Reach, hand_over};
 use super::run::Phase;
 use super::{Freed, SILENCES, SenderPool};
 use crate::actors::clock::Boottime;
@@ -57,7 +57,9 @@ impl SenderPool {
             let Some((page, single)) = self
                 .runs
                 .values()
-                .find(|run| run.campaign == campaign && run.claimable())
+                .filter(|run| run.campaign == campaign && run.claimable())
+                // The page with the least to be recorded: a flush of another page does not keep its row locked.
+                .min_by_key(|run| run.unrecorded)
                 .map(|run| (run.id, run.single))
             else {
                 continue;
@@ -206,22 +208,19 @@ impl SenderPool {
         let (freed, ack) = (self.freed.clone(), self.acks.clone());
         let in_flight = Arc::clone(&self.in_flight);
         in_flight.fetch_add(1, Ordering::AcqRel);
-        let channel = run.content.channel.as_str();
+        let channel = run.content.channel;
         actix_rt::spawn(async move {
             let result = hand_over(&line, over).await;
-            count_delivery(channel, &line.pool, &result.settlement.verdict);
+            line.meters.became(channel, result.settlement.verdict.state);
             let record = Record { settlement: result.settlement, begun: result.begun, ack };
-            // Until the recorder has taken the outcome, its slot stays taken: that bounds what can pile up. A recorder
-            // that died takes the process with it, and the next start reads the outcome from the journal.
-            if line.recorder.send(record).await.is_err() {
-                tracing::error!(page.id = page.0, "the recorder is gone; the journal holds the outcome");
-            }
+            // A recorder that died takes the process with it, and the next start reads the outcome from the journal.
+            line.inbox.take(record);
             in_flight.fetch_sub(1, Ordering::AcqRel);
             let _ = freed.send(Freed { campaign, reach: result.reach });
         });
     }
 
-    pub(super) fn freed(&mut self, freed: Freed, ctx: &mut Context<Self>) {
+    pub(super) fn freed(&mut self, freed: Freed) {
         let now = Instant::now();
         match freed.reach {
             Reach::Answered => {
@@ -252,7 +251,6 @@ impl SenderPool {
             }
             Reach::Untried(reason) => self.not_begun(freed.campaign, reason),
         }
-        self.pump(ctx);
     }
 
     pub(super) fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>) {

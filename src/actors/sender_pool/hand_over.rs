@@ -8,15 +8,17 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 
 use super::content::CampaignContent;
+use super::meters::Meters;
 use crate::actors::clock::Boottime;
 use crate::actors::journal::{Begun, Journal};
+use crate::actors::recorder::Inbox;
 use crate::actors::status_cache::StatusCache;
 use crate::channels::{Channel, Gate};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
-use crate::domain::settlement::{Attempt, Verdict, settle};
+use crate::domain::settlement::{Attempt, settle};
 use crate::store::claims::Claimed;
 use crate::store::outcomes::{ClaimKey, Settlement};
 
@@ -50,8 +52,8 @@ pub(super) struct Line {
     pub(super) journal: Arc<Journal>,
     pub(super) status: Arc<StatusCache>,
     pub(super) draining: Arc<AtomicBool>,
-    /// The one address of the recorder for all hand-overs: every clone would add a place to its mailbox.
-    pub(super) recorder: actix::Addr<crate::actors::recorder::OutcomeRecorder>,
+    pub(super) inbox: Inbox,
+    pub(super) meters: Meters,
     pub(super) max_attempts: u32,
     pub(super) idempotent_for: Option<Duration>,
 }
@@ -140,7 +142,7 @@ pub(super) async fn hand_over(line: &Line, over: HandOver) -> Result {
     let outcome = AssertUnwindSafe(attempt(line, &over, &gate, &mut spoken)).catch_unwind().await;
     let begun = gate.begun.get().copied();
     let outcome = outcome.unwrap_or_else(|_| panicked(begun.is_some()));
-    measure(line, &outcome, started.elapsed());
+    line.meters.called(&outcome, started.elapsed());
     let verdict = settle(
         &outcome,
         Attempt {
@@ -227,33 +229,4 @@ fn reach(outcome: &Outcome) -> Reach {
         Outcome::PoolFault(trouble) => Reach::Fault(trouble.detail.clone()),
         Outcome::NotBegun(reason) => Reach::Untried(Some(*reason)),
     }
-}
-
-fn measure(line: &Line, outcome: &Outcome, took: Duration) {
-    let (name, category) = match outcome {
-        Outcome::Accepted { .. } => ("accepted", None),
-        Outcome::Rejected(trouble) => ("rejected", Some(trouble.category)),
-        Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.category)),
-        Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.category)),
-        Outcome::Unknown(trouble) => ("unknown", Some(trouble.category)),
-        Outcome::NotBegun(_) => ("not_begun", None),
-    };
-    metrics::counter!("volley_attempts_total", "pool" => line.pool.clone(), "outcome" => name).increment(1);
-    if let Some(category) = category {
-        metrics::counter!("volley_errors_total", "pool" => line.pool.clone(), "category" => category.as_str())
-            .increment(1);
-    }
-    if !matches!(outcome, Outcome::NotBegun(_)) {
-        metrics::histogram!("volley_provider_call_seconds", "pool" => line.pool.clone()).record(took.as_secs_f64());
-        metrics::histogram!("volley_provider_call_summary_seconds", "pool" => line.pool.clone())
-            .record(took.as_secs_f64());
-    }
-}
-
-/// What a settlement adds to the metrics, once it is taken by the recorder.
-pub(super) fn count_delivery(channel: &'static str, pool: &str, verdict: &Verdict) {
-    metrics::counter!(
-        "volley_deliveries_total", "channel" => channel, "pool" => pool.to_owned(), "state" => verdict.state.as_str()
-    )
-    .increment(1);
 }

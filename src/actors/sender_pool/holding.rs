@@ -23,12 +23,9 @@ use crate::store::{Lane, Store, StoreError, backend};
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
 
 impl SenderPool {
-    pub(super) fn recorded(&mut self, page: PageId, ctx: &mut Context<Self>) {
+    pub(super) fn recorded(&mut self, page: PageId) {
         if let Some(run) = self.runs.get_mut(&page) {
             run.unrecorded = run.unrecorded.saturating_sub(1);
-            if run.unrecorded == 0 {
-                self.pump(ctx);
-            }
         }
     }
 

@@ -11,7 +11,7 @@ use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::outcomes::{Write, fence};
 use crate::store::pages::LeaseToken;
-use crate::store::schema::{deliveries, delivery_contents};
+use crate::store::schema::delivery_contents;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -39,20 +39,15 @@ pub(in crate::store) fn mark_sending(
                 .execute(conn)
         }
         Conn::Sqlite(conn) => recipients.iter().try_fold(0, |changed, (contact, version)| {
-            diesel::update(
-                deliveries::table
-                    .find((campaign, *contact))
-                    .filter(deliveries::state.eq(DeliveryState::Pending)),
-            )
-            .set((
-                deliveries::state.eq(DeliveryState::Sending),
-                deliveries::claim_no.eq(deliveries::claim_no + 1),
-                deliveries::contact_version.eq(*version),
-                deliveries::token.eq(token),
-                deliveries::claimed_at.eq(now),
-            ))
-            .execute(conn)
-            .map(|one| changed + one)
+            // Not by diesel's own `update`: it is never cached, and would be parsed anew for each row.
+            sql("UPDATE deliveries SET state = 'sending', claim_no = claim_no + 1, contact_version = ")
+                .bind::<BigInt, _>(*version, ", token = ")
+                .bind::<BigInt, _>(token, ", claimed_at = ")
+                .bind::<BigInt, _>(now, " WHERE campaign_id = ")
+                .bind::<BigInt, _>(campaign, " AND contact_id = ")
+                .bind::<BigInt, _>(*contact, " AND state = 'pending'")
+                .execute(conn)
+                .map(|one| changed + one)
         }),
     }
     .map_err(StoreError::query("claim recipients"))

@@ -41,9 +41,10 @@ pub fn lock_campaign(conn: &mut Conn, campaign: CampaignId, how: CampaignLock) -
 
 /// Locks a page's row and reads it.
 pub(in crate::store) fn lock_page(conn: &mut Conn, id: PageId) -> Result<Option<PageRow>, StoreError> {
+    // Not `first`: its bound `LIMIT` makes SQLite plan the statement anew at each run.
     match conn {
-        Conn::Pg(conn) => pages::table.find(id).select(PageRow::as_select()).for_update().first(conn).optional(),
-        Conn::Sqlite(conn) => pages::table.find(id).select(PageRow::as_select()).first(conn).optional(),
+        Conn::Pg(conn) => pages::table.find(id).select(PageRow::as_select()).for_update().get_result(conn).optional(),
+        Conn::Sqlite(conn) => pages::table.find(id).select(PageRow::as_select()).get_result(conn).optional(),
     }
     .map_err(StoreError::query("lock a page"))
 }

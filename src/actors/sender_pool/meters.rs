@@ -1,0 +1,88 @@
+//! A pool's metrics. What is counted for every message is looked up once: the lookup by name and labels costs more than
+//! the counting.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::domain::campaign::ChannelKind;
+use crate::domain::delivery::DeliveryState;
+use crate::domain::outcome::Outcome;
+
+/// The metrics of one pool.
+pub(super) struct Meters {
+    pool: String,
+    channel: ChannelKind,
+    accepted: Counter,
+    sent: Counter,
+    call: Histogram,
+    call_summary: Histogram,
+    in_flight: Gauge,
+}
+
+impl Meters {
+    pub(super) fn new(pool: &str, channel: ChannelKind) -> Self {
+        let name = || pool.to_owned();
+        Self {
+            pool: name(),
+            channel,
+            accepted: attempts(pool, "accepted"),
+            sent: deliveries(pool, channel, DeliveryState::Sent),
+            call: histogram!("volley_provider_call_seconds", "pool" => name()),
+            call_summary: histogram!("volley_provider_call_summary_seconds", "pool" => name()),
+            in_flight: gauge!("volley_in_flight", "pool" => name()),
+        }
+    }
+
+    /// What a call came to, and how long it took.
+    pub(super) fn called(&self, outcome: &Outcome, took: Duration) {
+        let (name, category) = match outcome {
+            Outcome::Accepted { .. } => ("accepted", None),
+            Outcome::Rejected(trouble) => ("rejected", Some(trouble.category)),
+            Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.category)),
+            Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.category)),
+            Outcome::Unknown(trouble) => ("unknown", Some(trouble.category)),
+            Outcome::NotBegun(_) => ("not_begun", None),
+        };
+        match outcome {
+            Outcome::Accepted { .. } => self.accepted.increment(1),
+            Outcome::Rejected(_)
+            | Outcome::Deferred { .. }
+            | Outcome::PoolFault(_)
+            | Outcome::Unknown(_)
+            | Outcome::NotBegun(_) => attempts(&self.pool, name).increment(1),
+        }
+        if let Some(category) = category {
+            counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str()).increment(1);
+        }
+        if !matches!(outcome, Outcome::NotBegun(_)) {
+            self.call.record(took.as_secs_f64());
+            self.call_summary.record(took.as_secs_f64());
+        }
+    }
+
+    /// What a delivery of this channel became.
+    pub(super) fn became(&self, channel: ChannelKind, state: DeliveryState) {
+        if channel == self.channel && state == DeliveryState::Sent {
+            self.sent.increment(1);
+        } else {
+            deliveries(&self.pool, channel, state).increment(1);
+        }
+    }
+
+    /// How many hand-overs are under way.
+    pub(super) fn in_flight(&self, count: usize) {
+        self.in_flight.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    }
+}
+
+fn attempts(pool: &str, outcome: &'static str) -> Counter {
+    counter!("volley_attempts_total", "pool" => pool.to_owned(), "outcome" => outcome)
+}
+
+fn deliveries(pool: &str, channel: ChannelKind, state: DeliveryState) -> Counter {
+    counter!(
+        "volley_deliveries_total",
+        "channel" => channel.as_str(), "pool" => pool.to_owned(), "state" => state.as_str()
+    )
+}
