@@ -28,6 +28,7 @@ use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
 use crate::channels::{self, Channel};
 use crate::config::Settings;
+use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::auth::Auth;
 use crate::http::{AppState, server};
@@ -69,6 +70,7 @@ impl App {
     /// What could not be started, and why.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
+        let channels = build_channels(&settings.pools)?;
         let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
@@ -78,13 +80,13 @@ impl App {
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot).await?;
-        let court = Court::new(&settings.pools, &settings.timing);
+        let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal));
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let draining = Arc::clone(&started.draining);
@@ -164,12 +166,15 @@ impl App {
     }
 }
 
+/// What each pool sends through.
+type Channels = BTreeMap<String, Arc<dyn Channel>>;
+
 /// Everything that runs.
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
     pools: PoolDirectory,
-    channels: BTreeMap<String, Arc<dyn Channel>>,
+    channels: Channels,
     recorder: Addr<OutcomeRecorder>,
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
@@ -183,9 +188,10 @@ impl Started {
         settings: &Arc<Settings>,
         store: &Store,
         identity: &Identity,
+        channels: Channels,
         court: Court,
         journal: Arc<Journal>,
-    ) -> anyhow::Result<Self> {
+    ) -> Self {
         let timing = settings.timing.clone();
         let health = Health::default();
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
@@ -202,11 +208,9 @@ impl Started {
             settings.sending.page_size,
         )
         .start();
-        let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            let channel: Arc<dyn Channel> = Arc::from(channels::build(pool)?);
-            channels.insert(pool.name.clone(), Arc::clone(&channel));
+            let Some(channel) = channels.get(&pool.name) else { continue };
             let parts = Parts {
                 store: store.clone(),
                 pool: pool.clone(),
@@ -218,13 +222,13 @@ impl Started {
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
             };
-            wards.push(pool_ward(parts, channel, identity.instance, pools.clone()));
+            wards.push(pool_ward(parts, Arc::clone(channel), identity.instance, pools.clone()));
         }
         wards.push(reaper_ward(store, identity, court, &pools, &journal, &health, &timing));
         wards.push(scheduler_ward(store, settings, &supervisor));
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
-        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining })
+        Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining }
     }
 
     fn vital(&self) -> Vec<Vital> {
@@ -336,6 +340,10 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
     let instance = store.run(Lane::Control, "register this instance", register).await?;
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
+}
+
+fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
+    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

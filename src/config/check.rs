@@ -171,6 +171,7 @@ impl PoolConfig {
         within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
         within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
         self.check_foreign(&at)?;
+        self.authorities().map_err(|reason| bad(at("tls_ca_file"), reason))?;
         match self.provider {
             Provider::Smtp => self.check_smtp(&at),
             Provider::Webhook => self.check_webhook(&at),
@@ -185,6 +186,7 @@ impl PoolConfig {
             ("url", "smtp and webhook", self.url.is_some()),
             ("username", "smtp", self.username.is_some()),
             ("password", "smtp", self.password.is_some()),
+            ("tls_ca_file", "smtp and webhook", self.tls_ca_file.is_some()),
             (
                 "final_reply_timeout_seconds",
                 "smtp",
