@@ -135,7 +135,8 @@ impl Smtp {
     /// Either way each answer is judged by itself, and no content is sent before all three are known to be a yes.
     async fn open(&self, wire: &mut Wire, letter: &Letter, to: &str) -> Result<(), Talk> {
         let mail = self.composer.mail_command(letter);
-        let steps = [(Stage::Mail, mail, 250), (Stage::Rcpt, &letter.rcpt_command, 250), (Stage::Data, "DATA\r\n", 354)];
+        let steps =
+            [(Stage::Mail, mail, 250), (Stage::Rcpt, &letter.rcpt_command, 250), (Stage::Data, "DATA\r\n", 354)];
         let at_once = wire.offers.pipelining.then(|| steps.map(|(_, command, _)| command).concat());
         for (unanswered, (stage, command, wanted)) in (0..steps.len()).rev().zip(steps) {
             let words = match (&at_once, stage) {

@@ -57,14 +57,12 @@ impl Webhook {
     /// [`BuildError`] when `url`, `tls_ca_file`, `method`, `headers`, `body` or `provider_id_pointer` cannot work.
     pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let url = parse_url(pool)?;
-        let address =
-            Address::new(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let address = Address::new(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
         Ok(Self {
             tls: (url.scheme() == "https").then(|| Tls::new(pool, address.host(), Some("http/1.1"))).transpose()?,
             address,
             prototype: Prototype::new(pool, &url)?,
-            body: Body::new(pool.body.as_deref())
-                .map_err(|reason| BuildError::new(pool, format!("body: {reason}")))?,
+            body: Body::new(pool.body.as_deref()).map_err(|reason| BuildError::new(pool, format!("body: {reason}")))?,
             reader: Reader::new(pool)?,
             timeout: pool.timeout(),
             idle: Idle::new(pool.concurrency, MAX_IDLE),

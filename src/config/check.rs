@@ -213,6 +213,11 @@ impl PoolConfig {
         Ok(())
     }
 
+    fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
+        let reason = "belongs to encrypted connections, and the address asks for one in the clear";
+        ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)
+    }
+
     fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
         const FORM: &str = "give smtp://HOST:PORT or smtps://HOST:PORT";
         ensure(
@@ -221,6 +226,8 @@ impl PoolConfig {
             format!("smtp carries email, not {}", self.channel),
         )?;
         let url = self.address(at, &["smtp", "smtps"], FORM)?;
+        let in_the_clear = url.query_pairs().any(|(name, value)| name == "tls" && value == "none");
+        self.check_encrypted(at, !in_the_clear)?;
         for (name, value) in url.query_pairs() {
             ensure(name == "tls", &at("url"), format!("unknown parameter {name:?}; tls is the only one"))?;
             ensure(
@@ -251,7 +258,8 @@ impl PoolConfig {
     fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
         /// Written by Volley or by the protocol; a second one would contradict the first.
         const RESERVED: &[&str] = &["idempotency-key", "x-volley-attempt", "content-length", "transfer-encoding"];
-        self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
+        let url = self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
+        self.check_encrypted(at, url.scheme() == "https")?;
         let method = self.method.as_deref().unwrap_or("POST");
         ensure(
             matches!(method, "POST" | "PUT" | "PATCH"),

@@ -1,7 +1,7 @@
 //! `[[pools]]`: one configured provider with its concurrency and rate.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -131,14 +131,18 @@ impl PoolConfig {
         }
     }
 
+    /// `tls_ca_file`, where it names one.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.tls_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// The certificates in `tls_ca_file`; none where it is not set.
     ///
     /// # Errors
     /// One line: the file cannot be read, or does not hold what it should.
     pub fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
-        let Some(file) = self.tls_ca_file.as_ref().filter(|file| !file.as_os_str().is_empty()) else {
-            return Ok(Vec::new());
-        };
+        let Some(file) = self.ca_file() else { return Ok(Vec::new()) };
         let shown = file.display();
         let pem = std::fs::read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)

@@ -10,9 +10,9 @@ use url::Url;
 
 use super::reply::{Failure, within};
 use super::wire::Wire;
-use crate::channels::{BuildError, percent};
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
+use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
 use crate::domain::outcome::Trouble;
 

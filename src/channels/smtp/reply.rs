@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_nonsense() {
-        for bytes in ["\r\n", "25\r\n", "2500 ok\r\n", "999 ok\r\n", "-50 ok\r\n", "250_ok\r\n", "HTTP/1.1 400\r\n", "äöü\r\n"]
+        for bytes in
+            ["\r\n", "25\r\n", "2500 ok\r\n", "999 ok\r\n", "-50 ok\r\n", "250_ok\r\n", "HTTP/1.1 400\r\n", "äöü\r\n"]
         {
             assert!(matches!(Reply::parse(bytes.as_bytes()), Err(Failure::Cut(_))), "{bytes:?}");
         }
@@ -219,11 +220,9 @@ mod tests {
 
     #[test]
     fn queue_ids_are_found_where_relays_put_them() {
-        for (line, id) in [
-            ("2.0.0 Ok: queued as 4XyZ", Some("4XyZ")),
-            ("OK id=1abc-DEF", Some("1abc-DEF")),
-            ("2.0.0 ok", None),
-        ] {
+        for (line, id) in
+            [("2.0.0 Ok: queued as 4XyZ", Some("4XyZ")), ("OK id=1abc-DEF", Some("1abc-DEF")), ("2.0.0 ok", None)]
+        {
             assert_eq!(queue_id(line).as_deref(), id, "{line}");
         }
     }

@@ -114,8 +114,7 @@ mod tests {
     fn offers_are_read_whatever_their_case_and_the_greeting_is_none() {
         let offers = |text: &str| Offers::of(&Reply { code: 250, text: text.to_owned() });
         let all = offers("relay.test\nstarttls\nPipelining\nSIZE 1000\nSMTPUTF8\nAUTH CRAM-MD5 login PLAIN");
-        let expected =
-            Offers { starttls: true, pipelining: true, smtputf8: true, auth_plain: true, auth_login: true };
+        let expected = Offers { starttls: true, pipelining: true, smtputf8: true, auth_plain: true, auth_login: true };
         assert_eq!(all, expected);
         assert_eq!(offers("PIPELINING\nAUTH=LOGIN\n8BITMIME"), Offers::default());
     }

@@ -118,9 +118,14 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_the_rfc() {
-        for (text, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("Aladdin:o?~", "QWxhZGRpbjpvP34=")]
-        {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("Aladdin:o?~", "QWxhZGRpbjpvP34="),
+        ] {
             assert_eq!(base64(text), encoded, "{text}");
         }
     }
