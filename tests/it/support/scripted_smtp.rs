@@ -128,10 +128,9 @@ impl ScriptedSmtp {
 
     /// The same, and it offers PIPELINING.
     pub(crate) fn pipelining_at(stage: Stage, act: Act) -> Self {
-        Self::start(move |moment| match moment.stage {
-            present if present == stage => Some(act.clone()),
-            Stage::Ehlo => Some(Act::Say(PIPELINING)),
-            _ => None,
+        Self::start(move |moment| {
+            let offer = (moment.stage == Stage::Ehlo).then_some(Act::Say(PIPELINING));
+            if moment.stage == stage { Some(act.clone()) } else { offer }
         })
     }
 
