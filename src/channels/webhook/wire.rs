@@ -112,21 +112,25 @@ impl Wire {
     /// or stop reading: what it says counts.
     async fn send(&mut self, mut request: &[u8]) -> bool {
         poll_fn(|cx| {
-            while !request.is_empty() {
-                match Pin::new(&mut self.socket).poll_write(cx, request) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
-                    Poll::Ready(Ok(written)) => request = request.get(written..).unwrap_or_default(),
-                    Poll::Pending => {
-                        let mut bytes = [0; 256];
-                        let mut early = ReadBuf::new(&mut bytes);
-                        return Pin::new(&mut self.socket).poll_read(cx, &mut early).map(|_| {
-                            self.unread.extend_from_slice(early.filled());
-                            false
-                        });
-                    }
+            let sent = loop {
+                if request.is_empty() {
+                    break Pin::new(&mut self.socket).poll_flush(cx).map(|flushed| flushed.is_ok());
                 }
+                match Pin::new(&mut self.socket).poll_write(cx, request) {
+                    Poll::Ready(Ok(0) | Err(_)) => break Poll::Ready(false),
+                    Poll::Ready(Ok(written)) => request = request.get(written..).unwrap_or_default(),
+                    Poll::Pending => break Poll::Pending,
+                }
+            };
+            if sent.is_ready() {
+                return sent;
             }
-            Pin::new(&mut self.socket).poll_flush(cx).map(|flushed| flushed.is_ok())
+            let mut bytes = [0; 256];
+            let mut early = ReadBuf::new(&mut bytes);
+            Pin::new(&mut self.socket).poll_read(cx, &mut early).map(|_| {
+                self.unread.extend_from_slice(early.filled());
+                false
+            })
         })
         .await
     }
