@@ -29,6 +29,7 @@ use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
 use crate::channels::{self, Channel};
 use crate::config::Settings;
+use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::auth::Auth;
 use crate::http::{AppState, server};
@@ -70,6 +71,7 @@ impl App {
     /// What could not be started, and why.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
+        let channels = build_channels(&settings.pools)?;
         let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
@@ -79,13 +81,13 @@ impl App {
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot).await?;
-        let court = Court::new(&settings.pools, &settings.timing);
+        let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let draining = Arc::clone(&started.draining);
@@ -165,12 +167,15 @@ impl App {
     }
 }
 
+/// What each pool sends through.
+type Channels = BTreeMap<String, Arc<dyn Channel>>;
+
 /// Everything that runs.
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
     pools: PoolDirectory,
-    channels: BTreeMap<String, Arc<dyn Channel>>,
+    channels: Channels,
     recorder: Addr<OutcomeRecorder>,
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
@@ -185,6 +190,7 @@ impl Started {
         settings: &Arc<Settings>,
         store: &Store,
         identity: &Identity,
+        channels: Channels,
         court: Court,
         journal: Arc<Journal>,
     ) -> anyhow::Result<Self> {
@@ -205,10 +211,8 @@ impl Started {
         )
         .start();
         let threads = Threads::start();
-        let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            channels.insert(pool.name.clone(), Arc::from(channels::build(pool)?));
             let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let parts = Parts {
@@ -342,6 +346,10 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
     let instance = store.run(Lane::Control, "register this instance", register).await?;
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
+}
+
+fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
+    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.
