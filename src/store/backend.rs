@@ -10,6 +10,7 @@ mod pages;
 use std::collections::HashMap;
 
 use diesel::RunQueryDsl;
+use diesel::connection::SimpleConnection;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::sql::sql;
@@ -42,13 +43,14 @@ pub fn now(conn: &mut Conn) -> Result<UtcInstant, StoreError> {
     row.map(|row| row.now).map_err(StoreError::query("read the database's clock"))
 }
 
-/// Until the end of the transaction, PostgreSQL reads no table whole and joins nothing by hashing it: a plan that was
-/// made while a table was small would go on doing so while it grows.
+/// Until the end of the transaction, PostgreSQL walks indexes: it reads no table whole, hashes none, and sorts nothing
+/// that an index has in order. A plan that was made while a table was small would go on doing so while it grows: for each
+/// page of a million members it gathered and sorted them all.
 pub(super) fn keep_to_indexes(conn: &mut Conn) -> Result<(), StoreError> {
-    use diesel::connection::SimpleConnection;
     let Conn::Pg(conn) = conn else { return Ok(()) };
     conn.batch_execute(
-        "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
+         SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off",
     )
     .map_err(StoreError::query("pin a plan"))
 }

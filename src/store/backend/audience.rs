@@ -43,8 +43,6 @@ impl Source {
     }
 
     fn new(audience: &Audience, contacts: &str, are_live: &str) -> Self {
-        const MEMBERS: &str = "audience_lists a CROSS JOIN list_members m";
-        const ON_LISTS: &str = "a.campaign_id = $1 AND NOT a.excluded AND m.list_id = a.list_id";
         let (from, to, rest, key) = match audience.lists.as_slice() {
             _ if audience.all => (
                 "FROM contacts c WHERE c.id > ".to_owned(),
@@ -61,14 +59,19 @@ impl Source {
                 "a.contact_id",
             ),
             [_] => (
-                format!("FROM {MEMBERS}{contacts} WHERE {ON_LISTS} AND m.contact_id > "),
+                format!(
+                    "FROM list_members m{contacts} WHERE m.list_id = (SELECT list_id FROM audience_lists WHERE \
+                     campaign_id = $1 AND NOT excluded) AND m.contact_id > "
+                ),
                 " AND m.contact_id <= ",
                 format!(" AND {are_live}"),
                 "m.contact_id",
             ),
             // A contact may be on several of them.
             [..] => (
-                format!("FROM (SELECT DISTINCT m.contact_id FROM {MEMBERS} WHERE {ON_LISTS} AND m.contact_id > "),
+                "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE a.campaign_id = \
+                 $1 AND NOT a.excluded AND m.list_id = a.list_id AND m.contact_id > "
+                    .to_owned(),
                 " AND m.contact_id <= ",
                 format!(") m{contacts} WHERE {are_live}"),
                 "m.contact_id",
