@@ -1,4 +1,4 @@
-//! The paginator of one campaign: audience → pages, one transaction a page, resumable at the cursor.
+//! The paginator of one campaign: audience → pages, a few per transaction, resumable at the cursor.
 
 use std::time::Duration;
 

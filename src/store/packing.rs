@@ -1,4 +1,4 @@
-//! Packing: the audience is cut into pages, one transaction a page, by contact id.
+//! Packing: the audience is cut into pages by contact id, a few pages per transaction.
 
 use diesel::prelude::*;
 
