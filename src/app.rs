@@ -23,6 +23,7 @@ use crate::actors::journal::{Journal, Testimony};
 use crate::actors::reaper::{self, Court, Identity, Reaper};
 use crate::actors::recorder::{self, OutcomeRecorder};
 use crate::actors::scheduler::Scheduler;
+use crate::actors::sender_pool::threads::Threads;
 use crate::actors::sender_pool::{Drain, Parts, SenderPool};
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
@@ -141,7 +142,7 @@ impl App {
         }
         while Instant::now() < deadline {
             match self.recorder.send(recorder::GetState).await {
-                Ok(state) if state.waiting + state.flushing > 0 => tokio::time::sleep(Duration::from_millis(10)).await,
+                Ok(state) if state.waiting > 0 || state.flushing => tokio::time::sleep(Duration::from_millis(10)).await,
                 _ => break,
             }
         }
@@ -174,6 +175,7 @@ struct Started {
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
+    threads: Threads,
     draining: Arc<AtomicBool>,
 }
 
@@ -202,11 +204,13 @@ impl Started {
             settings.sending.page_size,
         )
         .start();
+        let threads = Threads::start();
         let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            let channel: Arc<dyn Channel> = Arc::from(channels::build(pool)?);
-            channels.insert(pool.name.clone(), Arc::clone(&channel));
+            channels.insert(pool.name.clone(), Arc::from(channels::build(pool)?));
+            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
+            let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let parts = Parts {
                 store: store.clone(),
                 pool: pool.clone(),
@@ -217,20 +221,22 @@ impl Started {
                 recorder: inbox.clone(),
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
+                threads: threads.clone(),
             };
-            wards.push(pool_ward(parts, channel, identity.instance, pools.clone()));
+            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         wards.push(reaper_ward(store, identity, court, &pools, &journal, &health, &timing));
         wards.push(scheduler_ward(store, settings, &supervisor));
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
-        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining })
+        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, threads, draining })
     }
 
     fn vital(&self) -> Vec<Vital> {
         let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
-        let (importer, guardian) = (self.importer.clone(), self.guardian.clone());
+        let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
         vec![
+            ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
             ("campaign supervisor", Box::new(move || supervisor.connected())),
             ("importer", Box::new(move || importer.connected())),
@@ -264,14 +270,14 @@ impl Started {
     }
 }
 
-/// Each pool has a thread of its own: its provider's I/O, its rendering, its decisions.
-fn pool_ward(parts: Parts, channel: Arc<dyn Channel>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+/// Each pool decides on a thread of its own, which its hand-overs never keep busy.
+fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
     let name = parts.pool.name.clone();
     let arbiter = Arbiter::new().handle();
     Ward::new(format!("pool {name}"), move |generation| {
-        let (parts, channel) = (parts.clone(), Arc::clone(&channel));
+        let (parts, channels) = (parts.clone(), channels.clone());
         let owner = Owner { instance, generation };
-        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, channel, owner));
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
         pools.enter(&name, addr.clone(), generation);
         Box::new(move || addr.connected())
     })

@@ -5,6 +5,7 @@ pub(super) mod contacts;
 mod deliveries;
 pub(super) mod idempotency;
 mod locks;
+mod packing;
 mod pages;
 
 use std::collections::HashMap;
@@ -22,8 +23,9 @@ pub use audience::count_audience;
 pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries};
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
-pub(super) use locks::{lock_page, lock_ready_page};
-pub(super) use pages::{fill_page, insert_page, move_cursor, number_next_page, write_counts, write_progress};
+pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
+pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
+pub(super) use pages::{write_counts, write_progress};
 
 #[derive(diesel::QueryableByName)]
 struct Instant {

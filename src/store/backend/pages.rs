@@ -1,14 +1,15 @@
-//! Pages: born by the thousand when a campaign is packed, their counts written for every claim and every flush. As `sql`,
-//! because diesel caches no prepared `INSERT` or `UPDATE`: what is written so often is parsed and planned once per
-//! connection.
+//! Counts of pages, written for every claim and every flush. As `sql`, because diesel caches no prepared `UPDATE`: what
+//! is written so often is parsed and planned once per connection.
+
+use std::collections::BTreeMap;
 
 use diesel::RunQueryDsl;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt};
 
-use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::{Counts, PageState};
-use crate::store::packing::Span;
+use crate::domain::page::Counts;
+use crate::store::outcomes::Tally;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -30,115 +31,53 @@ pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Coun
     .map_err(StoreError::query("count a page"))
 }
 
-/// Writes the counts of a locked page that has made progress: `settled` more under its lease, and so many deaths of
-/// owners in a row.
+/// Writes the counts of locked pages that have made progress, and so many deaths of owners in a row.
 pub(in crate::store) fn write_progress(
     conn: &mut Conn,
-    page: PageId,
-    counts: Counts,
-    settled: i64,
-    deaths: i64,
+    pages: &BTreeMap<PageId, Tally>,
     now: UtcInstant,
 ) -> Result<(), StoreError> {
-    let statement = sql("UPDATE pages SET pending = ")
-        .bind::<BigInt, _>(counts.pending, ", sending = ")
-        .bind::<BigInt, _>(counts.sending, ", sent = ")
-        .bind::<BigInt, _>(counts.sent, ", failed = ")
-        .bind::<BigInt, _>(counts.failed, ", skipped = ")
-        .bind::<BigInt, _>(counts.skipped, ", uncertain = ")
-        .bind::<BigInt, _>(counts.uncertain, ", progress_at = ")
-        .bind::<BigInt, _>(now, ", deaths = ")
-        .bind::<BigInt, _>(deaths, ", lease_settled = lease_settled + ")
-        .bind::<BigInt, _>(settled, " WHERE id = ")
-        .bind::<BigInt, _>(page, "");
-    match conn {
-        Conn::Pg(conn) => statement.execute(conn),
-        Conn::Sqlite(conn) => statement.execute(conn),
+    if pages.is_empty() {
+        return Ok(());
     }
-    .map(drop)
-    .map_err(StoreError::query("note a page's progress"))
-}
-
-/// Moves a packing's cursor from one end of a stretch to the other, and its page number on. `false`: somebody else moved
-/// it first.
-pub(in crate::store) fn move_cursor(
-    conn: &mut Conn,
-    campaign: CampaignId,
-    span: Span,
-    next_page: i64,
-    done: bool,
-) -> Result<bool, StoreError> {
-    let statement = sql("UPDATE packings SET cursor_contact_id = ")
-        .bind::<BigInt, _>(span.up_to, ", next_page = ")
-        .bind::<BigInt, _>(next_page, ", done = ")
-        .bind::<Bool, _>(done, " WHERE campaign_id = ")
-        .bind::<BigInt, _>(campaign, " AND NOT done AND cursor_contact_id = ")
-        .bind::<BigInt, _>(span.after, "");
-    let moved = match conn {
-        Conn::Pg(conn) => statement.execute(conn),
-        Conn::Sqlite(conn) => statement.execute(conn),
-    };
-    moved.map(|rows| rows == 1).map_err(StoreError::query("move a packing's cursor"))
-}
-
-/// Gives a page's number back: the page came to nothing.
-pub(in crate::store) fn number_next_page(conn: &mut Conn, campaign: CampaignId, seq: i64) -> Result<(), StoreError> {
-    let statement = sql("UPDATE packings SET next_page = ")
-        .bind::<BigInt, _>(seq, " WHERE campaign_id = ")
-        .bind::<BigInt, _>(campaign, "");
     match conn {
-        Conn::Pg(conn) => statement.execute(conn),
-        Conn::Sqlite(conn) => statement.execute(conn),
+        Conn::Pg(conn) => {
+            let ids: Vec<PageId> = pages.keys().copied().collect();
+            let of = |pick: fn(&Tally) -> i64| -> Vec<i64> { pages.values().map(pick).collect() };
+            sql("UPDATE pages AS p SET pending = v.pending, sending = v.sending, sent = v.sent, failed = v.failed, \
+                 skipped = v.skipped, uncertain = v.uncertain, deaths = v.deaths, \
+                 lease_settled = p.lease_settled + v.settled, progress_at = ")
+            .bind::<BigInt, _>(now, " FROM unnest(")
+            .bind::<Array<BigInt>, _>(ids, ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.pending), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.sending), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.sent), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.failed), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.skipped), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.uncertain), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.deaths), ", ")
+            .bind::<Array<BigInt>, _>(
+                of(|tally| tally.settled),
+                ") AS v (id, pending, sending, sent, failed, skipped, uncertain, deaths, settled) WHERE p.id = v.id",
+            )
+            .execute(conn)
+            .map(drop)
+        }
+        Conn::Sqlite(conn) => pages.iter().try_for_each(|(id, tally)| {
+            sql("UPDATE pages SET pending = ")
+                .bind::<BigInt, _>(tally.counts.pending, ", sending = ")
+                .bind::<BigInt, _>(tally.counts.sending, ", sent = ")
+                .bind::<BigInt, _>(tally.counts.sent, ", failed = ")
+                .bind::<BigInt, _>(tally.counts.failed, ", skipped = ")
+                .bind::<BigInt, _>(tally.counts.skipped, ", uncertain = ")
+                .bind::<BigInt, _>(tally.counts.uncertain, ", progress_at = ")
+                .bind::<BigInt, _>(now, ", deaths = ")
+                .bind::<BigInt, _>(tally.deaths, ", lease_settled = lease_settled + ")
+                .bind::<BigInt, _>(tally.settled, " WHERE id = ")
+                .bind::<BigInt, _>(*id, "")
+                .execute(conn)
+                .map(drop)
+        }),
     }
-    .map(drop)
-    .map_err(StoreError::query("number the next page"))
-}
-
-#[derive(diesel::QueryableByName)]
-struct Born {
-    #[diesel(sql_type = BigInt)]
-    id: PageId,
-}
-
-/// Inserts a page that holds nobody yet.
-pub(in crate::store) fn insert_page(
-    conn: &mut Conn,
-    campaign: CampaignId,
-    seq: i64,
-    pool: &str,
-    span: Span,
-) -> Result<PageId, StoreError> {
-    let statement = sql("INSERT INTO pages (campaign_id, seq, pool, first_contact_id, last_contact_id, state, due_at, size, \
-                         pending, sending, sent, failed, skipped, uncertain) VALUES (")
-    .bind::<BigInt, _>(campaign, ", ")
-    .bind::<BigInt, _>(seq, ", ")
-    .bind::<Text, _>(pool, ", ")
-    .bind::<BigInt, _>(span.after.0 + 1, ", ")
-    .bind::<BigInt, _>(span.up_to, ", 'done', 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id");
-    let born: diesel::QueryResult<Born> = match conn {
-        Conn::Pg(conn) => statement.get_result(conn),
-        Conn::Sqlite(conn) => statement.get_result(conn),
-    };
-    born.map(|page| page.id).map_err(StoreError::query("insert a page"))
-}
-
-/// Counts the deliveries of a page that was just packed, and opens it.
-pub(in crate::store) fn fill_page(
-    conn: &mut Conn,
-    page: PageId,
-    state: PageState,
-    counts: Counts,
-) -> Result<(), StoreError> {
-    let statement = sql("UPDATE pages SET state = ")
-        .bind::<Text, _>(state, ", size = ")
-        .bind::<BigInt, _>(counts.total(), ", pending = ")
-        .bind::<BigInt, _>(counts.pending, ", skipped = ")
-        .bind::<BigInt, _>(counts.skipped, " WHERE id = ")
-        .bind::<BigInt, _>(page, "");
-    match conn {
-        Conn::Pg(conn) => statement.execute(conn),
-        Conn::Sqlite(conn) => statement.execute(conn),
-    }
-    .map(drop)
-    .map_err(StoreError::query("count a page"))
+    .map_err(StoreError::query("note the progress of pages"))
 }
