@@ -23,6 +23,7 @@ use crate::actors::journal::{Journal, Testimony};
 use crate::actors::reaper::{self, Court, Identity, Reaper};
 use crate::actors::recorder::{self, OutcomeRecorder};
 use crate::actors::scheduler::Scheduler;
+use crate::actors::sender_pool::threads::Threads;
 use crate::actors::sender_pool::{Drain, Parts, SenderPool};
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
@@ -86,7 +87,7 @@ impl App {
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal));
+        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let draining = Arc::clone(&started.draining);
@@ -143,7 +144,7 @@ impl App {
         }
         while Instant::now() < deadline {
             match self.recorder.send(recorder::GetState).await {
-                Ok(state) if state.waiting + state.flushing > 0 => tokio::time::sleep(Duration::from_millis(10)).await,
+                Ok(state) if state.waiting > 0 || state.flushing => tokio::time::sleep(Duration::from_millis(10)).await,
                 _ => break,
             }
         }
@@ -179,6 +180,7 @@ struct Started {
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
+    threads: Threads,
     draining: Arc<AtomicBool>,
 }
 
@@ -191,7 +193,7 @@ impl Started {
         channels: Channels,
         court: Court,
         journal: Arc<Journal>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let timing = settings.timing.clone();
         let health = Health::default();
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
@@ -208,9 +210,11 @@ impl Started {
             settings.sending.page_size,
         )
         .start();
+        let threads = Threads::start();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            let Some(channel) = channels.get(&pool.name) else { continue };
+            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
+            let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let parts = Parts {
                 store: store.clone(),
                 pool: pool.clone(),
@@ -221,20 +225,22 @@ impl Started {
                 recorder: inbox.clone(),
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
+                threads: threads.clone(),
             };
-            wards.push(pool_ward(parts, Arc::clone(channel), identity.instance, pools.clone()));
+            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         wards.push(reaper_ward(store, identity, court, &pools, &journal, &health, &timing));
         wards.push(scheduler_ward(store, settings, &supervisor));
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
-        Self { status, health, pools, channels, recorder, supervisor, importer, guardian, draining }
+        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, threads, draining })
     }
 
     fn vital(&self) -> Vec<Vital> {
         let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
-        let (importer, guardian) = (self.importer.clone(), self.guardian.clone());
+        let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
         vec![
+            ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
             ("campaign supervisor", Box::new(move || supervisor.connected())),
             ("importer", Box::new(move || importer.connected())),
@@ -268,14 +274,14 @@ impl Started {
     }
 }
 
-/// Each pool has a thread of its own: its provider's I/O, its rendering, its decisions.
-fn pool_ward(parts: Parts, channel: Arc<dyn Channel>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+/// Each pool decides on a thread of its own, which its hand-overs never keep busy.
+fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
     let name = parts.pool.name.clone();
     let arbiter = Arbiter::new().handle();
     Ward::new(format!("pool {name}"), move |generation| {
-        let (parts, channel) = (parts.clone(), Arc::clone(&channel));
+        let (parts, channels) = (parts.clone(), channels.clone());
         let owner = Owner { instance, generation };
-        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, channel, owner));
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
         pools.enter(&name, addr.clone(), generation);
         Box::new(move || addr.connected())
     })

@@ -18,7 +18,7 @@ pub use audience::count_audience;
 pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries};
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
-pub(super) use locks::{lock_page, lock_ready_page};
+pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(super) use pages::{write_counts, write_progress};
 
 #[derive(diesel::QueryableByName)]
