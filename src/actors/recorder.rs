@@ -12,6 +12,7 @@ use super::health::Health;
 use super::journal::{Begun, Journal};
 use crate::domain::ids::PageId;
 use crate::store::outcomes::{self, Settlement};
+use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError};
 
 /// How many flushes may overlap on PostgreSQL, each of another page. SQLite has one writer and syncs at each commit: there
@@ -32,7 +33,16 @@ pub struct Record {
     /// Its begin-line, if the hand-over had begun.
     pub begun: Option<Begun>,
     /// Where to say that it is recorded. Unbounded, yet never holds more than was in flight.
-    pub ack: UnboundedSender<PageId>,
+    pub ack: UnboundedSender<Acknowledged>,
+}
+
+/// One outcome of a page is recorded that was claimed under this lease.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledged {
+    /// The page.
+    pub page: PageId,
+    /// The lease.
+    pub token: LeaseToken,
 }
 
 /// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and
@@ -222,7 +232,8 @@ impl OutcomeRecorder {
                 self.journal.recorded(batch.iter().filter_map(|(record, _)| record.begun));
                 for (record, _) in batch {
                     // The pool is gone: then its guardian has replaced it, and nobody waits for this.
-                    let _ = record.ack.send(record.settlement.page);
+                    let Settlement { page, key, .. } = record.settlement;
+                    let _ = record.ack.send(Acknowledged { page, token: key.token });
                 }
                 self.flush(ctx);
             }

@@ -19,7 +19,7 @@ pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliv
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
 pub(super) use locks::{lock_page, lock_ready_page};
-pub(super) use pages::{write_counts, write_progress};
+pub(super) use pages::{is_leased, is_ready, open_pages, write_counts, write_progress};
 
 #[derive(diesel::QueryableByName)]
 struct Instant {

@@ -153,12 +153,18 @@ fn keep_contents(conn: &mut Conn, writes: &[&Write<'_>]) -> Result<(), StoreErro
         if write.state == DeliveryState::Pending {
             backend::keep_content(conn, key.campaign, key.contact, content)?;
         } else {
-            diesel::delete(delivery_contents::table.find((key.campaign, key.contact)))
-                .execute(conn)
-                .map_err(StoreError::query("forget what an attempt said"))?;
+            forget_content(conn, key.campaign, key.contact)?;
         }
     }
     Ok(())
+}
+
+/// Forgets what an attempt said whose delivery has ended.
+pub(super) fn forget_content(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<(), StoreError> {
+    diesel::delete(delivery_contents::table.find((campaign, contact)))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("forget what an attempt said"))
 }
 
 /// Evidence that came after the page was closed ("not taken") leaves a pending delivery on a page that is done: open it.

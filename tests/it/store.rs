@@ -3,6 +3,7 @@
 mod contacts;
 mod idempotency;
 mod ledger;
+mod lost_leases;
 mod packed;
 mod races;
 mod unlaunched;
