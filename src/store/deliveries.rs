@@ -71,6 +71,8 @@ pub fn list(
     let mut query = deliveries::table
         .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
         .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
+        // The same once more: PostgreSQL does not conclude it, and would merge with everybody from the first contact on.
+        .filter(contacts::id.gt(after))
         .order(deliveries::contact_id)
         .limit(limit)
         .select((DeliveryRow::as_select(), RecipientRow::as_select()))

@@ -219,13 +219,14 @@ CREATE TABLE api_keys (
     revoked_at BIGINT
 );
 
--- The answer given under an Idempotency-Key, stored in the transaction that had the effect.
+-- The answer given under an Idempotency-Key. Status 0: the request is under way, or its process died over it.
 CREATE TABLE idempotency_keys (
     scope TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash TEXT NOT NULL,
     status INTEGER NOT NULL,
     body TEXT NOT NULL,
+    location TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (scope, key)
 );

@@ -89,7 +89,9 @@ fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
     let call = match pool.provider {
         // Every stage of the conversation may take its own time.
         Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
-        Provider::Webhook | Provider::Sandbox => pool.timeout(),
+        Provider::Webhook => pool.timeout(),
+        // It takes as long as it is told to.
+        Provider::Sandbox => pool.timeout().max(Duration::from_millis(pool.latency_ms.map_or(0, |[_, longest]| longest))),
     };
     let on_the_wire = timing.start_deadline() + call + timing.call_margin();
     Repeat {

@@ -101,7 +101,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
     }
     let state = api.get("/v1/admin/state");
-    for name in ["wards", "supervisor", "recorder", "importer", "pools", "status_cache"] {
+    for name in ["wards", "supervisor", "recorder", "importer", "reaper", "scheduler", "pools", "status_cache"] {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
     let wards: BTreeSet<&str> =
