@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::{BoxBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
@@ -65,10 +65,7 @@ impl FromRequest for IdempotencyKey {
 
 /// Serves a request that has a key once: the same one again gets the same answer, and another one under the key a 409.
 /// What was refused had no effect and leaves the key free.
-pub(super) async fn once(
-    mut request: ServiceRequest,
-    next: Next<BoxBody>,
-) -> Result<ServiceResponse<BoxBody>, Error> {
+pub(super) async fn once(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     match reserve(&mut request).await {
         Err(error) => Ok(request.error_response(error)),
         Ok(None) => next.call(request).await,
@@ -127,10 +124,9 @@ async fn finish(
     }
     let (request, response) = response.into_parts();
     let (head, body) = response.into_parts();
-    let body: Bytes = to_bytes(body).await.map_err(|source| ApiError::Unexpected {
-        action: "read an answer",
-        source: source.to_string().into(),
-    })?;
+    let body: Bytes = to_bytes(body)
+        .await
+        .map_err(|source| ApiError::Unexpected { action: "read an answer", source: source.to_string().into() })?;
     let location = head.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
     let answer = Answer {
         status: head.status().as_u16(),

@@ -44,8 +44,7 @@ impl utoipa::Modify for ApiKeyScheme {
 }
 
 /// POSTs that take no `Idempotency-Key`: they change nothing, or answer with a secret.
-const WITHOUT_KEY: [&str; 3] =
-    ["/v1/keys", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
+const WITHOUT_KEY: [&str; 3] = ["/v1/keys", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
 
 struct IdempotencyKeys;
 

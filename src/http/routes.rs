@@ -21,7 +21,11 @@ pub fn routes(config: &mut ServiceConfig) {
             .wrap(from_fn(require_key))
             .service(resource("/keys").route(get().to(keys::list)).route(post().to(keys::create)))
             .service(resource("/keys/{id}").route(delete().to(keys::revoke)))
-            .service(resource("/contacts").route(get().to(contacts::list)).route(post().to(contacts::upsert).wrap(from_fn(once))))
+            .service(
+                resource("/contacts")
+                    .route(get().to(contacts::list))
+                    .route(post().to(contacts::upsert).wrap(from_fn(once))),
+            )
             .service(resource("/contacts/import").route(post().to(imports::upload)))
             .service(
                 resource("/contacts/{id}")
@@ -31,7 +35,9 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/imports").route(get().to(imports::list)))
             .service(resource("/imports/{id}").route(get().to(imports::show)))
-            .service(resource("/lists").route(get().to(lists::list)).route(post().to(lists::create).wrap(from_fn(once))))
+            .service(
+                resource("/lists").route(get().to(lists::list)).route(post().to(lists::create).wrap(from_fn(once))),
+            )
             .service(
                 resource("/lists/{id}")
                     .route(get().to(lists::show))
@@ -45,7 +51,11 @@ pub fn routes(config: &mut ServiceConfig) {
                     .route(delete().to(lists::remove_members)),
             )
             .service(resource("/lists/{id}/members/{contact_id}").route(delete().to(lists::remove_member)))
-            .service(resource("/templates").route(get().to(templates::list)).route(post().to(templates::create).wrap(from_fn(once))))
+            .service(
+                resource("/templates")
+                    .route(get().to(templates::list))
+                    .route(post().to(templates::create).wrap(from_fn(once))),
+            )
             .service(
                 resource("/templates/{id}")
                     .route(get().to(templates::show))
@@ -55,7 +65,11 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/templates/{id}/versions").route(get().to(templates::versions)))
             .service(resource("/templates/{id}/preview").route(post().to(templates::preview)))
-            .service(resource("/campaigns").route(get().to(campaigns::list)).route(post().to(campaigns::create).wrap(from_fn(once))))
+            .service(
+                resource("/campaigns")
+                    .route(get().to(campaigns::list))
+                    .route(post().to(campaigns::create).wrap(from_fn(once))),
+            )
             .service(resource("/campaigns/bulk-action").route(post().to(actions::bulk).wrap(from_fn(once))))
             .service(
                 resource("/campaigns/{id}")
@@ -69,11 +83,16 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(resource("/campaigns/{id}/stop").route(post().to(actions::stop).wrap(from_fn(once))))
             .service(resource("/campaigns/{id}/schedule").route(post().to(actions::schedule).wrap(from_fn(once))))
             .service(resource("/campaigns/{id}/unschedule").route(post().to(actions::unschedule).wrap(from_fn(once))))
-            .service(resource("/campaigns/{id}/retry-failed").route(post().to(actions::retry_failed).wrap(from_fn(once))))
+            .service(
+                resource("/campaigns/{id}/retry-failed").route(post().to(actions::retry_failed).wrap(from_fn(once))),
+            )
             .service(resource("/campaigns/{id}/personalized-preview").route(post().to(preview::preview)))
             .service(resource("/campaigns/{id}/test-send").route(post().to(preview::test_send).wrap(from_fn(once))))
             .service(resource("/campaigns/{id}/deliveries").route(get().to(recipients::list)))
-            .service(resource("/campaigns/{id}/deliveries/resolve").route(post().to(recipients::resolve).wrap(from_fn(once))))
+            .service(
+                resource("/campaigns/{id}/deliveries/resolve")
+                    .route(post().to(recipients::resolve).wrap(from_fn(once))),
+            )
             .service(resource("/campaigns/{id}/audit").route(get().to(recipients::audit)))
             .service(resource("/admin/state").route(get().to(operations::actor_states))),
     );

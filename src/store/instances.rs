@@ -142,12 +142,7 @@ macro_rules! leases {
 ///
 /// # Errors
 /// The query failed.
-pub fn former_leases(
-    conn: &mut Conn,
-    slot: &str,
-    me: InstanceId,
-    after: PageId,
-) -> Result<Vec<OpenLease>, StoreError> {
+pub fn former_leases(conn: &mut Conn, slot: &str, me: InstanceId, after: PageId) -> Result<Vec<OpenLease>, StoreError> {
     leases!(conn, after, instances::slot.eq(slot).and(instances::id.ne(me)))
         .map_err(StoreError::query("look for former leases"))
 }

@@ -129,9 +129,10 @@ pub fn campaigns_with_ready_pages(conn: &mut Conn, pool: &str) -> Result<Vec<Cam
     let now = backend::now(conn)?;
     campaigns::table
         .filter(campaigns::status.eq(CampaignStatus::Sending).and(campaigns::pool.eq(pool)))
-        .filter(diesel::dsl::exists(pages::table.filter(
-            pages::campaign_id.eq(campaigns::id).and(backend::is_ready()).and(pages::due_at.le(now)),
-        )))
+        .filter(diesel::dsl::exists(
+            pages::table
+                .filter(pages::campaign_id.eq(campaigns::id).and(backend::is_ready()).and(pages::due_at.le(now))),
+        ))
         .order(campaigns::id)
         .select(campaigns::id)
         .load(conn)

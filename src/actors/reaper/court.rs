@@ -91,7 +91,9 @@ fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
         Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
         Provider::Webhook => pool.timeout(),
         // It takes as long as it is told to.
-        Provider::Sandbox => pool.timeout().max(Duration::from_millis(pool.latency_ms.map_or(0, |[_, longest]| longest))),
+        Provider::Sandbox => {
+            pool.timeout().max(Duration::from_millis(pool.latency_ms.map_or(0, |[_, longest]| longest)))
+        }
     };
     let on_the_wire = timing.start_deadline() + call + timing.call_margin();
     Repeat {

@@ -46,7 +46,8 @@ impl Watch {
     pub(super) fn loss(&mut self, lease: &OpenLease, round: &Round, now: UtcInstant) -> Option<Loss> {
         let expired = lease.until.is_none_or(|until| until <= now);
         if lease.instance != Some(round.identity.instance) {
-            let fate = if has_died(lease.owner.as_ref(), round.patience, now) { Loss::OwnerDied } else { Loss::NotRenewed };
+            let fate =
+                if has_died(lease.owner.as_ref(), round.patience, now) { Loss::OwnerDied } else { Loss::NotRenewed };
             return expired.then_some(fate);
         }
         self.seen.insert(lease.token);

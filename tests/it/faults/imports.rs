@@ -6,11 +6,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::support::api::id;
-use crate::support::people;
-use crate::support::volley::Volley;
-use crate::support::turns::my_turn;
-use crate::support::waiting::wait_for;
 use crate::support::both_backends;
+use crate::support::people;
+use crate::support::turns::my_turn;
+use crate::support::volley::Volley;
+use crate::support::waiting::wait_for;
 
 const PEOPLE: usize = 60_000;
 

@@ -55,7 +55,12 @@ async fn with_history(db: &Database) -> Campaign {
 /// Runs `work` in one transaction, as often as it takes PostgreSQL to settle for a plan without looking at the values,
 /// and fails on whatever reads a large table from end to end.
 #[track_caller]
-fn goes_along_indexes(conn: &mut Conn, what: &str, mut work: impl FnMut(&mut Conn) -> Result<(), StoreError>) {
+fn goes_along_indexes(
+    conn: &mut Conn,
+    lane: Lane,
+    what: &str,
+    mut work: impl FnMut(&mut Conn) -> Result<(), StoreError>,
+) {
     let statements = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&statements);
     let listen = move |event: InstrumentationEvent<'_>| {
@@ -68,7 +73,7 @@ fn goes_along_indexes(conn: &mut Conn, what: &str, mut work: impl FnMut(&mut Con
         Conn::Pg(conn) => conn.set_instrumentation(listen),
         Conn::Sqlite(conn) => conn.set_instrumentation(listen),
     }
-    let complaints = conn.write(|conn| {
+    let look = |conn: &mut Conn| {
         for _ in 0..8 {
             work(conn)?;
         }
@@ -78,8 +83,8 @@ fn goes_along_indexes(conn: &mut Conn, what: &str, mut work: impl FnMut(&mut Con
             Conn::Pg(conn) => scanned(conn),
             Conn::Sqlite(conn) => planned(conn, statements),
         })
-    });
-    let complaints = complaints.unwrap();
+    };
+    let complaints = if lane == Lane::Read { conn.snapshot(look) } else { conn.write(look) }.unwrap();
     assert!(complaints.is_empty(), "{what}: {complaints:#?}");
 }
 
@@ -99,7 +104,9 @@ fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<Stri
     statements.sort();
     statements.dedup();
     let mut complaints = Vec::new();
-    for statement in statements.iter().filter(|text| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| text.starts_with(verb))) {
+    for statement in
+        statements.iter().filter(|text| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| text.starts_with(verb)))
+    {
         let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
         let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
             let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
@@ -119,7 +126,7 @@ async fn check(
     work: impl FnMut(&mut Conn) -> Result<(), StoreError> + Send + 'static,
 ) {
     let run = move |conn: &mut Conn| {
-        goes_along_indexes(conn, what, work);
+        goes_along_indexes(conn, lane, what, work);
         Ok(())
     };
     campaign.store.run(lane, what, run).await.unwrap();
