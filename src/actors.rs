@@ -14,3 +14,4 @@ pub mod scheduler;
 pub mod sender_pool;
 pub mod status_cache;
 pub mod supervisor;
+mod tray;

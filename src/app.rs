@@ -23,11 +23,13 @@ use crate::actors::journal::{Journal, Testimony};
 use crate::actors::reaper::{self, Court, Identity, Reaper, Round};
 use crate::actors::recorder::{self, OutcomeRecorder};
 use crate::actors::scheduler::{self, Scheduler};
+use crate::actors::sender_pool::threads::Threads;
 use crate::actors::sender_pool::{Drain, Parts, SenderPool};
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::{self, CampaignSupervisor};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
+use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::auth::Auth;
 use crate::http::{AppState, server};
@@ -71,6 +73,7 @@ impl App {
     /// What could not be started, and why.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
+        let channels = build_channels(&settings.pools)?;
         let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
@@ -80,13 +83,13 @@ impl App {
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot).await?;
-        let court = Court::new(&settings.pools, &settings.timing);
+        let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let (supervisor, scheduler) = (started.supervisor.clone(), started.scheduler.clone());
@@ -150,7 +153,7 @@ impl App {
         }
         while Instant::now() < deadline {
             match self.recorder.send(recorder::GetState).await {
-                Ok(state) if state.waiting + state.flushing > 0 => tokio::time::sleep(Duration::from_millis(10)).await,
+                Ok(state) if state.waiting > 0 || state.flushing => tokio::time::sleep(Duration::from_millis(10)).await,
                 _ => break,
             }
         }
@@ -180,18 +183,22 @@ async fn rest(actor: &'static str, left: Duration, asked: impl Future<Output = R
     }
 }
 
+/// What each pool sends through.
+type Channels = BTreeMap<String, Arc<dyn Channel>>;
+
 /// Everything that runs.
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
     pools: PoolDirectory,
-    channels: BTreeMap<String, Arc<dyn Channel>>,
+    channels: Channels,
     recorder: Addr<OutcomeRecorder>,
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
     reaper: Present<Reaper>,
     scheduler: Present<Scheduler>,
+    threads: Threads,
     draining: Arc<AtomicBool>,
 }
 
@@ -201,6 +208,7 @@ impl Started {
         settings: &Arc<Settings>,
         store: &Store,
         identity: &Identity,
+        channels: Channels,
         court: Court,
         journal: Arc<Journal>,
     ) -> anyhow::Result<Self> {
@@ -220,11 +228,11 @@ impl Started {
             settings.sending.page_size,
         )
         .start();
-        let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
+        let threads = Threads::start();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            let channel: Arc<dyn Channel> = Arc::from(channels::build(pool)?);
-            channels.insert(pool.name.clone(), Arc::clone(&channel));
+            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
+            let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let parts = Parts {
                 store: store.clone(),
                 pool: pool.clone(),
@@ -235,8 +243,9 @@ impl Started {
                 recorder: inbox.clone(),
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
+                threads: threads.clone(),
             };
-            wards.push(pool_ward(parts, channel, identity.instance, pools.clone()));
+            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
         let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, &timing);
@@ -255,14 +264,16 @@ impl Started {
             guardian,
             reaper,
             scheduler,
+            threads,
             draining,
         })
     }
 
     fn vital(&self) -> Vec<Vital> {
         let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
-        let (importer, guardian) = (self.importer.clone(), self.guardian.clone());
+        let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
         vec![
+            ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
             ("campaign supervisor", Box::new(move || supervisor.connected())),
             ("importer", Box::new(move || importer.connected())),
@@ -298,14 +309,14 @@ impl Started {
     }
 }
 
-/// Each pool has a thread of its own: its provider's I/O, its rendering, its decisions.
-fn pool_ward(parts: Parts, channel: Arc<dyn Channel>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+/// Each pool decides on a thread of its own, which its hand-overs never keep busy.
+fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
     let name = parts.pool.name.clone();
     let arbiter = Arbiter::new().handle();
     Ward::new(format!("pool {name}"), move |generation| {
-        let (parts, channel) = (parts.clone(), Arc::clone(&channel));
+        let (parts, channels) = (parts.clone(), channels.clone());
         let owner = Owner { instance, generation };
-        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, channel, owner));
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
         pools.enter(&name, addr.clone(), generation);
         Box::new(move || addr.connected())
     })
@@ -365,6 +376,10 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
     let instance = store.run(Lane::Control, "register this instance", register).await?;
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
+}
+
+fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
+    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

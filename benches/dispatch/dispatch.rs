@@ -65,8 +65,6 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     /// Processor time of the engine.
     pub(crate) cpu: Duration,
-    /// From the request that launched it to the first acceptance.
-    pub(crate) first: Duration,
 }
 
 impl Run {
@@ -77,11 +75,10 @@ impl Run {
         let already = server.taken();
         let (cpu, began) = (gauge::cpu(volley.pid()), Instant::now());
         api.send(campaign);
-        let first = server.wait_taken(already + 1, Duration::from_millis(1)) - began;
         let took = server.wait_taken(already + u64::from(recipients), Duration::from_millis(10)) - began;
         let ended = api.wait(campaign, "the campaign ends", Duration::from_secs(60), |campaign| campaign.is_ended());
         assert_eq!(ended.stats.sent, u64::from(recipients), "{}", ended.body);
-        Self { rate: per_second(recipients, took), cpu: gauge::cpu(volley.pid()) - cpu, first }
+        Self { rate: per_second(recipients, took), cpu: gauge::cpu(volley.pid()) - cpu }
     }
 
     /// Processor time of the engine per message, in microseconds.

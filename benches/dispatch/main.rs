@@ -3,11 +3,11 @@
 //! `cargo bench --bench dispatch` prints the tables of `docs/performance.md`. Providers run in a process of their own,
 //! the engine is the real program in another. Arguments, all optional:
 //!
+//! * words choose what is measured: a provider (`smtp`, `webhook`), a database (`sqlite`, `postgres`), the large audience
+//!   (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in `-- webhook sqlite` or `-- packing launch`;
 //! * `--recipients N` recipients of each dispatch run, 100,000 unless given;
-//! * `--big N` contacts of the large audience, 1,000,000 unless given; 0 leaves that part out;
-//! * `--quick` a tenth of both;
-//! * `--only WORD` only what carries the word in its name: `smtp`, `webhook`, `sqlite`, `postgres`, or `big` for the large
-//!   audience alone; may be given more than once, as in `--only smtp --only sqlite`.
+//! * `--people N` contacts of the large audience, 1,000,000 unless given;
+//! * `--quick` a tenth of both.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,8 +37,8 @@ use it::support::{self, Database};
 /// What was asked for on the command line.
 struct Options {
     recipients: u32,
-    big: u32,
-    only: Vec<String>,
+    people: u32,
+    words: Vec<String>,
 }
 
 /// The two kinds of provider.
@@ -87,23 +87,34 @@ impl Backend {
     }
 }
 
+/// The words for what is measured, other than the databases.
+const WIRES: [&str; 2] = ["smtp", "webhook"];
+
 impl Options {
     fn read() -> Self {
-        let arguments: Vec<String> = std::env::args().collect();
-        let all_after = |flag: &str| -> Vec<String> {
-            arguments.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1].clone()).collect()
-        };
+        let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
         let part = if arguments.iter().any(|word| word == "--quick") { 10 } else { 1 };
         let number = |flag: &str, usual: u32| {
-            all_after(flag).last().map_or(usual / part, |text| text.parse().expect("a number after the flag"))
+            let given = arguments.windows(2).rfind(|pair| pair[0] == flag);
+            given.map_or(usual / part, |pair| pair[1].parse().expect("a number after the flag"))
         };
-        Self { recipients: number("--recipients", 100_000), big: number("--big", 1_000_000), only: all_after("--only") }
+        let (recipients, people) = (number("--recipients", 100_000), number("--people", 1_000_000));
+        let is_word = |word: &&String| !word.starts_with("--") && word.parse::<u32>().is_err();
+        let words: Vec<String> = arguments.iter().filter(is_word).cloned().collect();
+        let known = [&WIRES[..], &["sqlite", "postgres", "big"], &big::PARTS[..]].concat();
+        for word in &words {
+            assert!(known.contains(&word.as_str()), "{word} is none of {}", known.join(", "));
+        }
+        Self { recipients, people, words }
     }
 
-    /// Whether `name`, one of `kind`, is asked for: nobody named another of its kind.
-    fn wants(&self, name: &str, kind: &[&str]) -> bool {
-        let mut named = self.only.iter().filter(|only| kind.contains(&only.as_str())).peekable();
-        named.peek().is_none() || named.any(|only| only == name)
+    fn names(&self, word: &str) -> bool {
+        self.words.iter().any(|named| named == word)
+    }
+
+    /// Whether `word` is asked for, or none of its kind.
+    fn wants(&self, word: &str, kind: &[&str]) -> bool {
+        self.names(word) || !kind.iter().any(|other| self.names(other))
     }
 }
 
@@ -116,10 +127,9 @@ fn main() {
         .into_iter()
         .filter(|backend| options.wants(backend.name(), &["sqlite", "postgres"]))
         .collect();
-    let wires: Vec<Wire> = [Wire::Smtp, Wire::Webhook]
-        .into_iter()
-        .filter(|wire| options.wants(wire.name(), &["smtp", "webhook", "big"]))
-        .collect();
+    let kinds = [&WIRES[..], &["big"], &big::PARTS[..]].concat();
+    let wires: Vec<Wire> =
+        [Wire::Smtp, Wire::Webhook].into_iter().filter(|wire| options.wants(wire.name(), &kinds)).collect();
     if !wires.is_empty() {
         println!("{} recipients, 50 connections", options.recipients);
         println!("| provider | database | messages/s | bare loop/s | ratio | CPU µs a message | peak memory MB |");
@@ -130,9 +140,10 @@ fn main() {
             dispatch::measure(wire, *backend, options.recipients);
         }
     }
-    if options.big > 0 && options.wants("big", &["smtp", "webhook", "big"]) {
+    let parts = |part: &str| options.wants(part, &big::PARTS);
+    if options.wants("big", &kinds) || big::PARTS.iter().any(|part| options.names(part)) {
         for backend in backends {
-            big::measure(backend, options.big, options.recipients);
+            big::measure(backend, options.people, options.recipients, parts);
         }
     }
 }

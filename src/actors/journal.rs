@@ -5,8 +5,8 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per `SEGMENT_BYTES`; a file goes when everything in it is recorded. Each line carries a checksum, so that a
-//! line cut short by a full disk is passed over. [`testimony`] reads what was written here.
+//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a
+//! checksum, so that a line cut short by a full disk is passed over. [`testimony`] reads what was written here.
 
 mod testimony;
 
@@ -33,6 +33,9 @@ pub struct Journal {
 
 struct State {
     segments: Vec<Segment>,
+    /// Lines of outcomes that go out with the next begin-line, or when [`Journal::flush`] is called. A place is taken
+    /// again only by another begin-line, so never more attempts lack their outcome on disk than there are places.
+    unwritten: String,
     /// The last write failed half way: the next one starts on a line of its own.
     torn: bool,
     trouble: Option<String>,
@@ -61,7 +64,7 @@ impl Journal {
         let journal = Self {
             folder: folder.to_owned(),
             header,
-            state: Mutex::new(State { segments: Vec::new(), torn: false, trouble: None }),
+            state: Mutex::new(State { segments: Vec::new(), unwritten: String::new(), torn: false, trouble: None }),
         };
         let next = numbers(folder)?.last().map_or(1, |last| last + 1);
         let segment = journal.open_segment(next)?;
@@ -100,18 +103,34 @@ impl Journal {
     pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
         let mut state = self.lock();
         self.roll(&mut state);
-        let number = append(&mut state, &line(&format!("B {}", claim(key))))?;
+        let begin = line(&format!("B {}", claim(key)));
+        let outcomes = std::mem::take(&mut state.unwritten);
+        let written = append(&mut state, &format!("{outcomes}{begin}"));
+        if written.is_err() {
+            state.unwritten = outcomes;
+        }
+        let number = written?;
         if let Some(segment) = state.segments.last_mut() {
             segment.open += 1;
         }
         Ok(Begun(number))
     }
 
-    /// Writes an outcome. A failure is not an error to anybody: should the process die before the outcome is recorded,
-    /// the delivery is ambiguous instead of known.
+    /// Notes an outcome, to be written with whatever is written next. That it is not written is not an error to anybody:
+    /// should the process die before the outcome is recorded, the delivery is ambiguous instead of known.
     pub fn outcome(&self, key: ClaimKey, verdict: &Verdict) {
         let Ok(json) = serde_json::to_string(verdict) else { return };
-        let _ = append(&mut self.lock(), &line(&format!("O {} {json}", claim(key))));
+        let text = line(&format!("O {} {json}", claim(key)));
+        self.lock().unwritten.push_str(&text);
+    }
+
+    /// Writes the outcomes that are noted; for the recorder, before a batch of them may have to wait for the database.
+    pub fn flush(&self) {
+        let mut state = self.lock();
+        let outcomes = std::mem::take(&mut state.unwritten);
+        if !outcomes.is_empty() && append(&mut state, &outcomes).is_err() {
+            state.unwritten = outcomes;
+        }
     }
 
     /// Notes that the outcomes of these attempts are in the database; files with nothing else in them go.
@@ -122,15 +141,12 @@ impl Journal {
                 segment.open = segment.open.saturating_sub(1);
             }
         }
-        let current = state.segments.last().map(|segment| segment.number);
-        let folder = &self.folder;
-        state.segments.retain(|segment| {
-            let keep = segment.open > 0 || Some(segment.number) == current;
-            if !keep {
-                let _ = std::fs::remove_file(segment_path(folder, segment.number));
-            }
-            keep
-        });
+        // In order: a later file may hold the outcome of an attempt that began in an earlier one.
+        let all_but_current = state.segments.len().saturating_sub(1);
+        let done = state.segments.iter().take(all_but_current).take_while(|segment| segment.open == 0).count();
+        for segment in state.segments.drain(..done) {
+            let _ = std::fs::remove_file(segment_path(&self.folder, segment.number));
+        }
     }
 
     /// What the last write failed with, if it failed.
@@ -149,6 +165,7 @@ impl Journal {
     /// # Errors
     /// A file cannot be read.
     pub fn read_back(&self) -> io::Result<Testimony> {
+        self.flush();
         let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
         let mut testimony = Testimony::default();
         for number in numbers {
@@ -164,7 +181,7 @@ impl Journal {
             return;
         }
         let Ok(next) = self.open_segment(last.number + 1) else { return };
-        let idle = last.open == 0;
+        let idle = last.open == 0 && state.segments.len() == 1;
         let path = segment_path(&self.folder, last.number);
         if idle && state.segments.pop().is_some() {
             let _ = std::fs::remove_file(path);
@@ -239,6 +256,7 @@ mod tests {
         let journal = Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
         journal.begin(a_claim(1)).unwrap();
         journal.outcome(a_claim(1), &sent());
+        // Its line stands with the next one that begins, which is before its place is taken again.
         journal.begin(a_claim(2)).unwrap();
         let (testimony, files) = Testimony::of_folder(folder.path()).unwrap();
         assert_eq!(files.len(), 1);

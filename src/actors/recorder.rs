@@ -1,23 +1,18 @@
 //! Outcomes become rows and counts here, in batches; no outcome is ever dropped.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde::Serialize;
-use tokio::sync::mpsc::UnboundedSender;
 
 use super::health::Health;
 use super::journal::{Begun, Journal};
+use super::tray::Tray;
 use crate::domain::ids::PageId;
 use crate::store::outcomes::{self, Settlement};
 use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError};
-
-/// How many flushes may overlap on PostgreSQL, each of another page. SQLite has one writer and syncs at each commit: there
-/// one flush takes what there is, of all pages.
-const FLUSHES: usize = 3;
 
 /// How long a batch waits before it is tried again.
 const RETRY_EVERY: Duration = Duration::from_millis(250);
@@ -32,17 +27,17 @@ pub struct Record {
     pub settlement: Settlement,
     /// Its begin-line, if the hand-over had begun.
     pub begun: Option<Begun>,
-    /// Where to say that it is recorded. Unbounded, yet never holds more than was in flight.
-    pub ack: UnboundedSender<Acknowledged>,
+    /// Where to say that it is recorded. Never holds more than was claimed.
+    pub(super) ack: Arc<Tray<Acknowledged>>,
 }
 
 /// One outcome of a page is recorded that was claimed under this lease.
 #[derive(Debug, Clone, Copy)]
-pub struct Acknowledged {
+pub(super) struct Acknowledged {
     /// The page.
-    pub page: PageId,
+    pub(super) page: PageId,
     /// The lease.
-    pub token: LeaseToken,
+    pub(super) token: LeaseToken,
 }
 
 /// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and
@@ -89,8 +84,8 @@ pub struct GetState;
 pub struct RecorderState {
     /// Outcomes that wait for a flush.
     pub waiting: usize,
-    /// Flushes under way.
-    pub flushing: usize,
+    /// Whether a flush is under way.
+    pub flushing: bool,
     /// How long the oldest waiting outcome has waited, in milliseconds.
     pub oldest_ms: u64,
     /// Outcomes recorded since the start.
@@ -106,12 +101,10 @@ pub struct OutcomeRecorder {
     health: Health,
     flush_after: Duration,
     batch: usize,
-    flushes: usize,
     inbox: Outcomes,
     waiting: Vec<(Record, Instant)>,
-    /// Pages with a flush under way: their further outcomes wait, so that flushes never queue on a page's lock.
-    busy: HashSet<PageId>,
-    flushing: usize,
+    /// One flush at a time, of all pages together: it costs as many statements as a flush of one page, and one commit.
+    flushing: bool,
     timer: bool,
     recorded: u64,
     trouble: Option<String>,
@@ -121,18 +114,15 @@ impl OutcomeRecorder {
     /// A recorder that flushes after `flush_after` or at `batch` outcomes.
     #[must_use]
     pub fn new(store: Store, journal: Arc<Journal>, health: Health, flush_after: Duration, batch: usize) -> Self {
-        let flushes = if store.has_one_writer() { 1 } else { FLUSHES };
         Self {
             store,
             journal,
             health,
             flush_after,
             batch: batch.max(1),
-            flushes,
             inbox: Outcomes::default(),
             waiting: Vec::new(),
-            busy: HashSet::new(),
-            flushing: 0,
+            flushing: false,
             timer: false,
             recorded: 0,
             trouble: None,
@@ -174,51 +164,32 @@ impl OutcomeRecorder {
     }
 
     fn flush(&mut self, ctx: &mut Context<Self>) {
-        while self.flushing < self.flushes {
-            let batch = self.take_batch();
-            if batch.is_empty() {
-                return;
-            }
-            self.flushing += 1;
-            let pages: HashSet<PageId> = batch.iter().map(|(record, _)| record.settlement.page).collect();
-            self.busy.extend(pages.iter().copied());
-            let lag = batch.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
-            metrics::histogram!("volley_recorder_batch_size")
-                .record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
-            metrics::histogram!("volley_recorder_lag_seconds").record(lag.as_secs_f64());
-            let work = write(self.store.clone(), batch);
-            ctx.spawn(work.into_actor(self).map(move |(batch, result), recorder, ctx| {
-                recorder.flushed(&pages, batch, result, ctx);
-            }));
+        if self.flushing {
+            return;
         }
+        let batch = self.take_batch();
+        let Some(lag) = batch.iter().map(|(_, at)| at.elapsed()).max() else { return };
+        self.flushing = true;
+        metrics::histogram!("volley_recorder_batch_size").record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
+        metrics::histogram!("volley_recorder_lag_seconds").record(lag.as_secs_f64());
+        self.journal.flush();
+        let work = write(self.store.clone(), batch);
+        ctx.spawn(work.into_actor(self).map(|(batch, result), recorder, ctx| recorder.flushed(batch, result, ctx)));
     }
 
-    /// The oldest outcomes of pages that no flush is busy with.
+    /// The oldest outcomes. After a failure those of one page only: a page that cannot be written must not keep those
+    /// that can from being recorded.
     fn take_batch(&mut self) -> Vec<(Record, Instant)> {
-        let mut batch = Vec::new();
-        let mut rest = Vec::new();
-        // One page a flush where flushes overlap, so that they never wait for each other.
-        let mut page = None;
-        for entry in self.waiting.drain(..) {
-            let this = entry.0.settlement.page;
-            let fits = batch.len() < self.batch
-                && !self.busy.contains(&this)
-                && (self.flushes == 1 || *page.get_or_insert(this) == this);
-            if fits { batch.push(entry) } else { rest.push(entry) }
+        let most = self.waiting.len().min(self.batch);
+        if self.trouble.is_none() {
+            return self.waiting.drain(..most).collect();
         }
-        self.waiting = rest;
-        batch
+        let Some(page) = self.waiting.first().map(|(record, _)| record.settlement.page) else { return Vec::new() };
+        self.waiting.extract_if(.., |(record, _)| record.settlement.page == page).take(most).collect()
     }
 
-    fn flushed(
-        &mut self,
-        pages: &HashSet<PageId>,
-        batch: Vec<(Record, Instant)>,
-        result: Result<(), StoreError>,
-        ctx: &mut Context<Self>,
-    ) {
-        self.flushing -= 1;
-        self.busy.retain(|page| !pages.contains(page));
+    fn flushed(&mut self, batch: Vec<(Record, Instant)>, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+        self.flushing = false;
         if self.health.note_store(result.as_ref().copied()) {
             match &result {
                 Ok(()) => tracing::info!("recording outcomes again"),
@@ -233,13 +204,16 @@ impl OutcomeRecorder {
                 for (record, _) in batch {
                     // The pool is gone: then its guardian has replaced it, and nobody waits for this.
                     let Settlement { page, key, .. } = record.settlement;
-                    let _ = record.ack.send(Acknowledged { page, token: key.token });
+                    record.ack.leave(Acknowledged { page, token: key.token });
                 }
-                self.flush(ctx);
+                if self.waiting.len() >= self.batch {
+                    self.flush(ctx);
+                }
+                self.arm(ctx);
             }
             Err(error) => {
                 self.trouble = Some(error.to_string());
-                // Behind the others: pages that cannot be written must not keep those that can from being tried.
+                // Behind the others, so that those of another page are tried next.
                 self.waiting.extend(batch);
                 ctx.run_later(RETRY_EVERY, |recorder, ctx| recorder.flush(ctx));
             }

@@ -1,7 +1,8 @@
 //! The sender pool: page leases, concurrency, rate, retry timing, and the gate before each hand-over.
 //!
-//! The actor decides; `hand_over` does the work of one recipient in a task of its own. A free slot is claimed for only
-//! when a hand-over can begin at once, and a slot is free again when its outcome lies with the recorder.
+//! The actor decides; `hand_over` does the work of one recipient in a task of its own, on one of the `threads`.
+//! Recipients are claimed for places that are free, or will be when the claim is back (`pace`); a place is free again
+//! when its outcome lies with the recorder.
 
 mod bucket;
 mod claiming;
@@ -9,7 +10,9 @@ mod content;
 mod hand_over;
 mod holding;
 mod meters;
+mod pace;
 mod run;
+pub mod threads;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -19,18 +22,20 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use futures_util::Stream;
 use serde::Serialize;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use self::bucket::{Bucket, Circuit};
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
 use self::meters::Meters;
+use self::pace::Pace;
 use self::run::{PageRun, Phase};
+use self::threads::{Share, Threads};
 use super::health::Health;
 use super::journal::Journal;
 use super::recorder::{Acknowledged, Inbox};
 use super::status_cache::StatusCache;
 use super::supervisor::PageSettled;
+use super::tray::Tray;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
@@ -47,9 +52,6 @@ const PAGES_HELD: usize = 64;
 /// Claims under way at once on PostgreSQL: the next chunk is claimed while one is out. On SQLite a second one would only
 /// stand in line for the one writer, and two small commits cost two syncs.
 const CLAIMS_AT_ONCE: usize = 2;
-
-/// Most reports of hand-overs that are looked at together.
-const EVENTS_AT_ONCE: usize = 256;
 
 /// Unanswered calls in a row that open the circuit.
 const SILENCES: u32 = 5;
@@ -78,6 +80,8 @@ pub struct Parts {
     pub settled: Recipient<PageSettled>,
     /// Set when the process drains: nothing more begins.
     pub draining: Arc<AtomicBool>,
+    /// The threads that carry hand-overs.
+    pub threads: Threads,
 }
 
 /// There may be work. A hint: a lost one costs one tick.
@@ -146,6 +150,7 @@ pub struct HeldPage {
 pub struct SenderPool {
     parts: Parts,
     line: Arc<Line>,
+    shares: Vec<Share>,
     owner: Owner,
     runs: BTreeMap<PageId, PageRun>,
     /// Campaigns that may have ready pages, in turn.
@@ -156,17 +161,17 @@ pub struct SenderPool {
     rates: HashMap<CampaignId, Bucket>,
     bucket: Bucket,
     circuit: Circuit,
+    pace: Pace,
     in_flight: Arc<AtomicUsize>,
-    /// Slots that claims under way have spoken for.
+    /// Places that claims under way have spoken for.
     reserved: usize,
     claims: usize,
     leasing: bool,
     looking: bool,
     linger: Option<SpawnHandle>,
     lingered: bool,
-    freed: UnboundedSender<Freed>,
-    acks: UnboundedSender<Acknowledged>,
-    receivers: Option<(UnboundedReceiver<Freed>, UnboundedReceiver<Acknowledged>)>,
+    freed: Arc<Tray<Freed>>,
+    acks: Arc<Tray<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
     /// Calls in a row that went out and were not answered.
     silences: u32,
@@ -175,34 +180,35 @@ pub struct SenderPool {
     measured: Instant,
 }
 
-/// A slot is free again.
+/// A place is free again.
 struct Freed {
     campaign: CampaignId,
     reach: Reach,
+    /// How long it was taken.
+    held: Duration,
 }
 
 impl SenderPool {
-    /// A pool over a provider, as the owner that its leases will name.
+    /// A pool over a provider, by one channel for each thread it uses, as the owner that its leases will name.
     #[must_use]
-    pub fn new(parts: Parts, channel: Arc<dyn Channel>, owner: Owner) -> Self {
+    pub fn new(parts: Parts, channels: &[Arc<dyn Channel>], owner: Owner) -> Self {
         let now = Instant::now();
         let line = Line {
             pool: parts.pool.name.clone(),
-            channel,
             journal: Arc::clone(&parts.journal),
             status: Arc::clone(&parts.status),
             draining: Arc::clone(&parts.draining),
             inbox: parts.recorder.clone(),
             meters: Meters::new(&parts.pool.name, parts.pool.channel),
+            halted: AtomicBool::new(false),
             max_attempts: parts.pool.max_attempts,
             idempotent_for: parts.pool.idempotent_for(),
         };
-        let (freed, freed_in) = unbounded_channel();
-        let (acks, acks_in) = unbounded_channel();
         Self {
             bucket: Bucket::new(parts.pool.rate_per_second, f64::from(parts.pool.burst), now),
             circuit: Circuit::new(parts.timing.circuit_first(), parts.timing.circuit_max()),
             line: Arc::new(line),
+            shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),
             parts,
             owner,
             runs: BTreeMap::new(),
@@ -210,6 +216,7 @@ impl SenderPool {
             dry: HashSet::new(),
             contents: HashMap::new(),
             rates: HashMap::new(),
+            pace: Pace::default(),
             in_flight: Arc::new(AtomicUsize::new(0)),
             reserved: 0,
             claims: 0,
@@ -217,9 +224,8 @@ impl SenderPool {
             looking: false,
             linger: None,
             lingered: false,
-            freed,
-            acks,
-            receivers: Some((freed_in, acks_in)),
+            freed: Arc::new(Tray::new()),
+            acks: Arc::new(Tray::new()),
             drained: Vec::new(),
             silences: 0,
             seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
@@ -296,10 +302,8 @@ impl Actor for SenderPool {
     fn started(&mut self, ctx: &mut Self::Context) {
         // Only hints and questions come by mailbox; hand-overs report through channels of their own.
         ctx.set_mailbox_capacity(64);
-        if let Some((freed, acks)) = self.receivers.take() {
-            ctx.add_stream(events(freed, Event::Freed));
-            ctx.add_stream(events(acks, Event::Recorded));
-        }
+        ctx.add_stream(events(Arc::clone(&self.freed), Event::Freed));
+        ctx.add_stream(events(Arc::clone(&self.acks), Event::Recorded));
         let timing = self.parts.timing.clone();
         ctx.run_interval(timing.due_tick(), |pool, ctx| pool.tick(ctx));
         ctx.run_interval(timing.lease_renew(), |pool, ctx| pool.renew(ctx));
@@ -323,18 +327,17 @@ enum Event {
 }
 
 /// What tasks report, as a stream that the actor handles by as many as there are: then it decides once for all of them.
-/// Never ends: the actor holds a sender itself.
-fn events<T: 'static>(receiver: UnboundedReceiver<T>, event: fn(Vec<T>) -> Event) -> impl Stream<Item = Event> {
-    futures_util::stream::unfold(receiver, move |mut receiver| async move {
-        let mut items = Vec::new();
-        (receiver.recv_many(&mut items, EVENTS_AT_ONCE).await > 0).then(|| (event(items), receiver))
-    })
+fn events<T: 'static>(tray: Arc<Tray<T>>, event: fn(Vec<T>) -> Event) -> impl Stream<Item = Event> {
+    futures_util::stream::unfold(tray, move |tray| async move { Some((event(tray.next().await), tray)) })
 }
 
 impl StreamHandler<Event> for SenderPool {
     fn handle(&mut self, event: Event, ctx: &mut Self::Context) {
         match event {
-            Event::Freed(all) => all.into_iter().for_each(|freed| self.freed(freed)),
+            Event::Freed(all) => {
+                all.into_iter().for_each(|freed| self.freed(freed));
+                self.line.halted.store(self.circuit.is_open(), Ordering::Release);
+            }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }
         self.pump(ctx);

@@ -65,6 +65,9 @@ pub enum NotBegun {
     /// Too long ago since the claim was asked for.
     #[error("start deadline passed")]
     Late,
+    /// The provider turned out to be out of order, or asked for quiet, while this one waited for its turn.
+    #[error("provider held back")]
+    Halted,
     /// The lease can no longer be trusted.
     #[error("lease lost")]
     Fenced,

@@ -254,7 +254,8 @@ pub(super) async fn list(
     let slice = state
         .store
         .run(Lane::Read, "list campaigns", move |conn| {
-            campaigns::list(conn, filter, window)?.try_map(|row| Whole::of(conn, row))
+            let slice = campaigns::list(conn, filter, window)?;
+            Whole::of_all(conn, slice)
         })
         .await?;
     let slice = slice.try_map(|whole| Campaign::new(whole, &state))?;
@@ -313,7 +314,7 @@ pub(super) async fn change(
         return Err(ApiError::field("/template_id", "content_ambiguous", reason));
     }
     let own = if has_own {
-        let old = before.content.unwrap_or_default();
+        let old = before.details.content.unwrap_or_default();
         let content = Content {
             subject: body.subject.unwrap_or(old.subject),
             text: body.base_template.unwrap_or(old.text),

@@ -5,20 +5,26 @@ pub(super) mod contacts;
 mod deliveries;
 pub(super) mod idempotency;
 mod locks;
+mod packing;
 mod pages;
 
+use std::collections::HashMap;
+
 use diesel::RunQueryDsl;
-use diesel::sql_types::{BigInt, Text};
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::{Array, BigInt, Text};
 
 use super::sql::sql;
 use super::{Conn, StoreError};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
 pub use audience::count_audience;
 pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries};
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
-pub(super) use locks::{lock_page, lock_ready_page};
+pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
+pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(super) use pages::{is_leased, is_ready, open_pages, write_counts, write_progress};
 
 #[derive(diesel::QueryableByName)]
@@ -37,6 +43,18 @@ pub fn now(conn: &mut Conn) -> Result<UtcInstant, StoreError> {
         Conn::Sqlite(conn) => sql("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now").get_result(conn),
     };
     row.map(|row| row.now).map_err(StoreError::query("read the database's clock"))
+}
+
+/// Until the end of the transaction, PostgreSQL walks indexes: it reads no table whole, hashes none, and sorts nothing
+/// that an index has in order. A plan that was made while a table was small would go on doing so while it grows: for each
+/// page of a million members it gathered and sorted them all.
+pub(super) fn keep_to_indexes(conn: &mut Conn) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    conn.batch_execute(
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
+         SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off",
+    )
+    .map_err(StoreError::query("pin a plan"))
 }
 
 #[derive(diesel::QueryableByName)]
@@ -63,24 +81,45 @@ pub(super) fn refuse_unsafe_durability(conn: &mut Conn) -> Result<(), StoreError
     Ok(())
 }
 
-/// A campaign's statistics: the sum over its pages.
-pub(super) fn sum_page_counts<T>(conn: &mut Conn, campaign: CampaignId) -> Result<T, StoreError>
-where
-    T: diesel::deserialize::QueryableByName<diesel::pg::Pg>
-        + diesel::deserialize::QueryableByName<diesel::sqlite::Sqlite>
-        + 'static,
-{
+#[derive(diesel::QueryableByName)]
+struct Sums {
+    #[diesel(sql_type = BigInt)]
+    campaign_id: CampaignId,
+    #[diesel(sql_type = BigInt)]
+    pending: i64,
+    #[diesel(sql_type = BigInt)]
+    sending: i64,
+    #[diesel(sql_type = BigInt)]
+    sent: i64,
+    #[diesel(sql_type = BigInt)]
+    failed: i64,
+    #[diesel(sql_type = BigInt)]
+    skipped: i64,
+    #[diesel(sql_type = BigInt)]
+    uncertain: i64,
+}
+
+/// The statistics of campaigns: the sums over their pages. One without pages is left out.
+pub(super) fn sum_page_counts(
+    conn: &mut Conn,
+    campaigns: &[CampaignId],
+) -> Result<HashMap<CampaignId, Counts>, StoreError> {
     // PostgreSQL sums BIGINT as NUMERIC.
-    let query = || {
-        sql("SELECT CAST(coalesce(sum(pending), 0) AS BIGINT) AS pending, \
-             CAST(coalesce(sum(sending), 0) AS BIGINT) AS sending, CAST(coalesce(sum(sent), 0) AS BIGINT) AS sent, \
-             CAST(coalesce(sum(failed), 0) AS BIGINT) AS failed, CAST(coalesce(sum(skipped), 0) AS BIGINT) AS skipped, \
-             CAST(coalesce(sum(uncertain), 0) AS BIGINT) AS uncertain FROM pages WHERE campaign_id = ")
-        .bind::<BigInt, _>(campaign, "")
+    const SELECT: &str = "SELECT campaign_id, CAST(sum(pending) AS BIGINT) AS pending, CAST(sum(sending) AS BIGINT) AS \
+                          sending, CAST(sum(sent) AS BIGINT) AS sent, CAST(sum(failed) AS BIGINT) AS failed, \
+                          CAST(sum(skipped) AS BIGINT) AS skipped, CAST(sum(uncertain) AS BIGINT) AS uncertain \
+                          FROM pages WHERE campaign_id ";
+    let rows: diesel::QueryResult<Vec<Sums>> = match conn {
+        Conn::Pg(conn) => {
+            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id").load(conn)
+        }
+        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(campaigns).to_string(), ")) GROUP BY campaign_id")
+            .load(conn),
     };
-    match conn {
-        Conn::Pg(conn) => query().get_result(conn),
-        Conn::Sqlite(conn) => query().get_result(conn),
-    }
-    .map_err(StoreError::query("sum up a campaign"))
+    let counts = |row: Sums| {
+        let Sums { campaign_id, pending, sending, sent, failed, skipped, uncertain } = row;
+        (campaign_id, Counts { pending, sending, sent, failed, skipped, uncertain })
+    };
+    rows.map(|rows| rows.into_iter().map(counts).collect()).map_err(StoreError::query("sum campaigns up"))
 }

@@ -14,7 +14,7 @@ use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
-pub use finding::{Filter, Unfinished, due, has_open_page, list, unfinished};
+pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -366,36 +366,12 @@ pub fn complete(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, 
     Ok(Some(set_status(conn, &row, next, outcome)?))
 }
 
-#[derive(QueryableByName)]
-struct CountsRow {
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    pending: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    sending: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    sent: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    failed: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    skipped: i64,
-    #[diesel(sql_type = diesel::sql_types::BigInt)]
-    uncertain: i64,
-}
-
 /// A campaign's statistics: a sum over pages, never a scan of deliveries.
 ///
 /// # Errors
 /// The query failed.
 pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
-    let row: CountsRow = backend::sum_page_counts(conn, id)?;
-    Ok(Counts {
-        pending: row.pending,
-        sending: row.sending,
-        sent: row.sent,
-        failed: row.failed,
-        skipped: row.skipped,
-        uncertain: row.uncertain,
-    })
+    Ok(backend::sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
 /// Ends a campaign that never was launched.

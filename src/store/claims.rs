@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
-use super::backend::{self, CampaignLock};
+use super::backend::{self, CampaignLock, ClaimGround};
 use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
-use super::schema::{campaigns, contacts, deliveries, delivery_contents};
+use super::schema::{contacts, deliveries, delivery_contents};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::contact::Profile;
@@ -102,24 +102,22 @@ struct ContactColumns {
     deleted_at: Option<UtcInstant>,
 }
 
-/// Claims due pending recipients: shared campaign lock, *then* the status, then the page under its lease. No claim
-/// commits after a pause has.
+/// Claims due pending recipients, in a transaction of its own: shared campaign lock, *then* the status and the page under
+/// its lease. No claim commits after a pause has.
 ///
 /// # Errors
 /// A query failed, or the COMMIT went unanswered: then nothing may be handed over, and the rows are given back by
 /// [`pages::settle`].
 pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
-    backend::lock_campaign(conn, claim.campaign, CampaignLock::Shared)?;
-    let (status, status_version, channel): (CampaignStatus, i64, ChannelKind) = campaigns::table
-        .find(claim.campaign)
-        .select((campaigns::status, campaigns::status_version, campaigns::channel))
-        .get_result(conn)
-        .map_err(StoreError::query("read a campaign's status"))?;
+    conn.write_under(CampaignLock::Shared, claim.campaign, |conn| claim_locked(conn, claim))
+}
+
+fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
+    let Some(ground) = backend::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
+    let ClaimGround { status, status_version, channel, now, page } = ground;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
     }
-    let Some(page) = pages::lock(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
-    let now = backend::now(conn)?;
     let held = page.state == PageState::Leased
         && page.lease_token == Some(claim.token)
         && page.lease_until.is_some_and(|until| until > now);

@@ -7,6 +7,8 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, SqliteConnection};
 
 use super::StoreError;
+use super::backend::CampaignLock;
+use crate::domain::ids::CampaignId;
 
 /// A connection to either database. Ordinary queries run on the enum; what differs is in [`super::backend`].
 #[derive(diesel::MultiConnection)]
@@ -25,11 +27,40 @@ impl Conn {
     /// What `work` returned, after a rollback; or the error of BEGIN or COMMIT. An unanswered COMMIT is an error too:
     /// the caller must treat it as "may have happened".
     pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        self.begin("BEGIN").map_err(StoreError::query("begin a transaction"))?;
+        self.finish_with(work)
+    }
+
+    /// [`Conn::write`] under a campaign's lock. It is a statement of its own, as it must be, so that whatever is read
+    /// next is read after the lock was won; but it costs no round trip of its own.
+    ///
+    /// # Errors
+    /// As [`Conn::write`]; also when the lock was not won within the connection's `lock_timeout`.
+    pub fn write_under<T, E: From<StoreError>>(
+        &mut self,
+        lock: CampaignLock,
+        campaign: CampaignId,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = self.begin(&format!("BEGIN; {}", lock.statement(campaign)));
+        if begun.is_err()
+            && let Self::Pg(conn) = self
+        {
+            // The lock may have failed after BEGIN had not.
+            let _ = conn.batch_execute("ROLLBACK");
+        }
+        begun.map_err(StoreError::query("lock the campaign"))?;
+        self.finish_with(work)
+    }
+
+    fn begin(&mut self, on_postgres: &str) -> diesel::QueryResult<()> {
         match self {
-            Self::Pg(conn) => AnsiTransactionManager::begin_transaction(conn),
+            Self::Pg(conn) => AnsiTransactionManager::begin_transaction_sql(conn, on_postgres),
             Self::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
         }
-        .map_err(StoreError::query("begin a transaction"))?;
+    }
+
+    fn finish_with<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         match work(self) {
             Ok(value) => {
                 self.finish(Finish::Commit).map_err(StoreError::query("commit"))?;
@@ -168,7 +199,8 @@ impl Target {
 
 /// Keeps the planner on the primary key of `deliveries`. With some 1000 keys in an `unnest` it chose a hash join over a
 /// scan of the whole table, and a flush took 27 ms at 100,000 rows and more with every row after that.
-const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
+                            SET enable_mergejoin = off;";
 
 /// A dead peer is noticed within seconds, and no statement can hold a lock for long.
 const PG_LIMITS: &str = "SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s'; SET jit = off; \

@@ -226,8 +226,12 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         if !using.is_empty() {
             return Ok(Deleted::InUse(using));
         }
+        // The list first: whoever was just adding members to it has ended by then.
         let deleted =
             diesel::delete(lists::table.find(id)).execute(conn).map_err(StoreError::query("delete a list"))?;
+        diesel::delete(list_members::table.filter(list_members::list_id.eq(id)))
+            .execute(conn)
+            .map_err(StoreError::query("empty a deleted list"))?;
         Ok(if deleted == 1 { Deleted::Done } else { Deleted::NotFound })
     })
 }

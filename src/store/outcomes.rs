@@ -1,5 +1,7 @@
 //! Recording outcomes: rows and page counts, in one transaction, as often as need be.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
@@ -10,6 +12,7 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::{Counts, PageState};
 use crate::domain::settlement::Verdict;
 
 /// One claim of one delivery: what an outcome is fenced by.
@@ -47,7 +50,7 @@ pub struct Recorded {
     pub changed: usize,
 }
 
-/// Records a batch: locks its pages in id order, then the rows `WHERE state IN (sending, uncertain)` and fenced by claim
+/// Records a batch, in as many statements for many pages as for one: locks its pages in id order, then the rows `WHERE state IN (sending, uncertain)` and fenced by claim
 /// number and token, then moves the counts by the rows that *really* changed. Repeating it changes nothing.
 ///
 /// What goes back to pending does so only while the campaign is open. For those the campaign's shared lock comes first:
@@ -56,24 +59,69 @@ pub struct Recorded {
 /// # Errors
 /// A query failed, or the COMMIT went unanswered: record the same batch again.
 pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreError> {
-    let mut by_page = std::collections::BTreeMap::<PageId, Vec<&Settlement>>::new();
-    for settlement in batch {
-        by_page.entry(settlement.page).or_default().push(settlement);
-    }
-    let returning: std::collections::BTreeSet<CampaignId> = batch
+    let returning: BTreeSet<CampaignId> = batch
         .iter()
         .filter(|settlement| settlement.verdict.state == DeliveryState::Pending)
         .map(|settlement| settlement.key.campaign)
         .collect();
-    for campaign in returning {
-        backend::lock_campaign(conn, campaign, CampaignLock::Shared)?;
+    for campaign in &returning {
+        backend::lock_campaign(conn, *campaign, CampaignLock::Shared)?;
     }
-    let mut recorded = Recorded::default();
-    for (page, settlements) in by_page {
-        let Some(page) = pages::lock(conn, page)? else { continue };
-        recorded.changed += record_page(conn, &page, &settlements)?;
+    let ids = batch.iter().map(|settlement| settlement.page).collect();
+    let (pages, now) = backend::lock_pages(conn, &ids)?;
+    let mut tallies: BTreeMap<PageId, Tally> = pages.iter().map(|page| (page.id, Tally::of(page))).collect();
+    let mut by_campaign = BTreeMap::<CampaignId, Vec<&Settlement>>::new();
+    // A batch that was put together from several sources may hold a claim twice; its row changes once.
+    let mut seen = HashSet::with_capacity(batch.len());
+    for settlement in batch {
+        if tallies.contains_key(&settlement.page) && seen.insert(settlement.key) {
+            by_campaign.entry(settlement.key.campaign).or_default().push(settlement);
+        }
     }
-    Ok(recorded)
+    for (campaign, settlements) in by_campaign {
+        // A stop's own pass may have left a page already, and evidence may come after the end: what would go back to
+        // pending ends here instead.
+        let closed = match returning.contains(&campaign) {
+            true => Some(pages::status_of(conn, campaign)?).filter(|status| status.is_ended()),
+            false => None,
+        };
+        let writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
+        record_campaign(conn, campaign, &writes, &mut tallies, now)?;
+    }
+    tallies.retain(|_, tally| tally.changed > 0);
+    backend::write_progress(conn, &tallies, now)?;
+    for page in pages.iter().filter(|page| page.state == PageState::Done) {
+        if tallies.get(&page.id).is_some_and(|tally| tally.counts.pending > 0) {
+            reopen_for_late_evidence(conn, page)?;
+        }
+    }
+    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum() })
+}
+
+/// What a batch does to one page.
+pub(super) struct Tally {
+    /// The page's counts as they become.
+    pub(super) counts: Counts,
+    /// Its owners' deaths in a row.
+    pub(super) deaths: i64,
+    /// How many came to their end.
+    pub(super) settled: i64,
+    changed: usize,
+}
+
+impl Tally {
+    fn of(page: &PageRow) -> Self {
+        Self { counts: page.counts(), deaths: page.deaths, settled: 0, changed: 0 }
+    }
+
+    fn note(&mut self, from: DeliveryState, to: DeliveryState) {
+        self.counts.shift(from, to, 1);
+        self.changed += 1;
+        if to != DeliveryState::Pending {
+            self.settled += 1;
+            self.deaths = 0;
+        }
+    }
 }
 
 /// A settlement as it is written: the verdict in the light of the campaign's present status.
@@ -84,23 +132,13 @@ pub(super) struct Write<'a> {
     pub(super) due_at: UtcInstant,
 }
 
-fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> Result<usize, StoreError> {
-    let now = backend::now(conn)?;
-    // A stop's own pass may have left this page already, and evidence may come after the end: what would go back to
-    // pending ends here instead.
-    let closed = match settlements.iter().any(|settlement| settlement.verdict.state == DeliveryState::Pending) {
-        true => Some(pages::status_of(conn, page.campaign_id)?).filter(|status| status.is_ended()),
-        false => None,
-    };
-    // A batch that was put together from several sources may hold a claim twice; its row changes once.
-    let mut seen = std::collections::HashSet::with_capacity(settlements.len());
-    let writes: Vec<Write<'_>> = settlements
-        .iter()
-        .filter(|settlement| seen.insert(settlement.key))
-        .map(|settlement| write(settlement, closed, now))
-        .collect();
-    let mut counts = page.counts();
-    let mut changed: Vec<&Write<'_>> = Vec::with_capacity(writes.len());
+fn record_campaign(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    writes: &[Write<'_>],
+    tallies: &mut BTreeMap<PageId, Tally>,
+    now: UtcInstant,
+) -> Result<(), StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
     // Nearly every row is `sending`; the second round is for evidence that came after the lease had ended.
     for from in [DeliveryState::Sending, DeliveryState::Uncertain] {
@@ -109,21 +147,15 @@ fn record_page(conn: &mut Conn, page: &PageRow, settlements: &[&Settlement]) -> 
         if missed.is_empty() {
             break;
         }
-        let done = backend::write_outcomes(conn, page.campaign_id, &missed, from, now)?;
+        let done = backend::write_outcomes(conn, campaign, &missed, from, now)?;
         for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
-            counts.shift(from, write.state, 1);
-            changed.push(write);
+            if let Some(tally) = tallies.get_mut(&write.settlement.page) {
+                tally.note(from, write.state);
+            }
+            keep_content(conn, write)?;
         }
     }
-    if changed.is_empty() {
-        return Ok(0);
-    }
-    keep_contents(conn, &changed)?;
-    let settled = changed.iter().filter(|write| write.state != DeliveryState::Pending).count();
-    let deaths = if settled > 0 { 0 } else { page.deaths };
-    backend::write_progress(conn, page.id, counts, pages::count(settled)?, deaths, now)?;
-    reopen_for_late_evidence(conn, page, counts)?;
-    Ok(changed.len())
+    Ok(())
 }
 
 /// Why a delivery failed whose provider is known, too late for another attempt, not to have taken it.
@@ -145,18 +177,14 @@ fn write<'a>(settlement: &'a Settlement, closed: Option<CampaignStatus>, now: Ut
     }
 }
 
-/// Keeps the words of attempts that will be repeated, and forgets those of deliveries that have ended.
-fn keep_contents(conn: &mut Conn, writes: &[&Write<'_>]) -> Result<(), StoreError> {
-    for write in writes {
-        let Some(content) = &write.settlement.content else { continue };
-        let key = write.settlement.key;
-        if write.state == DeliveryState::Pending {
-            backend::keep_content(conn, key.campaign, key.contact, content)?;
-        } else {
-            forget_content(conn, key.campaign, key.contact)?;
-        }
+/// Keeps the words of an attempt that will be repeated, and forgets those of a delivery that has ended.
+fn keep_content(conn: &mut Conn, write: &Write<'_>) -> Result<(), StoreError> {
+    let Some(content) = &write.settlement.content else { return Ok(()) };
+    let key = write.settlement.key;
+    if write.state == DeliveryState::Pending {
+        return backend::keep_content(conn, key.campaign, key.contact, content);
     }
-    Ok(())
+    forget_content(conn, key.campaign, key.contact)
 }
 
 /// Forgets what an attempt said whose delivery has ended.
@@ -168,15 +196,7 @@ pub(super) fn forget_content(conn: &mut Conn, campaign: CampaignId, contact: Con
 }
 
 /// Evidence that came after the page was closed ("not taken") leaves a pending delivery on a page that is done: open it.
-fn reopen_for_late_evidence(
-    conn: &mut Conn,
-    page: &PageRow,
-    counts: crate::domain::page::Counts,
-) -> Result<(), StoreError> {
-    use crate::domain::page::PageState;
-    if page.state != PageState::Done || counts.pending == 0 {
-        return Ok(());
-    }
+fn reopen_for_late_evidence(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
     diesel::update(page::table.find(page.id))
         .set((page::state.eq(PageState::Ready), page::due_at.eq(UtcInstant(0))))
         .execute(conn)

@@ -1,10 +1,10 @@
-//! Packing: the audience is cut into pages, one transaction a page, by contact id.
+//! Packing: the audience is cut into pages by contact id, a few pages per transaction.
 
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
-use super::campaigns;
-use super::schema::{packings, pages};
+use super::campaigns::{self, CampaignRow, PackingRow};
+use super::schema::pages;
 use super::{Conn, StoreError};
 use crate::domain::campaign::{Audience, CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
@@ -34,72 +34,76 @@ pub enum Packed {
     Overtaken,
 }
 
-/// Packs the next page: shared lock, status, cursor by compare-and-set, page and deliveries, all in one transaction. A
-/// crash resumes at the cursor; nothing is ever deleted or reset.
+/// Packs the next page, in the caller's transaction. A crash resumes at the cursor; nothing is ever deleted or reset.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
 pub fn pack_page(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Packed, StoreError> {
+    Ok(pack_pages(conn, id, page_size, 1)?.pop().unwrap_or(Packed::Done))
+}
+
+/// Packs the next pages, at most so many, in the caller's transaction: shared lock, status, then for each page the cursor
+/// by compare-and-set, the page and its deliveries. The last answer says whether there is more to do.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) -> Result<Vec<Packed>, StoreError> {
     backend::lock_campaign(conn, id, CampaignLock::Shared)?;
-    let Some(campaign) = campaigns::find(conn, id)? else { return Ok(Packed::Done) };
+    let Some(campaign) = campaigns::find(conn, id)? else { return Ok(vec![Packed::Done]) };
     if campaign.status != CampaignStatus::Sending {
-        return Ok(Packed::NotSending(campaign.status));
+        return Ok(vec![Packed::NotSending(campaign.status)]);
     }
-    let Some(packing) = campaigns::packing(conn, id)? else { return Ok(Packed::Done) };
+    let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
+    backend::keep_to_indexes(conn)?;
+    let audience = parse_audience(campaign.audience.as_deref())?;
+    let mut packed = Vec::with_capacity(most);
+    while packed.len() < most {
+        let page = pack_next(conn, &campaign, &mut packing, &audience, page_size)?;
+        packed.push(page);
+        match page {
+            Packed::Page { .. } | Packed::Nobody => {}
+            Packed::Done | Packed::NotSending(_) | Packed::Overtaken => break,
+        }
+    }
+    Ok(packed)
+}
+
+/// Packs one page, and moves `packing` on as its row is moved.
+fn pack_next(
+    conn: &mut Conn,
+    campaign: &CampaignRow,
+    packing: &mut PackingRow,
+    audience: &Audience,
+    page_size: i64,
+) -> Result<Packed, StoreError> {
     if packing.done {
         return Ok(Packed::Done);
     }
-    let audience = parse_audience(campaign.audience.as_deref())?;
-    let span = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
-    let Some(up_to) = backend::audience_bound(conn, id, &audience, span, page_size)? else {
-        let moved = move_cursor(conn, id, packing.cursor_contact_id, packing.max_contact_id, 0, true)?;
-        return Ok(if moved { Packed::Done } else { Packed::Overtaken });
-    };
-    let span = Span { up_to, ..span };
-    let page = NewPage {
-        campaign_id: id,
-        seq: packing.next_page,
-        pool: campaign.pool.clone().unwrap_or_default(),
-        first_contact_id: ContactId(span.after.0 + 1),
-        last_contact_id: up_to,
-        state: PageState::Done,
-        due_at: 0,
-        size: 0,
-        pending: 0,
-        sending: 0,
-        sent: 0,
-        failed: 0,
-        skipped: 0,
-        uncertain: 0,
-    };
-    if !move_cursor(conn, id, packing.cursor_contact_id, up_to, 1, false)? {
+    let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
+    let bound = backend::audience_bound(conn, campaign.id, audience, rest, page_size)?;
+    let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
+    let seq = packing.next_page;
+    let is_end = bound.is_none();
+    if !backend::move_cursor(conn, campaign.id, span, if is_end { seq } else { seq + 1 }, is_end)? {
         return Ok(Packed::Overtaken);
     }
-    let page_id: PageId = diesel::insert_into(pages::table)
-        .values(&page)
-        .returning(pages::id)
-        .get_result(conn)
-        .map_err(StoreError::query("insert a page"))?;
-    let inserted = backend::insert_deliveries(conn, id, page_id, &audience, campaign.channel, span)?;
-    if inserted.total() == 0 {
-        diesel::delete(pages::table.find(page_id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
-        diesel::update(packings::table.find(id))
-            .set(packings::next_page.eq(packing.next_page))
-            .execute(conn)
-            .map_err(StoreError::query("keep a page number"))?;
+    packing.cursor_contact_id = span.up_to;
+    if is_end {
+        packing.done = true;
+        return Ok(Packed::Done);
+    }
+    let pool = campaign.pool.as_deref().unwrap_or_default();
+    let id = backend::insert_page(conn, campaign.id, seq, pool, span)?;
+    let counts = backend::insert_deliveries(conn, campaign.id, id, audience, campaign.channel, span)?;
+    if counts.total() == 0 {
+        diesel::delete(pages::table.find(id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
+        backend::number_next_page(conn, campaign.id, seq)?;
         return Ok(Packed::Nobody);
     }
-    let state = if inserted.pending == 0 { PageState::Done } else { PageState::Ready };
-    diesel::update(pages::table.find(page_id))
-        .set((
-            pages::state.eq(state),
-            pages::size.eq(inserted.total()),
-            pages::pending.eq(inserted.pending),
-            pages::skipped.eq(inserted.skipped),
-        ))
-        .execute(conn)
-        .map_err(StoreError::query("count a page"))?;
-    Ok(Packed::Page { id: page_id, seq: page.seq, size: inserted.total(), pending: inserted.pending })
+    let state = if counts.pending == 0 { PageState::Done } else { PageState::Ready };
+    backend::fill_page(conn, id, state, counts)?;
+    packing.next_page = seq + 1;
+    Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending })
 }
 
 /// A stretch of contact ids: above `after`, up to and including `up_to`.
@@ -109,49 +113,6 @@ pub struct Span {
     pub after: ContactId,
     /// Inclusive.
     pub up_to: ContactId,
-}
-
-#[derive(Insertable)]
-#[diesel(table_name = pages)]
-struct NewPage {
-    campaign_id: CampaignId,
-    seq: i64,
-    pool: String,
-    first_contact_id: ContactId,
-    last_contact_id: ContactId,
-    state: PageState,
-    due_at: i64,
-    size: i64,
-    pending: i64,
-    sending: i64,
-    sent: i64,
-    failed: i64,
-    skipped: i64,
-    uncertain: i64,
-}
-
-/// `false`: somebody else moved it first.
-fn move_cursor(
-    conn: &mut Conn,
-    id: CampaignId,
-    from: ContactId,
-    to: ContactId,
-    pages_made: i64,
-    done: bool,
-) -> Result<bool, StoreError> {
-    let moved = diesel::update(
-        packings::table
-            .filter(packings::campaign_id.eq(id))
-            .filter(packings::cursor_contact_id.eq(from).and(packings::done.eq(false))),
-    )
-    .set((
-        packings::cursor_contact_id.eq(to),
-        packings::next_page.eq(packings::next_page + pages_made),
-        packings::done.eq(done),
-    ))
-    .execute(conn)
-    .map_err(StoreError::query("move a packing's cursor"))?;
-    Ok(moved == 1)
 }
 
 /// Reads a stored audience.

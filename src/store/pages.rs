@@ -25,7 +25,7 @@ pub struct Owner {
 }
 
 /// A page as stored.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = pages)]
 pub struct PageRow {
     /// The page.

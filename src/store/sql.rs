@@ -1,6 +1,8 @@
 //! Raw SQL that is prepared once per connection. diesel's own `sql_query` is never cached: each run would parse and plan
 //! anew, which on the hot path costs more than the statement.
 
+use std::borrow::Cow;
+
 use diesel::RunQueryDsl;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -14,27 +16,27 @@ pub(super) struct Sql<T> {
     tail: T,
 }
 
-/// Starts a statement.
-pub(super) fn sql(text: &'static str) -> Sql<Text> {
-    Sql { tail: Text(text) }
+/// Starts a statement. Text that is put together at run time belongs to a handful of statements at most: each stays
+/// prepared on every connection.
+pub(super) fn sql(text: impl Into<Cow<'static, str>>) -> Sql<Text> {
+    Sql { tail: Text(text.into()) }
 }
 
 /// Text of a statement.
-#[derive(Clone, Copy)]
-pub(super) struct Text(&'static str);
+pub(super) struct Text(Cow<'static, str>);
 
 /// A value, after what came before it and before more text.
 pub(super) struct Bound<Head, ST, V> {
     head: Head,
     value: V,
-    text: &'static str,
+    text: Cow<'static, str>,
     sql_type: std::marker::PhantomData<ST>,
 }
 
 impl<T> Sql<T> {
     /// Adds a value and the text behind it.
-    pub(super) fn bind<ST, V>(self, value: V, text: &'static str) -> Sql<Bound<T, ST, V>> {
-        Sql { tail: Bound { head: self.tail, value, text, sql_type: std::marker::PhantomData } }
+    pub(super) fn bind<ST, V>(self, value: V, text: impl Into<Cow<'static, str>>) -> Sql<Bound<T, ST, V>> {
+        Sql { tail: Bound { head: self.tail, value, text: text.into(), sql_type: std::marker::PhantomData } }
     }
 }
 
@@ -45,7 +47,7 @@ pub(super) trait Piece<DB: Backend> {
 
 impl<DB: Backend> Piece<DB> for Text {
     fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.push_sql(self.0);
+        out.push_sql(&self.0);
         Ok(())
     }
 }
@@ -59,7 +61,7 @@ where
     fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.head.write(out)?;
         out.push_bind_param::<ST, V>(&self.value)?;
-        out.push_sql(self.text);
+        out.push_sql(&self.text);
         Ok(())
     }
 }
@@ -72,7 +74,7 @@ impl<DB: Backend, T: Piece<DB>> QueryFragment<DB> for Sql<T> {
 
 impl<T> QueryId for Sql<T> {
     type QueryId = ();
-    // Cached by its text, which is constant per call site.
+    // Cached by its text.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 

@@ -1,5 +1,7 @@
 //! Templates and their versions. Content never changes once written: an edit is a new version.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::listing::{Slice, Window};
@@ -139,6 +141,22 @@ pub fn find_version(conn: &mut Conn, id: TemplateVersionId) -> Result<Option<Ver
         .first(conn)
         .optional()
         .map_err(StoreError::query("read a template version"))
+}
+
+/// The contents of these versions.
+///
+/// # Errors
+/// The query failed.
+pub fn contents(conn: &mut Conn, ids: &[TemplateVersionId]) -> Result<HashMap<TemplateVersionId, Content>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let versions: Vec<VersionRow> = template_versions::table
+        .filter(template_versions::id.eq_any(ids.to_vec()))
+        .select(VERSION_COLUMNS)
+        .load(conn)
+        .map_err(StoreError::query("read template versions"))?;
+    Ok(versions.into_iter().map(|version| (version.id, version.content())).collect())
 }
 
 /// A live template with the version asked for, or with its latest.

@@ -1,11 +1,12 @@
 //! The judgement on a lease that lost its owner: what became of its recipients, by the evidence there is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actors::journal::Testimony;
-use crate::config::pools::{PoolConfig, Provider};
+use crate::channels::Channel;
+use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::store::instances::OpenLease;
 use crate::store::late_evidence::Lease;
@@ -19,10 +20,11 @@ pub struct Court {
 }
 
 impl Court {
-    /// From the configured pools.
+    /// From the configured pools and the channels that serve them.
     #[must_use]
-    pub fn new(pools: &[PoolConfig], timing: &Timing) -> Self {
-        let repeats = pools.iter().map(|pool| (pool.name.clone(), repeat(pool, timing))).collect();
+    pub fn new(pools: &[PoolConfig], channels: &BTreeMap<String, Arc<dyn Channel>>, timing: &Timing) -> Self {
+        let repeat = |pool: &PoolConfig| Some(repeat(pool, channels.get(&pool.name)?.call_timeout(), timing));
+        let repeats = pools.iter().filter_map(|pool| Some((pool.name.clone(), repeat(pool)?))).collect();
         Self { repeats: Arc::new(repeats) }
     }
 
@@ -85,16 +87,7 @@ impl Court {
     }
 }
 
-fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
-    let call = match pool.provider {
-        // Every stage of the conversation may take its own time.
-        Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
-        Provider::Webhook => pool.timeout(),
-        // It takes as long as it is told to.
-        Provider::Sandbox => {
-            pool.timeout().max(Duration::from_millis(pool.latency_ms.map_or(0, |[_, longest]| longest)))
-        }
-    };
+fn repeat(pool: &PoolConfig, call: Duration, timing: &Timing) -> Repeat {
     let on_the_wire = timing.start_deadline() + call + timing.call_margin();
     Repeat {
         key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),

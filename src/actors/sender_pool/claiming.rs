@@ -8,6 +8,7 @@ use actix::prelude::*;
 
 use super::hand_over::{HandOver, Reach, hand_over};
 use super::run::Phase;
+use super::threads::Share;
 use super::{Freed, SILENCES, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::recorder::Record;
@@ -23,8 +24,10 @@ impl SenderPool {
     pub(super) fn next_claim(&mut self, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
         let now = Instant::now();
         let busy = self.in_flight.load(Ordering::Acquire) + self.reserved;
-        let concurrency = self.parts.pool.concurrency;
-        let free = concurrency.saturating_sub(busy).min(self.parts.timing.claim_chunk);
+        let chunk = self.parts.timing.claim_chunk;
+        let places = self.parts.pool.concurrency;
+        let places = if self.circuit.is_open() { places } else { places + self.pace.ahead(places, chunk) };
+        let free = places.saturating_sub(busy).min(chunk);
         let free = self.circuit.admits(now, busy, free);
         if free == 0 {
             if self.circuit.is_open() {
@@ -32,8 +35,8 @@ impl SenderPool {
             }
             return None;
         }
-        // With few free slots a claim costs more than it brings: wait a moment for more of them.
-        let few = free < (concurrency / 4).clamp(1, self.parts.timing.claim_chunk);
+        // With few free places a claim costs more than it brings: wait a moment for more of them.
+        let few = free < (places / 4).clamp(1, chunk);
         if few && !self.lingered && busy > 0 && !self.circuit.is_open() {
             self.start_linger(ctx);
             return None;
@@ -45,6 +48,7 @@ impl SenderPool {
         }
         let (page, n) = self.choose(now, free, ctx)?;
         self.lingered = false;
+        self.line.halted.store(false, Ordering::Release);
         Some((page, n))
     }
 
@@ -120,13 +124,14 @@ impl SenderPool {
         };
         // Read before the claim is asked for: whatever the claim waits for counts against the deadline.
         let start_by = Boottime::now().plus(self.parts.timing.start_deadline());
+        let asked_at = Instant::now();
         let store = self.parts.store.clone();
-        let work = async move {
-            store.run(Lane::Hot, "claim recipients", move |conn| conn.write(|conn| claims::claim(conn, claim))).await
-        };
+        let work =
+            async move { store.run(Lane::Hot, "claim recipients", move |conn| claims::claim(conn, claim)).await };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
             pool.claims -= 1;
             pool.reserved -= n;
+            pool.pace.claimed(asked_at.elapsed());
             pool.claimed(page, n, start_by, result, ctx);
             pool.pump(ctx);
         }));
@@ -161,10 +166,12 @@ impl SenderPool {
                     }
                 }
                 run.unrecorded += begun;
-                for claimed in recipients {
+                let overs = recipients.into_iter().filter_map(|claimed| {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
-                    self.begin(page, claimed, key_lives, start_by);
-                }
+                    self.prepare(page, claimed, key_lives, start_by)
+                });
+                let overs: Vec<HandOver> = overs.collect();
+                self.begin(overs);
             }
             Ok(ClaimOutcome::NotSending { status, status_version }) => {
                 self.parts.status.set(campaign, status, status_version);
@@ -189,13 +196,16 @@ impl SenderPool {
         self.settle_finished(ctx);
     }
 
-    /// Starts one hand-over in a task of its own.
-    pub(super) fn begin(&mut self, page: PageId, claimed: Claimed, key_lives: bool, start_by: Boottime) {
+    fn prepare(&mut self, page: PageId, claimed: Claimed, key_lives: bool, start_by: Boottime) -> Option<HandOver> {
         let jitter = self.jitter();
-        let Some(run) = self.runs.get(&page) else { return };
-        let campaign = run.campaign;
-        let over = HandOver {
-            key: ClaimKey { campaign, contact: claimed.contact, claim_no: claimed.claim_no, token: run.token },
+        let run = self.runs.get(&page)?;
+        Some(HandOver {
+            key: ClaimKey {
+                campaign: run.campaign,
+                contact: claimed.contact,
+                claim_no: claimed.claim_no,
+                token: run.token,
+            },
             claimed,
             page,
             content: Arc::clone(&run.content),
@@ -203,25 +213,49 @@ impl SenderPool {
             start_by,
             key_lives,
             jitter,
-        };
+        })
+    }
+
+    /// Starts each hand-over in a task of its own, on the thread with the least to carry.
+    fn begin(&mut self, overs: Vec<HandOver>) {
+        let mut tasks: Vec<Vec<_>> = self.shares.iter().map(|_| Vec::new()).collect();
+        for over in overs {
+            let emptiest = self.shares.iter().zip(tasks.iter_mut()).min_by_key(|(share, _)| share.excess());
+            let Some((share, tasks)) = emptiest else { return };
+            share.enter();
+            self.in_flight.fetch_add(1, Ordering::AcqRel);
+            tasks.push(self.task(share.clone(), over));
+        }
+        for (share, tasks) in self.shares.iter().zip(tasks).filter(|(_, tasks)| !tasks.is_empty()) {
+            share.begin(tasks);
+        }
+    }
+
+    /// Waits for a place, hands over, and leaves the outcome with the recorder.
+    fn task(&self, share: Share, over: HandOver) -> impl Future<Output = ()> + Send + 'static {
         let line = Arc::clone(&self.line);
-        let (freed, ack) = (self.freed.clone(), self.acks.clone());
+        let (freed, ack) = (Arc::clone(&self.freed), Arc::clone(&self.acks));
         let in_flight = Arc::clone(&self.in_flight);
-        in_flight.fetch_add(1, Ordering::AcqRel);
-        let channel = run.content.channel;
-        actix_rt::spawn(async move {
-            let result = hand_over(&line, over).await;
+        async move {
+            let (campaign, channel) = (over.key.campaign, over.content.channel);
+            let place = share.places.acquire().await;
+            let began = Instant::now();
+            let result = hand_over(&line, &*share.channel, over).await;
+            drop(place);
             line.meters.became(channel, result.settlement.verdict.state);
-            let record = Record { settlement: result.settlement, begun: result.begun, ack };
             // A recorder that died takes the process with it, and the next start reads the outcome from the journal.
-            line.inbox.take(record);
+            line.inbox.take(Record { settlement: result.settlement, begun: result.begun, ack });
+            share.leave();
             in_flight.fetch_sub(1, Ordering::AcqRel);
-            let _ = freed.send(Freed { campaign, reach: result.reach });
-        });
+            freed.leave(Freed { campaign, reach: result.reach, held: began.elapsed() });
+        }
     }
 
     pub(super) fn freed(&mut self, freed: Freed) {
         let now = Instant::now();
+        if !matches!(freed.reach, Reach::Untried(_)) {
+            self.pace.called(freed.held);
+        }
         match freed.reach {
             Reach::Answered => {
                 self.silences = 0;
@@ -280,7 +314,7 @@ impl SenderPool {
                 }
             }
             // What came too late is pending again and claimed in the next round; a draining pool closes by itself.
-            NotBegun::Late | NotBegun::ShuttingDown => {}
+            NotBegun::Late | NotBegun::Halted | NotBegun::ShuttingDown => {}
         }
     }
 }

@@ -48,10 +48,11 @@ impl Trust {
 /// What all hand-overs of a pool share.
 pub(super) struct Line {
     pub(super) pool: String,
-    pub(super) channel: Arc<dyn Channel>,
     pub(super) journal: Arc<Journal>,
     pub(super) status: Arc<StatusCache>,
     pub(super) draining: Arc<AtomicBool>,
+    /// The provider is out of order or wants quiet: what waits for a place does not begin.
+    pub(super) halted: AtomicBool,
     pub(super) inbox: Inbox,
     pub(super) meters: Meters,
     pub(super) max_attempts: u32,
@@ -135,13 +136,17 @@ impl Gate for HandOverGate<'_> {
 }
 
 /// Hands one recipient over. Never fails: every way it can end is a settlement.
-pub(super) async fn hand_over(line: &Line, over: HandOver) -> Result {
+pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver) -> Result {
     let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new() };
     let mut spoken = None;
     let started = Instant::now();
-    let outcome = AssertUnwindSafe(attempt(line, &over, &gate, &mut spoken)).catch_unwind().await;
+    let outcome = if line.halted.load(Ordering::Acquire) {
+        Outcome::NotBegun(NotBegun::Halted)
+    } else {
+        let attempt = AssertUnwindSafe(attempt(channel, &over, &gate, &mut spoken)).catch_unwind().await;
+        attempt.unwrap_or_else(|_| panicked(gate.begun.get().is_some()))
+    };
     let begun = gate.begun.get().copied();
-    let outcome = outcome.unwrap_or_else(|_| panicked(begun.is_some()));
     line.meters.called(&outcome, started.elapsed());
     let verdict = settle(
         &outcome,
@@ -165,6 +170,10 @@ pub(super) async fn hand_over(line: &Line, over: HandOver) -> Result {
         _ => None,
     };
     let reach = reach(&outcome);
+    // At once, for those that wait for this place; the pool hears of it with the next batch of reports.
+    if matches!(reach, Reach::Fault(_) | Reach::Quiet(_)) {
+        line.halted.store(true, Ordering::Release);
+    }
     Result {
         settlement: Settlement {
             key: over.key,
@@ -184,7 +193,7 @@ pub(super) fn key_valid_ms(idempotent_for: Option<Duration>) -> Option<i64> {
 }
 
 async fn attempt(
-    line: &Line,
+    channel: &dyn Channel,
     over: &HandOver,
     gate: &HandOverGate<'_>,
     spoken: &mut Option<crate::domain::message::Message>,
@@ -208,7 +217,7 @@ async fn attempt(
         key: over.content.delivery_key(over.key.contact),
         attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
     };
-    let outcome = line.channel.deliver(&envelope, gate).await;
+    let outcome = channel.deliver(&envelope, gate).await;
     *spoken = Some(envelope.message);
     outcome
 }

@@ -8,13 +8,13 @@ use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, Channel
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
-use crate::domain::template::Content;
 use crate::http::extract::{FromQuery, Params, present};
 use crate::http::paging::Paging;
 use crate::http::problem::ApiError;
 use crate::http::state::AppState;
-use crate::store::campaigns::{self, CampaignRow, Filter, PackingRow};
-use crate::store::{Conn, StoreError, packing, templates};
+use crate::store::campaigns::{self, CampaignRow, Details, Filter};
+use crate::store::listing::Slice;
+use crate::store::{Conn, StoreError, packing};
 
 /// A campaign.
 #[derive(Debug, Serialize, ToSchema)]
@@ -150,29 +150,31 @@ impl FromQuery for CampaignFilter {
     }
 }
 
-/// A campaign and what belongs to it, read in one go.
+/// A campaign and what belongs to it.
 pub(in crate::http) struct Whole {
     pub(super) row: CampaignRow,
-    pub(super) counts: Counts,
-    pub(super) packing: Option<PackingRow>,
-    pub(super) content: Option<Content>,
+    pub(super) details: Details,
 }
 
 impl Whole {
     pub(super) fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
-        let counts = campaigns::counts(conn, row.id)?;
-        let packing = campaigns::packing(conn, row.id)?;
-        let content = match (row.template_id, row.template_version_id) {
-            (None, Some(version)) => templates::find_version(conn, version)?.map(|version| version.content()),
-            _ => None,
-        };
-        Ok(Self { row, counts, packing, content })
+        let details = campaigns::details(conn, std::slice::from_ref(&row))?.pop();
+        let details = details.ok_or(StoreError::Stale { what: "the campaign" })?;
+        Ok(Self { row, details })
+    }
+
+    pub(super) fn of_all(conn: &mut Conn, slice: Slice<CampaignRow>) -> Result<Slice<Self>, StoreError> {
+        let mut details = campaigns::details(conn, &slice.rows)?.into_iter();
+        slice.try_map(|row| {
+            let details = details.next().ok_or(StoreError::Stale { what: "the campaign" })?;
+            Ok(Self { row, details })
+        })
     }
 }
 
 impl Campaign {
     pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
-        let Whole { row, counts, packing, content } = whole;
+        let Whole { row, details: Details { counts, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let attention = (row.status == CampaignStatus::Sending)
             .then(|| state.health.attention(row.id, row.pool.as_deref()))

@@ -1,13 +1,14 @@
-//! Audiences: `INSERT … SELECT`, with the same text on both databases but for what it returns.
+//! Audiences: who belongs to one, and their deliveries by `INSERT … SELECT`.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable};
 
 use crate::domain::campaign::{Audience, ChannelKind};
 use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
 use crate::domain::page::Counts;
 use crate::store::packing::{Span, address_test, fresh_counts};
-use crate::store::schema::{audience_contacts, contacts, list_members};
+use crate::store::schema::{audience_contacts, list_members};
+use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
 #[derive(QueryableByName)]
@@ -16,30 +17,87 @@ struct Number {
     n: i64,
 }
 
-const NOT_EXCLUDED: &str = "NOT EXISTS (SELECT 1 FROM audience_contacts x WHERE x.campaign_id = $1 AND x.excluded \
-     AND x.contact_id = c.id) AND NOT EXISTS (SELECT 1 FROM audience_lists x JOIN list_members m ON m.list_id = x.list_id \
-     WHERE x.campaign_id = $1 AND x.excluded AND m.contact_id = c.id)";
-
-/// The `FROM … WHERE` that names an audience between two contact ids: `$1` campaign, `$2` after, `$3` up to. People who
-/// were named one by one stay in the books when they are gone; members of a list do not.
-fn source(audience: &Audience) -> String {
-    let named = if audience.all {
-        "FROM contacts c WHERE c.id > $2 AND c.id <= $3 AND c.deleted_at IS NULL".to_owned()
-    } else if audience.lists.is_empty() {
-        "FROM audience_contacts a JOIN contacts c ON c.id = a.contact_id WHERE a.campaign_id = $1 AND NOT a.excluded \
-         AND a.contact_id > $2 AND a.contact_id <= $3"
-            .to_owned()
-    } else {
-        "FROM contacts c WHERE c.id > $2 AND c.id <= $3 AND c.deleted_at IS NULL AND EXISTS (SELECT 1 FROM audience_lists a \
-         JOIN list_members m ON m.list_id = a.list_id WHERE a.campaign_id = $1 AND NOT a.excluded AND m.contact_id = c.id)"
-            .to_owned()
-    };
-    if audience.exclude.is_empty() { named } else { format!("{named} AND {NOT_EXCLUDED}") }
+/// An audience between two contact ids, as text around the two: `… after … up_to …`. The campaign is the first value of
+/// the whole statement. What has the fewest rows is walked: a small list among millions of contacts costs no more than it
+/// has members.
+struct Source {
+    /// `FROM … key > `
+    from: String,
+    /// ` AND key <= `
+    to: String,
+    rest: String,
+    /// The contact's id, in the order of which rows are found.
+    key: &'static str,
 }
 
-/// The text with SQLite's numbered parameters: there `$2` would be a name, and the first name to occur the first bind.
-fn numbered(text: &str) -> String {
-    text.replace('$', "?")
+impl Source {
+    /// With the contacts themselves, as `c`. People who were named one by one stay in the books when they are gone;
+    /// members of a list do not.
+    fn of(audience: &Audience) -> Self {
+        Self::new(audience, " CROSS JOIN contacts c", "c.id = m.contact_id AND c.deleted_at IS NULL")
+    }
+
+    /// For counting: whoever is deleted leaves all lists, so members need not be looked at one by one.
+    fn to_count(audience: &Audience) -> Self {
+        Self::new(audience, "", "TRUE")
+    }
+
+    fn new(audience: &Audience, contacts: &str, are_live: &str) -> Self {
+        let (from, to, rest, key) = match audience.lists.as_slice() {
+            _ if audience.all => (
+                "FROM contacts c WHERE c.id > ".to_owned(),
+                " AND c.id <= ",
+                " AND c.deleted_at IS NULL".to_owned(),
+                "c.id",
+            ),
+            [] => (
+                "FROM audience_contacts a JOIN contacts c ON c.id = a.contact_id WHERE a.campaign_id = $1 AND NOT \
+                 a.excluded AND a.contact_id > "
+                    .to_owned(),
+                " AND a.contact_id <= ",
+                String::new(),
+                "a.contact_id",
+            ),
+            [_] => (
+                format!(
+                    "FROM list_members m{contacts} WHERE m.list_id = (SELECT list_id FROM audience_lists WHERE \
+                     campaign_id = $1 AND NOT excluded) AND m.contact_id > "
+                ),
+                " AND m.contact_id <= ",
+                format!(" AND {are_live}"),
+                "m.contact_id",
+            ),
+            // A contact may be on several of them.
+            [..] => (
+                "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE a.campaign_id = \
+                 $1 AND NOT a.excluded AND m.list_id = a.list_id AND m.contact_id > "
+                    .to_owned(),
+                " AND m.contact_id <= ",
+                format!(") m{contacts} WHERE {are_live}"),
+                "m.contact_id",
+            ),
+        };
+        let mut source = Self { from, to: to.to_owned(), rest, key };
+        if !audience.exclude.contact_ids.is_empty() {
+            source.rest.push_str(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM audience_contacts x WHERE x.campaign_id = $1 AND x.excluded AND \
+                 x.contact_id = {key})"
+            ));
+        }
+        if !audience.exclude.lists.is_empty() {
+            source.rest.push_str(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM audience_lists x JOIN list_members e ON e.list_id = x.list_id WHERE \
+                 x.campaign_id = $1 AND x.excluded AND e.contact_id = {key})"
+            ));
+        }
+        source
+    }
+
+    /// As SQLite writes the first value: `$1` would be a name there.
+    fn for_sqlite(self) -> Self {
+        let numbered = |text: String| text.replace("$1", "?1");
+        Self { from: numbered(self.from), to: numbered(self.to), rest: numbered(self.rest), key: self.key }
+    }
 }
 
 /// How many a launched audience names.
@@ -52,16 +110,42 @@ pub fn count_audience(
     audience: &Audience,
     up_to: ContactId,
 ) -> Result<i64, StoreError> {
-    let text = format!("SELECT count(*) AS n {}", source(audience));
-    let bind = |text: String| {
-        diesel::sql_query(text).bind::<BigInt, _>(campaign).bind::<BigInt, _>(ContactId(0)).bind::<BigInt, _>(up_to)
-    };
-    let row: Number = match conn {
-        Conn::Pg(conn) => bind(text).get_result(conn),
-        Conn::Sqlite(conn) => bind(numbered(&text)).get_result(conn),
+    if audience.all && audience.exclude.is_empty() {
+        return count_live_contacts(conn, up_to);
     }
-    .map_err(StoreError::query("count an audience"))?;
-    Ok(row.n)
+    let bind = |Source { from, to, rest, .. }| {
+        // The first value is used by number alone, so it is named here once.
+        sql("SELECT count(*) AS n FROM (SELECT ")
+            .bind::<BigInt, _>(campaign, format!(" AS campaign {from}"))
+            .bind::<BigInt, _>(ContactId(0), to)
+            .bind::<BigInt, _>(up_to, format!("{rest}) AS everyone"))
+    };
+    let source = Source::to_count(audience);
+    let row: QueryResult<Number> = match conn {
+        Conn::Pg(conn) => bind(source).get_result(conn),
+        Conn::Sqlite(conn) => bind(source.for_sqlite()).get_result(conn),
+    };
+    row.map(|row| row.n).map_err(StoreError::query("count an audience"))
+}
+
+/// All contacts less the deleted ones: neither takes a look at each row on SQLite.
+fn count_live_contacts(conn: &mut Conn, up_to: ContactId) -> Result<i64, StoreError> {
+    let query = || {
+        sql("SELECT (SELECT count(*) FROM contacts) - (SELECT count(*) FROM contacts WHERE deleted_at IS NOT NULL) - \
+             (SELECT count(*) FROM contacts WHERE deleted_at IS NULL AND id > ")
+        .bind::<BigInt, _>(up_to, ") AS n")
+    };
+    let row: QueryResult<Number> = match conn {
+        Conn::Pg(conn) => query().get_result(conn),
+        Conn::Sqlite(conn) => query().get_result(conn),
+    };
+    row.map(|row| row.n).map_err(StoreError::query("count an audience"))
+}
+
+#[derive(QueryableByName)]
+struct Bound {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<ContactId>,
 }
 
 /// The contact at which a stretch of about `limit` candidates ends; `None` when there is no candidate left.
@@ -72,27 +156,25 @@ pub(in crate::store) fn audience_bound(
     span: Span,
     limit: i64,
 ) -> Result<Option<ContactId>, StoreError> {
-    let ids: Vec<ContactId> = if audience.all {
-        contacts::table
-            .filter(contacts::id.gt(span.after).and(contacts::id.le(span.up_to)))
-            .filter(contacts::deleted_at.is_null())
-            .order(contacts::id)
-            .limit(limit)
-            .select(contacts::id)
-            .load(conn)
-    } else if audience.lists.is_empty() {
-        audience_contacts::table
-            .filter(audience_contacts::campaign_id.eq(campaign).and(audience_contacts::excluded.eq(false)))
-            .filter(audience_contacts::contact_id.gt(span.after).and(audience_contacts::contact_id.le(span.up_to)))
-            .order(audience_contacts::contact_id)
-            .limit(limit)
-            .select(audience_contacts::contact_id)
-            .load(conn)
-    } else {
-        merged_members(conn, &audience.lists, span, limit)
-    }
-    .map_err(StoreError::query("walk an audience"))?;
-    Ok(ids.last().copied())
+    let (of, owner, key, rest) = match audience.lists.as_slice() {
+        _ if audience.all => ("contacts WHERE 0 = ", 0, "id", " AND deleted_at IS NULL"),
+        [] => ("audience_contacts WHERE campaign_id = ", campaign.0, "contact_id", " AND NOT excluded"),
+        [list] => ("list_members WHERE list_id = ", list.0, "contact_id", ""),
+        [..] => {
+            let merged = merged_members(conn, &audience.lists, span, limit);
+            return merged.map(|ids| ids.last().copied()).map_err(StoreError::query("walk an audience"));
+        }
+    };
+    // The limit is part of the text: SQLite plans a bound one anew at each run.
+    let query = sql(format!("SELECT max(id) AS id FROM (SELECT {key} AS id FROM {of}"))
+        .bind::<BigInt, _>(owner, format!(" AND {key} > "))
+        .bind::<BigInt, _>(span.after, format!(" AND {key} <= "))
+        .bind::<BigInt, _>(span.up_to, format!("{rest} ORDER BY {key} LIMIT {limit}) AS first"));
+    let row: QueryResult<Bound> = match conn {
+        Conn::Pg(conn) => query.get_result(conn),
+        Conn::Sqlite(conn) => query.get_result(conn),
+    };
+    row.map(|row| row.id).map_err(StoreError::query("walk an audience"))
 }
 
 /// The first `limit` members of several lists together: each list is walked by its key, so that none is ever read whole.
@@ -111,6 +193,14 @@ fn merged_members(conn: &mut Conn, lists: &[ListId], span: Span, limit: i64) -> 
     Ok(ids.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
 }
 
+#[derive(QueryableByName)]
+struct Inserted {
+    #[diesel(sql_type = BigInt)]
+    size: i64,
+    #[diesel(sql_type = BigInt)]
+    pending: i64,
+}
+
 /// Inserts the deliveries of a stretch: `pending`, or `skipped` for those whom the channel cannot reach, so that the
 /// books cover everyone the audience named.
 pub(in crate::store) fn insert_deliveries(
@@ -122,36 +212,48 @@ pub(in crate::store) fn insert_deliveries(
     span: Span,
 ) -> Result<Counts, StoreError> {
     let reachable = address_test(channel);
-    let insert = format!(
-        "INSERT INTO deliveries (campaign_id, contact_id, page_id, state, reason) SELECT $1, c.id, $4, \
-         CASE WHEN c.deleted_at IS NULL AND {reachable} THEN 'pending' ELSE 'skipped' END, \
-         CASE WHEN c.deleted_at IS NOT NULL THEN 'contact_deleted' WHEN {reachable} THEN NULL ELSE 'no_address' END {}",
-        source(audience)
-    );
-    let bind = |text: String| {
-        diesel::sql_query(text)
-            .bind::<BigInt, _>(campaign)
-            .bind::<BigInt, _>(span.after)
-            .bind::<BigInt, _>(span.up_to)
-            .bind::<BigInt, _>(page)
+    let insert = |before: &str, Source { from, to, rest, key }, after: &str| {
+        sql(format!("{before}INSERT INTO deliveries (campaign_id, contact_id, page_id, state, reason) SELECT "))
+            .bind::<BigInt, _>(campaign, ", c.id, ")
+            .bind::<BigInt, _>(
+                page,
+                format!(
+                    ", CASE WHEN c.deleted_at IS NULL AND {reachable} THEN 'pending' ELSE 'skipped' END, CASE WHEN \
+                     c.deleted_at IS NOT NULL THEN 'contact_deleted' WHEN {reachable} THEN NULL ELSE 'no_address' END {from}"
+                ),
+            )
+            .bind::<BigInt, _>(span.after, to)
+            .bind::<BigInt, _>(span.up_to, format!("{rest} ORDER BY {key}{after}"))
     };
-    let size = match conn {
-        Conn::Pg(conn) => bind(insert).execute(conn),
-        Conn::Sqlite(conn) => bind(format!("{} ORDER BY c.id", numbered(&insert))).execute(conn),
-    }
-    .map_err(StoreError::query("insert deliveries"))?;
-    let size = crate::store::pages::count(size)?;
-    let skipped: i64 = {
-        use crate::store::schema::deliveries;
-        deliveries::table
-            .filter(deliveries::campaign_id.eq(campaign))
-            .filter(deliveries::contact_id.gt(span.after).and(deliveries::contact_id.le(span.up_to)))
-            .filter(deliveries::state.eq(crate::domain::delivery::DeliveryState::Skipped))
-            .count()
-            .get_result(conn)
-            .map_err(StoreError::query("count who cannot be reached"))?
+    let source = Source::of(audience);
+    let inserted = match conn {
+        Conn::Pg(conn) => insert(
+            "WITH packed AS (",
+            source,
+            " RETURNING state) SELECT count(*) AS size, count(*) FILTER (WHERE state = 'pending') AS pending FROM packed",
+        )
+        .get_result(conn)
+        .map_err(StoreError::query("insert deliveries"))?,
+        Conn::Sqlite(sqlite) => {
+            let size = insert("", source.for_sqlite(), "")
+                .execute(sqlite)
+                .map_err(StoreError::query("insert deliveries"))?;
+            let size = crate::store::pages::count(size)?;
+            Inserted { size, pending: size - count_skipped(sqlite, campaign, span)? }
+        }
     };
-    Ok(fresh_counts(size, size - skipped))
+    Ok(fresh_counts(inserted.size, inserted.pending))
+}
+
+/// How many of a stretch that was just packed cannot be reached.
+fn count_skipped(conn: &mut SqliteConnection, campaign: CampaignId, span: Span) -> Result<i64, StoreError> {
+    let row: Number = sql("SELECT count(*) AS n FROM deliveries WHERE campaign_id = ")
+        .bind::<BigInt, _>(campaign, " AND contact_id > ")
+        .bind::<BigInt, _>(span.after, " AND contact_id <= ")
+        .bind::<BigInt, _>(span.up_to, " AND state = 'skipped'")
+        .get_result(conn)
+        .map_err(StoreError::query("count who cannot be reached"))?;
+    Ok(row.n)
 }
 
 /// Writes the explicit part of an audience, each contact once.

@@ -1,7 +1,7 @@
 //! Contacts in bulk. PostgreSQL takes arrays; SQLite takes rows one by one, prepared once, inside one transaction.
 
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
-use diesel::{OptionalExtension, RunQueryDsl};
+use diesel::{OptionalExtension, QueryResult, RunQueryDsl, SqliteConnection};
 
 use crate::domain::contact::ContactDraft;
 use crate::domain::ids::{ContactId, ListId};
@@ -30,23 +30,20 @@ pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -
     let external_ids: Vec<&str> = drafts.iter().filter_map(|draft| draft.external_id.as_deref()).collect();
     let emails: Vec<&str> = drafts.iter().filter_map(|draft| draft.email.as_deref()).collect();
     let phones: Vec<&str> = drafts.iter().filter_map(|draft| draft.phone.as_deref()).collect();
+    super::keep_to_indexes(conn)?;
     match conn {
-        Conn::Pg(conn) => {
-            // A plan made while the table was small would scan it whole for as long as it grows.
-            sql("SET LOCAL enable_seqscan = off").execute(conn).map_err(StoreError::query("pin a plan"))?;
-            sql(concat!(
-                "SELECT ",
-                columns!(),
-                " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY("
-            ))
-            .bind::<Array<Text>, _>(
-                external_ids,
-                ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND email = ANY(",
-            )
-            .bind::<Array<Text>, _>(emails, ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND phone = ANY(")
-            .bind::<Array<Text>, _>(phones, "))")
-            .load(conn)
-        }
+        Conn::Pg(conn) => sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY("
+        ))
+        .bind::<Array<Text>, _>(
+            external_ids,
+            ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND email = ANY(",
+        )
+        .bind::<Array<Text>, _>(emails, ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND phone = ANY(")
+        .bind::<Array<Text>, _>(phones, "))")
+        .load(conn),
         Conn::Sqlite(conn) => {
             let json = |values: &[&str]| serde_json::json!(values).to_string();
             sql(concat!(
@@ -99,7 +96,7 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let inserted: diesel::QueryResult<Vec<Inserted>> = match conn {
+    let inserted: QueryResult<Vec<Inserted>> = match conn {
         Conn::Pg(conn) => sql(
             "INSERT INTO contacts (external_id, email, phone, first_name, last_name, timezone, locale, attributes, \
              created_at, updated_at) SELECT * FROM unnest(",
@@ -115,26 +112,30 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
         .bind::<Array<BigInt>, _>(column(rows, |row| row.created_at), ", ")
         .bind::<Array<BigInt>, _>(column(rows, |row| row.updated_at), ") RETURNING id")
         .load(conn),
-        Conn::Sqlite(conn) => rows
-            .iter()
-            .map(|row| {
-                sql("INSERT INTO contacts (external_id, email, phone, first_name, last_name, timezone, locale, \
-                     attributes, created_at, updated_at) VALUES (")
-                .bind::<Nullable<Text>, _>(&row.external_id, ", ")
-                .bind::<Nullable<Text>, _>(&row.email, ", ")
-                .bind::<Nullable<Text>, _>(&row.phone, ", ")
-                .bind::<Nullable<Text>, _>(&row.first_name, ", ")
-                .bind::<Nullable<Text>, _>(&row.last_name, ", ")
-                .bind::<Nullable<Text>, _>(&row.timezone, ", ")
-                .bind::<Nullable<Text>, _>(&row.locale, ", ")
-                .bind::<Text, _>(&row.attributes, ", ")
-                .bind::<BigInt, _>(row.created_at, ", ")
-                .bind::<BigInt, _>(row.updated_at, ") RETURNING id")
-                .get_result(conn)
-            })
-            .collect(),
+        Conn::Sqlite(conn) => insert_sqlite(conn, rows),
     };
     inserted.map(|rows| rows.into_iter().map(|row| row.id).collect()).map_err(StoreError::query("insert contacts"))
+}
+
+/// Inserts row by row and asks for all ids at once: the transaction is IMMEDIATE, so nobody else inserts in between.
+fn insert_sqlite(conn: &mut SqliteConnection, rows: &[ContactRow]) -> QueryResult<Vec<Inserted>> {
+    let newest: Inserted = sql("SELECT coalesce(max(id), 0) AS id FROM contacts").get_result(conn)?;
+    for row in rows {
+        sql("INSERT INTO contacts (external_id, email, phone, first_name, last_name, timezone, locale, attributes, \
+             created_at, updated_at) VALUES (")
+        .bind::<Nullable<Text>, _>(&row.external_id, ", ")
+        .bind::<Nullable<Text>, _>(&row.email, ", ")
+        .bind::<Nullable<Text>, _>(&row.phone, ", ")
+        .bind::<Nullable<Text>, _>(&row.first_name, ", ")
+        .bind::<Nullable<Text>, _>(&row.last_name, ", ")
+        .bind::<Nullable<Text>, _>(&row.timezone, ", ")
+        .bind::<Nullable<Text>, _>(&row.locale, ", ")
+        .bind::<Text, _>(&row.attributes, ", ")
+        .bind::<BigInt, _>(row.created_at, ", ")
+        .bind::<BigInt, _>(row.updated_at, ")")
+        .execute(conn)?;
+    }
+    sql("SELECT id FROM contacts WHERE id > ").bind::<BigInt, _>(newest.id, "").load(conn)
 }
 
 /// Writes changed contacts.
@@ -188,10 +189,10 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
     .map_err(StoreError::query("update contacts"))
 }
 
-/// Makes contacts members of a list; those who are stay. How many were added.
+/// Makes contacts members of a list; those who are stay. How many were added: nobody, when the list is gone.
 ///
 /// # Errors
-/// A query failed, or the list is gone.
+/// A query failed.
 pub(in crate::store) fn add_members(
     conn: &mut Conn,
     list: ListId,
@@ -199,19 +200,27 @@ pub(in crate::store) fn add_members(
     now: UtcInstant,
 ) -> Result<usize, StoreError> {
     match conn {
-        Conn::Pg(conn) => sql("INSERT INTO list_members (list_id, contact_id, created_at) SELECT ")
-            .bind::<BigInt, _>(list, ", id, ")
-            .bind::<BigInt, _>(now, " FROM unnest(")
-            .bind::<Array<BigInt>, _>(ids, ") AS id ON CONFLICT DO NOTHING")
-            .execute(conn),
-        Conn::Sqlite(conn) => ids.iter().try_fold(0, |added, id| {
-            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) VALUES (")
-                .bind::<BigInt, _>(list, ", ")
-                .bind::<BigInt, _>(*id, ", ")
-                .bind::<BigInt, _>(now, ")")
-                .execute(conn)
-                .map(|rows| added + rows)
-        }),
+        Conn::Pg(conn) => {
+            // Held until the end of the transaction: whoever deletes the list waits, and then removes these too.
+            sql("SELECT id FROM lists WHERE id = ").bind::<BigInt, _>(list, " FOR KEY SHARE").execute(conn).and_then(
+                |found| match found {
+                    0 => Ok(0),
+                    _ => sql("INSERT INTO list_members (list_id, contact_id, created_at) SELECT ")
+                        .bind::<BigInt, _>(list, ", id, ")
+                        .bind::<BigInt, _>(now, " FROM unnest(")
+                        .bind::<Array<BigInt>, _>(ids, ") AS id ON CONFLICT DO NOTHING")
+                        .execute(conn),
+                },
+            )
+        }
+        Conn::Sqlite(conn) => {
+            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, \
+                                   named.value, ")
+            .bind::<BigInt, _>(now, " FROM lists CROSS JOIN json_each(")
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), ") AS named WHERE lists.id = ")
+            .bind::<BigInt, _>(list, "")
+            .execute(conn)
+        }
     }
     .map_err(StoreError::query("add members to a list"))
 }

@@ -1,8 +1,12 @@
 //! Locks. SQLite needs none of them: its write transactions already stand in line.
 
-use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use std::collections::BTreeSet;
 
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+
+use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::pages::PageRow;
@@ -19,6 +23,17 @@ pub enum CampaignLock {
     Exclusive,
 }
 
+impl CampaignLock {
+    /// The statement that takes it on PostgreSQL.
+    pub(in crate::store) fn statement(self, campaign: CampaignId) -> String {
+        let key = CAMPAIGN_LOCKS | campaign.0;
+        match self {
+            Self::Shared => format!("SELECT pg_advisory_xact_lock_shared({key})"),
+            Self::Exclusive => format!("SELECT pg_advisory_xact_lock({key})"),
+        }
+    }
+}
+
 /// Above every campaign id, below every other use of advisory locks here.
 const CAMPAIGN_LOCKS: i64 = 0x564C_0000_0000_0000;
 
@@ -29,13 +44,79 @@ const CAMPAIGN_LOCKS: i64 = 0x564C_0000_0000_0000;
 /// The lock was not won within the connection's `lock_timeout`, or the query failed.
 pub fn lock_campaign(conn: &mut Conn, campaign: CampaignId, how: CampaignLock) -> Result<(), StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(()) };
-    let key = CAMPAIGN_LOCKS | campaign.0;
-    match how {
-        CampaignLock::Shared => sql("SELECT pg_advisory_xact_lock_shared(").bind::<BigInt, _>(key, ")").execute(conn),
-        CampaignLock::Exclusive => sql("SELECT pg_advisory_xact_lock(").bind::<BigInt, _>(key, ")").execute(conn),
+    conn.batch_execute(&how.statement(campaign)).map_err(StoreError::query("lock the campaign"))
+}
+
+/// What a claim has to know before it looks for recipients.
+#[derive(QueryableByName)]
+pub(in crate::store) struct ClaimGround {
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) status: CampaignStatus,
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) status_version: i64,
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) channel: ChannelKind,
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) now: UtcInstant,
+    #[diesel(embed)]
+    pub(in crate::store) page: PageRow,
+}
+
+/// Locks a page, and reads it, its campaign's status and the clock, all in one statement: for a transaction that holds
+/// the campaign's lock already, under which the status does not change.
+pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Result<Option<ClaimGround>, StoreError> {
+    match conn {
+        Conn::Pg(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+                (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now \
+                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
+        .bind::<BigInt, _>(page, " FOR UPDATE OF p")
+        .get_result(conn)
+        .optional(),
+        Conn::Sqlite(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+                CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now \
+                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
+        .bind::<BigInt, _>(page, "")
+        .get_result(conn)
+        .optional(),
     }
-    .map(drop)
-    .map_err(StoreError::query("lock the campaign"))
+    .map_err(StoreError::query("lock a page"))
+}
+
+#[derive(QueryableByName)]
+struct LockedPage {
+    #[diesel(sql_type = BigInt)]
+    now: UtcInstant,
+    #[diesel(embed)]
+    page: PageRow,
+}
+
+/// Locks several pages, in the order of their ids, and reads them and the clock.
+pub(in crate::store) fn lock_pages(
+    conn: &mut Conn,
+    ids: &BTreeSet<PageId>,
+) -> Result<(Vec<PageRow>, UtcInstant), StoreError> {
+    let locked: diesel::QueryResult<Vec<LockedPage>> = match conn {
+        Conn::Pg(conn) => {
+            let ids: Vec<PageId> = ids.iter().copied().collect();
+            sql("SELECT p.*, (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now FROM pages AS p \
+                 WHERE p.id = ANY (")
+            .bind::<Array<BigInt>, _>(ids, ") ORDER BY p.id FOR UPDATE")
+            .load(conn)
+        }
+        Conn::Sqlite(conn) => ids
+            .iter()
+            .map(|id| {
+                sql("SELECT p.*, CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now FROM pages AS p WHERE p.id = ")
+                    .bind::<BigInt, _>(*id, "")
+                    .get_result(conn)
+                    .optional()
+            })
+            .filter_map(diesel::QueryResult::transpose)
+            .collect(),
+    };
+    let locked = locked.map_err(StoreError::query("lock pages"))?;
+    let now = locked.iter().map(|locked| locked.now).max().unwrap_or(UtcInstant(0));
+    Ok((locked.into_iter().map(|locked| locked.page).collect(), now))
 }
 
 /// Locks a page's row and reads it.

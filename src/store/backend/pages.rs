@@ -2,13 +2,16 @@
 //! is written so often is parsed and planned once per connection. And the states of pages as literals: an index over the
 //! pages of one state serves no statement that binds the state, neither on SQLite nor in PostgreSQL's generic plans.
 
+use std::collections::BTreeMap;
+
 use diesel::RunQueryDsl;
 use diesel::expression::SqlLiteral;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
+use crate::store::outcomes::Tally;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -40,33 +43,55 @@ pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Coun
     .map_err(StoreError::query("count a page"))
 }
 
-/// Writes the counts of a locked page that has made progress: `settled` more under its lease, and so many deaths of
-/// owners in a row.
+/// Writes the counts of locked pages that have made progress, and so many deaths of owners in a row.
 pub(in crate::store) fn write_progress(
     conn: &mut Conn,
-    page: PageId,
-    counts: Counts,
-    settled: i64,
-    deaths: i64,
+    pages: &BTreeMap<PageId, Tally>,
     now: UtcInstant,
 ) -> Result<(), StoreError> {
-    let statement = sql("UPDATE pages SET pending = ")
-        .bind::<BigInt, _>(counts.pending, ", sending = ")
-        .bind::<BigInt, _>(counts.sending, ", sent = ")
-        .bind::<BigInt, _>(counts.sent, ", failed = ")
-        .bind::<BigInt, _>(counts.failed, ", skipped = ")
-        .bind::<BigInt, _>(counts.skipped, ", uncertain = ")
-        .bind::<BigInt, _>(counts.uncertain, ", progress_at = ")
-        .bind::<BigInt, _>(now, ", deaths = ")
-        .bind::<BigInt, _>(deaths, ", lease_settled = lease_settled + ")
-        .bind::<BigInt, _>(settled, " WHERE id = ")
-        .bind::<BigInt, _>(page, "");
-    match conn {
-        Conn::Pg(conn) => statement.execute(conn),
-        Conn::Sqlite(conn) => statement.execute(conn),
+    if pages.is_empty() {
+        return Ok(());
     }
-    .map(drop)
-    .map_err(StoreError::query("note a page's progress"))
+    match conn {
+        Conn::Pg(conn) => {
+            let ids: Vec<PageId> = pages.keys().copied().collect();
+            let of = |pick: fn(&Tally) -> i64| -> Vec<i64> { pages.values().map(pick).collect() };
+            sql("UPDATE pages AS p SET pending = v.pending, sending = v.sending, sent = v.sent, failed = v.failed, \
+                 skipped = v.skipped, uncertain = v.uncertain, deaths = v.deaths, \
+                 lease_settled = p.lease_settled + v.settled, progress_at = ")
+            .bind::<BigInt, _>(now, " FROM unnest(")
+            .bind::<Array<BigInt>, _>(ids, ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.pending), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.sending), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.sent), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.failed), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.skipped), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.counts.uncertain), ", ")
+            .bind::<Array<BigInt>, _>(of(|tally| tally.deaths), ", ")
+            .bind::<Array<BigInt>, _>(
+                of(|tally| tally.settled),
+                ") AS v (id, pending, sending, sent, failed, skipped, uncertain, deaths, settled) WHERE p.id = v.id",
+            )
+            .execute(conn)
+            .map(drop)
+        }
+        Conn::Sqlite(conn) => pages.iter().try_for_each(|(id, tally)| {
+            sql("UPDATE pages SET pending = ")
+                .bind::<BigInt, _>(tally.counts.pending, ", sending = ")
+                .bind::<BigInt, _>(tally.counts.sending, ", sent = ")
+                .bind::<BigInt, _>(tally.counts.sent, ", failed = ")
+                .bind::<BigInt, _>(tally.counts.failed, ", skipped = ")
+                .bind::<BigInt, _>(tally.counts.skipped, ", uncertain = ")
+                .bind::<BigInt, _>(tally.counts.uncertain, ", progress_at = ")
+                .bind::<BigInt, _>(now, ", deaths = ")
+                .bind::<BigInt, _>(tally.deaths, ", lease_settled = lease_settled + ")
+                .bind::<BigInt, _>(tally.settled, " WHERE id = ")
+                .bind::<BigInt, _>(*id, "")
+                .execute(conn)
+                .map(drop)
+        }),
+    }
+    .map_err(StoreError::query("note the progress of pages"))
 }
 
 /// The open pages of a pool, in one state.

@@ -1,5 +1,7 @@
 //! Campaigns found by what they are: for people's lists, and for the actors that drive them.
 
+use std::collections::HashMap;
+
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
@@ -7,9 +9,11 @@ use diesel::sql_types::Bool;
 use super::{CampaignRow, PackingRow};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::ids::CampaignId;
+use crate::domain::page::Counts;
+use crate::domain::template::Content;
 use crate::store::listing::{Slice, Window};
 use crate::store::schema::{campaigns, packings, pages};
-use crate::store::{Conn, StoreError, backend};
+use crate::store::{Conn, StoreError, backend, templates};
 
 /// Which campaigns a list shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +57,41 @@ pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<Cam
         .load(conn)
         .map_err(StoreError::query("list campaigns"))?;
     Ok(window.slice(rows, total, anchor))
+}
+
+/// What belongs to a campaign beside its own row.
+#[derive(Debug, Clone)]
+pub struct Details {
+    /// How many recipients stand where.
+    pub counts: Counts,
+    /// How far it is packed; `None` before the launch.
+    pub packing: Option<PackingRow>,
+    /// Its own content, if it has no template.
+    pub content: Option<Content>,
+}
+
+/// The details of each of these campaigns, in their order: three queries, however many they are.
+///
+/// # Errors
+/// A query failed.
+pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, StoreError> {
+    let ids: Vec<CampaignId> = rows.iter().map(|row| row.id).collect();
+    let own_version = |row: &CampaignRow| row.template_version_id.filter(|_| row.template_id.is_none());
+    let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
+    let counts = backend::sum_page_counts(conn, &ids)?;
+    let packings: Vec<PackingRow> = packings::table
+        .filter(packings::campaign_id.eq_any(ids))
+        .select(PackingRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read packings"))?;
+    let packings: HashMap<_, _> = packings.into_iter().map(|packing| (packing.campaign_id, packing)).collect();
+    let contents = templates::contents(conn, &versions)?;
+    let of = |row: &CampaignRow| Details {
+        counts: counts.get(&row.id).copied().unwrap_or_default(),
+        packing: packings.get(&row.id).cloned(),
+        content: own_version(row).and_then(|version| contents.get(&version).cloned()),
+    };
+    Ok(rows.iter().map(of).collect())
 }
 
 /// What drives a campaign. Not the whole row: that may hold an audience of a million ids.

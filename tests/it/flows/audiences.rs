@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::support::both_backends;
+use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::volley::{Pool, Volley};
@@ -81,5 +82,38 @@ both_backends! {
         stage.api.import_csv(1, "email\nlate@example.com\n");
         stage.assert_everyone_once();
         stage.volley.stop();
+    }
+
+    fn as_many_are_announced_as_are_packed_whatever_the_audience(db: &Database) {
+        let sandbox = Pool::sandbox(POOL, "http").set("failure_rate", "0.0").set("latency_ms", "[0, 1]");
+        let volley = Volley::on(db).pool(sandbox).settings("[sending]\npage_size = 3").start();
+        let api = volley.api();
+        let everyone = api.create_list("Everyone");
+        api.import_csv(everyone, &people::csv(20));
+        let some = api.create_list("Some");
+        api.import_csv(some, "email\nperson3@example.com\nperson20@example.com\n");
+        let few = api.create_list("Few");
+        api.import_csv(few, "email\nperson1@example.com\nperson20@example.com\n");
+        let gone = format!("/v1/contacts/{}", api.get("/v1/contacts?search=person20@")["data"][0]["id"]);
+        assert!(api.request(reqwest::Method::DELETE, &gone, "", None, &[]).unwrap().status < 300);
+        let one = &api.get("/v1/contacts?search=person3@")["data"][0]["id"];
+        for (audience, expected) in [
+            (json!({ "all": true }), 19),
+            (json!({ "lists": [everyone] }), 19),
+            (json!({ "lists": [few] }), 1),
+            (json!({ "lists": [some, few] }), 2),
+            (json!({ "lists": [everyone, some, few] }), 19),
+            (json!({ "contact_ids": [one] }), 1),
+            (json!({ "all": true, "exclude": { "lists": [some] } }), 18),
+            (json!({ "lists": [everyone], "exclude": { "lists": [some, few], "contact_ids": [one] } }), 17),
+            (json!({ "lists": [some, few], "exclude": { "contact_ids": [one] } }), 1),
+        ] {
+            let campaign = api.create_campaign("http", POOL, everyone, &json!({ "audience": audience }));
+            let launched = api.post(&format!("/v1/campaigns/{campaign}/send"), &json!({}));
+            assert_eq!(launched["messages_queued"], expected, "{audience}");
+            let ended = api.wait_ended(campaign, LONG);
+            assert_eq!((ended.stats.total, ended.stats.sent), (expected, expected), "{audience}");
+        }
+        volley.stop();
     }
 }

@@ -56,6 +56,21 @@ both_backends! {
         assert_eq!(rest["data"].as_array().unwrap().iter().map(id).collect::<Vec<_>>(), [people[1], people[0]]);
     }
 
+    fn a_deleted_list_leaves_no_members_behind(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let (doomed, other) = (api.create_list("Doomed"), api.create_list("Other"));
+        for list in [doomed, other] {
+            api.import_csv(list, "email\nann@example.com\nbob@example.com\n");
+        }
+        assert_eq!(server.send("DELETE", &format!("/v1/lists/{doomed}"), &[], b"").status, 204);
+        assert_eq!(api.get(&format!("/v1/lists/{other}"))["member_count"], 2);
+        // As if the id were given out again: nobody may be on the new list.
+        server.execute(format!("INSERT INTO lists (id, name, created_at, updated_at) VALUES ({doomed}, 'New', 0, 0)"));
+        assert_eq!(api.get(&format!("/v1/lists/{doomed}"))["member_count"], 0);
+        assert_eq!(api.get("/v1/contacts")["pagination"]["total_count"], 2);
+    }
+
     fn a_list_stays_while_a_campaign_is_sending_to_it(db: &Database) {
         let server = Server::on(db);
         let path = format!("/v1/lists/{}", server.api().create_list("News"));

@@ -1,10 +1,11 @@
 //! Contacts in batches.
 
+use diesel::RunQueryDsl;
 use volley::domain::contact::ContactDraft;
 use volley::domain::import::ResumePoint;
 use volley::store::idempotency::Answer;
 use volley::store::imports::{self, Batch, Submitted};
-use volley::store::{Lane, Store, StoreError, contacts};
+use volley::store::{Conn, Lane, Store, StoreError, backend, contacts, lists};
 
 use crate::support::server::settings;
 use crate::support::{Database, both_backends};
@@ -80,4 +81,42 @@ both_backends! {
         assert_eq!(missing.len(), 2_498);
         assert!(missing.is_sorted() && !missing.contains(&there));
     }
+
+    async fn who_is_put_on_a_list_that_is_just_deleted_is_on_none(db: &Database) {
+        let store = open(db).await;
+        for round in 0..30 {
+            let list = store.run(Lane::Write, "make", move |conn| lists::create(conn, &format!("list {round}"), "")).await;
+            let list = list.unwrap().list.id;
+            let people: Vec<_> = (0..50).map(|n| draft(&format!("p{round}-{n}@example.com"))).collect();
+            let added = store.run(Lane::Write, "add", move |conn| {
+                conn.write(|conn| {
+                    let now = backend::now(conn)?;
+                    contacts::apply(conn, &people, Some(list), now).map(drop)
+                })
+            });
+            let deleted = store.run(Lane::Control, "delete", move |conn| lists::delete(conn, list));
+            let (added, deleted) = futures_util::future::join(added, deleted).await;
+            added.unwrap();
+            assert_eq!(deleted.unwrap(), lists::Deleted::Done);
+        }
+        let left = store.run(Lane::Read, "count", |conn| {
+            list_members(conn).map_err(StoreError::query("count members"))
+        });
+        assert_eq!(left.await.unwrap(), 0);
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
+}
+
+fn list_members(conn: &mut Conn) -> diesel::QueryResult<i64> {
+    let count = diesel::sql_query("SELECT count(*) AS n FROM list_members");
+    let row: Count = match conn {
+        Conn::Pg(conn) => count.get_result(conn)?,
+        Conn::Sqlite(conn) => count.get_result(conn)?,
+    };
+    Ok(row.n)
 }

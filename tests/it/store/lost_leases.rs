@@ -1,5 +1,6 @@
 //! Leases that lost their owner, and what is known of their recipients sooner or later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use volley::actors::journal::{Journal, Testimony};
@@ -49,7 +50,7 @@ fn sent() -> Verdict {
 async fn recover(db: &Database, campaign: &Campaign) {
     let identity = Identity { instance: InstanceId(2), slot: SLOT.to_owned(), boot_id: BOOT.to_owned() };
     let (testimony, _files) = Testimony::of_folder(&db.folder().join("journal")).unwrap();
-    let court = Court::new(&[], &Timing::default());
+    let court = Court::new(&[], &BTreeMap::new(), &Timing::default());
     reaper::recover(&campaign.store, &identity, &court, Arc::new(testimony)).await.unwrap();
 }
 
@@ -86,6 +87,7 @@ both_backends! {
         let journal = journal(db);
         journal.begin(key(&leased, &claimed[0])).unwrap();
         journal.outcome(key(&leased, &claimed[0]), &sent());
+        journal.flush();
         end(&leased, OwnerFate::Died).await;
         recover(db, &campaign).await;
         let books = campaign.books().await;

@@ -143,7 +143,7 @@ impl Leased {
     pub(super) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {
         let claim =
             Claim { page: self.page.id, campaign: self.campaign.id, token: self.token, after: ContactId(0), limit };
-        write(&self.campaign.store, move |conn| claims::claim(conn, claim)).await
+        self.campaign.store.run(Lane::Hot, "claim", move |conn| claims::claim(conn, claim)).await
     }
 
     /// Claims that many, which are there.

@@ -10,6 +10,7 @@ use volley::actors::health::Health;
 use volley::actors::journal::Journal;
 use volley::actors::reaper::{Court, Identity, Reaper, Round};
 use volley::actors::recorder::OutcomeRecorder;
+use volley::actors::sender_pool::threads::Threads;
 use volley::actors::sender_pool::{self, Parts, SenderPool};
 use volley::actors::status_cache::StatusCache;
 use volley::actors::supervisor::CampaignSupervisor;
@@ -81,11 +82,13 @@ both_backends! {
             recorder,
             settled: supervisor.recipient(),
             draining: Arc::new(AtomicBool::new(false)),
+            threads: Threads::start(),
         };
         let owner = Owner { instance, generation: 1 };
-        let sender = SenderPool::new(parts, Arc::new(Stuck { calls: AtomicUsize::new(0) }), owner).start();
+        let channel: Arc<dyn Channel> = Arc::new(Stuck { calls: AtomicUsize::new(0) });
+        let sender = SenderPool::new(parts, &[Arc::clone(&channel)], owner).start();
         pools.enter(POOL, sender.clone(), 1);
-        let court = Court::new(&[pool], &timing);
+        let court = Court::new(&[pool], &[(POOL.to_owned(), channel)].into(), &timing);
         let round = Round::new(store, identity, court, pools, journal, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
         let began = Instant::now();

@@ -5,6 +5,7 @@ use volley::config::pools::PoolConfig;
 use volley::domain::campaign::ChannelKind;
 
 use super::{LONG, ask, assert_illegal, assert_refused, draft, people, pools};
+use crate::support::api::id;
 use crate::support::both_backends;
 use crate::support::server::{Server, sandbox};
 
@@ -169,6 +170,27 @@ both_backends! {
             assert!(delivery["error_category"].as_str().unwrap().starts_with("dispatch_"), "{delivery}");
             assert!(delivery["settled_at"].is_string() && delivery["due_at"].is_null(), "{delivery}");
         }
+    }
+
+    fn a_list_shows_each_campaign_as_it_is(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        let ids = people(&api, 3);
+        let template = api.create_template("email", "Hi", "Dear {first_name}");
+        let body = json!({ "name": "T", "channel": "email", "pool": "fast", "template_id": template });
+        let campaigns = [
+            draft(&api, &json!({})),
+            draft(&api, &json!({ "audience": { "all": true }, "base_template": "Other words" })),
+            draft(&api, &json!({ "audience": { "contact_ids": [ids[0]] } })),
+            id(&api.post("/v1/campaigns", &body)),
+        ];
+        for campaign in &campaigns[1..3] {
+            api.send(*campaign);
+            api.wait_ended(*campaign, LONG);
+        }
+        let listed = api.get("/v1/campaigns");
+        let each: Vec<_> = campaigns.iter().rev().map(|id| api.get(&format!("/v1/campaigns/{id}"))).collect();
+        assert_eq!(listed["data"], json!(each));
     }
 
     fn one_action_on_several_campaigns_says_what_came_of_each(db: &Database) {
