@@ -5,20 +5,21 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a checksum, so that a
-//! line cut short by a full disk is passed over.
+//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a
+//! checksum, so that a line cut short by a full disk is passed over. [`testimony`] reads what was written here.
 
-use std::collections::HashMap;
+mod testimony;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+pub use self::testimony::Testimony;
+use crate::domain::ids::InstanceId;
 use crate::domain::settlement::Verdict;
-use crate::store::lost_leases::Evidence;
+use crate::store::late_evidence::Lease;
 use crate::store::outcomes::ClaimKey;
-use crate::store::pages::LeaseToken;
 
 /// A journal file is closed, and the next one opened, beyond this size.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -87,6 +88,15 @@ impl Journal {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic while it is held leaves at worst a torn line, which its checksum reveals.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a lease before anything is claimed under it. From here on, a missing begin-line says something of its claims
+    /// even when the database no longer knows whose they were. A failure is not an error: then nothing is said of them.
+    pub fn leased(&self, lease: Lease) {
+        let Lease { campaign, page, token } = lease;
+        let mut state = self.lock();
+        push_line(&mut state.unwritten, |line| write!(line, "L {campaign} {page} {}", token.0));
+        let _ = write_out(&mut state);
     }
 
     /// Writes the line that must stand before the first byte of a hand-over.
@@ -162,7 +172,7 @@ impl Journal {
         let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
         let mut testimony = Testimony::default();
         for number in numbers {
-            testimony.read(&segment_path(&self.folder, number))?;
+            testimony.read(&self.folder, number)?;
         }
         Ok(testimony)
     }
@@ -211,97 +221,8 @@ fn append(state: &mut State, text: &[u8]) -> io::Result<u64> {
     result
 }
 
-/// What journals say of claims.
-#[derive(Debug, Default)]
-pub struct Testimony {
-    /// `None`: begun, with no outcome.
-    lines: HashMap<ClaimKey, Option<Verdict>>,
-    /// Whose journals these are, and from which boot.
-    writers: Vec<(InstanceId, String)>,
-}
-
-impl Testimony {
-    /// Reads everything that former incarnations left in a slot's folder.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<PathBuf>)> {
-        let mut testimony = Self::default();
-        let mut files = Vec::new();
-        for number in numbers(folder)? {
-            let path = segment_path(folder, number);
-            testimony.read(&path)?;
-            files.push(path);
-        }
-        Ok((testimony, files))
-    }
-
-    fn read(&mut self, path: &Path) -> io::Result<()> {
-        let mut reader = BufReader::new(File::open(path)?);
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if reader.read_until(b'\n', &mut bytes)? == 0 {
-                return Ok(());
-            }
-            if let Some(content) = std::str::from_utf8(&bytes).ok().and_then(checked) {
-                self.note(content);
-            }
-        }
-    }
-
-    fn note(&mut self, content: &str) {
-        let mut words = content.splitn(6, ' ');
-        match words.next() {
-            Some("H") => {
-                let mut rest = content.splitn(3, ' ').skip(1);
-                if let (Some(Ok(id)), Some(boot)) = (rest.next().map(str::parse), rest.next()) {
-                    self.writers.push((InstanceId(id), boot.to_owned()));
-                }
-            }
-            Some("B") => {
-                if let Some(key) = key(&mut words) {
-                    self.lines.entry(key).or_insert(None);
-                }
-            }
-            Some("O") => {
-                if let Some(key) = key(&mut words) {
-                    let verdict = words.next().and_then(|json| serde_json::from_str(json).ok());
-                    self.lines.insert(key, verdict);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether these files are the word of `instance`, from the machine's present boot.
-    #[must_use]
-    pub fn is_valid_for(&self, instance: InstanceId, boot_id: &str) -> bool {
-        self.writers.iter().any(|(id, boot)| *id == instance && boot == boot_id)
-    }
-
-    /// What is known of a claim, given files that are valid for its owner.
-    #[must_use]
-    pub fn evidence(&self, key: ClaimKey) -> Evidence {
-        match self.lines.get(&key) {
-            None => Evidence::NotBegun,
-            Some(None) => Evidence::Ambiguous,
-            Some(Some(verdict)) => Evidence::Ended(verdict.clone()),
-        }
-    }
-}
-
 fn claim(key: ClaimKey) -> impl std::fmt::Display {
     std::fmt::from_fn(move |f| write!(f, "{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0))
-}
-
-fn key<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<ClaimKey> {
-    Some(ClaimKey {
-        campaign: CampaignId(words.next()?.parse().ok()?),
-        contact: ContactId(words.next()?.parse().ok()?),
-        claim_no: words.next()?.parse().ok()?,
-        token: LeaseToken(words.next()?.parse().ok()?),
-    })
 }
 
 /// Adds `<checksum> <content>\n`. Content that cannot be put into words is left out.
@@ -317,12 +238,6 @@ fn push_line(lines: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> io::Resu
         place.copy_from_slice(sum.as_bytes());
     }
     lines.push(b'\n');
-}
-
-fn checked(line: &str) -> Option<&str> {
-    let (sum, content) = line.strip_suffix('\n')?.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    (sum == crc32fast::hash(content.as_bytes())).then_some(content)
 }
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
@@ -347,6 +262,9 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{CampaignId, ContactId};
+    use crate::store::lost_leases::Evidence;
+    use crate::store::pages::LeaseToken;
 
     fn a_claim(contact: i64) -> ClaimKey {
         ClaimKey { campaign: CampaignId(7), contact: ContactId(contact), claim_no: 1, token: LeaseToken(99) }
