@@ -95,7 +95,7 @@ impl Options {
         let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
         let part = if arguments.iter().any(|word| word == "--quick") { 10 } else { 1 };
         let number = |flag: &str, usual: u32| {
-            let given = arguments.windows(2).filter(|pair| pair[0] == flag).next_back();
+            let given = arguments.windows(2).rfind(|pair| pair[0] == flag);
             given.map_or(usual / part, |pair| pair[1].parse().expect("a number after the flag"))
         };
         let (recipients, people) = (number("--recipients", 100_000), number("--people", 1_000_000));

@@ -110,9 +110,9 @@ pub(super) fn sum_page_counts(
                           CAST(sum(skipped) AS BIGINT) AS skipped, CAST(sum(uncertain) AS BIGINT) AS uncertain \
                           FROM pages WHERE campaign_id ";
     let rows: diesel::QueryResult<Vec<Sums>> = match conn {
-        Conn::Pg(conn) => sql(format!("{SELECT} = ANY("))
-            .bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id")
-            .load(conn),
+        Conn::Pg(conn) => {
+            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id").load(conn)
+        }
         Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
             .bind::<Text, _>(serde_json::json!(campaigns).to_string(), ")) GROUP BY campaign_id")
             .load(conn),

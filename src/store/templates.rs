@@ -147,10 +147,7 @@ pub fn find_version(conn: &mut Conn, id: TemplateVersionId) -> Result<Option<Ver
 ///
 /// # Errors
 /// The query failed.
-pub fn contents(
-    conn: &mut Conn,
-    ids: &[TemplateVersionId],
-) -> Result<HashMap<TemplateVersionId, Content>, StoreError> {
+pub fn contents(conn: &mut Conn, ids: &[TemplateVersionId]) -> Result<HashMap<TemplateVersionId, Content>, StoreError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

@@ -32,20 +32,18 @@ pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -
     let phones: Vec<&str> = drafts.iter().filter_map(|draft| draft.phone.as_deref()).collect();
     super::keep_to_indexes(conn)?;
     match conn {
-        Conn::Pg(conn) => {
-            sql(concat!(
-                "SELECT ",
-                columns!(),
-                " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY("
-            ))
-            .bind::<Array<Text>, _>(
-                external_ids,
-                ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND email = ANY(",
-            )
-            .bind::<Array<Text>, _>(emails, ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND phone = ANY(")
-            .bind::<Array<Text>, _>(phones, "))")
-            .load(conn)
-        }
+        Conn::Pg(conn) => sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY("
+        ))
+        .bind::<Array<Text>, _>(
+            external_ids,
+            ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND email = ANY(",
+        )
+        .bind::<Array<Text>, _>(emails, ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND phone = ANY(")
+        .bind::<Array<Text>, _>(phones, "))")
+        .load(conn),
         Conn::Sqlite(conn) => {
             let json = |values: &[&str]| serde_json::json!(values).to_string();
             sql(concat!(
@@ -215,12 +213,14 @@ pub(in crate::store) fn add_members(
                 },
             )
         }
-        Conn::Sqlite(conn) => sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, \
+        Conn::Sqlite(conn) => {
+            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, \
                                    named.value, ")
-        .bind::<BigInt, _>(now, " FROM lists CROSS JOIN json_each(")
-        .bind::<Text, _>(serde_json::json!(ids).to_string(), ") AS named WHERE lists.id = ")
-        .bind::<BigInt, _>(list, "")
-        .execute(conn),
+            .bind::<BigInt, _>(now, " FROM lists CROSS JOIN json_each(")
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), ") AS named WHERE lists.id = ")
+            .bind::<BigInt, _>(list, "")
+            .execute(conn)
+        }
     }
     .map_err(StoreError::query("add members to a list"))
 }

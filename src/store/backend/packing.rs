@@ -59,13 +59,14 @@ pub(in crate::store) fn insert_page(
     pool: &str,
     span: Span,
 ) -> Result<PageId, StoreError> {
-    let statement = sql("INSERT INTO pages (campaign_id, seq, pool, first_contact_id, last_contact_id, state, due_at, size, \
+    let statement =
+        sql("INSERT INTO pages (campaign_id, seq, pool, first_contact_id, last_contact_id, state, due_at, size, \
                          pending, sending, sent, failed, skipped, uncertain) VALUES (")
-    .bind::<BigInt, _>(campaign, ", ")
-    .bind::<BigInt, _>(seq, ", ")
-    .bind::<Text, _>(pool, ", ")
-    .bind::<BigInt, _>(span.after.0 + 1, ", ")
-    .bind::<BigInt, _>(span.up_to, ", 'done', 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id");
+        .bind::<BigInt, _>(campaign, ", ")
+        .bind::<BigInt, _>(seq, ", ")
+        .bind::<Text, _>(pool, ", ")
+        .bind::<BigInt, _>(span.after.0 + 1, ", ")
+        .bind::<BigInt, _>(span.up_to, ", 'done', 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id");
     let born: diesel::QueryResult<Born> = match conn {
         Conn::Pg(conn) => statement.get_result(conn),
         Conn::Sqlite(conn) => statement.get_result(conn),
