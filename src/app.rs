@@ -9,26 +9,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Arbiter};
+use actix::{Actor, Addr, Arbiter, MailboxError};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::actors::guardian::{Guardian, PoolDirectory, Ward};
+use crate::actors::guardian::{Guardian, PoolDirectory, Present, Ward};
 use crate::actors::health::Health;
 use crate::actors::importer::Importer;
 use crate::actors::importer::files::ImportFolder;
 use crate::actors::journal::{Journal, Testimony};
-use crate::actors::reaper::{self, Court, Identity, Reaper};
+use crate::actors::reaper::{self, Court, Identity, Reaper, Round};
 use crate::actors::recorder::{self, OutcomeRecorder};
-use crate::actors::scheduler::Scheduler;
+use crate::actors::scheduler::{self, Scheduler};
 use crate::actors::sender_pool::threads::Threads;
 use crate::actors::sender_pool::{Drain, Parts, SenderPool};
 use crate::actors::status_cache::StatusCache;
-use crate::actors::supervisor::CampaignSupervisor;
+use crate::actors::supervisor::{self, CampaignSupervisor};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
+use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::auth::Auth;
 use crate::http::{AppState, server};
@@ -56,6 +57,8 @@ pub struct App {
     instance: InstanceId,
     pools: PoolDirectory,
     recorder: Addr<OutcomeRecorder>,
+    supervisor: Addr<CampaignSupervisor>,
+    scheduler: Present<Scheduler>,
     vital: Vec<Vital>,
     draining: Arc<AtomicBool>,
     patience: Duration,
@@ -70,6 +73,7 @@ impl App {
     /// What could not be started, and why.
     pub async fn start(settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
+        let channels = build_channels(&settings.pools)?;
         let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
@@ -79,15 +83,16 @@ impl App {
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot).await?;
-        let court = Court::new(&settings.pools, &settings.timing);
+        let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        let started = Started::launch(&settings, &store, &identity, court, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
+        let (supervisor, scheduler) = (started.supervisor.clone(), started.scheduler.clone());
         let draining = Arc::clone(&started.draining);
         let vital = started.vital();
         let state = web::Data::new(started.into_state(&settings, &store, metrics, instance));
@@ -103,6 +108,8 @@ impl App {
             instance,
             pools,
             recorder,
+            supervisor,
+            scheduler,
             vital,
             draining,
             patience: settings.sending.shutdown(),
@@ -135,6 +142,10 @@ impl App {
         if tokio::time::timeout(left().min(Duration::from_secs(5)), self.http.stop(true)).await.is_err() {
             tracing::warn!("requests were still open when the HTTP server stopped");
         }
+        if let Some(scheduler) = self.scheduler.get() {
+            rest("scheduler", left(), scheduler.send(scheduler::Rest)).await;
+        }
+        rest("supervisor", left(), self.supervisor.send(supervisor::Rest)).await;
         for pool in self.pools.all() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
                 tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
@@ -165,16 +176,28 @@ impl App {
     }
 }
 
+/// Waits a moment until an actor that makes new work has taken it that it shall not.
+async fn rest(actor: &'static str, left: Duration, asked: impl Future<Output = Result<(), MailboxError>>) {
+    if tokio::time::timeout(left.min(Duration::from_secs(2)), asked).await.is_err() {
+        tracing::warn!(actor, "an actor did not come to rest in time");
+    }
+}
+
+/// What each pool sends through.
+type Channels = BTreeMap<String, Arc<dyn Channel>>;
+
 /// Everything that runs.
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
     pools: PoolDirectory,
-    channels: BTreeMap<String, Arc<dyn Channel>>,
+    channels: Channels,
     recorder: Addr<OutcomeRecorder>,
     supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
+    reaper: Present<Reaper>,
+    scheduler: Present<Scheduler>,
     threads: Threads,
     draining: Arc<AtomicBool>,
 }
@@ -185,6 +208,7 @@ impl Started {
         settings: &Arc<Settings>,
         store: &Store,
         identity: &Identity,
+        channels: Channels,
         court: Court,
         journal: Arc<Journal>,
     ) -> anyhow::Result<Self> {
@@ -205,10 +229,8 @@ impl Started {
         )
         .start();
         let threads = Threads::start();
-        let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
         let mut wards = Vec::new();
         for pool in &settings.pools {
-            channels.insert(pool.name.clone(), Arc::from(channels::build(pool)?));
             let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let parts = Parts {
@@ -225,11 +247,26 @@ impl Started {
             };
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
-        wards.push(reaper_ward(store, identity, court, &pools, &journal, &health, &timing));
-        wards.push(scheduler_ward(store, settings, &supervisor));
+        let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
+        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, &timing);
+        wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
+        wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
-        Ok(Self { status, health, pools, channels, recorder, supervisor, importer, guardian, threads, draining })
+        Ok(Self {
+            status,
+            health,
+            pools,
+            channels,
+            recorder,
+            supervisor,
+            importer,
+            guardian,
+            reaper,
+            scheduler,
+            threads,
+            draining,
+        })
     }
 
     fn vital(&self) -> Vec<Vital> {
@@ -260,6 +297,8 @@ impl Started {
             supervisor: self.supervisor,
             recorder: self.recorder,
             guardian: self.guardian,
+            reaper: self.reaper,
+            scheduler: self.scheduler,
             pools: self.pools,
             channels: self.channels,
             status: self.status,
@@ -283,30 +322,25 @@ fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId
     })
 }
 
-fn reaper_ward(
-    store: &Store,
-    identity: &Identity,
-    court: Court,
-    pools: &PoolDirectory,
-    journal: &Arc<Journal>,
-    health: &Health,
-    timing: &crate::config::timing::Timing,
-) -> Ward {
-    let (store, identity, pools) = (store.clone(), identity.clone(), pools.clone());
-    let (journal, health, timing) = (Arc::clone(journal), health.clone(), timing.clone());
+fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Reaper>) -> Ward {
     Ward::new("reaper", move |_| {
-        let (store, identity, court) = (store.clone(), identity.clone(), court.clone());
-        let (pools, journal, health) = (pools.clone(), Arc::clone(&journal), health.clone());
-        let addr = Reaper::new(store, identity, court, pools, journal, health, &timing).start();
+        let addr = Reaper::new(round.clone(), health.clone(), tick).start();
+        present.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }
 
-fn scheduler_ward(store: &Store, settings: &Arc<Settings>, supervisor: &Addr<CampaignSupervisor>) -> Ward {
+fn scheduler_ward(
+    store: &Store,
+    settings: &Arc<Settings>,
+    supervisor: &Addr<CampaignSupervisor>,
+    present: Present<Scheduler>,
+) -> Ward {
     let (store, settings, supervisor) = (store.clone(), Arc::clone(settings), supervisor.clone());
     Ward::new("scheduler", move |_| {
         let changed = supervisor.clone().recipient();
         let addr = Scheduler::new(store.clone(), Arc::clone(&settings), changed).start();
+        present.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }
@@ -342,6 +376,10 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
     let instance = store.run(Lane::Control, "register this instance", register).await?;
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
+}
+
+fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
+    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

@@ -2,9 +2,12 @@
 //!
 //! **To add a provider**: one file here that implements [`Channel`], one variant in [`build`].
 
+mod idle;
+mod percent;
 mod redact;
 pub mod sandbox;
 pub mod smtp;
+mod socket;
 mod tls;
 pub mod webhook;
 
@@ -17,7 +20,7 @@ use crate::domain::outcome::{NotBegun, Outcome};
 
 /// The last question before a hand-over: may it begin, now?
 ///
-/// A channel asks when its connection is ready and right before the first byte of this delivery (`MAIL FROM`, the
+/// A channel asks when its connection is ready, TLS and login included, and right before the first byte of this delivery (`MAIL FROM`, the
 /// request line) leaves. On `Err` it sends nothing and returns [`Outcome::NotBegun`]. Asking has consequences: an `Ok`
 /// is journalled as the begin of an attempt.
 ///
@@ -44,13 +47,15 @@ pub trait Channel: Send + Sync {
     /// The future may be dropped at any point. What it had in hand is then closed, never used for another delivery.
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a>;
 
-    /// Whether the provider can be reached, for `volley doctor` and for probing an open circuit. Sends no message.
+    /// Whether the provider can be reached, for `volley doctor`. Sends no message. An open circuit is not probed by it: a
+    /// delivery is, because only an answer to one says that deliveries are taken again.
     ///
     /// # Errors
     /// One line that says what is wrong.
     fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 
-    /// The longest that one `deliver` may take from the gate's first `Ok` to its outcome.
+    /// The longest that one `deliver` may take from the gate's first `Ok` to its outcome. After that nothing of it is on
+    /// the wire any more, and what became ambiguous may be repeated where the provider honours keys.
     fn call_timeout(&self) -> std::time::Duration;
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::sender_pool::{SenderPool, Wake};
+use super::sender_pool::{Forget, SenderPool, Wake};
 use crate::domain::backoff;
 
 /// How often actors are looked at.
@@ -45,6 +45,13 @@ impl PoolDirectory {
         }
     }
 
+    /// Tells a pool that a lease of it was ended. Not heard, the pool learns it when it renews.
+    pub fn forget(&self, name: &str, lease: Forget) {
+        if let Some(entry) = self.lock().get(name) {
+            let _ = entry.addr.try_send(lease);
+        }
+    }
+
     /// Tells every pool.
     pub fn wake_all(&self) {
         for entry in self.lock().values() {
@@ -66,6 +73,34 @@ impl PoolDirectory {
             std::cmp::Ordering::Equal => entry.addr.connected(),
             std::cmp::Ordering::Greater => false,
         })
+    }
+}
+
+/// Where an actor that may be built again is to be found at the moment.
+pub struct Present<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
+
+impl<A: Actor> Present<A> {
+    /// Nowhere yet.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Notes a newly built actor.
+    pub fn enter(&self, addr: Addr<A>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addr);
+    }
+
+    /// The actor, dead or alive.
+    #[must_use]
+    pub fn get(&self) -> Option<Addr<A>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl<A: Actor> Clone for Present<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 

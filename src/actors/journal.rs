@@ -5,20 +5,21 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a checksum, so that a
-//! line cut short by a full disk is passed over.
+//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a
+//! checksum, so that a line cut short by a full disk is passed over. [`testimony`] reads what was written here.
 
-use std::collections::HashMap;
+mod testimony;
+
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+pub use self::testimony::Testimony;
+use crate::domain::ids::InstanceId;
 use crate::domain::settlement::Verdict;
-use crate::store::lost_leases::Evidence;
+use crate::store::late_evidence::Lease;
 use crate::store::outcomes::ClaimKey;
-use crate::store::pages::LeaseToken;
 
 /// A journal file is closed, and the next one opened, beyond this size.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -26,7 +27,7 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// The journal that this incarnation writes.
 pub struct Journal {
     folder: PathBuf,
-    header: String,
+    header: Vec<u8>,
     state: Mutex<State>,
 }
 
@@ -34,7 +35,7 @@ struct State {
     segments: Vec<Segment>,
     /// Lines of outcomes that go out with the next begin-line, or when [`Journal::flush`] is called. A place is taken
     /// again only by another begin-line, so never more attempts lack their outcome on disk than there are places.
-    unwritten: String,
+    unwritten: Vec<u8>,
     /// The last write failed half way: the next one starts on a line of its own.
     torn: bool,
     trouble: Option<String>,
@@ -59,11 +60,12 @@ impl Journal {
     /// The file cannot be written.
     pub fn create(folder: &Path, instance: InstanceId, boot_id: &str) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let header = line(&format!("H {instance} {boot_id}"));
+        let mut header = Vec::new();
+        push_line(&mut header, |line| write!(line, "H {instance} {boot_id}"));
         let journal = Self {
             folder: folder.to_owned(),
             header,
-            state: Mutex::new(State { segments: Vec::new(), unwritten: String::new(), torn: false, trouble: None }),
+            state: Mutex::new(State { segments: Vec::new(), unwritten: Vec::new(), torn: false, trouble: None }),
         };
         let next = numbers(folder)?.last().map_or(1, |last| last + 1);
         let segment = journal.open_segment(next)?;
@@ -74,7 +76,7 @@ impl Journal {
     fn open_segment(&self, number: u64) -> io::Result<Segment> {
         let path = segment_path(&self.folder, number);
         let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-        if let Err(error) = file.write_all(self.header.as_bytes()) {
+        if let Err(error) = file.write_all(&self.header) {
             // Left behind, it would stand in the way of the next attempt, when the disk has room again.
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -88,6 +90,15 @@ impl Journal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes a lease before anything is claimed under it. From here on, a missing begin-line says something of its claims
+    /// even when the database no longer knows whose they were. A failure is not an error: then nothing is said of them.
+    pub fn leased(&self, lease: Lease) {
+        let Lease { campaign, page, token } = lease;
+        let mut state = self.lock();
+        push_line(&mut state.unwritten, |line| write!(line, "L {campaign} {page} {}", token.0));
+        let _ = write_out(&mut state);
+    }
+
     /// Writes the line that must stand before the first byte of a hand-over.
     ///
     /// # Errors
@@ -95,11 +106,11 @@ impl Journal {
     pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
         let mut state = self.lock();
         self.roll(&mut state);
-        let begin = line(&format!("B {}", claim(key)));
-        let outcomes = std::mem::take(&mut state.unwritten);
-        let written = append(&mut state, &format!("{outcomes}{begin}"));
+        let outcomes = state.unwritten.len();
+        push_line(&mut state.unwritten, |line| write!(line, "B {}", claim(key)));
+        let written = write_out(&mut state);
         if written.is_err() {
-            state.unwritten = outcomes;
+            state.unwritten.truncate(outcomes);
         }
         let number = written?;
         if let Some(segment) = state.segments.last_mut() {
@@ -111,17 +122,17 @@ impl Journal {
     /// Notes an outcome, to be written with whatever is written next. That it is not written is not an error to anybody:
     /// should the process die before the outcome is recorded, the delivery is ambiguous instead of known.
     pub fn outcome(&self, key: ClaimKey, verdict: &Verdict) {
-        let Ok(json) = serde_json::to_string(verdict) else { return };
-        let text = line(&format!("O {} {json}", claim(key)));
-        self.lock().unwritten.push_str(&text);
+        push_line(&mut self.lock().unwritten, |line| {
+            write!(line, "O {} ", claim(key))?;
+            serde_json::to_writer(line, verdict).map_err(io::Error::from)
+        });
     }
 
     /// Writes the outcomes that are noted; for the recorder, before a batch of them may have to wait for the database.
     pub fn flush(&self) {
         let mut state = self.lock();
-        let outcomes = std::mem::take(&mut state.unwritten);
-        if !outcomes.is_empty() && append(&mut state, &outcomes).is_err() {
-            state.unwritten = outcomes;
+        if !state.unwritten.is_empty() {
+            let _ = write_out(&mut state);
         }
     }
 
@@ -149,7 +160,7 @@ impl Journal {
 
     /// Writes an empty line: whether there is room again, when nothing else is written.
     pub fn probe(&self) {
-        let _ = append(&mut self.lock(), "\n");
+        let _ = append(&mut self.lock(), b"\n");
     }
 
     /// What this incarnation's own files know of its claims, for leases that its guardian has taken from a pool.
@@ -161,7 +172,7 @@ impl Journal {
         let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
         let mut testimony = Testimony::default();
         for number in numbers {
-            testimony.read(&segment_path(&self.folder, number))?;
+            testimony.read(&self.folder, number)?;
         }
         Ok(testimony)
     }
@@ -182,14 +193,25 @@ impl Journal {
     }
 }
 
-fn append(state: &mut State, text: &str) -> io::Result<u64> {
+/// Writes what is noted. What could not be written stays noted.
+fn write_out(state: &mut State) -> io::Result<u64> {
+    let mut lines = std::mem::take(&mut state.unwritten);
+    let written = append(state, &lines);
+    if written.is_ok() {
+        lines.clear();
+    }
+    state.unwritten = lines;
+    written
+}
+
+fn append(state: &mut State, text: &[u8]) -> io::Result<u64> {
     let torn = state.torn;
     let result = match state.segments.last_mut() {
         None => Err(io::Error::other("the journal is closed")),
         Some(segment) => {
-            let text = if torn { format!("\n{text}") } else { text.to_owned() };
-            segment.file.write_all(text.as_bytes()).map(|()| {
-                segment.bytes += u64::try_from(text.len()).unwrap_or(0);
+            let parted = if torn { segment.file.write_all(b"\n") } else { Ok(()) };
+            parted.and_then(|()| segment.file.write_all(text)).map(|()| {
+                segment.bytes += u64::try_from(text.len() + usize::from(torn)).unwrap_or(0);
                 segment.number
             })
         }
@@ -199,108 +221,23 @@ fn append(state: &mut State, text: &str) -> io::Result<u64> {
     result
 }
 
-/// What journals say of claims.
-#[derive(Debug, Default)]
-pub struct Testimony {
-    /// `None`: begun, with no outcome.
-    lines: HashMap<ClaimKey, Option<Verdict>>,
-    /// Whose journals these are, and from which boot.
-    writers: Vec<(InstanceId, String)>,
+fn claim(key: ClaimKey) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| write!(f, "{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0))
 }
 
-impl Testimony {
-    /// Reads everything that former incarnations left in a slot's folder.
-    ///
-    /// # Errors
-    /// A file cannot be read.
-    pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<PathBuf>)> {
-        let mut testimony = Self::default();
-        let mut files = Vec::new();
-        for number in numbers(folder)? {
-            let path = segment_path(folder, number);
-            testimony.read(&path)?;
-            files.push(path);
-        }
-        Ok((testimony, files))
+/// Adds `<checksum> <content>\n`. Content that cannot be put into words is left out.
+fn push_line(lines: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) {
+    let start = lines.len();
+    lines.extend_from_slice(b"00000000 ");
+    let from = lines.len();
+    if content(lines).is_err() {
+        return lines.truncate(start);
     }
-
-    fn read(&mut self, path: &Path) -> io::Result<()> {
-        let mut reader = BufReader::new(File::open(path)?);
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            if reader.read_until(b'\n', &mut bytes)? == 0 {
-                return Ok(());
-            }
-            if let Some(content) = std::str::from_utf8(&bytes).ok().and_then(checked) {
-                self.note(content);
-            }
-        }
+    let sum = format!("{:08x}", crc32fast::hash(lines.get(from..).unwrap_or_default()));
+    if let Some(place) = lines.get_mut(start..start + sum.len()) {
+        place.copy_from_slice(sum.as_bytes());
     }
-
-    fn note(&mut self, content: &str) {
-        let mut words = content.splitn(6, ' ');
-        match words.next() {
-            Some("H") => {
-                let mut rest = content.splitn(3, ' ').skip(1);
-                if let (Some(Ok(id)), Some(boot)) = (rest.next().map(str::parse), rest.next()) {
-                    self.writers.push((InstanceId(id), boot.to_owned()));
-                }
-            }
-            Some("B") => {
-                if let Some(key) = key(&mut words) {
-                    self.lines.entry(key).or_insert(None);
-                }
-            }
-            Some("O") => {
-                if let Some(key) = key(&mut words) {
-                    let verdict = words.next().and_then(|json| serde_json::from_str(json).ok());
-                    self.lines.insert(key, verdict);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether these files are the word of `instance`, from the machine's present boot.
-    #[must_use]
-    pub fn is_valid_for(&self, instance: InstanceId, boot_id: &str) -> bool {
-        self.writers.iter().any(|(id, boot)| *id == instance && boot == boot_id)
-    }
-
-    /// What is known of a claim, given files that are valid for its owner.
-    #[must_use]
-    pub fn evidence(&self, key: ClaimKey) -> Evidence {
-        match self.lines.get(&key) {
-            None => Evidence::NotBegun,
-            Some(None) => Evidence::Ambiguous,
-            Some(Some(verdict)) => Evidence::Ended(verdict.clone()),
-        }
-    }
-}
-
-fn claim(key: ClaimKey) -> String {
-    format!("{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0)
-}
-
-fn key<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<ClaimKey> {
-    Some(ClaimKey {
-        campaign: CampaignId(words.next()?.parse().ok()?),
-        contact: ContactId(words.next()?.parse().ok()?),
-        claim_no: words.next()?.parse().ok()?,
-        token: LeaseToken(words.next()?.parse().ok()?),
-    })
-}
-
-/// `<checksum> <content>\n`
-fn line(content: &str) -> String {
-    format!("{:08x} {content}\n", crc32fast::hash(content.as_bytes()))
-}
-
-fn checked(line: &str) -> Option<&str> {
-    let (sum, content) = line.strip_suffix('\n')?.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    (sum == crc32fast::hash(content.as_bytes())).then_some(content)
+    lines.push(b'\n');
 }
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
@@ -325,6 +262,9 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::{CampaignId, ContactId};
+    use crate::store::lost_leases::Evidence;
+    use crate::store::pages::LeaseToken;
 
     fn a_claim(contact: i64) -> ClaimKey {
         ClaimKey { campaign: CampaignId(7), contact: ContactId(contact), claim_no: 1, token: LeaseToken(99) }

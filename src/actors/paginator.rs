@@ -27,6 +27,11 @@ pub struct Paginator {
     recipients: i64,
 }
 
+/// Packs nothing more; what is packed stays, and the cursor with it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Rest;
+
 /// Reports how far it is.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "PaginatorState")]
@@ -116,6 +121,14 @@ impl Actor for Paginator {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.step(ctx);
+    }
+}
+
+impl Handler<Rest> for Paginator {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -1,24 +1,26 @@
 //! The reaper: leases that ended without their owner are resolved here, and this instance says that it lives.
 
-use std::collections::HashMap;
+mod court;
+mod recovery;
+mod watch;
+
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix::prelude::*;
 use serde::Serialize;
 
+pub use self::court::Court;
+pub use self::recovery::recover;
+use self::watch::{Loss, Watch};
 use super::guardian::PoolDirectory;
 use super::health::Health;
-use super::journal::{Journal, Testimony};
-use crate::config::pools::{PoolConfig, Provider};
+use super::journal::Journal;
+use super::sender_pool::Forget;
 use crate::config::timing::Timing;
-use crate::domain::ids::InstanceId;
-use crate::domain::instant::UtcInstant;
-use crate::domain::page::PageState;
+use crate::domain::ids::{InstanceId, PageId};
 use crate::store::instances::{self, OpenLease};
-use crate::store::lost_leases::{self, Evidence, Repeat};
-use crate::store::pages::LeaseToken;
-use crate::store::{Lane, Store, StoreError, deliveries};
+use crate::store::{Lane, Store, StoreError, open_work};
 
 /// Who this incarnation is.
 #[derive(Debug, Clone)]
@@ -31,121 +33,28 @@ pub struct Identity {
     pub boot_id: String,
 }
 
-/// What a lost lease is judged by.
-#[derive(Clone)]
-pub struct Court {
-    repeats: Arc<HashMap<String, Repeat>>,
-}
-
-impl Court {
-    /// From the configured pools.
-    #[must_use]
-    pub fn new(pools: &[PoolConfig], timing: &Timing) -> Self {
-        let repeats = pools.iter().map(|pool| (pool.name.clone(), repeat(pool, timing))).collect();
-        Self { repeats: Arc::new(repeats) }
-    }
-
-    fn of(&self, pool: &str) -> Repeat {
-        // A pool that is configured no more: nobody can say that its provider honours keys.
-        const UNKNOWN: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 600_000, max_attempts: 1 };
-        self.repeats.get(pool).copied().unwrap_or(UNKNOWN)
-    }
-}
-
-fn repeat(pool: &PoolConfig, timing: &Timing) -> Repeat {
-    let call = match pool.provider {
-        // Every stage of the conversation may take its own time.
-        Provider::Smtp => pool.timeout() * 5 + pool.final_reply_timeout(),
-        Provider::Webhook | Provider::Sandbox => pool.timeout(),
-    };
-    let on_the_wire = timing.start_deadline() + call + timing.call_margin();
-    Repeat {
-        key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),
-        on_the_wire_ms: i64::try_from(on_the_wire.as_millis()).unwrap_or(i64::MAX),
-        max_attempts: i32::try_from(pool.max_attempts).unwrap_or(i32::MAX),
-    }
-}
-
-/// Resolves every lease of this slot's former incarnations, by the journals they left. Called once, before any pool
-/// starts; the journals may go when it has returned.
-///
-/// # Errors
-/// The database does not answer; safe to repeat.
-pub async fn recover(
-    store: &Store,
-    identity: &Identity,
-    court: &Court,
-    testimony: Arc<Testimony>,
-) -> Result<(), StoreError> {
-    loop {
-        let (leases, _) = store.run(Lane::Read, "look for our former leases", instances::open_leases).await?;
-        let own = |lease: &OpenLease| {
-            lease.slot.as_deref() == Some(&identity.slot) && lease.instance != Some(identity.instance)
-        };
-        let former: Vec<OpenLease> = leases.into_iter().filter(own).collect();
-        if former.is_empty() {
-            return Ok(());
-        }
-        for lease in former {
-            let valid = lease.instance.is_some_and(|owner| testimony.is_valid_for(owner, &identity.boot_id))
-                && lease.boot_id.as_deref() == Some(&identity.boot_id);
-            end(store, court, lease, valid.then(|| Arc::clone(&testimony))).await?;
-        }
-    }
-}
-
-async fn end(
-    store: &Store,
-    court: &Court,
-    lease: OpenLease,
-    testimony: Option<Arc<Testimony>>,
-) -> Result<(), StoreError> {
-    let Some(token) = lease.token else { return Ok(()) };
-    let repeat = court.of(&lease.pool);
-    let journal_read = testimony.is_some();
-    let (campaign, page) = (lease.campaign, lease.page);
-    let ended = store
-        .run(Lane::Control, "resolve a lost lease", move |conn| {
-            conn.write(|conn| {
-                let evidence = |key| match &testimony {
-                    Some(testimony) => testimony.evidence(key),
-                    None => Evidence::Ambiguous,
-                };
-                lost_leases::end_lease(conn, campaign, page, token, repeat, &evidence)
-            })
-        })
-        .await?;
-    if let Some(ended) = ended {
-        metrics::counter!("volley_leases_lost_total").increment(1);
-        tracing::warn!(
-            campaign.id = campaign.0,
-            page.id = page.0,
-            journal_read,
-            given_back = ended.given_back,
-            known = ended.known,
-            uncertain = ended.uncertain,
-            poison = ended.poison,
-            "a lease ended without its owner"
-        );
-    }
-    Ok(())
-}
-
 /// The actor.
 pub struct Reaper {
+    round: Round,
+    health: Health,
+    tick: Duration,
+    /// What earlier rounds have seen of our own leases. A round that fails begins anew.
+    watch: Watch,
+    busy: bool,
+    ended: u64,
+}
+
+/// What a round works with.
+#[derive(Clone)]
+pub struct Round {
     store: Store,
     identity: Identity,
     court: Court,
     pools: PoolDirectory,
     journal: Arc<Journal>,
-    health: Health,
-    tick: Duration,
-    /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it.
+    /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it;
+    /// and twice as long as another instance may be silent before it is taken for dead.
     patience: Duration,
-    /// Our own expired leases, and since when they have been seen so.
-    overdue: HashMap<LeaseToken, Instant>,
-    busy: bool,
-    ended: u64,
 }
 
 /// Reports what it has done.
@@ -158,33 +67,24 @@ pub struct GetState;
 pub struct ReaperState {
     /// This incarnation.
     pub instance_id: InstanceId,
-    /// Rounds under way.
+    /// Whether a round is under way.
     pub busy: bool,
     /// Lost leases resolved since the start.
     pub ended: u64,
 }
 
 impl Reaper {
-    /// A reaper for this instance.
+    /// A reaper that makes such a round each `tick`.
     #[must_use]
-    pub fn new(
-        store: Store,
-        identity: Identity,
-        court: Court,
-        pools: PoolDirectory,
-        journal: Arc<Journal>,
-        health: Health,
-        timing: &Timing,
-    ) -> Self {
-        let (tick, patience) = (timing.reaper_tick(), timing.lease());
-        let overdue = HashMap::new();
-        Self { store, identity, court, pools, journal, health, tick, patience, overdue, busy: false, ended: 0 }
+    pub fn new(round: Round, health: Health, tick: Duration) -> Self {
+        Self { round, health, tick, watch: Watch::default(), busy: false, ended: 0 }
     }
 
     fn round(&mut self, ctx: &mut Context<Self>) {
-        self.journal.probe();
-        if self.health.note_journal(self.journal.trouble()) {
-            match self.journal.trouble() {
+        self.round.journal.probe();
+        let trouble = self.round.journal.trouble();
+        if self.health.note_journal(trouble.clone()) {
+            match trouble {
                 None => tracing::info!("the journal takes writes again"),
                 Some(trouble) => tracing::error!(trouble, "the journal cannot be written; nothing is handed over"),
             }
@@ -193,49 +93,22 @@ impl Reaper {
             return;
         }
         self.busy = true;
-        let (store, identity, court) = (self.store.clone(), self.identity.clone(), self.court.clone());
-        let (pools, journal) = (self.pools.clone(), Arc::clone(&self.journal));
-        let (patience, mut overdue) = (self.patience, std::mem::take(&mut self.overdue));
+        let (round, mut watch) = (self.round.clone(), std::mem::take(&mut self.watch));
         let work = async move {
-            let me = identity.instance;
-            store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me)).await?;
-            let (leases, now) = store.run(Lane::Read, "look for ended leases", instances::open_leases).await?;
-            note_overdue(&mut overdue, &leases, me, now);
-            let forgotten = |lease: &OpenLease| {
-                lease.token.and_then(|token| overdue.get(&token)).is_some_and(|since| since.elapsed() >= patience)
-            };
-            let mut ended = 0;
-            let lost = |lease: &OpenLease| is_lost(lease, &identity, &pools, now) || forgotten(lease);
-            for lease in leases.into_iter().filter(lost) {
-                let own = lease.instance == Some(me);
-                let testimony = if own { journal.read_back().ok().map(Arc::new) } else { None };
-                let page = lease.page;
-                match end(&store, &court, lease, testimony).await {
-                    Ok(()) => ended += 1,
-                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
-                    // One that resists must not hold up those behind it; its turn comes again.
-                    Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
-                }
-            }
-            let pages = store.run(Lane::Read, "count pages", deliveries::pages_by_state).await?;
-            for state in PageState::ALL {
-                // A state that no page is in has no row.
-                let n = pages.iter().find(|(counted, _)| counted == state).map_or(0, |(_, n)| *n);
-                metrics::gauge!("volley_pages", "state" => state.as_str())
-                    .set(f64::from(u32::try_from(n).unwrap_or(u32::MAX)));
-            }
-            Ok::<_, StoreError>((ended, overdue))
+            let ended = round.go(&mut watch).await?;
+            open_work_gauges(&round.store, round.court.pools()).await?;
+            Ok::<_, StoreError>((ended, watch))
         };
         ctx.spawn(work.into_actor(self).map(|result, reaper, _| {
             reaper.busy = false;
             let news = reaper.health.note_store(result.as_ref().map(drop));
             match result {
-                Ok((ended, overdue)) => {
+                Ok((ended, watch)) => {
                     reaper.ended += ended;
-                    reaper.overdue = overdue;
+                    reaper.watch = watch;
                     if news {
                         tracing::info!("the database answers again");
-                        reaper.pools.wake_all();
+                        reaper.round.pools.wake_all();
                     }
                 }
                 Err(error) if news => tracing::error!(error = %error, "the database does not answer"),
@@ -245,25 +118,69 @@ impl Reaper {
     }
 }
 
-/// Keeps the list of our own leases that have expired. A living pool renews what it holds, late if need be; one that no
-/// pool knows of comes of a lease whose COMMIT went unanswered. A round that fails begins the list anew.
-fn note_overdue(overdue: &mut HashMap<LeaseToken, Instant>, leases: &[OpenLease], me: InstanceId, now: UtcInstant) {
-    let expired = |lease: &&OpenLease| lease.instance == Some(me) && lease.until.is_none_or(|until| until <= now);
-    let expired: std::collections::HashSet<LeaseToken> =
-        leases.iter().filter(expired).filter_map(|lease| lease.token).collect();
-    overdue.retain(|token, _| expired.contains(token));
-    for token in expired {
-        overdue.entry(token).or_insert_with(Instant::now);
+impl Round {
+    /// Rounds of this instance.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        identity: Identity,
+        court: Court,
+        pools: PoolDirectory,
+        journal: Arc<Journal>,
+        timing: &Timing,
+    ) -> Self {
+        Self { store, identity, court, pools, journal, patience: timing.lease() }
+    }
+
+    /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
+    async fn go(&self, watch: &mut Watch) -> Result<u64, StoreError> {
+        let (me, mut after, mut ended) = (self.identity.instance, PageId(0), 0);
+        self.store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me)).await?;
+        loop {
+            let look = move |conn: &mut crate::store::Conn| instances::own_and_expired_leases(conn, me, after);
+            let (leases, now) = self.store.run(Lane::Read, "look for ended leases", look).await?;
+            let Some(last) = leases.last() else { break };
+            after = last.page;
+            for lease in leases {
+                let Some(loss) = watch.loss(&lease, self, now) else { continue };
+                let page = lease.page;
+                match self.end(lease, loss).await {
+                    Ok(()) => ended += 1,
+                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                    // One that resists must not hold up those behind it; its turn comes again.
+                    Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
+                }
+            }
+        }
+        watch.forget_unseen();
+        Ok(ended)
+    }
+
+    async fn end(&self, lease: OpenLease, loss: Loss) -> Result<(), StoreError> {
+        let own = lease.instance == Some(self.identity.instance);
+        let testimony = if own { self.journal.read_back().ok().map(Arc::new) } else { None };
+        self.court.end(&self.store, &lease, loss.owner(), testimony).await?;
+        if loss == Loss::StandsStill {
+            tracing::error!(page.id = lease.page.0, pool = lease.pool, "a page stood still under a living pool");
+            self.pools.forget(&lease.pool, Forget { page: lease.page, token: lease.token });
+        }
+        Ok(())
     }
 }
 
-/// Whether a lease has lost its owner. One of this instance's living pools is not taken away for being late: the owner
-/// itself knows best what became of it.
-fn is_lost(lease: &OpenLease, identity: &Identity, pools: &PoolDirectory, now: UtcInstant) -> bool {
-    if lease.instance == Some(identity.instance) {
-        return !lease.generation.is_some_and(|generation| pools.is_alive(&lease.pool, generation));
+/// Shows what is open.
+async fn open_work_gauges(store: &Store, pools: impl Iterator<Item = &str>) -> Result<(), StoreError> {
+    let open = store.run(Lane::Read, "count open work", open_work::count).await?;
+    let figure = |n: i64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
+    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages)] {
+        metrics::gauge!("volley_pages", "state" => state).set(figure(pages));
     }
-    lease.until.is_none_or(|until| until <= now)
+    for pool in pools {
+        // A pool with nothing to do has no row.
+        let due = open.due.iter().find(|(name, _)| name == pool).map_or(0, |(_, due)| *due);
+        metrics::gauge!("volley_due_recipients", "pool" => pool.to_owned()).set(figure(due));
+    }
+    Ok(())
 }
 
 impl Actor for Reaper {
@@ -279,6 +196,6 @@ impl Handler<GetState> for Reaper {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        MessageResult(ReaperState { instance_id: self.identity.instance, busy: self.busy, ended: self.ended })
+        MessageResult(ReaperState { instance_id: self.round.identity.instance, busy: self.busy, ended: self.ended })
     }
 }

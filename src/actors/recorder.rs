@@ -11,6 +11,7 @@ use super::journal::{Begun, Journal};
 use super::tray::Tray;
 use crate::domain::ids::PageId;
 use crate::store::outcomes::{self, Settlement};
+use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError};
 
 /// How long a batch waits before it is tried again.
@@ -27,7 +28,16 @@ pub struct Record {
     /// Its begin-line, if the hand-over had begun.
     pub begun: Option<Begun>,
     /// Where to say that it is recorded. Never holds more than was claimed.
-    pub(super) ack: Arc<Tray<PageId>>,
+    pub(super) ack: Arc<Tray<Acknowledged>>,
+}
+
+/// One outcome of a page is recorded that was claimed under this lease.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Acknowledged {
+    /// The page.
+    pub(super) page: PageId,
+    /// The lease.
+    pub(super) token: LeaseToken,
 }
 
 /// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and
@@ -193,7 +203,8 @@ impl OutcomeRecorder {
                 self.journal.recorded(batch.iter().filter_map(|(record, _)| record.begun));
                 for (record, _) in batch {
                     // The pool is gone: then its guardian has replaced it, and nobody waits for this.
-                    record.ack.leave(record.settlement.page);
+                    let Settlement { page, key, .. } = record.settlement;
+                    record.ack.leave(Acknowledged { page, token: key.token });
                 }
                 if self.waiting.len() >= self.batch {
                     self.flush(ctx);

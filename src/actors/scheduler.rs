@@ -21,7 +21,13 @@ pub struct Scheduler {
     changed: Recipient<Changed>,
     looking: bool,
     launched: u64,
+    resting: bool,
 }
+
+/// Launches nothing more: the process ends.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Rest;
 
 /// Reports what it has done.
 #[derive(Debug, Clone, Copy, Message)]
@@ -41,11 +47,11 @@ impl Scheduler {
     /// A scheduler.
     #[must_use]
     pub fn new(store: Store, settings: Arc<Settings>, changed: Recipient<Changed>) -> Self {
-        Self { store, settings, changed, looking: false, launched: 0 }
+        Self { store, settings, changed, looking: false, launched: 0, resting: false }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking {
+        if self.looking || self.resting {
             return;
         }
         self.looking = true;
@@ -151,6 +157,14 @@ impl Actor for Scheduler {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look(ctx);
         ctx.run_interval(self.settings.timing.scheduler_tick(), |scheduler, ctx| scheduler.look(ctx));
+    }
+}
+
+impl Handler<Rest> for Scheduler {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
+        self.resting = true;
     }
 }
 

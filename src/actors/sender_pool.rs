@@ -32,7 +32,7 @@ use self::run::{PageRun, Phase};
 use self::threads::{Share, Threads};
 use super::health::Health;
 use super::journal::Journal;
-use super::recorder::Inbox;
+use super::recorder::{Acknowledged, Inbox};
 use super::status_cache::StatusCache;
 use super::supervisor::PageSettled;
 use super::tray::Tray;
@@ -40,7 +40,7 @@ use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::pages::Owner;
+use crate::store::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
 
 /// Pages that a pool works on at once: a claim on one overlaps with a flush of another.
@@ -93,6 +93,17 @@ pub struct Wake;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Drain;
+
+/// A lease of this pool was ended because it stood still. What is still in flight under it is waited for no longer: its
+/// outcome, should one come, is recorded as evidence that came late.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Forget {
+    /// The page.
+    pub page: PageId,
+    /// The lease.
+    pub token: LeaseToken,
+}
 
 /// Reports what the pool holds and what it waits for.
 #[derive(Debug, Clone, Copy, Message)]
@@ -160,11 +171,13 @@ pub struct SenderPool {
     linger: Option<SpawnHandle>,
     lingered: bool,
     freed: Arc<Tray<Freed>>,
-    acks: Arc<Tray<PageId>>,
+    acks: Arc<Tray<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
     /// Calls in a row that went out and were not answered.
     silences: u32,
     seed: u64,
+    /// Since when the throughput is measured.
+    measured: Instant,
 }
 
 /// A place is free again.
@@ -216,6 +229,7 @@ impl SenderPool {
             drained: Vec::new(),
             silences: 0,
             seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            measured: now,
         }
     }
 
@@ -259,6 +273,7 @@ impl SenderPool {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.measured = self.line.meters.throughput(self.measured, Instant::now());
         self.close_paused();
         self.due(ctx);
         // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
@@ -308,7 +323,7 @@ impl Drop for SenderPool {
 
 enum Event {
     Freed(Vec<Freed>),
-    Recorded(Vec<PageId>),
+    Recorded(Vec<Acknowledged>),
 }
 
 /// What tasks report, as a stream that the actor handles by as many as there are: then it decides once for all of them.
@@ -323,7 +338,7 @@ impl StreamHandler<Event> for SenderPool {
                 all.into_iter().for_each(|freed| self.freed(freed));
                 self.line.halted.store(self.circuit.is_open(), Ordering::Release);
             }
-            Event::Recorded(all) => all.into_iter().for_each(|page| self.recorded(page)),
+            Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }
         self.pump(ctx);
     }
@@ -334,6 +349,18 @@ impl Handler<Wake> for SenderPool {
 
     fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
         self.tick(ctx);
+    }
+}
+
+impl Handler<Forget> for SenderPool {
+    type Result = ();
+
+    fn handle(&mut self, Forget { page, token }: Forget, ctx: &mut Self::Context) {
+        if let Some(run) = self.run_under(page, token).filter(|run| !run.claiming) {
+            run.trust.end();
+            self.runs.remove(&page);
+            self.pump(ctx);
+        }
     }
 }
 

@@ -7,12 +7,12 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use super::guardian::PoolDirectory;
-use super::paginator::Paginator;
+use super::paginator::{self, Paginator};
 use super::status_cache::StatusCache;
 use crate::config::timing::Timing;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignId;
-use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError};
+use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
 use crate::store::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};
 
@@ -31,6 +31,11 @@ pub struct PageSettled {
     /// The page's campaign.
     pub campaign: CampaignId,
 }
+
+/// Starts nothing more, and has the paginators stop at the page they are at: the process ends.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Rest;
 
 /// Reports what is being driven.
 #[derive(Debug, Clone, Copy, Message)]
@@ -57,6 +62,7 @@ pub struct CampaignSupervisor {
     sweeping: HashSet<CampaignId>,
     completing: HashSet<CampaignId>,
     looking: bool,
+    resting: bool,
 }
 
 impl CampaignSupervisor {
@@ -79,11 +85,12 @@ impl CampaignSupervisor {
             sweeping: HashSet::new(),
             completing: HashSet::new(),
             looking: false,
+            resting: false,
         }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking {
+        if self.looking || self.resting {
             return;
         }
         self.looking = true;
@@ -92,6 +99,7 @@ impl CampaignSupervisor {
         ctx.spawn(work.into_actor(self).map(|result, supervisor, ctx| {
             supervisor.looking = false;
             match result {
+                Ok(_) if supervisor.resting => {}
                 Ok(unfinished) => {
                     for (campaign, packing) in &unfinished {
                         supervisor.drive(campaign, packing, ctx);
@@ -103,7 +111,7 @@ impl CampaignSupervisor {
     }
 
     /// Starts whatever the campaign's stored state asks for and nobody is doing yet.
-    fn drive(&mut self, campaign: &CampaignRow, packing: &PackingRow, ctx: &mut Context<Self>) {
+    fn drive(&mut self, campaign: &Unfinished, packing: &PackingRow, ctx: &mut Context<Self>) {
         let id = campaign.id;
         self.status.set(id, campaign.status, campaign.status_version);
         self.paginators.retain(|_, paginator| paginator.connected());
@@ -214,6 +222,18 @@ impl Handler<PageSettled> for CampaignSupervisor {
     fn handle(&mut self, settled: PageSettled, ctx: &mut Self::Context) {
         if !self.paginators.get(&settled.campaign).is_some_and(Addr::connected) {
             self.complete(settled.campaign, ctx);
+        }
+    }
+}
+
+impl Handler<Rest> for CampaignSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
+        self.resting = true;
+        for paginator in self.paginators.values() {
+            // One that does not hear it is cut off between two pages, which is where it goes on.
+            let _ = paginator.try_send(paginator::Rest);
         }
     }
 }

@@ -1,20 +1,17 @@
-//! SMTP relays. lettre speaks the protocol; the sockets, the timeouts and the meaning of each answer are ours, because
-//! lettre's one-call `send` hides whether the final dot had left, and its async client waits for ever.
+//! SMTP relays. The conversation, its timeouts and the meaning of each answer are ours, because what an answer means
+//! depends on what had been said: lettre's clients hide whether the final dot had left, and wait for ever.
 
 mod compose;
 mod quoted_printable;
 mod relay;
 mod reply;
+mod wire;
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::extension::Extension;
-
+use super::idle::Idle;
 use super::{BuildError, Channel, Deliver, Gate};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
@@ -22,7 +19,8 @@ use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 use compose::{Composer, Letter};
 use relay::Relay;
-use reply::{Failure, Stage, ask, finish};
+use reply::{Failure, Stage, ask, finish, within};
+use wire::Wire;
 
 /// A connection that lay idle for longer is closed instead of used: relays close idle ones, and so do firewalls.
 const MAX_IDLE: Duration = Duration::from_secs(30);
@@ -33,19 +31,18 @@ pub struct Smtp {
     composer: Composer,
     timeout: Duration,
     final_reply_timeout: Duration,
-    idle: Mutex<VecDeque<Idle>>,
-    max_idle: usize,
+    idle: Idle<Kept>,
 }
 
-/// A connection between two deliveries. Only one that ended its last conversation in order comes here.
-struct Idle {
-    connection: AsyncSmtpConnection,
-    since: Instant,
+/// A connection between two deliveries.
+struct Kept {
+    wire: Wire,
     /// A transaction was left open on it: `RSET` before the next.
     open_transaction: bool,
 }
 
 /// What a conversation leaves of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Leaves {
     /// Ready for the next `MAIL FROM`.
     Ready,
@@ -59,7 +56,7 @@ enum Leaves {
 enum Talk {
     /// With an outcome.
     Ended(Outcome, Leaves),
-    /// The connection was cut, or the relay said 421, when nothing but `MAIL FROM` had been written.
+    /// The connection was cut, or the relay said 421, before `MAIL FROM` was answered.
     DeadBeforeMail(Trouble),
 }
 
@@ -74,8 +71,7 @@ impl Smtp {
             composer: Composer::new(pool)?,
             timeout: pool.timeout(),
             final_reply_timeout: pool.final_reply_timeout(),
-            idle: Mutex::new(VecDeque::with_capacity(pool.concurrency)),
-            max_idle: pool.concurrency,
+            idle: Idle::new(pool.concurrency, MAX_IDLE),
         })
     }
 
@@ -84,92 +80,109 @@ impl Smtp {
             Ok(letter) => letter,
             Err(trouble) => return Outcome::Rejected(trouble),
         };
-        if let Some(connection) = self.pooled().await {
-            match self.begin(connection, &letter, envelope, gate).await {
+        if let Some(wire) = self.pooled().await {
+            match self.begin(wire, &letter, envelope, gate).await {
                 Talk::Ended(outcome, _) => return outcome,
                 // Certainly not accepted, and nobody's fault: a fresh connection, once.
                 Talk::DeadBeforeMail(_) => {}
             }
         }
-        let connection = match self.relay.connect().await {
-            Ok(connection) => connection,
+        let wire = match self.relay.connect().await {
+            Ok(wire) => wire,
             Err(trouble) => return Outcome::PoolFault(trouble),
         };
-        match self.begin(connection, &letter, envelope, gate).await {
+        match self.begin(wire, &letter, envelope, gate).await {
             Talk::Ended(outcome, _) => outcome,
             Talk::DeadBeforeMail(trouble) => Outcome::PoolFault(trouble),
         }
     }
 
     /// Asks the gate, holds the conversation, and keeps the connection if it is worth keeping.
-    async fn begin(
-        &self,
-        mut connection: AsyncSmtpConnection,
-        letter: &Letter,
-        envelope: &Envelope,
-        gate: &dyn Gate,
-    ) -> Talk {
-        if letter.needs_utf8 && !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-            self.keep(connection, false);
+    async fn begin(&self, mut wire: Wire, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
+        if letter.needs_utf8 && !wire.offers.smtputf8 {
+            self.keep(wire, false);
             let trouble = Trouble::new(ErrorCategory::Refused, "the relay takes no addresses beyond ASCII (SMTPUTF8)");
             return Talk::Ended(Outcome::Rejected(trouble), Leaves::Ready);
         }
         if let Err(reason) = gate.begin() {
-            self.keep(connection, false);
+            self.keep(wire, false);
             return Talk::Ended(Outcome::NotBegun(reason), Leaves::Ready);
         }
-        let talk = self.converse(&mut connection, letter, &envelope.to).await;
+        let talk = self.converse(&mut wire, letter, &envelope.to).await;
         match &talk {
-            Talk::Ended(_, Leaves::Ready) => self.keep(connection, false),
-            Talk::Ended(_, Leaves::OpenTransaction) => self.keep(connection, true),
-            Talk::Ended(_, Leaves::Nothing) | Talk::DeadBeforeMail(_) => drop(connection),
+            Talk::Ended(_, Leaves::Ready) => self.keep(wire, false),
+            Talk::Ended(_, Leaves::OpenTransaction) => self.keep(wire, true),
+            Talk::Ended(_, Leaves::Nothing) | Talk::DeadBeforeMail(_) => drop(wire),
         }
         talk
     }
 
     /// One message, stage by stage. RELIABILITY of the answer depends on the stage it came at.
-    async fn converse(&self, connection: &mut AsyncSmtpConnection, letter: &Letter, to: &str) -> Talk {
-        if let Err(failure) = ask(connection, self.composer.mail_command(letter), 250, self.timeout).await {
-            return match failure {
-                Failure::Cut(_) | Failure::Reply { code: 421, .. } => {
-                    Talk::DeadBeforeMail(failure.trouble(Stage::Mail, to))
-                }
-                Failure::Reply { .. } | Failure::Silent(_) => failure.at(Stage::Mail, to),
-            };
+    async fn converse(&self, wire: &mut Wire, letter: &Letter, to: &str) -> Talk {
+        if let Err(talk) = self.open(wire, letter, to).await {
+            return talk;
         }
-        if let Err(failure) = ask(connection, &letter.rcpt_command, 250, self.timeout).await {
-            return failure.at(Stage::Rcpt, to);
-        }
-        if let Err(failure) = ask(connection, "DATA\r\n", 354, self.timeout).await {
-            return failure.at(Stage::Data, to);
-        }
-        match finish(connection, &letter.content, self.final_reply_timeout).await {
+        match finish(wire, &letter.content, self.final_reply_timeout).await {
             Ok(provider_id) => Talk::Ended(Outcome::Accepted { provider_id }, Leaves::Ready),
-            Err(failure) => failure.at(Stage::Final, to),
-        }
-    }
-
-    /// The connection used last, if it is fresh enough and in order.
-    async fn pooled(&self) -> Option<AsyncSmtpConnection> {
-        loop {
-            let mut idle = {
-                let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-                while all.front().is_some_and(|oldest| oldest.since.elapsed() > MAX_IDLE) {
-                    all.pop_front();
-                }
-                all.pop_back()?
-            };
-            if !idle.open_transaction || ask(&mut idle.connection, "RSET\r\n", 250, self.timeout).await.is_ok() {
-                return Some(idle.connection);
+            Err(failure) => {
+                let (outcome, leaves) = failure.at(Stage::Final, to);
+                Talk::Ended(outcome, leaves)
             }
         }
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection, open_transaction: bool) {
-        let mut all = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < self.max_idle {
-            all.push_back(Idle { connection, since: Instant::now(), open_transaction });
+    /// `MAIL`, `RCPT` and `DATA`: in one piece where the relay offers PIPELINING (RFC 2920), else one after another.
+    /// Either way each answer is judged by itself, and no content is sent before all three are known to be a yes.
+    async fn open(&self, wire: &mut Wire, letter: &Letter, to: &str) -> Result<(), Talk> {
+        let mail = self.composer.mail_command(letter);
+        let steps =
+            [(Stage::Mail, mail, 250), (Stage::Rcpt, &letter.rcpt_command, 250), (Stage::Data, "DATA\r\n", 354)];
+        let at_once = wire.offers.pipelining.then(|| steps.map(|(_, command, _)| command).concat());
+        for (unanswered, (stage, command, wanted)) in (0..steps.len()).rev().zip(steps) {
+            let words = match (&at_once, stage) {
+                (None, _) => command,
+                (Some(all), Stage::Mail) => all,
+                (Some(_), Stage::Rcpt | Stage::Data | Stage::Final) => "",
+            };
+            if let Err(failure) = ask(wire, words, wanted, self.timeout).await {
+                let hung_up = matches!(failure, Failure::Cut(_) | Failure::Reply { code: 421, .. });
+                if stage == Stage::Mail && hung_up {
+                    return Err(Talk::DeadBeforeMail(failure.trouble(stage, to)));
+                }
+                let (outcome, mut leaves) = failure.at(stage, to);
+                if at_once.is_some() && leaves == Leaves::OpenTransaction {
+                    leaves = self.hear_out(wire, unanswered).await;
+                }
+                return Err(Talk::Ended(outcome, leaves));
+            }
         }
+        Ok(())
+    }
+
+    /// Hears the answers to what was said in one piece with a command that was refused. A relay that wants the content
+    /// all the same is left: even an empty one might be taken for a message.
+    async fn hear_out(&self, wire: &mut Wire, unanswered: usize) -> Leaves {
+        for _ in 0..unanswered {
+            match within(self.timeout, wire.hear()).await {
+                Ok(reply) if reply.code != 421 && reply.code / 100 != 3 => {}
+                Ok(_) | Err(_) => return Leaves::Nothing,
+            }
+        }
+        Leaves::OpenTransaction
+    }
+
+    /// The connection used last, if it is fresh enough and in order.
+    async fn pooled(&self) -> Option<Wire> {
+        loop {
+            let mut kept = self.idle.take()?;
+            if !kept.open_transaction || ask(&mut kept.wire, "RSET\r\n", 250, self.timeout).await.is_ok() {
+                return Some(kept.wire);
+            }
+        }
+    }
+
+    fn keep(&self, wire: Wire, open_transaction: bool) {
+        self.idle.keep(Kept { wire, open_transaction });
     }
 }
 
@@ -180,9 +193,9 @@ impl Channel for Smtp {
 
     fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         Box::pin(async {
-            let mut connection = self.relay.connect().await.map_err(|trouble| trouble.detail)?;
+            let mut wire = self.relay.connect().await.map_err(|trouble| trouble.detail)?;
             // The relay was reached; whether it says goodbye changes nothing.
-            let _ = ask(&mut connection, "QUIT\r\n", 221, self.timeout).await;
+            let _ = ask(&mut wire, "QUIT\r\n", 221, self.timeout).await;
             Ok(())
         })
     }

@@ -31,7 +31,8 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
     for pool in &settings.pools {
         let result = app::probe(pool).await.map(|()| format!("{} reachable", pool.provider)).map_err(|reason| {
             format!(
-                "{reason}; check url, user and password of this pool, and that the network lets this machine through"
+                "{reason}; check url, user, password and tls_ca_file of this pool, and that the network lets this \
+                 machine through"
             )
         });
         findings.push(Finding { subject: format!("pool {}", pool.name), result });

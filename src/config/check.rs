@@ -171,6 +171,7 @@ impl PoolConfig {
         within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
         within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
         self.check_foreign(&at)?;
+        self.authorities().map_err(|reason| bad(at("tls_ca_file"), reason))?;
         match self.provider {
             Provider::Smtp => self.check_smtp(&at),
             Provider::Webhook => self.check_webhook(&at),
@@ -185,6 +186,7 @@ impl PoolConfig {
             ("url", "smtp and webhook", self.url.is_some()),
             ("username", "smtp", self.username.is_some()),
             ("password", "smtp", self.password.is_some()),
+            ("tls_ca_file", "smtp and webhook", self.tls_ca_file.is_some()),
             (
                 "final_reply_timeout_seconds",
                 "smtp",
@@ -211,6 +213,11 @@ impl PoolConfig {
         Ok(())
     }
 
+    fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
+        let reason = "belongs to encrypted connections, and the address asks for one in the clear";
+        ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)
+    }
+
     fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
         const FORM: &str = "give smtp://HOST:PORT or smtps://HOST:PORT";
         ensure(
@@ -219,6 +226,8 @@ impl PoolConfig {
             format!("smtp carries email, not {}", self.channel),
         )?;
         let url = self.address(at, &["smtp", "smtps"], FORM)?;
+        let in_the_clear = url.query_pairs().any(|(name, value)| name == "tls" && value == "none");
+        self.check_encrypted(at, !in_the_clear)?;
         for (name, value) in url.query_pairs() {
             ensure(name == "tls", &at("url"), format!("unknown parameter {name:?}; tls is the only one"))?;
             ensure(
@@ -249,7 +258,8 @@ impl PoolConfig {
     fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
         /// Written by Volley or by the protocol; a second one would contradict the first.
         const RESERVED: &[&str] = &["idempotency-key", "x-volley-attempt", "content-length", "transfer-encoding"];
-        self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
+        let url = self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
+        self.check_encrypted(at, url.scheme() == "https")?;
         let method = self.method.as_deref().unwrap_or("POST");
         ensure(
             matches!(method, "POST" | "PUT" | "PATCH"),

@@ -1,8 +1,12 @@
 //! `[[pools]]`: one configured provider with its concurrency and rate.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 
 use super::secret::Secret;
@@ -44,6 +48,9 @@ pub struct PoolConfig {
     /// The sender: `Shop <shop@example.com>`.
     #[serde(default)]
     pub from: Option<String>,
+    /// SMTP and webhook: a PEM file with the certificates of authorities that are trusted beside Mozilla's.
+    #[serde(default)]
+    pub tls_ca_file: Option<PathBuf>,
     /// How many hand-overs may be under way at once. 1 to 10,000.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
@@ -105,6 +112,7 @@ impl PoolConfig {
             username: None,
             password: None,
             from: None,
+            tls_ca_file: None,
             concurrency: default_concurrency(),
             rate_per_second: 0.0,
             burst: default_burst(),
@@ -121,6 +129,34 @@ impl PoolConfig {
             failure_rate: None,
             crash_on: None,
         }
+    }
+
+    /// `tls_ca_file`, where it names one.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.tls_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// The certificates in `tls_ca_file`; none where it is not set.
+    ///
+    /// # Errors
+    /// One line: the file cannot be read, or does not hold what it should.
+    pub fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, String> {
+        let Some(file) = self.ca_file() else { return Ok(Vec::new()) };
+        let shown = file.display();
+        let pem = std::fs::read(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("{shown} is not PEM: {error}"))?;
+        if certificates.is_empty() {
+            return Err(format!("{shown} holds no certificate (-----BEGIN CERTIFICATE-----)"));
+        }
+        for certificate in &certificates {
+            RootCertStore::empty()
+                .add(certificate.clone())
+                .map_err(|error| format!("{shown} holds a certificate that cannot be used: {error}"))?;
+        }
+        Ok(certificates)
     }
 
     /// How long a provider's answer is waited for.

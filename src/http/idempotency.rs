@@ -1,17 +1,32 @@
-//! The `Idempotency-Key` header.
+//! The `Idempotency-Key` header: what was done under a key is not done again.
+//!
+//! A launch and an import store the answer in the transaction that has the effect; they read the key by
+//! [`IdempotencyKey`]. Every other POST that does something is wrapped in [`once`] by the route table: the key is reserved
+//! before, and the answer stored after.
 
 use std::future::{Ready, ready};
+use std::time::{Duration, Instant};
 
-use actix_web::dev::Payload;
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data};
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
+use sha2::{Digest, Sha256};
 
-use super::extract::bad_parameter;
+use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
-use crate::store::idempotency::{Answer, Key};
+use super::state::AppState;
+use crate::store::idempotency::{self, Answer, Key, Recall};
+use crate::store::{Lane, StoreError};
 
 /// The name of the header.
-const HEADER: &str = "Idempotency-Key";
+pub(super) const HEADER: &str = "Idempotency-Key";
+
+/// How long a request waits for the answer to the same one that is under way, and how often it looks.
+const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
 
 /// The client's key, where it sent one: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone)]
@@ -21,17 +36,12 @@ impl IdempotencyKey {
     /// The key within `scope`, for a request with this hash.
     #[must_use]
     pub fn scoped(self, scope: &'static str, request_hash: &str) -> Option<Key> {
-        self.0.map(|key| Key { scope, key, request_hash: request_hash.to_owned() })
+        self.0.map(|key| Key { scope: scope.into(), key, request_hash: request_hash.to_owned() })
     }
-}
 
-impl FromRequest for IdempotencyKey {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut all = request.headers().get_all(HEADER);
-        ready(match (all.next(), all.next()) {
+    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let mut all = headers.get_all(HEADER);
+        match (all.next(), all.next()) {
             (None, _) => Ok(Self(None)),
             (Some(only), None) => match only.to_str() {
                 Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
@@ -40,7 +50,98 @@ impl FromRequest for IdempotencyKey {
                 _ => Err(malformed()),
             },
             (Some(_), Some(_)) => Err(malformed()),
-        })
+        }
+    }
+}
+
+impl FromRequest for IdempotencyKey {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::read(request.headers()))
+    }
+}
+
+/// Serves a request that has a key once: the same one again gets the same answer, and another one under the key a 409.
+/// What was refused had no effect and leaves the key free.
+pub(super) async fn once(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+    match reserve(&mut request).await {
+        Err(error) => Ok(request.error_response(error)),
+        Ok(None) => next.call(request).await,
+        Ok(Some((_, Reserved::Before(answer)))) => Ok(request.into_response(respond(answer))),
+        Ok(Some((key, Reserved::Now(state)))) => {
+            // In a task of its own: a client that hangs up in the middle does not part an effect from its answer.
+            let served = actix_rt::spawn(async move { finish(&state, key, next.call(request).await?).await });
+            served.await.map_err(|source| ApiError::Unexpected { action: "serve a request", source: source.into() })?
+        }
+    }
+}
+
+/// A key, and whose turn it is.
+enum Reserved {
+    /// Ours: what is done now is answered under it.
+    Now(Data<AppState>),
+    /// This was answered before.
+    Before(Answer),
+}
+
+async fn reserve(request: &mut ServiceRequest) -> Result<Option<(Key, Reserved)>, ApiError> {
+    let Some(key) = IdempotencyKey::read(request.headers())?.0 else { return Ok(None) };
+    let state = AppState::of(request.request())?;
+    let body = gather(request.take_payload(), state.settings.http.max_body_bytes).await?;
+    let mut hasher = Sha256::new();
+    for part in [request.path().as_bytes(), b"?", request.query_string().as_bytes(), b"\0", &body] {
+        hasher.update(part);
+    }
+    request.set_payload(Payload::from(body));
+    let scope = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    let key = Key { scope: scope.into(), key, request_hash: format!("{:x}", hasher.finalize()) };
+    let began = Instant::now();
+    loop {
+        let wanted = key.clone();
+        let recall = move |conn: &mut crate::store::Conn| conn.write(|conn| idempotency::recall(conn, &wanted));
+        match state.store.run(Lane::Control, "reserve an idempotency key", recall).await? {
+            Recall::New => return Ok(Some((key, Reserved::Now(state)))),
+            Recall::Answered(answer) => return Ok(Some((key, Reserved::Before(answer)))),
+            Recall::Reused => return Err(reused()),
+            Recall::UnderWay if began.elapsed() >= WAIT.0 => return Err(under_way()),
+            Recall::UnderWay => tokio::time::sleep(WAIT.1).await,
+        }
+    }
+}
+
+async fn finish(
+    state: &AppState,
+    key: Key,
+    response: ServiceResponse<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if !response.status().is_success() {
+        // Not let go of, it stays taken for a day: the client takes another one.
+        let release = move |conn: &mut crate::store::Conn| idempotency::release(conn, &key);
+        note(state.store.run(Lane::Control, "let go of an idempotency key", release).await);
+        return Ok(response);
+    }
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    let body: Bytes = to_bytes(body)
+        .await
+        .map_err(|source| ApiError::Unexpected { action: "read an answer", source: source.to_string().into() })?;
+    let location = head.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let answer = Answer {
+        status: head.status().as_u16(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        location: location.map(ToOwned::to_owned),
+    };
+    let remember = move |conn: &mut crate::store::Conn| idempotency::remember(conn, &key, &answer);
+    note(state.store.run(Lane::Control, "store the answer under an idempotency key", remember).await);
+    Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body))))
+}
+
+/// The request itself was served: its answer leaves whatever becomes of the key.
+fn note(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        tracing::warn!(error = %error, "an idempotency key stays taken without an answer");
     }
 }
 
@@ -59,13 +160,23 @@ pub fn reused() -> ApiError {
     }
 }
 
+fn under_way() -> ApiError {
+    ApiError::Conflict {
+        code: "idempotency_key_in_progress",
+        detail: "a request with this Idempotency-Key is under way, or was cut off before its answer was stored; see \
+                 whether it took effect before you try again under a new key"
+            .to_owned(),
+        ids: Vec::new(),
+    }
+}
+
 /// A stored or fresh answer as a response.
 #[must_use]
-pub fn respond(answer: Answer, location: Option<&str>) -> HttpResponse {
+pub fn respond(answer: Answer) -> HttpResponse {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     let mut response = HttpResponse::build(status);
-    if let Some(location) = location {
-        response.insert_header(("Location", location));
+    if let Some(location) = answer.location {
+        response.insert_header((header::LOCATION, location));
     }
     response.content_type("application/json").body(answer.body)
 }

@@ -93,7 +93,7 @@ impl FromQuery for ImportFilter {
 
 /// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
-    params(("list" = Option<i64>, Query), ("Idempotency-Key" = Option<String>, Header)),
+    params(("list" = Option<i64>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn upload(
@@ -116,7 +116,8 @@ pub(super) async fn upload(
         .run(Lane::Write, "store an import", move |conn| {
             imports::submit(conn, &name, list, key.as_ref(), |row| {
                 let import = Import::try_from(row)?;
-                Ok(Answer { status: 202, body: serde_json::json!(import).to_string() })
+                let location = Some(format!("/v1/imports/{}", import.id));
+                Ok(Answer { status: 202, body: serde_json::json!(import).to_string(), location })
             })
         })
         .await?;
@@ -127,18 +128,12 @@ pub(super) async fn upload(
             }
             // A hint; the importer looks by itself too.
             let _ = state.importer.try_send(Look);
-            Ok(accepted(answer))
+            Ok(respond(answer))
         }
-        Submitted::Before(answer) => Ok(accepted(answer)),
+        Submitted::Before(answer) => Ok(respond(answer)),
         Submitted::KeyReused => Err(reused()),
         Submitted::NoList => Err(ApiError::not_found("list", list.map_or(0, |list| list.0))),
     }
-}
-
-fn accepted(answer: Answer) -> HttpResponse {
-    let id = serde_json::from_str::<serde_json::Value>(&answer.body).ok().and_then(|body| body.get("id")?.as_i64());
-    let location = id.map(|id| format!("/v1/imports/{id}"));
-    respond(answer, location.as_deref())
 }
 
 fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {

@@ -2,10 +2,14 @@
 
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{RefOr, Required};
 
 use super::campaigns::{self, actions, preview, recipients};
 use super::extract::Query;
+use super::idempotency::HEADER;
 use super::{contacts, imports, keys, lists, operations, templates};
 
 #[derive(OpenApi)]
@@ -26,7 +30,7 @@ use super::{contacts, imports, keys, lists, operations, templates};
         operations::healthz, operations::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),
-    modifiers(&ApiKeyScheme),
+    modifiers(&ApiKeyScheme, &IdempotencyKeys),
 )]
 struct Description;
 
@@ -36,6 +40,26 @@ impl utoipa::Modify for ApiKeyScheme {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
         let components = description.components.get_or_insert_with(Default::default);
         components.add_security_scheme("api_key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// POSTs that take no `Idempotency-Key`: they change nothing, or answer with a secret.
+const WITHOUT_KEY: [&str; 3] = ["/v1/keys", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
+
+struct IdempotencyKeys;
+
+impl utoipa::Modify for IdempotencyKeys {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        for (path, item) in &mut description.paths.paths {
+            let Some(post) = item.post.as_mut().filter(|_| !WITHOUT_KEY.contains(&path.as_str())) else { continue };
+            let parameter = ParameterBuilder::new()
+                .name(HEADER)
+                .parameter_in(ParameterIn::Header)
+                .required(Required::False)
+                .description(Some("The same request under the same key is answered again, and done once."))
+                .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255))));
+            post.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
+        }
     }
 }
 

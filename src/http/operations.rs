@@ -13,7 +13,9 @@ use super::state::AppState;
 use crate::actors::guardian::{self, WardState};
 use crate::actors::health::Attention;
 use crate::actors::importer::{self, ImporterState};
+use crate::actors::reaper::{self, ReaperState};
 use crate::actors::recorder::{self, RecorderState};
+use crate::actors::scheduler::{self, SchedulerState};
 use crate::actors::sender_pool::{self, PoolState};
 use crate::actors::supervisor::{self, SupervisorState};
 use crate::store::{Lane, instances};
@@ -96,6 +98,8 @@ pub(super) struct ActorStates {
     supervisor: Option<SupervisorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
+    reaper: Option<ReaperState>,
+    scheduler: Option<SchedulerState>,
     pools: Vec<PoolState>,
     /// Campaign statuses in the cache.
     status_cache: usize,
@@ -113,6 +117,14 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
         supervisor: state.supervisor.send(supervisor::GetState).timeout(STATE_WITHIN).await.ok(),
         recorder: state.recorder.send(recorder::GetState).timeout(STATE_WITHIN).await.ok(),
         importer: state.importer_state.send(importer::GetState).timeout(STATE_WITHIN).await.ok(),
+        reaper: match state.reaper.get() {
+            Some(reaper) => reaper.send(reaper::GetState).timeout(STATE_WITHIN).await.ok(),
+            None => None,
+        },
+        scheduler: match state.scheduler.get() {
+            Some(scheduler) => scheduler.send(scheduler::GetState).timeout(STATE_WITHIN).await.ok(),
+            None => None,
+        },
         pools,
         status_cache: state.status.len(),
     }))

@@ -5,9 +5,12 @@ use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, sco
 
 use super::auth::require_key;
 use super::campaigns::{self, actions, preview, recipients};
+use super::idempotency::once;
 use super::{contacts, imports, keys, lists, openapi, operations, templates};
 
-/// Every route. Under `/v1` a valid API key is required.
+/// Every route. Under `/v1` a valid API key is required. A POST that does something honours an `Idempotency-Key`: by
+/// [`once`], or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
+/// holds a secret that is stored nowhere.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(resource("/healthz").route(get().to(operations::healthz)));
     config.service(resource("/readyz").route(get().to(operations::readyz)));
@@ -18,7 +21,11 @@ pub fn routes(config: &mut ServiceConfig) {
             .wrap(from_fn(require_key))
             .service(resource("/keys").route(get().to(keys::list)).route(post().to(keys::create)))
             .service(resource("/keys/{id}").route(delete().to(keys::revoke)))
-            .service(resource("/contacts").route(get().to(contacts::list)).route(post().to(contacts::upsert)))
+            .service(
+                resource("/contacts")
+                    .route(get().to(contacts::list))
+                    .route(post().to(contacts::upsert).wrap(from_fn(once))),
+            )
             .service(resource("/contacts/import").route(post().to(imports::upload)))
             .service(
                 resource("/contacts/{id}")
@@ -28,7 +35,9 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/imports").route(get().to(imports::list)))
             .service(resource("/imports/{id}").route(get().to(imports::show)))
-            .service(resource("/lists").route(get().to(lists::list)).route(post().to(lists::create)))
+            .service(
+                resource("/lists").route(get().to(lists::list)).route(post().to(lists::create).wrap(from_fn(once))),
+            )
             .service(
                 resource("/lists/{id}")
                     .route(get().to(lists::show))
@@ -38,11 +47,15 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(
                 resource("/lists/{id}/members")
                     .route(get().to(lists::members))
-                    .route(post().to(lists::add_members))
+                    .route(post().to(lists::add_members).wrap(from_fn(once)))
                     .route(delete().to(lists::remove_members)),
             )
             .service(resource("/lists/{id}/members/{contact_id}").route(delete().to(lists::remove_member)))
-            .service(resource("/templates").route(get().to(templates::list)).route(post().to(templates::create)))
+            .service(
+                resource("/templates")
+                    .route(get().to(templates::list))
+                    .route(post().to(templates::create).wrap(from_fn(once))),
+            )
             .service(
                 resource("/templates/{id}")
                     .route(get().to(templates::show))
@@ -52,8 +65,12 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/templates/{id}/versions").route(get().to(templates::versions)))
             .service(resource("/templates/{id}/preview").route(post().to(templates::preview)))
-            .service(resource("/campaigns").route(get().to(campaigns::list)).route(post().to(campaigns::create)))
-            .service(resource("/campaigns/bulk-action").route(post().to(actions::bulk)))
+            .service(
+                resource("/campaigns")
+                    .route(get().to(campaigns::list))
+                    .route(post().to(campaigns::create).wrap(from_fn(once))),
+            )
+            .service(resource("/campaigns/bulk-action").route(post().to(actions::bulk).wrap(from_fn(once))))
             .service(
                 resource("/campaigns/{id}")
                     .route(get().to(campaigns::show))
@@ -61,16 +78,21 @@ pub fn routes(config: &mut ServiceConfig) {
                     .route(delete().to(campaigns::delete)),
             )
             .service(resource("/campaigns/{id}/send").route(post().to(actions::send)))
-            .service(resource("/campaigns/{id}/pause").route(post().to(actions::pause)))
-            .service(resource("/campaigns/{id}/resume").route(post().to(actions::resume)))
-            .service(resource("/campaigns/{id}/stop").route(post().to(actions::stop)))
-            .service(resource("/campaigns/{id}/schedule").route(post().to(actions::schedule)))
-            .service(resource("/campaigns/{id}/unschedule").route(post().to(actions::unschedule)))
-            .service(resource("/campaigns/{id}/retry-failed").route(post().to(actions::retry_failed)))
+            .service(resource("/campaigns/{id}/pause").route(post().to(actions::pause).wrap(from_fn(once))))
+            .service(resource("/campaigns/{id}/resume").route(post().to(actions::resume).wrap(from_fn(once))))
+            .service(resource("/campaigns/{id}/stop").route(post().to(actions::stop).wrap(from_fn(once))))
+            .service(resource("/campaigns/{id}/schedule").route(post().to(actions::schedule).wrap(from_fn(once))))
+            .service(resource("/campaigns/{id}/unschedule").route(post().to(actions::unschedule).wrap(from_fn(once))))
+            .service(
+                resource("/campaigns/{id}/retry-failed").route(post().to(actions::retry_failed).wrap(from_fn(once))),
+            )
             .service(resource("/campaigns/{id}/personalized-preview").route(post().to(preview::preview)))
-            .service(resource("/campaigns/{id}/test-send").route(post().to(preview::test_send)))
+            .service(resource("/campaigns/{id}/test-send").route(post().to(preview::test_send).wrap(from_fn(once))))
             .service(resource("/campaigns/{id}/deliveries").route(get().to(recipients::list)))
-            .service(resource("/campaigns/{id}/deliveries/resolve").route(post().to(recipients::resolve)))
+            .service(
+                resource("/campaigns/{id}/deliveries/resolve")
+                    .route(post().to(recipients::resolve).wrap(from_fn(once))),
+            )
             .service(resource("/campaigns/{id}/audit").route(get().to(recipients::audit)))
             .service(resource("/admin/state").route(get().to(operations::actor_states))),
     );

@@ -9,10 +9,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::Auth;
 use super::problem::ApiError;
-use crate::actors::guardian::{Guardian, PoolDirectory};
+use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
 use crate::actors::importer::{self, Look};
+use crate::actors::reaper::Reaper;
 use crate::actors::recorder::OutcomeRecorder;
+use crate::actors::scheduler::Scheduler;
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
 use crate::channels::Channel;
@@ -38,6 +40,10 @@ pub struct AppState {
     pub recorder: Addr<OutcomeRecorder>,
     /// Asked how the others fare.
     pub guardian: Addr<Guardian>,
+    /// Asked what it has done.
+    pub reaper: Present<Reaper>,
+    /// Asked what it has done.
+    pub scheduler: Present<Scheduler>,
     /// The pools as they are now.
     pub pools: PoolDirectory,
     /// Each pool's provider, for test-sends.

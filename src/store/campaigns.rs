@@ -5,7 +5,7 @@ mod finding;
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
-use super::schema::{campaigns, packings, pages};
+use super::schema::{campaigns, packings};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{
     BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
@@ -14,7 +14,7 @@ use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
-pub use finding::{Details, Filter, details, due, has_open_page, list, unfinished};
+pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -348,12 +348,7 @@ pub fn complete(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, 
     if row.status != CampaignStatus::Sending || !packed {
         return Ok(None);
     }
-    let open: i64 = pages::table
-        .filter(pages::campaign_id.eq(id).and(pages::state.ne(crate::domain::page::PageState::Done)))
-        .count()
-        .get_result(conn)
-        .map_err(StoreError::query("count open pages"))?;
-    if open > 0 {
+    if has_open_page(conn, id)? {
         return Ok(None);
     }
     let counts = counts(conn, id)?;

@@ -6,12 +6,13 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock, ClaimGround};
+use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
 use super::schema::{contacts, deliveries, delivery_contents};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::contact::Profile;
-use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::message::Message;
@@ -182,28 +183,36 @@ fn sort_out(
     let mut recipients = Vec::with_capacity(candidates.len());
     let mut taken = Vec::with_capacity(candidates.len());
     let mut contents = kept_contents(conn, page.campaign_id, &candidates)?;
-    for candidate in candidates {
-        let content = contents.remove(&candidate.contact_id);
-        match judge(&candidate, channel, content.is_some(), now) {
-            Fitness::Fit(version) => {
-                let contact = candidate.contact_id;
+    for mut candidate in candidates {
+        let contact = candidate.contact_id;
+        let content = contents.remove(&contact);
+        match judge(&mut candidate, channel, content.is_some(), now) {
+            Fitness::Fit(version, profile) => {
                 taken.push((contact, version));
-                let Some(columns) = candidate.contact else { continue };
                 recipients.push(Claimed {
                     contact,
                     claim_no: candidate.claim_no + 1,
                     attempts: candidate.attempts,
                     ambiguous: candidate.ambiguous,
                     key_until: candidate.key_until,
-                    profile: columns.into_profile()?,
+                    profile,
                     content,
                 });
             }
             Fitness::Ends(state, reason) => {
-                let changed = diesel::update(deliveries::table.find((page.campaign_id, candidate.contact_id)))
-                    .set((deliveries::state.eq(state), deliveries::reason.eq(reason), deliveries::settled_at.eq(now)))
+                let category = (state == DeliveryState::Failed).then(|| ErrorCategory::Render.as_str());
+                let changed = diesel::update(deliveries::table.find((page.campaign_id, contact)))
+                    .set((
+                        deliveries::state.eq(state),
+                        deliveries::reason.eq(reason),
+                        deliveries::category.eq(category),
+                        deliveries::settled_at.eq(now),
+                    ))
                     .execute(conn)
-                    .map_err(StoreError::query("skip a recipient"))?;
+                    .map_err(StoreError::query("end a recipient"))?;
+                if content.is_some() {
+                    forget_content(conn, page.campaign_id, contact)?;
+                }
                 counts.shift(DeliveryState::Pending, state, pages::count(changed)?);
             }
         }
@@ -219,18 +228,19 @@ fn sort_out(
 
 enum Fitness {
     /// May be handed over, with the contact in this version.
-    Fit(i64),
+    Fit(i64, Profile),
     /// Ends here.
     Ends(DeliveryState, &'static str),
 }
 
 /// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
-fn judge(candidate: &Candidate, channel: ChannelKind, has_content: bool, now: UtcInstant) -> Fitness {
+fn judge(candidate: &mut Candidate, channel: ChannelKind, has_content: bool, now: UtcInstant) -> Fitness {
+    let ambiguous = candidate.ambiguous;
     let ends = |reason: &'static str| {
-        let state = if candidate.ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
+        let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
         Fitness::Ends(state, reason)
     };
-    let Some(contact) = candidate.contact.as_ref().filter(|contact| contact.deleted_at.is_none()) else {
+    let Some(contact) = candidate.contact.take().filter(|contact| contact.deleted_at.is_none()) else {
         return ends(SkipReason::ContactDeleted.as_str());
     };
     if contact.address(channel).is_none() {
@@ -248,8 +258,17 @@ fn judge(candidate: &Candidate, channel: ChannelKind, has_content: bool, now: Ut
             );
         }
     }
-    Fitness::Fit(contact.version)
+    let version = contact.version;
+    match contact.into_profile() {
+        Ok(profile) => Fitness::Fit(version, profile),
+        // This one ends here; the others go on.
+        Err(_) if candidate.ambiguous => Fitness::Ends(DeliveryState::Uncertain, UNREADABLE),
+        Err(_) => Fitness::Ends(DeliveryState::Failed, UNREADABLE),
+    }
 }
+
+/// Why a delivery ends whose contact cannot be read.
+const UNREADABLE: &str = "the contact's stored attributes are not readable";
 
 impl ContactColumns {
     fn address(&self, channel: ChannelKind) -> Option<&String> {
@@ -260,11 +279,10 @@ impl ContactColumns {
         }
     }
 
-    fn into_profile(self) -> Result<Profile, StoreError> {
+    fn into_profile(self) -> Result<Profile, serde_json::Error> {
         let attributes = match self.attributes.as_str() {
             "{}" => crate::domain::contact::Attributes::new(),
-            text => serde_json::from_str(text)
-                .map_err(|error| StoreError::Corrupt { what: "attributes", detail: error.to_string() })?,
+            text => serde_json::from_str(text)?,
         };
         Ok(Profile {
             external_id: self.external_id,
@@ -280,7 +298,7 @@ impl ContactColumns {
 }
 
 /// What earlier attempts said. An attempt that did not count may have carried the key to the provider all the same, so
-/// whoever was ever claimed is looked up, all in one query.
+/// whoever was ever claimed is looked up, all in one query. What cannot be read any more was not kept.
 fn kept_contents(
     conn: &mut Conn,
     campaign: CampaignId,
@@ -296,11 +314,5 @@ fn kept_contents(
         .select((delivery_contents::contact_id, delivery_contents::content))
         .load(conn)
         .map_err(StoreError::query("read what earlier attempts said"))?;
-    kept.into_iter()
-        .map(|(contact, text)| {
-            let content = serde_json::from_str(&text)
-                .map_err(|error| StoreError::Corrupt { what: "kept content", detail: error.to_string() })?;
-            Ok((contact, content))
-        })
-        .collect()
+    Ok(kept.into_iter().filter_map(|(contact, text)| Some((contact, serde_json::from_str(&text).ok()?))).collect())
 }

@@ -243,9 +243,11 @@ impl r2d2::ManageConnection for Manager {
         Ok(Pooled { conn, tainted: false })
     }
 
-    fn is_valid(&self, _pooled: &mut Pooled) -> Result<(), Self::Error> {
-        // Never asked: the pools do not test on checkout. A connection that saw trouble is dropped instead.
-        Ok(())
+    fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Self::Error> {
+        match &mut pooled.conn {
+            Conn::Pg(conn) => conn.batch_execute("SELECT 1").map_err(diesel::r2d2::Error::QueryError),
+            Conn::Sqlite(_) => Ok(()),
+        }
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
@@ -282,7 +284,9 @@ pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Durat
         .max_size(size.max(1))
         .min_idle(Some(0))
         .connection_timeout(checkout)
-        .test_on_check_out(false)
+        // After PostgreSQL was cut off, every idle connection is dead: whoever gets one is given another. What claims and
+        // records tries again by itself, and is not made to ask each time; SQLite's connections do not die.
+        .test_on_check_out(purpose == Purpose::General)
         // A long-lived connection is what carries the prepared statements.
         .max_lifetime(None)
         .idle_timeout(None)

@@ -11,7 +11,7 @@ use super::{Conn, StoreError};
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::{Counts, PageState};
+use crate::domain::page::Counts;
 
 /// A delivery as stored, without what only the protocol needs.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -71,6 +71,8 @@ pub fn list(
     let mut query = deliveries::table
         .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
         .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
+        // The same once more: PostgreSQL does not conclude it, and would merge with everybody from the first contact on.
+        .filter(contacts::id.gt(after))
         .order(deliveries::contact_id)
         .limit(limit)
         .select((DeliveryRow::as_select(), RecipientRow::as_select()))
@@ -199,18 +201,7 @@ pub fn resolve_page(
     let changed = pages::count(changed)?;
     let mut counts = row.counts();
     counts.shift(DeliveryState::Uncertain, resolution.state(), changed);
+    pages::forget_contents(conn, &row)?;
     after_moving(conn, &row, counts)?;
     Ok(changed)
-}
-
-/// Pages by state, for the metrics.
-///
-/// # Errors
-/// The query failed.
-pub fn pages_by_state(conn: &mut Conn) -> Result<Vec<(PageState, i64)>, StoreError> {
-    page::table
-        .group_by(page::state)
-        .select((page::state, diesel::dsl::count_star()))
-        .load(conn)
-        .map_err(StoreError::query("count pages"))
 }

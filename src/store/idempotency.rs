@@ -1,4 +1,8 @@
-//! Idempotency keys: the answer to a request, stored in the transaction that had the effect.
+//! Idempotency keys. Where a request is one transaction, its answer is stored in it: [`recall`], the effect, [`remember`].
+//! Where it is more than that, the key is reserved in a transaction before and answered in one after: a process that dies
+//! in between leaves a key that is never used again, because nobody can say how far it had come.
+
+use std::borrow::Cow;
 
 use diesel::prelude::*;
 
@@ -15,6 +19,8 @@ pub struct Answer {
     pub status: u16,
     /// JSON body.
     pub body: String,
+    /// The `Location` header.
+    pub location: Option<String>,
 }
 
 /// What is known about a key.
@@ -27,13 +33,15 @@ pub enum Recall {
     Answered(Answer),
     /// The key was used for another request.
     Reused,
+    /// The same request is under way, or was cut off. Seen only of keys that are reserved before their effect.
+    UnderWay,
 }
 
 /// One key of one kind of request.
 #[derive(Debug, Clone)]
 pub struct Key {
     /// The kind of request: `campaigns.send`.
-    pub scope: &'static str,
+    pub scope: Cow<'static, str>,
     /// The client's key.
     pub key: String,
     /// What was asked for, hashed.
@@ -52,27 +60,48 @@ pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
     if backend::idempotency::reserve(conn, key, now)? {
         return Ok(Recall::New);
     }
-    let (request_hash, status, body): (String, i32, String) = idempotency_keys::table
-        .find((key.scope, &key.key))
-        .select((idempotency_keys::request_hash, idempotency_keys::status, idempotency_keys::body))
+    let (request_hash, status, body, location): (String, i32, String, Option<String>) = idempotency_keys::table
+        .find((key.scope.as_ref(), &key.key))
+        .select((
+            idempotency_keys::request_hash,
+            idempotency_keys::status,
+            idempotency_keys::body,
+            idempotency_keys::location,
+        ))
         .first(conn)
         .map_err(StoreError::query("read an idempotency key"))?;
     if request_hash != key.request_hash {
         return Ok(Recall::Reused);
     }
+    if status == 0 {
+        return Ok(Recall::UnderWay);
+    }
     let status = u16::try_from(status)
         .map_err(|source| StoreError::Corrupt { what: "status of an idempotency key", detail: source.to_string() })?;
-    Ok(Recall::Answered(Answer { status, body }))
+    Ok(Recall::Answered(Answer { status, body, location }))
 }
 
-/// Stores the answer under a key that [`recall`] reserved in this transaction.
+/// Stores the answer under a key that [`recall`] reserved.
 ///
 /// # Errors
 /// The query failed.
 pub fn remember(conn: &mut Conn, key: &Key, answer: &Answer) -> Result<(), StoreError> {
-    diesel::update(idempotency_keys::table.find((key.scope, &key.key)))
-        .set((idempotency_keys::status.eq(i32::from(answer.status)), idempotency_keys::body.eq(&answer.body)))
+    diesel::update(idempotency_keys::table.find((key.scope.as_ref(), &key.key)))
+        .set((
+            idempotency_keys::status.eq(i32::from(answer.status)),
+            idempotency_keys::body.eq(&answer.body),
+            idempotency_keys::location.eq(&answer.location),
+        ))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("store the answer under an idempotency key"))
+}
+
+/// Lets go of a key whose request had no effect.
+///
+/// # Errors
+/// The query failed.
+pub fn release(conn: &mut Conn, key: &Key) -> Result<(), StoreError> {
+    let reserved = idempotency_keys::table.find((key.scope.as_ref(), &key.key)).filter(idempotency_keys::status.eq(0));
+    diesel::delete(reserved).execute(conn).map(drop).map_err(StoreError::query("let go of an idempotency key"))
 }

@@ -122,7 +122,7 @@ pub fn submit(
     conn.write(|conn| {
         match key.map(|key| idempotency::recall(conn, key)).transpose()? {
             Some(Recall::Answered(answer)) => return Ok(Submitted::Before(answer)),
-            Some(Recall::Reused) => return Ok(Submitted::KeyReused),
+            Some(Recall::Reused | Recall::UnderWay) => return Ok(Submitted::KeyReused),
             Some(Recall::New) | None => {}
         }
         let now = backend::now(conn)?;

@@ -3,11 +3,11 @@
 use diesel::prelude::*;
 
 use super::backend;
+use super::pages::LeaseToken;
 use super::schema::{instances, pages};
 use super::{Conn, StoreError};
-use crate::domain::ids::{InstanceId, PageId};
+use crate::domain::ids::{CampaignId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::PageState;
 
 /// What an incarnation says of itself.
 #[derive(Debug, Clone)]
@@ -68,13 +68,16 @@ pub fn retire(conn: &mut Conn, id: InstanceId) -> Result<(), StoreError> {
         .map_err(StoreError::query("retire this instance"))
 }
 
+/// Leases looked at in one query.
+const LEASES_AT_ONCE: i64 = 500;
+
 /// A leased page whose owner may be gone.
 #[derive(Debug, Clone, Queryable)]
 pub struct OpenLease {
     /// The page.
     pub page: PageId,
     /// Its campaign.
-    pub campaign: crate::domain::ids::CampaignId,
+    pub campaign: CampaignId,
     /// The pool that held it.
     pub pool: String,
     /// The owner's incarnation.
@@ -82,38 +85,80 @@ pub struct OpenLease {
     /// The owner's generation.
     pub generation: Option<i64>,
     /// The lease.
-    pub token: Option<super::pages::LeaseToken>,
+    pub token: LeaseToken,
     /// When it ends by itself.
     pub until: Option<UtcInstant>,
-    /// The slot of the owner's incarnation, and its boot id.
-    pub slot: Option<String>,
-    /// The owner's boot id.
-    pub boot_id: Option<String>,
+    /// When it last recorded something, and how many of the page's recipients are pending, sending and sent: while that
+    /// stays the same, the page stands still.
+    pub progress: (Option<UtcInstant>, i64, i64, i64),
+    /// The owner, if it is known.
+    pub owner: Option<OwnerSeen>,
 }
 
-/// Every leased page, and the database's time.
+impl OpenLease {
+    /// Whether something is claimed under it.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.progress.2 > 0
+    }
+}
+
+/// What is known of a lease's owner.
+#[derive(Debug, Clone, Queryable)]
+pub struct OwnerSeen {
+    /// The boot of its machine.
+    pub boot_id: String,
+    /// Its last heartbeat.
+    pub last_seen_at: UtcInstant,
+    /// When it ended in order.
+    pub stopped_at: Option<UtcInstant>,
+}
+
+/// Leases, page by page: each call goes on behind `after`.
+macro_rules! leases {
+    ($conn:expr, $after:expr, $whose:expr) => {
+        pages::table
+            .left_join(instances::table.on(instances::id.nullable().eq(pages::lease_instance_id)))
+            .filter(backend::is_leased().and(pages::id.gt($after)))
+            .filter($whose)
+            .order(pages::id)
+            .limit(LEASES_AT_ONCE)
+            .select((
+                pages::id,
+                pages::campaign_id,
+                pages::pool,
+                pages::lease_instance_id,
+                pages::lease_generation,
+                pages::lease_token.assume_not_null(),
+                pages::lease_until,
+                (pages::progress_at, pages::pending, pages::sending, pages::sent),
+                (instances::boot_id, instances::last_seen_at, instances::stopped_at).nullable(),
+            ))
+            .load($conn)
+    };
+}
+
+/// Leases of a slot's former incarnations on pages behind `after`.
 ///
 /// # Errors
 /// The query failed.
-pub fn open_leases(conn: &mut Conn) -> Result<(Vec<OpenLease>, UtcInstant), StoreError> {
+pub fn former_leases(conn: &mut Conn, slot: &str, me: InstanceId, after: PageId) -> Result<Vec<OpenLease>, StoreError> {
+    leases!(conn, after, instances::slot.eq(slot).and(instances::id.ne(me)))
+        .map_err(StoreError::query("look for former leases"))
+}
+
+/// Leases on pages behind `after` that are `me`'s own or have expired, and the database's time.
+///
+/// # Errors
+/// The query failed.
+pub fn own_and_expired_leases(
+    conn: &mut Conn,
+    me: InstanceId,
+    after: PageId,
+) -> Result<(Vec<OpenLease>, UtcInstant), StoreError> {
     let now = backend::now(conn)?;
-    let leases = pages::table
-        .left_join(instances::table.on(instances::id.nullable().eq(pages::lease_instance_id)))
-        .filter(pages::state.eq(PageState::Leased))
-        .order(pages::id)
-        .limit(500)
-        .select((
-            pages::id,
-            pages::campaign_id,
-            pages::pool,
-            pages::lease_instance_id,
-            pages::lease_generation,
-            pages::lease_token,
-            pages::lease_until,
-            instances::slot.nullable(),
-            instances::boot_id.nullable(),
-        ))
-        .load(conn)
-        .map_err(StoreError::query("look for ended leases"))?;
+    let own = pages::lease_instance_id.eq(me);
+    let expired = pages::lease_until.is_null().or(pages::lease_until.le(now));
+    let leases = leases!(conn, after, own.or(expired)).map_err(StoreError::query("look for ended leases"))?;
     Ok((leases, now))
 }

@@ -4,13 +4,14 @@
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
+use super::late_evidence::Lease;
 use super::outcomes::ClaimKey;
 use super::pages::{self, LeaseToken, PageRow, on_page};
 use super::schema::{campaigns, deliveries, pages as page};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{CampaignStatus, OnUncertain};
 use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
-use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::PageState;
 use crate::domain::settlement::Verdict;
@@ -44,6 +45,15 @@ pub struct Repeat {
     pub max_attempts: i32,
 }
 
+/// Whether a lease ended because its owner died: only deaths count against the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerFate {
+    /// It is gone.
+    Died,
+    /// It lives, and came too late or does not know of the lease.
+    Lives,
+}
+
 /// What ending a lease came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ended {
@@ -68,18 +78,18 @@ struct SendingRow {
     claimed_at: Option<UtcInstant>,
 }
 
-/// Ends the lease `token` on a page. `None`: it had ended already.
+/// Ends a lease. `None`: it had ended already.
 ///
 /// # Errors
 /// A query failed; safe to repeat.
 pub fn end_lease(
     conn: &mut Conn,
-    campaign: CampaignId,
-    id: PageId,
-    token: LeaseToken,
+    lease: Lease,
+    owner: OwnerFate,
     repeat: Repeat,
     evidence: &dyn Fn(ClaimKey) -> Evidence,
 ) -> Result<Option<Ended>, StoreError> {
+    let Lease { campaign, page: id, token } = lease;
     backend::lock_campaign(conn, campaign, CampaignLock::Shared)?;
     let (status, on_uncertain): (CampaignStatus, OnUncertain) = campaigns::table
         .find(campaign)
@@ -105,7 +115,8 @@ pub fn end_lease(
         ))
         .load(conn)
         .map_err(StoreError::query("read what an ended lease left"))?;
-    let alone = sending.len() == 1;
+    let died = owner == OwnerFate::Died;
+    let alone = died && sending.len() == 1;
     let mut ended = Ended::default();
     let mut counts = row.counts();
     for delivery in &sending {
@@ -116,7 +127,7 @@ pub fn end_lease(
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
     let known = ended.known + ended.poison;
-    let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + 1 };
+    let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))
         .set(page::deaths.eq(deaths))
         .execute(conn)
@@ -126,6 +137,7 @@ pub fn end_lease(
         counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
         counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
     }
+    pages::forget_contents(conn, &row)?;
     let (state, due_at) = next_state(conn, &row, counts.pending)?;
     pages::close_lease(conn, &row, state, due_at, counts)?;
     Ok(Some(ended))

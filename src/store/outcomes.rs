@@ -184,7 +184,12 @@ fn keep_content(conn: &mut Conn, write: &Write<'_>) -> Result<(), StoreError> {
     if write.state == DeliveryState::Pending {
         return backend::keep_content(conn, key.campaign, key.contact, content);
     }
-    diesel::delete(delivery_contents::table.find((key.campaign, key.contact)))
+    forget_content(conn, key.campaign, key.contact)
+}
+
+/// Forgets what an attempt said whose delivery has ended.
+pub(super) fn forget_content(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<(), StoreError> {
+    diesel::delete(delivery_contents::table.find((campaign, contact)))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("forget what an attempt said"))

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::backend;
-use super::schema::{campaigns, deliveries, pages};
+use super::schema::{campaigns, deliveries, delivery_contents, pages};
 use super::{Conn, StoreError};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, SkipReason};
@@ -129,9 +129,10 @@ pub fn campaigns_with_ready_pages(conn: &mut Conn, pool: &str) -> Result<Vec<Cam
     let now = backend::now(conn)?;
     campaigns::table
         .filter(campaigns::status.eq(CampaignStatus::Sending).and(campaigns::pool.eq(pool)))
-        .filter(diesel::dsl::exists(pages::table.filter(
-            pages::campaign_id.eq(campaigns::id).and(pages::state.eq(PageState::Ready)).and(pages::due_at.le(now)),
-        )))
+        .filter(diesel::dsl::exists(
+            pages::table
+                .filter(pages::campaign_id.eq(campaigns::id).and(backend::is_ready()).and(pages::due_at.le(now))),
+        ))
         .order(campaigns::id)
         .select(campaigns::id)
         .load(conn)
@@ -297,7 +298,23 @@ pub(super) fn skip_pending(conn: &mut Conn, page: &PageRow, reason: SkipReason) 
         .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("skip what is pending"))?;
+    forget_contents(conn, page)?;
     Ok(Skipped { skipped: count(skipped)?, uncertain: count(uncertain)? })
+}
+
+/// Forgets what attempts said whose deliveries have ended. Needed wherever deliveries end other than by their outcome.
+pub(super) fn forget_contents(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
+    let open = deliveries::table
+        .filter(deliveries::campaign_id.eq(delivery_contents::campaign_id))
+        .filter(deliveries::contact_id.eq(delivery_contents::contact_id))
+        .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Sending]));
+    let kept = delivery_contents::table
+        .filter(delivery_contents::campaign_id.eq(page.campaign_id))
+        .filter(delivery_contents::contact_id.between(page.first_contact_id, page.last_contact_id));
+    diesel::delete(kept.filter(diesel::dsl::not(diesel::dsl::exists(open))))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("forget what attempts said"))
 }
 
 /// Ends the lease on a locked page, and writes its counts.

@@ -3,7 +3,9 @@
 mod sandbox;
 mod smtp;
 mod smtp_content;
+mod tls;
 mod webhook;
+mod webhook_wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -193,6 +193,14 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (webhook("headers = { X-A = \"one\\ntwo\" }"), "pools[0].headers.X-A", "one line"),
         (webhook("headers = { idempotency-key = \"x\" }"), "pools[0].headers.idempotency-key", "written by Volley"),
         (webhook("provider_id_pointer = \"id\""), "pools[0].provider_id_pointer", "JSON pointer"),
+        (webhook("tls_ca_file = \"/nonexistent/ca.pem\""), "pools[0].tls_ca_file", "cannot read /nonexistent/ca.pem"),
+        (webhook("tls_ca_file = \"Cargo.toml\""), "pools[0].tls_ca_file", "holds no certificate"),
+        (
+            WEBHOOK.replace("https://", "http://") + "tls_ca_file = \"config/ca.pem\"",
+            "pools[0].tls_ca_file",
+            "cannot read config/ca.pem",
+        ),
+        (sandbox("tls_ca_file = \"ca.pem\""), "pools[0].tls_ca_file", "belongs to smtp and webhook"),
         (webhook("from = 5"), "pools[0].from", "expected text"),
     ];
     for (text, key, allowed) in cases {

@@ -54,12 +54,10 @@ fn first_literal(text: &str) -> Option<&str> {
 fn every_metric_is_documented_with_its_kind_and_labels_and_no_other() {
     let mut emitted: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
     for text in sources("src") {
-        for call in text.split("metrics::").skip(1) {
-            let Some(kind) =
-                ["counter", "gauge", "histogram"].into_iter().find(|kind| call.starts_with(&format!("{kind}!(")))
-            else {
-                continue;
-            };
+        let calls = [("counter", "counter!("), ("gauge", "gauge!("), ("histogram", "histogram!(")]
+            .into_iter()
+            .flat_map(|(kind, start)| text.split(start).skip(1).map(move |call| (kind, call)));
+        for (kind, call) in calls {
             let call = call.split(';').next().unwrap_or_default();
             let call =
                 [".increment", ".set(", ".record("].iter().fold(call, |call, end| call.split(end).next().unwrap());

@@ -4,6 +4,7 @@ mod databases;
 mod disks;
 mod drains;
 mod harness;
+mod imports;
 mod kills;
 mod locks;
 mod pauses;

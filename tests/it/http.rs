@@ -4,6 +4,7 @@ mod auth;
 mod bad_input;
 mod campaigns;
 mod contacts;
+mod idempotency;
 mod imports;
 mod lists;
 mod operations;

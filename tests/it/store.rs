@@ -3,6 +3,10 @@
 mod contacts;
 mod idempotency;
 mod ledger;
+mod lost_leases;
+mod migrations;
 mod packed;
+mod plans;
 mod races;
+mod standstill;
 mod unlaunched;

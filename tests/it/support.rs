@@ -13,6 +13,7 @@ pub(crate) mod server;
 pub(crate) mod sink_http;
 pub(crate) mod sink_smtp;
 pub(crate) mod stage;
+pub(crate) mod tls_front;
 pub(crate) mod tmpfs;
 pub(crate) mod turns;
 pub(crate) mod volley;

@@ -93,7 +93,7 @@ CREATE TABLE campaigns (
     ended_at BIGINT,
     deleted_at BIGINT
 );
-CREATE INDEX campaigns_active ON campaigns (status) WHERE status IN ('scheduled', 'sending', 'paused', 'stopped');
+CREATE INDEX campaigns_status ON campaigns (status);
 
 -- How far a campaign's audience has been cut into pages.
 CREATE TABLE packings (
@@ -110,6 +110,7 @@ CREATE TABLE packings (
     sweep TEXT CHECK (sweep IN ('skip_pending', 'retry_failed', 'resend_uncertain')),
     sweep_page_id BIGINT NOT NULL DEFAULT 0
 );
+CREATE INDEX packings_swept ON packings (campaign_id) WHERE sweep IS NOT NULL;
 
 -- The audience's explicit contacts; written at launch in one transaction with the campaign's status.
 CREATE TABLE audience_contacts (
@@ -153,11 +154,12 @@ CREATE TABLE pages (
     skipped BIGINT NOT NULL,
     uncertain BIGINT NOT NULL,
     UNIQUE (campaign_id, seq),
+    CHECK (state <> 'leased' OR lease_token IS NOT NULL),
     CHECK (pending >= 0 AND sending >= 0 AND sent >= 0 AND failed >= 0 AND skipped >= 0 AND uncertain >= 0),
     CHECK (pending + sending + sent + failed + skipped + uncertain = size)
 ) WITH (fillfactor = 50);
 CREATE INDEX pages_ready ON pages (campaign_id, due_at) WHERE state = 'ready';
-CREATE INDEX pages_leased ON pages (lease_until) WHERE state = 'leased';
+CREATE INDEX pages_leased ON pages (id) WHERE state = 'leased';
 
 -- The room left in each block takes the updates in place; the only index is on columns that never change.
 CREATE TABLE deliveries (
@@ -221,13 +223,14 @@ CREATE TABLE api_keys (
     revoked_at BIGINT
 );
 
--- The answer given under an Idempotency-Key, stored in the transaction that had the effect.
+-- The answer given under an Idempotency-Key. Status 0: the request is under way, or its process died over it.
 CREATE TABLE idempotency_keys (
     scope TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash TEXT NOT NULL,
     status INTEGER NOT NULL,
     body TEXT NOT NULL,
+    location TEXT,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (scope, key)
 );

@@ -63,11 +63,13 @@ pub(super) struct Circuit {
     longest: Duration,
     faults: u32,
     closed_until: Option<Instant>,
+    /// Asked for by the provider: no answer to a call that was under way ends it.
+    quiet_until: Option<Instant>,
 }
 
 impl Circuit {
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, faults: 0, closed_until: None }
+        Self { first, longest, faults: 0, closed_until: None, quiet_until: None }
     }
 
     /// The provider failed as a whole. Calls that were under way together count once.
@@ -79,22 +81,26 @@ impl Circuit {
         self.closed_until = Some(now + backoff::doubling(self.first, self.faults, self.longest));
     }
 
-    /// The provider answered.
-    pub(super) fn answered(&mut self) {
+    /// The provider answered. Returns whether it may be used at once.
+    pub(super) fn answered(&mut self, now: Instant) -> bool {
         self.faults = 0;
         self.closed_until = None;
+        self.quiet_until = self.quiet_until.filter(|until| now < *until);
+        self.quiet_until.is_none()
     }
 
     /// The provider asked for quiet.
     pub(super) fn quiet(&mut self, until: Instant) {
-        if self.closed_until.is_none_or(|known| known < until) {
-            self.closed_until = Some(until);
-        }
+        self.quiet_until = self.quiet_until.max(Some(until));
+    }
+
+    fn opens_at(&self) -> Option<Instant> {
+        self.closed_until.max(self.quiet_until)
     }
 
     /// How many may begin, of `most`.
     pub(super) fn admits(&self, now: Instant, in_flight: usize, most: usize) -> usize {
-        match self.closed_until {
+        match self.opens_at() {
             None => most,
             Some(until) if now < until => 0,
             // Half open: one at a time.
@@ -103,12 +109,12 @@ impl Circuit {
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.closed_until.is_some()
+        self.opens_at().is_some()
     }
 
     /// How long until one may try.
     pub(super) fn wait(&self, now: Instant) -> Duration {
-        self.closed_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        self.opens_at().map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 }
 
@@ -146,7 +152,21 @@ mod tests {
         assert_eq!(circuit.admits(later, 1, 50), 0);
         circuit.fault(later);
         assert_eq!(circuit.wait(later), Duration::from_secs(2));
-        circuit.answered();
+        circuit.answered(later);
+        assert_eq!(circuit.admits(later, 20, 50), 50);
+    }
+
+    #[test]
+    fn an_answer_to_a_call_under_way_does_not_end_the_quiet_that_was_asked_for() {
+        let start = Instant::now();
+        let mut circuit = Circuit::new(Duration::from_secs(1), Duration::from_secs(4));
+        circuit.quiet(start + Duration::from_secs(3));
+        circuit.fault(start);
+        assert!(!circuit.answered(start + Duration::from_millis(10)));
+        assert_eq!(circuit.admits(start + Duration::from_secs(2), 0, 50), 0);
+        let later = start + Duration::from_secs(3);
+        assert_eq!(circuit.admits(later, 0, 50), 1, "one tries first");
+        assert!(circuit.answered(later));
         assert_eq!(circuit.admits(later, 20, 50), 50);
     }
 }

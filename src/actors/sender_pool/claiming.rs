@@ -259,8 +259,7 @@ impl SenderPool {
         match freed.reach {
             Reach::Answered => {
                 self.silences = 0;
-                self.circuit.answered();
-                if self.parts.health.note_pool(&self.line.pool, None) {
+                if self.circuit.answered(now) && self.parts.health.note_pool(&self.line.pool, None) {
                     tracing::info!(pool = self.line.pool, "provider answers again");
                 }
             }

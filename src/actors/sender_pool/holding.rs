@@ -12,10 +12,12 @@ use super::hand_over::Trust;
 use super::run::{PageRun, Phase};
 use super::{KEEP_WITHIN, PAGES_HELD, SenderPool};
 use crate::actors::clock::Boottime;
+use crate::actors::recorder::Acknowledged;
 use crate::actors::supervisor::PageSettled;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::store::late_evidence::Lease;
 use crate::store::pages::{self, LeaseToken, PageRow, Settled};
 use crate::store::{Lane, Store, StoreError, backend};
 
@@ -23,8 +25,8 @@ use crate::store::{Lane, Store, StoreError, backend};
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
 
 impl SenderPool {
-    pub(super) fn recorded(&mut self, page: PageId) {
-        if let Some(run) = self.runs.get_mut(&page) {
+    pub(super) fn recorded(&mut self, Acknowledged { page, token }: Acknowledged) {
+        if let Some(run) = self.run_under(page, token) {
             run.unrecorded = run.unrecorded.saturating_sub(1);
         }
     }
@@ -114,7 +116,7 @@ impl SenderPool {
     }
 
     /// The page, if it is still held under this lease.
-    fn run_under(&mut self, page: PageId, token: LeaseToken) -> Option<&mut PageRun> {
+    pub(super) fn run_under(&mut self, page: PageId, token: LeaseToken) -> Option<&mut PageRun> {
         self.runs.get_mut(&page).filter(|run| run.token == token)
     }
 
@@ -222,6 +224,7 @@ impl SenderPool {
                     self.rates.insert(campaign, Bucket::new(rate, (rate / 10.0).max(1.0), Instant::now()));
                 }
                 self.contents.insert(campaign, Arc::clone(&content));
+                self.parts.journal.leased(Lease { campaign, page: row.id, token });
                 self.runs.insert(row.id, PageRun::new(&row, token, trust, content));
             }
             // No page of this campaign is ready: the next look brings it back.

@@ -1,9 +1,10 @@
 //! A pool's metrics. What is counted for every message is looked up once: the lookup by name and labels costs more than
 //! the counting.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram};
 
 use crate::domain::campaign::ChannelKind;
 use crate::domain::delivery::DeliveryState;
@@ -18,7 +19,13 @@ pub(super) struct Meters {
     call: Histogram,
     call_summary: Histogram,
     in_flight: Gauge,
+    throughput: Gauge,
+    /// Accepted since the throughput was last shown.
+    lately: AtomicU32,
 }
+
+/// The span over which a throughput is measured, at least.
+const THROUGHPUT_SPAN: Duration = Duration::from_secs(5);
 
 impl Meters {
     pub(super) fn new(pool: &str, channel: ChannelKind) -> Self {
@@ -28,9 +35,11 @@ impl Meters {
             channel,
             accepted: attempts(pool, "accepted"),
             sent: deliveries(pool, channel, DeliveryState::Sent),
-            call: histogram!("volley_provider_call_seconds", "pool" => name()),
-            call_summary: histogram!("volley_provider_call_summary_seconds", "pool" => name()),
-            in_flight: gauge!("volley_in_flight", "pool" => name()),
+            call: metrics::histogram!("volley_provider_call_seconds", "pool" => name()),
+            call_summary: metrics::histogram!("volley_provider_call_summary_seconds", "pool" => name()),
+            in_flight: metrics::gauge!("volley_in_flight", "pool" => name()),
+            throughput: metrics::gauge!("volley_throughput_per_second", "pool" => name()),
+            lately: AtomicU32::new(0),
         }
     }
 
@@ -45,7 +54,10 @@ impl Meters {
             Outcome::NotBegun(_) => ("not_begun", None),
         };
         match outcome {
-            Outcome::Accepted { .. } => self.accepted.increment(1),
+            Outcome::Accepted { .. } => {
+                self.accepted.increment(1);
+                self.lately.fetch_add(1, Ordering::Relaxed);
+            }
             Outcome::Rejected(_)
             | Outcome::Deferred { .. }
             | Outcome::PoolFault(_)
@@ -53,7 +65,8 @@ impl Meters {
             | Outcome::NotBegun(_) => attempts(&self.pool, name).increment(1),
         }
         if let Some(category) = category {
-            counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str()).increment(1);
+            metrics::counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str())
+                .increment(1);
         }
         if !matches!(outcome, Outcome::NotBegun(_)) {
             self.call.record(took.as_secs_f64());
@@ -70,6 +83,16 @@ impl Meters {
         }
     }
 
+    /// Shows the throughput since `since`, if that is long enough ago. Returns since when the next one counts.
+    pub(super) fn throughput(&self, since: Instant, now: Instant) -> Instant {
+        let span = now.duration_since(since);
+        if span < THROUGHPUT_SPAN {
+            return since;
+        }
+        self.throughput.set(f64::from(self.lately.swap(0, Ordering::Relaxed)) / span.as_secs_f64());
+        now
+    }
+
     /// How many hand-overs are under way.
     pub(super) fn in_flight(&self, count: usize) {
         self.in_flight.set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
@@ -77,12 +100,12 @@ impl Meters {
 }
 
 fn attempts(pool: &str, outcome: &'static str) -> Counter {
-    counter!("volley_attempts_total", "pool" => pool.to_owned(), "outcome" => outcome)
+    metrics::counter!("volley_attempts_total", "pool" => pool.to_owned(), "outcome" => outcome)
 }
 
 fn deliveries(pool: &str, channel: ChannelKind, state: DeliveryState) -> Counter {
-    counter!(
+    metrics::counter!(
         "volley_deliveries_total",
-        "channel" => channel.as_str(), "pool" => pool.to_owned(), "state" => state.as_str()
+        "channel" => channel.as_str(), "pool" => pool.to_owned(), "outcome" => state.as_str()
     )
 }

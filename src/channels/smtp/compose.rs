@@ -29,7 +29,8 @@ pub(super) struct Composer {
 pub(super) struct Letter {
     /// The whole command line.
     pub(super) rcpt_command: String,
-    /// Headers and body, CRLF throughout, without the final line end.
+    /// Headers, body and the final dot, CRLF throughout. No line begins with another dot: a header's begins with its
+    /// name or a blank, a body's encodings have none there. So nothing has to be stuffed, and one write sends it.
     pub(super) content: Vec<u8>,
     /// Whether the sender's or the recipient's address goes beyond ASCII (RFC 6531).
     pub(super) needs_utf8: bool,
@@ -89,6 +90,7 @@ impl Composer {
                 content.extend_from_slice(format!("\r\n--{BOUNDARY}--").as_bytes());
             }
         }
+        content.extend_from_slice(b"\r\n.\r\n");
         Ok(Letter { rcpt_command, content, needs_utf8 })
     }
 

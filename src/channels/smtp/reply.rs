@@ -1,14 +1,13 @@
 //! Asking a relay, and what its answer, its silence and its hanging up mean at each stage of a conversation.
 
-use std::error::Error as _;
+use std::future::Future;
+use std::io;
 use std::time::Duration;
 
-use lettre::transport::smtp::Error;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::response::Response;
 use tokio::time::timeout;
 
-use super::{Leaves, Talk};
+use super::Leaves;
+use super::wire::Wire;
 use crate::channels::redact::redact;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::outcome::{Outcome, Trouble};
@@ -34,6 +33,14 @@ impl Stage {
     }
 }
 
+/// What a relay said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) code: u16,
+    /// Its lines without their codes.
+    pub(super) text: String,
+}
+
 /// Anything but the answer that was hoped for.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -45,65 +52,93 @@ pub(super) enum Failure {
     Cut(String),
 }
 
-/// Sends one command and wants a reply of the class of `wanted`: any 2yz for 250, exactly 354 for 354, because to write
-/// a message after any other answer would be to talk out of turn.
-pub(super) async fn ask(
-    connection: &mut AsyncSmtpConnection,
-    command: &str,
-    wanted: u16,
+/// Sends one command and wants a reply that [`Reply::expect`]s `wanted`.
+pub(super) async fn ask(wire: &mut Wire, command: &str, wanted: u16, patience: Duration) -> Result<Reply, Failure> {
+    within(patience, async {
+        wire.say(command.as_bytes()).await?;
+        wire.hear().await?.expect(wanted)
+    })
+    .await
+}
+
+/// Sends the content, which holds its final dot, and returns the relay's id of the message if its answer names one.
+pub(super) async fn finish(wire: &mut Wire, content: &[u8], patience: Duration) -> Result<Option<String>, Failure> {
+    let reply = within(patience, async {
+        wire.say(content).await?;
+        wire.hear().await?.expect(250)
+    });
+    reply.await.map(|reply| queue_id(reply.first_line()))
+}
+
+/// A step of a conversation, for which a relay has so long.
+pub(super) async fn within<T>(
     patience: Duration,
-) -> Result<(), Failure> {
-    match timeout(patience, connection.command(command)).await {
-        Err(_elapsed) => Err(Failure::Silent(patience)),
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(response)) => expect(&response, wanted),
+    step: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(patience, step).await.unwrap_or(Err(Failure::Silent(patience)))
+}
+
+impl Reply {
+    /// The first whole reply in `bytes`, and how many of them it takes (RFC 5321 4.2.1); nothing while it is not whole.
+    ///
+    /// # Errors
+    /// What is there is no SMTP.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Failure> {
+        let nonsense = || Failure::Cut("the answer is no SMTP reply".to_owned());
+        let (mut text, mut length) = (String::new(), 0);
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let Some(line_text) = line.strip_suffix(b"\n") else { return Ok(None) };
+            length += line.len();
+            let line_text = String::from_utf8_lossy(line_text.strip_suffix(b"\r").unwrap_or(line_text));
+            let (code, rest) = line_text.split_at_checked(3).ok_or_else(nonsense)?;
+            let code: u16 = code.parse().map_err(|_not_a_number| nonsense())?;
+            if !(200..600).contains(&code) || !rest.is_empty() && !rest.starts_with([' ', '-']) {
+                return Err(nonsense());
+            }
+            text.push_str(rest.get(1..).unwrap_or_default());
+            if !rest.starts_with('-') {
+                return Ok(Some((Self { code, text }, length)));
+            }
+            text.push('\n');
+        }
+        Ok(None)
+    }
+
+    /// This reply if it is of the class of `wanted`: any 2yz for 250, exactly 354 for 354, because to write a message
+    /// after any other answer would be to talk out of turn.
+    pub(super) fn expect(self, wanted: u16) -> Result<Self, Failure> {
+        let fits = if wanted == 354 { self.code == 354 } else { self.code / 100 == wanted / 100 };
+        if fits { Ok(self) } else { Err(self.into_failure()) }
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
+        Failure::Reply { code: self.code, text: self.first_line().to_owned() }
+    }
+
+    fn first_line(&self) -> &str {
+        self.text.lines().next().unwrap_or_default()
     }
 }
 
-/// Sends the content and the final dot, and returns the relay's id of the message if its answer names one.
-pub(super) async fn finish(
-    connection: &mut AsyncSmtpConnection,
-    content: &[u8],
-    patience: Duration,
-) -> Result<Option<String>, Failure> {
-    match timeout(patience, connection.message(content)).await {
-        Err(_elapsed) => Err(Failure::Silent(patience)),
-        Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(response)) => expect(&response, 250).map(|()| queue_id(&response)),
-    }
-}
-
-fn expect(response: &Response, wanted: u16) -> Result<(), Failure> {
-    let code = u16::from(response.code());
-    let fits = if wanted == 354 { code == 354 } else { code / 100 == wanted / 100 };
-    if fits { Ok(()) } else { Err(Failure::Reply { code, text: response.first_line().unwrap_or_default().to_owned() }) }
-}
-
-/// `250 2.0.0 Ok: queued as 4XyZ` (Postfix and most others), `250 OK id=1abc-DEF` (Exim).
-fn queue_id(response: &Response) -> Option<String> {
-    let line = response.first_line()?;
+/// `2.0.0 Ok: queued as 4XyZ` (Postfix and most others), `OK id=1abc-DEF` (Exim).
+fn queue_id(line: &str) -> Option<String> {
     let (_, tail) = line.split_once("queued as ").or_else(|| line.split_once("id="))?;
     let id = tail.split_whitespace().next()?;
     Some(id.chars().filter(|c| c.is_ascii_graphic()).take(100).collect())
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        match error.status() {
-            Some(code) => {
-                Self::Reply { code: code.into(), text: error.source().map(ToString::to_string).unwrap_or_default() }
-            }
-            None => Self::Cut(error.to_string()),
-        }
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Cut(error.to_string())
     }
 }
 
 impl Failure {
-    /// What this failure means when it comes at `stage` of handing over to `to`.
-    pub(super) fn at(self, stage: Stage, to: &str) -> Talk {
+    /// What this failure means when it comes at `stage` of handing over to `to`, and for the connection.
+    pub(super) fn at(self, stage: Stage, to: &str) -> (Outcome, Leaves) {
         let trouble = self.trouble(stage, to);
         let deferred = |trouble| Outcome::Deferred { trouble, retry_after: None };
-        let (outcome, leaves) = match (stage, self) {
+        match (stage, self) {
             (_, Self::Reply { code: 421, .. }) => (Outcome::PoolFault(trouble), Leaves::Nothing),
             (Stage::Mail, Self::Reply { code: 400.., .. }) => (Outcome::PoolFault(trouble), Leaves::OpenTransaction),
             (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
@@ -125,8 +160,7 @@ impl Failure {
             (Stage::Final, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (Outcome::Unknown(trouble), Leaves::Nothing)
             }
-        };
-        Talk::Ended(outcome, leaves)
+        }
     }
 
     /// This failure in words that name nobody.
@@ -149,6 +183,47 @@ impl Failure {
                 Trouble::new(ErrorCategory::Network, format!("{step}: no answer within {} s", patience.as_secs()))
             }
             Self::Cut(text) => Trouble::new(ErrorCategory::Network, format!("{step}: {}", redact(text, to))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_is_taken_when_it_is_whole_and_what_follows_is_left() {
+        for (bytes, expected) in [
+            ("250 2.1.0 ok\r\n", Some((250, "2.1.0 ok", 14))),
+            ("250\r\n", Some((250, "", 5))),
+            ("250 \r\n", Some((250, "", 6))),
+            ("250-one\r\n250-\r\n250 three\r\n354 go", Some((250, "one\n\nthree", 26))),
+            ("550 5.1.1 no\n", Some((550, "5.1.1 no", 13))),
+            ("", None),
+            ("250 ok", None),
+            ("250-one\r\n250", None),
+        ] {
+            let found = Reply::parse(bytes.as_bytes()).unwrap();
+            let expected = expected.map(|(code, text, length)| (Reply { code, text: text.to_owned() }, length));
+            assert_eq!(found, expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_nonsense() {
+        for bytes in
+            ["\r\n", "25\r\n", "2500 ok\r\n", "999 ok\r\n", "-50 ok\r\n", "250_ok\r\n", "HTTP/1.1 400\r\n", "äöü\r\n"]
+        {
+            assert!(matches!(Reply::parse(bytes.as_bytes()), Err(Failure::Cut(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn queue_ids_are_found_where_relays_put_them() {
+        for (line, id) in
+            [("2.0.0 Ok: queued as 4XyZ", Some("4XyZ")), ("OK id=1abc-DEF", Some("1abc-DEF")), ("2.0.0 ok", None)]
+        {
+            assert_eq!(queue_id(line).as_deref(), id, "{line}");
         }
     }
 }

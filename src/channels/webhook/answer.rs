@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use super::wire::{Content, Head, Wire};
 use crate::channels::BuildError;
 use crate::channels::redact::redact;
 use crate::config::pools::PoolConfig;
@@ -27,15 +26,6 @@ pub(super) struct Reader {
     provider_id_pointer: Option<String>,
 }
 
-/// What came of an answer's body.
-enum Content {
-    Whole(Vec<u8>),
-    /// The first [`MAX_ANSWER_BYTES`] of a longer one.
-    Capped(Vec<u8>),
-    /// Cut, or not complete by the deadline.
-    Broken,
-}
-
 impl Reader {
     pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let provider_id_pointer = pool.provider_id_pointer.clone().filter(|pointer| !pointer.is_empty());
@@ -46,15 +36,15 @@ impl Reader {
     }
 
     /// Reads the body as far as it matters, and says what the whole means.
-    pub(super) async fn read(&self, mut response: Response, deadline: Instant, to: &str) -> Outcome {
-        let status = response.status();
-        let retry_after = retry_after(response.headers());
-        let content = body(&mut response, deadline).await;
-        if status.is_success() {
+    pub(super) async fn read(&self, wire: &mut Wire, head: &Head, deadline: Instant, to: &str) -> Outcome {
+        let content = timeout_at(deadline, wire.body(head, MAX_ANSWER_BYTES)).await.unwrap_or(Content::Broken);
+        let status = head.status;
+        if (200..300).contains(&status) {
             return self.accepted(status, content);
         }
         let trouble = refusal(status, &content, to);
-        match status.as_u16() {
+        let retry_after = head.retry_after.as_deref().and_then(|text| retry_after(text, head.date.as_deref()));
+        match status {
             401 | 403 | 407 => Outcome::PoolFault(trouble),
             408 | 425 | 429 => Outcome::Deferred { trouble, retry_after },
             // The key is known to the provider and still at work there: certainly not taken a second time.
@@ -65,10 +55,9 @@ impl Reader {
         }
     }
 
-    fn accepted(&self, status: StatusCode, content: Content) -> Outcome {
-        let unreadable = |what: &str| {
-            Outcome::Unknown(Trouble::new(ErrorCategory::Network, format!("{} with {what}", status.as_u16())))
-        };
+    fn accepted(&self, status: u16, content: Content) -> Outcome {
+        let unreadable =
+            |what: &str| Outcome::Unknown(Trouble::new(ErrorCategory::Network, format!("{status} with {what}")));
         match (content, &self.provider_id_pointer) {
             (Content::Broken, _) => unreadable("an answer that broke off"),
             (Content::Whole(_) | Content::Capped(_), None) => Outcome::Accepted { provider_id: None },
@@ -94,25 +83,8 @@ fn provider_id(value: &serde_json::Value) -> Option<String> {
     Some(id.chars().filter(|c| !c.is_control()).take(MAX_PROVIDER_ID).collect())
 }
 
-async fn body(response: &mut Response, deadline: Instant) -> Content {
-    let mut bytes = Vec::new();
-    loop {
-        match timeout_at(deadline, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => {
-                let room = MAX_ANSWER_BYTES - bytes.len();
-                bytes.extend(chunk.iter().take(room));
-                if chunk.len() > room {
-                    return Content::Capped(bytes);
-                }
-            }
-            Ok(Ok(None)) => return Content::Whole(bytes),
-            Ok(Err(_)) | Err(_) => return Content::Broken,
-        }
-    }
-}
-
-fn refusal(status: StatusCode, content: &Content, to: &str) -> Trouble {
-    let category = match status.as_u16() {
+fn refusal(status: u16, content: &Content, to: &str) -> Trouble {
+    let category = match status {
         400..=499 => ErrorCategory::Refused,
         500..=599 => ErrorCategory::ProviderError,
         _ => ErrorCategory::Unexpected,
@@ -125,23 +97,18 @@ fn refusal(status: StatusCode, content: &Content, to: &str) -> Trouble {
         }
         Content::Broken => String::new(),
     };
-    Trouble::new(category, format!("HTTP {} {excerpt}", status.as_u16()).trim_end())
+    Trouble::new(category, format!("HTTP {status} {excerpt}").trim_end())
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110 10.2.3). A date counts from the answer's own `Date`, so that clocks
 /// that disagree do no harm.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(text: &str, answered: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
     let then = date(text)?;
-    let now = header_date(headers, DATE).unwrap_or_else(jiff::Timestamp::now);
+    let now = answered.and_then(date).unwrap_or_else(jiff::Timestamp::now);
     Some(Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO))
-}
-
-fn header_date(headers: &HeaderMap, name: HeaderName) -> Option<jiff::Timestamp> {
-    date(headers.get(name)?.to_str().ok()?)
 }
 
 fn date(text: &str) -> Option<jiff::Timestamp> {
@@ -154,21 +121,13 @@ mod tests {
 
     #[test]
     fn retry_after_is_read_as_seconds_or_as_a_date() {
-        let waits = |retry_after: &str, date: Option<&str>| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, retry_after.parse().unwrap());
-            if let Some(date) = date {
-                headers.insert(DATE, date.parse().unwrap());
-            }
-            super::retry_after(&headers)
-        };
         let noon = Some("Sun, 06 Nov 1994 12:00:00 GMT");
-        assert_eq!(waits("7", None), Some(Duration::from_secs(7)));
-        assert_eq!(waits("Sun, 06 Nov 1994 12:00:30 GMT", noon), Some(Duration::from_secs(30)));
-        assert_eq!(waits("Sun, 06 Nov 1994 11:00:00 GMT", noon), Some(Duration::ZERO));
-        assert_eq!(waits("Sun, 06 Nov 1994 11:00:00 GMT", None), Some(Duration::ZERO));
+        assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 12:00:30 GMT", noon), Some(Duration::from_secs(30)));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 11:00:00 GMT", noon), Some(Duration::ZERO));
+        assert_eq!(retry_after("Sun, 06 Nov 1994 11:00:00 GMT", None), Some(Duration::ZERO));
         for nonsense in ["soon", "-1", "1.5", ""] {
-            assert_eq!(waits(nonsense, noon), None, "{nonsense}");
+            assert_eq!(retry_after(nonsense, noon), None, "{nonsense}");
         }
     }
 }

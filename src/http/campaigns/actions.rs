@@ -44,7 +44,7 @@ pub(in crate::http) struct Sent {
 
 /// Launches a campaign. With an `Idempotency-Key` the same request gets the same answer again.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/send", tag = "campaigns", request_body = SendInput,
-    params(("id" = i64, Path), ("Idempotency-Key" = Option<String>, Header)),
+    params(("id" = i64, Path)),
     responses((status = 202, body = Sent), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn send(
     state: web::Data<AppState>,
@@ -70,7 +70,7 @@ pub(in crate::http) async fn send(
                     match idempotency::recall(conn, key)? {
                         Recall::New => {}
                         Recall::Answered(answer) => return Ok((answer, None)),
-                        Recall::Reused => return Err(reused()),
+                        Recall::Reused | Recall::UnderWay => return Err(reused()),
                     }
                 }
                 let launched = launch_campaign(conn, &settings.pools, id, audience).map_err(refused)?;
@@ -78,7 +78,7 @@ pub(in crate::http) async fn send(
                     Sent { campaign_id: id, messages_queued: launched.expected, status: launched.campaign.status };
                 let body = serde_json::to_string(&sent)
                     .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
-                let answer = Answer { status: 202, body };
+                let answer = Answer { status: 202, body, location: Some(format!("/v1/campaigns/{id}")) };
                 if let Some(key) = &key {
                     idempotency::remember(conn, key, &answer)?;
                 }
@@ -96,7 +96,7 @@ pub(in crate::http) async fn send(
         );
         hint(&state, id);
     }
-    Ok(respond(answer, Some(&format!("/v1/campaigns/{id}"))))
+    Ok(respond(answer))
 }
 
 /// Tells the supervisor. A full mailbox loses the hint, which costs one tick.

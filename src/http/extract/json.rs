@@ -76,22 +76,27 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) 
 
 fn read(request: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<Bytes, ApiError>> + 'static {
     let checked = check_headers(request);
-    let mut payload = payload.take();
-    async move {
-        let limit = checked?;
-        let mut body = Vec::new();
-        let all = async {
-            while let Some(chunk) = next_chunk(&mut payload).await? {
-                if body.len() + chunk.len() > limit {
-                    return Err(too_large(limit));
-                }
-                body.extend_from_slice(&chunk);
+    let payload = payload.take();
+    async move { gather(payload, checked?).await }
+}
+
+/// A whole body of at most `limit` bytes.
+///
+/// # Errors
+/// It is longer, does not arrive in time, or breaks off.
+pub(in crate::http) async fn gather(mut payload: Payload, limit: usize) -> Result<Bytes, ApiError> {
+    let mut body = Vec::new();
+    let all = async {
+        while let Some(chunk) = next_chunk(&mut payload).await? {
+            if body.len() + chunk.len() > limit {
+                return Err(too_large(limit));
             }
-            Ok(())
-        };
-        tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(ApiError::BodyTimeout))?;
-        Ok(Bytes::from(body))
-    }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    tokio::time::timeout(BODY_TIMEOUT, all).await.unwrap_or(Err(ApiError::BodyTimeout))?;
+    Ok(Bytes::from(body))
 }
 
 /// The next piece of a body; `None` at its end.

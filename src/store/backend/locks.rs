@@ -9,7 +9,6 @@ use diesel::sql_types::{Array, BigInt, Text};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::PageState;
 use crate::store::pages::PageRow;
 use crate::store::schema::pages;
 use crate::store::sql::sql;
@@ -141,7 +140,7 @@ pub(in crate::store) fn lock_ready_page(
     let ready = || {
         pages::table
             .filter(pages::campaign_id.eq(campaign).and(pages::pool.eq(pool.to_owned())))
-            .filter(pages::state.eq(PageState::Ready).and(pages::due_at.le(now)))
+            .filter(super::is_ready().and(pages::due_at.le(now)))
             .filter(pages::id.ne_all(held.to_vec()))
             .order((pages::due_at, pages::id))
             .select(pages::id)

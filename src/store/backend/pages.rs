@@ -1,10 +1,12 @@
 //! Counts of pages, written for every claim and every flush. As `sql`, because diesel caches no prepared `UPDATE`: what
-//! is written so often is parsed and planned once per connection.
+//! is written so often is parsed and planned once per connection. And the states of pages as literals: an index over the
+//! pages of one state serves no statement that binds the state, neither on SQLite nor in PostgreSQL's generic plans.
 
 use std::collections::BTreeMap;
 
 use diesel::RunQueryDsl;
-use diesel::sql_types::{Array, BigInt};
+use diesel::expression::SqlLiteral;
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
@@ -12,6 +14,16 @@ use crate::domain::page::Counts;
 use crate::store::outcomes::Tally;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
+
+/// Pages that wait to be leased.
+pub(in crate::store) fn is_ready() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("pages.state = 'ready'")
+}
+
+/// Pages under a lease.
+pub(in crate::store) fn is_leased() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("pages.state = 'leased'")
+}
 
 /// Writes the counts of a locked page.
 pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Counts) -> Result<(), StoreError> {
@@ -80,4 +92,38 @@ pub(in crate::store) fn write_progress(
         }),
     }
     .map_err(StoreError::query("note the progress of pages"))
+}
+
+/// The open pages of a pool, in one state.
+#[derive(diesel::QueryableByName)]
+pub(in crate::store) struct OpenPages {
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) pool: String,
+    #[diesel(sql_type = Bool)]
+    pub(in crate::store) leased: bool,
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) pages: i64,
+    /// Recipients that could be claimed at `now`.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) due: i64,
+}
+
+/// Counts open pages, and who is due on them.
+pub(in crate::store) fn open_pages(conn: &mut Conn, now: UtcInstant) -> Result<Vec<OpenPages>, StoreError> {
+    let statement = sql(
+        "SELECT p.pool, FALSE AS leased, count(*) AS pages, CAST(sum(CASE WHEN c.status = 'sending' AND p.due_at <= ",
+    )
+    .bind::<BigInt, _>(
+        now,
+        " THEN p.pending ELSE 0 END) AS BIGINT) AS due \
+         FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state = 'ready' GROUP BY p.pool \
+         UNION ALL \
+         SELECT p.pool, TRUE, count(*), CAST(sum(CASE WHEN c.status = 'sending' THEN p.pending ELSE 0 END) AS BIGINT) \
+         FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state = 'leased' GROUP BY p.pool",
+    );
+    match conn {
+        Conn::Pg(conn) => statement.load(conn),
+        Conn::Sqlite(conn) => statement.load(conn),
+    }
+    .map_err(StoreError::query("count open pages"))
 }

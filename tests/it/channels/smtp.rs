@@ -1,4 +1,6 @@
 use std::future::poll_fn;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::task::Poll;
 
 use volley::channels::{Channel, build};
@@ -6,7 +8,7 @@ use volley::domain::delivery::ErrorCategory;
 use volley::domain::outcome::{NotBegun, Outcome};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
-use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage};
+use crate::support::scripted_smtp::{Act, Moment, PIPELINING, ScriptedSmtp, Stage};
 
 pub(crate) fn relay(url: &str) -> Box<dyn Channel> {
     relay_with(url, serde_json::json!({}))
@@ -59,14 +61,15 @@ async fn every_refusal_means_what_its_stage_and_code_say() {
         (Final, "354 what?", "unknown"),
         (Final, "999 what?", "unknown"),
     ] {
-        let server = ScriptedSmtp::at(stage, Act::Say(reply));
-        let login = serde_json::json!({"username": "u", "password": "p"});
-        let outcome = relay_with(&server.url(), login).deliver(&envelope(), &Turnstile::default()).await;
-        assert_eq!(kind(&outcome), meaning, "{stage:?} {reply}: {outcome:?}");
-        assert!(server.taken().len() <= usize::from(stage == Final), "{stage:?} {reply}");
-        let said = reply.split_once(' ').unwrap().0.get(..3).unwrap();
-        if said != "999" {
-            assert!(trouble(&outcome).detail.contains(said), "{outcome:?}");
+        for server in [ScriptedSmtp::at, ScriptedSmtp::pipelining_at].map(|start| start(stage, Act::Say(reply))) {
+            let login = serde_json::json!({"username": "u", "password": "p"});
+            let outcome = relay_with(&server.url(), login).deliver(&envelope(), &Turnstile::default()).await;
+            assert_eq!(kind(&outcome), meaning, "{stage:?} {reply}: {outcome:?}");
+            assert!(server.taken().len() <= usize::from(stage == Final), "{stage:?} {reply}");
+            let said = reply.split_once(' ').unwrap().0.get(..3).unwrap();
+            if said != "999" {
+                assert!(trouble(&outcome).detail.contains(said), "{outcome:?}");
+            }
         }
     }
 }
@@ -94,18 +97,19 @@ async fn a_cut_is_ambiguous_only_once_the_content_may_have_left() {
         (Content, "unknown"),
         (Final, "unknown"),
     ] {
-        let server = ScriptedSmtp::at(stage, Act::Cut);
-        let login = serde_json::json!({"username": "u", "password": "p"});
-        let outcome = relay_with(&server.url(), login).deliver(&envelope(), &Turnstile::default()).await;
-        assert_eq!(kind(&outcome), meaning, "{stage:?}: {outcome:?}");
-        assert_eq!(trouble(&outcome).category, ErrorCategory::Network, "{stage:?}");
+        for server in [ScriptedSmtp::at, ScriptedSmtp::pipelining_at].map(|start| start(stage, Act::Cut)) {
+            let login = serde_json::json!({"username": "u", "password": "p"});
+            let outcome = relay_with(&server.url(), login).deliver(&envelope(), &Turnstile::default()).await;
+            assert_eq!(kind(&outcome), meaning, "{stage:?}: {outcome:?}");
+            assert_eq!(trouble(&outcome).category, ErrorCategory::Network, "{stage:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn silence_means_the_same_as_a_cut_and_ends_within_the_timeout() {
     use Stage::{Auth, Data, Ehlo, Final, Greeting, Mail, Rcpt};
-    let waits = [
+    let stages = [
         (Greeting, "pool fault"),
         (Ehlo, "pool fault"),
         (Auth, "pool fault"),
@@ -113,9 +117,11 @@ async fn silence_means_the_same_as_a_cut_and_ends_within_the_timeout() {
         (Rcpt, "deferred"),
         (Data, "deferred"),
         (Final, "unknown"),
-    ]
-    .map(|(stage, meaning)| async move {
-        let server = ScriptedSmtp::at(stage, Act::Silence);
+    ];
+    let starts = [ScriptedSmtp::at, ScriptedSmtp::pipelining_at];
+    let cases = starts.iter().flat_map(|start| stages.map(|(stage, meaning)| (start, stage, meaning)));
+    let waits = cases.map(|(start, stage, meaning)| async move {
+        let server = start(stage, Act::Silence);
         let login = serde_json::json!({"username": "u", "password": "p"});
         let channel = relay_with(&server.url(), login);
         let began = std::time::Instant::now();
@@ -129,7 +135,7 @@ async fn silence_means_the_same_as_a_cut_and_ends_within_the_timeout() {
 
 #[tokio::test]
 async fn a_refused_port_and_an_unknown_host_are_the_pools_fault() {
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for url in [format!("smtp://{refused}"), "smtp://nowhere.invalid:25?tls=none".to_owned()] {
         let gate = Turnstile::default();
         let outcome = relay(&url).deliver(&envelope(), &gate).await;
@@ -153,7 +159,7 @@ async fn without_starttls_nothing_is_said_to_a_relay_that_must_offer_it() {
 #[tokio::test]
 async fn a_tls_handshake_that_fails_or_hangs_is_the_pools_fault() {
     let talks_in_the_clear = ScriptedSmtp::start(|_| None);
-    let hangs = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     let hangs_url = format!("smtps://{}", hangs.local_addr().unwrap());
     for url in [talks_in_the_clear.url().replace("smtp://", "smtps://"), hangs_url] {
         let gate = Turnstile::default();
@@ -187,9 +193,8 @@ async fn one_connection_carries_one_message_after_another() {
 
 #[tokio::test]
 async fn after_a_refused_recipient_the_transaction_is_reset_and_the_connection_kept() {
-    let refuse_first = |moment: crate::support::scripted_smtp::Moment| {
-        (moment.stage == Stage::Rcpt && moment.accepted == 1).then_some(Act::Say("550 5.1.1 no"))
-    };
+    let refuse_first =
+        |moment: Moment| (moment.stage == Stage::Rcpt && moment.accepted == 1).then_some(Act::Say("550 5.1.1 no"));
     let server = ScriptedSmtp::start(refuse_first);
     let channel = relay(&server.url());
     for meaning in ["accepted", "rejected", "rejected"] {
@@ -197,6 +202,45 @@ async fn after_a_refused_recipient_the_transaction_is_reset_and_the_connection_k
     }
     assert_eq!(server.connections(), 1);
     assert_eq!(server.commands().iter().filter(|line| *line == "RSET").count(), 1);
+}
+
+#[tokio::test]
+async fn a_relay_that_offers_pipelining_hears_mail_rcpt_and_data_at_once() {
+    let relay_socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("smtp://{}", relay_socket.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = relay_socket.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+        stream.write_all(b"220 relay\r\n").unwrap();
+        assert!(lines.next().unwrap().starts_with("EHLO "));
+        stream.write_all(b"250-relay\r\n250 PIPELINING\r\n").unwrap();
+        // Not one answer before all three are there.
+        let said: Vec<String> = lines.by_ref().take(3).collect();
+        stream.write_all(b"250 ok\r\n250 ok\r\n354 go on\r\n").unwrap();
+        assert!(lines.any(|line| line == "."));
+        stream.write_all(b"250 ok\r\n").unwrap();
+        said
+    });
+    assert_eq!(kind(&relay(&url).deliver(&envelope(), &Turnstile::default()).await), "accepted");
+    assert_eq!(server.join().unwrap(), ["MAIL FROM:<shop@example.com>", "RCPT TO:<bob@example.com>", "DATA"]);
+}
+
+#[tokio::test]
+async fn after_a_recipient_refused_in_one_piece_with_data_the_connection_is_kept_unless_content_is_wanted() {
+    for (data, connections) in [("503 5.5.1 no recipients", 1), ("354 go on", 2)] {
+        let server = ScriptedSmtp::start(move |moment| match (moment.stage, moment.connection, moment.accepted) {
+            (Stage::Ehlo, _, _) => Some(Act::Say(PIPELINING)),
+            (Stage::Rcpt, 0, 1) => Some(Act::Say("550 5.1.1 no")),
+            (Stage::Data, 0, 1) => Some(Act::Say(data)),
+            _ => None,
+        });
+        let channel = relay(&server.url());
+        assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+        assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "rejected");
+        let third = channel.deliver(&envelope(), &Turnstile::default()).await;
+        assert_eq!(kind(&third), if connections == 1 { "rejected" } else { "accepted" }, "{data}");
+        assert_eq!((server.connections(), server.taken().len()), (connections, connections), "{data}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use volley::domain::outcome::{NotBegun, Outcome};
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_http::{Answer, ScriptedHttp};
 
-fn api(url: &str, more: serde_json::Value) -> Box<dyn Channel> {
+pub(crate) fn api(url: &str, more: serde_json::Value) -> Box<dyn Channel> {
     let mut settings = serde_json::json!({"url": url, "channel": "http"});
     for (name, value) in more.as_object().unwrap() {
         settings[name] = value.clone();

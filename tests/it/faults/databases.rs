@@ -6,6 +6,7 @@ use crate::support::Database;
 use crate::support::provider::Provider;
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
+use crate::support::volley::Volley;
 use crate::support::waiting::wait_until;
 
 const LATENCY_MS: (u64, u64) = (5, 20);
@@ -72,4 +73,32 @@ fn connections_cut_in_mid_commit_lose_and_double_nothing() {
     }
     stage.assert_everyone_once();
     stage.volley.stop();
+}
+
+#[test]
+fn a_read_behind_a_cut_connection_gets_a_fresh_one() {
+    let _turn = my_turn();
+    let Some(db) = Database::own_postgres("a_read_behind_a_cut_connection_gets_a_fresh_one") else { return };
+    let volley = Volley::on(&db).start();
+    // As many connections as the pool may have, all of them idle when they are cut.
+    let all_at_once = || {
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..20)
+                .map(|_| {
+                    let api = volley.api();
+                    scope.spawn(move || {
+                        ["/v1/contacts", "/v1/campaigns", "/v1/lists"].map(|path| api.try_get(path).unwrap().status)
+                    })
+                })
+                .collect();
+            readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<u16>>()
+        })
+    };
+    assert!(all_at_once().iter().all(|status| *status == 200));
+    for _ in 0..3 {
+        db.server().cut_connections();
+        let statuses = all_at_once();
+        assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    }
+    volley.stop();
 }

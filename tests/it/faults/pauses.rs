@@ -6,8 +6,11 @@ use serde_json::json;
 
 use crate::support::both_backends;
 use crate::support::provider::Provider;
+use crate::support::sink_http::{HttpSink, Keys};
 use crate::support::stage::{GRACE, LONG, Stage};
+use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
+use crate::support::volley::Pool;
 use crate::support::waiting::{Lateness, stays, wait_until};
 
 const LATENCY_MS: (u64, u64) = (5, 20);
@@ -104,6 +107,28 @@ both_backends! {
             stage.provider.ledger().latest_after(answered + GRACE).is_none()
         });
         assert_eq!(stage.api.campaign(stage.campaign).stats.pending, 200);
+        stage.api.resume(stage.campaign);
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+
+    fn a_pause_holds_what_waits_for_a_slow_handshake(db: &Database) {
+        let _turn = my_turn();
+        let authority = Authority::new();
+        let sink = HttpSink::start((0, 0), Keys::Honoured);
+        let front = TlsFront::start(sink.port(), &authority, "127.0.0.1", Manner::AtOnce);
+        front.hold(true);
+        let slow = Pool::webhook_at("slow", front.port())
+            .set("url", &format!("\"https://127.0.0.1:{}/messages\"", front.port()))
+            .set("tls_ca_file", &format!("{:?}", authority.file()))
+            .set("idempotent", "true");
+        let provider = Provider::Webhook(sink);
+        let stage = Stage::with(db, provider, 200, |builder| builder.pool(slow), &json!({"pool": "slow"}));
+        stage.api.send(stage.campaign);
+        wait_until("handshakes wait", LONG, || front.arrived() > 0);
+        stage.api.pause(stage.campaign);
+        front.hold(false);
+        stays("no request follows the handshakes", Duration::from_secs(1), || stage.provider.ledger().begun() == 0);
         stage.api.resume(stage.campaign);
         stage.assert_everyone_once();
         stage.volley.stop();

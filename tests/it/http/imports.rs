@@ -245,7 +245,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let store = volley::store::Store::open(&settings.database).unwrap();
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
         imports::submit(conn, "gone.csv", None, None, |row| {
-            Ok(volley::store::idempotency::Answer { status: 202, body: row.id.to_string() })
+            Ok(volley::store::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
         })
     });
     let imports::Submitted::Stored(answer) = runtime.block_on(submit).unwrap() else { panic!("not stored") };

@@ -84,7 +84,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain"), "{}", metrics.head);
     let text = metrics.body.as_str().unwrap();
-    let sent = r#"volley_deliveries_total{channel="email",pool="seen-in-metrics",state="sent"} 3"#;
+    let sent = r#"volley_deliveries_total{channel="email",pool="seen-in-metrics",outcome="sent"} 3"#;
     for name in [
         sent,
         "volley_attempts_total{",
@@ -94,11 +94,14 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         "volley_recorder_batch_size",
         "volley_recorder_lag_seconds",
         "volley_status_cache_total{",
+        "volley_due_recipients{pool=\"seen-in-metrics\"}",
+        "volley_throughput_per_second{pool=\"seen-in-metrics\"}",
+        "volley_pages{state=\"ready\"}",
     ] {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
     }
     let state = api.get("/v1/admin/state");
-    for name in ["wards", "supervisor", "recorder", "importer", "pools", "status_cache"] {
+    for name in ["wards", "supervisor", "recorder", "importer", "reaper", "scheduler", "pools", "status_cache"] {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
     let wards: BTreeSet<&str> =

@@ -27,7 +27,7 @@ both_backends! {
             let mut id = None;
             let submitted = imports::submit(conn, "x.csv", None, None, |row| {
                 id = Some(row.id);
-                Ok(Answer { status: 202, body: String::new() })
+                Ok(Answer { status: 202, body: String::new(), location: None })
             })?;
             assert!(matches!(submitted, Submitted::Stored(_)));
             let id = id.unwrap();

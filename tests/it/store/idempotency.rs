@@ -13,7 +13,7 @@ async fn open(db: &Database) -> Store {
 }
 
 fn key(hash: &str) -> Key {
-    Key { scope: "test", key: "k".to_owned(), request_hash: hash.to_owned() }
+    Key { scope: "test".into(), key: "k".to_owned(), request_hash: hash.to_owned() }
 }
 
 /// Runs an effect under a key, the way a handler does.
@@ -25,7 +25,7 @@ async fn once(store: &Store, hash: &str, body: &str) -> Result<Recall, StoreErro
                 let known = recall(conn, &key)?;
                 if known == Recall::New {
                     std::thread::sleep(std::time::Duration::from_millis(20));
-                    remember(conn, &key, &Answer { status: 202, body })?;
+                    remember(conn, &key, &Answer { status: 202, body, location: None })?;
                 }
                 Ok(known)
             })
@@ -37,7 +37,7 @@ both_backends! {
     async fn a_key_answers_the_same_again_and_refuses_another_request(db: &Database) {
         let store = open(db).await;
         assert_eq!(once(&store, "h1", "first").await.unwrap(), Recall::New);
-        let answered = Recall::Answered(Answer { status: 202, body: "first".to_owned() });
+        let answered = Recall::Answered(Answer { status: 202, body: "first".to_owned(), location: None });
         assert_eq!(once(&store, "h1", "second").await.unwrap(), answered);
         assert_eq!(once(&store, "h2", "third").await.unwrap(), Recall::Reused);
     }

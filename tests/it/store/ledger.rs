@@ -11,7 +11,7 @@ use volley::domain::settlement::Verdict;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::claims::ClaimOutcome;
 use volley::store::deliveries;
-use volley::store::lost_leases::{self, Evidence, Repeat};
+use volley::store::lost_leases::{self, Evidence, OwnerFate, Repeat};
 use volley::store::outcomes::ClaimKey;
 use volley::store::outcomes::Settlement;
 use volley::store::pages::{self, Settled};
@@ -33,9 +33,9 @@ async fn end_lease_of(
     repeat: Repeat,
     evidence: fn(ClaimKey) -> Evidence,
 ) -> Option<lost_leases::Ended> {
-    let (campaign, page, token) = (leased.campaign.id, leased.id(), leased.token);
+    let lease = leased.lease();
     let ended = write(&leased.campaign.store, move |conn| {
-        lost_leases::end_lease(conn, campaign, page, token, repeat, &evidence)
+        lost_leases::end_lease(conn, lease, OwnerFate::Died, repeat, &evidence)
     });
     ended.await.unwrap()
 }

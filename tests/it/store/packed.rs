@@ -13,6 +13,7 @@ use volley::domain::settlement::{Attempt, Verdict, settle};
 use volley::store::campaigns::{self, CampaignRow, NewCampaign, TransitionError};
 use volley::store::claims::{self, Claim, ClaimOutcome, Claimed};
 use volley::store::deliveries::{self, Audit};
+use volley::store::late_evidence::Lease;
 use volley::store::launch::{self, Launch};
 use volley::store::outcomes::{self, ClaimKey, Recorded, Settlement};
 use volley::store::packing::{self, Packed};
@@ -133,6 +134,10 @@ pub(super) struct Leased {
 impl Leased {
     pub(super) fn id(&self) -> PageId {
         self.page.id
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        Lease { campaign: self.campaign.id, page: self.page.id, token: self.token }
     }
 
     pub(super) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {

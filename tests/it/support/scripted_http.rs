@@ -24,6 +24,10 @@ pub(crate) struct Asked {
 pub(crate) enum Answer {
     /// Status, further header lines, body.
     Reply(u16, Vec<(&'static str, String)>, String),
+    /// These bytes as they are.
+    Words(&'static str),
+    /// These bytes as they are, and hangs up.
+    LastWords(&'static str),
     /// Hangs up.
     Cut,
     /// A 200 that promises 1000 bytes, gives ten and hangs up.
@@ -103,6 +107,10 @@ impl ScriptedHttp {
         format!("http://{}/send", self.address)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.heard.lock().unwrap().asked.clone()
     }
@@ -139,6 +147,8 @@ fn serve(stream: &mut TcpStream, connection: usize, script: &Script, heard: &Mut
                 }
                 stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
             }
+            Answer::Words(words) => stream.write_all(words.as_bytes())?,
+            Answer::LastWords(words) => return stream.write_all(words.as_bytes()),
             Answer::Cut => return Ok(()),
             Answer::CutInBody => {
                 return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\": \"12");

@@ -42,6 +42,9 @@ impl Act {
     }
 }
 
+/// The answer to `EHLO` of a server that offers PIPELINING.
+pub(crate) const PIPELINING: &str = "250-scripted\n250-AUTH PLAIN\n250 PIPELINING";
+
 /// One moment of one conversation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
@@ -123,8 +126,20 @@ impl ScriptedSmtp {
         Self::start(move |moment| (moment.stage == stage).then(|| act.clone()))
     }
 
+    /// The same, and it offers PIPELINING.
+    pub(crate) fn pipelining_at(stage: Stage, act: Act) -> Self {
+        Self::start(move |moment| {
+            let offer = (moment.stage == Stage::Ehlo).then_some(Act::Say(PIPELINING));
+            if moment.stage == stage { Some(act.clone()) } else { offer }
+        })
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("smtp://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     pub(crate) fn taken(&self) -> Vec<Taken> {

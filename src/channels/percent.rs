@@ -1,0 +1,26 @@
+//! Percent-encoding (RFC 3986 2.1), as users and passwords in an address have it.
+
+/// `text` decoded; nothing if it is not percent-encoded UTF-8.
+pub(super) fn decode(text: &str) -> Option<String> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (code, rest) = piece.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(code, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_percent_decoded() {
+        assert_eq!(decode("p%40ss%C3%BC+"), Some("p@ssü+".to_owned()));
+        for broken in ["%", "%4", "%zz", "%ff"] {
+            assert_eq!(decode(broken), None, "{broken}");
+        }
+    }
+}

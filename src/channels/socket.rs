@@ -1,0 +1,89 @@
+//! Sockets to providers: a name looked up, TCP without delay, and TLS over it where that is asked for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+
+/// Where a provider is.
+pub(super) struct Address {
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// `host` as it stands in a URL: an IPv6 address may have its brackets.
+    pub(super) fn new(host: &str, port: u16) -> Self {
+        Self { host: host.trim_start_matches('[').trim_end_matches(']').to_owned(), port }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A TCP connection to the first of the host's addresses that answers, each within its share of `patience`.
+    pub(super) async fn reach(&self, patience: Duration) -> io::Result<TcpStream> {
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((self.host.as_str(), self.port)).await?.collect();
+        let share = patience / u32::try_from(addresses.len().max(1)).unwrap_or(1);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => {
+                    // Without it, the peer's delayed acknowledgements cost 40 ms a message.
+                    tcp.set_nodelay(true)?;
+                    return Ok(tcp);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_elapsed) => {
+                    last = io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {share:?}"));
+                }
+            }
+        }
+        Err(last)
+    }
+}
+
+/// A connection to a provider, in the clear or not.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Plain(TcpStream),
+    Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Encrypted(tls) => Pin::new(tls.as_mut()).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Encrypted(tls) => Pin::new(tls.as_mut()).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Self::Encrypted(tls) => Pin::new(tls.as_mut()).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Encrypted(tls) => Pin::new(tls.as_mut()).poll_shutdown(cx),
+        }
+    }
+}

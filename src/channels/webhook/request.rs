@@ -1,0 +1,132 @@
+//! The bytes of a request.
+
+use std::io::Write;
+
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+};
+use url::Url;
+
+use crate::channels::{BuildError, percent};
+use crate::config::pools::PoolConfig;
+use crate::domain::delivery::ErrorCategory;
+use crate::domain::message::Envelope;
+use crate::domain::outcome::Trouble;
+
+/// Set by Volley or by the protocol; a second one would contradict the first.
+const OURS: &[&str] =
+    &["idempotency-key", "x-volley-attempt", "host", "content-length", "transfer-encoding", "connection"];
+
+/// Everything that the requests of a pool have in common, written once.
+pub(super) struct Prototype {
+    /// The request line and the headers, each with its line end.
+    head: Vec<u8>,
+}
+
+impl Prototype {
+    /// # Errors
+    /// [`BuildError`] when `method`, `headers` or the user in `url` cannot work.
+    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Self, BuildError> {
+        let method = pool.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
+        if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
+            return Err(BuildError::new(pool, "method must be POST, PUT or PATCH"));
+        }
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let mut head = format!("{method} {}{query} HTTP/1.1\r\n", url.path()).into_bytes();
+        for (name, value) in &headers(pool, url)? {
+            head.extend_from_slice(name.as_str().as_bytes());
+            head.extend_from_slice(b": ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        Ok(Self { head })
+    }
+
+    /// The whole request for one delivery.
+    pub(super) fn complete(&self, envelope: &Envelope, body: &[u8]) -> Result<Vec<u8>, Trouble> {
+        if !envelope.key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Trouble::new(ErrorCategory::Unexpected, "the key does not fit in a header"));
+        }
+        let mut request = Vec::with_capacity(self.head.len() + 160 + body.len());
+        request.extend_from_slice(&self.head);
+        let own = write!(
+            request,
+            "idempotency-key: {}\r\nx-volley-attempt: {}\r\ncontent-length: {}\r\n\r\n",
+            envelope.key,
+            envelope.attempt,
+            body.len()
+        );
+        own.map_err(|error| Trouble::new(ErrorCategory::Unexpected, error.to_string()))?;
+        request.extend_from_slice(body);
+        Ok(request)
+    }
+}
+
+/// The headers that every request has; those of the settings replace our own.
+fn headers(pool: &PoolConfig, url: &Url) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::with_capacity(pool.headers.len() + 5);
+    let unfit = |_: InvalidHeaderValue| BuildError::new(pool, "url: host, user or password fits in no header");
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let host = format!("{}{port}", url.host_str().unwrap_or_default());
+    headers.insert(HOST, HeaderValue::from_str(&host).map_err(unfit)?);
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Volley/", env!("CARGO_PKG_VERSION"))));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(login) = login(url) {
+        let login = login.ok_or_else(|| BuildError::new(pool, "url: user or password is not percent-encoded UTF-8"))?;
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Basic {}", base64(&login))).map_err(unfit)?);
+    }
+    for (name, value) in &pool.headers {
+        let fault = |what: &str| BuildError::new(pool, format!("headers: {name:?} {what}"));
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| fault("is not a header name"))?;
+        if OURS.contains(&header.as_str()) {
+            return Err(fault("is set by Volley"));
+        }
+        let value =
+            HeaderValue::from_str(value.expose()).map_err(|_invalid| fault("has a value that no header can hold"))?;
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}
+
+/// `user:password` where the address names one; nothing within where it cannot be decoded.
+fn login(url: &Url) -> Option<Option<String>> {
+    let (user, password) = (url.username(), url.password().unwrap_or_default());
+    if user.is_empty() && password.is_empty() {
+        return None;
+    }
+    Some(percent::decode(user).zip(percent::decode(password)).map(|(user, password)| format!("{user}:{password}")))
+}
+
+/// RFC 4648 4.
+fn base64(text: &str) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::with_capacity(text.len().div_ceil(3) * 4);
+    for group in text.as_bytes().chunks(3) {
+        let bits = (0..3).fold(0_usize, |bits, at| bits << 8 | usize::from(group.get(at).copied().unwrap_or(0)));
+        for place in 0..4 {
+            let digit = ALPHABET.get(bits >> (18 - 6 * place) & 63).filter(|_| place <= group.len());
+            encoded.push(char::from(digit.copied().unwrap_or(b'=')));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (text, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("Aladdin:o?~", "QWxhZGRpbjpvP34="),
+        ] {
+            assert_eq!(base64(text), encoded, "{text}");
+        }
+    }
+}

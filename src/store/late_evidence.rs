@@ -1,0 +1,79 @@
+//! Evidence that comes after a lease has ended: what a former owner's journal knows of deliveries that somebody else had
+//! to leave `uncertain`.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+
+use super::backend::{self, CampaignLock};
+use super::outcomes::{self, ClaimKey, Settlement};
+use super::pages::{self, LeaseToken, on_page};
+use super::schema::deliveries;
+use super::{Conn, StoreError};
+use crate::domain::delivery::DeliveryState;
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::settlement::Verdict;
+
+/// A lease as its owner wrote it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The page.
+    pub page: PageId,
+    /// The lease.
+    pub token: LeaseToken,
+}
+
+/// Tells the truth about those of `known` that are `uncertain`. Returns how many were.
+///
+/// # Errors
+/// A query failed; safe to repeat.
+pub fn settle(conn: &mut Conn, known: &[(ClaimKey, Verdict)]) -> Result<usize, StoreError> {
+    let mut by_campaign = BTreeMap::<CampaignId, Vec<ContactId>>::new();
+    for (key, _) in known {
+        by_campaign.entry(key.campaign).or_default().push(key.contact);
+    }
+    let mut pages = BTreeMap::<(CampaignId, ContactId), PageId>::new();
+    for (campaign, contacts) in by_campaign {
+        let uncertain: Vec<(ContactId, PageId)> = deliveries::table
+            .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts)))
+            .filter(deliveries::state.eq(DeliveryState::Uncertain))
+            .select((deliveries::contact_id, deliveries::page_id))
+            .load(conn)
+            .map_err(StoreError::query("find what is uncertain"))?;
+        pages.extend(uncertain.into_iter().map(|(contact, page)| ((campaign, contact), page)));
+    }
+    let batch: Vec<Settlement> = known
+        .iter()
+        .filter_map(|(key, verdict)| Some(late(*key, *pages.get(&(key.campaign, key.contact))?, verdict.clone())))
+        .collect();
+    Ok(outcomes::record(conn, &batch)?.changed)
+}
+
+/// Gives back what is `uncertain` under a lease and was never begun. Only first attempts: nobody has noted whether an
+/// earlier one is in doubt. Returns how many those are.
+///
+/// # Errors
+/// A query failed; safe to repeat.
+pub fn give_back(conn: &mut Conn, lease: Lease, begun: &dyn Fn(ClaimKey) -> bool) -> Result<usize, StoreError> {
+    backend::lock_campaign(conn, lease.campaign, CampaignLock::Shared)?;
+    let Some(page) = pages::lock(conn, lease.page)?.filter(|page| page.uncertain > 0) else { return Ok(0) };
+    let uncertain: Vec<(ContactId, i32)> = deliveries::table
+        .filter(on_page(&page).and(deliveries::state.eq(DeliveryState::Uncertain)))
+        .filter(deliveries::token.eq(lease.token).and(deliveries::attempts.le(1)))
+        .select((deliveries::contact_id, deliveries::claim_no))
+        .load(conn)
+        .map_err(StoreError::query("find what is uncertain"))?;
+    let batch: Vec<Settlement> = uncertain
+        .into_iter()
+        .map(|(contact, claim_no)| ClaimKey { campaign: lease.campaign, contact, claim_no, token: lease.token })
+        .filter(|key| !begun(*key))
+        .map(|key| late(key, page.id, Verdict::untouched()))
+        .collect();
+    Ok(outcomes::record(conn, &batch)?.changed)
+}
+
+fn late(key: ClaimKey, page: PageId, verdict: Verdict) -> Settlement {
+    Settlement { key, page, verdict, key_valid_ms: None, content: None }
+}

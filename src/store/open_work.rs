@@ -1,0 +1,32 @@
+//! What is open, for the metrics: along the indexes over open pages, so that it costs the same however many are done.
+
+use super::{Conn, StoreError, backend};
+
+/// What is open in the whole database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenWork {
+    /// Pages that wait to be leased.
+    pub ready_pages: i64,
+    /// Pages under a lease.
+    pub leased_pages: i64,
+    /// By pool: pending recipients of sending campaigns, on pages that are due or leased.
+    pub due: Vec<(String, i64)>,
+}
+
+/// Counts it.
+///
+/// # Errors
+/// A query failed.
+pub fn count(conn: &mut Conn) -> Result<OpenWork, StoreError> {
+    let now = backend::now(conn)?;
+    let rows = backend::open_pages(conn, now)?;
+    let pages = |leased: bool| rows.iter().filter(|row| row.leased == leased).map(|row| row.pages).sum();
+    let mut due: Vec<(String, i64)> = Vec::new();
+    for row in &rows {
+        match due.iter_mut().find(|(pool, _)| *pool == row.pool) {
+            Some((_, known)) => *known += row.due,
+            None => due.push((row.pool.clone(), row.due)),
+        }
+    }
+    Ok(OpenWork { ready_pages: pages(false), leased_pages: pages(true), due })
+}

@@ -1,0 +1,136 @@
+//! What is done under an `Idempotency-Key` is done once.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use volley::domain::campaign::ChannelKind;
+
+use crate::support::api::id;
+use crate::support::server::{Raw, Server, sandbox, webhook};
+use crate::support::sink_http::{HttpSink, Keys, Mode};
+use crate::support::{Database, both_backends};
+
+fn post(server: &Server, path: &str, key: &str, body: &Value) -> Raw {
+    let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
+    server.send("POST", path, &headers, body.to_string().as_bytes())
+}
+
+fn total(server: &Server, path: &str) -> i64 {
+    server.api().get(path)["pagination"]["total_count"].as_i64().unwrap()
+}
+
+/// The same request twice, which must come to the same; then another one under its key, which must be refused.
+#[track_caller]
+fn twice(server: &Server, path: &str, body: &Value) -> Raw {
+    let first = post(server, path, "k", body);
+    assert!((200..300).contains(&first.status), "{path}: {first:?}");
+    let second = post(server, path, "k", body);
+    assert_eq!((second.status, &second.body), (first.status, &first.body), "{path}");
+    assert_eq!(second.header("location"), first.header("location"), "{path}");
+    let mut other = body.clone();
+    other["something"] = json!("else");
+    let refused = post(server, path, "k", &other);
+    assert_eq!((refused.status, refused.code()), (409, "idempotency_key_reused"), "{path}");
+    first
+}
+
+both_backends! {
+    fn whatever_is_made_under_a_key_is_made_once(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let contact = twice(&server, "/v1/contacts", &json!({ "email": "ann@example.com" }));
+        assert_eq!(contact.status, 201);
+        let list = twice(&server, "/v1/lists", &json!({ "name": "News" }));
+        let members = format!("/v1/lists/{}/members", id(&list.body));
+        twice(&server, &members, &json!({ "contact_ids": [id(&contact.body)] }));
+        let template = json!({ "name": "T", "channel": "email", "subject": "s", "body_text": "x" });
+        twice(&server, "/v1/templates", &template);
+        let campaign = json!({
+            "name": "C", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true },
+        });
+        assert!(twice(&server, "/v1/campaigns", &campaign).header("location").is_some());
+        for path in ["/v1/contacts", "/v1/lists", "/v1/templates", "/v1/campaigns"] {
+            assert_eq!(total(&server, path), 1, "{path}");
+        }
+    }
+
+    fn whatever_is_done_to_a_campaign_under_a_key_is_done_once(db: &Database) {
+        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let server = Server::with_pools(db, vec![webhook("api", &sink)]);
+        let api = server.api();
+        let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+        let body = json!({ "name": "C", "channel": "http", "base_template": "x", "audience": { "contact_ids": [ann] } });
+        let path = |what: &str| format!("/v1/campaigns/{}/{what}", 1);
+        assert_eq!(id(&api.post("/v1/campaigns", &body)), 1);
+        let at = volley::domain::instant::UtcInstant(4_000_000_000_000);
+        let too_far = post(&server, &path("schedule"), "k", &json!({ "scheduled_at": at }));
+        assert_eq!(too_far.status, 422, "{too_far:?}");
+        let tested = twice(&server, &path("test-send"), &json!({ "contact_ids": [ann] }));
+        assert_eq!((&tested.body["results"][0]["outcome"], sink.ledger().begun()), (&json!("accepted"), 1));
+        // What is sent waits, so that the campaign stays open.
+        sink.set(Mode::Throttle(600));
+        let sent = post(&server, &path("send"), "k", &json!({}));
+        assert_eq!(post(&server, &path("send"), "k", &json!({})).body, sent.body);
+        assert_eq!((sent.status, sent.header("location")), (202, Some("/v1/campaigns/1")));
+        let paused = twice(&server, &path("pause"), &json!({}));
+        assert_eq!(paused.body["status"], "paused");
+        twice(&server, &path("resume"), &json!({}));
+        // The same answer again, though it is sending by now: the first was served, and this is not another one.
+        assert_eq!(post(&server, &path("pause"), "k", &json!({})).body["status"], "paused");
+        assert_eq!(api.campaign(1).status, "sending");
+        twice(&server, "/v1/campaigns/bulk-action", &json!({ "action": "stop", "campaign_ids": [1] }));
+        twice(&server, &path("deliveries/resolve"), &json!({ "as": "sent" }));
+    }
+
+    fn of_many_requests_under_one_key_one_is_served_and_all_get_its_answer(db: &Database) {
+        let server = Server::on(db);
+        let body = json!({ "name": "C", "channel": "email", "subject": "s", "base_template": "x" });
+        let ids: Vec<i64> = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..6).map(|_| scope.spawn(|| post(&server, "/v1/campaigns", "k", &body))).collect();
+            all.into_iter().map(|one| one.join().unwrap()).map(|answer| id(&answer.body)).collect()
+        });
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 1, "{ids:?}");
+        assert_eq!(total(&server, "/v1/campaigns"), 1);
+    }
+
+    fn a_request_that_was_refused_leaves_its_key_free(db: &Database) {
+        let server = Server::on(db);
+        let refused = post(&server, "/v1/lists", "k", &json!({ "name": "" }));
+        assert_eq!(refused.status, 422);
+        assert_eq!(post(&server, "/v1/lists", "k", &json!({ "name": "News" })).status, 201);
+    }
+
+    fn a_request_that_was_cut_off_is_never_served_again_under_its_key(db: &Database) {
+        let server = Server::on(db);
+        let body = json!({ "name": "News" });
+        assert_eq!(post(&server, "/v1/lists", "k", &body).status, 201);
+        // As if the process had died before it could store the answer.
+        server.execute("UPDATE idempotency_keys SET status = 0, body = ''".to_owned());
+        let again = post(&server, "/v1/lists", "k", &body);
+        assert_eq!((again.status, again.code()), (409, "idempotency_key_in_progress"));
+        assert_eq!(total(&server, "/v1/lists"), 1);
+    }
+}
+
+#[test]
+fn every_route_that_says_so_reads_the_key_and_no_other_does() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = server.api().get("/openapi.json");
+    let mut readers = 0;
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let says_so = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+            assert!(!says_so || method == "post", "{method} {path}");
+            if method != "post" {
+                continue;
+            }
+            let content_type = if path.ends_with("/import") { "text/csv" } else { "application/json" };
+            let headers = [("Content-Type", content_type), ("Idempotency-Key", "not a key")];
+            let answer = server.send("POST", &path.replace("{id}", "1"), &headers, b"{}");
+            assert_eq!(answer.body["code"] == "idempotency_key_malformed", says_so, "{path}: {answer:?}");
+            readers += usize::from(says_so);
+        }
+    }
+    assert_eq!(readers, 16);
+}

@@ -1,0 +1,156 @@
+//! What the migrations make of an empty database.
+
+use diesel::QueryableByName;
+use diesel::migration::MigrationSource;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Text};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use volley::store::{Conn, Lane, Store};
+
+use crate::support::server::settings;
+use crate::support::{Database, both_backends};
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+async fn migrated(db: &Database) -> Store {
+    let store = Store::open(&settings(db).database).unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// Tables, columns, keys, checks and indexes, a line each.
+fn schema(conn: &mut Conn) -> Vec<String> {
+    const IN_POSTGRES: &str = "\
+        SELECT concat_ws(' ', 'column', table_name, column_name, data_type, is_nullable, column_default) AS line \
+        FROM information_schema.columns WHERE table_schema = 'public' \
+        UNION ALL SELECT concat_ws(' ', 'index', indexdef) FROM pg_indexes WHERE schemaname = 'public' \
+        UNION ALL SELECT concat_ws(' ', 'constraint', conrelid::regclass, conname, pg_get_constraintdef(oid)) \
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY line";
+    const IN_SQLITE: &str = "SELECT type || ' ' || name || ' ' || sql AS line FROM sqlite_master \
+        WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY line";
+    let lines: Vec<Line> = match conn {
+        Conn::Pg(conn) => diesel::sql_query(IN_POSTGRES).load(conn).unwrap(),
+        Conn::Sqlite(conn) => diesel::sql_query(IN_SQLITE).load(conn).unwrap(),
+    };
+    lines.into_iter().map(|line| line.line).collect()
+}
+
+fn down_and_up<DB: diesel::backend::Backend>(
+    conn: &mut impl MigrationHarness<DB>,
+    migrations: fn() -> EmbeddedMigrations,
+) where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    conn.revert_all_migrations(migrations()).unwrap();
+    conn.run_pending_migrations(migrations()).unwrap();
+}
+
+#[derive(QueryableByName)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    column_name: String,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Bool)]
+    nullable: bool,
+}
+
+impl Column {
+    fn line(&self) -> String {
+        let kind = match self.kind.to_lowercase().as_str() {
+            "bigint" => "BigInt",
+            "integer" => "Integer",
+            "text" => "Text",
+            "boolean" => "Bool",
+            "double" | "double precision" => "Double",
+            other => panic!("{other} is no type of both databases"),
+        };
+        let kind = if self.nullable { format!("Nullable<{kind}>") } else { kind.to_owned() };
+        format!("{}.{} -> {kind}", self.table_name, self.column_name)
+    }
+}
+
+fn columns(conn: &mut Conn) -> Vec<String> {
+    const IN_POSTGRES: &str = "\
+        SELECT table_name::text, column_name::text, data_type::text AS kind, is_nullable = 'YES' AS nullable \
+        FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' \
+        ORDER BY table_name, ordinal_position";
+    // A row id is an INTEGER that holds 64 bits.
+    const IN_SQLITE: &str = "\
+        SELECT m.name AS table_name, p.name AS column_name, p.\"notnull\" = 0 AND p.pk = 0 AS nullable, \
+        CASE WHEN p.pk = 1 AND p.type = 'INTEGER' THEN 'BIGINT' ELSE p.type END AS kind \
+        FROM sqlite_master AS m JOIN pragma_table_info(m.name) AS p \
+        WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name <> '__diesel_schema_migrations' \
+        ORDER BY m.name, p.cid";
+    let columns: Vec<Column> = match conn {
+        Conn::Pg(conn) => diesel::sql_query(IN_POSTGRES).load(conn).unwrap(),
+        Conn::Sqlite(conn) => diesel::sql_query(IN_SQLITE).load(conn).unwrap(),
+    };
+    columns.iter().map(Column::line).collect()
+}
+
+/// The columns that the code believes in, in its order, tables by name.
+fn believed() -> Vec<String> {
+    let mut tables: Vec<Vec<String>> = include_str!("../../../src/store/schema.rs")
+        .split("diesel::table! {")
+        .skip(1)
+        .map(|table| {
+            let table = table.split('}').next().unwrap();
+            let (head, columns) = table.split_once('{').unwrap();
+            let name = head.split('(').next().unwrap().trim();
+            let columns = columns.split(',').map(str::trim).filter(|column| !column.is_empty());
+            columns.map(|column| format!("{name}.{column}")).collect()
+        })
+        .collect();
+    tables.sort_by(|a, b| a[0].split('.').next().cmp(&b[0].split('.').next()));
+    tables.concat()
+}
+
+both_backends! {
+    async fn migrating_down_and_up_again_leaves_the_same_schema(db: &Database) {
+        let store = migrated(db).await;
+        let (before, after) = store
+            .run(Lane::Control, "test", |conn| {
+                let before = schema(conn);
+                match conn {
+                    Conn::Pg(conn) => down_and_up(conn, || POSTGRES),
+                    Conn::Sqlite(conn) => down_and_up(conn, || SQLITE),
+                }
+                Ok((before, schema(conn)))
+            })
+            .await
+            .unwrap();
+        assert!(before.len() > 20, "{before:?}");
+        assert_eq!(before, after);
+    }
+
+    async fn migrating_down_leaves_nothing_behind(db: &Database) {
+        let store = migrated(db).await;
+        let left = store
+            .run(Lane::Control, "test", |conn| {
+                match conn {
+                    Conn::Pg(conn) => conn.revert_all_migrations(POSTGRES).map(drop).unwrap(),
+                    Conn::Sqlite(conn) => conn.revert_all_migrations(SQLITE).map(drop).unwrap(),
+                }
+                Ok(columns(conn))
+            })
+            .await
+            .unwrap();
+        assert_eq!(left, Vec::<String>::new());
+    }
+
+    async fn the_code_believes_in_the_columns_that_are_there(db: &Database) {
+        let store = migrated(db).await;
+        let there = store.run(Lane::Read, "test", |conn| Ok(columns(conn))).await.unwrap();
+        assert_eq!(believed(), there);
+    }
+}

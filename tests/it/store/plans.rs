@@ -1,0 +1,203 @@
+//! What the hot statements do in a database that has seen much: along an index to the rows they are about, and to no others.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use diesel::connection::InstrumentationEvent;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use volley::domain::delivery::DeliveryState;
+use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
+use volley::store::claims::{self, Claim};
+use volley::store::pages::{self, LeaseToken, Owner};
+use volley::store::{Conn, Lane, StoreError, campaigns, deliveries, instances, open_work, outcomes};
+
+use super::packed::{Campaign, Leased, POOL, execute, transact};
+use crate::support::{Database, both_backends};
+
+/// Two campaigns that have ended, with 100,000 recipients on 2,500 pages each.
+const HISTORY: &str = "
+    INSERT INTO contacts (id, email, created_at, updated_at)
+        WITH RECURSIVE n (n) AS (SELECT 1001 UNION ALL SELECT n + 1 FROM n WHERE n < 101000)
+        SELECT n, 'person' || n || '@example.com', 0, 0 FROM n;
+    INSERT INTO campaigns (name, channel, status, pool, created_at, updated_at)
+        VALUES ('a', 'email', 'sent', 'main', 0, 0), ('b', 'email', 'sent', 'main', 0, 0);
+    INSERT INTO pages (campaign_id, seq, pool, first_contact_id, last_contact_id, size, state, due_at,
+            pending, sending, sent, failed, skipped, uncertain)
+        WITH RECURSIVE n (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < 2499)
+        SELECT c.id, n + 1, 'main', 1001 + n * 40, 1040 + n * 40, 40, 'done', 0, 0, 0, 40, 0, 0, 0
+        FROM campaigns AS c, n WHERE c.status = 'sent';
+    INSERT INTO deliveries (campaign_id, contact_id, page_id, state, attempts, claim_no, token, claimed_at, settled_at)
+        SELECT p.campaign_id, c.id, p.id, 'sent', 1, 1, p.id, 0, 0
+        FROM pages AS p CROSS JOIN contacts AS c
+        WHERE p.state = 'done' AND c.id BETWEEN p.first_contact_id AND p.last_contact_id;
+    ANALYZE;";
+
+/// More rows than eight runs of any statement here are about; fewer than a look at everything takes.
+const FETCHED: u32 = 5_000;
+
+#[derive(diesel::QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+async fn with_history(db: &Database) -> Campaign {
+    let campaign = Campaign::packed(db, 200, 100).await;
+    let fill = |conn: &mut Conn| {
+        execute(conn, HISTORY);
+        Ok(())
+    };
+    campaign.store.run(Lane::Write, "test", fill).await.unwrap();
+    campaign
+}
+
+/// Runs `work` in one transaction, as often as it takes PostgreSQL to settle for a plan without looking at the values,
+/// and fails on whatever reads a large table from end to end.
+#[track_caller]
+fn goes_along_indexes(
+    conn: &mut Conn,
+    lane: Lane,
+    what: &str,
+    mut work: impl FnMut(&mut Conn) -> Result<(), StoreError>,
+) {
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&statements);
+    let listen = move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let text = query.to_string();
+            heard.lock().unwrap().push(text.split(" -- binds").next().unwrap_or_default().to_owned());
+        }
+    };
+    match conn {
+        Conn::Pg(conn) => conn.set_instrumentation(listen),
+        Conn::Sqlite(conn) => conn.set_instrumentation(listen),
+    }
+    let look = |conn: &mut Conn| {
+        for _ in 0..8 {
+            work(conn)?;
+        }
+        let statements = std::mem::take(&mut *statements.lock().unwrap());
+        assert!(statements.iter().any(|text| text.contains("pages") || text.contains("deliveries")), "{statements:?}");
+        Ok::<_, StoreError>(match conn {
+            Conn::Pg(conn) => scanned(conn),
+            Conn::Sqlite(conn) => planned(conn, statements),
+        })
+    };
+    let complaints = if lane == Lane::Read { conn.snapshot(look) } else { conn.write(look) }.unwrap();
+    assert!(complaints.is_empty(), "{what}: {complaints:#?}");
+}
+
+/// PostgreSQL: what this transaction has read. That counts whichever plan was taken, for statements with arrays too.
+fn scanned(conn: &mut PgConnection) -> Vec<String> {
+    let query = format!(
+        "SELECT relname || ' was read ' || seq_scan || ' times from end to end, and ' || coalesce(idx_tup_fetch, 0) \
+         || ' rows of it by index' AS detail FROM pg_stat_xact_user_tables \
+         WHERE relname IN ('deliveries', 'contacts', 'pages') AND (seq_scan > 0 OR coalesce(idx_tup_fetch, 0) > {FETCHED})"
+    );
+    let lines: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
+    lines.into_iter().map(|line| line.detail).collect()
+}
+
+/// SQLite: what it plans for the statements that were run. An index over open pages may be walked from end to end.
+fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<String> {
+    statements.sort();
+    statements.dedup();
+    let mut complaints = Vec::new();
+    for statement in
+        statements.iter().filter(|text| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| text.starts_with(verb)))
+    {
+        let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
+        let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
+            let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+            ["deliveries", "contacts", "pages", "d", "p"].contains(&table)
+                && !detail.contains("INDEX pages_ready")
+                && !detail.contains("INDEX pages_leased")
+        });
+        complaints.extend(scans.map(|detail| format!("{detail}: {statement}")));
+    }
+    complaints
+}
+
+async fn check(
+    campaign: &Campaign,
+    lane: Lane,
+    what: &'static str,
+    work: impl FnMut(&mut Conn) -> Result<(), StoreError> + Send + 'static,
+) {
+    let run = move |conn: &mut Conn| {
+        goes_along_indexes(conn, lane, what, work);
+        Ok(())
+    };
+    campaign.store.run(lane, what, run).await.unwrap();
+}
+
+fn claim_of(leased: &Leased) -> Claim {
+    Claim { page: leased.id(), campaign: leased.campaign.id, token: leased.token, after: ContactId(0), limit: 5 }
+}
+
+both_backends! {
+    async fn what_is_run_for_every_message_goes_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        let id = campaign.id;
+        let leased = campaign.lease().await.unwrap();
+        let claim = claim_of(&leased);
+        check(&campaign, Lane::Hot, "claim", move |conn| claims::claim(conn, claim).map(drop)).await;
+        let claimed = leased.claim(30).await;
+        let batch = leased.accepted(&claimed);
+        check(&campaign, Lane::Hot, "record", move |conn| outcomes::record(conn, &batch).map(drop)).await;
+        let (page, token) = (leased.id(), leased.token);
+        check(&campaign, Lane::Hot, "settle", move |conn| {
+            pages::settle(conn, page, token, Duration::from_secs(3_600)).map(drop)
+        })
+        .await;
+        let owner = Owner { instance: InstanceId(1), generation: 1 };
+        check(&campaign, Lane::Hot, "lease", move |conn| {
+            pages::lease(conn, id, POOL, owner, LeaseToken(7), Duration::from_secs(60), &[]).map(drop)
+        })
+        .await;
+        check(&campaign, Lane::Hot, "renew", move |conn| {
+            pages::renew(conn, &[(page, token)], Duration::from_secs(60)).map(drop)
+        })
+        .await;
+    }
+
+    async fn what_is_looked_at_every_second_goes_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        let id = campaign.id;
+        check(&campaign, Lane::Read, "due pages", |conn| pages::campaigns_with_ready_pages(conn, POOL).map(drop)).await;
+        check(&campaign, Lane::Read, "open pages", move |conn| campaigns::has_open_page(conn, id).map(drop)).await;
+        check(&campaign, Lane::Read, "open work", |conn| open_work::count(conn).map(drop)).await;
+        check(&campaign, Lane::Read, "ended leases", |conn| {
+            instances::own_and_expired_leases(conn, InstanceId(1), PageId(0)).map(drop)
+        })
+        .await;
+        check(&campaign, Lane::Read, "former leases", |conn| {
+            instances::former_leases(conn, "slot", InstanceId(1), PageId(0)).map(drop)
+        })
+        .await;
+        check(&campaign, Lane::Read, "statistics", move |conn| campaigns::counts(conn, id).map(drop)).await;
+        // That of an ended campaign: it would be opened by what it finds.
+        check(&campaign, Lane::Read, "pages of an ended campaign", |conn| {
+            campaigns::has_open_page(conn, CampaignId(2)).map(drop)
+        })
+        .await;
+        assert!(transact(&campaign.store, move |conn| campaigns::complete(conn, id)).await.unwrap().is_none());
+    }
+
+    async fn a_list_of_deliveries_goes_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        let id = campaign.id;
+        for state in [None, Some(DeliveryState::Pending), Some(DeliveryState::Uncertain)] {
+            check(&campaign, Lane::Read, "list", move |conn| {
+                deliveries::list(conn, id, state, ContactId(0), 20).map(drop)
+            })
+            .await;
+        }
+        let old = CampaignId(2);
+        check(&campaign, Lane::Read, "list of an old campaign", move |conn| {
+            deliveries::list(conn, old, None, ContactId(50_000), 20).map(drop)
+        })
+        .await;
+    }
+}
