@@ -191,16 +191,15 @@ fn insert_old_deliveries(db: &Database, list: i64, times: i64) {
 
 /// The rows of a packed campaign in one statement, with nothing to resume and nothing to count.
 fn bare_packing(db: &Database) -> Duration {
+    const SQLITE: &str = include_str!("../../migrations/sqlite/2026-11-21-000000_create_core/up.sql");
     let like = if db.url().starts_with("sqlite://") {
-        "CREATE TABLE bare (campaign_id BIGINT NOT NULL, contact_id BIGINT NOT NULL, page_id BIGINT NOT
-        NULL, due_at BIGINT NOT NULL DEFAULT 0, token BIGINT, provider_key_until BIGINT, contact_version BIGINT,
-        claimed_at BIGINT, settled_at BIGINT, claim_no INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
-        deaths INTEGER NOT NULL DEFAULT 0, ambiguous BOOLEAN NOT NULL DEFAULT FALSE, state TEXT NOT NULL, reason TEXT,
-        category TEXT, provider_id TEXT, PRIMARY KEY (campaign_id, contact_id)) WITHOUT ROWID"
+        let (_, columns) = SQLITE.split_once("CREATE TABLE deliveries (").expect("the table is made there");
+        let (columns, _) = columns.split_once(") WITHOUT ROWID;").expect("its end");
+        format!("CREATE TABLE bare ({columns}) WITHOUT ROWID")
     } else {
-        "CREATE TABLE bare (LIKE deliveries INCLUDING ALL)"
+        "CREATE TABLE bare (LIKE deliveries INCLUDING ALL)".to_owned()
     };
-    execute(db, like);
+    execute(db, &like);
     let began = Instant::now();
     execute(
         db,
