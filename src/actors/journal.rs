@@ -27,7 +27,7 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 /// The journal that this incarnation writes.
 pub struct Journal {
     folder: PathBuf,
-    header: String,
+    header: Vec<u8>,
     state: Mutex<State>,
 }
 
@@ -35,7 +35,7 @@ struct State {
     segments: Vec<Segment>,
     /// Lines of outcomes that go out with the next begin-line, or when [`Journal::flush`] is called. A place is taken
     /// again only by another begin-line, so never more attempts lack their outcome on disk than there are places.
-    unwritten: String,
+    unwritten: Vec<u8>,
     /// The last write failed half way: the next one starts on a line of its own.
     torn: bool,
     trouble: Option<String>,
@@ -60,11 +60,12 @@ impl Journal {
     /// The file cannot be written.
     pub fn create(folder: &Path, instance: InstanceId, boot_id: &str) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let header = line(&format!("H {instance} {boot_id}"));
+        let mut header = Vec::new();
+        push_line(&mut header, |line| write!(line, "H {instance} {boot_id}"));
         let journal = Self {
             folder: folder.to_owned(),
             header,
-            state: Mutex::new(State { segments: Vec::new(), unwritten: String::new(), torn: false, trouble: None }),
+            state: Mutex::new(State { segments: Vec::new(), unwritten: Vec::new(), torn: false, trouble: None }),
         };
         let next = numbers(folder)?.last().map_or(1, |last| last + 1);
         let segment = journal.open_segment(next)?;
@@ -75,7 +76,7 @@ impl Journal {
     fn open_segment(&self, number: u64) -> io::Result<Segment> {
         let path = segment_path(&self.folder, number);
         let mut file = OpenOptions::new().create_new(true).append(true).open(&path)?;
-        if let Err(error) = file.write_all(self.header.as_bytes()) {
+        if let Err(error) = file.write_all(&self.header) {
             // Left behind, it would stand in the way of the next attempt, when the disk has room again.
             let _ = std::fs::remove_file(&path);
             return Err(error);
@@ -93,7 +94,9 @@ impl Journal {
     /// even when the database no longer knows whose they were. A failure is not an error: then nothing is said of them.
     pub fn leased(&self, lease: Lease) {
         let Lease { campaign, page, token } = lease;
-        let _ = append(&mut self.lock(), &line(&format!("L {campaign} {page} {}", token.0)));
+        let mut state = self.lock();
+        push_line(&mut state.unwritten, |line| write!(line, "L {campaign} {page} {}", token.0));
+        let _ = write_out(&mut state);
     }
 
     /// Writes the line that must stand before the first byte of a hand-over.
@@ -103,11 +106,11 @@ impl Journal {
     pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
         let mut state = self.lock();
         self.roll(&mut state);
-        let begin = line(&format!("B {}", claim(key)));
-        let outcomes = std::mem::take(&mut state.unwritten);
-        let written = append(&mut state, &format!("{outcomes}{begin}"));
+        let outcomes = state.unwritten.len();
+        push_line(&mut state.unwritten, |line| write!(line, "B {}", claim(key)));
+        let written = write_out(&mut state);
         if written.is_err() {
-            state.unwritten = outcomes;
+            state.unwritten.truncate(outcomes);
         }
         let number = written?;
         if let Some(segment) = state.segments.last_mut() {
@@ -119,17 +122,17 @@ impl Journal {
     /// Notes an outcome, to be written with whatever is written next. That it is not written is not an error to anybody:
     /// should the process die before the outcome is recorded, the delivery is ambiguous instead of known.
     pub fn outcome(&self, key: ClaimKey, verdict: &Verdict) {
-        let Ok(json) = serde_json::to_string(verdict) else { return };
-        let text = line(&format!("O {} {json}", claim(key)));
-        self.lock().unwritten.push_str(&text);
+        push_line(&mut self.lock().unwritten, |line| {
+            write!(line, "O {} ", claim(key))?;
+            serde_json::to_writer(line, verdict).map_err(io::Error::from)
+        });
     }
 
     /// Writes the outcomes that are noted; for the recorder, before a batch of them may have to wait for the database.
     pub fn flush(&self) {
         let mut state = self.lock();
-        let outcomes = std::mem::take(&mut state.unwritten);
-        if !outcomes.is_empty() && append(&mut state, &outcomes).is_err() {
-            state.unwritten = outcomes;
+        if !state.unwritten.is_empty() {
+            let _ = write_out(&mut state);
         }
     }
 
@@ -157,7 +160,7 @@ impl Journal {
 
     /// Writes an empty line: whether there is room again, when nothing else is written.
     pub fn probe(&self) {
-        let _ = append(&mut self.lock(), "\n");
+        let _ = append(&mut self.lock(), b"\n");
     }
 
     /// What this incarnation's own files know of its claims, for leases that its guardian has taken from a pool.
@@ -190,14 +193,25 @@ impl Journal {
     }
 }
 
-fn append(state: &mut State, text: &str) -> io::Result<u64> {
+/// Writes what is noted. What could not be written stays noted.
+fn write_out(state: &mut State) -> io::Result<u64> {
+    let mut lines = std::mem::take(&mut state.unwritten);
+    let written = append(state, &lines);
+    if written.is_ok() {
+        lines.clear();
+    }
+    state.unwritten = lines;
+    written
+}
+
+fn append(state: &mut State, text: &[u8]) -> io::Result<u64> {
     let torn = state.torn;
     let result = match state.segments.last_mut() {
         None => Err(io::Error::other("the journal is closed")),
         Some(segment) => {
-            let text = if torn { format!("\n{text}") } else { text.to_owned() };
-            segment.file.write_all(text.as_bytes()).map(|()| {
-                segment.bytes += u64::try_from(text.len()).unwrap_or(0);
+            let parted = if torn { segment.file.write_all(b"\n") } else { Ok(()) };
+            parted.and_then(|()| segment.file.write_all(text)).map(|()| {
+                segment.bytes += u64::try_from(text.len() + usize::from(torn)).unwrap_or(0);
                 segment.number
             })
         }
@@ -207,13 +221,23 @@ fn append(state: &mut State, text: &str) -> io::Result<u64> {
     result
 }
 
-fn claim(key: ClaimKey) -> String {
-    format!("{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0)
+fn claim(key: ClaimKey) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| write!(f, "{} {} {} {}", key.campaign, key.contact, key.claim_no, key.token.0))
 }
 
-/// `<checksum> <content>\n`
-fn line(content: &str) -> String {
-    format!("{:08x} {content}\n", crc32fast::hash(content.as_bytes()))
+/// Adds `<checksum> <content>\n`. Content that cannot be put into words is left out.
+fn push_line(lines: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) {
+    let start = lines.len();
+    lines.extend_from_slice(b"00000000 ");
+    let from = lines.len();
+    if content(lines).is_err() {
+        return lines.truncate(start);
+    }
+    let sum = format!("{:08x}", crc32fast::hash(lines.get(from..).unwrap_or_default()));
+    if let Some(place) = lines.get_mut(start..start + sum.len()) {
+        place.copy_from_slice(sum.as_bytes());
+    }
+    lines.push(b'\n');
 }
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {

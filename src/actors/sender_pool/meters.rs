@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram};
 
 use crate::domain::campaign::ChannelKind;
 use crate::domain::delivery::DeliveryState;
@@ -35,10 +35,10 @@ impl Meters {
             channel,
             accepted: attempts(pool, "accepted"),
             sent: deliveries(pool, channel, DeliveryState::Sent),
-            call: histogram!("volley_provider_call_seconds", "pool" => name()),
-            call_summary: histogram!("volley_provider_call_summary_seconds", "pool" => name()),
-            in_flight: gauge!("volley_in_flight", "pool" => name()),
-            throughput: gauge!("volley_throughput_per_second", "pool" => name()),
+            call: metrics::histogram!("volley_provider_call_seconds", "pool" => name()),
+            call_summary: metrics::histogram!("volley_provider_call_summary_seconds", "pool" => name()),
+            in_flight: metrics::gauge!("volley_in_flight", "pool" => name()),
+            throughput: metrics::gauge!("volley_throughput_per_second", "pool" => name()),
             lately: AtomicU32::new(0),
         }
     }
@@ -65,7 +65,8 @@ impl Meters {
             | Outcome::NotBegun(_) => attempts(&self.pool, name).increment(1),
         }
         if let Some(category) = category {
-            counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str()).increment(1);
+            metrics::counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str())
+                .increment(1);
         }
         if !matches!(outcome, Outcome::NotBegun(_)) {
             self.call.record(took.as_secs_f64());
@@ -99,11 +100,11 @@ impl Meters {
 }
 
 fn attempts(pool: &str, outcome: &'static str) -> Counter {
-    counter!("volley_attempts_total", "pool" => pool.to_owned(), "outcome" => outcome)
+    metrics::counter!("volley_attempts_total", "pool" => pool.to_owned(), "outcome" => outcome)
 }
 
 fn deliveries(pool: &str, channel: ChannelKind, state: DeliveryState) -> Counter {
-    counter!(
+    metrics::counter!(
         "volley_deliveries_total",
         "channel" => channel.as_str(), "pool" => pool.to_owned(), "outcome" => state.as_str()
     )

@@ -67,7 +67,7 @@ impl SmtpSink {
         });
         let serving = Arc::clone(&state);
         let listener = Listener::start(move |stream| {
-            let _gone = Session { state: &serving, stream }.talk();
+            let _gone = Session { state: &serving, stream, replies: Vec::new() }.talk();
         });
         Self { listener, state }
     }
@@ -118,6 +118,7 @@ impl Drop for SmtpSink {
 struct Session<'a> {
     state: &'a State,
     stream: TcpStream,
+    replies: Vec<u8>,
 }
 
 /// The connection is over, by either side.
@@ -136,28 +137,29 @@ impl Session<'_> {
         let mut recipients = Vec::new();
         let mut message = Vec::new();
         self.mode()?;
-        self.say("220 sink ESMTP")?;
+        self.say("220 sink ESMTP");
         loop {
-            read_line(&mut reader, &mut line)?;
+            self.hear(&mut reader, &mut line)?;
             let verb = String::from_utf8_lossy(line.get(..4).unwrap_or_default()).to_ascii_uppercase();
             if verb == "MAIL" && self.state.remembers {
                 self.state.ledger.begin();
             }
             let mode = self.mode()?;
             match verb.as_str() {
-                "EHLO" => self.say("250-sink\r\n250 8BITMIME")?,
-                "HELO" | "NOOP" => self.say("250 ok")?,
+                "EHLO" => self.say("250-sink\r\n250-PIPELINING\r\n250 8BITMIME"),
+                "HELO" | "NOOP" => self.say("250 ok"),
                 "RSET" => {
                     recipients.clear();
-                    self.say("250 ok")?;
+                    self.say("250 ok");
                 }
                 "MAIL" => {
                     if mode == Mode::ShuttingDown {
-                        self.say("421 4.3.2 shutting down")?;
+                        self.say("421 4.3.2 shutting down");
+                        self.flush()?;
                         return Err(Gone);
                     }
                     recipients.clear();
-                    self.say("250 ok")?;
+                    self.say("250 ok");
                 }
                 "RCPT" => {
                     let recipient = between_angles(&line);
@@ -171,13 +173,14 @@ impl Session<'_> {
                         "250 ok"
                     };
                     drop(rejected);
-                    self.say(answer)?;
+                    self.say(answer);
                 }
+                "DATA" if recipients.is_empty() => self.say("503 5.5.1 no recipients"),
                 "DATA" => {
-                    self.say("354 go ahead")?;
+                    self.say("354 go ahead");
                     message.clear();
                     loop {
-                        read_line(&mut reader, &mut line)?;
+                        self.hear(&mut reader, &mut line)?;
                         if line == b".\r\n" {
                             break;
                         }
@@ -188,8 +191,11 @@ impl Session<'_> {
                     self.take(&recipients, &message)?;
                     recipients.clear();
                 }
-                "QUIT" => return self.say("221 bye"),
-                _ => self.say("502 not here")?,
+                "QUIT" => {
+                    self.say("221 bye");
+                    return self.flush();
+                }
+                _ => self.say("502 not here"),
             }
         }
     }
@@ -208,7 +214,8 @@ impl Session<'_> {
             return Err(Gone);
         }
         self.mode()?;
-        self.say("250 2.0.0 queued")
+        self.say("250 2.0.0 queued");
+        Ok(())
     }
 
     fn latency(&self) -> Duration {
@@ -228,8 +235,23 @@ impl Session<'_> {
         Err(Gone)
     }
 
-    fn say(&mut self, reply: &str) -> Result<(), Gone> {
-        Ok(self.stream.write_all(format!("{reply}\r\n").as_bytes())?)
+    /// Answers, together with the answers to whatever came in the same packet (RFC 2920).
+    fn say(&mut self, reply: &str) {
+        self.replies.extend_from_slice(reply.as_bytes());
+        self.replies.extend_from_slice(b"\r\n");
+    }
+
+    fn flush(&mut self) -> Result<(), Gone> {
+        self.stream.write_all(&self.replies)?;
+        self.replies.clear();
+        Ok(())
+    }
+
+    fn hear(&mut self, reader: &mut BufReader<TcpStream>, line: &mut Vec<u8>) -> Result<(), Gone> {
+        if reader.buffer().is_empty() && !self.replies.is_empty() {
+            self.flush()?;
+        }
+        read_line(reader, line)
     }
 }
 
