@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use volley::store::claims::{self, Claim};
@@ -13,6 +13,7 @@ use volley::store::pages::{self, LeaseToken, Owner};
 use volley::store::{Conn, Lane, StoreError, campaigns, deliveries, instances, open_work, outcomes};
 
 use super::packed::{Campaign, Leased, POOL, execute, transact};
+use crate::support::waiting::wait_for;
 use crate::support::{Database, both_backends};
 
 /// Two campaigns that have ended, with 100,000 recipients on 2,500 pages each.
@@ -36,6 +37,9 @@ const HISTORY: &str = "
 /// More rows than eight runs of any statement here are about; fewer than a look at everything takes.
 const FETCHED: u32 = 5_000;
 
+/// How often each is run.
+const RUNS: i64 = 8;
+
 #[derive(diesel::QueryableByName)]
 struct Line {
     #[diesel(sql_type = Text)]
@@ -52,12 +56,22 @@ async fn with_history(db: &Database) -> Campaign {
     campaign
 }
 
-/// Runs `work` in one transaction, as often as it takes PostgreSQL to settle for a plan without looking at the values,
-/// and fails on whatever reads a large table from end to end.
+/// Who opens the transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    /// The test, one for all runs.
+    Ours,
+    /// What is run, one for each.
+    Its,
+}
+
+/// Runs `work` as often as it takes PostgreSQL to settle for a plan without looking at the values, and fails on whatever
+/// reads a large table from end to end.
 #[track_caller]
 fn goes_along_indexes(
     conn: &mut Conn,
     lane: Lane,
+    transaction: Transaction,
     what: &str,
     mut work: impl FnMut(&mut Conn) -> Result<(), StoreError>,
 ) {
@@ -73,19 +87,56 @@ fn goes_along_indexes(
         Conn::Pg(conn) => conn.set_instrumentation(listen),
         Conn::Sqlite(conn) => conn.set_instrumentation(listen),
     }
-    let look = |conn: &mut Conn| {
-        for _ in 0..8 {
+    let mut look = |conn: &mut Conn| {
+        for _ in 0..RUNS {
             work(conn)?;
         }
         let statements = std::mem::take(&mut *statements.lock().unwrap());
         assert!(statements.iter().any(|text| text.contains("pages") || text.contains("deliveries")), "{statements:?}");
-        Ok::<_, StoreError>(match conn {
-            Conn::Pg(conn) => scanned(conn),
-            Conn::Sqlite(conn) => planned(conn, statements),
+        Ok::<_, StoreError>(match (conn, transaction) {
+            (Conn::Pg(conn), Transaction::Ours) => scanned(conn),
+            (Conn::Pg(_), Transaction::Its) => Vec::new(),
+            (Conn::Sqlite(conn), _) => planned(conn, statements),
         })
     };
-    let complaints = if lane == Lane::Read { conn.snapshot(look) } else { conn.write(look) }.unwrap();
+    let complaints = match (transaction, lane) {
+        (Transaction::Its, _) => {
+            let before = deliveries_read(conn);
+            let mut complaints = look(conn).unwrap();
+            complaints.extend(before.and_then(|before| scanned_since(conn, before)));
+            complaints
+        }
+        (Transaction::Ours, Lane::Read) => conn.snapshot(look).unwrap(),
+        (Transaction::Ours, Lane::Hot | Lane::Control | Lane::Write) => conn.write(look).unwrap(),
+    };
     assert!(complaints.is_empty(), "{what}: {complaints:#?}");
+}
+
+/// How often `deliveries` was read so far: from end to end, by index, and how many rows by index.
+#[derive(diesel::QueryableByName, Debug, Clone, Copy)]
+struct Reads {
+    #[diesel(sql_type = BigInt)]
+    scans: i64,
+    #[diesel(sql_type = BigInt)]
+    by_index: i64,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+fn deliveries_read(conn: &mut Conn) -> Option<Reads> {
+    let Conn::Pg(conn) = conn else { return None };
+    let query = "SELECT seq_scan AS scans, coalesce(idx_scan, 0) AS by_index, coalesce(idx_tup_fetch, 0) AS rows \
+                 FROM pg_stat_user_tables WHERE relname = 'deliveries'";
+    Some(diesel::sql_query(query).get_result(conn).unwrap())
+}
+
+/// PostgreSQL: what has been read since then, once it has said so, which it does within a second or so.
+fn scanned_since(conn: &mut Conn, before: Reads) -> Option<String> {
+    let after = wait_for("the statistics are in", Duration::from_secs(30), || {
+        deliveries_read(conn).filter(|now| now.by_index >= before.by_index + RUNS)
+    });
+    let (scans, rows) = (after.scans - before.scans, after.rows - before.rows);
+    (scans > 0 || rows > i64::from(FETCHED)).then(|| format!("deliveries: {scans} scans, {rows} rows by index"))
 }
 
 /// PostgreSQL: what this transaction has read. That counts whichever plan was taken, for statements with arrays too.
@@ -126,7 +177,7 @@ async fn check(
     work: impl FnMut(&mut Conn) -> Result<(), StoreError> + Send + 'static,
 ) {
     let run = move |conn: &mut Conn| {
-        goes_along_indexes(conn, lane, what, work);
+        goes_along_indexes(conn, lane, Transaction::Ours, what, work);
         Ok(())
     };
     campaign.store.run(lane, what, run).await.unwrap();
@@ -142,7 +193,12 @@ both_backends! {
         let id = campaign.id;
         let leased = campaign.lease().await.unwrap();
         let claim = claim_of(&leased);
-        check(&campaign, Lane::Hot, "claim", move |conn| claims::claim(conn, claim).map(drop)).await;
+        let claims = move |conn: &mut Conn| {
+            let work = |conn: &mut Conn| claims::claim(conn, claim).map(drop);
+            goes_along_indexes(conn, Lane::Hot, Transaction::Its, "claim", work);
+            Ok(())
+        };
+        campaign.store.run(Lane::Hot, "claim", claims).await.unwrap();
         let claimed = leased.claim(30).await;
         let batch = leased.accepted(&claimed);
         check(&campaign, Lane::Hot, "record", move |conn| outcomes::record(conn, &batch).map(drop)).await;

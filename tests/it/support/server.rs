@@ -81,13 +81,17 @@ impl Server {
         let (started, wait) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            actix_rt::System::new().block_on(async move {
+            let system = actix_rt::System::new();
+            system.block_on(async move {
                 let store = Store::open(&settings.database).unwrap();
                 let app = App::start(settings).await.unwrap();
                 started.send((app.addr(), store)).unwrap();
                 let _ = stopped.await;
                 app.stop().await.unwrap();
             });
+            // Its other threads end only when they are told; with them go the connections that they hold.
+            actix_rt::System::current().stop();
+            system.run().unwrap();
         });
         let (addr, store) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
         Self { addr, store, stop: Some(stop), thread: Some(thread) }
