@@ -132,10 +132,7 @@ impl App {
     /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records
     /// everything, and says so in the database; within `sending.shutdown_seconds`. What is not through by then is left to
     /// the journal, which the next start reads.
-    ///
-    /// # Errors
-    /// Never the deadline itself; only that the database could not be told.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    pub async fn stop(self) {
         let deadline = Instant::now() + self.patience.saturating_sub(Duration::from_secs(1));
         self.draining.store(true, Ordering::Release);
         let left = || deadline.saturating_duration_since(Instant::now());
@@ -151,17 +148,20 @@ impl App {
                 tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
             }
         }
-        while Instant::now() < deadline {
-            match self.recorder.send(recorder::GetState).await {
-                Ok(state) if state.waiting > 0 || state.flushing => tokio::time::sleep(Duration::from_millis(10)).await,
-                _ => break,
+        while let Ok(Ok(state)) = tokio::time::timeout(left(), self.recorder.send(recorder::GetState)).await {
+            if state.waiting == 0 && !state.flushing {
+                break;
             }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let me = self.instance;
         let retire = self.store.run(Lane::Control, "retire this instance", move |conn| instances::retire(conn, me));
-        tokio::time::timeout(left().max(Duration::from_secs(1)), retire).await??;
-        tracing::info!("stopped");
-        Ok(())
+        // Without a database nobody can be told, and nobody needs to be: the leases end by themselves.
+        match tokio::time::timeout(left().max(Duration::from_secs(1)), retire).await {
+            Ok(Ok(_)) => tracing::info!("stopped"),
+            Ok(Err(error)) => tracing::warn!(error = %error, "stopped; the database could not be told"),
+            Err(_) => tracing::warn!("stopped; the database could not be told in time"),
+        }
     }
 
     /// Resolves when a part dies that nobody can build again. The process must end then: the next start recovers by the

@@ -6,7 +6,7 @@
 //! were written may be gone.
 //!
 //! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a
-//! checksum, so that a line cut short by a full disk is passed over. [`testimony`] reads what was written here.
+//! checksum, so that a line cut short by a full disk is passed over. `testimony` reads what was written here.
 
 mod testimony;
 

@@ -56,7 +56,6 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     own.http.addr = "127.0.0.1:0".to_owned();
     own.auth.root_key = Some(key.clone());
     own.sending.data_dir = scratch.path().to_owned();
-    let patience = own.sending.shutdown();
 
     let app = App::start(own).await.context("the demo's instance did not start")?;
     let server = format!("http://{}", app.addr());
@@ -75,8 +74,8 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     } else if result.is_ok() {
         tour.progress.say(WHAT_NEXT)?;
     }
-    let stopped = serve::stop(app, &mut signals, patience).await;
-    result.and(stopped)
+    let stopped = serve::stop(app, &mut signals).await;
+    result.map(|()| stopped)
 }
 
 fn sandbox() -> PoolConfig {

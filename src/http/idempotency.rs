@@ -1,7 +1,7 @@
 //! The `Idempotency-Key` header: what was done under a key is not done again.
 //!
 //! A launch and an import store the answer in the transaction that has the effect; they read the key by
-//! [`IdempotencyKey`]. Every other POST that does something is wrapped in [`once`] by the route table: the key is reserved
+//! [`IdempotencyKey`]. Every other POST that does something is wrapped in `once` by the route table: the key is reserved
 //! before, and the answer stored after.
 
 use std::future::{Ready, ready};

@@ -9,7 +9,7 @@ use super::idempotency::once;
 use super::{contacts, imports, keys, lists, openapi, operations, templates};
 
 /// Every route. Under `/v1` a valid API key is required. A POST that does something honours an `Idempotency-Key`: by
-/// [`once`], or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
+/// `once`, or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
 /// holds a secret that is stored nowhere.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(resource("/healthz").route(get().to(operations::healthz)));

@@ -202,8 +202,7 @@ fn what_the_template_language_does_not_understand_is_reported_with_its_place() {
     ] {
         match compile(source).unwrap_err() {
             TemplateError::Syntax { part, line: l, column: c, detail } => {
-                eprintln!("{source:?} {l}:{c} {detail}");
-                _ = (part, line, column);
+                assert_eq!((part, l, c), (Part::Text, line, column), "{source:?}: {detail}");
             }
             other @ (TemplateError::UnknownNames { .. } | TemplateError::TooLong { .. }) => panic!("{source}: {other}"),
         }

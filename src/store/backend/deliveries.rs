@@ -98,7 +98,7 @@ fn write_outcomes_pg(
     let tokens = of(|write| fence(write).2.0);
     let states: Vec<&str> = writes.iter().map(|write| write.state.as_str()).collect();
     let due: Vec<i64> = of(|write| write.due_at.0);
-    let counted: Vec<i32> = writes.iter().map(|write| i32::from(write.settlement.verdict.counted)).collect();
+    let counted: Vec<i32> = writes.iter().map(|write| attempts_more(write, from)).collect();
     let ambiguous: Vec<bool> = writes.iter().map(|write| write.settlement.verdict.ambiguous).collect();
     let reasons: Vec<Option<&str>> = writes.iter().map(|write| write.reason).collect();
     let categories: Vec<Option<&str>> =
@@ -152,7 +152,7 @@ fn write_outcomes_sqlite(
         let changed = sql("UPDATE deliveries SET state = ")
             .bind::<Text, _>(write.state, ", due_at = ")
             .bind::<BigInt, _>(write.due_at, ", attempts = attempts + ")
-            .bind::<Integer, _>(i32::from(verdict.counted), ", ambiguous = ")
+            .bind::<Integer, _>(attempts_more(write, from), ", ambiguous = ")
             .bind::<Bool, _>(verdict.ambiguous, " OR ambiguous AND state = 'sending', reason = ")
             .bind::<Nullable<Text>, _>(write.reason, ", category = ")
             .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", provider_id = coalesce(")
@@ -174,6 +174,11 @@ fn write_outcomes_sqlite(
         }
     }
     Ok(done)
+}
+
+/// By how much the count of attempts changes. What stands as uncertain was counted when it became so.
+fn attempts_more(write: &Write<'_>, from: DeliveryState) -> i32 {
+    i32::from(write.settlement.verdict.counted) - i32::from(from == DeliveryState::Uncertain)
 }
 
 /// Keeps what an attempt said; the first words stand.

@@ -219,6 +219,10 @@ both_backends! {
         assert_eq!(record(&campaign.store, late).await.unwrap().changed, 2);
         let books = campaign.books().await;
         assert_eq!((books.sent, books.pending, books.uncertain), (1, 1, 1));
+        let id = campaign.id;
+        let listed = write(&campaign.store, move |conn| deliveries::list(conn, id, None, ContactId(0), 10)).await;
+        let attempts: Vec<i32> = listed.unwrap().iter().map(|(delivery, _)| delivery.attempts).collect();
+        assert_eq!(attempts, [1, 1, 1], "each was tried once");
     }
 
     async fn a_lease_ends_once(db: &Database) {

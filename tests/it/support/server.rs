@@ -87,7 +87,7 @@ impl Server {
                 let app = App::start(settings).await.unwrap();
                 started.send((app.addr(), store)).unwrap();
                 let _ = stopped.await;
-                app.stop().await.unwrap();
+                app.stop().await;
             });
             // Its other threads end only when they are told; with them go the connections that they hold.
             actix_rt::System::current().stop();
