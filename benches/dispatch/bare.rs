@@ -48,7 +48,7 @@ async fn run(wire: Wire, addr: SocketAddr, connections: usize, left: Arc<AtomicU
             let (left, client) = (Arc::clone(&left), client.clone());
             tokio::task::spawn_local(async move {
                 match wire {
-                    Wire::Smtp => mails(addr, &left).await,
+                    Wire::Smtp | Wire::SmtpPlain => mails(addr, &left).await,
                     Wire::Webhook => requests(addr, &client, &left).await,
                 }
             })

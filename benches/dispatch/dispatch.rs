@@ -53,7 +53,7 @@ pub(crate) fn start(db: &Database, wire: Wire, server: &Server) -> Volley {
 /// A pool of 50 connections to a port of this machine.
 pub(crate) fn pool(name: &str, wire: Wire, port: u16) -> Pool {
     match wire {
-        Wire::Smtp => Pool::smtp_at(name, port),
+        Wire::Smtp | Wire::SmtpPlain => Pool::smtp_at(name, port),
         Wire::Webhook => Pool::webhook_at(name, port).set("idempotent", "true"),
     }
     .set("concurrency", "50")

@@ -3,8 +3,9 @@
 //! `cargo bench --bench dispatch` prints the tables of `docs/performance.md`. Providers run in a process of their own,
 //! the engine is the real program in another. Arguments, all optional:
 //!
-//! * words choose what is measured: a provider (`smtp`, `webhook`), a database (`sqlite`, `postgres`), the large audience
-//!   (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in `-- webhook sqlite` or `-- packing launch`;
+//! * words choose what is measured: a provider (`smtp`, `smtp-plain` without PIPELINING, `webhook`), a database (`sqlite`,
+//!   `postgres`), the large audience (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in
+//!   `-- webhook sqlite` or `-- packing launch`;
 //! * `--recipients N` recipients of each dispatch run, 100,000 unless given;
 //! * `--people N` contacts of the large audience, 1,000,000 unless given;
 //! * `--quick` a tenth of both.
@@ -41,24 +42,29 @@ struct Options {
     words: Vec<String>,
 }
 
-/// The two kinds of provider.
+/// The kinds of provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wire {
     Smtp,
+    /// A relay that does not offer PIPELINING.
+    SmtpPlain,
     Webhook,
 }
+
+const EVERY_WIRE: [Wire; 3] = [Wire::Smtp, Wire::SmtpPlain, Wire::Webhook];
 
 impl Wire {
     fn name(self) -> &'static str {
         match self {
             Self::Smtp => "smtp",
+            Self::SmtpPlain => "smtp-plain",
             Self::Webhook => "webhook",
         }
     }
 
     fn channel(self) -> &'static str {
         match self {
-            Self::Smtp => "email",
+            Self::Smtp | Self::SmtpPlain => "email",
             Self::Webhook => "http",
         }
     }
@@ -88,7 +94,7 @@ impl Backend {
 }
 
 /// The words for what is measured, other than the databases.
-const WIRES: [&str; 2] = ["smtp", "webhook"];
+const WIRES: [&str; 3] = ["smtp", "smtp-plain", "webhook"];
 
 impl Options {
     fn read() -> Self {
@@ -119,8 +125,9 @@ impl Options {
 }
 
 fn main() {
-    if let Some(wire) = std::env::args().skip_while(|word| word != "--server").nth(1) {
-        return server::serve(if wire == "smtp" { Wire::Smtp } else { Wire::Webhook });
+    if let Some(name) = std::env::args().skip_while(|word| word != "--server").nth(1) {
+        let wire = EVERY_WIRE.into_iter().find(|wire| wire.name() == name);
+        return server::serve(wire.expect("a kind of provider"));
     }
     let options = Options::read();
     let backends: Vec<Backend> = [Backend::Sqlite, Backend::Postgres]
@@ -128,8 +135,7 @@ fn main() {
         .filter(|backend| options.wants(backend.name(), &["sqlite", "postgres"]))
         .collect();
     let kinds = [&WIRES[..], &["big"], &big::PARTS[..]].concat();
-    let wires: Vec<Wire> =
-        [Wire::Smtp, Wire::Webhook].into_iter().filter(|wire| options.wants(wire.name(), &kinds)).collect();
+    let wires: Vec<Wire> = EVERY_WIRE.into_iter().filter(|wire| options.wants(wire.name(), &kinds)).collect();
     if !wires.is_empty() {
         println!("{} recipients, 50 connections", options.recipients);
         println!("| provider | database | messages/s | bare loop/s | ratio | CPU µs a message | peak memory MB |");

@@ -11,8 +11,8 @@ use crate::support::sink_smtp::SmtpSink;
 /// The other process: says its port, then answers each line with the number of messages taken so far.
 pub(crate) fn serve(wire: Wire) {
     match wire {
-        Wire::Smtp => {
-            let sink = SmtpSink::counting();
+        Wire::Smtp | Wire::SmtpPlain => {
+            let sink = SmtpSink::counting(wire == Wire::Smtp);
             answer(sink.port(), || sink.taken());
         }
         Wire::Webhook => {

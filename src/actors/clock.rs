@@ -20,6 +20,12 @@ impl Boottime {
         Self(self.0.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)))
     }
 
+    /// How long it is from `now` until this point; zero when it has passed.
+    #[must_use]
+    pub fn remaining(self, now: Self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0.saturating_sub(now.0)).unwrap_or(0))
+    }
+
     /// As a number that an atomic can hold.
     #[must_use]
     pub fn to_bits(self) -> i64 {

@@ -95,6 +95,7 @@ impl Journal {
     pub fn leased(&self, lease: Lease) {
         let Lease { campaign, page, token } = lease;
         let mut state = self.lock();
+        self.roll(&mut state);
         push_line(&mut state.unwritten, |line| write!(line, "L {campaign} {page} {}", token.0));
         let _ = write_out(&mut state);
     }

@@ -169,6 +169,8 @@ pub struct SenderPool {
     leasing: bool,
     looking: bool,
     linger: Option<SpawnHandle>,
+    /// When something may begin that may not begin now, and the timer that is set to then.
+    alarm: Option<(Instant, SpawnHandle)>,
     lingered: bool,
     freed: Arc<Tray<Freed>>,
     acks: Arc<Tray<Acknowledged>>,
@@ -223,6 +225,7 @@ impl SenderPool {
             leasing: false,
             looking: false,
             linger: None,
+            alarm: None,
             lingered: false,
             freed: Arc::new(Tray::new()),
             acks: Arc::new(Tray::new()),

@@ -21,15 +21,23 @@ pub fn doubling(first: Duration, failures: u32, cap: Duration) -> Duration {
     first.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(cap)
 }
 
-/// A provider's `Retry-After`, held to [`MAX_RETRY_AFTER`].
+/// A provider's `Retry-After`, at least a second (`0`, or a date that has passed, would be a call after the other without
+/// end) and at most [`MAX_RETRY_AFTER`].
 #[must_use]
 pub fn honoured(retry_after: Duration) -> Duration {
-    retry_after.min(MAX_RETRY_AFTER)
+    retry_after.clamp(Duration::from_secs(1), MAX_RETRY_AFTER)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_provider_asks_for_is_held_between_a_second_and_an_hour() {
+        assert_eq!(honoured(Duration::ZERO), Duration::from_secs(1));
+        assert_eq!(honoured(Duration::from_secs(90)), Duration::from_secs(90));
+        assert_eq!(honoured(Duration::from_secs(86_400)), MAX_RETRY_AFTER);
+    }
 
     #[test]
     fn waits_double_from_one_second() {

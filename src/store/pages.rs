@@ -89,7 +89,7 @@ impl PageRow {
     }
 }
 
-/// Leases the campaign's oldest ready page that is due, if there is one. Not one of `held`: a pool that lost a lease may
+/// Leases the campaign's oldest ready page that is due, if there is one and the campaign is `sending`. Not one of `held`: a pool that lost a lease may
 /// still have calls of that page in flight, and to mix them with those of a new lease would make it believe, when it
 /// settles, that nothing is under way any more.
 ///
@@ -104,6 +104,10 @@ pub fn lease(
     lease: std::time::Duration,
     held: &[PageId],
 ) -> Result<Option<PageRow>, StoreError> {
+    // A paused campaign has ready pages, too. A pause in this very moment is seen by the claim.
+    if status_of(conn, campaign)? != CampaignStatus::Sending {
+        return Ok(None);
+    }
     let now = backend::now(conn)?;
     let Some(id) = backend::lock_ready_page(conn, campaign, pool, held, now)? else { return Ok(None) };
     let leased = diesel::update(pages::table.filter(pages::id.eq(id).and(pages::state.eq(PageState::Ready))))

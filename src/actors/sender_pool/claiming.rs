@@ -100,9 +100,19 @@ impl SenderPool {
     }
 
     pub(super) fn wake_in(&mut self, wait: Duration, ctx: &mut Context<Self>) {
-        // The due tick comes anyway; only shorter waits need a timer of their own.
-        if wait < self.parts.timing.due_tick() {
-            ctx.run_later(wait.max(Duration::from_millis(1)), |pool, ctx| pool.pump(ctx));
+        // The due tick comes anyway, and so does the end of a call that is waited for; only shorter waits need a timer, and
+        // of several the shortest.
+        let at = Instant::now() + wait;
+        let is_sooner = self.alarm.as_ref().is_none_or(|(known, _)| at < *known);
+        if wait.is_zero() || wait >= self.parts.timing.due_tick() || !is_sooner {
+            return;
+        }
+        let timer = ctx.run_later(wait.max(Duration::from_millis(1)), |pool, ctx| {
+            pool.alarm = None;
+            pool.pump(ctx);
+        });
+        if let Some((_, later)) = self.alarm.replace((at, timer)) {
+            ctx.cancel_future(later);
         }
     }
 
@@ -238,9 +248,11 @@ impl SenderPool {
         let in_flight = Arc::clone(&self.in_flight);
         async move {
             let (campaign, channel) = (over.key.campaign, over.content.channel);
-            let place = share.places.acquire().await;
+            // Whoever waits behind calls that hang goes back in time, too.
+            let patience = over.start_by.remaining(Boottime::now());
+            let place = tokio::time::timeout(patience, share.places.acquire()).await;
             let began = Instant::now();
-            let result = hand_over(&line, &*share.channel, over).await;
+            let result = hand_over(&line, &*share.channel, over, place.is_ok()).await;
             drop(place);
             line.meters.became(channel, result.settlement.verdict.state);
             // A recorder that died takes the process with it, and the next start reads the outcome from the journal.

@@ -32,7 +32,9 @@ impl Trust {
     }
 
     pub(super) fn extend(&self, instant: Boottime) {
-        self.0.fetch_max(instant.to_bits(), Ordering::AcqRel);
+        let later = |known: i64| (known != i64::MIN).then(|| known.max(instant.to_bits()));
+        // One that has ended stays so, whatever a renewal from before still says.
+        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
     }
 
     /// Nothing more is handed over under this lease.
@@ -100,8 +102,9 @@ struct HandOverGate<'a> {
     begun: std::sync::OnceLock<Begun>,
 }
 
-impl Gate for HandOverGate<'_> {
-    fn begin(&self) -> std::result::Result<(), NotBegun> {
+impl HandOverGate<'_> {
+    /// Whether it may begin at this moment.
+    fn is_open(&self) -> std::result::Result<(), NotBegun> {
         let now = Boottime::now();
         if self.line.draining.load(Ordering::Acquire) {
             return Err(NotBegun::ShuttingDown);
@@ -124,6 +127,13 @@ impl Gate for HandOverGate<'_> {
         if !self.over.trust.holds(now) {
             return Err(NotBegun::Fenced);
         }
+        Ok(())
+    }
+}
+
+impl Gate for HandOverGate<'_> {
+    fn begin(&self) -> std::result::Result<(), NotBegun> {
+        self.is_open()?;
         // A channel that has to take another connection asks again; the line stands already.
         if self.begun.get().is_some() {
             return Ok(());
@@ -131,16 +141,19 @@ impl Gate for HandOverGate<'_> {
         let begun =
             self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
         let _ = self.begun.set(begun);
-        Ok(())
+        // The journal may have waited for a slow disk, and a pause or the lease's end have been in the meantime.
+        self.is_open()
     }
 }
 
-/// Hands one recipient over. Never fails: every way it can end is a settlement.
-pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver) -> Result {
+/// Hands one recipient over, if its turn came `in_time`. Never fails: every way it can end is a settlement.
+pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver, in_time: bool) -> Result {
     let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new() };
     let mut spoken = None;
     let started = Instant::now();
-    let outcome = if line.halted.load(Ordering::Acquire) {
+    let outcome = if !in_time {
+        Outcome::NotBegun(NotBegun::Late)
+    } else if line.halted.load(Ordering::Acquire) {
         Outcome::NotBegun(NotBegun::Halted)
     } else {
         let attempt = AssertUnwindSafe(attempt(channel, &over, &gate, &mut spoken)).catch_unwind().await;

@@ -39,7 +39,7 @@ fn the_relay_remembers_whom_it_accepted() {
 
 #[test]
 fn the_measuring_providers_count() {
-    let relay = SmtpSink::counting();
+    let relay = SmtpSink::counting(true);
     client(&relay).unwrap().send(&envelope("ann@example.com"), b"Subject: hi\r\n\r\nhi\r\n").unwrap();
     assert_eq!((relay.taken(), relay.ledger().begun()), (1, 0));
     let provider = HttpSink::counting();

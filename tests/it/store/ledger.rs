@@ -225,6 +225,14 @@ both_backends! {
         assert_eq!(attempts, [1, 1, 1], "each was tried once");
     }
 
+    async fn a_page_of_a_paused_campaign_is_not_leased(db: &Database) {
+        let campaign = Campaign::packed(db, 10, 10).await;
+        campaign.event(CampaignEvent::Pause).await.unwrap();
+        assert!(campaign.lease().await.is_none());
+        campaign.event(CampaignEvent::Resume).await.unwrap();
+        assert!(campaign.lease().await.is_some());
+    }
+
     async fn a_lease_ends_once(db: &Database) {
         let campaign = Campaign::packed(db, 10, 10).await;
         let leased = campaign.lease().await.unwrap();

@@ -41,20 +41,21 @@ struct State {
     dice: Dice,
     taken: AtomicU64,
     remembers: bool,
+    pipelining: bool,
 }
 
 impl SmtpSink {
     /// A relay whose answer to a message takes between `latency_ms.0` and `latency_ms.1` milliseconds.
     pub(crate) fn start(latency_ms: (u64, u64)) -> Self {
-        Self::with(latency_ms, true)
+        Self::with(latency_ms, true, true)
     }
 
-    /// A relay that takes everything at once and only counts: for measuring.
-    pub(crate) fn counting() -> Self {
-        Self::with((0, 0), false)
+    /// A relay that takes everything at once and only counts: for measuring. It may not offer PIPELINING.
+    pub(crate) fn counting(pipelining: bool) -> Self {
+        Self::with((0, 0), false, pipelining)
     }
 
-    fn with(latency_ms: (u64, u64), remembers: bool) -> Self {
+    fn with(latency_ms: (u64, u64), remembers: bool, pipelining: bool) -> Self {
         let state = Arc::new(State {
             ledger: Ledger::default(),
             mode: Mutex::new(Mode::Accept),
@@ -64,6 +65,7 @@ impl SmtpSink {
             dice: Dice::new(7),
             taken: AtomicU64::new(0),
             remembers,
+            pipelining,
         });
         let serving = Arc::clone(&state);
         let listener = Listener::start(move |stream| {
@@ -146,7 +148,8 @@ impl Session<'_> {
             }
             let mode = self.mode()?;
             match verb.as_str() {
-                "EHLO" => self.say("250-sink\r\n250-PIPELINING\r\n250 8BITMIME"),
+                "EHLO" if self.state.pipelining => self.say("250-sink\r\n250-PIPELINING\r\n250 8BITMIME"),
+                "EHLO" => self.say("250-sink\r\n250 8BITMIME"),
                 "HELO" | "NOOP" => self.say("250 ok"),
                 "RSET" => {
                     recipients.clear();
