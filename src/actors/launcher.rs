@@ -66,6 +66,7 @@ pub fn launch_campaign(
         template_version: ready.template_version,
         pool: ready.pool,
         key: fresh_key()?,
+        correlation_id: uuid::Uuid::new_v4().to_string(),
     };
     Ok(launch::launch(conn, &launch)?)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::guardian::PoolDirectory;
 use crate::domain::ids::CampaignId;
+use crate::store::campaigns::Unfinished;
 use crate::store::packing::{self, Packed};
 use crate::store::{Lane, Store, StoreError};
 
@@ -22,6 +23,7 @@ pub struct Paginator {
     pools: PoolDirectory,
     campaign: CampaignId,
     pool: String,
+    correlation: Option<String>,
     page_size: i64,
     pages: u64,
     recipients: i64,
@@ -51,8 +53,9 @@ pub struct PaginatorState {
 impl Paginator {
     /// A paginator for a launched campaign.
     #[must_use]
-    pub fn new(store: Store, pools: PoolDirectory, campaign: CampaignId, pool: String, page_size: i64) -> Self {
-        Self { store, pools, campaign, pool, page_size, pages: 0, recipients: 0 }
+    pub fn new(store: Store, pools: PoolDirectory, campaign: &Unfinished, page_size: i64) -> Self {
+        let (pool, correlation) = (campaign.pool.clone().unwrap_or_default(), campaign.correlation_id.clone());
+        Self { store, pools, campaign: campaign.id, pool, correlation, page_size, pages: 0, recipients: 0 }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
@@ -90,16 +93,18 @@ impl Paginator {
                 Packed::Done => {
                     tracing::info!(
                         campaign.id = self.campaign.0,
+                        correlation.id = self.correlation,
                         pages = self.pages,
                         contacts = self.recipients,
                         "campaign.paginated"
                     );
-                    tracing::info!(campaign.id = self.campaign.0, "campaign.packed");
+                    tracing::info!(campaign.id = self.campaign.0, correlation.id = self.correlation, "campaign.packed");
                     goes_on = false;
                 }
                 Packed::NotSending(status) => {
                     tracing::info!(
                         campaign.id = self.campaign.0,
+                        correlation.id = self.correlation,
                         campaign.status = status.as_str(),
                         pages = self.pages,
                         "campaign.pagination_aborted"

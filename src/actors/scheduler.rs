@@ -123,6 +123,7 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
         (Some(launched), _) => {
             tracing::info!(
                 campaign.id = id.0,
+                correlation.id = launched.campaign.correlation_id,
                 campaign.expected = launched.expected,
                 campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display),
                 "campaign.launched"

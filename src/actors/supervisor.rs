@@ -121,9 +121,8 @@ impl CampaignSupervisor {
         if campaign.status != CampaignStatus::Sending {
             return;
         }
-        let pool = campaign.pool.clone().unwrap_or_default();
         if !packing.done && !self.paginators.contains_key(&id) {
-            let paginator = Paginator::new(self.store.clone(), self.pools.clone(), id, pool, self.page_size);
+            let paginator = Paginator::new(self.store.clone(), self.pools.clone(), campaign, self.page_size);
             self.paginators.insert(id, paginator.start());
         } else if packing.done && packing.sweep.is_none() {
             self.complete(id, ctx);
@@ -186,7 +185,12 @@ impl CampaignSupervisor {
             match result {
                 Ok(Some(row)) => {
                     supervisor.status.set(id, row.status, row.status_version);
-                    tracing::info!(campaign.id = id.0, campaign.status = row.status.as_str(), "campaign.completed");
+                    tracing::info!(
+                        campaign.id = id.0,
+                        correlation.id = row.correlation_id,
+                        campaign.status = row.status.as_str(),
+                        "campaign.completed"
+                    );
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a completion waits for the database"),

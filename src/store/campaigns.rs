@@ -46,6 +46,8 @@ pub struct CampaignRow {
     pub scheduled_at: Option<UtcInstant>,
     /// The random half of its idempotency keys; minted at launch.
     pub key: Option<String>,
+    /// What log lines about its sending carry; minted at launch.
+    pub correlation_id: Option<String>,
     /// How it ended, where the status does not say.
     pub outcome: Option<CampaignOutcome>,
     /// When it was made.

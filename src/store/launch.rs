@@ -22,6 +22,8 @@ pub struct Launch {
     pub pool: String,
     /// Random: the first half of every idempotency key.
     pub key: String,
+    /// What log lines about this sending will carry: a UUID.
+    pub correlation_id: String,
 }
 
 /// A launched campaign and its audience, counted once.
@@ -69,6 +71,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
             campaign::template_version_id.eq(launch.template_version),
             campaign::pool.eq(&launch.pool),
             campaign::key.eq(&launch.key),
+            campaign::correlation_id.eq(&launch.correlation_id),
             campaign::launched_at.eq(now),
         ))
         .execute(conn)

@@ -86,6 +86,8 @@ CREATE TABLE campaigns (
     scheduled_at BIGINT,
     -- Random, minted at launch: the first half of every delivery's idempotency key.
     key TEXT,
+    -- A UUID, minted at launch: what every log line about this sending carries.
+    correlation_id TEXT,
     outcome TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,

@@ -308,7 +308,12 @@ impl SenderPool {
             NotBegun::Paused | NotBegun::Stopped => {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
                     if run.phase == Phase::Working {
-                        tracing::info!(campaign.id = campaign.0, page.seq = run.seq, "aborted: {reason}");
+                        tracing::info!(
+                            campaign.id = campaign.0,
+                            correlation.id = run.content.correlation,
+                            page.seq = run.seq,
+                            "aborted: {reason}"
+                        );
                     }
                     run.close();
                 }

@@ -12,6 +12,8 @@ pub(super) struct CampaignContent {
     pub(super) channel: ChannelKind,
     pub(super) on_uncertain: OnUncertain,
     pub(super) rate_per_second: f64,
+    /// What log lines about this sending carry.
+    pub(super) correlation: Option<String>,
     key: String,
     compiled: Compiled,
 }
@@ -48,6 +50,7 @@ impl CampaignContent {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
             rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
+            correlation: campaign.correlation_id,
             key,
             compiled,
         })

@@ -84,6 +84,7 @@ impl SenderPool {
                 if let Some(run) = self.runs.remove(&page) {
                     tracing::info!(
                         campaign.id = run.campaign.0,
+                        correlation.id = run.content.correlation,
                         page.seq = run.seq,
                         sent = counts.sent,
                         failed = counts.failed,

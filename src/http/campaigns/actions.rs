@@ -90,6 +90,7 @@ pub(in crate::http) async fn send(
         state.status.set(id, launched.campaign.status, launched.campaign.status_version);
         tracing::info!(
             campaign.id = id.0,
+            correlation.id = launched.campaign.correlation_id,
             campaign.expected = launched.expected,
             duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "campaign.launched"

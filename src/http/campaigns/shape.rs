@@ -45,6 +45,8 @@ pub(in crate::http) struct Campaign {
     pub(super) created_at: UtcInstant,
     pub(super) updated_at: UtcInstant,
     pub(super) launched_at: Option<UtcInstant>,
+    /// What log lines about its sending carry; a UUID, minted at launch.
+    pub(super) correlation_id: Option<String>,
     pub(super) ended_at: Option<UtcInstant>,
 }
 
@@ -203,6 +205,7 @@ impl Campaign {
             created_at: row.created_at,
             updated_at: row.updated_at,
             launched_at: row.launched_at,
+            correlation_id: row.correlation_id.clone(),
             ended_at: row.ended_at,
         })
     }

@@ -106,6 +106,8 @@ pub struct Unfinished {
     pub status_version: i64,
     /// The sender pool's name.
     pub pool: Option<String>,
+    /// What log lines about its sending carry.
+    pub correlation_id: Option<String>,
 }
 
 /// Campaigns that something may have to be done for: those that are sending, and those with a pass over their pages to

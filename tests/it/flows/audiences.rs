@@ -22,6 +22,28 @@ both_backends! {
         volley.stop();
     }
 
+    fn the_log_follows_a_sending_by_its_correlation_id_and_names_nobody(db: &Database) {
+        let volley = Volley::on(db).pool(Pool::sandbox(POOL, "email").set("failure_rate", "0.5")).start();
+        let api = volley.api();
+        let list = api.create_list("Customers");
+        api.import_csv(list, "email,first_name\nann@example.com,Annabella\nbob@example.com,Bobby\nno address,Carlo\n");
+        let content = json!({ "subject": "Hello", "base_template": "Dear {first_name}, a word in confidence." });
+        let campaign = api.create_campaign("email", POOL, list, &content);
+        api.send(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        let correlation = ended.body["correlation_id"].as_str().expect("an id").to_owned();
+        let log = volley.log();
+        for event in ["launched", "paginated", "packed", "batch.processed", "completed"] {
+            let line = log.lines().find(|line| line.contains(&format!("campaign.{event}")));
+            let line = line.unwrap_or_else(|| panic!("no campaign.{event} in\n{log}"));
+            assert!(line.contains(&correlation), "{line}");
+        }
+        for secret in ["example.com", "no address", "Annabella", "in confidence"] {
+            assert!(!log.contains(secret), "{secret:?} stands in\n{log}");
+        }
+        volley.stop();
+    }
+
     fn people_without_an_address_of_the_channel_are_skipped(db: &Database) {
         let volley = Volley::on(db).pool(Pool::sandbox(POOL, "sms").set("failure_rate", "0.0")).start();
         let api = volley.api();

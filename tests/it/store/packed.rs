@@ -67,6 +67,7 @@ impl Campaign {
                 template_version: TemplateVersionId(1),
                 pool: POOL.to_owned(),
                 key: "key".to_owned(),
+                correlation_id: "00000000-0000-4000-8000-000000000000".to_owned(),
             };
             launch::launch(conn, &order).expect("a draft can be launched");
             Ok(campaign)
