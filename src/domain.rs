@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod campaign;
 pub mod contact;
+pub mod decision;
 pub mod delivery;
 pub mod email;
 pub mod ids;
@@ -17,3 +18,4 @@ pub mod settlement;
 pub mod template;
 pub(crate) mod text_enum;
 pub mod timezone;
+pub mod wire;

@@ -12,7 +12,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `database_slow`, `journal_unavailable`, `content_unusable`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`, `pool_suspended`.
     pub code: String,
     /// One line for people.
     pub detail: String,
@@ -32,6 +32,7 @@ struct Parts {
     journal: Option<Attention>,
     pools: BTreeMap<String, Option<Attention>>,
     campaigns: BTreeMap<i64, Attention>,
+    suspended: BTreeMap<String, Option<Attention>>,
 }
 
 impl Health {
@@ -73,6 +74,19 @@ impl Health {
         }
     }
 
+    /// Notes whether operators have suspended a pool, and why.
+    pub fn note_suspension(&self, pool: &str, reason: Option<String>) {
+        let trouble = reason.map(|reason| {
+            let detail = if reason.is_empty() { "an operator has suspended the pool".to_owned() } else { reason };
+            ("pool_suspended", detail)
+        });
+        let mut parts = self.lock();
+        match parts.suspended.get_mut(pool) {
+            Some(slot) => replace(slot, trouble),
+            None => replace(parts.suspended.entry(pool.to_owned()).or_default(), trouble),
+        };
+    }
+
     /// Notes what is wrong with one campaign itself.
     pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<(&'static str, String)>) {
         let mut parts = self.lock();
@@ -93,7 +107,11 @@ impl Health {
     /// Each configured pool, and its trouble.
     #[must_use]
     pub fn pools(&self) -> BTreeMap<String, Option<Attention>> {
-        self.lock().pools.clone()
+        let parts = self.lock();
+        let suspended = |name: &String| parts.suspended.get(name).cloned().flatten();
+        let shown =
+            |(name, trouble): (&String, &Option<Attention>)| (name.clone(), suspended(name).or(trouble.clone()));
+        parts.pools.iter().map(shown).collect()
     }
 
     /// Why a campaign that is `sending` through `pool` cannot go on, if it cannot.
@@ -105,6 +123,9 @@ impl Health {
         let parts = self.lock();
         if let Some(own) = parts.campaigns.get(&campaign.0) {
             return Some(own.clone());
+        }
+        if let Some(Some(suspended)) = pool.and_then(|name| parts.suspended.get(name)) {
+            return Some(suspended.clone());
         }
         match pool.map(|name| (name, parts.pools.get(name))) {
             Some((_, Some(trouble))) => trouble.clone(),

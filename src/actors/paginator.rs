@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::prelude::*;
 use serde::Serialize;
 
+use super::broker_link::Announcer;
 use super::guardian::PoolDirectory;
 use crate::domain::ids::CampaignId;
 use crate::store::campaigns::Unfinished;
@@ -21,6 +22,7 @@ const ROWS_PER_STEP: i64 = 4_000;
 pub struct Paginator {
     store: Store,
     pools: PoolDirectory,
+    announcer: Announcer,
     campaign: CampaignId,
     pool: String,
     correlation: Option<String>,
@@ -53,9 +55,15 @@ pub struct PaginatorState {
 impl Paginator {
     /// A paginator for a launched campaign.
     #[must_use]
-    pub fn new(store: Store, pools: PoolDirectory, campaign: &Unfinished, page_size: i64) -> Self {
+    pub fn new(
+        store: Store,
+        pools: PoolDirectory,
+        announcer: Announcer,
+        campaign: &Unfinished,
+        page_size: i64,
+    ) -> Self {
         let (pool, correlation) = (campaign.pool.clone().unwrap_or_default(), campaign.correlation_id.clone());
-        Self { store, pools, campaign: campaign.id, pool, correlation, page_size, pages: 0, recipients: 0 }
+        Self { store, pools, announcer, campaign: campaign.id, pool, correlation, page_size, pages: 0, recipients: 0 }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
@@ -116,6 +124,7 @@ impl Paginator {
         }
         if any_pending {
             self.pools.wake(&self.pool);
+            self.announcer.pages();
         }
         if goes_on { self.step(ctx) } else { ctx.stop() }
     }

@@ -7,7 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Instrument;
 
 use super::problem::{ApiError, PROBLEM_JSON, Problem};
@@ -27,6 +27,11 @@ impl RequestId {
         };
         Self(given.filter(harmless).map_or_else(|| uuid::Uuid::new_v4().to_string(), ToOwned::to_owned))
     }
+}
+
+/// The id under which a request is served.
+pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 
 /// Serves `request` under its id. Errors that have no problem document yet (no such route, method not allowed, what

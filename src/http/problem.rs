@@ -94,6 +94,14 @@ pub enum ApiError {
         /// Which ones.
         ids: Vec<i64>,
     },
+    /// 404: what goes by a name does not exist.
+    #[error("no such {what}: {}", shown(.name))]
+    NoSuch {
+        /// The kind of thing: `pool`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+    },
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
@@ -201,7 +209,7 @@ impl ApiError {
             }
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
-            Self::NotFound { what, .. } => Cow::Owned(format!("{what}_not_found")),
+            Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
             Self::BodyTimeout => Cow::Borrowed("body_timeout"),
             Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
             Self::UnsupportedMediaType(_) => Cow::Borrowed("unsupported_media_type"),
@@ -238,6 +246,7 @@ impl ApiError {
             | Self::BadParameter(_)
             | Self::Unauthorized
             | Self::NotFound { .. }
+            | Self::NoSuch { .. }
             | Self::BodyTimeout
             | Self::Conflict { .. }
             | Self::TooLarge { .. }
@@ -251,6 +260,7 @@ impl ApiError {
             Self::NotFound { ids, .. } | Self::Conflict { ids, .. } => problem.ids.clone_from(ids),
             Self::Store(StoreError::Taken { by, .. }) => problem.ids.extend(by),
             Self::Malformed { .. }
+            | Self::NoSuch { .. }
             | Self::Unauthorized
             | Self::BodyTimeout
             | Self::TooLarge { .. }
@@ -285,7 +295,7 @@ impl ResponseError for ApiError {
         match self {
             Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuch { .. } => StatusCode::NOT_FOUND,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

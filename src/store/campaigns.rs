@@ -6,10 +6,11 @@ use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
 use super::schema::{campaigns, packings};
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, notices};
 use crate::domain::campaign::{
     BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
 };
+use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -266,7 +267,11 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     if event == CampaignEvent::Stop {
         arm(conn, id, Sweep::SkipPending)?;
     }
-    Ok(set_status(conn, &row, next, None)?)
+    let row = set_status(conn, &row, next, None)?;
+    if let Some(action) = Action::of(event) {
+        notices::post(conn, &Subject::Campaign(id), row.status_version, action)?;
+    }
+    Ok(row)
 }
 
 /// Sets or moves the launch time of a draft.

@@ -41,9 +41,9 @@ impl SenderPool {
             self.start_linger(ctx);
             return None;
         }
-        let free = self.bucket.in_hand(now, free);
+        let free = self.rate.in_hand(now, free);
         if free == 0 {
-            self.wake_in(self.bucket.wait(), ctx);
+            self.wake_in(self.rate.wait(), ctx);
             return None;
         }
         let (page, n) = self.choose(now, free, ctx)?;
@@ -121,7 +121,7 @@ impl SenderPool {
         run.claiming = true;
         self.claims += 1;
         self.reserved += n;
-        self.bucket.take(n);
+        self.rate.take(n);
         if let Some(rate) = self.rates.get_mut(&run.campaign) {
             rate.take(n);
         }
@@ -199,7 +199,7 @@ impl SenderPool {
             }
         }
         let unused = asked.saturating_sub(begun);
-        self.bucket.give_back(unused);
+        self.rate.give_back(unused);
         if let Some(rate) = self.rates.get_mut(&campaign) {
             rate.give_back(unused);
         }
@@ -219,6 +219,7 @@ impl SenderPool {
             claimed,
             page,
             content: Arc::clone(&run.content),
+            flow: Arc::clone(&run.flow),
             trust: run.trust.clone(),
             start_by,
             key_lives,
@@ -300,7 +301,7 @@ impl SenderPool {
 
     pub(super) fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>) {
         let Some(reason) = reason else { return };
-        self.bucket.give_back(1);
+        self.rate.give_back(1);
         if let Some(rate) = self.rates.get_mut(&campaign) {
             rate.give_back(1);
         }

@@ -9,8 +9,8 @@ use diesel::sql_types::{BigInt, Text};
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use volley::store::claims::{self, Claim};
-use volley::store::pages::{self, LeaseToken, Owner};
-use volley::store::{Conn, Lane, StoreError, campaigns, deliveries, instances, open_work, outcomes};
+use volley::store::pages::{self, LeaseToken, Owner, Wanted, WhichPage};
+use volley::store::{Conn, Lane, StoreError, announcements, campaigns, deliveries, instances, open_work, outcomes};
 
 use super::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
@@ -209,7 +209,8 @@ both_backends! {
         .await;
         let owner = Owner { instance: InstanceId(1), generation: 1 };
         check(&campaign, Lane::Hot, "lease", move |conn| {
-            pages::lease(conn, id, POOL, owner, LeaseToken(7), Duration::from_secs(60), &[]).map(drop)
+            let wanted = Wanted { campaign: id, pool: POOL, which: WhichPage::Oldest, held: &[] };
+            pages::lease(conn, wanted, owner, LeaseToken(7), Duration::from_secs(60)).map(drop)
         })
         .await;
         check(&campaign, Lane::Hot, "renew", move |conn| {
@@ -225,9 +226,10 @@ both_backends! {
         check(&campaign, Lane::Read, "open pages", move |conn| campaigns::has_open_page(conn, id).map(drop)).await;
         check(&campaign, Lane::Read, "open work", |conn| open_work::count(conn).map(drop)).await;
         check(&campaign, Lane::Read, "ended leases", |conn| {
-            instances::own_and_expired_leases(conn, InstanceId(1), PageId(0)).map(drop)
+            instances::doubtful_leases(conn, InstanceId(1), PageId(0)).map(drop)
         })
         .await;
+        check(&campaign, Lane::Write, "pages to announce", |conn| announcements::take(conn, POOL).map(drop)).await;
         check(&campaign, Lane::Read, "former leases", |conn| {
             instances::former_leases(conn, "slot", InstanceId(1), PageId(0)).map(drop)
         })

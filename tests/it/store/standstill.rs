@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Actor;
+use volley::actors::broker_link::Announcer;
 use volley::actors::guardian::PoolDirectory;
 use volley::actors::health::Health;
 use volley::actors::journal::Journal;
@@ -14,6 +15,7 @@ use volley::actors::sender_pool::threads::Threads;
 use volley::actors::sender_pool::{self, Parts, SenderPool};
 use volley::actors::status_cache::StatusCache;
 use volley::actors::supervisor::CampaignSupervisor;
+use volley::actors::traffic::Traffic;
 use volley::channels::{Channel, Deliver, Gate};
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::timing::Timing;
@@ -58,8 +60,9 @@ both_backends! {
         let store = campaign.store.clone();
         let instance = write(&store, |conn| {
             execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
-            let (slot, boot_id) = ("slot".to_owned(), "boot".to_owned());
-            instances::register(conn, &Incarnation { slot, boot_id, host: String::new(), version: String::new() })
+            let (slot, boot_id, pools) = ("slot".to_owned(), "boot".to_owned(), vec![POOL.to_owned()]);
+            let (host, version) = (String::new(), String::new());
+            instances::register(conn, &Incarnation { slot, host, version, boot_id, pools })
         });
         let instance = instance.await.unwrap();
         let identity = Identity { instance, slot: "slot".to_owned(), boot_id: "boot".to_owned() };
@@ -70,8 +73,16 @@ both_backends! {
         let pools = PoolDirectory::default();
         let (_, recorder) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), timing.flush(), 100).begin();
-        let supervisor =
-            CampaignSupervisor::new(store.clone(), pools.clone(), Arc::clone(&status), timing.clone(), 10).start();
+        let (announcer, traffic) = (Announcer::default(), Arc::new(Traffic::default()));
+        let supervisor = CampaignSupervisor::new(
+            store.clone(),
+            pools.clone(),
+            Arc::clone(&status),
+            announcer.clone(),
+            timing.clone(),
+            10,
+        );
+        let supervisor = supervisor.start();
         let parts = Parts {
             store: store.clone(),
             pool: pool.clone(),
@@ -83,13 +94,17 @@ both_backends! {
             settled: supervisor.recipient(),
             draining: Arc::new(AtomicBool::new(false)),
             threads: Threads::start(),
+            traffic: Arc::clone(&traffic),
+            suspended: Arc::default(),
+            told: Arc::default(),
+            announcer,
         };
         let owner = Owner { instance, generation: 1 };
         let channel: Arc<dyn Channel> = Arc::new(Stuck { calls: AtomicUsize::new(0) });
         let sender = SenderPool::new(parts, &[Arc::clone(&channel)], owner).start();
         pools.enter(POOL, sender.clone(), 1);
         let court = Court::new(&[pool], &[(POOL.to_owned(), channel)].into(), &timing);
-        let round = Round::new(store, identity, court, pools, journal, &timing);
+        let round = Round::new(store, identity, court, pools, journal, traffic, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
         let began = Instant::now();
         loop {
