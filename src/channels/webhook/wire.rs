@@ -7,7 +7,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::Poll;
 
-use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::channels::socket::Socket;
@@ -71,8 +70,8 @@ impl Wire {
     }
 
     /// Whether the server, when nothing was asked of it, neither hung up nor spoke.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        self.socket.read(&mut [0]).now_or_never().is_none()
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        self.socket.is_quiet().await
     }
 
     /// Sends a request and reads the answer up to its body.

@@ -251,7 +251,34 @@ async fn a_pooled_connection_found_dead_is_replaced_once_without_an_attempt() {
     server.cut_all();
     let gate = Turnstile::default();
     assert_eq!(kind(&channel.deliver(&envelope(), &gate).await), "accepted");
+    assert_eq!((server.connections(), server.taken().len(), gate.asked()), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_dies_at_mail_is_replaced_once_without_an_attempt() {
+    let server = ScriptedSmtp::start(|moment| {
+        (moment.stage == Stage::Mail && moment.connection == 0 && moment.accepted == 1).then_some(Act::Cut)
+    });
+    let channel = relay(&server.url());
+    assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+    let gate = Turnstile::default();
+    assert_eq!(kind(&channel.deliver(&envelope(), &gate).await), "accepted");
     assert_eq!((server.connections(), server.taken().len(), gate.asked()), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn a_relay_that_said_goodbye_on_an_idle_connection_is_not_spoken_to_on_it() {
+    let server = ScriptedSmtp::start(|moment| {
+        // The answer to the first message, and the goodbye of a relay that has waited long enough.
+        (moment.stage == Stage::Final && moment.connection == 0)
+            .then_some(Act::Say("250 2.0.0 ok\n421 4.4.2 idle for too long"))
+    });
+    let channel = relay(&server.url());
+    for _ in 0..2 {
+        assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+    }
+    let mails = server.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    assert_eq!((server.connections(), mails), (2, 2));
 }
 
 #[tokio::test]
