@@ -243,7 +243,8 @@ fn panicked(begun: bool) -> Outcome {
 
 fn reach(outcome: &Outcome) -> Reach {
     match outcome {
-        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } => Reach::Answered,
+        // A key that was seen says when to come back for this one, and nothing about the others.
+        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => Reach::Answered,
         Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
         Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
         Outcome::Rejected(_) => Reach::Answered,
