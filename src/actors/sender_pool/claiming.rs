@@ -294,6 +294,13 @@ impl SenderPool {
                 let detail = format!("the provider asked for {} s of quiet", quiet.as_secs());
                 self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
             }
+            Reach::Throttled(detail) => {
+                self.silences = 0;
+                if let Some(quiet) = self.circuit.throttled(now) {
+                    let detail = format!("quiet for {} ms after: {detail}", quiet.as_millis());
+                    self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
+                }
+            }
             Reach::Untried(reason) => self.not_begun(freed.campaign, reason),
         }
     }

@@ -92,6 +92,8 @@ pub(super) enum Reach {
     Fault(String),
     /// It asked for quiet.
     Quiet(Duration),
+    /// It put one off for coming too fast, without saying how long.
+    Throttled(String),
     /// Nothing was asked of it.
     Untried(Option<NotBegun>),
 }
@@ -243,8 +245,13 @@ fn panicked(begun: bool) -> Outcome {
 
 fn reach(outcome: &Outcome) -> Reach {
     match outcome {
+        Outcome::Deferred { trouble, retry_after: None } if trouble.category == ErrorCategory::Throttled => {
+            Reach::Throttled(trouble.detail.clone())
+        }
         // A key that was seen says when to come back for this one, and nothing about the others.
-        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => Reach::Answered,
+        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => {
+            Reach::Answered
+        }
         Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
         Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
         Outcome::Rejected(_) => Reach::Answered,
