@@ -95,7 +95,7 @@ pub struct Wake;
 pub struct Drain;
 
 /// A lease of this pool was ended because it stood still. What is still in flight under it is waited for no longer: its
-/// outcome, should one come, is recorded as evidence that came late.
+/// outcome, should one come, is recorded as evidence that came late. A hint: a lost one costs one renewal.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Forget {
@@ -359,11 +359,8 @@ impl Handler<Forget> for SenderPool {
     type Result = ();
 
     fn handle(&mut self, Forget { page, token }: Forget, ctx: &mut Self::Context) {
-        if let Some(run) = self.run_under(page, token).filter(|run| !run.claiming) {
-            run.trust.end();
-            self.runs.remove(&page);
-            self.pump(ctx);
-        }
+        self.let_go(page, token);
+        self.pump(ctx);
     }
 }
 
