@@ -7,6 +7,7 @@
 mod bucket;
 mod claiming;
 mod content;
+mod doubt;
 mod hand_over;
 mod holding;
 mod meters;
@@ -340,6 +341,7 @@ impl StreamHandler<Event> for SenderPool {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
                 self.line.halted.store(self.circuit.is_open(), Ordering::Release);
+                self.doubt_contents(ctx);
             }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }

@@ -215,7 +215,7 @@ async fn attempt(
 ) -> Outcome {
     let message = match over.claimed.content.clone() {
         Some(message) => message,
-        None => match over.content.render(&over.claimed.profile) {
+        None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
             Ok(message) => message,
             Err(error) => return Outcome::Rejected(Trouble::new(ErrorCategory::Render, error.to_string())),
         },
