@@ -20,6 +20,17 @@ pub struct Attention {
     pub since: UtcInstant,
 }
 
+impl Attention {
+    /// A campaign was paused because too many of its recipients could not be rendered.
+    #[must_use]
+    pub fn content_doubted(since: UtcInstant) -> Self {
+        let detail = "more than 1 % of the recipients could not be rendered: the failed deliveries say why; \
+                      resume to send to the others, or stop";
+        let code = "content_unusable".to_owned();
+        Self { code, detail: detail.to_owned(), since }
+    }
+}
+
 /// The health of this instance's parts. Held in memory on purpose: that the disk is full cannot be written to the disk.
 #[derive(Clone, Default)]
 pub struct Health {

@@ -7,6 +7,7 @@
 mod bucket;
 mod claiming;
 mod content;
+mod doubt;
 mod hand_over;
 mod holding;
 mod meters;
@@ -113,7 +114,7 @@ pub struct Wake;
 pub struct Drain;
 
 /// A lease of this pool was ended because it stood still. What is still in flight under it is waited for no longer: its
-/// outcome, should one come, is recorded as evidence that came late.
+/// outcome, should one come, is recorded as evidence that came late. A hint: a lost one costs one renewal.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Forget {
@@ -384,6 +385,7 @@ impl StreamHandler<Event> for SenderPool {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
                 self.line.halted.store(self.circuit.is_open(), Ordering::Release);
+                self.doubt_contents(ctx);
             }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }
@@ -404,11 +406,8 @@ impl Handler<Forget> for SenderPool {
     type Result = ();
 
     fn handle(&mut self, Forget { page, token }: Forget, ctx: &mut Self::Context) {
-        if let Some(run) = self.run_under(page, token).filter(|run| !run.claiming) {
-            run.trust.end();
-            self.runs.remove(&page);
-            self.pump(ctx);
-        }
+        self.let_go(page, token);
+        self.pump(ctx);
     }
 }
 

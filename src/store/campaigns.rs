@@ -1,5 +1,6 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
+mod doubt;
 mod finding;
 
 use diesel::prelude::*;
@@ -8,13 +9,14 @@ use super::backend::{self, CampaignLock};
 use super::schema::{campaigns, packings};
 use super::{Conn, StoreError, notices};
 use crate::domain::campaign::{
-    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
+    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
 };
 use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
+pub use doubt::doubt_content;
 pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
@@ -51,6 +53,8 @@ pub struct CampaignRow {
     pub correlation_id: Option<String>,
     /// How it ended, where the status does not say.
     pub outcome: Option<CampaignOutcome>,
+    /// Whether its content was found to suit its recipients badly.
+    pub content_doubt: Option<ContentDoubt>,
     /// When it was made.
     pub created_at: UtcInstant,
     /// When it last changed.
@@ -254,7 +258,8 @@ pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, Transition
     find(conn, id)?.ok_or(TransitionError::NotFound(id))
 }
 
-/// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left.
+/// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left, a resume
+/// waives a doubt in the content.
 ///
 /// # Errors
 /// The campaign is missing, the event is not allowed now, or the query failed.
@@ -266,6 +271,9 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     }
     if event == CampaignEvent::Stop {
         arm(conn, id, Sweep::SkipPending)?;
+    }
+    if event == CampaignEvent::Resume {
+        doubt::waive(conn, id)?;
     }
     let row = set_status(conn, &row, next, None)?;
     if let Some(action) = Action::of(event) {

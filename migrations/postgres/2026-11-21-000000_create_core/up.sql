@@ -89,6 +89,8 @@ CREATE TABLE campaigns (
     -- A UUID, minted at launch: what every log line about this sending carries.
     correlation_id TEXT,
     outcome TEXT,
+    -- Too many recipients could not be rendered: it was paused for that, and perhaps resumed all the same.
+    content_doubt TEXT CHECK (content_doubt IN ('raised', 'waived')),
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     launched_at BIGINT,

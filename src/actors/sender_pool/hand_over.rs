@@ -99,6 +99,8 @@ pub(super) enum Reach {
     Fault(String),
     /// It asked for quiet.
     Quiet(Duration),
+    /// It put one off for coming too fast, without saying how long.
+    Throttled(String),
     /// Nothing was asked of it.
     Untried(Option<NotBegun>),
 }
@@ -238,7 +240,7 @@ async fn attempt(
 ) -> Outcome {
     let message = match over.claimed.content.clone() {
         Some(message) => message,
-        None => match over.content.render(&over.claimed.profile) {
+        None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
             Ok(message) => message,
             Err(error) => return Outcome::Rejected(Trouble::new(ErrorCategory::Render, error.to_string())),
         },
@@ -268,7 +270,13 @@ fn panicked(begun: bool) -> Outcome {
 
 fn reach(outcome: &Outcome) -> Reach {
     match outcome {
-        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } => Reach::Answered,
+        Outcome::Deferred { trouble, retry_after: None } if trouble.category == ErrorCategory::Throttled => {
+            Reach::Throttled(trouble.detail.clone())
+        }
+        // A key that was seen says when to come back for this one, and nothing about the others.
+        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => {
+            Reach::Answered
+        }
         Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
         Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
         Outcome::Rejected(_) => Reach::Answered,

@@ -124,6 +124,16 @@ impl SenderPool {
         self.runs.get_mut(&page).filter(|run| run.token == token)
     }
 
+    /// Lets go of a page whose lease somebody has ended, and with it resolved whoever was claimed under it. What is still
+    /// under way reports to the recorder by the old token, and nobody here waits for it: a call that never ends must not
+    /// keep the page from this pool.
+    pub(super) fn let_go(&mut self, page: PageId, token: LeaseToken) {
+        if let Some(run) = self.run_under(page, token) {
+            run.trust.end();
+            self.runs.remove(&page);
+        }
+    }
+
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
     pub(super) fn forget_idle(&mut self) {
         let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
@@ -290,12 +300,11 @@ impl SenderPool {
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| match result {
             Ok(renewed) => {
                 for (page, token) in asked {
-                    let Some(run) = pool.runs.get_mut(&page).filter(|run| run.token == token) else { continue };
+                    let Some(run) = pool.run_under(page, token) else { continue };
                     if renewed.contains(&page) {
                         run.trust.extend(trust);
                     } else if run.phase != Phase::Settling {
-                        run.trust.end();
-                        run.close();
+                        pool.let_go(page, token);
                     }
                 }
                 pool.pump(ctx);

@@ -216,7 +216,7 @@ pub(in crate::http) async fn test_send(
             Outcome::Rejected(trouble) => ("rejected", Some(trouble.detail)),
             Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.detail)),
             Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.detail)),
-            Outcome::Unknown(trouble) => ("unknown", Some(trouble.detail)),
+            Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => ("unknown", Some(trouble.detail)),
             Outcome::NotBegun(reason) => ("not_begun", Some(reason.to_string())),
         };
         results.push(TestResult { contact_id, outcome, detail });

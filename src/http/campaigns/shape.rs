@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::health::Attention;
-use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain};
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -178,9 +178,11 @@ impl Campaign {
     pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
         let Whole { row, details: Details { counts, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
-        let attention = (row.status == CampaignStatus::Sending)
-            .then(|| state.health.attention(row.id, row.pool.as_deref()))
-            .flatten();
+        let doubted = row.status == CampaignStatus::Paused && row.content_doubt == Some(ContentDoubt::Raised);
+        let attention = match row.status == CampaignStatus::Sending {
+            true => state.health.attention(row.id, row.pool.as_deref()),
+            false => doubted.then(|| Attention::content_doubted(row.updated_at)),
+        };
         Ok(Self {
             id: row.id,
             name: row.name,
