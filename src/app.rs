@@ -36,7 +36,9 @@ use crate::http::{AppState, server};
 use crate::store::instances::{self, Incarnation};
 use crate::store::pages::Owner;
 use crate::store::{Lane, Store, StoreError, api_keys};
-pub use maintenance::{KeyInfo, check_database, create_key, list_keys, migrate, probe, revoke_key};
+pub use maintenance::{
+    KeyInfo, check_database, check_pools, create_key, database_file, list_keys, migrate, probe, revoke_key,
+};
 use slot::{DatabaseLock, Slot};
 
 /// How long a start waits for a database that does not answer yet.
@@ -378,8 +380,14 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
 }
 
-fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
-    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
+/// What each pool sends through, built from its settings. An error names the setting that cannot work.
+fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
+    let build = |(index, pool): (usize, &PoolConfig)| {
+        let channel = channels::build(pool)
+            .map_err(|error| anyhow::anyhow!("pools[{index}].{} (pool {})", error.reason, error.pool))?;
+        Ok((pool.name.clone(), Arc::from(channel)))
+    };
+    pools.iter().enumerate().map(build).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

@@ -91,6 +91,28 @@ fn a_bad_setting_ends_any_command_with_one_line() {
 }
 
 #[test]
+fn config_names_the_setting_that_a_pool_cannot_work_with() {
+    let pool = |more: &str| {
+        format!(
+            r#"[{{"name": "gate", "channel": "sms", "provider": "webhook", "url": "https://sms.example.com/"{more}}}]"#
+        )
+    };
+    let sound = volley_with(&["config"], &[("VOLLEY_POOLS", &pool(""))]);
+    assert!(sound.status.success(), "{}", stderr(&sound));
+    for (more, key) in [
+        (r#", "body": "{\"to\": {{ to }""#, "pools[0].body: "),
+        (r#", "body": "[{{ stranger }}]""#, "pools[0].body: "),
+        (r#", "tls_ca_file": "/nonexistent/ca.pem""#, "pools[0].tls_ca_file: "),
+    ] {
+        let output = volley_with(&["config"], &[("VOLLEY_POOLS", &pool(more))]);
+        assert_eq!(output.status.code(), Some(1), "{more}");
+        let complaint = stderr(&output);
+        assert_eq!((complaint.lines().count(), stdout(&output).as_str()), (1, ""), "{complaint}");
+        assert!(complaint.contains(key), "{key} is not named: {complaint}");
+    }
+}
+
+#[test]
 fn a_client_that_reaches_nobody_says_where_it_looked() {
     let server = nobody();
     for args in [&["campaign", "list"][..], &["campaign", "pause", "1"], &["import", "Cargo.toml", "--list", "x"]] {
