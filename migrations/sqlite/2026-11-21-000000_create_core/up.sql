@@ -89,6 +89,9 @@ CREATE TABLE campaigns (
     -- A UUID, minted at launch: what every log line about this sending carries.
     correlation_id TEXT,
     outcome TEXT,
+    -- Why the scheduled launch was impossible, for programs and for people.
+    launch_error_code TEXT,
+    launch_error_detail TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     launched_at BIGINT,

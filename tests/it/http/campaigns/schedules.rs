@@ -76,6 +76,9 @@ both_backends! {
         let api = server.api();
         let ended = api.wait_ended(doomed, LONG);
         assert_eq!((ended.status.as_str(), &ended.body["outcome"]), ("failed", &json!("launch_failed")), "{}", ended.body);
+        let why = &ended.body["launch_error"];
+        assert_eq!((&why["code"], &why["at"]), (&json!("pool_missing"), &ended.body["ended_at"]), "{}", ended.body);
+        assert!(why["detail"].as_str().unwrap().contains("no pool named slow"), "{why}");
         assert_eq!(ended.stats.total, 0);
         assert_eq!(api.wait_ended(fine, LONG).stats.sent, 2);
         let again = ask(&server, "POST", &format!("/v1/campaigns/{doomed}/retry-failed"), &json!({}));
