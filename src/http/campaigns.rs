@@ -280,7 +280,7 @@ pub(super) async fn show(
     Ok(web::Json(read(&state, id).await?))
 }
 
-/// Edits a campaign that is a draft or scheduled.
+/// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.
 #[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     request_body = CampaignPatch, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
 pub(super) async fn change(
@@ -318,6 +318,7 @@ pub(super) async fn change(
         None
     };
     let audience = body.audience.map(|audience| audience.map(tidy));
+    let settings = Arc::clone(&state.settings);
     let whole = state
         .store
         .run(Lane::Write, "edit a campaign", move |conn| {
@@ -345,6 +346,10 @@ pub(super) async fn change(
                     change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
                 }
                 let row = campaigns::edit(conn, id, &change).map_err(not_editable)?;
+                // Nobody looks at it again before its time comes.
+                if row.status == CampaignStatus::Scheduled {
+                    launcher::check_launchable(conn, &settings.pools, id).map_err(refused)?;
+                }
                 Ok(Whole::of(conn, row)?)
             }))
         })
