@@ -6,9 +6,9 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use super::guardian::PoolDirectory;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::store::campaigns::Unfinished;
-use crate::store::packing::{self, Packed};
+use crate::store::packing::{self, Packed, Summary};
 use crate::store::{Lane, Store, StoreError};
 
 /// How long a paginator waits when the database does not answer.
@@ -27,6 +27,8 @@ pub struct Paginator {
     page_size: i64,
     pages: u64,
     recipients: i64,
+    cursor: Option<ContactId>,
+    waits_for: Option<&'static str>,
 }
 
 /// Packs nothing more; what is packed stays, and the cursor with it.
@@ -48,6 +50,10 @@ pub struct PaginatorState {
     pub pages: u64,
     /// Recipients on them.
     pub recipients: i64,
+    /// Everyone of the audience up to this contact is packed; `null` before its first page.
+    pub cursor_contact_id: Option<ContactId>,
+    /// `database` while that does not answer.
+    pub waits_for: Option<&'static str>,
 }
 
 impl Paginator {
@@ -55,7 +61,18 @@ impl Paginator {
     #[must_use]
     pub fn new(store: Store, pools: PoolDirectory, campaign: &Unfinished, page_size: i64) -> Self {
         let (pool, correlation) = (campaign.pool.clone().unwrap_or_default(), campaign.correlation_id.clone());
-        Self { store, pools, campaign: campaign.id, pool, correlation, page_size, pages: 0, recipients: 0 }
+        Self {
+            store,
+            pools,
+            campaign: campaign.id,
+            pool,
+            correlation,
+            page_size,
+            pages: 0,
+            recipients: 0,
+            cursor: None,
+            waits_for: None,
+        }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
@@ -64,17 +81,22 @@ impl Paginator {
         let work = async move {
             store
                 .run(Lane::Write, "pack pages", move |conn| {
-                    conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages))
+                    let packed = conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages))?;
+                    let is_done = packed.last() == Some(&Packed::Done);
+                    let summary = if is_done { packing::summary(conn, campaign)? } else { None };
+                    Ok((packed, summary))
                 })
                 .await
         };
         ctx.spawn(work.into_actor(self).map(|result, paginator, ctx| paginator.packed(result, ctx)));
     }
 
-    fn packed(&mut self, result: Result<Vec<Packed>, StoreError>, ctx: &mut Context<Self>) {
-        let packed = match result {
+    fn packed(&mut self, result: Result<(Vec<Packed>, Option<Summary>), StoreError>, ctx: &mut Context<Self>) {
+        self.waits_for = None;
+        let (packed, summary) = match result {
             Ok(packed) => packed,
             Err(error) => {
+                self.waits_for = Some("database");
                 tracing::warn!(campaign.id = self.campaign.0, error = %error, "packing waits for the database");
                 ctx.run_later(RETRY_AFTER, |paginator, ctx| paginator.step(ctx));
                 return;
@@ -84,21 +106,15 @@ impl Paginator {
         let mut goes_on = true;
         for packed in packed {
             match packed {
-                Packed::Page { size, pending, .. } => {
+                Packed::Page { size, pending, up_to, .. } => {
+                    self.cursor = Some(up_to);
                     self.pages += 1;
                     self.recipients += size;
                     any_pending |= pending > 0;
                 }
                 Packed::Nobody => {}
                 Packed::Done => {
-                    tracing::info!(
-                        campaign.id = self.campaign.0,
-                        correlation.id = self.correlation,
-                        pages = self.pages,
-                        contacts = self.recipients,
-                        "campaign.paginated"
-                    );
-                    tracing::info!(campaign.id = self.campaign.0, correlation.id = self.correlation, "campaign.packed");
+                    self.report(summary.as_ref());
                     goes_on = false;
                 }
                 Packed::NotSending(status) => {
@@ -118,6 +134,26 @@ impl Paginator {
             self.pools.wake(&self.pool);
         }
         if goes_on { self.step(ctx) } else { ctx.stop() }
+    }
+
+    fn report(&self, summary: Option<&Summary>) {
+        let Some(summary) = summary else { return };
+        tracing::info!(
+            campaign.id = self.campaign.0,
+            correlation.id = self.correlation,
+            audienceSize = summary.expected,
+            validContacts = summary.contacts - summary.unreachable,
+            invalidContacts = summary.unreachable,
+            strategy = summary.strategy,
+            "campaign.packed"
+        );
+        tracing::info!(
+            campaign.id = self.campaign.0,
+            correlation.id = self.correlation,
+            pages = summary.pages,
+            contacts = summary.contacts,
+            "campaign.paginated"
+        );
     }
 }
 
@@ -141,6 +177,12 @@ impl Handler<GetState> for Paginator {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        MessageResult(PaginatorState { campaign_id: self.campaign, pages: self.pages, recipients: self.recipients })
+        MessageResult(PaginatorState {
+            campaign_id: self.campaign,
+            pages: self.pages,
+            recipients: self.recipients,
+            cursor_contact_id: self.cursor,
+            waits_for: self.waits_for,
+        })
     }
 }

@@ -140,6 +140,8 @@ pub struct PackingRow {
     pub next_page: i64,
     /// The audience as counted at launch.
     pub expected: i64,
+    /// Of those packed so far, how many the channel could not reach.
+    pub unreachable: i64,
     /// Whether the whole audience is packed.
     pub done: bool,
     /// The pass under way.

@@ -14,7 +14,7 @@ diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<
 
 diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
 
-diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
+diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
 
 diesel::table! { audience_contacts (campaign_id, contact_id, excluded) { campaign_id -> BigInt, contact_id -> BigInt, excluded -> Bool, } }
 

@@ -110,6 +110,8 @@ CREATE TABLE packings (
     next_page BIGINT NOT NULL,
     -- The audience as it was counted at launch.
     expected BIGINT NOT NULL,
+    -- Of those packed so far, how many the channel could not reach.
+    unreachable BIGINT NOT NULL DEFAULT 0,
     done BOOLEAN NOT NULL,
     -- A resumable pass over the pages that follows a stop or a re-open: what it does, and the last page it has done.
     sweep TEXT CHECK (sweep IN ('skip_pending', 'retry_failed', 'resend_uncertain')),
