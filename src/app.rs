@@ -192,6 +192,7 @@ type Channels = BTreeMap<String, Arc<dyn Channel>>;
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
+    journal: Arc<Journal>,
     pools: PoolDirectory,
     channels: Channels,
     recorder: Addr<OutcomeRecorder>,
@@ -250,7 +251,7 @@ impl Started {
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
-        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, &timing);
+        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), Arc::clone(&journal), &timing);
         wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
         wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
@@ -258,6 +259,7 @@ impl Started {
         Ok(Self {
             status,
             health,
+            journal,
             pools,
             channels,
             recorder,
@@ -305,6 +307,7 @@ impl Started {
             channels: self.channels,
             status: self.status,
             health: self.health,
+            journal: self.journal,
             metrics,
             instance,
         }

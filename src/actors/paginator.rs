@@ -17,6 +17,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Recipients per transaction, give or take a page: some 10 ms of work.
 const ROWS_PER_STEP: i64 = 4_000;
 
+/// Pages per transaction at most: each takes some statements, however few it holds, and a pause waits for them.
+const PAGES_PER_STEP: i64 = 50;
+
 /// Packs one campaign, and stops when that is done or the campaign is paused; the supervisor starts another on resume.
 pub struct Paginator {
     store: Store,
@@ -77,7 +80,7 @@ impl Paginator {
 
     fn step(&mut self, ctx: &mut Context<Self>) {
         let (store, campaign, page_size) = (self.store.clone(), self.campaign, self.page_size);
-        let pages = usize::try_from(ROWS_PER_STEP / page_size.max(1)).unwrap_or(1).max(1);
+        let pages = usize::try_from((ROWS_PER_STEP / page_size.max(1)).clamp(1, PAGES_PER_STEP)).unwrap_or(1);
         let work = async move {
             store
                 .run(Lane::Write, "pack pages", move |conn| {

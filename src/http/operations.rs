@@ -13,6 +13,8 @@ use super::state::AppState;
 use crate::actors::guardian::{self, WardState};
 use crate::actors::health::Attention;
 use crate::actors::importer::{self, ImporterState};
+use crate::actors::journal::JournalState;
+use crate::actors::paginator::{self, PaginatorState};
 use crate::actors::reaper::{self, ReaperState};
 use crate::actors::recorder::{self, RecorderState};
 use crate::actors::scheduler::{self, SchedulerState};
@@ -96,11 +98,13 @@ pub(super) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpRes
 pub(super) struct ActorStates {
     wards: Option<Vec<WardState>>,
     supervisor: Option<SupervisorState>,
+    paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
     reaper: Option<ReaperState>,
     scheduler: Option<SchedulerState>,
     pools: Vec<PoolState>,
+    journal: JournalState,
     /// Campaign statuses in the cache.
     status_cache: usize,
 }
@@ -111,6 +115,11 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
     let mut pools = Vec::new();
     for pool in state.pools.all() {
         pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());
+    }
+    let mut paginators = Vec::new();
+    let at_work = state.supervisor.send(supervisor::Paginators).timeout(STATE_WITHIN).await;
+    for paginator in at_work.unwrap_or_default() {
+        paginators.extend(paginator.send(paginator::GetState).timeout(STATE_WITHIN).await.ok());
     }
     Ok(web::Json(ActorStates {
         wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
@@ -125,7 +134,9 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
             Some(scheduler) => scheduler.send(scheduler::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
+        paginators,
         pools,
+        journal: state.journal.state(),
         status_cache: state.status.len(),
     }))
 }

@@ -12,6 +12,7 @@ use super::problem::ApiError;
 use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
 use crate::actors::importer::{self, Look};
+use crate::actors::journal::Journal;
 use crate::actors::reaper::Reaper;
 use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
@@ -44,6 +45,8 @@ pub struct AppState {
     pub reaper: Present<Reaper>,
     /// Asked what it has done.
     pub scheduler: Present<Scheduler>,
+    /// What this incarnation's journal is at.
+    pub journal: Arc<Journal>,
     /// The pools as they are now.
     pub pools: PoolDirectory,
     /// Each pool's provider, for test-sends.
