@@ -38,8 +38,9 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let mut progress = Progress::new(output);
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
     progress.end(&summary(&import));
-    let rejected = rejected_rows(&import);
-    output.either(&import, &[vec![summary(&import)], rejected].concat().join("\n"))?;
+    let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
+    let lines = std::iter::once(summary(&import)).chain(warning).chain(rejected_rows(&import));
+    output.either(&import, &lines.collect::<Vec<_>>().join("\n"))?;
     anyhow::ensure!(client::text(&import, "/status") == "completed", "{}", failure(&import));
     Ok(ExitCode::SUCCESS)
 }
