@@ -30,7 +30,7 @@ diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullabl
 
 diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, } }
 
-diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
+diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
 
 diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, } }
 

@@ -239,6 +239,8 @@ CREATE TABLE idempotency_keys (
     scope TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash TEXT NOT NULL,
+    -- The request that reserved the key, drawn at random: no other one answers under it or lets go of it.
+    holder BIGINT NOT NULL,
     status INTEGER NOT NULL,
     body TEXT NOT NULL,
     location TEXT,
