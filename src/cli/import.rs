@@ -12,6 +12,7 @@ use super::client::{self, Client, ClientError};
 use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::config::Settings;
+use crate::domain::spelling::composed;
 
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
@@ -50,6 +51,9 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
 /// # Errors
 /// [`ClientError`], or an answer without an id.
 pub(crate) async fn list_named(client: &Client, name: &str) -> anyhow::Result<i64> {
+    // As the API keeps it.
+    let name = composed(name.trim());
+    let name = name.as_ref();
     if let Some(id) = find_list(client, name).await? {
         return Ok(id);
     }
