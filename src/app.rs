@@ -40,7 +40,9 @@ use crate::store::instances::{self, Incarnation};
 use crate::store::pages::Owner;
 use crate::store::presence::Presence;
 use crate::store::{Lane, Store, StoreError, api_keys};
-pub use maintenance::{KeyInfo, check_database, create_key, list_keys, migrate, probe, revoke_key};
+pub use maintenance::{
+    KeyInfo, check_database, check_pools, create_key, database_file, list_keys, migrate, probe, revoke_key,
+};
 use slot::{DatabaseLock, Slot};
 
 /// How long a start waits for a database that does not answer yet.
@@ -195,6 +197,7 @@ type Channels = BTreeMap<String, Arc<dyn Channel>>;
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
+    journal: Arc<Journal>,
     pools: PoolDirectory,
     channels: Channels,
     recorder: Addr<OutcomeRecorder>,
@@ -265,8 +268,8 @@ impl Started {
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
-        let round =
-            Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, Arc::clone(&traffic), &timing);
+        let (tally, book) = (Arc::clone(&traffic), Arc::clone(&journal));
+        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
         wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
         wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
         let switchboard = Present::nowhere();
@@ -303,6 +306,7 @@ impl Started {
         Ok(Self {
             status,
             health,
+            journal,
             pools,
             channels,
             recorder,
@@ -357,6 +361,7 @@ impl Started {
             channels: self.channels,
             status: self.status,
             health: self.health,
+            journal: self.journal,
             metrics,
             instance,
         }
@@ -452,8 +457,14 @@ async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Re
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
 }
 
-fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
-    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
+/// What each pool sends through, built from its settings. An error names the setting that cannot work.
+fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
+    let build = |(index, pool): (usize, &PoolConfig)| {
+        let channel = channels::build(pool)
+            .map_err(|error| anyhow::anyhow!("pools[{index}].{} (pool {})", error.reason, error.pool))?;
+        Ok((pool.name.clone(), Arc::from(channel)))
+    };
+    pools.iter().enumerate().map(build).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

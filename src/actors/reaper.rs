@@ -177,7 +177,7 @@ impl Round {
 async fn open_work_gauges(store: &Store, pools: impl Iterator<Item = &str>) -> Result<(), StoreError> {
     let open = store.run(Lane::Read, "count open work", open_work::count).await?;
     let figure = |n: i64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages)] {
+    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages), ("done", open.done_pages)] {
         metrics::gauge!("volley_pages", "state" => state).set(figure(pages));
     }
     for pool in pools {

@@ -45,6 +45,11 @@ pub struct Rest;
 #[rtype(result = "SupervisorState")]
 pub struct GetState;
 
+/// Asks for the paginators that are at work, who say themselves how far they are.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<Addr<Paginator>>")]
+pub struct Paginators;
+
 /// What is being driven.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct SupervisorState {
@@ -267,5 +272,13 @@ impl Handler<GetState> for CampaignSupervisor {
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let packing = self.paginators.iter().filter(|(_, addr)| addr.connected()).map(|(id, _)| *id).collect();
         MessageResult(SupervisorState { packing, sweeping: self.sweeping.iter().copied().collect() })
+    }
+}
+
+impl Handler<Paginators> for CampaignSupervisor {
+    type Result = MessageResult<Paginators>;
+
+    fn handle(&mut self, _: Paginators, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.paginators.values().filter(|paginator| paginator.connected()).cloned().collect())
     }
 }

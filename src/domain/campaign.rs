@@ -210,6 +210,18 @@ impl Audience {
         Self { contact_ids, ..Self::default() }
     }
 
+    /// Which way of naming people it uses, as its field is called.
+    #[must_use]
+    pub fn strategy(&self) -> &'static str {
+        if self.all {
+            "all"
+        } else if self.lists.is_empty() {
+            "contact_ids"
+        } else {
+            "lists"
+        }
+    }
+
     /// Checks that exactly one way of naming people is used.
     ///
     /// # Errors

@@ -14,6 +14,8 @@ use crate::actors::broker_link::{self, LinkState};
 use crate::actors::guardian::{self, Present, WardState};
 use crate::actors::health::Attention;
 use crate::actors::importer::{self, ImporterState};
+use crate::actors::journal::JournalState;
+use crate::actors::paginator::{self, PaginatorState};
 use crate::actors::reaper::{self, ReaperState};
 use crate::actors::recorder::{self, RecorderState};
 use crate::actors::scheduler::{self, SchedulerState};
@@ -110,6 +112,7 @@ pub(super) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpRes
 pub(super) struct ActorStates {
     wards: Option<Vec<WardState>>,
     supervisor: Option<SupervisorState>,
+    paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
     reaper: Option<ReaperState>,
@@ -117,6 +120,7 @@ pub(super) struct ActorStates {
     switchboard: Option<SwitchboardState>,
     broker: Option<LinkState>,
     pools: Vec<PoolState>,
+    journal: JournalState,
     /// Campaign statuses in the cache.
     status_cache: usize,
 }
@@ -127,6 +131,11 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
     let mut pools = Vec::new();
     for pool in state.pools.all() {
         pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());
+    }
+    let mut paginators = Vec::new();
+    let at_work = state.supervisor.send(supervisor::Paginators).timeout(STATE_WITHIN).await;
+    for paginator in at_work.unwrap_or_default() {
+        paginators.extend(paginator.send(paginator::GetState).timeout(STATE_WITHIN).await.ok());
     }
     Ok(web::Json(ActorStates {
         wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
@@ -146,7 +155,9 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
             None => None,
         },
         broker: link_state(&state).await,
+        paginators,
         pools,
+        journal: state.journal.state(),
         status_cache: state.status.len(),
     }))
 }

@@ -121,6 +121,18 @@ pub enum ApiError {
         /// The cap, in bytes.
         limit: u64,
     },
+    /// 414: the target of the request line is too long.
+    #[error("the request's target is longer than {limit} bytes")]
+    TargetTooLong {
+        /// The cap, in bytes.
+        limit: usize,
+    },
+    /// 431: the headers together are too large.
+    #[error("the request's headers are larger than {limit} bytes")]
+    HeadersTooLarge {
+        /// The cap, in bytes.
+        limit: usize,
+    },
     /// 415: another media type or encoding is needed.
     #[error("{0}")]
     UnsupportedMediaType(&'static str),
@@ -212,6 +224,8 @@ impl ApiError {
             Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
             Self::BodyTimeout => Cow::Borrowed("body_timeout"),
             Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
+            Self::TargetTooLong { .. } => Cow::Borrowed("target_too_long"),
+            Self::HeadersTooLarge { .. } => Cow::Borrowed("headers_too_large"),
             Self::UnsupportedMediaType(_) => Cow::Borrowed("unsupported_media_type"),
             // Errors of one kind name themselves; several kinds share a name.
             Self::Invalid(errors) => match errors.split_first() {
@@ -250,6 +264,8 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::Conflict { .. }
             | Self::TooLarge { .. }
+            | Self::TargetTooLong { .. }
+            | Self::HeadersTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::Invalid(_)
             | Self::Unavailable { .. } => Some(self.to_string()),
@@ -264,6 +280,8 @@ impl ApiError {
             | Self::Unauthorized
             | Self::BodyTimeout
             | Self::TooLarge { .. }
+            | Self::TargetTooLong { .. }
+            | Self::HeadersTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::Store(_)
             | Self::Unavailable { .. }
@@ -299,6 +317,8 @@ impl ResponseError for ApiError {
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Store(error) => match store_answer(error) {

@@ -13,6 +13,7 @@ use crate::actors::broker_link::{Announcer, BrokerLink, DeadLetters};
 use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
 use crate::actors::importer::{self, Look};
+use crate::actors::journal::Journal;
 use crate::actors::reaper::Reaper;
 use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
@@ -54,6 +55,8 @@ pub struct AppState {
     pub announcer: Announcer,
     /// Messages of the broker that could not be read.
     pub dead_letters: Option<DeadLetters>,
+    /// What this incarnation's journal is at.
+    pub journal: Arc<Journal>,
     /// The pools as they are now.
     pub pools: PoolDirectory,
     /// Each pool's provider, for test-sends.

@@ -26,7 +26,7 @@ pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
 pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
-pub(super) use pages::{is_leased, is_ready, open_pages, write_counts, write_progress};
+pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
 pub(super) use replicas::{
     create_rate_bucket, hold_presence, insert_notices, lock_pool_switch, lock_rate_bucket, silent_instances,
 };

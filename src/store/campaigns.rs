@@ -55,6 +55,10 @@ pub struct CampaignRow {
     pub outcome: Option<CampaignOutcome>,
     /// Whether its content was found to suit its recipients badly.
     pub content_doubt: Option<ContentDoubt>,
+    /// Why its scheduled launch was impossible: stable, for programs.
+    pub launch_error_code: Option<String>,
+    /// The same for people.
+    pub launch_error_detail: Option<String>,
     /// When it was made.
     pub created_at: UtcInstant,
     /// When it last changed.
@@ -141,6 +145,8 @@ pub struct PackingRow {
     pub next_page: i64,
     /// The audience as counted at launch.
     pub expected: i64,
+    /// Of those packed so far, how many the channel could not reach.
+    pub unreachable: i64,
     /// Whether the whole audience is packed.
     pub done: bool,
     /// The pass under way.
@@ -389,17 +395,21 @@ pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
     Ok(backend::sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
-/// Ends a campaign that never was launched.
+/// Ends a scheduled campaign that cannot be launched, and keeps why: a code for programs, one line for people.
 ///
 /// # Errors
 /// As [`transition`].
 pub fn end_unlaunched(
     conn: &mut Conn,
     id: CampaignId,
-    event: CampaignEvent,
-    outcome: CampaignOutcome,
+    code: &str,
+    detail: &str,
 ) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
-    let next = row.status.next(event)?;
-    Ok(set_status(conn, &row, next, Some(outcome))?)
+    let next = row.status.next(CampaignEvent::LaunchFailed)?;
+    diesel::update(campaigns::table.find(id))
+        .set((campaigns::launch_error_code.eq(code), campaigns::launch_error_detail.eq(detail)))
+        .execute(conn)
+        .map_err(StoreError::query("keep why a launch failed"))?;
+    Ok(set_status(conn, &row, next, Some(CampaignOutcome::LaunchFailed))?)
 }

@@ -201,8 +201,8 @@ fn held(id: PageId, token: LeaseToken) -> Held {
 pub enum Settled {
     /// Nothing pending, nothing sending.
     Done(Counts),
-    /// Back to ready, from this instant on.
-    Ready(UtcInstant),
+    /// Back to ready: some are pending still.
+    Ready(Counts),
     /// Kept: the next retry is due soon.
     Kept(UtcInstant),
     /// Somebody else had ended it.
@@ -247,7 +247,7 @@ pub fn settle(
         return Ok(Settled::Kept(due_at));
     }
     close_lease(conn, &page, PageState::Ready, due_at, counts)?;
-    Ok(Settled::Ready(due_at))
+    Ok(Settled::Ready(counts))
 }
 
 /// Locks a page and reads it: the second lock, after the campaign's.

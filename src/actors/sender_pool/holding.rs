@@ -18,6 +18,7 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::decision::Subject;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
 use crate::domain::wire::Tracked;
 use crate::store::late_evidence::Lease;
 use crate::store::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
@@ -84,22 +85,18 @@ impl SenderPool {
             }
             Ok((Settled::Done(counts), _)) => {
                 if let Some(run) = self.runs.remove(&page) {
-                    tracing::info!(
-                        campaign.id = run.campaign.0,
-                        correlation.id = run.content.correlation,
-                        page.seq = run.seq,
-                        sent = counts.sent,
-                        failed = counts.failed,
-                        skipped = counts.skipped,
-                        uncertain = counts.uncertain,
-                        "campaign.batch.processed"
-                    );
                     self.parts.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
+                    self.report(&run, counts);
                     // A lost hint costs one tick of the supervisor.
                     let _ = self.parts.settled.try_send(PageSettled { campaign: run.campaign });
                 }
             }
-            Ok((Settled::Ready(_) | Settled::Lost, _)) => {
+            Ok((Settled::Ready(counts), _)) => {
+                if let Some(run) = self.runs.remove(&page) {
+                    self.report(&run, counts);
+                }
+            }
+            Ok((Settled::Lost, _)) => {
                 self.runs.remove(&page);
             }
             Err(error) => {
@@ -117,6 +114,25 @@ impl SenderPool {
             }
         }
         self.forget_idle();
+    }
+
+    /// Says how a page stands whose lease has ended in order. Who is pending waits for a retry, unless the campaign was
+    /// paused or stopped or the process drains: those are `aborted`.
+    fn report(&self, run: &PageRun, counts: Counts) {
+        let halted = self.parts.status.get(run.campaign).is_some_and(|status| status != CampaignStatus::Sending);
+        let aborted = if halted || self.draining() { counts.pending } else { 0 };
+        tracing::info!(
+            campaign.id = run.campaign.0,
+            correlation.id = run.content.correlation,
+            page.seq = run.seq,
+            dispatched = counts.sent,
+            failed = counts.failed,
+            skipped = counts.skipped,
+            uncertain = counts.uncertain,
+            retrying = counts.pending - aborted,
+            aborted,
+            "campaign.batch.processed"
+        );
     }
 
     /// The page, if it is still held under this lease.

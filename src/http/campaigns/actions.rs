@@ -24,6 +24,7 @@ use crate::http::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
 use crate::store::campaigns::{self, CampaignRow, Sweep};
 use crate::store::idempotency::{self, Answer, Recall};
+use crate::store::launch::Launched;
 use crate::store::{Conn, Lane, backend};
 
 /// Most campaigns in one bulk action.
@@ -92,17 +93,23 @@ pub(in crate::http) async fn send(
         })
         .await??;
     if let Some(launched) = launched {
-        state.status.set(id, launched.campaign.status, launched.campaign.status_version);
-        tracing::info!(
-            campaign.id = id.0,
-            correlation.id = launched.campaign.correlation_id,
-            campaign.expected = launched.expected,
-            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "campaign.launched"
-        );
-        hint(&state, id);
+        announce(&state, &launched, began);
     }
     Ok(respond(answer))
+}
+
+/// Makes a launch known that is stored.
+fn announce(state: &AppState, launched: &Launched, began: Instant) {
+    let Launched { campaign, expected } = launched;
+    state.status.set(campaign.id, campaign.status, campaign.status_version);
+    tracing::info!(
+        campaign.id = campaign.id.0,
+        correlation.id = campaign.correlation_id,
+        campaign.expected = expected,
+        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "campaign.launched"
+    );
+    hint(state, campaign.id);
 }
 
 /// Tells the supervisor. A full mailbox loses the hint, which costs one tick.
@@ -375,9 +382,9 @@ pub(in crate::http) async fn bulk(
 
 async fn launch_one(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
     let settings = std::sync::Arc::clone(&state.settings);
-    let launched = decide(state, "launch a campaign", move |conn| launch_campaign(conn, &settings.pools, id, None));
-    let row = launched.await?.campaign;
-    state.status.set(id, row.status, row.status_version);
-    hint(state, id);
-    Ok(row)
+    let began = Instant::now();
+    let launch = move |conn: &mut Conn| launch_campaign(conn, &settings.pools, id, None);
+    let launched = decide(state, "launch a campaign", launch).await?;
+    announce(state, &launched, began);
+    Ok(launched.campaign)
 }

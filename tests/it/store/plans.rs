@@ -252,6 +252,19 @@ both_backends! {
             })
             .await;
         }
+        // One among 100,000, on the last of 2,500 pages: that page is read, and no other.
+        let fail_one = |conn: &mut Conn| {
+            execute(conn, "UPDATE deliveries SET state = 'failed' WHERE campaign_id = 2 AND contact_id = 101000;
+                UPDATE pages SET sent = sent - 1, failed = 1 WHERE campaign_id = 2 AND last_contact_id = 101000;");
+            let list = |conn: &mut Conn| {
+                let found = deliveries::list(conn, CampaignId(2), Some(DeliveryState::Failed), ContactId(0), 20)?;
+                assert_eq!(found.iter().map(|(row, _)| row.contact_id).collect::<Vec<_>>(), [ContactId(101_000)]);
+                Ok(())
+            };
+            goes_along_indexes(conn, Lane::Read, Transaction::Its, "list the one that failed", list);
+            Ok(())
+        };
+        campaign.store.run(Lane::Write, "fail one", fail_one).await.unwrap();
         let old = CampaignId(2);
         check(&campaign, Lane::Read, "list of an old campaign", move |conn| {
             deliveries::list(conn, old, None, ContactId(50_000), 20).map(drop)
