@@ -111,6 +111,22 @@ impl PrivatePostgres {
         self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'");
     }
 
+    /// Changes a setting of the server, for connections that are made from now on.
+    pub(crate) fn set(&self, setting: &str, value: &str) {
+        self.execute(&format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        self.execute("SELECT pg_reload_conf()");
+        wait_until("the server has read its settings", Duration::from_secs(30), || {
+            let mut connection = PgConnection::establish(&self.url("postgres")).expect("reach PostgreSQL");
+            let holds = format!("SELECT 1 / (current_setting('{setting}') = '{value}')::INT");
+            diesel::sql_query(holds).execute(&mut connection).is_ok()
+        });
+    }
+
+    /// What the server has complained about.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.join("log")).unwrap_or_default()
+    }
+
     fn execute(&self, sql: &str) {
         let mut connection = PgConnection::establish(&self.url("postgres")).expect("reach PostgreSQL");
         diesel::sql_query(sql).execute(&mut connection).expect("run the statement");
