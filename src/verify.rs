@@ -81,6 +81,8 @@ pub struct Options {
     pub providers: Providers,
     /// Start a database server, and a broker where one is installed.
     pub private: bool,
+    /// Start that broker.
+    pub with_broker: bool,
     /// A scratch PostgreSQL database.
     pub database: Option<Secret>,
     /// A scratch broker.

@@ -40,6 +40,9 @@ pub(crate) struct VerifyArgs {
     /// Start a PostgreSQL and, where it is installed, a RabbitMQ for this run alone
     #[arg(long, conflicts_with_all = ["database", "broker"])]
     private: bool,
+    /// With --private: PostgreSQL alone
+    #[arg(long, requires = "private")]
+    no_broker: bool,
     /// A scratch PostgreSQL database; it must hold no campaigns
     #[arg(long, value_name = "URL")]
     database: Option<String>,
@@ -61,6 +64,7 @@ impl VerifyArgs {
             duration: Duration::from_secs(self.duration),
             providers: Providers::from_text(&self.provider).unwrap_or(Providers::Both),
             private: self.private,
+            with_broker: !self.no_broker,
             database: self.database.clone().map(Secret::new),
             broker: self.broker.clone().map(Secret::new),
         }

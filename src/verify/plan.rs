@@ -155,7 +155,7 @@ pub struct Climate {
     pub cut_before: u64,
     /// It takes the message and answers with an error (HTTP 500; SMTP cuts).
     pub error_after: u64,
-    /// It says "later".
+    /// It says "later". Rare: one such word of an HTTP API holds a whole pool up for a second.
     pub later: u64,
     /// It refuses the recipient for good.
     pub rejected: u64,
@@ -245,7 +245,11 @@ impl Card {
         let lease_ms = u64::try_from(terrain.lease.as_millis()).unwrap_or(u64::MAX);
         let one_of = |all: &[LinkTrouble]| all.get(dice.place(all.len())).copied().unwrap_or(LinkTrouble::Cut);
         match self {
-            Self::Kill => Fault::Kill { instance, down_ms: dice.between(0, 3_000) },
+            // Every third one stays away for so long that the others have to take over.
+            Self::Kill => {
+                let long = terrain.instances > 1 && dice.between(1, 3) == 1;
+                Fault::Kill { instance, down_ms: dice.between(0, 3_000) + if long { lease_ms } else { 0 } }
+            }
             Self::KillAll => Fault::KillAll { down_ms: dice.between(0, 1_000) },
             Self::Freeze => Fault::Freeze { instance, for_ms: lease_ms + dice.between(500, 2_500) },
             Self::Pause => Fault::Pause { for_ms: dice.between(1_000, 2_500) },
@@ -307,8 +311,8 @@ impl Climate {
     fn of(faults: Faults) -> Self {
         match faults {
             Faults::None => Self::default(),
-            Faults::Light => Self { reply_lost: 2, cut_before: 1, error_after: 1, later: 5, rejected: 2 },
-            Faults::Heavy => Self { reply_lost: 5, cut_before: 3, error_after: 3, later: 20, rejected: 5 },
+            Faults::Light => Self { reply_lost: 2, cut_before: 1, error_after: 1, later: 1, rejected: 2 },
+            Faults::Heavy => Self { reply_lost: 5, cut_before: 3, error_after: 3, later: 2, rejected: 5 },
         }
     }
 }

@@ -88,7 +88,7 @@ impl Servers {
         };
         let broker = match &options.broker {
             Some(url) => Some((Server::Scratch, parsed(url, "--broker", &["amqp"])?)),
-            None if options.private => match blocking(RabbitMq::start).await {
+            None if options.private && options.with_broker => match blocking(RabbitMq::start).await {
                 Ok(server) => {
                     let url = parsed(&Secret::new(server.url()), "--broker", &["amqp"])?;
                     Some((Server::Private(Arc::new(server)), url))
