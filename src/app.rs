@@ -15,6 +15,7 @@ use actix_web::web;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::actors::broker_link::{self, Announcer, BrokerLink, DeadLetters};
 use crate::actors::guardian::{Guardian, PoolDirectory, Present, Ward};
 use crate::actors::health::Health;
 use crate::actors::importer::Importer;
@@ -27,6 +28,8 @@ use crate::actors::sender_pool::threads::Threads;
 use crate::actors::sender_pool::{Drain, Parts, SenderPool};
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::{self, CampaignSupervisor};
+use crate::actors::switchboard::{self, Suspensions, Switchboard};
+use crate::actors::traffic::Traffic;
 use crate::channels::{self, Channel};
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
@@ -35,8 +38,11 @@ use crate::http::auth::Auth;
 use crate::http::{AppState, server};
 use crate::store::instances::{self, Incarnation};
 use crate::store::pages::Owner;
+use crate::store::presence::Presence;
 use crate::store::{Lane, Store, StoreError, api_keys};
-pub use maintenance::{KeyInfo, check_database, create_key, list_keys, migrate, probe, revoke_key};
+pub use maintenance::{
+    KeyInfo, check_database, check_pools, create_key, database_file, list_keys, migrate, probe, revoke_key,
+};
 use slot::{DatabaseLock, Slot};
 
 /// How long a start waits for a database that does not answer yet.
@@ -63,7 +69,7 @@ pub struct App {
     draining: Arc<AtomicBool>,
     patience: Duration,
     /// Held for as long as the instance lives.
-    _locks: (Option<DatabaseLock>, Slot),
+    _locks: (Option<DatabaseLock>, Slot, Presence),
 }
 
 impl App {
@@ -82,7 +88,8 @@ impl App {
         let database_lock = DatabaseLock::take(store.target())?;
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
-        let identity = register(&store, &slot).await?;
+        let identity = register(&store, &slot, &settings).await?;
+        let presence = Presence::of(&store, identity.instance);
         let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
@@ -113,7 +120,7 @@ impl App {
             vital,
             draining,
             patience: settings.sending.shutdown(),
-            _locks: (database_lock, slot),
+            _locks: (database_lock, slot, presence),
         })
     }
 
@@ -190,6 +197,7 @@ type Channels = BTreeMap<String, Arc<dyn Channel>>;
 struct Started {
     status: Arc<StatusCache>,
     health: Health,
+    journal: Arc<Journal>,
     pools: PoolDirectory,
     channels: Channels,
     recorder: Addr<OutcomeRecorder>,
@@ -198,6 +206,9 @@ struct Started {
     guardian: Addr<Guardian>,
     reaper: Present<Reaper>,
     scheduler: Present<Scheduler>,
+    switchboard: Present<Switchboard>,
+    broker: Option<Present<BrokerLink>>,
+    announcer: Announcer,
     threads: Threads,
     draining: Arc<AtomicBool>,
 }
@@ -217,6 +228,10 @@ impl Started {
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
         let pools = PoolDirectory::default();
         let draining = Arc::new(AtomicBool::new(false));
+        let traffic = Arc::new(Traffic::default());
+        let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
+        let told = Arc::new(AtomicBool::new(false));
+        let announcer = if settings.broker.url.is_some() { Announcer::with_broker() } else { Announcer::default() };
         let (flush, batch) = (timing.flush(), timing.flush_batch);
         let (recorder, inbox) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
@@ -224,6 +239,7 @@ impl Started {
             store.clone(),
             pools.clone(),
             Arc::clone(&status),
+            announcer.clone(),
             timing.clone(),
             settings.sending.page_size,
         )
@@ -244,18 +260,53 @@ impl Started {
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
                 threads: threads.clone(),
+                traffic: Arc::clone(&traffic),
+                suspended: suspensions.switch(&pool.name),
+                told: Arc::clone(&told),
+                announcer: announcer.clone(),
             };
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
-        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, &timing);
+        let (tally, book) = (Arc::clone(&traffic), Arc::clone(&journal));
+        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
         wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
         wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
+        let switchboard = Present::nowhere();
+        let parts = switchboard::Parts {
+            store: store.clone(),
+            instance: identity.instance,
+            status: Arc::clone(&status),
+            suspensions,
+            traffic,
+            pools: pools.clone(),
+            supervisor: supervisor.clone().recipient(),
+            health: health.clone(),
+            timing: timing.clone(),
+        };
+        wards.push(switchboard_ward(parts, switchboard.clone()));
+        let broker = settings.broker.url.is_some().then(Present::nowhere);
+        if let Some(link) = &broker {
+            let parts = broker_link::Parts {
+                settings: Arc::clone(settings),
+                store: store.clone(),
+                instance: identity.instance,
+                pools: pools.clone(),
+                status: Arc::clone(&status),
+                switchboard: switchboard.clone(),
+                supervisor: supervisor.clone().recipient(),
+                announcer: announcer.clone(),
+                told,
+                draining: Arc::clone(&draining),
+            };
+            wards.push(broker_ward(parts, link.clone()));
+        }
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
         Ok(Self {
             status,
             health,
+            journal,
             pools,
             channels,
             recorder,
@@ -264,6 +315,9 @@ impl Started {
             guardian,
             reaper,
             scheduler,
+            switchboard,
+            broker,
+            announcer,
             threads,
             draining,
         })
@@ -299,10 +353,15 @@ impl Started {
             guardian: self.guardian,
             reaper: self.reaper,
             scheduler: self.scheduler,
+            switchboard: self.switchboard,
+            dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
+            broker: self.broker,
+            announcer: self.announcer,
             pools: self.pools,
             channels: self.channels,
             status: self.status,
             health: self.health,
+            journal: self.journal,
             metrics,
             instance,
         }
@@ -325,6 +384,25 @@ fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId
 fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Reaper>) -> Ward {
     Ward::new("reaper", move |_| {
         let addr = Reaper::new(round.clone(), health.clone(), tick).start();
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+fn switchboard_ward(parts: switchboard::Parts, present: Present<Switchboard>) -> Ward {
+    Ward::new("switchboard", move |_| {
+        let addr = Switchboard::new(parts.clone()).start();
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+/// The link lives on a thread of its own: no other work delays what it hears.
+fn broker_ward(parts: broker_link::Parts, present: Present<BrokerLink>) -> Ward {
+    let arbiter = Arbiter::new().handle();
+    Ward::new("broker link", move |_| {
+        let parts = parts.clone();
+        let addr = BrokerLink::start_in_arbiter(&arbiter, move |_| BrokerLink::new(parts));
         present.enter(addr.clone());
         Box::new(move || addr.connected())
     })
@@ -365,12 +443,13 @@ async fn migrate_patiently(store: &Store) -> anyhow::Result<()> {
     }
 }
 
-async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
+async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Result<Identity> {
     let incarnation = Incarnation {
         slot: slot.id.clone(),
         host: slot::host_name(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot_id: slot::boot_id()?,
+        pools: settings.pools.iter().map(|pool| pool.name.clone()).collect(),
     };
     let boot_id = incarnation.boot_id.clone();
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
@@ -378,8 +457,14 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
 }
 
-fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
-    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
+/// What each pool sends through, built from its settings. An error names the setting that cannot work.
+fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
+    let build = |(index, pool): (usize, &PoolConfig)| {
+        let channel = channels::build(pool)
+            .map_err(|error| anyhow::anyhow!("pools[{index}].{} (pool {})", error.reason, error.pool))?;
+        Ok((pool.name.clone(), Arc::from(channel)))
+    };
+    pools.iter().enumerate().map(build).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::app;
 use crate::config::Settings;
 use crate::config::load::Flag;
 use output::Output;
@@ -144,6 +145,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
 }
 
 fn print_settings(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    app::check_pools(settings)?;
     let table = settings.redacted().context("cannot print the settings")?;
     if output.is_json() {
         output.json(&serde_json::to_value(&table)?)?;

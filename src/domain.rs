@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod campaign;
 pub mod contact;
+pub mod decision;
 pub mod delivery;
 pub mod email;
 pub mod ids;
@@ -14,6 +15,8 @@ pub mod outcome;
 pub mod page;
 pub mod phone;
 pub mod settlement;
+pub mod spelling;
 pub mod template;
 pub(crate) mod text_enum;
 pub mod timezone;
+pub mod wire;
