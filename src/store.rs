@@ -16,6 +16,7 @@ pub mod deliveries;
 mod error;
 pub mod idempotency;
 pub mod imports;
+pub mod inspection;
 pub mod instances;
 pub mod late_evidence;
 pub mod launch;

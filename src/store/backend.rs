@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use super::sql::sql;
 use super::{Conn, StoreError};
@@ -97,6 +97,23 @@ pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(()) };
     conn.batch_execute("SELECT pg_advisory_unlock(8531957230915); SET lock_timeout = '2s'")
         .map_err(StoreError::query("let other instances migrate"))
+}
+
+#[derive(diesel::QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Bool)]
+    found: bool,
+}
+
+/// Whether a table of that name is there.
+pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool, StoreError> {
+    let row: diesel::QueryResult<Found> = match conn {
+        Conn::Pg(conn) => sql("SELECT to_regclass(").bind::<Text, _>(name, ") IS NOT NULL AS found").get_result(conn),
+        Conn::Sqlite(conn) => sql("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ")
+            .bind::<Text, _>(name, ") AS found")
+            .get_result(conn),
+    };
+    row.map(|row| row.found).map_err(StoreError::query("look for a table"))
 }
 
 #[derive(diesel::QueryableByName)]
