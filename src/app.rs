@@ -2,42 +2,39 @@
 
 mod maintenance;
 mod slot;
+mod started;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Arbiter, MailboxError};
+use actix::{Addr, MailboxError};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use crate::actors::guardian::{Guardian, PoolDirectory, Present, Ward};
-use crate::actors::health::Health;
-use crate::actors::importer::Importer;
-use crate::actors::importer::files::ImportFolder;
+use crate::actors::guardian::{PoolDirectory, Present};
 use crate::actors::journal::{Journal, Testimony};
-use crate::actors::reaper::{self, Court, Identity, Reaper, Round};
+use crate::actors::reaper::{self, Court, Identity};
 use crate::actors::recorder::{self, OutcomeRecorder};
 use crate::actors::scheduler::{self, Scheduler};
-use crate::actors::sender_pool::threads::Threads;
-use crate::actors::sender_pool::{Drain, Parts, SenderPool};
-use crate::actors::status_cache::StatusCache;
+use crate::actors::sender_pool::Drain;
 use crate::actors::supervisor::{self, CampaignSupervisor};
-use crate::channels::{self, Channel};
+use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
-use crate::http::auth::Auth;
-use crate::http::{AppState, server};
+use crate::http::server;
 use crate::store::instances::{self, Incarnation};
-use crate::store::pages::Owner;
+use crate::store::presence::Presence;
 use crate::store::{Lane, Store, StoreError, api_keys};
-pub use maintenance::{KeyInfo, check_database, create_key, list_keys, migrate, probe, revoke_key};
+pub use maintenance::{
+    KeyInfo, check_database, check_pools, create_key, database_file, list_keys, migrate, probe, revoke_key,
+};
 use slot::{DatabaseLock, Slot};
+use started::{Channels, Started};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -63,7 +60,7 @@ pub struct App {
     draining: Arc<AtomicBool>,
     patience: Duration,
     /// Held for as long as the instance lives.
-    _locks: (Option<DatabaseLock>, Slot),
+    _locks: (Option<DatabaseLock>, Slot, Presence),
 }
 
 impl App {
@@ -82,7 +79,8 @@ impl App {
         let database_lock = DatabaseLock::take(store.target())?;
         migrate_patiently(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
-        let identity = register(&store, &slot).await?;
+        let identity = register(&store, &slot, &settings).await?;
+        let presence = Presence::of(&store, identity.instance);
         let court = Court::new(&settings.pools, &channels, &settings.timing);
         let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
         let first_key = first_key(&store, &settings).await?;
@@ -113,7 +111,7 @@ impl App {
             vital,
             draining,
             patience: settings.sending.shutdown(),
-            _locks: (database_lock, slot),
+            _locks: (database_lock, slot, presence),
         })
     }
 
@@ -183,168 +181,6 @@ async fn rest(actor: &'static str, left: Duration, asked: impl Future<Output = R
     }
 }
 
-/// What each pool sends through.
-type Channels = BTreeMap<String, Arc<dyn Channel>>;
-
-/// Everything that runs.
-struct Started {
-    status: Arc<StatusCache>,
-    health: Health,
-    pools: PoolDirectory,
-    channels: Channels,
-    recorder: Addr<OutcomeRecorder>,
-    supervisor: Addr<CampaignSupervisor>,
-    importer: Addr<Importer>,
-    guardian: Addr<Guardian>,
-    reaper: Present<Reaper>,
-    scheduler: Present<Scheduler>,
-    threads: Threads,
-    draining: Arc<AtomicBool>,
-}
-
-impl Started {
-    /// Starts the actors bottom-up: whoever is written to before whoever writes.
-    fn launch(
-        settings: &Arc<Settings>,
-        store: &Store,
-        identity: &Identity,
-        channels: Channels,
-        court: Court,
-        journal: Arc<Journal>,
-    ) -> anyhow::Result<Self> {
-        let timing = settings.timing.clone();
-        let health = Health::default();
-        let status = Arc::new(StatusCache::new(timing.status_ttl()));
-        let pools = PoolDirectory::default();
-        let draining = Arc::new(AtomicBool::new(false));
-        let (flush, batch) = (timing.flush(), timing.flush_batch);
-        let (recorder, inbox) =
-            OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
-        let supervisor = CampaignSupervisor::new(
-            store.clone(),
-            pools.clone(),
-            Arc::clone(&status),
-            timing.clone(),
-            settings.sending.page_size,
-        )
-        .start();
-        let threads = Threads::start();
-        let mut wards = Vec::new();
-        for pool in &settings.pools {
-            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
-            let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
-            let parts = Parts {
-                store: store.clone(),
-                pool: pool.clone(),
-                timing: timing.clone(),
-                journal: Arc::clone(&journal),
-                status: Arc::clone(&status),
-                health: health.clone(),
-                recorder: inbox.clone(),
-                settled: supervisor.clone().recipient(),
-                draining: Arc::clone(&draining),
-                threads: threads.clone(),
-            };
-            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
-        }
-        let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
-        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), journal, &timing);
-        wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
-        wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
-        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
-        let guardian = Guardian::new(wards).start();
-        Ok(Self {
-            status,
-            health,
-            pools,
-            channels,
-            recorder,
-            supervisor,
-            importer,
-            guardian,
-            reaper,
-            scheduler,
-            threads,
-            draining,
-        })
-    }
-
-    fn vital(&self) -> Vec<Vital> {
-        let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
-        let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
-        vec![
-            ("threads for hand-overs", Box::new(move || threads.are_alive())),
-            ("outcome recorder", Box::new(move || recorder.connected())),
-            ("campaign supervisor", Box::new(move || supervisor.connected())),
-            ("importer", Box::new(move || importer.connected())),
-            ("guardian", Box::new(move || guardian.connected())),
-        ]
-    }
-
-    fn into_state(
-        self,
-        settings: &Arc<Settings>,
-        store: &Store,
-        metrics: PrometheusHandle,
-        instance: InstanceId,
-    ) -> AppState {
-        AppState {
-            store: store.clone(),
-            settings: Arc::clone(settings),
-            auth: Auth::new(&settings.auth),
-            importer: self.importer.clone().recipient(),
-            importer_state: self.importer.recipient(),
-            supervisor: self.supervisor,
-            recorder: self.recorder,
-            guardian: self.guardian,
-            reaper: self.reaper,
-            scheduler: self.scheduler,
-            pools: self.pools,
-            channels: self.channels,
-            status: self.status,
-            health: self.health,
-            metrics,
-            instance,
-        }
-    }
-}
-
-/// Each pool decides on a thread of its own, which its hand-overs never keep busy.
-fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
-    let name = parts.pool.name.clone();
-    let arbiter = Arbiter::new().handle();
-    Ward::new(format!("pool {name}"), move |generation| {
-        let (parts, channels) = (parts.clone(), channels.clone());
-        let owner = Owner { instance, generation };
-        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
-        pools.enter(&name, addr.clone(), generation);
-        Box::new(move || addr.connected())
-    })
-}
-
-fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Reaper>) -> Ward {
-    Ward::new("reaper", move |_| {
-        let addr = Reaper::new(round.clone(), health.clone(), tick).start();
-        present.enter(addr.clone());
-        Box::new(move || addr.connected())
-    })
-}
-
-fn scheduler_ward(
-    store: &Store,
-    settings: &Arc<Settings>,
-    supervisor: &Addr<CampaignSupervisor>,
-    present: Present<Scheduler>,
-) -> Ward {
-    let (store, settings, supervisor) = (store.clone(), Arc::clone(settings), supervisor.clone());
-    Ward::new("scheduler", move |_| {
-        let changed = supervisor.clone().recipient();
-        let addr = Scheduler::new(store.clone(), Arc::clone(&settings), changed).start();
-        present.enter(addr.clone());
-        Box::new(move || addr.connected())
-    })
-}
-
 /// Migrates; a database that is still starting is waited for, and a wrong one is reported at once.
 async fn migrate_patiently(store: &Store) -> anyhow::Result<()> {
     let deadline = Instant::now() + DATABASE_PATIENCE;
@@ -365,12 +201,13 @@ async fn migrate_patiently(store: &Store) -> anyhow::Result<()> {
     }
 }
 
-async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
+async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Result<Identity> {
     let incarnation = Incarnation {
         slot: slot.id.clone(),
         host: slot::host_name(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot_id: slot::boot_id()?,
+        pools: settings.pools.iter().map(|pool| pool.name.clone()).collect(),
     };
     let boot_id = incarnation.boot_id.clone();
     let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
@@ -378,8 +215,14 @@ async fn register(store: &Store, slot: &Slot) -> anyhow::Result<Identity> {
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
 }
 
-fn build_channels(pools: &[PoolConfig]) -> Result<Channels, channels::BuildError> {
-    pools.iter().map(|pool| Ok((pool.name.clone(), Arc::from(channels::build(pool)?)))).collect()
+/// What each pool sends through, built from its settings. An error names the setting that cannot work.
+fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
+    let build = |(index, pool): (usize, &PoolConfig)| {
+        let channel = channels::build(pool)
+            .map_err(|error| anyhow::anyhow!("pools[{index}].{} (pool {})", error.reason, error.pool))?;
+        Ok((pool.name.clone(), Arc::from(channel)))
+    };
+    pools.iter().enumerate().map(build).collect()
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.

@@ -65,7 +65,7 @@ pub trait Channel: Send + Sync {
 pub struct BuildError {
     /// The pool's name.
     pub pool: String,
-    /// What is wrong, naming the setting.
+    /// What is wrong. Begins with the setting's name, as one reads on from `pools[0].`.
     pub reason: String,
 }
 

@@ -12,6 +12,7 @@ mod key;
 mod output;
 mod progress;
 mod serve;
+mod verify;
 mod watch;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
+use crate::app;
 use crate::config::Settings;
 use crate::config::load::Flag;
 use output::Output;
@@ -71,6 +73,8 @@ enum Command {
     Config,
     /// Check database, disk and providers, and say how to mend what is wrong
     Doctor,
+    /// Break things around instances of its own, and show that nobody is lost and nobody is reached twice
+    Verify(verify::VerifyArgs),
 }
 
 /// Parses the arguments, runs the command, prints a failure as one line.
@@ -108,6 +112,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor => on_system(doctor::doctor(&settings, &output)),
+        Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
     }
 }
 
@@ -126,7 +131,8 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Campaign(_)
         | Command::Key(_)
         | Command::Config
-        | Command::Doctor => None,
+        | Command::Doctor
+        | Command::Verify(_) => None,
     };
     [
         ("--server", "cli.server", cli.global.server.clone()),
@@ -139,6 +145,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
 }
 
 fn print_settings(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+    app::check_pools(settings)?;
     let table = settings.redacted().context("cannot print the settings")?;
     if output.is_json() {
         output.json(&serde_json::to_value(&table)?)?;

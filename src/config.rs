@@ -1,6 +1,7 @@
 //! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
 //! Passed to whoever needs them, never global.
 
+pub mod broker;
 pub mod check;
 pub mod load;
 pub mod pools;
@@ -22,6 +23,8 @@ use secret::Secret;
 pub struct Settings {
     /// `[database]`
     pub database: Database,
+    /// `[broker]`
+    pub broker: broker::Broker,
     /// `[http]`
     pub http: Http,
     /// `[auth]`

@@ -17,6 +17,8 @@ mod openapi;
 mod operations;
 pub mod paging;
 pub mod problem;
+mod receipt;
+mod replicas;
 mod routes;
 pub mod server;
 pub mod state;

@@ -2,7 +2,7 @@
 //!
 //! Two promises decide every design question: nobody is lost, and nobody is messaged twice. `ARCHITECTURE.md` follows
 //! one delivery through the rooms below; imports between them point one way:
-//! `domain ← config ← store, channels ← actors ← http ← app ← cli`.
+//! `domain ← config ← store, channels ← actors ← http ← app ← cli`; `verify` stands beside `app`, on the store alone.
 
 pub mod actors;
 pub mod app;
@@ -12,3 +12,4 @@ pub mod config;
 pub mod domain;
 pub mod http;
 pub mod store;
+pub mod verify;

@@ -3,6 +3,7 @@
 //! [`Store::run`] is the only way in: it waits for a lane, runs the closure on a blocking thread with the caller's span,
 //! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
 
+pub mod announcements;
 pub mod api_keys;
 pub mod attributes;
 pub mod backend;
@@ -15,16 +16,21 @@ pub mod deliveries;
 mod error;
 pub mod idempotency;
 pub mod imports;
+pub mod inspection;
 pub mod instances;
 pub mod late_evidence;
 pub mod launch;
 pub mod listing;
 pub mod lists;
 pub mod lost_leases;
+pub mod notices;
 pub mod open_work;
 pub mod outcomes;
 pub mod packing;
 pub mod pages;
+pub mod pool_switches;
+pub mod presence;
+pub mod rates;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
@@ -176,12 +182,15 @@ impl Store {
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.run(Lane::Control, "migrate", |conn| {
             backend::refuse_unsafe_durability(conn)?;
+            backend::lock_migrations(conn)?;
             let versions = match conn {
                 Conn::Pg(conn) => conn.run_pending_migrations(PG_MIGRATIONS),
                 Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE_MIGRATIONS),
             }
-            .map_err(|source| StoreError::Migration { detail: source.to_string() })?;
-            Ok(versions.iter().map(ToString::to_string).collect())
+            .map(|versions| versions.iter().map(ToString::to_string).collect())
+            .map_err(|source| StoreError::Migration { detail: source.to_string() });
+            backend::unlock_migrations(conn)?;
+            versions
         })
         .await
     }

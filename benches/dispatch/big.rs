@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::{Value, json};
+use volley::verify::ports::free_port;
 
 use crate::dispatch::{POOL, Run, pool, start_afresh};
 use crate::server::Server;
 use crate::support::Database;
 use crate::support::api::Api;
 use crate::support::people;
-use crate::support::ports::free_port;
 use crate::support::volley::Volley;
 use crate::{Backend, Wire, gauge, per_second};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::sender_pool::{Forget, SenderPool, Wake};
+use super::sender_pool::{Forget, Offer, SenderPool, Wake};
 use crate::domain::backoff;
 
 /// How often actors are looked at.
@@ -42,6 +42,13 @@ impl PoolDirectory {
     pub fn wake(&self, name: &str) {
         if let Some(entry) = self.lock().get(name) {
             let _ = entry.addr.try_send(Wake);
+        }
+    }
+
+    /// Tells a pool of a page. A full mailbox or a dead pool lets the page go, which is then found by a look.
+    pub fn offer(&self, name: &str, offer: Offer) {
+        if let Some(entry) = self.lock().get(name) {
+            let _ = entry.addr.try_send(offer);
         }
     }
 

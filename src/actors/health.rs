@@ -12,12 +12,23 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `database_slow`, `journal_unavailable`, `content_unusable`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`, `pool_suspended`.
     pub code: String,
     /// One line for people.
     pub detail: String,
     /// Since when.
     pub since: UtcInstant,
+}
+
+impl Attention {
+    /// A campaign was paused because too many of its recipients could not be rendered.
+    #[must_use]
+    pub fn content_doubted(since: UtcInstant) -> Self {
+        let detail = "more than 1 % of the recipients could not be rendered: the failed deliveries say why; \
+                      resume to send to the others, or stop";
+        let code = "content_unusable".to_owned();
+        Self { code, detail: detail.to_owned(), since }
+    }
 }
 
 /// The health of this instance's parts. Held in memory on purpose: that the disk is full cannot be written to the disk.
@@ -32,6 +43,7 @@ struct Parts {
     journal: Option<Attention>,
     pools: BTreeMap<String, Option<Attention>>,
     campaigns: BTreeMap<i64, Attention>,
+    suspended: BTreeMap<String, Option<Attention>>,
 }
 
 impl Health {
@@ -73,6 +85,19 @@ impl Health {
         }
     }
 
+    /// Notes whether operators have suspended a pool, and why.
+    pub fn note_suspension(&self, pool: &str, reason: Option<String>) {
+        let trouble = reason.map(|reason| {
+            let detail = if reason.is_empty() { "an operator has suspended the pool".to_owned() } else { reason };
+            ("pool_suspended", detail)
+        });
+        let mut parts = self.lock();
+        match parts.suspended.get_mut(pool) {
+            Some(slot) => replace(slot, trouble),
+            None => replace(parts.suspended.entry(pool.to_owned()).or_default(), trouble),
+        };
+    }
+
     /// Notes what is wrong with one campaign itself.
     pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<(&'static str, String)>) {
         let mut parts = self.lock();
@@ -93,7 +118,11 @@ impl Health {
     /// Each configured pool, and its trouble.
     #[must_use]
     pub fn pools(&self) -> BTreeMap<String, Option<Attention>> {
-        self.lock().pools.clone()
+        let parts = self.lock();
+        let suspended = |name: &String| parts.suspended.get(name).cloned().flatten();
+        let shown =
+            |(name, trouble): (&String, &Option<Attention>)| (name.clone(), suspended(name).or(trouble.clone()));
+        parts.pools.iter().map(shown).collect()
     }
 
     /// Why a campaign that is `sending` through `pool` cannot go on, if it cannot.
@@ -105,6 +134,9 @@ impl Health {
         let parts = self.lock();
         if let Some(own) = parts.campaigns.get(&campaign.0) {
             return Some(own.clone());
+        }
+        if let Some(Some(suspended)) = pool.and_then(|name| parts.suspended.get(name)) {
+            return Some(suspended.clone());
         }
         match pool.map(|name| (name, parts.pools.get(name))) {
             Some((_, Some(trouble))) => trouble.clone(),

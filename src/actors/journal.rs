@@ -49,6 +49,21 @@ struct Segment {
     open: usize,
 }
 
+/// What a journal is at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+pub struct JournalState {
+    /// The file that is written.
+    pub file: Option<String>,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The files that are kept, this one included: earlier ones hold attempts that are not recorded yet.
+    pub files: usize,
+    /// Hand-overs that began and whose outcome is not in the database yet.
+    pub open: usize,
+    /// What the last write failed with, if it failed: nothing is handed over then.
+    pub error: Option<String>,
+}
+
 /// Where a begin-line was written; handed back when its outcome is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begun(u64);
@@ -157,6 +172,20 @@ impl Journal {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.lock().trouble.clone()
+    }
+
+    /// What it is at.
+    #[must_use]
+    pub fn state(&self) -> JournalState {
+        let state = self.lock();
+        let current = state.segments.last();
+        JournalState {
+            file: current.map(|segment| segment_path(&self.folder, segment.number).display().to_string()),
+            bytes: current.map_or(0, |segment| segment.bytes),
+            files: state.segments.len(),
+            open: state.segments.iter().map(|segment| segment.open).sum(),
+            error: state.trouble.clone(),
+        }
     }
 
     /// Writes an empty line: whether there is room again, when nothing else is written.

@@ -19,10 +19,10 @@ pub enum LaunchError {
     #[error(transparent)]
     Audience(#[from] AudienceError),
     /// These contacts do not exist.
-    #[error("unknown contacts")]
+    #[error("these contacts do not exist: {}", listed(.0))]
     UnknownContacts(Vec<i64>),
     /// These lists do not exist.
-    #[error("unknown lists")]
+    #[error("these lists do not exist: {}", listed(.0))]
     UnknownLists(Vec<i64>),
     /// It has neither a template nor content of its own.
     #[error("the campaign has no template")]
@@ -36,6 +36,35 @@ pub enum LaunchError {
     /// The system's random generator failed.
     #[error("no randomness for the campaign's key")]
     NoRandomness(#[source] getrandom::Error),
+}
+
+/// How many ids an error names.
+const LISTED_IDS: usize = 20;
+
+fn listed(ids: &[i64]) -> String {
+    let mut text = ids.iter().take(LISTED_IDS).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if ids.len() > LISTED_IDS {
+        text.push_str(&format!(" and {} more", ids.len() - LISTED_IDS));
+    }
+    text
+}
+
+impl LaunchError {
+    /// Stable, for programs: the code of the problem document that a client would get.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Transition(_) => "invalid_transition",
+            Self::Audience(AudienceError::Missing) => "audience_required",
+            Self::Audience(AudienceError::Ambiguous) => "audience_ambiguous",
+            Self::UnknownContacts(_) => "contact_not_found",
+            Self::UnknownLists(_) => "list_not_found",
+            Self::NoTemplate => "template_required",
+            Self::Template(error) => error.code(),
+            Self::NoPool(_) => "pool_missing",
+            Self::NoRandomness(_) => "internal_error",
+        }
+    }
 }
 
 impl From<StoreError> for LaunchError {

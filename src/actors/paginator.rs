@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix::prelude::*;
 use serde::Serialize;
 
+use super::broker_link::Announcer;
 use super::guardian::PoolDirectory;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::store::campaigns::Unfinished;
-use crate::store::packing::{self, Packed};
+use crate::store::packing::{self, Packed, Summary};
 use crate::store::{Lane, Store, StoreError};
 
 /// How long a paginator waits when the database does not answer.
@@ -17,16 +18,22 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Recipients per transaction, give or take a page: some 10 ms of work.
 const ROWS_PER_STEP: i64 = 4_000;
 
+/// Pages per transaction at most: each takes some statements, however few it holds, and a pause waits for them.
+const PAGES_PER_STEP: i64 = 50;
+
 /// Packs one campaign, and stops when that is done or the campaign is paused; the supervisor starts another on resume.
 pub struct Paginator {
     store: Store,
     pools: PoolDirectory,
+    announcer: Announcer,
     campaign: CampaignId,
     pool: String,
     correlation: Option<String>,
     page_size: i64,
     pages: u64,
     recipients: i64,
+    cursor: Option<ContactId>,
+    waits_for: Option<&'static str>,
 }
 
 /// Packs nothing more; what is packed stays, and the cursor with it.
@@ -48,33 +55,60 @@ pub struct PaginatorState {
     pub pages: u64,
     /// Recipients on them.
     pub recipients: i64,
+    /// Everyone of the audience up to this contact is packed; `null` before its first page.
+    pub cursor_contact_id: Option<ContactId>,
+    /// `database` while that does not answer.
+    pub waits_for: Option<&'static str>,
 }
 
 impl Paginator {
     /// A paginator for a launched campaign.
     #[must_use]
-    pub fn new(store: Store, pools: PoolDirectory, campaign: &Unfinished, page_size: i64) -> Self {
+    pub fn new(
+        store: Store,
+        pools: PoolDirectory,
+        announcer: Announcer,
+        campaign: &Unfinished,
+        page_size: i64,
+    ) -> Self {
         let (pool, correlation) = (campaign.pool.clone().unwrap_or_default(), campaign.correlation_id.clone());
-        Self { store, pools, campaign: campaign.id, pool, correlation, page_size, pages: 0, recipients: 0 }
+        Self {
+            store,
+            pools,
+            announcer,
+            campaign: campaign.id,
+            pool,
+            correlation,
+            page_size,
+            pages: 0,
+            recipients: 0,
+            cursor: None,
+            waits_for: None,
+        }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
         let (store, campaign, page_size) = (self.store.clone(), self.campaign, self.page_size);
-        let pages = usize::try_from(ROWS_PER_STEP / page_size.max(1)).unwrap_or(1).max(1);
+        let pages = usize::try_from((ROWS_PER_STEP / page_size.max(1)).clamp(1, PAGES_PER_STEP)).unwrap_or(1);
         let work = async move {
             store
                 .run(Lane::Write, "pack pages", move |conn| {
-                    conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages))
+                    let packed = conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages))?;
+                    let is_done = packed.last() == Some(&Packed::Done);
+                    let summary = if is_done { packing::summary(conn, campaign)? } else { None };
+                    Ok((packed, summary))
                 })
                 .await
         };
         ctx.spawn(work.into_actor(self).map(|result, paginator, ctx| paginator.packed(result, ctx)));
     }
 
-    fn packed(&mut self, result: Result<Vec<Packed>, StoreError>, ctx: &mut Context<Self>) {
-        let packed = match result {
+    fn packed(&mut self, result: Result<(Vec<Packed>, Option<Summary>), StoreError>, ctx: &mut Context<Self>) {
+        self.waits_for = None;
+        let (packed, summary) = match result {
             Ok(packed) => packed,
             Err(error) => {
+                self.waits_for = Some("database");
                 tracing::warn!(campaign.id = self.campaign.0, error = %error, "packing waits for the database");
                 ctx.run_later(RETRY_AFTER, |paginator, ctx| paginator.step(ctx));
                 return;
@@ -84,21 +118,15 @@ impl Paginator {
         let mut goes_on = true;
         for packed in packed {
             match packed {
-                Packed::Page { size, pending, .. } => {
+                Packed::Page { size, pending, up_to, .. } => {
+                    self.cursor = Some(up_to);
                     self.pages += 1;
                     self.recipients += size;
                     any_pending |= pending > 0;
                 }
                 Packed::Nobody => {}
                 Packed::Done => {
-                    tracing::info!(
-                        campaign.id = self.campaign.0,
-                        correlation.id = self.correlation,
-                        pages = self.pages,
-                        contacts = self.recipients,
-                        "campaign.paginated"
-                    );
-                    tracing::info!(campaign.id = self.campaign.0, correlation.id = self.correlation, "campaign.packed");
+                    self.report(summary.as_ref());
                     goes_on = false;
                 }
                 Packed::NotSending(status) => {
@@ -116,8 +144,29 @@ impl Paginator {
         }
         if any_pending {
             self.pools.wake(&self.pool);
+            self.announcer.pages();
         }
         if goes_on { self.step(ctx) } else { ctx.stop() }
+    }
+
+    fn report(&self, summary: Option<&Summary>) {
+        let Some(summary) = summary else { return };
+        tracing::info!(
+            campaign.id = self.campaign.0,
+            correlation.id = self.correlation,
+            audienceSize = summary.expected,
+            validContacts = summary.contacts - summary.unreachable,
+            invalidContacts = summary.unreachable,
+            strategy = summary.strategy,
+            "campaign.packed"
+        );
+        tracing::info!(
+            campaign.id = self.campaign.0,
+            correlation.id = self.correlation,
+            pages = summary.pages,
+            contacts = summary.contacts,
+            "campaign.paginated"
+        );
     }
 }
 
@@ -141,6 +190,12 @@ impl Handler<GetState> for Paginator {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        MessageResult(PaginatorState { campaign_id: self.campaign, pages: self.pages, recipients: self.recipients })
+        MessageResult(PaginatorState {
+            campaign_id: self.campaign,
+            pages: self.pages,
+            recipients: self.recipients,
+            cursor_contact_id: self.cursor,
+            waits_for: self.waits_for,
+        })
     }
 }

@@ -17,6 +17,7 @@ use super::guardian::PoolDirectory;
 use super::health::Health;
 use super::journal::Journal;
 use super::sender_pool::Forget;
+use super::traffic::Traffic;
 use crate::config::timing::Timing;
 use crate::domain::ids::{InstanceId, PageId};
 use crate::store::instances::{self, OpenLease};
@@ -52,6 +53,7 @@ pub struct Round {
     court: Court,
     pools: PoolDirectory,
     journal: Arc<Journal>,
+    traffic: Arc<Traffic>,
     /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it;
     /// and twice as long as another instance may be silent before it is taken for dead.
     patience: Duration,
@@ -127,22 +129,25 @@ impl Round {
         court: Court,
         pools: PoolDirectory,
         journal: Arc<Journal>,
+        traffic: Arc<Traffic>,
         timing: &Timing,
     ) -> Self {
-        Self { store, identity, court, pools, journal, patience: timing.lease() }
+        Self { store, identity, court, pools, journal, traffic, patience: timing.lease() }
     }
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
     async fn go(&self, watch: &mut Watch) -> Result<u64, StoreError> {
         let (me, mut after, mut ended) = (self.identity.instance, PageId(0), 0);
-        self.store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me)).await?;
+        let in_flight = self.traffic.in_flight();
+        self.store.run(Lane::Control, "write a heartbeat", move |conn| instances::report(conn, me, in_flight)).await?;
         loop {
-            let look = move |conn: &mut crate::store::Conn| instances::own_and_expired_leases(conn, me, after);
-            let (leases, now) = self.store.run(Lane::Read, "look for ended leases", look).await?;
+            let look = move |conn: &mut crate::store::Conn| instances::doubtful_leases(conn, me, after);
+            let mut found = self.store.run(Lane::Read, "look for ended leases", look).await?;
+            let leases = std::mem::take(&mut found.leases);
             let Some(last) = leases.last() else { break };
             after = last.page;
             for lease in leases {
-                let Some(loss) = watch.loss(&lease, self, now) else { continue };
+                let Some(loss) = watch.loss(&lease, self, &found) else { continue };
                 let page = lease.page;
                 match self.end(lease, loss).await {
                     Ok(()) => ended += 1,
@@ -172,7 +177,7 @@ impl Round {
 async fn open_work_gauges(store: &Store, pools: impl Iterator<Item = &str>) -> Result<(), StoreError> {
     let open = store.run(Lane::Read, "count open work", open_work::count).await?;
     let figure = |n: i64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages)] {
+    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages), ("done", open.done_pages)] {
         metrics::gauge!("volley_pages", "state" => state).set(figure(pages));
     }
     for pool in pools {

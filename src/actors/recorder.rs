@@ -1,11 +1,14 @@
 //! Outcomes become rows and counts here, in batches; no outcome is ever dropped.
 
+mod queue;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde::Serialize;
 
+use self::queue::{Queue, Waiting};
 use super::health::Health;
 use super::journal::{Begun, Journal};
 use super::tray::Tray;
@@ -50,7 +53,7 @@ pub struct Inbox {
     batch: usize,
 }
 
-type Outcomes = Arc<Mutex<Vec<(Record, Instant)>>>;
+type Outcomes = Arc<Mutex<Vec<Waiting>>>;
 
 impl Inbox {
     /// Takes an outcome. Never waits, and never holds more than the pools have claimed on the few pages they hold.
@@ -102,7 +105,7 @@ pub struct OutcomeRecorder {
     flush_after: Duration,
     batch: usize,
     inbox: Outcomes,
-    waiting: Vec<(Record, Instant)>,
+    queue: Queue,
     /// One flush at a time, of all pages together: it costs as many statements as a flush of one page, and one commit.
     flushing: bool,
     timer: bool,
@@ -121,7 +124,7 @@ impl OutcomeRecorder {
             flush_after,
             batch: batch.max(1),
             inbox: Outcomes::default(),
-            waiting: Vec::new(),
+            queue: Queue::default(),
             flushing: false,
             timer: false,
             recorded: 0,
@@ -138,15 +141,15 @@ impl OutcomeRecorder {
     }
 
     fn collect(&mut self, ctx: &mut Context<Self>) {
-        self.waiting.append(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
-        if self.waiting.len() >= self.batch {
+        self.queue.append(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.queue.waiting().len() >= self.batch {
             self.flush(ctx);
         }
         self.arm(ctx);
     }
 
     fn arm(&mut self, ctx: &mut Context<Self>) {
-        if !self.waiting.is_empty() {
+        if !self.queue.waiting().is_empty() {
             self.start_timer(ctx);
         }
     }
@@ -167,7 +170,7 @@ impl OutcomeRecorder {
         if self.flushing {
             return;
         }
-        let batch = self.take_batch();
+        let batch = self.queue.take(Instant::now(), self.batch);
         let Some(lag) = batch.iter().map(|(_, at)| at.elapsed()).max() else { return };
         self.flushing = true;
         metrics::histogram!("volley_recorder_batch_size").record(f64::from(u32::try_from(batch.len()).unwrap_or(0)));
@@ -177,28 +180,15 @@ impl OutcomeRecorder {
         ctx.spawn(work.into_actor(self).map(|(batch, result), recorder, ctx| recorder.flushed(batch, result, ctx)));
     }
 
-    /// The oldest outcomes. After a failure those of one page only: a page that cannot be written must not keep those
-    /// that can from being recorded.
-    fn take_batch(&mut self) -> Vec<(Record, Instant)> {
-        let most = self.waiting.len().min(self.batch);
-        if self.trouble.is_none() {
-            return self.waiting.drain(..most).collect();
-        }
-        let Some(page) = self.waiting.first().map(|(record, _)| record.settlement.page) else { return Vec::new() };
-        self.waiting.extract_if(.., |(record, _)| record.settlement.page == page).take(most).collect()
-    }
-
-    fn flushed(&mut self, batch: Vec<(Record, Instant)>, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
+    fn flushed(&mut self, batch: Vec<Waiting>, result: Result<(), StoreError>, ctx: &mut Context<Self>) {
         self.flushing = false;
-        if self.health.note_store(result.as_ref().copied()) {
-            match &result {
-                Ok(()) => tracing::info!("recording outcomes again"),
-                Err(error) => tracing::error!(error = %error, "outcomes cannot be recorded; they stay in the journal"),
-            }
-        }
         match result {
             Ok(()) => {
-                self.trouble = None;
+                if self.health.note_store(Ok(())) {
+                    tracing::info!("recording outcomes again");
+                }
+                self.queue.recorded(&batch);
+                self.trouble = self.trouble.take().filter(|_| self.queue.is_resisted());
                 self.recorded += u64::try_from(batch.len()).unwrap_or(0);
                 self.journal.recorded(batch.iter().filter_map(|(record, _)| record.begun));
                 for (record, _) in batch {
@@ -206,22 +196,33 @@ impl OutcomeRecorder {
                     let Settlement { page, key, .. } = record.settlement;
                     record.ack.leave(Acknowledged { page, token: key.token });
                 }
-                if self.waiting.len() >= self.batch {
+                if self.queue.waiting().len() >= self.batch || self.queue.is_resisted() {
                     self.flush(ctx);
                 }
                 self.arm(ctx);
             }
-            Err(error) => {
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::DiskFull { .. } | StoreError::Closed)) => {
+                if self.health.note_store(Err(&error)) {
+                    tracing::error!(error = %error, "outcomes cannot be recorded; they stay in the journal");
+                }
                 self.trouble = Some(error.to_string());
-                // Behind the others, so that those of another page are tried next.
-                self.waiting.extend(batch);
+                self.queue.put_back(batch);
+                ctx.run_later(RETRY_EVERY, |recorder, ctx| recorder.flush(ctx));
+            }
+            Err(error) => {
+                let page = batch.first().map(|(record, _)| record.settlement.page.0);
+                tracing::error!(page.id = page, outcomes = batch.len(), error = %error, "a batch cannot be recorded");
+                self.trouble = Some(error.to_string());
+                self.queue.resisted(batch, Instant::now());
+                // The others go on at once.
+                self.flush(ctx);
                 ctx.run_later(RETRY_EVERY, |recorder, ctx| recorder.flush(ctx));
             }
         }
     }
 }
 
-async fn write(store: Store, batch: Vec<(Record, Instant)>) -> (Vec<(Record, Instant)>, Result<(), StoreError>) {
+async fn write(store: Store, batch: Vec<Waiting>) -> (Vec<Waiting>, Result<(), StoreError>) {
     let settlements: Vec<Settlement> = batch.iter().map(|(record, _)| record.settlement.clone()).collect();
     let result = store
         .run(Lane::Hot, "record outcomes", move |conn| conn.write(|conn| outcomes::record(conn, &settlements)))
@@ -258,9 +259,10 @@ impl Handler<GetState> for OutcomeRecorder {
 
     fn handle(&mut self, _: GetState, ctx: &mut Self::Context) -> Self::Result {
         self.collect(ctx);
-        let oldest = self.waiting.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
+        let waiting = self.queue.waiting();
+        let oldest = waiting.iter().map(|(_, at)| at.elapsed()).max().unwrap_or_default();
         MessageResult(RecorderState {
-            waiting: self.waiting.len(),
+            waiting: waiting.len(),
             flushing: self.flushing,
             oldest_ms: u64::try_from(oldest.as_millis()).unwrap_or(u64::MAX),
             recorded: self.recorded,

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::launcher::{LaunchError, launch_campaign};
 use super::supervisor::Changed;
 use crate::config::Settings;
-use crate::domain::campaign::{CampaignEvent, CampaignOutcome};
 use crate::domain::ids::CampaignId;
 use crate::store::backend::{self, CampaignLock};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
@@ -109,7 +108,7 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
                     Err(error) => {
                         // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
                         if !matches!(error, LaunchError::Transition(_)) {
-                            fail(conn, id)?;
+                            fail(conn, id, &error)?;
                         }
                         refused = Some(error);
                         Ok(None)
@@ -136,14 +135,19 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
             Ok(false)
         }
         (None, Some(refused)) => {
-            tracing::error!(campaign.id = id.0, reason = %refused, "a scheduled campaign cannot be launched");
+            tracing::error!(
+                campaign.id = id.0,
+                code = refused.code(),
+                reason = %refused,
+                "a scheduled campaign cannot be launched"
+            );
             Ok(false)
         }
     }
 }
 
-fn fail(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
-    match campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed) {
+fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError) -> Result<(), StoreError> {
+    match campaigns::end_unlaunched(conn, id, why.code(), &why.to_string()) {
         Err(TransitionError::Store(error)) => Err(error),
         // Somebody was quicker: an edit, a launch, a deletion.
         Ok(_) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => {

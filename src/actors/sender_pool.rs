@@ -7,10 +7,13 @@
 mod bucket;
 mod claiming;
 mod content;
+mod doubt;
 mod hand_over;
 mod holding;
 mod meters;
+mod offers;
 mod pace;
+mod rate;
 mod run;
 pub mod threads;
 
@@ -23,22 +26,27 @@ use actix::prelude::*;
 use futures_util::Stream;
 use serde::Serialize;
 
-use self::bucket::{Bucket, Circuit};
+use self::bucket::Circuit;
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
 use self::meters::Meters;
+pub use self::offers::Offer;
 use self::pace::Pace;
+use self::rate::Rate;
 use self::run::{PageRun, Phase};
 use self::threads::{Share, Threads};
+use super::broker_link::Announcer;
 use super::health::Health;
 use super::journal::Journal;
 use super::recorder::{Acknowledged, Inbox};
 use super::status_cache::StatusCache;
 use super::supervisor::PageSettled;
+use super::traffic::Traffic;
 use super::tray::Tray;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
+use crate::domain::decision::Subject;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::store::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
@@ -58,6 +66,9 @@ const SILENCES: u32 = 5;
 
 /// A page with a retry due within this time is kept under its lease.
 const KEEP_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often a pool looks for ready pages by itself while the broker tells of them.
+const LOOK_WHEN_TOLD: Duration = Duration::from_secs(1);
 
 /// What a pool is built from; kept by the guardian to build it again.
 #[derive(Clone)]
@@ -82,6 +93,14 @@ pub struct Parts {
     pub draining: Arc<AtomicBool>,
     /// The threads that carry hand-overs.
     pub threads: Threads,
+    /// What is being handed over.
+    pub traffic: Arc<Traffic>,
+    /// Set while an operator has suspended the pool.
+    pub suspended: Arc<AtomicBool>,
+    /// Set while the broker tells of ready pages: the database is then looked at less often.
+    pub told: Arc<AtomicBool>,
+    /// Who hears of pages that are done.
+    pub announcer: Announcer,
 }
 
 /// There may be work. A hint: a lost one costs one tick.
@@ -95,7 +114,7 @@ pub struct Wake;
 pub struct Drain;
 
 /// A lease of this pool was ended because it stood still. What is still in flight under it is waited for no longer: its
-/// outcome, should one come, is recorded as evidence that came late.
+/// outcome, should one come, is recorded as evidence that came late. A hint: a lost one costs one renewal.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Forget {
@@ -125,6 +144,10 @@ pub struct PoolState {
     pub claims: usize,
     /// Leased pages.
     pub pages: Vec<HeldPage>,
+    /// Pages that the broker told of and that wait for room.
+    pub offers: usize,
+    /// Whether an operator has suspended it.
+    pub suspended: bool,
     /// Whether its circuit is open.
     pub circuit_open: bool,
     /// How long until it may try again, in milliseconds.
@@ -157,9 +180,11 @@ pub struct SenderPool {
     turns: VecDeque<CampaignId>,
     /// Those of them that had no page to lease: not asked again before the next look finds one.
     dry: HashSet<CampaignId>,
+    /// Pages that the broker told of, oldest first.
+    offers: VecDeque<Offer>,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
-    rates: HashMap<CampaignId, Bucket>,
-    bucket: Bucket,
+    rates: HashMap<CampaignId, Rate>,
+    rate: Rate,
     circuit: Circuit,
     pace: Pace,
     in_flight: Arc<AtomicUsize>,
@@ -178,6 +203,8 @@ pub struct SenderPool {
     /// Calls in a row that went out and were not answered.
     silences: u32,
     seed: u64,
+    /// When ready pages were last looked for.
+    looked: Instant,
     /// Since when the throughput is measured.
     measured: Instant,
 }
@@ -202,12 +229,21 @@ impl SenderPool {
             draining: Arc::clone(&parts.draining),
             inbox: parts.recorder.clone(),
             meters: Meters::new(&parts.pool.name, parts.pool.channel),
+            flow: parts.traffic.of(Subject::Pool(parts.pool.name.clone())),
+            suspended: Arc::clone(&parts.suspended),
             halted: AtomicBool::new(false),
             max_attempts: parts.pool.max_attempts,
             idempotent_for: parts.pool.idempotent_for(),
         };
         Self {
-            bucket: Bucket::new(parts.pool.rate_per_second, f64::from(parts.pool.burst), now),
+            rate: Rate::new(
+                format!("pool:{}", parts.pool.name),
+                parts.pool.rate_per_second,
+                f64::from(parts.pool.burst),
+                !parts.store.has_one_writer(),
+                now,
+            ),
+            offers: VecDeque::new(),
             circuit: Circuit::new(parts.timing.circuit_first(), parts.timing.circuit_max()),
             line: Arc::new(line),
             shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),
@@ -232,12 +268,17 @@ impl SenderPool {
             drained: Vec::new(),
             silences: 0,
             seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            looked: now,
             measured: now,
         }
     }
 
     fn draining(&self) -> bool {
         self.parts.draining.load(Ordering::Acquire)
+    }
+
+    fn suspended(&self) -> bool {
+        self.parts.suspended.load(Ordering::Acquire)
     }
 
     /// 0.0 to 1.0, to spread retries (xorshift; nothing secret hangs on it).
@@ -255,10 +296,11 @@ impl SenderPool {
             return self.finish_drain(ctx);
         }
         let at_once = if self.parts.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
-        while self.claims < at_once {
+        while self.claims < at_once && !self.suspended() {
             let Some((page, n)) = self.next_claim(ctx) else { break };
             self.claim(page, n, ctx);
         }
+        self.ask_for_tokens(ctx);
         self.lease(ctx);
         self.line.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
     }
@@ -279,8 +321,11 @@ impl SenderPool {
         self.measured = self.line.meters.throughput(self.measured, Instant::now());
         self.close_paused();
         self.due(ctx);
+        self.let_old_offers_go();
         // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
-        if !self.draining() && !self.looking {
+        let told = self.parts.told.load(Ordering::Acquire);
+        let too_early = told && self.looked.elapsed() < LOOK_WHEN_TOLD;
+        if !self.draining() && !self.looking && !too_early {
             self.look(ctx);
         }
     }
@@ -340,6 +385,7 @@ impl StreamHandler<Event> for SenderPool {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
                 self.line.halted.store(self.circuit.is_open(), Ordering::Release);
+                self.doubt_contents(ctx);
             }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }
@@ -351,6 +397,7 @@ impl Handler<Wake> for SenderPool {
     type Result = ();
 
     fn handle(&mut self, _: Wake, ctx: &mut Self::Context) {
+        self.looked = self.looked.checked_sub(LOOK_WHEN_TOLD).unwrap_or(self.looked);
         self.tick(ctx);
     }
 }
@@ -359,11 +406,8 @@ impl Handler<Forget> for SenderPool {
     type Result = ();
 
     fn handle(&mut self, Forget { page, token }: Forget, ctx: &mut Self::Context) {
-        if let Some(run) = self.run_under(page, token).filter(|run| !run.claiming) {
-            run.trust.end();
-            self.runs.remove(&page);
-            self.pump(ctx);
-        }
+        self.let_go(page, token);
+        self.pump(ctx);
     }
 }
 
@@ -399,6 +443,8 @@ impl Handler<GetState> for SenderPool {
             concurrency: self.parts.pool.concurrency,
             claims: self.claims,
             pages: pages.collect(),
+            offers: self.offers.len(),
+            suspended: self.suspended(),
             circuit_open: self.circuit.is_open(),
             circuit_wait_ms: u64::try_from(self.circuit.wait(Instant::now()).as_millis()).unwrap_or(u64::MAX),
         })

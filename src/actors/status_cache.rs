@@ -45,7 +45,8 @@ impl StatusCache {
                 vacant.insert(fresh);
             }
             Entry::Occupied(mut known) => {
-                if known.get().version <= version {
+                // A version that nobody confirms, a forged one for instance, is believed as long as any other.
+                if known.get().version <= version || known.get().at.elapsed() >= self.ttl {
                     known.insert(fresh);
                 }
             }

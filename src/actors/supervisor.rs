@@ -6,12 +6,15 @@ use std::collections::{HashMap, HashSet};
 use actix::prelude::*;
 use serde::Serialize;
 
+use super::broker_link::Announcer;
 use super::guardian::PoolDirectory;
 use super::paginator::{self, Paginator};
 use super::status_cache::StatusCache;
 use crate::config::timing::Timing;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::ids::CampaignId;
+use crate::domain::page::Counts;
+use crate::domain::wire::Tracked;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
 use crate::store::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};
@@ -42,6 +45,11 @@ pub struct Rest;
 #[rtype(result = "SupervisorState")]
 pub struct GetState;
 
+/// Asks for the paginators that are at work, who say themselves how far they are.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<Addr<Paginator>>")]
+pub struct Paginators;
+
 /// What is being driven.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct SupervisorState {
@@ -56,6 +64,7 @@ pub struct CampaignSupervisor {
     store: Store,
     pools: PoolDirectory,
     status: std::sync::Arc<StatusCache>,
+    announcer: Announcer,
     timing: Timing,
     page_size: i64,
     paginators: HashMap<CampaignId, Addr<Paginator>>,
@@ -72,6 +81,7 @@ impl CampaignSupervisor {
         store: Store,
         pools: PoolDirectory,
         status: std::sync::Arc<StatusCache>,
+        announcer: Announcer,
         timing: Timing,
         page_size: i64,
     ) -> Self {
@@ -79,6 +89,7 @@ impl CampaignSupervisor {
             store,
             pools,
             status,
+            announcer,
             timing,
             page_size: crate::domain::page::clamp_page_size(page_size),
             paginators: HashMap::new(),
@@ -122,7 +133,13 @@ impl CampaignSupervisor {
             return;
         }
         if !packing.done && !self.paginators.contains_key(&id) {
-            let paginator = Paginator::new(self.store.clone(), self.pools.clone(), campaign, self.page_size);
+            let paginator = Paginator::new(
+                self.store.clone(),
+                self.pools.clone(),
+                self.announcer.clone(),
+                campaign,
+                self.page_size,
+            );
             self.paginators.insert(id, paginator.start());
         } else if packing.done && packing.sweep.is_none() {
             self.complete(id, ctx);
@@ -168,7 +185,8 @@ impl CampaignSupervisor {
             store
                 .run(Lane::Control, "complete a campaign", move |conn| {
                     conn.write(|conn| match campaigns::complete(conn, id) {
-                        Ok(row) => Ok(row),
+                        Ok(None) => Ok(None),
+                        Ok(Some(row)) => Ok(Some((row, campaigns::counts(conn, id)?))),
                         Err(TransitionError::Store(error)) => Err(error),
                         // Deleted or moved on meanwhile: then there is nothing to complete.
                         Err(
@@ -180,22 +198,27 @@ impl CampaignSupervisor {
                 })
                 .await
         };
-        ctx.spawn(work.into_actor(self).map(move |result: Result<Option<CampaignRow>, StoreError>, supervisor, _| {
-            supervisor.completing.remove(&id);
-            match result {
-                Ok(Some(row)) => {
-                    supervisor.status.set(id, row.status, row.status_version);
-                    tracing::info!(
-                        campaign.id = id.0,
-                        correlation.id = row.correlation_id,
-                        campaign.status = row.status.as_str(),
-                        "campaign.completed"
-                    );
+        ctx.spawn(work.into_actor(self).map(
+            move |result: Result<Option<(CampaignRow, Counts)>, StoreError>, supervisor, _| {
+                supervisor.completing.remove(&id);
+                match result {
+                    Ok(Some((row, counts))) => {
+                        supervisor.status.set(id, row.status, row.status_version);
+                        supervisor.announcer.tracked(&Tracked::campaign(id, counts));
+                        tracing::info!(
+                            campaign.id = id.0,
+                            correlation.id = row.correlation_id,
+                            campaign.status = row.status.as_str(),
+                            "campaign.completed"
+                        );
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(campaign.id = id.0, error = %error, "a completion waits for the database")
+                    }
                 }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a completion waits for the database"),
-            }
-        }));
+            },
+        ));
     }
 }
 
@@ -216,6 +239,7 @@ impl Handler<Changed> for CampaignSupervisor {
     fn handle(&mut self, changed: Changed, ctx: &mut Self::Context) {
         tracing::debug!(campaign.id = changed.campaign.0, "a campaign changed");
         self.pools.wake_all();
+        self.announcer.pages();
         self.look(ctx);
     }
 }
@@ -248,5 +272,13 @@ impl Handler<GetState> for CampaignSupervisor {
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let packing = self.paginators.iter().filter(|(_, addr)| addr.connected()).map(|(id, _)| *id).collect();
         MessageResult(SupervisorState { packing, sweeping: self.sweeping.iter().copied().collect() })
+    }
+}
+
+impl Handler<Paginators> for CampaignSupervisor {
+    type Result = MessageResult<Paginators>;
+
+    fn handle(&mut self, _: Paginators, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.paginators.values().filter(|paginator| paginator.connected()).cloned().collect())
     }
 }

@@ -1,5 +1,7 @@
 //! What the command line does without a running instance: migrations, keys, and the doctor's questions.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::slot::DatabaseLock;
@@ -8,7 +10,7 @@ use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
-use crate::store::{Lane, Store, StoreError, api_keys, backend};
+use crate::store::{Lane, Store, StoreError, Target, api_keys, backend};
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, Serialize)]
@@ -109,6 +111,23 @@ pub async fn check_database(settings: &Settings) -> Result<String, String> {
             Err(format!("{error}{cause}; check database.url and that the server runs"))
         }
     }
+}
+
+/// The file of the embedded database; `None` on PostgreSQL.
+#[must_use]
+pub fn database_file(settings: &Settings) -> Option<PathBuf> {
+    match Target::parse(settings.database.url.expose()) {
+        Ok(Target::Sqlite(path)) => Some(PathBuf::from(path)),
+        Ok(Target::Pg(_)) | Err(_) => None,
+    }
+}
+
+/// Checks that every pool's channel can be built from its settings. Opens no connection.
+///
+/// # Errors
+/// The first setting that cannot work, by its key.
+pub fn check_pools(settings: &Settings) -> anyhow::Result<()> {
+    super::build_channels(&settings.pools).map(drop)
 }
 
 /// Whether a pool's provider can be reached. Sends no message.

@@ -38,7 +38,8 @@ impl Sandbox {
         if !(0.0..=1.0).contains(&failure_rate) {
             return Err(BuildError::new(pool, "failure_rate must be between 0.0 and 1.0"));
         }
-        let seed = getrandom::u64().map_err(|error| BuildError::new(pool, format!("no randomness: {error}")))?;
+        let seed = getrandom::u64()
+            .map_err(|error| BuildError::new(pool, format!("failure_rate: no randomness to draw from ({error})")))?;
         Ok(Self {
             shortest: Duration::from_millis(shortest),
             longest: Duration::from_millis(longest),

@@ -175,6 +175,9 @@ impl Smtp {
     async fn pooled(&self) -> Option<Wire> {
         loop {
             let mut kept = self.idle.take()?;
+            if !kept.wire.is_quiet().await {
+                continue;
+            }
             if !kept.open_transaction || ask(&mut kept.wire, "RSET\r\n", 250, self.timeout).await.is_ok() {
                 return Some(kept.wire);
             }

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use rustix::net::{RecvFlags, recv};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
@@ -54,6 +56,27 @@ impl Address {
 pub(super) enum Socket {
     Plain(TcpStream),
     Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    /// Whether the peer, when nothing was asked of it, neither hung up nor spoke. The system is asked, not only the
+    /// runtime, which hears of what came when the thread next has time: what is written to a peer that has hung up may
+    /// have reached it, for all we know.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        if self.read(&mut [0]).now_or_never().is_some() {
+            return false;
+        }
+        let (tcp, encrypted) = match self {
+            Self::Plain(tcp) => (&*tcp, false),
+            Self::Encrypted(tls) => (tls.get_ref().0, true),
+        };
+        match recv(tcp, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Err(rustix::io::Errno::AGAIN) => true,
+            // A record that may be about the encryption only, such as a ticket: the runtime is to see it, then TLS.
+            Ok((_, 1..)) if encrypted => tcp.readable().await.is_ok() && self.read(&mut [0]).now_or_never().is_none(),
+            Ok(_) | Err(_) => false,
+        }
+    }
 }
 
 impl AsyncRead for Socket {

@@ -100,7 +100,7 @@ impl Webhook {
     /// The connection used last that the server has left open, or else a new one.
     async fn connection(&self) -> Result<Wire, Trouble> {
         while let Some(mut wire) = self.idle.take() {
-            if wire.is_quiet() {
+            if wire.is_quiet().await {
                 return Ok(wire);
             }
         }

@@ -145,6 +145,10 @@ fn portrait(campaign: &Value) -> anyhow::Result<String> {
             .into_iter()
             .filter_map(|key| Some([key.to_owned(), campaign.get(key)?.as_str()?.to_owned()]))
             .collect();
+    if let Some(error) = campaign.get("launch_error") {
+        let text = format!("{}: {}", client::text(error, "/code"), client::text(error, "/detail"));
+        rows.push(["launch_error".to_owned(), text]);
+    }
     rows.extend(sight.attention.clone().map(|attention| ["attention".to_owned(), attention]));
     rows.push(["recipients".to_owned(), grouped(sight.books.total)]);
     rows.extend(sight.books.states().map(|(state, count)| [format!("  {state}"), grouped(count)]));

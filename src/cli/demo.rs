@@ -4,7 +4,6 @@
 //! REST API, so whatever the demo shows, another client can do.
 
 mod contacts;
-mod scratch;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::config::pools::{PoolConfig, Provider};
 use crate::config::secret::Secret;
-use scratch::ScratchDir;
+use crate::verify::scratch::ScratchDir;
 
 /// How long the sending takes, so that there is something to watch and a middle to pause in.
 const SENDING_SECONDS: f64 = 6.0;
@@ -49,7 +48,7 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     }
     serve::start_log(&log)?;
     let mut signals = Signals::listen()?;
-    let scratch = ScratchDir::create()?;
+    let scratch = ScratchDir::create("demo")?;
     let key = Secret::new(format!("vly_demo_{}", uuid::Uuid::new_v4().simple()));
     let mut own = Settings { log, pools: vec![sandbox()], ..Settings::default() };
     own.database.url = Secret::new(format!("sqlite://{}", scratch.path().join("volley.db").display()));

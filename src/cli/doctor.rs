@@ -1,6 +1,6 @@
 //! `volley doctor`: what is wrong with an installation, and how to mend it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -19,11 +19,11 @@ struct Finding {
 }
 
 pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
-    let mut findings = vec![
-        Finding { subject: "database".to_owned(), result: app::check_database(settings).await },
-        Finding { subject: "data_dir".to_owned(), result: check_writable(&settings.sending.data_dir) },
-        Finding { subject: "disk".to_owned(), result: check_space(&settings.sending.data_dir) },
-    ];
+    let mut findings = vec![Finding { subject: "database".to_owned(), result: app::check_database(settings).await }];
+    for place in places(settings) {
+        findings.push(Finding { subject: place.setting.to_owned(), result: place.check_writable() });
+        findings.push(Finding { subject: format!("disk of {}", place.setting), result: place.check_space() });
+    }
     if settings.pools.is_empty() {
         let advice = "none configured: nothing can be sent; add a [[pools]] block (config/default.toml has examples)";
         findings.push(Finding { subject: "pools".to_owned(), result: Err(advice.to_owned()) });
@@ -57,27 +57,52 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Whether a file can be written and removed in `dir`. A missing directory is made by `serve`, so it is made here.
-fn check_writable(dir: &Path) -> Result<String, String> {
-    let probe = dir.join(format!(".doctor-{}", std::process::id()));
-    std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(&probe, b"volley"))
-        .and_then(|()| std::fs::remove_file(&probe))
-        .map(|()| format!("{} can be written", dir.display()))
-        .map_err(|error| {
-            format!("{} cannot be written ({error}); give it to this user, or set sending.data_dir", dir.display())
-        })
+/// A folder that is written to all the time, and the setting that names it.
+struct Place {
+    setting: &'static str,
+    folder: PathBuf,
+    /// A file in it that must be writable too, where there is one.
+    file: Option<PathBuf>,
 }
 
-fn check_space(dir: &Path) -> Result<String, String> {
-    let stat = rustix::fs::statvfs(dir).map_err(|error| format!("cannot look at {} ({error})", dir.display()))?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let text = format!("{} MiB free", free >> 20);
-    if free < LOW_SPACE_BYTES {
-        return Err(format!("only {text} under {}; make room or set sending.data_dir to another disk", dir.display()));
+/// Where this instance writes: the journals and uploads, and the embedded database.
+fn places(settings: &Settings) -> Vec<Place> {
+    let data = Place { setting: "sending.data_dir", folder: settings.sending.data_dir.clone(), file: None };
+    let database = app::database_file(settings).map(|file| {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Place { setting: "database.url", folder: folder.to_owned(), file: Some(file) }
+    });
+    std::iter::once(data).chain(database).collect()
+}
+
+impl Place {
+    /// Whether a file can be written and removed in the folder. A missing one is made by `serve`, so it is made here.
+    fn check_writable(&self) -> Result<String, String> {
+        let (folder, setting) = (self.folder.display(), self.setting);
+        let probe = self.folder.join(format!(".doctor-{}", std::process::id()));
+        std::fs::create_dir_all(&self.folder)
+            .and_then(|()| std::fs::write(&probe, b"volley"))
+            .and_then(|()| std::fs::remove_file(&probe))
+            .map_err(|error| format!("{folder} cannot be written ({error}); give it to this user, or set {setting}"))?;
+        if let Some(file) = self.file.as_deref().filter(|file| file.exists()) {
+            std::fs::OpenOptions::new().append(true).open(file).map_err(|error| {
+                format!("{} cannot be written ({error}); give it to this user, or set {setting}", file.display())
+            })?;
+        }
+        Ok(format!("{folder} can be written"))
     }
-    if stat.f_favail == 0 && stat.f_files > 0 {
-        return Err(format!("no inode is free under {}; remove files or use another disk", dir.display()));
+
+    fn check_space(&self) -> Result<String, String> {
+        let (folder, setting) = (self.folder.display(), self.setting);
+        let stat = rustix::fs::statvfs(&self.folder).map_err(|error| format!("cannot look at {folder} ({error})"))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let text = format!("{} MiB free", free >> 20);
+        if free < LOW_SPACE_BYTES {
+            return Err(format!("only {text} under {folder}; make room or set {setting} to another disk"));
+        }
+        if stat.f_favail == 0 && stat.f_files > 0 {
+            return Err(format!("no inode is free under {folder}; remove files or use another disk"));
+        }
+        Ok(text)
     }
-    Ok(text)
 }

@@ -12,6 +12,7 @@ use super::client::{self, Client, ClientError};
 use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::config::Settings;
+use crate::domain::spelling::composed;
 
 const POLL_EVERY: Duration = Duration::from_millis(200);
 
@@ -38,8 +39,9 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let mut progress = Progress::new(output);
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
     progress.end(&summary(&import));
-    let rejected = rejected_rows(&import);
-    output.either(&import, &[vec![summary(&import)], rejected].concat().join("\n"))?;
+    let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
+    let lines = std::iter::once(summary(&import)).chain(warning).chain(rejected_rows(&import));
+    output.either(&import, &lines.collect::<Vec<_>>().join("\n"))?;
     anyhow::ensure!(client::text(&import, "/status") == "completed", "{}", failure(&import));
     Ok(ExitCode::SUCCESS)
 }
@@ -49,6 +51,9 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
 /// # Errors
 /// [`ClientError`], or an answer without an id.
 pub(crate) async fn list_named(client: &Client, name: &str) -> anyhow::Result<i64> {
+    // As the API keeps it.
+    let name = composed(name.trim());
+    let name = name.as_ref();
     if let Some(id) = find_list(client, name).await? {
         return Ok(id);
     }

@@ -1,6 +1,6 @@
 //! What settings mean together: the rules that a type cannot hold.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use reqwest::header::{HeaderName, HeaderValue};
@@ -48,6 +48,7 @@ impl Settings {
     /// The first [`BadSetting`].
     pub fn check(&self) -> Check {
         self.database.check()?;
+        self.check_broker()?;
         let addr = &self.http.addr;
         ensure(
             addr.parse::<SocketAddr>().is_ok(),
@@ -74,6 +75,32 @@ impl Settings {
             )?;
         }
         Ok(())
+    }
+}
+
+impl Settings {
+    fn check_broker(&self) -> Check {
+        let broker = &self.broker;
+        within("broker.prefetch", broker.prefetch, 1..=64)?;
+        broker.authorities().map_err(|reason| bad("broker.tls_ca_file", reason))?;
+        if broker.url.is_none() {
+            ensure(!broker.accept_pack, "broker.accept_pack", "needs broker.url")?;
+            return ensure(broker.ca_file().is_none(), "broker.tls_ca_file", "needs broker.url");
+        }
+        let uri = broker.uri().map_err(|reason| bad("broker.url", reason))?;
+        let in_the_clear = uri.scheme == lapin::uri::AMQPScheme::AMQP;
+        let reason = "belongs to amqps://, and the address asks for a connection in the clear";
+        ensure(!in_the_clear || broker.ca_file().is_none(), "broker.tls_ca_file", reason)?;
+        let host = uri.authority.host.as_str();
+        let on_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        let guest = uri.authority.userinfo.username == "guest" && uri.authority.userinfo.password == "guest";
+        ensure(on_loopback || !guest, "broker.url", "give a user of its own: guest is refused beyond this machine")?;
+        ensure(
+            !self.database.url.expose().starts_with("sqlite:"),
+            "broker.url",
+            "RabbitMQ is for several instances, and an SQLite database has one: set database.url to a PostgreSQL, or \
+             leave broker.url out",
+        )
     }
 }
 

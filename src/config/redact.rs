@@ -22,6 +22,7 @@ impl Settings {
         // `Secret` serialises as `***`; addresses get back what is safe to show.
         let mut table = Table::try_from(self)?;
         put_url(table.get_mut("database").and_then(Value::as_table_mut), Some(&self.database.url));
+        put_url(table.get_mut("broker").and_then(Value::as_table_mut), self.broker.url.as_ref());
         let tables = table.get_mut("pools").and_then(Value::as_array_mut).into_iter().flatten();
         for (table, pool) in tables.zip(&self.pools) {
             put_url(table.as_table_mut(), pool.url.as_ref());

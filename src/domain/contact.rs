@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{email, locale, phone, timezone};
+use super::{email, locale, phone, spelling, timezone};
 
 /// A contact's own data, parsed and normalised: what a POST or an import row comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -186,13 +186,13 @@ impl BuiltIn {
         Ok(Some(value).filter(|value| !value.is_empty()))
     }
 
-    /// One line of text: no control characters; marks that only change how other text looks are dropped.
+    /// One line of text in its composed spelling: no control characters; marks that only change how other text looks are
+    /// dropped.
     fn parse_line(self, raw: &str) -> Result<String, FieldError> {
         if raw.chars().any(char::is_control) {
             return Err(FieldError::new(self.as_str(), "control_character", "has a control character or a line break"));
         }
-        let value: Cow<'_, str> =
-            if raw.is_ascii() { raw.into() } else { raw.chars().filter(|c| !is_invisible(*c)).collect() };
+        let value: Cow<'_, str> = if raw.is_ascii() { raw.into() } else { visible(raw).into() };
         if value.chars().count() > MAX_FIELD {
             return Err(FieldError::new(
                 self.as_str(),
@@ -325,7 +325,7 @@ pub fn attribute_name(raw: &str) -> Result<String, FieldError> {
 pub fn normalised_name(raw: &str) -> String {
     let mut name = String::with_capacity(raw.len());
     let mut after_lower = false;
-    for c in raw.chars().filter(|c| !is_invisible(*c)) {
+    for c in visible(raw).chars() {
         if c.is_uppercase() && after_lower && !name.ends_with('_') {
             name.push('_');
         }
@@ -356,6 +356,12 @@ pub fn normalised_name(raw: &str) -> String {
 /// Trims white space and the byte order marks that spreadsheets leave behind.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\u{200b}')
+}
+
+/// The text without invisible marks, in its composed spelling.
+fn visible(raw: &str) -> String {
+    let text: String = raw.chars().filter(|c| !is_invisible(*c)).collect();
+    spelling::composed(&text).into_owned()
 }
 
 /// Marks without a glyph that only turn or hide other text: zero-width space, byte order mark, direction overrides.

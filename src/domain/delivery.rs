@@ -37,6 +37,10 @@ text_enum! {
     ErrorCategory {
         /// The provider refused this message or recipient.
         Refused = "dispatch_4xx",
+        /// The provider refused by a policy: it is about the sender or the content, not about the recipient's address.
+        Policy = "dispatch_policy",
+        /// The provider takes no more at this pace.
+        Throttled = "dispatch_throttled",
         /// The provider had trouble of its own.
         ProviderError = "dispatch_5xx",
         /// The provider could not be reached, or went silent.

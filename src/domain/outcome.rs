@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::delivery::ErrorCategory;
 
 /// The result of one attempt to hand a delivery over. RELIABILITY: only `Accepted`, `Rejected`, `Deferred` and
-/// `PoolFault` are knowledge; `Unknown` is the honest name of the rest.
+/// `PoolFault` are knowledge; `Unknown` and `KeySeen` are the honest names of the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The provider took responsibility.
@@ -27,6 +27,14 @@ pub enum Outcome {
     PoolFault(Trouble),
     /// Handed over, no clear answer. The provider may or may not have accepted it.
     Unknown(Trouble),
+    /// The provider has seen this delivery's key: an earlier request under it is at work there, or was taken. As unclear as
+    /// [`Outcome::Unknown`], but an answer.
+    KeySeen {
+        /// What the provider said.
+        trouble: Trouble,
+        /// How long until it is worth asking again under the same key.
+        retry_after: Option<Duration>,
+    },
     /// The gate stayed shut: not one byte of the hand-over left.
     NotBegun(NotBegun),
 }

@@ -111,10 +111,12 @@ pub fn settle(outcome: &Outcome, attempt: Attempt) -> Verdict {
         }
         Outcome::Deferred { trouble, retry_after: None } => Verdict::ended(refused, &exhausted(trouble), ambiguous),
         Outcome::PoolFault(trouble) => Verdict::again(Duration::ZERO, false, trouble, ambiguous),
-        Outcome::Unknown(trouble) => {
+        Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => {
             let repeatable = attempt.key_honoured || attempt.on_uncertain == OnUncertain::Resend;
             if repeatable && attempts_left {
-                Verdict::again(backoff::retry_wait(counted_now, attempt.jitter), true, trouble, true)
+                let wait = backoff::retry_wait(counted_now, attempt.jitter);
+                let asked = if let Outcome::KeySeen { retry_after, .. } = outcome { *retry_after } else { None };
+                Verdict::again(asked.map_or(wait, |asked| backoff::honoured(asked).max(wait)), true, trouble, true)
             } else {
                 Verdict::ended(DeliveryState::Uncertain, trouble, true)
             }
@@ -179,6 +181,19 @@ mod tests {
         assert_eq!((keyed.state, keyed.ambiguous), (DeliveryState::Pending, true));
         let spent = settle(&Outcome::Unknown(trouble()), Attempt { key_honoured: true, attempts_before: 3, ..FIRST });
         assert_eq!(spent.state, DeliveryState::Uncertain);
+    }
+
+    #[test]
+    fn a_key_that_the_provider_has_seen_is_waited_for_and_never_fails() {
+        let seen = |retry_after| Outcome::KeySeen { trouble: trouble(), retry_after };
+        let keyed = Attempt { key_honoured: true, ..FIRST };
+        let verdict = settle(&seen(None), keyed);
+        let again = (DeliveryState::Pending, true, true, 1000);
+        assert_eq!((verdict.state, verdict.ambiguous, verdict.counted, verdict.wait_ms), again);
+        assert_eq!(settle(&seen(Some(Duration::from_secs(7))), keyed).wait_ms, 7000);
+        assert_eq!(settle(&seen(Some(Duration::ZERO)), keyed).wait_ms, 1000);
+        let last = settle(&seen(None), Attempt { attempts_before: 3, ..keyed });
+        assert_eq!(last.state, DeliveryState::Uncertain);
     }
 
     #[test]

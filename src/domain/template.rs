@@ -252,6 +252,28 @@ impl Compiled {
         if unknown.is_empty() { Ok(compiled) } else { Err(TemplateError::UnknownNames { unknown, valid: names.all() }) }
     }
 
+    /// [`Compiled::compile`] for a preview: names that are unknown are taken for attributes that nobody has, and listed
+    /// without `contact.`.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; unknown names only where they cannot be an attribute (`first_name.x`).
+    pub fn compile_leniently(
+        content: &Content,
+        known_attributes: &BTreeSet<String>,
+    ) -> Result<(Self, BTreeSet<String>), TemplateError> {
+        let strict = match Self::compile(content, known_attributes) {
+            Ok(compiled) => return Ok((compiled, BTreeSet::new())),
+            Err(error) => error,
+        };
+        let TemplateError::UnknownNames { unknown, .. } = &strict else { return Err(strict) };
+        let unknown: BTreeSet<String> =
+            unknown.iter().map(|name| name.name.strip_prefix("contact.").unwrap_or(&name.name).to_owned()).collect();
+        let roots = unknown.iter().filter_map(|name| name.split('.').next()).map(str::to_owned);
+        let widened = known_attributes.iter().cloned().chain(roots).collect();
+        let compiled = Self::compile(content, &widened).map_err(|_names_that_cannot_be| strict)?;
+        Ok((compiled, unknown))
+    }
+
     /// The same template under another rule for its subject.
     #[must_use]
     pub fn with_subject_rule(self, subject_rule: SubjectRule) -> Self {

@@ -19,7 +19,7 @@ use super::problem::{ApiError, Problem};
 use super::state::AppState;
 use super::text;
 use crate::actors::launcher::{self, LaunchError};
-use crate::domain::campaign::{Audience, AudienceError, BadTransition, CampaignStatus, ChannelKind};
+use crate::domain::campaign::{Audience, BadTransition, CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::template::Content;
@@ -44,34 +44,27 @@ pub(super) const CONTENT: Pointers =
 
 /// What a refused transition or launch is for clients.
 pub(super) fn refused(error: LaunchError) -> ApiError {
+    let code = error.code();
     match error {
         LaunchError::Transition(TransitionError::NotFound(id)) => ApiError::not_found("campaign", id.0),
-        LaunchError::Transition(TransitionError::Illegal(BadTransition { from, event })) => ApiError::Conflict {
-            code: "invalid_transition",
-            detail: format!("cannot {event}: the campaign is {from}"),
-            ids: Vec::new(),
-        },
+        LaunchError::Transition(TransitionError::Illegal(BadTransition { from, event })) => {
+            ApiError::Conflict { code, detail: format!("cannot {event}: the campaign is {from}"), ids: Vec::new() }
+        }
         LaunchError::Transition(TransitionError::SweepUnderWay(sweep)) => ApiError::Conflict {
             code: "pass_under_way",
             detail: format!("an earlier {sweep} has not ended yet"),
             ids: Vec::new(),
         },
         LaunchError::Transition(TransitionError::Store(error)) => error.into(),
-        LaunchError::Audience(error) => {
-            let code = match error {
-                AudienceError::Missing => "audience_required",
-                AudienceError::Ambiguous => "audience_ambiguous",
-            };
-            ApiError::field("/audience", code, error.to_string())
-        }
+        LaunchError::Audience(reason) => ApiError::field("/audience", code, reason.to_string()),
         LaunchError::UnknownContacts(ids) => ApiError::NotFound { what: "contact", ids },
         LaunchError::UnknownLists(ids) => ApiError::NotFound { what: "list", ids },
         LaunchError::NoTemplate => {
             let reason = "give a template_id, or a base_template of its own";
-            ApiError::field("/template_id", "template_required", reason)
+            ApiError::field("/template_id", code, reason)
         }
-        LaunchError::Template(error) => ApiError::field("/base_template", error.code(), error.to_string()),
-        LaunchError::NoPool(reason) => ApiError::field("/pool", "pool_missing", reason),
+        LaunchError::Template(error) => ApiError::field("/base_template", code, error.to_string()),
+        LaunchError::NoPool(reason) => ApiError::field("/pool", code, reason),
         LaunchError::NoRandomness(_) => ApiError::Unexpected { action: "mint a key", source: error.into() },
     }
 }
@@ -287,7 +280,7 @@ pub(super) async fn show(
     Ok(web::Json(read(&state, id).await?))
 }
 
-/// Edits a campaign that is a draft or scheduled.
+/// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.
 #[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     request_body = CampaignPatch, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
 pub(super) async fn change(
@@ -325,6 +318,7 @@ pub(super) async fn change(
         None
     };
     let audience = body.audience.map(|audience| audience.map(tidy));
+    let settings = Arc::clone(&state.settings);
     let whole = state
         .store
         .run(Lane::Write, "edit a campaign", move |conn| {
@@ -352,6 +346,10 @@ pub(super) async fn change(
                     change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
                 }
                 let row = campaigns::edit(conn, id, &change).map_err(not_editable)?;
+                // Nobody looks at it again before its time comes.
+                if row.status == CampaignStatus::Scheduled {
+                    launcher::check_launchable(conn, &settings.pools, id).map_err(refused)?;
+                }
                 Ok(Whole::of(conn, row)?)
             }))
         })

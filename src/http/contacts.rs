@@ -12,6 +12,7 @@ use super::state::AppState;
 use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::spelling::composed;
 use crate::store::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
 use crate::store::{Lane, StoreError};
 
@@ -234,7 +235,7 @@ impl FromQuery for ContactFilter {
             return Err(super::extract::bad_parameter("search", "too_long", reason));
         }
         let paging = Paging::read(params, "contacts", &["search"])?;
-        Ok(Self { paging, search: search.map(ToOwned::to_owned) })
+        Ok(Self { paging, search: search.map(|search| composed(search).into_owned()) })
     }
 }
 

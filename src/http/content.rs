@@ -43,6 +43,30 @@ pub fn check(
     known: &BTreeSet<String>,
     pointers: Pointers,
 ) -> Result<Compiled, ApiError> {
+    let subject_rule = check_shape(channel, content, pointers)?;
+    Compiled::compile(content, known)
+        .map(|compiled| compiled.with_subject_rule(subject_rule))
+        .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
+}
+
+/// As [`check`], but unknown placeholders are no error: they are listed, and print nothing.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_for_preview(
+    channel: ChannelKind,
+    content: &Content,
+    known: &BTreeSet<String>,
+    pointers: Pointers,
+) -> Result<(Compiled, BTreeSet<String>), ApiError> {
+    let subject_rule = check_shape(channel, content, pointers)?;
+    Compiled::compile_leniently(content, known)
+        .map(|(compiled, unknown)| (compiled.with_subject_rule(subject_rule), unknown))
+        .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
+}
+
+/// What a channel asks of content, before its placeholders are looked at.
+fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> Result<SubjectRule, ApiError> {
     let mut problems = Vec::new();
     let mut refuse = |field, code, reason: &str| problems.push(FieldProblem::new(field, code, reason));
     let is_blank = |text: &str| text.trim().is_empty();
@@ -85,12 +109,7 @@ pub fn check(
             SubjectRule::Optional
         }
     };
-    if !problems.is_empty() {
-        return Err(ApiError::Invalid(problems));
-    }
-    Compiled::compile(content, known)
-        .map(|compiled| compiled.with_subject_rule(subject_rule))
-        .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
+    if problems.is_empty() { Ok(subject_rule) } else { Err(ApiError::Invalid(problems)) }
 }
 
 fn has_nul(text: &str) -> bool {

@@ -7,12 +7,18 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Instrument;
 
 use super::problem::{ApiError, PROBLEM_JSON, Problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest target of a request line.
+const MAX_TARGET_BYTES: usize = 8 * 1024;
+
+/// The most bytes of all header names and values together.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Names a request in answers and logs.
 #[derive(Debug, Clone)]
@@ -29,6 +35,11 @@ impl RequestId {
     }
 }
 
+/// The id under which a request is served.
+pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
+}
+
 /// Serves `request` under its id. Errors that have no problem document yet (no such route, method not allowed, what
 /// actix refuses by itself) get one.
 pub(super) async fn edge(
@@ -38,8 +49,24 @@ pub(super) async fn edge(
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request.id = %id.0, http.method = %request.method());
-    let response = next.call(request).instrument(span.clone()).await?.map_into_boxed_body();
+    let response = match check_head(&request) {
+        Err(error) => request.error_response(error),
+        Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
+    };
     Ok(span.in_scope(|| finish(response, &id)))
+}
+
+/// Refuses a head that no client of this API needs. What is larger still never gets here: actix answers it by itself.
+fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > MAX_TARGET_BYTES {
+        return Err(ApiError::TargetTooLong { limit: MAX_TARGET_BYTES });
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers > MAX_HEADER_BYTES {
+        return Err(ApiError::HeadersTooLarge { limit: MAX_HEADER_BYTES });
+    }
+    Ok(())
 }
 
 fn finish(mut response: ServiceResponse, id: &RequestId) -> ServiceResponse {

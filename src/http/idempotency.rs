@@ -19,14 +19,18 @@ use sha2::{Digest, Sha256};
 use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
 use super::state::AppState;
+use crate::store::Lane;
 use crate::store::idempotency::{self, Answer, Key, Recall};
-use crate::store::{Lane, StoreError};
 
 /// The name of the header.
 pub(super) const HEADER: &str = "Idempotency-Key";
 
 /// How long a request waits for the answer to the same one that is under way, and how often it looks.
 const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
+
+/// The first wait before another try to store what became of a key, the longest, and for how long that is tried.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// The client's key, where it sent one: 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone)]
@@ -36,7 +40,7 @@ impl IdempotencyKey {
     /// The key within `scope`, for a request with this hash.
     #[must_use]
     pub fn scoped(self, scope: &'static str, request_hash: &str) -> Option<Key> {
-        self.0.map(|key| Key { scope: scope.into(), key, request_hash: request_hash.to_owned() })
+        self.0.map(|key| Key::new(scope, key, request_hash.to_owned()))
     }
 
     fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
@@ -66,16 +70,20 @@ impl FromRequest for IdempotencyKey {
 /// Serves a request that has a key once: the same one again gets the same answer, and another one under the key a 409.
 /// What was refused had no effect and leaves the key free.
 pub(super) async fn once(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
-    match reserve(&mut request).await {
-        Err(error) => Ok(request.error_response(error)),
-        Ok(None) => next.call(request).await,
-        Ok(Some((_, Reserved::Before(answer)))) => Ok(request.into_response(respond(answer))),
-        Ok(Some((key, Reserved::Now(state)))) => {
-            // In a task of its own: a client that hangs up in the middle does not part an effect from its answer.
-            let served = actix_rt::spawn(async move { finish(&state, key, next.call(request).await?).await });
-            served.await.map_err(|source| ApiError::Unexpected { action: "serve a request", source: source.into() })?
+    let client_key = match IdempotencyKey::read(request.headers()) {
+        Err(error) => return Ok(request.error_response(error)),
+        Ok(IdempotencyKey(None)) => return next.call(request).await,
+        Ok(IdempotencyKey(Some(key))) => key,
+    };
+    // In a task of its own: a client that hangs up in the middle does not part a key or an effect from its answer.
+    let served = actix_rt::spawn(async move {
+        match reserve(&mut request, client_key).await {
+            Err(error) => Ok(request.error_response(error)),
+            Ok((_, Reserved::Before(answer))) => Ok(request.into_response(respond(answer))),
+            Ok((key, Reserved::Now(state))) => finish(&state, key, next.call(request).await?).await,
         }
-    }
+    });
+    served.await.map_err(|source| ApiError::Unexpected { action: "serve a request", source: source.into() })?
 }
 
 /// A key, and whose turn it is.
@@ -86,8 +94,7 @@ enum Reserved {
     Before(Answer),
 }
 
-async fn reserve(request: &mut ServiceRequest) -> Result<Option<(Key, Reserved)>, ApiError> {
-    let Some(key) = IdempotencyKey::read(request.headers())?.0 else { return Ok(None) };
+async fn reserve(request: &mut ServiceRequest, key: String) -> Result<(Key, Reserved), ApiError> {
     let state = AppState::of(request.request())?;
     let body = gather(request.take_payload(), state.settings.http.max_body_bytes).await?;
     let mut hasher = Sha256::new();
@@ -96,30 +103,33 @@ async fn reserve(request: &mut ServiceRequest) -> Result<Option<(Key, Reserved)>
     }
     request.set_payload(Payload::from(body));
     let scope = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-    let key = Key { scope: scope.into(), key, request_hash: format!("{:x}", hasher.finalize()) };
+    let key = Key::new(scope, key, format!("{:x}", hasher.finalize()));
     let began = Instant::now();
     loop {
         let wanted = key.clone();
         let recall = move |conn: &mut crate::store::Conn| conn.write(|conn| idempotency::recall(conn, &wanted));
-        match state.store.run(Lane::Control, "reserve an idempotency key", recall).await? {
-            Recall::New => return Ok(Some((key, Reserved::Now(state)))),
-            Recall::Answered(answer) => return Ok(Some((key, Reserved::Before(answer)))),
-            Recall::Reused => return Err(reused()),
-            Recall::UnderWay if began.elapsed() >= WAIT.0 => return Err(under_way()),
-            Recall::UnderWay => tokio::time::sleep(WAIT.1).await,
+        match state.store.run(Lane::Control, "reserve an idempotency key", recall).await {
+            Ok(Recall::New) => return Ok((key, Reserved::Now(state))),
+            Ok(Recall::Answered(answer)) => return Ok((key, Reserved::Before(answer))),
+            Ok(Recall::Reused) => return Err(reused()),
+            Err(error) => {
+                // A COMMIT that went unanswered may have reserved it, and nothing is going to be done under it.
+                conclude(&state, key, None).await;
+                return Err(error.into());
+            }
+            Ok(Recall::UnderWay) if began.elapsed() >= WAIT.0 => return Err(under_way()),
+            Ok(Recall::UnderWay) => tokio::time::sleep(WAIT.1).await,
         }
     }
 }
 
 async fn finish(
-    state: &AppState,
+    state: &Data<AppState>,
     key: Key,
     response: ServiceResponse<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if !response.status().is_success() {
-        // Not let go of, it stays taken for a day: the client takes another one.
-        let release = move |conn: &mut crate::store::Conn| idempotency::release(conn, &key);
-        note(state.store.run(Lane::Control, "let go of an idempotency key", release).await);
+        conclude(state, key, None).await;
         return Ok(response);
     }
     let (request, response) = response.into_parts();
@@ -133,16 +143,38 @@ async fn finish(
         body: String::from_utf8_lossy(&body).into_owned(),
         location: location.map(ToOwned::to_owned),
     };
-    let remember = move |conn: &mut crate::store::Conn| idempotency::remember(conn, &key, &answer);
-    note(state.store.run(Lane::Control, "store the answer under an idempotency key", remember).await);
+    conclude(state, key, Some(answer)).await;
     Ok(ServiceResponse::new(request, head.set_body(BoxBody::new(body))))
 }
 
-/// The request itself was served: its answer leaves whatever becomes of the key.
-fn note(result: Result<(), StoreError>) {
-    if let Err(error) = result {
-        tracing::warn!(error = %error, "an idempotency key stays taken without an answer");
-    }
+/// Stores the answer under the key, or lets go of a key under which nothing was done. The answer to the client waits for
+/// one try. While the database is away the tries go on behind it, since nobody else knows what became of the request.
+async fn conclude(state: &Data<AppState>, key: Key, answer: Option<Answer>) {
+    let state = state.clone();
+    let (tried, first_try) = tokio::sync::oneshot::channel();
+    actix_rt::spawn(async move {
+        let (began, mut tried, mut wait) = (Instant::now(), Some(tried), RETRY.0);
+        loop {
+            let (key, answer) = (key.clone(), answer.clone());
+            let result = state.store.run(Lane::Control, "conclude an idempotency key", move |conn| match &answer {
+                Some(answer) => idempotency::remember(conn, &key, answer),
+                None => idempotency::release(conn, &key),
+            });
+            let result = result.await;
+            if let Some(tried) = tried.take() {
+                let _ = tried.send(());
+            }
+            match result {
+                Ok(()) => return,
+                Err(error) if error.is_transient() && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(RETRY.1);
+                }
+                Err(error) => return tracing::warn!(error = %error, "an idempotency key stays taken without an answer"),
+            }
+        }
+    });
+    let _ = first_try.await;
 }
 
 fn malformed() -> ApiError {

@@ -23,6 +23,9 @@ use crate::store::idempotency::Answer;
 use crate::store::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
 use crate::store::{Lane, StoreError};
 
+/// What is said of a file that has a header and nothing below it.
+const NO_ROWS: &str = "the file names its columns and has no row below them: nobody was imported";
+
 /// An import.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Import {
@@ -34,7 +37,7 @@ pub(super) struct Import {
     rows_read: i64,
     /// Rows that made a new contact.
     rows_created: i64,
-    /// Rows about somebody who was there.
+    /// Rows about somebody who was there, be it since an earlier row of the same file: the later row wins.
     rows_updated: i64,
     /// Rows that were refused.
     rows_rejected: i64,
@@ -42,6 +45,8 @@ pub(super) struct Import {
     rejected: Vec<Rejection>,
     /// Why it failed.
     error: Option<String>,
+    /// Why it may not be what was meant, though it completed.
+    warning: Option<&'static str>,
     created_at: UtcInstant,
     updated_at: UtcInstant,
 }
@@ -60,6 +65,7 @@ impl TryFrom<ImportRow> for Import {
             rows_updated: row.rows_updated,
             rows_rejected: row.rows_rejected,
             error: row.error,
+            warning: (row.status == ImportStatus::Completed && row.rows_read == 0).then_some(NO_ROWS),
             created_at: row.created_at,
             updated_at: row.updated_at,
         })

@@ -10,7 +10,7 @@ use utoipa::openapi::{RefOr, Required};
 use super::campaigns::{self, actions, preview, recipients};
 use super::extract::Query;
 use super::idempotency::HEADER;
-use super::{contacts, imports, keys, lists, operations, templates};
+use super::{contacts, imports, keys, lists, operations, replicas, templates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +27,8 @@ use super::{contacts, imports, keys, lists, operations, templates};
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit,
+        actions::receipt, replicas::list_instances, replicas::list_pools, replicas::suspend, replicas::resume,
+        replicas::pool_receipt, replicas::dead_letters, replicas::replay,
         operations::healthz, operations::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),

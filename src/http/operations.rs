@@ -10,14 +10,18 @@ use utoipa::ToSchema;
 use super::extract::Query;
 use super::problem::ApiError;
 use super::state::AppState;
-use crate::actors::guardian::{self, WardState};
+use crate::actors::broker_link::{self, LinkState};
+use crate::actors::guardian::{self, Present, WardState};
 use crate::actors::health::Attention;
 use crate::actors::importer::{self, ImporterState};
+use crate::actors::journal::JournalState;
+use crate::actors::paginator::{self, PaginatorState};
 use crate::actors::reaper::{self, ReaperState};
 use crate::actors::recorder::{self, RecorderState};
 use crate::actors::scheduler::{self, SchedulerState};
 use crate::actors::sender_pool::{self, PoolState};
 use crate::actors::supervisor::{self, SupervisorState};
+use crate::actors::switchboard::{self, SwitchboardState};
 use crate::store::{Lane, instances};
 
 /// How long readiness waits for the database.
@@ -41,7 +45,7 @@ pub(super) async fn healthz(_: Query<()>) -> HttpResponse {
 /// Whether this instance can work.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Readiness {
-    /// `ready`, `degraded` (a provider cannot be used) or `unavailable`.
+    /// `ready`, `degraded` (a provider or the broker cannot be used) or `unavailable`.
     status: &'static str,
     /// Why it is unavailable.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,9 +55,12 @@ pub(super) struct Readiness {
     /// Each pool, and its trouble or `null`.
     #[schema(value_type = Object)]
     pools: BTreeMap<String, Option<Attention>>,
+    /// How the link to the broker fares, if one is configured. Without it work goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<LinkState>,
 }
 
-/// Whether database and journal take writes. An unreachable provider is reported, and keeps 200.
+/// Whether database and journal take writes. An unreachable provider or broker is reported, and keeps 200.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 pub(super) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
@@ -71,18 +78,27 @@ pub(super) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResp
         }
     }
     let pools = state.health.pools();
+    let broker = link_state(&state).await;
     match state.health.vital() {
         Some(trouble) => HttpResponse::ServiceUnavailable().json(Readiness {
             status: "unavailable",
             code: Some(trouble.code),
             detail: Some(trouble.detail),
             pools,
+            broker,
         }),
         None => {
-            let status = if pools.values().any(Option::is_some) { "degraded" } else { "ready" };
-            HttpResponse::Ok().json(Readiness { status, code: None, detail: None, pools })
+            let is_cut_off = broker.as_ref().is_some_and(|link| !link.connected);
+            let is_degraded = is_cut_off || pools.values().any(Option::is_some);
+            let status = if is_degraded { "degraded" } else { "ready" };
+            HttpResponse::Ok().json(Readiness { status, code: None, detail: None, pools, broker })
         }
     }
+}
+
+async fn link_state(state: &AppState) -> Option<LinkState> {
+    let link = state.broker.as_ref().and_then(Present::get)?;
+    link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
 }
 
 /// Prometheus metrics; docs/metrics.md lists them.
@@ -96,11 +112,15 @@ pub(super) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpRes
 pub(super) struct ActorStates {
     wards: Option<Vec<WardState>>,
     supervisor: Option<SupervisorState>,
+    paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
     reaper: Option<ReaperState>,
     scheduler: Option<SchedulerState>,
+    switchboard: Option<SwitchboardState>,
+    broker: Option<LinkState>,
     pools: Vec<PoolState>,
+    journal: JournalState,
     /// Campaign statuses in the cache.
     status_cache: usize,
 }
@@ -111,6 +131,11 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
     let mut pools = Vec::new();
     for pool in state.pools.all() {
         pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());
+    }
+    let mut paginators = Vec::new();
+    let at_work = state.supervisor.send(supervisor::Paginators).timeout(STATE_WITHIN).await;
+    for paginator in at_work.unwrap_or_default() {
+        paginators.extend(paginator.send(paginator::GetState).timeout(STATE_WITHIN).await.ok());
     }
     Ok(web::Json(ActorStates {
         wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
@@ -125,7 +150,14 @@ pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Re
             Some(scheduler) => scheduler.send(scheduler::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
+        switchboard: match state.switchboard.get() {
+            Some(switchboard) => switchboard.send(switchboard::GetState).timeout(STATE_WITHIN).await.ok(),
+            None => None,
+        },
+        broker: link_state(&state).await,
+        paginators,
         pools,
+        journal: state.journal.state(),
         status_cache: state.status.len(),
     }))
 }

@@ -94,6 +94,14 @@ pub enum ApiError {
         /// Which ones.
         ids: Vec<i64>,
     },
+    /// 404: what goes by a name does not exist.
+    #[error("no such {what}: {}", shown(.name))]
+    NoSuch {
+        /// The kind of thing: `pool`.
+        what: &'static str,
+        /// Which one.
+        name: String,
+    },
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
@@ -112,6 +120,18 @@ pub enum ApiError {
     TooLarge {
         /// The cap, in bytes.
         limit: u64,
+    },
+    /// 414: the target of the request line is too long.
+    #[error("the request's target is longer than {limit} bytes")]
+    TargetTooLong {
+        /// The cap, in bytes.
+        limit: usize,
+    },
+    /// 431: the headers together are too large.
+    #[error("the request's headers are larger than {limit} bytes")]
+    HeadersTooLarge {
+        /// The cap, in bytes.
+        limit: usize,
     },
     /// 415: another media type or encoding is needed.
     #[error("{0}")]
@@ -201,9 +221,11 @@ impl ApiError {
             }
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
-            Self::NotFound { what, .. } => Cow::Owned(format!("{what}_not_found")),
+            Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
             Self::BodyTimeout => Cow::Borrowed("body_timeout"),
             Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
+            Self::TargetTooLong { .. } => Cow::Borrowed("target_too_long"),
+            Self::HeadersTooLarge { .. } => Cow::Borrowed("headers_too_large"),
             Self::UnsupportedMediaType(_) => Cow::Borrowed("unsupported_media_type"),
             // Errors of one kind name themselves; several kinds share a name.
             Self::Invalid(errors) => match errors.split_first() {
@@ -238,9 +260,12 @@ impl ApiError {
             | Self::BadParameter(_)
             | Self::Unauthorized
             | Self::NotFound { .. }
+            | Self::NoSuch { .. }
             | Self::BodyTimeout
             | Self::Conflict { .. }
             | Self::TooLarge { .. }
+            | Self::TargetTooLong { .. }
+            | Self::HeadersTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::Invalid(_)
             | Self::Unavailable { .. } => Some(self.to_string()),
@@ -251,9 +276,12 @@ impl ApiError {
             Self::NotFound { ids, .. } | Self::Conflict { ids, .. } => problem.ids.clone_from(ids),
             Self::Store(StoreError::Taken { by, .. }) => problem.ids.extend(by),
             Self::Malformed { .. }
+            | Self::NoSuch { .. }
             | Self::Unauthorized
             | Self::BodyTimeout
             | Self::TooLarge { .. }
+            | Self::TargetTooLong { .. }
+            | Self::HeadersTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::Store(_)
             | Self::Unavailable { .. }
@@ -285,10 +313,12 @@ impl ResponseError for ApiError {
         match self {
             Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::NotFound { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuch { .. } => StatusCode::NOT_FOUND,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Store(error) => match store_answer(error) {

@@ -9,14 +9,17 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::Auth;
 use super::problem::ApiError;
+use crate::actors::broker_link::{Announcer, BrokerLink, DeadLetters};
 use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
 use crate::actors::importer::{self, Look};
+use crate::actors::journal::Journal;
 use crate::actors::reaper::Reaper;
 use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
+use crate::actors::switchboard::Switchboard;
 use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
@@ -44,6 +47,16 @@ pub struct AppState {
     pub reaper: Present<Reaper>,
     /// Asked what it has done.
     pub scheduler: Present<Scheduler>,
+    /// Told when a decision was posted. A hint: it looks by itself too.
+    pub switchboard: Present<Switchboard>,
+    /// The link to the broker, if one is configured.
+    pub broker: Option<Present<BrokerLink>>,
+    /// Told what other instances should hear at once.
+    pub announcer: Announcer,
+    /// Messages of the broker that could not be read.
+    pub dead_letters: Option<DeadLetters>,
+    /// What this incarnation's journal is at.
+    pub journal: Arc<Journal>,
     /// The pools as they are now.
     pub pools: PoolDirectory,
     /// Each pool's provider, for test-sends.

@@ -1,5 +1,7 @@
 //! `/v1/templates`: content with placeholders, in versions.
 
+use std::collections::BTreeSet;
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -111,6 +113,8 @@ pub(super) struct Preview {
     placeholders: Vec<String>,
     /// Those for which this contact has no value.
     missing: Vec<String>,
+    /// Those that no contact has ever had: a campaign with them is refused.
+    unknown: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -309,7 +313,7 @@ pub(super) async fn render(
     let (known, contact) = state.store.run(Lane::Read, "read a contact", read).await?;
     let profile = contact.ok_or(ApiError::not_found("contact", contact_id.0))?.profile()?;
     let rendered = web::block(move || {
-        let compiled = content::check(channel, &content, &known, TEMPLATE)?;
+        let (compiled, unknown) = content::check_for_preview(channel, &content, &known, TEMPLATE)?;
         let message =
             compiled.render(&profile).map_err(|error| ApiError::field("", "render_failed", error.to_string()))?;
         Ok(Preview {
@@ -317,7 +321,8 @@ pub(super) async fn render(
             body_text: message.text,
             body_html: message.html,
             placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
-            missing: compiled.missing(&profile),
+            missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
+            unknown,
         })
     });
     let rendered = rendered.await;

@@ -1,13 +1,14 @@
 //! Names and other short texts in bodies.
 
 use super::problem::{ApiError, FieldProblem};
+use crate::domain::spelling::composed;
 
-/// A name: trimmed, not empty, at most `max` characters, no control characters.
+/// A name: trimmed, in its composed spelling, not empty, at most `max` characters, no control characters.
 ///
 /// # Errors
 /// 422, naming `field`.
 pub(super) fn name(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
-    check(field, text.trim(), 1, max).map_err(|problem| ApiError::Invalid(vec![problem]))
+    check(field, &composed(text.trim()), 1, max).map_err(|problem| ApiError::Invalid(vec![problem]))
 }
 
 /// A text that may be empty and may have several lines: at most `max` characters, no other control characters.

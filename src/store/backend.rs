@@ -7,12 +7,13 @@ pub(super) mod idempotency;
 mod locks;
 mod packing;
 mod pages;
+mod replicas;
 
 use std::collections::HashMap;
 
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use super::sql::sql;
 use super::{Conn, StoreError};
@@ -25,7 +26,10 @@ pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
 pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
-pub(super) use pages::{is_leased, is_ready, open_pages, write_counts, write_progress};
+pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
+pub(super) use replicas::{
+    create_rate_bucket, hold_presence, insert_notices, lock_pool_switch, lock_rate_bucket, silent_instances,
+};
 
 #[derive(diesel::QueryableByName)]
 struct Instant {
@@ -79,6 +83,37 @@ pub(super) fn refuse_unsafe_durability(conn: &mut Conn) -> Result<(), StoreError
         }
     }
     Ok(())
+}
+
+/// Instances that start together migrate one after the other: two that create the same table fail.
+pub(super) fn lock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    conn.batch_execute("SET lock_timeout = '60s'; SELECT pg_advisory_lock(8531957230915)")
+        .map_err(StoreError::query("wait for another instance that migrates"))
+}
+
+/// Ends [`lock_migrations`].
+pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    conn.batch_execute("SELECT pg_advisory_unlock(8531957230915); SET lock_timeout = '2s'")
+        .map_err(StoreError::query("let other instances migrate"))
+}
+
+#[derive(diesel::QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Bool)]
+    found: bool,
+}
+
+/// Whether a table of that name is there.
+pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool, StoreError> {
+    let row: diesel::QueryResult<Found> = match conn {
+        Conn::Pg(conn) => sql("SELECT to_regclass(").bind::<Text, _>(name, ") IS NOT NULL AS found").get_result(conn),
+        Conn::Sqlite(conn) => sql("SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ")
+            .bind::<Text, _>(name, ") AS found")
+            .get_result(conn),
+    };
+    row.map(|row| row.found).map_err(StoreError::query("look for a table"))
 }
 
 #[derive(diesel::QueryableByName)]

@@ -1,19 +1,22 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
+mod doubt;
 mod finding;
 
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
 use super::schema::{campaigns, packings};
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, notices};
 use crate::domain::campaign::{
-    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain,
+    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
 };
+use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
+pub use doubt::doubt_content;
 pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
@@ -50,6 +53,12 @@ pub struct CampaignRow {
     pub correlation_id: Option<String>,
     /// How it ended, where the status does not say.
     pub outcome: Option<CampaignOutcome>,
+    /// Whether its content was found to suit its recipients badly.
+    pub content_doubt: Option<ContentDoubt>,
+    /// Why its scheduled launch was impossible: stable, for programs.
+    pub launch_error_code: Option<String>,
+    /// The same for people.
+    pub launch_error_detail: Option<String>,
     /// When it was made.
     pub created_at: UtcInstant,
     /// When it last changed.
@@ -136,6 +145,8 @@ pub struct PackingRow {
     pub next_page: i64,
     /// The audience as counted at launch.
     pub expected: i64,
+    /// Of those packed so far, how many the channel could not reach.
+    pub unreachable: i64,
     /// Whether the whole audience is packed.
     pub done: bool,
     /// The pass under way.
@@ -253,7 +264,8 @@ pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, Transition
     find(conn, id)?.ok_or(TransitionError::NotFound(id))
 }
 
-/// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left.
+/// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left, a resume
+/// waives a doubt in the content.
 ///
 /// # Errors
 /// The campaign is missing, the event is not allowed now, or the query failed.
@@ -266,7 +278,14 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     if event == CampaignEvent::Stop {
         arm(conn, id, Sweep::SkipPending)?;
     }
-    Ok(set_status(conn, &row, next, None)?)
+    if event == CampaignEvent::Resume {
+        doubt::waive(conn, id)?;
+    }
+    let row = set_status(conn, &row, next, None)?;
+    if let Some(action) = Action::of(event) {
+        notices::post(conn, &Subject::Campaign(id), row.status_version, action)?;
+    }
+    Ok(row)
 }
 
 /// Sets or moves the launch time of a draft.
@@ -376,17 +395,21 @@ pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
     Ok(backend::sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
-/// Ends a campaign that never was launched.
+/// Ends a scheduled campaign that cannot be launched, and keeps why: a code for programs, one line for people.
 ///
 /// # Errors
 /// As [`transition`].
 pub fn end_unlaunched(
     conn: &mut Conn,
     id: CampaignId,
-    event: CampaignEvent,
-    outcome: CampaignOutcome,
+    code: &str,
+    detail: &str,
 ) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
-    let next = row.status.next(event)?;
-    Ok(set_status(conn, &row, next, Some(outcome))?)
+    let next = row.status.next(CampaignEvent::LaunchFailed)?;
+    diesel::update(campaigns::table.find(id))
+        .set((campaigns::launch_error_code.eq(code), campaigns::launch_error_detail.eq(detail)))
+        .execute(conn)
+        .map_err(StoreError::query("keep why a launch failed"))?;
+    Ok(set_status(conn, &row, next, Some(CampaignOutcome::LaunchFailed))?)
 }

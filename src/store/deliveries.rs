@@ -57,7 +57,11 @@ pub struct RecipientRow {
     pub last_name: Option<String>,
 }
 
-/// The campaign's deliveries above `after`, in contact order, each with its contact.
+/// A stretch of contacts: above the first, up to the second.
+type Stretch = (ContactId, ContactId);
+
+/// The campaign's deliveries above `after`, in contact order, each with its contact. Those in one state are looked for only
+/// on pages that hold some: a few among a million cost what they are, and no index changes with every delivery.
 ///
 /// # Errors
 /// The query failed.
@@ -68,11 +72,64 @@ pub fn list(
     after: ContactId,
     limit: i64,
 ) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
+    let Some(state) = state else { return within(conn, campaign, None, (after, ContactId(i64::MAX)), limit) };
+    let (mut found, mut after) = (Vec::new(), after);
+    loop {
+        let pages = pages_holding(conn, campaign, state, after)?;
+        let Some((_, last)) = pages.last().copied() else { return Ok(found) };
+        for (first, last) in pages {
+            let missing = limit - pages::count(found.len())?;
+            if missing <= 0 {
+                return Ok(found);
+            }
+            found.extend(within(conn, campaign, Some(state), (after.max(first), last), missing)?);
+        }
+        after = last;
+    }
+}
+
+/// How many pages are looked up at once.
+const PAGES_AT_ONCE: i64 = 100;
+
+/// Where pages lie that reach beyond `after` and hold deliveries in `state`, in contact order.
+fn pages_holding(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    state: DeliveryState,
+    after: ContactId,
+) -> Result<Vec<Stretch>, StoreError> {
+    let beyond = page::table
+        .filter(page::campaign_id.eq(campaign).and(page::last_contact_id.gt(after)))
+        .order(page::seq)
+        .limit(PAGES_AT_ONCE)
+        .select((page::first_contact_id, page::last_contact_id))
+        .into_boxed();
+    let holding = match state {
+        DeliveryState::Pending => beyond.filter(page::pending.gt(0)),
+        DeliveryState::Sending => beyond.filter(page::sending.gt(0)),
+        DeliveryState::Sent => beyond.filter(page::sent.gt(0)),
+        DeliveryState::Failed => beyond.filter(page::failed.gt(0)),
+        DeliveryState::Skipped => beyond.filter(page::skipped.gt(0)),
+        DeliveryState::Uncertain => beyond.filter(page::uncertain.gt(0)),
+    };
+    let pages: Vec<Stretch> = holding.load(conn).map_err(StoreError::query("look for pages of a status"))?;
+    Ok(pages.into_iter().map(|(first, last)| (ContactId(first.0 - 1), last)).collect())
+}
+
+/// The campaign's deliveries to a stretch of contacts.
+fn within(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    state: Option<DeliveryState>,
+    (after, up_to): Stretch,
+    limit: i64,
+) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
+    let stretch = deliveries::contact_id.gt(after).and(deliveries::contact_id.le(up_to));
     let mut query = deliveries::table
         .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
-        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.gt(after)))
+        .filter(deliveries::campaign_id.eq(campaign).and(stretch))
         // The same once more: PostgreSQL does not conclude it, and would merge with everybody from the first contact on.
-        .filter(contacts::id.gt(after))
+        .filter(contacts::id.gt(after).and(contacts::id.le(up_to)))
         .order(deliveries::contact_id)
         .limit(limit)
         .select((DeliveryRow::as_select(), RecipientRow::as_select()))

@@ -1,6 +1,6 @@
 //! Idempotency keys. Where a request is one transaction, its answer is stored in it: [`recall`], the effect, [`remember`].
-//! Where it is more than that, the key is reserved in a transaction before and answered in one after: a process that dies
-//! in between leaves a key that is never used again, because nobody can say how far it had come.
+//! Where it is more than that, the key is reserved in a transaction before and answered in one after, by whoever reserved
+//! it: a process that dies in between leaves a key that is never used again, because nobody can say how far it had come.
 
 use std::borrow::Cow;
 
@@ -46,6 +46,17 @@ pub struct Key {
     pub key: String,
     /// What was asked for, hashed.
     pub request_hash: String,
+    /// This request, among others under the same key.
+    pub holder: i64,
+}
+
+impl Key {
+    /// A key for one request.
+    #[must_use]
+    pub fn new(scope: impl Into<Cow<'static, str>>, key: String, request_hash: String) -> Self {
+        let (holder, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self { scope: scope.into(), key, request_hash, holder: holder.cast_signed() }
+    }
 }
 
 /// Looks a key up and reserves it. Call it first in the transaction of the effect.
@@ -87,6 +98,7 @@ pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
 /// The query failed.
 pub fn remember(conn: &mut Conn, key: &Key, answer: &Answer) -> Result<(), StoreError> {
     diesel::update(idempotency_keys::table.find((key.scope.as_ref(), &key.key)))
+        .filter(idempotency_keys::holder.eq(key.holder))
         .set((
             idempotency_keys::status.eq(i32::from(answer.status)),
             idempotency_keys::body.eq(&answer.body),
@@ -97,11 +109,14 @@ pub fn remember(conn: &mut Conn, key: &Key, answer: &Answer) -> Result<(), Store
         .map_err(StoreError::query("store the answer under an idempotency key"))
 }
 
-/// Lets go of a key whose request had no effect.
+/// Lets go of a key whose request had no effect; of nothing where another request holds the key.
 ///
 /// # Errors
 /// The query failed.
 pub fn release(conn: &mut Conn, key: &Key) -> Result<(), StoreError> {
-    let reserved = idempotency_keys::table.find((key.scope.as_ref(), &key.key)).filter(idempotency_keys::status.eq(0));
-    diesel::delete(reserved).execute(conn).map(drop).map_err(StoreError::query("let go of an idempotency key"))
+    let ours = idempotency_keys::holder.eq(key.holder).and(idempotency_keys::status.eq(0));
+    diesel::delete(idempotency_keys::table.find((key.scope.as_ref(), &key.key)).filter(ours))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("let go of an idempotency key"))
 }

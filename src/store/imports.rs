@@ -51,7 +51,7 @@ pub struct ImportRow {
     pub rows_read: i64,
     /// Rows that made a new contact.
     pub rows_created: i64,
-    /// Rows that meant a contact who was there, changed or not.
+    /// Rows that meant a contact who was there, changed or not; since an earlier row of the same file, too.
     pub rows_updated: i64,
     /// Rows that were refused.
     pub rows_rejected: i64,

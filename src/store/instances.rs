@@ -20,6 +20,60 @@ pub struct Incarnation {
     pub version: String,
     /// The kernel's boot id.
     pub boot_id: String,
+    /// The pools it runs.
+    pub pools: Vec<String>,
+}
+
+/// How long after its last heartbeat an instance is taken to live, in milliseconds. Ten heartbeats.
+const LIVE_FOR_MS: i64 = 10_000;
+
+type IsLive =
+    diesel::dsl::And<diesel::dsl::IsNull<instances::stopped_at>, diesel::dsl::Gt<instances::last_seen_at, UtcInstant>>;
+
+/// Instances that have not ended and were heard of lately.
+pub(super) fn is_live(now: UtcInstant) -> IsLive {
+    instances::stopped_at.is_null().and(instances::last_seen_at.gt(now.plus_ms(-LIVE_FOR_MS)))
+}
+
+/// A live instance.
+#[derive(Debug, Clone, Queryable)]
+pub struct LiveInstance {
+    /// This incarnation.
+    pub id: InstanceId,
+    /// Its machine.
+    pub host: String,
+    /// Volley's version.
+    pub version: String,
+    /// When it started.
+    pub started_at: UtcInstant,
+    /// When it last was heard of.
+    pub last_seen_at: UtcInstant,
+    /// The pools it runs, as JSON.
+    pub pools: String,
+    /// Its hand-overs under way.
+    pub in_flight: i64,
+}
+
+/// The instances that live.
+///
+/// # Errors
+/// The query failed.
+pub fn live(conn: &mut Conn) -> Result<Vec<LiveInstance>, StoreError> {
+    let now = backend::now(conn)?;
+    instances::table
+        .filter(is_live(now))
+        .order(instances::id)
+        .select((
+            instances::id,
+            instances::host,
+            instances::version,
+            instances::started_at,
+            instances::last_seen_at,
+            instances::pools,
+            instances::in_flight,
+        ))
+        .load(conn)
+        .map_err(StoreError::query("list live instances"))
 }
 
 /// Registers a new incarnation.
@@ -36,6 +90,7 @@ pub fn register(conn: &mut Conn, incarnation: &Incarnation) -> Result<InstanceId
             instances::boot_id.eq(&incarnation.boot_id),
             instances::started_at.eq(now),
             instances::last_seen_at.eq(now),
+            instances::pools.eq(serde_json::json!(incarnation.pools).to_string()),
         ))
         .returning(instances::id)
         .get_result(conn)
@@ -50,6 +105,19 @@ pub fn heartbeat(conn: &mut Conn, id: InstanceId) -> Result<(), StoreError> {
     let now = backend::now(conn)?;
     diesel::update(instances::table.find(id))
         .set(instances::last_seen_at.eq(now))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("write a heartbeat"))
+}
+
+/// [`heartbeat`], with the hand-overs that are under way.
+///
+/// # Errors
+/// The query failed.
+pub fn report(conn: &mut Conn, id: InstanceId, in_flight: i64) -> Result<(), StoreError> {
+    let now = backend::now(conn)?;
+    diesel::update(instances::table.find(id))
+        .set((instances::last_seen_at.eq(now), instances::in_flight.eq(in_flight)))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("write a heartbeat"))
@@ -147,18 +215,31 @@ pub fn former_leases(conn: &mut Conn, slot: &str, me: InstanceId, after: PageId)
         .map_err(StoreError::query("look for former leases"))
 }
 
-/// Leases on pages behind `after` that are `me`'s own or have expired, and the database's time.
+/// Leases that may have lost their owner.
+#[derive(Debug)]
+pub struct Doubtful {
+    /// Those that are `me`'s own, have expired, or belong to somebody gone.
+    pub leases: Vec<OpenLease>,
+    /// Owners that neither say that they live nor hold a session on the database.
+    pub gone: Vec<InstanceId>,
+    /// The database's time.
+    pub now: UtcInstant,
+}
+
+/// An owner without a session that has been silent for so long is dead, in milliseconds: three heartbeats.
+const SILENT_MS: i64 = 3_000;
+
+/// Leases on pages behind `after` that are `me`'s own, have expired, or belong to instances that are gone.
 ///
 /// # Errors
 /// The query failed.
-pub fn own_and_expired_leases(
-    conn: &mut Conn,
-    me: InstanceId,
-    after: PageId,
-) -> Result<(Vec<OpenLease>, UtcInstant), StoreError> {
+pub fn doubtful_leases(conn: &mut Conn, me: InstanceId, after: PageId) -> Result<Doubtful, StoreError> {
     let now = backend::now(conn)?;
+    let gone = backend::silent_instances(conn, now.plus_ms(-SILENT_MS))?;
     let own = pages::lease_instance_id.eq(me);
     let expired = pages::lease_until.is_null().or(pages::lease_until.le(now));
-    let leases = leases!(conn, after, own.or(expired)).map_err(StoreError::query("look for ended leases"))?;
-    Ok((leases, now))
+    let of_the_gone = pages::lease_instance_id.eq_any(gone.clone());
+    let leases =
+        leases!(conn, after, own.or(expired).or(of_the_gone)).map_err(StoreError::query("look for ended leases"))?;
+    Ok(Doubtful { leases, gone, now })
 }

@@ -1,4 +1,5 @@
-//! What is open, for the metrics: along the indexes over open pages, so that it costs the same however many are done.
+//! What is open, for the metrics: along the indexes over open pages, and from the packings of the campaigns that are under
+//! way, so that it costs the same however many pages are done.
 
 use super::{Conn, StoreError, backend};
 
@@ -9,6 +10,8 @@ pub struct OpenWork {
     pub ready_pages: i64,
     /// Pages under a lease.
     pub leased_pages: i64,
+    /// Pages that are done, of campaigns that are sending or paused.
+    pub done_pages: i64,
     /// By pool: pending recipients of sending campaigns, on pages that are due or leased.
     pub due: Vec<(String, i64)>,
 }
@@ -28,5 +31,7 @@ pub fn count(conn: &mut Conn) -> Result<OpenWork, StoreError> {
             None => due.push((row.pool.clone(), row.due)),
         }
     }
-    Ok(OpenWork { ready_pages: pages(false), leased_pages: pages(true), due })
+    // Between the two questions a page may have been packed or done.
+    let done_pages = (backend::pages_of_active(conn)? - rows.iter().map(|row| row.active).sum::<i64>()).max(0);
+    Ok(OpenWork { ready_pages: pages(false), leased_pages: pages(true), done_pages, due })
 }

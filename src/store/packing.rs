@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
 use super::campaigns::{self, CampaignRow, PackingRow};
-use super::schema::pages;
+use super::schema::{packings, pages};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{Audience, CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
@@ -23,6 +23,8 @@ pub enum Packed {
         size: i64,
         /// How many of them can be reached.
         pending: i64,
+        /// Everyone of the audience up to here is packed.
+        up_to: ContactId,
     },
     /// Nobody of this stretch was eligible; the cursor moved on.
     Nobody,
@@ -56,16 +58,55 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
     let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
     backend::keep_to_indexes(conn)?;
     let audience = parse_audience(campaign.audience.as_deref())?;
-    let mut packed = Vec::with_capacity(most);
+    let (mut packed, mut unreachable) = (Vec::with_capacity(most), 0);
     while packed.len() < most {
         let page = pack_next(conn, &campaign, &mut packing, &audience, page_size)?;
         packed.push(page);
         match page {
-            Packed::Page { .. } | Packed::Nobody => {}
+            Packed::Page { size, pending, .. } => unreachable += size - pending,
+            Packed::Nobody => {}
             Packed::Done | Packed::NotSending(_) | Packed::Overtaken => break,
         }
     }
+    if unreachable > 0 {
+        diesel::update(packings::table.find(id))
+            .set(packings::unreachable.eq(packings::unreachable + unreachable))
+            .execute(conn)
+            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+    }
     Ok(packed)
+}
+
+/// What the packing of a campaign came to, whoever did it and however often it was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The audience as it was counted at launch.
+    pub expected: i64,
+    /// Pages made.
+    pub pages: i64,
+    /// Recipients on them.
+    pub contacts: i64,
+    /// Of those, how many the channel could not reach.
+    pub unreachable: i64,
+    /// How the audience names people.
+    pub strategy: &'static str,
+}
+
+/// Sums a packing up; `None` before the launch.
+///
+/// # Errors
+/// A query failed.
+pub fn summary(conn: &mut Conn, id: CampaignId) -> Result<Option<Summary>, StoreError> {
+    let (Some(campaign), Some(packing)) = (campaigns::find(conn, id)?, campaigns::packing(conn, id)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Summary {
+        expected: packing.expected,
+        pages: packing.next_page - 1,
+        contacts: campaigns::counts(conn, id)?.total(),
+        unreachable: packing.unreachable,
+        strategy: parse_audience(campaign.audience.as_deref())?.strategy(),
+    }))
 }
 
 /// Packs one page, and moves `packing` on as its row is moved.
@@ -103,7 +144,7 @@ fn pack_next(
     let state = if counts.pending == 0 { PageState::Done } else { PageState::Ready };
     backend::fill_page(conn, id, state, counts)?;
     packing.next_page = seq + 1;
-    Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending })
+    Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending, up_to: span.up_to })
 }
 
 /// A stretch of contact ids: above `after`, up to and including `up_to`.

@@ -89,27 +89,46 @@ impl PageRow {
     }
 }
 
-/// Leases the campaign's oldest ready page that is due, if there is one and the campaign is `sending`. Not one of `held`: a pool that lost a lease may
-/// still have calls of that page in flight, and to mix them with those of a new lease would make it believe, when it
-/// settles, that nothing is under way any more.
+/// The page that a lease asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichPage {
+    /// The one that has been due for longest.
+    Oldest,
+    /// This one: a message told of it.
+    This(PageId),
+}
+
+/// What a lease is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// A page of this campaign.
+    pub campaign: CampaignId,
+    /// By this pool.
+    pub pool: &'a str,
+    /// Which one.
+    pub which: WhichPage,
+    /// None of these: a pool that lost a lease may still have calls of that page in flight, and to mix them with those of
+    /// a new lease would make it believe, when it settles, that nothing is under way any more.
+    pub held: &'a [PageId],
+}
+
+/// Leases a ready page that is due, if there is one and the campaign is `sending`.
 ///
 /// # Errors
 /// The query failed. An unanswered COMMIT leaves a lease that nobody uses; it ends by itself.
 pub fn lease(
     conn: &mut Conn,
-    campaign: CampaignId,
-    pool: &str,
+    wanted: Wanted<'_>,
     owner: Owner,
     token: LeaseToken,
     lease: std::time::Duration,
-    held: &[PageId],
 ) -> Result<Option<PageRow>, StoreError> {
     // A paused campaign has ready pages, too. A pause in this very moment is seen by the claim.
-    if status_of(conn, campaign)? != CampaignStatus::Sending {
+    if find_status(conn, wanted.campaign)? != Some(CampaignStatus::Sending) {
         return Ok(None);
     }
     let now = backend::now(conn)?;
-    let Some(id) = backend::lock_ready_page(conn, campaign, pool, held, now)? else { return Ok(None) };
+    let Some(id) = backend::lock_ready_page(conn, wanted, now)? else { return Ok(None) };
     let leased = diesel::update(pages::table.filter(pages::id.eq(id).and(pages::state.eq(PageState::Ready))))
         .set((
             pages::state.eq(PageState::Leased),
@@ -182,8 +201,8 @@ fn held(id: PageId, token: LeaseToken) -> Held {
 pub enum Settled {
     /// Nothing pending, nothing sending.
     Done(Counts),
-    /// Back to ready, from this instant on.
-    Ready(UtcInstant),
+    /// Back to ready: some are pending still.
+    Ready(Counts),
     /// Kept: the next retry is due soon.
     Kept(UtcInstant),
     /// Somebody else had ended it.
@@ -228,7 +247,7 @@ pub fn settle(
         return Ok(Settled::Kept(due_at));
     }
     close_lease(conn, &page, PageState::Ready, due_at, counts)?;
-    Ok(Settled::Ready(due_at))
+    Ok(Settled::Ready(counts))
 }
 
 /// Locks a page and reads it: the second lock, after the campaign's.
@@ -237,6 +256,16 @@ pub fn settle(
 /// The query failed.
 pub fn lock(conn: &mut Conn, id: PageId) -> Result<Option<PageRow>, StoreError> {
     backend::lock_page(conn, id)
+}
+
+/// The campaign's status. A message may name one that does not exist.
+fn find_status(conn: &mut Conn, campaign: CampaignId) -> Result<Option<CampaignStatus>, StoreError> {
+    campaigns::table
+        .find(campaign)
+        .select(campaigns::status)
+        .get_result(conn)
+        .optional()
+        .map_err(StoreError::query("read a campaign's status"))
 }
 
 pub(super) fn status_of(conn: &mut Conn, campaign: CampaignId) -> Result<CampaignStatus, StoreError> {
@@ -337,6 +366,7 @@ pub(super) fn close_lease(
             pages::lease_generation.eq(None::<i64>),
             pages::lease_token.eq(None::<LeaseToken>),
             pages::lease_until.eq(None::<UtcInstant>),
+            pages::announced_at.eq(None::<UtcInstant>),
         ))
         .execute(conn)
         .map_err(StoreError::query("end a lease"))?;

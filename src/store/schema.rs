@@ -12,15 +12,15 @@ diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, c
 
 diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>,  created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
 
-diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
+diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
 
 diesel::table! { audience_contacts (campaign_id, contact_id, excluded) { campaign_id -> BigInt, contact_id -> BigInt, excluded -> Bool, } }
 
 diesel::table! { audience_lists (campaign_id, list_id, excluded) { campaign_id -> BigInt, list_id -> BigInt, excluded -> Bool, } }
 
-diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, lease_settled -> BigInt, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, } }
+diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, lease_settled -> BigInt, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, announced_at -> Nullable<BigInt>, } }
 
 diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, page_id -> BigInt, due_at -> BigInt, token -> Nullable<BigInt>, provider_key_until -> Nullable<BigInt>, contact_version -> Nullable<BigInt>, claimed_at -> Nullable<BigInt>, settled_at -> Nullable<BigInt>, claim_no -> Integer, attempts -> Integer, deaths -> Integer, ambiguous -> Bool, state -> Text, reason -> Nullable<Text>, category -> Nullable<Text>, provider_id -> Nullable<Text>, } }
 
@@ -30,9 +30,15 @@ diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullabl
 
 diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, } }
 
-diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
+diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, } }
+diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, pools -> Text, in_flight -> BigInt, } }
+
+diesel::table! { notices (scope, subject, version, instance_id) { scope -> Text, subject -> Text, version -> BigInt, instance_id -> BigInt, action -> Text, noted_at -> BigInt, acknowledged_at -> Nullable<BigInt>, in_flight -> Nullable<BigInt>, last_begun_at -> Nullable<BigInt>, } }
+
+diesel::table! { rate_buckets (scope) { scope -> Text, tokens -> Double, counted_at -> BigInt, } }
+
+diesel::table! { pool_switches (pool) { pool -> Text, version -> BigInt, suspended -> Bool, reason -> Nullable<Text>, expires_at -> Nullable<BigInt>, changed_at -> BigInt, } }
 
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
@@ -52,4 +58,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     api_keys,
     idempotency_keys,
     instances,
+    notices,
+    rate_buckets,
+    pool_switches,
 );

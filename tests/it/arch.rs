@@ -13,7 +13,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("actors", &["domain", "config", "store", "channels"]),
     ("http", &["domain", "config", "store", "channels", "actors"]),
     ("app", &["domain", "config", "store", "channels", "actors", "http"]),
-    ("cli", &["domain", "config", "store", "channels", "actors", "http", "app"]),
+    ("verify", &["domain", "config", "store"]),
+    ("cli", &["domain", "config", "store", "channels", "actors", "http", "app", "verify"]),
 ];
 
 const LONGEST_FILE: usize = 500;

@@ -70,6 +70,7 @@ fn kind(outcome: &Outcome) -> &'static str {
         Outcome::Deferred { .. } => "deferred",
         Outcome::PoolFault(_) => "pool fault",
         Outcome::Unknown(_) => "unknown",
+        Outcome::KeySeen { .. } => "key seen",
         Outcome::NotBegun(_) => "not begun",
     }
 }
@@ -80,7 +81,8 @@ fn trouble(outcome: &Outcome) -> &Trouble {
         Outcome::Rejected(trouble)
         | Outcome::Deferred { trouble, .. }
         | Outcome::PoolFault(trouble)
-        | Outcome::Unknown(trouble) => trouble,
+        | Outcome::Unknown(trouble)
+        | Outcome::KeySeen { trouble, .. } => trouble,
         Outcome::Accepted { .. } | Outcome::NotBegun(_) => panic!("no trouble: {outcome:?}"),
     }
 }

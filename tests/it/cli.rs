@@ -5,6 +5,8 @@ mod processes;
 
 use std::process::{Command, Output};
 
+use crate::support::tmpfs::Tmpfs;
+
 /// Runs `volley` with an environment of its own, so that settings of the machine do not reach it.
 fn volley(args: &[&str]) -> Output {
     volley_with(args, &[])
@@ -89,6 +91,57 @@ fn a_bad_setting_ends_any_command_with_one_line() {
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
         assert!(complaint.contains("http.addr") && complaint.contains("VOLLEY_HTTP__ADDR"), "{complaint}");
     }
+}
+
+#[test]
+fn config_names_the_setting_that_a_pool_cannot_work_with() {
+    let pool = |more: &str| {
+        format!(
+            r#"[{{"name": "gate", "channel": "sms", "provider": "webhook", "url": "https://sms.example.com/"{more}}}]"#
+        )
+    };
+    let sound = volley_with(&["config"], &[("VOLLEY_POOLS", &pool(""))]);
+    assert!(sound.status.success(), "{}", stderr(&sound));
+    for (more, key) in [
+        (r#", "body": "{\"to\": {{ to }""#, "pools[0].body: "),
+        (r#", "body": "[{{ stranger }}]""#, "pools[0].body: "),
+        (r#", "tls_ca_file": "/nonexistent/ca.pem""#, "pools[0].tls_ca_file: "),
+    ] {
+        let output = volley_with(&["config"], &[("VOLLEY_POOLS", &pool(more))]);
+        assert_eq!(output.status.code(), Some(1), "{more}");
+        let complaint = stderr(&output);
+        assert_eq!((complaint.lines().count(), stdout(&output).as_str()), (1, ""), "{complaint}");
+        assert!(complaint.contains(key), "{key} is not named: {complaint}");
+    }
+}
+
+/// What `doctor` found of each subject, and whether it was well.
+fn findings(variables: &[(&str, &str)]) -> Vec<(String, bool, String)> {
+    let output = volley_with(&["doctor", "--json"], variables);
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let all = report["findings"].as_array().unwrap().iter();
+    all.map(|found| (text(&found["subject"]), found["ok"] == true, text(&found["detail"]))).collect()
+}
+
+#[test]
+fn doctor_looks_at_the_folder_of_an_embedded_database_too() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = ("VOLLEY_SENDING__DATA_DIR", data.path().to_str().unwrap());
+    let file = data.path().join("file");
+    std::fs::write(&file, "no folder").unwrap();
+    let below_a_file = format!("sqlite://{}/volley.db", file.display());
+    let found = findings(&[data_dir, ("VOLLEY_DATABASE__URL", &below_a_file)]);
+    let of = |subject: &str| found.iter().find(|(known, ..)| known == subject).unwrap_or_else(|| panic!("{found:?}"));
+    assert!(of("sending.data_dir").1, "{found:?}");
+    assert!(!of("database.url").1 && of("database.url").2.contains("cannot be written"), "{found:?}");
+    let Some(small) = Tmpfs::mount(8) else { return };
+    let on_small = format!("sqlite://{}/volley.db", small.path().display());
+    let found = findings(&[data_dir, ("VOLLEY_DATABASE__URL", &on_small)]);
+    let of = |subject: &str| found.iter().find(|(known, ..)| known == subject).unwrap_or_else(|| panic!("{found:?}"));
+    assert!(of("database.url").1, "{found:?}");
+    let (_, well, detail) = of("disk of database.url");
+    assert!(!well && detail.contains("MiB free") && detail.contains("database.url"), "{detail}");
 }
 
 #[test]

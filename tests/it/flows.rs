@@ -3,3 +3,4 @@
 mod audiences;
 mod campaigns;
 mod launches;
+mod unrenderable;

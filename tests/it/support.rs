@@ -2,11 +2,9 @@
 
 pub(crate) mod api;
 pub(crate) mod database;
-pub(crate) mod dice;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub(crate) mod people;
-pub(crate) mod ports;
 pub(crate) mod postgres;
 pub(crate) mod provider;
 pub(crate) mod server;

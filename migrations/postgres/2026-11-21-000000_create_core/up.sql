@@ -89,6 +89,11 @@ CREATE TABLE campaigns (
     -- A UUID, minted at launch: what every log line about this sending carries.
     correlation_id TEXT,
     outcome TEXT,
+    -- Too many recipients could not be rendered: it was paused for that, and perhaps resumed all the same.
+    content_doubt TEXT CHECK (content_doubt IN ('raised', 'waived')),
+    -- Why the scheduled launch was impossible, for programs and for people.
+    launch_error_code TEXT,
+    launch_error_detail TEXT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
     launched_at BIGINT,
@@ -107,6 +112,8 @@ CREATE TABLE packings (
     next_page BIGINT NOT NULL,
     -- The audience as it was counted at launch.
     expected BIGINT NOT NULL,
+    -- Of those packed so far, how many the channel could not reach.
+    unreachable BIGINT NOT NULL DEFAULT 0,
     done BOOLEAN NOT NULL,
     -- A resumable pass over the pages that follows a stop or a re-open: what it does, and the last page it has done.
     sweep TEXT CHECK (sweep IN ('skip_pending', 'retry_failed', 'resend_uncertain')),
@@ -230,6 +237,8 @@ CREATE TABLE idempotency_keys (
     scope TEXT NOT NULL,
     key TEXT NOT NULL,
     request_hash TEXT NOT NULL,
+    -- The request that reserved the key, drawn at random: no other one answers under it or lets go of it.
+    holder BIGINT NOT NULL,
     status INTEGER NOT NULL,
     body TEXT NOT NULL,
     location TEXT,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Round;
 use crate::domain::instant::UtcInstant;
-use crate::store::instances::{OpenLease, OwnerSeen};
+use crate::store::instances::{Doubtful, OpenLease, OwnerSeen};
 use crate::store::lost_leases::OwnerFate;
 use crate::store::pages::LeaseToken;
 
@@ -43,9 +43,13 @@ type Progress = (Option<UtcInstant>, i64, i64, i64);
 impl Watch {
     /// Whether the lease has lost its owner. One of this instance's living pools is not taken away for being late: the
     /// owner itself knows best what became of it.
-    pub(super) fn loss(&mut self, lease: &OpenLease, round: &Round, now: UtcInstant) -> Option<Loss> {
+    pub(super) fn loss(&mut self, lease: &OpenLease, round: &Round, found: &Doubtful) -> Option<Loss> {
+        let now = found.now;
         let expired = lease.until.is_none_or(|until| until <= now);
         if lease.instance != Some(round.identity.instance) {
+            if lease.instance.is_some_and(|owner| found.gone.contains(&owner)) {
+                return Some(Loss::OwnerDied);
+            }
             let fate =
                 if has_died(lease.owner.as_ref(), round.patience, now) { Loss::OwnerDied } else { Loss::NotRenewed };
             return expired.then_some(fate);

@@ -63,13 +63,15 @@ pub(super) struct Circuit {
     longest: Duration,
     faults: u32,
     closed_until: Option<Instant>,
+    /// How often in a row it put somebody off for coming too fast.
+    throttles: u32,
     /// Asked for by the provider: no answer to a call that was under way ends it.
     quiet_until: Option<Instant>,
 }
 
 impl Circuit {
     pub(super) fn new(first: Duration, longest: Duration) -> Self {
-        Self { first, longest, faults: 0, closed_until: None, quiet_until: None }
+        Self { first, longest, faults: 0, closed_until: None, throttles: 0, quiet_until: None }
     }
 
     /// The provider failed as a whole. Calls that were under way together count once.
@@ -84,6 +86,7 @@ impl Circuit {
     /// The provider answered. Returns whether it may be used at once.
     pub(super) fn answered(&mut self, now: Instant) -> bool {
         self.faults = 0;
+        self.throttles = 0;
         self.closed_until = None;
         self.quiet_until = self.quiet_until.filter(|until| now < *until);
         self.quiet_until.is_none()
@@ -92,6 +95,21 @@ impl Circuit {
     /// The provider asked for quiet.
     pub(super) fn quiet(&mut self, until: Instant) {
         self.quiet_until = self.quiet_until.max(Some(until));
+    }
+
+    /// The provider put somebody off for coming too fast, and did not say how long. One may have meant this recipient only
+    /// (greylisting); from the third in a row on the provider is given quiet, longer each time. Calls that were under way
+    /// together count once. Returns for how long, if it begins now.
+    pub(super) fn throttled(&mut self, now: Instant) -> Option<Duration> {
+        const TOLERATED: u32 = 2;
+        if self.quiet_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.throttles = self.throttles.saturating_add(1);
+        let times = self.throttles.checked_sub(TOLERATED).filter(|times| *times > 0)?;
+        let wait = backoff::doubling(self.first, times, self.longest);
+        self.quiet(now + wait);
+        Some(wait)
     }
 
     fn opens_at(&self) -> Option<Instant> {
@@ -154,6 +172,23 @@ mod tests {
         assert_eq!(circuit.wait(later), Duration::from_secs(2));
         circuit.answered(later);
         assert_eq!(circuit.admits(later, 20, 50), 50);
+    }
+
+    #[test]
+    fn a_provider_that_throttles_again_and_again_gets_longer_and_longer_quiet() {
+        let mut now = Instant::now();
+        let mut circuit = Circuit::new(Duration::from_secs(1), Duration::from_secs(4));
+        assert_eq!((circuit.throttled(now), circuit.throttled(now)), (None, None));
+        assert_eq!(circuit.admits(now, 0, 50), 50, "two may have meant their recipients only");
+        for seconds in [1, 2, 4, 4] {
+            assert_eq!(circuit.throttled(now), Some(Duration::from_secs(seconds)));
+            assert_eq!(circuit.throttled(now), None, "those under way together count once");
+            assert_eq!(circuit.admits(now, 0, 50), 0);
+            now += Duration::from_secs(seconds);
+            assert_eq!(circuit.admits(now, 0, 50), 1, "one tries first");
+        }
+        assert!(circuit.answered(now));
+        assert_eq!((circuit.admits(now, 0, 50), circuit.throttled(now)), (50, None));
     }
 
     #[test]

@@ -41,9 +41,9 @@ impl SenderPool {
             self.start_linger(ctx);
             return None;
         }
-        let free = self.bucket.in_hand(now, free);
+        let free = self.rate.in_hand(now, free);
         if free == 0 {
-            self.wake_in(self.bucket.wait(), ctx);
+            self.wake_in(self.rate.wait(), ctx);
             return None;
         }
         let (page, n) = self.choose(now, free, ctx)?;
@@ -121,7 +121,7 @@ impl SenderPool {
         run.claiming = true;
         self.claims += 1;
         self.reserved += n;
-        self.bucket.take(n);
+        self.rate.take(n);
         if let Some(rate) = self.rates.get_mut(&run.campaign) {
             rate.take(n);
         }
@@ -142,31 +142,32 @@ impl SenderPool {
             pool.claims -= 1;
             pool.reserved -= n;
             pool.pace.claimed(asked_at.elapsed());
-            pool.claimed(page, n, start_by, result, ctx);
+            pool.claimed(claim, n, start_by, result, ctx);
             pool.pump(ctx);
         }));
     }
 
     pub(super) fn claimed(
         &mut self,
-        page: PageId,
+        Claim { page, campaign, token, .. }: Claim,
         asked: usize,
         start_by: Boottime,
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(run) = self.runs.get_mut(&page) else { return };
+        // Let go meanwhile, perhaps leased again: whoever ended the lease has resolved what was claimed under it.
+        let Some(run) = self.run_under(page, token) else { return self.give_back(campaign, asked) };
         run.claiming = false;
-        let campaign = run.campaign;
         let mut begun = 0;
         match result {
             Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now }) => {
-                self.parts.status.set(campaign, CampaignStatus::Sending, status_version);
                 run.cursor = cursor;
                 if exhausted && run.phase == Phase::Working {
                     run.phase = Phase::Exhausted;
                 }
+                run.unrecorded += recipients.len();
                 begun = recipients.len();
+                self.parts.status.set(campaign, CampaignStatus::Sending, status_version);
                 if begun > 0 && Boottime::now() > start_by {
                     // None of them may begin. Without a word, that would look like a campaign that stands still.
                     let detail =
@@ -175,7 +176,6 @@ impl SenderPool {
                         tracing::warn!(pool = self.line.pool, "{detail}");
                     }
                 }
-                run.unrecorded += begun;
                 let overs = recipients.into_iter().filter_map(|claimed| {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
                     self.prepare(page, claimed, key_lives, start_by)
@@ -184,8 +184,8 @@ impl SenderPool {
                 self.begin(overs);
             }
             Ok(ClaimOutcome::NotSending { status, status_version }) => {
-                self.parts.status.set(campaign, status, status_version);
                 run.close();
+                self.parts.status.set(campaign, status, status_version);
             }
             Ok(ClaimOutcome::Lost) => {
                 tracing::warn!(page.id = page.0, campaign.id = campaign.0, "lease lost");
@@ -198,12 +198,16 @@ impl SenderPool {
                 self.store_failed(&error);
             }
         }
-        let unused = asked.saturating_sub(begun);
-        self.bucket.give_back(unused);
+        self.give_back(campaign, asked.saturating_sub(begun));
+        self.settle_finished(ctx);
+    }
+
+    /// Gives back tokens of those who were not begun.
+    fn give_back(&mut self, campaign: CampaignId, unused: usize) {
+        self.rate.give_back(unused);
         if let Some(rate) = self.rates.get_mut(&campaign) {
             rate.give_back(unused);
         }
-        self.settle_finished(ctx);
     }
 
     fn prepare(&mut self, page: PageId, claimed: Claimed, key_lives: bool, start_by: Boottime) -> Option<HandOver> {
@@ -219,6 +223,7 @@ impl SenderPool {
             claimed,
             page,
             content: Arc::clone(&run.content),
+            flow: Arc::clone(&run.flow),
             trust: run.trust.clone(),
             start_by,
             key_lives,
@@ -294,16 +299,20 @@ impl SenderPool {
                 let detail = format!("the provider asked for {} s of quiet", quiet.as_secs());
                 self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
             }
+            Reach::Throttled(detail) => {
+                self.silences = 0;
+                if let Some(quiet) = self.circuit.throttled(now) {
+                    let detail = format!("quiet for {} ms after: {detail}", quiet.as_millis());
+                    self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
+                }
+            }
             Reach::Untried(reason) => self.not_begun(freed.campaign, reason),
         }
     }
 
     pub(super) fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>) {
         let Some(reason) = reason else { return };
-        self.bucket.give_back(1);
-        if let Some(rate) = self.rates.get_mut(&campaign) {
-            rate.give_back(1);
-        }
+        self.give_back(campaign, 1);
         match reason {
             NotBegun::Paused | NotBegun::Stopped => {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {

@@ -1,5 +1,6 @@
 //! What a campaign says, compiled once, and the rules that travel with it.
 
+use super::doubt::Fit;
 use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
@@ -14,6 +15,8 @@ pub(super) struct CampaignContent {
     pub(super) rate_per_second: f64,
     /// What log lines about this sending carry.
     pub(super) correlation: Option<String>,
+    /// How it has fared with its recipients.
+    pub(super) fit: Fit,
     key: String,
     compiled: Compiled,
 }
@@ -51,13 +54,19 @@ impl CampaignContent {
             on_uncertain: campaign.on_uncertain,
             rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
             correlation: campaign.correlation_id,
+            fit: Fit::default(),
             key,
             compiled,
         })
     }
 
-    pub(super) fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
-        self.compiled.render(profile)
+    /// The message of one recipient. `is_new`: nobody has tried it before, so it tells how the content fares.
+    pub(super) fn render(&self, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
+        let rendered = self.compiled.render(profile);
+        if is_new {
+            self.fit.note(rendered.is_ok());
+        }
+        rendered
     }
 
     /// One for the delivery's whole life.

@@ -13,6 +13,7 @@ use crate::actors::clock::Boottime;
 use crate::actors::journal::{Begun, Journal};
 use crate::actors::recorder::Inbox;
 use crate::actors::status_cache::StatusCache;
+use crate::actors::traffic::Flow;
 use crate::channels::{Channel, Gate};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
@@ -57,6 +58,10 @@ pub(super) struct Line {
     pub(super) halted: AtomicBool,
     pub(super) inbox: Inbox,
     pub(super) meters: Meters,
+    /// What goes through this pool.
+    pub(super) flow: Arc<Flow>,
+    /// An operator has suspended the pool.
+    pub(super) suspended: Arc<AtomicBool>,
     pub(super) max_attempts: u32,
     pub(super) idempotent_for: Option<Duration>,
 }
@@ -67,6 +72,8 @@ pub(super) struct HandOver {
     pub(super) key: ClaimKey,
     pub(super) page: crate::domain::ids::PageId,
     pub(super) content: Arc<CampaignContent>,
+    /// What goes out for this campaign.
+    pub(super) flow: Arc<Flow>,
     pub(super) trust: Trust,
     /// Not begun after this.
     pub(super) start_by: Boottime,
@@ -92,6 +99,8 @@ pub(super) enum Reach {
     Fault(String),
     /// It asked for quiet.
     Quiet(Duration),
+    /// It put one off for coming too fast, without saying how long.
+    Throttled(String),
     /// Nothing was asked of it.
     Untried(Option<NotBegun>),
 }
@@ -100,14 +109,19 @@ struct HandOverGate<'a> {
     line: &'a Line,
     over: &'a HandOver,
     begun: std::sync::OnceLock<Begun>,
+    /// Whether it is counted as under way.
+    flows: AtomicBool,
 }
 
 impl HandOverGate<'_> {
-    /// Whether it may begin at this moment.
-    fn is_open(&self) -> std::result::Result<(), NotBegun> {
+    /// Whether it may begin at this moment, which is returned.
+    fn is_open(&self) -> std::result::Result<Boottime, NotBegun> {
         let now = Boottime::now();
         if self.line.draining.load(Ordering::Acquire) {
             return Err(NotBegun::ShuttingDown);
+        }
+        if self.line.suspended.load(Ordering::Acquire) {
+            return Err(NotBegun::Halted);
         }
         match self.line.status.get(self.over.key.campaign) {
             Some(CampaignStatus::Sending) => {}
@@ -127,7 +141,16 @@ impl HandOverGate<'_> {
         if !self.over.trust.holds(now) {
             return Err(NotBegun::Fenced);
         }
-        Ok(())
+        Ok(now)
+    }
+}
+
+impl Drop for HandOverGate<'_> {
+    fn drop(&mut self) {
+        if self.flows.load(Ordering::Relaxed) {
+            self.line.flow.end();
+            self.over.flow.end();
+        }
     }
 }
 
@@ -142,13 +165,17 @@ impl Gate for HandOverGate<'_> {
             self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
         let _ = self.begun.set(begun);
         // The journal may have waited for a slow disk, and a pause or the lease's end have been in the meantime.
-        self.is_open()
+        let now = self.is_open()?;
+        self.flows.store(true, Ordering::Relaxed);
+        self.line.flow.begin(now);
+        self.over.flow.begin(now);
+        Ok(())
     }
 }
 
 /// Hands one recipient over, if its turn came `in_time`. Never fails: every way it can end is a settlement.
 pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver, in_time: bool) -> Result {
-    let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new() };
+    let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new(), flows: AtomicBool::new(false) };
     let mut spoken = None;
     let started = Instant::now();
     let outcome = if !in_time {
@@ -213,7 +240,7 @@ async fn attempt(
 ) -> Outcome {
     let message = match over.claimed.content.clone() {
         Some(message) => message,
-        None => match over.content.render(&over.claimed.profile) {
+        None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
             Ok(message) => message,
             Err(error) => return Outcome::Rejected(Trouble::new(ErrorCategory::Render, error.to_string())),
         },
@@ -243,7 +270,13 @@ fn panicked(begun: bool) -> Outcome {
 
 fn reach(outcome: &Outcome) -> Reach {
     match outcome {
-        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } => Reach::Answered,
+        Outcome::Deferred { trouble, retry_after: None } if trouble.category == ErrorCategory::Throttled => {
+            Reach::Throttled(trouble.detail.clone())
+        }
+        // A key that was seen says when to come back for this one, and nothing about the others.
+        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => {
+            Reach::Answered
+        }
         Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
         Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
         Outcome::Rejected(_) => Reach::Answered,

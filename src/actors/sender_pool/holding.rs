@@ -6,19 +6,22 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::bucket::Bucket;
 use super::content::{CampaignContent, ContentError};
 use super::hand_over::Trust;
+use super::rate::Rate;
 use super::run::{PageRun, Phase};
-use super::{KEEP_WITHIN, PAGES_HELD, SenderPool};
+use super::{KEEP_WITHIN, Offer, PAGES_HELD, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::recorder::Acknowledged;
 use crate::actors::supervisor::PageSettled;
 use crate::domain::campaign::CampaignStatus;
+use crate::domain::decision::Subject;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::domain::wire::Tracked;
 use crate::store::late_evidence::Lease;
-use crate::store::pages::{self, LeaseToken, PageRow, Settled};
+use crate::store::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
 use crate::store::{Lane, Store, StoreError, backend};
 
 /// A lease that was won, and what goes with it.
@@ -82,21 +85,18 @@ impl SenderPool {
             }
             Ok((Settled::Done(counts), _)) => {
                 if let Some(run) = self.runs.remove(&page) {
-                    tracing::info!(
-                        campaign.id = run.campaign.0,
-                        correlation.id = run.content.correlation,
-                        page.seq = run.seq,
-                        sent = counts.sent,
-                        failed = counts.failed,
-                        skipped = counts.skipped,
-                        uncertain = counts.uncertain,
-                        "campaign.batch.processed"
-                    );
+                    self.parts.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
+                    self.report(&run, counts);
                     // A lost hint costs one tick of the supervisor.
                     let _ = self.parts.settled.try_send(PageSettled { campaign: run.campaign });
                 }
             }
-            Ok((Settled::Ready(_) | Settled::Lost, _)) => {
+            Ok((Settled::Ready(counts), _)) => {
+                if let Some(run) = self.runs.remove(&page) {
+                    self.report(&run, counts);
+                }
+            }
+            Ok((Settled::Lost, _)) => {
                 self.runs.remove(&page);
             }
             Err(error) => {
@@ -116,9 +116,38 @@ impl SenderPool {
         self.forget_idle();
     }
 
+    /// Says how a page stands whose lease has ended in order. Who is pending waits for a retry, unless the campaign was
+    /// paused or stopped or the process drains: those are `aborted`.
+    fn report(&self, run: &PageRun, counts: Counts) {
+        let halted = self.parts.status.get(run.campaign).is_some_and(|status| status != CampaignStatus::Sending);
+        let aborted = if halted || self.draining() { counts.pending } else { 0 };
+        tracing::info!(
+            campaign.id = run.campaign.0,
+            correlation.id = run.content.correlation,
+            page.seq = run.seq,
+            dispatched = counts.sent,
+            failed = counts.failed,
+            skipped = counts.skipped,
+            uncertain = counts.uncertain,
+            retrying = counts.pending - aborted,
+            aborted,
+            "campaign.batch.processed"
+        );
+    }
+
     /// The page, if it is still held under this lease.
     pub(super) fn run_under(&mut self, page: PageId, token: LeaseToken) -> Option<&mut PageRun> {
         self.runs.get_mut(&page).filter(|run| run.token == token)
+    }
+
+    /// Lets go of a page whose lease somebody has ended, and with it resolved whoever was claimed under it. What is still
+    /// under way reports to the recorder by the old token, and nobody here waits for it: a call that never ends must not
+    /// keep the page from this pool.
+    pub(super) fn let_go(&mut self, page: PageId, token: LeaseToken) {
+        if let Some(run) = self.run_under(page, token) {
+            run.trust.end();
+            self.runs.remove(&page);
+        }
     }
 
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
@@ -144,7 +173,11 @@ impl SenderPool {
     }
 
     pub(super) fn close_paused(&mut self) {
+        let suspended = self.suspended();
         for run in self.runs.values_mut() {
+            if suspended {
+                run.close();
+            }
             let known = self.parts.status.get(run.campaign);
             if known.is_some_and(|status| status != CampaignStatus::Sending) {
                 run.close();
@@ -155,6 +188,7 @@ impl SenderPool {
     /// Asks the database which campaigns have work for this pool.
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
         self.looking = true;
+        self.looked = Instant::now();
         let (store, pool) = (self.parts.store.clone(), self.line.pool.clone());
         let work = async move {
             store
@@ -178,18 +212,13 @@ impl SenderPool {
         }));
     }
 
-    /// Leases one more page, for the campaign that holds the fewest.
+    /// Leases one more page: one that the broker told of, else one for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
-        if self.leasing || self.draining() || self.circuit.is_open() && !self.runs.is_empty() {
+        let idle = self.circuit.is_open() && !self.runs.is_empty() || self.suspended();
+        if self.leasing || self.draining() || idle || self.runs.len() >= PAGES_HELD {
             return;
         }
-        let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
-        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
-        let Some(campaign) = hopeful.min_by_key(|campaign| held(*campaign)) else { return };
-        // With all pages in hand, only a campaign that holds none gets one more.
-        if self.runs.len() >= PAGES_HELD || !self.has_room() && held(campaign) > 0 {
-            return;
-        }
+        let Some((campaign, which, offer)) = self.next_page() else { return };
         self.leasing = true;
         let (store, pool, owner) = (self.parts.store.clone(), self.line.pool.clone(), self.owner);
         let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
@@ -204,36 +233,65 @@ impl SenderPool {
             let token = fresh_token()?;
             let row = store
                 .run(Lane::Hot, "lease a page", move |conn| {
-                    conn.write(|conn| pages::lease(conn, campaign, &pool, owner, token, lease, &held))
+                    conn.write(|conn| {
+                        pages::lease(conn, Wanted { campaign, pool: &pool, which, held: &held }, owner, token, lease)
+                    })
                 })
                 .await?;
             Ok(row.map(|row| (row, token, trust, content)))
         };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
             pool.leasing = false;
-            pool.leased(campaign, result);
+            // The lease has committed, or there was none to be had: the broker need not keep the message.
+            drop(offer);
+            pool.leased(campaign, which, result);
             pool.pump(ctx);
         }));
     }
 
-    pub(super) fn leased(&mut self, campaign: CampaignId, result: Result<Option<Won>, ContentError>) {
+    /// The campaign to lease a page for, and which. With all pages in hand, only one that holds none gets one more.
+    fn next_page(&mut self) -> Option<(CampaignId, WhichPage, Option<Offer>)> {
+        let has_room = self.has_room();
+        let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
+        let fits = |campaign: CampaignId| has_room || held(campaign) == 0;
+        if let Some(at) = self.offers.iter().position(|offer| fits(offer.campaign)) {
+            let offer = self.offers.remove(at)?;
+            return Some((offer.campaign, WhichPage::This(offer.page), Some(offer)));
+        }
+        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
+        let campaign = hopeful.min_by_key(|campaign| held(*campaign)).filter(|campaign| fits(*campaign))?;
+        Some((campaign, WhichPage::Oldest, None))
+    }
+
+    pub(super) fn leased(&mut self, campaign: CampaignId, which: WhichPage, result: Result<Option<Won>, ContentError>) {
         match result {
             Ok(Some((row, token, trust, content))) => {
                 self.parts.health.note_campaign(campaign, None);
                 if !self.contents.contains_key(&campaign) && content.rate_per_second > 0.0 {
-                    let rate = content.rate_per_second;
-                    self.rates.insert(campaign, Bucket::new(rate, (rate / 10.0).max(1.0), Instant::now()));
+                    let (rate, shared) = (content.rate_per_second, !self.parts.store.has_one_writer());
+                    let scope = format!("campaign:{campaign}");
+                    self.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
                 }
+                if !self.turns.contains(&campaign) {
+                    self.turns.push_back(campaign);
+                }
+                let flow = self.parts.traffic.of(Subject::Campaign(campaign));
                 self.contents.insert(campaign, Arc::clone(&content));
                 self.parts.journal.leased(Lease { campaign, page: row.id, token });
-                self.runs.insert(row.id, PageRun::new(&row, token, trust, content));
+                self.runs.insert(row.id, PageRun::new(&row, token, trust, content, flow));
             }
+            // Somebody was faster, or the message was old.
+            Ok(None) if which != WhichPage::Oldest => {}
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
                 self.dry.insert(campaign);
                 self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
             }
             Err(ContentError::Store(error)) => self.store_failed(&error),
+            // A message may name what does not exist.
+            Err(error) if which != WhichPage::Oldest => {
+                tracing::debug!(campaign.id = campaign.0, error = %error, "a page that was told of cannot be leased");
+            }
             Err(error) => {
                 tracing::error!(campaign.id = campaign.0, error = %error, "a campaign cannot be rendered");
                 self.parts.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
@@ -258,12 +316,11 @@ impl SenderPool {
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| match result {
             Ok(renewed) => {
                 for (page, token) in asked {
-                    let Some(run) = pool.runs.get_mut(&page).filter(|run| run.token == token) else { continue };
+                    let Some(run) = pool.run_under(page, token) else { continue };
                     if renewed.contains(&page) {
                         run.trust.extend(trust);
                     } else if run.phase != Phase::Settling {
-                        run.trust.end();
-                        run.close();
+                        pool.let_go(page, token);
                     }
                 }
                 pool.pump(ctx);

@@ -50,7 +50,7 @@ impl Meters {
             Outcome::Rejected(trouble) => ("rejected", Some(trouble.category)),
             Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.category)),
             Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.category)),
-            Outcome::Unknown(trouble) => ("unknown", Some(trouble.category)),
+            Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => ("unknown", Some(trouble.category)),
             Outcome::NotBegun(_) => ("not_begun", None),
         };
         match outcome {
@@ -62,6 +62,7 @@ impl Meters {
             | Outcome::Deferred { .. }
             | Outcome::PoolFault(_)
             | Outcome::Unknown(_)
+            | Outcome::KeySeen { .. }
             | Outcome::NotBegun(_) => attempts(&self.pool, name).increment(1),
         }
         if let Some(category) = category {

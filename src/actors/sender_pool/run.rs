@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::content::CampaignContent;
 use super::hand_over::Trust;
+use crate::actors::traffic::Flow;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::pages::{LeaseToken, PageRow};
 
@@ -44,6 +45,7 @@ pub(super) struct PageRun {
     pub(super) token: LeaseToken,
     pub(super) trust: Trust,
     pub(super) content: Arc<CampaignContent>,
+    pub(super) flow: Arc<Flow>,
     pub(super) phase: Phase,
     /// Everyone up to here was claimed in this round.
     pub(super) cursor: ContactId,
@@ -57,7 +59,13 @@ pub(super) struct PageRun {
 }
 
 impl PageRun {
-    pub(super) fn new(row: &PageRow, token: LeaseToken, trust: Trust, content: Arc<CampaignContent>) -> Self {
+    pub(super) fn new(
+        row: &PageRow,
+        token: LeaseToken,
+        trust: Trust,
+        content: Arc<CampaignContent>,
+        flow: Arc<Flow>,
+    ) -> Self {
         let first = ContactId(row.first_contact_id.0 - 1);
         Self {
             id: row.id,
@@ -66,6 +74,7 @@ impl PageRun {
             token,
             trust,
             content,
+            flow,
             phase: Phase::Working,
             cursor: first,
             first,

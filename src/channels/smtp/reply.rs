@@ -137,6 +137,7 @@ impl Failure {
     /// What this failure means when it comes at `stage` of handing over to `to`, and for the connection.
     pub(super) fn at(self, stage: Stage, to: &str) -> (Outcome, Leaves) {
         let trouble = self.trouble(stage, to);
+        let passes = self.passes(stage);
         let deferred = |trouble| Outcome::Deferred { trouble, retry_after: None };
         match (stage, self) {
             (_, Self::Reply { code: 421, .. }) => (Outcome::PoolFault(trouble), Leaves::Nothing),
@@ -144,9 +145,7 @@ impl Failure {
             (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (Outcome::PoolFault(trouble), Leaves::Nothing)
             }
-            // RFC 5321 4.5.3.1.10: some relays say 552 for "too many recipients" where 452 is meant.
-            (Stage::Rcpt, Self::Reply { code: 552 | 400..=499, .. })
-            | (Stage::Data, Self::Reply { code: 400..=499, .. }) => (deferred(trouble), Leaves::OpenTransaction),
+            (Stage::Rcpt | Stage::Data, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::OpenTransaction),
             (Stage::Rcpt | Stage::Data, Self::Reply { code: 500.., .. }) => {
                 (Outcome::Rejected(trouble), Leaves::OpenTransaction)
             }
@@ -154,7 +153,7 @@ impl Failure {
             (Stage::Rcpt | Stage::Data, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (deferred(trouble), Leaves::Nothing)
             }
-            (Stage::Final, Self::Reply { code: 400..=499, .. }) => (deferred(trouble), Leaves::Ready),
+            (Stage::Final, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Ready),
             (Stage::Final, Self::Reply { code: 500.., .. }) => (Outcome::Rejected(trouble), Leaves::Ready),
             // The dot may have left.
             (Stage::Final, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
@@ -163,9 +162,39 @@ impl Failure {
         }
     }
 
+    /// Whether this is a no that may be a yes later.
+    fn passes(&self, stage: Stage) -> bool {
+        match self {
+            Self::Reply { code: 400..=499, .. } => true,
+            // RFC 5321 4.5.3.1.10: some relays say 552 for "too many recipients" where 452 is meant.
+            Self::Reply { code: 552, .. } if stage == Stage::Rcpt => true,
+            // RFC 3463 3.3: a mailbox that is full now.
+            Self::Reply { code: 500.., .. } => self.enhanced() == Some((2, 2)),
+            Self::Reply { .. } | Self::Silent(_) | Self::Cut(_) => false,
+        }
+    }
+
+    /// Subject and detail of the enhanced status code (RFC 3463), where there is one that agrees with the reply's own.
+    fn enhanced(&self) -> Option<(u16, u16)> {
+        let Self::Reply { code, text } = self else { return None };
+        let mut numbers = text.split_ascii_whitespace().next()?.splitn(3, '.').map(|number| number.parse().ok());
+        let (class, subject, detail): (u16, u16, u16) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        (class == code / 100).then_some((subject, detail))
+    }
+
     /// This failure in words that name nobody.
     pub(super) fn trouble(&self, stage: Stage, to: &str) -> Trouble {
-        self.in_words(stage.name(), to)
+        const POLICY: u16 = 7;
+        let trouble = self.in_words(stage.name(), to);
+        match self {
+            Self::Reply { code: 500.., .. } if matches!(self.enhanced(), Some((POLICY, _))) => {
+                Trouble::new(ErrorCategory::Policy, format!("refused by policy: {}", trouble.detail))
+            }
+            Self::Reply { code: 400..=499, .. } if matches!(self.enhanced(), Some((POLICY, _))) => {
+                Trouble { category: ErrorCategory::Throttled, ..trouble }
+            }
+            Self::Reply { .. } | Self::Silent(_) | Self::Cut(_) => trouble,
+        }
     }
 
     /// This failure in words that name nobody, after the step it happened at.
@@ -215,6 +244,22 @@ mod tests {
             ["\r\n", "25\r\n", "2500 ok\r\n", "999 ok\r\n", "-50 ok\r\n", "250_ok\r\n", "HTTP/1.1 400\r\n", "äöü\r\n"]
         {
             assert!(matches!(Reply::parse(bytes.as_bytes()), Err(Failure::Cut(_))), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn enhanced_codes_are_read_where_they_stand_and_agree() {
+        for (code, text, expected) in [
+            (550, "5.7.1 no", Some((7, 1))),
+            (451, "4.7.500 Server busy", Some((7, 500))),
+            (552, "5.2.2", Some((2, 2))),
+            (550, "no 5.7.1", None),
+            (450, "5.7.1 no", None),
+            (550, "5.7 no", None),
+            (550, "5.7.1.2 no", None),
+            (550, "", None),
+        ] {
+            assert_eq!(Failure::Reply { code, text: text.to_owned() }.enhanced(), expected, "{code} {text}");
         }
     }
 

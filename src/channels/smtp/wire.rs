@@ -39,6 +39,11 @@ impl Wire {
         Self { socket, unheard: Vec::new(), offers: Offers::default() }
     }
 
+    /// Whether the relay, when nothing was asked of it, neither hung up nor spoke: an unasked word is a 421.
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        self.unheard.is_empty() && self.socket.is_quiet().await
+    }
+
     /// Sends `words` in one piece.
     pub(super) async fn say(&mut self, words: &[u8]) -> Result<(), Failure> {
         self.socket.write_all(words).await?;

@@ -47,8 +47,9 @@ impl Reader {
         match status {
             401 | 403 | 407 => Outcome::PoolFault(trouble),
             408 | 425 | 429 => Outcome::Deferred { trouble, retry_after },
-            // The key is known to the provider and still at work there: certainly not taken a second time.
-            409 if self.idempotent => Outcome::Deferred { trouble, retry_after },
+            // Not taken a second time; whether an earlier request under this key was taken (perhaps one that a 408 or a cut
+            // had ended), only the answer to a later one can say.
+            409 if self.idempotent => Outcome::KeySeen { trouble, retry_after },
             503 if retry_after.is_some() => Outcome::Deferred { trouble, retry_after },
             300..=499 => Outcome::Rejected(trouble),
             _ => Outcome::Unknown(trouble),

@@ -5,9 +5,8 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
-use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::channels::socket::Socket;
@@ -41,6 +40,15 @@ pub(super) struct Head {
     keep_alive: bool,
 }
 
+/// How far a request got.
+enum Sent {
+    Whole,
+    /// The server hung up or takes no more; it may have said why.
+    InPart,
+    /// The server answered before it had been given everything.
+    Answered(Head),
+}
+
 /// How long a body is (RFC 9112 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Length {
@@ -71,8 +79,8 @@ impl Wire {
     }
 
     /// Whether the server, when nothing was asked of it, neither hung up nor spoke.
-    pub(super) fn is_quiet(&mut self) -> bool {
-        self.socket.read(&mut [0]).now_or_never().is_none()
+    pub(super) async fn is_quiet(&mut self) -> bool {
+        self.socket.is_quiet().await
     }
 
     /// Sends a request and reads the answer up to its body.
@@ -81,14 +89,14 @@ impl Wire {
     /// No answer came, or none that is HTTP. The request may have been received.
     pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<Head> {
         self.in_order = false;
-        let received = self.send(request).await;
+        let sent = self.send(request).await?;
+        if let Sent::Answered(head) = sent {
+            return Ok(Head { keep_alive: false, ..head });
+        }
         loop {
             if let Some(mut head) = self.take_head()? {
-                head.keep_alive &= received;
+                head.keep_alive &= matches!(sent, Sent::Whole);
                 return Ok(head);
-            }
-            if self.unread.len() > MAX_HEAD_BYTES {
-                return Err(nonsense("the answer's head is too long"));
             }
             self.fill().await?;
         }
@@ -108,31 +116,44 @@ impl Wire {
         content
     }
 
-    /// Writes the request; whether the server let us finish. It may refuse before it has read everything, then hang up
-    /// or stop reading: what it says counts.
-    async fn send(&mut self, mut request: &[u8]) -> bool {
+    /// Writes the request, and listens meanwhile: a server may refuse before it has read everything, then hang up or stop
+    /// reading. What it only announces (100, 102, 103) ends nothing.
+    async fn send(&mut self, mut request: &[u8]) -> io::Result<Sent> {
         poll_fn(|cx| {
-            let sent = loop {
-                if request.is_empty() {
-                    break Pin::new(&mut self.socket).poll_flush(cx).map(|flushed| flushed.is_ok());
+            loop {
+                if let Poll::Ready(sent) = self.poll_write_all(cx, &mut request) {
+                    return Poll::Ready(Ok(sent));
                 }
-                match Pin::new(&mut self.socket).poll_write(cx, request) {
-                    Poll::Ready(Ok(0) | Err(_)) => break Poll::Ready(false),
-                    Poll::Ready(Ok(written)) => request = request.get(written..).unwrap_or_default(),
-                    Poll::Pending => break Poll::Pending,
+                if ready!(self.poll_early(cx)) == 0 {
+                    return Poll::Ready(Ok(Sent::InPart));
                 }
-            };
-            if sent.is_ready() {
-                return sent;
+                if let Some(head) = self.take_head()? {
+                    return Poll::Ready(Ok(Sent::Answered(head)));
+                }
             }
-            let mut bytes = [0; 256];
-            let mut early = ReadBuf::new(&mut bytes);
-            Pin::new(&mut self.socket).poll_read(cx, &mut early).map(|_| {
-                self.unread.extend_from_slice(early.filled());
-                false
-            })
         })
         .await
+    }
+
+    fn poll_write_all(&mut self, cx: &mut Context<'_>, request: &mut &[u8]) -> Poll<Sent> {
+        while !request.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, request)) {
+                Ok(0) | Err(_) => return Poll::Ready(Sent::InPart),
+                Ok(written) => *request = request.get(written..).unwrap_or_default(),
+            }
+        }
+        let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
+        Poll::Ready(if flushed.is_ok() { Sent::Whole } else { Sent::InPart })
+    }
+
+    /// Takes in what the server says before it was given everything; how many bytes, 0 for the connection's end.
+    fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let mut bytes = [0; 256];
+        let mut early = ReadBuf::new(&mut bytes);
+        // What cannot be read now, the next read will report.
+        let _ = ready!(Pin::new(&mut self.socket).poll_read(cx, &mut early));
+        self.unread.extend_from_slice(early.filled());
+        Poll::Ready(early.filled().len())
     }
 
     /// Waits for more bytes; how many came, 0 for the connection's end.
@@ -168,7 +189,8 @@ impl Wire {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut answer = httparse::Response::new(&mut headers);
             let httparse::Status::Complete(length) = answer.parse(&self.unread).map_err(nonsense)? else {
-                return Ok(None);
+                let too_long = self.unread.len() > MAX_HEAD_BYTES;
+                return if too_long { Err(nonsense("the answer's head is too long")) } else { Ok(None) };
             };
             let head = Head::of(&answer)?;
             self.take(length);

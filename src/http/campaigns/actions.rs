@@ -2,23 +2,29 @@
 
 use std::time::Instant;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Campaign, Whole, check_schedule, decide, inner, refused};
 use crate::actors::launcher::{LaunchError, check_launchable, launch_campaign};
 use crate::actors::supervisor::Changed;
+use crate::actors::switchboard::Listen;
 use crate::domain::campaign::{Audience, CampaignEvent, CampaignStatus};
+use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;
+use crate::domain::wire::Control;
+use crate::http::edge;
 use crate::http::extract::{Hashed, Id, Json, Query};
 use crate::http::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::problem::{ApiError, Problem};
+use crate::http::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
 use crate::store::campaigns::{self, CampaignRow, Sweep};
 use crate::store::idempotency::{self, Answer, Recall};
+use crate::store::launch::Launched;
 use crate::store::{Conn, Lane, backend};
 
 /// Most campaigns in one bulk action.
@@ -87,17 +93,23 @@ pub(in crate::http) async fn send(
         })
         .await??;
     if let Some(launched) = launched {
-        state.status.set(id, launched.campaign.status, launched.campaign.status_version);
-        tracing::info!(
-            campaign.id = id.0,
-            correlation.id = launched.campaign.correlation_id,
-            campaign.expected = launched.expected,
-            duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "campaign.launched"
-        );
-        hint(&state, id);
+        announce(&state, &launched, began);
     }
     Ok(respond(answer))
+}
+
+/// Makes a launch known that is stored.
+fn announce(state: &AppState, launched: &Launched, began: Instant) {
+    let Launched { campaign, expected } = launched;
+    state.status.set(campaign.id, campaign.status, campaign.status_version);
+    tracing::info!(
+        campaign.id = campaign.id.0,
+        correlation.id = campaign.correlation_id,
+        campaign.expected = expected,
+        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "campaign.launched"
+    );
+    hint(state, campaign.id);
 }
 
 /// Tells the supervisor. A full mailbox loses the hint, which costs one tick.
@@ -105,9 +117,50 @@ fn hint(state: &AppState, campaign: CampaignId) {
     let _ = state.supervisor.try_send(Changed { campaign });
 }
 
+/// A campaign after a decision, and how the instances have taken it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Controlled {
+    #[serde(flatten)]
+    campaign: Campaign,
+    /// Which instances have followed it so far. Also at `/v1/campaigns/{id}/receipt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
+}
+
+/// Applies an event, and waits for the instances to follow it.
+async fn control(
+    state: &AppState,
+    id: CampaignId,
+    event: CampaignEvent,
+    wait: Wait,
+    request: &HttpRequest,
+) -> Result<web::Json<Controlled>, ApiError> {
+    apply(state, id, event, edge::request_id(request).as_deref()).await?;
+    // The decision stands, whatever becomes of the question who has heard of it.
+    let receipt = receipt::wait(state, Subject::Campaign(id), wait).await.ok().flatten();
+    Ok(web::Json(Controlled { campaign: super::read(state, id).await?, receipt }))
+}
+
+/// The receipt of the newest pause, resume or stop, as it stands now.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/receipt", tag = "campaigns", params(("id" = i64, Path)),
+    responses((status = 200, body = Receipt), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn receipt(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<web::Json<Receipt>, ApiError> {
+    let receipt = receipt::read(&state, Subject::Campaign(id)).await?;
+    receipt.map(web::Json).ok_or_else(|| ApiError::not_found("receipt", id.0))
+}
+
 /// Applies an event, lets the cache know *before* the answer leaves (from here on no hand-over begins after a pause),
 /// and hints.
-async fn apply(state: &AppState, id: CampaignId, event: CampaignEvent) -> Result<CampaignRow, ApiError> {
+async fn apply(
+    state: &AppState,
+    id: CampaignId,
+    event: CampaignEvent,
+    request: Option<&str>,
+) -> Result<CampaignRow, ApiError> {
     let row =
         decide(state, "change a campaign's status", move |conn| Ok(campaigns::transition(conn, id, event)?)).await?;
     state.status.set(id, row.status, row.status_version);
@@ -118,6 +171,12 @@ async fn apply(state: &AppState, id: CampaignId, event: CampaignEvent) -> Result
         "campaign.control"
     );
     hint(state, id);
+    if let Some(switchboard) = state.switchboard.get() {
+        let _ = switchboard.try_send(Listen);
+    }
+    if let Some(action) = Action::of(event) {
+        state.announcer.control(&Control::of(&Subject::Campaign(id), action, row.status_version), request);
+    }
     Ok(row)
 }
 
@@ -126,42 +185,45 @@ async fn shown(state: &AppState, id: CampaignId) -> Result<web::Json<Campaign>, 
 }
 
 /// Pauses a campaign: once this is answered, no hand-over begins. Pausing a paused campaign changes nothing.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = i64, Path)),
-    responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = i64, Path),
+        ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
+    responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn pause(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
-    _: Query<()>,
+    Query(wait): Query<Wait>,
+    request: HttpRequest,
     _: Hashed<Nothing>,
-) -> Result<web::Json<Campaign>, ApiError> {
-    apply(&state, id, CampaignEvent::Pause).await?;
-    shown(&state, id).await
+) -> Result<web::Json<Controlled>, ApiError> {
+    control(&state, id, CampaignEvent::Pause, wait, &request).await
 }
 
 /// Resumes a paused campaign: the rest goes out.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = i64, Path)),
-    responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = i64, Path),
+        ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
+    responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn resume(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
-    _: Query<()>,
+    Query(wait): Query<Wait>,
+    request: HttpRequest,
     _: Hashed<Nothing>,
-) -> Result<web::Json<Campaign>, ApiError> {
-    apply(&state, id, CampaignEvent::Resume).await?;
-    shown(&state, id).await
+) -> Result<web::Json<Controlled>, ApiError> {
+    control(&state, id, CampaignEvent::Resume, wait, &request).await
 }
 
 /// Stops a campaign for good: what is pending is skipped.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns", params(("id" = i64, Path)),
-    responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns", params(("id" = i64, Path),
+        ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
+    responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn stop(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
-    _: Query<()>,
+    Query(wait): Query<Wait>,
+    request: HttpRequest,
     _: Hashed<Nothing>,
-) -> Result<web::Json<Campaign>, ApiError> {
-    apply(&state, id, CampaignEvent::Stop).await?;
-    shown(&state, id).await
+) -> Result<web::Json<Controlled>, ApiError> {
+    control(&state, id, CampaignEvent::Stop, wait, &request).await
 }
 
 /// A body without fields.
@@ -289,6 +351,7 @@ pub(in crate::http) struct BulkResult {
 pub(in crate::http) async fn bulk(
     state: web::Data<AppState>,
     _: Query<()>,
+    request: HttpRequest,
     Json(body): Json<BulkInput>,
 ) -> Result<web::Json<BulkResults>, ApiError> {
     let mut ids = body.campaign_ids;
@@ -299,11 +362,13 @@ pub(in crate::http) async fn bulk(
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(*id));
     let mut results = Vec::with_capacity(ids.len());
+    let asked = edge::request_id(&request);
+    let asked = asked.as_deref();
     for id in ids {
         let done = match body.action {
-            BulkVerb::Pause => apply(&state, id, CampaignEvent::Pause).await.map(|row| Some(row.status)),
-            BulkVerb::Resume => apply(&state, id, CampaignEvent::Resume).await.map(|row| Some(row.status)),
-            BulkVerb::Stop => apply(&state, id, CampaignEvent::Stop).await.map(|row| Some(row.status)),
+            BulkVerb::Pause => apply(&state, id, CampaignEvent::Pause, asked).await.map(|row| Some(row.status)),
+            BulkVerb::Resume => apply(&state, id, CampaignEvent::Resume, asked).await.map(|row| Some(row.status)),
+            BulkVerb::Stop => apply(&state, id, CampaignEvent::Stop, asked).await.map(|row| Some(row.status)),
             BulkVerb::Send => launch_one(&state, id).await.map(|row| Some(row.status)),
             BulkVerb::Delete => super::remove(&state, id).await.map(|()| None),
         };
@@ -317,9 +382,9 @@ pub(in crate::http) async fn bulk(
 
 async fn launch_one(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
     let settings = std::sync::Arc::clone(&state.settings);
-    let launched = decide(state, "launch a campaign", move |conn| launch_campaign(conn, &settings.pools, id, None));
-    let row = launched.await?.campaign;
-    state.status.set(id, row.status, row.status_version);
-    hint(state, id);
-    Ok(row)
+    let began = Instant::now();
+    let launch = move |conn: &mut Conn| launch_campaign(conn, &settings.pools, id, None);
+    let launched = decide(state, "launch a campaign", launch).await?;
+    announce(state, &launched, began);
+    Ok(launched.campaign)
 }

@@ -1,6 +1,6 @@
 //! What a campaign would say: a preview for one contact, and a test-send to a few.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use actix_web::web;
@@ -10,11 +10,12 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use crate::actors::launcher;
 use crate::channels::Gate;
+use crate::domain::campaign::ChannelKind;
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{NotBegun, Outcome};
-use crate::domain::template::{Compiled, Content};
+use crate::domain::template::Content;
 use crate::http::content::{self, Pointers};
 use crate::http::extract::{Id, Json, Query};
 use crate::http::problem::{ApiError, Problem};
@@ -46,6 +47,8 @@ pub(in crate::http) struct PersonalizedPreview {
     used_template: String,
     /// Names that the template uses and this contact has no value for.
     missing: Vec<String>,
+    /// Names that the template uses and no contact has ever had: a campaign with them is refused.
+    unknown: BTreeSet<String>,
     contact: PreviewContact,
 }
 
@@ -59,7 +62,7 @@ pub(in crate::http) struct PreviewContact {
 struct Material {
     campaign: CampaignRow,
     content: Content,
-    known: std::collections::BTreeSet<String>,
+    known: BTreeSet<String>,
 }
 
 async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError> {
@@ -80,9 +83,13 @@ async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError
     Ok(Material { campaign, content: content.unwrap_or_default(), known })
 }
 
-async fn compile(material: &Material, pointers: Pointers) -> Result<Compiled, ApiError> {
+async fn compile<T: Send + 'static>(
+    material: &Material,
+    check: fn(ChannelKind, &Content, &BTreeSet<String>, Pointers) -> Result<T, ApiError>,
+    pointers: Pointers,
+) -> Result<T, ApiError> {
     let (channel, content, known) = (material.campaign.channel, material.content.clone(), material.known.clone());
-    web::block(move || content::check(channel, &content, &known, pointers))
+    web::block(move || check(channel, &content, &known, pointers))
         .await
         .map_err(|source| ApiError::Unexpected { action: "compile content", source: Box::new(source) })?
 }
@@ -114,7 +121,7 @@ pub(in crate::http) async fn preview(
         material.content.text = text;
         pointers.text = "/override_template";
     }
-    let compiled = compile(&material, pointers).await?;
+    let (compiled, unknown) = compile(&material, content::check_for_preview, pointers).await?;
     let found = profiles(&state, &[body.contact_id]).await?;
     let profile = found.into_iter().next().ok_or(ApiError::not_found("contact", body.contact_id.0))?;
     let message = compiled
@@ -125,7 +132,8 @@ pub(in crate::http) async fn preview(
         rendered_subject: message.subject,
         rendered_html: message.html,
         used_template: material.content.text,
-        missing: compiled.missing(&profile),
+        missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
+        unknown,
         contact: PreviewContact { id: body.contact_id, first_name: profile.first_name },
     }))
 }
@@ -184,7 +192,7 @@ pub(in crate::http) async fn test_send(
         code: "pool_missing",
         detail: format!("pool {} is not running here", pool.name),
     })?;
-    let compiled = compile(&material, CONTENT).await?;
+    let compiled = compile(&material, content::check, CONTENT).await?;
     let mut contact_ids = body.contact_ids;
     let mut seen = HashSet::new();
     contact_ids.retain(|id| seen.insert(*id));
@@ -216,7 +224,7 @@ pub(in crate::http) async fn test_send(
             Outcome::Rejected(trouble) => ("rejected", Some(trouble.detail)),
             Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.detail)),
             Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.detail)),
-            Outcome::Unknown(trouble) => ("unknown", Some(trouble.detail)),
+            Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => ("unknown", Some(trouble.detail)),
             Outcome::NotBegun(reason) => ("not_begun", Some(reason.to_string())),
         };
         results.push(TestResult { contact_id, outcome, detail });

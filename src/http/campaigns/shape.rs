@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::health::Attention;
-use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain};
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -35,6 +35,9 @@ pub(in crate::http) struct Campaign {
     pub(super) scheduled_at: Option<UtcInstant>,
     /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
     pub(super) outcome: Option<CampaignOutcome>,
+    /// Why its scheduled launch was impossible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) launch_error: Option<LaunchFailure>,
     pub(super) stats: Stats,
     /// How far the audience is cut into pages; absent before the launch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +51,17 @@ pub(in crate::http) struct Campaign {
     /// What log lines about its sending carry; a UUID, minted at launch.
     pub(super) correlation_id: Option<String>,
     pub(super) ended_at: Option<UtcInstant>,
+}
+
+/// Why a scheduled launch was impossible.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct LaunchFailure {
+    /// Stable: the code that `POST …/send` would have been refused with.
+    pub(super) code: String,
+    /// One line for people.
+    pub(super) detail: String,
+    /// When it was tried.
+    pub(super) at: Option<UtcInstant>,
 }
 
 /// Content that belongs to one campaign alone.
@@ -178,9 +192,11 @@ impl Campaign {
     pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
         let Whole { row, details: Details { counts, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
-        let attention = (row.status == CampaignStatus::Sending)
-            .then(|| state.health.attention(row.id, row.pool.as_deref()))
-            .flatten();
+        let doubted = row.status == CampaignStatus::Paused && row.content_doubt == Some(ContentDoubt::Raised);
+        let attention = match row.status == CampaignStatus::Sending {
+            true => state.health.attention(row.id, row.pool.as_deref()),
+            false => doubted.then(|| Attention::content_doubted(row.updated_at)),
+        };
         Ok(Self {
             id: row.id,
             name: row.name,
@@ -199,6 +215,11 @@ impl Campaign {
             rate_per_second: row.rate_per_second,
             scheduled_at: row.scheduled_at,
             outcome: row.outcome,
+            launch_error: row.launch_error_code.map(|code| LaunchFailure {
+                code,
+                detail: row.launch_error_detail.unwrap_or_default(),
+                at: row.ended_at,
+            }),
             stats: counts.into(),
             packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
             attention,

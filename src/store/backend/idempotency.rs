@@ -13,11 +13,13 @@ use crate::store::{Conn, StoreError};
 /// # Errors
 /// The query failed.
 pub(in crate::store) fn reserve(conn: &mut Conn, key: &Key, now: UtcInstant) -> Result<bool, StoreError> {
-    let statement = sql("INSERT INTO idempotency_keys (scope, key, request_hash, status, body, created_at) VALUES (")
-        .bind::<Text, _>(key.scope.as_ref(), ", ")
-        .bind::<Text, _>(&key.key, ", ")
-        .bind::<Text, _>(&key.request_hash, ", 0, '', ")
-        .bind::<BigInt, _>(now, ") ON CONFLICT DO NOTHING");
+    let statement =
+        sql("INSERT INTO idempotency_keys (scope, key, request_hash, holder, status, body, created_at) VALUES (")
+            .bind::<Text, _>(key.scope.as_ref(), ", ")
+            .bind::<Text, _>(&key.key, ", ")
+            .bind::<Text, _>(&key.request_hash, ", ")
+            .bind::<BigInt, _>(key.holder, ", 0, '', ")
+            .bind::<BigInt, _>(now, ") ON CONFLICT DO NOTHING");
     let inserted = match conn {
         Conn::Pg(conn) => statement.execute(conn),
         Conn::Sqlite(conn) => statement.execute(conn),

@@ -9,7 +9,7 @@ use diesel::sql_types::{Array, BigInt, Text};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::store::pages::PageRow;
+use crate::store::pages::{PageRow, Wanted, WhichPage};
 use crate::store::schema::pages;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
@@ -129,26 +129,31 @@ pub(in crate::store) fn lock_page(conn: &mut Conn, id: PageId) -> Result<Option<
     .map_err(StoreError::query("lock a page"))
 }
 
-/// Locks the campaign's oldest ready page that is due and none of `held`, passing over those that others are just taking.
+/// Locks the page of a campaign that a lease asks for, if it is ready and due and none of `held`, passing over those
+/// that others are just taking.
 pub(in crate::store) fn lock_ready_page(
     conn: &mut Conn,
-    campaign: CampaignId,
-    pool: &str,
-    held: &[PageId],
+    wanted: Wanted<'_>,
     now: UtcInstant,
 ) -> Result<Option<PageId>, StoreError> {
+    let Wanted { campaign, pool, which, held } = wanted;
     let ready = || {
         pages::table
             .filter(pages::campaign_id.eq(campaign).and(pages::pool.eq(pool.to_owned())))
             .filter(super::is_ready().and(pages::due_at.le(now)))
             .filter(pages::id.ne_all(held.to_vec()))
-            .order((pages::due_at, pages::id))
             .select(pages::id)
-            .limit(1)
     };
-    match conn {
-        Conn::Pg(conn) => ready().for_update().skip_locked().first(conn).optional(),
-        Conn::Sqlite(conn) => ready().first(conn).optional(),
+    match (conn, which) {
+        (Conn::Pg(conn), WhichPage::Oldest) => {
+            ready().order((pages::due_at, pages::id)).limit(1).for_update().skip_locked().first(conn)
+        }
+        (Conn::Pg(conn), WhichPage::This(page)) => {
+            ready().filter(pages::id.eq(page)).for_update().skip_locked().first(conn)
+        }
+        (Conn::Sqlite(conn), WhichPage::Oldest) => ready().order((pages::due_at, pages::id)).limit(1).first(conn),
+        (Conn::Sqlite(conn), WhichPage::This(page)) => ready().filter(pages::id.eq(page)).first(conn),
     }
+    .optional()
     .map_err(StoreError::query("find a ready page"))
 }

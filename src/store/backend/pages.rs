@@ -103,6 +103,9 @@ pub(in crate::store) struct OpenPages {
     pub(in crate::store) leased: bool,
     #[diesel(sql_type = BigInt)]
     pub(in crate::store) pages: i64,
+    /// Those among them of campaigns that are sending or paused.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) active: i64,
     /// Recipients that could be claimed at `now`.
     #[diesel(sql_type = BigInt)]
     pub(in crate::store) due: i64,
@@ -110,20 +113,42 @@ pub(in crate::store) struct OpenPages {
 
 /// Counts open pages, and who is due on them.
 pub(in crate::store) fn open_pages(conn: &mut Conn, now: UtcInstant) -> Result<Vec<OpenPages>, StoreError> {
-    let statement = sql(
-        "SELECT p.pool, FALSE AS leased, count(*) AS pages, CAST(sum(CASE WHEN c.status = 'sending' AND p.due_at <= ",
-    )
+    const ACTIVE: &str = "CAST(sum(CASE WHEN c.status IN ('sending', 'paused') THEN 1 ELSE 0 END) AS BIGINT)";
+    const OF_CAMPAIGNS: &str = "FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state =";
+    let statement = sql(format!(
+        "SELECT p.pool, FALSE AS leased, count(*) AS pages, {ACTIVE} AS active, \
+         CAST(sum(CASE WHEN c.status = 'sending' AND p.due_at <= "
+    ))
     .bind::<BigInt, _>(
         now,
-        " THEN p.pending ELSE 0 END) AS BIGINT) AS due \
-         FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state = 'ready' GROUP BY p.pool \
-         UNION ALL \
-         SELECT p.pool, TRUE, count(*), CAST(sum(CASE WHEN c.status = 'sending' THEN p.pending ELSE 0 END) AS BIGINT) \
-         FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state = 'leased' GROUP BY p.pool",
+        format!(
+            " THEN p.pending ELSE 0 END) AS BIGINT) AS due {OF_CAMPAIGNS} 'ready' GROUP BY p.pool \
+             UNION ALL SELECT p.pool, TRUE, count(*), {ACTIVE}, \
+             CAST(sum(CASE WHEN c.status = 'sending' THEN p.pending ELSE 0 END) AS BIGINT) \
+             {OF_CAMPAIGNS} 'leased' GROUP BY p.pool"
+        ),
     );
     match conn {
         Conn::Pg(conn) => statement.load(conn),
         Conn::Sqlite(conn) => statement.load(conn),
     }
     .map_err(StoreError::query("count open pages"))
+}
+
+#[derive(diesel::QueryableByName)]
+struct Made {
+    #[diesel(sql_type = BigInt)]
+    pages: i64,
+}
+
+/// How many pages the campaigns that are sending or paused have, open or done: from their packings, so that no page is
+/// read for it.
+pub(in crate::store) fn pages_of_active(conn: &mut Conn) -> Result<i64, StoreError> {
+    let statement = sql("SELECT CAST(coalesce(sum(k.next_page - 1), 0) AS BIGINT) AS pages \
+         FROM campaigns AS c JOIN packings AS k ON k.campaign_id = c.id WHERE c.status IN ('sending', 'paused')");
+    let made: diesel::QueryResult<Made> = match conn {
+        Conn::Pg(conn) => statement.get_result(conn),
+        Conn::Sqlite(conn) => statement.get_result(conn),
+    };
+    made.map(|made| made.pages).map_err(StoreError::query("count the pages of active campaigns"))
 }

@@ -47,16 +47,25 @@ async fn every_refusal_means_what_its_stage_and_code_say() {
         (Rcpt, "421 4.3.2 closing", "pool fault"),
         (Rcpt, "450 4.2.1 greylisted", "deferred"),
         (Rcpt, "452 4.5.3 too many", "deferred"),
-        (Rcpt, "552 5.2.2 too many", "deferred"),
+        (Rcpt, "552 too many", "deferred"),
+        (Rcpt, "552 5.2.2 full", "deferred"),
+        (Rcpt, "550 5.2.2 full", "deferred"),
+        (Rcpt, "550 4.2.2 full", "rejected"),
+        (Rcpt, "550 5.2.1 disabled", "rejected"),
+        (Rcpt, "450 4.7.1 too fast", "deferred"),
+        (Rcpt, "550 5.7.1 not from you", "rejected"),
         (Rcpt, "550-5.1.1 nobody\n550 5.1.1 by that name", "rejected"),
         (Rcpt, "354 what?", "deferred"),
         (Data, "421 4.3.2 closing", "pool fault"),
         (Data, "451 4.3.0 not now", "deferred"),
+        (Data, "554 5.2.2 full", "deferred"),
         (Data, "554 5.5.1 no valid recipients", "rejected"),
         (Data, "250 out of turn", "deferred"),
         (Final, "421 4.3.2 closing", "pool fault"),
         (Final, "451 4.7.1 try later", "deferred"),
+        (Final, "552 5.2.2 full", "deferred"),
         (Final, "552 5.3.4 too big", "rejected"),
+        (Final, "552 too big", "rejected"),
         (Final, "554 5.7.1 spam", "rejected"),
         (Final, "354 what?", "unknown"),
         (Final, "999 what?", "unknown"),
@@ -82,6 +91,25 @@ async fn enhanced_codes_are_kept_and_addresses_are_not() {
     let expected = "RCPT: 550 5.1.1 <[redacted]>: [redacted] is no user, ask [redacted]";
     assert_eq!(trouble(&outcome).detail, expected);
     assert_eq!(trouble(&outcome).category, ErrorCategory::Refused);
+}
+
+#[tokio::test]
+async fn a_policys_no_is_told_from_a_bad_address_and_from_a_pace_that_is_too_fast() {
+    use Stage::{Final, Mail, Rcpt};
+    for (stage, reply, category, detail) in [
+        (Rcpt, "550 5.1.1 nobody", ErrorCategory::Refused, "RCPT: 550 5.1.1 nobody"),
+        (Rcpt, "550 5.7.1 spam", ErrorCategory::Policy, "refused by policy: RCPT: 550 5.7.1 spam"),
+        (Final, "554 5.7.1 spam", ErrorCategory::Policy, "refused by policy: final dot: 554 5.7.1 spam"),
+        (Mail, "550 5.7.1 not you", ErrorCategory::Policy, "refused by policy: MAIL: 550 5.7.1 not you"),
+        (Rcpt, "450 4.2.1 greylisted", ErrorCategory::ProviderError, "RCPT: 450 4.2.1 greylisted"),
+        (Rcpt, "450 4.7.1 slower", ErrorCategory::Throttled, "RCPT: 450 4.7.1 slower"),
+        (Final, "451 4.7.500 busy", ErrorCategory::Throttled, "final dot: 451 4.7.500 busy"),
+    ] {
+        let server = ScriptedSmtp::at(stage, Act::Say(reply));
+        let outcome = relay(&server.url()).deliver(&envelope(), &Turnstile::default()).await;
+        let trouble = trouble(&outcome);
+        assert_eq!((trouble.category, trouble.detail.as_str()), (category, detail), "{stage:?} {reply}");
+    }
 }
 
 #[tokio::test]
@@ -251,7 +279,34 @@ async fn a_pooled_connection_found_dead_is_replaced_once_without_an_attempt() {
     server.cut_all();
     let gate = Turnstile::default();
     assert_eq!(kind(&channel.deliver(&envelope(), &gate).await), "accepted");
+    assert_eq!((server.connections(), server.taken().len(), gate.asked()), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn a_pooled_connection_that_dies_at_mail_is_replaced_once_without_an_attempt() {
+    let server = ScriptedSmtp::start(|moment| {
+        (moment.stage == Stage::Mail && moment.connection == 0 && moment.accepted == 1).then_some(Act::Cut)
+    });
+    let channel = relay(&server.url());
+    assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+    let gate = Turnstile::default();
+    assert_eq!(kind(&channel.deliver(&envelope(), &gate).await), "accepted");
     assert_eq!((server.connections(), server.taken().len(), gate.asked()), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn a_relay_that_said_goodbye_on_an_idle_connection_is_not_spoken_to_on_it() {
+    let server = ScriptedSmtp::start(|moment| {
+        // The answer to the first message, and the goodbye of a relay that has waited long enough.
+        (moment.stage == Stage::Final && moment.connection == 0)
+            .then_some(Act::Say("250 2.0.0 ok\n421 4.4.2 idle for too long"))
+    });
+    let channel = relay(&server.url());
+    for _ in 0..2 {
+        assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+    }
+    let mails = server.commands().iter().filter(|line| line.starts_with("MAIL")).count();
+    assert_eq!((server.connections(), mails), (2, 2));
 }
 
 #[tokio::test]

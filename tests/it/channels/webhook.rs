@@ -59,9 +59,13 @@ async fn every_status_means_what_the_table_says() {
 }
 
 #[tokio::test]
-async fn a_key_still_at_work_is_waited_for_where_keys_are_honoured() {
-    let outcome = outcome_of(Answer::status(409), serde_json::json!({"idempotent": true})).await;
-    assert_eq!(kind(&outcome), "deferred");
+async fn a_key_still_at_work_is_no_refusal_where_keys_are_honoured() {
+    let idempotent = serde_json::json!({"idempotent": true});
+    let outcome = outcome_of(Answer::status(409), idempotent.clone()).await;
+    assert!(matches!(outcome, Outcome::KeySeen { retry_after: None, .. }), "{outcome:?}");
+    let outcome = outcome_of(Answer::with_header(409, "Retry-After", "7"), idempotent).await;
+    let asked = Some(Duration::from_secs(7));
+    assert!(matches!(outcome, Outcome::KeySeen { retry_after, .. } if retry_after == asked), "{outcome:?}");
 }
 
 #[tokio::test]

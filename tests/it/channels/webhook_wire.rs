@@ -94,6 +94,62 @@ async fn a_kept_connection_that_the_server_closed_is_noticed_before_anything_is_
 }
 
 #[tokio::test]
+async fn a_hanging_up_is_noticed_that_came_a_moment_ago() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap());
+    let (hang_up, told) = std::sync::mpsc::channel();
+    let (gone, hung_up) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = socket.accept().unwrap();
+            let _head_and_body = stream.read(&mut [0; 64 * 1024]).unwrap();
+            stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").unwrap();
+            told.recv().unwrap();
+            drop(stream);
+            gone.send(()).unwrap();
+        }
+    });
+    let channel = api(&url, json!({}));
+    for _ in 0..2 {
+        let gate = Turnstile::default();
+        let outcome = channel.deliver(&envelope(), &gate).await;
+        assert_eq!((kind(&outcome), gate.asked()), ("accepted", 1), "{outcome:?}");
+        hang_up.send(()).unwrap();
+        // Blocks this thread: the runtime has no time to hear of it.
+        hung_up.recv().unwrap();
+    }
+    server.join().unwrap();
+}
+
+#[tokio::test]
+async fn what_a_server_only_announces_does_not_end_the_writing_of_a_large_request() {
+    const BODY: usize = 32 << 20;
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", socket.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = socket.accept().unwrap();
+        let mut read = 100;
+        stream.read_exact(&mut [0; 100]).unwrap();
+        for words in ["HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 x\r\n", "\r\nHTTP/1.1 1", "03 x\r\nLink: x\r\n\r\n"] {
+            stream.write_all(words.as_bytes()).unwrap();
+            stream.read_exact(&mut vec![0; 1 << 20]).unwrap();
+            read += 1 << 20;
+        }
+        while read < BODY {
+            read += stream.read(&mut [0; 64 * 1024]).unwrap();
+        }
+        stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").unwrap();
+        stream
+    });
+    let channel = api(&url, json!({"timeout_seconds": 20}));
+    let mut envelope = envelope();
+    envelope.message.text = "x".repeat(BODY);
+    let outcome = channel.deliver(&envelope, &Turnstile::default()).await;
+    assert_eq!(kind(&outcome), "accepted", "{outcome:?}");
+    drop(server.join().unwrap());
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_before_it_has_read_everything_is_understood() {
     for hangs_up in [false, true] {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();

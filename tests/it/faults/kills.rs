@@ -1,7 +1,8 @@
 //! `kill -9` at random moments.
 
+use volley::verify::dice::Dice;
+
 use crate::support::both_backends;
-use crate::support::dice::Dice;
 use crate::support::provider::{CONCURRENCY, Provider};
 use crate::support::stage::Stage;
 use crate::support::turns::my_turn;
@@ -10,9 +11,17 @@ const PEOPLE: usize = 20_000;
 const KILLS: u64 = 10;
 const LATENCY_MS: (u64, u64) = (5, 20);
 
+/// Dice seeded by `VOLLEY_TEST_SEED` or by the system; prints the seed.
+fn thrown_dice() -> Dice {
+    let given = std::env::var_os("VOLLEY_TEST_SEED").and_then(|text| text.to_str()?.parse().ok());
+    let seed = given.unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
+    println!("VOLLEY_TEST_SEED={seed}");
+    Dice::new(seed)
+}
+
 /// Kills and restarts the process at moments spread by dice over the campaign. Returns how often it was killed.
 fn kill_again_and_again(stage: &mut Stage) -> u64 {
-    let dice = Dice::thrown();
+    let dice = thrown_dice();
     let watch = stage.watch();
     let mut kills = 0;
     let stretch = u64::try_from(PEOPLE).unwrap() / (KILLS + 2);

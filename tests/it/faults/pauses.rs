@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use volley::verify::lateness::Lateness;
 
 use crate::support::provider::Provider;
 use crate::support::sink_http::{HttpSink, Keys};
@@ -10,7 +11,7 @@ use crate::support::stage::{GRACE, LONG, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
 use crate::support::volley::Pool;
-use crate::support::waiting::{Lateness, stays, wait_until};
+use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
 
 const LATENCY_MS: (u64, u64) = (5, 20);

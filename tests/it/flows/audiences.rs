@@ -7,6 +7,7 @@ use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::volley::{Pool, Volley};
+use crate::support::waiting::wait_for;
 
 both_backends! {
     fn an_empty_audience_closes_the_campaign(db: &Database) {
@@ -26,7 +27,7 @@ both_backends! {
         let volley = Volley::on(db).pool(Pool::sandbox(POOL, "email").set("failure_rate", "0.5")).start();
         let api = volley.api();
         let list = api.create_list("Customers");
-        api.import_csv(list, "email,first_name\nann@example.com,Annabella\nbob@example.com,Bobby\nno address,Carlo\n");
+        api.import_csv(list, "email,first_name,phone\nann@example.com,Annabella,\nbob@example.com,Bobby,\nno address,Carlo,\n,Dora,+14155552671\n");
         let content = json!({ "subject": "Hello", "base_template": "Dear {first_name}, a word in confidence." });
         let campaign = api.create_campaign("email", POOL, list, &content);
         api.send(campaign);
@@ -38,9 +39,43 @@ both_backends! {
             let line = line.unwrap_or_else(|| panic!("no campaign.{event} in\n{log}"));
             assert!(line.contains(&correlation), "{line}");
         }
+        let line = |event: &str| log.lines().position(|line| line.contains(event)).unwrap();
+        assert!(line("campaign.packed") < line("campaign.paginated"), "{log}");
+        let says = |event: &str, words: &str| {
+            let line = log.lines().find(|line| line.contains(event)).unwrap();
+            for word in words.split(' ') {
+                assert!(line.contains(word), "{event} does not say {word}: {line}");
+            }
+        };
+        says("campaign.packed", "audienceSize=3 validContacts=2 invalidContacts=1 strategy=\"lists\"");
+        says("campaign.paginated", "pages=1 contacts=3");
+        says("campaign.batch.processed", "dispatched= skipped=1 failed= aborted=0");
         for secret in ["example.com", "no address", "Annabella", "in confidence"] {
             assert!(!log.contains(secret), "{secret:?} stands in\n{log}");
         }
+        volley.stop();
+    }
+
+    fn the_log_tells_what_a_pause_left_of_a_page_and_names_launches_in_bulk(db: &Database) {
+        let pool = Pool::sandbox(POOL, "email").set("failure_rate", "0.0").set("rate_per_second", "20").set("burst", "1");
+        let volley = Volley::on(db).pool(pool).start();
+        let api = volley.api();
+        let list = api.a_list_of(50);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        let bulk = api.post("/v1/campaigns/bulk-action", &json!({ "action": "send", "campaign_ids": [campaign] }));
+        assert_eq!(bulk["results"][0]["ok"], true, "{bulk}");
+        let seen = api.wait(campaign, "some are sent", LONG, |seen| seen.stats.sent > 0);
+        api.pause(campaign);
+        let processed = wait_for("the page is released", LONG, || {
+            volley.log().lines().find(|line| line.contains("campaign.batch.processed")).map(str::to_owned)
+        });
+        let paused = api.campaign(campaign).stats;
+        for field in [format!("dispatched={}", paused.sent), format!("aborted={}", paused.pending)] {
+            assert!(processed.contains(&field), "{field} is not said: {processed}");
+        }
+        let correlation = seen.body["correlation_id"].as_str().expect("an id");
+        let log = volley.log();
+        assert!(log.lines().any(|line| line.contains("campaign.launched") && line.contains(correlation)), "{log}");
         volley.stop();
     }
 

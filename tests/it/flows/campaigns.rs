@@ -9,6 +9,7 @@ use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::volley::{Pool, Volley};
+use crate::support::waiting::{wait_for, wait_until};
 
 both_backends! {
     fn a_campaign_goes_from_a_csv_file_to_a_relay(db: &Database) {
@@ -44,6 +45,49 @@ both_backends! {
         assert_eq!(request["text"], "Dear First7, good news from Town 7.");
         assert_eq!(request["campaign_id"], json!(stage.campaign));
         stage.volley.stop();
+    }
+
+    fn the_pages_of_a_campaign_under_way_are_counted_by_state_and_forgotten_at_its_end(db: &Database) {
+        let pool = Pool::sandbox(POOL, "email").set("failure_rate", "0.0").set("rate_per_second", "20").set("burst", "1");
+        let settings = "[sending]\npage_size = 5\n[timing]\nreaper_tick_ms = 50";
+        let volley = Volley::on(db).settings(settings).pool(pool).start();
+        let api = volley.api();
+        let list = api.a_list_of(20);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        api.send(campaign);
+        let pages = |state: &str| -> u64 {
+            let metrics = api.try_get("/metrics").unwrap().body.as_str().unwrap().to_owned();
+            let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("volley_pages{{state=\"{state}\"}} ")));
+            line.map_or(0, |figure| figure.parse().unwrap())
+        };
+        api.wait(campaign, "a page is done", LONG, |seen| seen.stats.sent >= 10);
+        api.pause(campaign);
+        wait_until("all four pages are counted, some of them done", LONG, || {
+            pages("done") >= 1 && pages("done") + pages("ready") + pages("leased") == 4
+        });
+        api.resume(campaign);
+        api.wait_ended(campaign, LONG);
+        wait_until("the pages of an ended campaign are not counted", LONG, || pages("done") == 0);
+        volley.stop();
+    }
+
+    fn whoever_packs_says_how_far_it_is(db: &Database) {
+        let pool = Pool::sandbox(POOL, "email").set("rate_per_second", "1");
+        let volley = Volley::on(db).settings("[sending]\npage_size = 1").pool(pool).start();
+        let api = volley.api();
+        let list = api.a_list_of(20_000);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        api.send(campaign);
+        let paginator = wait_for("a paginator is at work", LONG, || {
+            let state = api.get("/v1/admin/state");
+            let paginator = state["paginators"][0].clone();
+            paginator["cursor_contact_id"].is_i64().then_some(paginator)
+        });
+        assert_eq!((&paginator["campaign_id"], &paginator["waits_for"]), (&json!(campaign), &json!(null)));
+        assert_eq!(paginator["pages"], paginator["recipients"], "{paginator}");
+        assert!(paginator["recipients"].as_i64().unwrap() > 0, "{paginator}");
+        api.stop(campaign);
+        volley.stop();
     }
 
     fn a_second_import_of_the_same_file_creates_nobody(db: &Database) {

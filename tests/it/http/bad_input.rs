@@ -74,6 +74,30 @@ fn bodies_that_cannot_be_read() {
 }
 
 #[test]
+fn heads_that_are_too_large() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let target = |bytes: usize| format!("/v1/contacts?search={}", "x".repeat(bytes));
+    let long = "x".repeat(64 * 1024);
+    let many: Vec<(String, &str)> = (0..60).map(|n| (format!("X-{n}"), &long[..1000])).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    for (what, answer, status, code) in [
+        ("16 KiB of target", server.send("GET", &target(16 * 1024), &[], b""), 414, "target_too_long"),
+        ("a header of 64 KiB", server.send("GET", "/v1/contacts", &[("X-A", &long)], b""), 431, "headers_too_large"),
+        ("60 headers of 1 kB", server.send("GET", "/healthz", &many, b""), 431, "headers_too_large"),
+    ] {
+        assert_refused(&answer, status, code, "", what);
+    }
+    // Refused by the HTTP server itself, which knows no problem documents.
+    let too_many: Vec<(String, &str)> = (0..500).map(|n| (format!("X-{n}"), "x")).collect();
+    let too_many: Vec<(&str, &str)> = too_many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    assert_eq!(server.send("GET", "/healthz", &too_many, b"").status, 431);
+    let longest = "x".repeat(130 * 1024);
+    assert_eq!(server.send("GET", "/healthz", &[("X-A", &longest)], b"").status, 431);
+    assert_eq!(server.send("GET", &target(66_000), &[], b"").status, 400);
+}
+
+#[test]
 fn bodies_of_another_kind() {
     let db = Database::sqlite();
     let server = Server::on(&db);

@@ -40,6 +40,27 @@ both_backends! {
         assert_eq!(api.get(&format!("/v1/contacts/{contact}")), same.body);
     }
 
+    fn names_that_only_unicode_spells_differently_are_the_same(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let (composed, decomposed) = ("Zo\u{eb}", "Zoe\u{308}");
+        let first = api.post("/v1/contacts", &json!({
+            "external_id": composed, "first_name": decomposed, "attributes": { "Gr\u{f6}\u{df}e": "M" },
+        }));
+        assert_eq!(first["first_name"], composed);
+        let again = api.post("/v1/contacts", &json!({
+            "external_id": decomposed, "attributes": { "Gro\u{308}\u{df}e": "L" },
+        }));
+        assert_eq!((id(&again), &again["attributes"]), (id(&first), &json!({ "groesse": "L" })));
+        assert_eq!(api.get("/v1/contacts?search=Zoe%CC%88")["pagination"]["total_count"], 1);
+        let list = api.create_list(decomposed);
+        let twin = server.send("POST", "/v1/lists", &[JSON], json!({ "name": composed }).to_string().as_bytes());
+        assert_eq!((twin.status, twin.code(), &twin.body["ids"]), (409, "list_name_taken", &json!([list])));
+        let csv = format!("external_id,Gro\u{308}\u{df}e\n{decomposed},XL\n");
+        assert_eq!(api.import_csv(list, &csv)["rows_updated"], 1);
+        assert_eq!(api.get(&format!("/v1/contacts/{}", id(&first)))["attributes"], json!({ "groesse": "XL" }));
+    }
+
     fn keys_of_two_people_are_a_409_that_names_both(db: &Database) {
         let server = Server::on(db);
         let api = server.api();

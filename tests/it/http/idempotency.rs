@@ -1,14 +1,19 @@
 //! What is done under an `Idempotency-Key` is done once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use volley::config::pools::PoolConfig;
 use volley::domain::campaign::ChannelKind;
 
 use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox, webhook};
 use crate::support::sink_http::{HttpSink, Keys, Mode};
+use crate::support::waiting::{wait_for, wait_until};
 use crate::support::{Database, both_backends};
+
+const LONG: Duration = Duration::from_secs(60);
 
 fn post(server: &Server, path: &str, key: &str, body: &Value) -> Raw {
     let headers = [("Content-Type", "application/json"), ("Idempotency-Key", key)];
@@ -109,6 +114,32 @@ both_backends! {
         assert_eq!((again.status, again.code()), (409, "idempotency_key_in_progress"));
         assert_eq!(total(&server, "/v1/lists"), 1);
     }
+}
+
+#[test]
+fn an_answer_that_the_database_could_not_take_is_stored_when_it_is_back() {
+    let Some(db) = Database::own_postgres(module_path!()) else { return };
+    let sink = HttpSink::start((1_500, 1_500), Keys::Ignored);
+    let pool = PoolConfig { timeout_seconds: 30, ..webhook("api", &sink) };
+    let server = Server::with_pools(&db, vec![pool]);
+    let api = server.api();
+    let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+    let campaign = id(&api.post("/v1/campaigns", &json!({ "name": "C", "channel": "http", "base_template": "x" })));
+    let path = format!("/v1/campaigns/{campaign}/test-send");
+    let body = json!({ "contact_ids": [ann] });
+    let first = std::thread::scope(|scope| {
+        let first = scope.spawn(|| post(&server, &path, "k", &body));
+        wait_until("the provider has the message", LONG, || sink.ledger().begun() == 1);
+        db.server().stop_immediately();
+        first.join().unwrap()
+    });
+    assert_eq!((first.status, &first.body["results"][0]["outcome"]), (200, &json!("accepted")), "{first:?}");
+    db.server().start_again();
+    let again = wait_for("the database answers again", LONG, || {
+        Some(post(&server, &path, "k", &body)).filter(|answer| answer.status != 503)
+    });
+    assert_eq!((again.status, &again.body), (200, &first.body), "{again:?}");
+    assert_eq!(sink.ledger().begun(), 1, "it was sent again");
 }
 
 #[test]

@@ -125,6 +125,15 @@ both_backends! {
         assert_eq!(server.api().get("/v1/contacts")["pagination"]["total_count"], rows);
     }
 
+    fn somebody_three_times_in_a_file_is_one_contact_created_once_and_updated_twice(db: &Database) {
+        let server = Server::on(db);
+        let csv = "email,first_name\nann@example.com,Ann\nANN@example.com,Anna\n ann@Example.com ,\n";
+        let import = finished(&server, id(&upload(&server, "/v1/contacts/import", csv).body));
+        assert_eq!((counts(&import), &import["warning"]), ([3, 1, 2, 0], &json!(null)));
+        let people = server.api().get("/v1/contacts");
+        assert_eq!((&people["pagination"]["total_count"], &people["data"][0]["first_name"]), (&json!(1), &json!("Anna")));
+    }
+
     fn rows_whose_keys_belong_to_two_people_are_rejected_by_line(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
@@ -178,6 +187,7 @@ fn a_file_of_which_nothing_can_be_imported_is_refused_at_once() {
     assert_eq!(header_only.status, 202);
     let done = finished(&server, id(&header_only.body));
     assert_eq!((&done["status"], counts(&done)), (&json!("completed"), [0, 0, 0, 0]));
+    assert!(done["warning"].as_str().unwrap().contains("no row below"), "{done}");
     let missing = upload(&server, "/v1/contacts/import?list=77", "email\na@b.example\n");
     assert_eq!((missing.status, missing.code(), &missing.body["ids"]), (404, "list_not_found", &json!([77])));
     for headers in [&[][..], &[("Content-Type", "application/json")], &[CSV, ("Content-Encoding", "gzip")]] {

@@ -97,6 +97,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         "volley_due_recipients{pool=\"seen-in-metrics\"}",
         "volley_throughput_per_second{pool=\"seen-in-metrics\"}",
         "volley_pages{state=\"ready\"}",
+        "volley_pages{state=\"done\"}",
     ] {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
     }
@@ -110,6 +111,11 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
     assert_eq!(pool["circuit_open"], false, "{state}");
+    let journal = &state["journal"];
+    assert!(journal["file"].as_str().unwrap().ends_with(".log"), "{state}");
+    assert!(journal["bytes"].as_u64().unwrap() > 0, "{state}");
+    assert_eq!((&journal["open"], &journal["error"]), (&json!(0), &json!(null)), "{state}");
+    assert_eq!(state["paginators"], json!([]), "nobody packs any more: {state}");
 }
 
 /// Path and method of every route, read from the route table's own text.

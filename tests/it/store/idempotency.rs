@@ -1,6 +1,6 @@
 //! Idempotency keys.
 
-use volley::store::idempotency::{Answer, Key, Recall, recall, remember};
+use volley::store::idempotency::{Answer, Key, Recall, recall, release, remember};
 use volley::store::{Lane, Store, StoreError};
 
 use crate::support::server::settings;
@@ -13,7 +13,7 @@ async fn open(db: &Database) -> Store {
 }
 
 fn key(hash: &str) -> Key {
-    Key { scope: "test".into(), key: "k".to_owned(), request_hash: hash.to_owned() }
+    Key::new("test", "k".to_owned(), hash.to_owned())
 }
 
 /// Runs an effect under a key, the way a handler does.
@@ -48,6 +48,24 @@ both_backends! {
         let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
         assert_eq!(all.iter().filter(|known| **known == Recall::New).count(), 1, "{all:?}");
         assert!(all.iter().all(|known| *known != Recall::Reused));
+    }
+
+    async fn only_whoever_reserved_a_key_answers_under_it_or_lets_go_of_it(db: &Database) {
+        let store = open(db).await;
+        let (holder, stranger) = (key("h"), key("h"));
+        let known = |key: &Key| {
+            let key = key.clone();
+            store.run(Lane::Write, "recall", move |conn| conn.write(|conn| recall(conn, &key)))
+        };
+        assert_eq!(known(&holder).await.unwrap(), Recall::New);
+        store.run(Lane::Write, "meddle", move |conn| {
+            release(conn, &stranger)?;
+            remember(conn, &stranger, &Answer { status: 202, body: "not its own".to_owned(), location: None })
+        }).await.unwrap();
+        assert_eq!(known(&holder).await.unwrap(), Recall::UnderWay);
+        let own = holder.clone();
+        store.run(Lane::Write, "let go", move |conn| release(conn, &own)).await.unwrap();
+        assert_eq!(known(&holder).await.unwrap(), Recall::New);
     }
 
     async fn a_request_that_failed_leaves_its_key_free(db: &Database) {

@@ -17,7 +17,7 @@ use volley::store::late_evidence::Lease;
 use volley::store::launch::{self, Launch};
 use volley::store::outcomes::{self, ClaimKey, Recorded, Settlement};
 use volley::store::packing::{self, Packed};
-use volley::store::pages::{self, LeaseToken, Owner, PageRow};
+use volley::store::pages::{self, LeaseToken, Owner, PageRow, Wanted, WhichPage};
 use volley::store::{Conn, Lane, Store, StoreError};
 
 use crate::support::Database;
@@ -100,7 +100,10 @@ impl Campaign {
         let token = LeaseToken(i64::try_from(uuid::Uuid::new_v4().as_u128() >> 66).unwrap());
         let owner = Owner { instance: InstanceId(1), generation: 1 };
         let lease = Duration::from_secs(60);
-        let page = write(&self.store, move |conn| pages::lease(conn, id, POOL, owner, token, lease, &held));
+        let page = write(&self.store, move |conn| {
+            let wanted = Wanted { campaign: id, pool: POOL, which: WhichPage::Oldest, held: &held };
+            pages::lease(conn, wanted, owner, token, lease)
+        });
         page.await.unwrap().map(|page| Leased { campaign: self.clone(), page, token })
     }
 

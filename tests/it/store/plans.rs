@@ -9,8 +9,8 @@ use diesel::sql_types::{BigInt, Text};
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use volley::store::claims::{self, Claim};
-use volley::store::pages::{self, LeaseToken, Owner};
-use volley::store::{Conn, Lane, StoreError, campaigns, deliveries, instances, open_work, outcomes};
+use volley::store::pages::{self, LeaseToken, Owner, Wanted, WhichPage};
+use volley::store::{Conn, Lane, StoreError, announcements, campaigns, deliveries, instances, open_work, outcomes};
 
 use super::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
@@ -209,7 +209,8 @@ both_backends! {
         .await;
         let owner = Owner { instance: InstanceId(1), generation: 1 };
         check(&campaign, Lane::Hot, "lease", move |conn| {
-            pages::lease(conn, id, POOL, owner, LeaseToken(7), Duration::from_secs(60), &[]).map(drop)
+            let wanted = Wanted { campaign: id, pool: POOL, which: WhichPage::Oldest, held: &[] };
+            pages::lease(conn, wanted, owner, LeaseToken(7), Duration::from_secs(60)).map(drop)
         })
         .await;
         check(&campaign, Lane::Hot, "renew", move |conn| {
@@ -225,9 +226,10 @@ both_backends! {
         check(&campaign, Lane::Read, "open pages", move |conn| campaigns::has_open_page(conn, id).map(drop)).await;
         check(&campaign, Lane::Read, "open work", |conn| open_work::count(conn).map(drop)).await;
         check(&campaign, Lane::Read, "ended leases", |conn| {
-            instances::own_and_expired_leases(conn, InstanceId(1), PageId(0)).map(drop)
+            instances::doubtful_leases(conn, InstanceId(1), PageId(0)).map(drop)
         })
         .await;
+        check(&campaign, Lane::Write, "pages to announce", |conn| announcements::take(conn, POOL).map(drop)).await;
         check(&campaign, Lane::Read, "former leases", |conn| {
             instances::former_leases(conn, "slot", InstanceId(1), PageId(0)).map(drop)
         })
@@ -250,6 +252,19 @@ both_backends! {
             })
             .await;
         }
+        // One among 100,000, on the last of 2,500 pages: that page is read, and no other.
+        let fail_one = |conn: &mut Conn| {
+            execute(conn, "UPDATE deliveries SET state = 'failed' WHERE campaign_id = 2 AND contact_id = 101000;
+                UPDATE pages SET sent = sent - 1, failed = 1 WHERE campaign_id = 2 AND last_contact_id = 101000;");
+            let list = |conn: &mut Conn| {
+                let found = deliveries::list(conn, CampaignId(2), Some(DeliveryState::Failed), ContactId(0), 20)?;
+                assert_eq!(found.iter().map(|(row, _)| row.contact_id).collect::<Vec<_>>(), [ContactId(101_000)]);
+                Ok(())
+            };
+            goes_along_indexes(conn, Lane::Read, Transaction::Its, "list the one that failed", list);
+            Ok(())
+        };
+        campaign.store.run(Lane::Write, "fail one", fail_one).await.unwrap();
         let old = CampaignId(2);
         check(&campaign, Lane::Read, "list of an old campaign", move |conn| {
             deliveries::list(conn, old, None, ContactId(50_000), 20).map(drop)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use actix::{Actor, Addr};
+use volley::actors::broker_link::Announcer;
 use volley::actors::guardian::PoolDirectory;
 use volley::actors::health::Health;
 use volley::actors::journal::Journal;
@@ -36,8 +37,9 @@ impl Pooled {
         let store = campaign.store.clone();
         let instance = write(&store, |conn| {
             execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
-            let (slot, boot_id) = ("slot".to_owned(), "boot".to_owned());
-            instances::register(conn, &Incarnation { slot, boot_id, host: String::new(), version: String::new() })
+            let (slot, boot_id, pools) = ("slot".to_owned(), "boot".to_owned(), vec![POOL.to_owned()]);
+            let (host, version) = (String::new(), String::new());
+            instances::register(conn, &Incarnation { slot, host, version, boot_id, pools })
         });
         let instance = instance.await.unwrap();
         let identity = Identity { instance, slot: "slot".to_owned(), boot_id: "boot".to_owned() };
@@ -47,8 +49,16 @@ impl Pooled {
         let pools = PoolDirectory::default();
         let (_, recorder) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), timing.flush(), 100).begin();
-        let supervisor =
-            CampaignSupervisor::new(store.clone(), pools.clone(), Arc::clone(&status), timing.clone(), 10).start();
+        let announcer = Announcer::default();
+        let supervisor = CampaignSupervisor::new(
+            store.clone(),
+            pools.clone(),
+            Arc::clone(&status),
+            announcer.clone(),
+            timing.clone(),
+            10,
+        );
+        let supervisor = supervisor.start();
         let parts = Parts {
             store,
             pool,
@@ -60,6 +70,10 @@ impl Pooled {
             settled: supervisor.recipient(),
             draining: Arc::new(AtomicBool::new(false)),
             threads: Threads::start(),
+            traffic: Arc::default(),
+            suspended: Arc::default(),
+            told: Arc::default(),
+            announcer,
         };
         Self { parts, identity, pools, generation: 0 }
     }
@@ -71,18 +85,23 @@ impl Pooled {
 
     /// Starts the next generation of the pool.
     pub(super) fn start(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
-        self.generation += 1;
-        let owner = Owner { instance: self.identity.instance, generation: self.generation };
-        let sender = SenderPool::new(self.parts.clone(), &[Arc::clone(channel)], owner).start();
+        let sender = self.start_unknown(channel);
         self.pools.enter(POOL, sender.clone(), self.generation);
         sender
     }
 
+    /// The same, and nobody knows where to find it.
+    pub(super) fn start_unknown(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
+        self.generation += 1;
+        let owner = Owner { instance: self.identity.instance, generation: self.generation };
+        SenderPool::new(self.parts.clone(), &[Arc::clone(channel)], owner).start()
+    }
+
     /// Starts the reaper.
     pub(super) fn reap(&self, channel: &Arc<dyn Channel>) {
-        let Parts { store, pool, timing, journal, health, .. } = self.parts.clone();
+        let Parts { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
         let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
-        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, &timing);
+        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, traffic, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
     }
 }

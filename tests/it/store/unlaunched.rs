@@ -1,6 +1,6 @@
 //! Campaigns that ended without ever being launched.
 
-use volley::domain::campaign::{CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, OnUncertain};
+use volley::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use volley::domain::instant::UtcInstant;
 use volley::store::campaigns::{self, NewCampaign, Sweep, TransitionError};
 use volley::store::{Conn, Lane, Store};
@@ -32,7 +32,7 @@ both_backends! {
         let reopen = |conn: &mut Conn| {
             let id = campaigns::insert(conn, &scheduled())?.id;
             let failed = conn.write(|conn| {
-                campaigns::end_unlaunched(conn, id, CampaignEvent::LaunchFailed, CampaignOutcome::LaunchFailed)
+                campaigns::end_unlaunched(conn, id, "pool_missing", "no pool is configured")
             });
             assert_eq!(failed.unwrap().status, CampaignStatus::Failed);
             for sweep in [None, Some(Sweep::RetryFailed)] {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::ports::free_port;
+use volley::verify::ports::free_port;
 
 type Serve = dyn Fn(TcpStream) + Send + Sync;
 

@@ -72,8 +72,13 @@ impl Server {
 
     /// The same, with sender pools.
     pub(crate) fn with_pools(db: &Database, pools: Vec<PoolConfig>) -> Self {
+        Self::with(db, |settings| settings.pools = pools)
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn with(db: &Database, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings(db);
-        settings.pools = pools;
+        change(&mut settings);
         Self::start(settings)
     }
 

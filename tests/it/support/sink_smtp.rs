@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::dice::Dice;
+use volley::verify::dice::Dice;
+
 use super::ledger::Ledger;
 use super::listener::Listener;
 

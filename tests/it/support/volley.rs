@@ -7,10 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use volley::verify::ports::free_port;
 
 use super::api::Api;
 use super::database::Database;
-use super::ports::free_port;
 use super::sink_http::HttpSink;
 use super::sink_smtp::SmtpSink;
 use super::waiting::{wait_for, wait_until};

@@ -23,7 +23,7 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
         api.post(&path, &json!({ "contact_id": ann })),
         json!({
             "rendered_message": "Dear Ann, ", "rendered_subject": "Hi Ann", "rendered_html": "<b>Ann</b>",
-            "used_template": "Dear {first_name}, {last_name}", "missing": ["last_name"],
+            "used_template": "Dear {first_name}, {last_name}", "missing": ["last_name"], "unknown": [],
             "contact": { "id": ann, "first_name": "Ann" },
         })
     );
@@ -34,7 +34,11 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
         (&json!("Bye Ann"), &json!("Bye {first_name|you}"))
     );
     assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], "Dear {first_name}, {last_name}");
-    let wrong = ask(&server, "POST", &path, &json!({ "contact_id": ann, "override_template": "{nickname}" }));
+    let text = "{contact.nickname|You}, {nickname}{shoes.size}{last_name}{% if nickname %}!{% endif %}";
+    let unknown = api.post(&path, &json!({ "contact_id": ann, "override_template": text }));
+    assert_eq!(unknown["rendered_message"], "You, ");
+    assert_eq!((&unknown["missing"], &unknown["unknown"]), (&json!(["last_name"]), &json!(["nickname", "shoes.size"])));
+    let wrong = ask(&server, "POST", &path, &json!({ "contact_id": ann, "override_template": "{nickname}{email.x}" }));
     assert_eq!((wrong.status, wrong.code(), wrong.field()), (422, "unknown_placeholder", "/override_template"));
     let missing = ask(&server, "POST", &path, &json!({ "contact_id": 4711 }));
     assert_refused(&missing, 404, "contact_not_found");

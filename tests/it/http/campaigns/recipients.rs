@@ -1,6 +1,7 @@
 //! Deliveries: their list, and what is done about those that failed or that nobody knows about.
 
 use serde_json::{Value, json};
+use volley::config::pools::PoolConfig;
 use volley::domain::campaign::ChannelKind;
 
 use super::{LONG, ask, assert_illegal, assert_refused, draft, people, pools};
@@ -58,6 +59,36 @@ both_backends! {
         }
         assert_eq!(server.send("DELETE", &format!("/v1/contacts/{}", ids[0]), &[], b"").status, 204);
         assert_eq!(api.deliveries(campaign, "sent").len(), 7, "a deletion hides no delivery");
+    }
+
+    fn deliveries_of_one_status_are_walked_over_pages_without_gaps(db: &Database) {
+        let half = PoolConfig { max_attempts: 1, ..sandbox("half", ChannelKind::Email, 0.5) };
+        let server = Server::with(db, |settings| {
+            settings.pools = vec![half];
+            settings.sending.page_size = 3;
+        });
+        let api = server.api();
+        people(&api, 40);
+        let campaign = draft(&api, &json!({ "pool": "half", "audience": { "all": true } }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let path = format!("/v1/campaigns/{campaign}/deliveries");
+        let everybody = api.get(&format!("{path}?page_size=100"));
+        let everybody = everybody["data"].as_array().unwrap();
+        assert_eq!(everybody.len(), 40);
+        for status in ["failed", "sent", "pending"] {
+            let expected: Vec<_> = everybody.iter().filter(|row| row["status"] == status).cloned().collect();
+            for page_size in [1, 4, 100] {
+                let (mut seen, mut cursor) = (Vec::new(), String::new());
+                loop {
+                    let part = api.get(&format!("{path}?status={status}&page_size={page_size}{cursor}"));
+                    seen.extend(part["data"].as_array().unwrap().iter().cloned());
+                    let Some(next) = part["next_cursor"].as_str() else { break };
+                    cursor = format!("&cursor={next}");
+                }
+                assert_eq!(seen, expected, "{status}, {page_size} at a time");
+            }
+        }
     }
 
     fn what_failed_is_sent_again_and_the_campaign_completes(db: &Database) {

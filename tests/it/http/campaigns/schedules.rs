@@ -76,11 +76,37 @@ both_backends! {
         let api = server.api();
         let ended = api.wait_ended(doomed, LONG);
         assert_eq!((ended.status.as_str(), &ended.body["outcome"]), ("failed", &json!("launch_failed")), "{}", ended.body);
+        let why = &ended.body["launch_error"];
+        assert_eq!((&why["code"], &why["at"]), (&json!("pool_missing"), &ended.body["ended_at"]), "{}", ended.body);
+        assert!(why["detail"].as_str().unwrap().contains("no pool named slow"), "{why}");
         assert_eq!(ended.stats.total, 0);
         assert_eq!(api.wait_ended(fine, LONG).stats.sent, 2);
         let again = ask(&server, "POST", &format!("/v1/campaigns/{doomed}/retry-failed"), &json!({}));
         assert_illegal(&again, "failed");
         assert_eq!(api.campaign(doomed).status, "failed", "what never was launched has nothing to retry");
+    }
+
+    fn an_edit_leaves_a_scheduled_campaign_ready_to_be_sent(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 1);
+        let scheduled = json!({ "audience": { "all": true }, "scheduled_at": in_millis(60_000) });
+        let made = api.post("/v1/campaigns", &fields(&scheduled));
+        let path = format!("/v1/campaigns/{}", id(&made));
+        let before = api.get(&path);
+        for (change, code, field) in [
+            (json!({ "audience": null, "name": "Nobody" }), "audience_required", "/audience"),
+            (json!({ "audience": {}, "name": "Nobody" }), "audience_required", "/audience"),
+            (json!({ "pool": null }), "pool_missing", "/pool"),
+        ] {
+            let refused = ask(&server, "PATCH", &path, &change);
+            assert_refused(&refused, 422, code);
+            assert_eq!(refused.field(), field, "{refused:?}");
+            assert_eq!(api.get(&path), before, "something of {change} was stored");
+        }
+        assert_eq!(ask(&server, "PATCH", &path, &json!({ "audience": { "contact_ids": [1] } })).status, 200);
+        api.post(&format!("{path}/unschedule"), &json!({}));
+        assert_eq!(ask(&server, "PATCH", &path, &json!({ "audience": null })).status, 200, "a draft may be unready");
     }
 
     fn a_template_that_a_schedule_needs_stays(db: &Database) {

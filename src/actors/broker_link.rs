@@ -1,0 +1,152 @@
+//! The broker link: RabbitMQ between instances. It carries hints and decides nothing.
+//!
+//! Three connections, each with a supervisor of ours: one publishes, one takes pages, one hears of decisions. When the
+//! broker raises an alarm it stops reading from connections that publish, acknowledgements and heartbeats included; so
+//! publishing has one of its own. Whatever a connection meets (a timeout, a closed channel, a queue that was deleted),
+//! the whole of it is dropped and built anew, which declares and subscribes again; then the rows are looked at, for what
+//! was missed. While the broker is away nothing waits for it: pools find ready pages in the table, notices are rows.
+
+mod consuming;
+mod controlling;
+mod dead_letters;
+mod outbox;
+mod publishing;
+mod session;
+mod state;
+mod topology;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::prelude::*;
+
+pub use self::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
+pub use self::outbox::Announcer;
+use self::state::{Connection, State};
+pub use self::state::{ConnectionState, LinkState};
+use super::guardian::{PoolDirectory, Present};
+use super::status_cache::StatusCache;
+use super::supervisor::Changed;
+use super::switchboard::{Listen, Switchboard};
+use crate::config::Settings;
+use crate::domain::backoff;
+use crate::domain::ids::InstanceId;
+use crate::store::Store;
+
+/// The first wait before a lost connection is built again, and the longest.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// A connection that lasted for so long starts again with the first wait.
+const LASTING: Duration = Duration::from_secs(10);
+
+/// What the link is built from; kept by the guardian to build it again.
+#[derive(Clone)]
+pub struct Parts {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The database.
+    pub store: Store,
+    /// This incarnation.
+    pub instance: InstanceId,
+    /// Who is told of pages.
+    pub pools: PoolDirectory,
+    /// Campaign statuses.
+    pub status: Arc<StatusCache>,
+    /// Told when a decision may have been posted.
+    pub switchboard: Present<Switchboard>,
+    /// Told when a campaign was launched from outside.
+    pub supervisor: Recipient<Changed>,
+    /// What is to be published.
+    pub announcer: Announcer,
+    /// Set while the broker tells of ready pages.
+    pub told: Arc<AtomicBool>,
+    /// Set when the process drains: no more pages are taken.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// The actor.
+pub struct BrokerLink {
+    link: Arc<Link>,
+}
+
+/// What the connections share.
+struct Link {
+    parts: Parts,
+    state: State,
+}
+
+/// Reports how the link fares.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "LinkState")]
+pub struct GetState;
+
+impl BrokerLink {
+    /// A link that connects when it is started.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let state = State::new(Arc::clone(&parts.told));
+        Self { link: Arc::new(Link { parts, state }) }
+    }
+}
+
+impl Actor for BrokerLink {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(supervise(Arc::clone(&self.link), Connection::Publishing).into_actor(self));
+        ctx.spawn(supervise(Arc::clone(&self.link), Connection::Consuming).into_actor(self));
+        ctx.spawn(supervise(Arc::clone(&self.link), Connection::Controlling).into_actor(self));
+    }
+}
+
+impl Drop for BrokerLink {
+    fn drop(&mut self) {
+        self.link.state.all_lost();
+    }
+}
+
+/// Builds one connection again and again, for ever.
+async fn supervise(link: Arc<Link>, which: Connection) {
+    let mut failures = 0;
+    loop {
+        let began = std::time::Instant::now();
+        let Err(error) = match which {
+            Connection::Publishing => publishing::run(&link).await,
+            Connection::Consuming => consuming::run(&link).await,
+            Connection::Controlling => controlling::run(&link).await,
+        };
+        failures = if began.elapsed() > LASTING { 1 } else { failures + 1 };
+        if link.state.lost(which, &error) {
+            tracing::warn!(connection = which.name(), error = %error, "the broker is away; work goes on without it");
+        }
+        tokio::time::sleep(backoff::doubling(RECONNECT.0, failures, RECONNECT.1).mul_f64(jitter())).await;
+    }
+}
+
+/// 0.5 to 1.0, so that instances do not come back all at once.
+fn jitter() -> f64 {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0
+}
+
+impl Handler<GetState> for BrokerLink {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.link.state.shown())
+    }
+}
+
+impl Link {
+    /// A decision may have been posted.
+    fn listen(&self) {
+        if let Some(switchboard) = self.parts.switchboard.get() {
+            let _ = switchboard.try_send(Listen);
+        }
+    }
+
+    fn pool_names(&self) -> Vec<String> {
+        self.parts.settings.pools.iter().map(|pool| pool.name.clone()).collect()
+    }
+}

@@ -1,0 +1,149 @@
+//! The connection that takes pages, and launches where they are accepted from outside. A message is acknowledged once
+//! its page's lease has committed; the broker never guards work.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{Acker, Connection as Amqp, Consumer};
+use tokio::sync::oneshot;
+
+use super::dead_letters;
+use super::session::{Ends, LinkError, call, confirming, connect, short};
+use super::state::Connection;
+use super::{Link, topology};
+use crate::actors::launcher::{LaunchError, launch_campaign};
+use crate::actors::sender_pool::Offer;
+use crate::actors::supervisor::Changed;
+use crate::domain::wire::{self, Pack, Send};
+use crate::store::campaigns::TransitionError;
+use crate::store::{Lane, StoreError};
+
+/// How long a launch waits before it asks the database again.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// How long the dead-letter queue may take to take a message.
+const BURY_WITHIN: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(link: &Link) -> Ends {
+    let broker = &link.parts.settings.broker;
+    let connection = connect(broker, "consuming").await?;
+    let declaring = confirming(&connection).await?;
+    let pools = link.pool_names();
+    topology::declare(&declaring, &pools, broker.accept_pack).await?;
+    let mut readers = Vec::new();
+    for pool in &pools {
+        readers.push((Some(pool.clone()), subscribe(&connection, &topology::send_queue(pool), broker.prefetch).await?));
+    }
+    if broker.accept_pack {
+        readers.push((None, subscribe(&connection, topology::PACK_QUEUE, 1).await?));
+    }
+    link.state.connected(Connection::Consuming);
+    // What was announced while nobody listened is found by a look.
+    link.parts.pools.wake_all();
+    let mut readers: FuturesUnordered<_> =
+        readers.into_iter().map(|(pool, consumer)| read(link, pool, consumer)).collect();
+    readers.next().await.unwrap_or(Err(LinkError::Ended("take pages")))
+}
+
+async fn subscribe(connection: &Amqp, queue: &str, prefetch: u16) -> Result<Consumer, LinkError> {
+    let channel = call("open a channel", connection.create_channel()).await?;
+    call("set the prefetch", channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+    let options = BasicConsumeOptions::default();
+    let consumer = channel.basic_consume(short(queue), ShortString::from(""), options, FieldTable::default());
+    call("subscribe", consumer).await
+}
+
+/// Reads one queue: a pool's pages, or launches.
+async fn read(link: &Link, pool: Option<String>, mut consumer: Consumer) -> Ends {
+    let mut held = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            delivery = consumer.next() => match delivery {
+                Some(Ok(delivery)) => held.push(take(link, pool.as_deref(), delivery)),
+                Some(Err(source)) => return Err(LinkError::Refused { action: "take a message", source }),
+                None => return Err(LinkError::Ended("take messages")),
+            },
+            Some(done) = held.next() => acknowledge(done?).await?,
+        }
+    }
+}
+
+/// Keeps a message until it need not be kept. An error leaves it with the broker, which delivers it again.
+async fn take(link: &Link, pool: Option<&str>, delivery: Delivery) -> Result<Acker, LinkError> {
+    let read = match pool {
+        Some(pool) => offer(link, pool, &delivery).await,
+        None => launch(link, &delivery).await,
+    };
+    if let Err(bad) = read {
+        tracing::warn!(exchange = delivery.exchange.as_str(), reason = %bad, "Invalid payload");
+        let letter = dead_letters::letter(&delivery, &bad.to_string(), link.parts.instance);
+        let buried = link.parts.announcer.hand_in(letter);
+        match tokio::time::timeout(BURY_WITHIN, buried).await {
+            Ok(Ok(())) => link.state.dead_lettered(),
+            Ok(Err(_)) | Err(_) => return Err(LinkError::NotTaken("put a message aside")),
+        }
+    }
+    Ok(delivery.acker)
+}
+
+async fn acknowledge(acker: Acker) -> Result<(), LinkError> {
+    call("acknowledge", acker.ack(BasicAckOptions::default())).await.map(drop)
+}
+
+/// Offers a page to its pool, and waits until the pool has leased it or lets it go.
+async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), wire::BadMessage> {
+    let Send { campaign_id, page_id, .. } = wire::parse(&delivery.data)?;
+    if link.parts.draining.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let (held, mut let_go) = oneshot::channel();
+    link.parts.pools.offer(pool, Offer { campaign: campaign_id, page: page_id, since: Instant::now(), held });
+    // A pool that dies lets everything go.
+    let _ = (&mut let_go).await;
+    Ok(())
+}
+
+/// Launches a campaign that somebody outside asked for. What cannot be launched as it stands is dropped: to be asked
+/// again would not change it.
+async fn launch(link: &Link, delivery: &Delivery) -> Result<(), wire::BadMessage> {
+    let pack: Pack = wire::parse(&delivery.data)?;
+    let (id, settings) = (pack.campaign_id, &link.parts.settings);
+    loop {
+        let settings = std::sync::Arc::clone(settings);
+        let launched = link.parts.store.run(Lane::Control, "launch a campaign", move |conn| {
+            match conn.write(|conn| launch_campaign(conn, &settings.pools, id, None)) {
+                Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
+                decided => Ok(decided),
+            }
+        });
+        match launched.await {
+            Ok(Ok(launched)) => {
+                tracing::info!(
+                    campaign.id = id.0,
+                    correlation.id = launched.campaign.correlation_id,
+                    triggered_by = pack.triggered_by,
+                    campaign.expected = launched.expected,
+                    "campaign.launched"
+                );
+                let _ = link.parts.supervisor.try_send(Changed { campaign: id });
+                return Ok(());
+            }
+            Ok(Err(refused)) => {
+                tracing::warn!(campaign.id = id.0, error = %refused, "a launch from outside was refused");
+                return Ok(());
+            }
+            Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => {
+                tracing::warn!(campaign.id = id.0, error = %error, "a launch waits for the database");
+                tokio::time::sleep(RETRY_AFTER).await;
+            }
+            Err(error) => {
+                tracing::error!(campaign.id = id.0, error = %error, "a launch from outside failed");
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What waits to be published. Leaving something never waits: what cannot be published is dropped, for it is a hint.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use tokio::sync::{Notify, oneshot};
+
+use super::session::Letter;
+use super::topology;
+use crate::domain::wire::{Control, Tracked};
+
+/// Messages that wait at most. Beyond it the oldest goes.
+const CAPACITY: usize = 1_000;
+
+/// Leaves messages for the broker, if there is one.
+#[derive(Clone, Default)]
+pub struct Announcer {
+    outbox: Option<Arc<Outbox>>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    parcels: Mutex<VecDeque<Parcel>>,
+    left: Notify,
+    pages: Notify,
+}
+
+/// A message that waits, and who is told that the broker has it.
+pub(super) struct Parcel {
+    pub(super) letter: Letter,
+    pub(super) taken: Option<oneshot::Sender<()>>,
+}
+
+impl Announcer {
+    /// One that a link empties.
+    #[must_use]
+    pub fn with_broker() -> Self {
+        Self { outbox: Some(Arc::default()) }
+    }
+
+    /// A page or a campaign is done.
+    pub fn tracked(&self, message: &Tracked) {
+        let key = message.campaign_id.to_string();
+        self.leave(|| serde_json::to_vec(message).ok().map(|body| Letter::plain(topology::TRACKED, &key, body)));
+    }
+
+    /// An operator has decided, by a request of this id.
+    pub fn control(&self, message: &Control, request: Option<&str>) {
+        self.leave(|| {
+            let letter = Letter::plain(topology::CONTROL, "", serde_json::to_vec(message).ok()?);
+            let Some(request) = request else { return Some(letter) };
+            let mut headers = FieldTable::default();
+            let value = AMQPValue::LongString(LongString::from(request.to_owned()));
+            headers.insert(ShortString::from("x-request-id"), value);
+            Some(letter.with_headers(headers))
+        });
+    }
+
+    /// There may be pages to announce.
+    pub fn pages(&self) {
+        if let Some(outbox) = &self.outbox {
+            outbox.pages.notify_one();
+        }
+    }
+
+    fn leave(&self, letter: impl FnOnce() -> Option<Letter>) {
+        if let Some(outbox) = &self.outbox
+            && let Some(letter) = letter()
+        {
+            outbox.push(Parcel { letter, taken: None });
+        }
+    }
+
+    /// Leaves a letter; resolves when the broker has it.
+    pub(super) fn hand_in(&self, letter: Letter) -> oneshot::Receiver<()> {
+        let (taken, wait) = oneshot::channel();
+        if let Some(outbox) = &self.outbox {
+            outbox.push(Parcel { letter, taken: Some(taken) });
+        }
+        wait
+    }
+
+    /// Everything that waits.
+    pub(super) fn waiting(&self) -> Vec<Parcel> {
+        self.outbox.as_ref().map(|outbox| outbox.lock().drain(..).collect()).unwrap_or_default()
+    }
+
+    /// Resolves when something was left.
+    pub(super) async fn left(&self) {
+        match &self.outbox {
+            Some(outbox) => outbox.left.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Resolves when there may be pages to announce.
+    pub(super) async fn pages_left(&self) {
+        match &self.outbox {
+            Some(outbox) => outbox.pages.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Outbox {
+    fn push(&self, parcel: Parcel) {
+        {
+            let mut parcels = self.lock();
+            if parcels.len() >= CAPACITY {
+                parcels.pop_front();
+                metrics::counter!("volley_broker_messages_total", "exchange" => parcel.letter.exchange, "result" => "dropped")
+                    .increment(1);
+            }
+            parcels.push_back(parcel);
+        }
+        self.left.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Parcel>> {
+        self.parcels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,149 @@
+//! One connection to the broker. Every call has a time limit: a broker that blocks says nothing.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::tcp::OwnedTLSConfig;
+use lapin::types::{FieldTable, LongString, ShortString};
+use lapin::uri::AMQPUri;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+
+use super::topology;
+use crate::config::broker::Broker;
+
+/// How long any answer of the broker is waited for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long connecting may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Seconds between heartbeats. Shorter ones invite false alarms.
+const HEARTBEAT_SECONDS: u16 = 10;
+
+/// How a session ends: it runs until something is wrong.
+pub(super) type Ends = Result<Infallible, LinkError>;
+
+/// Why a connection was given up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// No answer in time.
+    #[error("{0}: no answer in time")]
+    Silent(&'static str),
+    /// The broker or the network said no.
+    #[error("{action}: {source}")]
+    Refused {
+        /// What was being done.
+        action: &'static str,
+        /// What was said.
+        #[source]
+        source: lapin::Error,
+    },
+    /// A message reached no queue, or was not taken.
+    #[error("{0}: the message was not taken")]
+    NotTaken(&'static str),
+    /// The broker ended the subscription.
+    #[error("{0}: the subscription was ended")]
+    Ended(&'static str),
+    /// What was sent to ourselves did not come back.
+    #[error("nothing comes back on the control queue")]
+    Deaf,
+    /// The broker stopped reading: memory or disk alarm.
+    #[error("the broker blocks publishers: {0}")]
+    Blocked(String),
+    /// The settings cannot be used.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// Waits for an answer.
+pub(super) async fn call<T>(
+    action: &'static str,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LinkError> {
+    within(PATIENCE, action, answer).await
+}
+
+async fn within<T>(
+    limit: Duration,
+    action: &'static str,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, LinkError> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(LinkError::Refused { action, source }),
+        Err(_) => Err(LinkError::Silent(action)),
+    }
+}
+
+/// Connects, with lapin's own recovery off.
+pub(super) async fn connect(broker: &Broker, purpose: &str) -> Result<Connection, LinkError> {
+    let mut uri: AMQPUri = broker.uri().map_err(LinkError::Settings)?;
+    uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
+    let tls = OwnedTLSConfig { identity: None, cert_chain: broker.authorities().map_err(LinkError::Settings)? };
+    let name = format!("volley {} {purpose}", std::process::id());
+    let properties = ConnectionProperties::default().with_connection_name(LongString::from(name));
+    let runtime = lapin::runtime::default_runtime()
+        .map_err(|source| LinkError::Refused { action: "start a connection", source })?;
+    within(CONNECT_WITHIN, "connect", Connection::connect_uri_with_config(uri, properties, tls, runtime)).await
+}
+
+/// A channel on which every message is confirmed.
+pub(super) async fn confirming(connection: &Connection) -> Result<Channel, LinkError> {
+    let channel = call("open a channel", connection.create_channel()).await?;
+    call("ask for confirms", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+    Ok(channel)
+}
+
+/// A message, ready to be published.
+pub(super) struct Letter {
+    pub(super) exchange: &'static str,
+    pub(super) key: String,
+    pub(super) body: Vec<u8>,
+    pub(super) properties: BasicProperties,
+    /// Whether a queue has to exist for it.
+    pub(super) mandatory: bool,
+}
+
+impl Letter {
+    /// A message with nothing but its body. It is not written to disk: what it says is in a row.
+    pub(super) fn plain(exchange: &'static str, key: &str, body: Vec<u8>) -> Self {
+        let properties = BasicProperties::default()
+            .with_content_type(ShortString::from("application/json"))
+            .with_delivery_mode(1)
+            .with_expiration(ShortString::from(topology::MESSAGE_LIVES_MS));
+        Self { exchange, key: key.to_owned(), body, properties, mandatory: false }
+    }
+
+    /// With a header.
+    pub(super) fn with_headers(mut self, headers: FieldTable) -> Self {
+        self.properties = self.properties.with_headers(headers);
+        self
+    }
+}
+
+/// Publishes messages and waits until the broker has taken each.
+pub(super) async fn publish(channel: &Channel, letters: Vec<Letter>) -> Result<(), LinkError> {
+    const ACTION: &str = "publish";
+    let mut confirms = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let options = BasicPublishOptions { mandatory: letter.mandatory, immediate: false };
+        let (exchange, key) = (ShortString::from(letter.exchange), short(&letter.key));
+        let sent = channel.basic_publish(exchange, key, options, &letter.body, letter.properties);
+        confirms.push((letter.mandatory, call(ACTION, sent).await?));
+    }
+    for (mandatory, confirm) in confirms {
+        let confirmed = call(ACTION, confirm).await?;
+        let refused = confirmed.is_nack();
+        // A message that reached no queue is confirmed like any other, and returned first.
+        if refused || mandatory && confirmed.take_message().is_some() {
+            return Err(LinkError::NotTaken(ACTION));
+        }
+    }
+    Ok(())
+}
+
+/// A name as AMQP carries it: at most 255 bytes.
+pub(super) fn short(text: &str) -> ShortString {
+    ShortString::try_new(text.to_owned()).unwrap_or_default()
+}

@@ -1,0 +1,86 @@
+//! Content that too many recipients cannot be rendered for: the campaign is paused before it has failed them one by one.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use actix::prelude::*;
+
+use super::SenderPool;
+use crate::domain::campaign::{CampaignStatus, is_content_doubtful};
+use crate::domain::ids::CampaignId;
+use crate::store::{Lane, campaigns};
+
+/// How a campaign's content has fared on this instance. Each recipient counts once.
+#[derive(Debug, Default)]
+pub(super) struct Fit {
+    tried: AtomicU32,
+    unrenderable: AtomicU32,
+    /// The doubt is being raised, or was.
+    raised: AtomicBool,
+}
+
+impl Fit {
+    pub(super) fn note(&self, is_rendered: bool) {
+        self.tried.fetch_add(1, Ordering::Relaxed);
+        if !is_rendered {
+            self.unrenderable.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn is_to_be_doubted(&self) -> bool {
+        !self.raised.load(Ordering::Relaxed)
+            && is_content_doubtful(self.tried.load(Ordering::Relaxed), self.unrenderable.load(Ordering::Relaxed))
+    }
+}
+
+impl SenderPool {
+    /// Has campaigns paused whose content is in doubt. One that cannot be now is looked at again with the next report.
+    pub(super) fn doubt_contents(&mut self, ctx: &mut Context<Self>) {
+        let doubtful = self.contents.iter().filter(|(_, content)| content.fit.is_to_be_doubted());
+        for campaign in doubtful.map(|(campaign, _)| *campaign).collect::<Vec<_>>() {
+            self.doubt_content(campaign, ctx);
+        }
+    }
+
+    fn doubt_content(&mut self, campaign: CampaignId, ctx: &mut Context<Self>) {
+        self.note_doubt(campaign, true);
+        let store = self.parts.store.clone();
+        let work = async move {
+            let pause = move |conn: &mut crate::store::Conn| match conn
+                .write(|conn| campaigns::doubt_content(conn, campaign))
+            {
+                Err(campaigns::TransitionError::Store(error)) => Err(error),
+                other => Ok(other),
+            };
+            store.run(Lane::Control, "pause a campaign", pause).await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
+            let row = match result {
+                Ok(Ok(row)) => row,
+                // Gone, or ended in this moment.
+                Ok(Err(_)) => return,
+                Err(error) => {
+                    pool.note_doubt(campaign, false);
+                    return pool.store_failed(&error);
+                }
+            };
+            // Paused by somebody else in this moment: the doubt is raised when it goes on.
+            pool.note_doubt(campaign, row.content_doubt.is_some());
+            pool.parts.status.set(campaign, row.status, row.status_version);
+            if row.status == CampaignStatus::Paused {
+                tracing::warn!(
+                    campaign.id = campaign.0,
+                    correlation.id = row.correlation_id,
+                    "campaign paused: too many recipients could not be rendered"
+                );
+            }
+            pool.close_paused();
+            pool.pump(ctx);
+        }));
+    }
+
+    fn note_doubt(&self, campaign: CampaignId, raised: bool) {
+        if let Some(content) = self.contents.get(&campaign) {
+            content.fit.raised.store(raised, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Pages that the broker told this pool of, and the tokens that it asks the database for.
+
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+use tokio::sync::oneshot;
+
+use super::SenderPool;
+use crate::domain::ids::{CampaignId, PageId};
+use crate::store::rates::{self, Grant, Limit};
+use crate::store::{Lane, StoreError};
+
+/// How long a page waits here for room. Then the message goes; the row stays, and the page is announced again.
+const OFFER_WAITS: Duration = Duration::from_secs(5);
+
+/// A page that may be leased: a message of the broker, unacknowledged until this is dropped.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Offer {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The page.
+    pub page: PageId,
+    /// When it came.
+    pub since: Instant,
+    /// Closed when the broker need not keep the message any longer.
+    pub held: oneshot::Sender<()>,
+}
+
+impl Handler<Offer> for SenderPool {
+    type Result = ();
+
+    fn handle(&mut self, offer: Offer, ctx: &mut Self::Context) {
+        if !self.draining() && !self.runs.contains_key(&offer.page) {
+            self.offers.push_back(offer);
+            self.pump(ctx);
+        }
+    }
+}
+
+impl SenderPool {
+    pub(super) fn let_old_offers_go(&mut self) {
+        let drains = self.draining();
+        self.offers.retain(|offer| !drains && !offer.held.is_closed() && offer.since.elapsed() < OFFER_WAITS);
+    }
+
+    /// Asks for a block of tokens wherever some are wanted and a rate is shared.
+    pub(super) fn ask_for_tokens(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        if let Some(limit) = self.rate.ask(now) {
+            self.ask(None, limit, ctx);
+        }
+        let wanted = self.rates.iter_mut().filter_map(|(campaign, rate)| Some((*campaign, rate.ask(now)?)));
+        for (campaign, limit) in wanted.collect::<Vec<_>>() {
+            self.ask(Some(campaign), limit, ctx);
+        }
+    }
+
+    fn ask(&self, campaign: Option<CampaignId>, limit: Limit, ctx: &mut Context<Self>) {
+        let store = self.parts.store.clone();
+        let work = async move {
+            store.run(Lane::Hot, "take tokens", move |conn| conn.write(|conn| rates::take(conn, &limit))).await
+        };
+        ctx.spawn(work.into_actor(self).map(move |result: Result<Grant, StoreError>, pool, ctx| {
+            let patience = pool.parts.timing.due_tick();
+            if let Err(error) = &result {
+                pool.store_failed(error);
+            }
+            let rate = match campaign {
+                None => Some(&mut pool.rate),
+                Some(campaign) => pool.rates.get_mut(&campaign),
+            };
+            if let Some(rate) = rate {
+                rate.granted(result.ok(), Instant::now(), patience);
+            }
+            pool.pump(ctx);
+        }));
+    }
+}

@@ -1,0 +1,155 @@
+//! The rate of a pool or a campaign: kept here where this is the only instance, taken from the database in blocks where
+//! several share it.
+
+use std::time::{Duration, Instant};
+
+use super::bucket::Bucket;
+use crate::store::rates::{Grant, Limit};
+
+/// How many hand-overs may be asked for, and when.
+#[derive(Debug, Clone)]
+pub(super) enum Rate {
+    /// As many as there is room for.
+    Unlimited,
+    /// This instance's own.
+    Own(Bucket),
+    /// Shared with other instances.
+    Shared(Stock),
+}
+
+/// Tokens in hand of a rate that is shared.
+#[derive(Debug, Clone)]
+pub(super) struct Stock {
+    limit: Limit,
+    tokens: f64,
+    /// More are being asked for.
+    asked: bool,
+    /// Somebody wanted more than was in hand.
+    wanted: bool,
+    /// There were none: not asked again before.
+    again_at: Instant,
+}
+
+impl Rate {
+    /// A rate of so many a second, with so many saved up at first; 0 is no limit.
+    pub(super) fn new(scope: String, rate: f64, burst: f64, shared: bool, now: Instant) -> Self {
+        let burst = burst.max(1.0);
+        if rate <= 0.0 {
+            Self::Unlimited
+        } else if shared {
+            let limit = Limit { scope, rate, burst };
+            Self::Shared(Stock { limit, tokens: 0.0, asked: false, wanted: true, again_at: now })
+        } else {
+            Self::Own(Bucket::new(rate, burst, now))
+        }
+    }
+
+    /// Whole tokens in hand, at most `most`.
+    pub(super) fn in_hand(&mut self, now: Instant, most: usize) -> usize {
+        match self {
+            Self::Unlimited => most,
+            Self::Own(bucket) => bucket.in_hand(now, most),
+            Self::Shared(stock) => {
+                let whole = (0..most).take_while(|n| stock.tokens >= tokens(n + 1)).count();
+                stock.wanted |= whole < most;
+                whole
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, n: usize) {
+        match self {
+            Self::Unlimited => {}
+            Self::Own(bucket) => bucket.take(n),
+            Self::Shared(stock) => stock.tokens -= tokens(n),
+        }
+    }
+
+    /// Gives back tokens of hand-overs that were not begun.
+    pub(super) fn give_back(&mut self, n: usize) {
+        match self {
+            Self::Unlimited => {}
+            Self::Own(bucket) => bucket.give_back(n),
+            Self::Shared(stock) => stock.tokens += tokens(n),
+        }
+    }
+
+    /// How long until it is worth looking again, where time alone brings tokens. A shared rate is looked at when what was
+    /// asked for has come.
+    pub(super) fn wait(&self) -> Duration {
+        match self {
+            Self::Unlimited => Duration::ZERO,
+            Self::Own(bucket) => bucket.wait(),
+            Self::Shared(stock) => stock.again_at.saturating_duration_since(Instant::now()),
+        }
+    }
+
+    /// What to ask the database for now, if anything: the caller asks.
+    pub(super) fn ask(&mut self, now: Instant) -> Option<Limit> {
+        match self {
+            Self::Unlimited | Self::Own(_) => None,
+            Self::Shared(stock) => {
+                let asks = stock.wanted && !stock.asked && stock.again_at <= now;
+                asks.then(|| {
+                    stock.asked = true;
+                    stock.limit.clone()
+                })
+            }
+        }
+    }
+
+    /// What came of asking. `None`: the database did not answer.
+    pub(super) fn granted(&mut self, grant: Option<Grant>, now: Instant, patience: Duration) {
+        if let Self::Shared(stock) = self {
+            stock.asked = false;
+            let wait = grant.map_or(patience, |grant| grant.wait);
+            stock.tokens += grant.map_or(0.0, |grant| grant.tokens);
+            stock.wanted = grant.is_none_or(|grant| grant.tokens <= 0.0);
+            stock.again_at = now + wait;
+        }
+    }
+}
+
+fn tokens(n: usize) -> f64 {
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared(now: Instant) -> Rate {
+        Rate::new("pool:p".to_owned(), 10.0, 5.0, true, now)
+    }
+
+    #[test]
+    fn a_shared_rate_has_nothing_in_hand_until_a_block_was_granted() {
+        let now = Instant::now();
+        let mut rate = shared(now);
+        assert_eq!(rate.in_hand(now, 8), 0);
+        assert!(rate.ask(now).is_some());
+        assert!(rate.ask(now).is_none(), "one question at a time");
+        rate.granted(Some(Grant { tokens: 3.0, wait: Duration::ZERO }), now, Duration::ZERO);
+        assert_eq!(rate.in_hand(now, 8), 3);
+    }
+
+    #[test]
+    fn an_empty_bucket_is_asked_again_only_after_its_wait() {
+        let now = Instant::now();
+        let mut rate = shared(now);
+        assert!(rate.ask(now).is_some());
+        rate.granted(Some(Grant { tokens: 0.0, wait: Duration::from_millis(100) }), now, Duration::ZERO);
+        assert!(rate.ask(now + Duration::from_millis(99)).is_none());
+        assert!(rate.ask(now + Duration::from_millis(100)).is_some());
+    }
+
+    #[test]
+    fn nobody_asks_for_tokens_that_nobody_wants() {
+        let now = Instant::now();
+        let mut rate = shared(now);
+        let _ = rate.ask(now);
+        rate.granted(Some(Grant { tokens: 5.0, wait: Duration::ZERO }), now, Duration::ZERO);
+        assert_eq!(rate.in_hand(now, 2), 2);
+        assert!(rate.ask(now).is_none(), "enough is in hand");
+    }
+}

@@ -1,0 +1,205 @@
+//! The switchboard: hears of operators' decisions, sees to it that this instance follows them, and acknowledges.
+//!
+//! What it acts on are rows, posted in the transaction of the decision. A message says "look now"; without one, the tick
+//! looks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::prelude::*;
+use serde::Serialize;
+
+use super::guardian::PoolDirectory;
+use super::health::Health;
+use super::status_cache::StatusCache;
+use super::supervisor::Changed;
+use super::traffic::Traffic;
+use crate::config::timing::Timing;
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::decision::{Action, Subject};
+use crate::domain::ids::InstanceId;
+use crate::store::notices::{self, Acknowledgement, Unheard};
+use crate::store::pool_switches;
+use crate::store::{Lane, Store, StoreError};
+
+/// A decision may have been posted. A hint: a lost one costs one tick.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Listen;
+
+/// Reports what it has heard.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "SwitchboardState")]
+pub struct GetState;
+
+/// What the switchboard has heard.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct SwitchboardState {
+    /// Decisions acknowledged since the start.
+    pub acknowledged: u64,
+    /// Pools that operators have suspended.
+    pub suspended: Vec<String>,
+    /// Whether it is looking.
+    pub looking: bool,
+}
+
+/// Which pools are suspended, as those who hand over see it.
+#[derive(Clone, Default)]
+pub struct Suspensions {
+    pools: HashMap<String, Arc<AtomicBool>>,
+}
+
+impl Suspensions {
+    /// None of these is, yet.
+    #[must_use]
+    pub fn of<'a>(pools: impl Iterator<Item = &'a str>) -> Self {
+        Self { pools: pools.map(|pool| (pool.to_owned(), Arc::default())).collect() }
+    }
+
+    /// The switch of one pool.
+    #[must_use]
+    pub fn switch(&self, pool: &str) -> Arc<AtomicBool> {
+        self.pools.get(pool).cloned().unwrap_or_default()
+    }
+}
+
+/// What the switchboard is built from; kept by the guardian to build it again.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// This incarnation.
+    pub instance: InstanceId,
+    /// Campaign statuses.
+    pub status: Arc<StatusCache>,
+    /// Suspended pools.
+    pub suspensions: Suspensions,
+    /// What is being handed over.
+    pub traffic: Arc<Traffic>,
+    /// The pools, told to let go of what they hold.
+    pub pools: PoolDirectory,
+    /// Told of changed campaigns.
+    pub supervisor: Recipient<Changed>,
+    /// Where suspensions show.
+    pub health: Health,
+    /// The protocol's delays.
+    pub timing: Timing,
+}
+
+/// The actor.
+pub struct Switchboard {
+    parts: Parts,
+    looking: bool,
+    /// A hint came during a look, which may have been too early for it.
+    again: bool,
+    acknowledged: u64,
+}
+
+impl Switchboard {
+    /// A switchboard that looks when it is started, and from then on each due tick.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, looking: false, again: false, acknowledged: 0 }
+    }
+
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        if self.looking {
+            self.again = true;
+            return;
+        }
+        self.looking = true;
+        let parts = self.parts.clone();
+        ctx.spawn(async move { parts.follow().await }.into_actor(self).map(|result, switchboard, ctx| {
+            switchboard.looking = false;
+            match result {
+                Ok(heard) => switchboard.acknowledged += heard,
+                Err(error) => tracing::debug!(error = %error, "decisions wait for the database"),
+            }
+            if std::mem::take(&mut switchboard.again) {
+                switchboard.look(ctx);
+            }
+        }));
+    }
+}
+
+impl Parts {
+    /// Follows what is posted, and says so. Returns how many decisions that were.
+    async fn follow(&self) -> Result<u64, StoreError> {
+        let me = self.instance;
+        let look = move |conn: &mut crate::store::Conn| Ok((notices::unheard(conn, me)?, pool_switches::all(conn)?));
+        let (unheard, (switches, now)) = self.store.run(Lane::Read, "look for decisions", look).await?;
+        for (pool, switch) in &self.suspensions.pools {
+            let known = switches.iter().find(|known| known.pool == *pool);
+            let holds = known.is_some_and(|known| known.holds(now));
+            if switch.swap(holds, Ordering::AcqRel) != holds {
+                tracing::info!(pool, suspended = holds, "pool.control");
+                self.pools.wake(pool);
+            }
+            let reason = known.filter(|_| holds).map(|known| known.reason.clone().unwrap_or_default());
+            self.health.note_suspension(pool, reason);
+        }
+        if unheard.is_empty() {
+            return Ok(0);
+        }
+        let acknowledgements: Vec<Acknowledgement> = unheard.into_iter().map(|notice| self.act(notice)).collect();
+        let heard = u64::try_from(acknowledgements.len()).unwrap_or(0);
+        self.store
+            .run(Lane::Control, "acknowledge decisions", move |conn| {
+                conn.write(|conn| notices::acknowledge(conn, me, &acknowledgements))
+            })
+            .await?;
+        Ok(heard)
+    }
+
+    /// From here on nothing begins that the decision forbids: what is believed is read before every hand-over.
+    fn act(&self, notice: Unheard) -> Acknowledgement {
+        let Unheard { subject, version, action } = notice;
+        if let Subject::Campaign(campaign) = subject {
+            let status = match action {
+                Action::Pause | Action::Suspend => CampaignStatus::Paused,
+                Action::Stop => CampaignStatus::Stopped,
+                Action::Resume => CampaignStatus::Sending,
+            };
+            self.status.set(campaign, status, version);
+            let _ = self.supervisor.try_send(Changed { campaign });
+        }
+        let (in_flight, last_begun_ms_ago) = self.traffic.seen(&subject);
+        Acknowledgement { subject, version, in_flight, last_begun_ms_ago }
+    }
+}
+
+impl Actor for Switchboard {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        self.look(ctx);
+        ctx.run_interval(self.parts.timing.due_tick(), |switchboard, ctx| {
+            if !switchboard.looking {
+                switchboard.look(ctx);
+            }
+        });
+    }
+}
+
+impl Handler<Listen> for Switchboard {
+    type Result = ();
+
+    fn handle(&mut self, _: Listen, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+impl Handler<GetState> for Switchboard {
+    type Result = MessageResult<GetState>;
+
+    fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
+        let suspended = self.parts.suspensions.pools.iter();
+        let suspended = suspended.filter(|(_, switch)| switch.load(Ordering::Acquire)).map(|(pool, _)| pool.clone());
+        MessageResult(SwitchboardState {
+            acknowledged: self.acknowledged,
+            suspended: suspended.collect(),
+            looking: self.looking,
+        })
+    }
+}

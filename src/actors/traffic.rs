@@ -1,0 +1,111 @@
+//! What is being handed over right now, by campaign and by pool: what this instance says when it acknowledges a pause.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::clock::Boottime;
+use crate::domain::decision::Subject;
+
+/// Flows beyond this many are forgotten when nothing has begun in them for a while.
+const KEPT: usize = 256;
+
+/// For how long the last beginning of a flow is remembered, in nanoseconds: ten minutes.
+const REMEMBERED: i64 = 600 * 1_000_000_000;
+
+/// The hand-overs of one campaign or pool.
+#[derive(Debug, Default)]
+pub struct Flow {
+    in_flight: AtomicI64,
+    /// By CLOCK_BOOTTIME; 0 while none has begun.
+    last_begun: AtomicI64,
+}
+
+impl Flow {
+    /// A hand-over has begun.
+    pub fn begin(&self, now: Boottime) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        self.last_begun.fetch_max(now.to_bits(), Ordering::AcqRel);
+    }
+
+    /// It has ended.
+    pub fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Hand-overs under way, and how long ago the last one began, in milliseconds.
+    #[must_use]
+    pub fn seen(&self) -> (i64, Option<i64>) {
+        let last = self.last_begun.load(Ordering::Acquire);
+        let ago = (last > 0).then(|| (Boottime::now().to_bits() - last).max(0) / 1_000_000);
+        (self.in_flight.load(Ordering::Acquire), ago)
+    }
+
+    fn is_forgettable(&self, now: i64) -> bool {
+        self.in_flight.load(Ordering::Acquire) == 0 && now - self.last_begun.load(Ordering::Acquire) > REMEMBERED
+    }
+}
+
+/// Every flow of this instance.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    flows: Mutex<HashMap<Subject, Arc<Flow>>>,
+}
+
+impl Traffic {
+    /// The flow of a campaign or pool, which whoever hands over keeps at hand.
+    #[must_use]
+    pub fn of(&self, subject: Subject) -> Arc<Flow> {
+        let mut flows = self.lock();
+        if flows.len() > KEPT {
+            let now = Boottime::now().to_bits();
+            flows.retain(|_, flow| Arc::strong_count(flow) > 1 || !flow.is_forgettable(now));
+        }
+        Arc::clone(flows.entry(subject).or_default())
+    }
+
+    /// What is known of one without making it known.
+    #[must_use]
+    pub fn seen(&self, subject: &Subject) -> (i64, Option<i64>) {
+        self.lock().get(subject).map_or((0, None), |flow| flow.seen())
+    }
+
+    /// Hand-overs under way on this instance.
+    #[must_use]
+    pub fn in_flight(&self) -> i64 {
+        let pools = |(subject, flow): (&Subject, &Arc<Flow>)| match subject {
+            Subject::Pool(_) => flow.in_flight.load(Ordering::Acquire),
+            Subject::Campaign(_) => 0,
+        };
+        self.lock().iter().map(pools).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<Flow>>> {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::CampaignId;
+
+    #[test]
+    fn what_has_ended_is_not_in_flight_and_its_beginning_is_remembered() {
+        let traffic = Traffic::default();
+        let pool = traffic.of(Subject::Pool("p".to_owned()));
+        let campaign = traffic.of(Subject::Campaign(CampaignId(1)));
+        let now = Boottime::now();
+        for flow in [&pool, &campaign] {
+            flow.begin(now);
+        }
+        assert_eq!(traffic.in_flight(), 1);
+        for flow in [&pool, &campaign] {
+            flow.end();
+        }
+        let (in_flight, ago) = traffic.seen(&Subject::Campaign(CampaignId(1)));
+        assert_eq!(in_flight, 0);
+        assert!(ago.is_some_and(|ago| ago < 60_000), "{ago:?}");
+        assert_eq!(traffic.seen(&Subject::Campaign(CampaignId(2))), (0, None));
+    }
+}

@@ -1,0 +1,264 @@
+//! `/v1/instances`, `/v1/pools` and `/v1/dead-letters`: what several instances have in common.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Json, Query};
+use super::problem::{ApiError, Problem};
+use super::receipt::{self, Receipt, Wait};
+use super::state::AppState;
+use super::{edge, text};
+use crate::actors::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
+use crate::actors::switchboard::Listen;
+use crate::domain::decision::{Action, Subject};
+use crate::domain::ids::InstanceId;
+use crate::domain::instant::UtcInstant;
+use crate::domain::wire::Control;
+use crate::store::pool_switches::{self, PoolSwitch};
+use crate::store::{Lane, backend, instances};
+
+/// Longest reason, in characters.
+const MAX_REASON: usize = 500;
+
+/// A live instance.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Instance {
+    id: InstanceId,
+    host: String,
+    version: String,
+    started_at: UtcInstant,
+    last_seen_at: UtcInstant,
+    /// The pools it runs.
+    pools: Vec<String>,
+    /// Its hand-overs under way, at its last heartbeat.
+    in_flight: i64,
+    /// Whether it is the one that answers.
+    answering: bool,
+}
+
+/// Live instances.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Instances {
+    data: Vec<Instance>,
+}
+
+/// The instances that share this database and were heard of within the last ten seconds.
+#[utoipa::path(get, path = "/v1/instances", tag = "operations", responses((status = 200, body = Instances)))]
+pub(super) async fn list_instances(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<Instances>, ApiError> {
+    let live = state.store.run(Lane::Read, "list live instances", instances::live).await?;
+    let data = live.into_iter().map(|live| Instance {
+        id: live.id,
+        host: live.host,
+        version: live.version,
+        started_at: live.started_at,
+        last_seen_at: live.last_seen_at,
+        pools: serde_json::from_str(&live.pools).unwrap_or_default(),
+        in_flight: live.in_flight,
+        answering: live.id == state.instance,
+    });
+    Ok(web::Json(Instances { data: data.collect() }))
+}
+
+/// A sender pool, as operators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pool {
+    name: String,
+    /// Whether nothing is handed over through it, on any instance, until it is resumed.
+    suspended: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// When the suspension ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<UtcInstant>,
+    /// How the newest decision fared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Receipt>,
+}
+
+impl Pool {
+    fn of(name: &str, switch: Option<&PoolSwitch>, now: UtcInstant) -> Self {
+        let holding = switch.filter(|switch| switch.holds(now));
+        Self {
+            name: name.to_owned(),
+            suspended: holding.is_some(),
+            reason: holding.and_then(|switch| switch.reason.clone()),
+            expires_at: holding.and_then(|switch| switch.expires_at),
+            receipt: None,
+        }
+    }
+}
+
+/// Sender pools.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pools {
+    data: Vec<Pool>,
+}
+
+/// The pools of the instance that answers, and those that any instance has ever suspended.
+#[utoipa::path(get, path = "/v1/pools", tag = "operations", responses((status = 200, body = Pools)))]
+pub(super) async fn list_pools(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<Pools>, ApiError> {
+    let (switches, now) = state.store.run(Lane::Read, "read the pools' switches", pool_switches::all).await?;
+    let mut names: Vec<&str> = state.settings.pools.iter().map(|pool| pool.name.as_str()).collect();
+    names.extend(switches.iter().map(|switch| switch.pool.as_str()));
+    names.sort_unstable();
+    names.dedup();
+    let switch = |name: &str| switches.iter().find(|switch| switch.pool == name);
+    Ok(web::Json(Pools { data: names.into_iter().map(|name| Pool::of(name, switch(name), now)).collect() }))
+}
+
+/// Why a pool is suspended, and for how long.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuspendInput {
+    /// For people: 1 to 500 characters.
+    reason: String,
+    /// When it goes on by itself: RFC 3339 with an offset.
+    #[serde(default)]
+    expires_at: Option<UtcInstant>,
+}
+
+/// A body without fields.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Suspends a pool on every instance: nothing is handed over through it, whatever the campaign. Recipients stay pending.
+#[utoipa::path(post, path = "/v1/pools/{name}/suspend", tag = "operations", request_body = SuspendInput,
+    params(("name" = String, Path),
+        ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
+    responses((status = 200, body = Pool), (status = "4XX", body = Problem)))]
+pub(super) async fn suspend(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    Query(wait): Query<Wait>,
+    request: HttpRequest,
+    Json(body): Json<SuspendInput>,
+) -> Result<web::Json<Pool>, ApiError> {
+    let reason = text::name("/reason", &body.reason, MAX_REASON)?;
+    switch(&state, &name, &request, wait, true, Some(reason), body.expires_at).await
+}
+
+/// Ends a pool's suspension.
+#[utoipa::path(post, path = "/v1/pools/{name}/resume", tag = "operations",
+    params(("name" = String, Path),
+        ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
+    responses((status = 200, body = Pool), (status = "4XX", body = Problem)))]
+pub(super) async fn resume(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    Query(wait): Query<Wait>,
+    request: HttpRequest,
+    _: super::extract::Hashed<Nothing>,
+) -> Result<web::Json<Pool>, ApiError> {
+    switch(&state, &name, &request, wait, false, None, None).await
+}
+
+async fn switch(
+    state: &AppState,
+    name: &str,
+    request: &HttpRequest,
+    wait: Wait,
+    suspended: bool,
+    reason: Option<String>,
+    expires_at: Option<UtcInstant>,
+) -> Result<web::Json<Pool>, ApiError> {
+    known(state, name).await?;
+    let pool = name.to_owned();
+    let set = state
+        .store
+        .run(Lane::Control, "set a pool's switch", move |conn| {
+            let now = backend::now(conn)?;
+            if expires_at.is_some_and(|until| until <= now) {
+                return Ok(Err(now));
+            }
+            let set = conn.write(|conn| pool_switches::set(conn, &pool, suspended, reason.as_deref(), expires_at))?;
+            Ok(Ok((set, now)))
+        })
+        .await?;
+    let (set, now) = set.map_err(|now| {
+        ApiError::field("/expires_at", "out_of_range", format!("must lie in the future (it is {now})"))
+    })?;
+    let subject = Subject::Pool(name.to_owned());
+    if let Some(switchboard) = state.switchboard.get() {
+        let _ = switchboard.try_send(Listen);
+    }
+    let action = if suspended { Action::Suspend } else { Action::Resume };
+    state.announcer.control(&Control::of(&subject, action, set.version), edge::request_id(request).as_deref());
+    tracing::info!(pool = name, suspended, version = set.version, "pool.control");
+    let receipt = receipt::wait(state, subject, wait).await?;
+    Ok(web::Json(Pool { receipt, ..Pool::of(name, Some(&set), now) }))
+}
+
+/// A pool is known where it is configured, or where another live instance runs it.
+async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
+    if state.settings.pools.iter().any(|pool| pool.name == name) {
+        return Ok(());
+    }
+    let live = state.store.run(Lane::Read, "list live instances", instances::live).await?;
+    let runs =
+        |pools: &str| serde_json::from_str::<Vec<String>>(pools).unwrap_or_default().iter().any(|pool| pool == name);
+    if live.iter().any(|instance| runs(&instance.pools)) { Ok(()) } else { Err(no_such("pool", name)) }
+}
+
+fn no_such(what: &'static str, name: &str) -> ApiError {
+    ApiError::NoSuch { what, name: name.to_owned() }
+}
+
+/// The receipt of the newest decision on a pool, as it stands now.
+#[utoipa::path(get, path = "/v1/pools/{name}/receipt", tag = "operations", params(("name" = String, Path)),
+    responses((status = 200, body = Receipt), (status = "4XX", body = Problem)))]
+pub(super) async fn pool_receipt(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    _: Query<()>,
+) -> Result<web::Json<Receipt>, ApiError> {
+    let receipt = receipt::read(&state, Subject::Pool(name.clone())).await?;
+    receipt.map(web::Json).ok_or_else(|| no_such("receipt", &name))
+}
+
+/// Messages that could not be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DeadLetterList {
+    /// The oldest hundred.
+    data: Vec<DeadLetter>,
+}
+
+/// Messages of the broker that could not be read, oldest first.
+#[utoipa::path(get, path = "/v1/dead-letters", tag = "operations",
+    responses((status = 200, body = DeadLetterList), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn dead_letters(
+    state: web::Data<AppState>,
+    _: Query<()>,
+) -> Result<web::Json<DeadLetterList>, ApiError> {
+    let data = letters(&state)?.list().await.map_err(unreachable)?;
+    Ok(web::Json(DeadLetterList { data }))
+}
+
+/// Publishes such a message again where it came from, and takes it away.
+#[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operations", params(("id" = String, Path)),
+    responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn replay(
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+    _: Query<()>,
+    _: super::extract::Hashed<Nothing>,
+) -> Result<HttpResponse, ApiError> {
+    let letter = letters(&state)?.replay(&id).await.map_err(unreachable)?;
+    Ok(HttpResponse::Ok().json(letter))
+}
+
+fn letters(state: &AppState) -> Result<&DeadLetters, ApiError> {
+    state.dead_letters.as_ref().ok_or_else(|| ApiError::Conflict {
+        code: "no_broker",
+        detail: "no broker is configured: set broker.url".to_owned(),
+        ids: Vec::new(),
+    })
+}
+
+fn unreachable(error: DeadLetterError) -> ApiError {
+    match error {
+        DeadLetterError::NotFound(id) => no_such("dead_letter", &id),
+        DeadLetterError::Broker(detail) => ApiError::Unavailable { code: "broker_unavailable", detail },
+    }
+}

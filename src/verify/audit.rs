@@ -1,0 +1,223 @@
+//! The reckoning: the provider's ledger against Volley's books, recipient by recipient.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::VerifyError;
+use super::api::Question;
+use super::provider::Kind;
+use super::provider::ledger::{Ledger, number_in};
+use super::stage::{Campaign, Stage};
+use crate::domain::delivery::DeliveryState;
+
+/// The most recipients that are named for each kind of wrong.
+const NAMED: usize = 5;
+
+/// What became of one provider's recipients.
+#[derive(Debug, Clone, Serialize)]
+pub struct Account {
+    /// Whose.
+    pub provider: Kind,
+    /// Everyone.
+    pub recipients: usize,
+    /// Reported as sent.
+    pub sent: usize,
+    /// Reported as failed.
+    pub failed: usize,
+    /// Reported as skipped.
+    pub skipped: usize,
+    /// Reported as uncertain.
+    pub uncertain: usize,
+    /// Uncertain ones whom the provider had taken.
+    pub uncertain_taken: usize,
+    /// Taken more than once. Where keys are honoured, a repeated key is not taken again.
+    pub twice: usize,
+    /// Neither taken nor reported as failed, skipped or uncertain; or reported as sent and not taken.
+    pub lost: usize,
+    /// Taken, and reported as failed or skipped.
+    pub misreported: usize,
+    /// Hand-overs that began.
+    pub begun: u64,
+    /// Requests under a key that was taken already.
+    pub repeats: u64,
+    /// Whatever is wrong, in words.
+    pub complaints: Vec<String>,
+}
+
+impl Account {
+    fn new(provider: Kind, ledger: &Ledger) -> Self {
+        let totals = ledger.totals();
+        let mut account = Self {
+            provider,
+            recipients: ledger.recipients().len(),
+            sent: 0,
+            failed: 0,
+            skipped: 0,
+            uncertain: 0,
+            uncertain_taken: 0,
+            twice: 0,
+            lost: 0,
+            misreported: 0,
+            begun: totals.begun,
+            repeats: totals.repeats,
+            complaints: Vec::new(),
+        };
+        if totals.conflicts > 0 {
+            account.complain(format!("{} times one key came with two bodies", totals.conflicts));
+        }
+        if totals.strangers > 0 {
+            account.complain(format!("{} messages to nobody of the audience", totals.strangers));
+        }
+        account
+    }
+
+    fn complain(&mut self, what: String) {
+        self.complaints.push(format!("{}: {what}", self.provider.name()));
+    }
+
+    /// Judges everyone by the state that Volley reports; `None` where it reports nothing.
+    fn judge(&mut self, ledger: &Ledger, states: &[Option<DeliveryState>]) {
+        let mut named: Vec<String> = Vec::new();
+        for (recipient, state) in ledger.recipients().zip(states) {
+            let taken = ledger.times_taken(recipient).unwrap_or_default();
+            let mut wrong = None;
+            match state {
+                Some(DeliveryState::Sent) => {
+                    self.sent += 1;
+                    wrong = (taken == 0).then_some((&mut self.lost, "sent, and never taken"));
+                }
+                Some(DeliveryState::Uncertain) => {
+                    self.uncertain += 1;
+                    self.uncertain_taken += usize::from(taken > 0);
+                }
+                Some(state @ (DeliveryState::Failed | DeliveryState::Skipped)) => {
+                    *(if *state == DeliveryState::Failed { &mut self.failed } else { &mut self.skipped }) += 1;
+                    wrong = (taken > 0).then_some((&mut self.misreported, "taken, and reported otherwise"));
+                }
+                Some(DeliveryState::Pending | DeliveryState::Sending) | None => {
+                    wrong = Some((&mut self.lost, "in no final state"));
+                }
+            }
+            if let Some((count, what)) = wrong {
+                *count += 1;
+                named.push(format!("recipient {recipient}: {what}"));
+            }
+            if taken > 1 {
+                self.twice += 1;
+                named.push(format!("recipient {recipient}: taken {taken} times, reported {state:?}"));
+            }
+        }
+        let more = named.len().saturating_sub(NAMED);
+        for what in named.into_iter().take(NAMED) {
+            self.complain(what);
+        }
+        if more > 0 {
+            self.complain(format!("and {more} more"));
+        }
+        if self.provider == Kind::Http && self.uncertain > 0 {
+            self.complain(format!("{} uncertain, though every one could be repeated under its key", self.uncertain));
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Deliveries {
+    data: Vec<Delivery>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Delivery {
+    contact: Contact,
+    status: DeliveryState,
+}
+
+#[derive(Debug, Deserialize)]
+struct Contact {
+    email: Option<String>,
+}
+
+/// Holds the books of a campaign against its provider's ledger.
+///
+/// # Errors
+/// The API does not answer, or not as it promises.
+pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -> Result<Account, VerifyError> {
+    let mut account = Account::new(campaign.kind, ledger);
+    let path = format!("/v1/campaigns/{}/audit", campaign.id);
+    let books = stage.fleet.ask(Question::get(&path)).await?;
+    if books.get("consistent").and_then(Value::as_bool) != Some(true) {
+        account.complain(format!("rows and page counts disagree: {books}"));
+    }
+    let first = ledger.recipients().start;
+    let mut states: Vec<Option<DeliveryState>> = vec![None; ledger.recipients().len()];
+    let mut cursor = String::new();
+    loop {
+        let path = format!("/v1/campaigns/{}/deliveries?page_size=100{cursor}", campaign.id);
+        let page = stage.fleet.ask(Question::get(&path)).await?;
+        let page: Deliveries =
+            serde_json::from_value(page).map_err(|error| VerifyError::failed("read deliveries", &error))?;
+        for Delivery { contact, status } in page.data {
+            let number = contact.email.as_deref().and_then(number_in).and_then(|number| number.checked_sub(first));
+            match number.and_then(|number| states.get_mut(number)) {
+                Some(state @ None) => *state = Some(status),
+                Some(Some(_)) => account.complain(format!("two deliveries to {:?}", contact.email)),
+                None => account.complain(format!("a delivery to nobody of the audience: {:?}", contact.email)),
+            }
+        }
+        let Some(next) = page.next_cursor else { break };
+        cursor = format!("&cursor={next}");
+    }
+    account.judge(ledger, &states);
+    Ok(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::provider::ledger::Seen;
+    use super::*;
+
+    fn judged(kind: Kind, taken: &[(usize, u64)], states: &[Option<DeliveryState>]) -> Account {
+        let ledger = Ledger::new(1, states.len(), 1);
+        for (recipient, key) in taken {
+            ledger.take(*recipient, Seen { key: (kind == Kind::Http).then_some(*key), body: 0 });
+        }
+        let mut account = Account::new(kind, &ledger);
+        account.judge(&ledger, states);
+        account
+    }
+
+    const SENT: Option<DeliveryState> = Some(DeliveryState::Sent);
+    const FAILED: Option<DeliveryState> = Some(DeliveryState::Failed);
+    const UNCERTAIN: Option<DeliveryState> = Some(DeliveryState::Uncertain);
+
+    #[test]
+    fn whoever_was_taken_and_sent_or_refused_and_failed_is_well() {
+        let account = judged(Kind::Smtp, &[(1, 0), (3, 0)], &[SENT, FAILED, UNCERTAIN, UNCERTAIN]);
+        assert_eq!((account.lost, account.twice, account.misreported), (0, 0, 0));
+        assert_eq!((account.uncertain, account.uncertain_taken), (2, 1));
+        assert!(account.complaints.is_empty());
+    }
+
+    #[test]
+    fn whoever_is_sent_without_being_taken_or_never_ends_is_lost() {
+        let account = judged(Kind::Smtp, &[], &[SENT, Some(DeliveryState::Pending), None]);
+        assert_eq!(account.lost, 3);
+    }
+
+    #[test]
+    fn two_mails_are_twice_and_a_repeated_key_is_not() {
+        assert_eq!(judged(Kind::Smtp, &[(1, 0), (1, 0)], &[SENT]).twice, 1);
+        assert_eq!(judged(Kind::Http, &[(1, 7), (1, 7)], &[SENT]).twice, 0);
+        assert_eq!(judged(Kind::Http, &[(1, 7), (1, 8)], &[SENT]).twice, 1);
+    }
+
+    #[test]
+    fn taken_and_called_failed_is_a_false_report() {
+        assert_eq!(judged(Kind::Smtp, &[(1, 0)], &[FAILED]).misreported, 1);
+    }
+
+    #[test]
+    fn nothing_stays_uncertain_where_keys_are_honoured() {
+        assert_eq!(judged(Kind::Http, &[(1, 7)], &[UNCERTAIN]).complaints.len(), 1);
+    }
+}
