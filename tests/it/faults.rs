@@ -10,3 +10,4 @@ mod locks;
 mod pauses;
 mod poison;
 mod providers;
+mod verify;
