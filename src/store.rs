@@ -200,7 +200,8 @@ impl Store {
     /// # Errors
     /// The database does not answer.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        self.run(Lane::Read, "look for migrations", |conn| {
+        // In a new database this makes diesel's own table.
+        self.run(Lane::Write, "look for migrations", |conn| {
             let pending = match conn {
                 Conn::Pg(conn) => conn.pending_migrations(PG_MIGRATIONS).map(|all| names(&all)),
                 Conn::Sqlite(conn) => conn.pending_migrations(SQLITE_MIGRATIONS).map(|all| names(&all)),

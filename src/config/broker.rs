@@ -1,6 +1,6 @@
 //! `[broker]`: RabbitMQ between instances.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lapin::uri::AMQPUri;
 use serde::{Deserialize, Serialize};
@@ -42,13 +42,18 @@ impl Broker {
         Ok(uri)
     }
 
+    /// `tls_ca_file`, where it names one.
+    #[must_use]
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.tls_ca_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
     /// What `tls_ca_file` holds.
     ///
     /// # Errors
     /// It cannot be read.
     pub fn authorities(&self) -> Result<Option<String>, String> {
-        self.tls_ca_file
-            .as_ref()
+        self.ca_file()
             .map(|path| std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display())))
             .transpose()
     }

@@ -85,12 +85,12 @@ impl Settings {
         broker.authorities().map_err(|reason| bad("broker.tls_ca_file", reason))?;
         if broker.url.is_none() {
             ensure(!broker.accept_pack, "broker.accept_pack", "needs broker.url")?;
-            return ensure(broker.tls_ca_file.is_none(), "broker.tls_ca_file", "needs broker.url");
+            return ensure(broker.ca_file().is_none(), "broker.tls_ca_file", "needs broker.url");
         }
         let uri = broker.uri().map_err(|reason| bad("broker.url", reason))?;
         let in_the_clear = uri.scheme == lapin::uri::AMQPScheme::AMQP;
         let reason = "belongs to amqps://, and the address asks for a connection in the clear";
-        ensure(!in_the_clear || broker.tls_ca_file.is_none(), "broker.tls_ca_file", reason)?;
+        ensure(!in_the_clear || broker.ca_file().is_none(), "broker.tls_ca_file", reason)?;
         let host = uri.authority.host.as_str();
         let on_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         let guest = uri.authority.userinfo.username == "guest" && uri.authority.userinfo.password == "guest";

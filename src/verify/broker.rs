@@ -40,8 +40,7 @@ pub(super) async fn confuse(stage: &Stage, campaigns: &[Campaign], seed: u64, co
             messages.extend((0..copies).map(|_| (pool, message(campaign.id, page, number))));
         }
         // Another campaign's page, one for the wrong pool, and what is no message at all.
-        messages
-            .extend(pages.iter().take(3).map(|(page, number)| (pool, message(campaign.id + 1, page.0, *number))));
+        messages.extend(pages.iter().take(3).map(|(page, number)| (pool, message(campaign.id + 1, page.0, *number))));
         messages.push((pool, json!({ "campaignId": "seven", "surprise": true })));
     }
     Dice::new(seed ^ copies).shuffle(&mut messages);

@@ -1,6 +1,7 @@
 //! The command line as somebody at a terminal meets it.
 
 mod clients;
+mod processes;
 
 use std::process::{Command, Output};
 

@@ -37,6 +37,8 @@ const WEBHOOK: &str =
 fn default_file_with_examples() -> String {
     let lines = DEFAULT_FILE.lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '[') => rest,
+        // A broker is for PostgreSQL.
+        _ if line.starts_with("url = \"sqlite:") => "url = \"postgres://volley@127.0.0.1/volley\"",
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")

@@ -1,8 +1,12 @@
 //! What a campaign must survive: killed processes, dead databases, hostile providers, full disks.
 
+mod attention;
+mod boots;
 mod databases;
+mod deadlocks;
 mod disks;
 mod drains;
+mod freezes;
 mod harness;
 mod imports;
 mod kills;
@@ -10,4 +14,5 @@ mod locks;
 mod pauses;
 mod poison;
 mod providers;
+mod renders;
 mod verify;

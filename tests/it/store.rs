@@ -1,12 +1,16 @@
 //! The store by itself, on both databases; each race of the delivery protocol is made as likely as it can be.
 
 mod contacts;
+mod doubts;
+mod durability;
 mod idempotency;
+mod late_starts;
 mod ledger;
 mod lost_leases;
 mod migrations;
 mod packed;
 mod plans;
+mod pooled;
 mod races;
 mod standstill;
 mod unlaunched;

@@ -103,6 +103,12 @@ impl Postgres {
         done.map(drop).map_err(|error| failed(error.to_string()))
     }
 
+    /// What the server has complained about.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path("log")).unwrap_or_default()
+    }
+
     fn run(&self, program: &str, order: &[impl AsRef<OsStr>]) -> Result<(), VerifyError> {
         let data = [OsString::from("-D"), self.home.path("data").into_os_string()];
         let order: Vec<OsString> = order.iter().map(|word| word.as_ref().to_owned()).chain(data).collect();

@@ -8,16 +8,9 @@ use crate::support::tmpfs::Tmpfs;
 use crate::support::turns::my_turn;
 use crate::support::waiting::wait_until;
 
-#[test]
-fn a_full_disk_halts_a_campaign_until_there_is_space_again() {
-    let _turn = my_turn();
-    let Some(disk) = Tmpfs::mount(48) else {
-        say("left out: a_full_disk_halts_a_campaign_until_there_is_space_again (this user may not mount a tmpfs)");
-        return;
-    };
-    let db = Database::sqlite_in(disk.path());
-    let stage =
-        Stage::set(&db, Provider::webhook((5, 20)), 10_000, |builder| builder.data_dir(&disk.path().join("data")));
+/// Fills the disk up in mid-campaign, and makes room again.
+fn fills_up(disk: &Tmpfs, db: &Database, provider: Provider) {
+    let stage = Stage::set(db, provider, 10_000, |builder| builder.data_dir(&disk.path().join("data")));
     stage.api.send(stage.campaign);
     stage.wait_reached(1_500);
     disk.fill();
@@ -32,4 +25,29 @@ fn a_full_disk_halts_a_campaign_until_there_is_space_again() {
     stage.assert_everyone_once();
     stage.volley.stop();
     drop(stage.provider);
+}
+
+/// A small disk; none where this user may not mount one, and then the test is left out aloud.
+fn disk(test: &str, megabytes: u32) -> Option<Tmpfs> {
+    let disk = Tmpfs::mount(megabytes);
+    if disk.is_none() {
+        say(&format!("left out: {test} (this user may not mount a tmpfs)"));
+    }
+    disk
+}
+
+#[test]
+fn a_full_disk_halts_a_campaign_until_there_is_space_again() {
+    let _turn = my_turn();
+    let Some(disk) = disk("a_full_disk_halts_a_campaign_until_there_is_space_again", 48) else { return };
+    fills_up(&disk, &Database::sqlite_in(disk.path()), Provider::webhook((5, 20)));
+}
+
+#[test]
+fn a_full_disk_under_the_journal_alone_halts_a_campaign_too() {
+    let _turn = my_turn();
+    let test = "a_full_disk_under_the_journal_alone_halts_a_campaign_too";
+    let Some(disk) = disk(test, 24) else { return };
+    let Some(db) = Database::postgres(test) else { return };
+    fills_up(&disk, &db, Provider::smtp((5, 20)));
 }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use volley::verify::lateness::Lateness;
 
-use crate::support::both_backends;
 use crate::support::provider::Provider;
 use crate::support::sink_http::{HttpSink, Keys};
 use crate::support::stage::{GRACE, LONG, Stage};
@@ -13,23 +12,29 @@ use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
 use crate::support::volley::Pool;
 use crate::support::waiting::{stays, wait_until};
+use crate::support::{Database, both_backends};
 
 const LATENCY_MS: (u64, u64) = (5, 20);
 const QUIET: Duration = Duration::from_millis(600);
 
+/// The most that a crowded machine excuses. A campaign that is not held goes on long after it.
+const MOST_LATE: Duration = Duration::from_millis(200);
+
 /// Watches that nothing begins at the provider later than the grace after `answered`. What passes between the gate and the
-/// provider's clock are wake-ups of three threads; on a crowded machine each may be as late as the worst that was seen.
+/// provider's clock are wake-ups of three threads; on a crowded machine each may be as late as the worst that was seen,
+/// within bounds.
 #[track_caller]
 fn assert_silence(stage: &Stage, answered: Instant) {
     let lateness = Lateness::watch();
     stays("nothing begins after a pause", QUIET, || {
-        stage.provider.ledger().latest_after(answered + GRACE + lateness.worst() * 3).is_none()
+        let late = (lateness.worst() * 3).min(MOST_LATE);
+        stage.provider.ledger().latest_after(answered + GRACE + late).is_none()
     });
     let paused = stage.api.campaign(stage.campaign);
     assert_eq!(paused.stats.sending, 0, "calls in flight were not recorded: {}", paused.body);
 }
 
-fn pause_and_resume_in_mid_page(db: &crate::support::Database, provider: Provider) {
+fn pause_and_resume_in_mid_page(db: &Database, provider: Provider) {
     let _turn = my_turn();
     let stage = Stage::launched(db, provider, 5_000);
     let watch = stage.watch();
@@ -42,6 +47,38 @@ fn pause_and_resume_in_mid_page(db: &crate::support::Database, provider: Provide
     }
     stage.assert_everyone_once();
     watch.finish();
+    stage.volley.stop();
+}
+
+fn pause_during_packing(db: &Database, provider: Provider) {
+    let _turn = my_turn();
+    let stage = Stage::set(db, provider, 20_000, |builder| builder.settings("[sending]\npage_size = 50"));
+    stage.api.send(stage.campaign);
+    stage.api.wait(stage.campaign, "packing begins", LONG, |campaign| campaign.stats.total > 0);
+    let answered = stage.api.pause(stage.campaign);
+    assert_silence(&stage, answered);
+    let paused = stage.api.campaign(stage.campaign);
+    println!("packed {} when paused", paused.stats.total);
+    stays("a paused campaign is not packed further", QUIET, || {
+        stage.api.campaign(stage.campaign).stats.total == paused.stats.total
+    });
+    stage.api.resume(stage.campaign);
+    stage.assert_everyone_once();
+    stage.volley.stop();
+}
+
+fn pause_during_an_outage(db: &Database, provider: Provider) {
+    let _turn = my_turn();
+    provider.refuse_connections();
+    let stage = Stage::launched(db, provider, 300);
+    stage.api.wait(stage.campaign, "the outage is reported", LONG, |campaign| campaign.attention.is_some());
+    let answered = stage.api.pause(stage.campaign);
+    stage.provider.recover();
+    stays("nothing is sent when the provider is back", Duration::from_secs(2), || {
+        stage.provider.ledger().latest_after(answered).is_none()
+    });
+    stage.api.resume(stage.campaign);
+    stage.assert_everyone_once();
     stage.volley.stop();
 }
 
@@ -76,23 +113,12 @@ both_backends! {
         stage.volley.stop();
     }
 
-    fn a_pause_during_packing_holds_the_packing_too(db: &Database) {
-        let _turn = my_turn();
-        let stage = Stage::set(db, Provider::webhook((1, 2)), 20_000, |builder| {
-            builder.settings("[sending]\npage_size = 50")
-        });
-        stage.api.send(stage.campaign);
-        stage.api.wait(stage.campaign, "packing begins", LONG, |campaign| campaign.stats.total > 0);
-        let answered = stage.api.pause(stage.campaign);
-        assert_silence(&stage, answered);
-        let paused = stage.api.campaign(stage.campaign);
-        println!("packed {} when paused", paused.stats.total);
-        stays("a paused campaign is not packed further", QUIET, || {
-            stage.api.campaign(stage.campaign).stats.total == paused.stats.total
-        });
-        stage.api.resume(stage.campaign);
-        stage.assert_everyone_once();
-        stage.volley.stop();
+    fn a_pause_during_packing_holds_the_packing_of_requests_too(db: &Database) {
+        pause_during_packing(db, Provider::webhook((1, 2)));
+    }
+
+    fn a_pause_during_packing_holds_the_packing_of_mails_too(db: &Database) {
+        pause_during_packing(db, Provider::smtp((1, 2)));
     }
 
     fn a_pause_while_retries_wait_holds_them(db: &Database) {
@@ -135,19 +161,11 @@ both_backends! {
         stage.volley.stop();
     }
 
-    fn a_pause_during_an_outage_is_answered_and_holds(db: &Database) {
-        let _turn = my_turn();
-        let provider = Provider::smtp(LATENCY_MS);
-        provider.refuse_connections();
-        let stage = Stage::launched(db, provider, 300);
-        stage.api.wait(stage.campaign, "the outage is reported", LONG, |campaign| campaign.attention.is_some());
-        let answered = stage.api.pause(stage.campaign);
-        stage.provider.recover();
-        stays("nothing is sent when the provider is back", Duration::from_secs(2), || {
-            stage.provider.ledger().latest_after(answered).is_none()
-        });
-        stage.api.resume(stage.campaign);
-        stage.assert_everyone_once();
-        stage.volley.stop();
+    fn a_pause_during_a_relays_outage_is_answered_and_holds(db: &Database) {
+        pause_during_an_outage(db, Provider::smtp(LATENCY_MS));
+    }
+
+    fn a_pause_during_an_http_providers_outage_is_answered_and_holds(db: &Database) {
+        pause_during_an_outage(db, Provider::webhook(LATENCY_MS));
     }
 }

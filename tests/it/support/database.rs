@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use diesel::sql_types::BigInt;
+use diesel::{QueryableByName, RunQueryDsl};
 use tempfile::TempDir;
+use volley::store::Conn;
 
 use super::postgres::{self, PrivatePostgres};
 
@@ -60,6 +63,29 @@ impl Database {
         }
     }
 
+    /// A connection of the test's own, beside those of the program.
+    pub(crate) fn connect(&self) -> Conn {
+        use diesel::Connection;
+        match &self.kind {
+            Kind::Sqlite(file) => {
+                let mut conn = diesel::SqliteConnection::establish(&file.display().to_string()).expect("open the file");
+                diesel::sql_query("PRAGMA busy_timeout = 20000").execute(&mut conn).expect("wait for other writers");
+                Conn::Sqlite(conn)
+            }
+            Kind::Postgres { url, .. } => Conn::Pg(diesel::PgConnection::establish(url).expect("reach PostgreSQL")),
+        }
+    }
+
+    /// Changes the database behind the program's back; answers how many rows changed.
+    pub(crate) fn execute(&self, statement: &str) -> usize {
+        diesel::sql_query(statement).execute(&mut self.connect()).expect("run the statement")
+    }
+
+    /// Asks for one number, which the query calls `n`.
+    pub(crate) fn number(&self, query: &str) -> i64 {
+        number(&mut self.connect(), query)
+    }
+
     /// The test's private folder.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
@@ -72,6 +98,21 @@ impl Database {
             Kind::Postgres { server: None, .. } | Kind::Sqlite(_) => panic!("this test has no server of its own"),
         }
     }
+}
+
+/// Asks a connection for one number, which the query calls `n`.
+pub(crate) fn number(conn: &mut Conn, query: &str) -> i64 {
+    #[derive(QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        n: i64,
+    }
+    let query = diesel::sql_query(query);
+    let found: diesel::QueryResult<Number> = match conn {
+        Conn::Pg(conn) => query.get_result(conn),
+        Conn::Sqlite(conn) => query.get_result(conn),
+    };
+    found.expect("ask the database").n
 }
 
 fn folder() -> TempDir {

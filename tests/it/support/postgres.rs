@@ -4,9 +4,12 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use volley::verify::VerifyError;
 use volley::verify::servers::postgres::Postgres;
+
+use super::waiting::wait_until;
 
 /// A server of one's own, for tests that stop it. Dropping it ends it and removes its folder.
 pub(crate) struct PrivatePostgres(Postgres);
@@ -56,5 +59,19 @@ impl PrivatePostgres {
     pub(crate) fn cut_connections(&self) {
         let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'test_%'";
         self.0.execute(cut).unwrap();
+    }
+
+    /// Changes a setting of the server, for connections that are made from now on.
+    pub(crate) fn set(&self, setting: &str, value: &str) {
+        self.0.execute(&format!("ALTER SYSTEM SET {setting} = '{value}'")).unwrap();
+        self.0.execute("SELECT pg_reload_conf()").unwrap();
+        wait_until("the server has read its settings", Duration::from_secs(30), || {
+            self.0.execute(&format!("SELECT 1 / (current_setting('{setting}') = '{value}')::INT")).is_ok()
+        });
+    }
+
+    /// What the server has complained about.
+    pub(crate) fn log(&self) -> String {
+        self.0.log()
     }
 }

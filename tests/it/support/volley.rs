@@ -52,7 +52,12 @@ impl Volley {
 
     /// A client of this process.
     pub(crate) fn api(&self) -> Api {
-        Api::new(&format!("http://127.0.0.1:{}", self.port), ROOT_KEY)
+        self.api_with(ROOT_KEY)
+    }
+
+    /// A client that shows this key.
+    pub(crate) fn api_with(&self, key: &str) -> Api {
+        Api::new(&format!("http://127.0.0.1:{}", self.port), key)
     }
 
     /// The process id.
@@ -108,11 +113,25 @@ impl Volley {
         self.start();
     }
 
+    /// Stops the process where it stands, as a machine that is put to sleep would.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid().try_into().expect("a process id")).expect("not zero");
+        kill_process(pid, signal).expect("send a signal");
+    }
+
     /// Asks the process to end, and waits for it. Answers how it ended and how long that took.
     pub(crate) fn sigterm(&mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
-        let pid = Pid::from_raw(self.pid().try_into().expect("a process id")).expect("not zero");
-        kill_process(pid, Signal::TERM).expect("send SIGTERM");
+        self.signal(Signal::TERM);
         let mut child = self.child.take().expect("the process was started");
         let status = wait_for("volley ends after SIGTERM", Duration::from_secs(60), || {
             child.try_wait().expect("ask for the process's end")

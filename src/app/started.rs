@@ -1,0 +1,266 @@
+//! Everything that runs: the actors, built bottom-up, and what the guardian builds them from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix::{Actor, Addr, Arbiter};
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use super::Vital;
+use crate::actors::broker_link::{self, Announcer, BrokerLink, DeadLetters};
+use crate::actors::guardian::{Guardian, PoolDirectory, Present, Ward};
+use crate::actors::health::Health;
+use crate::actors::importer::Importer;
+use crate::actors::importer::files::ImportFolder;
+use crate::actors::journal::Journal;
+use crate::actors::reaper::{Court, Identity, Reaper, Round};
+use crate::actors::recorder::OutcomeRecorder;
+use crate::actors::scheduler::Scheduler;
+use crate::actors::sender_pool::threads::Threads;
+use crate::actors::sender_pool::{Parts, SenderPool};
+use crate::actors::status_cache::StatusCache;
+use crate::actors::supervisor::CampaignSupervisor;
+use crate::actors::switchboard::{self, Suspensions, Switchboard};
+use crate::actors::traffic::Traffic;
+use crate::channels::{self, Channel};
+use crate::config::Settings;
+use crate::domain::ids::InstanceId;
+use crate::http::AppState;
+use crate::http::auth::Auth;
+use crate::store::Store;
+use crate::store::pages::Owner;
+
+/// What each pool sends through.
+pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
+
+/// Everything that runs.
+pub(super) struct Started {
+    status: Arc<StatusCache>,
+    health: Health,
+    journal: Arc<Journal>,
+    pub(super) pools: PoolDirectory,
+    channels: Channels,
+    pub(super) recorder: Addr<OutcomeRecorder>,
+    pub(super) supervisor: Addr<CampaignSupervisor>,
+    importer: Addr<Importer>,
+    guardian: Addr<Guardian>,
+    reaper: Present<Reaper>,
+    pub(super) scheduler: Present<Scheduler>,
+    switchboard: Present<Switchboard>,
+    broker: Option<Present<BrokerLink>>,
+    announcer: Announcer,
+    threads: Threads,
+    pub(super) draining: Arc<AtomicBool>,
+}
+
+impl Started {
+    /// Starts the actors bottom-up: whoever is written to before whoever writes.
+    pub(super) fn launch(
+        settings: &Arc<Settings>,
+        store: &Store,
+        identity: &Identity,
+        channels: Channels,
+        court: Court,
+        journal: Arc<Journal>,
+    ) -> anyhow::Result<Self> {
+        let timing = settings.timing.clone();
+        let health = Health::default();
+        let status = Arc::new(StatusCache::new(timing.status_ttl()));
+        let pools = PoolDirectory::default();
+        let draining = Arc::new(AtomicBool::new(false));
+        let traffic = Arc::new(Traffic::default());
+        let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
+        let told = Arc::new(AtomicBool::new(false));
+        let announcer = if settings.broker.url.is_some() { Announcer::with_broker() } else { Announcer::default() };
+        let (flush, batch) = (timing.flush(), timing.flush_batch);
+        let (recorder, inbox) =
+            OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
+        let supervisor = CampaignSupervisor::new(
+            store.clone(),
+            pools.clone(),
+            Arc::clone(&status),
+            announcer.clone(),
+            timing.clone(),
+            settings.sending.page_size,
+        )
+        .start();
+        let threads = Threads::start();
+        let mut wards = Vec::new();
+        for pool in &settings.pools {
+            let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
+            let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
+            let parts = Parts {
+                store: store.clone(),
+                pool: pool.clone(),
+                timing: timing.clone(),
+                journal: Arc::clone(&journal),
+                status: Arc::clone(&status),
+                health: health.clone(),
+                recorder: inbox.clone(),
+                settled: supervisor.clone().recipient(),
+                draining: Arc::clone(&draining),
+                threads: threads.clone(),
+                traffic: Arc::clone(&traffic),
+                suspended: suspensions.switch(&pool.name),
+                told: Arc::clone(&told),
+                announcer: announcer.clone(),
+            };
+            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
+        }
+        let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
+        let (tally, book) = (Arc::clone(&traffic), Arc::clone(&journal));
+        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
+        wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
+        wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
+        let switchboard = Present::nowhere();
+        let parts = switchboard::Parts {
+            store: store.clone(),
+            instance: identity.instance,
+            status: Arc::clone(&status),
+            suspensions,
+            traffic,
+            pools: pools.clone(),
+            supervisor: supervisor.clone().recipient(),
+            health: health.clone(),
+            timing: timing.clone(),
+        };
+        wards.push(switchboard_ward(parts, switchboard.clone()));
+        let broker = settings.broker.url.is_some().then(Present::nowhere);
+        if let Some(link) = &broker {
+            let parts = broker_link::Parts {
+                settings: Arc::clone(settings),
+                store: store.clone(),
+                instance: identity.instance,
+                pools: pools.clone(),
+                status: Arc::clone(&status),
+                switchboard: switchboard.clone(),
+                supervisor: supervisor.clone().recipient(),
+                announcer: announcer.clone(),
+                told,
+                draining: Arc::clone(&draining),
+            };
+            wards.push(broker_ward(parts, link.clone()));
+        }
+        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
+        let guardian = Guardian::new(wards).start();
+        Ok(Self {
+            status,
+            health,
+            journal,
+            pools,
+            channels,
+            recorder,
+            supervisor,
+            importer,
+            guardian,
+            reaper,
+            scheduler,
+            switchboard,
+            broker,
+            announcer,
+            threads,
+            draining,
+        })
+    }
+
+    pub(super) fn vital(&self) -> Vec<Vital> {
+        let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
+        let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
+        vec![
+            ("threads for hand-overs", Box::new(move || threads.are_alive())),
+            ("outcome recorder", Box::new(move || recorder.connected())),
+            ("campaign supervisor", Box::new(move || supervisor.connected())),
+            ("importer", Box::new(move || importer.connected())),
+            ("guardian", Box::new(move || guardian.connected())),
+        ]
+    }
+
+    pub(super) fn into_state(
+        self,
+        settings: &Arc<Settings>,
+        store: &Store,
+        metrics: PrometheusHandle,
+        instance: InstanceId,
+    ) -> AppState {
+        AppState {
+            store: store.clone(),
+            settings: Arc::clone(settings),
+            auth: Auth::new(&settings.auth),
+            importer: self.importer.clone().recipient(),
+            importer_state: self.importer.recipient(),
+            supervisor: self.supervisor,
+            recorder: self.recorder,
+            guardian: self.guardian,
+            reaper: self.reaper,
+            scheduler: self.scheduler,
+            switchboard: self.switchboard,
+            dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
+            broker: self.broker,
+            announcer: self.announcer,
+            pools: self.pools,
+            channels: self.channels,
+            status: self.status,
+            health: self.health,
+            journal: self.journal,
+            metrics,
+            instance,
+        }
+    }
+}
+
+/// Each pool decides on a thread of its own, which its hand-overs never keep busy.
+fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+    let name = parts.pool.name.clone();
+    let arbiter = Arbiter::new().handle();
+    Ward::new(format!("pool {name}"), move |generation| {
+        let (parts, channels) = (parts.clone(), channels.clone());
+        let owner = Owner { instance, generation };
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
+        pools.enter(&name, addr.clone(), generation);
+        Box::new(move || addr.connected())
+    })
+}
+
+fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Reaper>) -> Ward {
+    Ward::new("reaper", move |_| {
+        let addr = Reaper::new(round.clone(), health.clone(), tick).start();
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+fn switchboard_ward(parts: switchboard::Parts, present: Present<Switchboard>) -> Ward {
+    Ward::new("switchboard", move |_| {
+        let addr = Switchboard::new(parts.clone()).start();
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+/// The link lives on a thread of its own: no other work delays what it hears.
+fn broker_ward(parts: broker_link::Parts, present: Present<BrokerLink>) -> Ward {
+    let arbiter = Arbiter::new().handle();
+    Ward::new("broker link", move |_| {
+        let parts = parts.clone();
+        let addr = BrokerLink::start_in_arbiter(&arbiter, move |_| BrokerLink::new(parts));
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+fn scheduler_ward(
+    store: &Store,
+    settings: &Arc<Settings>,
+    supervisor: &Addr<CampaignSupervisor>,
+    present: Present<Scheduler>,
+) -> Ward {
+    let (store, settings, supervisor) = (store.clone(), Arc::clone(settings), supervisor.clone());
+    Ward::new("scheduler", move |_| {
+        let changed = supervisor.clone().recipient();
+        let addr = Scheduler::new(store.clone(), Arc::clone(&settings), changed).start();
+        present.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}

@@ -1,0 +1,184 @@
+//! What was left in doubt by a lost owner: when it may be asked again, in which words, and what old journals are worth.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use volley::actors::journal::{Journal, Testimony};
+use volley::actors::reaper::{self, Court, Identity};
+use volley::channels::{self, Channel};
+use volley::config::pools::{PoolConfig, Provider};
+use volley::config::secret::Secret;
+use volley::config::timing::Timing;
+use volley::domain::campaign::ChannelKind;
+use volley::domain::delivery::DeliveryState;
+use volley::domain::ids::{ContactId, InstanceId};
+use volley::domain::message::Message;
+use volley::domain::settlement::Verdict;
+use volley::store::claims::Claimed;
+use volley::store::deliveries::{self, DeliveryRow};
+use volley::store::{Conn, Lane};
+
+use super::packed::{Campaign, Leased, POOL, execute, record, write};
+use crate::support::{Database, both_backends};
+
+const BOOT: &str = "present-boot";
+const EARLIER: &str = "earlier-boot";
+
+/// A provider that honours keys, or does not.
+fn pool(idempotent: bool) -> PoolConfig {
+    PoolConfig {
+        name: POOL.to_owned(),
+        channel: ChannelKind::Email,
+        url: Some(Secret::new("http://127.0.0.1:1/".to_owned())),
+        timeout_seconds: 20,
+        idempotent,
+        ..PoolConfig::bare(Provider::Webhook)
+    }
+}
+
+async fn sql(campaign: &Campaign, sql: &'static str) {
+    let run = move |conn: &mut Conn| {
+        execute(conn, sql);
+        Ok(())
+    };
+    write(&campaign.store, run).await.unwrap();
+}
+
+/// Registers the owner of every lease here, as an incarnation of that boot.
+async fn register(campaign: &Campaign, boot: &'static str) {
+    let insert = format!(
+        "INSERT INTO instances (id, slot, host, version, boot_id, started_at, last_seen_at) \
+         VALUES (1, 'slot', '', '', '{boot}', 0, 0)"
+    );
+    let run = move |conn: &mut Conn| {
+        execute(conn, &insert);
+        Ok(())
+    };
+    write(&campaign.store, run).await.unwrap();
+}
+
+/// The next start in the same slot, with the journals that lie in the test's folder.
+async fn restart(db: &Database, campaign: &Campaign, pool: PoolConfig) {
+    let channel: Arc<dyn Channel> = Arc::from(channels::build(&pool).unwrap());
+    let court = Court::new(&[pool], &BTreeMap::from([(POOL.to_owned(), channel)]), &Timing::default());
+    let identity = Identity { instance: InstanceId(2), slot: "slot".to_owned(), boot_id: BOOT.to_owned() };
+    let folder = db.folder().join("journal");
+    std::fs::create_dir_all(&folder).unwrap();
+    let (testimony, _files) = Testimony::of_folder(&folder).unwrap();
+    reaper::recover(&campaign.store, &identity, &court, Arc::new(testimony)).await.unwrap();
+}
+
+fn journal(db: &Database, boot: &str) -> Journal {
+    Journal::create(&db.folder().join("journal"), InstanceId(1), boot).unwrap()
+}
+
+/// Writes the history of four claims: one ended, one begun, two of which there is no line.
+fn testify(journal: &Journal, leased: &Leased, claimed: &[Claimed]) {
+    let key = |n: usize| leased.settlement(&claimed[n], Verdict::untouched()).key;
+    journal.leased(leased.lease());
+    journal.begin(key(0)).unwrap();
+    journal.outcome(key(0), &Verdict { state: DeliveryState::Sent, counted: true, ..Verdict::untouched() });
+    journal.begin(key(1)).unwrap();
+}
+
+async fn rows(campaign: &Campaign) -> Vec<DeliveryRow> {
+    let id = campaign.id;
+    let list = move |conn: &mut Conn| deliveries::list(conn, id, None, ContactId(0), 10);
+    let listed = campaign.store.run(Lane::Read, "test", list).await.unwrap();
+    listed.into_iter().map(|(delivery, _)| delivery).collect()
+}
+
+/// Lets the time pass that an unanswered call may take.
+async fn wait_out_the_call(campaign: &Campaign) {
+    sql(campaign, "UPDATE deliveries SET due_at = 0; UPDATE pages SET due_at = 0").await;
+}
+
+both_backends! {
+    async fn an_unanswered_call_is_repeated_only_when_it_cannot_be_on_the_wire_any_more(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        register(&campaign, BOOT).await;
+        let leased = campaign.lease().await.unwrap();
+        leased.claim(2).await;
+        let pool = pool(true);
+        let call = channels::build(&pool).unwrap().call_timeout();
+        assert!(call >= Duration::from_secs(20));
+        restart(db, &campaign, pool).await;
+        assert!(campaign.lease().await.is_none(), "the first call may still be under way");
+        let longest = Duration::from_millis(500) + call + Duration::from_millis(2_000);
+        for row in rows(&campaign).await {
+            assert_eq!(row.state, DeliveryState::Pending);
+            assert!(row.due_at >= row.claimed_at.unwrap().plus(longest), "{row:?}");
+        }
+        wait_out_the_call(&campaign).await;
+        assert!(campaign.lease().await.unwrap().claim(2).await.iter().all(|claimed| claimed.ambiguous));
+    }
+
+    async fn a_contact_that_changed_since_an_unanswered_attempt_is_not_asked_again(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        register(&campaign, BOOT).await;
+        campaign.lease().await.unwrap().claim(2).await;
+        sql(&campaign, "UPDATE contacts SET first_name = 'Another', version = version + 1 WHERE id = 2").await;
+        restart(db, &campaign, pool(true)).await;
+        wait_out_the_call(&campaign).await;
+        let again = campaign.lease().await.unwrap().claim(2).await;
+        assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(1)]);
+        let books = campaign.books().await;
+        assert_eq!((books.sending, books.uncertain), (1, 1));
+        let changed = rows(&campaign).await.swap_remove(1);
+        let reason = changed.reason.unwrap_or_default();
+        assert!(reason.contains("the contact changed"), "{reason}");
+    }
+
+    async fn a_contact_that_changed_is_asked_again_in_the_words_that_were_kept(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(1).await;
+        let said = Message { subject: "one".to_owned(), text: String::new(), html: None };
+        let unanswered = volley::store::outcomes::Settlement {
+            content: Some(serde_json::to_string(&said).unwrap()),
+            ..leased.settlement(&claimed[0], Verdict { counted: true, ambiguous: true, ..Verdict::untouched() })
+        };
+        record(&campaign.store, vec![unanswered]).await.unwrap();
+        sql(&campaign, "UPDATE contacts SET first_name = 'Another', version = version + 1").await;
+        let again = leased.claim(1).await;
+        assert_eq!(again[0].content.as_ref().map(|said| said.subject.as_str()), Some("one"));
+    }
+
+    async fn a_journal_from_another_boot_presumes_nothing_not_begun(db: &Database) {
+        let campaign = Campaign::packed(db, 4, 10).await;
+        register(&campaign, EARLIER).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(4).await;
+        testify(&journal(db, EARLIER), &leased, &claimed);
+        restart(db, &campaign, pool(false)).await;
+        let books = campaign.books().await;
+        // What was written down did happen; what was not may have happened all the same.
+        assert_eq!((books.sent, books.uncertain, books.pending), (1, 3, 0));
+    }
+
+    async fn after_another_boot_a_provider_that_honours_keys_is_asked_again_in_time(db: &Database) {
+        let campaign = Campaign::packed(db, 4, 10).await;
+        register(&campaign, EARLIER).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(4).await;
+        testify(&journal(db, EARLIER), &leased, &claimed);
+        restart(db, &campaign, pool(true)).await;
+        assert!(campaign.lease().await.is_none(), "each of them may still be under way");
+        wait_out_the_call(&campaign).await;
+        let again = campaign.lease().await.unwrap().claim(4).await;
+        assert_eq!(again.len(), 4);
+        assert!(again.iter().all(|claimed| claimed.ambiguous && claimed.key_until.is_some()));
+    }
+
+    async fn a_journal_of_this_boot_tells_what_was_not_begun(db: &Database) {
+        let campaign = Campaign::packed(db, 4, 10).await;
+        register(&campaign, BOOT).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(4).await;
+        testify(&journal(db, BOOT), &leased, &claimed);
+        restart(db, &campaign, pool(false)).await;
+        let books = campaign.books().await;
+        assert_eq!((books.sent, books.uncertain, books.pending), (1, 1, 2));
+    }
+}

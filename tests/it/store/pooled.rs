@@ -1,0 +1,107 @@
+//! A sender pool over a packed campaign, with a provider of the test's own; no process, no API.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use actix::{Actor, Addr};
+use volley::actors::broker_link::Announcer;
+use volley::actors::guardian::PoolDirectory;
+use volley::actors::health::Health;
+use volley::actors::journal::Journal;
+use volley::actors::reaper::{Court, Identity, Reaper, Round};
+use volley::actors::recorder::OutcomeRecorder;
+use volley::actors::sender_pool::threads::Threads;
+use volley::actors::sender_pool::{Parts, SenderPool};
+use volley::actors::status_cache::StatusCache;
+use volley::actors::supervisor::CampaignSupervisor;
+use volley::channels::Channel;
+use volley::config::pools::{PoolConfig, Provider};
+use volley::config::timing::Timing;
+use volley::store::instances::{self, Incarnation};
+use volley::store::pages::Owner;
+
+use super::packed::{Campaign, POOL, execute, write};
+use crate::support::Database;
+
+/// An incarnation that serves a campaign, without its pool so far.
+pub(super) struct Pooled {
+    parts: Parts,
+    identity: Identity,
+    pools: PoolDirectory,
+    generation: i64,
+}
+
+impl Pooled {
+    /// Registers the incarnation, and gives the campaign something to say.
+    pub(super) async fn over(db: &Database, campaign: &Campaign, timing: Timing) -> Self {
+        let store = campaign.store.clone();
+        let instance = write(&store, |conn| {
+            execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
+            let (slot, boot_id, pools) = ("slot".to_owned(), "boot".to_owned(), vec![POOL.to_owned()]);
+            let (host, version) = (String::new(), String::new());
+            instances::register(conn, &Incarnation { slot, host, version, boot_id, pools })
+        });
+        let instance = instance.await.unwrap();
+        let identity = Identity { instance, slot: "slot".to_owned(), boot_id: "boot".to_owned() };
+        let pool = PoolConfig { name: POOL.to_owned(), timeout_seconds: 1, ..PoolConfig::bare(Provider::Sandbox) };
+        let journal = Arc::new(Journal::create(&db.folder().join("journal"), instance, "boot").unwrap());
+        let (health, status) = (Health::default(), Arc::new(StatusCache::new(timing.status_ttl())));
+        let pools = PoolDirectory::default();
+        let (_, recorder) =
+            OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), timing.flush(), 100).begin();
+        let announcer = Announcer::default();
+        let supervisor = CampaignSupervisor::new(
+            store.clone(),
+            pools.clone(),
+            Arc::clone(&status),
+            announcer.clone(),
+            timing.clone(),
+            10,
+        );
+        let supervisor = supervisor.start();
+        let parts = Parts {
+            store,
+            pool,
+            timing,
+            journal,
+            status,
+            health,
+            recorder,
+            settled: supervisor.recipient(),
+            draining: Arc::new(AtomicBool::new(false)),
+            threads: Threads::start(),
+            traffic: Arc::default(),
+            suspended: Arc::default(),
+            told: Arc::default(),
+            announcer,
+        };
+        Self { parts, identity, pools, generation: 0 }
+    }
+
+    /// What keeps the work from going on, by its code.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.parts.health.pools().remove(POOL).flatten().map(|attention| attention.code)
+    }
+
+    /// Starts the next generation of the pool.
+    pub(super) fn start(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
+        let sender = self.start_unknown(channel);
+        self.pools.enter(POOL, sender.clone(), self.generation);
+        sender
+    }
+
+    /// The same, and nobody knows where to find it.
+    pub(super) fn start_unknown(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
+        self.generation += 1;
+        let owner = Owner { instance: self.identity.instance, generation: self.generation };
+        SenderPool::new(self.parts.clone(), &[Arc::clone(channel)], owner).start()
+    }
+
+    /// Starts the reaper.
+    pub(super) fn reap(&self, channel: &Arc<dyn Channel>) {
+        let Parts { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
+        let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
+        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, traffic, &timing);
+        Reaper::new(round, health, timing.reaper_tick()).start();
+    }
+}
