@@ -31,7 +31,8 @@ use crate::store::instances::{self, Incarnation};
 use crate::store::presence::Presence;
 use crate::store::{Lane, Store, StoreError, api_keys};
 pub use maintenance::{
-    KeyInfo, check_database, check_pools, create_key, database_file, list_keys, migrate, probe, revoke_key,
+    KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
+    revoke_key,
 };
 use slot::{DatabaseLock, Slot};
 use started::{Channels, Started};
