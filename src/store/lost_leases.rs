@@ -9,41 +9,16 @@ use super::outcomes::ClaimKey;
 use super::pages::{self, LeaseToken, PageRow, on_page};
 use super::schema::{campaigns, deliveries, pages as page};
 use super::{Conn, StoreError};
+use crate::domain::abandoned::{Abandoned, Fate, LeaseEnd};
+pub use crate::domain::abandoned::{Evidence, Repeat};
 use crate::domain::campaign::{CampaignStatus, OnUncertain};
 use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::PageState;
-use crate::domain::settlement::Verdict;
 
 /// Leases that must have ended with nothing settled before a page is claimed one recipient at a time.
 pub const DEATHS_BEFORE_SINGLE: i64 = 3;
-
-/// Deaths alone in flight that make a recipient poison.
-const DEATHS_ALONE: i32 = 2;
-
-/// What is known of a claim from its owner's journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Evidence {
-    /// No line: with a valid journal, proof that nothing left.
-    NotBegun,
-    /// Begun, and the outcome was written down.
-    Ended(Verdict),
-    /// Begun with no outcome; or there is no journal to ask.
-    Ambiguous,
-}
-
-/// What a pool's provider does with a repeated attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Repeat {
-    /// How long the provider honours keys, in milliseconds; `None`: not at all.
-    pub key_valid_ms: Option<i64>,
-    /// How long after its claim an attempt may still be on the wire: start deadline + call timeout + margin, in
-    /// milliseconds.
-    pub on_the_wire_ms: i64,
-    /// Attempts allowed.
-    pub max_attempts: i32,
-}
 
 /// Whether a lease ended because its owner died: only deaths count against the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,9 +96,10 @@ pub fn end_lease(
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
-        let fate = Fate::of(delivery, &evidence(key), repeat, on_uncertain, alone, now);
+        let end = LeaseEnd { repeat, on_uncertain, died_alone: alone, now };
+        let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
         ended.note(&fate);
-        counts.shift(DeliveryState::Sending, fate.state, 1);
+        counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
     let known = ended.known + ended.poison;
@@ -150,77 +126,10 @@ pub(super) fn next_state(conn: &mut Conn, row: &PageRow, pending: i64) -> Result
     Ok((PageState::Ready, pages::next_due(conn, row)?))
 }
 
-/// What becomes of one row.
-struct Fate {
-    state: DeliveryState,
-    due_at: UtcInstant,
-    verdict: Verdict,
-    key_until: Option<UtcInstant>,
-    died_alone: bool,
-    known: bool,
-}
-
-impl Fate {
-    fn of(
-        delivery: &SendingRow,
-        evidence: &Evidence,
-        repeat: Repeat,
-        on_uncertain: OnUncertain,
-        alone: bool,
-        now: UtcInstant,
-    ) -> Self {
-        let claimed_at = delivery.claimed_at.unwrap_or(now);
-        // The provider may know the key since the first attempt that began, recorded or not.
-        let key_until = match evidence {
-            Evidence::NotBegun => delivery.key_until,
-            Evidence::Ended(_) | Evidence::Ambiguous => {
-                delivery.key_until.or(repeat.key_valid_ms.map(|ms| claimed_at.plus_ms(ms)))
-            }
-        };
-        let plain = |state, due_at, verdict, known: bool| {
-            let died_alone = alone && !known;
-            Self { state, due_at, verdict, key_until, died_alone, known }
-        };
-        if alone && delivery.deaths + 1 >= DEATHS_ALONE && !matches!(evidence, Evidence::Ended(_)) {
-            return Self::poison(delivery, evidence);
-        }
-        match evidence {
-            Evidence::NotBegun => plain(DeliveryState::Pending, UtcInstant(0), Verdict::untouched(), false),
-            Evidence::Ended(verdict) => {
-                let due_at = if verdict.wait_ms > 0 { now.plus_ms(verdict.wait_ms) } else { UtcInstant(0) };
-                plain(verdict.state, due_at, verdict.clone(), true)
-            }
-            Evidence::Ambiguous => {
-                let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now);
-                let again = (key_lives || on_uncertain == OnUncertain::Resend)
-                    && delivery.attempts + 1 < repeat.max_attempts.max(2);
-                let verdict = Verdict {
-                    state: if again { DeliveryState::Pending } else { DeliveryState::Uncertain },
-                    counted: true,
-                    ambiguous: true,
-                    reason: Some("the process ended before the provider's answer was written down".to_owned()),
-                    category: Some(ErrorCategory::Unexpected),
-                    ..Verdict::untouched()
-                };
-                // The first call may still be on the wire.
-                plain(verdict.state, claimed_at.plus_ms(repeat.on_the_wire_ms), verdict, false)
-            }
-        }
-    }
-
-    fn poison(delivery: &SendingRow, evidence: &Evidence) -> Self {
-        let ambiguous = delivery.ambiguous || *evidence == Evidence::Ambiguous;
-        let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Failed };
-        let verdict = Verdict {
-            state,
-            counted: true,
-            ambiguous,
-            reason: Some("the process died twice with this delivery alone in flight".to_owned()),
-            category: Some(ErrorCategory::Poison),
-            ..Verdict::untouched()
-        };
-        let key_until = delivery.key_until;
-        Self { state, due_at: UtcInstant(0), verdict, key_until, died_alone: true, known: false }
+impl SendingRow {
+    fn as_left(&self, now: UtcInstant) -> Abandoned {
+        let Self { attempts, deaths, ambiguous, key_until, claimed_at, .. } = *self;
+        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at: claimed_at.unwrap_or(now) }
     }
 }
 
@@ -230,7 +139,7 @@ impl Ended {
             self.poison += 1;
         } else if fate.known {
             self.known += 1;
-        } else if fate.state == DeliveryState::Pending {
+        } else if fate.state() == DeliveryState::Pending {
             self.given_back += 1;
         } else {
             self.uncertain += 1;
@@ -245,11 +154,11 @@ fn write_fate(
     fate: &Fate,
     now: UtcInstant,
 ) -> Result<(), StoreError> {
-    let pending = fate.state == DeliveryState::Pending;
+    let pending = fate.state() == DeliveryState::Pending;
     let verdict = &fate.verdict;
     diesel::update(deliveries::table.find((campaign, delivery.contact)))
         .set((
-            deliveries::state.eq(fate.state),
+            deliveries::state.eq(fate.state()),
             deliveries::due_at.eq(fate.due_at),
             deliveries::attempts.eq(delivery.attempts + i32::from(verdict.counted)),
             deliveries::ambiguous.eq(delivery.ambiguous || verdict.ambiguous),

@@ -39,22 +39,20 @@ pub(super) struct Question<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     pub(super) body: Option<(&'static str, Vec<u8>)>,
-    /// So that a question asked again, anywhere, is done once.
-    pub(super) key: Option<String>,
 }
 
 impl<'a> Question<'a> {
     pub(super) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None, key: None }
+        Self { method: Method::GET, path, body: None }
     }
 
+    /// What is asked while things break does no more when it is asked again.
     pub(super) fn post(path: &'a str, body: &Value) -> Self {
-        let key = Some(uuid::Uuid::new_v4().to_string());
-        Self { method: Method::POST, path, body: Some(("application/json", body.to_string().into_bytes())), key }
+        Self { method: Method::POST, path, body: Some(("application/json", body.to_string().into_bytes())) }
     }
 
     pub(super) fn upload(path: &'a str, csv: String) -> Self {
-        Self { method: Method::POST, path, body: Some(("text/csv", csv.into_bytes())), key: None }
+        Self { method: Method::POST, path, body: Some(("text/csv", csv.into_bytes())) }
     }
 }
 
@@ -83,20 +81,26 @@ impl Api {
         if let Some((kind, body)) = &question.body {
             request = request.header(CONTENT_TYPE, *kind).body(body.clone());
         }
-        if let Some(key) = &question.key {
-            request = request.header("Idempotency-Key", key);
-        }
         let read = async {
             let response = request.send().await?;
             Ok::<_, reqwest::Error>((response.status().as_u16(), response.bytes().await?))
         };
         let (status, bytes) = match read.await {
             Ok(answer) => answer,
-            Err(error) => return Answer::Away(error.to_string()),
+            Err(error) => return Answer::Away(innermost(&error)),
         };
         let value = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
         if (200..300).contains(&status) { Answer::Done(value) } else { Answer::Refused(status, detail(&value)) }
     }
+}
+
+/// The innermost cause names the trouble ("connection refused"); those above it only wrap it.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 fn detail(problem: &Value) -> String {

@@ -78,6 +78,7 @@ impl Account {
     /// Judges everyone by the state that Volley reports; `None` where it reports nothing.
     fn judge(&mut self, ledger: &Ledger, states: &[Option<DeliveryState>]) {
         let mut named: Vec<String> = Vec::new();
+        let mut unresolved = 0;
         for (recipient, state) in ledger.recipients().zip(states) {
             let taken = ledger.times_taken(recipient).unwrap_or_default();
             let mut wrong = None;
@@ -89,6 +90,8 @@ impl Account {
                 Some(DeliveryState::Uncertain) => {
                     self.uncertain += 1;
                     self.uncertain_taken += usize::from(taken > 0);
+                    // Refused under its key after an attempt without an answer: that attempt may have been taken.
+                    unresolved += usize::from(!ledger.has_refused(recipient));
                 }
                 Some(state @ (DeliveryState::Failed | DeliveryState::Skipped)) => {
                     *(if *state == DeliveryState::Failed { &mut self.failed } else { &mut self.skipped }) += 1;
@@ -114,8 +117,8 @@ impl Account {
         if more > 0 {
             self.complain(format!("and {more} more"));
         }
-        if self.provider == Kind::Http && self.uncertain > 0 {
-            self.complain(format!("{} uncertain, though every one could be repeated under its key", self.uncertain));
+        if self.provider == Kind::Http && unresolved > 0 {
+            self.complain(format!("{unresolved} uncertain, though every one could be repeated under its key"));
         }
     }
 }
@@ -219,5 +222,10 @@ mod tests {
     #[test]
     fn nothing_stays_uncertain_where_keys_are_honoured() {
         assert_eq!(judged(Kind::Http, &[(1, 7)], &[UNCERTAIN]).complaints.len(), 1);
+        let ledger = Ledger::new(1, 1, 1);
+        ledger.refuse(1);
+        let mut account = Account::new(Kind::Http, &ledger);
+        account.judge(&ledger, &[UNCERTAIN]);
+        assert!(account.complaints.is_empty(), "an attempt before the refusal may have been taken");
     }
 }

@@ -33,15 +33,14 @@ pub(super) async fn confuse(stage: &Stage, campaigns: &[Campaign], seed: u64, co
         let id = CampaignId(campaign.id);
         let look = move |conn: &mut _| inspection::pages_of(conn, id, PAGES);
         let pages = store.run(Lane::Read, "list pages", look).await.unwrap_or_default();
-        let real = pages.iter().map(|(page, number)| (page.0, number + 1));
+        let real = pages.iter().map(|(page, number)| (page.0, *number));
         let forged = (1..=FORGED).map(|n| (1_000_000_000 + n, n));
         let pool = campaign.kind.name();
         for (page, number) in real.chain(forged) {
             messages.extend((0..copies).map(|_| (pool, message(campaign.id, page, number))));
         }
         // Another campaign's page, one for the wrong pool, and what is no message at all.
-        messages
-            .extend(pages.iter().take(3).map(|(page, number)| (pool, message(campaign.id + 1, page.0, number + 1))));
+        messages.extend(pages.iter().take(3).map(|(page, number)| (pool, message(campaign.id + 1, page.0, *number))));
         messages.push((pool, json!({ "campaignId": "seven", "surprise": true })));
     }
     Dice::new(seed ^ copies).shuffle(&mut messages);

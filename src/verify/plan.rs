@@ -251,7 +251,7 @@ impl Card {
                 Fault::Kill { instance, down_ms: dice.between(0, 3_000) + if long { lease_ms } else { 0 } }
             }
             Self::KillAll => Fault::KillAll { down_ms: dice.between(0, 1_000) },
-            Self::Freeze => Fault::Freeze { instance, for_ms: lease_ms + dice.between(500, 2_500) },
+            Self::Freeze => Fault::Freeze { instance, for_ms: lease_ms + dice.between(2_000, 4_000) },
             Self::Pause => Fault::Pause { for_ms: dice.between(1_000, 2_500) },
             Self::RollingRestart => Fault::RollingRestart,
             Self::RestartDatabase => Fault::RestartDatabase { down_ms: dice.between(0, 2_000) },

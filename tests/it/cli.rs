@@ -34,9 +34,19 @@ fn nobody() -> String {
 #[test]
 fn help_tells_every_command() {
     let mut help = String::new();
-    for command in
-        ["", "serve", "migrate", "demo", "import", "campaign", "campaign list", "campaign send", "key", "doctor"]
-    {
+    for command in [
+        "",
+        "serve",
+        "migrate",
+        "demo",
+        "import",
+        "campaign",
+        "campaign list",
+        "campaign send",
+        "key",
+        "doctor",
+        "verify",
+    ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = volley(&args);
         assert!(output.status.success(), "{command}");

@@ -15,3 +15,4 @@ mod pauses;
 mod poison;
 mod providers;
 mod renders;
+mod verify;

@@ -1,4 +1,7 @@
-//! docs/state-machines.md draws what the code does.
+//! docs/state-machines.md draws what the code does; and what the code does, it does whatever crashes.
+
+mod crashes;
+mod model;
 
 use std::collections::BTreeMap;
 

@@ -88,7 +88,10 @@ async fn answer(request: &Request, state: &State) -> Option<String> {
     let fate = state.fate(to);
     state.half_latency().await;
     match fate {
-        Fate::Rejected => return Some(say("400 Bad Request", "")),
+        Fate::Rejected => {
+            state.ledger.refuse(to);
+            return Some(say("400 Bad Request", ""));
+        }
         Fate::Later => return Some(say("429 Too Many Requests", "Retry-After: 1\r\n")),
         Fate::CutBefore => return None,
         Fate::Taken | Fate::ReplyLost | Fate::ErrorAfter => {}

@@ -24,6 +24,8 @@ struct Recipient {
     tries: u8,
     /// How often it was taken, repeats under the same key aside.
     taken: u8,
+    /// Whether it was refused for good.
+    refused: bool,
     key: u64,
     body: u64,
 }
@@ -120,6 +122,18 @@ impl Ledger {
         totals.taken += usize::from(is_first);
         totals.twice += u64::from(!is_first && !is_repeat);
         totals.last_taken = Some(now);
+    }
+
+    /// Notes that the provider refuses a recipient for good.
+    pub(crate) fn refuse(&self, recipient: usize) {
+        if let Some(entry) = self.entry(&mut self.entries(), recipient) {
+            entry.refused = true;
+        }
+    }
+
+    /// Whether a recipient was refused for good.
+    pub(crate) fn has_refused(&self, recipient: usize) -> bool {
+        self.entry(&mut self.entries(), recipient).is_some_and(|entry| entry.refused)
     }
 
     fn entry<'a>(&self, entries: &'a mut Entries, recipient: usize) -> Option<&'a mut Recipient> {

@@ -63,7 +63,10 @@ impl Session<'_> {
                     let number = number_in(&self.between_angles()).unwrap_or(usize::MAX);
                     let fate = self.state.fate(number);
                     match (fate, self.state.weather()) {
-                        (Fate::Rejected, _) => self.say("550 5.1.1 no such mailbox"),
+                        (Fate::Rejected, _) => {
+                            self.state.ledger.refuse(number);
+                            self.say("550 5.1.1 no such mailbox");
+                        }
                         (Fate::Later, _) | (_, Weather::Busy) => self.say("451 4.3.0 try later"),
                         (
                             Fate::Taken | Fate::ReplyLost | Fate::CutBefore | Fate::ErrorAfter,

@@ -1,0 +1,139 @@
+//! What becomes of a claimed delivery whose owner is gone: a pure decision, by what the owner's journal says.
+
+use super::campaign::OnUncertain;
+use super::delivery::{DeliveryState, ErrorCategory};
+use super::instant::UtcInstant;
+use super::settlement::Verdict;
+
+/// Deaths alone in flight that make a recipient poison.
+const DEATHS_ALONE: i32 = 2;
+
+/// What is known of a claim from its owner's journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Evidence {
+    /// No line: with a valid journal, proof that nothing left.
+    NotBegun,
+    /// Begun, and the outcome was written down.
+    Ended(Verdict),
+    /// Begun with no outcome; or there is no journal to ask.
+    Ambiguous,
+}
+
+/// What a pool's provider does with a repeated attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// How long the provider honours keys, in milliseconds; `None`: not at all.
+    pub key_valid_ms: Option<i64>,
+    /// How long after its claim an attempt may still be on the wire: start deadline + call timeout + margin, in
+    /// milliseconds.
+    pub on_the_wire_ms: i64,
+    /// Attempts allowed.
+    pub max_attempts: i32,
+}
+
+/// A claimed delivery as its owner left it.
+#[derive(Debug, Clone, Copy)]
+pub struct Abandoned {
+    /// Attempts that counted before the claim.
+    pub attempts: i32,
+    /// Owners that died with it alone in flight.
+    pub deaths: i32,
+    /// Whether an earlier attempt may have been accepted.
+    pub ambiguous: bool,
+    /// Until when the provider honours the key of an earlier attempt.
+    pub key_until: Option<UtcInstant>,
+    /// When it was claimed.
+    pub claimed_at: UtcInstant,
+}
+
+/// How the lease ended under which it was claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct LeaseEnd {
+    /// What the provider does with a repeated attempt.
+    pub repeat: Repeat,
+    /// The campaign's rule for what cannot be known.
+    pub on_uncertain: OnUncertain,
+    /// Whether the owner died with this delivery alone in flight.
+    pub died_alone: bool,
+    /// The database's time.
+    pub now: UtcInstant,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// Where it goes, and what is written beside it.
+    pub verdict: Verdict,
+    /// For `pending`: not due before.
+    pub due_at: UtcInstant,
+    /// Until when the provider honours its key.
+    pub key_until: Option<UtcInstant>,
+    /// Whether the death counts against it.
+    pub died_alone: bool,
+    /// Whether the journal knew its outcome.
+    pub known: bool,
+}
+
+impl Fate {
+    /// The decision.
+    #[must_use]
+    pub fn of(delivery: &Abandoned, evidence: &Evidence, end: &LeaseEnd) -> Self {
+        let LeaseEnd { repeat, on_uncertain, died_alone, now } = *end;
+        // The provider may know the key since the first attempt that began, recorded or not.
+        let key_until = match evidence {
+            Evidence::NotBegun => delivery.key_until,
+            Evidence::Ended(_) | Evidence::Ambiguous => {
+                delivery.key_until.or(repeat.key_valid_ms.map(|ms| delivery.claimed_at.plus_ms(ms)))
+            }
+        };
+        let plain = |due_at, verdict, known: bool| {
+            let died_alone = died_alone && !known;
+            Self { verdict, due_at, key_until, died_alone, known }
+        };
+        if died_alone && delivery.deaths + 1 >= DEATHS_ALONE && !matches!(evidence, Evidence::Ended(_)) {
+            return Self::poison(delivery, evidence);
+        }
+        match evidence {
+            Evidence::NotBegun => plain(UtcInstant(0), Verdict::untouched(), false),
+            Evidence::Ended(verdict) => {
+                let due_at = if verdict.wait_ms > 0 { now.plus_ms(verdict.wait_ms) } else { UtcInstant(0) };
+                plain(due_at, verdict.clone(), true)
+            }
+            Evidence::Ambiguous => {
+                let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now);
+                let again = (key_lives || on_uncertain == OnUncertain::Resend)
+                    && delivery.attempts + 1 < repeat.max_attempts.max(2);
+                let verdict = Verdict {
+                    state: if again { DeliveryState::Pending } else { DeliveryState::Uncertain },
+                    counted: true,
+                    ambiguous: true,
+                    reason: Some("the process ended before the provider's answer was written down".to_owned()),
+                    category: Some(ErrorCategory::Unexpected),
+                    ..Verdict::untouched()
+                };
+                // The first call may still be on the wire.
+                plain(delivery.claimed_at.plus_ms(repeat.on_the_wire_ms), verdict, false)
+            }
+        }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn state(&self) -> DeliveryState {
+        self.verdict.state
+    }
+
+    fn poison(delivery: &Abandoned, evidence: &Evidence) -> Self {
+        let ambiguous = delivery.ambiguous || *evidence == Evidence::Ambiguous;
+        let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Failed };
+        let verdict = Verdict {
+            state,
+            counted: true,
+            ambiguous,
+            reason: Some("the process died twice with this delivery alone in flight".to_owned()),
+            category: Some(ErrorCategory::Poison),
+            ..Verdict::untouched()
+        };
+        Self { verdict, due_at: UtcInstant(0), key_until: delivery.key_until, died_alone: true, known: false }
+    }
+}

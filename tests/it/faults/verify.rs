@@ -1,0 +1,140 @@
+//! `volley verify`, the adversary that ships with the program, run as anybody would run it.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use volley::verify::servers::rabbitmq::RabbitMq;
+
+use crate::support::Database;
+use crate::support::database::say;
+use crate::support::server::Server;
+use crate::support::turns::my_turn;
+
+/// Leases are shorter than by default, so that frozen and killed owners are seen to lose theirs in a short plan.
+const SETTINGS: &[(&str, &str)] = &[
+    ("VOLLEY_TIMING__LEASE_MS", "4000"),
+    ("VOLLEY_TIMING__LEASE_RENEW_MS", "800"),
+    ("VOLLEY_TIMING__LEASE_TRUST_MS", "3200"),
+];
+
+/// `volley verify` with these arguments and a report.
+fn verify(arguments: &str) -> (Output, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let report = folder.path().join("report.json");
+    let programs = std::env::var_os("VOLLEY_TEST_PG_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_volley"))
+        .arg("verify")
+        .args(arguments.split_whitespace())
+        .arg("--report")
+        .arg(&report)
+        .env_clear()
+        .env("PATH", path)
+        .envs(SETTINGS.iter().copied())
+        .output()
+        .unwrap();
+    let report = std::fs::read(report).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap());
+    (output, report)
+}
+
+fn words(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[track_caller]
+fn sum(report: &Value, field: &str) -> u64 {
+    report["accounts"].as_array().unwrap().iter().map(|account| account[field].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn where_nothing_breaks_everyone_is_sent_to_once() {
+    let (output, report) = verify("--faults none --recipients 1001 --duration 2 --seed 1");
+    assert!(output.status.success(), "{}", words(&output));
+    assert!(words(&output).contains("PASSED"), "{}", words(&output));
+    assert_eq!((sum(&report, "recipients"), sum(&report, "sent")), (1_001, 1_001), "{report:#}");
+    assert_eq!(report["records"], Value::Array(vec![]));
+    assert_eq!((&report["passed"], &report["seed"]), (&Value::Bool(true), &Value::from(1)));
+}
+
+#[test]
+fn a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice() {
+    let _turn = my_turn();
+    let test = "a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice";
+    if Database::postgres(test).is_none() {
+        return;
+    }
+    let broker = if with_rabbitmq(test) { "" } else { "--no-broker" };
+    let (output, report) = verify(&format!(
+        "--faults heavy --recipients 30000 --duration 60 --instances 3 --seed 20261121 --private {broker}"
+    ));
+    assert!(output.status.success(), "{}", words(&output));
+    assert_eq!(sum(&report, "recipients"), 30_000);
+    for wrong in ["lost", "twice", "misreported"] {
+        assert_eq!(sum(&report, wrong), 0, "{wrong}: {}", words(&output));
+    }
+    assert_eq!(report["violations"], 0);
+    assert!(report["looks"].as_u64().unwrap() > 100, "{}", words(&output));
+    assert_eq!(report["broker"], Value::Bool(broker.is_empty()));
+    let records = report["records"].as_array().unwrap();
+    let began = |kind: &str| records.iter().any(|one| one["fault"]["kind"] == kind && !one["began_ms"].is_null());
+    for kind in ["kill", "freeze", "pause", "restart_database", "database_link", "provider"] {
+        assert!(began(kind), "the plan had no {kind}: {records:#?}");
+    }
+}
+
+/// Whether RabbitMQ takes part: where `VOLLEY_TEST_RABBITMQ` is `1`, it must.
+fn with_rabbitmq(test: &str) -> bool {
+    let wanted = std::env::var_os("VOLLEY_TEST_RABBITMQ").is_some_and(|value| value == "1");
+    if !wanted {
+        say(&format!("without RabbitMQ: {test} (VOLLEY_TEST_RABBITMQ is not 1)"));
+    }
+    wanted
+}
+
+#[test]
+fn a_private_rabbitmq_comes_back_after_a_crash() {
+    let test = "a_private_rabbitmq_comes_back_after_a_crash";
+    if !with_rabbitmq(test) {
+        return;
+    }
+    let broker = RabbitMq::start().unwrap();
+    let url = broker.url();
+    broker.kill();
+    broker.start_again().unwrap();
+    assert_eq!(broker.url(), url);
+}
+
+#[test]
+fn a_database_with_campaigns_is_left_alone() {
+    let test = "a_database_with_campaigns_is_left_alone";
+    let Some(db) = Database::postgres(test) else { return };
+    let server = Server::on(&db);
+    let api = server.api();
+    let list = api.a_list_of(1);
+    let template = api.create_template("email", "Hello", "Hello");
+    api.post(
+        "/v1/campaigns",
+        &json!({"name": "ours", "channel": "email", "template_id": template, "audience": {"lists": [list]}}),
+    );
+    let (output, _) = verify(&format!("--faults none --database {}", db.url()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(words(&output).contains("it holds campaigns"), "{}", words(&output));
+}
+
+#[test]
+fn options_that_cannot_work_are_refused_before_anything_starts() {
+    for (arguments, code, why) in [
+        ("--instances 2", 1, "the embedded database belongs to one instance"),
+        ("--database sqlite://x.db", 1, "postgres://"),
+        ("--broker amqp://127.0.0.1", 2, "--database"),
+        ("--private --database postgres://127.0.0.1/x", 2, "cannot be used with"),
+        ("--faults some", 2, "heavy"),
+        ("--recipients 1", 2, "--recipients"),
+    ] {
+        let (output, _) = verify(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {}", words(&output));
+        assert!(words(&output).contains(why), "{arguments}: {}", words(&output));
+    }
+}
