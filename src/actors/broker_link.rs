@@ -106,6 +106,24 @@ impl Drop for BrokerLink {
     }
 }
 
+/// Connects, and declares what instances with these settings declare.
+///
+/// # Errors
+/// In one line, why that does not work.
+pub async fn probe(settings: &Settings) -> Result<(), String> {
+    let broker = &settings.broker;
+    let declare = async {
+        let connection = session::connect(broker, "doctor").await?;
+        let channel = session::confirming(&connection).await?;
+        topology::declare(&channel, &pool_names(settings), broker.accept_pack).await
+    };
+    declare.await.map_err(|error: session::LinkError| error.to_string())
+}
+
+fn pool_names(settings: &Settings) -> Vec<String> {
+    settings.pools.iter().map(|pool| pool.name.clone()).collect()
+}
+
 /// Builds one connection again and again, for ever.
 async fn supervise(link: Arc<Link>, which: Connection) {
     let mut failures = 0;
@@ -147,6 +165,6 @@ impl Link {
     }
 
     fn pool_names(&self) -> Vec<String> {
-        self.parts.settings.pools.iter().map(|pool| pool.name.clone()).collect()
+        pool_names(&self.parts.settings)
     }
 }

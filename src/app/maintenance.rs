@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::slot::DatabaseLock;
+use crate::actors::broker_link;
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
@@ -137,4 +138,12 @@ pub fn check_pools(settings: &Settings) -> anyhow::Result<()> {
 pub async fn probe(pool: &PoolConfig) -> Result<(), String> {
     let channel = channels::build(pool).map_err(|error| error.to_string())?;
     channel.probe().await
+}
+
+/// Connects to the broker, where one is configured, and declares exchanges and queues.
+///
+/// # Errors
+/// In one line, why that does not work.
+pub async fn check_broker(settings: &Settings) -> Result<(), String> {
+    broker_link::probe(settings).await
 }

@@ -24,6 +24,13 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
         findings.push(Finding { subject: place.setting.to_owned(), result: place.check_writable() });
         findings.push(Finding { subject: format!("disk of {}", place.setting), result: place.check_space() });
     }
+    if settings.broker.url.is_some() {
+        let result = app::check_broker(settings).await.map(|()| "reachable, exchanges and queues declared".to_owned());
+        let result = result.map_err(|reason| {
+            format!("{reason}; check broker.url and the user's permissions (docs/broker.md); work goes on without it")
+        });
+        findings.push(Finding { subject: "broker".to_owned(), result });
+    }
     if settings.pools.is_empty() {
         let advice = "none configured: nothing can be sent; add a [[pools]] block (config/default.toml has examples)";
         findings.push(Finding { subject: "pools".to_owned(), result: Err(advice.to_owned()) });

@@ -15,16 +15,25 @@ enum Step {
     Tick(i64),
     Lease,
     Renew,
-    Claim { most: usize, answered: bool },
+    Claim {
+        most: usize,
+        answered: bool,
+    },
     Begin(usize),
     Send(usize),
     Reply(usize, Reply),
+    /// All of one hand-over, from the lease to the record.
+    HandOver(Reply),
     FlushJournal,
-    Record { times: usize },
+    Record {
+        times: usize,
+    },
     Settle,
     Kill,
     Start(Left),
-    OthersEnd { takes_it_for_dead: bool },
+    OthersEnd {
+        takes_it_for_dead: bool,
+    },
     FillDisk(bool),
     ChangeContact(usize),
     Resolve(usize, DeliveryState),
@@ -42,7 +51,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         4 => Just(Reply { takes: true, says: accepted }),
         2 => Just(Reply { takes: true, says: Outcome::Unknown(trouble()) }),
         2 => not(Outcome::Unknown(trouble())),
-        1 => not(Outcome::Rejected(trouble())),
+        2 => not(Outcome::Rejected(trouble())),
         2 => not(deferred(None)),
         1 => not(deferred(Some(Duration::from_secs(3)))),
         1 => not(Outcome::PoolFault(trouble())),
@@ -64,6 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => which.clone().prop_map(Step::Begin),
         8 => which.clone().prop_map(Step::Send),
         8 => (which.clone(), reply()).prop_map(|(n, reply)| Step::Reply(n, reply)),
+        8 => reply().prop_map(Step::HandOver),
         1 => Just(Step::FlushJournal),
         5 => (1_usize..3).prop_map(|times| Step::Record { times }),
         3 => Just(Step::Settle),
@@ -85,6 +95,14 @@ fn take(world: &mut World, step: &Step) {
         Step::Begin(n) => world.begin(*n),
         Step::Send(n) => world.send(*n),
         Step::Reply(n, reply) => world.reply(*n, reply),
+        Step::HandOver(reply) => {
+            world.lease();
+            world.claim(1, true);
+            world.begin(0);
+            world.send(0);
+            world.reply(0, reply);
+            world.record(1);
+        }
         Step::FlushJournal => world.flush_journal(),
         Step::Record { times } => world.record(*times),
         Step::Settle => world.settle_page(),

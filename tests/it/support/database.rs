@@ -69,7 +69,7 @@ impl Database {
         match &self.kind {
             Kind::Sqlite(file) => {
                 let mut conn = diesel::SqliteConnection::establish(&file.display().to_string()).expect("open the file");
-                diesel::sql_query("PRAGMA busy_timeout = 20000").execute(&mut conn).expect("wait for other writers");
+                diesel::sql_query("PRAGMA busy_timeout = 120000").execute(&mut conn).expect("wait for other writers");
                 Conn::Sqlite(conn)
             }
             Kind::Postgres { url, .. } => Conn::Pg(diesel::PgConnection::establish(url).expect("reach PostgreSQL")),
