@@ -290,9 +290,16 @@ impl Attack<'_> {
     }
 
     async fn incarnation(&self, instance: &Instance) -> Option<InstanceId> {
-        let slot = instance.slot()?;
-        let look = move |conn: &mut _| inspection::incarnation(conn, &slot);
-        self.stage.store.as_ref()?.run(Lane::Read, "look for an instance", look).await.ok().flatten()
+        let (slot, store) = (instance.slot()?, self.stage.store.as_ref()?);
+        // Connections that died with an earlier fault are found out one by one.
+        for _ in 0..3 {
+            let slot = slot.clone();
+            let look = move |conn: &mut _| inspection::incarnation(conn, &slot);
+            if let Ok(found) = store.run(Lane::Read, "look for an instance", look).await {
+                return found;
+            }
+        }
+        None
     }
 
     /// How long after `since` none of these incarnations held a page any more. `None` where it held none, or where that
