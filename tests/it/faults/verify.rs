@@ -84,11 +84,11 @@ fn a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice() 
     }
 }
 
-/// Whether RabbitMQ takes part: where `VOLLEY_TEST_RABBITMQ` is `1`, it must.
+/// Whether RabbitMQ takes part: where `VOLLEY_TEST_REQUIRE_RABBITMQ` is `1`, it must.
 fn with_rabbitmq(test: &str) -> bool {
-    let wanted = std::env::var_os("VOLLEY_TEST_RABBITMQ").is_some_and(|value| value == "1");
+    let wanted = std::env::var_os("VOLLEY_TEST_REQUIRE_RABBITMQ").is_some_and(|value| value == "1");
     if !wanted {
-        say(&format!("without RabbitMQ: {test} (VOLLEY_TEST_RABBITMQ is not 1)"));
+        say(&format!("without RabbitMQ: {test} (VOLLEY_TEST_REQUIRE_RABBITMQ is not 1)"));
     }
     wanted
 }
