@@ -16,7 +16,7 @@ mod state;
 mod topology;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -128,6 +128,9 @@ fn pool_names(settings: &Settings) -> Vec<String> {
 async fn supervise(link: Arc<Link>, which: Connection) {
     let mut failures = 0;
     loop {
+        if which == Connection::Consuming && link.is_draining() {
+            return;
+        }
         let began = std::time::Instant::now();
         let Err(error) = match which {
             Connection::Publishing => publishing::run(&link).await,
@@ -157,6 +160,10 @@ impl Handler<GetState> for BrokerLink {
 }
 
 impl Link {
+    fn is_draining(&self) -> bool {
+        self.parts.draining.load(Ordering::Acquire)
+    }
+
     /// A decision may have been posted.
     fn listen(&self) {
         if let Some(switchboard) = self.parts.switchboard.get() {

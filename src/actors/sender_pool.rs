@@ -182,6 +182,8 @@ pub struct SenderPool {
     dry: HashSet<CampaignId>,
     /// Pages that the broker told of, oldest first.
     offers: VecDeque<Offer>,
+    /// The last offer was of no use: one of the pages that are known to be there comes first.
+    misled: bool,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Rate>,
     rate: Rate,
@@ -244,6 +246,7 @@ impl SenderPool {
                 now,
             ),
             offers: VecDeque::new(),
+            misled: false,
             circuit: Circuit::new(parts.timing.circuit_first(), parts.timing.circuit_max()),
             line: Arc::new(line),
             shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),

@@ -27,6 +27,17 @@ struct Known {
     status: CampaignStatus,
     version: i64,
     at: Instant,
+    /// Hearsay is believed for a shorter time.
+    ttl: Duration,
+}
+
+/// How long hearsay is believed.
+const HEARSAY: Duration = Duration::from_secs(1);
+
+impl Known {
+    fn is_stale(&self) -> bool {
+        self.at.elapsed() >= self.ttl
+    }
 }
 
 impl StatusCache {
@@ -39,14 +50,13 @@ impl StatusCache {
 
     /// Notes a status, unless a newer one is known.
     pub fn set(&self, campaign: CampaignId, status: CampaignStatus, version: i64) {
-        let fresh = Known { status, version, at: Instant::now() };
+        let fresh = Known { status, version, at: Instant::now(), ttl: self.ttl };
         match self.entries.entry(campaign) {
             Entry::Vacant(vacant) => {
                 vacant.insert(fresh);
             }
             Entry::Occupied(mut known) => {
-                // A version that nobody confirms, a forged one for instance, is believed as long as any other.
-                if known.get().version <= version || known.get().at.elapsed() >= self.ttl {
+                if known.get().version <= version || known.get().is_stale() {
                     known.insert(fresh);
                 }
             }
@@ -56,11 +66,21 @@ impl StatusCache {
         }
     }
 
+    /// Notes what a message says of a campaign that is known here, for a moment: what is true comes from the table, and
+    /// a forged message must not hold a campaign up for longer.
+    pub fn hear(&self, campaign: CampaignId, status: CampaignStatus, version: i64) {
+        if let Some(mut known) = self.entries.get_mut(&campaign)
+            && known.version < version
+        {
+            *known = Known { status, version, at: Instant::now(), ttl: self.ttl.min(HEARSAY) };
+        }
+    }
+
     /// The status, if it is known and not too old. A deleted campaign is unknown, and nobody is handed over on that.
     #[must_use]
     pub fn get(&self, campaign: CampaignId) -> Option<CampaignStatus> {
         let known = self.entries.get(&campaign).map(|entry| *entry.value());
-        let hit = known.filter(|known| known.at.elapsed() < self.ttl).map(|known| known.status);
+        let hit = known.filter(|known| !known.is_stale()).map(|known| known.status);
         let counter = if hit.is_some() { &self.hits } else { &self.misses };
         counter.increment(1);
         hit
@@ -79,7 +99,7 @@ impl StatusCache {
     }
 
     fn prune(&self) {
-        self.entries.retain(|_, known| known.at.elapsed() < self.ttl);
+        self.entries.retain(|_, known| !known.is_stale());
     }
 }
 

@@ -51,10 +51,10 @@ pub struct Suspensions {
 }
 
 impl Suspensions {
-    /// None of these is, yet.
+    /// Nobody knows yet: until the switchboard has looked, nothing is handed over.
     #[must_use]
     pub fn of<'a>(pools: impl Iterator<Item = &'a str>) -> Self {
-        Self { pools: pools.map(|pool| (pool.to_owned(), Arc::default())).collect() }
+        Self { pools: pools.map(|pool| (pool.to_owned(), Arc::new(AtomicBool::new(true)))).collect() }
     }
 
     /// The switch of one pool.
@@ -133,7 +133,9 @@ impl Parts {
             let known = switches.iter().find(|known| known.pool == *pool);
             let holds = known.is_some_and(|known| known.holds(now));
             if switch.swap(holds, Ordering::AcqRel) != holds {
-                tracing::info!(pool, suspended = holds, "pool.control");
+                if known.is_some() {
+                    tracing::info!(pool, suspended = holds, "pool.control");
+                }
                 self.pools.wake(pool);
             }
             let reason = known.filter(|_| holds).map(|known| known.reason.clone().unwrap_or_default());

@@ -22,14 +22,19 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// A hand-over has begun.
+    /// A hand-over is about to begin. Counted before it looks for the last time whether it may: whoever forbids it and
+    /// then counts either is seen by it, or sees it.
+    pub fn enter(&self) {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It has begun.
     pub fn begin(&self, now: Boottime) {
-        self.in_flight.fetch_add(1, Ordering::AcqRel);
         self.last_begun.fetch_max(now.to_bits(), Ordering::AcqRel);
     }
 
-    /// It has ended.
-    pub fn end(&self) {
+    /// It has ended, or was not begun.
+    pub fn leave(&self) {
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 
@@ -38,7 +43,7 @@ impl Flow {
     pub fn seen(&self) -> (i64, Option<i64>) {
         let last = self.last_begun.load(Ordering::Acquire);
         let ago = (last > 0).then(|| (Boottime::now().to_bits() - last).max(0) / 1_000_000);
-        (self.in_flight.load(Ordering::Acquire), ago)
+        (self.in_flight.load(Ordering::SeqCst), ago)
     }
 
     fn is_forgettable(&self, now: i64) -> bool {
@@ -97,11 +102,12 @@ mod tests {
         let campaign = traffic.of(Subject::Campaign(CampaignId(1)));
         let now = Boottime::now();
         for flow in [&pool, &campaign] {
+            flow.enter();
             flow.begin(now);
         }
         assert_eq!(traffic.in_flight(), 1);
         for flow in [&pool, &campaign] {
-            flow.end();
+            flow.leave();
         }
         let (in_flight, ago) = traffic.seen(&Subject::Campaign(CampaignId(1)));
         assert_eq!(in_flight, 0);

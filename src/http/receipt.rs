@@ -92,6 +92,8 @@ impl Receipt {
                     in_flight: reply.in_flight.unwrap_or(0),
                     last_hand_over_at: reply.last_begun_at,
                 }),
+                // It has ended in order, and hands nothing over.
+                None if reply.stopped_at.is_some() => {}
                 None => missing.push(Missing {
                     instance_id: reply.instance,
                     host: reply.host,

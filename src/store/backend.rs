@@ -28,7 +28,8 @@ pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lo
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
 pub(super) use replicas::{
-    create_rate_bucket, hold_presence, insert_notices, lock_pool_switch, lock_rate_bucket, silent_instances,
+    create_pool_switch, create_rate_bucket, hold_presence, insert_notices, lock_pool_switch, lock_rate_bucket,
+    silent_instances,
 };
 
 #[derive(diesel::QueryableByName)]
@@ -95,7 +96,7 @@ pub(super) fn lock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
 /// Ends [`lock_migrations`].
 pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(()) };
-    conn.batch_execute("SELECT pg_advisory_unlock(8531957230915); SET lock_timeout = '2s'")
+    conn.batch_execute("SELECT pg_advisory_unlock(8531957230915); SET lock_timeout = '4s'")
         .map_err(StoreError::query("let other instances migrate"))
 }
 

@@ -73,6 +73,8 @@ pub enum ClaimOutcome {
         /// The version of it.
         status_version: i64,
     },
+    /// An operator has suspended the pool.
+    Suspended,
     /// The lease is over.
     Lost,
 }
@@ -114,7 +116,7 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
 
 fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     let Some(ground) = backend::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
-    let ClaimGround { status, status_version, channel, now, page } = ground;
+    let ClaimGround { status, status_version, channel, suspended, now, page } = ground;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
     }
@@ -123,6 +125,9 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
         && page.lease_until.is_some_and(|until| until > now);
     if !held {
         return Ok(ClaimOutcome::Lost);
+    }
+    if suspended {
+        return Ok(ClaimOutcome::Suspended);
     }
     let candidates = candidates(conn, &page, claim, now)?;
     let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;

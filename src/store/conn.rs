@@ -203,7 +203,7 @@ const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = of
                             SET enable_mergejoin = off;";
 
 /// A dead peer is noticed within seconds, and no statement can hold a lock for long.
-const PG_LIMITS: &str = "SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '10s'; SET jit = off; \
+const PG_LIMITS: &str = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s'; SET jit = off; \
                          SET client_min_messages = warning;";
 
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -221,7 +221,14 @@ impl r2d2::ManageConnection for Manager {
                 let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(ConnectionError)?;
                 conn.batch_execute(PG_LIMITS).map_err(QueryError)?;
                 match self.purpose {
-                    Purpose::Hot => conn.batch_execute("SET statement_timeout = '5s'").map_err(QueryError)?,
+                    // A process that is frozen in the middle of a claim holds the campaign's lock: operators' decisions wait
+                    // for longer than that.
+                    Purpose::Hot => conn
+                        .batch_execute(
+                            "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
+                             SET idle_in_transaction_session_timeout = '2s'",
+                        )
+                        .map_err(QueryError)?,
                     Purpose::General | Purpose::Writer | Purpose::Reader => {
                         conn.batch_execute("SET statement_timeout = '60s'").map_err(QueryError)?;
                     }

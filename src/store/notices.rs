@@ -4,13 +4,13 @@
 use diesel::prelude::*;
 
 use super::instances::is_live;
-use super::schema::{instances, notices};
+use super::schema::{instances, notices, pages};
 use super::{Conn, StoreError, backend};
 use crate::domain::decision::{Action, Scope, Subject};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 
-/// Writes a decision down for every live instance, in place of earlier ones on the same subject.
+/// Writes a decision down for every instance that lives or holds pages, in place of earlier ones on the same subject.
 ///
 /// # Errors
 /// A query failed.
@@ -20,8 +20,12 @@ pub fn post(conn: &mut Conn, subject: &Subject, version: i64, action: Action) ->
     diesel::delete(notices::table.filter(notices::scope.eq(scope).and(notices::subject.eq(&name))))
         .execute(conn)
         .map_err(StoreError::query("replace a notice"))?;
+    // One that was cut off or frozen may have hand-overs under way, whenever it was last heard of.
+    let holds_pages = diesel::dsl::exists(
+        pages::table.filter(backend::is_leased().and(pages::lease_instance_id.eq(instances::id.nullable()))),
+    );
     let live: Vec<InstanceId> = instances::table
-        .filter(is_live(now))
+        .filter(is_live(now).or(instances::stopped_at.is_null().and(holds_pages)))
         .select(instances::id)
         .load(conn)
         .map_err(StoreError::query("list live instances"))?;
@@ -56,7 +60,8 @@ pub struct Unheard {
 pub fn unheard(conn: &mut Conn, me: InstanceId) -> Result<Vec<Unheard>, StoreError> {
     let rows: Vec<(Scope, String, i64, Action)> = notices::table
         .filter(notices::instance_id.eq(me).and(notices::acknowledged_at.is_null()))
-        .order(notices::noted_at)
+        // The same order everywhere: two that acknowledge do not lock each other out.
+        .order((notices::scope, notices::subject))
         .select((notices::scope, notices::subject, notices::version, notices::action))
         .load(conn)
         .map_err(StoreError::query("look for notices"))?;
@@ -125,6 +130,8 @@ pub struct Reply {
     pub last_begun_at: Option<UtcInstant>,
     /// When it last was heard of.
     pub last_seen_at: UtcInstant,
+    /// When it ended in order.
+    pub stopped_at: Option<UtcInstant>,
 }
 
 /// The newest decision on a subject, as every instance that was alive then has taken it.
@@ -146,6 +153,7 @@ pub fn replies(conn: &mut Conn, subject: &Subject) -> Result<Vec<Reply>, StoreEr
             notices::in_flight,
             notices::last_begun_at,
             instances::last_seen_at,
+            instances::stopped_at,
         ))
         .load(conn)
         .map_err(StoreError::query("read a receipt"))

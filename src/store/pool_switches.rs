@@ -59,6 +59,7 @@ pub fn set(
     expires_at: Option<UtcInstant>,
 ) -> Result<PoolSwitch, StoreError> {
     let now = backend::now(conn)?;
+    backend::create_pool_switch(conn, pool, now)?;
     let known = backend::lock_pool_switch(conn, pool)?;
     if let Some(known) = &known
         && known.holds(now) == suspended
@@ -82,12 +83,10 @@ pub fn set(
         pool_switches::expires_at.eq(next.expires_at),
         pool_switches::changed_at.eq(next.changed_at),
     );
-    if known.is_some() {
-        diesel::update(pool_switches::table.find(pool)).set(columns).execute(conn)
-    } else {
-        diesel::insert_into(pool_switches::table).values((pool_switches::pool.eq(pool), columns)).execute(conn)
-    }
-    .map_err(StoreError::query("set a pool's switch"))?;
+    diesel::update(pool_switches::table.find(pool))
+        .set(columns)
+        .execute(conn)
+        .map_err(StoreError::query("set a pool's switch"))?;
     let action = if suspended { Action::Suspend } else { Action::Resume };
     notices::post(conn, &Subject::Pool(pool.to_owned()), next.version, action)?;
     Ok(next)

@@ -22,6 +22,14 @@ pub struct Limit {
     pub burst: f64,
 }
 
+impl Limit {
+    /// How many are taken at once.
+    #[must_use]
+    pub fn block(&self) -> f64 {
+        (self.rate * BLOCK_SECONDS).ceil().max(1.0)
+    }
+}
+
 /// What came of asking for tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Grant {
@@ -56,7 +64,7 @@ pub fn take(conn: &mut Conn, limit: &Limit) -> Result<Grant, StoreError> {
 /// What is left of a bucket that held `saved` tokens `elapsed_ms` ago, and what is granted from it.
 fn spend(limit: &Limit, saved: f64, elapsed_ms: i64) -> (f64, Grant) {
     let elapsed = Duration::from_millis(u64::try_from(elapsed_ms).unwrap_or(0)).as_secs_f64();
-    let block = (limit.rate * BLOCK_SECONDS).ceil().max(1.0);
+    let block = limit.block();
     // A bucket that held no more than a block would lose what comes in while everybody still spends the last one.
     let tokens = (saved + limit.rate * elapsed).min(limit.burst.max(block + 1.0));
     let granted = tokens.floor().clamp(0.0, block);

@@ -1,7 +1,6 @@
 //! The connection that takes pages, and launches where they are accepted from outside. A message is acknowledged once
 //! its page's lease has committed; the broker never guards work.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -21,6 +20,9 @@ use crate::actors::supervisor::Changed;
 use crate::domain::wire::{self, Pack, Send};
 use crate::store::campaigns::TransitionError;
 use crate::store::{Lane, StoreError};
+
+/// How soon a drain ends this connection, so that what it holds goes to other instances.
+const DRAIN_SEEN_WITHIN: Duration = Duration::from_millis(100);
 
 /// How long a launch waits before it asks the database again.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -60,8 +62,12 @@ async fn subscribe(connection: &Amqp, queue: &str, prefetch: u16) -> Result<Cons
 /// Reads one queue: a pool's pages, or launches.
 async fn read(link: &Link, pool: Option<String>, mut consumer: Consumer) -> Ends {
     let mut held = FuturesUnordered::new();
+    let mut tick = tokio::time::interval(DRAIN_SEEN_WITHIN);
     loop {
         tokio::select! {
+            _ = tick.tick() => if link.is_draining() {
+                return Err(LinkError::Ended("drain"));
+            },
             delivery = consumer.next() => match delivery {
                 Some(Ok(delivery)) => held.push(take(link, pool.as_deref(), delivery)),
                 Some(Err(source)) => return Err(LinkError::Refused { action: "take a message", source }),
@@ -97,8 +103,9 @@ async fn acknowledge(acker: Acker) -> Result<(), LinkError> {
 /// Offers a page to its pool, and waits until the pool has leased it or lets it go.
 async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), wire::BadMessage> {
     let Send { campaign_id, page_id, .. } = wire::parse(&delivery.data)?;
-    if link.parts.draining.load(Ordering::Acquire) {
-        return Ok(());
+    if link.is_draining() {
+        // Others take it, when this connection has ended.
+        return std::future::pending().await;
     }
     let (held, mut let_go) = oneshot::channel();
     link.parts.pools.offer(pool, Offer { campaign: campaign_id, page: page_id, since: Instant::now(), held });
@@ -136,7 +143,9 @@ async fn launch(link: &Link, delivery: &Delivery) -> Result<(), wire::BadMessage
                 tracing::warn!(campaign.id = id.0, error = %refused, "a launch from outside was refused");
                 return Ok(());
             }
-            Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => {
+            // The process ends; the message stays with the broker.
+            Err(StoreError::Closed) => std::future::pending().await,
+            Err(error) if error.is_transient() => {
                 tracing::warn!(campaign.id = id.0, error = %error, "a launch waits for the database");
                 tokio::time::sleep(RETRY_AFTER).await;
             }

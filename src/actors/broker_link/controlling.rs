@@ -59,7 +59,12 @@ pub(super) async fn run(link: &Link) -> Ends {
                 }
                 publish(&channel, vec![to_self(&queue)]).await?;
             },
-            _ = measure.tick() => measure_queues(link, &connection, &mut gauges).await,
+            _ = measure.tick() => {
+                let began = Instant::now();
+                measure_queues(link, &connection, &mut gauges).await;
+                // Meanwhile nobody listened.
+                heard += began.elapsed();
+            },
         }
     }
 }
@@ -78,7 +83,7 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
     match wire::parse::<Control>(&message.data) {
         Ok(control) => {
             link.state.heard();
-            // Believed at once, as long as a status is believed; what is true comes from the row.
+            // Believed at once, for a moment; what is true comes from the row.
             let status = match control.action {
                 Action::Pause => Some(CampaignStatus::Paused),
                 Action::Stop => Some(CampaignStatus::Stopped),
@@ -86,7 +91,7 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
                 Action::Resume | Action::Suspend => None,
             };
             if let (Some(Subject::Campaign(campaign)), Some(status)) = (control.subject(), status) {
-                link.parts.status.set(campaign, status, control.status_version);
+                link.parts.status.hear(campaign, status, control.status_version);
             }
             link.listen();
         }

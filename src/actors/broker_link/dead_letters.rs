@@ -76,9 +76,11 @@ pub(super) fn letter(delivery: &Delivery, reason: &str, instance: InstanceId) ->
         .with_timestamp(now)
         .with_delivery_mode(2)
         .with_headers(headers);
+    // What is longer can never be read, and the queue is not there to store it.
+    let body = delivery.data.get(..delivery.data.len().min(MAX_BYTES)).unwrap_or_default().to_vec();
     // By the default exchange, straight into the queue.
     let key = topology::DEAD_QUEUE.to_owned();
-    Letter { exchange: "", key, body: delivery.data.clone(), properties, mandatory: true }
+    Letter { exchange: "", key, body, properties, mandatory: true }
 }
 
 /// The dead-letter queue, over a connection of its own for each look: whatever is not taken away goes back when that ends.
@@ -110,7 +112,6 @@ impl DeadLetters {
         {
             letters.push(shown(&delivery));
         }
-        close(&connection).await;
         Ok(letters)
     }
 
@@ -131,13 +132,12 @@ impl DeadLetters {
             }
             let exchange = [topology::PACK, topology::SEND].into_iter().find(|known| *known == found.exchange);
             let Some(exchange) = exchange else { break };
-            let letter = Letter::plain(exchange, &found.routing_key, delivery.data.clone());
+            let letter = Letter::lasting(exchange, &found.routing_key, delivery.data.clone());
             publish(&channel, vec![Letter { mandatory: true, ..letter }]).await?;
             call("take a dead letter away", delivery.acker.ack(BasicAckOptions::default())).await?;
             replayed = Some(found);
             break;
         }
-        close(&connection).await;
         replayed.ok_or_else(|| DeadLetterError::NotFound(id.to_owned()))
     }
 
@@ -146,11 +146,6 @@ impl DeadLetters {
         topology::declare(&channel, &[], false).await?;
         Ok(channel)
     }
-}
-
-async fn close(connection: &lapin::Connection) {
-    // Not heard, the broker ends it by its heartbeat.
-    let _ = call("close", connection.close(200, super::session::short("done"))).await;
 }
 
 async fn next(channel: &Channel) -> Result<Option<Delivery>, LinkError> {

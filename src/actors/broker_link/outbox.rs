@@ -42,7 +42,7 @@ impl Announcer {
     /// A page or a campaign is done.
     pub fn tracked(&self, message: &Tracked) {
         let key = message.campaign_id.to_string();
-        self.leave(|| serde_json::to_vec(message).ok().map(|body| Letter::plain(topology::TRACKED, &key, body)));
+        self.leave(|| serde_json::to_vec(message).ok().map(|body| Letter::lasting(topology::TRACKED, &key, body)));
     }
 
     /// An operator has decided, by a request of this id.

@@ -1,12 +1,14 @@
 //! One connection to the broker. Every call has a time limit: a broker that blocks says nothing.
 
 use std::convert::Infallible;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::tcp::OwnedTLSConfig;
+use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, OwnedTLSConfig};
 use lapin::types::{FieldTable, LongString, ShortString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
 use super::topology;
@@ -76,8 +78,44 @@ async fn within<T>(
     }
 }
 
+/// A connection whose socket is shut when it is dropped. Left to itself, lapin says goodbye first, and keeps thread and
+/// socket until the broker answers: one that is frozen, or has raised an alarm, never does.
+pub(super) struct Session {
+    connection: Connection,
+    _wire: ShutOnDrop,
+}
+
+impl std::ops::Deref for Session {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// The socket under a connection, or under the attempt to make one.
+#[derive(Clone, Default)]
+struct Wire(Arc<Mutex<Option<OwnedFd>>>);
+
+impl Wire {
+    fn is(&self, socket: OwnedFd) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+    }
+}
+
+/// Shuts the socket, whoever else still holds it.
+struct ShutOnDrop(Wire);
+
+impl Drop for ShutOnDrop {
+    fn drop(&mut self) {
+        if let Some(socket) = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _already_shut = rustix::net::shutdown(&socket, rustix::net::Shutdown::Both);
+        }
+    }
+}
+
 /// Connects, with lapin's own recovery off.
-pub(super) async fn connect(broker: &Broker, purpose: &str) -> Result<Connection, LinkError> {
+pub(super) async fn connect(broker: &Broker, purpose: &str) -> Result<Session, LinkError> {
     let mut uri: AMQPUri = broker.uri().map_err(LinkError::Settings)?;
     uri.query.heartbeat = Some(HEARTBEAT_SECONDS);
     let tls = OwnedTLSConfig { identity: None, cert_chain: broker.authorities().map_err(LinkError::Settings)? };
@@ -85,7 +123,32 @@ pub(super) async fn connect(broker: &Broker, purpose: &str) -> Result<Connection
     let properties = ConnectionProperties::default().with_connection_name(LongString::from(name));
     let runtime = lapin::runtime::default_runtime()
         .map_err(|source| LinkError::Refused { action: "start a connection", source })?;
-    within(CONNECT_WITHIN, "connect", Connection::connect_uri_with_config(uri, properties, tls, runtime)).await
+    let wire = Wire::default();
+    let shut = ShutOnDrop(wire.clone());
+    let made = Connection::connector(
+        uri,
+        runtime,
+        async move |uri: AMQPUri, runtime| {
+            let connected: std::io::Result<_> = async {
+                let mut in_the_clear = uri.clone();
+                in_the_clear.scheme = AMQPScheme::AMQP;
+                let none = OwnedTLSConfig::default();
+                let stream = in_the_clear.connect_with_config_async(none.as_ref(), &runtime).await?;
+                if let AsyncTcpStream::Plain(socket) = &stream {
+                    wire.is(socket.get_ref().as_fd().try_clone_to_owned()?);
+                }
+                match uri.scheme {
+                    AMQPScheme::AMQP => Ok(stream),
+                    AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, tls.as_ref()).await,
+                }
+            }
+            .await;
+            connected.map_err(|error| lapin::ErrorKind::IOError(Arc::new(error)).into())
+        },
+        properties,
+    );
+    let connection = within(CONNECT_WITHIN, "connect", made).await?;
+    Ok(Session { connection, _wire: shut })
 }
 
 /// A channel on which every message is confirmed.
@@ -112,6 +175,13 @@ impl Letter {
             .with_content_type(ShortString::from("application/json"))
             .with_delivery_mode(1)
             .with_expiration(ShortString::from(topology::MESSAGE_LIVES_MS));
+        Self { exchange, key: key.to_owned(), body, properties, mandatory: false }
+    }
+
+    /// The same, kept by the broker until somebody takes it.
+    pub(super) fn lasting(exchange: &'static str, key: &str, body: Vec<u8>) -> Self {
+        let properties =
+            BasicProperties::default().with_content_type(ShortString::from("application/json")).with_delivery_mode(2);
         Self { exchange, key: key.to_owned(), body, properties, mandatory: false }
     }
 

@@ -29,14 +29,22 @@ impl Loss {
     }
 }
 
-/// Our own leases as earlier rounds saw them. By the monotonic clock, and only while the database answers: nothing that
+/// Leases as earlier rounds saw them. By the monotonic clock, and only while the database answers: nothing that
 /// the database's absence delays is held against anybody.
 #[derive(Default)]
 pub(super) struct Watch {
     expired: HashMap<LeaseToken, Instant>,
     progress: HashMap<LeaseToken, (Progress, Instant)>,
+    /// Leases of others: when their owner was last heard of and they end, and since when that has stayed so.
+    silent: HashMap<LeaseToken, (Silence, Instant)>,
     seen: HashSet<LeaseToken>,
 }
+
+/// For how long an owner that neither renews nor says that it lives is waited for, while the database answers. It does both
+/// several times in this time.
+const SILENCE: Duration = Duration::from_secs(3);
+
+type Silence = (Option<UtcInstant>, Option<UtcInstant>);
 
 type Progress = (Option<UtcInstant>, i64, i64, i64);
 
@@ -46,15 +54,10 @@ impl Watch {
     pub(super) fn loss(&mut self, lease: &OpenLease, round: &Round, found: &Doubtful) -> Option<Loss> {
         let now = found.now;
         let expired = lease.until.is_none_or(|until| until <= now);
-        if lease.instance != Some(round.identity.instance) {
-            if lease.instance.is_some_and(|owner| found.gone.contains(&owner)) {
-                return Some(Loss::OwnerDied);
-            }
-            let fate =
-                if has_died(lease.owner.as_ref(), round.patience, now) { Loss::OwnerDied } else { Loss::NotRenewed };
-            return expired.then_some(fate);
-        }
         self.seen.insert(lease.token);
+        if lease.instance != Some(round.identity.instance) {
+            return self.loss_of_another(lease, round, found, expired);
+        }
         if !lease.generation.is_some_and(|generation| round.pools.is_alive(&lease.pool, generation)) {
             return Some(Loss::OwnerDied);
         }
@@ -64,6 +67,25 @@ impl Watch {
             return Some(Loss::NotRenewed);
         }
         self.stands_still(lease, round.court.on_the_wire(&lease.pool)).then_some(Loss::StandsStill)
+    }
+
+    /// Whether another instance has lost the lease. After the database was away, everybody's heartbeats are old, all
+    /// sessions have ended and leases have expired: only a silence that goes on while the database answers says anything.
+    fn loss_of_another(&mut self, lease: &OpenLease, round: &Round, found: &Doubtful, expired: bool) -> Option<Loss> {
+        let heard = lease.owner.as_ref().map(|owner| owner.last_seen_at);
+        let (known, since) = self.silent.entry(lease.token).or_insert_with(|| ((heard, lease.until), Instant::now()));
+        if *known != (heard, lease.until) {
+            (*known, *since) = ((heard, lease.until), Instant::now());
+        }
+        let in_order = lease.owner.as_ref().is_none_or(|owner| owner.stopped_at.is_some());
+        if !in_order && since.elapsed() < SILENCE {
+            return None;
+        }
+        if lease.instance.is_some_and(|owner| found.gone.contains(&owner)) {
+            return Some(Loss::OwnerDied);
+        }
+        let dead = has_died(lease.owner.as_ref(), round.patience, found.now);
+        expired.then_some(if dead { Loss::OwnerDied } else { Loss::NotRenewed })
     }
 
     /// Whether nothing has moved on the page for as long as a call can take. A page that waits for its rate, its provider
@@ -85,6 +107,7 @@ impl Watch {
         let seen = std::mem::take(&mut self.seen);
         self.expired.retain(|token, _| seen.contains(token));
         self.progress.retain(|token, _| seen.contains(token));
+        self.silent.retain(|token, _| seen.contains(token));
     }
 }
 

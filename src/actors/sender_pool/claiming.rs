@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::hand_over::{HandOver, Reach, hand_over};
-use super::run::Phase;
+use super::run::{PageRun, Phase};
 use super::threads::Share;
 use super::{Freed, SILENCES, SenderPool};
 use crate::actors::clock::Boottime;
@@ -39,6 +39,10 @@ impl SenderPool {
         let few = free < (places / 4).clamp(1, chunk);
         if few && !self.lingered && busy > 0 && !self.circuit.is_open() {
             self.start_linger(ctx);
+            return None;
+        }
+        // Tokens are taken from others: only for somebody who could be claimed.
+        if !self.runs.values().any(PageRun::claimable) {
             return None;
         }
         let free = self.rate.in_hand(now, free);
@@ -187,6 +191,11 @@ impl SenderPool {
                 run.close();
                 self.parts.status.set(campaign, status, status_version);
             }
+            Ok(ClaimOutcome::Suspended) => {
+                // The switchboard has not said so yet; it also says when it is over.
+                run.close();
+                self.parts.suspended.store(true, Ordering::Release);
+            }
             Ok(ClaimOutcome::Lost) => {
                 tracing::warn!(page.id = page.0, campaign.id = campaign.0, "lease lost");
                 run.trust.end();
@@ -326,6 +335,8 @@ impl SenderPool {
                     }
                     run.close();
                 }
+                // Not leased again before a look has found it sending.
+                self.turns.retain(|known| *known != campaign);
             }
             NotBegun::JournalUnavailable => {
                 let trouble = self.parts.journal.trouble();

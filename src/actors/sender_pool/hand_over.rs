@@ -148,8 +148,8 @@ impl HandOverGate<'_> {
 impl Drop for HandOverGate<'_> {
     fn drop(&mut self) {
         if self.flows.load(Ordering::Relaxed) {
-            self.line.flow.end();
-            self.over.flow.end();
+            self.line.flow.leave();
+            self.over.flow.leave();
         }
     }
 }
@@ -164,9 +164,11 @@ impl Gate for HandOverGate<'_> {
         let begun =
             self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
         let _ = self.begun.set(begun);
+        self.flows.store(true, Ordering::Relaxed);
+        self.line.flow.enter();
+        self.over.flow.enter();
         // The journal may have waited for a slow disk, and a pause or the lease's end have been in the meantime.
         let now = self.is_open()?;
-        self.flows.store(true, Ordering::Relaxed);
         self.line.flow.begin(now);
         self.over.flow.begin(now);
         Ok(())

@@ -254,16 +254,22 @@ impl SenderPool {
         let has_room = self.has_room();
         let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
         let fits = |campaign: CampaignId| has_room || held(campaign) == 0;
-        if let Some(at) = self.offers.iter().position(|offer| fits(offer.campaign)) {
-            let offer = self.offers.remove(at)?;
-            return Some((offer.campaign, WhichPage::This(offer.page), Some(offer)));
-        }
         let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
-        let campaign = hopeful.min_by_key(|campaign| held(*campaign)).filter(|campaign| fits(*campaign))?;
-        Some((campaign, WhichPage::Oldest, None))
+        let next = hopeful.min_by_key(|campaign| held(*campaign)).filter(|campaign| fits(*campaign));
+        let offered = self.offers.iter().position(|offer| fits(offer.campaign));
+        match (next, offered) {
+            (Some(campaign), None) => Some((campaign, WhichPage::Oldest, None)),
+            (Some(campaign), Some(_)) if self.misled => Some((campaign, WhichPage::Oldest, None)),
+            (_, Some(at)) => {
+                let offer = self.offers.remove(at)?;
+                Some((offer.campaign, WhichPage::This(offer.page), Some(offer)))
+            }
+            (None, None) => None,
+        }
     }
 
     pub(super) fn leased(&mut self, campaign: CampaignId, which: WhichPage, result: Result<Option<Won>, ContentError>) {
+        self.misled = false;
         match result {
             Ok(Some((row, token, trust, content))) => {
                 self.parts.health.note_campaign(campaign, None);
@@ -281,7 +287,7 @@ impl SenderPool {
                 self.runs.insert(row.id, PageRun::new(&row, token, trust, content, flow));
             }
             // Somebody was faster, or the message was old.
-            Ok(None) if which != WhichPage::Oldest => {}
+            Ok(None) if which != WhichPage::Oldest => self.misled = true,
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
                 self.dry.insert(campaign);

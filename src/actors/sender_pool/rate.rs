@@ -28,7 +28,12 @@ pub(super) struct Stock {
     wanted: bool,
     /// There were none: not asked again before.
     again_at: Instant,
+    /// When tokens were last spent or granted.
+    fresh_at: Instant,
 }
+
+/// Tokens that nobody has spent for so long are let go: saved up on several instances, they would pass the rate together.
+const TOKENS_KEEP: Duration = Duration::from_secs(1);
 
 impl Rate {
     /// A rate of so many a second, with so many saved up at first; 0 is no limit.
@@ -38,7 +43,7 @@ impl Rate {
             Self::Unlimited
         } else if shared {
             let limit = Limit { scope, rate, burst };
-            Self::Shared(Stock { limit, tokens: 0.0, asked: false, wanted: true, again_at: now })
+            Self::Shared(Stock { limit, tokens: 0.0, asked: false, wanted: false, again_at: now, fresh_at: now })
         } else {
             Self::Own(Bucket::new(rate, burst, now))
         }
@@ -50,8 +55,12 @@ impl Rate {
             Self::Unlimited => most,
             Self::Own(bucket) => bucket.in_hand(now, most),
             Self::Shared(stock) => {
+                if now.duration_since(stock.fresh_at) > TOKENS_KEEP {
+                    stock.tokens = stock.tokens.min(0.0);
+                }
                 let whole = (0..most).take_while(|n| stock.tokens >= tokens(n + 1)).count();
-                stock.wanted |= whole < most;
+                // No more than a block in advance: what lies idle here is missing elsewhere, and passes the rate later.
+                stock.wanted |= whole < most && stock.tokens < stock.limit.block();
                 whole
             }
         }
@@ -61,7 +70,10 @@ impl Rate {
         match self {
             Self::Unlimited => {}
             Self::Own(bucket) => bucket.take(n),
-            Self::Shared(stock) => stock.tokens -= tokens(n),
+            Self::Shared(stock) => {
+                stock.tokens -= tokens(n);
+                stock.fresh_at = Instant::now();
+            }
         }
     }
 
@@ -104,8 +116,9 @@ impl Rate {
             stock.asked = false;
             let wait = grant.map_or(patience, |grant| grant.wait);
             stock.tokens += grant.map_or(0.0, |grant| grant.tokens);
-            stock.wanted = grant.is_none_or(|grant| grant.tokens <= 0.0);
+            stock.wanted = false;
             stock.again_at = now + wait;
+            stock.fresh_at = now;
         }
     }
 }
@@ -126,6 +139,7 @@ mod tests {
     fn a_shared_rate_has_nothing_in_hand_until_a_block_was_granted() {
         let now = Instant::now();
         let mut rate = shared(now);
+        assert!(rate.ask(now).is_none(), "nobody wants any");
         assert_eq!(rate.in_hand(now, 8), 0);
         assert!(rate.ask(now).is_some());
         assert!(rate.ask(now).is_none(), "one question at a time");
@@ -137,8 +151,10 @@ mod tests {
     fn an_empty_bucket_is_asked_again_only_after_its_wait() {
         let now = Instant::now();
         let mut rate = shared(now);
+        assert_eq!(rate.in_hand(now, 1), 0);
         assert!(rate.ask(now).is_some());
         rate.granted(Some(Grant { tokens: 0.0, wait: Duration::from_millis(100) }), now, Duration::ZERO);
+        assert_eq!(rate.in_hand(now, 1), 0);
         assert!(rate.ask(now + Duration::from_millis(99)).is_none());
         assert!(rate.ask(now + Duration::from_millis(100)).is_some());
     }
@@ -147,9 +163,9 @@ mod tests {
     fn nobody_asks_for_tokens_that_nobody_wants() {
         let now = Instant::now();
         let mut rate = shared(now);
-        let _ = rate.ask(now);
         rate.granted(Some(Grant { tokens: 5.0, wait: Duration::ZERO }), now, Duration::ZERO);
-        assert_eq!(rate.in_hand(now, 2), 2);
-        assert!(rate.ask(now).is_none(), "enough is in hand");
+        assert_eq!(rate.in_hand(now, 64), 5);
+        assert!(rate.ask(now).is_none(), "a block is in hand");
+        assert_eq!(rate.in_hand(now + Duration::from_secs(2), 64), 0, "what lies idle is let go");
     }
 }

@@ -56,6 +56,9 @@ pub(in crate::store) struct ClaimGround {
     pub(in crate::store) status_version: i64,
     #[diesel(sql_type = Text)]
     pub(in crate::store) channel: ChannelKind,
+    /// An operator has suspended the page's pool.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(in crate::store) suspended: bool,
     #[diesel(sql_type = BigInt)]
     pub(in crate::store) now: UtcInstant,
     #[diesel(embed)]
@@ -67,12 +70,16 @@ pub(in crate::store) struct ClaimGround {
 pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Result<Option<ClaimGround>, StoreError> {
     match conn {
         Conn::Pg(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+                EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
+                OR s.expires_at > (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT)) AS suspended, \
                 (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now \
                 FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
         .bind::<BigInt, _>(page, " FOR UPDATE OF p")
         .get_result(conn)
         .optional(),
         Conn::Sqlite(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+                EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
+                OR s.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER))) AS suspended, \
                 CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now \
                 FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
         .bind::<BigInt, _>(page, "")

@@ -49,7 +49,27 @@ pub(in crate::store) fn create_rate_bucket(
     .map_err(StoreError::query("make a rate"))
 }
 
-/// A pool's switch, locked. Two first decisions on one pool at the same moment: the second fails on the primary key.
+/// Makes the switch of a pool that was never suspended, unless somebody else just has.
+pub(in crate::store) fn create_pool_switch(conn: &mut Conn, pool: &str, now: UtcInstant) -> Result<(), StoreError> {
+    let row = || {
+        diesel::insert_into(pool_switches::table)
+            .values((
+                pool_switches::pool.eq(pool.to_owned()),
+                pool_switches::version.eq(0),
+                pool_switches::suspended.eq(false),
+                pool_switches::changed_at.eq(now),
+            ))
+            .on_conflict_do_nothing()
+    };
+    match conn {
+        Conn::Pg(conn) => row().execute(conn),
+        Conn::Sqlite(conn) => row().execute(conn),
+    }
+    .map(drop)
+    .map_err(StoreError::query("make a pool's switch"))
+}
+
+/// A pool's switch, locked.
 pub(in crate::store) fn lock_pool_switch(conn: &mut Conn, pool: &str) -> Result<Option<PoolSwitch>, StoreError> {
     let switch = || pool_switches::table.find(pool.to_owned());
     match conn {

@@ -7,12 +7,12 @@ use volley::verify::plan::LinkTrouble;
 use volley::verify::proxy::Proxy;
 
 use super::{LATENCY_MS, ground};
+use crate::support::Database;
 use crate::support::fleet::{Fleet, number_of, tally};
 use crate::support::provider::Provider;
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::waiting::{stays, wait_for, wait_until};
-use crate::support::Database;
 
 #[test]
 fn a_pause_is_acknowledged_by_three_instances_and_silences_them_and_a_stop_is_final() {
@@ -93,9 +93,15 @@ fn a_stop_holds_within_the_start_deadline_where_no_control_message_arrives() {
     let link = proxy.link(&broker.addr()).unwrap();
     let deaf = broker.url_by(link.addr().port());
     let crowd = (Provider::webhook(LATENCY_MS), 8_000);
-    let fleet = Fleet::set(&db, &broker.url(), crowd, 3, |number, builder| {
-        if number == 2 { builder.broker(&deaf) } else { builder }
-    });
+    let fleet = Fleet::set(
+        &db,
+        &broker.url(),
+        crowd,
+        3,
+        |number, builder| {
+            if number == 2 { builder.broker(&deaf) } else { builder }
+        },
+    );
     let stage = &fleet.stage;
     stage.api.send(stage.campaign);
     stage.wait_reached(1_000);

@@ -186,9 +186,7 @@ fn a_launch_from_outside_is_ignored_where_it_is_not_allowed() {
 /// Every page of a database of one campaign, many times and out of order, and messages that nobody of Volley's sent.
 fn confusion(fleet: &Fleet, pages: i64) -> Vec<(String, Vec<u8>)> {
     let campaign = fleet.stage.campaign;
-    let message = |campaign: i64, page: i64| {
-        json!({ "campaignId": campaign, "pageId": page, "page": 1, "correlationId": Uuid::new_v4() })
-    };
+    let message = |campaign: i64, page: i64| json!({ "campaignId": campaign, "pageId": page, "page": 1, "correlationId": Uuid::new_v4() });
     let real = (1..=pages).flat_map(|page| (0..10).map(move |_| message(campaign, page)));
     let forged = (1..=20).map(|n| message(campaign, 1_000_000_000 + n));
     let others = (1..=20).map(|page| message(campaign + 1, page));

@@ -40,9 +40,7 @@ fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_g
     let _turn = my_turn();
     let Some((db, broker)) = ground("rates_hold_across_three_instances") else { return };
     let limited = HttpSink::start(LATENCY_MS, Keys::Honoured);
-    let pool = || {
-        Pool::webhook("limited", &limited).set("rate_per_second", &POOL_RATE.to_string()).set("burst", "1")
-    };
+    let pool = || Pool::webhook("limited", &limited).set("rate_per_second", &POOL_RATE.to_string()).set("burst", "1");
     let crowd = (Provider::webhook(LATENCY_MS), 4_000);
     let mut fleet = Fleet::set(&db, &broker.url(), crowd, 3, |_, builder| builder.pool(pool()));
     let api = &fleet.stage.api;

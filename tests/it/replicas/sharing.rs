@@ -26,8 +26,7 @@ fn three_instances_share_a_campaign_and_each_hands_over_a_fair_part() {
     watch.finish();
     let by_pool = format!("pool=\"{POOL}\"");
     let accepted = ["outcome=\"accepted\"", &by_pool];
-    let parts: Vec<f64> =
-        fleet.apis().iter().map(|api| metric(api, "volley_attempts_total", &accepted)).collect();
+    let parts: Vec<f64> = fleet.apis().iter().map(|api| metric(api, "volley_attempts_total", &accepted)).collect();
     println!("handed over by each: {parts:?}");
     let people = f64::from(u32::try_from(PEOPLE).unwrap());
     assert!((parts.iter().sum::<f64>() - people).abs() < 0.5, "{parts:?}");
@@ -109,7 +108,10 @@ fn the_link_comes_up_with_the_process_and_measures_its_queues() {
         let measured = ready["broker"]["queues"]["volley.dead"].is_u64();
         (ready["broker"]["connected"] == json!(true) && measured).then_some(ready)
     });
-    assert_eq!((&link["status"], &link["broker"]["queues"][format!("volley.send.{POOL}")]), (&json!("ready"), &json!(0)));
+    assert_eq!(
+        (&link["status"], &link["broker"]["queues"][format!("volley.send.{POOL}")]),
+        (&json!("ready"), &json!(0))
+    );
     wait_until("the page of metrics says so too", Duration::from_secs(5), || {
         metric(&fleet.stage.api, "volley_broker_connected", &[]) >= 3.0
     });
