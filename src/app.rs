@@ -78,7 +78,7 @@ impl App {
         let addr = listener.local_addr().context("cannot read the address that was bound")?;
         let store = Store::open(&settings.database)?;
         let database_lock = DatabaseLock::take(store.target())?;
-        migrate_patiently(&store).await?;
+        prepare(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot, &settings).await?;
         let presence = Presence::of(&store, identity.instance);
@@ -182,24 +182,27 @@ async fn rest(actor: &'static str, left: Duration, asked: impl Future<Output = R
     }
 }
 
-/// Migrates; a database that is still starting is waited for, and a wrong one is reported at once.
-async fn migrate_patiently(store: &Store) -> anyhow::Result<()> {
+/// Asks the database until it answers: one that is still starting, or goes away meanwhile, is waited for; a wrong one is
+/// reported at once. What is asked must be safe to repeat.
+async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
     let deadline = Instant::now() + DATABASE_PATIENCE;
     loop {
-        match store.migrate().await {
-            Ok(applied) => {
-                for migration in applied {
-                    tracing::info!(migration, "migrated");
-                }
-                return Ok(());
-            }
-            Err(error @ StoreError::Unavailable { .. }) if Instant::now() < deadline => {
+        match ask().await {
+            Err(error) if error.is_transient() && Instant::now() < deadline => {
                 tracing::warn!(error = %error, "waiting for the database");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
-            Err(error) => return Err(error).context("database.url: cannot prepare the database"),
+            answered => return answered,
         }
     }
+}
+
+async fn prepare(store: &Store) -> anyhow::Result<()> {
+    let applied = patiently(async || store.migrate().await).await;
+    for migration in applied.context("database.url: cannot prepare the database")? {
+        tracing::info!(migration, "migrated");
+    }
+    Ok(())
 }
 
 async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Result<Identity> {
@@ -211,8 +214,13 @@ async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Re
         pools: settings.pools.iter().map(|pool| pool.name.clone()).collect(),
     };
     let boot_id = incarnation.boot_id.clone();
-    let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
-    let instance = store.run(Lane::Control, "register this instance", register).await?;
+    // A row whose COMMIT went unanswered is a former incarnation that held nothing.
+    let instance = patiently(async || {
+        let incarnation = incarnation.clone();
+        let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
+        store.run(Lane::Control, "register this instance", register).await
+    });
+    let instance = instance.await?;
     Ok(Identity { instance, slot: slot.id.clone(), boot_id })
 }
 
@@ -229,7 +237,8 @@ fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.
 async fn recover(store: &Store, identity: &Identity, court: &Court, slot: &Slot) -> anyhow::Result<Journal> {
     let (testimony, files) = Testimony::of_folder(&slot.folder).context("cannot read the journals of earlier runs")?;
-    reaper::recover(store, identity, court, Arc::new(testimony)).await?;
+    let testimony = Arc::new(testimony);
+    patiently(async || reaper::recover(store, identity, court, Arc::clone(&testimony)).await).await?;
     let journal = Journal::create(&slot.folder, identity.instance, &identity.boot_id)
         .with_context(|| format!("sending.data_dir: cannot write a journal in {}", slot.folder.display()))?;
     // All their leases are resolved: nobody will ask them again.
@@ -244,13 +253,12 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
     if settings.auth.root_key.is_some() {
         return Ok(None);
     }
-    let minted = store
-        .run(Lane::Control, "mint the first API key", |conn| {
-            conn.write(|conn| {
-                if api_keys::list(conn)?.is_empty() { api_keys::create(conn, "first key").map(Some) } else { Ok(None) }
-            })
+    let mint = |conn: &mut crate::store::Conn| {
+        conn.write(|conn| {
+            if api_keys::list(conn)?.is_empty() { api_keys::create(conn, "first key").map(Some) } else { Ok(None) }
         })
-        .await?;
+    };
+    let minted = store.run(Lane::Control, "mint the first API key", mint).await?;
     Ok(minted.map(|minted| minted.secret.expose().to_owned()))
 }
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, try_join_all};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 use serde_json::json;
@@ -23,6 +23,8 @@ use crate::store::{Lane, inspection};
 
 /// How often it is looked whether things move again.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often an instance that ends while it starts is started, before the run is given up.
+const STARTS: usize = 3;
 /// How long after the answer to a pause a hand-over may still begin, on a machine that wakes its threads at once.
 pub(super) const LATE: Duration = Duration::from_millis(1_000);
 
@@ -187,13 +189,23 @@ impl Attack<'_> {
         let killed = Instant::now();
         let start_again = async {
             pass(down_ms).await;
-            for started in join_all(victims.iter().map(|victim| victim.start())).await {
-                started?;
-            }
+            try_join_all(victims.iter().map(|victim| self.start(victim))).await?;
             Ok::<_, VerifyError>(Instant::now())
         };
         let (started, moved) = join(start_again, self.pages_moved(&owners, killed)).await;
-        Ok(if self.stage.store.is_some() { Sign::Known(moved) } else { Sign::Taken { since: started? } })
+        let since = started?;
+        Ok(if self.stage.store.is_some() { Sign::Known(moved) } else { Sign::Taken { since } })
+    }
+
+    /// Starts an instance. One that ends while it starts is a complaint, and is started again, as an init system would.
+    async fn start(&self, instance: &Instance) -> Result<(), VerifyError> {
+        for _ in 1..STARTS {
+            match instance.start().await {
+                Ok(()) => return Ok(()),
+                Err(error) => self.found.borrow_mut().complaints.push(error.to_string()),
+            }
+        }
+        instance.start().await
     }
 
     async fn freeze(&self, instance: usize, for_ms: u64) -> Sign {
@@ -263,7 +275,7 @@ impl Attack<'_> {
             if let Err(error) = instance.drain(Duration::from_secs(DRAIN_SECONDS + 5)).await {
                 self.found.borrow_mut().complaints.push(error.to_string());
             }
-            instance.start().await?;
+            self.start(instance).await?;
         }
         Ok(self.taken())
     }
@@ -290,9 +302,16 @@ impl Attack<'_> {
     }
 
     async fn incarnation(&self, instance: &Instance) -> Option<InstanceId> {
-        let slot = instance.slot()?;
-        let look = move |conn: &mut _| inspection::incarnation(conn, &slot);
-        self.stage.store.as_ref()?.run(Lane::Read, "look for an instance", look).await.ok().flatten()
+        let (slot, store) = (instance.slot()?, self.stage.store.as_ref()?);
+        // Connections that died with an earlier fault are found out one by one.
+        for _ in 0..3 {
+            let slot = slot.clone();
+            let look = move |conn: &mut _| inspection::incarnation(conn, &slot);
+            if let Ok(found) = store.run(Lane::Read, "look for an instance", look).await {
+                return found;
+            }
+        }
+        None
     }
 
     /// How long after `since` none of these incarnations held a page any more. `None` where it held none, or where that

@@ -145,14 +145,18 @@ impl Instance {
 
     /// SIGSTOP.
     pub(super) fn freeze(&self) {
-        self.state.set(Life::Frozen);
-        self.signal(Signal::STOP);
+        if self.is_up() {
+            self.state.set(Life::Frozen);
+            self.signal(Signal::STOP);
+        }
     }
 
     /// SIGCONT.
     pub(super) fn thaw(&self) {
-        self.signal(Signal::CONT);
-        self.state.set(Life::Up);
+        if self.state.get() == Life::Frozen {
+            self.signal(Signal::CONT);
+            self.state.set(Life::Up);
+        }
     }
 
     /// SIGTERM; waits for the end, for so long.

@@ -86,11 +86,18 @@ impl Home {
     /// Runs a command to its end.
     fn run(&self, program: &Path, arguments: &[OsString]) -> Result<(), VerifyError> {
         let name = program.file_name().unwrap_or(program.as_os_str()).display().to_string();
+        let mut command = self.command(program);
+        command.args(arguments);
+        self.finish(&name, command)
+    }
+
+    /// Runs a command, known as `name`, to its end.
+    fn finish(&self, name: &str, mut command: Command) -> Result<(), VerifyError> {
         let log = self.path("commands");
-        let start = || -> io::Result<_> {
+        let mut start = || -> io::Result<_> {
             let out = std::fs::File::create(&log)?;
             let err = out.try_clone()?;
-            self.command(program).args(arguments).stdout(out).stderr(err).status()
+            command.stdout(out).stderr(err).status()
         };
         let status = start().map_err(VerifyError::io(format!("run {name}")))?;
         if status.success() {

@@ -2,11 +2,13 @@
 
 pub(crate) mod api;
 pub(crate) mod database;
+pub(crate) mod fleet;
 pub(crate) mod ledger;
 pub(crate) mod listener;
 pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod provider;
+pub(crate) mod rabbitmq;
 pub(crate) mod server;
 pub(crate) mod sink_http;
 pub(crate) mod sink_smtp;

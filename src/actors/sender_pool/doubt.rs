@@ -6,7 +6,9 @@ use actix::prelude::*;
 
 use super::SenderPool;
 use crate::domain::campaign::{CampaignStatus, is_content_doubtful};
+use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::CampaignId;
+use crate::domain::wire::Control;
 use crate::store::{Lane, campaigns};
 
 /// How a campaign's content has fared on this instance. Each recipient counts once.
@@ -67,6 +69,9 @@ impl SenderPool {
             pool.note_doubt(campaign, row.content_doubt.is_some());
             pool.parts.status.set(campaign, row.status, row.status_version);
             if row.status == CampaignStatus::Paused {
+                // Of itself the pause holds everywhere; told of it, the others stop in the middle of what they have claimed.
+                let pause = Control::of(&Subject::Campaign(campaign), Action::Pause, row.status_version);
+                pool.parts.announcer.control(&pause, None);
                 tracing::warn!(
                     campaign.id = campaign.0,
                     correlation.id = row.correlation_id,

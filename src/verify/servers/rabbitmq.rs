@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::Child;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,8 +60,31 @@ impl RabbitMq {
     /// # Errors
     /// It does not start.
     pub fn start_again(&self) -> Result<(), VerifyError> {
+        let mut command = self.command(&self.program);
+        // A broker that waits by spinning would take the processor from what is looked at.
+        command.env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none").process_group(0);
+        let node = command.spawn().map_err(VerifyError::io("start RabbitMQ"))?;
+        std::fs::write(self.home.path("group"), node.id().to_string())
+            .map_err(VerifyError::io("write down RabbitMQ's process"))?;
+        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
+        wait("RabbitMQ", || self.answers())
+    }
+
+    /// Runs `rabbitmqctl` on this broker.
+    ///
+    /// # Errors
+    /// It does not run, or says no.
+    pub fn control(&self, order: &[&str]) -> Result<(), VerifyError> {
+        let program = self.program.with_file_name("rabbitmqctl");
+        let mut command = self.command(&program);
+        command.args(order);
+        self.home.finish("rabbitmqctl", command)
+    }
+
+    /// A program of RabbitMQ's, in the surroundings of this broker.
+    fn command(&self, program: &Path) -> Command {
         let home = &self.home;
-        let mut command = home.command(&self.program);
+        let mut command = home.command(program);
         let folders = [
             ("HOME", "."),
             ("RABBITMQ_MNESIA_BASE", "data"),
@@ -79,15 +102,8 @@ impl RabbitMq {
             .env("RABBITMQ_NODE_PORT", self.port.to_string())
             .env("RABBITMQ_DIST_PORT", self.erlang.1.to_string())
             .env("ERL_EPMD_PORT", self.erlang.0.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            // A broker that waits by spinning would take the processor from what is looked at.
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
-            .process_group(0);
-        let node = command.spawn().map_err(VerifyError::io("start RabbitMQ"))?;
-        std::fs::write(home.path("group"), node.id().to_string())
-            .map_err(VerifyError::io("write down RabbitMQ's process"))?;
-        *self.node.lock().unwrap_or_else(PoisonError::into_inner) = Some(node);
-        wait("RabbitMQ", || self.answers())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        command
     }
 
     /// Kills the broker in mid-flight.
@@ -106,8 +122,15 @@ impl RabbitMq {
         format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port)
     }
 
+    /// The port it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether it offers to talk.
-    fn answers(&self) -> bool {
+    #[must_use]
+    pub fn answers(&self) -> bool {
         let talk = || -> std::io::Result<[u8; 1]> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
             stream.set_read_timeout(Some(Duration::from_secs(2)))?;

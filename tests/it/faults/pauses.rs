@@ -1,13 +1,12 @@
 //! Pause and stop work at once, whatever the campaign is doing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
-use volley::verify::lateness::Lateness;
 
 use crate::support::provider::Provider;
 use crate::support::sink_http::{HttpSink, Keys};
-use crate::support::stage::{GRACE, LONG, Stage};
+use crate::support::stage::{GRACE, LONG, QUIET, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
 use crate::support::volley::Pool;
@@ -15,25 +14,6 @@ use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
 
 const LATENCY_MS: (u64, u64) = (5, 20);
-const QUIET: Duration = Duration::from_millis(600);
-
-/// The most that a crowded machine excuses. A campaign that is not held goes on long after it.
-const MOST_LATE: Duration = Duration::from_millis(200);
-
-/// Watches that nothing begins at the provider later than the grace after `answered`. What passes between the gate and the
-/// provider's clock are wake-ups of three threads; on a crowded machine each may be as late as the worst that was seen,
-/// within bounds.
-#[track_caller]
-fn assert_silence(stage: &Stage, answered: Instant) {
-    let lateness = Lateness::watch();
-    stays("nothing begins after a pause", QUIET, || {
-        let late = (lateness.worst() * 3).min(MOST_LATE);
-        stage.provider.ledger().latest_after(answered + GRACE + late).is_none()
-    });
-    let paused = stage.api.campaign(stage.campaign);
-    assert_eq!(paused.stats.sending, 0, "calls in flight were not recorded: {}", paused.body);
-}
-
 fn pause_and_resume_in_mid_page(db: &Database, provider: Provider) {
     let _turn = my_turn();
     let stage = Stage::launched(db, provider, 5_000);
@@ -41,7 +21,7 @@ fn pause_and_resume_in_mid_page(db: &Database, provider: Provider) {
     for round in 1..=5 {
         stage.wait_reached(round * 700);
         let answered = stage.api.pause(stage.campaign);
-        assert_silence(&stage, answered);
+        stage.assert_silence(answered);
         assert_eq!(stage.api.campaign(stage.campaign).status, "paused");
         stage.api.resume(stage.campaign);
     }
@@ -56,7 +36,7 @@ fn pause_during_packing(db: &Database, provider: Provider) {
     stage.api.send(stage.campaign);
     stage.api.wait(stage.campaign, "packing begins", LONG, |campaign| campaign.stats.total > 0);
     let answered = stage.api.pause(stage.campaign);
-    assert_silence(&stage, answered);
+    stage.assert_silence(answered);
     let paused = stage.api.campaign(stage.campaign);
     println!("packed {} when paused", paused.stats.total);
     stays("a paused campaign is not packed further", QUIET, || {
@@ -96,7 +76,7 @@ both_backends! {
         let mut stage = Stage::launched(db, Provider::smtp(LATENCY_MS), 5_000);
         stage.wait_reached(1_000);
         let answered = stage.api.stop(stage.campaign);
-        assert_silence(&stage, answered);
+        stage.assert_silence(answered);
         let path = format!("/v1/campaigns/{}/resume", stage.campaign);
         let refused = stage.api.try_post(&path, &json!({})).unwrap();
         assert_eq!((refused.status, refused.body.to_string().contains("stopped")), (409, true), "{}", refused.body);

@@ -39,7 +39,7 @@ impl Database {
     pub(crate) fn postgres(test: &str) -> Option<Self> {
         match postgres::shared() {
             Ok(server) => Some(Self::on(server.create_database(), None)),
-            Err(absent) => leave_out(test, &absent.0),
+            Err(absent) => leave_out(test, &absent.0, "VOLLEY_TEST_REQUIRE_POSTGRES"),
         }
     }
 
@@ -47,7 +47,7 @@ impl Database {
     pub(crate) fn own_postgres(test: &str) -> Option<Self> {
         match PrivatePostgres::start() {
             Ok(server) => Some(Self::on(server.create_database(), Some(server))),
-            Err(absent) => leave_out(test, &absent.0),
+            Err(absent) => leave_out(test, &absent.0, "VOLLEY_TEST_REQUIRE_POSTGRES"),
         }
     }
 
@@ -119,9 +119,10 @@ fn folder() -> TempDir {
     tempfile::Builder::new().prefix("volley-test-").tempdir().expect("a temporary folder")
 }
 
-/// Says, past the test harness's capture of output, that `test` was not run. A failure when it must be.
-pub(crate) fn leave_out<T>(test: &str, why: &str) -> Option<T> {
-    let required = std::env::var_os("VOLLEY_TEST_REQUIRE_POSTGRES").is_some_and(|value| value == "1");
+/// Says, past the test harness's capture of output, that `test` was not run. A failure when the variable `required_by` is
+/// `1`.
+pub(crate) fn leave_out<T>(test: &str, why: &str, required_by: &str) -> Option<T> {
+    let required = std::env::var_os(required_by).is_some_and(|value| value == "1");
     assert!(!required, "{test} must not be left out: {why}");
     say(&format!("left out: {test} ({why})"));
     None

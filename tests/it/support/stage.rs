@@ -1,16 +1,17 @@
 //! A campaign about to be sent: process, provider, people.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use volley::verify::lateness::Lateness;
 
 use super::api::{Api, Campaign};
 use super::database::Database;
 use super::people;
 use super::provider::{POOL, Provider};
 use super::volley::{Builder, Volley};
-use super::waiting::wait_until;
+use super::waiting::{stays, wait_until};
 use super::watch::Watch;
 
 /// Longer than any campaign of these tests takes, on a slow machine too.
@@ -18,6 +19,12 @@ pub(crate) const LONG: Duration = Duration::from_secs(180);
 
 /// How long after the answer to a pause a hand-over may still reach a provider.
 pub(crate) const GRACE: Duration = Duration::from_millis(100);
+
+/// For how long nothing may begin, to be believed.
+pub(crate) const QUIET: Duration = Duration::from_millis(600);
+
+/// The most that a crowded machine excuses. A campaign that is not held goes on long after it.
+const MOST_LATE: Duration = Duration::from_millis(200);
 
 /// Everything a test of one campaign needs. Fields drop in order: the process before its provider.
 pub(crate) struct Stage {
@@ -105,6 +112,20 @@ impl Stage {
         assert_eq!(usize::try_from(ended.stats.total).unwrap(), self.everyone.len());
         assert!(ended.stats.uncertain <= at_most, "more than {at_most} uncertain: {}", ended.body);
         println!("uncertain: {}, of which the provider took {}", uncertain.len(), uncertain.len() - missing.len());
+    }
+
+    /// Watches that nothing begins at the provider later than the grace after `answered`, and that whatever was under way is
+    /// recorded. What passes between the gate and the provider's clock are wake-ups of three threads; on a crowded machine
+    /// each may be as late as the worst that was seen, within bounds.
+    #[track_caller]
+    pub(crate) fn assert_silence(&self, answered: Instant) {
+        let lateness = Lateness::watch();
+        stays("nothing begins after a pause", QUIET, || {
+            let late = (lateness.worst() * 3).min(MOST_LATE);
+            self.provider.ledger().latest_after(answered + GRACE + late).is_none()
+        });
+        let paused = self.api.campaign(self.campaign);
+        assert_eq!(paused.stats.sending, 0, "calls in flight were not recorded: {}", paused.body);
     }
 
     /// The addresses that the API reports as uncertain.

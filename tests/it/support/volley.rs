@@ -28,7 +28,7 @@ pub(crate) struct Volley {
     port: u16,
     config: PathBuf,
     log: PathBuf,
-    environment: [(&'static str, String); 4],
+    environment: Vec<(&'static str, String)>,
 }
 
 /// What a process is started with.
@@ -36,6 +36,7 @@ pub(crate) struct Builder {
     folder: PathBuf,
     url: String,
     data_dir: PathBuf,
+    broker: Option<String>,
     toml: String,
 }
 
@@ -46,6 +47,7 @@ impl Volley {
             folder: db.folder().to_owned(),
             url: db.url(),
             data_dir: db.folder().join("data"),
+            broker: None,
             toml: String::new(),
         }
     }
@@ -191,6 +193,12 @@ impl Builder {
         self
     }
 
+    /// Attaches the process to a broker.
+    pub(crate) fn broker(mut self, url: &str) -> Self {
+        self.broker = Some(url.to_owned());
+        self
+    }
+
     /// Writes the settings down without starting anything.
     pub(crate) fn prepare(self) -> Volley {
         let port = free_port();
@@ -198,12 +206,13 @@ impl Builder {
         std::fs::write(&config, &self.toml).expect("write the settings");
         let log = self.folder.join(format!("volley-{port}.log"));
         File::create(&log).expect("a log file");
-        let environment = [
+        let mut environment = vec![
             ("VOLLEY_DATABASE__URL", self.url),
             ("VOLLEY_HTTP__ADDR", format!("127.0.0.1:{port}")),
             ("VOLLEY_AUTH__ROOT_KEY", ROOT_KEY.to_owned()),
             ("VOLLEY_SENDING__DATA_DIR", self.data_dir.display().to_string()),
         ];
+        environment.extend(self.broker.map(|url| ("VOLLEY_BROKER__URL", url)));
         Volley { child: None, port, config, log, environment }
     }
 

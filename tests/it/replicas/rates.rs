@@ -1,0 +1,89 @@
+//! A rate is the total of all instances, also while they come and go.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{LATENCY_MS, ground};
+use crate::support::fleet::Fleet;
+use crate::support::ledger::Ledger;
+use crate::support::provider::Provider;
+use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::turns::my_turn;
+use crate::support::volley::Pool;
+use crate::support::waiting::wait_until;
+
+const POOL_RATE: f64 = 240.0;
+const CAMPAIGN_RATE: f64 = 160.0;
+const WINDOW: Duration = Duration::from_secs(5);
+
+/// How many hand-overs began in each window of five seconds between two instants, a tenth of a second apart.
+fn windows(ledger: &Ledger, from: Instant, to: Instant) -> Vec<f64> {
+    let begun = ledger.entries().begun.clone();
+    let mut counts = Vec::new();
+    let mut at = from;
+    while at + WINDOW <= to {
+        let within = begun.iter().filter(|&&begun| (at..at + WINDOW).contains(&begun)).count();
+        counts.push(f64::from(u32::try_from(within).unwrap()));
+        at += Duration::from_millis(100);
+    }
+    assert!(!counts.is_empty(), "not a whole window was measured");
+    counts
+}
+
+fn bounds(counts: &[f64]) -> (f64, f64) {
+    counts.iter().fold((f64::MAX, 0.0), |(low, high), n| (low.min(*n), n.max(high)))
+}
+
+#[test]
+fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_go() {
+    let _turn = my_turn();
+    let Some((db, broker)) = ground("rates_hold_across_three_instances") else { return };
+    let limited = HttpSink::start(LATENCY_MS, Keys::Honoured);
+    let pool = || {
+        Pool::webhook("limited", &limited).set("rate_per_second", &POOL_RATE.to_string()).set("burst", "1")
+    };
+    let crowd = (Provider::webhook(LATENCY_MS), 4_000);
+    let mut fleet = Fleet::set(&db, &broker.url(), crowd, 3, |_, builder| builder.pool(pool()));
+    let api = &fleet.stage.api;
+    let list = json!({ "lists": [api.campaign(fleet.stage.campaign).body["audience"]["lists"][0]] });
+    let more = |fields| api.create_campaign("http", "limited", list["lists"][0].as_i64().unwrap(), &fields);
+    let by_pool = more(json!({}));
+    let own_rate = json!({ "pool": crate::support::provider::POOL, "rate_per_second": CAMPAIGN_RATE });
+    let by_campaign = more(own_rate);
+    api.send(by_pool);
+    api.send(by_campaign);
+    let measured = [(POOL_RATE, limited.ledger()), (CAMPAIGN_RATE, fleet.stage.provider.ledger())];
+    for (_, ledger) in &measured {
+        wait_until("both campaigns are under way", Duration::from_secs(20), || ledger.begun() > 0);
+    }
+    // What was saved up at first is not looked at.
+    std::thread::sleep(Duration::from_millis(1_500));
+    let steady = Instant::now();
+    std::thread::sleep(WINDOW + Duration::from_millis(1_000));
+    let restless = Instant::now();
+    for (rate, ledger) in &measured {
+        let (low, high) = bounds(&windows(ledger, steady, restless));
+        let asked = rate * WINDOW.as_secs_f64();
+        println!("{rate} a second: {low} to {high} in 5 s, {asked} are asked for");
+        assert!(low >= asked * 0.9 && high <= asked * 1.1, "{low} to {high} in 5 s instead of {asked}");
+    }
+    fleet.others[0].kill_9();
+    std::thread::sleep(Duration::from_millis(1_500));
+    fleet.others[0].start();
+    std::thread::sleep(Duration::from_millis(1_500));
+    let over = Instant::now();
+    for (rate, ledger) in &measured {
+        // A block is a tenth of a second's worth.
+        let (_, high) = bounds(&windows(ledger, steady, over));
+        let most = rate * WINDOW.as_secs_f64() * 1.05 + rate * 0.1;
+        println!("{rate} a second, with comings and goings: at most {high} in 5 s");
+        assert!(high <= most, "{high} in 5 s; at most {most} were to be");
+    }
+    for campaign in [by_pool, by_campaign] {
+        fleet.stage.api.audit(campaign);
+        fleet.stage.api.stop(campaign);
+    }
+    limited.ledger().assert_nobody_twice();
+    fleet.stage.provider.ledger().assert_nobody_twice();
+}

@@ -1,0 +1,117 @@
+//! Leases that end without their owner, and the next start.
+
+use std::collections::HashSet;
+
+use volley::domain::abandoned::{Abandoned, Evidence, Fate, LeaseEnd};
+use volley::domain::campaign::OnUncertain;
+use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::instant::UtcInstant;
+use volley::domain::settlement::Verdict;
+
+use super::{Journal, Key, Left, Line, Process, Row, Settlement, World};
+
+impl World {
+    /// Somebody who cannot read the journal ends a lease that has expired.
+    pub(in crate::state_machines) fn others_end(&mut self, takes_it_for_dead: bool) {
+        let Some(lease) = self.lease.as_ref().filter(|lease| lease.until <= self.now) else { return };
+        let lives = self.process.as_ref().is_some_and(|process| process.incarnation == lease.owner);
+        self.end_lease(takes_it_for_dead || !lives, |_| Evidence::Ambiguous);
+    }
+
+    fn end_lease(&mut self, died: bool, evidence: impl Fn(Key) -> Evidence) {
+        let Some(lease) = self.lease.take() else { return };
+        let sending = self.rows.iter().filter(|row| row.state == DeliveryState::Sending).count();
+        let repeat = self.repeat();
+        let mut known = self.settled > 0;
+        for (n, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.state == DeliveryState::Sending) {
+            let key = Key { row: n, claim_no: row.claim_no, token: lease.token };
+            let left = Abandoned {
+                attempts: row.attempts,
+                deaths: row.deaths,
+                ambiguous: row.ambiguous,
+                key_until: row.key_until.map(UtcInstant),
+                claimed_at: UtcInstant(row.claimed_at),
+            };
+            let died_alone = died && sending == 1;
+            let end = LeaseEnd { repeat, on_uncertain: OnUncertain::Hold, died_alone, now: UtcInstant(self.now) };
+            let fate = Fate::of(&left, &evidence(key), &end);
+            let pending = fate.state() == DeliveryState::Pending;
+            known |= fate.known || fate.verdict.category == Some(ErrorCategory::Poison);
+            row.state = fate.state();
+            row.due_at = fate.due_at.0;
+            row.attempts += i32::from(fate.verdict.counted);
+            row.ambiguous |= fate.verdict.ambiguous;
+            row.deaths += i32::from(fate.died_alone);
+            row.key_until = fate.key_until.map(|until| until.0);
+            row.token = row.token.filter(|_| !pending);
+            row.content = row.content.filter(|_| pending);
+            self.counts.shift(DeliveryState::Sending, fate.state(), 1);
+        }
+        self.deaths = if known { 0 } else { self.deaths + i64::from(died) };
+    }
+
+    pub(in crate::state_machines) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// The next incarnation starts, and recovers by whatever is left of the journals.
+    pub(in crate::state_machines) fn start(&mut self, left: Left) {
+        if self.process.is_some() {
+            return;
+        }
+        match left {
+            Left::Everything => {}
+            Left::AnotherBoot(lost) => {
+                self.boot += 1;
+                if let Some(journal) = self.journals.last_mut() {
+                    journal.lines.truncate(journal.lines.len().saturating_sub(lost));
+                }
+            }
+            Left::Nothing => self.journals.clear(),
+        }
+        let journals = std::mem::take(&mut self.journals);
+        let of_this_boot = |journal: &&Journal| journal.boot == self.boot;
+        let owner = self.lease.as_ref().map(|lease| lease.owner);
+        let valid = journals.iter().filter(of_this_boot).any(|journal| Some(journal.incarnation) == owner);
+        let all: Vec<&Line> = journals.iter().flat_map(|journal| &journal.lines).collect();
+        let begun: HashSet<Key> =
+            all.iter().filter_map(|line| if let Line::Begun(key) = line { Some(*key) } else { None }).collect();
+        let ended = |key: Key| {
+            all.iter().find_map(|line| match line {
+                Line::Ended(of, verdict) if *of == key => Some(verdict.clone()),
+                Line::Ended(..) | Line::Begun(_) | Line::Leased(_) => None,
+            })
+        };
+        let whole: Vec<u32> = journals
+            .iter()
+            .filter(of_this_boot)
+            .flat_map(|journal| &journal.lines)
+            .filter_map(|line| if let Line::Leased(token) = line { Some(*token) } else { None })
+            .collect();
+        self.end_lease(true, |key| match (valid, ended(key), begun.contains(&key)) {
+            (false, ..) | (true, None, true) => Evidence::Ambiguous,
+            (true, Some(verdict), _) => Evidence::Ended(verdict),
+            (true, None, false) => Evidence::NotBegun,
+        });
+        for line in &all {
+            if let Line::Ended(key, verdict) = line
+                && self.rows[key.row].state == DeliveryState::Uncertain
+            {
+                self.write(&Settlement { key: *key, verdict: verdict.clone(), key_valid: None, content: None });
+            }
+        }
+        for n in 0..self.rows.len() {
+            let Row { state, claim_no, token: Some(token), attempts, .. } = self.rows[n] else { continue };
+            let key = Key { row: n, claim_no, token };
+            let first = state == DeliveryState::Uncertain && attempts <= 1;
+            if first && whole.contains(&token) && !begun.contains(&key) {
+                self.write(&Settlement { key, verdict: Verdict::untouched(), key_valid: None, content: None });
+            }
+        }
+        self.incarnations += 1;
+        let incarnation = self.incarnations;
+        self.journals.push(Journal { incarnation, boot: self.boot, lines: Vec::new() });
+        self.process =
+            Some(Process { incarnation, run: None, overs: Vec::new(), inbox: Vec::new(), unwritten: Vec::new() });
+    }
+}
