@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use super::VerifyError;
 
 /// How long a server may take to start.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// Who runs a server when this process is root, as which most servers refuse to run.
 #[derive(Debug, Clone, Copy)]

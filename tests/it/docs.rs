@@ -116,3 +116,31 @@ fn the_failure_table_names_tests_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_faults_that_were_caused_on_purpose_name_tests_that_exist() {
+    let all: String = sources("tests/it").concat();
+    let table = table(&page("docs/operations.md").replace("| fault | what shows |", ""), "fault");
+    for row in table {
+        let tests = quoted(row.last().expect("a last column"));
+        // Shorter words name a fault of a plan.
+        let tests: Vec<_> = tests.iter().filter(|word| word.matches('_').count() > 1).collect();
+        assert!(!tests.is_empty(), "nothing shows: {}", row[0]);
+        for test in tests {
+            assert!(all.contains(&format!("fn {test}(")), "there is no test {test}");
+        }
+    }
+}
+
+#[test]
+fn alert_rules_ask_for_metrics_that_exist() {
+    let known: BTreeSet<String> =
+        table(&page("docs/metrics.md"), "name").into_iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
+    let rules = page("docs/alerts.yml");
+    let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("volley_")).collect();
+    assert!(asked.len() > 5, "{asked:?}");
+    for metric in asked {
+        assert!(known.contains(metric), "there is no metric {metric}");
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use volley::verify::servers::rabbitmq::RabbitMq;
 
 use crate::support::Database;
-use crate::support::database::say;
+use crate::support::rabbitmq::Broker;
 use crate::support::server::Server;
 use crate::support::turns::my_turn;
 
@@ -65,7 +65,7 @@ fn a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice() 
     if Database::postgres(test).is_none() {
         return;
     }
-    let broker = if with_rabbitmq(test) { "" } else { "--no-broker" };
+    let broker = if Broker::shared(test).is_some() { "" } else { "--no-broker" };
     let (output, report) = verify(&format!(
         "--faults heavy --recipients 30000 --duration 60 --instances 3 --seed 20261121 --private {broker}"
     ));
@@ -84,19 +84,10 @@ fn a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice() 
     }
 }
 
-/// Whether RabbitMQ takes part: where `VOLLEY_TEST_REQUIRE_RABBITMQ` is `1`, it must.
-fn with_rabbitmq(test: &str) -> bool {
-    let wanted = std::env::var_os("VOLLEY_TEST_REQUIRE_RABBITMQ").is_some_and(|value| value == "1");
-    if !wanted {
-        say(&format!("without RabbitMQ: {test} (VOLLEY_TEST_REQUIRE_RABBITMQ is not 1)"));
-    }
-    wanted
-}
-
 #[test]
 fn a_private_rabbitmq_comes_back_after_a_crash() {
     let test = "a_private_rabbitmq_comes_back_after_a_crash";
-    if !with_rabbitmq(test) {
+    if Broker::shared(test).is_none() {
         return;
     }
     let broker = RabbitMq::start().unwrap();

@@ -143,6 +143,7 @@ impl Drop for Broker {
         // A test that failed leaves a whole broker to the next.
         if std::thread::panicking() && matches!(self.used, Use::Alone(_)) {
             if !self.server.answers() {
+                self.server.kill();
                 let _best_effort = self.server.start_again();
             }
             let _best_effort = self.server.control(&["set_vm_memory_high_watermark", "0.4"]);
