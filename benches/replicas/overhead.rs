@@ -2,7 +2,7 @@
 
 use volley::verify::servers::rabbitmq::RabbitMq;
 
-use crate::fleet::{broker, database, launch, start_instance, wait_connected, wait_sent};
+use crate::fleet::{Outfit, broker, database, launch, wait_connected, wait_sent};
 use crate::provider::Provider;
 use crate::{Depth, clock, figures, gauge};
 
@@ -43,7 +43,8 @@ pub(crate) fn measure(depth: Depth) {
 impl Run {
     fn measure(broker: Option<&RabbitMq>, provider: &mut Provider, recipients: u32) -> Self {
         let db = database();
-        let mut volley = start_instance(&db, broker, provider, 0, CONCURRENCY);
+        let outfit = Outfit { db: &db, broker, concurrency: CONCURRENCY, page_size: 0 };
+        let mut volley = outfit.start(provider, 0);
         let list = volley.api().a_list_of(usize::try_from(recipients).expect("a count"));
         // The import leaves nothing behind in a process that starts anew.
         let (status, _) = volley.sigterm();

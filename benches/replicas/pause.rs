@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use volley::verify::dice::Dice;
 
-use crate::fleet::{LIMIT, Supply, broker, database, start_instance, wait_flowing};
+use crate::fleet::{LIMIT, Outfit, broker, database, is_flowing, launch};
 use crate::provider::Provider;
 use crate::support::api::Api;
 use crate::support::volley::Volley;
+use crate::support::waiting::wait_until;
 use crate::{Depth, clock, figures};
 
 const INSTANCES: usize = 3;
@@ -36,19 +37,19 @@ pub(crate) fn measure(depth: Depth) {
     let (trials, people) = depth.choose((50, 100_000), (5, 20_000));
     let (db, broker) = (database(), broker());
     let mut provider = Provider::start(LATENCY_MS);
-    let fleet: Vec<Volley> =
-        (0..INSTANCES).map(|number| start_instance(&db, Some(&broker), &provider, number, CONCURRENCY)).collect();
+    let outfit = Outfit { db: &db, broker: Some(&broker), concurrency: CONCURRENCY, page_size: 0 };
+    let fleet = outfit.start_all(&provider, INSTANCES);
     let apis: Vec<Api> = fleet.iter().map(Volley::api).collect();
     let mut supply = Supply::launch(&apis[0], people);
     let dice = Dice::new(3);
     let mut seen = Vec::new();
     for number in 0..trials {
         // A moment like any other.
-        wait_flowing(&mut provider, INSTANCES, 1);
+        wait_until("every instance hands over", LIMIT, || is_flowing(&mut provider, INSTANCES, 1));
         std::thread::sleep(dice.millis(100, 400));
         let api = &apis[number % INSTANCES];
-        seen.push(Trial::measure(api, &mut provider, supply.campaign()));
-        api.resume(supply.campaign());
+        seen.push(Trial::measure(api, &mut provider, supply.campaign));
+        api.resume(supply.campaign);
         supply.renew(api);
         provider.forget();
     }
@@ -94,5 +95,35 @@ fn last_begun(provider: &mut Provider, answered: Duration) -> Duration {
         }
         assert!(began.elapsed() < LIMIT, "the pause stops nothing");
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A campaign that always has somebody left: before it runs out it is stopped, and another goes to the same people.
+struct Supply {
+    list: i64,
+    people: u64,
+    /// The present one.
+    campaign: i64,
+}
+
+impl Supply {
+    /// Imports so many people and launches the first campaign.
+    fn launch(api: &Api, people: u32) -> Self {
+        let list = api.a_list_of(usize::try_from(people).expect("a count"));
+        Self { list, people: people.into(), campaign: launch(api, list) }
+    }
+
+    /// Sees to it that at least a fifth of all people are left.
+    fn renew(&mut self, api: &Api) {
+        let stats = api.campaign(self.campaign).stats;
+        if stats.total == self.people && stats.pending < self.people / 5 {
+            self.end(api);
+            self.campaign = launch(api, self.list);
+        }
+    }
+
+    /// Stops the present campaign.
+    fn end(&self, api: &Api) {
+        api.stop(self.campaign);
     }
 }

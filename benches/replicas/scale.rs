@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use volley::verify::servers::rabbitmq::RabbitMq;
-
-use crate::fleet::{broker, database, launch, start_instance, wait_sent};
+use crate::fleet::{Outfit, broker, database, launch, wait_sent};
 use crate::provider::Provider;
-use crate::support::Database;
 use crate::support::volley::Volley;
 use crate::{Depth, figures, gauge};
 
@@ -32,14 +29,15 @@ pub(crate) fn measure(depth: Depth) {
     let (rounds, for_each) = depth.choose((2, 20_000), (1, 2_000));
     let (db, broker) = (database(), broker());
     let mut provider = Provider::start(LATENCY_MS);
-    let lists = import(&db, &provider, for_each);
+    let outfit = Outfit { db: &db, broker: Some(&broker), concurrency: CONCURRENCY, page_size: 0 };
+    let lists = import(&outfit, &provider, for_each);
     println!("\nA provider that takes {LATENCY_MS} ms, {CONCURRENCY} hand-overs at once on each instance\n");
     println!("| instances | recipients | seconds | messages/s | messages/s, middle 80 % | CPU µs a message |");
     println!("|---:|---:|---:|---:|---:|---:|");
     let mut rates = [const { (Vec::new(), Vec::new()) }; MOST_INSTANCES];
     for _ in 0..rounds {
         for (others, (list, recipients)) in lists.iter().enumerate() {
-            let run = Run::measure(&db, &broker, &mut provider, others + 1, *list, *recipients);
+            let run = Run::measure(&outfit, &mut provider, others + 1, *list, *recipients);
             println!(
                 "| {} | {recipients} | {:.1} | {:.0} | {:.0} | {:.1} |",
                 others + 1,
@@ -59,8 +57,8 @@ pub(crate) fn measure(depth: Depth) {
 }
 
 /// Lists for one, two and three instances, so that all runs take about as long.
-fn import(db: &Database, provider: &Provider, for_each: u32) -> [(i64, u32); MOST_INSTANCES] {
-    let volley = start_instance(db, None, provider, 0, CONCURRENCY);
+fn import(outfit: &Outfit<'_>, provider: &Provider, for_each: u32) -> [(i64, u32); MOST_INSTANCES] {
+    let volley = outfit.start(provider, 0);
     let api = volley.api();
     let lists = [1, 2, 3].map(|instances| {
         let people = for_each * instances;
@@ -71,16 +69,8 @@ fn import(db: &Database, provider: &Provider, for_each: u32) -> [(i64, u32); MOS
 }
 
 impl Run {
-    fn measure(
-        db: &Database,
-        broker: &RabbitMq,
-        provider: &mut Provider,
-        instances: usize,
-        list: i64,
-        recipients: u32,
-    ) -> Self {
-        let fleet: Vec<Volley> =
-            (0..instances).map(|number| start_instance(db, Some(broker), provider, number, CONCURRENCY)).collect();
+    fn measure(outfit: &Outfit<'_>, provider: &mut Provider, instances: usize, list: i64, recipients: u32) -> Self {
+        let fleet = outfit.start_all(provider, instances);
         let cpu = || fleet.iter().map(|volley| gauge::cpu(volley.pid())).sum::<Duration>();
         let (api, before) = (fleet[0].api(), cpu());
         provider.forget();

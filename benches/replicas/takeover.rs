@@ -7,7 +7,7 @@ use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use volley::verify::dice::Dice;
 
-use crate::fleet::{LIMIT, Supply, broker, database, start_instance, wait_connected, wait_flowing};
+use crate::fleet::{LIMIT, Outfit, broker, database, is_flowing, launch, wait_connected};
 use crate::provider::Provider;
 use crate::support::api::{Api, id};
 use crate::support::volley::Volley;
@@ -17,6 +17,11 @@ const INSTANCES: usize = 2;
 /// What an answer takes.
 const LATENCY_MS: u64 = 50;
 const CONCURRENCY: u32 = 20;
+/// So many pages an instance works on at once. The campaign has no more: whatever the one instance held, the other has room
+/// for, and nothing else is due before it.
+const PAGES: u32 = 4;
+/// Enough to be at work for half a minute.
+const PAGE_SIZE: u32 = 5_000;
 
 /// A page that somebody has leased.
 #[derive(QueryableByName)]
@@ -37,25 +42,25 @@ struct Trial {
 
 /// Kills the one and the other instance in turn while both work on a campaign, and prints what that delayed.
 pub(crate) fn measure(depth: Depth) {
-    let (trials, people) = depth.choose((10, 50_000), (2, 20_000));
+    let trials = depth.choose(10, 2);
     let (db, broker) = (database(), broker());
     let mut provider = Provider::start(LATENCY_MS);
-    let mut fleet: Vec<Volley> =
-        (0..INSTANCES).map(|number| start_instance(&db, Some(&broker), &provider, number, CONCURRENCY)).collect();
+    let outfit = Outfit { db: &db, broker: Some(&broker), concurrency: CONCURRENCY, page_size: PAGE_SIZE };
+    let mut fleet = outfit.start_all(&provider, INSTANCES);
+    let list = fleet[0].api().a_list_of(usize::try_from(PAGES * PAGE_SIZE).expect("a count"));
     let mut connection = PgConnection::establish(&db.url()).expect("reach PostgreSQL");
-    let mut supply = Supply::launch(&fleet[0].api(), people);
     let dice = Dice::new(4);
     let mut seen = Vec::new();
     for number in 0..trials {
-        provider.forget();
-        wait_flowing(&mut provider, INSTANCES, 20);
+        let (victim, survivor) = (number % INSTANCES, (number + 1) % INSTANCES);
+        let api = fleet[survivor].api();
+        let campaign = launch_shared(&api, &mut provider, list);
         // A moment like any other.
         std::thread::sleep(dice.millis(0, 1_000));
-        let (victim, survivor) = (number % INSTANCES, (number + 1) % INSTANCES);
         seen.push(Trial::measure(&mut fleet[victim], survivor, &mut provider, &mut connection));
+        api.stop(campaign);
         fleet[victim].start();
         wait_connected(&fleet[victim]);
-        supply.renew(&fleet[survivor].api());
     }
     let figures = |figure: fn(&Trial) -> f64| figures::spread(&seen.iter().map(figure).collect::<Vec<_>>());
     println!("\n{trials} times kill -9 of one of {INSTANCES} instances that work on a campaign\n");
@@ -64,7 +69,6 @@ pub(crate) fn measure(depth: Depth) {
     println!("| the other hands over to somebody on a page that the dead one held | {goes_on} | 15000 |");
     let all_free = figures(|trial| trial.all_free);
     println!("| the dead one holds no page any more | {all_free} | 15000 |");
-    supply.end(&fleet[0].api());
     fleet.into_iter().for_each(Volley::stop);
 }
 
@@ -93,6 +97,23 @@ impl Trial {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Launches a campaign that both instances work on. One may have taken all pages before the other looked.
+fn launch_shared(api: &Api, provider: &mut Provider, list: i64) -> i64 {
+    for _ in 0..10 {
+        provider.forget();
+        let campaign = launch(api, list);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(5) {
+            if is_flowing(provider, INSTANCES, 20) {
+                return campaign;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        api.stop(campaign);
+    }
+    panic!("one instance always takes all pages");
 }
 
 /// The id of the instance that answers.

@@ -155,6 +155,7 @@ impl Leased {
         match self.try_claim(limit).await.unwrap() {
             ClaimOutcome::Claimed { recipients, .. } => recipients,
             ClaimOutcome::NotSending { status, .. } => panic!("the campaign is {status}"),
+            ClaimOutcome::Suspended => panic!("the pool is suspended"),
             ClaimOutcome::Lost => panic!("the lease is over"),
         }
     }

@@ -216,9 +216,9 @@ impl Client {
             while let Some(message) = self.channel.basic_get(queue.clone(), options).await.expect("get") {
                 let properties = &message.delivery.properties;
                 let headers = properties.headers().clone().unwrap_or_default();
-                let headers = headers.inner().iter().filter_map(|(name, value)| match value {
-                    AMQPValue::LongString(text) => Some((name.to_string(), text.to_string())),
-                    _ => None,
+                let headers = headers.inner().iter().filter_map(|(name, value)| {
+                    let AMQPValue::LongString(text) = value else { return None };
+                    Some((name.to_string(), text.to_string()))
                 });
                 all.push(Received {
                     headers: headers.collect(),
