@@ -202,8 +202,9 @@ impl Target {
 const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; \
                             SET enable_mergejoin = off;";
 
-/// A dead peer is noticed within seconds, and no statement can hold a lock for long.
-const PG_LIMITS: &str = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '10s'; SET jit = off; \
+/// A dead peer is noticed within seconds, and no statement can hold a lock for long. A process that is frozen in the middle
+/// of a transaction, such as packing, loses its locks before an operator's decision has waited too long for them.
+const PG_LIMITS: &str = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '3s'; SET jit = off; \
                          SET client_min_messages = warning;";
 
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \

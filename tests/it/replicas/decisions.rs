@@ -65,7 +65,6 @@ fn a_frozen_instance_is_missing_in_the_receipt_and_begins_nothing_when_it_wakes_
     assert_eq!(pause.tally(), (2, 1), "{}", pause.receipt);
     assert_eq!(pause.receipt["missing"][0]["instance_id"], json!(frozen));
     assert_eq!(pause.receipt["start_deadline_ms"], json!(500));
-    stage.provider.ledger().latest_after(pause.at);
     // Past the start deadline: what it had claimed may not begin any more.
     stays("two are silent, and one is frozen", Duration::from_millis(600), || true);
     let begun = stage.provider.ledger().begun();
