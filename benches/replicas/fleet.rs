@@ -37,14 +37,14 @@ pub(crate) struct Outfit<'a> {
 impl Outfit<'_> {
     /// Instance `number`, started, ready, and connected with the broker where there is one.
     pub(crate) fn start(&self, provider: &Provider, number: usize) -> Volley {
-        // A settings file that anybody may read holds no password; without one it is the broker's usual guest.
-        let url = self.broker.map(|broker| broker.url().replace("guest:guest@", ""));
-        let broker = url.map_or_else(String::new, |url| format!("[broker]\nurl = {url:?}\n"));
-        let volley = Volley::on(self.db)
-            .settings(&format!("[log]\nlevel = \"warn\"\n[sending]\npage_size = {}\n{broker}", self.page_size))
+        let mut builder = Volley::on(self.db)
+            .settings(&format!("[log]\nlevel = \"warn\"\n[sending]\npage_size = {}", self.page_size))
             .data_dir(&self.db.folder().join(format!("instance-{number}")))
-            .pool(provider.pool(number, self.concurrency))
-            .start();
+            .pool(provider.pool(number, self.concurrency));
+        if let Some(broker) = self.broker {
+            builder = builder.broker(&broker.url());
+        }
+        let volley = builder.start();
         wait_connected(&volley);
         volley
     }
