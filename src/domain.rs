@@ -6,6 +6,7 @@ pub mod campaign;
 pub mod contact;
 pub mod decision;
 pub mod delivery;
+pub mod dispatch;
 pub mod email;
 pub mod ids;
 pub mod import;

@@ -1,0 +1,3 @@
+//! How deliveries are handed over: what providers' answers mean, and what follows from them.
+
+pub mod answer;
