@@ -38,6 +38,9 @@ pub trait Gate: Send + Sync {
 /// A future that a channel returns.
 pub type Deliver<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
+/// What a probe comes to: what was tried and worked, or what is wrong.
+pub type Probe<'a> = Pin<Box<dyn Future<Output = Result<String, String>> + Send + 'a>>;
+
 /// Something that takes deliveries: an SMTP relay, an HTTP API, the sandbox.
 pub trait Channel: Send + Sync {
     /// Hands one delivery over: one attempt, no hidden retry. Ends within the configured timeouts; every way it can end
@@ -47,12 +50,12 @@ pub trait Channel: Send + Sync {
     /// The future may be dropped at any point. What it had in hand is then closed, never used for another delivery.
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a>;
 
-    /// Whether the provider can be reached, for `volley doctor`. Sends no message. An open circuit is not probed by it: a
-    /// delivery is, because only an answer to one says that deliveries are taken again.
+    /// Whether the provider answers, for `volley doctor`: one line that says what was tried. Sends no message. An open
+    /// circuit is not probed by it: a delivery is, because only an answer to one says that deliveries are taken again.
     ///
     /// # Errors
     /// One line that says what is wrong.
-    fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+    fn probe(&self) -> Probe<'_>;
 
     /// The longest that one `deliver` may take from the gate's first `Ok` to its outcome. After that nothing of it is on
     /// the wire any more, and what became ambiguous may be repeated where the provider honours keys.

@@ -131,11 +131,11 @@ pub fn check_pools(settings: &Settings) -> anyhow::Result<()> {
     super::build_channels(&settings.pools).map(drop)
 }
 
-/// Whether a pool's provider can be reached. Sends no message.
+/// Whether a pool's provider answers: one line that says what was tried. Sends no message.
 ///
 /// # Errors
 /// What is wrong.
-pub async fn probe(pool: &PoolConfig) -> Result<(), String> {
+pub async fn probe(pool: &PoolConfig) -> Result<String, String> {
     let channel = channels::build(pool).map_err(|error| error.to_string())?;
     channel.probe().await
 }

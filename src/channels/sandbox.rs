@@ -1,11 +1,9 @@
 //! The sandbox: no network, latency and failures by dice. For trying Volley out and for its own tests.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{BuildError, Channel, Deliver, Gate};
+use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
@@ -75,8 +73,8 @@ impl Channel for Sandbox {
         Box::pin(self.call(envelope, gate))
     }
 
-    fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn probe(&self) -> Probe<'_> {
+        Box::pin(std::future::ready(Ok("the sandbox is always there".to_owned())))
     }
 
     fn call_timeout(&self) -> Duration {

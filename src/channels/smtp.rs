@@ -7,12 +7,10 @@ mod relay;
 mod reply;
 mod wire;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use super::idle::Idle;
-use super::{BuildError, Channel, Deliver, Gate};
+use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
@@ -194,12 +192,12 @@ impl Channel for Smtp {
         Box::pin(self.hand_over(envelope, gate))
     }
 
-    fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+    fn probe(&self) -> Probe<'_> {
         Box::pin(async {
             let mut wire = self.relay.connect().await.map_err(|trouble| trouble.detail)?;
             // The relay was reached; whether it says goodbye changes nothing.
             let _ = ask(&mut wire, "QUIT\r\n", 221, self.timeout).await;
-            Ok(())
+            Ok("the relay was reached, with encryption and login where they are set".to_owned())
         })
     }
 

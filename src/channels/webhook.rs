@@ -9,9 +9,7 @@ mod body;
 mod request;
 mod wire;
 
-use std::future::Future;
 use std::io;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -20,7 +18,7 @@ use url::Url;
 use super::idle::Idle;
 use super::socket::{Address, Socket};
 use super::tls::Tls;
-use super::{BuildError, Channel, Deliver, Gate};
+use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
@@ -127,8 +125,12 @@ impl Channel for Webhook {
         Box::pin(self.call(envelope, gate))
     }
 
-    fn probe(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
-        Box::pin(async { self.connection().await.map(|wire| self.idle.keep(wire)).map_err(|trouble| trouble.detail) })
+    fn probe(&self) -> Probe<'_> {
+        Box::pin(async {
+            let wire = self.connection().await.map_err(|trouble| trouble.detail)?;
+            self.idle.keep(wire);
+            Ok("a connection was made, no more: nothing was asked".to_owned())
+        })
     }
 
     fn call_timeout(&self) -> Duration {

@@ -36,7 +36,7 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
         findings.push(Finding { subject: "pools".to_owned(), result: Err(advice.to_owned()) });
     }
     for pool in &settings.pools {
-        let result = app::probe(pool).await.map(|()| format!("{} reachable", pool.provider)).map_err(|reason| {
+        let result = app::probe(pool).await.map_err(|reason| {
             format!(
                 "{reason}; check url, user, password and tls_ca_file of this pool, and that the network lets this \
                  machine through"

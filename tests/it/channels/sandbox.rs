@@ -29,7 +29,7 @@ async fn a_sandbox_without_failures_accepts_and_a_shut_gate_stops_it() {
     assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
     let shut = Turnstile::shut(NotBegun::Paused);
     assert_eq!(channel.deliver(&envelope(), &shut).await, Outcome::NotBegun(NotBegun::Paused));
-    assert_eq!(channel.probe().await, Ok(()));
+    assert!(channel.probe().await.is_ok());
 }
 
 #[test]

@@ -346,7 +346,7 @@ async fn a_connection_that_timed_out_or_was_dropped_midway_is_never_used_again()
 async fn a_probe_connects_logs_in_and_says_goodbye() {
     let server = ScriptedSmtp::start(|_| None);
     let login = serde_json::json!({"username": "u", "password": "p"});
-    assert_eq!(relay_with(&server.url(), login).probe().await, Ok(()));
+    assert!(relay_with(&server.url(), login).probe().await.is_ok());
     let verbs: Vec<String> = server.commands().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(verbs, ["EHLO", "AUTH", "QUIT"]);
 }

@@ -90,7 +90,7 @@ both_backends! {
         let healthy = terminal.succeed(&["doctor", "--config", config.to_str().unwrap()]);
         let mut lines = healthy.lines();
         assert!(lines.by_ref().all(|line| line.starts_with("ok ")), "{healthy}");
-        assert!(healthy.contains("pool main") && healthy.contains("sandbox reachable"), "{healthy}");
+        assert!(healthy.contains("pool main") && healthy.contains("the sandbox is always there"), "{healthy}");
         let unreachable = config.with_file_name("unreachable.toml");
         let pool = format!(
             "[[pools]]\nname = \"gone\"\nchannel = \"http\"\nprovider = \"webhook\"\nurl = \"{}\"\n", nobody()

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use volley::channels::{Channel, Deliver, Gate};
+use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
 use volley::domain::message::Envelope;
 use volley::domain::outcome::{NotBegun, Outcome};
@@ -63,8 +63,8 @@ impl Channel for Slow {
         })
     }
 
-    fn probe(&self) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
-        Box::pin(std::future::ready(Ok(())))
+    fn probe(&self) -> Probe<'_> {
+        Box::pin(std::future::ready(Ok(String::new())))
     }
 
     fn call_timeout(&self) -> Duration {
