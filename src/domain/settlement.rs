@@ -34,8 +34,12 @@ pub struct Verdict {
     /// For `pending`: how long from now it is not due, in milliseconds.
     #[serde(default)]
     pub wait_ms: i64,
-    /// Whether this attempt counts against `max_attempts`.
+    /// Whether this attempt counts against `max_attempts`. It ends a row of put-offs.
     pub counted: bool,
+    /// Whether the provider put it off without an attempt: one more in a row. Never together with `counted`; neither of
+    /// them is a hand-over that was not begun.
+    #[serde(default)]
+    pub put_off: bool,
     /// Whether the provider may have accepted it.
     #[serde(default)]
     pub ambiguous: bool,
@@ -58,6 +62,7 @@ impl Verdict {
             state: DeliveryState::Pending,
             wait_ms: 0,
             counted: false,
+            put_off: false,
             ambiguous: false,
             reason: None,
             category: None,
@@ -65,11 +70,18 @@ impl Verdict {
         }
     }
 
+    /// How often in a row the delivery was put off, when it was so often `before`.
+    #[must_use]
+    pub fn put_offs(&self, before: i32) -> i32 {
+        if self.counted { 0 } else { before.saturating_add(i32::from(self.put_off)) }
+    }
+
     fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {
         Self {
             state,
             wait_ms: 0,
             counted: true,
+            put_off: false,
             ambiguous,
             reason: Some(trouble.detail.clone()),
             category: Some(trouble.category),
@@ -79,7 +91,7 @@ impl Verdict {
 
     fn again(wait: Duration, counted: bool, trouble: &Trouble, ambiguous: bool) -> Self {
         let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        Self { wait_ms, counted, ..Self::ended(DeliveryState::Pending, trouble, ambiguous) }
+        Self { wait_ms, counted, put_off: !counted, ..Self::ended(DeliveryState::Pending, trouble, ambiguous) }
     }
 }
 
@@ -171,7 +183,7 @@ mod tests {
     #[test]
     fn a_pool_fault_never_fails_a_recipient() {
         let verdict = settle(&Outcome::PoolFault(trouble()), Attempt { attempts_before: 3, ..FIRST });
-        assert_eq!((verdict.state, verdict.counted), (DeliveryState::Pending, false));
+        assert_eq!((verdict.state, verdict.counted, verdict.put_off), (DeliveryState::Pending, false, true));
     }
 
     #[test]

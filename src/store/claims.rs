@@ -41,6 +41,8 @@ pub struct Claimed {
     pub claim_no: i32,
     /// Attempts that counted so far.
     pub attempts: i32,
+    /// How often in a row it was put off without an attempt.
+    pub put_offs: i32,
     /// Whether an earlier attempt may have been accepted.
     pub ambiguous: bool,
     /// Until when the provider honours the key of an earlier attempt.
@@ -84,6 +86,7 @@ struct Candidate {
     contact_id: ContactId,
     claim_no: i32,
     attempts: i32,
+    put_offs: i32,
     ambiguous: bool,
     key_until: Option<UtcInstant>,
     seen_version: Option<i64>,
@@ -147,6 +150,7 @@ fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) ->
             deliveries::contact_id,
             deliveries::claim_no,
             deliveries::attempts,
+            deliveries::put_offs,
             deliveries::ambiguous,
             deliveries::provider_key_until,
             deliveries::contact_version,
@@ -198,6 +202,7 @@ fn sort_out(
                     contact,
                     claim_no: candidate.claim_no + 1,
                     attempts: candidate.attempts,
+                    put_offs: candidate.put_offs,
                     ambiguous: candidate.ambiguous,
                     key_until: candidate.key_until,
                     profile,

@@ -245,7 +245,7 @@ pub fn resolve_page(
         deliveries::ambiguous.eq(false),
         deliveries::provider_key_until.eq(None::<UtcInstant>),
         // What is sent again begins anew, as after a retry of what failed.
-        again.then_some((deliveries::attempts.eq(0), deliveries::deaths.eq(0))),
+        again.then_some((deliveries::attempts.eq(0), deliveries::put_offs.eq(0), deliveries::deaths.eq(0))),
     );
     let changed = match contacts {
         None => diesel::update(deliveries::table.filter(uncertain)).set(change).execute(conn),

@@ -97,6 +97,7 @@ fn back_to_pending(conn: &mut Conn, row: &PageRow, from: DeliveryState) -> Resul
             deliveries::state.eq(DeliveryState::Pending),
             deliveries::due_at.eq(UtcInstant(0)),
             deliveries::attempts.eq(0),
+            deliveries::put_offs.eq(0),
             deliveries::deaths.eq(0),
             // What was failed never was ambiguous; what was uncertain is sent again on an operator's word.
             deliveries::ambiguous.eq(false),

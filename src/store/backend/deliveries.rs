@@ -99,6 +99,7 @@ fn write_outcomes_pg(
     let states: Vec<&str> = writes.iter().map(|write| write.state.as_str()).collect();
     let due: Vec<i64> = of(|write| write.due_at.0);
     let counted: Vec<i32> = writes.iter().map(|write| attempts_more(write, from)).collect();
+    let put_off: Vec<i32> = writes.iter().map(|write| put_offs_more(write)).collect();
     let ambiguous: Vec<bool> = writes.iter().map(|write| write.settlement.verdict.ambiguous).collect();
     let reasons: Vec<Option<&str>> = writes.iter().map(|write| write.reason).collect();
     let categories: Vec<Option<&str>> =
@@ -108,7 +109,7 @@ fn write_outcomes_pg(
     let key_valid_ms: Vec<Option<i64>> = writes.iter().map(|write| write.settlement.key_valid_ms).collect();
     let changed: Vec<Changed> = sql(
         "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted, \
-         ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, \
+         put_offs = greatest(0, d.put_offs + v.put_off), ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, \
          provider_id = coalesce(v.provider_id, d.provider_id), \
          provider_key_until = coalesce(d.provider_key_until, d.claimed_at + v.key_valid_ms), \
          token = CASE WHEN v.state = 'pending' THEN NULL ELSE d.token END, \
@@ -122,13 +123,14 @@ fn write_outcomes_pg(
     .bind::<Array<Text>, _>(states, ", ")
     .bind::<Array<BigInt>, _>(due, ", ")
     .bind::<Array<Integer>, _>(counted, ", ")
+    .bind::<Array<Integer>, _>(put_off, ", ")
     .bind::<Array<Bool>, _>(ambiguous, ", ")
     .bind::<Array<Nullable<Text>>, _>(reasons, ", ")
     .bind::<Array<Nullable<Text>>, _>(categories, ", ")
     .bind::<Array<Nullable<Text>>, _>(provider_ids, ", ")
     .bind::<Array<Nullable<BigInt>>, _>(
         key_valid_ms,
-        ") AS v (campaign_id, contact_id, claim_no, token, state, due_at, counted, ambiguous, reason, category, \
+        ") AS v (campaign_id, contact_id, claim_no, token, state, due_at, counted, put_off, ambiguous, reason, category, \
          provider_id, key_valid_ms) \
          WHERE d.campaign_id = v.campaign_id AND d.contact_id = v.contact_id AND d.claim_no = v.claim_no AND d.token = v.token AND d.state = ",
     )
@@ -152,7 +154,8 @@ fn write_outcomes_sqlite(
         let changed = sql("UPDATE deliveries SET state = ")
             .bind::<Text, _>(write.state, ", due_at = ")
             .bind::<BigInt, _>(write.due_at, ", attempts = attempts + ")
-            .bind::<Integer, _>(attempts_more(write, from), ", ambiguous = ")
+            .bind::<Integer, _>(attempts_more(write, from), ", put_offs = max(0, put_offs + ")
+            .bind::<Integer, _>(put_offs_more(write), "), ambiguous = ")
             .bind::<Bool, _>(verdict.ambiguous, " OR ambiguous AND state = 'sending', reason = ")
             .bind::<Nullable<Text>, _>(write.reason, ", category = ")
             .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", provider_id = coalesce(")
@@ -179,6 +182,12 @@ fn write_outcomes_sqlite(
 /// By how much the count of attempts changes. What stands as uncertain was counted when it became so.
 fn attempts_more(write: &Write<'_>, from: DeliveryState) -> i32 {
     i32::from(write.settlement.verdict.counted) - i32::from(from == DeliveryState::Uncertain)
+}
+
+/// By how much the count of put-offs in a row changes; below all that can be there, where it begins anew.
+fn put_offs_more(write: &Write<'_>) -> i32 {
+    let verdict = &write.settlement.verdict;
+    if verdict.counted { -i32::MAX } else { i32::from(verdict.put_off) }
 }
 
 /// Keeps what an attempt said; the first words stand.

@@ -109,6 +109,24 @@ both_backends! {
         assert_eq!(listed.unwrap()[0].0.attempts, 1);
     }
 
+    async fn put_offs_in_a_row_are_counted_until_an_attempt_counts(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let put_off = Verdict { put_off: true, ..Verdict::untouched() };
+        let counted = Verdict { counted: true, ..Verdict::untouched() };
+        let verdicts = [put_off.clone(), put_off.clone(), Verdict::untouched(), put_off, counted];
+        let mut seen = Vec::new();
+        for verdict in verdicts {
+            let claimed = leased.claim(1).await;
+            seen.push(claimed[0].put_offs);
+            record(&campaign.store, vec![Settlement { verdict, ..leased.settlement(&claimed[0], Verdict::untouched()) }])
+                .await
+                .unwrap();
+        }
+        seen.push(leased.claim(1).await[0].put_offs);
+        assert_eq!(seen, [0, 1, 2, 2, 3, 0], "one that was not begun changes nothing");
+    }
+
     async fn late_evidence_takes_away_the_doubt_about_its_own_attempt(db: &Database) {
         let campaign = Campaign::packed(db, 1, 10).await;
         let leased = campaign.lease().await.unwrap();
