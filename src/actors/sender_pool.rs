@@ -14,6 +14,7 @@ mod meters;
 mod offers;
 mod pace;
 mod rate;
+mod room;
 mod run;
 pub mod threads;
 
@@ -33,7 +34,7 @@ use self::meters::Meters;
 pub use self::offers::Offer;
 use self::pace::Pace;
 use self::rate::Rate;
-use self::run::{PageRun, Phase};
+use self::run::PageRun;
 use self::threads::{Share, Threads};
 use super::broker_link::Announcer;
 use super::health::Health;
@@ -51,10 +52,11 @@ use crate::domain::ids::{CampaignId, PageId};
 use crate::store::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
 
-/// Pages that a pool works on at once: a claim on one overlaps with a flush of another.
+/// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.
 const PAGES_AT_ONCE: usize = 4;
 
-/// Pages that a pool holds at most, those included that only wait for a retry.
+/// Pages that a pool holds at most, those included that only wait: for a retry, for the end of calls, for their campaign's
+/// own rate. A pool with more places than this holds as many as it has places.
 const PAGES_HELD: usize = 64;
 
 /// Claims under way at once on PostgreSQL: the next chunk is claimed while one is out. On SQLite a second one would only
@@ -184,6 +186,10 @@ pub struct SenderPool {
     offers: VecDeque<Offer>,
     /// The last offer was of no use: one of the pages that are known to be there comes first.
     misled: bool,
+    /// Whom a page was given back for.
+    room_for: Option<CampaignId>,
+    /// When a page was last given back for somebody else.
+    room_made: Option<Instant>,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Rate>,
     rate: Rate,
@@ -247,6 +253,8 @@ impl SenderPool {
             ),
             offers: VecDeque::new(),
             misled: false,
+            room_for: None,
+            room_made: None,
             circuit: Circuit::new(parts.timing.circuit_first(), parts.timing.circuit_max()),
             line: Arc::new(line),
             shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),
@@ -306,12 +314,6 @@ impl SenderPool {
         self.ask_for_tokens(ctx);
         self.lease(ctx);
         self.line.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
-    }
-
-    /// Whether one more page may be leased. Pages that rest until a retry is due do not keep others from being worked on.
-    fn has_room(&self) -> bool {
-        let working = self.runs.values().filter(|run| !matches!(run.phase, Phase::Resting(_))).count();
-        working < PAGES_AT_ONCE && self.runs.len() < PAGES_HELD
     }
 
     fn store_failed(&self, error: &StoreError) {

@@ -15,4 +15,5 @@ mod pauses;
 mod poison;
 mod providers;
 mod renders;
+mod stragglers;
 mod verify;

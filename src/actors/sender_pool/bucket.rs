@@ -46,6 +46,24 @@ impl Bucket {
         }
     }
 
+    /// How long from `now` on until a token is in hand.
+    pub(super) fn dry_for(&self, now: Instant) -> Duration {
+        self.filled(1.0).saturating_sub(now.duration_since(self.at))
+    }
+
+    /// Whether it holds all that may be saved up.
+    pub(super) fn is_full(&self, now: Instant) -> bool {
+        self.filled(self.burst) <= now.duration_since(self.at)
+    }
+
+    /// How long after the last look it holds so many tokens.
+    fn filled(&self, tokens: f64) -> Duration {
+        if self.rate <= 0.0 || self.tokens >= tokens {
+            return Duration::ZERO;
+        }
+        Duration::try_from_secs_f64((tokens - self.tokens) / self.rate).unwrap_or(Duration::MAX)
+    }
+
     /// How long until a token is in hand.
     pub(super) fn wait(&self) -> Duration {
         if self.rate <= 0.0 || self.tokens >= 1.0 {

@@ -10,7 +10,7 @@ use super::content::{CampaignContent, ContentError};
 use super::hand_over::Trust;
 use super::rate::Rate;
 use super::run::{PageRun, Phase};
-use super::{KEEP_WITHIN, Offer, PAGES_HELD, SenderPool};
+use super::{KEEP_WITHIN, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::recorder::Acknowledged;
 use crate::actors::supervisor::PageSettled;
@@ -155,8 +155,10 @@ impl SenderPool {
         let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
         if self.contents.len() > held.len() + 8 {
             self.contents.retain(|campaign, _| held.contains(campaign));
-            self.rates.retain(|campaign, _| held.contains(campaign));
-            self.turns.retain(|campaign| held.contains(campaign));
+            // A campaign that comes back before its next token is due must not find a full bucket.
+            let now = Instant::now();
+            self.rates.retain(|campaign, rate| held.contains(campaign) || !rate.is_rested(now));
+            self.turns.retain(|campaign| held.contains(campaign) || self.room_for == Some(*campaign));
             self.dry.retain(|campaign| held.contains(campaign));
         }
     }
@@ -215,8 +217,11 @@ impl SenderPool {
     /// Leases one more page: one that the broker told of, else one for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
         let idle = self.circuit.is_open() && !self.runs.is_empty() || self.suspended();
-        if self.leasing || self.draining() || idle || self.runs.len() >= PAGES_HELD {
+        if self.leasing || self.draining() || idle {
             return;
+        }
+        if self.is_full() {
+            return self.make_room(ctx);
         }
         let Some((campaign, which, offer)) = self.next_page() else { return };
         self.leasing = true;
@@ -249,31 +254,12 @@ impl SenderPool {
         }));
     }
 
-    /// The campaign to lease a page for, and which. With all pages in hand, only one that holds none gets one more.
-    fn next_page(&mut self) -> Option<(CampaignId, WhichPage, Option<Offer>)> {
-        let has_room = self.has_room();
-        let held = |campaign: CampaignId| self.runs.values().filter(|run| run.campaign == campaign).count();
-        let fits = |campaign: CampaignId| has_room || held(campaign) == 0;
-        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
-        let next = hopeful.min_by_key(|campaign| held(*campaign)).filter(|campaign| fits(*campaign));
-        let offered = self.offers.iter().position(|offer| fits(offer.campaign));
-        match (next, offered) {
-            (Some(campaign), None) => Some((campaign, WhichPage::Oldest, None)),
-            (Some(campaign), Some(_)) if self.misled => Some((campaign, WhichPage::Oldest, None)),
-            (_, Some(at)) => {
-                let offer = self.offers.remove(at)?;
-                Some((offer.campaign, WhichPage::This(offer.page), Some(offer)))
-            }
-            (None, None) => None,
-        }
-    }
-
     pub(super) fn leased(&mut self, campaign: CampaignId, which: WhichPage, result: Result<Option<Won>, ContentError>) {
         self.misled = false;
         match result {
             Ok(Some((row, token, trust, content))) => {
                 self.parts.health.note_campaign(campaign, None);
-                if !self.contents.contains_key(&campaign) && content.rate_per_second > 0.0 {
+                if !self.rates.contains_key(&campaign) && content.rate_per_second > 0.0 {
                     let (rate, shared) = (content.rate_per_second, !self.parts.store.has_one_writer());
                     let scope = format!("campaign:{campaign}");
                     self.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
@@ -284,6 +270,7 @@ impl SenderPool {
                 let flow = self.parts.traffic.of(Subject::Campaign(campaign));
                 self.contents.insert(campaign, Arc::clone(&content));
                 self.parts.journal.leased(Lease { campaign, page: row.id, token });
+                self.room_for = self.room_for.filter(|meant| *meant != campaign);
                 self.runs.insert(row.id, PageRun::new(&row, token, trust, content, flow));
             }
             // Somebody was faster, or the message was old.
@@ -291,6 +278,7 @@ impl SenderPool {
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
                 self.dry.insert(campaign);
+                self.room_for = self.room_for.filter(|meant| *meant != campaign);
                 self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
             }
             Err(ContentError::Store(error)) => self.store_failed(&error),

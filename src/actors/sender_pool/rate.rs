@@ -96,6 +96,26 @@ impl Rate {
         }
     }
 
+    /// How long until a token is in hand; zero where one is, or may be had for the asking.
+    pub(super) fn dry_for(&self, now: Instant) -> Duration {
+        match self {
+            Self::Unlimited => Duration::ZERO,
+            Self::Own(bucket) => bucket.dry_for(now),
+            Self::Shared(stock) if stock.tokens >= 1.0 => Duration::ZERO,
+            Self::Shared(stock) => stock.again_at.saturating_duration_since(now),
+        }
+    }
+
+    /// Whether a new one in its place could not pass the rate.
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        match self {
+            Self::Unlimited => true,
+            Self::Own(bucket) => bucket.is_full(now),
+            // The database keeps count.
+            Self::Shared(stock) => !stock.asked && stock.again_at <= now,
+        }
+    }
+
     /// What to ask the database for now, if anything: the caller asks.
     pub(super) fn ask(&mut self, now: Instant) -> Option<Limit> {
         match self {
@@ -157,6 +177,25 @@ mod tests {
         assert_eq!(rate.in_hand(now, 1), 0);
         assert!(rate.ask(now + Duration::from_millis(99)).is_none());
         assert!(rate.ask(now + Duration::from_millis(100)).is_some());
+    }
+
+    #[test]
+    fn a_rate_says_how_long_it_is_dry_and_rests_when_it_is_full() {
+        let now = Instant::now();
+        let mut own = Rate::new("campaign:1".to_owned(), 0.05, 0.0, false, now);
+        assert_eq!(own.dry_for(now), Duration::ZERO);
+        assert!(own.is_rested(now));
+        own.take(1);
+        assert_eq!(own.dry_for(now), Duration::from_secs(20));
+        assert_eq!(own.dry_for(now + Duration::from_secs(15)), Duration::from_secs(5));
+        assert!(!own.is_rested(now + Duration::from_secs(15)));
+        assert!(own.is_rested(now + Duration::from_secs(20)));
+        let mut shared = shared(now);
+        assert_eq!(shared.dry_for(now), Duration::ZERO, "it may be asked");
+        shared.granted(Some(Grant { tokens: 0.0, wait: Duration::from_secs(20) }), now, Duration::ZERO);
+        assert_eq!(shared.dry_for(now), Duration::from_secs(20));
+        shared.granted(Some(Grant { tokens: 1.0, wait: Duration::ZERO }), now, Duration::ZERO);
+        assert_eq!(shared.dry_for(now), Duration::ZERO);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(super) struct PageRun {
     pub(super) unrecorded: usize,
     /// Owners died over this page: one recipient at a time.
     pub(super) single: bool,
+    /// When it was leased.
+    pub(super) since: Instant,
 }
 
 impl PageRun {
@@ -81,12 +83,18 @@ impl PageRun {
             claiming: false,
             unrecorded: 0,
             single: row.deaths >= crate::store::lost_leases::DEATHS_BEFORE_SINGLE,
+            since: Instant::now(),
         }
     }
 
     /// Whether a claim may be made now.
     pub(super) fn claimable(&self) -> bool {
         self.phase == Phase::Working && !self.claiming && !(self.single && self.unrecorded > 0)
+    }
+
+    /// Whether nobody of it is under way, although somebody may be claimed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Working && !self.claiming && self.unrecorded == 0
     }
 
     /// Whether nothing of this page is under way and the lease should end.

@@ -37,7 +37,9 @@ struct State {
     ledger: Ledger,
     mode: Mutex<Mode>,
     changed: Condvar,
+    released: Condvar,
     rejected: Mutex<HashSet<String>>,
+    held: Mutex<HashSet<String>>,
     latency_ms: (u64, u64),
     dice: Dice,
     taken: AtomicU64,
@@ -61,7 +63,9 @@ impl SmtpSink {
             ledger: Ledger::default(),
             mode: Mutex::new(Mode::Accept),
             changed: Condvar::new(),
+            released: Condvar::new(),
             rejected: Mutex::default(),
+            held: Mutex::default(),
             latency_ms,
             dice: Dice::new(7),
             taken: AtomicU64::new(0),
@@ -101,6 +105,17 @@ impl SmtpSink {
         self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).insert(recipient.to_owned());
     }
 
+    /// Takes its time for these recipients' messages: until [`Self::release`].
+    pub(crate) fn hold(&self, recipients: &[String]) {
+        self.state.held.lock().unwrap_or_else(PoisonError::into_inner).extend(recipients.iter().cloned());
+    }
+
+    /// Takes what it was holding, and holds nothing more.
+    pub(crate) fn release(&self) {
+        self.state.held.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state.released.notify_all();
+    }
+
     /// Cuts every connection and refuses new ones.
     pub(crate) fn refuse_connections(&self) {
         self.listener.close();
@@ -114,6 +129,7 @@ impl SmtpSink {
 
 impl Drop for SmtpSink {
     fn drop(&mut self) {
+        self.release();
         self.set(Mode::Accept);
     }
 }
@@ -205,6 +221,7 @@ impl Session<'_> {
     }
 
     fn take(&mut self, recipients: &[String], message: &[u8]) -> Result<(), Gone> {
+        self.wait_while_held(recipients);
         let mode = self.mode()?;
         let latency = self.latency();
         // Half the time is spent before the message counts as taken, half before the sender hears of it.
@@ -220,6 +237,13 @@ impl Session<'_> {
         self.mode()?;
         self.say("250 2.0.0 queued");
         Ok(())
+    }
+
+    fn wait_while_held(&self, recipients: &[String]) {
+        let mut held = self.state.held.lock().unwrap_or_else(PoisonError::into_inner);
+        while recipients.iter().any(|recipient| held.contains(recipient)) {
+            held = self.state.released.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     fn latency(&self) -> Duration {
