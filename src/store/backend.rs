@@ -24,7 +24,7 @@ pub use audience::count_audience;
 pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries};
 pub(super) use deliveries::{keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
-pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
+pub(super) use locks::{ClaimGround, hold_lists, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
 pub(super) use replicas::{

@@ -1,5 +1,7 @@
 //! The launch: one transaction that pins everything a campaign will be sent from.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 
 use super::backend;
@@ -8,6 +10,7 @@ use super::schema::{audience_lists, campaigns as campaign, contacts, packings};
 use super::{Conn, StoreError};
 use crate::domain::campaign::{Audience, CampaignEvent};
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
+use crate::domain::instant::UtcInstant;
 
 /// What a launch pins.
 #[derive(Debug, Clone)]
@@ -44,6 +47,22 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
     let row = campaigns::locked(conn, launch.campaign)?;
     let next = row.status.next(CampaignEvent::Launch)?;
     write_audience(conn, launch)?;
+    // Nobody joins these lists until the commit: the members at this instant are the audience.
+    backend::hold_lists(conn, &launch.audience.lists)?;
+    let now = backend::now(conn)?;
+    let audience = serde_json::to_string(&launch.audience)
+        .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
+    diesel::update(campaign::table.find(launch.campaign))
+        .set((
+            campaign::audience.eq(audience),
+            campaign::template_version_id.eq(launch.template_version),
+            campaign::pool.eq(&launch.pool),
+            campaign::key.eq(&launch.key),
+            campaign::correlation_id.eq(&launch.correlation_id),
+            campaign::launched_at.eq(now),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("pin a campaign's content"))?;
     let max_contact_id: Option<ContactId> = contacts::table
         .select(diesel::dsl::max(contacts::id))
         .first(conn)
@@ -62,22 +81,23 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         ))
         .execute(conn)
         .map_err(StoreError::query("begin a packing"))?;
-    let now = backend::now(conn)?;
-    let audience = serde_json::to_string(&launch.audience)
-        .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
-    diesel::update(campaign::table.find(launch.campaign))
-        .set((
-            campaign::audience.eq(audience),
-            campaign::template_version_id.eq(launch.template_version),
-            campaign::pool.eq(&launch.pool),
-            campaign::key.eq(&launch.key),
-            campaign::correlation_id.eq(&launch.correlation_id),
-            campaign::launched_at.eq(now),
-        ))
-        .execute(conn)
-        .map_err(StoreError::query("pin a campaign's content"))?;
     let campaign = campaigns::set_status(conn, &row, next, None)?;
+    if !launch.audience.lists.is_empty() {
+        outlast(conn, now)?;
+    }
     Ok(Launched { campaign, expected })
+}
+
+/// Waits until the database's clock shows a later millisecond than `instant`. Most launches have taken longer already. A
+/// clock that was set back is not waited for.
+fn outlast(conn: &mut Conn, instant: UtcInstant) -> Result<(), StoreError> {
+    for _ in 0..5 {
+        if backend::now(conn)? > instant {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {

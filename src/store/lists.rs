@@ -265,8 +265,7 @@ pub fn add_members(conn: &mut Conn, id: ListId, ids: &[ContactId]) -> Result<Mem
         if !missing.is_empty() {
             return Ok(Membership::NoContacts(missing));
         }
-        let now = backend::now(conn)?;
-        let changed = backend::contacts::add_members(conn, id, ids, now)?;
+        let changed = backend::contacts::add_members(conn, id, ids)?;
         let members = counts(conn, &[id])?.remove(&id).unwrap_or_default();
         Ok(Membership::Done { changed, members })
     })

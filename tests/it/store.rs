@@ -3,6 +3,7 @@
 mod contacts;
 mod doubts;
 mod durability;
+mod freeze;
 mod idempotency;
 mod late_starts;
 mod ledger;

@@ -17,6 +17,11 @@ struct Number {
     n: i64,
 }
 
+/// Which members of a list belong to an audience: those who had joined by the launch. A launch lets no one join its lists
+/// before it has committed, and then only at a later millisecond. An excluded list counts as it is when a page is packed:
+/// a late exclusion still keeps a message back.
+const AT_LAUNCH: &str = "m.created_at <= (SELECT launched_at FROM campaigns WHERE id = $1)";
+
 /// An audience between two contact ids, as text around the two: `… after … up_to …`. The campaign is the first value of
 /// the whole statement. What has the fewest rows is walked: a small list among millions of contacts costs no more than it
 /// has members.
@@ -32,7 +37,7 @@ struct Source {
 
 impl Source {
     /// With the contacts themselves, as `c`. People who were named one by one stay in the books when they are gone;
-    /// members of a list do not.
+    /// members of a list do not. Members count who were on the list at the launch: see [`AT_LAUNCH`].
     fn of(audience: &Audience) -> Self {
         Self::new(audience, " CROSS JOIN contacts c", "c.id = m.contact_id AND c.deleted_at IS NULL")
     }
@@ -61,7 +66,7 @@ impl Source {
             [_] => (
                 format!(
                     "FROM list_members m{contacts} WHERE m.list_id = (SELECT list_id FROM audience_lists WHERE \
-                     campaign_id = $1 AND NOT excluded) AND m.contact_id > "
+                     campaign_id = $1 AND NOT excluded) AND {AT_LAUNCH} AND m.contact_id > "
                 ),
                 " AND m.contact_id <= ",
                 format!(" AND {are_live}"),
@@ -69,9 +74,10 @@ impl Source {
             ),
             // A contact may be on several of them.
             [..] => (
-                "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE a.campaign_id = \
-                 $1 AND NOT a.excluded AND m.list_id = a.list_id AND m.contact_id > "
-                    .to_owned(),
+                format!(
+                    "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE \
+                     a.campaign_id = $1 AND NOT a.excluded AND m.list_id = a.list_id AND {AT_LAUNCH} AND m.contact_id > "
+                ),
                 " AND m.contact_id <= ",
                 format!(") m{contacts} WHERE {are_live}"),
                 "m.contact_id",
@@ -100,7 +106,7 @@ impl Source {
     }
 }
 
-/// How many a launched audience names.
+/// How many an audience names. The campaign's `launched_at` is set already.
 ///
 /// # Errors
 /// The query failed.

@@ -197,26 +197,27 @@ pub(in crate::store) fn add_members(
     conn: &mut Conn,
     list: ListId,
     ids: &[ContactId],
-    now: UtcInstant,
 ) -> Result<usize, StoreError> {
     match conn {
         Conn::Pg(conn) => {
-            // Held until the end of the transaction: whoever deletes the list waits, and then removes these too.
+            // Held until the end of the transaction: a deletion of the list waits, and then removes these too; a launch
+            // that waits sees them. The clock is read behind the lock, so that who waited for a launch joins after it.
             sql("SELECT id FROM lists WHERE id = ").bind::<BigInt, _>(list, " FOR KEY SHARE").execute(conn).and_then(
                 |found| match found {
                     0 => Ok(0),
                     _ => sql("INSERT INTO list_members (list_id, contact_id, created_at) SELECT ")
-                        .bind::<BigInt, _>(list, ", id, ")
-                        .bind::<BigInt, _>(now, " FROM unnest(")
+                        .bind::<BigInt, _>(
+                            list,
+                            ", id, (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT FROM unnest(",
+                        )
                         .bind::<Array<BigInt>, _>(ids, ") AS id ON CONFLICT DO NOTHING")
                         .execute(conn),
                 },
             )
         }
         Conn::Sqlite(conn) => {
-            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, \
-                                   named.value, ")
-            .bind::<BigInt, _>(now, " FROM lists CROSS JOIN json_each(")
+            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, named.value, \
+                 CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM lists CROSS JOIN json_each(")
             .bind::<Text, _>(serde_json::json!(ids).to_string(), ") AS named WHERE lists.id = ")
             .bind::<BigInt, _>(list, "")
             .execute(conn)

@@ -7,10 +7,10 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
-use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::ids::{CampaignId, ListId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::pages::{PageRow, Wanted, WhichPage};
-use crate::store::schema::pages;
+use crate::store::schema::{lists, pages};
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -45,6 +45,19 @@ const CAMPAIGN_LOCKS: i64 = 0x564C_0000_0000_0000;
 pub fn lock_campaign(conn: &mut Conn, campaign: CampaignId, how: CampaignLock) -> Result<(), StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(()) };
     conn.batch_execute(&how.statement(campaign)).map_err(StoreError::query("lock the campaign"))
+}
+
+/// Locks lists against new members until the end of the transaction, and waits for those who are just adding some.
+pub(in crate::store) fn hold_lists(conn: &mut Conn, ids: &[ListId]) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    lists::table
+        .filter(lists::id.eq_any(ids))
+        .order(lists::id)
+        .select(lists::id)
+        .for_update()
+        .load::<ListId>(conn)
+        .map(drop)
+        .map_err(StoreError::query("lock lists"))
 }
 
 /// What a claim has to know before it looks for recipients.

@@ -145,7 +145,7 @@ pub fn apply(
     backend::contacts::update(conn, &changed)?;
     ids.extend(backend::contacts::insert(conn, &new)?);
     if let Some(list) = list {
-        backend::contacts::add_members(conn, list, &ids, now)?;
+        backend::contacts::add_members(conn, list, &ids)?;
     }
     attributes::record(conn, drafts.iter().flat_map(|draft| draft.attributes.keys()), now)?;
     Ok(Applied { fates, ids })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use volley::domain::campaign::{Audience, CampaignEvent, CampaignStatus, ChannelKind, OnUncertain};
 use volley::domain::delivery::DeliveryState;
@@ -33,6 +34,12 @@ pub(super) struct Campaign {
 
 impl Campaign {
     pub(super) async fn launched(db: &Database, people: i64) -> Self {
+        let everyone = Audience { all: true, ..Audience::default() };
+        Self::launched_to(db, people, everyone, "SELECT 1").await
+    }
+
+    /// The same to an audience that `prepare`, an SQL script, may have made the lists for.
+    pub(super) async fn launched_to(db: &Database, people: i64, audience: Audience, prepare: &'static str) -> Self {
         let settings = volley::config::Database {
             url: volley::config::secret::Secret::new(db.url()),
             hot_connections: 8,
@@ -42,6 +49,7 @@ impl Campaign {
         store.migrate().await.unwrap();
         let id = write(&store, move |conn| {
             execute(conn, &people_sql(people));
+            execute(conn, prepare);
             execute(
                 conn,
                 "INSERT INTO template_versions (id, version, subject, body_text, created_at) VALUES (1, 1, '', '', 0)",
@@ -63,7 +71,7 @@ impl Campaign {
             let campaign = campaigns::insert(conn, &new)?.id;
             let order = Launch {
                 campaign,
-                audience: Audience { all: true, ..Audience::default() },
+                audience,
                 template_version: TemplateVersionId(1),
                 pool: POOL.to_owned(),
                 key: "key".to_owned(),
@@ -227,6 +235,21 @@ pub(super) fn execute(conn: &mut Conn, sql: &str) {
         Conn::Sqlite(conn) => conn.batch_execute(sql),
     }
     .expect("the statement is right");
+}
+
+/// The only number, named `n`, that a query finds.
+pub(super) fn number(conn: &mut Conn, query: &str) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        n: i64,
+    }
+    let found: Number = match conn {
+        Conn::Pg(conn) => diesel::sql_query(query).get_result(conn),
+        Conn::Sqlite(conn) => diesel::sql_query(query).get_result(conn),
+    }
+    .expect("the query finds a number");
+    found.n
 }
 
 fn people_sql(people: i64) -> String {
