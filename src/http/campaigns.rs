@@ -86,6 +86,19 @@ pub(super) async fn decide<T: Send + 'static>(
     decided.map_err(refused)
 }
 
+/// [`decide`], and the campaign as the decision left it: what is answered needs no read that could fail afterwards.
+pub(super) async fn decide_whole(
+    state: &AppState,
+    action: &'static str,
+    work: impl FnOnce(&mut Conn) -> Result<campaigns::CampaignRow, LaunchError> + Send + 'static,
+) -> Result<Whole, ApiError> {
+    let whole = move |conn: &mut Conn| {
+        let row = work(conn)?;
+        Whole::of(conn, row).map_err(|error| LaunchError::Transition(error.into()))
+    };
+    decide(state, action, whole).await
+}
+
 fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
     match rate {
         Some(rate) if !(rate.is_finite() && rate > 0.0 && rate <= MAX_RATE) => {

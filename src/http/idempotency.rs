@@ -16,6 +16,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
+use super::auth::Caller;
 use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
 use super::state::AppState;
@@ -32,24 +33,29 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_mill
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// The client's key, where it sent one: 1 to 255 visible ASCII characters.
+/// The client's key, where it sent one: 1 to 255 visible ASCII characters. Two API keys that send the same one mean two
+/// requests.
 #[derive(Debug, Clone)]
-pub struct IdempotencyKey(Option<String>);
+pub struct IdempotencyKey {
+    key: Option<String>,
+    caller: Option<Caller>,
+}
 
 impl IdempotencyKey {
     /// The key within `scope`, for a request with this hash.
     #[must_use]
     pub fn scoped(self, scope: &'static str, request_hash: &str) -> Option<Key> {
-        self.0.map(|key| Key::new(scope, key, request_hash.to_owned()))
+        let scope = scope_of(self.caller, scope);
+        self.key.map(|key| Key::new(scope, key, request_hash.to_owned()))
     }
 
-    fn read(headers: &HeaderMap) -> Result<Self, ApiError> {
+    fn read(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         let mut all = headers.get_all(HEADER);
         match (all.next(), all.next()) {
-            (None, _) => Ok(Self(None)),
+            (None, _) => Ok(None),
             (Some(only), None) => match only.to_str() {
                 Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
-                    Ok(Self(Some(key.to_owned())))
+                    Ok(Some(key.to_owned()))
                 }
                 _ => Err(malformed()),
             },
@@ -63,17 +69,27 @@ impl FromRequest for IdempotencyKey {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::read(request.headers()))
+        let caller = request.extensions().get::<Caller>().copied();
+        ready(Self::read(request.headers()).map(|key| Self { key, caller }))
+    }
+}
+
+/// Whose keys for what: a stored API key is told from others by its id.
+fn scope_of(caller: Option<Caller>, scope: &str) -> String {
+    match caller {
+        Some(Caller::Key(id)) => format!("key {id} {scope}"),
+        Some(Caller::Root) | None => format!("root {scope}"),
     }
 }
 
 /// Serves a request that has a key once: the same one again gets the same answer, and another one under the key a 409.
-/// What was refused had no effect and leaves the key free.
+/// What was refused had no effect and leaves the key free. What failed with a 5xx may have had one: the key stays taken,
+/// and the same request again gets a 409 that says so.
 pub(super) async fn once(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
     let client_key = match IdempotencyKey::read(request.headers()) {
         Err(error) => return Ok(request.error_response(error)),
-        Ok(IdempotencyKey(None)) => return next.call(request).await,
-        Ok(IdempotencyKey(Some(key))) => key,
+        Ok(None) => return next.call(request).await,
+        Ok(Some(key)) => key,
     };
     // In a task of its own: a client that hangs up in the middle does not part a key or an effect from its answer.
     let served = actix_rt::spawn(async move {
@@ -102,7 +118,8 @@ async fn reserve(request: &mut ServiceRequest, key: String) -> Result<(Key, Rese
         hasher.update(part);
     }
     request.set_payload(Payload::from(body));
-    let scope = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    let scope = scope_of(request.extensions().get::<Caller>().copied(), &route);
     let key = Key::new(scope, key, format!("{:x}", hasher.finalize()));
     let began = Instant::now();
     loop {
@@ -110,6 +127,7 @@ async fn reserve(request: &mut ServiceRequest, key: String) -> Result<(Key, Rese
         let recall = move |conn: &mut crate::store::Conn| conn.write(|conn| idempotency::recall(conn, &wanted));
         match state.store.run(Lane::Control, "reserve an idempotency key", recall).await {
             Ok(Recall::New) => return Ok((key, Reserved::Now(state))),
+            Ok(Recall::Answered(answer)) if answer.status >= 500 => return Err(unknown()),
             Ok(Recall::Answered(answer)) => return Ok((key, Reserved::Before(answer))),
             Ok(Recall::Reused) => return Err(reused()),
             Err(error) => {
@@ -128,6 +146,12 @@ async fn finish(
     key: Key,
     response: ServiceResponse<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    if response.status().is_server_error() {
+        // Kept for what it says of the effect, not to be given again.
+        let failed = Answer { status: response.status().as_u16(), body: String::new(), location: None };
+        conclude(state, key, Some(failed)).await;
+        return Ok(response);
+    }
     if !response.status().is_success() {
         conclude(state, key, None).await;
         return Ok(response);
@@ -197,6 +221,17 @@ fn under_way() -> ApiError {
         code: "idempotency_key_in_progress",
         detail: "a request with this Idempotency-Key is under way, or was cut off before its answer was stored; see \
                  whether it took effect before you try again under a new key"
+            .to_owned(),
+        ids: Vec::new(),
+    }
+}
+
+/// What every later request gets under a key whose first request failed in the middle.
+fn unknown() -> ApiError {
+    ApiError::Conflict {
+        code: "idempotency_outcome_unknown",
+        detail: "a request with this Idempotency-Key failed with a server error and may have taken effect; see whether \
+                 it did before you try again under a new key"
             .to_owned(),
         ids: Vec::new(),
     }

@@ -40,7 +40,7 @@ pub enum Recall {
 /// One key of one kind of request.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// The kind of request: `campaigns.send`.
+    /// Whose request of which kind: `root campaigns.send`, `key 7 POST /v1/lists`.
     pub scope: Cow<'static, str>,
     /// The client's key.
     pub key: String,

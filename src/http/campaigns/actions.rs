@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Campaign, Whole, check_schedule, decide, inner, refused};
+use super::{Campaign, Whole, check_schedule, decide, decide_whole, inner, refused};
 use crate::actors::launcher::{LaunchError, check_launchable, launch_campaign};
 use crate::actors::supervisor::Changed;
 use crate::actors::switchboard::Listen;
@@ -180,10 +180,6 @@ async fn apply(
     Ok(row)
 }
 
-async fn shown(state: &AppState, id: CampaignId) -> Result<web::Json<Campaign>, ApiError> {
-    Ok(web::Json(super::read(state, id).await?))
-}
-
 /// Pauses a campaign: once this is answered, no hand-over begins. Pausing a paused campaign changes nothing.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = i64, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
@@ -275,8 +271,9 @@ pub(in crate::http) async fn unschedule(
     _: Query<()>,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    decide(&state, "unschedule a campaign", move |conn| Ok(campaigns::schedule(conn, id, None)?)).await?;
-    shown(&state, id).await
+    let unscheduled = move |conn: &mut Conn| Ok(campaigns::schedule(conn, id, None)?);
+    let whole = decide_whole(&state, "unschedule a campaign", unscheduled).await?;
+    Ok(web::Json(Campaign::new(whole, &state)?))
 }
 
 /// Puts what failed back to pending and re-opens the campaign.
@@ -288,10 +285,10 @@ pub(in crate::http) async fn retry_failed(
     _: Query<()>,
     _: Hashed<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
-    let row = decide(&state, "re-open a campaign", move |conn| reopen_ended(conn, id)).await?;
-    state.status.set(id, row.status, row.status_version);
+    let whole = decide_whole(&state, "re-open a campaign", move |conn| reopen_ended(conn, id)).await?;
+    state.status.set(id, whole.row.status, whole.row.status_version);
     hint(&state, id);
-    Ok(HttpResponse::Accepted().json(super::read(&state, id).await?))
+    Ok(HttpResponse::Accepted().json(Campaign::new(whole, &state)?))
 }
 
 fn reopen_ended(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, LaunchError> {

@@ -15,7 +15,7 @@ use crate::domain::text_enum::text_enum;
 use crate::http::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
-use crate::store::campaigns::{self, Sweep};
+use crate::store::campaigns::{self, CampaignRow, Sweep};
 use crate::store::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
 use crate::store::{Lane, StoreError};
 
@@ -112,9 +112,9 @@ impl FromQuery for Which {
     }
 }
 
-async fn must_exist(state: &AppState, id: CampaignId) -> Result<(), ApiError> {
+async fn must_exist(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
     let found = state.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
-    found.map(drop).ok_or(ApiError::not_found("campaign", id.0))
+    found.ok_or(ApiError::not_found("campaign", id.0))
 }
 
 /// Lists a campaign's deliveries by contact.
@@ -232,13 +232,13 @@ pub(in crate::http) async fn resolve(
         let reason = format!("name 1 to {MAX_RESOLVED} contacts, or leave it out for all");
         return Err(ApiError::field("/contact_ids", "out_of_range", reason));
     }
-    must_exist(&state, id).await?;
-    let resolved = match (body.resolution, body.contact_ids) {
+    let before = must_exist(&state, id).await?;
+    // No read behind the effect: it could fail, and whoever asks again would resolve what became uncertain meanwhile.
+    let (status, resolved) = match (body.resolution, body.contact_ids) {
         (ResolveAs::Pending, contacts) => again(&state, id, contacts).await?,
-        (ResolveAs::Sent, contacts) => settle(&state, id, contacts, Resolution::Sent).await?,
-        (ResolveAs::Failed, contacts) => settle(&state, id, contacts, Resolution::Failed).await?,
+        (ResolveAs::Sent, contacts) => (before.status, settle(&state, id, contacts, Resolution::Sent).await?),
+        (ResolveAs::Failed, contacts) => (before.status, settle(&state, id, contacts, Resolution::Failed).await?),
     };
-    let status = super::read(&state, id).await?.status;
     tracing::info!(campaign.id = id.0, resolved, resolution = body.resolution.as_str(), "campaign.resolved");
     Ok(web::Json(Resolved { campaign_id: id, resolved, status }))
 }
@@ -265,7 +265,7 @@ async fn settle(
 }
 
 /// Sending again needs an open campaign: it is re-opened in the same transaction, unless there is nobody to send to.
-async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>>) -> Result<i64, ApiError> {
+async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>>) -> Result<(CampaignStatus, i64), ApiError> {
     let (row, resolved) = decide(state, "send uncertain deliveries again", move |conn| {
         let Some(contacts) = contacts else {
             let uncertain = campaigns::counts(conn, id)?.uncertain;
@@ -290,5 +290,5 @@ async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>
     state.status.set(id, row.status, row.status_version);
     // A lost hint costs one tick of the supervisor.
     let _ = state.supervisor.try_send(Changed { campaign: id });
-    Ok(resolved)
+    Ok((row.status, resolved))
 }

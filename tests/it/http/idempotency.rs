@@ -104,6 +104,49 @@ both_backends! {
         assert_eq!(post(&server, "/v1/lists", "k", &json!({ "name": "News" })).status, 201);
     }
 
+    fn an_idempotency_key_belongs_to_the_api_key_that_sent_it(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let clients: Vec<String> = ["one", "two"].map(|name| {
+            let made = server.api().post("/v1/keys", &json!({ "name": name }));
+            format!("Bearer {}", made["secret"].as_str().expect("a new key is shown"))
+        }).into();
+        let with = |client: &str, path: &str, body: &Value| {
+            let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "k"), ("Authorization", client)];
+            server.send("POST", path, &headers, body.to_string().as_bytes())
+        };
+        let body = json!({ "name": "C", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true } });
+        let made: Vec<Raw> = clients.iter().map(|client| with(client, "/v1/campaigns", &body)).collect();
+        assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
+        assert_ne!(id(&made[0].body), id(&made[1].body), "two clients share an answer");
+        assert_eq!(with(&clients[0], "/v1/campaigns", &body).body, made[0].body);
+        // A launch keeps its key by itself. To the second client it is one that was launched by somebody else.
+        let path = format!("/v1/campaigns/{}/send", id(&made[0].body));
+        let sent = with(&clients[0], &path, &json!({}));
+        assert_eq!((sent.status, with(&clients[0], &path, &json!({})).status), (202, 202), "{sent:?}");
+        assert_eq!(with(&clients[1], &path, &json!({})).status, 409);
+    }
+
+    fn a_request_that_failed_after_its_effect_is_not_served_again_under_its_key(db: &Database) {
+        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let server = Server::with_pools(db, vec![webhook("api", &sink)]);
+        let api = server.api();
+        let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+        let body = json!({ "name": "C", "channel": "http", "base_template": "x", "audience": { "contact_ids": [ann] } });
+        let campaign = id(&api.post("/v1/campaigns", &body));
+        sink.set(Mode::Throttle(600));
+        api.send(campaign);
+        // Whoever is answered with the campaign reads this table; who decides does not.
+        server.execute("ALTER TABLE packings RENAME TO hidden".to_owned());
+        let path = format!("/v1/campaigns/{campaign}/pause");
+        let first = post(&server, &path, "k", &json!({}));
+        let again = post(&server, &path, "k", &json!({}));
+        server.execute("ALTER TABLE hidden RENAME TO packings".to_owned());
+        assert_eq!(first.status, 503, "{first:?}");
+        assert_eq!((again.status, again.code()), (409, "idempotency_outcome_unknown"), "{again:?}");
+        assert_eq!(api.campaign(campaign).status, "paused");
+        assert_eq!(post(&server, &path, "k", &json!({})).code(), "idempotency_outcome_unknown");
+    }
+
     fn a_request_that_was_cut_off_is_never_served_again_under_its_key(db: &Database) {
         let server = Server::on(db);
         let body = json!({ "name": "News" });
