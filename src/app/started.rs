@@ -38,6 +38,7 @@ pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
 /// Everything that runs.
 pub(super) struct Started {
     status: Arc<StatusCache>,
+    suspensions: Suspensions,
     health: Health,
     journal: Arc<Journal>,
     pub(super) pools: PoolDirectory,
@@ -119,7 +120,7 @@ impl Started {
             store: store.clone(),
             instance: identity.instance,
             status: Arc::clone(&status),
-            suspensions,
+            suspensions: suspensions.clone(),
             traffic,
             pools: pools.clone(),
             supervisor: supervisor.clone().recipient(),
@@ -147,6 +148,7 @@ impl Started {
         let guardian = Guardian::new(wards).start();
         Ok(Self {
             status,
+            suspensions,
             health,
             journal,
             pools,
@@ -202,6 +204,7 @@ impl Started {
             pools: self.pools,
             channels: self.channels,
             status: self.status,
+            suspensions: self.suspensions,
             health: self.health,
             journal: self.journal,
             metrics,

@@ -180,13 +180,18 @@ async fn switch(
         ApiError::field("/expires_at", "out_of_range", format!("must lie in the future (it is {now})"))
     })?;
     let subject = Subject::Pool(name.to_owned());
+    if suspended {
+        // Before the answer, and whatever the switchboard is at: nothing more begins here.
+        state.suspensions.suspend(name, set.version);
+    }
     if let Some(switchboard) = state.switchboard.get() {
         let _ = switchboard.try_send(Listen);
     }
     let action = if suspended { Action::Suspend } else { Action::Resume };
     state.announcer.control(&Control::of(&subject, action, set.version), edge::request_id(request).as_deref());
     tracing::info!(pool = name, suspended, version = set.version, "pool.control");
-    let receipt = receipt::wait(state, subject, wait).await?;
+    // The decision stands, whatever becomes of the question who has heard of it.
+    let receipt = receipt::wait(state, subject, wait).await.ok().flatten();
     Ok(web::Json(Pool { receipt, ..Pool::of(name, Some(&set), now) }))
 }
 

@@ -19,7 +19,7 @@ use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
 use crate::actors::status_cache::StatusCache;
 use crate::actors::supervisor::CampaignSupervisor;
-use crate::actors::switchboard::Switchboard;
+use crate::actors::switchboard::{Suspensions, Switchboard};
 use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
@@ -63,6 +63,8 @@ pub struct AppState {
     pub channels: BTreeMap<String, Arc<dyn Channel>>,
     /// Told of every change of status before its answer leaves.
     pub status: Arc<StatusCache>,
+    /// Told of a pool's suspension before its answer leaves.
+    pub suspensions: Suspensions,
     /// What keeps work from going on.
     pub health: Health,
     /// What `/metrics` shows.

@@ -4,9 +4,10 @@ use diesel::prelude::*;
 
 use super::{CampaignRow, TransitionError, locked, set_status};
 use crate::domain::campaign::{CampaignEvent, CampaignStatus, ContentDoubt};
+use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::CampaignId;
 use crate::store::schema::campaigns;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, notices};
 
 /// Pauses a campaign because too many of its recipients could not be rendered. Once only: whoever resumes it has taken
 /// that in. Returns the campaign as it is then.
@@ -22,7 +23,9 @@ pub fn doubt_content(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, Tra
         .set(campaigns::content_doubt.eq(ContentDoubt::Raised))
         .execute(conn)
         .map_err(StoreError::query("doubt a campaign's content"))?;
-    Ok(set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?)
+    let paused = set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
+    notices::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
+    Ok(paused)
 }
 
 /// Notes that a doubt was overruled. The caller holds the exclusive lock.

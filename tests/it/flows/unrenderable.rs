@@ -23,6 +23,9 @@ both_backends! {
         let quiet = |campaign: &crate::support::api::Campaign| campaign.stats.sending == 0;
         let paused = stage.api.wait(stage.campaign, "what was begun has ended", LONG, quiet);
         assert!(paused.stats.failed > 1 && paused.stats.pending > 0, "{}", paused.body);
+        // Every instance hears of it as of an operator's pause.
+        let receipt = stage.api.get(&format!("/v1/campaigns/{}/receipt", stage.campaign));
+        assert_eq!(receipt["action"], "pause", "{receipt}");
         let failed = stage.api.deliveries(stage.campaign, "failed");
         assert!(failed.iter().all(|delivery| delivery["error_category"] == "render"), "{:?}", failed.first());
         stage.api.resume(stage.campaign);
