@@ -8,6 +8,7 @@ pub mod decision;
 pub mod delivery;
 pub mod dispatch;
 pub mod email;
+pub mod fingerprint;
 pub mod ids;
 pub mod import;
 pub mod instant;

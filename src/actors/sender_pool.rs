@@ -48,6 +48,7 @@ use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::decision::Subject;
+use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::store::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
@@ -175,6 +176,8 @@ pub struct HeldPage {
 pub struct SenderPool {
     parts: Parts,
     line: Arc<Line>,
+    /// Whom the pool hands over to, as the settings have it.
+    provider: ProviderFingerprint,
     shares: Vec<Share>,
     owner: Owner,
     runs: BTreeMap<PageId, PageRun>,
@@ -244,6 +247,7 @@ impl SenderPool {
             idempotent_for: parts.pool.idempotent_for(),
         };
         Self {
+            provider: parts.pool.fingerprint(),
             rate: Rate::new(
                 format!("pool:{}", parts.pool.name),
                 parts.pool.rate_per_second,

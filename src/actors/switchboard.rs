@@ -226,7 +226,8 @@ impl Handler<GetState> for Switchboard {
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let suspended = self.parts.suspensions.pools.iter();
-        let suspended = suspended.filter(|(_, switch)| switch.is_off.load(Ordering::Acquire)).map(|(pool, _)| pool.clone());
+        let suspended =
+            suspended.filter(|(_, switch)| switch.is_off.load(Ordering::Acquire)).map(|(pool, _)| pool.clone());
         MessageResult(SwitchboardState {
             acknowledged: self.acknowledged,
             suspended: suspended.collect(),

@@ -8,9 +8,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::secret::Secret;
 use crate::domain::campaign::ChannelKind;
+use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::text_enum::text_enum;
 
 text_enum! {
@@ -159,6 +161,25 @@ impl PoolConfig {
         Ok(certificates)
     }
 
+    /// Which provider this is, by scheme, host, port and path of its address and whether it honours keys; and in what form
+    /// it is sent to, by method, body, sender and headers. Credentials change neither.
+    #[must_use]
+    pub fn fingerprint(&self) -> ProviderFingerprint {
+        let url = self.url.as_ref().and_then(|url| url::Url::parse(url.expose()).ok());
+        let place = url.map(|url| {
+            let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+            format!("{}://{host}:{port}{}", url.scheme(), url.path())
+        });
+        let keyed = if self.idempotent { "keyed" } else { "" };
+        let provider = digest([self.provider.as_str(), place.as_deref().unwrap_or_default(), keyed]);
+        let method = self.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
+        let texts =
+            [method.as_str(), self.body.as_deref().unwrap_or_default(), self.from.as_deref().unwrap_or_default()];
+        let headers = self.headers.iter().filter(|(name, _)| !is_credential(name));
+        let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
+        ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers)))
+    }
+
     /// How long a provider's answer is waited for.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -176,6 +197,22 @@ impl PoolConfig {
     pub fn idempotent_for(&self) -> Option<Duration> {
         self.idempotent.then(|| Duration::from_secs(self.idempotent_for_seconds))
     }
+}
+
+/// Whether a header says who asks, and nothing of the message.
+fn is_credential(header: &str) -> bool {
+    let name = header.to_ascii_lowercase();
+    ["authorization", "api-key", "apikey", "token", "cookie"].iter().any(|part| name.contains(part))
+}
+
+/// A short hash of texts, each told from its neighbours by its length.
+fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        hasher.update(text.len().to_be_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().iter().take(4).fold(0, |hash, byte| (hash << 8) | u32::from(*byte))
 }
 
 fn default_concurrency() -> usize {
@@ -200,4 +237,49 @@ fn default_final_reply_timeout_seconds() -> u64 {
 
 fn default_idempotent_for_seconds() -> u64 {
     24 * 3600
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(change: impl FnOnce(&mut PoolConfig)) -> ProviderFingerprint {
+        let mut pool = PoolConfig {
+            url: Some(Secret::new("https://user:word@api.example.com/v1/send?account=1".to_owned())),
+            idempotent: true,
+            headers: BTreeMap::from([("X-Api-Key".to_owned(), Secret::new("one".to_owned()))]),
+            ..PoolConfig::bare(Provider::Webhook)
+        };
+        change(&mut pool);
+        pool.fingerprint()
+    }
+
+    #[test]
+    fn a_provider_is_known_by_its_address_and_whether_it_honours_keys() {
+        let url = |text: &str| Some(Secret::new(text.to_owned()));
+        let same = pool(|_| {});
+        for other in
+            ["http://api.example.com:443/v1/send", "https://api.example.com/v2/send", "https://b.example.com/v1/send"]
+        {
+            assert!(!same.is_same_provider(pool(|pool| pool.url = url(other))), "{other}");
+        }
+        assert!(!same.is_same_provider(pool(|pool| pool.idempotent = false)));
+        assert_eq!(same, pool(|pool| pool.url = url("https://api.example.com:443/v1/send")));
+    }
+
+    #[test]
+    fn what_a_pool_adds_to_messages_changes_the_form_and_credentials_do_not() {
+        let header = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), Secret::new(value.to_owned()))]);
+        let same = pool(|_| {});
+        for other in [
+            pool(|pool| pool.body = Some("{}".to_owned())),
+            pool(|pool| pool.from = Some("shop@example.com".to_owned())),
+            pool(|pool| pool.method = Some("PUT".to_owned())),
+            pool(|pool| pool.headers = header("X-Sender", "shop")),
+        ] {
+            assert!(same != other && same.is_same_provider(other));
+        }
+        assert_eq!(same, pool(|pool| pool.headers = header("X-Api-Key", "two")));
+        assert_eq!(same, pool(|pool| pool.method = Some("post".to_owned())));
+    }
 }

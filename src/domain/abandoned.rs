@@ -2,6 +2,7 @@
 
 use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
+use super::fingerprint::ProviderFingerprint;
 use super::instant::UtcInstant;
 use super::settlement::Verdict;
 
@@ -29,6 +30,8 @@ pub struct Repeat {
     pub on_the_wire_ms: i64,
     /// Attempts allowed.
     pub max_attempts: i32,
+    /// Who would be asked again; `None`: whoever was asked before.
+    pub provider: Option<ProviderFingerprint>,
 }
 
 /// A claimed delivery as its owner left it.
@@ -44,6 +47,8 @@ pub struct Abandoned {
     pub key_until: Option<UtcInstant>,
     /// When it was claimed.
     pub claimed_at: UtcInstant,
+    /// Whom it was claimed for, where that is known.
+    pub provider: Option<ProviderFingerprint>,
 }
 
 /// How the lease ended under which it was claimed.
@@ -100,7 +105,9 @@ impl Fate {
                 plain(due_at, verdict.clone(), true)
             }
             Evidence::Ambiguous => {
-                let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now);
+                // A key means nothing to a provider that never got it.
+                let changed = delivery.provider.zip(repeat.provider).is_some_and(|(then, now)| then != now);
+                let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now) && !changed;
                 let again = (key_lives || on_uncertain == OnUncertain::Resend)
                     && delivery.attempts + 1 < repeat.max_attempts.max(2);
                 let verdict = Verdict {

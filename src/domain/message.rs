@@ -17,6 +17,21 @@ pub struct Message {
     pub html: Option<String>,
 }
 
+/// What an attempt said and to whom: what the next one under the same key repeats. Holds personal data: never logged, hence
+/// no `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The words.
+    #[serde(flatten)]
+    pub message: Message,
+    /// The address. What an earlier version kept has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The recipient's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_name: Option<String>,
+}
+
 /// One delivery, ready to be handed over. Holds personal data: never logged, hence no `Debug`.
 #[derive(Clone)]
 pub struct Envelope {

@@ -230,9 +230,10 @@ fn under_way() -> ApiError {
 fn unknown() -> ApiError {
     ApiError::Conflict {
         code: "idempotency_outcome_unknown",
-        detail: "a request with this Idempotency-Key failed with a server error and may have taken effect; see whether \
+        detail:
+            "a request with this Idempotency-Key failed with a server error and may have taken effect; see whether \
                  it did before you try again under a new key"
-            .to_owned(),
+                .to_owned(),
         ids: Vec::new(),
     }
 }

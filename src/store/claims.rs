@@ -10,12 +10,13 @@ use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
 use super::schema::{contacts, deliveries, delivery_contents};
 use super::{Conn, StoreError};
-use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::contact::Profile;
 use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::message::Message;
+use crate::domain::message::Kept;
 use crate::domain::page::PageState;
 
 /// What is to be claimed.
@@ -31,6 +32,8 @@ pub struct Claim {
     pub after: ContactId,
     /// At most so many.
     pub limit: i64,
+    /// Whom the pool hands over to.
+    pub provider: ProviderFingerprint,
 }
 
 /// A recipient that may now be handed over, once.
@@ -50,7 +53,7 @@ pub struct Claimed {
     /// The contact's data.
     pub profile: Profile,
     /// What an earlier attempt said, word for word.
-    pub content: Option<Message>,
+    pub content: Option<Kept>,
 }
 
 /// What a claim came to.
@@ -90,6 +93,7 @@ struct Candidate {
     ambiguous: bool,
     key_until: Option<UtcInstant>,
     seen_version: Option<i64>,
+    provider: Option<ProviderFingerprint>,
     contact: Option<ContactColumns>,
 }
 
@@ -119,7 +123,7 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
 
 fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     let Some(ground) = backend::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
-    let ClaimGround { status, status_version, channel, suspended, now, page } = ground;
+    let ClaimGround { status, status_version, channel, on_uncertain, suspended, now, page } = ground;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
     }
@@ -135,7 +139,8 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
     let candidates = candidates(conn, &page, claim, now)?;
     let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
     let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
-    let recipients = sort_out(conn, &page, claim.token, channel, candidates, now)?;
+    let terms = Terms { channel, on_uncertain, provider: claim.provider, now };
+    let recipients = sort_out(conn, &page, claim.token, terms, candidates)?;
     Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
 }
 
@@ -154,6 +159,7 @@ fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) ->
             deliveries::ambiguous,
             deliveries::provider_key_until,
             deliveries::contact_version,
+            deliveries::provider_fingerprint,
             (
                 contacts::external_id,
                 contacts::email,
@@ -179,15 +185,24 @@ fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) ->
     .map_err(StoreError::query("find due recipients"))
 }
 
+/// What candidates are judged by.
+#[derive(Clone, Copy)]
+struct Terms {
+    channel: ChannelKind,
+    on_uncertain: OnUncertain,
+    provider: ProviderFingerprint,
+    now: UtcInstant,
+}
+
 /// Turns the reachable ones to `sending` and ends the others with a reason; moves the page's counts by what changed.
 fn sort_out(
     conn: &mut Conn,
     page: &PageRow,
     token: LeaseToken,
-    channel: ChannelKind,
+    terms: Terms,
     candidates: Vec<Candidate>,
-    now: UtcInstant,
 ) -> Result<Vec<Claimed>, StoreError> {
+    let now = terms.now;
     let mut counts = page.counts();
     let mut recipients = Vec::with_capacity(candidates.len());
     let mut taken = Vec::with_capacity(candidates.len());
@@ -195,7 +210,7 @@ fn sort_out(
     for mut candidate in candidates {
         let contact = candidate.contact_id;
         let content = contents.remove(&contact);
-        match judge(&mut candidate, channel, content.is_some(), now) {
+        match judge(&mut candidate, terms, content.as_ref()) {
             Fitness::Fit(version, profile) => {
                 taken.push((contact, version));
                 recipients.push(Claimed {
@@ -204,7 +219,7 @@ fn sort_out(
                     attempts: candidate.attempts,
                     put_offs: candidate.put_offs,
                     ambiguous: candidate.ambiguous,
-                    key_until: candidate.key_until,
+                    key_until: candidate.key_until.filter(|_| candidate.is_for(terms.provider)),
                     profile,
                     content,
                 });
@@ -227,7 +242,7 @@ fn sort_out(
             }
         }
     }
-    let claimed = backend::mark_sending(conn, page.campaign_id, &taken, token, now)?;
+    let claimed = backend::mark_sending(conn, page.campaign_id, &taken, token, terms.provider, now)?;
     if claimed != taken.len() {
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }
@@ -243,8 +258,15 @@ enum Fitness {
     Ends(DeliveryState, &'static str),
 }
 
+impl Candidate {
+    /// Whether the provider that knows the key, if any does, is this one.
+    fn is_for(&self, provider: ProviderFingerprint) -> bool {
+        self.provider.is_none_or(|earlier| earlier.is_same_provider(provider))
+    }
+}
+
 /// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
-fn judge(candidate: &mut Candidate, channel: ChannelKind, has_content: bool, now: UtcInstant) -> Fitness {
+fn judge(candidate: &mut Candidate, terms: Terms, kept: Option<&Kept>) -> Fitness {
     let ambiguous = candidate.ambiguous;
     let ends = |reason: &'static str| {
         let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
@@ -253,28 +275,53 @@ fn judge(candidate: &mut Candidate, channel: ChannelKind, has_content: bool, now
     let Some(contact) = candidate.contact.take().filter(|contact| contact.deleted_at.is_none()) else {
         return ends(SkipReason::ContactDeleted.as_str());
     };
-    if contact.address(channel).is_none() {
+    let Some(address) = contact.address(terms.channel) else {
         return ends(SkipReason::NoAddress.as_str());
-    }
-    if candidate.ambiguous {
-        if candidate.key_until.is_some_and(|until| until <= now) {
-            return Fitness::Ends(DeliveryState::Uncertain, "the provider has forgotten the key");
-        }
-        // One key never carries two bodies.
-        if !has_content && candidate.seen_version != Some(contact.version) {
-            return Fitness::Ends(
-                DeliveryState::Uncertain,
-                "the contact changed after an attempt that went unanswered",
-            );
-        }
+    };
+    if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
+        return Fitness::Ends(DeliveryState::Uncertain, reason);
     }
     let version = contact.version;
     match contact.into_profile() {
         Ok(profile) => Fitness::Fit(version, profile),
         // This one ends here; the others go on.
-        Err(_) if candidate.ambiguous => Fitness::Ends(DeliveryState::Uncertain, UNREADABLE),
+        Err(_) if ambiguous => Fitness::Ends(DeliveryState::Uncertain, UNREADABLE),
         Err(_) => Fitness::Ends(DeliveryState::Failed, UNREADABLE),
     }
+}
+
+/// Why an attempt that may have been accepted cannot be repeated: the key would be worth nothing, or carry a second body.
+fn in_doubt(
+    candidate: &Candidate,
+    contact: &ContactColumns,
+    address: &str,
+    terms: Terms,
+    kept: Option<&Kept>,
+) -> Option<&'static str> {
+    if candidate.key_until.is_some_and(|until| until <= terms.now) {
+        return Some("the provider has forgotten the key");
+    }
+    match kept.and_then(|kept| kept.to.as_deref()) {
+        Some(to) if to != address => {
+            return Some("the contact's address changed after an attempt that went unanswered");
+        }
+        Some(_) => {}
+        None if candidate.seen_version != Some(contact.version) => {
+            return Some("the contact changed after an attempt that went unanswered");
+        }
+        None => {}
+    }
+    // Who agreed to messages that come twice asked for no key in the first place.
+    if terms.on_uncertain == OnUncertain::Resend {
+        return None;
+    }
+    if !candidate.is_for(terms.provider) {
+        return Some("the pool has another provider than at an attempt that went unanswered");
+    }
+    if candidate.provider.is_some_and(|earlier| earlier != terms.provider) {
+        return Some("the pool's settings change the message of an attempt that went unanswered");
+    }
+    None
 }
 
 /// Why a delivery ends whose contact cannot be read.
@@ -313,7 +360,7 @@ fn kept_contents(
     conn: &mut Conn,
     campaign: CampaignId,
     candidates: &[Candidate],
-) -> Result<HashMap<ContactId, Message>, StoreError> {
+) -> Result<HashMap<ContactId, Kept>, StoreError> {
     let again = candidates.iter().filter(|candidate| candidate.claim_no > 0);
     let again: Vec<ContactId> = again.map(|candidate| candidate.contact_id).collect();
     if again.is_empty() {

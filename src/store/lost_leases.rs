@@ -13,6 +13,7 @@ use crate::domain::abandoned::{Abandoned, Fate, LeaseEnd};
 pub use crate::domain::abandoned::{Evidence, Repeat};
 use crate::domain::campaign::{CampaignStatus, OnUncertain};
 use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::PageState;
@@ -52,6 +53,7 @@ struct SendingRow {
     ambiguous: bool,
     key_until: Option<UtcInstant>,
     claimed_at: Option<UtcInstant>,
+    provider: Option<ProviderFingerprint>,
 }
 
 /// Ends a lease. `None`: it had ended already.
@@ -89,6 +91,7 @@ pub fn end_lease(
             deliveries::ambiguous,
             deliveries::provider_key_until,
             deliveries::claimed_at,
+            deliveries::provider_fingerprint,
         ))
         .load(conn)
         .map_err(StoreError::query("read what an ended lease left"))?;
@@ -130,8 +133,8 @@ pub(super) fn next_state(conn: &mut Conn, row: &PageRow, pending: i64) -> Result
 
 impl SendingRow {
     fn as_left(&self, now: UtcInstant) -> Abandoned {
-        let Self { attempts, deaths, ambiguous, key_until, claimed_at, .. } = *self;
-        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at: claimed_at.unwrap_or(now) }
+        let Self { attempts, deaths, ambiguous, key_until, claimed_at, provider, .. } = *self;
+        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at: claimed_at.unwrap_or(now), provider }
     }
 }
 

@@ -35,7 +35,7 @@ impl Court {
 
     fn of(&self, pool: &str) -> Repeat {
         // A pool that is configured no more: nobody can say that its provider honours keys.
-        const UNKNOWN: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 600_000, max_attempts: 1 };
+        const UNKNOWN: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 600_000, max_attempts: 1, provider: None };
         self.repeats.get(pool).copied().unwrap_or(UNKNOWN)
     }
 
@@ -93,5 +93,6 @@ fn repeat(pool: &PoolConfig, call: Duration, timing: &Timing) -> Repeat {
         key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),
         on_the_wire_ms: i64::try_from(on_the_wire.as_millis()).unwrap_or(i64::MAX),
         max_attempts: i32::try_from(pool.max_attempts).unwrap_or(i32::MAX),
+        provider: Some(pool.fingerprint()),
     }
 }

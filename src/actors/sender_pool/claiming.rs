@@ -135,6 +135,7 @@ impl SenderPool {
             token: run.token,
             after: run.cursor,
             limit: i64::try_from(n).unwrap_or(i64::MAX),
+            provider: self.provider,
         };
         // Read before the claim is asked for: whatever the claim waits for counts against the deadline.
         let start_by = Boottime::now().plus(self.parts.timing.start_deadline());

@@ -17,7 +17,7 @@ use crate::actors::traffic::Flow;
 use crate::channels::{Channel, Gate};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
-use crate::domain::message::Envelope;
+use crate::domain::message::{Envelope, Kept};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
 use crate::store::claims::Claimed;
@@ -206,7 +206,7 @@ pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver
     }
     let repeated = verdict.state == DeliveryState::Pending && begun.is_some();
     let content = match (repeated, spoken) {
-        (true, Some(message)) => serde_json::to_string(&message).ok(),
+        (true, Some(kept)) => serde_json::to_string(&kept).ok(),
         // Whatever was kept may go with the end of the delivery.
         (false, _) if over.claimed.content.is_some() && verdict.state != DeliveryState::Pending => Some(String::new()),
         _ => None,
@@ -238,9 +238,13 @@ async fn attempt(
     channel: &dyn Channel,
     over: &HandOver,
     gate: &HandOverGate<'_>,
-    spoken: &mut Option<crate::domain::message::Message>,
+    spoken: &mut Option<Kept>,
 ) -> Outcome {
-    let message = match over.claimed.content.clone() {
+    let (kept, kept_for) = match over.claimed.content.clone() {
+        Some(kept) => (Some(kept.message), kept.to.map(|to| (to, kept.to_name))),
+        None => (None, None),
+    };
+    let message = match kept {
         Some(message) => message,
         None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
             Ok(message) => message,
@@ -254,13 +258,18 @@ async fn attempt(
         campaign_id: over.key.campaign,
         contact_id: over.key.contact,
         to: to.to_owned(),
-        to_name: over.claimed.profile.full_name(),
+        to_name: match kept_for {
+            // The name goes into the message, too: the same address gets the same one.
+            Some((kept_to, name)) if kept_to == to => name,
+            _ => over.claimed.profile.full_name(),
+        },
         message,
         key: over.content.delivery_key(over.key.contact),
         attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
     };
     let outcome = channel.deliver(&envelope, gate).await;
-    *spoken = Some(envelope.message);
+    let Envelope { to, to_name, message, .. } = envelope;
+    *spoken = Some(Kept { message, to: Some(to), to_name });
     outcome
 }
 

@@ -265,7 +265,11 @@ async fn settle(
 }
 
 /// Sending again needs an open campaign: it is re-opened in the same transaction, unless there is nobody to send to.
-async fn again(state: &AppState, id: CampaignId, contacts: Option<Vec<ContactId>>) -> Result<(CampaignStatus, i64), ApiError> {
+async fn again(
+    state: &AppState,
+    id: CampaignId,
+    contacts: Option<Vec<ContactId>>,
+) -> Result<(CampaignStatus, i64), ApiError> {
     let (row, resolved) = decide(state, "send uncertain deliveries again", move |conn| {
         let Some(contacts) = contacts else {
             let uncertain = campaigns::counts(conn, id)?.uncertain;

@@ -193,11 +193,7 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
 ///
 /// # Errors
 /// A query failed.
-pub(in crate::store) fn add_members(
-    conn: &mut Conn,
-    list: ListId,
-    ids: &[ContactId],
-) -> Result<usize, StoreError> {
+pub(in crate::store) fn add_members(conn: &mut Conn, list: ListId, ids: &[ContactId]) -> Result<usize, StoreError> {
     match conn {
         Conn::Pg(conn) => {
             // Held until the end of the transaction: a deletion of the list waits, and then removes these too; a launch

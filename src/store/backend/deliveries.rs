@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
 use crate::domain::delivery::DeliveryState;
+use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::outcomes::{Write, fence};
@@ -16,12 +17,14 @@ use crate::store::schema::delivery_contents;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
-/// Turns pending recipients of a locked page to `sending`. Returns how many changed.
+/// Turns pending recipients of a locked page to `sending`, for a provider. What another one said of their keys is
+/// forgotten. Returns how many changed.
 pub(in crate::store) fn mark_sending(
     conn: &mut Conn,
     campaign: CampaignId,
     recipients: &[(ContactId, i64)],
     token: LeaseToken,
+    provider: ProviderFingerprint,
     now: UtcInstant,
 ) -> Result<usize, StoreError> {
     if recipients.is_empty() {
@@ -31,22 +34,29 @@ pub(in crate::store) fn mark_sending(
         Conn::Pg(conn) => {
             let (contacts, versions): (Vec<i64>, Vec<i64>) =
                 recipients.iter().map(|(contact, version)| (contact.0, *version)).unzip();
-            sql("UPDATE deliveries AS d SET state = 'sending', claim_no = d.claim_no + 1, contact_version = v.version, token = ")
-                .bind::<BigInt, _>(token, ", claimed_at = ")
-                .bind::<BigInt, _>(now, " FROM unnest(")
-                .bind::<Array<BigInt>, _>(vec![campaign.0; contacts.len()], ", ")
-                .bind::<Array<BigInt>, _>(contacts, ", ")
-                .bind::<Array<BigInt>, _>(
-                    versions,
-                    ") AS v (campaign_id, contact_id, version) WHERE d.campaign_id = v.campaign_id \
+            sql(
+                "UPDATE deliveries AS d SET state = 'sending', claim_no = d.claim_no + 1, contact_version = v.version, \
+                 provider_key_until = CASE WHEN d.provider_fingerprint >> 32 <> ",
+            )
+            .bind::<BigInt, _>(provider, " >> 32 THEN NULL ELSE d.provider_key_until END, provider_fingerprint = ")
+            .bind::<BigInt, _>(provider, ", token = ")
+            .bind::<BigInt, _>(token, ", claimed_at = ")
+            .bind::<BigInt, _>(now, " FROM unnest(")
+            .bind::<Array<BigInt>, _>(vec![campaign.0; contacts.len()], ", ")
+            .bind::<Array<BigInt>, _>(contacts, ", ")
+            .bind::<Array<BigInt>, _>(
+                versions,
+                ") AS v (campaign_id, contact_id, version) WHERE d.campaign_id = v.campaign_id \
                      AND d.contact_id = v.contact_id AND d.state = 'pending'",
-                )
-                .execute(conn)
+            )
+            .execute(conn)
         }
         Conn::Sqlite(conn) => recipients.iter().try_fold(0, |changed, (contact, version)| {
             // Not by diesel's own `update`: it is never cached, and would be parsed anew for each row.
             sql("UPDATE deliveries SET state = 'sending', claim_no = claim_no + 1, contact_version = ")
-                .bind::<BigInt, _>(*version, ", token = ")
+                .bind::<BigInt, _>(*version, ", provider_key_until = CASE WHEN provider_fingerprint >> 32 <> ")
+                .bind::<BigInt, _>(provider, " >> 32 THEN NULL ELSE provider_key_until END, provider_fingerprint = ")
+                .bind::<BigInt, _>(provider, ", token = ")
                 .bind::<BigInt, _>(token, ", claimed_at = ")
                 .bind::<BigInt, _>(now, " WHERE campaign_id = ")
                 .bind::<BigInt, _>(campaign, " AND contact_id = ")
@@ -190,7 +200,7 @@ fn put_offs_more(write: &Write<'_>) -> i32 {
     if verdict.counted { -i32::MAX } else { i32::from(verdict.put_off) }
 }
 
-/// Keeps what an attempt said; the first words stand.
+/// Keeps what an attempt said, in place of what an earlier one did: the words are the same, the address may not be.
 pub(in crate::store) fn keep_content(
     conn: &mut Conn,
     campaign: CampaignId,
@@ -202,11 +212,21 @@ pub(in crate::store) fn keep_content(
         delivery_contents::contact_id.eq(contact),
         delivery_contents::content.eq(content),
     );
+    let (key, content) = ((delivery_contents::campaign_id, delivery_contents::contact_id), content.to_owned());
+    let change = delivery_contents::content.eq(content);
     match conn {
-        Conn::Pg(conn) => {
-            diesel::insert_into(delivery_contents::table).values(row).on_conflict_do_nothing().execute(conn)
-        }
-        Conn::Sqlite(conn) => diesel::insert_or_ignore_into(delivery_contents::table).values(row).execute(conn),
+        Conn::Pg(conn) => diesel::insert_into(delivery_contents::table)
+            .values(row)
+            .on_conflict(key)
+            .do_update()
+            .set(change)
+            .execute(conn),
+        Conn::Sqlite(conn) => diesel::insert_into(delivery_contents::table)
+            .values(row)
+            .on_conflict(key)
+            .do_update()
+            .set(change)
+            .execute(conn),
     }
     .map(drop)
     .map_err(StoreError::query("keep what an attempt said"))

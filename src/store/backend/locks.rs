@@ -6,7 +6,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
-use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::ids::{CampaignId, ListId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::pages::{PageRow, Wanted, WhichPage};
@@ -69,6 +69,8 @@ pub(in crate::store) struct ClaimGround {
     pub(in crate::store) status_version: i64,
     #[diesel(sql_type = Text)]
     pub(in crate::store) channel: ChannelKind,
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) on_uncertain: OnUncertain,
     /// An operator has suspended the page's pool.
     #[diesel(sql_type = diesel::sql_types::Bool)]
     pub(in crate::store) suspended: bool,
@@ -82,7 +84,7 @@ pub(in crate::store) struct ClaimGround {
 /// the campaign's lock already, under which the status does not change.
 pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Result<Option<ClaimGround>, StoreError> {
     match conn {
-        Conn::Pg(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+        Conn::Pg(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, c.on_uncertain, \
                 EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT)) AS suspended, \
                 (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now \
@@ -90,7 +92,7 @@ pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Resu
         .bind::<BigInt, _>(page, " FOR UPDATE OF p")
         .get_result(conn)
         .optional(),
-        Conn::Sqlite(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, \
+        Conn::Sqlite(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, c.on_uncertain, \
                 EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER))) AS suspended, \
                 CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now \

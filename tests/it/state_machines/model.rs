@@ -206,6 +206,7 @@ impl World {
             key_valid_ms: self.keyed.then_some(KEY_VALID),
             on_the_wire_ms: START_DEADLINE + CALL + MARGIN,
             max_attempts: i32::try_from(MAX_ATTEMPTS).unwrap(),
+            provider: None,
         }
     }
 

@@ -12,11 +12,13 @@ use volley::config::secret::Secret;
 use volley::config::timing::Timing;
 use volley::domain::campaign::ChannelKind;
 use volley::domain::delivery::DeliveryState;
+use volley::domain::fingerprint::ProviderFingerprint;
 use volley::domain::ids::{ContactId, InstanceId};
-use volley::domain::message::Message;
+use volley::domain::message::{Kept, Message};
 use volley::domain::settlement::Verdict;
 use volley::store::claims::Claimed;
 use volley::store::deliveries::{self, DeliveryRow};
+use volley::store::outcomes::Settlement;
 use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, POOL, execute, record, write};
@@ -35,6 +37,23 @@ fn pool(idempotent: bool) -> PoolConfig {
         idempotent,
         ..PoolConfig::bare(Provider::Webhook)
     }
+}
+
+fn provider(idempotent: bool) -> ProviderFingerprint {
+    pool(idempotent).fingerprint()
+}
+
+/// An attempt at whoever was claimed that went unanswered, under a key that lives, with what it said.
+fn unanswered(leased: &Leased, claimed: &Claimed, content: Option<String>) -> Settlement {
+    let verdict = Verdict { counted: true, ambiguous: true, ..Verdict::untouched() };
+    Settlement { content, key_valid_ms: Some(3_600_000), ..leased.settlement(claimed, verdict) }
+}
+
+/// What such an attempt said to that address.
+fn said(to: Option<&str>) -> String {
+    let message = Message { subject: "one".to_owned(), text: String::new(), html: None };
+    let kept = Kept { message, to: to.map(str::to_owned), to_name: None };
+    serde_json::to_string(&kept).unwrap()
 }
 
 async fn sql(campaign: &Campaign, sql: &'static str) {
@@ -99,7 +118,7 @@ both_backends! {
         let campaign = Campaign::packed(db, 2, 10).await;
         register(&campaign, BOOT).await;
         let leased = campaign.lease().await.unwrap();
-        leased.claim(2).await;
+        leased.claim_for(provider(true), 2).await;
         let pool = pool(true);
         let call = channels::build(&pool).unwrap().call_timeout();
         assert!(call >= Duration::from_secs(20));
@@ -111,17 +130,17 @@ both_backends! {
             assert!(row.due_at >= row.claimed_at.unwrap().plus(longest), "{row:?}");
         }
         wait_out_the_call(&campaign).await;
-        assert!(campaign.lease().await.unwrap().claim(2).await.iter().all(|claimed| claimed.ambiguous));
+        assert!(campaign.lease().await.unwrap().claim_for(provider(true), 2).await.iter().all(|claimed| claimed.ambiguous));
     }
 
     async fn a_contact_that_changed_since_an_unanswered_attempt_is_not_asked_again(db: &Database) {
         let campaign = Campaign::packed(db, 2, 10).await;
         register(&campaign, BOOT).await;
-        campaign.lease().await.unwrap().claim(2).await;
+        campaign.lease().await.unwrap().claim_for(provider(true), 2).await;
         sql(&campaign, "UPDATE contacts SET first_name = 'Another', version = version + 1 WHERE id = 2").await;
         restart(db, &campaign, pool(true)).await;
         wait_out_the_call(&campaign).await;
-        let again = campaign.lease().await.unwrap().claim(2).await;
+        let again = campaign.lease().await.unwrap().claim_for(provider(true), 2).await;
         assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(1)]);
         let books = campaign.books().await;
         assert_eq!((books.sending, books.uncertain), (1, 1));
@@ -134,22 +153,95 @@ both_backends! {
         let campaign = Campaign::packed(db, 1, 10).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim(1).await;
-        let said = Message { subject: "one".to_owned(), text: String::new(), html: None };
-        let unanswered = volley::store::outcomes::Settlement {
-            content: Some(serde_json::to_string(&said).unwrap()),
-            ..leased.settlement(&claimed[0], Verdict { counted: true, ambiguous: true, ..Verdict::untouched() })
-        };
-        record(&campaign.store, vec![unanswered]).await.unwrap();
+        let words = said(Some("person1@example.com"));
+        record(&campaign.store, vec![unanswered(&leased, &claimed[0], Some(words))]).await.unwrap();
         sql(&campaign, "UPDATE contacts SET first_name = 'Another', version = version + 1").await;
         let again = leased.claim(1).await;
-        assert_eq!(again[0].content.as_ref().map(|said| said.subject.as_str()), Some("one"));
+        assert_eq!(again[0].content.as_ref().map(|kept| kept.message.subject.as_str()), Some("one"));
+    }
+
+    async fn a_contact_whose_address_changed_is_not_asked_again_under_the_same_key(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(2).await;
+        let words = |n: usize| Some(said(Some(&format!("person{}@example.com", n + 1))));
+        let batch = (0..2).map(|n| unanswered(&leased, &claimed[n], words(n))).collect();
+        record(&campaign.store, batch).await.unwrap();
+        sql(&campaign, "UPDATE contacts SET email = 'new@example.com', version = version + 1 WHERE id = 2").await;
+        let again = leased.claim(2).await;
+        assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(1)]);
+        assert_eq!(campaign.books().await.uncertain, 1);
+        let reason = rows(&campaign).await.swap_remove(1).reason.unwrap_or_default();
+        assert!(reason.contains("address changed"), "{reason}");
+    }
+
+    async fn what_an_earlier_version_kept_is_read_and_stands_while_the_contact_does(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(2).await;
+        let batch = claimed.iter().map(|one| unanswered(&leased, one, Some(said(None)))).collect();
+        record(&campaign.store, batch).await.unwrap();
+        // As a version without these columns and fields left it.
+        sql(&campaign, "UPDATE deliveries SET provider_fingerprint = NULL").await;
+        sql(&campaign, "UPDATE contacts SET email = 'new@example.com', version = version + 1 WHERE id = 2").await;
+        let again = leased.claim(2).await;
+        assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(1)]);
+        assert_eq!(again[0].content.as_ref().map(|kept| kept.message.subject.as_str()), Some("one"));
+        assert!(again[0].key_until.is_some(), "the key's end is still known");
+    }
+
+    async fn a_pool_with_another_provider_asks_nobody_again_under_an_old_key(db: &Database) {
+        let campaign = Campaign::packed(db, 3, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim_for(provider(true), 3).await;
+        // One was put off for certain: whoever the pool sends through may have it.
+        let deferred = Settlement { key_valid_ms: Some(60_000), ..leased.settlement(&claimed[2], Verdict::untouched()) };
+        let batch = vec![unanswered(&leased, &claimed[0], None), unanswered(&leased, &claimed[1], None), deferred];
+        record(&campaign.store, batch).await.unwrap();
+        let moved = PoolConfig { url: Some(Secret::new("http://127.0.0.1:2/".to_owned())), ..pool(true) };
+        let again = leased.claim_for(moved.fingerprint(), 3).await;
+        assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(3)]);
+        assert_eq!(again[0].key_until, None, "what the first provider said of its key is nothing to the second");
+        assert_eq!(campaign.books().await.uncertain, 2);
+        let reason = rows(&campaign).await.swap_remove(0).reason.unwrap_or_default();
+        assert!(reason.contains("another provider"), "{reason}");
+    }
+
+    async fn a_pool_that_sends_in_another_form_asks_nobody_again_under_an_old_key(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim_for(provider(true), 1).await;
+        record(&campaign.store, vec![unanswered(&leased, &claimed[0], None)]).await.unwrap();
+        let reworded = PoolConfig { body: Some(r#"{"to":"{to}"}"#.to_owned()), ..pool(true) };
+        let again = leased.claim_for(reworded.fingerprint(), 2).await;
+        assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(2)]);
+        let reason = rows(&campaign).await.swap_remove(0).reason.unwrap_or_default();
+        assert!(reason.contains("the pool's settings change the message"), "{reason}");
+    }
+
+    async fn who_agreed_to_messages_that_come_twice_is_asked_again_through_another_provider(db: &Database) {
+        let campaign = Campaign::packed(db, 1, 10).await;
+        sql(&campaign, "UPDATE campaigns SET on_uncertain = 'resend'").await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim_for(provider(true), 1).await;
+        record(&campaign.store, vec![unanswered(&leased, &claimed[0], None)]).await.unwrap();
+        assert_eq!(leased.claim_for(provider(false), 1).await.len(), 1);
+    }
+
+    async fn a_start_with_another_provider_leaves_what_is_in_doubt_uncertain(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        register(&campaign, BOOT).await;
+        // Claimed for a relay that knows no keys; the pool's name is that of a keyed webhook by now.
+        campaign.lease().await.unwrap().claim_for(provider(false), 2).await;
+        restart(db, &campaign, pool(true)).await;
+        assert_eq!(campaign.books().await.uncertain, 2);
     }
 
     async fn a_journal_from_another_boot_presumes_nothing_not_begun(db: &Database) {
         let campaign = Campaign::packed(db, 4, 10).await;
         register(&campaign, EARLIER).await;
         let leased = campaign.lease().await.unwrap();
-        let claimed = leased.claim(4).await;
+        let claimed = leased.claim_for(provider(false), 4).await;
         testify(&journal(db, EARLIER), &leased, &claimed);
         restart(db, &campaign, pool(false)).await;
         let books = campaign.books().await;
@@ -161,12 +253,12 @@ both_backends! {
         let campaign = Campaign::packed(db, 4, 10).await;
         register(&campaign, EARLIER).await;
         let leased = campaign.lease().await.unwrap();
-        let claimed = leased.claim(4).await;
+        let claimed = leased.claim_for(provider(true), 4).await;
         testify(&journal(db, EARLIER), &leased, &claimed);
         restart(db, &campaign, pool(true)).await;
         assert!(campaign.lease().await.is_none(), "each of them may still be under way");
         wait_out_the_call(&campaign).await;
-        let again = campaign.lease().await.unwrap().claim(4).await;
+        let again = campaign.lease().await.unwrap().claim_for(provider(true), 4).await;
         assert_eq!(again.len(), 4);
         assert!(again.iter().all(|claimed| claimed.ambiguous && claimed.key_until.is_some()));
     }
@@ -175,7 +267,7 @@ both_backends! {
         let campaign = Campaign::packed(db, 4, 10).await;
         register(&campaign, BOOT).await;
         let leased = campaign.lease().await.unwrap();
-        let claimed = leased.claim(4).await;
+        let claimed = leased.claim_for(provider(false), 4).await;
         testify(&journal(db, BOOT), &leased, &claimed);
         restart(db, &campaign, pool(false)).await;
         let books = campaign.books().await;

@@ -19,10 +19,10 @@ use volley::store::pages::{self, Settled};
 use super::packed::{Campaign, Leased, accepted, execute, record, transact, verdict, write};
 use crate::support::both_backends;
 
-const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4 };
+const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4, provider: None };
 
 /// A provider that honours keys for an hour, with no call that could still be on the wire.
-const KEYED: Repeat = Repeat { key_valid_ms: Some(3_600_000), on_the_wire_ms: 0, max_attempts: 4 };
+const KEYED: Repeat = Repeat { key_valid_ms: Some(3_600_000), on_the_wire_ms: 0, max_attempts: 4, provider: None };
 
 async fn end_lease(leased: &Leased, evidence: fn(ClaimKey) -> Evidence) -> Option<lost_leases::Ended> {
     end_lease_of(leased, UNKEYED, evidence).await
@@ -167,7 +167,7 @@ both_backends! {
         let first = leased.claim(1).await;
         record(&campaign.store, vec![again(leased.settlement(&first[0], Verdict::untouched()), false, "one")]).await.unwrap();
         let second = leased.claim(1).await;
-        assert_eq!(second[0].content.as_ref().map(|said| said.subject.as_str()), Some("one"));
+        assert_eq!(second[0].content.as_ref().map(|said| said.message.subject.as_str()), Some("one"));
         // What no longer matters to the delivery does not touch its words either.
         let refused = Verdict { state: DeliveryState::Failed, ..Verdict::untouched() };
         let stale = Settlement { content: Some(String::new()), ..leased.settlement(&first[0], refused) };

@@ -18,7 +18,7 @@ use volley::{domain::campaign::CampaignEvent, store::Conn};
 use super::packed::{Campaign, Leased, execute, record, write};
 use crate::support::{Database, both_backends};
 
-const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4 };
+const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4, provider: None };
 
 /// The slot and the boot of every incarnation here; leases are those of incarnation 1.
 const SLOT: &str = "slot";

@@ -6,6 +6,7 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use volley::domain::campaign::{Audience, CampaignEvent, CampaignStatus, ChannelKind, OnUncertain};
 use volley::domain::delivery::DeliveryState;
+use volley::domain::fingerprint::ProviderFingerprint;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId, TemplateVersionId};
 use volley::domain::instant::UtcInstant;
 use volley::domain::outcome::Outcome;
@@ -24,6 +25,9 @@ use volley::store::{Conn, Lane, Store, StoreError};
 use crate::support::Database;
 
 pub(super) const POOL: &str = "main";
+
+/// Whom the pool hands over to.
+pub(super) const PROVIDER: ProviderFingerprint = ProviderFingerprint(1 << 32 | 1);
 
 /// A campaign to `people` contacts, launched; packed by those who ask for it.
 #[derive(Clone)]
@@ -153,8 +157,17 @@ impl Leased {
     }
 
     pub(super) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {
-        let claim =
-            Claim { page: self.page.id, campaign: self.campaign.id, token: self.token, after: ContactId(0), limit };
+        self.try_claim_for(PROVIDER, limit).await
+    }
+
+    /// The same for a pool with that provider.
+    pub(super) async fn try_claim_for(
+        &self,
+        provider: ProviderFingerprint,
+        limit: i64,
+    ) -> Result<ClaimOutcome, StoreError> {
+        let (page, campaign, token) = (self.page.id, self.campaign.id, self.token);
+        let claim = Claim { page, campaign, token, after: ContactId(0), limit, provider };
         self.campaign.store.run(Lane::Hot, "claim", move |conn| claims::claim(conn, claim)).await
     }
 
@@ -165,6 +178,16 @@ impl Leased {
             ClaimOutcome::NotSending { status, .. } => panic!("the campaign is {status}"),
             ClaimOutcome::Suspended => panic!("the pool is suspended"),
             ClaimOutcome::Lost => panic!("the lease is over"),
+        }
+    }
+
+    /// The same for a pool with that provider.
+    pub(super) async fn claim_for(&self, provider: ProviderFingerprint, limit: i64) -> Vec<Claimed> {
+        match self.try_claim_for(provider, limit).await.unwrap() {
+            ClaimOutcome::Claimed { recipients, .. } => recipients,
+            ClaimOutcome::NotSending { .. } | ClaimOutcome::Suspended | ClaimOutcome::Lost => {
+                panic!("nothing is claimed")
+            }
         }
     }
 

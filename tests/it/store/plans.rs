@@ -184,7 +184,14 @@ async fn check(
 }
 
 fn claim_of(leased: &Leased) -> Claim {
-    Claim { page: leased.id(), campaign: leased.campaign.id, token: leased.token, after: ContactId(0), limit: 5 }
+    Claim {
+        page: leased.id(),
+        campaign: leased.campaign.id,
+        token: leased.token,
+        after: ContactId(0),
+        limit: 5,
+        provider: super::packed::PROVIDER,
+    }
 }
 
 both_backends! {

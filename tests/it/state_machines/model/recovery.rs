@@ -31,6 +31,7 @@ impl World {
                 ambiguous: row.ambiguous,
                 key_until: row.key_until.map(UtcInstant),
                 claimed_at: UtcInstant(row.claimed_at),
+                provider: None,
             };
             let died_alone = died && sending == 1;
             let end = LeaseEnd { repeat, on_uncertain: OnUncertain::Hold, died_alone, now: UtcInstant(self.now) };
