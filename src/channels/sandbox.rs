@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
+use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 
@@ -60,12 +61,17 @@ impl Sandbox {
         if luck >= self.failure_rate {
             Outcome::Accepted { provider_id: Some(format!("sandbox-{:016x}", self.dice.roll())) }
         } else if luck < self.failure_rate / 2.0 {
-            Outcome::Rejected(Trouble::new(ErrorCategory::Refused, "sandbox: refused for good"))
+            refused(true, Trouble::new(ErrorCategory::Refused, "sandbox: refused for good"))
         } else {
-            let trouble = Trouble::new(ErrorCategory::ProviderError, "sandbox: refused for now");
-            Outcome::Deferred { trouble, retry_after: None }
+            refused(false, Trouble::new(ErrorCategory::ProviderError, "sandbox: refused for now"))
         }
     }
+}
+
+/// The dice mean this recipient.
+fn refused(permanent: bool, trouble: Trouble) -> Outcome {
+    let signature = trouble.detail.clone();
+    Outcome::Refused(Refusal { class: AnswerClass::Recipient, permanent, wait: None, signature, trouble })
 }
 
 impl Channel for Sandbox {

@@ -13,6 +13,7 @@ use super::idle::Idle;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
+use crate::domain::dispatch::answer::Refusal;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 use compose::{Composer, Letter};
@@ -76,7 +77,7 @@ impl Smtp {
     async fn hand_over(&self, envelope: &Envelope, gate: &dyn Gate) -> Outcome {
         let letter = match self.composer.compose(envelope) {
             Ok(letter) => letter,
-            Err(trouble) => return Outcome::Rejected(trouble),
+            Err(trouble) => return Outcome::Unsendable(trouble),
         };
         if let Some(wire) = self.pooled().await {
             match self.begin(wire, &letter, envelope, gate).await {
@@ -87,11 +88,11 @@ impl Smtp {
         }
         let wire = match self.relay.connect().await {
             Ok(wire) => wire,
-            Err(trouble) => return Outcome::PoolFault(trouble),
+            Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
         };
         match self.begin(wire, &letter, envelope, gate).await {
             Talk::Ended(outcome, _) => outcome,
-            Talk::DeadBeforeMail(trouble) => Outcome::PoolFault(trouble),
+            Talk::DeadBeforeMail(trouble) => Outcome::Refused(Refusal::unreachable(trouble)),
         }
     }
 
@@ -100,7 +101,7 @@ impl Smtp {
         if letter.needs_utf8 && !wire.offers.smtputf8 {
             self.keep(wire, false);
             let trouble = Trouble::new(ErrorCategory::Refused, "the relay takes no addresses beyond ASCII (SMTPUTF8)");
-            return Talk::Ended(Outcome::Rejected(trouble), Leaves::Ready);
+            return Talk::Ended(Outcome::Unsendable(trouble), Leaves::Ready);
         }
         if let Err(reason) = gate.begin() {
             self.keep(wire, false);

@@ -21,6 +21,7 @@ use super::tls::Tls;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
+use crate::domain::dispatch::answer::Refusal;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 use answer::Reader;
@@ -71,12 +72,12 @@ impl Webhook {
         let request = self.body.render(envelope).and_then(|body| self.prototype.complete(envelope, &body));
         let request = match request {
             Ok(request) => request,
-            Err(trouble) => return Outcome::Rejected(trouble),
+            Err(trouble) => return Outcome::Unsendable(trouble),
         };
         let mut wire = match self.connection().await {
             Ok(wire) => wire,
             // DNS, refused, TLS: not a byte of the request can have left.
-            Err(trouble) => return Outcome::PoolFault(trouble),
+            Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
         };
         if let Err(reason) = gate.begin() {
             self.idle.keep(wire);

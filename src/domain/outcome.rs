@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::delivery::ErrorCategory;
+use super::dispatch::answer::Refusal;
 
-/// The result of one attempt to hand a delivery over. RELIABILITY: only `Accepted`, `Rejected`, `Deferred` and
-/// `PoolFault` are knowledge; `Unknown` and `KeySeen` are the honest names of the rest.
+/// The result of one attempt to hand a delivery over. RELIABILITY: only `Accepted`, `Refused` and
+/// `Unsendable` are knowledge; `Unknown` and `KeySeen` are the honest names of the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The provider took responsibility.
@@ -13,18 +14,10 @@ pub enum Outcome {
         /// The provider's own id of the message, when its answer carried one.
         provider_id: Option<String>,
     },
-    /// Refused for good: this recipient will never be accepted.
-    Rejected(Trouble),
-    /// Certainly not accepted, and worth another try.
-    Deferred {
-        /// What the provider said.
-        trouble: Trouble,
-        /// How long the provider asked to be left alone.
-        retry_after: Option<Duration>,
-    },
-    /// Certainly not accepted, and not this recipient's fault: the provider as a whole cannot be used now. Opens the
-    /// pool's circuit, costs no attempt.
-    PoolFault(Trouble),
+    /// Certainly not accepted: the provider said no, or could not be reached. Whose trouble it is stands in the refusal.
+    Refused(Refusal),
+    /// Certainly not accepted, and the provider was not asked: the message cannot be made, or not be sent to this address.
+    Unsendable(Trouble),
     /// Handed over, no clear answer. The provider may or may not have accepted it.
     Unknown(Trouble),
     /// The provider has seen this delivery's key: an earlier request under it is at work there, or was taken. As unclear as
@@ -37,6 +30,33 @@ pub enum Outcome {
     },
     /// The gate stayed shut: not one byte of the hand-over left.
     NotBegun(NotBegun),
+}
+
+impl Outcome {
+    /// Its name in metrics and in the API.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Refused(refusal) if refusal.class.is_relay() => "pool_fault",
+            Self::Refused(Refusal { permanent: false, .. }) => "deferred",
+            Self::Refused(_) | Self::Unsendable(_) => "rejected",
+            Self::Unknown(_) | Self::KeySeen { .. } => "unknown",
+            Self::NotBegun(_) => "not_begun",
+        }
+    }
+
+    /// What went wrong, where something did.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            Self::Refused(Refusal { trouble, .. })
+            | Self::Unsendable(trouble)
+            | Self::Unknown(trouble)
+            | Self::KeySeen { trouble, .. } => Some(trouble),
+            Self::Accepted { .. } | Self::NotBegun(_) => None,
+        }
+    }
 }
 
 /// What went wrong, in the provider's words as far as they are safe to store.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::backoff;
 use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
+use super::dispatch::answer::Refusal;
 use super::outcome::{Outcome, Trouble};
 
 /// What is known of a delivery when its attempt ends.
@@ -113,16 +114,22 @@ pub fn settle(outcome: &Outcome, attempt: Attempt) -> Verdict {
             provider_id: provider_id.clone(),
             ..Verdict::untouched()
         },
-        Outcome::Rejected(trouble) => Verdict::ended(refused, trouble, ambiguous),
+        Outcome::Unsendable(trouble) => Verdict::ended(refused, trouble, ambiguous),
+        // The relay's trouble is nobody's attempt. One that names its time is waited for.
+        Outcome::Refused(Refusal { class, wait, trouble, .. }) if class.is_relay() => {
+            Verdict::again(wait.map_or(Duration::ZERO, backoff::honoured), false, trouble, ambiguous)
+        }
+        Outcome::Refused(Refusal { permanent: true, trouble, .. }) => Verdict::ended(refused, trouble, ambiguous),
         // A provider that names its time is throttling, not failing: waiting costs no attempt.
-        Outcome::Deferred { trouble, retry_after: Some(asked) } => {
+        Outcome::Refused(Refusal { wait: Some(asked), trouble, .. }) => {
             Verdict::again(backoff::honoured(*asked), false, trouble, ambiguous)
         }
-        Outcome::Deferred { trouble, retry_after: None } if attempts_left => {
+        Outcome::Refused(Refusal { wait: None, trouble, .. }) if attempts_left => {
             Verdict::again(backoff::retry_wait(counted_now, attempt.jitter), true, trouble, ambiguous)
         }
-        Outcome::Deferred { trouble, retry_after: None } => Verdict::ended(refused, &exhausted(trouble), ambiguous),
-        Outcome::PoolFault(trouble) => Verdict::again(Duration::ZERO, false, trouble, ambiguous),
+        Outcome::Refused(Refusal { wait: None, trouble, .. }) => {
+            Verdict::ended(refused, &exhausted(trouble), ambiguous)
+        }
         Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => {
             let repeatable = attempt.key_honoured || attempt.on_uncertain == OnUncertain::Resend;
             if repeatable && attempts_left {
@@ -144,6 +151,7 @@ fn exhausted(trouble: &Trouble) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dispatch::answer::AnswerClass;
     use crate::domain::outcome::NotBegun;
 
     const FIRST: Attempt = Attempt {
@@ -159,8 +167,12 @@ mod tests {
         Trouble::new(ErrorCategory::ProviderError, "451 later")
     }
 
+    fn refused(class: AnswerClass, permanent: bool, wait: Option<Duration>) -> Outcome {
+        Outcome::Refused(Refusal { class, permanent, wait, signature: String::new(), trouble: trouble() })
+    }
+
     fn deferred() -> Outcome {
-        Outcome::Deferred { trouble: trouble(), retry_after: None }
+        refused(AnswerClass::Recipient, false, None)
     }
 
     #[test]
@@ -175,15 +187,33 @@ mod tests {
 
     #[test]
     fn a_provider_that_names_its_time_costs_no_attempt() {
-        let outcome = Outcome::Deferred { trouble: trouble(), retry_after: Some(Duration::from_secs(7)) };
+        let outcome = refused(AnswerClass::Unsure, false, Some(Duration::from_secs(7)));
         let verdict = settle(&outcome, Attempt { attempts_before: 3, ..FIRST });
         assert_eq!((verdict.state, verdict.wait_ms, verdict.counted), (DeliveryState::Pending, 7000, false));
     }
 
     #[test]
-    fn a_pool_fault_never_fails_a_recipient() {
-        let verdict = settle(&Outcome::PoolFault(trouble()), Attempt { attempts_before: 3, ..FIRST });
-        assert_eq!((verdict.state, verdict.counted, verdict.put_off), (DeliveryState::Pending, false, true));
+    fn a_relays_trouble_never_fails_a_recipient() {
+        for class in AnswerClass::ALL.iter().copied().filter(|class| class.is_relay()) {
+            for permanent in [false, true] {
+                let verdict = settle(&refused(class, permanent, None), Attempt { attempts_before: 3, ..FIRST });
+                assert_eq!(
+                    (verdict.state, verdict.counted, verdict.put_off),
+                    (DeliveryState::Pending, false, true),
+                    "{class}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_permanent_refusal_that_is_not_the_relays_trouble_ends_the_delivery() {
+        for class in AnswerClass::ALL.iter().copied().filter(|class| !class.is_relay()) {
+            for wait in [None, Some(Duration::from_secs(7))] {
+                assert_eq!(settle(&refused(class, true, wait), FIRST).state, DeliveryState::Failed, "{class}");
+            }
+        }
+        assert_eq!(settle(&Outcome::Unsendable(trouble()), FIRST).state, DeliveryState::Failed);
     }
 
     #[test]
@@ -211,7 +241,8 @@ mod tests {
     #[test]
     fn a_delivery_that_was_ever_ambiguous_ends_only_as_sent_or_uncertain() {
         let attempt = Attempt { was_ambiguous: true, attempts_before: 3, ..FIRST };
-        for outcome in [Outcome::Rejected(trouble()), deferred(), Outcome::Unknown(trouble())] {
+        let rejected = refused(AnswerClass::Recipient, true, None);
+        for outcome in [rejected, Outcome::Unsendable(trouble()), deferred(), Outcome::Unknown(trouble())] {
             assert_eq!(settle(&outcome, attempt).state, DeliveryState::Uncertain, "{outcome:?}");
         }
         assert_eq!(settle(&Outcome::Accepted { provider_id: None }, attempt).state, DeliveryState::Sent);

@@ -66,9 +66,9 @@ fn envelope() -> Envelope {
 fn kind(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Accepted { .. } => "accepted",
-        Outcome::Rejected(_) => "rejected",
-        Outcome::Deferred { .. } => "deferred",
-        Outcome::PoolFault(_) => "pool fault",
+        Outcome::Refused(refusal) if refusal.class.is_relay() => "pool fault",
+        Outcome::Refused(refusal) if !refusal.permanent => "deferred",
+        Outcome::Refused(_) | Outcome::Unsendable(_) => "rejected",
         Outcome::Unknown(_) => "unknown",
         Outcome::KeySeen { .. } => "key seen",
         Outcome::NotBegun(_) => "not begun",
@@ -77,12 +77,5 @@ fn kind(outcome: &Outcome) -> &'static str {
 
 /// What went wrong, where something did.
 fn trouble(outcome: &Outcome) -> &Trouble {
-    match outcome {
-        Outcome::Rejected(trouble)
-        | Outcome::Deferred { trouble, .. }
-        | Outcome::PoolFault(trouble)
-        | Outcome::Unknown(trouble)
-        | Outcome::KeySeen { trouble, .. } => trouble,
-        Outcome::Accepted { .. } | Outcome::NotBegun(_) => panic!("no trouble: {outcome:?}"),
-    }
+    outcome.trouble().unwrap_or_else(|| panic!("no trouble: {outcome:?}"))
 }

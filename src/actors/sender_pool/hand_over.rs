@@ -15,8 +15,10 @@ use crate::actors::recorder::Inbox;
 use crate::actors::status_cache::StatusCache;
 use crate::actors::traffic::Flow;
 use crate::channels::{Channel, Gate};
+use crate::domain::backoff;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::message::{Envelope, Kept};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
@@ -248,11 +250,11 @@ async fn attempt(
         Some(message) => message,
         None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
             Ok(message) => message,
-            Err(error) => return Outcome::Rejected(Trouble::new(ErrorCategory::Render, error.to_string())),
+            Err(error) => return Outcome::Unsendable(Trouble::new(ErrorCategory::Render, error.to_string())),
         },
     };
     let Some(to) = over.claimed.profile.address(over.content.channel) else {
-        return Outcome::Rejected(Trouble::new(ErrorCategory::ContactNotFound, "the contact has no address"));
+        return Outcome::Unsendable(Trouble::new(ErrorCategory::ContactNotFound, "the contact has no address"));
     };
     let envelope = Envelope {
         campaign_id: over.key.campaign,
@@ -276,23 +278,28 @@ async fn attempt(
 /// A panic says nothing about the provider. Before the first byte it is this recipient's own end; after it, nobody knows.
 fn panicked(begun: bool) -> Outcome {
     let trouble = Trouble::new(ErrorCategory::Unexpected, "internal: the hand-over panicked");
-    if begun { Outcome::Unknown(trouble) } else { Outcome::Rejected(trouble) }
+    if begun { Outcome::Unknown(trouble) } else { Outcome::Unsendable(trouble) }
+}
+
+fn refused(refusal: &Refusal) -> Reach {
+    match refusal {
+        Refusal { wait: Some(quiet), .. } if !refusal.permanent => Reach::Quiet(backoff::honoured(*quiet)),
+        Refusal { class: AnswerClass::RelayRate, trouble, .. } => Reach::Throttled(trouble.detail.clone()),
+        Refusal { class, trouble, .. } if class.is_relay() => Reach::Fault(trouble.detail.clone()),
+        Refusal { trouble, .. } if trouble.category == ErrorCategory::Throttled => {
+            Reach::Throttled(trouble.detail.clone())
+        }
+        Refusal { .. } => Reach::Answered,
+    }
 }
 
 fn reach(outcome: &Outcome) -> Reach {
     match outcome {
-        Outcome::Deferred { trouble, retry_after: None } if trouble.category == ErrorCategory::Throttled => {
-            Reach::Throttled(trouble.detail.clone())
-        }
+        Outcome::Refused(refusal) => refused(refusal),
         // A key that was seen says when to come back for this one, and nothing about the others.
-        Outcome::Accepted { .. } | Outcome::Deferred { retry_after: None, .. } | Outcome::KeySeen { .. } => {
-            Reach::Answered
-        }
+        Outcome::Accepted { .. } | Outcome::KeySeen { .. } => Reach::Answered,
         Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
-        Outcome::Rejected(trouble) if trouble.category == ErrorCategory::Render => Reach::Untried(None),
-        Outcome::Rejected(_) => Reach::Answered,
-        Outcome::Deferred { retry_after: Some(quiet), .. } => Reach::Quiet(crate::domain::backoff::honoured(*quiet)),
-        Outcome::PoolFault(trouble) => Reach::Fault(trouble.detail.clone()),
+        Outcome::Unsendable(_) => Reach::Untried(None),
         Outcome::NotBegun(reason) => Reach::Untried(Some(*reason)),
     }
 }

@@ -45,29 +45,15 @@ impl Meters {
 
     /// What a call came to, and how long it took.
     pub(super) fn called(&self, outcome: &Outcome, took: Duration) {
-        let (name, category) = match outcome {
-            Outcome::Accepted { .. } => ("accepted", None),
-            Outcome::Rejected(trouble) => ("rejected", Some(trouble.category)),
-            Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.category)),
-            Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.category)),
-            Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => ("unknown", Some(trouble.category)),
-            Outcome::NotBegun(_) => ("not_begun", None),
-        };
-        match outcome {
-            Outcome::Accepted { .. } => {
-                self.accepted.increment(1);
-                self.lately.fetch_add(1, Ordering::Relaxed);
-            }
-            Outcome::Rejected(_)
-            | Outcome::Deferred { .. }
-            | Outcome::PoolFault(_)
-            | Outcome::Unknown(_)
-            | Outcome::KeySeen { .. }
-            | Outcome::NotBegun(_) => attempts(&self.pool, name).increment(1),
+        if matches!(outcome, Outcome::Accepted { .. }) {
+            self.accepted.increment(1);
+            self.lately.fetch_add(1, Ordering::Relaxed);
+        } else {
+            attempts(&self.pool, outcome.name()).increment(1);
         }
-        if let Some(category) = category {
-            metrics::counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category.as_str())
-                .increment(1);
+        if let Some(trouble) = outcome.trouble() {
+            let category = trouble.category.as_str();
+            metrics::counter!("volley_errors_total", "pool" => self.pool.clone(), "category" => category).increment(1);
         }
         if !matches!(outcome, Outcome::NotBegun(_)) {
             self.call.record(took.as_secs_f64());

@@ -10,6 +10,7 @@ use super::Leaves;
 use super::wire::Wire;
 use crate::channels::redact::redact;
 use crate::domain::delivery::ErrorCategory;
+use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
 use crate::domain::outcome::{Outcome, Trouble};
 
 /// How far a conversation had come.
@@ -135,26 +136,33 @@ impl From<io::Error> for Failure {
 
 impl Failure {
     /// What this failure means when it comes at `stage` of handing over to `to`, and for the connection.
-    pub(super) fn at(self, stage: Stage, to: &str) -> (Outcome, Leaves) {
+    pub(super) fn at(&self, stage: Stage, to: &str) -> (Outcome, Leaves) {
         let trouble = self.trouble(stage, to);
         let passes = self.passes(stage);
-        let deferred = |trouble| Outcome::Deferred { trouble, retry_after: None };
+        let refused = |class, permanent, trouble| {
+            let signature = self.signature();
+            Outcome::Refused(Refusal { class, permanent, wait: None, signature, trouble })
+        };
+        let relay = |trouble| refused(AnswerClass::RelayOutage, false, trouble);
+        let deferred = |trouble| refused(AnswerClass::Unsure, false, trouble);
+        let rejected = |trouble: Trouble| {
+            let is_policy = trouble.category == ErrorCategory::Policy;
+            refused(if is_policy { AnswerClass::Policy } else { AnswerClass::Recipient }, true, trouble)
+        };
         match (stage, self) {
-            (_, Self::Reply { code: 421, .. }) => (Outcome::PoolFault(trouble), Leaves::Nothing),
-            (Stage::Mail, Self::Reply { code: 400.., .. }) => (Outcome::PoolFault(trouble), Leaves::OpenTransaction),
-            (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
-                (Outcome::PoolFault(trouble), Leaves::Nothing)
-            }
+            (_, Self::Reply { code: 421, .. }) => (relay(trouble), Leaves::Nothing),
+            (Stage::Mail, Self::Reply { code: 400.., .. }) => (relay(trouble), Leaves::OpenTransaction),
+            (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => (relay(trouble), Leaves::Nothing),
             (Stage::Rcpt | Stage::Data, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::OpenTransaction),
             (Stage::Rcpt | Stage::Data, Self::Reply { code: 500.., .. }) => {
-                (Outcome::Rejected(trouble), Leaves::OpenTransaction)
+                (rejected(trouble), Leaves::OpenTransaction)
             }
             // No dot was sent, so nothing can have been accepted.
             (Stage::Rcpt | Stage::Data, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (deferred(trouble), Leaves::Nothing)
             }
             (Stage::Final, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Ready),
-            (Stage::Final, Self::Reply { code: 500.., .. }) => (Outcome::Rejected(trouble), Leaves::Ready),
+            (Stage::Final, Self::Reply { code: 500.., .. }) => (rejected(trouble), Leaves::Ready),
             // The dot may have left.
             (Stage::Final, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (Outcome::Unknown(trouble), Leaves::Nothing)
@@ -171,6 +179,17 @@ impl Failure {
             // RFC 3463 3.3: a mailbox that is full now.
             Self::Reply { code: 500.., .. } => self.enhanced() == Some((2, 2)),
             Self::Reply { .. } | Self::Silent(_) | Self::Cut(_) => false,
+        }
+    }
+
+    fn signature(&self) -> String {
+        match self {
+            Self::Reply { code, text } => {
+                let enhanced = self.enhanced().map(|(subject, detail)| [code / 100, subject, detail]);
+                signature(*code, enhanced, text)
+            }
+            Self::Silent(_) => signature(0, None, "no answer"),
+            Self::Cut(text) => signature(0, None, text),
         }
     }
 

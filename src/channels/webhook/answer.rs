@@ -9,6 +9,7 @@ use crate::channels::BuildError;
 use crate::channels::redact::redact;
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
+use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
 use crate::domain::outcome::{Outcome, Trouble};
 
 /// How much of an answer is read.
@@ -42,16 +43,21 @@ impl Reader {
         if (200..300).contains(&status) {
             return self.accepted(status, content);
         }
-        let trouble = refusal(status, &content, to);
+        let trouble = trouble(status, &content, to);
         let retry_after = head.retry_after.as_deref().and_then(|text| retry_after(text, head.date.as_deref()));
+        let refused = |class, permanent, trouble: Trouble| {
+            let words = trouble.detail.strip_prefix(&format!("HTTP {status}")).unwrap_or_default();
+            let signature = signature(status, None, words);
+            Outcome::Refused(Refusal { class, permanent, wait: retry_after, signature, trouble })
+        };
         match status {
-            401 | 403 | 407 => Outcome::PoolFault(trouble),
-            408 | 425 | 429 => Outcome::Deferred { trouble, retry_after },
+            401 | 403 | 407 => refused(AnswerClass::RelayAuth, true, trouble),
+            408 | 425 | 429 => refused(AnswerClass::Unsure, false, trouble),
             // Not taken a second time; whether an earlier request under this key was taken (perhaps one that a 408 or a cut
             // had ended), only the answer to a later one can say.
             409 if self.idempotent => Outcome::KeySeen { trouble, retry_after },
-            503 if retry_after.is_some() => Outcome::Deferred { trouble, retry_after },
-            300..=499 => Outcome::Rejected(trouble),
+            503 if retry_after.is_some() => refused(AnswerClass::RelayOutage, false, trouble),
+            300..=499 => refused(AnswerClass::Content, true, trouble),
             _ => Outcome::Unknown(trouble),
         }
     }
@@ -84,7 +90,7 @@ fn provider_id(value: &serde_json::Value) -> Option<String> {
     Some(id.chars().filter(|c| !c.is_control()).take(MAX_PROVIDER_ID).collect())
 }
 
-fn refusal(status: u16, content: &Content, to: &str) -> Trouble {
+fn trouble(status: u16, content: &Content, to: &str) -> Trouble {
     let category = match status {
         400..=499 => ErrorCategory::Refused,
         500..=599 => ErrorCategory::ProviderError,

@@ -43,7 +43,7 @@ impl AnswerClass {
     }
 }
 
-/// A provider's clear no: the message was certainly not accepted.
+/// A provider's clear no, or no provider: the message was certainly not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// Whose trouble it is.
@@ -56,4 +56,52 @@ pub struct Refusal {
     pub signature: String,
     /// The answer in words that are safe to store.
     pub trouble: Trouble,
+}
+
+impl Refusal {
+    /// The relay was not reached, or not far enough to ask it for anything.
+    #[must_use]
+    pub fn unreachable(trouble: Trouble) -> Self {
+        let signature = signature(0, None, &trouble.detail);
+        Self { class: AnswerClass::RelayOutage, permanent: false, wait: None, signature, trouble }
+    }
+}
+
+/// What all answers that mean the same have in common: `code`, the enhanced code and `words`, without digits and without
+/// addresses. At most [`MAX_SIGNATURE`] characters.
+#[must_use]
+pub fn signature(code: u16, enhanced: Option<[u16; 3]>, words: &str) -> String {
+    use std::fmt::Write as _;
+    let mut signature = code.to_string();
+    if let Some([class, subject, detail]) = enhanced {
+        let _ = write!(signature, " {class}.{subject}.{detail}");
+    }
+    let same = |word: &&str| !word.contains(['@', '<']) && !word.contains(|c: char| c.is_ascii_digit());
+    for word in words.split_whitespace().filter(same) {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        if !word.is_empty() {
+            signature.push(' ');
+            signature.push_str(&word.to_lowercase());
+        }
+    }
+    signature.chars().take(MAX_SIGNATURE).collect()
+}
+
+/// The longest signature, in characters.
+pub const MAX_SIGNATURE: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_differ_in_addresses_and_numbers_have_one_signature() {
+        let one = signature(550, Some([5, 7, 1]), "Relaying denied for <bob@example.com> (id 4XyZ1, 10.0.0.1)");
+        let other = signature(550, Some([5, 7, 1]), "relaying denied  for <eve@example.org> (id 9AbC7, 10.0.0.2).");
+        assert_eq!(one, other);
+        assert_eq!(one, "550 5.7.1 relaying denied for id");
+        assert_ne!(one, signature(554, Some([5, 7, 1]), "relaying denied for id"));
+        assert_eq!(signature(404, None, ""), "404");
+        assert_eq!(signature(550, None, &"long ".repeat(100)).chars().count(), MAX_SIGNATURE);
+    }
 }

@@ -219,15 +219,16 @@ pub(in crate::http) async fn test_send(
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
         };
-        let (outcome, detail) = match channel.deliver(&envelope, &AlwaysOpen).await {
-            Outcome::Accepted { provider_id } => ("accepted", provider_id),
-            Outcome::Rejected(trouble) => ("rejected", Some(trouble.detail)),
-            Outcome::Deferred { trouble, .. } => ("deferred", Some(trouble.detail)),
-            Outcome::PoolFault(trouble) => ("pool_fault", Some(trouble.detail)),
-            Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => ("unknown", Some(trouble.detail)),
-            Outcome::NotBegun(reason) => ("not_begun", Some(reason.to_string())),
+        let outcome = channel.deliver(&envelope, &AlwaysOpen).await;
+        let name = outcome.name();
+        let detail = match &outcome {
+            Outcome::Accepted { provider_id } => provider_id.clone(),
+            Outcome::NotBegun(reason) => Some(reason.to_string()),
+            Outcome::Refused(_) | Outcome::Unsendable(_) | Outcome::Unknown(_) | Outcome::KeySeen { .. } => {
+                outcome.trouble().map(|trouble| trouble.detail.clone())
+            }
         };
-        results.push(TestResult { contact_id, outcome, detail });
+        results.push(TestResult { contact_id, outcome: name, detail });
     }
     tracing::info!(campaign.id = id.0, recipients = results.len(), "campaign.test_sent");
     Ok(web::Json(TestResults { results }))

@@ -73,14 +73,14 @@ async fn retry_after_is_passed_on_and_tells_a_promised_503_from_a_broken_one() {
     for (status, retry_after, expected) in [
         (429, "7", ("deferred", Some(Duration::from_secs(7)))),
         (408, "0", ("deferred", Some(Duration::ZERO))),
-        (503, "120", ("deferred", Some(Duration::from_secs(120)))),
-        (503, "Sun, 06 Nov 1994 08:49:37 GMT", ("deferred", Some(Duration::ZERO))),
+        (503, "120", ("pool fault", Some(Duration::from_secs(120)))),
+        (503, "Sun, 06 Nov 1994 08:49:37 GMT", ("pool fault", Some(Duration::ZERO))),
         (429, "soon", ("deferred", None)),
         (503, "soon", ("unknown", None)),
         (502, "5", ("unknown", None)),
     ] {
         let outcome = outcome_of(Answer::with_header(status, "Retry-After", retry_after), serde_json::json!({})).await;
-        let waits = if let Outcome::Deferred { retry_after, .. } = &outcome { *retry_after } else { None };
+        let waits = if let Outcome::Refused(refusal) = &outcome { refusal.wait } else { None };
         assert_eq!((kind(&outcome), waits), expected, "{status} {retry_after}");
     }
     let dates = vec![
@@ -88,7 +88,8 @@ async fn retry_after_is_passed_on_and_tells_a_promised_503_from_a_broken_one() {
         ("Retry-After", "Sun, 06 Nov 1994 08:50:07 GMT".to_owned()),
     ];
     let outcome = outcome_of(Answer::Reply(503, dates, String::new()), serde_json::json!({})).await;
-    assert!(matches!(outcome, Outcome::Deferred { retry_after: Some(wait), .. } if wait == Duration::from_secs(30)));
+    let wait = if let Outcome::Refused(refusal) = &outcome { refusal.wait } else { None };
+    assert_eq!(wait, Some(Duration::from_secs(30)));
 }
 
 #[tokio::test]

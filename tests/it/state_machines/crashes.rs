@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::dispatch::answer::{AnswerClass, Refusal};
 use volley::domain::outcome::{Outcome, Trouble};
 
 use super::model::{Left, Reply, World};
@@ -45,16 +46,18 @@ pub(super) fn trouble() -> Trouble {
 
 fn reply() -> impl Strategy<Value = Reply> {
     let accepted = Outcome::Accepted { provider_id: None };
-    let deferred = |retry_after| Outcome::Deferred { trouble: trouble(), retry_after };
+    let refused = |class, permanent, wait| {
+        Outcome::Refused(Refusal { class, permanent, wait, signature: String::new(), trouble: trouble() })
+    };
     let not = |says| Just(Reply { takes: false, says });
     prop_oneof![
         4 => Just(Reply { takes: true, says: accepted }),
         2 => Just(Reply { takes: true, says: Outcome::Unknown(trouble()) }),
         2 => not(Outcome::Unknown(trouble())),
-        2 => not(Outcome::Rejected(trouble())),
-        2 => not(deferred(None)),
-        1 => not(deferred(Some(Duration::from_secs(3)))),
-        1 => not(Outcome::PoolFault(trouble())),
+        2 => not(refused(AnswerClass::Recipient, true, None)),
+        2 => not(refused(AnswerClass::Recipient, false, None)),
+        1 => not(refused(AnswerClass::RelayRate, false, Some(Duration::from_secs(3)))),
+        1 => not(refused(AnswerClass::RelayOutage, false, None)),
     ]
 }
 

@@ -16,7 +16,7 @@ use volley::store::outcomes::ClaimKey;
 use volley::store::outcomes::Settlement;
 use volley::store::pages::{self, Settled};
 
-use super::packed::{Campaign, Leased, accepted, execute, record, transact, verdict, write};
+use super::packed::{Campaign, Leased, accepted, execute, record, refused, transact, verdict, write};
 use crate::support::both_backends;
 
 const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4, provider: None };
@@ -46,7 +46,7 @@ async fn settle(leased: &Leased) -> Settled {
 }
 
 fn deferred() -> Outcome {
-    Outcome::Deferred { trouble: Trouble::new(ErrorCategory::ProviderError, "451 later"), retry_after: None }
+    refused(false, Trouble::new(ErrorCategory::ProviderError, "451 later"))
 }
 
 fn unknown() -> Outcome {
@@ -216,7 +216,7 @@ both_backends! {
         let second = campaign.lease().await.unwrap();
         let later = second.claim(1).await;
         assert!(later[0].claim_no > earlier[0].claim_no);
-        let refused = Outcome::Rejected(Trouble::new(ErrorCategory::Refused, "550 no"));
+        let refused = refused(true, Trouble::new(ErrorCategory::Refused, "550 no"));
         let stale = vec![first.settlement(&earlier[0], verdict(&refused))];
         assert_eq!(record(&campaign.store, stale).await.unwrap().changed, 0);
         assert_eq!(record(&campaign.store, second.accepted(&later)).await.unwrap().changed, 1);

@@ -6,10 +6,11 @@ use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
 use volley::domain::campaign::{Audience, CampaignEvent, CampaignStatus, ChannelKind, OnUncertain};
 use volley::domain::delivery::DeliveryState;
+use volley::domain::dispatch::answer::{AnswerClass, Refusal};
 use volley::domain::fingerprint::ProviderFingerprint;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId, TemplateVersionId};
 use volley::domain::instant::UtcInstant;
-use volley::domain::outcome::Outcome;
+use volley::domain::outcome::{Outcome, Trouble};
 use volley::domain::page::Counts;
 use volley::domain::settlement::{Attempt, Verdict, settle};
 use volley::store::campaigns::{self, CampaignRow, NewCampaign, TransitionError};
@@ -214,6 +215,12 @@ pub(super) async fn record(store: &Store, batch: Vec<Settlement>) -> Result<Reco
 
 pub(super) fn accepted() -> Outcome {
     Outcome::Accepted { provider_id: None }
+}
+
+/// A recipient's own refusal.
+pub(super) fn refused(permanent: bool, trouble: Trouble) -> Outcome {
+    let signature = trouble.detail.clone();
+    Outcome::Refused(Refusal { class: AnswerClass::Recipient, permanent, wait: None, signature, trouble })
 }
 
 /// What an outcome does to a first attempt.

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use volley::domain::campaign::{CampaignEvent, CampaignStatus};
 use volley::domain::delivery::ErrorCategory;
-use volley::domain::outcome::{Outcome, Trouble};
+use volley::domain::outcome::Trouble;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::claims::ClaimOutcome;
 use volley::store::outcomes::Settlement;
@@ -11,7 +11,7 @@ use volley::store::packing::Packed;
 use volley::store::pages;
 use volley::store::sweeps::{self, Swept};
 
-use super::packed::{Campaign, Leased, record, transact, verdict, write};
+use super::packed::{Campaign, Leased, record, refused, transact, verdict, write};
 use crate::support::both_backends;
 
 both_backends! {
@@ -77,7 +77,7 @@ both_backends! {
         let id = campaign.id;
         for round in 0..30 {
             let leased = campaign.lease().await.expect("the campaign is open, its page is ready");
-            let refused = Outcome::Rejected(Trouble::new(ErrorCategory::Refused, "550 no"));
+            let refused = refused(true, Trouble::new(ErrorCategory::Refused, "550 no"));
             let claimed = leased.claim(20).await;
             let batch = claimed.iter().map(|claimed| leased.settlement(claimed, verdict(&refused))).collect();
             record(&campaign.store, batch).await.unwrap();
