@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::sender_pool::{Forget, Offer, SenderPool, Wake};
+use super::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
 use crate::domain::backoff;
+use crate::store::pages::LeaseToken;
 
 /// How often actors are looked at.
 const CHECK_EVERY: Duration = Duration::from_millis(250);
@@ -20,6 +21,7 @@ const RESTART: (Duration, Duration) = (Duration::from_millis(250), Duration::fro
 #[derive(Clone, Default)]
 pub struct PoolDirectory {
     pools: Arc<Mutex<BTreeMap<String, Entry>>>,
+    trusts: Trusts,
 }
 
 #[derive(Clone)]
@@ -57,6 +59,17 @@ impl PoolDirectory {
         if let Some(entry) = self.lock().get(name) {
             let _ = entry.addr.try_send(lease);
         }
+    }
+
+    /// Where the pools enter their leases.
+    #[must_use]
+    pub fn trusts(&self) -> Trusts {
+        self.trusts.clone()
+    }
+
+    /// Ends the trust in a lease of any pool here, at once: nothing begins under it any more ([`Trusts::end`]).
+    pub fn fence(&self, token: LeaseToken) {
+        self.trusts.end(token);
     }
 
     /// Tells every pool.

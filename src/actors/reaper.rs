@@ -15,12 +15,13 @@ pub use self::recovery::recover;
 use self::watch::{Loss, Watch};
 use super::guardian::PoolDirectory;
 use super::health::Health;
-use super::journal::Journal;
+use super::journal::{Journal, Testimony};
 use super::sender_pool::Forget;
 use super::traffic::Traffic;
 use crate::config::timing::Timing;
 use crate::domain::ids::{InstanceId, PageId};
 use crate::store::instances::{self, OpenLease};
+use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError, open_work};
 
 /// Who this incarnation is.
@@ -137,7 +138,7 @@ impl Round {
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
     async fn go(&self, watch: &mut Watch) -> Result<u64, StoreError> {
-        let (me, mut after, mut ended) = (self.identity.instance, PageId(0), 0);
+        let (me, mut after, mut lost) = (self.identity.instance, PageId(0), Vec::new());
         let in_flight = self.traffic.in_flight();
         self.store.run(Lane::Control, "write a heartbeat", move |conn| instances::report(conn, me, in_flight)).await?;
         loop {
@@ -146,30 +147,53 @@ impl Round {
             let leases = std::mem::take(&mut found.leases);
             let Some(last) = leases.last() else { break };
             after = last.page;
-            for lease in leases {
-                let Some(loss) = watch.loss(&lease, self, &found) else { continue };
-                let page = lease.page;
-                match self.end(lease, loss).await {
-                    Ok(()) => ended += 1,
-                    Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
-                    // One that resists must not hold up those behind it; its turn comes again.
-                    Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
-                }
-            }
+            let judge = |lease: OpenLease| Some((watch.loss(&lease, self, &found)?, lease));
+            lost.extend(leases.into_iter().filter_map(judge));
         }
         watch.forget_unseen();
+        self.end_all(lost).await
+    }
+
+    /// Ends leases that lost their owner: fence first, read second, judge third. What the journal does not say of a lease
+    /// that was not fenced before it was read, proves nothing: its owner, alive, may write it a moment later.
+    async fn end_all(&self, lost: Vec<(Loss, OpenLease)>) -> Result<u64, StoreError> {
+        let is_own = |lease: &OpenLease| lease.instance == Some(self.identity.instance);
+        let own: Vec<LeaseToken> =
+            lost.iter().filter(|(_, lease)| is_own(lease)).map(|(_, lease)| lease.token).collect();
+        own.iter().for_each(|token| self.pools.fence(*token));
+        let testimony = if own.is_empty() { None } else { self.read_journal().await };
+        let mut ended = 0;
+        for (loss, lease) in lost {
+            let (page, own) = (lease.page, is_own(&lease));
+            match self.end(lease, loss, if own { testimony.clone() } else { None }).await {
+                Ok(did) => ended += u64::from(did),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                // One that resists must not hold up those behind it; its turn comes again.
+                Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
+            }
+        }
         Ok(ended)
     }
 
-    async fn end(&self, lease: OpenLease, loss: Loss) -> Result<(), StoreError> {
-        let own = lease.instance == Some(self.identity.instance);
-        let testimony = if own { self.journal.read_back().ok().map(Arc::new) } else { None };
-        self.court.end(&self.store, &lease, loss.owner(), testimony).await?;
+    /// What the journal of this instance says. `None`: it cannot be read, and nothing is known.
+    async fn read_journal(&self) -> Option<Arc<Testimony>> {
+        let journal = Arc::clone(&self.journal);
+        let read = tokio::task::spawn_blocking(move || journal.read_back()).await;
+        read.ok().and_then(Result::ok).map(Arc::new)
+    }
+
+    async fn end(&self, lease: OpenLease, loss: Loss, testimony: Option<Arc<Testimony>>) -> Result<bool, StoreError> {
+        let ended = self.court.end(&self.store, &lease, loss.owner(), Some(loss.judged(&lease)), testimony).await?;
+        if ended.is_none() {
+            return Ok(false);
+        }
         if loss == Loss::StandsStill {
             tracing::error!(page.id = lease.page.0, pool = lease.pool, "a page stood still under a living pool");
+        }
+        if lease.instance == Some(self.identity.instance) {
             self.pools.forget(&lease.pool, Forget { page: lease.page, token: lease.token });
         }
-        Ok(())
+        Ok(true)
     }
 }
 

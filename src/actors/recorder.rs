@@ -12,8 +12,9 @@ use self::queue::{Queue, Waiting};
 use super::health::Health;
 use super::journal::{Begun, Journal};
 use super::tray::Tray;
+use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::PageId;
-use crate::store::outcomes::{self, Settlement};
+use crate::store::outcomes::{self, ClaimKey, Settlement};
 use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError};
 
@@ -227,8 +228,24 @@ async fn write(store: Store, batch: Vec<Waiting>) -> (Vec<Waiting>, Result<(), S
     let result = store
         .run(Lane::Hot, "record outcomes", move |conn| conn.write(|conn| outcomes::record(conn, &settlements)))
         .await
-        .map(drop);
+        .map(|recorded| report(&recorded.unmatched));
     (batch, result)
+}
+
+/// Says which outcomes came too late to be written down. One that was accepted may be a second message: its delivery was
+/// given to somebody else in the meantime.
+fn report(unmatched: &[(ClaimKey, DeliveryState)]) {
+    for (key, state) in unmatched {
+        metrics::counter!("volley_outcomes_unmatched_total", "outcome" => state.as_str()).increment(1);
+        if *state == DeliveryState::Sent {
+            tracing::warn!(
+                campaign.id = key.campaign.0,
+                contact.id = key.contact.0,
+                claim_no = key.claim_no,
+                "an acceptance came too late for its delivery"
+            );
+        }
+    }
 }
 
 impl Actor for OutcomeRecorder {

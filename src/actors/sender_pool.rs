@@ -17,6 +17,7 @@ mod rate;
 mod room;
 mod run;
 pub mod threads;
+mod trust;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use self::pace::Pace;
 use self::rate::Rate;
 use self::run::PageRun;
 use self::threads::{Share, Threads};
+pub use self::trust::Trusts;
 use super::broker_link::Announcer;
 use super::health::Health;
 use super::journal::Journal;
@@ -104,6 +106,8 @@ pub struct Parts {
     pub told: Arc<AtomicBool>,
     /// Who hears of pages that are done.
     pub announcer: Announcer,
+    /// Where the leases of all pools are entered, so that the reaper can fence them.
+    pub trusts: Trusts,
 }
 
 /// There may be work. A hint: a lost one costs one tick.
@@ -116,7 +120,7 @@ pub struct Wake;
 #[rtype(result = "()")]
 pub struct Drain;
 
-/// A lease of this pool was ended because it stood still. What is still in flight under it is waited for no longer: its
+/// A lease of this pool was ended by the reaper. What is still in flight under it is waited for no longer: its
 /// outcome, should one come, is recorded as evidence that came late. A hint: a lost one costs one renewal.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]

@@ -107,6 +107,7 @@ impl Started {
                 suspended: suspensions.switch(&pool.name),
                 told: Arc::clone(&told),
                 announcer: announcer.clone(),
+                trusts: pools.trusts(),
             };
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }

@@ -65,6 +65,15 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// How long after its claim an attempt may still be under way, given the longest call of its channel. Whatever makes an
+    /// outcome known later than that belongs into this sum, and nowhere else.
+    #[must_use]
+    pub fn on_the_wire(&self, call: Duration) -> Duration {
+        self.start_deadline() + call + self.call_margin()
+    }
+}
+
 macro_rules! durations {
     ($($(#[$doc:meta])* $name:ident = $field:ident;)*) => {
         impl Timing {$(

@@ -12,7 +12,7 @@ const DEATHS_ALONE: i32 = 2;
 /// What is known of a claim from its owner's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
-    /// No line: with a valid journal, proof that nothing left.
+    /// No line: with a valid journal, of an owner that cannot begin any more, proof that nothing left.
     NotBegun,
     /// Begun, and the outcome was written down.
     Ended(Verdict),
@@ -58,8 +58,12 @@ pub struct LeaseEnd {
     pub repeat: Repeat,
     /// The campaign's rule for what cannot be known.
     pub on_uncertain: OnUncertain,
+    /// Whether the owner lives: it came too late, or does not know of the lease.
+    pub owner_lives: bool,
     /// Whether the owner died with this delivery alone in flight.
     pub died_alone: bool,
+    /// Whether the page is claimed one recipient at a time, because owner after owner died over it.
+    pub single: bool,
     /// The database's time.
     pub now: UtcInstant,
 }
@@ -77,13 +81,27 @@ pub struct Fate {
     pub died_alone: bool,
     /// Whether the journal knew its outcome.
     pub known: bool,
+    /// For `pending`: whether the claim's own outcome is still believed, should it come before the next claim.
+    pub keeps_claim: bool,
 }
 
 impl Fate {
     /// The decision.
     #[must_use]
     pub fn of(delivery: &Abandoned, evidence: &Evidence, end: &LeaseEnd) -> Self {
-        let LeaseEnd { repeat, on_uncertain, died_alone, now } = *end;
+        let LeaseEnd { repeat, on_uncertain, owner_lives, died_alone, single, now } = *end;
+        // A missing line is worth less while its writer lives: what was claimed a moment ago may just be beginning.
+        let fresh = owner_lives && delivery.claimed_at.plus_ms(repeat.on_the_wire_ms) > now;
+        let evidence = if fresh && *evidence == Evidence::NotBegun { &Evidence::Ambiguous } else { evidence };
+        let not_begun = *evidence == Evidence::NotBegun;
+        // An owner that dies before it has begun with somebody does not die of them. Where it dies each time with only this
+        // one claimed, it does: the message may kill it while it is made.
+        let died_alone = died_alone && (single || !not_begun);
+        let keeps_claim = match evidence {
+            Evidence::NotBegun => owner_lives,
+            Evidence::Ended(_) => false,
+            Evidence::Ambiguous => true,
+        };
         // The provider may know the key since the first attempt that began, recorded or not.
         let key_until = match evidence {
             Evidence::NotBegun => delivery.key_until,
@@ -93,7 +111,7 @@ impl Fate {
         };
         let plain = |due_at, verdict, known: bool| {
             let died_alone = died_alone && !known;
-            Self { verdict, due_at, key_until, died_alone, known }
+            Self { verdict, due_at, key_until, died_alone, known, keeps_claim }
         };
         if died_alone && delivery.deaths + 1 >= DEATHS_ALONE && !matches!(evidence, Evidence::Ended(_)) {
             return Self::poison(delivery, evidence);
@@ -141,6 +159,13 @@ impl Fate {
             category: Some(ErrorCategory::Poison),
             ..Verdict::untouched()
         };
-        Self { verdict, due_at: UtcInstant(0), key_until: delivery.key_until, died_alone: true, known: false }
+        Self {
+            verdict,
+            due_at: UtcInstant(0),
+            key_until: delivery.key_until,
+            died_alone: true,
+            known: false,
+            keeps_claim: false,
+        }
     }
 }

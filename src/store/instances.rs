@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::backend;
-use super::pages::LeaseToken;
+use super::pages::{LeaseToken, Progress};
 use super::schema::{instances, pages};
 use super::{Conn, StoreError};
 use crate::domain::ids::{CampaignId, InstanceId, PageId};
@@ -156,9 +156,8 @@ pub struct OpenLease {
     pub token: LeaseToken,
     /// When it ends by itself.
     pub until: Option<UtcInstant>,
-    /// When it last recorded something, and how many of the page's recipients are pending, sending and sent: while that
-    /// stays the same, the page stands still.
-    pub progress: (Option<UtcInstant>, i64, i64, i64),
+    /// How far the page has come.
+    pub progress: Progress,
     /// The owner, if it is known.
     pub owner: Option<OwnerSeen>,
 }

@@ -1,5 +1,5 @@
 //! Evidence that comes after a lease has ended: what a former owner's journal knows of deliveries that somebody else had
-//! to leave `uncertain`.
+//! to leave `uncertain`, or to put back to be asked again.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,8 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
-/// Tells the truth about those of `known` that are `uncertain`. Returns how many were.
+/// Tells the truth about those of `known` that are `uncertain`, or `pending` with the claim that is spoken of still on them.
+/// Returns how many were.
 ///
 /// # Errors
 /// A query failed; safe to repeat.
@@ -36,13 +37,14 @@ pub fn settle(conn: &mut Conn, known: &[(ClaimKey, Verdict)]) -> Result<usize, S
     }
     let mut pages = BTreeMap::<(CampaignId, ContactId), PageId>::new();
     for (campaign, contacts) in by_campaign {
-        let uncertain: Vec<(ContactId, PageId)> = deliveries::table
+        let doubtful: Vec<(ContactId, PageId)> = deliveries::table
             .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts)))
-            .filter(deliveries::state.eq(DeliveryState::Uncertain))
+            .filter(deliveries::state.eq_any([DeliveryState::Uncertain, DeliveryState::Pending]))
+            .filter(deliveries::token.is_not_null())
             .select((deliveries::contact_id, deliveries::page_id))
             .load(conn)
-            .map_err(StoreError::query("find what is uncertain"))?;
-        pages.extend(uncertain.into_iter().map(|(contact, page)| ((campaign, contact), page)));
+            .map_err(StoreError::query("find what is in doubt"))?;
+        pages.extend(doubtful.into_iter().map(|(contact, page)| ((campaign, contact), page)));
     }
     let batch: Vec<Settlement> = known
         .iter()

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::backend::{self, CampaignLock};
 use super::late_evidence::Lease;
 use super::outcomes::ClaimKey;
-use super::pages::{self, LeaseToken, PageRow, on_page};
+use super::pages::{self, LeaseToken, PageRow, Progress, on_page};
 use super::schema::{campaigns, deliveries, pages as page};
 use super::{Conn, StoreError};
 use crate::domain::abandoned::{Abandoned, Fate, LeaseEnd};
@@ -43,6 +43,22 @@ pub struct Ended {
     pub poison: i64,
 }
 
+/// What a lease was judged by: whoever ends it has looked, and then read a journal, and in between the page may have moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// The page's progress.
+    pub progress: Progress,
+    /// Until when the lease was to last, where it was judged by that.
+    pub until: Option<UtcInstant>,
+}
+
+impl Judged {
+    /// Whether the page is still what was judged.
+    fn holds_of(&self, row: &PageRow) -> bool {
+        row.progress() == self.progress && (self.until.is_none() || row.lease_until == self.until)
+    }
+}
+
 #[derive(Queryable)]
 struct SendingRow {
     contact: ContactId,
@@ -56,7 +72,8 @@ struct SendingRow {
     provider: Option<ProviderFingerprint>,
 }
 
-/// Ends a lease. `None`: it had ended already.
+/// Ends a lease. `None`: it had ended already, or the page is no longer what was `judged`, and nothing is changed. Without
+/// `judged` it is ended as it is found: for an owner that cannot come back.
 ///
 /// # Errors
 /// A query failed; safe to repeat.
@@ -64,6 +81,7 @@ pub fn end_lease(
     conn: &mut Conn,
     lease: Lease,
     owner: OwnerFate,
+    judged: Option<Judged>,
     repeat: Repeat,
     evidence: &dyn Fn(ClaimKey) -> Evidence,
 ) -> Result<Option<Ended>, StoreError> {
@@ -76,6 +94,9 @@ pub fn end_lease(
         .map_err(StoreError::query("read a campaign"))?;
     let Some(row) = pages::lock(conn, id)? else { return Ok(None) };
     if row.state != PageState::Leased || row.lease_token != Some(token) {
+        return Ok(None);
+    }
+    if judged.is_some_and(|judged| !judged.holds_of(&row)) {
         return Ok(None);
     }
     let now = backend::now(conn)?;
@@ -96,12 +117,18 @@ pub fn end_lease(
         .load(conn)
         .map_err(StoreError::query("read what an ended lease left"))?;
     let died = owner == OwnerFate::Died;
-    let alone = died && sending.len() == 1;
+    let end = LeaseEnd {
+        repeat,
+        on_uncertain,
+        owner_lives: !died,
+        died_alone: died && sending.len() == 1,
+        single: row.deaths >= DEATHS_BEFORE_SINGLE,
+        now,
+    };
     let mut ended = Ended::default();
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
-        let end = LeaseEnd { repeat, on_uncertain, died_alone: alone, now };
         let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
         ended.note(&fate);
         counts.shift(DeliveryState::Sending, fate.state(), 1);
@@ -177,8 +204,8 @@ fn write_fate(
         ))
         .execute(conn)
         .map_err(StoreError::query("resolve what an ended lease left"))?;
-    if pending {
-        // `uncertain` keeps its token, so that its owner's late outcome still finds it.
+    if pending && !fate.keeps_claim {
+        // All others keep their token, so that their owner's late outcome still finds them.
         diesel::update(deliveries::table.find((campaign, delivery.contact)))
             .set(deliveries::token.eq(None::<LeaseToken>))
             .execute(conn)

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock};
 use super::pages::{self, LeaseToken, PageRow};
-use super::schema::{delivery_contents, pages as page};
+use super::schema::{deliveries, delivery_contents, pages as page};
 use super::{Conn, StoreError};
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, SkipReason};
@@ -46,12 +46,16 @@ pub struct Settlement {
 /// What a recorded batch did.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// How many rows changed; the rest had been settled before.
+    /// How many rows changed.
     pub changed: usize,
+    /// Outcomes that no row takes, and what each would have made of it: the delivery was put back, and claimed again or ended
+    /// otherwise, before they came. What had been recorded before is not among them.
+    pub unmatched: Vec<(ClaimKey, DeliveryState)>,
 }
 
-/// Records a batch, in as many statements for many pages as for one: locks its pages in id order, then the rows `WHERE state IN (sending, uncertain)` and fenced by claim
-/// number and token, then moves the counts by the rows that *really* changed. Repeating it changes nothing.
+/// Records a batch, in as many statements for many pages as for one: locks its pages in id order, then the rows in one of
+/// the states of [`FROM`] and fenced by claim number and token, then moves the counts by the rows that *really* changed.
+/// Repeating it changes nothing.
 ///
 /// What goes back to pending does so only while the campaign is open. For those the campaign's shared lock comes first:
 /// otherwise the campaign could be completed between the look at its status and the commit.
@@ -78,6 +82,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             by_campaign.entry(settlement.key.campaign).or_default().push(settlement);
         }
     }
+    let mut unmatched = Vec::new();
     for (campaign, settlements) in by_campaign {
         // A stop's own pass may have left a page already, and evidence may come after the end: what would go back to
         // pending ends here instead.
@@ -86,7 +91,8 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             false => None,
         };
         let writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
-        record_campaign(conn, campaign, &writes, &mut tallies, now)?;
+        let missed = record_campaign(conn, campaign, &writes, &mut tallies, now)?;
+        unmatched.extend(unknown(conn, campaign, &missed)?);
     }
     tallies.retain(|_, tally| tally.changed > 0);
     backend::write_progress(conn, &tallies, now)?;
@@ -95,7 +101,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             reopen_for_late_evidence(conn, page)?;
         }
     }
-    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum() })
+    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
 }
 
 /// What a batch does to one page.
@@ -132,22 +138,25 @@ pub(super) struct Write<'a> {
     pub(super) due_at: UtcInstant,
 }
 
-fn record_campaign(
+/// The states in which a row may be when its outcome comes. Nearly every row is `sending`; the others are for evidence
+/// that came after the lease had ended: it was left `uncertain`, or put back to `pending` and not claimed again so far.
+const FROM: [DeliveryState; 3] = [DeliveryState::Sending, DeliveryState::Uncertain, DeliveryState::Pending];
+
+/// Writes what it can, and returns what no row takes.
+fn record_campaign<'a, 'b>(
     conn: &mut Conn,
     campaign: CampaignId,
-    writes: &[Write<'_>],
+    writes: &'a [Write<'b>],
     tallies: &mut BTreeMap<PageId, Tally>,
     now: UtcInstant,
-) -> Result<(), StoreError> {
+) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
-    // Nearly every row is `sending`; the second round is for evidence that came after the lease had ended.
-    for from in [DeliveryState::Sending, DeliveryState::Uncertain] {
-        // That it is uncertain is no news of an uncertain one: a repeated batch must not count its attempt again.
-        missed.retain(|write| write.state != from);
-        if missed.is_empty() {
-            break;
+    for from in FROM {
+        let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
+        if fitting.is_empty() {
+            continue;
         }
-        let done = backend::write_outcomes(conn, campaign, &missed, from, now)?;
+        let done = backend::write_outcomes(conn, campaign, &fitting, from, now)?;
         for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
             if let Some(tally) = tallies.get_mut(&write.settlement.page) {
                 tally.note(from, write.state);
@@ -155,7 +164,50 @@ fn record_campaign(
             keep_content(conn, write)?;
         }
     }
-    Ok(())
+    Ok(missed)
+}
+
+impl Write<'_> {
+    /// Whether a row in that state may change by this.
+    fn is_news_of(&self, from: DeliveryState) -> bool {
+        match from {
+            DeliveryState::Sending => true,
+            // That it is uncertain is no news of an uncertain one: a repeated batch must not count its attempt again.
+            DeliveryState::Uncertain => self.state != DeliveryState::Uncertain,
+            // It will be asked again in any case, unless this says that there is nothing left to ask. `failed` is said only of
+            // what was never in doubt before this attempt.
+            DeliveryState::Pending => {
+                matches!(self.settlement.verdict.state, DeliveryState::Sent | DeliveryState::Failed)
+            }
+            DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
+        }
+    }
+}
+
+/// Which of these outcomes are not in the books: their rows do not stand as the same claim has left them.
+fn unknown(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    missed: &[&Write<'_>],
+) -> Result<Vec<(ClaimKey, DeliveryState)>, StoreError> {
+    if missed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contacts: Vec<ContactId> = missed.iter().map(|write| write.settlement.key.contact).collect();
+    let found: Vec<(ContactId, i32, Option<LeaseToken>, DeliveryState)> = deliveries::table
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts)))
+        .select((deliveries::contact_id, deliveries::claim_no, deliveries::token, deliveries::state))
+        .load(conn)
+        .map_err(StoreError::query("look for outcomes that were recorded before"))?;
+    let stands = |write: &&&Write<'_>| {
+        let key = write.settlement.key;
+        found.iter().any(|(contact, claim_no, token, state)| {
+            let same_claim = *contact == key.contact && *claim_no == key.claim_no;
+            same_claim && *state == write.state && token.is_none_or(|token| token == key.token)
+        })
+    };
+    let lost = missed.iter().filter(|write| !stands(write));
+    Ok(lost.map(|write| (write.settlement.key, write.state)).collect())
 }
 
 /// Why a delivery failed whose provider is known, too late for another attempt, not to have taken it.

@@ -74,7 +74,17 @@ pub struct PageRow {
     pub uncertain: i64,
 }
 
+/// When a page last recorded something, and how many of its recipients are pending, sending and sent: while that stays the
+/// same, the page stands still.
+pub type Progress = (Option<UtcInstant>, i64, i64, i64);
+
 impl PageRow {
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        (self.progress_at, self.pending, self.sending, self.sent)
+    }
+
     /// The counts.
     #[must_use]
     pub fn counts(&self) -> Counts {

@@ -3,8 +3,10 @@
 mod contacts;
 mod doubts;
 mod durability;
+mod fences;
 mod freeze;
 mod idempotency;
+mod late_outcomes;
 mod late_starts;
 mod ledger;
 mod lost_leases;

@@ -10,7 +10,7 @@ use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::store::instances::OpenLease;
 use crate::store::late_evidence::Lease;
-use crate::store::lost_leases::{self, Ended, Evidence, OwnerFate, Repeat};
+use crate::store::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
 use crate::store::{Lane, Store, StoreError};
 
 /// What a lost lease is judged by.
@@ -45,7 +45,8 @@ impl Court {
         Duration::from_millis(u64::try_from(self.of(pool).on_the_wire_ms).unwrap_or(u64::MAX))
     }
 
-    /// Ends a lease, by its owner's journal where there is one.
+    /// Ends a lease, by its owner's journal where there is one. `None`: somebody else has, or the page is no longer what was
+    /// `judged`.
     ///
     /// # Errors
     /// The database does not answer; safe to repeat.
@@ -54,6 +55,7 @@ impl Court {
         store: &Store,
         lease: &OpenLease,
         owner: OwnerFate,
+        judged: Option<Judged>,
         testimony: Option<Arc<Testimony>>,
     ) -> Result<Option<Ended>, StoreError> {
         let repeat = self.of(&lease.pool);
@@ -66,7 +68,7 @@ impl Court {
                         Some(testimony) => testimony.evidence(key),
                         None => Evidence::Ambiguous,
                     };
-                    lost_leases::end_lease(conn, lease, owner, repeat, &evidence)
+                    lost_leases::end_lease(conn, lease, owner, judged, repeat, &evidence)
                 })
             })
             .await?;
@@ -88,7 +90,7 @@ impl Court {
 }
 
 fn repeat(pool: &PoolConfig, call: Duration, timing: &Timing) -> Repeat {
-    let on_the_wire = timing.start_deadline() + call + timing.call_margin();
+    let on_the_wire = timing.on_the_wire(call);
     Repeat {
         key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),
         on_the_wire_ms: i64::try_from(on_the_wire.as_millis()).unwrap_or(i64::MAX),

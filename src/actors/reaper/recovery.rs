@@ -43,7 +43,7 @@ async fn end_leases(
         after = last.page;
         for lease in former {
             let valid = is_valid(testimony, identity, &lease);
-            court.end(store, &lease, OwnerFate::Died, valid.then(|| Arc::clone(testimony))).await?;
+            court.end(store, &lease, OwnerFate::Died, None, valid.then(|| Arc::clone(testimony))).await?;
         }
     }
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::Round;
 use crate::domain::instant::UtcInstant;
 use crate::store::instances::{Doubtful, OpenLease, OwnerSeen};
-use crate::store::lost_leases::OwnerFate;
-use crate::store::pages::LeaseToken;
+use crate::store::lost_leases::{Judged, OwnerFate};
+use crate::store::pages::{LeaseToken, Progress};
 
 /// Why a lease is to be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,15 @@ impl Loss {
             Self::NotRenewed | Self::StandsStill => OwnerFate::Lives,
         }
     }
+
+    /// What must still be so when the lease is ended. A page that stands still is renewed all the time.
+    pub(super) fn judged(self, lease: &OpenLease) -> Judged {
+        let until = match self {
+            Self::OwnerDied | Self::NotRenewed => lease.until,
+            Self::StandsStill => None,
+        };
+        Judged { progress: lease.progress, until }
+    }
 }
 
 /// Leases as earlier rounds saw them. By the monotonic clock, and only while the database answers: nothing that
@@ -45,8 +54,6 @@ pub(super) struct Watch {
 const SILENCE: Duration = Duration::from_secs(3);
 
 type Silence = (Option<UtcInstant>, Option<UtcInstant>);
-
-type Progress = (Option<UtcInstant>, i64, i64, i64);
 
 impl Watch {
     /// Whether the lease has lost its owner. One of this instance's living pools is not taken away for being late: the

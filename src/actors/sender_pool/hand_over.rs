@@ -2,13 +2,14 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
 use super::content::CampaignContent;
 use super::meters::Meters;
+use super::trust::Trust;
 use crate::actors::clock::Boottime;
 use crate::actors::journal::{Begun, Journal};
 use crate::actors::recorder::Inbox;
@@ -24,31 +25,6 @@ use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
 use crate::store::claims::Claimed;
 use crate::store::outcomes::{ClaimKey, Settlement};
-
-/// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.
-#[derive(Clone)]
-pub(super) struct Trust(Arc<AtomicI64>);
-
-impl Trust {
-    pub(super) fn until(instant: Boottime) -> Self {
-        Self(Arc::new(AtomicI64::new(instant.to_bits())))
-    }
-
-    pub(super) fn extend(&self, instant: Boottime) {
-        let later = |known: i64| (known != i64::MIN).then(|| known.max(instant.to_bits()));
-        // One that has ended stays so, whatever a renewal from before still says.
-        let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
-    }
-
-    /// Nothing more is handed over under this lease.
-    pub(super) fn end(&self) {
-        self.0.store(i64::MIN, Ordering::Release);
-    }
-
-    fn holds(&self, now: Boottime) -> bool {
-        now < Boottime::from_bits(self.0.load(Ordering::Acquire))
-    }
-}
 
 /// What all hand-overs of a pool share.
 pub(super) struct Line {

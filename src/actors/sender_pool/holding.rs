@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::content::{CampaignContent, ContentError};
-use super::hand_over::Trust;
 use super::rate::Rate;
 use super::run::{PageRun, Phase};
+use super::trust::Trust;
 use super::{KEEP_WITHIN, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::recorder::Acknowledged;
@@ -177,7 +177,8 @@ impl SenderPool {
     pub(super) fn close_paused(&mut self) {
         let suspended = self.suspended();
         for run in self.runs.values_mut() {
-            if suspended {
+            // A lease that the reaper has fenced and then not ended, because something had moved on the page, goes back in order.
+            if suspended || run.trust.has_ended() {
                 run.close();
             }
             let known = self.parts.status.get(run.campaign);
@@ -229,6 +230,7 @@ impl SenderPool {
         let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
         let known = self.contents.get(&campaign).cloned();
         let held: Vec<PageId> = self.runs.keys().copied().collect();
+        let trusts = self.parts.trusts.clone();
         let work = async move {
             let trust = Trust::until(Boottime::now().plus(trust));
             let content = match known {
@@ -236,6 +238,7 @@ impl SenderPool {
                 None => load_content(&store, campaign).await?,
             };
             let token = fresh_token()?;
+            trusts.enter(token, &trust);
             let row = store
                 .run(Lane::Hot, "lease a page", move |conn| {
                     conn.write(|conn| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::CampaignContent;
-use super::hand_over::Trust;
+use super::trust::Trust;
 use crate::actors::traffic::Flow;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::pages::{LeaseToken, PageRow};
@@ -89,7 +89,8 @@ impl PageRun {
 
     /// Whether a claim may be made now.
     pub(super) fn claimable(&self) -> bool {
-        self.phase == Phase::Working && !self.claiming && !(self.single && self.unrecorded > 0)
+        let waits_for_one = self.single && self.unrecorded > 0;
+        self.phase == Phase::Working && !self.claiming && !waits_for_one && !self.trust.has_ended()
     }
 
     /// Whether nobody of it is under way, although somebody may be claimed.

@@ -79,7 +79,8 @@ struct Changed {
 /// Writes outcomes to those rows of a locked page that are in `from` and still belong to the claim. Returns the claims
 /// whose rows changed.
 ///
-/// A verdict knows whether an *earlier* attempt is in doubt, so late evidence takes away the doubt about its own. A key's
+/// A verdict knows whether an *earlier* attempt is in doubt, so late evidence takes away the doubt about its own, and what
+/// was in doubt was counted as an attempt when it became so. A key's
 /// life is counted from the claim: an outcome may have waited for the database for longer than the key lives.
 pub(in crate::store) fn write_outcomes(
     conn: &mut Conn,
@@ -108,7 +109,7 @@ fn write_outcomes_pg(
     let tokens = of(|write| fence(write).2.0);
     let states: Vec<&str> = writes.iter().map(|write| write.state.as_str()).collect();
     let due: Vec<i64> = of(|write| write.due_at.0);
-    let counted: Vec<i32> = writes.iter().map(|write| attempts_more(write, from)).collect();
+    let counted: Vec<i32> = writes.iter().map(|write| i32::from(write.settlement.verdict.counted)).collect();
     let put_off: Vec<i32> = writes.iter().map(|write| put_offs_more(write)).collect();
     let ambiguous: Vec<bool> = writes.iter().map(|write| write.settlement.verdict.ambiguous).collect();
     let reasons: Vec<Option<&str>> = writes.iter().map(|write| write.reason).collect();
@@ -118,7 +119,8 @@ fn write_outcomes_pg(
         writes.iter().map(|write| write.settlement.verdict.provider_id.as_deref()).collect();
     let key_valid_ms: Vec<Option<i64>> = writes.iter().map(|write| write.settlement.key_valid_ms).collect();
     let changed: Vec<Changed> = sql(
-        "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted, \
+        "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted - \
+         CASE WHEN d.state = 'uncertain' OR d.state = 'pending' AND d.ambiguous THEN 1 ELSE 0 END, \
          put_offs = greatest(0, d.put_offs + v.put_off), ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, \
          provider_id = coalesce(v.provider_id, d.provider_id), \
          provider_key_until = coalesce(d.provider_key_until, d.claimed_at + v.key_valid_ms), \
@@ -164,7 +166,11 @@ fn write_outcomes_sqlite(
         let changed = sql("UPDATE deliveries SET state = ")
             .bind::<Text, _>(write.state, ", due_at = ")
             .bind::<BigInt, _>(write.due_at, ", attempts = attempts + ")
-            .bind::<Integer, _>(attempts_more(write, from), ", put_offs = max(0, put_offs + ")
+            .bind::<Integer, _>(
+                i32::from(verdict.counted),
+                " - CASE WHEN state = 'uncertain' OR state = 'pending' AND ambiguous THEN 1 ELSE 0 END, \
+                 put_offs = max(0, put_offs + ",
+            )
             .bind::<Integer, _>(put_offs_more(write), "), ambiguous = ")
             .bind::<Bool, _>(verdict.ambiguous, " OR ambiguous AND state = 'sending', reason = ")
             .bind::<Nullable<Text>, _>(write.reason, ", category = ")
@@ -187,11 +193,6 @@ fn write_outcomes_sqlite(
         }
     }
     Ok(done)
-}
-
-/// By how much the count of attempts changes. What stands as uncertain was counted when it became so.
-fn attempts_more(write: &Write<'_>, from: DeliveryState) -> i32 {
-    i32::from(write.settlement.verdict.counted) - i32::from(from == DeliveryState::Uncertain)
 }
 
 /// By how much the count of put-offs in a row changes; below all that can be there, where it begins anew.

@@ -32,6 +32,7 @@ enum Step {
     Settle,
     Kill,
     Start(Left),
+    StandStill,
     OthersEnd {
         takes_it_for_dead: bool,
     },
@@ -82,6 +83,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Settle),
         2 => Just(Step::Kill),
         6 => left().prop_map(Step::Start),
+        1 => Just(Step::StandStill),
         1 => any::<bool>().prop_map(|takes_it_for_dead| Step::OthersEnd { takes_it_for_dead }),
         1 => any::<bool>().prop_map(Step::FillDisk),
         1 => which.clone().prop_map(Step::ChangeContact),
@@ -111,6 +113,7 @@ fn take(world: &mut World, step: &Step) {
         Step::Settle => world.settle_page(),
         Step::Kill => world.kill(),
         Step::Start(left) => world.start(*left),
+        Step::StandStill => world.stand_still(),
         Step::OthersEnd { takes_it_for_dead } => world.others_end(*takes_it_for_dead),
         Step::FillDisk(full) => world.fill_disk(*full),
         Step::ChangeContact(n) => world.change_contact(*n),

@@ -405,14 +405,16 @@ impl World {
         };
         let from = row.state;
         let late = from == DeliveryState::Uncertain;
+        let is_final = matches!(verdict.state, DeliveryState::Sent | DeliveryState::Failed);
+        let put_back = from == DeliveryState::Pending && is_final;
         let mine = row.claim_no == key.claim_no && row.token == Some(key.token);
-        if !mine || !(from == DeliveryState::Sending || late) || state == from {
+        if !mine || !(from == DeliveryState::Sending || late || put_back) || state == from {
             return;
         }
         let pending = state == DeliveryState::Pending;
         row.state = state;
-        row.attempts += i32::from(verdict.counted) - i32::from(late);
-        row.ambiguous = verdict.ambiguous || row.ambiguous && !late;
+        row.attempts += i32::from(verdict.counted) - i32::from(late || put_back && row.ambiguous);
+        row.ambiguous = verdict.ambiguous || row.ambiguous && from == DeliveryState::Sending;
         row.key_until = row.key_until.or(key_valid.map(|ms| row.claimed_at + ms));
         row.due_at = self.now + verdict.wait_ms;
         row.token = row.token.filter(|_| !pending);

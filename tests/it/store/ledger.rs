@@ -35,7 +35,7 @@ async fn end_lease_of(
 ) -> Option<lost_leases::Ended> {
     let lease = leased.lease();
     let ended = write(&leased.campaign.store, move |conn| {
-        lost_leases::end_lease(conn, lease, OwnerFate::Died, repeat, &evidence)
+        lost_leases::end_lease(conn, lease, OwnerFate::Died, None, repeat, &evidence)
     });
     ended.await.unwrap()
 }

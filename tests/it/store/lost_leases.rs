@@ -20,13 +20,16 @@ use crate::support::{Database, both_backends};
 
 const UNKEYED: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4, provider: None };
 
+/// The same, with no call that could still be on the wire.
+const GONE: Repeat = Repeat { on_the_wire_ms: 0, ..UNKEYED };
+
 /// The slot and the boot of every incarnation here; leases are those of incarnation 1.
 const SLOT: &str = "slot";
 const BOOT: &str = "boot";
 
 async fn end(leased: &Leased, owner: OwnerFate) -> Ended {
     let lease = leased.lease();
-    let end = move |conn: &mut _| lost_leases::end_lease(conn, lease, owner, UNKEYED, &|_| Evidence::Ambiguous);
+    let end = move |conn: &mut _| lost_leases::end_lease(conn, lease, owner, None, UNKEYED, &|_| Evidence::Ambiguous);
     write(&leased.campaign.store, end).await.unwrap().unwrap()
 }
 
@@ -131,7 +134,7 @@ both_backends! {
             let lease = leased.lease();
             leased.claim(1).await;
             let end = move |conn: &mut _| {
-                lost_leases::end_lease(conn, lease, OwnerFate::Lives, UNKEYED, &|_| Evidence::NotBegun)
+                lost_leases::end_lease(conn, lease, OwnerFate::Lives, None, GONE, &|_| Evidence::NotBegun)
             };
             assert_eq!(write(&campaign.store, end).await.unwrap().unwrap().poison, 0);
         }

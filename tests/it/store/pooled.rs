@@ -34,6 +34,11 @@ pub(super) struct Pooled {
 impl Pooled {
     /// Registers the incarnation, and gives the campaign something to say.
     pub(super) async fn over(db: &Database, campaign: &Campaign, timing: Timing) -> Self {
+        Self::with_places(db, campaign, timing, 50).await
+    }
+
+    /// The same, for a pool with so many calls at once.
+    pub(super) async fn with_places(db: &Database, campaign: &Campaign, timing: Timing, places: usize) -> Self {
         let store = campaign.store.clone();
         let instance = write(&store, |conn| {
             execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
@@ -43,7 +48,12 @@ impl Pooled {
         });
         let instance = instance.await.unwrap();
         let identity = Identity { instance, slot: "slot".to_owned(), boot_id: "boot".to_owned() };
-        let pool = PoolConfig { name: POOL.to_owned(), timeout_seconds: 1, ..PoolConfig::bare(Provider::Sandbox) };
+        let pool = PoolConfig {
+            name: POOL.to_owned(),
+            timeout_seconds: 1,
+            concurrency: places,
+            ..PoolConfig::bare(Provider::Sandbox)
+        };
         let journal = Arc::new(Journal::create(&db.folder().join("journal"), instance, "boot").unwrap());
         let (health, status) = (Health::default(), Arc::new(StatusCache::new(timing.status_ttl())));
         let pools = PoolDirectory::default();
@@ -74,6 +84,7 @@ impl Pooled {
             suspended: Arc::default(),
             told: Arc::default(),
             announcer,
+            trusts: pools.trusts(),
         };
         Self { parts, identity, pools, generation: 0 }
     }

@@ -8,7 +8,21 @@ use volley::domain::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::instant::UtcInstant;
 use volley::domain::settlement::Verdict;
 
-use super::{Journal, Key, Left, Line, Process, Row, Settlement, World};
+use super::{DEATHS_BEFORE_SINGLE, Journal, Key, Left, Line, Process, Row, Settlement, World};
+
+/// What these lines, of a writer that cannot begin any more, say of a claim.
+fn evidence(lines: &[&Line], key: Key) -> Evidence {
+    let ended = lines.iter().find_map(|line| match line {
+        Line::Ended(of, verdict) if *of == key => Some(verdict.clone()),
+        Line::Ended(..) | Line::Begun(_) | Line::Leased(_) => None,
+    });
+    let begun = lines.iter().any(|line| matches!(line, Line::Begun(of) if *of == key));
+    match (ended, begun) {
+        (Some(verdict), _) => Evidence::Ended(verdict),
+        (None, true) => Evidence::Ambiguous,
+        (None, false) => Evidence::NotBegun,
+    }
+}
 
 impl World {
     /// Somebody who cannot read the journal ends a lease that has expired.
@@ -16,6 +30,19 @@ impl World {
         let Some(lease) = self.lease.as_ref().filter(|lease| lease.until <= self.now) else { return };
         let lives = self.process.as_ref().is_some_and(|process| process.incarnation == lease.owner);
         self.end_lease(takes_it_for_dead || !lives, |_| Evidence::Ambiguous);
+    }
+
+    /// The process finds that its own page stands still, or that nobody has renewed it: it fences the lease, reads its
+    /// journal, and ends the lease under the feet of its living pool.
+    pub(in crate::state_machines) fn stand_still(&mut self) {
+        self.flush_journal();
+        let Some(lease) = &self.lease else { return };
+        let Some(process) = self.process.as_mut().filter(|process| process.incarnation == lease.owner) else { return };
+        if process.run.as_ref().is_some_and(|run| run.token == lease.token) {
+            process.run = None;
+        }
+        let lines = self.journals.last().map(|journal| journal.lines.clone()).unwrap_or_default();
+        self.end_lease(false, |key| evidence(&lines.iter().collect::<Vec<_>>(), key));
     }
 
     fn end_lease(&mut self, died: bool, evidence: impl Fn(Key) -> Evidence) {
@@ -34,7 +61,14 @@ impl World {
                 provider: None,
             };
             let died_alone = died && sending == 1;
-            let end = LeaseEnd { repeat, on_uncertain: OnUncertain::Hold, died_alone, now: UtcInstant(self.now) };
+            let end = LeaseEnd {
+                repeat,
+                on_uncertain: OnUncertain::Hold,
+                owner_lives: !died,
+                died_alone,
+                single: self.deaths >= DEATHS_BEFORE_SINGLE,
+                now: UtcInstant(self.now),
+            };
             let fate = Fate::of(&left, &evidence(key), &end);
             let pending = fate.state() == DeliveryState::Pending;
             known |= fate.known || fate.verdict.category == Some(ErrorCategory::Poison);
@@ -44,7 +78,7 @@ impl World {
             row.ambiguous |= fate.verdict.ambiguous;
             row.deaths += i32::from(fate.died_alone);
             row.key_until = fate.key_until.map(|until| until.0);
-            row.token = row.token.filter(|_| !pending);
+            row.token = row.token.filter(|_| !pending || fate.keeps_claim);
             row.content = row.content.filter(|_| pending);
             self.counts.shift(DeliveryState::Sending, fate.state(), 1);
         }
@@ -77,26 +111,16 @@ impl World {
         let all: Vec<&Line> = journals.iter().flat_map(|journal| &journal.lines).collect();
         let begun: HashSet<Key> =
             all.iter().filter_map(|line| if let Line::Begun(key) = line { Some(*key) } else { None }).collect();
-        let ended = |key: Key| {
-            all.iter().find_map(|line| match line {
-                Line::Ended(of, verdict) if *of == key => Some(verdict.clone()),
-                Line::Ended(..) | Line::Begun(_) | Line::Leased(_) => None,
-            })
-        };
         let whole: Vec<u32> = journals
             .iter()
             .filter(of_this_boot)
             .flat_map(|journal| &journal.lines)
             .filter_map(|line| if let Line::Leased(token) = line { Some(*token) } else { None })
             .collect();
-        self.end_lease(true, |key| match (valid, ended(key), begun.contains(&key)) {
-            (false, ..) | (true, None, true) => Evidence::Ambiguous,
-            (true, Some(verdict), _) => Evidence::Ended(verdict),
-            (true, None, false) => Evidence::NotBegun,
-        });
+        self.end_lease(true, |key| if valid { evidence(&all, key) } else { Evidence::Ambiguous });
         for line in &all {
             if let Line::Ended(key, verdict) = line
-                && self.rows[key.row].state == DeliveryState::Uncertain
+                && matches!(self.rows[key.row].state, DeliveryState::Uncertain | DeliveryState::Pending)
             {
                 self.write(&Settlement { key: *key, verdict: verdict.clone(), key_valid: None, content: None });
             }
