@@ -5,7 +5,7 @@ mod recovery;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::config::timing::Timing;
 use crate::domain::ids::{InstanceId, PageId};
 use crate::store::instances::{self, OpenLease};
 use crate::store::pages::LeaseToken;
-use crate::store::{Lane, Store, StoreError, open_work};
+use crate::store::{Conn, Lane, Store, StoreError, open_work};
 
 /// Who this incarnation is.
 #[derive(Debug, Clone)]
@@ -58,6 +58,8 @@ pub struct Round {
     /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it;
     /// and twice as long as another instance may be silent before it is taken for dead.
     patience: Duration,
+    /// How often a round is made.
+    tick: Duration,
 }
 
 /// Reports what it has done.
@@ -99,12 +101,15 @@ impl Reaper {
         let (round, mut watch) = (self.round.clone(), std::mem::take(&mut self.watch));
         let work = async move {
             let ended = round.go(&mut watch).await?;
-            open_work_gauges(&round.store, round.court.pools()).await?;
+            in_time(open_work_gauges(&round.store, round.court.pools())).await?;
             Ok::<_, StoreError>((ended, watch))
         };
         ctx.spawn(work.into_actor(self).map(|result, reaper, _| {
             reaper.busy = false;
             let news = reaper.health.note_store(result.as_ref().map(drop));
+            if result.is_err() {
+                reaper.watch = Watch::default();
+            }
             match result {
                 Ok((ended, watch)) => {
                     reaper.ended += ended;
@@ -133,24 +138,30 @@ impl Round {
         traffic: Arc<Traffic>,
         timing: &Timing,
     ) -> Self {
-        Self { store, identity, court, pools, journal, traffic, patience: timing.lease() }
+        Self { store, identity, court, pools, journal, traffic, patience: timing.lease(), tick: timing.reaper_tick() }
     }
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
     async fn go(&self, watch: &mut Watch) -> Result<u64, StoreError> {
         let (me, mut after, mut lost) = (self.identity.instance, PageId(0), Vec::new());
-        let in_flight = self.traffic.in_flight();
-        self.store.run(Lane::Control, "write a heartbeat", move |conn| instances::report(conn, me, in_flight)).await?;
+        let (in_flight, lease, mut asked) = (self.traffic.in_flight(), self.patience, Instant::now());
+        watch.round_begins(asked, self.tick);
+        let report = move |conn: &mut Conn| instances::report(conn, me, in_flight);
+        in_time(self.store.run(Lane::Control, "write a heartbeat", report)).await?;
         loop {
-            let look = move |conn: &mut crate::store::Conn| instances::doubtful_leases(conn, me, after);
-            let mut found = self.store.run(Lane::Read, "look for ended leases", look).await?;
+            let look = move |conn: &mut Conn| instances::doubtful_leases(conn, me, after, lease);
+            let mut found = in_time(self.store.run(Lane::Read, "look for ended leases", look)).await?;
+            if !watch.heard(asked) {
+                lost.clear();
+            }
+            asked = Instant::now();
             let leases = std::mem::take(&mut found.leases);
             let Some(last) = leases.last() else { break };
             after = last.page;
             let judge = |lease: OpenLease| Some((watch.loss(&lease, self, &found)?, lease));
             lost.extend(leases.into_iter().filter_map(judge));
         }
-        watch.forget_unseen();
+        watch.round_ends();
         self.end_all(lost).await
     }
 
@@ -167,7 +178,9 @@ impl Round {
             let (page, own) = (lease.page, is_own(&lease));
             match self.end(lease, loss, if own { testimony.clone() } else { None }).await {
                 Ok(did) => ended += u64::from(did),
-                Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
+                Err(error @ (StoreError::Unavailable { .. } | StoreError::Unanswered { .. } | StoreError::Closed)) => {
+                    return Err(error);
+                }
                 // One that resists must not hold up those behind it; its turn comes again.
                 Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
             }
@@ -183,7 +196,8 @@ impl Round {
     }
 
     async fn end(&self, lease: OpenLease, loss: Loss, testimony: Option<Arc<Testimony>>) -> Result<bool, StoreError> {
-        let ended = self.court.end(&self.store, &lease, loss.owner(), Some(loss.judged(&lease)), testimony).await?;
+        let (owner, judged) = (loss.owner(), Some(loss.judged(&lease)));
+        let ended = in_time(self.court.end(&self.store, &lease, owner, judged, testimony)).await?;
         if ended.is_none() {
             return Ok(false);
         }
@@ -195,6 +209,15 @@ impl Round {
         }
         Ok(true)
     }
+}
+
+/// How long a round waits for one answer of the database. A server that has stopped, or a backend of it, says nothing at
+/// all, and its kernel goes on acknowledging what it is sent: no other timeout ends that.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unanswered { action: "make a round of the reaper", seconds: PATIENCE.as_secs() };
+    tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
 }
 
 /// Shows what is open.

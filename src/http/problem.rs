@@ -180,7 +180,9 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
     match error {
         StoreError::Taken { .. } | StoreError::Stale { .. } => StoreAnswer::Conflict,
         StoreError::DiskFull { .. } => StoreAnswer::Away("disk_full"),
-        StoreError::Unavailable { .. } | StoreError::Closed => StoreAnswer::Away("database_unavailable"),
+        StoreError::Unavailable { .. } | StoreError::Unanswered { .. } | StoreError::Closed => {
+            StoreAnswer::Away("database_unavailable")
+        }
         StoreError::Query { source: DieselError::DatabaseError(kind, _), .. } if !is_broken_rule(kind) => {
             StoreAnswer::Away("database_unavailable")
         }

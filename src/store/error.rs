@@ -37,6 +37,14 @@ pub enum StoreError {
         /// What the driver said.
         detail: String,
     },
+    /// The database did not answer in time; whatever was asked for may happen all the same.
+    #[error("cannot {action}: the database has not answered for {seconds} s")]
+    Unanswered {
+        /// What was asked for.
+        action: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// The disk (or the file size limit) of the embedded database is full.
     #[error("cannot {action}: the disk is full")]
     DiskFull {
@@ -118,7 +126,7 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::DiskFull { .. } | Self::Query { .. } => true,
+            Self::Unavailable { .. } | Self::Unanswered { .. } | Self::DiskFull { .. } | Self::Query { .. } => true,
             Self::BadUrl
             | Self::Folder { .. }
             | Self::UnsafeDurability { .. }
@@ -136,7 +144,7 @@ impl StoreError {
     pub(super) fn taints_connection(&self) -> bool {
         match self {
             Self::Query { source, .. } => super::conn::taints_connection(source),
-            Self::Unavailable { .. } | Self::DiskFull { .. } | Self::Migration { .. } => true,
+            Self::Unavailable { .. } | Self::Unanswered { .. } | Self::DiskFull { .. } | Self::Migration { .. } => true,
             Self::BadUrl
             | Self::Folder { .. }
             | Self::UnsafeDurability { .. }

@@ -223,22 +223,40 @@ pub struct Doubtful {
     pub gone: Vec<InstanceId>,
     /// The database's time.
     pub now: UtcInstant,
+    /// No lease that was given at the database's present time ends later than this.
+    latest: UtcInstant,
+}
+
+impl Doubtful {
+    /// Whether a lease has come to its end. One that ends too far in the future was given before the database's clock went
+    /// back, and its owner has not renewed it since.
+    #[must_use]
+    pub fn has_expired(&self, lease: &OpenLease) -> bool {
+        lease.until.is_none_or(|until| until <= self.now || until > self.latest)
+    }
 }
 
 /// An owner without a session that has been silent for so long is dead, in milliseconds: three heartbeats.
 const SILENT_MS: i64 = 3_000;
 
-/// Leases on pages behind `after` that are `me`'s own, have expired, or belong to instances that are gone.
+/// Leases on pages behind `after` that are `me`'s own, have expired, or belong to instances that are gone. `lease` is how
+/// long one lasts.
 ///
 /// # Errors
 /// The query failed.
-pub fn doubtful_leases(conn: &mut Conn, me: InstanceId, after: PageId) -> Result<Doubtful, StoreError> {
+pub fn doubtful_leases(
+    conn: &mut Conn,
+    me: InstanceId,
+    after: PageId,
+    lease: std::time::Duration,
+) -> Result<Doubtful, StoreError> {
     let now = backend::now(conn)?;
-    let gone = backend::silent_instances(conn, now.plus_ms(-SILENT_MS))?;
+    let latest = now.plus(2 * lease);
+    let gone = backend::silent_instances(conn, now.plus_ms(-SILENT_MS), now.plus_ms(SILENT_MS))?;
     let own = pages::lease_instance_id.eq(me);
-    let expired = pages::lease_until.is_null().or(pages::lease_until.le(now));
+    let expired = pages::lease_until.is_null().or(pages::lease_until.le(now)).or(pages::lease_until.gt(latest));
     let of_the_gone = pages::lease_instance_id.eq_any(gone.clone());
     let leases =
         leases!(conn, after, own.or(expired).or(of_the_gone)).map_err(StoreError::query("look for ended leases"))?;
-    Ok(Doubtful { leases, gone, now })
+    Ok(Doubtful { leases, gone, now, latest })
 }

@@ -44,18 +44,21 @@ pub struct Grant {
 /// # Errors
 /// A query failed. Tokens taken by a transaction whose end went unanswered are lost: the rate is undershot, never passed.
 pub fn take(conn: &mut Conn, limit: &Limit) -> Result<Grant, StoreError> {
-    let now = backend::now(conn)?;
-    let known = backend::lock_rate_bucket(conn, &limit.scope)?;
-    let (saved, counted_at) = match known {
-        Some(known) => known,
+    let known = match backend::lock_rate_bucket(conn, &limit.scope)? {
+        Some(known) => Some(known),
         None => {
+            let now = backend::now(conn)?;
             backend::create_rate_bucket(conn, &limit.scope, limit.burst, now)?;
-            backend::lock_rate_bucket(conn, &limit.scope)?.unwrap_or((limit.burst, now))
+            backend::lock_rate_bucket(conn, &limit.scope)?
         }
     };
+    // Read under the lock: then it is not earlier than what the last holder wrote, unless the clock went back in between.
+    let now = backend::now(conn)?;
+    let (saved, counted_at) = known.unwrap_or((limit.burst, now));
+    // After a step back nothing comes in for the time that is counted twice, once; and the rate goes on.
     let (left, grant) = spend(limit, saved, now.0 - counted_at.0);
     diesel::update(rate_buckets::table.find(&limit.scope))
-        .set((rate_buckets::tokens.eq(left), rate_buckets::counted_at.eq(counted_at.max(now))))
+        .set((rate_buckets::tokens.eq(left), rate_buckets::counted_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("take tokens"))?;
     Ok(grant)

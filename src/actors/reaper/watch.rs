@@ -39,9 +39,13 @@ impl Loss {
 }
 
 /// Leases as earlier rounds saw them. By the monotonic clock, and only while the database answers: nothing that
-/// the database's absence delays is held against anybody.
-#[derive(Default)]
+/// the database's absence delays is held against anybody. A database that hangs is absent, too, and so is everybody else
+/// while this process stands still: after either the watch begins anew.
 pub(super) struct Watch {
+    /// Since when it goes on without a gap.
+    began: Instant,
+    /// When the last round ended.
+    last_round: Option<Instant>,
     expired: HashMap<LeaseToken, Instant>,
     progress: HashMap<LeaseToken, (Progress, Instant)>,
     /// Leases of others: when their owner was last heard of and they end, and since when that has stayed so.
@@ -53,14 +57,54 @@ pub(super) struct Watch {
 /// several times in this time.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// And for how long at least since this watch began. After an outage all owners are silent until they have a connection
+/// again, and one attempt may take 5 s (`connect_timeout`): this instance may have been luckier.
+const SILENCE_AT_FIRST: Duration = Duration::from_secs(8);
+
+/// A round that hears nothing of the database for longer than this sees what was so some time ago.
+const SLOW: Duration = Duration::from_secs(2);
+
 type Silence = (Option<UtcInstant>, Option<UtcInstant>);
 
+impl Default for Watch {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            last_round: None,
+            expired: HashMap::new(),
+            progress: HashMap::new(),
+            silent: HashMap::new(),
+            seen: HashSet::new(),
+        }
+    }
+}
+
 impl Watch {
+    /// A round begins. After a gap of several ticks nobody knows what was during it: this process, or its machine, stood
+    /// still, and with it perhaps everybody it would judge.
+    pub(super) fn round_begins(&mut self, now: Instant, tick: Duration) {
+        let gap = self.last_round.map(|last| now.saturating_duration_since(last));
+        if gap.is_some_and(|gap| gap > 2 * tick + Duration::from_secs(1)) {
+            tracing::info!(gap_ms = gap.map(|gap| gap.as_millis()), "no round of the reaper for a while");
+            *self = Self::default();
+        }
+    }
+
+    /// The database has answered a round's question, of which that moment is the earliest that it may speak of. Returns
+    /// whether the answer may be used together with earlier ones: not when it was so slow that they are too old.
+    pub(super) fn heard(&mut self, asked: Instant) -> bool {
+        let in_time = asked.elapsed() <= SLOW;
+        if !in_time {
+            tracing::info!(took_ms = asked.elapsed().as_millis(), "the database took its time");
+            *self = Self::default();
+        }
+        in_time
+    }
+
     /// Whether the lease has lost its owner. One of this instance's living pools is not taken away for being late: the
     /// owner itself knows best what became of it.
     pub(super) fn loss(&mut self, lease: &OpenLease, round: &Round, found: &Doubtful) -> Option<Loss> {
-        let now = found.now;
-        let expired = lease.until.is_none_or(|until| until <= now);
+        let expired = found.has_expired(lease);
         self.seen.insert(lease.token);
         if lease.instance != Some(round.identity.instance) {
             return self.loss_of_another(lease, round, found, expired);
@@ -85,7 +129,7 @@ impl Watch {
             (*known, *since) = ((heard, lease.until), Instant::now());
         }
         let in_order = lease.owner.as_ref().is_none_or(|owner| owner.stopped_at.is_some());
-        if !in_order && since.elapsed() < SILENCE {
+        if !in_order && (since.elapsed() < SILENCE || self.began.elapsed() < SILENCE_AT_FIRST) {
             return None;
         }
         if lease.instance.is_some_and(|owner| found.gone.contains(&owner)) {
@@ -109,8 +153,9 @@ impl Watch {
         since.elapsed() >= longest
     }
 
-    /// Forgets leases that the last round did not see.
-    pub(super) fn forget_unseen(&mut self) {
+    /// A round has seen all leases. Forgets those that it did not see.
+    pub(super) fn round_ends(&mut self) {
+        self.last_round = Some(Instant::now());
         let seen = std::mem::take(&mut self.seen);
         self.expired.retain(|token, _| seen.contains(token));
         self.progress.retain(|token, _| seen.contains(token));
@@ -121,5 +166,41 @@ impl Watch {
 /// Whether another instance has ended, or has been silent for so long that it must have: it says that it lives several
 /// times while a lease lasts.
 fn has_died(owner: Option<&OwnerSeen>, patience: Duration, now: UtcInstant) -> bool {
-    owner.is_none_or(|owner| owner.stopped_at.is_some() || owner.last_seen_at.plus(patience / 2) <= now)
+    // A heartbeat from the future is one from before the database's clock went back.
+    let silent = |seen: UtcInstant| seen.plus(patience / 2) <= now || seen > now.plus(patience);
+    owner.is_none_or(|owner| owner.stopped_at.is_some() || silent(owner.last_seen_at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_secs(1);
+
+    fn watching(token: LeaseToken) -> Watch {
+        let mut watch = Watch::default();
+        watch.expired.insert(token, Instant::now());
+        watch.seen.insert(token);
+        watch.round_ends();
+        watch
+    }
+
+    #[test]
+    fn what_was_seen_before_a_gap_of_several_ticks_is_forgotten() {
+        let token = LeaseToken(1);
+        let mut watch = watching(token);
+        watch.round_begins(Instant::now() + 2 * TICK, TICK);
+        assert!(watch.expired.contains_key(&token), "a late round is no gap");
+        watch.round_begins(Instant::now() + 4 * TICK, TICK);
+        assert!(watch.expired.is_empty() && watch.last_round.is_none());
+    }
+
+    #[test]
+    fn what_was_seen_before_a_slow_answer_is_forgotten() {
+        let token = LeaseToken(1);
+        let mut watch = watching(token);
+        assert!(watch.heard(Instant::now()) && watch.expired.contains_key(&token));
+        let long_ago = Instant::now().checked_sub(SLOW + TICK).unwrap();
+        assert!(!watch.heard(long_ago) && watch.expired.is_empty());
+    }
 }

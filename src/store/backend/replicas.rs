@@ -106,13 +106,19 @@ struct Silent {
 }
 
 /// Instances that have not been heard of since `then`, and whose session on the database has ended. Neither sign is
-/// enough by itself: a restart of the database ends the sessions of the living. With SQLite there is no other instance.
-pub(in crate::store) fn silent_instances(conn: &mut Conn, then: UtcInstant) -> Result<Vec<InstanceId>, StoreError> {
+/// enough by itself: a restart of the database ends the sessions of the living. A heartbeat that is later than `ahead` was
+/// written before the database's clock went back. With SQLite there is no other instance.
+pub(in crate::store) fn silent_instances(
+    conn: &mut Conn,
+    then: UtcInstant,
+    ahead: UtcInstant,
+) -> Result<Vec<InstanceId>, StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(Vec::new()) };
-    let silent: Vec<Silent> = sql("SELECT i.id FROM instances AS i WHERE i.stopped_at IS NULL AND i.last_seen_at <= ")
+    let silent: Vec<Silent> = sql("SELECT i.id FROM instances AS i WHERE i.stopped_at IS NULL AND (i.last_seen_at <= ")
+        .bind::<BigInt, _>(then, " OR i.last_seen_at > ")
         .bind::<BigInt, _>(
-            then,
-            " AND EXISTS (SELECT FROM pages AS p WHERE p.state = 'leased' AND p.lease_instance_id = i.id) \
+            ahead,
+            ") AND EXISTS (SELECT FROM pages AS p WHERE p.state = 'leased' AND p.lease_instance_id = i.id) \
              AND NOT EXISTS (SELECT FROM pg_locks AS l WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
              AND l.classid::BIGINT = ",

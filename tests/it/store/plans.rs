@@ -233,7 +233,7 @@ both_backends! {
         check(&campaign, Lane::Read, "open pages", move |conn| campaigns::has_open_page(conn, id).map(drop)).await;
         check(&campaign, Lane::Read, "open work", |conn| open_work::count(conn).map(drop)).await;
         check(&campaign, Lane::Read, "ended leases", |conn| {
-            instances::doubtful_leases(conn, InstanceId(1), PageId(0)).map(drop)
+            instances::doubtful_leases(conn, InstanceId(1), PageId(0), Duration::from_secs(10)).map(drop)
         })
         .await;
         if matches!(db.connect(), Conn::Pg(_)) {
