@@ -14,6 +14,7 @@ mod conn;
 pub mod contacts;
 pub mod deliveries;
 mod error;
+pub mod fail_point;
 pub mod idempotency;
 pub mod imports;
 pub mod inspection;

@@ -18,6 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::testimony::Testimony;
 use crate::domain::ids::InstanceId;
 use crate::domain::settlement::Verdict;
+use crate::store::fail_point::FailPoint;
 use crate::store::late_evidence::Lease;
 use crate::store::outcomes::ClaimKey;
 
@@ -120,6 +121,7 @@ impl Journal {
     /// # Errors
     /// It could not be written: then nothing may be handed over.
     pub fn begin(&self, key: ClaimKey) -> io::Result<Begun> {
+        FailPoint::Begin.pass();
         let mut state = self.lock();
         self.roll(&mut state);
         let outcomes = state.unwritten.len();
@@ -132,16 +134,19 @@ impl Journal {
         if let Some(segment) = state.segments.last_mut() {
             segment.open += 1;
         }
+        FailPoint::Begun.pass();
         Ok(Begun(number))
     }
 
     /// Notes an outcome, to be written with whatever is written next. That it is not written is not an error to anybody:
     /// should the process die before the outcome is recorded, the delivery is ambiguous instead of known.
     pub fn outcome(&self, key: ClaimKey, verdict: &Verdict) {
+        FailPoint::Outcome.pass();
         push_line(&mut self.lock().unwritten, |line| {
             write!(line, "O {} ", claim(key))?;
             serde_json::to_writer(line, verdict).map_err(io::Error::from)
         });
+        FailPoint::Noted.pass();
     }
 
     /// Writes the outcomes that are noted; for the recorder, before a batch of them may have to wait for the database.

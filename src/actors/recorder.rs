@@ -14,6 +14,7 @@ use super::journal::{Begun, Journal};
 use super::tray::Tray;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::PageId;
+use crate::store::fail_point::FailPoint;
 use crate::store::outcomes::{self, ClaimKey, Settlement};
 use crate::store::pages::LeaseToken;
 use crate::store::{Lane, Store, StoreError};
@@ -226,7 +227,15 @@ impl OutcomeRecorder {
 async fn write(store: Store, batch: Vec<Waiting>) -> (Vec<Waiting>, Result<(), StoreError>) {
     let settlements: Vec<Settlement> = batch.iter().map(|(record, _)| record.settlement.clone()).collect();
     let result = store
-        .run(Lane::Hot, "record outcomes", move |conn| conn.write(|conn| outcomes::record(conn, &settlements)))
+        .run(Lane::Hot, "record outcomes", move |conn| {
+            let recorded = conn.write(|conn| {
+                let recorded = outcomes::record(conn, &settlements)?;
+                FailPoint::Record.pass();
+                Ok(recorded)
+            });
+            FailPoint::Recorded.pass();
+            recorded
+        })
         .await
         .map(|recorded| report(&recorded.unmatched));
     (batch, result)

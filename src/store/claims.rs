@@ -6,6 +6,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use super::backend::{self, CampaignLock, ClaimGround};
+use super::fail_point::FailPoint;
 use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
 use super::schema::{contacts, deliveries, delivery_contents};
@@ -118,7 +119,13 @@ struct ContactColumns {
 /// A query failed, or the COMMIT went unanswered: then nothing may be handed over, and the rows are given back by
 /// [`pages::settle`].
 pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
-    conn.write_under(CampaignLock::Shared, claim.campaign, |conn| claim_locked(conn, claim))
+    let outcome = conn.write_under(CampaignLock::Shared, claim.campaign, |conn| {
+        let outcome = claim_locked(conn, claim)?;
+        FailPoint::Claim.pass();
+        Ok(outcome)
+    });
+    FailPoint::Claimed.pass();
+    outcome
 }
 
 fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {

@@ -6,6 +6,7 @@ mod databases;
 mod deadlocks;
 mod disks;
 mod drains;
+mod fail_points;
 mod freezes;
 mod harness;
 mod imports;

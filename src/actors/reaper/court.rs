@@ -8,6 +8,7 @@ use crate::actors::journal::Testimony;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
+use crate::store::fail_point::FailPoint;
 use crate::store::instances::OpenLease;
 use crate::store::late_evidence::Lease;
 use crate::store::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
@@ -63,13 +64,17 @@ impl Court {
         let lease = Lease { campaign: lease.campaign, page: lease.page, token: lease.token };
         let ended = store
             .run(Lane::Control, "resolve a lost lease", move |conn| {
-                conn.write(|conn| {
+                let ended = conn.write(|conn| {
                     let evidence = |key| match &testimony {
                         Some(testimony) => testimony.evidence(key),
                         None => Evidence::Ambiguous,
                     };
-                    lost_leases::end_lease(conn, lease, owner, judged, repeat, &evidence)
-                })
+                    let ended = lost_leases::end_lease(conn, lease, owner, judged, repeat, &evidence)?;
+                    FailPoint::EndLease.pass();
+                    Ok(ended)
+                });
+                FailPoint::LeaseEnded.pass();
+                ended
             })
             .await?;
         if let Some(ended) = ended {

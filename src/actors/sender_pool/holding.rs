@@ -20,6 +20,7 @@ use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::wire::Tracked;
+use crate::store::fail_point::FailPoint;
 use crate::store::late_evidence::Lease;
 use crate::store::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
 use crate::store::{Lane, Store, StoreError, backend};
@@ -51,10 +52,13 @@ impl SenderPool {
         let work = async move {
             store
                 .run(Lane::Hot, "settle a page", move |conn| {
-                    conn.write(|conn| {
+                    let settled = conn.write(|conn| {
                         let settled = pages::settle(conn, page, token, keep)?;
+                        FailPoint::Settle.pass();
                         Ok((settled, backend::now(conn)?))
-                    })
+                    });
+                    FailPoint::Settled.pass();
+                    settled
                 })
                 .await
         };

@@ -69,12 +69,18 @@ impl Volley {
 
     /// Starts the process without waiting until it serves.
     pub(crate) fn spawn(&mut self) {
+        self.spawn_with(&[]);
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn spawn_with(&mut self, environment: &[(&str, &str)]) {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).expect("a log file");
         // `setpriv` becomes the program: nothing is left behind when the tests themselves are killed.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_volley"), "serve", "--config"])
             .arg(&self.config)
             .envs(self.environment.iter().cloned())
+            .envs(environment.iter().copied())
             .current_dir(self.config.parent().expect("the settings stand in a folder"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the same file"))
@@ -153,6 +159,12 @@ impl Volley {
         self.child.as_mut()?.try_wait().expect("ask for the process's end")
     }
 
+    /// How many acceptances came too late for their deliveries, which others had got in the meantime. On a provider without
+    /// keys each may be a second message.
+    pub(crate) fn late_acceptances(&self) -> usize {
+        self.log().matches("an acceptance came too late for its delivery").count()
+    }
+
     /// Everything the process has written so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -184,6 +196,12 @@ impl Builder {
     /// Adds settings, as TOML that names its sections. `[database]` and `[http]` are the harness's own.
     pub(crate) fn settings(mut self, toml: &str) -> Self {
         self.toml = format!("{toml}\n{}", self.toml);
+        self
+    }
+
+    /// Reaches the database by another way.
+    pub(crate) fn database(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
         self
     }
 
