@@ -16,5 +16,6 @@ mod pauses;
 mod poison;
 mod providers;
 mod renders;
+mod standstills;
 mod stragglers;
 mod verify;

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Home, User, Watchdog, folder_with, wait};
 use crate::verify::VerifyError;
@@ -74,6 +75,40 @@ impl Postgres {
     /// It does not run.
     pub fn stop_immediately(&self) -> Result<(), VerifyError> {
         self.run("pg_ctl", &["stop", "-m", "immediate"])
+    }
+
+    /// Stops every process of the server where it stands, as a hung disk or hypervisor would: connections stay, their kernel
+    /// acknowledges what comes, and nothing is answered.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn freeze(&self) -> Result<(), VerifyError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets a frozen server go on.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn thaw(&self) -> Result<(), VerifyError> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Sends a signal to the server's first process, which starts all others, and then to those.
+    fn signal(&self, signal: Signal) -> Result<(), VerifyError> {
+        let failed = |detail: String| VerifyError::Failed { doing: "signal PostgreSQL".to_owned(), detail };
+        let first = std::fs::read_to_string(self.home.path("data").join("postmaster.pid"));
+        let first = first.map_err(|error| failed(error.to_string()))?;
+        let first: i32 = first.lines().next().and_then(|line| line.parse().ok()).unwrap_or_default();
+        let send = |pid: i32| Pid::from_raw(pid).map(|pid| kill_process(pid, signal)).transpose();
+        send(first).map_err(|error| failed(error.to_string()))?;
+        let children = std::fs::read_to_string(format!("/proc/{first}/task/{first}/children"));
+        let children = children.map_err(|error| failed(error.to_string()))?;
+        // One that has ended meanwhile needs no signal.
+        for child in children.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+            let _already_gone = send(child);
+        }
+        Ok(())
     }
 
     /// The URL of a database of this server.

@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use serde_json::json;
+use volley::verify::plan::LinkTrouble;
+use volley::verify::proxy::Proxy;
 
 use crate::support::provider::Provider;
 use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::sink_smtp::SmtpSink;
 use crate::support::stage::{GRACE, LONG, QUIET, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
-use crate::support::volley::Pool;
+use crate::support::volley::{Builder, Pool};
 use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
 
 const LATENCY_MS: (u64, u64) = (5, 20);
+const SENDING: &str = "SELECT count(*) AS n FROM deliveries WHERE state = 'sending'";
+
 fn pause_and_resume_in_mid_page(db: &Database, provider: Provider) {
     let _turn = my_turn();
     let stage = Stage::launched(db, provider, 5_000);
@@ -136,6 +141,28 @@ both_backends! {
         stage.api.pause(stage.campaign);
         front.hold(false);
         stays("no request follows the handshakes", Duration::from_secs(1), || stage.provider.ledger().begun() == 0);
+        stage.api.resume(stage.campaign);
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
+
+    fn a_pause_holds_what_waits_for_a_slow_greeting(db: &Database) {
+        let _turn = my_turn();
+        let sink = SmtpSink::start((150, 150));
+        let proxy = Proxy::start().unwrap();
+        let link = proxy.link(&format!("127.0.0.1:{}", sink.port())).unwrap();
+        link.begin(LinkTrouble::BlackHole);
+        // The start deadline must not be what holds them.
+        let patient = "[timing]\nstart_deadline_ms = 6000";
+        let slow = Pool::smtp_at("slow", link.addr().port()).set("timeout_seconds", "30");
+        let provider = Provider::Smtp(sink);
+        let set = |builder: Builder| builder.settings(patient).pool(slow);
+        let stage = Stage::with(db, provider, 200, set, &json!({"pool": "slow"}));
+        stage.api.send(stage.campaign);
+        wait_until("connections wait for a greeting", LONG, || db.number(SENDING) > 0);
+        stage.api.pause(stage.campaign);
+        link.mend();
+        stays("no mail follows the greetings", Duration::from_secs(1), || stage.provider.ledger().begun() == 0);
         stage.api.resume(stage.campaign);
         stage.assert_everyone_once();
         stage.volley.stop();

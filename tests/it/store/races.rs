@@ -13,6 +13,7 @@ use volley::store::sweeps::{self, Swept};
 
 use super::packed::{Campaign, Leased, record, refused, transact, verdict, write};
 use crate::support::both_backends;
+use crate::support::database::number;
 
 both_backends! {
     async fn two_paginators_pack_everyone_once(db: &Database) {
@@ -51,8 +52,13 @@ both_backends! {
         });
         let pause = async {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            campaign.event(CampaignEvent::Pause).await.unwrap();
-            campaign.books().await.sending
+            // Counted in the pause's own transaction, right before it commits: whatever it does not see must never come.
+            let id = campaign.id;
+            let pause = transact(&campaign.store, move |conn| {
+                campaigns::transition(conn, id, CampaignEvent::Pause)?;
+                Ok(number(conn, "SELECT count(*) AS n FROM deliveries WHERE state = 'sending'"))
+            });
+            pause.await.unwrap()
         };
         let (sending_at_pause, _) = futures_util::join!(pause, join_all(claimers));
         assert_eq!(campaign.books().await.sending, sending_at_pause);

@@ -12,8 +12,13 @@ pub(crate) fn addresses(count: usize) -> Vec<String> {
 
 /// A CSV file of persons 1 to `count`.
 pub(crate) fn csv(count: usize) -> String {
+    csv_of(1..=count)
+}
+
+/// A CSV file of these persons.
+pub(crate) fn csv_of(numbers: impl IntoIterator<Item = usize>) -> String {
     let mut csv = String::from("email,first_name,last_name,city\n");
-    for n in 1..=count {
+    for n in numbers {
         csv.push_str(&format!("person{n}@example.com,First{n},Last{n},Town {}\n", n % 17));
     }
     csv

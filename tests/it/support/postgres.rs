@@ -49,6 +49,16 @@ impl PrivatePostgres {
         self.0.stop_immediately().unwrap();
     }
 
+    /// Stops every process of the server where it stands: connections stay, and nothing is answered.
+    pub(crate) fn freeze(&self) {
+        self.0.freeze().unwrap();
+    }
+
+    /// Lets a frozen server go on.
+    pub(crate) fn thaw(&self) {
+        self.0.thaw().unwrap();
+    }
+
     /// Makes an empty database and answers its URL.
     pub(crate) fn create_database(&self) -> String {
         static NEXT: AtomicU32 = AtomicU32::new(1);
