@@ -111,6 +111,7 @@ impl Stage {
         assert_eq!(ended.stats.sent + ended.stats.uncertain, ended.stats.total, "{}", ended.body);
         assert_eq!(usize::try_from(ended.stats.total).unwrap(), self.everyone.len());
         assert!(ended.stats.uncertain <= at_most, "more than {at_most} uncertain: {}", ended.body);
+        assert_eq!(self.volley.late_acceptances(), 0, "acceptances came too late for their deliveries");
         println!("uncertain: {}, of which the provider took {}", uncertain.len(), uncertain.len() - missing.len());
     }
 
