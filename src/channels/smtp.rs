@@ -9,7 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
-use super::idle::Idle;
+use super::idle::{Idle, Lent};
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
@@ -87,7 +87,7 @@ impl Smtp {
             }
         }
         let wire = match self.relay.connect().await {
-            Ok(wire) => wire,
+            Ok(wire) => Lent::fresh(wire),
             Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
         };
         match self.begin(wire, &letter, envelope, gate).await {
@@ -97,16 +97,17 @@ impl Smtp {
     }
 
     /// Asks the gate, holds the conversation, and keeps the connection if it is worth keeping.
-    async fn begin(&self, mut wire: Wire, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
-        if letter.needs_utf8 && !wire.offers.smtputf8 {
-            self.keep(wire, false);
+    async fn begin(&self, lent: Lent<Wire>, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
+        if letter.needs_utf8 && !lent.connection.offers.smtputf8 {
+            self.put_back(lent);
             let trouble = Trouble::new(ErrorCategory::Refused, "the relay takes no addresses beyond ASCII (SMTPUTF8)");
             return Talk::Ended(Outcome::Unsendable(trouble), Leaves::Ready);
         }
         if let Err(reason) = gate.begin() {
-            self.keep(wire, false);
+            self.put_back(lent);
             return Talk::Ended(Outcome::NotBegun(reason), Leaves::Ready);
         }
+        let mut wire = lent.connection;
         let talk = self.converse(&mut wire, letter, &envelope.to).await;
         match &talk {
             Talk::Ended(_, Leaves::Ready) => self.keep(wire, false),
@@ -171,16 +172,25 @@ impl Smtp {
     }
 
     /// The connection used last, if it is fresh enough and in order.
-    async fn pooled(&self) -> Option<Wire> {
+    async fn pooled(&self) -> Option<Lent<Wire>> {
         loop {
-            let mut kept = self.idle.take()?;
+            let Lent { connection: mut kept, since } = self.idle.take()?;
             if !kept.wire.is_quiet().await {
                 continue;
             }
-            if !kept.open_transaction || ask(&mut kept.wire, "RSET\r\n", 250, self.timeout).await.is_ok() {
-                return Some(kept.wire);
+            if !kept.open_transaction {
+                return Some(Lent { connection: kept.wire, since });
+            }
+            if ask(&mut kept.wire, "RSET\r\n", 250, self.timeout).await.is_ok() {
+                return Some(Lent::fresh(kept.wire));
             }
         }
+    }
+
+    /// Puts back a connection on which this delivery said nothing.
+    fn put_back(&self, lent: Lent<Wire>) {
+        let kept = Kept { wire: lent.connection, open_transaction: false };
+        self.idle.put_back(Lent { connection: kept, since: lent.since });
     }
 
     fn keep(&self, wire: Wire, open_transaction: bool) {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use super::idle::Idle;
+use super::idle::{Idle, Lent};
 use super::socket::{Address, Socket};
 use super::tls::Tls;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
@@ -74,15 +74,16 @@ impl Webhook {
             Ok(request) => request,
             Err(trouble) => return Outcome::Unsendable(trouble),
         };
-        let mut wire = match self.connection().await {
-            Ok(wire) => wire,
+        let lent = match self.connection().await {
+            Ok(lent) => lent,
             // DNS, refused, TLS: not a byte of the request can have left.
             Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
         };
         if let Err(reason) = gate.begin() {
-            self.idle.keep(wire);
+            self.idle.put_back(lent);
             return Outcome::NotBegun(reason);
         }
+        let mut wire = lent.connection;
         let unknown = |words: String| Outcome::Unknown(Trouble::new(ErrorCategory::Network, words));
         let deadline = Instant::now() + self.timeout;
         let outcome = match timeout_at(deadline, wire.ask(&request)).await {
@@ -97,16 +98,16 @@ impl Webhook {
     }
 
     /// The connection used last that the server has left open, or else a new one.
-    async fn connection(&self) -> Result<Wire, Trouble> {
-        while let Some(mut wire) = self.idle.take() {
-            if wire.is_quiet().await {
-                return Ok(wire);
+    async fn connection(&self) -> Result<Lent<Wire>, Trouble> {
+        while let Some(mut lent) = self.idle.take() {
+            if lent.connection.is_quiet().await {
+                return Ok(lent);
             }
         }
         let mut step = "connect";
         let patience = self.timeout.min(MAX_CONNECT);
         let why = match timeout(patience, self.open(&mut step, patience)).await {
-            Ok(Ok(socket)) => return Ok(Wire::over(socket)),
+            Ok(Ok(socket)) => return Ok(Lent::fresh(Wire::over(socket))),
             Ok(Err(error)) => error.to_string(),
             Err(_elapsed) => format!("no answer within {} s", patience.as_secs()),
         };
@@ -128,8 +129,8 @@ impl Channel for Webhook {
 
     fn probe(&self) -> Probe<'_> {
         Box::pin(async {
-            let wire = self.connection().await.map_err(|trouble| trouble.detail)?;
-            self.idle.keep(wire);
+            let lent = self.connection().await.map_err(|trouble| trouble.detail)?;
+            self.idle.put_back(lent);
             Ok("a connection was made, no more: nothing was asked".to_owned())
         })
     }
