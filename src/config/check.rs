@@ -1,5 +1,7 @@
 //! What settings mean together: the rules that a type cannot hold.
 
+mod smtp;
+
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -9,7 +11,6 @@ use url::Url;
 use super::pools::{PoolConfig, Provider};
 use super::secret::Secret;
 use super::{Database, Settings};
-use crate::domain::campaign::ChannelKind;
 
 /// A setting that cannot work.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -243,43 +244,6 @@ impl PoolConfig {
     fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
         let reason = "belongs to encrypted connections, and the address asks for one in the clear";
         ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)
-    }
-
-    fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
-        const FORM: &str = "give smtp://HOST:PORT or smtps://HOST:PORT";
-        ensure(
-            self.channel == ChannelKind::Email,
-            &at("channel"),
-            format!("smtp carries email, not {}", self.channel),
-        )?;
-        let url = self.address(at, &["smtp", "smtps"], FORM)?;
-        let in_the_clear = url.query_pairs().any(|(name, value)| name == "tls" && value == "none");
-        self.check_encrypted(at, !in_the_clear)?;
-        for (name, value) in url.query_pairs() {
-            ensure(name == "tls", &at("url"), format!("unknown parameter {name:?}; tls is the only one"))?;
-            ensure(
-                url.scheme() == "smtp" && matches!(value.as_ref(), "required" | "opportunistic" | "none"),
-                &at("url"),
-                "tls is required, opportunistic or none, on smtp:// only",
-            )?;
-        }
-        ensure(
-            self.username.is_none() || url.username().is_empty(),
-            &at("username"),
-            "the address names a user already; give it once",
-        )?;
-        ensure(
-            self.username.is_some() == self.password.is_some(),
-            &at(if self.username.is_some() { "password" } else { "username" }),
-            "username and password go together",
-        )?;
-        let from = self.from.as_deref().unwrap_or_default();
-        ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
-        ensure(
-            from.parse::<lettre::message::Mailbox>().is_ok() && !from.contains(char::is_control),
-            &at("from"),
-            format!("{from:?} is not a sender such as Shop <shop@example.com>"),
-        )
     }
 
     fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
