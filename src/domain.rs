@@ -3,6 +3,7 @@
 pub mod abandoned;
 pub mod backoff;
 pub mod campaign;
+pub mod certificate;
 pub mod contact;
 pub mod decision;
 pub mod delivery;

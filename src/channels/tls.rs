@@ -1,18 +1,22 @@
-//! The one way to TLS for all providers: rustls with ring, certificates verified against Mozilla's roots and the pool's
-//! own authorities.
+//! The one way to TLS for all providers: rustls with ring, certificates verified against Mozilla's roots, the pool's own
+//! authorities, and what else the pool's settings trust.
+
+mod trust;
 
 use std::io;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, OtherError, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::BuildError;
 use super::socket::Socket;
 use crate::config::pools::PoolConfig;
+use trust::Trust;
 
 /// What a pool's handshakes have in common; built once, so that sessions are resumed.
 pub(super) struct Tls {
@@ -25,17 +29,24 @@ impl Tls {
     /// (ALPN), where there is a choice.
     ///
     /// # Errors
-    /// [`BuildError`] when `tls_ca_file` cannot be used, or no certificate could name `host`.
+    /// [`BuildError`] when `tls_ca_file` or `tls_fingerprint` cannot be used, or no certificate could name `host`.
     pub(super) fn new(pool: &PoolConfig, host: &str, protocol: Option<&str>) -> Result<Self, BuildError> {
         let fault = |reason: String| BuildError::new(pool, reason);
+        let own = pool.authorities().map_err(|reason| fault(format!("tls_ca_file: {reason}")))?;
+        let pin = pool.pinned_certificate().map_err(|reason| fault(format!("tls_fingerprint: {reason}")))?;
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for authority in pool.authorities().map_err(|reason| fault(format!("tls_ca_file: {reason}")))? {
-            roots.add(authority).map_err(|error| fault(format!("tls_ca_file: {error}")))?;
+        for authority in &own {
+            roots.add(authority.clone()).map_err(|error| fault(format!("tls_ca_file: {error}")))?;
         }
-        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = Arc::new(ring::default_provider());
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|error| fault(format!("tls: {error}")))?;
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| fault(format!("tls: {error}")))?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Trust { webpki, own, pin }))
             .with_no_client_auth();
         config.alpn_protocols = protocol.into_iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(host.to_owned()).map_err(|error| fault(format!("url: {error}")))?;
@@ -47,6 +58,17 @@ impl Tls {
     /// # Errors
     /// The peer is not who it should be, or the connection broke.
     pub(super) async fn shake_hands(&self, tcp: TcpStream) -> io::Result<Socket> {
-        Ok(Socket::Encrypted(Box::new(self.connector.connect(self.name.clone(), tcp).await?)))
+        let encrypted = self.connector.connect(self.name.clone(), tcp).await.map_err(in_words)?;
+        Ok(Socket::Encrypted(Box::new(encrypted)))
     }
+}
+
+/// A refused certificate's reason in its own words: rustls shows reasons that it did not give itself as the code that
+/// made them.
+fn in_words(error: io::Error) -> io::Error {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) = tls {
+        return io::Error::new(error.kind(), format!("invalid peer certificate: {reason}"));
+    }
+    error
 }

@@ -200,6 +200,9 @@ impl PoolConfig {
         within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
         self.check_foreign(&at)?;
         self.authorities().map_err(|reason| bad(at("tls_ca_file"), reason))?;
+        let pin = self.pinned_certificate().map_err(|reason| bad(at("tls_fingerprint"), reason))?;
+        let both = pin.is_some() && self.ca_file().is_some();
+        ensure(!both, &at("tls_fingerprint"), "the one certificate that is trusted then; leave tls_ca_file out")?;
         match self.provider {
             Provider::Smtp => self.check_smtp(&at),
             Provider::Webhook => self.check_webhook(&at),
@@ -215,6 +218,7 @@ impl PoolConfig {
             ("username", "smtp", self.username.is_some()),
             ("password", "smtp", self.password.is_some()),
             ("tls_ca_file", "smtp and webhook", self.tls_ca_file.is_some()),
+            ("tls_fingerprint", "smtp and webhook", self.tls_fingerprint.is_some()),
             (
                 "final_reply_timeout_seconds",
                 "smtp",
@@ -243,7 +247,9 @@ impl PoolConfig {
 
     fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
         let reason = "belongs to encrypted connections, and the address asks for one in the clear";
-        ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)
+        ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)?;
+        let pinned = self.tls_fingerprint.as_deref().is_some_and(|text| !text.is_empty());
+        ensure(encrypted || !pinned, &at("tls_fingerprint"), reason)
     }
 
     fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {

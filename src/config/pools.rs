@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::secret::Secret;
 use crate::domain::campaign::ChannelKind;
+use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::text_enum::text_enum;
 
@@ -50,9 +51,14 @@ pub struct PoolConfig {
     /// The sender: `Shop <shop@example.com>`.
     #[serde(default)]
     pub from: Option<String>,
-    /// SMTP and webhook: a PEM file with the certificates of authorities that are trusted beside Mozilla's.
+    /// SMTP and webhook: a PEM file with the certificates of authorities that are trusted beside Mozilla's. A server may
+    /// also show one of these certificates as its own.
     #[serde(default)]
     pub tls_ca_file: Option<PathBuf>,
+    /// SMTP and webhook: the SHA-256 fingerprint of the one certificate that the provider must show, whoever signed it and
+    /// whatever names stand in it. 64 hexadecimal digits, with or without colons.
+    #[serde(default)]
+    pub tls_fingerprint: Option<String>,
     /// How many hand-overs may be under way at once. 1 to 10,000.
     #[serde(default = "default_concurrency")]
     pub concurrency: usize,
@@ -115,6 +121,7 @@ impl PoolConfig {
             password: None,
             from: None,
             tls_ca_file: None,
+            tls_fingerprint: None,
             concurrency: default_concurrency(),
             rate_per_second: 0.0,
             burst: default_burst(),
@@ -178,6 +185,19 @@ impl PoolConfig {
         let headers = self.headers.iter().filter(|(name, _)| !is_credential(name));
         let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
         ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers)))
+    }
+
+    /// `tls_fingerprint`, where one is set.
+    ///
+    /// # Errors
+    /// One line: it is no fingerprint.
+    pub fn pinned_certificate(&self) -> Result<Option<CertificateFingerprint>, String> {
+        let text = self.tls_fingerprint.as_deref().unwrap_or_default();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let refused = || format!("{text:?} is not 64 hexadecimal digits (SHA-256), with or without colons");
+        CertificateFingerprint::parse(text).map(Some).ok_or_else(refused)
     }
 
     /// How long a provider's answer is waited for.

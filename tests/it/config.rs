@@ -189,6 +189,13 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (SMTP.replace("url = \"smtp://127.0.0.1:2525\"\n", ""), "pools[0].url", "smtp needs an address"),
         (SMTP.replace("from = ", "# from = "), "pools[0].from", "smtp needs a sender"),
         (SMTP.replace("shop@example.com", "shop at example"), "pools[0].from", "not a sender such as"),
+        (smtp("tls_fingerprint = \"ab:cd\""), "pools[0].tls_fingerprint", "64 hexadecimal digits"),
+        (
+            smtp(&format!("tls_fingerprint = \"{}\"\n", "ab".repeat(32))).replace("2525", "2525?tls=none"),
+            "pools[0].tls_fingerprint",
+            "asks for one in the clear",
+        ),
+        (sandbox("tls_fingerprint = \"ab\""), "pools[0].tls_fingerprint", "belongs to smtp and webhook"),
         (WEBHOOK.replace("https://", "ftp://"), "pools[0].url", "http://HOST/PATH"),
         (webhook("method = \"GET\""), "pools[0].method", "POST, PUT, PATCH"),
         (webhook("headers = { \"a b\" = \"x\" }"), "pools[0].headers.a b", "not a header name"),

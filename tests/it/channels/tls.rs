@@ -38,8 +38,11 @@ impl Encrypted {
     }
 
     fn channel(&self, trusted: Option<&Authority>) -> Box<dyn Channel> {
-        let url = format!("{}://127.0.0.1:{}{}", self.scheme, self.front.port(), self.query);
-        let mut settings = json!({"url": url, "tls_ca_file": trusted.map(Authority::file)});
+        self.channel_with(json!({"tls_ca_file": trusted.map(Authority::file)}))
+    }
+
+    fn channel_with(&self, mut settings: serde_json::Value) -> Box<dyn Channel> {
+        settings["url"] = json!(format!("{}://127.0.0.1:{}{}", self.scheme, self.front.port(), self.query));
         if self.provider == "smtp" {
             settings["from"] = json!("Shop <shop@example.com>");
         }
@@ -81,6 +84,48 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_nothing() {
             let harmless = in_the_clear.iter().all(|line| line.starts_with("EHLO ") || line == "STARTTLS");
             assert!(harmless, "{in_the_clear:?}");
         }
+    }
+    assert!(smtp.commands().is_empty() && http.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_servers_own_certificate_is_trusted_where_the_settings_name_it() {
+    let (smtp, http) = (ScriptedSmtp::start(|_| None), ScriptedHttp::always(Answer::status(200)));
+    let (own, other) = (Authority::self_signed_server(), Authority::self_signed_server());
+    for way in Encrypted::all(&smtp, &http, &own, "127.0.0.1") {
+        let way_name = format!("{}{}", way.scheme, way.query);
+        let trusting = way.channel(Some(&own)).deliver(&envelope(), &Turnstile::default()).await;
+        assert_eq!(kind(&trusting), "accepted", "{way_name}: {trusting:?}");
+        for trusted in [None, Some(&other)] {
+            let gate = Turnstile::default();
+            let refused = way.channel(trusted).deliver(&envelope(), &gate).await;
+            assert_eq!((kind(&refused), gate.asked()), ("pool fault", 0), "{way_name}: {refused:?}");
+            let detail = trouble(&refused).detail.clone();
+            assert!(detail.contains("invalid peer certificate: self-signed or from an unknown authority"), "{detail}");
+            assert!(detail.ends_with("put it into tls_ca_file or set tls_fingerprint"), "{detail}");
+            // The text holds what is needed to follow it.
+            let fingerprint = detail.split("fingerprint ").nth(1).unwrap().split(';').next().unwrap();
+            let pairs: Vec<String> =
+                fingerprint.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into()).collect();
+            for spelling in [fingerprint.to_owned(), pairs.join(":").to_uppercase()] {
+                let channel = way.channel_with(json!({"tls_fingerprint": spelling}));
+                let outcome = channel.deliver(&envelope(), &Turnstile::default()).await;
+                assert_eq!(kind(&outcome), "accepted", "{way_name}: {outcome:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_is_of_the_only_certificate_that_is_taken() {
+    let (smtp, http) = (ScriptedSmtp::start(|_| None), ScriptedHttp::always(Answer::status(200)));
+    let authority = Authority::new();
+    for way in Encrypted::all(&smtp, &http, &authority, "127.0.0.1") {
+        let pinned = way.channel_with(json!({"tls_ca_file": authority.file(), "tls_fingerprint": "ab".repeat(32)}));
+        let outcome = pinned.deliver(&envelope(), &Turnstile::default()).await;
+        assert_eq!(kind(&outcome), "pool fault", "{outcome:?}");
+        let detail = &trouble(&outcome).detail;
+        assert!(detail.contains("invalid peer certificate: its SHA-256 fingerprint is "), "{detail}");
     }
     assert!(smtp.commands().is_empty() && http.asked().is_empty());
 }

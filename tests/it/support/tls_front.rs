@@ -17,10 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio_rustls::TlsAcceptor;
 
-/// An authority that nobody knows but whoever is given its file.
+/// An authority that only those know who are given its file.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: NamedTempFile,
+    /// Whether servers show the authority's own certificate, which names no host, in place of one that it signed.
+    serves_itself: bool,
 }
 
 impl Authority {
@@ -30,7 +32,12 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), issuer.pem()).unwrap();
-        Self { issuer, file }
+        Self { issuer, file, serves_itself: false }
+    }
+
+    /// What `openssl req -x509` makes: a self-signed certificate, an authority's by its form, shown by a server.
+    pub(crate) fn self_signed_server() -> Self {
+        Self { serves_itself: true, ..Self::new() }
     }
 
     /// Its certificate, as a pool's `tls_ca_file` wants it.
@@ -40,13 +47,18 @@ impl Authority {
 
     /// What a server needs to call itself `name` on this authority's word.
     fn certify(&self, name: &str) -> TlsAcceptor {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let (certificate, key) = if self.serves_itself {
+            (self.issuer.der().clone(), self.issuer.key().serialize_der())
+        } else {
+            let key = KeyPair::generate().unwrap();
+            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+            (params.signed_by(&key, &self.issuer).unwrap().der().clone(), key.serialize_der())
+        };
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            .with_single_cert(vec![certificate], PrivateKeyDer::try_from(key).unwrap())
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
     }
