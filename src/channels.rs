@@ -2,6 +2,7 @@
 //!
 //! **To add a provider**: one file here that implements [`Channel`], one variant in [`build`].
 
+mod base64;
 mod idle;
 mod percent;
 mod redact;
