@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod dispatch;
 pub mod email;
 pub mod fingerprint;
+pub mod host_name;
 pub mod ids;
 pub mod import;
 pub mod instant;

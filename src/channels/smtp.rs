@@ -1,25 +1,31 @@
 //! SMTP relays. The conversation, its timeouts and the meaning of each answer are ours, because what an answer means
 //! depends on what had been said: lettre's clients hide whether the final dot had left, and wait for ever.
 
+mod ahead;
 mod compose;
+mod login;
 mod quoted_printable;
 mod relay;
 mod reply;
+mod token;
 mod wire;
 
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::idle::{Idle, Lent};
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
-use crate::domain::dispatch::answer::Refusal;
+use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
+use ahead::Ahead;
 use compose::{Composer, Letter};
 use relay::Relay;
 use reply::{Failure, Stage, ask, finish, within};
-use wire::Wire;
+use wire::{Offers, Wire};
 
 /// A connection that lay idle for longer is closed instead of used: relays close idle ones, and so do firewalls.
 const MAX_IDLE: Duration = Duration::from_secs(30);
@@ -30,6 +36,7 @@ pub struct Smtp {
     composer: Composer,
     timeout: Duration,
     final_reply_timeout: Duration,
+    ahead: Ahead,
     idle: Idle<Kept>,
 }
 
@@ -55,8 +62,19 @@ enum Leaves {
 enum Talk {
     /// With an outcome.
     Ended(Outcome, Leaves),
-    /// The connection was cut, or the relay said 421, before `MAIL FROM` was answered.
-    DeadBeforeMail(Trouble),
+    /// Certainly not accepted, and no answer to this delivery: a fresh connection may do.
+    Lost(Trouble, Loss),
+}
+
+/// How a conversation was lost before any content was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    /// The relay hung up, or said 421, before `MAIL` was answered: it may have done so while the connection lay idle.
+    HungUp,
+    /// It hung up, without a word, on commands that were sent ahead of their answers.
+    HungUpAhead,
+    /// It fell silent on commands that were sent ahead of their answers.
+    SilentAhead,
 }
 
 impl Smtp {
@@ -70,6 +88,7 @@ impl Smtp {
             composer: Composer::new(pool)?,
             timeout: pool.timeout(),
             final_reply_timeout: pool.final_reply_timeout(),
+            ahead: Ahead::new(pool.pipelining),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
         })
     }
@@ -79,29 +98,44 @@ impl Smtp {
             Ok(letter) => letter,
             Err(trouble) => return Outcome::Unsendable(trouble),
         };
-        if let Some(wire) = self.pooled().await {
-            match self.begin(wire, &letter, envelope, gate).await {
-                Talk::Ended(outcome, _) => return outcome,
-                // Certainly not accepted, and nobody's fault: a fresh connection, once.
-                Talk::DeadBeforeMail(_) => {}
+        let pooled = self.pooled().await;
+        let was_pooled = pooled.is_some();
+        let first = match pooled {
+            Some(lent) => self.begin(lent, &letter, envelope, gate).await,
+            None => self.begin_afresh(&letter, envelope, gate).await,
+        };
+        match first {
+            Talk::Ended(outcome, _) => return outcome,
+            Talk::Lost(trouble, Loss::HungUp) if !was_pooled => return Outcome::Refused(Refusal::unreachable(trouble)),
+            Talk::Lost(_, Loss::HungUpAhead) if !was_pooled => self.ahead.give_up(),
+            Talk::Lost(_, Loss::SilentAhead) => self.ahead.give_up(),
+            Talk::Lost(_, Loss::HungUp | Loss::HungUpAhead) => {}
+        }
+        // Certainly not accepted, and nobody's fault: a fresh connection, once.
+        match self.begin_afresh(&letter, envelope, gate).await {
+            Talk::Ended(outcome, _) => outcome,
+            Talk::Lost(trouble, loss) => {
+                if loss != Loss::HungUp {
+                    self.ahead.give_up();
+                }
+                Outcome::Refused(Refusal::unreachable(trouble))
             }
         }
-        let wire = match self.relay.connect().await {
-            Ok(wire) => Lent::fresh(wire),
-            Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
-        };
-        match self.begin(wire, &letter, envelope, gate).await {
-            Talk::Ended(outcome, _) => outcome,
-            Talk::DeadBeforeMail(trouble) => Outcome::Refused(Refusal::unreachable(trouble)),
+    }
+
+    /// [`Self::begin`] on a connection made for it.
+    async fn begin_afresh(&self, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
+        match self.relay.connect().await {
+            Ok(wire) => self.begin(Lent::fresh(wire), letter, envelope, gate).await,
+            Err(trouble) => Talk::Ended(Outcome::Refused(Refusal::unreachable(trouble)), Leaves::Nothing),
         }
     }
 
     /// Asks the gate, holds the conversation, and keeps the connection if it is worth keeping.
     async fn begin(&self, lent: Lent<Wire>, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
-        if letter.needs_utf8 && !lent.connection.offers.smtputf8 {
+        if let Err(outcome) = suits(letter, &lent.connection.offers) {
             self.put_back(lent);
-            let trouble = Trouble::new(ErrorCategory::Refused, "the relay takes no addresses beyond ASCII (SMTPUTF8)");
-            return Talk::Ended(Outcome::Unsendable(trouble), Leaves::Ready);
+            return Talk::Ended(outcome, Leaves::Ready);
         }
         if let Err(reason) = gate.begin() {
             self.put_back(lent);
@@ -112,7 +146,7 @@ impl Smtp {
         match &talk {
             Talk::Ended(_, Leaves::Ready) => self.keep(wire, false),
             Talk::Ended(_, Leaves::OpenTransaction) => self.keep(wire, true),
-            Talk::Ended(_, Leaves::Nothing) | Talk::DeadBeforeMail(_) => drop(wire),
+            Talk::Ended(_, Leaves::Nothing) | Talk::Lost(..) => drop(wire),
         }
         talk
     }
@@ -124,39 +158,63 @@ impl Smtp {
         }
         match finish(wire, &letter.content, self.final_reply_timeout).await {
             Ok(provider_id) => Talk::Ended(Outcome::Accepted { provider_id }, Leaves::Ready),
-            Err(failure) => {
-                let (outcome, leaves) = failure.at(Stage::Final, to);
+            Err((stage, failure)) => {
+                let (outcome, leaves) = failure.at(stage, to);
                 Talk::Ended(outcome, leaves)
             }
         }
     }
 
     /// `MAIL`, `RCPT` and `DATA`: in one piece where the relay offers PIPELINING (RFC 2920), else one after another.
-    /// Either way each answer is judged by itself, and no content is sent before all three are known to be a yes.
+    /// Either way each answer is judged by itself, and no content is sent before all three are known to be a yes. The
+    /// answers to one piece share one timeout: a relay that hangs on it is asked again, step by step.
     async fn open(&self, wire: &mut Wire, letter: &Letter, to: &str) -> Result<(), Talk> {
-        let mail = self.composer.mail_command(letter);
-        let steps =
-            [(Stage::Mail, mail, 250), (Stage::Rcpt, &letter.rcpt_command, 250), (Stage::Data, "DATA\r\n", 354)];
-        let at_once = wire.offers.pipelining.then(|| steps.map(|(_, command, _)| command).concat());
+        let mail = self.composer.mail_command(letter, &wire.offers);
+        let steps = [
+            (Stage::Mail, mail.as_str(), 250),
+            (Stage::Rcpt, letter.rcpt_command.as_str(), 250),
+            (Stage::Data, "DATA\r\n", 354),
+        ];
+        let ahead = wire.offers.pipelining && self.ahead.is_tried();
+        let at_once = ahead.then(|| steps.map(|(_, command, _)| command).concat());
+        let deadline = Instant::now() + self.timeout;
         for (unanswered, (stage, command, wanted)) in (0..steps.len()).rev().zip(steps) {
-            let words = match (&at_once, stage) {
-                (None, _) => command,
-                (Some(all), Stage::Mail) => all,
-                (Some(_), Stage::Rcpt | Stage::Data | Stage::Final) => "",
+            let (words, patience) = match (&at_once, stage) {
+                (None, _) => (command, self.timeout),
+                (Some(all), Stage::Mail) => (all.as_str(), self.timeout),
+                (Some(_), _) => ("", deadline.saturating_duration_since(Instant::now())),
             };
-            if let Err(failure) = ask(wire, words, wanted, self.timeout).await {
-                let hung_up = matches!(failure, Failure::Cut(_) | Failure::Reply { code: 421, .. });
-                if stage == Stage::Mail && hung_up {
-                    return Err(Talk::DeadBeforeMail(failure.trouble(stage, to)));
-                }
-                let (outcome, mut leaves) = failure.at(stage, to);
-                if at_once.is_some() && leaves == Leaves::OpenTransaction {
-                    leaves = self.hear_out(wire, unanswered).await;
-                }
-                return Err(Talk::Ended(outcome, leaves));
+            if let Err(failure) = ask(wire, words, wanted, patience).await {
+                return Err(self.stop(wire, failure, stage, ahead.then_some(unanswered), to).await);
             }
         }
         Ok(())
+    }
+
+    /// What it means that `stage` was not answered with a yes. `ahead` is how many answers are still to come to what was
+    /// said in one piece, where it was.
+    async fn stop(&self, wire: &mut Wire, failure: Failure, stage: Stage, ahead: Option<usize>, to: &str) -> Talk {
+        // What was left of the shared timeout says nothing to anybody.
+        let failure = if matches!(failure, Failure::Silent(_)) { Failure::Silent(self.timeout) } else { failure };
+        let loss = match (&failure, stage, ahead) {
+            (Failure::Silent(_), _, Some(_)) => Some(Loss::SilentAhead),
+            (Failure::Cut(_), Stage::Mail, Some(_)) => Some(Loss::HungUpAhead),
+            (Failure::Cut(_) | Failure::Reply { code: 421, .. }, Stage::Mail, _) => Some(Loss::HungUp),
+            _ => None,
+        };
+        if ahead.is_none() && !matches!(failure, Failure::Reply { .. }) {
+            self.ahead.acquit();
+        }
+        if let Some(loss) = loss {
+            return Talk::Lost(failure.trouble(stage, to), loss);
+        }
+        let (outcome, mut leaves) = failure.at(stage, to);
+        if let Some(unanswered) = ahead
+            && leaves == Leaves::OpenTransaction
+        {
+            leaves = self.hear_out(wire, unanswered).await;
+        }
+        Talk::Ended(outcome, leaves)
     }
 
     /// Hears the answers to what was said in one piece with a command that was refused. A relay that wants the content
@@ -165,6 +223,10 @@ impl Smtp {
         for _ in 0..unanswered {
             match within(self.timeout, wire.hear()).await {
                 Ok(reply) if reply.code != 421 && reply.code / 100 != 3 => {}
+                Err(Failure::Silent(_)) => {
+                    self.ahead.give_up();
+                    return Leaves::Nothing;
+                }
                 Ok(_) | Err(_) => return Leaves::Nothing,
             }
         }
@@ -206,15 +268,45 @@ impl Channel for Smtp {
     fn probe(&self) -> Probe<'_> {
         Box::pin(async {
             let mut wire = self.relay.connect().await.map_err(|trouble| trouble.detail)?;
-            // The relay was reached; whether it says goodbye changes nothing.
-            let _ = ask(&mut wire, "QUIT\r\n", 221, self.timeout).await;
-            Ok("the relay was reached, with encryption and login where they are set".to_owned())
+            let asked = ask(&mut wire, &self.composer.bare_mail_command(), 250, self.timeout).await;
+            // The relay has said what it was asked; whether it says goodbye changes nothing.
+            for farewell in ["RSET\r\n", "QUIT\r\n"] {
+                if ask(&mut wire, farewell, 250, self.timeout).await.is_err() {
+                    break;
+                }
+            }
+            match asked {
+                Ok(_) => Ok("the relay takes mail from this pool's sender (no message was sent)".to_owned()),
+                Err(failure) => {
+                    Err(format!("the relay does not take this sender: {}", failure.trouble(Stage::Mail, "").detail))
+                }
+            }
         })
     }
 
-    /// `MAIL` unanswered by a dead connection, a fresh connection, then `MAIL`, `RCPT` and `DATA`, each within `timeout`;
-    /// and the reply to the final dot.
+    /// `MAIL` unanswered by a dead connection, or commands sent ahead to a relay that hangs on them; a fresh connection;
+    /// then `MAIL`, `RCPT` and `DATA`, each within `timeout`; and the reply to the final dot.
     fn call_timeout(&self) -> Duration {
         self.timeout * 5 + self.final_reply_timeout
     }
+}
+
+/// Whether a relay with these `offers` takes the letter, as far as it has said.
+///
+/// # Errors
+/// The outcome of not asking it.
+fn suits(letter: &Letter, offers: &Offers) -> Result<(), Outcome> {
+    if letter.needs_utf8 && !offers.smtputf8 {
+        let words = "the relay takes no addresses beyond ASCII (SMTPUTF8)";
+        return Err(Outcome::Unsendable(Trouble::new(ErrorCategory::Refused, words)));
+    }
+    let Err(most) = offers.admit(letter.size()) else { return Ok(()) };
+    let words = format!("the message has {} bytes, the relay takes at most {most} (SIZE)", letter.size());
+    Err(Outcome::Refused(Refusal {
+        class: AnswerClass::Content,
+        permanent: true,
+        wait: None,
+        signature: signature(0, None, "the message is larger than the relay takes"),
+        trouble: Trouble::new(ErrorCategory::Refused, words),
+    }))
 }

@@ -38,7 +38,7 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
     for pool in &settings.pools {
         let result = app::probe(pool).await.map_err(|reason| {
             format!(
-                "{reason}; check url, user, password and tls_ca_file of this pool, and that the network lets this \
+                "{reason}; check url, user, password, from and tls_ca_file of this pool, and that the network lets this \
                  machine through"
             )
         });

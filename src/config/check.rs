@@ -217,6 +217,10 @@ impl PoolConfig {
             ("url", "smtp and webhook", self.url.is_some()),
             ("username", "smtp", self.username.is_some()),
             ("password", "smtp", self.password.is_some()),
+            ("oauth_token_file", "smtp", self.oauth_token_file.is_some()),
+            ("oauth_token_command", "smtp", !self.oauth_token_command.is_empty()),
+            ("ehlo_name", "smtp", self.ehlo_name.is_some()),
+            ("pipelining", "smtp", self.pipelining != default.pipelining),
             ("tls_ca_file", "smtp and webhook", self.tls_ca_file.is_some()),
             ("tls_fingerprint", "smtp and webhook", self.tls_fingerprint.is_some()),
             (

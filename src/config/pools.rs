@@ -1,5 +1,7 @@
 //! `[[pools]]`: one configured provider with its concurrency and rate.
 
+mod sender;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::domain::campaign::ChannelKind;
 use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::text_enum::text_enum;
+pub use sender::parse_sender;
 
 text_enum! {
     /// The kinds of provider.
@@ -48,6 +51,21 @@ pub struct PoolConfig {
     /// SMTP password.
     #[serde(default)]
     pub password: Option<Secret>,
+    /// SMTP only: a file that holds an OAuth token, for XOAUTH2 in place of a password. Read for each new connection, so
+    /// that whoever refreshes it has only to write it.
+    #[serde(default)]
+    pub oauth_token_file: Option<PathBuf>,
+    /// SMTP only: a program and its arguments that print an OAuth token, run without a shell and ended after
+    /// `timeout_seconds`. Its token is used for other connections for a minute, or until the relay refuses it.
+    #[serde(default)]
+    pub oauth_token_command: Vec<String>,
+    /// SMTP only: the name or address literal that Volley introduces itself with (RFC 5321 4.1.1.1). Unset, the host's
+    /// name if it has a dot, or else the connection's own address.
+    #[serde(default)]
+    pub ehlo_name: Option<String>,
+    /// SMTP only: whether `MAIL`, `RCPT` and `DATA` are sent in one piece to a relay that offers PIPELINING (RFC 2920).
+    #[serde(default = "default_pipelining")]
+    pub pipelining: bool,
     /// The sender: `Shop <shop@example.com>`.
     #[serde(default)]
     pub from: Option<String>,
@@ -119,6 +137,10 @@ impl PoolConfig {
             url: None,
             username: None,
             password: None,
+            oauth_token_file: None,
+            oauth_token_command: Vec::new(),
+            ehlo_name: None,
+            pipelining: default_pipelining(),
             from: None,
             tls_ca_file: None,
             tls_fingerprint: None,
@@ -200,6 +222,18 @@ impl PoolConfig {
         CertificateFingerprint::parse(text).map(Some).ok_or_else(refused)
     }
 
+    /// `oauth_token_file`, where it names one.
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
+        self.oauth_token_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// `ehlo_name`, where one is set.
+    #[must_use]
+    pub fn introduction(&self) -> Option<&str> {
+        self.ehlo_name.as_deref().filter(|name| !name.is_empty())
+    }
+
     /// How long a provider's answer is waited for.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -233,6 +267,10 @@ fn digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> u32 {
         hasher.update(text);
     }
     hasher.finalize().iter().take(4).fold(0, |hash, byte| (hash << 8) | u32::from(*byte))
+}
+
+fn default_pipelining() -> bool {
+    true
 }
 
 fn default_concurrency() -> usize {

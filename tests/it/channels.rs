@@ -3,6 +3,7 @@
 mod sandbox;
 mod smtp;
 mod smtp_content;
+mod smtp_relays;
 mod tls;
 mod webhook;
 mod webhook_wire;

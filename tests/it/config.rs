@@ -189,12 +189,29 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (SMTP.replace("url = \"smtp://127.0.0.1:2525\"\n", ""), "pools[0].url", "smtp needs an address"),
         (SMTP.replace("from = ", "# from = "), "pools[0].from", "smtp needs a sender"),
         (SMTP.replace("shop@example.com", "shop at example"), "pools[0].from", "not a sender such as"),
+        (SMTP.replace("Shop <", "\\\"Shop\\\" & Sons <"), "pools[0].from", "stands in quotes"),
+        (SMTP.replace("Shop <", "a@example.com, Shop <"), "pools[0].from", "one sender only"),
+        (smtp("ehlo_name = \"mail server\""), "pools[0].ehlo_name", "neither a domain name nor an address such as"),
+        (smtp("ehlo_name = \"127.0.0.1\""), "pools[0].ehlo_name", "[192.0.2.1]"),
+        (smtp("oauth_token_file = \"token\""), "pools[0].username", "the user that it is for"),
+        (smtp("username = \"u\"\npassword = \"p\"\noauth_token_file = \"t\""), "pools[0].password", "give one of them"),
+        (
+            smtp("username = \"u\"\noauth_token_file = \"t\"\noauth_token_command = [\"c\"]"),
+            "pools[0].oauth_token_command",
+            "give one",
+        ),
+        (smtp("username = \"u\"\noauth_token_command = [\"\"]"), "pools[0].oauth_token_command", "names no program"),
+        (smtp("username = \"u\"\noauth_token_command = \"print-token\""), "pools[0].oauth_token_command", "expected"),
         (smtp("tls_fingerprint = \"ab:cd\""), "pools[0].tls_fingerprint", "64 hexadecimal digits"),
         (
             smtp(&format!("tls_fingerprint = \"{}\"\n", "ab".repeat(32))).replace("2525", "2525?tls=none"),
             "pools[0].tls_fingerprint",
             "asks for one in the clear",
         ),
+        (webhook("ehlo_name = \"mail.example.com\""), "pools[0].ehlo_name", "belongs to smtp"),
+        (webhook("pipelining = false"), "pools[0].pipelining", "belongs to smtp"),
+        (webhook("oauth_token_file = \"token\""), "pools[0].oauth_token_file", "belongs to smtp"),
+        (webhook("oauth_token_command = [\"token\"]"), "pools[0].oauth_token_command", "belongs to smtp"),
         (sandbox("tls_fingerprint = \"ab\""), "pools[0].tls_fingerprint", "belongs to smtp and webhook"),
         (WEBHOOK.replace("https://", "ftp://"), "pools[0].url", "http://HOST/PATH"),
         (webhook("method = \"GET\""), "pools[0].method", "POST, PUT, PATCH"),
@@ -220,6 +237,27 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         assert!(error.contains(allowed), "{allowed:?} is not said: {error}");
         assert!(error.ends_with(&source), "the file is not named: {error}");
         assert!(!error.contains('\n'), "more than a line: {error}");
+    }
+}
+
+#[test]
+fn a_relays_settings_are_taken_in_every_form() {
+    for (text, sender) in [
+        (SMTP.replace("Shop <", "Müller, Söhne <"), "Müller, Söhne <shop@example.com>"),
+        (
+            format!("{SMTP}username = \"u\"\noauth_token_command = [\"print-token\", \"--for\", \"u\"]\n"),
+            "Shop <shop@example.com>",
+        ),
+        (
+            format!("{SMTP}ehlo_name = \"[IPv6:2001:db8::1]\"\ntls_fingerprint = \"{}\"\n", ["AB"; 32].join(":")),
+            "Shop <shop@example.com>",
+        ),
+        (
+            format!("{SMTP}ehlo_name = \"\"\ntls_fingerprint = \"\"\noauth_token_file = \"\"\n"),
+            "Shop <shop@example.com>",
+        ),
+    ] {
+        assert_eq!(from_file(&text).unwrap().pools[0].from.as_deref(), Some(sender));
     }
 }
 

@@ -5,8 +5,9 @@ use lettre::message::header::{ContentTransferEncoding, Date, From, Headers, Subj
 use lettre::message::{Body, Mailbox, Mailboxes};
 
 use super::quoted_printable;
+use super::wire::{END, Offers};
 use crate::channels::BuildError;
-use crate::config::pools::PoolConfig;
+use crate::config::pools::{PoolConfig, parse_sender};
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::Trouble;
@@ -21,8 +22,8 @@ pub(super) struct Composer {
     /// What every head has in common.
     head: String,
     domain: String,
-    mail_command: String,
-    mail_command_utf8: String,
+    /// The sender's address.
+    from: String,
 }
 
 /// A message ready to be spoken.
@@ -36,29 +37,42 @@ pub(super) struct Letter {
     pub(super) needs_utf8: bool,
 }
 
+impl Letter {
+    /// The message's size as RFC 1870 3 counts it: all bytes and line ends, without the line of the final dot.
+    pub(super) fn size(&self) -> u64 {
+        let lines = self.content.len().saturating_sub(END.len() - "\r\n".len());
+        u64::try_from(lines).unwrap_or(u64::MAX)
+    }
+}
+
 impl Composer {
     pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let from = pool
             .from
             .as_deref()
             .ok_or_else(|| BuildError::new(pool, "from is required, such as Shop <shop@example.com>"))?;
-        if from.chars().any(char::is_control) {
-            return Err(BuildError::new(pool, "from must not contain control characters"));
-        }
-        let from: Mailbox =
-            from.parse().map_err(|error| BuildError::new(pool, format!("from is not a mailbox: {error}")))?;
+        let from = parse_sender(from).map_err(|reason| BuildError::new(pool, format!("from: {reason}")))?;
         let mut headers = Headers::with_capacity(1);
         headers.set(From::from(Mailboxes::from(from.clone())));
         Ok(Self {
             head: format!("{headers}MIME-Version: 1.0\r\n"),
             domain: from.email.domain().to_owned(),
-            mail_command: format!("MAIL FROM:<{}>\r\n", from.email),
-            mail_command_utf8: format!("MAIL FROM:<{}> SMTPUTF8\r\n", from.email),
+            from: from.email.to_string(),
         })
     }
 
-    pub(super) fn mail_command(&self, letter: &Letter) -> &str {
-        if letter.needs_utf8 { &self.mail_command_utf8 } else { &self.mail_command }
+    /// The whole command line for `letter` at a relay with these `offers`. The size is said where it is asked for
+    /// (RFC 1870 6): who has a quota then refuses before the message has travelled.
+    pub(super) fn mail_command(&self, letter: &Letter, offers: &Offers) -> String {
+        let utf8 = if letter.needs_utf8 { " SMTPUTF8" } else { "" };
+        let size = if offers.size.is_some() { format!(" SIZE={}", letter.size()) } else { String::new() };
+        format!("MAIL FROM:<{}>{utf8}{size}\r\n", self.from)
+    }
+
+    /// The command line that asks whether the sender is taken, without a message.
+    pub(super) fn bare_mail_command(&self) -> String {
+        let utf8 = if self.from.is_ascii() { "" } else { " SMTPUTF8" };
+        format!("MAIL FROM:<{}>{utf8}\r\n", self.from)
     }
 
     /// Composes the letter, or says why this delivery can never be one.
@@ -69,7 +83,7 @@ impl Composer {
         }
         let to = address(&envelope.to)?;
         let rcpt_command = format!("RCPT TO:<{to}>\r\n");
-        let needs_utf8 = !rcpt_command.is_ascii() || !self.mail_command.is_ascii();
+        let needs_utf8 = !rcpt_command.is_ascii() || !self.from.is_ascii();
         let mut headers = Headers::with_capacity(3);
         headers.set(To::from(Mailboxes::from(Mailbox::new(envelope.to_name.as_deref().and_then(display_name), to))));
         headers.set(Subject::from(message.subject.clone()));
@@ -90,7 +104,7 @@ impl Composer {
                 content.extend_from_slice(format!("\r\n--{BOUNDARY}--").as_bytes());
             }
         }
-        content.extend_from_slice(b"\r\n.\r\n");
+        content.extend_from_slice(END);
         Ok(Letter { rcpt_command, content, needs_utf8 })
     }
 

@@ -3,17 +3,16 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::commands::Auth;
-use lettre::transport::smtp::response::Response;
 use url::Url;
 
+use super::login::Login;
 use super::reply::{Failure, within};
 use super::wire::Wire;
+use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
-use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
+use crate::domain::host_name::is_domain_name;
 use crate::domain::outcome::Trouble;
 
 /// RFC 5321, RFC 6409 and RFC 8314.
@@ -25,7 +24,9 @@ const SUBMISSIONS_PORT: u16 = 465;
 pub(super) struct Relay {
     address: Address,
     security: Security,
-    credentials: Option<Credentials>,
+    login: Option<Login>,
+    /// The name we introduce ourselves with, where there is one.
+    name: Option<String>,
     timeout: Duration,
 }
 
@@ -70,11 +71,14 @@ impl Relay {
             ("smtp", _) => (Security::StartTls(tls()?), SUBMISSION_PORT),
             (scheme, _) => return Err(fault(format!("url: {scheme}:// is neither smtp:// nor smtps://"))),
         };
-        let credentials = credentials(pool, &url)?;
-        if credentials.is_some() && !loopback && matches!(security, Security::Plain | Security::Opportunistic(_)) {
-            return Err(fault("a password must not travel in the clear: use smtps:// or tls=required".to_owned()));
+        let login = Login::new(pool, &url)?;
+        if login.is_some() && !loopback && matches!(security, Security::Plain | Security::Opportunistic(_)) {
+            return Err(fault(
+                "a password or token must not travel in the clear: use smtps:// or tls=required".to_owned(),
+            ));
         }
-        Ok(Self { address: address(default_port), security, credentials, timeout: pool.timeout() })
+        let name = pool.introduction().map(str::to_owned).or_else(host_name);
+        Ok(Self { address: address(default_port), security, login, name, timeout: pool.timeout() })
     }
 
     /// Opens a connection and brings it to where `MAIL FROM` may be said.
@@ -89,9 +93,10 @@ impl Relay {
     async fn open(&self, step: &mut &'static str) -> Result<Wire, Failure> {
         let tcp = self.address.reach(self.timeout).await?;
         // RFC 5321 4.1.3: who has no name says its address.
-        let hello = match tcp.local_addr()?.ip() {
-            IpAddr::V4(ip) => format!("EHLO [{ip}]\r\n"),
-            IpAddr::V6(ip) => format!("EHLO [IPv6:{ip}]\r\n"),
+        let name = match (&self.name, tcp.local_addr()?.ip()) {
+            (Some(name), _) => name.clone(),
+            (None, IpAddr::V4(ip)) => format!("[{ip}]"),
+            (None, IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
         };
         let socket = match &self.security {
             Security::Implicit(tls) => {
@@ -103,66 +108,28 @@ impl Relay {
         let mut wire = Wire::over(socket);
         *step = "greeting";
         wire.hear().await?.expect(220)?;
-        *step = "EHLO";
-        wire.hello(&hello).await?;
-        *step = "STARTTLS";
+        wire.hello(&name, step).await?;
         match &self.security {
             Security::StartTls(_) if !wire.offers.starttls => {
-                return Err(Failure::Cut("required, and the relay does not offer it".to_owned()));
+                *step = "STARTTLS";
+                let why = if wire.offers.extended { "does not offer it" } else { "knows HELO alone" };
+                return Err(Failure::Cut(format!("required, and the relay {why}")));
             }
-            Security::StartTls(tls) => wire = wire.start_tls(tls, &hello).await?,
-            Security::Opportunistic(tls) if wire.offers.starttls => wire = wire.start_tls(tls, &hello).await?,
+            Security::StartTls(tls) => wire = wire.start_tls(tls, &name, step).await?,
+            Security::Opportunistic(tls) if wire.offers.starttls => wire = wire.start_tls(tls, &name, step).await?,
             Security::Opportunistic(_) | Security::Implicit(_) | Security::Plain => {}
         }
-        if let Some(credentials) = &self.credentials {
+        if let Some(login) = &self.login {
             *step = "AUTH";
-            log_in(&mut wire, credentials).await?;
+            login.run(&mut wire, step).await?;
         }
         Ok(wire)
     }
 }
 
-/// RFC 4954, with PLAIN or else LOGIN.
-async fn log_in(wire: &mut Wire, credentials: &Credentials) -> Result<(), Failure> {
-    /// LOGIN asks for the user, then for the password.
-    const MOST_CHALLENGES: u8 = 2;
-    let stuck = |error: lettre::transport::smtp::Error| Failure::Cut(error.to_string());
-    let mechanism = match (wire.offers.auth_plain, wire.offers.auth_login) {
-        (true, _) => Mechanism::Plain,
-        (false, true) => Mechanism::Login,
-        (false, false) => return Err(Failure::Cut("the relay offers neither PLAIN nor LOGIN".to_owned())),
-    };
-    let mut answer = Auth::new(mechanism, credentials.clone(), None).map_err(stuck)?;
-    for _ in 0..MOST_CHALLENGES {
-        wire.say(answer.to_string().as_bytes()).await?;
-        let reply = wire.hear().await?;
-        if reply.code != 334 {
-            return reply.expect(235).map(drop);
-        }
-        let challenge: Response =
-            format!("334 {}\r\n", reply.text).parse().map_err(|_odd| Failure::Cut("an odd challenge".to_owned()))?;
-        answer = Auth::new_from_response(mechanism, credentials.clone(), &challenge).map_err(stuck)?;
-    }
-    wire.say(answer.to_string().as_bytes()).await?;
-    wire.hear().await?.expect(235).map(drop)
-}
-
-/// User and password, from the settings or else from the URL.
-fn credentials(pool: &PoolConfig, url: &Url) -> Result<Option<Credentials>, BuildError> {
-    let decode = |text: &str| {
-        percent::decode(text).ok_or_else(|| BuildError::new(pool, "url: user or password is not percent-encoded UTF-8"))
-    };
-    let user = match &pool.username {
-        Some(user) => user.clone(),
-        None => decode(url.username())?,
-    };
-    let password = match &pool.password {
-        Some(password) => password.expose().to_owned(),
-        None => decode(url.password().unwrap_or_default())?,
-    };
-    match (user.is_empty(), password.is_empty()) {
-        (true, true) => Ok(None),
-        (false, false) => Ok(Some(Credentials::new(user, password))),
-        _ => Err(BuildError::new(pool, "username and password belong together: one of them is missing")),
-    }
+/// This host's name, where it is one that others may know: a domain name with a dot.
+fn host_name() -> Option<String> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_str().ok()?;
+    (name.contains('.') && is_domain_name(name)).then(|| name.to_owned())
 }

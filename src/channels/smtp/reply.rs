@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Leaves;
-use super::wire::Wire;
+use super::wire::{END, Wire};
 use crate::channels::redact::redact;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
@@ -19,7 +19,9 @@ pub(super) enum Stage {
     Mail,
     Rcpt,
     Data,
-    /// From the first byte of the content to the reply to the final dot.
+    /// While the content was written, before its end can have left.
+    Content,
+    /// From the end of the content to the reply to the final dot.
     Final,
 }
 
@@ -29,6 +31,7 @@ impl Stage {
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",
             Self::Data => "DATA",
+            Self::Content => "content",
             Self::Final => "final dot",
         }
     }
@@ -62,13 +65,17 @@ pub(super) async fn ask(wire: &mut Wire, command: &str, wanted: u16, patience: D
     .await
 }
 
-/// Sends the content, which holds its final dot, and returns the relay's id of the message if its answer names one.
-pub(super) async fn finish(wire: &mut Wire, content: &[u8], patience: Duration) -> Result<Option<String>, Failure> {
-    let reply = within(patience, async {
-        wire.say(content).await?;
-        wire.hear().await?.expect(250)
-    });
-    reply.await.map(|reply| queue_id(reply.first_line()))
+/// Sends the content, which holds its final dot, and returns the relay's id of the message if its answer names one. A
+/// failure comes with the stage that it happened at: as long as the end cannot have left, nothing can have been accepted.
+pub(super) async fn finish(
+    wire: &mut Wire,
+    content: &[u8],
+    patience: Duration,
+) -> Result<Option<String>, (Stage, Failure)> {
+    let mut sent = 0;
+    let reply = within(patience, async { wire.deliver(content, &mut sent).await?.expect(250) }).await;
+    let stage = if sent + END.len() > content.len() { Stage::Final } else { Stage::Content };
+    reply.map(|reply| queue_id(reply.first_line())).map_err(|failure| (stage, failure))
 }
 
 /// A step of a conversation, for which a relay has so long.
@@ -157,8 +164,11 @@ impl Failure {
             (Stage::Rcpt | Stage::Data, Self::Reply { code: 500.., .. }) => {
                 (rejected(trouble), Leaves::OpenTransaction)
             }
+            // Refused, or cut, while it was being told: the relay is not where the next command is expected.
+            (Stage::Content, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Nothing),
+            (Stage::Content, Self::Reply { code: 500.., .. }) => (rejected(trouble), Leaves::Nothing),
             // No dot was sent, so nothing can have been accepted.
-            (Stage::Rcpt | Stage::Data, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
+            (Stage::Rcpt | Stage::Data | Stage::Content, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
                 (deferred(trouble), Leaves::Nothing)
             }
             (Stage::Final, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Ready),

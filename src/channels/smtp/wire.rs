@@ -1,10 +1,19 @@
 //! The line to a relay: commands go out whole, replies come in whole. Nothing here waits with a limit; callers do.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+mod offers;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::reply::{Failure, Reply};
 use crate::channels::socket::Socket;
 use crate::channels::tls::Tls;
+pub(super) use offers::Offers;
 
 /// The longest reply that is read, over all its lines.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
@@ -12,36 +21,34 @@ const MAX_REPLY_BYTES: usize = 64 * 1024;
 /// How much is asked of the socket at once: more than any reply but that to `EHLO` ever needs.
 const READ_BYTES: usize = 1024;
 
+/// The end of a message with the line end before it (RFC 5321 4.1.1.4). As long as one byte of it is missing, the relay
+/// waits for more and cannot have accepted anything.
+pub(super) const END: &[u8] = b"\r\n.\r\n";
+
+/// Up to this many bytes a message is written together with its end, which saves a packet.
+const ONE_PIECE: usize = 16 * 1024;
+
 /// A connection to a relay.
 pub(super) struct Wire {
     socket: Socket,
     /// What came and was not yet heard.
     unheard: Vec<u8>,
+    /// No message was broken off on it.
+    in_step: bool,
     /// What the relay said it can do.
     pub(super) offers: Offers,
-}
-
-/// The extensions that matter here, as the latest reply to `EHLO` names them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Offers {
-    pub(super) starttls: bool,
-    /// RFC 2920.
-    pub(super) pipelining: bool,
-    /// RFC 6531.
-    pub(super) smtputf8: bool,
-    pub(super) auth_plain: bool,
-    pub(super) auth_login: bool,
 }
 
 impl Wire {
     /// Over a fresh connection. The relay speaks first.
     pub(super) fn over(socket: Socket) -> Self {
-        Self { socket, unheard: Vec::new(), offers: Offers::default() }
+        Self { socket, unheard: Vec::new(), in_step: true, offers: Offers::default() }
     }
 
-    /// Whether the relay, when nothing was asked of it, neither hung up nor spoke: an unasked word is a 421.
+    /// Whether the relay, when nothing was asked of it, neither hung up nor spoke (an unasked word is a 421), and waits for
+    /// a command.
     pub(super) async fn is_quiet(&mut self) -> bool {
-        self.unheard.is_empty() && self.socket.is_quiet().await
+        self.in_step && self.unheard.is_empty() && self.socket.is_quiet().await
     }
 
     /// Sends `words` in one piece.
@@ -67,15 +74,111 @@ impl Wire {
         }
     }
 
-    /// Introduces ourselves and notes what the relay offers.
-    pub(super) async fn hello(&mut self, ehlo: &str) -> Result<(), Failure> {
-        self.say(ehlo.as_bytes()).await?;
-        self.offers = Offers::of(&self.hear().await?.expect(250)?);
+    /// Whether what is said cannot be read on the way.
+    pub(super) fn is_encrypted(&self) -> bool {
+        matches!(self.socket, Socket::Encrypted(_))
+    }
+
+    /// Sends a message, which holds its [`END`], and hears the answer. `sent` says at any time, also when this is dropped
+    /// halfway, how many bytes may have left.
+    ///
+    /// The relay may answer before it has everything, and may hang up afterwards: such an answer is a refusal, and it is
+    /// heard, not lost in the error of the write that it made fail.
+    pub(super) async fn deliver(&mut self, content: &[u8], sent: &mut usize) -> Result<Reply, Failure> {
+        let (body, end) = content.split_at(content.len().saturating_sub(END.len()));
+        // How much of one write has left is known in the clear only: encryption has a buffer of its own.
+        let in_one_piece = content.len() <= ONE_PIECE && !self.is_encrypted();
+        self.in_step = false;
+        let pushed = self.push(if in_one_piece { content } else { body }, sent).await;
+        match pushed {
+            Ok(Pushed::All) if in_one_piece => {
+                self.in_step = true;
+                return self.hear().await;
+            }
+            Ok(Pushed::All) if !self.has_spoken() => {}
+            Ok(Pushed::All | Pushed::Interrupted) => {
+                let reply = self.hear().await?;
+                let out_of_turn = || Failure::Cut(format!("{} before the message had ended", reply.code));
+                return if reply.code < 400 { Err(out_of_turn()) } else { Ok(reply) };
+            }
+            Err(error) => return self.last_words(error).await,
+        }
+        *sent = content.len();
+        match self.push(end, &mut 0).await {
+            Ok(Pushed::All) => {
+                self.in_step = true;
+                self.hear().await
+            }
+            Ok(Pushed::Interrupted) => self.hear().await,
+            Err(error) => self.last_words(error).await,
+        }
+    }
+
+    /// Writes `bytes`, unless the relay speaks while it takes none of them. `written` counts those that it may have.
+    async fn push(&mut self, bytes: &[u8], written: &mut usize) -> io::Result<Pushed> {
+        poll_fn(|cx| {
+            while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+                match Pin::new(&mut self.socket).poll_write(cx, rest) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(count)) => *written += count,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return self.poll_interruption(cx),
+                }
+            }
+            match Pin::new(&mut self.socket).poll_flush(cx) {
+                Poll::Ready(flushed) => Poll::Ready(flushed.map(|()| Pushed::All)),
+                Poll::Pending => self.poll_interruption(cx),
+            }
+        })
+        .await
+    }
+
+    /// Ready when the relay says something, or hangs up.
+    fn poll_interruption(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pushed>> {
+        let mut space = [0; READ_BYTES];
+        let mut heard = ReadBuf::new(&mut space);
+        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut heard))?;
+        if heard.filled().is_empty() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the relay hung up")));
+        }
+        self.unheard.extend_from_slice(heard.filled());
+        Poll::Ready(Ok(Pushed::Interrupted))
+    }
+
+    /// Whether the relay has said something that nobody has heard, or has hung up.
+    fn has_spoken(&mut self) -> bool {
+        !self.unheard.is_empty() || self.socket.read_buf(&mut self.unheard).now_or_never().is_some()
+    }
+
+    /// After a write that failed: the refusal that the relay had said before it hung up, if there is one.
+    async fn last_words(&mut self, error: io::Error) -> Result<Reply, Failure> {
+        match self.hear().await {
+            Ok(reply) if reply.code >= 400 => Ok(reply),
+            Ok(_) | Err(_) => Err(error.into()),
+        }
+    }
+
+    /// Introduces ourselves and notes what the relay offers: nothing, where it knows no `EHLO` (RFC 5321 3.2). `step` says
+    /// which of the two was said.
+    pub(super) async fn hello(&mut self, name: &str, step: &mut &'static str) -> Result<(), Failure> {
+        *step = "EHLO";
+        self.say(format!("EHLO {name}\r\n").as_bytes()).await?;
+        let reply = self.hear().await?;
+        // Not known, not implemented, parameter not implemented. A 501 is about our name, a 550 about us.
+        if !matches!(reply.code, 500 | 502 | 504) {
+            self.offers = Offers::of(&reply.expect(250)?);
+            return Ok(());
+        }
+        *step = "HELO";
+        self.say(format!("HELO {name}\r\n").as_bytes()).await?;
+        self.hear().await?.expect(250)?;
+        self.offers = Offers::default();
         Ok(())
     }
 
     /// Encrypts the connection (RFC 3207) and introduces ourselves again: what was offered in the clear is forgotten.
-    pub(super) async fn start_tls(mut self, tls: &Tls, ehlo: &str) -> Result<Self, Failure> {
+    pub(super) async fn start_tls(mut self, tls: &Tls, name: &str, step: &mut &'static str) -> Result<Self, Failure> {
+        *step = "STARTTLS";
         self.say(b"STARTTLS\r\n").await?;
         self.hear().await?.expect(220)?;
         let Socket::Plain(tcp) = self.socket else { return Err(Failure::Cut("encrypted already".to_owned())) };
@@ -84,43 +187,14 @@ impl Wire {
             return Err(Failure::Cut("more was said than the answer".to_owned()));
         }
         let mut encrypted = Self::over(tls.shake_hands(tcp).await?);
-        encrypted.hello(ehlo).await?;
+        encrypted.hello(name, step).await?;
         Ok(encrypted)
     }
 }
 
-impl Offers {
-    fn of(reply: &Reply) -> Self {
-        let mut offers = Self::default();
-        for line in reply.text.lines().skip(1) {
-            let mut words = line.split_ascii_whitespace();
-            match words.next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "STARTTLS" => offers.starttls = true,
-                "PIPELINING" => offers.pipelining = true,
-                "SMTPUTF8" => offers.smtputf8 = true,
-                "AUTH" => {
-                    for mechanism in words {
-                        offers.auth_plain |= mechanism.eq_ignore_ascii_case("PLAIN");
-                        offers.auth_login |= mechanism.eq_ignore_ascii_case("LOGIN");
-                    }
-                }
-                _ => {}
-            }
-        }
-        offers
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offers_are_read_whatever_their_case_and_the_greeting_is_none() {
-        let offers = |text: &str| Offers::of(&Reply { code: 250, text: text.to_owned() });
-        let all = offers("relay.test\nstarttls\nPipelining\nSIZE 1000\nSMTPUTF8\nAUTH CRAM-MD5 login PLAIN");
-        let expected = Offers { starttls: true, pipelining: true, smtputf8: true, auth_plain: true, auth_login: true };
-        assert_eq!(all, expected);
-        assert_eq!(offers("PIPELINING\nAUTH=LOGIN\n8BITMIME"), Offers::default());
-    }
+/// How a write went.
+enum Pushed {
+    All,
+    /// The relay spoke before it had everything.
+    Interrupted,
 }

@@ -1,8 +1,13 @@
 //! What the settings of an SMTP pool may be.
 
-use super::{Check, ensure};
-use crate::config::pools::PoolConfig;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::Url;
+
+use super::{Check, bad, ensure};
+use crate::config::pools::{PoolConfig, parse_sender};
 use crate::domain::campaign::ChannelKind;
+use crate::domain::host_name::is_domain_name;
 
 impl PoolConfig {
     pub(super) fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
@@ -23,22 +28,74 @@ impl PoolConfig {
                 "tls is required, opportunistic or none, on smtp:// only",
             )?;
         }
+        self.check_login(at, &url)?;
+        let name = self.introduction();
+        ensure(
+            name.is_none_or(|name| is_domain_name(name) || is_address_literal(name)),
+            &at("ehlo_name"),
+            format!("{:?} is neither a domain name nor an address such as [192.0.2.1]", name.unwrap_or_default()),
+        )?;
+        let from = self.from.as_deref().unwrap_or_default();
+        ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
+        parse_sender(from).map_err(|reason| bad(at("from"), reason)).map(drop)
+    }
+
+    fn check_login(&self, at: &dyn Fn(&str) -> String, url: &Url) -> Check {
         ensure(
             self.username.is_none() || url.username().is_empty(),
             &at("username"),
             "the address names a user already; give it once",
         )?;
+        let by_command = match self.oauth_token_command.first() {
+            Some(program) => {
+                ensure(
+                    !program.is_empty(),
+                    &at("oauth_token_command"),
+                    "names no program; give [PROGRAM, ARGUMENT, …]",
+                )?;
+                ensure(
+                    self.token_file().is_none(),
+                    &at("oauth_token_command"),
+                    "oauth_token_file is set, too; give one",
+                )?;
+                true
+            }
+            None => false,
+        };
+        if by_command || self.token_file().is_some() {
+            let password = self.password.is_some() || url.password().is_some();
+            ensure(!password, &at("password"), "an OAuth token takes its place; give one of them")?;
+            let named = self.username.is_some() || !url.username().is_empty();
+            return ensure(named, &at("username"), "an OAuth token needs the user that it is for");
+        }
         ensure(
             self.username.is_some() == self.password.is_some(),
             &at(if self.username.is_some() { "password" } else { "username" }),
             "username and password go together",
-        )?;
-        let from = self.from.as_deref().unwrap_or_default();
-        ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
-        ensure(
-            from.parse::<lettre::message::Mailbox>().is_ok() && !from.contains(char::is_control),
-            &at("from"),
-            format!("{from:?} is not a sender such as Shop <shop@example.com>"),
         )
+    }
+}
+
+/// RFC 5321 4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
+fn is_address_literal(name: &str) -> bool {
+    let inside = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.is_some_and(|inside| match inside.strip_prefix("IPv6:") {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => inside.parse::<Ipv4Addr>().is_ok(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_literals_are_told_from_what_is_none() {
+        for name in ["[127.0.0.1]", "[IPv6:::1]", "[IPv6:2001:db8::1]"] {
+            assert!(is_address_literal(name), "{name}");
+        }
+        for name in ["127.0.0.1", "[::1]", "[127.0.0.1", "[127.0.0]", "[IPv6:127.0.0.1]", "[IPv6:]", "[]", "", "["] {
+            assert!(!is_address_literal(name), "{name}");
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn relay(url: &str) -> Box<dyn Channel> {
     relay_with(url, serde_json::json!({}))
 }
 
-fn relay_with(url: &str, more: serde_json::Value) -> Box<dyn Channel> {
+pub(crate) fn relay_with(url: &str, more: serde_json::Value) -> Box<dyn Channel> {
     let mut settings = serde_json::json!({"url": url, "from": "Shop <shop@example.com>"});
     for (name, value) in more.as_object().unwrap() {
         settings[name] = value.clone();
@@ -343,12 +343,15 @@ async fn a_connection_that_timed_out_or_was_dropped_midway_is_never_used_again()
 }
 
 #[tokio::test]
-async fn a_probe_connects_logs_in_and_says_goodbye() {
+async fn a_probe_asks_for_the_sender_and_sends_nothing() {
     let server = ScriptedSmtp::start(|_| None);
     let login = serde_json::json!({"username": "u", "password": "p"});
     assert!(relay_with(&server.url(), login).probe().await.is_ok());
     let verbs: Vec<String> = server.commands().iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
-    assert_eq!(verbs, ["EHLO", "AUTH", "QUIT"]);
+    assert_eq!(verbs, ["EHLO", "AUTH", "MAIL", "RSET", "QUIT"]);
+    let strict = ScriptedSmtp::at(Stage::Mail, Act::Say("553 5.7.1 <shop@example.com> is not yours"));
+    let refused = relay(&strict.url()).probe().await.unwrap_err();
+    assert!(refused.contains("MAIL: 553 5.7.1") && refused.contains("is not yours"), "{refused}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use super::smtp::relay;
+use super::smtp::{relay, relay_with};
 use super::{Turnstile, envelope, kind, trouble};
 use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage, Taken};
 use volley::domain::delivery::ErrorCategory;
@@ -115,6 +115,27 @@ async fn umlauts_in_names_and_subjects_become_encoded_words() {
     assert!(header(&content, "Subject").contains("=?utf-8?"), "{content}");
     let to = header(&content, "To");
     assert!(to.contains("=?utf-8?") && to.ends_with("<bob@example.com>"), "{content}");
+}
+
+#[tokio::test]
+async fn a_senders_name_is_quoted_or_encoded_on_the_wire_where_it_has_to_be() {
+    for (from, plain) in [
+        ("Smith, Sons <shop@example.com>", false),
+        ("\"Smith, Sons\" <shop@example.com>", false),
+        ("Müller, Söhne <shop@example.com>", false),
+        ("Shop <shop@example.com>", true),
+        ("shop@example.com", true),
+    ] {
+        let server = ScriptedSmtp::start(|_| None);
+        let channel = relay_with(&server.url(), serde_json::json!({"from": from}));
+        assert_eq!(kind(&channel.deliver(&envelope(), &Turnstile::default()).await), "accepted");
+        let taken = server.taken().remove(0);
+        let written = header(&taken.content, "From");
+        let wrapped = written.starts_with('"') || written.starts_with("=?utf-8?");
+        assert!(if plain { written == from } else { wrapped }, "{from}: {written}");
+        assert!(written.is_ascii() && written.trim_end_matches('>').ends_with("shop@example.com"), "{written}");
+        assert_eq!(taken.from, "FROM:<shop@example.com>");
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use volley::domain::outcome::{NotBegun, Outcome};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_http::{Answer, ScriptedHttp};
-use crate::support::scripted_smtp::ScriptedSmtp;
+use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::waiting::wait_until;
 
@@ -128,6 +128,20 @@ async fn a_fingerprint_is_of_the_only_certificate_that_is_taken() {
         assert!(detail.contains("invalid peer certificate: its SHA-256 fingerprint is "), "{detail}");
     }
     assert!(smtp.commands().is_empty() && http.asked().is_empty());
+}
+
+#[tokio::test]
+async fn content_cut_behind_encryption_is_known_as_not_accepted_too() {
+    let smtp = ScriptedSmtp::at(Stage::Content, Act::SayAndCut("552 5.3.4 too big"));
+    let authority = Authority::new();
+    let front = TlsFront::start(smtp.port(), &authority, "127.0.0.1", Manner::AtOnce);
+    let way = Encrypted { front, provider: "smtp", scheme: "smtps", query: "" };
+    let mut huge = envelope();
+    huge.message.text = "more than a relay wants to read\n".repeat(500_000);
+    let outcome = way.channel(Some(&authority)).deliver(&huge, &Turnstile::default()).await;
+    // The front may lose the relay's last words. That it cut the connection is enough.
+    assert!(["rejected", "deferred"].contains(&kind(&outcome)), "{outcome:?}");
+    assert!(trouble(&outcome).detail.starts_with("content: "), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -11,6 +11,8 @@ use std::thread::JoinHandle;
 pub(crate) enum Stage {
     Greeting,
     Ehlo,
+    Helo,
+    /// `AUTH`, and each line that answers a challenge.
     Auth,
     Mail,
     Rcpt,
@@ -195,9 +197,10 @@ impl Conversation {
                 "EHLO" => {
                     self.speak(Stage::Ehlo, "250-scripted\n250-8BITMIME\n250-AUTH PLAIN\n250 ENHANCEDSTATUSCODES")?;
                 }
-                "AUTH" => {
-                    self.speak(Stage::Auth, "235 2.7.0 welcome")?;
+                "HELO" => {
+                    self.speak(Stage::Helo, "250 scripted")?;
                 }
+                "AUTH" => self.log_in(&mut reader)?,
                 "MAIL" => {
                     self.speak(Stage::Mail, "250 2.1.0 ok")?;
                     argument.clone_into(&mut from);
@@ -222,6 +225,19 @@ impl Conversation {
                 }
                 _ => self.say("500 5.5.2 what?")?,
             }
+        }
+    }
+
+    /// Asks and hears as long as the script says 334.
+    fn log_in(&mut self, reader: &mut impl BufRead) -> std::io::Result<()> {
+        loop {
+            let act = self.act(Stage::Auth, "235 2.7.0 welcome");
+            self.perform(&act)?;
+            if !matches!(act, Act::Say(text) if text.starts_with("334")) {
+                return Ok(());
+            }
+            let answer = read_line(reader)?;
+            self.heard.lock().unwrap().commands[self.connection].push(answer);
         }
     }
 
