@@ -22,6 +22,7 @@ mod docs;
 mod faults;
 mod flows;
 mod http;
+mod pace;
 mod replicas;
 mod state_machines;
 mod store;
