@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -26,6 +27,7 @@ pub struct Proxy {
 /// One way through the proxy.
 pub struct Link {
     addr: SocketAddr,
+    target: Arc<Mutex<String>>,
     state: watch::Sender<State>,
 }
 
@@ -61,9 +63,13 @@ impl Proxy {
     /// There is no free port.
     pub fn link(&self, target: &str) -> io::Result<Link> {
         let (state, seen) = watch::channel(State::default());
-        let target = target.to_owned();
-        let addr = self.lab.listen(move |client| forward(client, target.clone(), seen.clone()))?;
-        Ok(Link { addr, state })
+        let target = Arc::new(Mutex::new(target.to_owned()));
+        let aim = Arc::clone(&target);
+        let addr = self.lab.listen(move |client| {
+            let target = aim.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            forward(client, target, seen.clone())
+        })?;
+        Ok(Link { addr, target, state })
     }
 }
 
@@ -72,6 +78,12 @@ impl Link {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Leads new connections elsewhere (`host:port`), as an address does that moves to another server, and resets the old.
+    pub fn point_at(&self, target: &str) {
+        target.clone_into(&mut self.target.lock().unwrap_or_else(PoisonError::into_inner));
+        self.cut();
     }
 
     /// Resets every connection.

@@ -2,6 +2,7 @@
 //! `/usr/lib/postgresql`.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use diesel::{Connection, PgConnection, RunQueryDsl};
@@ -22,6 +23,9 @@ max_wal_size = 512MB
 log_min_messages = warning
 log_checkpoints = off
 ";
+
+/// What ends a server whose owner is gone.
+const STOP: &str = "\"$1/pg_ctl\" -D \"$0/data\" stop -m immediate";
 
 /// A server of one's own. Dropping it ends it and removes its folder.
 #[derive(Debug)]
@@ -46,17 +50,50 @@ impl Postgres {
             None => User::unprivileged(&["postgres", "nobody"])?,
         };
         let home = Home::make("volley-pg-", user)?;
-        let stop = "\"$1/pg_ctl\" -D \"$0/data\" stop -m immediate";
-        let watchdog = home.watchdog(stop, &[programs.as_os_str()])?;
+        let watchdog = home.watchdog(STOP, &[programs.as_os_str()])?;
         let server = Self { programs, port: free_port(), _watchdog: watchdog, home };
         let initdb = ["--username=volley", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"];
         server.run("initdb", &initdb)?;
-        let folder = server.home.folder.display();
-        let settings = format!("{SETTINGS}port = {}\nunix_socket_directories = '{folder}'\n", server.port);
-        std::fs::write(server.home.path("data").join("postgresql.auto.conf"), settings)
-            .map_err(VerifyError::io("write PostgreSQL's settings"))?;
+        server.set_up("")?;
         server.start_again()?;
         Ok(server)
+    }
+
+    /// Makes and starts a standby of this server, which hears of its commits over `link` (`host:port`) and does not make it
+    /// wait for them.
+    ///
+    /// # Errors
+    /// A program failed.
+    pub fn standby(&self, link: SocketAddr) -> Result<Self, VerifyError> {
+        let home = Home::make("volley-pg-", self.home.user)?;
+        let watchdog = home.watchdog(STOP, &[self.programs.as_os_str()])?;
+        let standby = Self { programs: self.programs.clone(), port: free_port(), _watchdog: watchdog, home };
+        let source = format!("host=127.0.0.1 port={} user=volley", self.port);
+        standby.run("pg_basebackup", &["-d", &source, "-X", "stream", "-c", "fast", "-R", "--no-sync"])?;
+        standby.set_up(&format!("primary_conninfo = 'host={} port={} user=volley'\n", link.ip(), link.port()))?;
+        standby.start_again()?;
+        Ok(standby)
+    }
+
+    fn set_up(&self, more: &str) -> Result<(), VerifyError> {
+        let folder = self.home.folder.display();
+        let settings = format!("{SETTINGS}{more}port = {}\nunix_socket_directories = '{folder}'\n", self.port);
+        std::fs::write(self.home.path("data").join("postgresql.auto.conf"), settings)
+            .map_err(VerifyError::io("write PostgreSQL's settings"))
+    }
+
+    /// Makes a standby take writes, in a history of its own.
+    ///
+    /// # Errors
+    /// It is no standby, or does not answer.
+    pub fn promote(&self) -> Result<(), VerifyError> {
+        self.run("pg_ctl", &["promote", "-w"])
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// Starts the server after a stop, and waits until it answers.
