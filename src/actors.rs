@@ -11,6 +11,7 @@ pub mod launcher;
 pub mod paginator;
 pub mod reaper;
 pub mod recorder;
+pub mod rewind;
 pub mod scheduler;
 pub mod sender_pool;
 pub mod status_cache;

@@ -16,9 +16,10 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::actors::guardian::{PoolDirectory, Present};
-use crate::actors::journal::{Journal, Testimony};
+use crate::actors::journal::{Journal, Retention, Testimony};
 use crate::actors::reaper::{self, Court, Identity};
 use crate::actors::recorder::{self, OutcomeRecorder};
+use crate::actors::rewind::Rewind;
 use crate::actors::scheduler::{self, Scheduler};
 use crate::actors::sender_pool::Drain;
 use crate::actors::supervisor::{self, CampaignSupervisor};
@@ -83,17 +84,33 @@ impl App {
         let identity = register(&store, &slot, &settings).await?;
         let presence = Presence::of(&store, identity.instance);
         let court = Court::new(&settings.pools, &channels, &settings.timing);
-        let journal = Arc::new(recover(&store, &identity, &court, &slot).await?);
+        let rewind = Rewind {
+            store: store.clone(),
+            page_size: settings.sending.page_size,
+            folder: slot.folder.clone(),
+            instance: identity.instance,
+            slot: identity.slot.clone(),
+            orphaned: Arc::default(),
+        };
+        rewind.at_start().await.context("cannot compare the journals of earlier runs with the database")?;
+        let retention = Retention {
+            age: Duration::from_secs(settings.sending.journal_keep_seconds),
+            bytes: settings.sending.journal_keep_mib << 20,
+        };
+        let journal = Arc::new(recover(&store, &identity, &court, &slot, retention).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
         let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
+        let orphaned = Arc::clone(&rewind.orphaned);
+        actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
         let (supervisor, scheduler) = (started.supervisor.clone(), started.scheduler.clone());
         let draining = Arc::clone(&started.draining);
-        let vital = started.vital();
+        let mut vital = started.vital();
+        vital.push(("registration of this instance", Box::new(move || !orphaned.load(Ordering::Acquire))));
         let state = web::Data::new(started.into_state(&settings, &store, metrics, instance));
         let http = server::start(state, listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
@@ -235,16 +252,20 @@ fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
 }
 
 /// Resolves what former incarnations of this slot left, then begins a journal of its own.
-async fn recover(store: &Store, identity: &Identity, court: &Court, slot: &Slot) -> anyhow::Result<Journal> {
+async fn recover(
+    store: &Store,
+    identity: &Identity,
+    court: &Court,
+    slot: &Slot,
+    retention: Retention,
+) -> anyhow::Result<Journal> {
     let (testimony, files) = Testimony::of_folder(&slot.folder).context("cannot read the journals of earlier runs")?;
     let testimony = Arc::new(testimony);
     patiently(async || reaper::recover(store, identity, court, Arc::clone(&testimony)).await).await?;
-    let journal = Journal::create(&slot.folder, identity.instance, &identity.boot_id)
+    let journal = Journal::create_and_keep(&slot.folder, identity.instance, &identity.boot_id, retention)
         .with_context(|| format!("sending.data_dir: cannot write a journal in {}", slot.folder.display()))?;
-    // All their leases are resolved: nobody will ask them again.
-    for file in files {
-        std::fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-    }
+    // All their leases are resolved: nobody will ask them again, unless the database forgets it.
+    journal.put_aside(files);
     Ok(journal)
 }
 

@@ -128,11 +128,21 @@ pub struct Sending {
     pub page_size: i64,
     /// How long a stop by SIGTERM may take, in seconds. 45.
     pub shutdown_seconds: u64,
+    /// How long journal files are kept whose outcomes are in the database, in seconds. 600.
+    pub journal_keep_seconds: u64,
+    /// How much of them is kept, in MiB. 64.
+    pub journal_keep_mib: u64,
 }
 
 impl Default for Sending {
     fn default() -> Self {
-        Self { data_dir: PathBuf::from("data"), page_size: 1_000, shutdown_seconds: 45 }
+        Self {
+            data_dir: PathBuf::from("data"),
+            page_size: 1_000,
+            shutdown_seconds: 45,
+            journal_keep_seconds: 600,
+            journal_keep_mib: 64,
+        }
     }
 }
 

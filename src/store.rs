@@ -15,6 +15,7 @@ pub mod contacts;
 pub mod deliveries;
 mod error;
 pub mod fail_point;
+pub mod history;
 pub mod idempotency;
 pub mod imports;
 pub mod inspection;
@@ -32,6 +33,7 @@ pub mod pages;
 pub mod pool_switches;
 pub mod presence;
 pub mod rates;
+pub mod rewind;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 mod sql;
@@ -49,6 +51,7 @@ use crate::config::Database;
 pub use conn::{Conn, Target};
 use conn::{Pool, Purpose};
 pub use error::StoreError;
+use history::{For, History};
 
 const PG_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -76,6 +79,7 @@ struct Inner {
     target: Target,
     lanes: Lanes,
     checkout: Duration,
+    history: Arc<History>,
 }
 
 enum Lanes {
@@ -90,10 +94,10 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn new(target: &Target, purpose: Purpose, size: u32, checkout: Duration) -> Self {
+    fn new(target: &Target, purpose: Purpose, size: u32, checkout: Duration, history: &Arc<History>) -> Self {
         let size = size.max(1);
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Self { pool: conn::pool(target, purpose, size, checkout), permits }
+        Self { pool: conn::pool(target, purpose, size, checkout, history), permits }
     }
 }
 
@@ -105,23 +109,24 @@ impl Store {
     pub fn open(settings: &Database) -> Result<Self, StoreError> {
         let target = Target::parse(settings.url.expose())?;
         let checkout = Duration::from_millis(settings.checkout_timeout_ms);
+        let history = Arc::<History>::default();
         let lanes = match &target {
             Target::Pg(_) => Lanes::Pg {
-                hot: Guarded::new(&target, Purpose::Hot, settings.hot_connections, checkout),
-                general: Guarded::new(&target, Purpose::General, settings.connections, checkout),
+                hot: Guarded::new(&target, Purpose::Hot, settings.hot_connections, checkout, &history),
+                general: Guarded::new(&target, Purpose::General, settings.connections, checkout, &history),
             },
             Target::Sqlite(path) => {
                 if let Some(folder) = std::path::Path::new(path).parent().filter(|p| !p.as_os_str().is_empty()) {
                     std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { source })?;
                 }
                 Lanes::Sqlite {
-                    writer: Guarded::new(&target, Purpose::Writer, 1, checkout),
+                    writer: Guarded::new(&target, Purpose::Writer, 1, checkout, &history),
                     bulk: Semaphore::new(1),
-                    readers: Guarded::new(&target, Purpose::Reader, settings.connections, checkout),
+                    readers: Guarded::new(&target, Purpose::Reader, settings.connections, checkout, &history),
                 }
             }
         };
-        Ok(Self { inner: Arc::new(Inner { target, lanes, checkout }) })
+        Ok(Self { inner: Arc::new(Inner { target, lanes, checkout, history }) })
     }
 
     /// Which database this is.
@@ -136,6 +141,24 @@ impl Store {
         matches!(self.inner.target, Target::Sqlite(_))
     }
 
+    /// Which history of the database is worked with.
+    #[must_use]
+    pub fn history(&self) -> &Arc<History> {
+        &self.inner.history
+    }
+
+    /// Runs `work` on a connection that sees the history which was found, while nothing else is served.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn settle_history<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.serve(Lane::Control, For::Settling, action, work).await
+    }
+
     /// Runs `work` on a connection of `lane`. `action` completes "cannot …" in errors: `"claim deliveries"`.
     ///
     /// # Errors
@@ -143,6 +166,16 @@ impl Store {
     pub async fn run<T: Send + 'static>(
         &self,
         lane: Lane,
+        action: &'static str,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.serve(lane, For::Work, action, work).await
+    }
+
+    async fn serve<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        whom: For,
         action: &'static str,
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -161,11 +194,12 @@ impl Store {
         let pool = guarded.pool.clone();
         let span = tracing::Span::current();
         let checkout = self.inner.checkout;
+        let history = Arc::clone(&self.inner.history);
         // The permit goes along: a caller that is dropped while its work still runs does not free the place.
         let work = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let _entered = span.enter();
-            let mut pooled = pool.get_timeout(checkout).map_err(|source| StoreError::unavailable(action, &source))?;
+            let mut pooled = check_out(&pool, checkout, &history, whom, action)?;
             let result = work(&mut pooled.conn);
             if result.as_ref().is_err_and(StoreError::taints_connection) {
                 pooled.tainted = true;
@@ -178,8 +212,8 @@ impl Store {
     /// Brings the schema up to date, and checks that the database keeps what it acknowledges.
     ///
     /// # Errors
-    /// A migration failed, or PostgreSQL runs with `synchronous_commit=off` or `fsync=off`: acknowledged commits were
-    /// lost under either when measured, and a lost claim is a second message.
+    /// A migration failed, or PostgreSQL runs with `fsync=off`: acknowledged commits were lost under it when
+    /// measured, and a lost claim is a second message.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         self.run(Lane::Control, "migrate", |conn| {
             backend::refuse_unsafe_durability(conn)?;
@@ -210,6 +244,27 @@ impl Store {
             pending.map_err(|source| StoreError::Migration { detail: source.to_string() })
         })
         .await
+    }
+}
+
+/// A connection that may be used. Those that see a history which is over are closed, one after the other.
+fn check_out(
+    pool: &Pool,
+    checkout: Duration,
+    history: &History,
+    whom: For,
+    action: &'static str,
+) -> Result<r2d2::PooledConnection<conn::Manager>, StoreError> {
+    loop {
+        let mut pooled = pool.get_timeout(checkout).map_err(|source| StoreError::unavailable(action, &source))?;
+        if history.serves(pooled.lineage, whom) {
+            return Ok(pooled);
+        }
+        pooled.tainted = true;
+        if whom == For::Work && history.is_unsettled() {
+            let detail = "the database has gone back in time, and is compared with the journal first".to_owned();
+            return Err(StoreError::Unavailable { action, detail });
+        }
     }
 }
 

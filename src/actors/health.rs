@@ -12,7 +12,7 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `database_slow`, `journal_unavailable`, `content_unusable`, `pool_suspended`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`, `pool_suspended`, `database_rewound`.
     pub code: String,
     /// One line for people.
     pub detail: String,
@@ -27,6 +27,17 @@ impl Attention {
         let detail = "more than 1 % of the recipients could not be rendered: the failed deliveries say why; \
                       resume to send to the others, or stop";
         let code = "content_unusable".to_owned();
+        Self { code, detail: detail.to_owned(), since }
+    }
+}
+
+impl Attention {
+    /// A campaign was paused because the database went back in time.
+    #[must_use]
+    pub fn database_rewound(since: UtcInstant) -> Self {
+        let detail = "the database lost its newest commits when it was failed over or restored: see that every instance \
+                      has been started again and look through the uncertain deliveries, then resume";
+        let code = "database_rewound".to_owned();
         Self { code, detail: detail.to_owned(), since }
     }
 }

@@ -5,9 +5,11 @@
 //! only under a header that matches the lease's owner **and** the machine's present boot: after a power cut, lines that
 //! were written may be gone.
 //!
-//! One file per `SEGMENT_BYTES`; a file goes when everything in it and before it is recorded. Each line carries a
+//! One file per `SEGMENT_BYTES`; when everything in it and before it is recorded, a file is put aside and kept for a while,
+//! for the case that the database loses what it has acknowledged (`kept`). Each line carries a
 //! checksum, so that a line cut short by a full disk is passed over. `testimony` reads what was written here.
 
+mod kept;
 mod testimony;
 
 use std::fs::{File, OpenOptions};
@@ -15,6 +17,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use self::kept::Retention;
+use self::kept::Shelf;
 pub use self::testimony::Testimony;
 use crate::domain::ids::InstanceId;
 use crate::domain::settlement::Verdict;
@@ -34,6 +38,8 @@ pub struct Journal {
 
 struct State {
     segments: Vec<Segment>,
+    /// Files that are recorded.
+    shelf: Shelf,
     /// Lines of outcomes that go out with the next begin-line, or when [`Journal::flush`] is called. A place is taken
     /// again only by another begin-line, so never more attempts lack their outcome on disk than there are places.
     unwritten: Vec<u8>,
@@ -75,15 +81,30 @@ impl Journal {
     /// # Errors
     /// The file cannot be written.
     pub fn create(folder: &Path, instance: InstanceId, boot_id: &str) -> io::Result<Self> {
+        Self::create_and_keep(folder, instance, boot_id, Retention::default())
+    }
+
+    /// [`Journal::create`], with recorded files kept for that long.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn create_and_keep(
+        folder: &Path,
+        instance: InstanceId,
+        boot_id: &str,
+        retention: Retention,
+    ) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
+        let shelf = Shelf::open(folder, retention)?;
         let mut header = Vec::new();
         push_line(&mut header, |line| write!(line, "H {instance} {boot_id}"));
         let journal = Self {
             folder: folder.to_owned(),
             header,
-            state: Mutex::new(State { segments: Vec::new(), unwritten: Vec::new(), torn: false, trouble: None }),
+            state: Mutex::new(State { segments: Vec::new(), shelf, unwritten: Vec::new(), torn: false, trouble: None }),
         };
-        let next = numbers(folder)?.last().map_or(1, |last| last + 1);
+        let last = numbers(folder)?.last().copied().max(journal.lock().shelf.last());
+        let next = last.map_or(1, |last| last + 1);
         let segment = journal.open_segment(next)?;
         journal.lock().segments.push(segment);
         Ok(journal)
@@ -157,7 +178,7 @@ impl Journal {
         }
     }
 
-    /// Notes that the outcomes of these attempts are in the database; files with nothing else in them go.
+    /// Notes that the outcomes of these attempts are in the database; files with nothing else in them are put aside.
     pub fn recorded(&self, begun: impl IntoIterator<Item = Begun>) {
         let mut state = self.lock();
         for Begun(number) in begun {
@@ -168,9 +189,16 @@ impl Journal {
         // In order: a later file may hold the outcome of an attempt that began in an earlier one.
         let all_but_current = state.segments.len().saturating_sub(1);
         let done = state.segments.iter().take(all_but_current).take_while(|segment| segment.open == 0).count();
-        for segment in state.segments.drain(..done) {
-            let _ = std::fs::remove_file(segment_path(&self.folder, segment.number));
+        let State { segments, shelf, .. } = &mut *state;
+        for segment in segments.drain(..done) {
+            shelf.put(segment.number);
         }
+    }
+
+    /// Puts files aside that former incarnations left and that are resolved.
+    pub fn put_aside(&self, files: impl IntoIterator<Item = u64>) {
+        let mut state = self.lock();
+        files.into_iter().for_each(|number| state.shelf.put(number));
     }
 
     /// What the last write failed with, if it failed.
@@ -195,7 +223,9 @@ impl Journal {
 
     /// Writes an empty line: whether there is room again, when nothing else is written.
     pub fn probe(&self) {
-        let _ = append(&mut self.lock(), b"\n");
+        let mut state = self.lock();
+        state.shelf.clear_out();
+        let _ = append(&mut state, b"\n");
     }
 
     /// What this incarnation's own files know of its claims, for leases that its guardian has taken from a pool.
@@ -207,9 +237,18 @@ impl Journal {
         let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
         let mut testimony = Testimony::default();
         for number in numbers {
-            testimony.read(&self.folder, number)?;
+            testimony.read(&segment_path(&self.folder, number), number)?;
         }
         Ok(testimony)
+    }
+
+    /// What this slot's files know, those that were put aside too: for a database that has lost what it acknowledged.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn everything(&self) -> io::Result<Testimony> {
+        self.flush();
+        Testimony::of_everything(&self.folder)
     }
 
     /// Goes on in a new file when the present one is long enough; when there is no new one to be had, in the present one.
@@ -220,9 +259,9 @@ impl Journal {
         }
         let Ok(next) = self.open_segment(last.number + 1) else { return };
         let idle = last.open == 0 && state.segments.len() == 1;
-        let path = segment_path(&self.folder, last.number);
+        let number = last.number;
         if idle && state.segments.pop().is_some() {
-            let _ = std::fs::remove_file(path);
+            state.shelf.put(number);
         }
         state.segments.push(next);
     }
@@ -281,12 +320,17 @@ fn segment_path(folder: &Path, number: u64) -> PathBuf {
 
 /// The numbers of a folder's journal files, in order.
 fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
+    numbered(folder, "journal-")
+}
+
+/// The numbers of files with that prefix, in order.
+fn numbered(folder: &Path, prefix: &str) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name();
         let number: Option<u64> = name
             .to_str()
-            .and_then(|name| name.strip_prefix("journal-")?.strip_suffix(".log"))
+            .and_then(|name| name.strip_prefix(prefix)?.strip_suffix(".log"))
             .and_then(|digits| digits.parse().ok());
         numbers.extend(number);
     }

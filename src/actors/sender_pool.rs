@@ -246,6 +246,7 @@ impl SenderPool {
             meters: Meters::new(&parts.pool.name, parts.pool.channel),
             flow: parts.traffic.of(Subject::Pool(parts.pool.name.clone())),
             suspended: Arc::clone(&parts.suspended),
+            history: Arc::clone(parts.store.history()),
             halted: AtomicBool::new(false),
             max_attempts: parts.pool.max_attempts,
             idempotent_for: parts.pool.idempotent_for(),

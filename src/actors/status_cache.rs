@@ -86,6 +86,11 @@ impl StatusCache {
         hit
     }
 
+    /// Forgets everything: nothing is handed over before the table was asked again.
+    pub fn forget_all(&self) {
+        self.entries.clear();
+    }
+
     /// How many campaigns it holds.
     #[must_use]
     pub fn len(&self) -> usize {

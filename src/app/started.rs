@@ -37,7 +37,7 @@ pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
 
 /// Everything that runs.
 pub(super) struct Started {
-    status: Arc<StatusCache>,
+    pub(super) status: Arc<StatusCache>,
     suspensions: Suspensions,
     health: Health,
     journal: Arc<Journal>,

@@ -62,6 +62,8 @@ impl Settings {
         check_level(&self.log.level)?;
         ensure(!self.sending.data_dir.as_os_str().is_empty(), "sending.data_dir", "name a directory")?;
         within("sending.shutdown_seconds", self.sending.shutdown_seconds, 1..=3_600)?;
+        within("sending.journal_keep_seconds", self.sending.journal_keep_seconds, 0..=86_400)?;
+        within("sending.journal_keep_mib", self.sending.journal_keep_mib, 0..=1_024)?;
         self.timing.check()?;
         check_key("cli.key", self.cli.key.as_ref())?;
         let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));

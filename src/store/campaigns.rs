@@ -67,6 +67,8 @@ pub struct CampaignRow {
     pub launched_at: Option<UtcInstant>,
     /// When it ended.
     pub ended_at: Option<UtcInstant>,
+    /// Since when it is paused because the database went back in time.
+    pub rewound_at: Option<UtcInstant>,
 }
 
 /// What a new campaign is made of.
@@ -280,6 +282,7 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     }
     if event == CampaignEvent::Resume {
         doubt::waive(conn, id)?;
+        forget_rewind(conn, id)?;
     }
     let row = set_status(conn, &row, next, None)?;
     if let Some(action) = Action::of(event) {
@@ -320,6 +323,15 @@ pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<C
         arm(conn, id, sweep)?;
     }
     Ok(if next == row.status { row } else { set_status(conn, &row, next, None)? })
+}
+
+/// An operator has taken in that the database went back in time.
+fn forget_rewind(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
+    diesel::update(campaigns::table.find(id).filter(campaigns::rewound_at.is_not_null()))
+        .set(campaigns::rewound_at.eq(None::<UtcInstant>))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("resume a campaign"))
 }
 
 fn arm(conn: &mut Conn, id: CampaignId, sweep: Sweep) -> Result<(), StoreError> {

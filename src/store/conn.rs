@@ -1,5 +1,6 @@
 //! Connections: one enum over both databases, and pools that drop a connection which has seen trouble.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
@@ -8,6 +9,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 
 use super::StoreError;
 use super::backend::CampaignLock;
+use super::history::{self, History, Lineage, Server};
 use crate::domain::ids::CampaignId;
 
 /// A connection to either database. Ordinary queries run on the enum; what differs is in [`super::backend`].
@@ -139,6 +141,8 @@ pub(super) fn taints_connection(error: &DieselError) -> bool {
 pub(super) struct Pooled {
     pub(super) conn: Conn,
     pub(super) tainted: bool,
+    /// The history that it sees, where the server tells.
+    pub(super) lineage: Option<Lineage>,
 }
 
 /// What a pool's connections are for.
@@ -160,6 +164,7 @@ pub(super) enum Purpose {
 pub(super) struct Manager {
     pub(super) target: Target,
     pub(super) purpose: Purpose,
+    pub(super) history: Arc<History>,
 }
 
 /// Which database, and where.
@@ -207,6 +212,11 @@ const PG_HOT_PLANS: &str = "SET enable_seqscan = off; SET enable_bitmapscan = of
 const PG_LIMITS: &str = "SET lock_timeout = '4s'; SET idle_in_transaction_session_timeout = '3s'; SET jit = off; \
                          SET client_min_messages = warning;";
 
+/// An acknowledged commit stands on the disk, and on the standbys that the server waits for. A server that asks for more is
+/// left to it.
+const PG_DURABLE: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+                          WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                             PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY; \
                             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
@@ -217,10 +227,22 @@ impl r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Pooled, Self::Error> {
         use diesel::r2d2::Error::{ConnectionError, QueryError};
+        let mut lineage = None;
         let conn = match &self.target {
             Target::Pg(url) => {
                 let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(ConnectionError)?;
                 conn.batch_execute(PG_LIMITS).map_err(QueryError)?;
+                conn.batch_execute(PG_DURABLE).map_err(QueryError)?;
+                lineage = match history::ask(&mut conn).map_err(QueryError)? {
+                    Server::Primary(lineage) => lineage,
+                    Server::Standby => {
+                        let detail = "the server is a standby: it replays and takes no writes".to_owned();
+                        return Err(ConnectionError(diesel::ConnectionError::BadConnection(detail)));
+                    }
+                };
+                if let Some(lineage) = lineage {
+                    self.history.see(lineage);
+                }
                 match self.purpose {
                     // A process that is frozen in the middle of a claim holds the campaign's lock: operators' decisions wait
                     // for longer than that.
@@ -248,7 +270,7 @@ impl r2d2::ManageConnection for Manager {
                 Conn::Sqlite(conn)
             }
         };
-        Ok(Pooled { conn, tainted: false })
+        Ok(Pooled { conn, tainted: false, lineage })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Self::Error> {
@@ -287,7 +309,7 @@ fn with_timeouts(url: &str) -> String {
 
 pub(super) type Pool = r2d2::Pool<Manager>;
 
-pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Duration) -> Pool {
+pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Duration, history: &Arc<History>) -> Pool {
     r2d2::Pool::builder()
         .max_size(size.max(1))
         .min_idle(Some(0))
@@ -299,5 +321,5 @@ pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Durat
         .max_lifetime(None)
         .idle_timeout(None)
         .error_handler(Box::new(r2d2::NopErrorHandler))
-        .build_unchecked(Manager { target: target.clone(), purpose })
+        .build_unchecked(Manager { target: target.clone(), purpose, history: Arc::clone(history) })
 }

@@ -97,6 +97,19 @@ pub fn register(conn: &mut Conn, incarnation: &Incarnation) -> Result<InstanceId
         .map_err(StoreError::query("register this instance"))
 }
 
+/// Whether the incarnation is on the books, in its slot.
+///
+/// # Errors
+/// The query failed.
+pub fn is_registered(conn: &mut Conn, me: InstanceId, slot: &str) -> Result<bool, StoreError> {
+    let known: i64 = instances::table
+        .filter(instances::id.eq(me).and(instances::slot.eq(slot.to_owned())))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("look for this instance"))?;
+    Ok(known > 0)
+}
+
 /// Says that the incarnation lives; also the proof that the database takes writes.
 ///
 /// # Errors

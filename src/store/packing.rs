@@ -77,6 +77,30 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
     Ok(packed)
 }
 
+/// Packs the next page of a campaign that may be paused, unless everyone up to `through` is packed: of a page that the
+/// database has lost some people are known to have been handed over. Returns whether there was a page to pack.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: ContactId) -> Result<bool, StoreError> {
+    backend::lock_campaign(conn, id, CampaignLock::Shared)?;
+    let (Some(campaign), Some(mut packing)) = (campaigns::find(conn, id)?, campaigns::packing(conn, id)?) else {
+        return Ok(false);
+    };
+    if packing.done || packing.cursor_contact_id >= through {
+        return Ok(false);
+    }
+    backend::keep_to_indexes(conn)?;
+    let audience = parse_audience(campaign.audience.as_deref())?;
+    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &audience, page_size)? {
+        diesel::update(packings::table.find(id))
+            .set(packings::unreachable.eq(packings::unreachable + size - pending))
+            .execute(conn)
+            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+    }
+    Ok(true)
+}
+
 /// What the packing of a campaign came to, whoever did it and however often it was interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {

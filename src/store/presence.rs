@@ -1,6 +1,7 @@
 //! A session on PostgreSQL that shows, for as long as it lasts, that this instance lives: it holds an advisory lock, which
 //! the server frees the moment the process is gone.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ impl Presence {
             return Self { _ends: None };
         }
         let (ends, ended) = channel();
-        let shows = std::thread::Builder::new().name("presence".to_owned()).spawn(move || show(&target, me, &ended));
+        let manager = Manager { target, purpose: Purpose::General, history: Arc::clone(store.history()) };
+        let shows = std::thread::Builder::new().name("presence".to_owned()).spawn(move || show(&manager, me, &ended));
         if let Err(error) = shows {
             // Others then wait for the leases to end, should this process die.
             tracing::warn!(error = %error, "no thread to show that this instance lives");
@@ -38,8 +40,7 @@ impl Presence {
     }
 }
 
-fn show(target: &Target, me: InstanceId, ended: &Receiver<()>) {
-    let manager = Manager { target: target.clone(), purpose: Purpose::General };
+fn show(manager: &Manager, me: InstanceId, ended: &Receiver<()>) {
     let mut session = None;
     loop {
         session = match session.take() {

@@ -12,7 +12,7 @@ diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, c
 
 diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, } }
 
@@ -40,6 +40,8 @@ diesel::table! { rate_buckets (scope) { scope -> Text, tokens -> Double, counted
 
 diesel::table! { pool_switches (pool) { pool -> Text, version -> BigInt, suspended -> Bool, reason -> Nullable<Text>, expires_at -> Nullable<BigInt>, changed_at -> BigInt, } }
 
+diesel::table! { database_history (id) { id -> BigInt, system_id -> BigInt, timeline -> BigInt, noted_at -> BigInt, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -61,4 +63,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     notices,
     rate_buckets,
     pool_switches,
+    database_history,
 );

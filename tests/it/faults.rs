@@ -7,6 +7,7 @@ mod deadlocks;
 mod disks;
 mod drains;
 mod fail_points;
+mod failovers;
 mod freezes;
 mod harness;
 mod imports;

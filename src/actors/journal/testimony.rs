@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::kept::{kept_numbers, kept_path};
 use super::{numbers, segment_path};
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use crate::domain::settlement::Verdict;
@@ -12,6 +13,7 @@ use crate::store::late_evidence::Lease;
 use crate::store::lost_leases::Evidence;
 use crate::store::outcomes::ClaimKey;
 use crate::store::pages::LeaseToken;
+use crate::store::rewind::{Begun, Known};
 
 /// What journals say of claims.
 #[derive(Debug, Default)]
@@ -25,22 +27,51 @@ pub struct Testimony {
 }
 
 impl Testimony {
-    /// Reads everything that former incarnations left in a slot's folder.
+    /// Reads what former incarnations left unrecorded in a slot's folder, and says which files that is.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<PathBuf>)> {
+    pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<u64>)> {
         let mut testimony = Self::default();
         let mut files = Vec::new();
         for number in numbers(folder)? {
-            testimony.read(folder, number)?;
-            files.push(segment_path(folder, number));
+            testimony.read(&segment_path(folder, number), number)?;
+            files.push(number);
         }
         Ok((testimony, files))
     }
 
-    pub(super) fn read(&mut self, folder: &Path, number: u64) -> io::Result<()> {
-        let mut reader = BufReader::new(File::open(segment_path(folder, number))?);
+    /// Reads the files that were put aside as well.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn of_everything(folder: &Path) -> io::Result<Self> {
+        let mut testimony = Self::default();
+        for number in kept_numbers(folder)? {
+            testimony.read(&kept_path(folder, number), number)?;
+        }
+        for number in numbers(folder)? {
+            testimony.read(&segment_path(folder, number), number)?;
+        }
+        Ok(testimony)
+    }
+
+    /// Every claim that began, by campaign and contact, oldest first.
+    #[must_use]
+    pub fn by_campaign(&self) -> BTreeMap<CampaignId, Known> {
+        let mut all = BTreeMap::<CampaignId, Known>::new();
+        for (key, verdict) in &self.lines {
+            let claims = all.entry(key.campaign).or_default().entry(key.contact).or_default();
+            claims.push(Begun { key: *key, verdict: verdict.clone() });
+        }
+        for claims in all.values_mut().flat_map(BTreeMap::values_mut) {
+            claims.sort_unstable_by_key(|begun| begun.key.claim_no);
+        }
+        all
+    }
+
+    pub(super) fn read(&mut self, path: &Path, number: u64) -> io::Result<()> {
+        let mut reader = BufReader::new(File::open(path)?);
         let mut bytes = Vec::new();
         loop {
             bytes.clear();

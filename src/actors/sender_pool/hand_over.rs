@@ -24,6 +24,7 @@ use crate::domain::message::{Envelope, Kept};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
 use crate::store::claims::Claimed;
+use crate::store::history::History;
 use crate::store::outcomes::{ClaimKey, Settlement};
 
 /// What all hand-overs of a pool share.
@@ -40,6 +41,8 @@ pub(super) struct Line {
     pub(super) flow: Arc<Flow>,
     /// An operator has suspended the pool.
     pub(super) suspended: Arc<AtomicBool>,
+    /// Whether the database is the one that the claims were made in.
+    pub(super) history: Arc<History>,
     pub(super) max_attempts: u32,
     pub(super) idempotent_for: Option<Duration>,
 }
@@ -99,6 +102,9 @@ impl HandOverGate<'_> {
             return Err(NotBegun::ShuttingDown);
         }
         if self.line.suspended.load(Ordering::Acquire) {
+            return Err(NotBegun::Halted);
+        }
+        if self.line.history.is_unsettled() {
             return Err(NotBegun::Halted);
         }
         match self.line.status.get(self.over.key.campaign) {

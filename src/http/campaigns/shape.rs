@@ -195,7 +195,11 @@ impl Campaign {
         let doubted = row.status == CampaignStatus::Paused && row.content_doubt == Some(ContentDoubt::Raised);
         let attention = match row.status == CampaignStatus::Sending {
             true => state.health.attention(row.id, row.pool.as_deref()),
-            false => doubted.then(|| Attention::content_doubted(row.updated_at)),
+            false => row
+                .rewound_at
+                .filter(|_| row.status == CampaignStatus::Paused)
+                .map(Attention::database_rewound)
+                .or(doubted.then(|| Attention::content_doubted(row.updated_at))),
         };
         Ok(Self {
             id: row.id,

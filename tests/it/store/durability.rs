@@ -1,6 +1,6 @@
 //! The database keeps what it acknowledges, or nothing is started.
 
-use volley::store::{Conn, Lane, Store, StoreError};
+use volley::store::{Conn, Lane, Store};
 
 use crate::support::Database;
 use crate::support::database::number;
@@ -27,23 +27,30 @@ fn refused(db: &Database) -> String {
 #[test]
 fn a_postgres_that_may_forget_acknowledged_commits_is_refused_at_start() {
     let Some(db) = Database::own_postgres(module_path!()) else { return };
-    for setting in ["synchronous_commit", "fsync"] {
-        db.server().set(setting, "off");
-        let words = refused(&db);
-        let complaint = words.lines().find(|line| line.contains(setting)).unwrap_or_else(|| panic!("{words}"));
-        assert!(complaint.contains("off") && complaint.contains("turn it on"), "{complaint}");
-        db.server().set(setting, "on");
-    }
+    db.server().set("fsync", "off");
+    let words = refused(&db);
+    let complaint = words.lines().find(|line| line.contains("fsync")).unwrap_or_else(|| panic!("{words}"));
+    assert!(complaint.contains("off") && complaint.contains("turn it on"), "{complaint}");
+    db.server().set("fsync", "on");
     Volley::on(&db).pool(Pool::sandbox("main", "email")).start().stop();
 }
 
 #[test]
-fn a_database_that_may_forget_acknowledged_commits_is_refused_whoever_made_it_so() {
+fn every_connection_waits_for_the_disk_whatever_the_server_is_set_to() {
     let Some(db) = Database::postgres(module_path!()) else { return };
     let name = db.url().rsplit('/').next().unwrap().to_owned();
-    db.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = off"));
-    let refused = actix_rt::System::new().block_on(async { store(&db).migrate().await });
-    assert!(matches!(refused, Err(StoreError::UnsafeDurability { setting: "synchronous_commit" })), "{refused:?}");
+    for (set, kept) in [("off", "on"), ("local", "on"), ("on", "on"), ("remote_apply", "remote_apply")] {
+        db.execute(&format!("ALTER DATABASE {name} SET synchronous_commit = {set}"));
+        actix_rt::System::new().block_on(async {
+            let store = store(&db);
+            store.migrate().await.unwrap();
+            for lane in [Lane::Hot, Lane::Control, Lane::Write, Lane::Read] {
+                let ask = format!("SELECT (current_setting('synchronous_commit') = '{kept}')::INT::BIGINT AS n");
+                let is_kept = store.run(lane, "ask", move |conn: &mut Conn| Ok(number(conn, &ask))).await.unwrap();
+                assert_eq!(is_kept, 1, "{lane:?} with {set}");
+            }
+        });
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Private PostgreSQL servers, of the programs in `VOLLEY_TEST_PG_BIN` and run by `VOLLEY_TEST_PG_USER` where these are
 //! set. Tests cannot go on without what they ask for, so every failure is the test's.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,6 +58,21 @@ impl PrivatePostgres {
     /// Lets a frozen server go on.
     pub(crate) fn thaw(&self) {
         self.0.thaw().unwrap();
+    }
+
+    /// Makes a standby of this server, which hears of its commits over `link`.
+    pub(crate) fn standby(&self, link: SocketAddr) -> Self {
+        Self(self.0.standby(link).unwrap())
+    }
+
+    /// Makes a standby take writes, in a history of its own.
+    pub(crate) fn promote(&self) {
+        self.0.promote().unwrap();
+    }
+
+    /// Where the server listens.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.0.addr()
     }
 
     /// Makes an empty database and answers its URL.

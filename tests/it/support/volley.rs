@@ -211,6 +211,20 @@ impl Builder {
         self
     }
 
+    /// Reaches PostgreSQL at another address.
+    pub(crate) fn database_at(mut self, addr: std::net::SocketAddr) -> Self {
+        let (_, name) = self.url.rsplit_once('/').expect("a URL with a database");
+        self.url = format!("postgres://volley@{addr}/{name}");
+        self
+    }
+
+    /// Changes the settings as they stand by now.
+    pub(crate) fn amend(mut self, from: &str, to: &str) -> Self {
+        assert!(self.toml.contains(from), "{from} is not set");
+        self.toml = self.toml.replace(from, to);
+        self
+    }
+
     /// Attaches the process to a broker.
     pub(crate) fn broker(mut self, url: &str) -> Self {
         self.broker = Some(url.to_owned());
