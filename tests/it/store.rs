@@ -16,5 +16,6 @@ mod packed;
 mod plans;
 mod pooled;
 mod races;
+mod rewinds;
 mod standstill;
 mod unlaunched;
