@@ -226,7 +226,9 @@ fn sort_out(
                     attempts: candidate.attempts,
                     put_offs: candidate.put_offs,
                     ambiguous: candidate.ambiguous,
-                    key_until: candidate.key_until.filter(|_| candidate.is_for(terms.provider)),
+                    key_until: candidate.key_until.filter(|until| {
+                        candidate.is_for(terms.provider) && until.plus_ms(backend::KEY_FORGOTTEN_MS) >= now
+                    }),
                     profile,
                     content,
                 });

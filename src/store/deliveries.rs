@@ -243,7 +243,6 @@ pub fn resolve_page(
         deliveries::token.eq(None::<pages::LeaseToken>),
         // An operator's word is evidence: the delivery is no longer in doubt.
         deliveries::ambiguous.eq(false),
-        deliveries::provider_key_until.eq(None::<UtcInstant>),
         // What is sent again begins anew, as after a retry of what failed.
         again.then_some((deliveries::attempts.eq(0), deliveries::put_offs.eq(0), deliveries::deaths.eq(0))),
     );

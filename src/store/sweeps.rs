@@ -103,6 +103,9 @@ fn back_to_pending(conn: &mut Conn, row: &PageRow, from: DeliveryState) -> Resul
             deliveries::ambiguous.eq(false),
             deliveries::token.eq(None::<pages::LeaseToken>),
             deliveries::settled_at.eq(None::<UtcInstant>),
+            // Why it failed is over. How long its provider knows its key is not: that stays.
+            deliveries::reason.eq(None::<String>),
+            deliveries::category.eq(None::<String>),
         ))
         .execute(conn)
         .map_err(StoreError::query("put deliveries back to pending"))?;

@@ -17,8 +17,12 @@ use crate::store::schema::delivery_contents;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
+/// How long after its end a key is surely forgotten by the provider, in milliseconds: a day, for what it may remember beyond its
+/// promise. A delivery that is sent again after that, on an operator's word, begins with the key anew.
+pub(in crate::store) const KEY_FORGOTTEN_MS: i64 = 86_400_000;
+
 /// Turns pending recipients of a locked page to `sending`, for a provider. What another one said of their keys is
-/// forgotten. Returns how many changed.
+/// forgotten, and so is a key that has long ended. Returns how many changed.
 pub(in crate::store) fn mark_sending(
     conn: &mut Conn,
     campaign: CampaignId,
@@ -30,6 +34,7 @@ pub(in crate::store) fn mark_sending(
     if recipients.is_empty() {
         return Ok(0);
     }
+    let long_ago = now.plus_ms(-KEY_FORGOTTEN_MS);
     match conn {
         Conn::Pg(conn) => {
             let (contacts, versions): (Vec<i64>, Vec<i64>) =
@@ -38,7 +43,8 @@ pub(in crate::store) fn mark_sending(
                 "UPDATE deliveries AS d SET state = 'sending', claim_no = d.claim_no + 1, contact_version = v.version, \
                  provider_key_until = CASE WHEN d.provider_fingerprint >> 32 <> ",
             )
-            .bind::<BigInt, _>(provider, " >> 32 THEN NULL ELSE d.provider_key_until END, provider_fingerprint = ")
+            .bind::<BigInt, _>(provider, " >> 32 OR d.provider_key_until < ")
+            .bind::<BigInt, _>(long_ago, " THEN NULL ELSE d.provider_key_until END, provider_fingerprint = ")
             .bind::<BigInt, _>(provider, ", token = ")
             .bind::<BigInt, _>(token, ", claimed_at = ")
             .bind::<BigInt, _>(now, " FROM unnest(")
@@ -55,7 +61,8 @@ pub(in crate::store) fn mark_sending(
             // Not by diesel's own `update`: it is never cached, and would be parsed anew for each row.
             sql("UPDATE deliveries SET state = 'sending', claim_no = claim_no + 1, contact_version = ")
                 .bind::<BigInt, _>(*version, ", provider_key_until = CASE WHEN provider_fingerprint >> 32 <> ")
-                .bind::<BigInt, _>(provider, " >> 32 THEN NULL ELSE provider_key_until END, provider_fingerprint = ")
+                .bind::<BigInt, _>(provider, " >> 32 OR provider_key_until < ")
+                .bind::<BigInt, _>(long_ago, " THEN NULL ELSE provider_key_until END, provider_fingerprint = ")
                 .bind::<BigInt, _>(provider, ", token = ")
                 .bind::<BigInt, _>(token, ", claimed_at = ")
                 .bind::<BigInt, _>(now, " WHERE campaign_id = ")

@@ -17,7 +17,7 @@ use volley::domain::ids::{ContactId, InstanceId};
 use volley::domain::message::{Kept, Message};
 use volley::domain::settlement::Verdict;
 use volley::store::claims::Claimed;
-use volley::store::deliveries::{self, DeliveryRow};
+use volley::store::deliveries::{self, DeliveryRow, Resolution};
 use volley::store::outcomes::Settlement;
 use volley::store::{Conn, Lane};
 
@@ -272,5 +272,22 @@ both_backends! {
         restart(db, &campaign, pool(false)).await;
         let books = campaign.books().await;
         assert_eq!((books.sent, books.uncertain, books.pending), (1, 1, 2));
+    }
+
+    async fn a_key_that_ended_long_ago_begins_anew_when_an_operator_has_it_sent_again(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(2).await;
+        let batch = claimed.iter().map(|one| unanswered(&leased, one, None)).collect();
+        record(&campaign.store, batch).await.unwrap();
+        sql(&campaign, "UPDATE deliveries SET provider_key_until = 1 WHERE contact_id = 1").await;
+        sql(&campaign, "UPDATE contacts SET version = version + 1 WHERE id = 2").await;
+        assert!(leased.claim(2).await.is_empty(), "neither can be asked again by itself");
+        let page = leased.id();
+        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Pending);
+        assert_eq!(write(&campaign.store, resolve).await.unwrap(), 2);
+        let again = leased.claim(2).await;
+        // The other key is known for as long as the provider said when it first heard it.
+        assert_eq!(again.iter().map(|one| one.key_until.is_some()).collect::<Vec<_>>(), [false, true]);
     }
 }
