@@ -21,7 +21,7 @@ use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 pub use audience::count_audience;
-pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries};
+pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries, missing_contacts};
 pub(super) use deliveries::{KEY_FORGOTTEN_MS, keep_content, mark_sending, write_outcomes};
 pub use locks::{CampaignLock, lock_campaign};
 pub(super) use locks::{ClaimGround, hold_lists, lock_claim_ground, lock_page, lock_pages, lock_ready_page};

@@ -128,17 +128,7 @@ fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
 /// # Errors
 /// A query failed.
 pub fn missing_contacts(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, StoreError> {
-    let mut missing = Vec::new();
-    for chunk in ids.chunks(500) {
-        let found: Vec<ContactId> = contacts::table
-            .filter(contacts::id.eq_any(chunk.to_vec()).and(contacts::deleted_at.is_null()))
-            .select(contacts::id)
-            .load(conn)
-            .map_err(StoreError::query("look up contacts"))?;
-        let found: std::collections::HashSet<_> = found.into_iter().collect();
-        missing.extend(chunk.iter().copied().filter(|id| !found.contains(id)));
-    }
-    Ok(missing)
+    backend::missing_contacts(conn, ids)
 }
 
 /// Which of `ids` are not lists.
