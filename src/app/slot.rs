@@ -55,8 +55,7 @@ pub(super) struct DatabaseLock {
 impl DatabaseLock {
     pub(super) fn take(target: &Target) -> anyhow::Result<Option<Self>> {
         let Target::Sqlite(path) = target else { return Ok(None) };
-        let lock_path = PathBuf::from(format!("{path}.lock"));
-        match try_lock(&lock_path)? {
+        match try_lock(&lock_path(Path::new(path)))? {
             Some(file) => Ok(Some(Self { _file: file })),
             None => bail!(
                 "database.url: another instance is using {path}; the embedded database belongs to one process (use \
@@ -64,6 +63,15 @@ impl DatabaseLock {
             ),
         }
     }
+}
+
+/// Beside the file itself, whatever links lead to it: two names of one file have one lock.
+fn lock_path(file: &Path) -> PathBuf {
+    // A link that leads nowhere yet has no other name. An empty file is an empty database.
+    let _ = OpenOptions::new().create(true).append(true).open(file);
+    let mut path = file.canonicalize().unwrap_or_else(|_| file.to_owned()).into_os_string();
+    path.push(".lock");
+    path.into()
 }
 
 fn try_lock(path: &Path) -> anyhow::Result<Option<File>> {
@@ -90,4 +98,26 @@ pub(super) fn boot_id() -> anyhow::Result<String> {
 pub(super) fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_links_to_one_database_have_one_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("volley.db");
+        let links = ["a.db", "b.db"].map(|name| folder.path().join(name));
+        for link in &links {
+            std::os::unix::fs::symlink(&file, link).unwrap();
+        }
+        let sqlite = |path: &Path| Target::Sqlite(path.display().to_string());
+        let held = DatabaseLock::take(&sqlite(&links[0])).unwrap();
+        for other in [&links[1], &file] {
+            assert!(DatabaseLock::take(&sqlite(other)).is_err(), "{}", other.display());
+        }
+        drop(held);
+        assert!(DatabaseLock::take(&sqlite(&file)).is_ok());
+    }
 }
