@@ -30,7 +30,7 @@ use crate::domain::ids::InstanceId;
 use crate::http::server;
 use crate::store::instances::{self, Incarnation};
 use crate::store::presence::Presence;
-use crate::store::{Lane, Store, StoreError, api_keys};
+use crate::store::{Lane, Store, StoreError, api_keys, housekeeping};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key,
@@ -43,6 +43,9 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often measurements are condensed.
 const CONDENSE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often old rows are removed.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A part that nobody can build again, and how to ask whether it lives.
 type Vital = (&'static str, Box<dyn Fn() -> bool>);
@@ -102,6 +105,7 @@ impl App {
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
+        actix_rt::spawn(tidy(store.clone()));
         let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
@@ -289,6 +293,16 @@ async fn condense(metrics: PrometheusHandle) {
     loop {
         tokio::time::sleep(CONDENSE_EVERY).await;
         metrics.run_upkeep();
+    }
+}
+
+/// Removes rows that nobody asks for any more, now and every hour.
+async fn tidy(store: Store) {
+    loop {
+        if let Err(error) = store.run(Lane::Write, "remove old rows", housekeeping::tidy).await {
+            tracing::debug!(error = %error, "old rows stay for another hour");
+        }
+        tokio::time::sleep(TIDY_EVERY).await;
     }
 }
 

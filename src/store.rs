@@ -16,6 +16,7 @@ pub mod deliveries;
 mod error;
 pub mod fail_point;
 pub mod history;
+pub mod housekeeping;
 pub mod idempotency;
 pub mod imports;
 pub mod inspection;

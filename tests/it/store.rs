@@ -6,6 +6,7 @@ mod doubts;
 mod durability;
 mod fences;
 mod freeze;
+mod housekeeping;
 mod idempotency;
 mod late_outcomes;
 mod late_starts;
