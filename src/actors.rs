@@ -8,6 +8,7 @@ pub mod health;
 pub mod importer;
 pub mod journal;
 pub mod launcher;
+pub mod open_work;
 pub mod paginator;
 pub mod reaper;
 pub mod recorder;

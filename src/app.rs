@@ -17,6 +17,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::actors::guardian::{PoolDirectory, Present};
 use crate::actors::journal::{Journal, Retention, Testimony};
+use crate::actors::open_work;
 use crate::actors::reaper::{self, Court, Identity};
 use crate::actors::recorder::{self, OutcomeRecorder};
 use crate::actors::rewind::Rewind;
@@ -106,6 +107,8 @@ impl App {
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
         actix_rt::spawn(tidy(store.clone()));
+        let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
+        actix_rt::spawn(open_work::show(store.clone(), pools));
         let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));

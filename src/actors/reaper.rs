@@ -22,7 +22,7 @@ use crate::config::timing::Timing;
 use crate::domain::ids::{InstanceId, PageId};
 use crate::store::instances::{self, OpenLease};
 use crate::store::pages::LeaseToken;
-use crate::store::{Conn, Lane, Store, StoreError, open_work};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Who this incarnation is.
 #[derive(Debug, Clone)]
@@ -101,7 +101,6 @@ impl Reaper {
         let (round, mut watch) = (self.round.clone(), std::mem::take(&mut self.watch));
         let work = async move {
             let ended = round.go(&mut watch).await?;
-            in_time(open_work_gauges(&round.store, round.court.pools())).await?;
             Ok::<_, StoreError>((ended, watch))
         };
         ctx.spawn(work.into_actor(self).map(|result, reaper, _| {
@@ -218,21 +217,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 async fn in_time<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = |_| StoreError::Unanswered { action: "make a round of the reaper", seconds: PATIENCE.as_secs() };
     tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
-}
-
-/// Shows what is open.
-async fn open_work_gauges(store: &Store, pools: impl Iterator<Item = &str>) -> Result<(), StoreError> {
-    let open = store.run(Lane::Read, "count open work", open_work::count).await?;
-    let figure = |n: i64| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    for (state, pages) in [("ready", open.ready_pages), ("leased", open.leased_pages), ("done", open.done_pages)] {
-        metrics::gauge!("volley_pages", "state" => state).set(figure(pages));
-    }
-    for pool in pools {
-        // A pool with nothing to do has no row.
-        let due = open.due.iter().find(|(name, _)| name == pool).map_or(0, |(_, due)| *due);
-        metrics::gauge!("volley_due_recipients", "pool" => pool.to_owned()).set(figure(due));
-    }
-    Ok(())
 }
 
 impl Actor for Reaper {

@@ -29,11 +29,6 @@ impl Court {
         Self { repeats: Arc::new(repeats) }
     }
 
-    /// The configured pools.
-    pub(super) fn pools(&self) -> impl Iterator<Item = &str> {
-        self.repeats.keys().map(String::as_str)
-    }
-
     fn of(&self, pool: &str) -> Repeat {
         // A pool that is configured no more: nobody can say that its provider honours keys.
         const UNKNOWN: Repeat = Repeat { key_valid_ms: None, on_the_wire_ms: 600_000, max_attempts: 1, provider: None };
