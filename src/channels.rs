@@ -25,10 +25,10 @@ use crate::domain::outcome::{NotBegun, Outcome};
 /// request line) leaves. On `Err` it sends nothing and returns [`Outcome::NotBegun`]. Asking has consequences: an `Ok`
 /// is journalled as the begin of an attempt.
 ///
-/// It asks once per delivery, with one exception: SMTP asks again when a pooled connection turned out to be dead before
-/// its `MAIL FROM` was answered, or when the relay hung on commands that were sent ahead of their answers, because opening
-/// a fresh one takes time in which a campaign may have been paused. A second answer of `Err` ends as
-/// [`Outcome::NotBegun`] too, which is still the truth: nothing was accepted.
+/// It asks once per delivery, with one exception: it asks again when a pooled connection turned out to be dead before
+/// SMTP's `MAIL FROM` was answered or before a byte of an HTTP request was written, or when the relay hung on commands that
+/// were sent ahead of their answers, because opening a fresh one takes time in which a campaign may have been paused. A
+/// second answer of `Err` ends as [`Outcome::NotBegun`] too, which is still the truth: nothing was accepted.
 pub trait Gate: Send + Sync {
     /// Whether the hand-over may begin. `Ok` has been written to the journal.
     ///

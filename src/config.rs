@@ -8,6 +8,7 @@ pub mod pools;
 pub mod redact;
 pub mod secret;
 pub mod timing;
+pub mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;

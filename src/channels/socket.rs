@@ -59,6 +59,11 @@ pub(super) enum Socket {
 }
 
 impl Socket {
+    /// Whether what is written goes to the system as it is.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
     /// Whether the peer, when nothing was asked of it, neither hung up nor spoke. The system is asked, not only the
     /// runtime, which hears of what came when the thread next has time: what is written to a peer that has hung up may
     /// have reached it, for all we know.

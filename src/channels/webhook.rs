@@ -1,23 +1,29 @@
 //! Any HTTP API: one request per delivery, under the delivery's idempotency key.
 //!
-//! HTTP/1.1, one request at a time on a connection, and nothing of its own accord: no retries, no redirects, no proxy,
-//! no decompression. The connection is ready before the gate is asked, so that an open gate and the request line are a
-//! system call apart, however slowly the server accepts.
+//! HTTP/1.1, one request at a time on a connection, and nothing of its own accord: no retries, no redirects, no
+//! decompression. The connection is ready before the gate is asked, and looked at once more before the request is
+//! written, so that an open gate, an open connection and the request line are a system call apart each, however slowly
+//! the server accepts.
+//!
+//! **What remains**: a server that hangs up while a request is on its way to it may or may not have read that request.
+//! Nobody can tell, and such a delivery is uncertain (or asked again, where keys are honoured). `keep_alive = false`
+//! avoids it.
 
 mod answer;
 mod body;
+mod failures;
+mod habit;
+mod probe;
 mod request;
+mod route;
 mod wire;
 
-use std::io;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use super::idle::{Idle, Lent};
-use super::socket::{Address, Socket};
-use super::tls::Tls;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
@@ -26,8 +32,11 @@ use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 use answer::Reader;
 use body::Body;
+use habit::Habit;
+use probe::Question;
 use request::Prototype;
-use wire::Wire;
+use route::Route;
+use wire::{NoAnswer, Wire};
 
 /// The longest address, in bytes.
 const MAX_URL_BYTES: usize = 2048;
@@ -40,12 +49,14 @@ const MAX_CONNECT: Duration = Duration::from_secs(10);
 
 /// An HTTP API and the connections to it.
 pub struct Webhook {
-    address: Address,
-    tls: Option<Tls>,
+    route: Route,
     prototype: Prototype,
     body: Body,
     reader: Reader,
+    question: Option<Question>,
     timeout: Duration,
+    keep_alive: bool,
+    habit: Habit,
     idle: Idle<Wire>,
 }
 
@@ -53,23 +64,25 @@ impl Webhook {
     /// An API as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`BuildError`] when `url`, `tls_ca_file`, `method`, `headers`, `body` or `provider_id_pointer` cannot work.
+    /// [`BuildError`] when `url`, `tls_ca_file`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
     pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let url = parse_url(pool)?;
-        let address = Address::new(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
         Ok(Self {
-            tls: (url.scheme() == "https").then(|| Tls::new(pool, address.host(), Some("http/1.1"))).transpose()?,
-            address,
+            route: Route::new(pool, &url)?,
             prototype: Prototype::new(pool, &url)?,
             body: Body::new(pool.body.as_deref()).map_err(|reason| BuildError::new(pool, format!("body: {reason}")))?,
             reader: Reader::new(pool)?,
+            question: Question::new(pool, &url)?,
             timeout: pool.timeout(),
+            keep_alive: pool.keep_alive,
+            habit: Habit::new(),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
         })
     }
 
     async fn call(&self, envelope: &Envelope, gate: &dyn Gate) -> Outcome {
-        let request = self.body.render(envelope).and_then(|body| self.prototype.complete(envelope, &body));
+        let keep = self.may_keep();
+        let request = self.body.render(envelope).and_then(|body| self.prototype.complete(envelope, &body, keep));
         let request = match request {
             Ok(request) => request,
             Err(trouble) => return Outcome::Unsendable(trouble),
@@ -77,48 +90,115 @@ impl Webhook {
         let lent = match self.connection().await {
             Ok(lent) => lent,
             // DNS, refused, TLS: not a byte of the request can have left.
-            Err(trouble) => return Outcome::Refused(Refusal::unreachable(trouble)),
+            Err(refusal) => return Outcome::Refused(refusal),
         };
         if let Err(reason) = gate.begin() {
-            self.idle.put_back(lent);
+            self.put_back(lent);
             return Outcome::NotBegun(reason);
         }
         let mut wire = lent.connection;
-        let unknown = |words: String| Outcome::Unknown(Trouble::new(ErrorCategory::Network, words));
         let deadline = Instant::now() + self.timeout;
-        let outcome = match timeout_at(deadline, wire.ask(&request)).await {
-            Ok(Ok(head)) => self.reader.read(&mut wire, &head, deadline, &envelope.to).await,
-            Ok(Err(error)) => unknown(error.to_string()),
-            Err(_elapsed) => unknown(format!("no answer within {} s", self.timeout.as_secs())),
-        };
-        if wire.is_in_order() {
-            self.idle.keep(wire);
+        match self.exchange(&mut wire, &request, deadline, &envelope.to).await {
+            Ok(outcome) => {
+                self.keep(wire);
+                return outcome;
+            }
+            Err(unsent) if wire.answers() == 0 => return Outcome::Refused(Refusal::unreachable(unsent)),
+            // A kept connection was over, which says nothing about the server: a fresh one will.
+            Err(_) => {}
         }
-        outcome
+        let mut wire = match self.route.open(deadline.saturating_duration_since(Instant::now())).await {
+            Ok(socket) => Wire::over(socket),
+            Err(refusal) => return Outcome::Refused(refusal),
+        };
+        if let Err(reason) = gate.begin() {
+            self.keep(wire);
+            return Outcome::NotBegun(reason);
+        }
+        match self.exchange(&mut wire, &request, deadline, &envelope.to).await {
+            Ok(outcome) => {
+                self.keep(wire);
+                outcome
+            }
+            Err(unsent) => Outcome::Refused(Refusal::unreachable(unsent)),
+        }
+    }
+
+    /// Asks, and reads the answer.
+    ///
+    /// # Errors
+    /// The connection was over before a byte of the request had left.
+    async fn exchange(&self, wire: &mut Wire, request: &[u8], deadline: Instant, to: &str) -> Result<Outcome, Trouble> {
+        let (answers, quiet_for) = (wire.answers(), wire.quiet_for());
+        let network = |words: String| Trouble::new(ErrorCategory::Network, words);
+        if !wire.is_quiet().await {
+            self.habit.hung_up(answers, quiet_for);
+            return Err(network("the server hung up, or spoke, before it was asked".to_owned()));
+        }
+        match timeout_at(deadline, wire.ask(request)).await {
+            Ok(Ok(head)) => Ok(self.reader.read(wire, &head, deadline, to).await),
+            Ok(Err(NoAnswer::Unsent(error))) => {
+                self.habit.hung_up(answers, quiet_for);
+                Err(network(error.to_string()))
+            }
+            Ok(Err(NoAnswer::Silence(error))) => {
+                self.habit.hung_up(answers, quiet_for);
+                Ok(Outcome::Unknown(network(error.to_string())))
+            }
+            Ok(Err(NoAnswer::Garbled(error))) => Ok(Outcome::Unknown(network(error.to_string()))),
+            Err(_elapsed) => Ok(Outcome::Unknown(network(format!("no answer within {} s", self.timeout.as_secs())))),
+        }
     }
 
     /// The connection used last that the server has left open, or else a new one.
-    async fn connection(&self) -> Result<Lent<Wire>, Trouble> {
+    async fn connection(&self) -> Result<Lent<Wire>, Refusal> {
         while let Some(mut lent) = self.idle.take() {
-            if lent.connection.is_quiet().await {
+            let wire = &mut lent.connection;
+            if wire.has_expired(MAX_IDLE) {
+                continue;
+            }
+            let used = wire.answers() > 0;
+            let unproven = self.habit.still_to_prove(wire.quiet_for());
+            if used && !unproven.is_zero() {
+                sleep(unproven).await;
+            }
+            let quiet_for = wire.quiet_for();
+            if wire.is_quiet().await {
+                if used {
+                    self.habit.stayed_open(quiet_for);
+                }
                 return Ok(lent);
             }
+            self.habit.hung_up(wire.answers(), quiet_for);
         }
-        let mut step = "connect";
-        let patience = self.timeout.min(MAX_CONNECT);
-        let why = match timeout(patience, self.open(&mut step, patience)).await {
-            Ok(Ok(socket)) => return Ok(Lent::fresh(Wire::over(socket))),
-            Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => format!("no answer within {} s", patience.as_secs()),
-        };
-        Err(Trouble::new(ErrorCategory::Network, format!("{step}: {why}")))
+        self.route.open(self.timeout.min(MAX_CONNECT)).await.map(|socket| Lent::fresh(Wire::over(socket)))
     }
 
-    async fn open(&self, step: &mut &'static str, patience: Duration) -> io::Result<Socket> {
-        let tcp = self.address.reach(patience).await?;
-        let Some(tls) = &self.tls else { return Ok(Socket::Plain(tcp)) };
-        *step = "TLS handshake";
-        tls.shake_hands(tcp).await
+    /// Whether connections are worth keeping.
+    fn may_keep(&self) -> bool {
+        self.keep_alive && self.habit.allows_keeping()
+    }
+
+    fn keep(&self, wire: Wire) {
+        if wire.is_in_order() && self.may_keep() {
+            self.idle.keep(wire);
+        }
+    }
+
+    /// Keeps a connection that nothing was asked on.
+    fn put_back(&self, lent: Lent<Wire>) {
+        if self.may_keep() {
+            self.idle.put_back(lent);
+        }
+    }
+
+    async fn ask_question(&self) -> Result<String, String> {
+        let mut lent = self.connection().await.map_err(|refusal| refusal.trouble.detail)?;
+        let Some(question) = &self.question else {
+            self.put_back(lent);
+            return Ok("a connection was made, no more: set probe for this pool, and a request is tried".to_owned());
+        };
+        question.ask(&mut lent.connection, self.timeout).await
     }
 }
 
@@ -128,13 +208,10 @@ impl Channel for Webhook {
     }
 
     fn probe(&self) -> Probe<'_> {
-        Box::pin(async {
-            let lent = self.connection().await.map_err(|trouble| trouble.detail)?;
-            self.idle.put_back(lent);
-            Ok("a connection was made, no more: nothing was asked".to_owned())
-        })
+        Box::pin(self.ask_question())
     }
 
+    /// A fresh connection instead of one that turned out to be over is opened within the same time.
     fn call_timeout(&self) -> Duration {
         self.timeout
     }

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Settings;
-use super::redact::is_secret;
+use super::redact::{is_secret, redact_path, redact_url};
 
 /// The documented defaults, as the repository ships them.
 pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
@@ -335,7 +335,13 @@ fn first_secret(path: &str, value: &Value) -> Option<String> {
     } else {
         let text = value.as_str().filter(|text| !text.is_empty())?;
         // An address is a secret only by what it carries.
-        let secret = if path.ends_with(".url") { super::redact::redact_url(text) != text } else { is_secret(path) };
+        let secret = if path.ends_with(".url") {
+            redact_url(text) != text
+        } else if path.ends_with(".probe.path") {
+            redact_path(text) != text
+        } else {
+            is_secret(path)
+        };
         secret.then(|| path.to_owned())
     }
 }

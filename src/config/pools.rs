@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::secret::Secret;
+use super::webhook::{FailureRule, ProbeRequest};
 use crate::domain::campaign::ChannelKind;
 use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::fingerprint::ProviderFingerprint;
@@ -115,6 +116,15 @@ pub struct PoolConfig {
     /// Webhook only: where the provider's message id stands in its answer, as a JSON pointer (RFC 6901).
     #[serde(default)]
     pub provider_id_pointer: Option<String>,
+    /// Webhook only: which 2xx answers mean that the message was not accepted.
+    #[serde(default)]
+    pub failures: Vec<FailureRule>,
+    /// Webhook only: whether a connection is used again. Without it each request has a connection of its own.
+    #[serde(default = "super::webhook::yes")]
+    pub keep_alive: bool,
+    /// Webhook only: what `volley doctor` asks the provider.
+    #[serde(default)]
+    pub probe: Option<ProbeRequest>,
     /// Sandbox only: shortest and longest call, in milliseconds.
     #[serde(default)]
     pub latency_ms: Option<[u64; 2]>,
@@ -156,6 +166,9 @@ impl PoolConfig {
             idempotent_for_seconds: default_idempotent_for_seconds(),
             body: None,
             provider_id_pointer: None,
+            failures: Vec::new(),
+            keep_alive: true,
+            probe: None,
             latency_ms: None,
             failure_rate: None,
             crash_on: None,

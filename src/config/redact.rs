@@ -25,7 +25,12 @@ impl Settings {
         put_url(table.get_mut("broker").and_then(Value::as_table_mut), self.broker.url.as_ref());
         let tables = table.get_mut("pools").and_then(Value::as_array_mut).into_iter().flatten();
         for (table, pool) in tables.zip(&self.pools) {
-            put_url(table.as_table_mut(), pool.url.as_ref());
+            let mut table = table.as_table_mut();
+            put_url(table.as_deref_mut(), pool.url.as_ref());
+            let probe = table.and_then(|table| table.get_mut("probe")).and_then(Value::as_table_mut);
+            if let (Some(table), Some(probe)) = (probe, &pool.probe) {
+                table.insert("path".to_owned(), Value::String(redact_path(probe.path.expose())));
+            }
         }
         Ok(table)
     }
@@ -58,6 +63,12 @@ pub fn redact_url(text: &str) -> String {
         .collect();
     url.set_query(if query.is_empty() { None } else { Some(query.join("&")) }.as_deref());
     url.to_string()
+}
+
+/// `text`, a path, without what its query may hide.
+#[must_use]
+pub fn redact_path(text: &str) -> String {
+    text.split_once('?').map_or_else(|| text.to_owned(), |(path, _)| format!("{path}?{HIDDEN}"))
 }
 
 /// Whether the setting at `key` holds something that must not be shown. Of headers only those whose name says so.

@@ -6,6 +6,8 @@ mod smtp_content;
 mod smtp_relays;
 mod tls;
 mod webhook;
+mod webhook_kept;
+mod webhook_meaning;
 mod webhook_wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

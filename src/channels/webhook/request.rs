@@ -18,10 +18,42 @@ use crate::domain::outcome::Trouble;
 const OURS: &[&str] =
     &["idempotency-key", "x-volley-attempt", "host", "content-length", "transfer-encoding", "connection"];
 
+const CLOSE: &[u8] = b"connection: close\r\n";
+
 /// Everything that the requests of a pool have in common, written once.
 pub(super) struct Prototype {
     /// The request line and the headers, each with its line end.
     head: Vec<u8>,
+}
+
+/// The request line and the headers of every request, each with its line end.
+fn head(method: &str, target: &Url, headers: &HeaderMap) -> Vec<u8> {
+    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut head = format!("{method} {}{query} HTTP/1.1\r\n", target.path()).into_bytes();
+    for (name, value) in headers {
+        head.extend_from_slice(name.as_str().as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(value.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
+    head
+}
+
+/// A request without a body, with the headers of the others, on a connection that is not used again. `url` is the pool's,
+/// `target` what is asked for.
+///
+/// # Errors
+/// [`BuildError`] when `headers` or the user in `url` cannot work.
+pub(super) fn bare(pool: &PoolConfig, method: &str, url: &Url, target: &Url) -> Result<Vec<u8>, BuildError> {
+    let mut headers = headers(pool, url)?;
+    headers.remove(CONTENT_TYPE);
+    let mut request = head(method, target, &headers);
+    if method == "POST" {
+        request.extend_from_slice(b"content-length: 0\r\n");
+    }
+    request.extend_from_slice(CLOSE);
+    request.extend_from_slice(b"\r\n");
+    Ok(request)
 }
 
 impl Prototype {
@@ -32,24 +64,19 @@ impl Prototype {
         if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
             return Err(BuildError::new(pool, "method must be POST, PUT or PATCH"));
         }
-        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let mut head = format!("{method} {}{query} HTTP/1.1\r\n", url.path()).into_bytes();
-        for (name, value) in &headers(pool, url)? {
-            head.extend_from_slice(name.as_str().as_bytes());
-            head.extend_from_slice(b": ");
-            head.extend_from_slice(value.as_bytes());
-            head.extend_from_slice(b"\r\n");
-        }
-        Ok(Self { head })
+        Ok(Self { head: head(&method, url, &headers(pool, url)?) })
     }
 
-    /// The whole request for one delivery.
-    pub(super) fn complete(&self, envelope: &Envelope, body: &[u8]) -> Result<Vec<u8>, Trouble> {
+    /// The whole request for one delivery. Unless `keep`, the server is to hang up after its answer.
+    pub(super) fn complete(&self, envelope: &Envelope, body: &[u8], keep: bool) -> Result<Vec<u8>, Trouble> {
         if !envelope.key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Trouble::new(ErrorCategory::Unexpected, "the key does not fit in a header"));
         }
         let mut request = Vec::with_capacity(self.head.len() + 160 + body.len());
         request.extend_from_slice(&self.head);
+        if !keep {
+            request.extend_from_slice(CLOSE);
+        }
         let own = write!(
             request,
             "idempotency-key: {}\r\nx-volley-attempt: {}\r\ncontent-length: {}\r\n\r\n",

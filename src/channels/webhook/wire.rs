@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
@@ -27,6 +28,12 @@ pub(super) struct Wire {
     unread: Vec<u8>,
     /// Whether the next request may be written: the latest answer was read to its end, and nobody means to hang up.
     in_order: bool,
+    /// How many answers were read to their end.
+    answers: u32,
+    /// When the latest of them ended.
+    quiet_since: Instant,
+    /// How long the server said it would leave the connection open, once quiet.
+    left_open: Option<Duration>,
 }
 
 /// An answer up to its body.
@@ -35,14 +42,35 @@ pub(super) struct Head {
     pub(super) status: u16,
     pub(super) retry_after: Option<String>,
     pub(super) date: Option<String>,
+    pub(super) location: Option<String>,
+    /// Whether the body is packed (`Content-Encoding`), although nobody asked for that.
+    pub(super) packed: bool,
+    /// Whether the whole request had been given to the system before the answer came. If not, the server answered
+    /// without having read it whole.
+    pub(super) sent_whole: bool,
     length: Length,
     /// Whether the connection outlives the answer.
     keep_alive: bool,
+    /// How long the server leaves a quiet connection open, where it said so.
+    left_open: Option<Duration>,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// The connection was over before a byte of the request left this machine.
+    Unsent(io::Error),
+    /// The connection ended, and not a byte of an answer had come. The request may have been received.
+    Silence(io::Error),
+    /// What came is no answer, or half of one. The request may have been received.
+    Garbled(io::Error),
 }
 
 /// How far a request got.
 enum Sent {
     Whole,
+    /// Not a byte of it was taken.
+    Nothing(io::Error),
     /// The server hung up or takes no more; it may have said why.
     InPart,
     /// The server answered before it had been given everything.
@@ -70,7 +98,7 @@ pub(super) enum Content {
 impl Wire {
     /// Over a fresh connection.
     pub(super) fn over(socket: Socket) -> Self {
-        Self { socket, unread: Vec::new(), in_order: true }
+        Self { socket, unread: Vec::new(), in_order: true, answers: 0, quiet_since: Instant::now(), left_open: None }
     }
 
     /// Whether another request may be written on this connection.
@@ -80,23 +108,55 @@ impl Wire {
 
     /// Whether the server, when nothing was asked of it, neither hung up nor spoke.
     pub(super) async fn is_quiet(&mut self) -> bool {
-        self.socket.is_quiet().await
+        self.unread.is_empty() && self.socket.is_quiet().await
+    }
+
+    /// How many answers were read to their end on this connection; 0 for a fresh one.
+    pub(super) fn answers(&self) -> u32 {
+        self.answers
+    }
+
+    /// How long nothing has been asked on this connection.
+    pub(super) fn quiet_for(&self) -> Duration {
+        self.quiet_since.elapsed()
+    }
+
+    /// Whether the server may be about to hang up: `longest` is over, or what it said itself. The last second of what it promises, or the
+    /// last half where it promises less than two, is left to it.
+    pub(super) fn has_expired(&self, longest: Duration) -> bool {
+        let usable = |promised: Duration| promised.saturating_sub(Duration::from_secs(1)).max(promised / 2);
+        self.quiet_for() >= self.left_open.map_or(longest, |promised| usable(promised).min(longest))
     }
 
     /// Sends a request and reads the answer up to its body.
     ///
     /// # Errors
-    /// No answer came, or none that is HTTP. The request may have been received.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<Head> {
+    /// [`NoAnswer`] when none came, or none that is HTTP.
+    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Head, NoAnswer> {
         self.in_order = false;
-        let sent = self.send(request).await?;
-        if let Sent::Answered(head) = sent {
-            return Ok(Head { keep_alive: false, ..head });
+        match self.answer_to(request).await {
+            Ok(Ok(head)) => Ok(head),
+            Ok(Err(unsent)) => Err(NoAnswer::Unsent(unsent)),
+            Err(error) if self.unread.is_empty() && error.kind() != io::ErrorKind::InvalidData => {
+                Err(NoAnswer::Silence(error))
+            }
+            Err(error) => Err(NoAnswer::Garbled(error)),
         }
+    }
+
+    /// The inner error: not a byte of the request left.
+    async fn answer_to(&mut self, request: &[u8]) -> io::Result<Result<Head, io::Error>> {
+        let sent_whole = match self.send(request).await? {
+            Sent::Answered(head) => return Ok(Ok(Head { keep_alive: false, sent_whole: false, ..head })),
+            Sent::Nothing(error) => return Ok(Err(error)),
+            Sent::Whole => true,
+            Sent::InPart => false,
+        };
         loop {
             if let Some(mut head) = self.take_head()? {
-                head.keep_alive &= matches!(sent, Sent::Whole);
-                return Ok(head);
+                head.sent_whole = sent_whole;
+                head.keep_alive &= sent_whole;
+                return Ok(Ok(head));
             }
             self.fill().await?;
         }
@@ -112,17 +172,27 @@ impl Wire {
         let content = content.unwrap_or(Content::Broken);
         let whole = matches!(content, Content::Whole(_)) && head.length != Length::UntilClose;
         self.in_order = whole && head.keep_alive && self.unread.is_empty();
+        self.answers = self.answers.saturating_add(1);
+        self.quiet_since = Instant::now();
+        self.left_open = head.left_open;
         self.unread.shrink_to(READ_BYTES);
         content
     }
 
     /// Writes the request, and listens meanwhile: a server may refuse before it has read everything, then hang up or stop
     /// reading. What it only announces (100, 102, 103) ends nothing.
-    async fn send(&mut self, mut request: &[u8]) -> io::Result<Sent> {
+    async fn send(&mut self, request: &[u8]) -> io::Result<Sent> {
+        let mut rest = request;
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(sent) = self.poll_write_all(cx, &mut request) {
-                    return Poll::Ready(Ok(sent));
+                match self.poll_write_all(cx, &mut rest) {
+                    Poll::Ready(Ok(sent)) => return Poll::Ready(Ok(sent)),
+                    // Only of a socket in the clear is it known that an error means "none of it": a record may have left.
+                    Poll::Ready(Err(error)) if rest.len() == request.len() && self.socket.is_plain() => {
+                        return Poll::Ready(Ok(Sent::Nothing(error)));
+                    }
+                    Poll::Ready(Err(_)) => return Poll::Ready(Ok(Sent::InPart)),
+                    Poll::Pending => {}
                 }
                 if ready!(self.poll_early(cx)) == 0 {
                     return Poll::Ready(Ok(Sent::InPart));
@@ -135,15 +205,15 @@ impl Wire {
         .await
     }
 
-    fn poll_write_all(&mut self, cx: &mut Context<'_>, request: &mut &[u8]) -> Poll<Sent> {
-        while !request.is_empty() {
-            match ready!(Pin::new(&mut self.socket).poll_write(cx, request)) {
-                Ok(0) | Err(_) => return Poll::Ready(Sent::InPart),
-                Ok(written) => *request = request.get(written..).unwrap_or_default(),
+    fn poll_write_all(&mut self, cx: &mut Context<'_>, rest: &mut &[u8]) -> Poll<io::Result<Sent>> {
+        while !rest.is_empty() {
+            match ready!(Pin::new(&mut self.socket).poll_write(cx, rest))? {
+                0 => return Poll::Ready(Ok(Sent::InPart)),
+                written => *rest = rest.get(written..).unwrap_or_default(),
             }
         }
         let flushed = ready!(Pin::new(&mut self.socket).poll_flush(cx));
-        Poll::Ready(if flushed.is_ok() { Sent::Whole } else { Sent::InPart })
+        Poll::Ready(Ok(if flushed.is_ok() { Sent::Whole } else { Sent::InPart }))
     }
 
     /// Takes in what the server says before it was given everything; how many bytes, 0 for the connection's end.
@@ -272,8 +342,12 @@ impl Head {
             status,
             retry_after: None,
             date: None,
+            location: None,
+            packed: false,
+            sent_whole: false,
             length: Length::UntilClose,
             keep_alive: answer.version == Some(1),
+            left_open: None,
         };
         let (mut length, mut coding) = (None, None);
         for header in answer.headers.iter() {
@@ -288,10 +362,16 @@ impl Head {
                 coding = Some(value().to_ascii_lowercase());
             } else if is("connection") {
                 head.keep_alive &= !value().split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
+            } else if is("keep-alive") {
+                head.left_open = left_open(&value());
+            } else if is("content-encoding") {
+                head.packed |= !value().split(',').all(|coding| matches!(coding.trim(), "" | "identity"));
             } else if is("retry-after") {
                 head.retry_after = Some(value());
             } else if is("date") && status >= 300 {
                 head.date = Some(value());
+            } else if is("location") && (300..400).contains(&status) {
+                head.location = Some(value());
             }
         }
         // Both lengths at once may be somebody's trick (RFC 9112 6.3): the answer counts, the connection does not stay.
@@ -306,6 +386,34 @@ impl Head {
     }
 }
 
+/// The seconds in `Keep-Alive: timeout=5, max=100`, as Apache, nginx and Node write it (RFC 2068 19.7.1.1).
+fn left_open(text: &str) -> Option<Duration> {
+    let (_, seconds) = text
+        .split(',')
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"))?;
+    seconds.trim().parse().ok().map(Duration::from_secs)
+}
+
 fn nonsense(what: impl std::fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the answer is not HTTP/1.1: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_of_its_patience_is_read() {
+        for (text, seconds) in [
+            ("timeout=5, max=100", Some(5)),
+            ("max=100, Timeout = 15", Some(15)),
+            ("timeout=0", Some(0)),
+            ("max=100", None),
+            ("timeout=soon", None),
+            ("", None),
+        ] {
+            assert_eq!(left_open(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
 }

@@ -1,14 +1,19 @@
 //! Settings of an HTTP API that contradict themselves.
 
 use reqwest::header::{HeaderName, HeaderValue};
+use serde_json::Value;
+use url::Url;
 
-use super::{Check, ensure};
+use super::{Check, ensure, within};
 use crate::config::pools::PoolConfig;
+use crate::config::webhook::{FailureRule, ProbeRequest};
+
+/// Written by Volley or by the protocol; a second one would contradict the first.
+const RESERVED: &[&str] =
+    &["idempotency-key", "x-volley-attempt", "host", "content-length", "transfer-encoding", "connection"];
 
 impl PoolConfig {
     pub(super) fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
-        /// Written by Volley or by the protocol; a second one would contradict the first.
-        const RESERVED: &[&str] = &["idempotency-key", "x-volley-attempt", "content-length", "transfer-encoding"];
         let url = self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
         self.check_encrypted(at, url.scheme() == "https")?;
         let method = self.method.as_deref().unwrap_or("POST");
@@ -24,10 +29,44 @@ impl PoolConfig {
             ensure(!RESERVED.contains(&name.to_ascii_lowercase().as_str()), &key, "is written by Volley itself")?;
         }
         let pointer = self.provider_id_pointer.as_deref().unwrap_or_default();
-        ensure(
-            pointer.is_empty() || pointer.starts_with('/'),
-            &at("provider_id_pointer"),
-            format!("{pointer:?} is not a JSON pointer such as /message/id"),
-        )
+        ensure(pointer.is_empty() || is_pointer(pointer), &at("provider_id_pointer"), no_pointer(pointer))?;
+        for (index, rule) in self.failures.iter().enumerate() {
+            check_failure(rule, &|setting: &str| at(&format!("failures[{index}].{setting}")))?;
+        }
+        self.probe.as_ref().map_or(Ok(()), |probe| check_probe(probe, &url, at))
     }
+}
+
+fn check_failure(rule: &FailureRule, at: &dyn Fn(&str) -> String) -> Check {
+    ensure(is_pointer(&rule.pointer), &at("pointer"), no_pointer(&rule.pointer))?;
+    let scalar = |value: &Value| !matches!(value, Value::Null | Value::Array(_) | Value::Object(_));
+    ensure(rule.values.iter().all(scalar), &at("values"), "must be texts, numbers, true or false")
+}
+
+fn check_probe(probe: &ProbeRequest, pool: &Url, at: &dyn Fn(&str) -> String) -> Check {
+    let method = probe.method.as_deref().unwrap_or("GET");
+    ensure(
+        matches!(method, "GET" | "HEAD" | "OPTIONS" | "POST"),
+        &at("probe.method"),
+        format!("{method:?} is none of GET, HEAD, OPTIONS, POST (which has no body)"),
+    )?;
+    // The text is not repeated: it may hold a password.
+    let path = probe.path.expose();
+    let url = pool.join(path).ok().filter(|url| path.starts_with('/') && url.origin() == pool.origin());
+    ensure(
+        url.is_some_and(|url| url.fragment().is_none()),
+        &at("probe.path"),
+        "must be a path on the server of the pool's url, such as /v1/account",
+    )?;
+    probe.expect.iter().try_for_each(|status| within(&at("probe.expect"), *status, 100..=599))
+}
+
+/// RFC 6901 3.
+fn is_pointer(text: &str) -> bool {
+    let escapes_end = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    text.starts_with('/') && escapes_end
+}
+
+fn no_pointer(text: &str) -> String {
+    format!("{text:?} is not a JSON pointer such as /message/id")
 }

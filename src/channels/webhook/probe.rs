@@ -1,0 +1,69 @@
+//! What `volley doctor` asks.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::answer::{MAX_ANSWER_BYTES, excerpt};
+use super::request;
+use super::wire::{Content, NoAnswer, Wire};
+use crate::channels::BuildError;
+use crate::config::pools::PoolConfig;
+
+/// A request that sends nobody anything, and the answers that mean that all is well.
+pub(super) struct Question {
+    request: Vec<u8>,
+    /// `GET /v1/account`
+    shown: String,
+    is_head: bool,
+    expect: Vec<u16>,
+}
+
+impl Question {
+    /// The one that the settings name.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it cannot be written.
+    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Option<Self>, BuildError> {
+        let Some(probe) = &pool.probe else { return Ok(None) };
+        let method = probe.method.as_deref().unwrap_or("GET");
+        let target = url.join(probe.path.expose()).map_err(|error| BuildError::new(pool, format!("probe: {error}")))?;
+        Ok(Some(Self {
+            request: request::bare(pool, method, url, &target)?,
+            shown: format!("{method} {}", target.path()),
+            is_head: method == "HEAD",
+            expect: probe.expect.clone(),
+        }))
+    }
+
+    /// Asks it. The connection is not used again.
+    ///
+    /// # Errors
+    /// No answer, or another than was expected.
+    pub(super) async fn ask(&self, wire: &mut Wire, patience: Duration) -> Result<String, String> {
+        let deadline = Instant::now() + patience;
+        let head = match timeout_at(deadline, wire.ask(&self.request)).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(NoAnswer::Unsent(error) | NoAnswer::Silence(error) | NoAnswer::Garbled(error))) => {
+                return Err(format!("{}: {error}", self.shown));
+            }
+            Err(_elapsed) => return Err(format!("{}: no answer within {} s", self.shown, patience.as_secs())),
+        };
+        let status = head.status;
+        let is_well = if self.expect.is_empty() { (200..300).contains(&status) } else { self.expect.contains(&status) };
+        if is_well {
+            return Ok(format!("{} was answered {status}", self.shown));
+        }
+        let content = if self.is_head {
+            Content::Broken
+        } else {
+            timeout_at(deadline, wire.body(&head, MAX_ANSWER_BYTES)).await.unwrap_or(Content::Broken)
+        };
+        let expected: Vec<String> = self.expect.iter().map(u16::to_string).collect();
+        let expected = if expected.is_empty() { "200 to 299".to_owned() } else { expected.join(", ") };
+        let words = excerpt(&content, "");
+        let said = if words.is_empty() { String::new() } else { format!(" ({})", words.trim()) };
+        Err(format!("{} was answered {status}{said} instead of {expected}", self.shown))
+    }
+}
