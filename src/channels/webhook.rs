@@ -64,7 +64,7 @@ impl Webhook {
     /// An API as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`BuildError`] when `url`, `tls_ca_file`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
+    /// [`BuildError`] when `url`, `proxy`, `tls_ca_file`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
     pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let url = parse_url(pool)?;
         Ok(Self {

@@ -237,6 +237,7 @@ impl PoolConfig {
             ("body", "webhook", self.body.is_some()),
             ("provider_id_pointer", "webhook", self.provider_id_pointer.is_some()),
             ("failures", "webhook", !self.failures.is_empty()),
+            ("proxy", "webhook", self.proxy.is_some()),
             ("keep_alive", "webhook", !self.keep_alive),
             ("probe", "webhook", self.probe.is_some()),
             ("latency_ms", "sandbox", self.latency_ms.is_some()),

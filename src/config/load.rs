@@ -8,7 +8,7 @@
 //! - flags.
 //!
 //! Variables for pools: `VOLLEY_POOLS` holds all of them as a JSON array; `VOLLEY_POOLS__NAME__KEY` sets `url`,
-//! `username`, `password`, `from` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
+//! `username`, `password`, `from`, `proxy` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
 //! pool's name in any case, with `_` for `-`. An empty variable counts as unset.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
 const DEFAULT_ORIGIN: &str = "config/default.toml, compiled in";
 
 /// The settings of one pool that a variable of its own may set.
-const POOL_VARIABLES: &[&str] = &["url", "username", "password", "from"];
+const POOL_VARIABLES: &[&str] = &["url", "username", "password", "from", "proxy"];
 
 /// A setting given on the command line.
 #[derive(Debug, Clone)]
@@ -335,7 +335,7 @@ fn first_secret(path: &str, value: &Value) -> Option<String> {
     } else {
         let text = value.as_str().filter(|text| !text.is_empty())?;
         // An address is a secret only by what it carries.
-        let secret = if path.ends_with(".url") {
+        let secret = if path.ends_with(".url") || path.ends_with(".proxy") {
             redact_url(text) != text
         } else if path.ends_with(".probe.path") {
             redact_path(text) != text

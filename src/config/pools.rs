@@ -119,6 +119,9 @@ pub struct PoolConfig {
     /// Webhook only: which 2xx answers mean that the message was not accepted.
     #[serde(default)]
     pub failures: Vec<FailureRule>,
+    /// Webhook only: the proxy that requests go through, `http://HOST:PORT`; a user and password may stand in it.
+    #[serde(default)]
+    pub proxy: Option<Secret>,
     /// Webhook only: whether a connection is used again. Without it each request has a connection of its own.
     #[serde(default = "super::webhook::yes")]
     pub keep_alive: bool,
@@ -167,6 +170,7 @@ impl PoolConfig {
             body: None,
             provider_id_pointer: None,
             failures: Vec::new(),
+            proxy: None,
             keep_alive: true,
             probe: None,
             latency_ms: None,

@@ -27,6 +27,7 @@ impl Settings {
         for (table, pool) in tables.zip(&self.pools) {
             let mut table = table.as_table_mut();
             put_url(table.as_deref_mut(), pool.url.as_ref());
+            put_address(table.as_deref_mut(), "proxy", pool.proxy.as_ref());
             let probe = table.and_then(|table| table.get_mut("probe")).and_then(Value::as_table_mut);
             if let (Some(table), Some(probe)) = (probe, &pool.probe) {
                 table.insert("path".to_owned(), Value::String(redact_path(probe.path.expose())));
@@ -37,8 +38,12 @@ impl Settings {
 }
 
 fn put_url(table: Option<&mut Table>, url: Option<&Secret>) {
-    if let (Some(table), Some(url)) = (table, url) {
-        table.insert("url".to_owned(), Value::String(redact_url(url.expose())));
+    put_address(table, "url", url);
+}
+
+fn put_address(table: Option<&mut Table>, name: &str, address: Option<&Secret>) {
+    if let (Some(table), Some(address)) = (table, address) {
+        table.insert(name.to_owned(), Value::String(redact_url(address.expose())));
     }
 }
 
@@ -79,5 +84,5 @@ pub fn is_secret(key: &str) -> bool {
         let name = name.to_ascii_lowercase();
         return ["auth", "cookie", "key", "secret", "token"].iter().any(|word| name.contains(word));
     }
-    matches!(name, "root_key" | "key" | "password" | "url")
+    matches!(name, "root_key" | "key" | "password" | "url" | "proxy")
 }

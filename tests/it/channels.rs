@@ -8,6 +8,7 @@ mod tls;
 mod webhook;
 mod webhook_kept;
 mod webhook_meaning;
+mod webhook_proxy;
 mod webhook_wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

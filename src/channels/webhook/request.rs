@@ -7,6 +7,7 @@ use reqwest::header::{
 };
 use url::Url;
 
+use super::route;
 use crate::channels::base64::base64;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
@@ -15,8 +16,15 @@ use crate::domain::message::Envelope;
 use crate::domain::outcome::Trouble;
 
 /// Set by Volley or by the protocol; a second one would contradict the first.
-const OURS: &[&str] =
-    &["idempotency-key", "x-volley-attempt", "host", "content-length", "transfer-encoding", "connection"];
+const OURS: &[&str] = &[
+    "idempotency-key",
+    "x-volley-attempt",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-authorization",
+];
 
 const CLOSE: &[u8] = b"connection: close\r\n";
 
@@ -27,16 +35,28 @@ pub(super) struct Prototype {
 }
 
 /// The request line and the headers of every request, each with its line end.
-fn head(method: &str, target: &Url, headers: &HeaderMap) -> Vec<u8> {
+fn head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> Result<Vec<u8>, BuildError> {
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let mut head = format!("{method} {}{query} HTTP/1.1\r\n", target.path()).into_bytes();
+    // A proxy is told the whole address (RFC 9112 3.2.2), unless it only passes on what TLS hides from it.
+    let proxy = route::proxy(pool)?.filter(|_| target.scheme() == "http");
+    let server = if proxy.is_some() { format!("http://{}", host(target)) } else { String::new() };
+    let mut head = format!("{method} {server}{}{query} HTTP/1.1\r\n", target.path()).into_bytes();
+    if let Some(credentials) = proxy.map(|proxy| authorization(pool, "proxy", &proxy)).transpose()?.flatten() {
+        head.extend_from_slice(format!("proxy-authorization: {credentials}\r\n").as_bytes());
+    }
     for (name, value) in headers {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");
         head.extend_from_slice(value.as_bytes());
         head.extend_from_slice(b"\r\n");
     }
-    head
+    Ok(head)
+}
+
+/// `host:port`, without the port that goes without saying.
+fn host(url: &Url) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
 }
 
 /// A request without a body, with the headers of the others, on a connection that is not used again. `url` is the pool's,
@@ -47,7 +67,7 @@ fn head(method: &str, target: &Url, headers: &HeaderMap) -> Vec<u8> {
 pub(super) fn bare(pool: &PoolConfig, method: &str, url: &Url, target: &Url) -> Result<Vec<u8>, BuildError> {
     let mut headers = headers(pool, url)?;
     headers.remove(CONTENT_TYPE);
-    let mut request = head(method, target, &headers);
+    let mut request = head(pool, method, target, &headers)?;
     if method == "POST" {
         request.extend_from_slice(b"content-length: 0\r\n");
     }
@@ -64,7 +84,7 @@ impl Prototype {
         if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
             return Err(BuildError::new(pool, "method must be POST, PUT or PATCH"));
         }
-        Ok(Self { head: head(&method, url, &headers(pool, url)?) })
+        Ok(Self { head: head(pool, &method, url, &headers(pool, url)?)? })
     }
 
     /// The whole request for one delivery. Unless `keep`, the server is to hang up after its answer.
@@ -94,15 +114,12 @@ impl Prototype {
 fn headers(pool: &PoolConfig, url: &Url) -> Result<HeaderMap, BuildError> {
     let mut headers = HeaderMap::with_capacity(pool.headers.len() + 5);
     let unfit = |_: InvalidHeaderValue| BuildError::new(pool, "url: host, user or password fits in no header");
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let host = format!("{}{port}", url.host_str().unwrap_or_default());
-    headers.insert(HOST, HeaderValue::from_str(&host).map_err(unfit)?);
+    headers.insert(HOST, HeaderValue::from_str(&host(url)).map_err(unfit)?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Volley/", env!("CARGO_PKG_VERSION"))));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(login) = login(url) {
-        let login = login.ok_or_else(|| BuildError::new(pool, "url: user or password is not percent-encoded UTF-8"))?;
-        headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Basic {}", base64(&login))).map_err(unfit)?);
+    if let Some(credentials) = authorization(pool, "url", url)? {
+        headers.insert(AUTHORIZATION, HeaderValue::from_str(&credentials).map_err(unfit)?);
     }
     for (name, value) in &pool.headers {
         let fault = |what: &str| BuildError::new(pool, format!("headers: {name:?} {what}"));
@@ -115,6 +132,16 @@ fn headers(pool: &PoolConfig, url: &Url) -> Result<HeaderMap, BuildError> {
         headers.insert(header, value);
     }
     Ok(headers)
+}
+
+/// What goes into `Authorization` or `Proxy-Authorization`, where an address names a user (RFC 7617).
+///
+/// # Errors
+/// [`BuildError`] that names `setting`, where the address is: the user or the password cannot be decoded.
+pub(super) fn authorization(pool: &PoolConfig, setting: &str, url: &Url) -> Result<Option<String>, BuildError> {
+    let Some(login) = login(url) else { return Ok(None) };
+    let reason = || BuildError::new(pool, format!("{setting}: user or password is not percent-encoded UTF-8"));
+    login.map(|login| Some(format!("Basic {}", base64(&login)))).ok_or_else(reason)
 }
 
 /// `user:password` where the address names one; nothing within where it cannot be decoded.

@@ -1,32 +1,56 @@
-//! The way to a server: TCP, and TLS over it where the address asks for it.
+//! The way to a server: TCP, through a proxy where one is set, and TLS where the address asks for it.
 
 use std::io;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
+use super::request::authorization;
+use super::wire::{NoAnswer, Wire};
 use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
-use crate::domain::dispatch::answer::Refusal;
+use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::outcome::Trouble;
 
 /// How connections to a server are opened.
 pub(super) struct Route {
+    /// The server, or the proxy on the way to it.
     address: Address,
+    /// What the proxy is asked first, so that it passes on bytes as they are: for TLS only, in the clear it is given the
+    /// requests themselves.
+    tunnel: Option<Vec<u8>>,
     tls: Option<Tls>,
+}
+
+/// Why there is no connection.
+enum Obstacle {
+    Broken(io::Error),
+    /// The proxy answered so.
+    Refused(u16),
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
 }
 
 impl Route {
     /// # Errors
-    /// [`BuildError`] when `tls_ca_file` cannot be used, or no certificate could name the host.
+    /// [`BuildError`] when `proxy` or `tls_ca_file` cannot be used, or no certificate could name the host.
     pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Self, BuildError> {
-        let address = Address::new(url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-        let tls = (url.scheme() == "https").then(|| Tls::new(pool, address.host(), Some("http/1.1"))).transpose()?;
-        Ok(Self { address, tls })
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let server = Address::new(host, port);
+        let tls = (url.scheme() == "https").then(|| Tls::new(pool, server.host(), Some("http/1.1"))).transpose()?;
+        let Some(proxy) = proxy(pool)? else { return Ok(Self { address: server, tunnel: None, tls }) };
+        let tunnel = if tls.is_some() { Some(connect(pool, &proxy, host, port)?) } else { None };
+        let (host, port) = (proxy.host_str().unwrap_or_default(), proxy.port_or_known_default().unwrap_or_default());
+        Ok(Self { address: Address::new(host, port), tunnel, tls })
     }
 
     /// A fresh connection, within `patience`.
@@ -35,18 +59,66 @@ impl Route {
     /// The server was not reached, or is not who it should be. No request has been sent.
     pub(super) async fn open(&self, patience: Duration) -> Result<Socket, Refusal> {
         let mut step = "connect";
-        let why = match timeout(patience, self.steps(&mut step, patience)).await {
-            Ok(Ok(socket)) => return Ok(socket),
-            Ok(Err(error)) => error.to_string(),
-            Err(_elapsed) => format!("no answer within {} s", patience.as_secs()),
-        };
-        Err(Refusal::unreachable(Trouble::new(ErrorCategory::Network, format!("{step}: {why}"))))
+        let opened = timeout(patience, self.steps(&mut step, patience)).await;
+        let unreachable =
+            |what: String| Refusal::unreachable(Trouble::new(ErrorCategory::Network, format!("{step}: {what}")));
+        match opened {
+            Ok(Ok(socket)) => Ok(socket),
+            Ok(Err(Obstacle::Broken(error))) => Err(unreachable(error.to_string())),
+            // It wants other credentials, which no waiting changes.
+            Ok(Err(Obstacle::Refused(407))) => {
+                let refusal = unreachable("HTTP 407".to_owned());
+                Err(Refusal { class: AnswerClass::RelayAuth, permanent: true, ..refusal })
+            }
+            Ok(Err(Obstacle::Refused(status))) => Err(unreachable(format!("HTTP {status}"))),
+            Err(_elapsed) => Err(unreachable(format!("no answer within {} s", patience.as_secs()))),
+        }
     }
 
-    async fn steps(&self, step: &mut &'static str, patience: Duration) -> io::Result<Socket> {
-        let tcp = self.address.reach(patience).await?;
+    async fn steps(&self, step: &mut &'static str, patience: Duration) -> Result<Socket, Obstacle> {
+        let mut tcp = self.address.reach(patience).await?;
+        if let Some(tunnel) = &self.tunnel {
+            *step = "proxy";
+            tcp = through(tcp, tunnel).await?;
+        }
         let Some(tls) = &self.tls else { return Ok(Socket::Plain(tcp)) };
         *step = "TLS handshake";
-        tls.shake_hands(tcp).await
+        Ok(tls.shake_hands(tcp).await?)
     }
+}
+
+/// Has a proxy pass on what comes next (RFC 9110 9.3.6).
+async fn through(tcp: TcpStream, tunnel: &[u8]) -> Result<TcpStream, Obstacle> {
+    let mut wire = Wire::over(Socket::Plain(tcp));
+    let head = match wire.ask(tunnel).await {
+        Ok(head) => head,
+        Err(NoAnswer::Unsent(error) | NoAnswer::Silence(error) | NoAnswer::Garbled(error)) => return Err(error.into()),
+    };
+    if !(200..300).contains(&head.status) {
+        return Err(Obstacle::Refused(head.status));
+    }
+    match wire.into_socket() {
+        Some(Socket::Plain(tcp)) => Ok(tcp),
+        // The server behind it waits for our first word; what is there now, the proxy made up.
+        Some(Socket::Encrypted(_)) | None => Err(io::Error::other("it said more than was asked").into()),
+    }
+}
+
+/// The proxy that the settings name.
+///
+/// # Errors
+/// [`BuildError`] when it is none.
+pub(super) fn proxy(pool: &PoolConfig) -> Result<Option<Url>, BuildError> {
+    let Some(proxy) = &pool.proxy else { return Ok(None) };
+    let url = Url::parse(proxy.expose()).ok().filter(|url| url.scheme() == "http" && url.host_str().is_some());
+    url.map(Some).ok_or_else(|| BuildError::new(pool, "proxy must be an address such as http://proxy.example.com:3128"))
+}
+
+fn connect(pool: &PoolConfig, proxy: &Url, host: &str, port: u16) -> Result<Vec<u8>, BuildError> {
+    let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
+    if let Some(credentials) = authorization(pool, "proxy", proxy)? {
+        request.push_str(&format!("proxy-authorization: {credentials}\r\n"));
+    }
+    request.push_str("\r\n");
+    Ok(request.into_bytes())
 }

@@ -111,6 +111,11 @@ impl Wire {
         self.unread.is_empty() && self.socket.is_quiet().await
     }
 
+    /// The connection, for another conversation; nothing where the server has said more than was asked.
+    pub(super) fn into_socket(self) -> Option<Socket> {
+        self.unread.is_empty().then_some(self.socket)
+    }
+
     /// How many answers were read to their end on this connection; 0 for a fresh one.
     pub(super) fn answers(&self) -> u32 {
         self.answers

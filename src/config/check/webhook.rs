@@ -6,16 +6,27 @@ use url::Url;
 
 use super::{Check, ensure, within};
 use crate::config::pools::PoolConfig;
+use crate::config::secret::Secret;
 use crate::config::webhook::{FailureRule, ProbeRequest};
 
 /// Written by Volley or by the protocol; a second one would contradict the first.
-const RESERVED: &[&str] =
-    &["idempotency-key", "x-volley-attempt", "host", "content-length", "transfer-encoding", "connection"];
+const RESERVED: &[&str] = &[
+    "idempotency-key",
+    "x-volley-attempt",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "proxy-authorization",
+];
 
 impl PoolConfig {
     pub(super) fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
         let url = self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
         self.check_encrypted(at, url.scheme() == "https")?;
+        if let Some(proxy) = &self.proxy {
+            check_proxy(proxy, at)?;
+        }
         let method = self.method.as_deref().unwrap_or("POST");
         ensure(
             matches!(method, "POST" | "PUT" | "PATCH"),
@@ -35,6 +46,17 @@ impl PoolConfig {
         }
         self.probe.as_ref().map_or(Ok(()), |probe| check_probe(probe, &url, at))
     }
+}
+
+fn check_proxy(proxy: &Secret, at: &dyn Fn(&str) -> String) -> Check {
+    let bare = |url: &Url| url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    let usable = |url: &Url| url.scheme() == "http" && url.host_str().is_some_and(|host| !host.is_empty());
+    // The text is not repeated: it may hold a password.
+    ensure(
+        Url::parse(proxy.expose()).is_ok_and(|url| usable(&url) && bare(&url)),
+        &at("proxy"),
+        "must be http://HOST:PORT or http://USER:PASSWORD@HOST:PORT",
+    )
 }
 
 fn check_failure(rule: &FailureRule, at: &dyn Fn(&str) -> String) -> Check {
