@@ -7,9 +7,6 @@ use super::{FORGOTTEN, Seconds, whole};
 /// No ceiling is lower than this.
 const LOWEST: f64 = 0.2;
 
-/// Fewer accepted calls than this measure nothing.
-const LEAST_MEASURED: f64 = 5.0;
-
 /// The pace of a pool on tiptoe, in calls a second.
 const TIPTOE: f64 = 5.0;
 
@@ -102,10 +99,9 @@ impl RateCeiling {
         self.measured > 0.0 && (accepted - self.measured).abs() < 0.3 * self.measured
     }
 
-    /// Lowers the ceiling to a little below what was measured as accepted, over the last `span`. Where hardly anything was,
-    /// and no ceiling is known, nothing was measured: a pool that meets nothing but refusals goes on tiptoe.
-    pub(super) fn cut(&mut self, accepted: f64, span: Seconds, now: Seconds) {
-        if self.pinned || self.ceiling.is_none() && accepted * span < LEAST_MEASURED {
+    /// Lowers the ceiling to a little below what was measured as accepted.
+    pub(super) fn cut(&mut self, accepted: f64, now: Seconds) {
+        if self.pinned {
             return;
         }
         self.hold = if self.is_confirmed(accepted) { (2.0 * self.hold).min(60.0) } else { 5.0 };
@@ -141,7 +137,10 @@ impl RateCeiling {
         }
         let every = (2.0 * latency).max(2.0);
         let goal = 0.95 * self.measured;
-        if known < goal {
+        if self.measured == 0.0 {
+            // Nothing is known of what it takes.
+            self.ceiling = Some(2.0 * known);
+        } else if known < goal {
             let jump = if known < 0.5 * self.measured { 0.5 * known } else { 0.0 };
             self.ceiling = Some(goal.min(known + jump.max(0.05 * self.measured)));
         } else if now >= self.cut_at + self.hold + 3.0 * every {

@@ -152,7 +152,9 @@ impl Shared {
         let span = (2.0 * latency).max(3.0);
         self.take_back(now);
         if !self.circuit.is_open() && self.circuit.run < CUTS_NOTHING && now >= self.pause_until {
-            let started = self.window.started_per_second(now, span);
+            // A slow pool is looked at for longer.
+            let slow = self.rate.ceiling.map_or(0.0, |ceiling| (3.0 / ceiling).min(15.0));
+            let started = self.window.started_per_second(now, span.max(slow));
             self.rate.raise(started, latency, limits.rate, now);
             self.places.raise(report.hungry, latency, most, now);
         }
@@ -372,7 +374,7 @@ impl Shared {
         }
         let (rate, places) = (self.rate.ceiling, self.places.total(most));
         if owed.lowers != Lowers::Places && owed.began > self.rate.cut_at {
-            self.rate.cut(self.window.accepted_per_second(now, span), span, now);
+            self.rate.cut(self.window.accepted_per_second(now, span), now);
         }
         if owed.lowers == Lowers::Places && owed.began > self.places.cut_at {
             let at_once = self.window.accepted_at_once(now, span);
@@ -410,7 +412,7 @@ impl Shared {
             let accepted = self.window.accepted_per_second(now, span);
             let (before, hold) = (self.rate.ceiling, self.rate.hold);
             let long = if self.rate.is_confirmed(accepted) { (8.0 * wait).min(300.0) } else { wait };
-            self.rate.cut(accepted, span, now);
+            self.rate.cut(accepted, now);
             self.rate.hold = hold.max(long);
             if let Some(after) = self.rate.ceiling {
                 let rate = Some((before, after));
