@@ -74,8 +74,9 @@ impl App {
     ///
     /// # Errors
     /// What could not be started, and why.
-    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+    pub async fn start(mut settings: Settings) -> anyhow::Result<Self> {
         settings.check()?;
+        settings.pools.iter_mut().for_each(|pool| settings.retries.complete(pool));
         let channels = build_channels(&settings.pools)?;
         let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)

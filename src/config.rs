@@ -6,6 +6,7 @@ pub mod check;
 pub mod load;
 pub mod pools;
 pub mod redact;
+pub mod retries;
 pub mod secret;
 pub mod timing;
 pub mod webhook;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub log: Log,
     /// `[sending]`
     pub sending: Sending,
+    /// `[retries]`
+    pub retries: retries::Retries,
     /// `[timing]`
     pub timing: timing::Timing,
     /// `[cli]`

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod page;
 pub mod phone;
 pub mod settlement;
+pub mod span;
 pub mod spelling;
 pub mod template;
 pub(crate) mod text_enum;

@@ -248,7 +248,7 @@ impl SenderPool {
             suspended: Arc::clone(&parts.suspended),
             history: Arc::clone(parts.store.history()),
             halted: AtomicBool::new(false),
-            max_attempts: parts.pool.max_attempts,
+            retries: parts.pool.retries(),
             idempotent_for: parts.pool.idempotent_for(),
         };
         Self {

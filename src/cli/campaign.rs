@@ -149,6 +149,7 @@ fn portrait(campaign: &Value) -> anyhow::Result<String> {
         let text = format!("{}: {}", client::text(error, "/code"), client::text(error, "/detail"));
         rows.push(["launch_error".to_owned(), text]);
     }
+    rows.extend(sight.waiting.clone().map(|waiting| ["waiting".to_owned(), waiting]));
     rows.extend(sight.attention.clone().map(|attention| ["attention".to_owned(), attention]));
     rows.push(["recipients".to_owned(), grouped(sight.books.total)]);
     rows.extend(sight.books.states().map(|(state, count)| [format!("  {state}"), grouped(count)]));

@@ -59,6 +59,8 @@ pub(crate) struct Sight {
     pub(crate) books: Books,
     /// The audience as it was counted at launch, where packing goes on.
     pub(crate) expected: i64,
+    /// Who waits for another try, and when the first may be tried.
+    pub(crate) waiting: Option<String>,
     /// Why the campaign cannot go on.
     pub(crate) attention: Option<String>,
 }
@@ -72,11 +74,19 @@ impl Sight {
         let status = client::text(campaign, "/status");
         let books = campaign.get("stats").cloned().context("the campaign has no stats")?;
         let books: Books = serde_json::from_value(books).context("the campaign's stats cannot be read")?;
+        let waiting = campaign.pointer("/waiting/count").and_then(Value::as_i64).map(|count| {
+            format!(
+                "waiting for another try: {}, next at {}",
+                grouped(count),
+                client::text(campaign, "/waiting/next_at")
+            )
+        });
         let attention = campaign.get("attention").filter(|attention| attention.is_object());
         Ok(Self {
             status: CampaignStatus::from_text(status).with_context(|| format!("unknown status {status:?}"))?,
             books,
             expected: campaign.pointer("/packing/expected").and_then(Value::as_i64).unwrap_or(books.total),
+            waiting,
             attention: attention.map(|it| format!("{}: {}", client::text(it, "/code"), client::text(it, "/detail"))),
         })
     }
@@ -91,6 +101,9 @@ impl Sight {
         let mut line = format!("{}  {}/{}", self.status, grouped(self.books.settled()), grouped(self.total()));
         for (state, count) in self.books.states().into_iter().skip(1).filter(|(_, count)| *count > 0) {
             line.push_str(&format!("  {state} {}", grouped(count)));
+        }
+        if let Some(waiting) = &self.waiting {
+            line.push_str(&format!("  {waiting}"));
         }
         if let Some(attention) = &self.attention {
             line.push_str(&format!("  [{attention}]"));
@@ -148,11 +161,14 @@ mod tests {
         let campaign = serde_json::json!({
             "status": "sending", "packing": {"done": true, "expected": 1000},
             "attention": {"code": "provider_unreachable", "detail": "connection refused", "since": "2026-01-01T00:00:00Z"},
+            "waiting": {"count": 1200, "next_at": "2026-01-01T00:05:00.000Z"},
             "stats": {"total": 1000, "pending": 640, "sending": 50, "sent": 290, "failed": 20, "skipped": 0, "uncertain": 0},
         });
         let sight = Sight::read(&campaign).unwrap();
         assert!(sight.books.balance());
-        let line = "sending  310/1,000  sending 50  sent 290  failed 20  [provider_unreachable: connection refused]";
+        let line = "sending  310/1,000  sending 50  sent 290  failed 20  \
+                    waiting for another try: 1,200, next at 2026-01-01T00:05:00.000Z  \
+                    [provider_unreachable: connection refused]";
         assert_eq!(sight.line(), line);
     }
 

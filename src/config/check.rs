@@ -5,12 +5,16 @@ mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use url::Url;
 
 use super::pools::{PoolConfig, Provider};
 use super::secret::Secret;
 use super::{Database, Settings};
+use crate::domain::campaign::ChannelKind;
+use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
+use crate::domain::span::Span;
 
 /// A setting that cannot work.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +63,11 @@ impl Settings {
         within("http.max_body_bytes", self.http.max_body_bytes, 1 << 10..=1 << 30)?;
         within("http.max_import_bytes", self.http.max_import_bytes, 1..=1 << 50)?;
         check_key("auth.root_key", self.auth.root_key.as_ref())?;
+        for channel in ChannelKind::ALL {
+            let (delays, retry_for) = self.retries.of(*channel);
+            check_delays(&format!("retries.{channel}_delays"), delays)?;
+            check_retry_for(&format!("retries.{channel}_for"), retry_for)?;
+        }
         check_level(&self.log.level)?;
         ensure(!self.sending.data_dir.as_os_str().is_empty(), "sending.data_dir", "name a directory")?;
         within("sending.shutdown_seconds", self.sending.shutdown_seconds, 1..=3_600)?;
@@ -164,6 +173,18 @@ impl super::timing::Timing {
     }
 }
 
+fn check_delays(key: &str, delays: &[Span]) -> Check {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    const LONGEST: Duration = Duration::from_secs(86_400);
+    ensure((1..=20).contains(&delays.len()), key, format!("{} waits; give 1 to 20", delays.len()))?;
+    let strange = delays.iter().find(|delay| !(SHORTEST..=LONGEST).contains(&delay.0));
+    strange.map_or(Ok(()), |delay| Err(bad(key, format!("a wait of {delay} is outside 10 ms to a day"))))
+}
+
+fn check_retry_for(key: &str, retry_for: Span) -> Check {
+    ensure(retry_for <= LONGEST_RETRY_FOR, key, format!("{retry_for} is outside 0 to {LONGEST_RETRY_FOR}"))
+}
+
 fn check_key(key: &str, secret: Option<&Secret>) -> Check {
     let travels = |secret: &Secret| {
         let text = secret.expose();
@@ -196,7 +217,13 @@ impl PoolConfig {
         within(&at("concurrency"), self.concurrency, 1..=10_000)?;
         within(&at("rate_per_second"), self.rate_per_second, 0.0..=1e6)?;
         within(&at("burst"), self.burst, 1..=1_000_000)?;
-        within(&at("max_attempts"), self.max_attempts, 1..=20)?;
+        if let Some(delays) = &self.retry_delays {
+            check_delays(&at("retry_delays"), delays)?;
+        }
+        if let Some(retry_for) = self.retry_for {
+            check_retry_for(&at("retry_for"), retry_for)?;
+        }
+        within(&at("max_attempts"), self.max_attempts, 0..=1_000)?;
         within(&at("timeout_seconds"), self.timeout_seconds, 1..=3_600)?;
         within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
         within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;

@@ -17,6 +17,7 @@ use super::webhook::{FailureRule, ProbeRequest};
 use crate::domain::campaign::ChannelKind;
 use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::fingerprint::ProviderFingerprint;
+use crate::domain::span::Span;
 use crate::domain::text_enum::text_enum;
 pub use sender::parse_sender;
 
@@ -87,8 +88,15 @@ pub struct PoolConfig {
     /// How many may begin at once after a quiet time, where a rate is set. At least 1.
     #[serde(default = "default_burst")]
     pub burst: u32,
-    /// Attempts per delivery: 4 is one and three retries. 1 to 20.
-    #[serde(default = "default_max_attempts")]
+    /// Waits between the tries of a recipient who was refused for now; the last repeats. 1 to 20, each from 10 ms to a
+    /// day. Unset: those of `[retries]` for the channel.
+    #[serde(default)]
+    pub retry_delays: Option<Vec<Span>>,
+    /// How much waiting such a recipient is given in all; 0 is no second try, at most 7 days. Unset: that of `[retries]`.
+    #[serde(default)]
+    pub retry_for: Option<Span>,
+    /// Attempts per delivery; 0 is no limit but `retry_for`. At most 1,000.
+    #[serde(default)]
     pub max_attempts: u32,
     /// How long a provider's answer is waited for, in seconds. SMTP waits up to `final_reply_timeout_seconds` for the
     /// reply to the final dot.
@@ -160,7 +168,9 @@ impl PoolConfig {
             concurrency: default_concurrency(),
             rate_per_second: 0.0,
             burst: default_burst(),
-            max_attempts: default_max_attempts(),
+            retry_delays: None,
+            retry_for: None,
+            max_attempts: 0,
             timeout_seconds: default_timeout_seconds(),
             final_reply_timeout_seconds: default_final_reply_timeout_seconds(),
             method: None,
@@ -296,10 +306,6 @@ fn default_concurrency() -> usize {
 
 fn default_burst() -> u32 {
     100
-}
-
-fn default_max_attempts() -> u32 {
-    4
 }
 
 fn default_timeout_seconds() -> u64 {

@@ -4,10 +4,13 @@ use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
 use super::fingerprint::ProviderFingerprint;
 use super::instant::UtcInstant;
-use super::settlement::Verdict;
+use super::settlement::{MOST_RESENDS, Verdict};
 
 /// Deaths alone in flight that make a recipient poison.
 const DEATHS_ALONE: i32 = 2;
+
+/// [`MOST_RESENDS`], as the database counts.
+const RESENDS: i32 = MOST_RESENDS.cast_signed();
 
 /// What is known of a claim from its owner's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,8 +129,9 @@ impl Fate {
                 // A key means nothing to a provider that never got it.
                 let changed = delivery.provider.zip(repeat.provider).is_some_and(|(then, now)| then != now);
                 let key_lives = repeat.key_valid_ms.is_some() && key_until.is_some_and(|until| until > now) && !changed;
-                let again = (key_lives || on_uncertain == OnUncertain::Resend)
-                    && delivery.attempts + 1 < repeat.max_attempts.max(2);
+                let harmless = key_lives || !delivery.ambiguous;
+                let tries = if harmless { repeat.max_attempts } else { repeat.max_attempts.min(RESENDS) };
+                let again = (key_lives || on_uncertain == OnUncertain::Resend) && delivery.attempts + 1 < tries.max(2);
                 let verdict = Verdict {
                     state: if again { DeliveryState::Pending } else { DeliveryState::Uncertain },
                     counted: true,

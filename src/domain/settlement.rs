@@ -7,16 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::backoff;
 use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
-use super::dispatch::answer::Refusal;
+use super::dispatch::answer::{AnswerClass, Refusal};
+use super::dispatch::retries::{self, Doubt, GaveUp, Retries};
 use super::outcome::{Outcome, Trouble};
+
+/// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.
+pub const MOST_RESENDS: u32 = 4;
 
 /// What is known of a delivery when its attempt ends.
 #[derive(Debug, Clone, Copy)]
-pub struct Attempt {
+pub struct Attempt<'a> {
     /// Attempts that counted before this one.
     pub attempts_before: u32,
-    /// Attempts allowed.
-    pub max_attempts: u32,
+    /// The pool's waits between tries, and their end.
+    pub retries: &'a Retries,
+    /// How much waiting the campaign gives it, where it says so.
+    pub retry_for: Option<Duration>,
     /// Whether an earlier attempt may have been accepted.
     pub was_ambiguous: bool,
     /// Whether the provider honours keys, and this delivery's key is still valid there.
@@ -27,6 +33,26 @@ pub struct Attempt {
     pub jitter: f64,
 }
 
+impl Attempt<'_> {
+    /// This attempt's number, if it counts.
+    fn number(&self) -> u32 {
+        self.attempts_before.saturating_add(1)
+    }
+
+    /// How long to wait before the next one, where there is one.
+    fn wait(&self, doubt: Doubt) -> Result<Duration, GaveUp> {
+        self.retries.wait(self.number(), doubt, self.retry_for).map(|wait| retries::spread(wait, self.jitter))
+    }
+
+    /// The same after an attempt that may have been accepted.
+    fn wait_in_doubt(&self) -> Result<Duration, GaveUp> {
+        if !self.key_honoured && self.was_ambiguous && self.number() >= MOST_RESENDS {
+            return Err(GaveUp::Attempts(self.number()));
+        }
+        self.wait(Doubt::Some)
+    }
+}
+
 /// Where a delivery goes from `sending`, and what is written beside it. Also the outcome line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -35,7 +61,7 @@ pub struct Verdict {
     /// For `pending`: how long from now it is not due, in milliseconds.
     #[serde(default)]
     pub wait_ms: i64,
-    /// Whether this attempt counts against `max_attempts`. It ends a row of put-offs.
+    /// Whether this attempt counts: against `max_attempts`, and for the waits that make the delivery's age. It ends a row of put-offs.
     pub counted: bool,
     /// Whether the provider put it off without an attempt: one more in a row. Never together with `counted`; neither of
     /// them is a hand-over that was not begun.
@@ -90,10 +116,21 @@ impl Verdict {
         }
     }
 
-    fn again(wait: Duration, counted: bool, trouble: &Trouble, ambiguous: bool) -> Self {
-        let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-        Self { wait_ms, counted, put_off: !counted, ..Self::ended(DeliveryState::Pending, trouble, ambiguous) }
+    /// Back to pending for `wait`, after an attempt that counts.
+    fn again(wait: Duration, trouble: &Trouble, ambiguous: bool) -> Self {
+        Self { wait_ms: ms(wait), ..Self::ended(DeliveryState::Pending, trouble, ambiguous) }
     }
+
+    /// Back to pending for `wait`, and no attempt is counted: the trouble is not this recipient's. `ambiguous`: whether an
+    /// earlier attempt is in doubt.
+    #[must_use]
+    pub fn put_off(wait: Duration, trouble: &Trouble, ambiguous: bool) -> Self {
+        Self { counted: false, put_off: true, ..Self::again(wait, trouble, ambiguous) }
+    }
+}
+
+fn ms(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The verdict on one attempt.
@@ -101,9 +138,7 @@ impl Verdict {
 /// A delivery that was ever ambiguous can end only as `sent` or `uncertain`: a later refusal says nothing about the
 /// attempt that went unanswered.
 #[must_use]
-pub fn settle(outcome: &Outcome, attempt: Attempt) -> Verdict {
-    let counted_now = attempt.attempts_before.saturating_add(1);
-    let attempts_left = counted_now < attempt.max_attempts;
+pub fn settle(outcome: &Outcome, attempt: Attempt<'_>) -> Verdict {
     let ambiguous = attempt.was_ambiguous;
     let refused = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Failed };
     match outcome {
@@ -117,51 +152,67 @@ pub fn settle(outcome: &Outcome, attempt: Attempt) -> Verdict {
         Outcome::Unsendable(trouble) => Verdict::ended(refused, trouble, ambiguous),
         // The relay's trouble is nobody's attempt. One that names its time is waited for.
         Outcome::Refused(Refusal { class, wait, trouble, .. }) if class.is_relay() => {
-            Verdict::again(wait.map_or(Duration::ZERO, backoff::honoured), false, trouble, ambiguous)
+            Verdict::put_off(wait.map_or(Duration::ZERO, backoff::honoured), trouble, ambiguous)
         }
         Outcome::Refused(Refusal { permanent: true, trouble, .. }) => Verdict::ended(refused, trouble, ambiguous),
-        // A provider that names its time is throttling, not failing: waiting costs no attempt.
-        Outcome::Refused(Refusal { wait: Some(asked), trouble, .. }) => {
-            Verdict::again(backoff::honoured(*asked), false, trouble, ambiguous)
+        // A time that may be meant for everybody: it costs no attempt.
+        Outcome::Refused(Refusal { class: AnswerClass::Unsure, wait: Some(asked), trouble, .. }) => {
+            Verdict::put_off(backoff::honoured(*asked), trouble, ambiguous)
         }
-        Outcome::Refused(Refusal { wait: None, trouble, .. }) if attempts_left => {
-            Verdict::again(backoff::retry_wait(counted_now, attempt.jitter), true, trouble, ambiguous)
-        }
-        Outcome::Refused(Refusal { wait: None, trouble, .. }) => {
-            Verdict::ended(refused, &exhausted(trouble), ambiguous)
-        }
-        Outcome::Unknown(trouble) | Outcome::KeySeen { trouble, .. } => {
-            let repeatable = attempt.key_honoured || attempt.on_uncertain == OnUncertain::Resend;
-            if repeatable && attempts_left {
-                let wait = backoff::retry_wait(counted_now, attempt.jitter);
-                let asked = if let Outcome::KeySeen { retry_after, .. } = outcome { *retry_after } else { None };
-                Verdict::again(asked.map_or(wait, |asked| backoff::honoured(asked).max(wait)), true, trouble, true)
-            } else {
-                Verdict::ended(DeliveryState::Uncertain, trouble, true)
+        Outcome::Refused(Refusal { wait: asked, trouble, .. }) => {
+            match attempt.wait(if ambiguous { Doubt::Some } else { Doubt::None }) {
+                Ok(wait) => Verdict::again(no_sooner(wait, *asked), trouble, ambiguous),
+                Err(end) => Verdict::ended(refused, &gave_up(end, trouble), ambiguous),
             }
         }
+        Outcome::Unknown(trouble) => in_doubt(&attempt, trouble, None),
+        Outcome::KeySeen { trouble, retry_after } => in_doubt(&attempt, trouble, *retry_after),
         Outcome::NotBegun(_) => Verdict { ambiguous, ..Verdict::untouched() },
     }
 }
 
-fn exhausted(trouble: &Trouble) -> Trouble {
-    Trouble::new(trouble.category, format!("max retries exceeded: {}", trouble.detail))
+/// The verdict on an attempt that may have been accepted: repeated where a key makes that harmless, or the campaign wants
+/// it, and `uncertain` otherwise.
+fn in_doubt(attempt: &Attempt<'_>, trouble: &Trouble, asked: Option<Duration>) -> Verdict {
+    if !attempt.key_honoured && attempt.on_uncertain != OnUncertain::Resend {
+        return Verdict::ended(DeliveryState::Uncertain, trouble, true);
+    }
+    match attempt.wait_in_doubt() {
+        Ok(wait) => Verdict::again(no_sooner(wait, asked), trouble, true),
+        Err(end) => Verdict::ended(DeliveryState::Uncertain, &gave_up(end, trouble), true),
+    }
+}
+
+/// `wait`, and no less than the provider asked for.
+fn no_sooner(wait: Duration, asked: Option<Duration>) -> Duration {
+    asked.map_or(wait, |asked| backoff::honoured(asked).max(wait))
+}
+
+fn gave_up(end: GaveUp, trouble: &Trouble) -> Trouble {
+    Trouble::new(trouble.category, format!("{end}: {}", trouble.detail))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
-    use crate::domain::dispatch::answer::AnswerClass;
     use crate::domain::outcome::NotBegun;
 
-    const FIRST: Attempt = Attempt {
+    static MAIL: LazyLock<Retries> = LazyLock::new(|| {
+        let delays = [300, 600, 1_800, 3_600].map(Duration::from_secs).to_vec();
+        Retries::new(delays, Duration::from_secs(6 * 3_600), 0)
+    });
+
+    static FIRST: LazyLock<Attempt<'static>> = LazyLock::new(|| Attempt {
         attempts_before: 0,
-        max_attempts: 4,
+        retries: &MAIL,
+        retry_for: None,
         was_ambiguous: false,
         key_honoured: false,
         on_uncertain: OnUncertain::Hold,
-        jitter: 0.5,
-    };
+        jitter: 0.0,
+    });
 
     fn trouble() -> Trouble {
         Trouble::new(ErrorCategory::ProviderError, "451 later")
@@ -176,19 +227,41 @@ mod tests {
     }
 
     #[test]
-    fn a_deferred_delivery_waits_one_two_and_four_seconds_and_then_fails() {
+    fn a_deferred_delivery_is_tried_again_by_age_and_fails_with_the_last_answer() {
         let waits: Vec<i64> =
-            (0..3).map(|n| settle(&deferred(), Attempt { attempts_before: n, ..FIRST }).wait_ms).collect();
-        assert_eq!(waits, [1000, 2000, 4000]);
-        let last = settle(&deferred(), Attempt { attempts_before: 3, ..FIRST });
-        assert_eq!(last.state, DeliveryState::Failed);
-        assert_eq!(last.reason.as_deref(), Some("max retries exceeded: 451 later"));
+            (0..9).map(|n| settle(&deferred(), Attempt { attempts_before: n, ..*FIRST }).wait_ms / 1_000).collect();
+        assert_eq!(waits, [300, 600, 1_800, 3_600, 3_600, 3_600, 3_600, 3_600, 900]);
+        let last = settle(&deferred(), Attempt { attempts_before: 9, ..*FIRST });
+        assert_eq!((last.state, last.counted), (DeliveryState::Failed, true));
+        assert_eq!(last.reason.as_deref(), Some("gave up after 6 h: 451 later"));
+        let own = Attempt { attempts_before: 1, retry_for: Some(Duration::from_secs(300)), ..*FIRST };
+        assert_eq!(settle(&deferred(), own).reason.as_deref(), Some("gave up after 5 min: 451 later"));
+    }
+
+    #[test]
+    fn a_time_that_is_named_to_a_recipient_is_kept_and_counts_as_one_wait() {
+        let named = |seconds, n| {
+            let outcome = refused(AnswerClass::Recipient, false, Some(Duration::from_secs(seconds)));
+            settle(&outcome, Attempt { attempts_before: n, ..*FIRST })
+        };
+        let greylisted = named(400, 0);
+        assert_eq!((greylisted.wait_ms, greylisted.counted, greylisted.put_off), (400_000, true, false));
+        assert_eq!(named(10, 0).wait_ms, 300_000, "no sooner than the pool says, or the age would be made up");
+        assert_eq!(named(90_000, 0).wait_ms, 3_600_000, "an hour at most");
+        assert_eq!(named(3_600, 8).wait_ms, 3_600_000, "also where less is left");
+        assert_eq!(named(400, 9).state, DeliveryState::Failed);
+    }
+
+    #[test]
+    fn waits_are_spread_upwards_only() {
+        let spread = |jitter| settle(&deferred(), Attempt { jitter, ..*FIRST }).wait_ms;
+        assert_eq!((spread(0.0), spread(1.0)), (300_000, 375_000));
     }
 
     #[test]
     fn a_provider_that_names_its_time_costs_no_attempt() {
         let outcome = refused(AnswerClass::Unsure, false, Some(Duration::from_secs(7)));
-        let verdict = settle(&outcome, Attempt { attempts_before: 3, ..FIRST });
+        let verdict = settle(&outcome, Attempt { attempts_before: 3, ..*FIRST });
         assert_eq!((verdict.state, verdict.wait_ms, verdict.counted), (DeliveryState::Pending, 7000, false));
     }
 
@@ -196,7 +269,7 @@ mod tests {
     fn a_relays_trouble_never_fails_a_recipient() {
         for class in AnswerClass::ALL.iter().copied().filter(|class| class.is_relay()) {
             for permanent in [false, true] {
-                let verdict = settle(&refused(class, permanent, None), Attempt { attempts_before: 3, ..FIRST });
+                let verdict = settle(&refused(class, permanent, None), Attempt { attempts_before: 3, ..*FIRST });
                 assert_eq!(
                     (verdict.state, verdict.counted, verdict.put_off),
                     (DeliveryState::Pending, false, true),
@@ -210,37 +283,60 @@ mod tests {
     fn a_permanent_refusal_that_is_not_the_relays_trouble_ends_the_delivery() {
         for class in AnswerClass::ALL.iter().copied().filter(|class| !class.is_relay()) {
             for wait in [None, Some(Duration::from_secs(7))] {
-                assert_eq!(settle(&refused(class, true, wait), FIRST).state, DeliveryState::Failed, "{class}");
+                assert_eq!(settle(&refused(class, true, wait), *FIRST).state, DeliveryState::Failed, "{class}");
             }
         }
-        assert_eq!(settle(&Outcome::Unsendable(trouble()), FIRST).state, DeliveryState::Failed);
+        assert_eq!(settle(&Outcome::Unsendable(trouble()), *FIRST).state, DeliveryState::Failed);
     }
 
     #[test]
     fn what_cannot_be_known_is_uncertain_unless_the_key_is_honoured() {
-        assert_eq!(settle(&Outcome::Unknown(trouble()), FIRST).state, DeliveryState::Uncertain);
-        let keyed = settle(&Outcome::Unknown(trouble()), Attempt { key_honoured: true, ..FIRST });
-        assert_eq!((keyed.state, keyed.ambiguous), (DeliveryState::Pending, true));
-        let spent = settle(&Outcome::Unknown(trouble()), Attempt { key_honoured: true, attempts_before: 3, ..FIRST });
+        let unknown = Outcome::Unknown(trouble());
+        assert_eq!(settle(&unknown, *FIRST).state, DeliveryState::Uncertain);
+        let keyed = Attempt { key_honoured: true, ..*FIRST };
+        let waits: Vec<i64> = (0..6)
+            .map(|attempts_before| {
+                settle(&unknown, Attempt { attempts_before, was_ambiguous: attempts_before > 0, ..keyed })
+            })
+            .map(|verdict| {
+                assert_eq!((verdict.state, verdict.ambiguous, verdict.counted), (DeliveryState::Pending, true, true));
+                verdict.wait_ms / 1_000
+            })
+            .collect();
+        assert_eq!(waits, [1, 5, 30, 120, 300, 300], "soon, whatever the channel");
+        let spent = settle(&unknown, Attempt { attempts_before: 100, ..keyed });
         assert_eq!(spent.state, DeliveryState::Uncertain);
+        assert_eq!(spent.reason.as_deref(), Some("gave up after 6 h: 451 later"));
+    }
+
+    #[test]
+    fn what_is_sent_again_without_a_key_is_sent_a_few_times_only() {
+        let resend = Attempt { on_uncertain: OnUncertain::Resend, ..*FIRST };
+        let unknown = |n, was_ambiguous| {
+            settle(&Outcome::Unknown(trouble()), Attempt { attempts_before: n, was_ambiguous, ..resend }).state
+        };
+        let states = [unknown(0, false), unknown(1, true), unknown(2, true), unknown(3, true)];
+        let again = DeliveryState::Pending;
+        assert_eq!(states, [again, again, again, DeliveryState::Uncertain]);
+        assert_eq!(unknown(7, false), again, "the first that is in doubt");
     }
 
     #[test]
     fn a_key_that_the_provider_has_seen_is_waited_for_and_never_fails() {
         let seen = |retry_after| Outcome::KeySeen { trouble: trouble(), retry_after };
-        let keyed = Attempt { key_honoured: true, ..FIRST };
+        let keyed = Attempt { key_honoured: true, ..*FIRST };
         let verdict = settle(&seen(None), keyed);
         let again = (DeliveryState::Pending, true, true, 1000);
         assert_eq!((verdict.state, verdict.ambiguous, verdict.counted, verdict.wait_ms), again);
         assert_eq!(settle(&seen(Some(Duration::from_secs(7))), keyed).wait_ms, 7000);
         assert_eq!(settle(&seen(Some(Duration::ZERO)), keyed).wait_ms, 1000);
-        let last = settle(&seen(None), Attempt { attempts_before: 3, ..keyed });
+        let last = settle(&seen(None), Attempt { attempts_before: 100, ..keyed });
         assert_eq!(last.state, DeliveryState::Uncertain);
     }
 
     #[test]
     fn a_delivery_that_was_ever_ambiguous_ends_only_as_sent_or_uncertain() {
-        let attempt = Attempt { was_ambiguous: true, attempts_before: 3, ..FIRST };
+        let attempt = Attempt { was_ambiguous: true, attempts_before: 100, ..*FIRST };
         let rejected = refused(AnswerClass::Recipient, true, None);
         for outcome in [rejected, Outcome::Unsendable(trouble()), deferred(), Outcome::Unknown(trouble())] {
             assert_eq!(settle(&outcome, attempt).state, DeliveryState::Uncertain, "{outcome:?}");
@@ -250,7 +346,7 @@ mod tests {
 
     #[test]
     fn a_hand_over_that_was_not_begun_leaves_no_trace() {
-        let verdict = settle(&Outcome::NotBegun(NotBegun::Paused), FIRST);
+        let verdict = settle(&Outcome::NotBegun(NotBegun::Paused), *FIRST);
         assert_eq!(verdict, Verdict::untouched());
     }
 }

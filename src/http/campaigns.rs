@@ -20,8 +20,10 @@ use super::state::AppState;
 use super::text;
 use crate::actors::launcher::{self, LaunchError};
 use crate::domain::campaign::{Audience, BadTransition, CampaignStatus, ChannelKind};
+use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::span::Span;
 use crate::domain::template::Content;
 use crate::store::campaigns::{self, CampaignChange, NewCampaign, TransitionError};
 use crate::store::{Conn, Lane, StoreError, attributes, backend, packing, templates};
@@ -109,6 +111,16 @@ fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
     }
 }
 
+fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
+    match retry_for {
+        Some(retry_for) if retry_for > LONGEST_RETRY_FOR => {
+            let reason = format!("0 to {} seconds (7 days)", LONGEST_RETRY_FOR.0.as_secs());
+            Err(ApiError::field("/retry_for", "out_of_range", reason))
+        }
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn check_schedule(at: UtcInstant, now: UtcInstant) -> Result<(), ApiError> {
     let reason = if at < now.plus_ms(-SCHEDULE_GRACE_MS) {
         format!("{at} is in the past (it is {now})")
@@ -156,6 +168,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
+    check_retry_for(body.retry_for)?;
     check_pool(&state, body.channel, body.pool.as_deref()).await?;
     let has_own = body.subject.is_some() || body.base_template.is_some() || body.base_template_html.is_some();
     if has_own && body.template_id.is_some() {
@@ -184,6 +197,7 @@ pub(super) async fn create(
         audience: audience.as_ref().and_then(|audience| serde_json::to_string(audience).ok()),
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
+        retry_for_ms: body.retry_for.map(Span::as_ms),
         scheduled_at: body.scheduled_at,
         created_at: now,
         updated_at: now,
@@ -304,6 +318,7 @@ pub(super) async fn change(
 ) -> Result<web::Json<Campaign>, ApiError> {
     let name = body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
     check_rate(body.rate_per_second.flatten())?;
+    check_retry_for(body.retry_for.flatten())?;
     let before = state
         .store
         .run(Lane::Read, "read a campaign", move |conn| match campaigns::find(conn, id)? {
@@ -344,6 +359,7 @@ pub(super) async fn change(
                     template_id: body.template_id,
                     on_uncertain: body.on_uncertain,
                     rate_per_second: body.rate_per_second,
+                    retry_for_ms: body.retry_for.map(|retry_for| retry_for.map(Span::as_ms)),
                     ..CampaignChange::default()
                 };
                 if let Some(content) = &own {

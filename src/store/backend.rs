@@ -135,6 +135,42 @@ struct Sums {
     uncertain: i64,
 }
 
+#[derive(diesel::QueryableByName)]
+struct Waits {
+    #[diesel(sql_type = BigInt)]
+    campaign_id: CampaignId,
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    next_at: UtcInstant,
+}
+
+/// How many wait for another try on ready pages that are due later, and when the first page is due. Everybody pending on
+/// such a page waits: it is due when the first of them is.
+pub(super) fn waiting(
+    conn: &mut Conn,
+    campaigns: &[CampaignId],
+) -> Result<HashMap<CampaignId, (i64, UtcInstant)>, StoreError> {
+    const SELECT: &str = "SELECT campaign_id, CAST(sum(pending) AS BIGINT) AS waiting, min(due_at) AS next_at \
+                          FROM pages WHERE state = 'ready' AND due_at > ";
+    let now = now(conn)?;
+    let rows: diesel::QueryResult<Vec<Waits>> = match conn {
+        Conn::Pg(conn) => sql(SELECT)
+            .bind::<BigInt, _>(now, " AND campaign_id = ANY(")
+            .bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id HAVING sum(pending) > 0")
+            .load(conn),
+        Conn::Sqlite(conn) => sql(SELECT)
+            .bind::<BigInt, _>(now, " AND campaign_id IN (SELECT value FROM json_each(")
+            .bind::<Text, _>(
+                serde_json::json!(campaigns).to_string(),
+                ")) GROUP BY campaign_id HAVING sum(pending) > 0",
+            )
+            .load(conn),
+    };
+    let waits = |row: Waits| (row.campaign_id, (row.waiting, row.next_at));
+    rows.map(|rows| rows.into_iter().map(waits).collect()).map_err(StoreError::query("count who waits"))
+}
+
 /// The statistics of campaigns: the sums over their pages. One without pages is left out.
 pub(super) fn sum_page_counts(
     conn: &mut Conn,

@@ -45,6 +45,8 @@ pub struct CampaignRow {
     pub on_uncertain: OnUncertain,
     /// Hand-overs per second.
     pub rate_per_second: Option<f64>,
+    /// How much waiting between tries its deliveries are given, in milliseconds; `None`: as its pool says.
+    pub retry_for_ms: Option<i64>,
     /// When it launches by itself.
     pub scheduled_at: Option<UtcInstant>,
     /// The random half of its idempotency keys; minted at launch.
@@ -93,6 +95,8 @@ pub struct NewCampaign {
     pub on_uncertain: OnUncertain,
     /// Hand-overs per second.
     pub rate_per_second: Option<f64>,
+    /// How much waiting between tries its deliveries are given, in milliseconds; `None`: as its pool says.
+    pub retry_for_ms: Option<i64>,
     /// When it launches by itself.
     pub scheduled_at: Option<UtcInstant>,
     /// Now.
@@ -119,6 +123,8 @@ pub struct CampaignChange {
     pub on_uncertain: Option<OnUncertain>,
     /// Hand-overs per second.
     pub rate_per_second: Option<Option<f64>>,
+    /// How much waiting between tries its deliveries are given, in milliseconds.
+    pub retry_for_ms: Option<Option<i64>>,
 }
 
 text_enum! {

@@ -221,12 +221,26 @@ fn write<'a>(settlement: &'a Settlement, closed: Option<CampaignStatus>, now: Ut
         Some(CampaignStatus::Stopped) => (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str())),
         Some(_) => (DeliveryState::Failed, Some(NOT_ACCEPTED)),
     };
-    Write {
-        settlement,
-        state,
-        reason,
-        due_at: if verdict.wait_ms > 0 { now.plus_ms(verdict.wait_ms) } else { UtcInstant(0) },
+    Write { settlement, state, reason, due_at: due_at(now, verdict.wait_ms) }
+}
+
+/// When a wait that begins now is over. Long ones end at moments that others share, a little later, so that a page is
+/// leased for many at once instead of for each.
+pub(super) fn due_at(now: UtcInstant, wait_ms: i64) -> UtcInstant {
+    /// Shorter waits are kept to the millisecond.
+    const LONG_MS: i64 = 10_000;
+    /// What a long wait may be lengthened by, as a part of it.
+    const PART: i64 = 64;
+    if wait_ms <= 0 {
+        return UtcInstant(0);
     }
+    let due = now.plus_ms(wait_ms);
+    if wait_ms < LONG_MS {
+        return due;
+    }
+    // A power of two: waits of different length share most moments.
+    let step = 1_i64 << (wait_ms / PART).ilog2();
+    due.plus_ms((step - due.0.rem_euclid(step)) % step)
 }
 
 /// Keeps the words of an attempt that will be repeated, and forgets those of a delivery that has ended.
@@ -265,4 +279,25 @@ pub(super) fn claim_of(write: &Write<'_>) -> (ContactId, i32) {
 pub(super) fn fence(write: &Write<'_>) -> (ContactId, i32, LeaseToken) {
     let key = write.settlement.key;
     (key.contact, key.claim_no, key.token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_waits_end_together_and_never_early() {
+        let ends: std::collections::BTreeSet<i64> = (0..1_000)
+            .map(|n| {
+                let (now, wait) = (UtcInstant(1_000_000 + n * 7), 300_000 + n * 75);
+                let due = due_at(now, wait);
+                let late = due.0 - now.0 - wait;
+                assert!((0..=wait / 64).contains(&late), "{late} ms late after {wait}");
+                due.0
+            })
+            .collect();
+        assert!(ends.len() <= 22, "{} moments", ends.len());
+        assert_eq!(due_at(UtcInstant(5), 0), UtcInstant(0));
+        assert_eq!(due_at(UtcInstant(5), 1_001), UtcInstant(1_006));
+    }
 }

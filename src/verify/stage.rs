@@ -36,6 +36,9 @@ pub(super) const DRAIN_SECONDS: u64 = 20;
 /// Nobody is given up because the weather was bad.
 const MAX_ATTEMPTS: u32 = 20;
 
+/// Waits between tries, in seconds: short, for nobody wants to wait long for the end of a test.
+const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 16, 30];
+
 /// A server, and who it is.
 pub(super) enum Server<T> {
     /// Ours: it can die.
@@ -310,6 +313,7 @@ fn pool(number: usize, kind: Kind, addr: SocketAddr, load: &Load) -> Value {
         "name": kind.name(),
         "concurrency": load.concurrency,
         "max_attempts": MAX_ATTEMPTS,
+        "retry_delays": RETRY_DELAYS,
         "timeout_seconds": ANSWER_SECONDS,
     });
     let own = match kind {

@@ -110,6 +110,20 @@ fn an_empty_variable_counts_as_unset_and_strangers_are_left_alone() {
 }
 
 #[test]
+fn a_pool_retries_as_its_channel_does_unless_it_says_otherwise() {
+    let text = format!("[retries]\nsms_delays = [\"2s\", 7]\n{SMTP}retry_for = \"1h\"\n{WEBHOOK}");
+    let mut settings = load(Some(file(&text).path()), &[("VOLLEY_RETRIES__SMS_FOR", "90s")], &[]).unwrap();
+    settings.pools.iter_mut().for_each(|pool| settings.retries.complete(pool));
+    let seconds = |n: usize| {
+        let pool = &settings.pools[n];
+        let delays: Vec<u64> = pool.retry_delays.iter().flatten().map(|delay| delay.0.as_secs()).collect();
+        (delays, pool.retry_for.unwrap().0.as_secs())
+    };
+    assert_eq!(seconds(0), (vec![300, 600, 1800, 3600], 3600));
+    assert_eq!(seconds(1), (vec![2, 7], 90));
+}
+
+#[test]
 fn a_key_of_digits_keeps_its_leading_zeros() {
     let settings = from_variables(&[("VOLLEY_CLI__KEY", "007")]).unwrap();
     assert_eq!(settings.cli.key.unwrap().expose(), "007");
@@ -169,7 +183,14 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (sandbox("rate_per_second = inf"), "pools[0].rate_per_second", "outside 0 to 1000000"),
         (sandbox("rate_per_second = -1"), "pools[0].rate_per_second", "outside 0 to 1000000"),
         (sandbox("burst = 0"), "pools[0].burst", "outside 1 to"),
-        (sandbox("max_attempts = 21"), "pools[0].max_attempts", "outside 1 to 20"),
+        (sandbox("max_attempts = 1001"), "pools[0].max_attempts", "outside 0 to 1000"),
+        (smtp("retry_delays = []"), "pools[0].retry_delays", "give 1 to 20"),
+        (smtp("retry_delays = [1, 0]"), "pools[0].retry_delays", "a wait of 0 s is outside 10 ms to a day"),
+        (smtp("retry_delays = [\"5 weeks\"]"), "pools[0].retry_delays[0]", "such as \"30s\", \"5m\", \"6h\""),
+        (smtp("retry_for = \"8d\""), "pools[0].retry_for", "outside 0 to 168 h"),
+        (smtp("retry_for = -1"), "pools[0].retry_for", "a length of time"),
+        ("[retries]\nemail_delays = []\n".to_owned(), "retries.email_delays", "give 1 to 20"),
+        ("[retries]\nsms_for = \"1000h\"\n".to_owned(), "retries.sms_for", "outside 0 to 168 h"),
         (sandbox("timeout_seconds = 0"), "pools[0].timeout_seconds", "outside 1 to 3600"),
         (sandbox("failure_rate = 1.1"), "pools[0].failure_rate", "outside 0 to 1"),
         (sandbox("latency_ms = [20, 5]"), "pools[0].latency_ms", "[shortest, longest]"),

@@ -17,6 +17,7 @@ mod pauses;
 mod poison;
 mod providers;
 mod renders;
+mod retries;
 mod standstills;
 mod stragglers;
 mod verify;

@@ -94,7 +94,7 @@ fn repeat(pool: &PoolConfig, call: Duration, timing: &Timing) -> Repeat {
     Repeat {
         key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),
         on_the_wire_ms: i64::try_from(on_the_wire.as_millis()).unwrap_or(i64::MAX),
-        max_attempts: i32::try_from(pool.max_attempts).unwrap_or(i32::MAX),
+        max_attempts: i32::try_from(pool.retries().tries()).unwrap_or(i32::MAX),
         provider: Some(pool.fingerprint()),
     }
 }

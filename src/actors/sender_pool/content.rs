@@ -1,10 +1,13 @@
 //! What a campaign says, compiled once, and the rules that travel with it.
 
+use std::time::Duration;
+
 use super::doubt::Fit;
 use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::contact::Profile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Message;
+use crate::domain::span::Span;
 use crate::domain::template::{Compiled, RenderError, SubjectRule};
 use crate::store::{Conn, StoreError, attributes, campaigns, templates};
 
@@ -13,6 +16,8 @@ pub(super) struct CampaignContent {
     pub(super) channel: ChannelKind,
     pub(super) on_uncertain: OnUncertain,
     pub(super) rate_per_second: f64,
+    /// How much waiting between tries a recipient is given, if the campaign says so.
+    pub(super) retry_for: Option<Duration>,
     /// What log lines about this sending carry.
     pub(super) correlation: Option<String>,
     /// How it has fared with its recipients.
@@ -53,6 +58,7 @@ impl CampaignContent {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
             rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
+            retry_for: campaign.retry_for_ms.map(|ms| Span::from_ms(ms).0),
             correlation: campaign.correlation_id,
             fit: Fit::default(),
             key,

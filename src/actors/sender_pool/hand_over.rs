@@ -20,6 +20,7 @@ use crate::domain::backoff;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
+use crate::domain::dispatch::retries::Retries;
 use crate::domain::message::{Envelope, Kept};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
@@ -43,7 +44,7 @@ pub(super) struct Line {
     pub(super) suspended: Arc<AtomicBool>,
     /// Whether the database is the one that the claims were made in.
     pub(super) history: Arc<History>,
-    pub(super) max_attempts: u32,
+    pub(super) retries: Retries,
     pub(super) idempotent_for: Option<Duration>,
 }
 
@@ -178,7 +179,8 @@ pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver
         &outcome,
         Attempt {
             attempts_before: u32::try_from(over.claimed.attempts).unwrap_or(0),
-            max_attempts: line.max_attempts,
+            retries: &line.retries,
+            retry_for: over.content.retry_for,
             was_ambiguous: over.claimed.ambiguous,
             key_honoured: line.idempotent_for.is_some() && over.key_lives,
             on_uncertain: over.content.on_uncertain,

@@ -81,7 +81,9 @@ impl SenderPool {
         }
         match result {
             Ok((Settled::Kept(due), now)) => {
+                // At least until others may have come due, too: a claim for each would cost more than the wait.
                 let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
+                let wait = wait.max(self.parts.timing.due_tick());
                 if let Some(run) = self.runs.get_mut(&page) {
                     run.phase = Phase::Resting(Instant::now() + wait);
                 }

@@ -8,6 +8,7 @@ use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, Channel
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
+use crate::domain::span::Span;
 use crate::http::extract::{FromQuery, Params, present};
 use crate::http::paging::Paging;
 use crate::http::problem::ApiError;
@@ -32,6 +33,8 @@ pub(in crate::http) struct Campaign {
     pub(super) audience: Option<Audience>,
     pub(super) on_uncertain: OnUncertain,
     pub(super) rate_per_second: Option<f64>,
+    /// How much waiting between tries a recipient is given who was refused for now, in seconds; null: as the pool says.
+    pub(super) retry_for: Option<f64>,
     pub(super) scheduled_at: Option<UtcInstant>,
     /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
     pub(super) outcome: Option<CampaignOutcome>,
@@ -39,6 +42,9 @@ pub(in crate::http) struct Campaign {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) launch_error: Option<LaunchFailure>,
     pub(super) stats: Stats,
+    /// Who waits for another try, if anybody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) waiting: Option<Waiting>,
     /// How far the audience is cut into pages; absent before the launch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) packing: Option<Packing>,
@@ -87,6 +93,15 @@ impl From<Counts> for Stats {
     }
 }
 
+/// Who is pending and waits for another try.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub(in crate::http) struct Waiting {
+    /// How many, those on pages not counted from which others are handed over at this moment.
+    pub(super) count: i64,
+    /// When the first of them may be tried again.
+    pub(super) next_at: UtcInstant,
+}
+
 /// How far an audience is cut into pages.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct Packing {
@@ -115,6 +130,10 @@ pub(in crate::http) struct CampaignInput {
     pub(super) scheduled_at: Option<UtcInstant>,
     /// Hand-overs per second.
     pub(super) rate_per_second: Option<f64>,
+    /// How much waiting between tries a recipient is given who was refused for now, in seconds (or `"6h"`); 0 is no second
+    /// try, at most 7 days. Left out: as the pool says.
+    #[schema(value_type = Option<f64>)]
+    pub(super) retry_for: Option<Span>,
     #[serde(default = "hold")]
     pub(super) on_uncertain: OnUncertain,
 }
@@ -145,6 +164,9 @@ pub(in crate::http) struct CampaignPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>)]
     pub(super) rate_per_second: Option<Option<f64>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<f64>)]
+    pub(super) retry_for: Option<Option<Span>>,
     pub(super) on_uncertain: Option<OnUncertain>,
 }
 
@@ -190,7 +212,7 @@ impl Whole {
 
 impl Campaign {
     pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
-        let Whole { row, details: Details { counts, packing, content } } = whole;
+        let Whole { row, details: Details { counts, waiting, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let doubted = row.status == CampaignStatus::Paused && row.content_doubt == Some(ContentDoubt::Raised);
         let attention = match row.status == CampaignStatus::Sending {
@@ -217,6 +239,7 @@ impl Campaign {
             audience,
             on_uncertain: row.on_uncertain,
             rate_per_second: row.rate_per_second,
+            retry_for: row.retry_for_ms.map(|ms| Span::from_ms(ms).0.as_secs_f64()),
             scheduled_at: row.scheduled_at,
             outcome: row.outcome,
             launch_error: row.launch_error_code.map(|code| LaunchFailure {
@@ -225,6 +248,7 @@ impl Campaign {
                 at: row.ended_at,
             }),
             stats: counts.into(),
+            waiting: waiting.map(|(count, next_at)| Waiting { count, next_at }),
             packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
             attention,
             created_at: row.created_at,

@@ -9,6 +9,7 @@ use diesel::sql_types::Bool;
 use super::{CampaignRow, PackingRow};
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
 use crate::domain::ids::CampaignId;
+use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::template::Content;
 use crate::store::listing::{Slice, Window};
@@ -64,13 +65,16 @@ pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<Cam
 pub struct Details {
     /// How many recipients stand where.
     pub counts: Counts,
+    /// How many of the pending wait for another try, and when the first of them may be tried: those on pages that are
+    /// due later. Who waits on a page that is leased or due for somebody else is not among them.
+    pub waiting: Option<(i64, UtcInstant)>,
     /// How far it is packed; `None` before the launch.
     pub packing: Option<PackingRow>,
     /// Its own content, if it has no template.
     pub content: Option<Content>,
 }
 
-/// The details of each of these campaigns, in their order: three queries, however many they are.
+/// The details of each of these campaigns, in their order: four queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -79,6 +83,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let own_version = |row: &CampaignRow| row.template_version_id.filter(|_| row.template_id.is_none());
     let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
     let counts = backend::sum_page_counts(conn, &ids)?;
+    let waiting = backend::waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
         .select(PackingRow::as_select())
@@ -88,6 +93,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let contents = templates::contents(conn, &versions)?;
     let of = |row: &CampaignRow| Details {
         counts: counts.get(&row.id).copied().unwrap_or_default(),
+        waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),
         content: own_version(row).and_then(|version| contents.get(&version).cloned()),
     };

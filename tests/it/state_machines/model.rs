@@ -5,9 +5,12 @@
 
 mod recovery;
 
+use std::time::Duration;
+
 use volley::domain::abandoned::Repeat;
 use volley::domain::campaign::OnUncertain;
 use volley::domain::delivery::DeliveryState;
+use volley::domain::dispatch::retries::Retries;
 use volley::domain::outcome::{NotBegun, Outcome};
 use volley::domain::page::Counts;
 use volley::domain::settlement::{Attempt, Verdict, settle};
@@ -360,9 +363,12 @@ impl World {
         let Some(n) = process.overs.iter().position(|over| over.key == key) else { return };
         let over = process.overs.swap_remove(n);
         let begun = over.stage != Stage::Claimed;
+        let delays = [1, 2, 4].map(Duration::from_secs).to_vec();
+        let retries = Retries::new(delays, Duration::from_secs(900), MAX_ATTEMPTS);
         let attempt = Attempt {
             attempts_before: u32::try_from(over.attempts).unwrap(),
-            max_attempts: MAX_ATTEMPTS,
+            retries: &retries,
+            retry_for: None,
             was_ambiguous: over.ambiguous,
             key_honoured: self.keyed && over.key_lives,
             on_uncertain: OnUncertain::Hold,

@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 use volley::domain::campaign::{Audience, CampaignEvent, CampaignStatus, ChannelKind, OnUncertain};
 use volley::domain::delivery::DeliveryState;
 use volley::domain::dispatch::answer::{AnswerClass, Refusal};
+use volley::domain::dispatch::retries::Retries;
 use volley::domain::fingerprint::ProviderFingerprint;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId, TemplateVersionId};
 use volley::domain::instant::UtcInstant;
@@ -69,6 +70,7 @@ impl Campaign {
                 audience: None,
                 on_uncertain: OnUncertain::Hold,
                 rate_per_second: None,
+                retry_for_ms: None,
                 scheduled_at: None,
                 created_at: UtcInstant(0),
                 updated_at: UtcInstant(0),
@@ -227,7 +229,8 @@ pub(super) fn refused(permanent: bool, trouble: Trouble) -> Outcome {
 pub(super) fn verdict(outcome: &Outcome) -> Verdict {
     let first = Attempt {
         attempts_before: 0,
-        max_attempts: 4,
+        retries: &Retries::new(vec![Duration::from_secs(1)], Duration::from_secs(900), 4),
+        retry_for: None,
         was_ambiguous: false,
         key_honoured: false,
         on_uncertain: OnUncertain::Hold,

@@ -19,6 +19,7 @@ fn scheduled() -> NewCampaign {
         audience: None,
         on_uncertain: OnUncertain::Hold,
         rate_per_second: None,
+        retry_for_ms: None,
         scheduled_at: Some(UtcInstant(1)),
         created_at: UtcInstant(0),
         updated_at: UtcInstant(0),

@@ -37,7 +37,8 @@ impl Provider {
             Self::Webhook(sink) => Pool::webhook(POOL, sink).set("idempotent", "true"),
         };
         // What was on the wire at a crash is repeated when the call must have ended: soon, for a test.
-        pool.set("concurrency", &CONCURRENCY.to_string()).set("timeout_seconds", "2")
+        let pool = pool.set("concurrency", &CONCURRENCY.to_string()).set("timeout_seconds", "2");
+        pool.set("retry_delays", "[1, 2, 4]")
     }
 
     /// The channel of campaigns that go through it.

@@ -1,11 +1,11 @@
 //! An SMTP relay that remembers every recipient and misbehaves on request.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use volley::verify::dice::Dice;
 
@@ -40,6 +40,10 @@ struct State {
     released: Condvar,
     rejected: Mutex<HashSet<String>>,
     held: Mutex<HashSet<String>>,
+    /// How often a recipient is still answered with 450.
+    busy: Mutex<HashMap<String, usize>>,
+    /// How long a sender and a recipient that are new to each other are put off, and since when they are known.
+    greylisted: Mutex<(Duration, HashMap<(String, String), Instant>)>,
     latency_ms: (u64, u64),
     dice: Dice,
     taken: AtomicU64,
@@ -66,6 +70,8 @@ impl SmtpSink {
             released: Condvar::new(),
             rejected: Mutex::default(),
             held: Mutex::default(),
+            busy: Mutex::default(),
+            greylisted: Mutex::default(),
             latency_ms,
             dice: Dice::new(7),
             taken: AtomicU64::new(0),
@@ -103,6 +109,16 @@ impl SmtpSink {
     /// Refuses this recipient for good.
     pub(crate) fn reject(&self, recipient: &str) {
         self.state.rejected.lock().unwrap_or_else(PoisonError::into_inner).insert(recipient.to_owned());
+    }
+
+    /// Answers this recipient with 450 so many times.
+    pub(crate) fn be_busy_for(&self, recipient: &str, times: usize) {
+        self.state.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(recipient.to_owned(), times);
+    }
+
+    /// Puts off every sender and recipient for so long since they first came together.
+    pub(crate) fn greylist(&self, length: Duration) {
+        self.state.greylisted.lock().unwrap_or_else(PoisonError::into_inner).0 = length;
     }
 
     /// Takes its time for these recipients' messages: until [`Self::release`].
@@ -153,7 +169,7 @@ impl Session<'_> {
     fn talk(&mut self) -> Result<(), Gone> {
         let mut reader = BufReader::new(self.stream.try_clone()?);
         let mut line = Vec::with_capacity(1024);
-        let mut recipients = Vec::new();
+        let (mut sender, mut recipients) = (String::new(), Vec::new());
         let mut message = Vec::new();
         self.mode()?;
         self.say("220 sink ESMTP");
@@ -178,6 +194,7 @@ impl Session<'_> {
                         self.flush()?;
                         return Err(Gone);
                     }
+                    sender = between_angles(&line);
                     recipients.clear();
                     self.say("250 ok");
                 }
@@ -188,6 +205,10 @@ impl Session<'_> {
                         "550 5.1.1 no such mailbox"
                     } else if mode == Mode::TryLater {
                         "451 4.3.0 try later"
+                    } else if self.is_busy(&recipient) {
+                        "450 4.2.1 mailbox busy"
+                    } else if self.is_greylisted(&sender, &recipient) {
+                        "450 4.2.0 Recipient address rejected: Greylisted"
                     } else {
                         recipients.push(recipient);
                         "250 ok"
@@ -237,6 +258,23 @@ impl Session<'_> {
         self.mode()?;
         self.say("250 2.0.0 queued");
         Ok(())
+    }
+
+    fn is_busy(&self, recipient: &str) -> bool {
+        let mut busy = self.state.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(left) = busy.get_mut(recipient).filter(|left| **left > 0) else { return false };
+        *left -= 1;
+        true
+    }
+
+    fn is_greylisted(&self, sender: &str, recipient: &str) -> bool {
+        let mut greylisted = self.state.greylisted.lock().unwrap_or_else(PoisonError::into_inner);
+        let (length, known) = &mut *greylisted;
+        if length.is_zero() {
+            return false;
+        }
+        let first = known.entry((sender.to_owned(), recipient.to_owned())).or_insert_with(Instant::now);
+        first.elapsed() < *length
     }
 
     fn wait_while_held(&self, recipients: &[String]) {

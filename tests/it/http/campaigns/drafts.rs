@@ -12,7 +12,7 @@ both_backends! {
         let api = server.api();
         let list = api.create_list("Customers");
         let body = fields(&json!({
-            "name": "  Spring  ", "base_template_html": "<p>{first_name}</p>", "rate_per_second": 12.5,
+            "name": "  Spring  ", "base_template_html": "<p>{first_name}</p>", "rate_per_second": 12.5, "retry_for": "90m",
             "on_uncertain": "resend", "audience": { "lists": [list, list], "exclude": { "lists": [list] } },
         }));
         let made = ask(&server, "POST", "/v1/campaigns", &body);
@@ -32,6 +32,7 @@ both_backends! {
             ("base_template_html", json!("<p>{first_name}</p>")),
             ("audience", json!({ "lists": [list], "exclude": { "lists": [list] } })),
             ("rate_per_second", json!(12.5)),
+            ("retry_for", json!(5400.0)),
             ("on_uncertain", json!("resend")),
             ("scheduled_at", json!(null)),
             ("outcome", json!(null)),
@@ -51,14 +52,17 @@ both_backends! {
         let server = Server::with_pools(db, pools());
         let api = server.api();
         let template = api.create_template("email", "T", "t");
-        let campaign = draft(&api, &json!({ "rate_per_second": 5, "audience": { "all": true } }));
+        let campaign = draft(&api, &json!({ "rate_per_second": 5, "retry_for": 0.5, "audience": { "all": true } }));
         let path = format!("/v1/campaigns/{campaign}");
         let edited = ask(&server, "PATCH", &path, &json!({ "name": "Summer", "base_template": "New text" })).body;
         assert_eq!((&edited["name"], &edited["base_template"]), (&json!("Summer"), &json!("New text")));
         assert_eq!((&edited["subject"], &edited["rate_per_second"]), (&json!("Hi {first_name|you}"), &json!(5.0)));
-        let cleared = json!({ "rate_per_second": null, "audience": null, "pool": null });
+        assert_eq!(edited["retry_for"], json!(0.5));
+        let cleared = json!({ "rate_per_second": null, "retry_for": null, "audience": null, "pool": null });
         let edited = ask(&server, "PATCH", &path, &cleared).body;
-        assert_eq!((&edited["rate_per_second"], &edited["audience"], &edited["pool"]), (&json!(null), &json!(null), &json!(null)));
+        for name in ["rate_per_second", "retry_for", "audience", "pool"] {
+            assert_eq!(edited[name], json!(null), "{name}");
+        }
         let edited = ask(&server, "PATCH", &path, &json!({ "template_id": template })).body;
         assert_eq!(edited["template_id"], json!(template));
         assert!(edited.get("base_template").is_none(), "its own content is gone: {edited}");
