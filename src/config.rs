@@ -1,6 +1,7 @@
 //! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
 //! Passed to whoever needs them, never global.
 
+mod answers;
 pub mod broker;
 pub mod check;
 pub mod load;

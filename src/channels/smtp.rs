@@ -19,6 +19,7 @@ use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
+use crate::domain::dispatch::answers::Book;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
 use ahead::Ahead;
@@ -38,6 +39,8 @@ pub struct Smtp {
     final_reply_timeout: Duration,
     ahead: Ahead,
     idle: Idle<Kept>,
+    /// What the relay's answers mean.
+    book: Book,
 }
 
 /// A connection between two deliveries.
@@ -63,7 +66,7 @@ enum Talk {
     /// With an outcome.
     Ended(Outcome, Leaves),
     /// Certainly not accepted, and no answer to this delivery: a fresh connection may do.
-    Lost(Trouble, Loss),
+    Lost(Refusal, Loss),
 }
 
 /// How a conversation was lost before any content was sent.
@@ -90,6 +93,7 @@ impl Smtp {
             final_reply_timeout: pool.final_reply_timeout(),
             ahead: Ahead::new(pool.pipelining),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
+            book: pool.book().map_err(|reason| BuildError::new(pool, reason))?,
         })
     }
 
@@ -106,7 +110,7 @@ impl Smtp {
         };
         match first {
             Talk::Ended(outcome, _) => return outcome,
-            Talk::Lost(trouble, Loss::HungUp) if !was_pooled => return Outcome::Refused(Refusal::unreachable(trouble)),
+            Talk::Lost(refusal, Loss::HungUp) if !was_pooled => return Outcome::Refused(refusal),
             Talk::Lost(_, Loss::HungUpAhead) if !was_pooled => self.ahead.give_up(),
             Talk::Lost(_, Loss::SilentAhead) => self.ahead.give_up(),
             Talk::Lost(_, Loss::HungUp | Loss::HungUpAhead) => {}
@@ -114,20 +118,20 @@ impl Smtp {
         // Certainly not accepted, and nobody's fault: a fresh connection, once.
         match self.begin_afresh(&letter, envelope, gate).await {
             Talk::Ended(outcome, _) => outcome,
-            Talk::Lost(trouble, loss) => {
+            Talk::Lost(refusal, loss) => {
                 if loss != Loss::HungUp {
                     self.ahead.give_up();
                 }
-                Outcome::Refused(Refusal::unreachable(trouble))
+                Outcome::Refused(refusal)
             }
         }
     }
 
     /// [`Self::begin`] on a connection made for it.
     async fn begin_afresh(&self, letter: &Letter, envelope: &Envelope, gate: &dyn Gate) -> Talk {
-        match self.relay.connect().await {
+        match self.relay.connect(&self.book).await {
             Ok(wire) => self.begin(Lent::fresh(wire), letter, envelope, gate).await,
-            Err(trouble) => Talk::Ended(Outcome::Refused(Refusal::unreachable(trouble)), Leaves::Nothing),
+            Err(refusal) => Talk::Ended(Outcome::Refused(refusal), Leaves::Nothing),
         }
     }
 
@@ -159,7 +163,7 @@ impl Smtp {
         match finish(wire, &letter.content, self.final_reply_timeout).await {
             Ok(provider_id) => Talk::Ended(Outcome::Accepted { provider_id }, Leaves::Ready),
             Err((stage, failure)) => {
-                let (outcome, leaves) = failure.at(stage, to);
+                let (outcome, leaves) = failure.at(stage, to, &self.book);
                 Talk::Ended(outcome, leaves)
             }
         }
@@ -206,9 +210,9 @@ impl Smtp {
             self.ahead.acquit();
         }
         if let Some(loss) = loss {
-            return Talk::Lost(failure.trouble(stage, to), loss);
+            return Talk::Lost(failure.refusal(stage.place(), stage.name(), to, &self.book), loss);
         }
-        let (outcome, mut leaves) = failure.at(stage, to);
+        let (outcome, mut leaves) = failure.at(stage, to, &self.book);
         if let Some(unanswered) = ahead
             && leaves == Leaves::OpenTransaction
         {
@@ -267,7 +271,7 @@ impl Channel for Smtp {
 
     fn probe(&self) -> Probe<'_> {
         Box::pin(async {
-            let mut wire = self.relay.connect().await.map_err(|trouble| trouble.detail)?;
+            let mut wire = self.relay.connect(&self.book).await.map_err(|refusal| refusal.trouble.detail)?;
             let asked = ask(&mut wire, &self.composer.bare_mail_command(), 250, self.timeout).await;
             // The relay has said what it was asked; whether it says goodbye changes nothing.
             for farewell in ["RSET\r\n", "QUIT\r\n"] {
@@ -278,7 +282,8 @@ impl Channel for Smtp {
             match asked {
                 Ok(_) => Ok("the relay takes mail from this pool's sender (no message was sent)".to_owned()),
                 Err(failure) => {
-                    Err(format!("the relay does not take this sender: {}", failure.trouble(Stage::Mail, "").detail))
+                    let refusal = failure.refusal(Stage::Mail.place(), "MAIL", "", &self.book);
+                    Err(format!("the relay does not take this sender: {}", refusal.trouble.detail))
                 }
             }
         })

@@ -13,6 +13,7 @@ use super::pools::{PoolConfig, Provider};
 use super::secret::Secret;
 use super::{Database, Settings};
 use crate::domain::campaign::ChannelKind;
+use crate::domain::dispatch::answers::is_provider;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::span::Span;
 
@@ -232,11 +233,26 @@ impl PoolConfig {
         let pin = self.pinned_certificate().map_err(|reason| bad(at("tls_fingerprint"), reason))?;
         let both = pin.is_some() && self.ca_file().is_some();
         ensure(!both, &at("tls_fingerprint"), "the one certificate that is trusted then; leave tls_ca_file out")?;
+        self.check_answers(&at)?;
         match self.provider {
             Provider::Smtp => self.check_smtp(&at),
             Provider::Webhook => self.check_webhook(&at),
             Provider::Sandbox => self.check_sandbox(&at),
         }
+    }
+
+    fn check_answers(&self, at: &dyn Fn(&str) -> String) -> Check {
+        let name = self.answers_of.as_deref();
+        ensure(
+            name.is_none_or(is_provider),
+            &at("answers_of"),
+            format!("{:?} is no provider of docs/provider-answers.md", name.unwrap_or_default()),
+        )?;
+        // The reason begins with the row's key.
+        self.book().map(drop).map_err(|reason| match reason.split_once(": ") {
+            Some((key, reason)) => bad(at(key), reason),
+            None => bad(at("answers"), reason),
+        })
     }
 
     /// Refuses what belongs to another provider: it would be ignored, and somebody counted on it.
@@ -267,6 +283,8 @@ impl PoolConfig {
             ("proxy", "webhook", self.proxy.is_some()),
             ("keep_alive", "webhook", !self.keep_alive),
             ("probe", "webhook", self.probe.is_some()),
+            ("answers_of", "smtp and webhook", self.answers_of.is_some()),
+            ("answers", "smtp and webhook", !self.answers.is_empty()),
             ("latency_ms", "sandbox", self.latency_ms.is_some()),
             ("failure_rate", "sandbox", self.failure_rate.is_some()),
             ("crash_on", "sandbox", self.crash_on.is_some()),

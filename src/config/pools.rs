@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::answers::AnswerConfig;
 use super::secret::Secret;
 use super::webhook::{FailureRule, ProbeRequest};
 use crate::domain::campaign::ChannelKind;
@@ -136,6 +137,12 @@ pub struct PoolConfig {
     /// Webhook only: what `volley doctor` asks the provider.
     #[serde(default)]
     pub probe: Option<ProbeRequest>,
+    /// SMTP and webhook: whose answers these are, as docs/provider-answers.md names providers. Unset: as the host name says.
+    #[serde(default)]
+    pub answers_of: Option<String>,
+    /// SMTP and webhook: rows before those of the table of answers.
+    #[serde(default)]
+    pub answers: Vec<AnswerConfig>,
     /// Sandbox only: shortest and longest call, in milliseconds.
     #[serde(default)]
     pub latency_ms: Option<[u64; 2]>,
@@ -183,6 +190,8 @@ impl PoolConfig {
             proxy: None,
             keep_alive: true,
             probe: None,
+            answers_of: None,
+            answers: Vec::new(),
             latency_ms: None,
             failure_rate: None,
             crash_on: None,

@@ -14,6 +14,9 @@ use super::outcome::{Outcome, Trouble};
 /// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.
 pub const MOST_RESENDS: u32 = 4;
 
+/// How long somebody waits whom the provider refused for coming too fast, where it does not say how long.
+const RELAYS_PACE: Duration = Duration::from_secs(1);
+
 /// What is known of a delivery when its attempt ends.
 #[derive(Debug, Clone, Copy)]
 pub struct Attempt<'a> {
@@ -152,7 +155,19 @@ pub fn settle(outcome: &Outcome, attempt: Attempt<'_>) -> Verdict {
         Outcome::Unsendable(trouble) => Verdict::ended(refused, trouble, ambiguous),
         // The relay's trouble is nobody's attempt. One that names its time is waited for.
         Outcome::Refused(Refusal { class, wait, trouble, .. }) if class.is_relay() => {
-            Verdict::put_off(wait.map_or(Duration::ZERO, backoff::honoured), trouble, ambiguous)
+            let unasked = match class {
+                AnswerClass::RelayRate | AnswerClass::RelayConnections => RELAYS_PACE,
+                // Held by the pool's circuit.
+                AnswerClass::RelayQuota
+                | AnswerClass::RelayAuth
+                | AnswerClass::RelayOutage
+                | AnswerClass::Recipient
+                | AnswerClass::Content
+                | AnswerClass::Policy
+                | AnswerClass::Sender
+                | AnswerClass::Unsure => Duration::ZERO,
+            };
+            Verdict::put_off(wait.map_or(unasked, backoff::honoured), trouble, ambiguous)
         }
         Outcome::Refused(Refusal { permanent: true, trouble, .. }) => Verdict::ended(refused, trouble, ambiguous),
         // A time that may be meant for everybody: it costs no attempt.

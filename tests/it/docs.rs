@@ -106,6 +106,27 @@ fn every_problem_code_is_documented_and_no_other() {
 }
 
 #[test]
+fn the_page_of_answers_shows_every_row_of_the_table_and_no_other() {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let rows = volley::domain::dispatch::answers::rows().iter().map(|row| {
+        vec![
+            row.way.to_string(),
+            row.provider.to_string(),
+            or_dash(row.code.map(|code| code.to_string())),
+            or_dash(row.enhanced.map(|code| code.to_string())),
+            or_dash((!row.words.is_empty()).then(|| format!("`{}`", row.words))),
+            format!("`{}`", row.class),
+            if row.permanent { "yes" } else { "no" }.to_owned(),
+            or_dash(row.wait.map(|wait| wait.as_secs().to_string())),
+            row.standing.to_string(),
+            format!("<{}>", row.source),
+        ]
+    });
+    let shown = table(&page("docs/provider-answers.md"), "answer");
+    assert_eq!(shown, rows.collect::<Vec<_>>());
+}
+
+#[test]
 fn the_failure_table_names_tests_that_exist() {
     let all: String = sources("tests/it").into_iter().chain([page("src/actors/journal.rs")]).collect();
     for row in table(&page("ARCHITECTURE.md"), "what happens") {

@@ -267,7 +267,7 @@ fn panicked(begun: bool) -> Outcome {
 
 fn refused(refusal: &Refusal) -> Reach {
     match refusal {
-        Refusal { wait: Some(quiet), .. } if !refusal.permanent => Reach::Quiet(backoff::honoured(*quiet)),
+        Refusal { wait: Some(quiet), class, .. } if class.is_relay() => Reach::Quiet(backoff::honoured(*quiet)),
         Refusal { class: AnswerClass::RelayRate, trouble, .. } => Reach::Throttled(trouble.detail.clone()),
         Refusal { class, trouble, .. } if class.is_relay() => Reach::Fault(trouble.detail.clone()),
         Refusal { trouble, .. } if trouble.category == ErrorCategory::Throttled => {

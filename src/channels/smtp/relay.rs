@@ -12,8 +12,9 @@ use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
 use crate::config::pools::PoolConfig;
+use crate::domain::dispatch::answer::Refusal;
+use crate::domain::dispatch::answers::{Book, Stage as Place};
 use crate::domain::host_name::is_domain_name;
-use crate::domain::outcome::Trouble;
 
 /// RFC 5321, RFC 6409 and RFC 8314.
 const RELAY_PORT: u16 = 25;
@@ -85,9 +86,12 @@ impl Relay {
     ///
     /// # Errors
     /// What went wrong at which step. None of it is a recipient's fault.
-    pub(super) async fn connect(&self) -> Result<Wire, Trouble> {
+    pub(super) async fn connect(&self, book: &Book) -> Result<Wire, Refusal> {
         let mut step = "connect";
-        within(self.timeout, self.open(&mut step)).await.map_err(|failure| failure.in_words(step, ""))
+        within(self.timeout, self.open(&mut step)).await.map_err(|failure| {
+            let place = if step.starts_with("AUTH") { Place::Auth } else { Place::Connect };
+            failure.refusal(place, step, "", book)
+        })
     }
 
     async fn open(&self, step: &mut &'static str) -> Result<Wire, Failure> {

@@ -10,7 +10,8 @@ use super::Leaves;
 use super::wire::{END, Wire};
 use crate::channels::redact::redact;
 use crate::domain::delivery::ErrorCategory;
-use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
+use crate::domain::dispatch::answer::{AnswerClass, Refusal};
+use crate::domain::dispatch::answers::{Book, Stage as Place};
 use crate::domain::outcome::{Outcome, Trouble};
 
 /// How far a conversation had come.
@@ -26,13 +27,21 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Mail => "MAIL",
             Self::Rcpt => "RCPT",
             Self::Data => "DATA",
             Self::Content => "content",
             Self::Final => "final dot",
+        }
+    }
+
+    pub(super) fn place(self) -> Place {
+        match self {
+            Self::Mail => Place::Mail,
+            Self::Rcpt => Place::Rcpt,
+            Self::Data | Self::Content | Self::Final => Place::Content,
         }
     }
 }
@@ -120,7 +129,7 @@ impl Reply {
     }
 
     pub(super) fn into_failure(self) -> Failure {
-        Failure::Reply { code: self.code, text: self.first_line().to_owned() }
+        Failure::Reply { code: self.code, text: self.text }
     }
 
     fn first_line(&self) -> &str {
@@ -143,87 +152,49 @@ impl From<io::Error> for Failure {
 
 impl Failure {
     /// What this failure means when it comes at `stage` of handing over to `to`, and for the connection.
-    pub(super) fn at(&self, stage: Stage, to: &str) -> (Outcome, Leaves) {
-        let trouble = self.trouble(stage, to);
-        let passes = self.passes(stage);
-        let refused = |class, permanent, trouble| {
-            let signature = self.signature();
-            Outcome::Refused(Refusal { class, permanent, wait: None, signature, trouble })
-        };
-        let relay = |trouble| refused(AnswerClass::RelayOutage, false, trouble);
-        let deferred = |trouble| refused(AnswerClass::Unsure, false, trouble);
-        let rejected = |trouble: Trouble| {
-            let is_policy = trouble.category == ErrorCategory::Policy;
-            refused(if is_policy { AnswerClass::Policy } else { AnswerClass::Recipient }, true, trouble)
-        };
+    pub(super) fn at(&self, stage: Stage, to: &str, book: &Book) -> (Outcome, Leaves) {
         match (stage, self) {
-            (_, Self::Reply { code: 421, .. }) => (relay(trouble), Leaves::Nothing),
-            (Stage::Mail, Self::Reply { code: 400.., .. }) => (relay(trouble), Leaves::OpenTransaction),
-            (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => (relay(trouble), Leaves::Nothing),
-            (Stage::Rcpt | Stage::Data, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::OpenTransaction),
-            (Stage::Rcpt | Stage::Data, Self::Reply { code: 500.., .. }) => {
-                (rejected(trouble), Leaves::OpenTransaction)
+            (_, Self::Reply { code: code @ 400.., .. }) => {
+                let leaves = match (code, stage) {
+                    (421, _) => Leaves::Nothing,
+                    (_, Stage::Final) => Leaves::Ready,
+                    (_, Stage::Mail | Stage::Rcpt | Stage::Data) => Leaves::OpenTransaction,
+                    // The relay is not where the next command is expected.
+                    (_, Stage::Content) => Leaves::Nothing,
+                };
+                (Outcome::Refused(self.refusal(stage.place(), stage.name(), to, book)), leaves)
             }
-            // Refused, or cut, while it was being told: the relay is not where the next command is expected.
-            (Stage::Content, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Nothing),
-            (Stage::Content, Self::Reply { code: 500.., .. }) => (rejected(trouble), Leaves::Nothing),
+            (Stage::Mail, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
+                (Outcome::Refused(self.refusal(stage.place(), stage.name(), to, book)), Leaves::Nothing)
+            }
             // No dot was sent, so nothing can have been accepted.
             (Stage::Rcpt | Stage::Data | Stage::Content, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
-                (deferred(trouble), Leaves::Nothing)
+                let refusal = self.refusal(stage.place(), stage.name(), to, book);
+                (Outcome::Refused(Refusal { class: AnswerClass::Unsure, ..refusal }), Leaves::Nothing)
             }
-            (Stage::Final, Self::Reply { .. }) if passes => (deferred(trouble), Leaves::Ready),
-            (Stage::Final, Self::Reply { code: 500.., .. }) => (rejected(trouble), Leaves::Ready),
             // The dot may have left.
             (Stage::Final, Self::Reply { .. } | Self::Silent(_) | Self::Cut(_)) => {
-                (Outcome::Unknown(trouble), Leaves::Nothing)
+                (Outcome::Unknown(self.in_words(stage.name(), to)), Leaves::Nothing)
             }
         }
     }
 
-    /// Whether this is a no that may be a yes later.
-    fn passes(&self, stage: Stage) -> bool {
-        match self {
-            Self::Reply { code: 400..=499, .. } => true,
-            // RFC 5321 4.5.3.1.10: some relays say 552 for "too many recipients" where 452 is meant.
-            Self::Reply { code: 552, .. } if stage == Stage::Rcpt => true,
-            // RFC 3463 3.3: a mailbox that is full now.
-            Self::Reply { code: 500.., .. } => self.enhanced() == Some((2, 2)),
-            Self::Reply { .. } | Self::Silent(_) | Self::Cut(_) => false,
-        }
-    }
-
-    fn signature(&self) -> String {
-        match self {
-            Self::Reply { code, text } => {
-                let enhanced = self.enhanced().map(|(subject, detail)| [code / 100, subject, detail]);
-                signature(*code, enhanced, text)
-            }
-            Self::Silent(_) => signature(0, None, "no answer"),
-            Self::Cut(text) => signature(0, None, text),
-        }
-    }
-
-    /// Subject and detail of the enhanced status code (RFC 3463), where there is one that agrees with the reply's own.
-    fn enhanced(&self) -> Option<(u16, u16)> {
-        let Self::Reply { code, text } = self else { return None };
-        let mut numbers = text.split_ascii_whitespace().next()?.splitn(3, '.').map(|number| number.parse().ok());
-        let (class, subject, detail): (u16, u16, u16) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        (class == code / 100).then_some((subject, detail))
-    }
-
-    /// This failure in words that name nobody.
-    pub(super) fn trouble(&self, stage: Stage, to: &str) -> Trouble {
-        const POLICY: u16 = 7;
-        let trouble = self.in_words(stage.name(), to);
-        match self {
-            Self::Reply { code: 500.., .. } if matches!(self.enhanced(), Some((POLICY, _))) => {
-                Trouble::new(ErrorCategory::Policy, format!("refused by policy: {}", trouble.detail))
-            }
-            Self::Reply { code: 400..=499, .. } if matches!(self.enhanced(), Some((POLICY, _))) => {
-                Trouble { category: ErrorCategory::Throttled, ..trouble }
-            }
-            Self::Reply { .. } | Self::Silent(_) | Self::Cut(_) => trouble,
-        }
+    /// The refusal that this is at `place`, after the `step` it happened at. What is no answer is the relay's outage.
+    pub(super) fn refusal(&self, place: Place, step: &str, to: &str, book: &Book) -> Refusal {
+        let trouble = self.in_words(step, to);
+        let Self::Reply { code: code @ 400.., text } = self else { return Refusal::unreachable(trouble) };
+        let meaning = book.smtp(place, *code, text);
+        let is_pace =
+            matches!(meaning.class, AnswerClass::RelayRate | AnswerClass::RelayConnections | AnswerClass::RelayQuota);
+        let is_security = matches!(meaning.enhanced, Some([_, 7, _]));
+        let trouble = if is_pace || is_security && *code < 500 {
+            Trouble { category: ErrorCategory::Throttled, ..trouble }
+        } else if is_security && meaning.class != AnswerClass::Recipient && place >= Place::Mail {
+            Trouble::new(ErrorCategory::Policy, format!("refused by policy: {}", trouble.detail))
+        } else {
+            trouble
+        };
+        meaning.refusal(&redact(&one_line(text), to), trouble)
     }
 
     /// This failure in words that name nobody, after the step it happened at.
@@ -235,7 +206,7 @@ impl Failure {
                     400..=499 => ErrorCategory::ProviderError,
                     _ => ErrorCategory::Unexpected,
                 };
-                Trouble::new(category, format!("{step}: {code} {}", redact(text, to)))
+                Trouble::new(category, format!("{step}: {code} {}", redact(&one_line(text), to)))
             }
             Self::Silent(patience) => {
                 Trouble::new(ErrorCategory::Network, format!("{step}: no answer within {} s", patience.as_secs()))
@@ -243,6 +214,23 @@ impl Failure {
             Self::Cut(text) => Trouble::new(ErrorCategory::Network, format!("{step}: {}", redact(text, to))),
         }
     }
+}
+
+/// The lines of a reply as one. An enhanced code that each of them begins with is said once.
+fn one_line(text: &str) -> String {
+    /// More than is ever shown, and less than a relay could send.
+    const MOST: usize = 2000;
+    let mut line = String::new();
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_code = first.contains('.') && first.chars().all(|c| c.is_ascii_digit() || c == '.');
+    for (n, more) in text.lines().enumerate() {
+        let more = if n > 0 && is_code { more.strip_prefix(first).unwrap_or(more) } else { more };
+        if n > 0 {
+            line.push(' ');
+        }
+        line.push_str(more.trim());
+    }
+    line.chars().take(MOST).collect()
 }
 
 #[cfg(test)]
@@ -277,19 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn enhanced_codes_are_read_where_they_stand_and_agree() {
-        for (code, text, expected) in [
-            (550, "5.7.1 no", Some((7, 1))),
-            (451, "4.7.500 Server busy", Some((7, 500))),
-            (552, "5.2.2", Some((2, 2))),
-            (550, "no 5.7.1", None),
-            (450, "5.7.1 no", None),
-            (550, "5.7 no", None),
-            (550, "5.7.1.2 no", None),
-            (550, "", None),
+    fn the_lines_of_a_reply_become_one_that_says_their_code_once() {
+        for (text, line) in [
+            ("5.1.1 nobody\n5.1.1 by that name\n5.1.1", "5.1.1 nobody by that name "),
+            ("one\n\ntwo", "one  two"),
+            ("", ""),
         ] {
-            assert_eq!(Failure::Reply { code, text: text.to_owned() }.enhanced(), expected, "{code} {text}");
+            assert_eq!(one_line(text), line);
         }
+        assert_eq!(one_line(&"ü".repeat(9000)).chars().count(), 2000);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What an HTTP answer means.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout_at};
@@ -10,7 +11,8 @@ use crate::channels::redact::redact;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
 use crate::domain::delivery::ErrorCategory;
-use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
+use crate::domain::dispatch::answer::{Refusal, signature};
+use crate::domain::dispatch::answers::{Book, Meaning};
 use crate::domain::outcome::{Outcome, Trouble};
 
 /// How much of an answer is read.
@@ -30,6 +32,8 @@ pub(super) struct Reader {
     idempotent: bool,
     provider_id_pointer: Option<String>,
     failures: Failures,
+    /// What its refusals mean.
+    book: Book,
 }
 
 impl Reader {
@@ -38,7 +42,8 @@ impl Reader {
         if provider_id_pointer.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
             return Err(BuildError::new(pool, "provider_id_pointer must begin with / (RFC 6901)"));
         }
-        Ok(Self { idempotent: pool.idempotent, provider_id_pointer, failures: Failures::new(pool)? })
+        let book = pool.book().map_err(|reason| BuildError::new(pool, reason))?;
+        Ok(Self { idempotent: pool.idempotent, provider_id_pointer, failures: Failures::new(pool)?, book })
     }
 
     /// Reads the body as far as it matters, and says what the whole means.
@@ -50,23 +55,27 @@ impl Reader {
             return self.accepted(head, content, asked_wait, to);
         }
         let trouble = trouble(head, &content, to);
-        let refused = |class, permanent, trouble: Trouble| {
-            let words = trouble.detail.strip_prefix(&format!("HTTP {status}")).unwrap_or_default();
-            let signature = signature(status, None, words);
-            Outcome::Refused(Refusal { class, permanent, wait: asked_wait, signature, trouble })
+        let body = match &content {
+            Content::Whole(bytes) | Content::Capped(bytes) => String::from_utf8_lossy(bytes),
+            Content::Broken => Cow::Borrowed(""),
         };
+        let refused = |meaning: Meaning, trouble: Trouble| {
+            let wait = asked_wait.filter(|_| !meaning.permanent).or(meaning.wait);
+            let words = trouble.detail.strip_prefix(&format!("HTTP {status}")).unwrap_or_default().to_owned();
+            Outcome::Refused(Meaning { wait, ..meaning }.refusal(&words, trouble))
+        };
+        if let Some(meaning) = self.book.own(status, &body) {
+            return refused(meaning, trouble);
+        }
         match status {
-            401 | 403 | 407 => refused(AnswerClass::RelayAuth, true, trouble),
             // The server may not have waited for more of the request, as RFC 9110 15.5.9 has it, but for its own work on it.
             408 if head.sent_whole => Outcome::Unknown(trouble),
-            408 | 425 | 429 => refused(AnswerClass::Unsure, false, trouble),
             // Not taken a second time; whether an earlier request under this key was taken (perhaps one that a 408 or a cut
             // had ended), only the answer to a later one can say.
             409 if self.idempotent => Outcome::KeySeen { trouble, retry_after: asked_wait },
-            503 if asked_wait.is_some() => refused(AnswerClass::RelayOutage, false, trouble),
             // "See Other" mostly says that it is done and where the result is (RFC 9110 15.4.4), and "Not Modified" may.
             303 | 304 => Outcome::Unknown(trouble),
-            300..=499 => refused(AnswerClass::Content, true, trouble),
+            503 | 300..=499 => refused(self.book.http(status, &body), trouble),
             _ => Outcome::Unknown(trouble),
         }
     }

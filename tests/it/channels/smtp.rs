@@ -5,7 +5,8 @@ use std::task::Poll;
 
 use volley::channels::{Channel, build};
 use volley::domain::delivery::ErrorCategory;
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::answer::AnswerClass;
+use volley::domain::outcome::{NotBegun, Outcome, Trouble};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_smtp::{Act, Moment, PIPELINING, ScriptedSmtp, Stage};
@@ -46,11 +47,15 @@ async fn every_refusal_means_what_its_stage_and_code_say() {
         (Mail, "354 what?", "pool fault"),
         (Rcpt, "421 4.3.2 closing", "pool fault"),
         (Rcpt, "450 4.2.1 greylisted", "deferred"),
-        (Rcpt, "452 4.5.3 too many", "deferred"),
+        (Rcpt, "452 4.5.3 too many", "pool fault"),
         (Rcpt, "552 too many", "deferred"),
         (Rcpt, "552 5.2.2 full", "deferred"),
         (Rcpt, "550 5.2.2 full", "deferred"),
-        (Rcpt, "550 4.2.2 full", "rejected"),
+        (Rcpt, "550 4.2.2 full", "deferred"),
+        (Rcpt, "550-no\n550-such\n550 user", "rejected"),
+        (Rcpt, "550 5.4.5 daily user sending limit exceeded", "pool fault"),
+        (Mail, "552 5.3.4 too big", "rejected"),
+        (Mail, "550 5.7.60 not as this sender", "rejected"),
         (Rcpt, "550 5.2.1 disabled", "rejected"),
         (Rcpt, "450 4.7.1 too fast", "deferred"),
         (Rcpt, "550 5.7.1 not from you", "rejected"),
@@ -91,6 +96,23 @@ async fn enhanced_codes_are_kept_and_addresses_are_not() {
     let expected = "RCPT: 550 5.1.1 <[redacted]>: [redacted] is no user, ask [redacted]";
     assert_eq!(trouble(&outcome).detail, expected);
     assert_eq!(trouble(&outcome).category, ErrorCategory::Refused);
+}
+
+#[tokio::test]
+async fn a_reply_of_many_lines_is_kept_whole_and_shown_in_part() {
+    let reply =
+        "550-5.1.1 The account that you tried to reach\n550-5.1.1 does not exist.\n550 5.1.1 Try bob@example.com";
+    let server = ScriptedSmtp::at(Stage::Rcpt, Act::Say(reply));
+    let outcome = relay(&server.url()).deliver(&envelope(), &Turnstile::default()).await;
+    let expected = "RCPT: 550 5.1.1 The account that you tried to reach does not exist. Try [redacted]";
+    assert_eq!(trouble(&outcome).detail, expected);
+    // What it says in its last line decides, however much is said before.
+    let long = format!("550-{}\n550 relaying denied", "no ".repeat(200));
+    let server = ScriptedSmtp::at(Stage::Rcpt, Act::Say(Box::leak(long.into_boxed_str())));
+    let outcome = relay(&server.url()).deliver(&envelope(), &Turnstile::default()).await;
+    let Outcome::Refused(refusal) = &outcome else { panic!("{outcome:?}") };
+    assert_eq!((refusal.class, refusal.permanent), (AnswerClass::Policy, true));
+    assert_eq!(refusal.trouble.detail.chars().count(), Trouble::MAX_DETAIL);
 }
 
 #[tokio::test]

@@ -40,12 +40,13 @@ async fn every_status_means_what_the_table_says() {
         (415, "rejected", ErrorCategory::Refused),
         (422, "rejected", ErrorCategory::Refused),
         (425, "deferred", ErrorCategory::Refused),
-        (429, "deferred", ErrorCategory::Refused),
+        (402, "pool fault", ErrorCategory::Refused),
+        (429, "pool fault", ErrorCategory::Refused),
         (451, "rejected", ErrorCategory::Refused),
         (500, "unknown", ErrorCategory::ProviderError),
         (501, "unknown", ErrorCategory::ProviderError),
         (502, "unknown", ErrorCategory::ProviderError),
-        (503, "unknown", ErrorCategory::ProviderError),
+        (503, "pool fault", ErrorCategory::ProviderError),
         (504, "unknown", ErrorCategory::ProviderError),
         (599, "unknown", ErrorCategory::ProviderError),
     ] {
@@ -72,12 +73,12 @@ async fn a_key_still_at_work_is_no_refusal_where_keys_are_honoured() {
 #[tokio::test]
 async fn retry_after_is_passed_on_and_tells_a_promised_503_from_a_broken_one() {
     for (status, retry_after, expected) in [
-        (429, "7", ("deferred", Some(Duration::from_secs(7)))),
+        (429, "7", ("pool fault", Some(Duration::from_secs(7)))),
         (408, "0", ("unknown", None)),
         (503, "120", ("pool fault", Some(Duration::from_secs(120)))),
         (503, "Sun, 06 Nov 1994 08:49:37 GMT", ("pool fault", Some(Duration::ZERO))),
-        (429, "soon", ("deferred", None)),
-        (503, "soon", ("unknown", None)),
+        (429, "soon", ("pool fault", None)),
+        (503, "soon", ("pool fault", None)),
         (502, "5", ("unknown", None)),
     ] {
         let outcome = outcome_of(Answer::with_header(status, "Retry-After", retry_after), serde_json::json!({})).await;

@@ -31,7 +31,7 @@ async fn an_answer_is_read_whatever_shape_it_has_and_its_connection_kept_where_t
             KEPT,
         ),
         ("HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", "rejected", KEPT),
-        ("HTTP/1.1 429 x\r\nContent-Length: 0\r\n\r\n", "deferred", KEPT),
+        ("HTTP/1.1 429 x\r\nContent-Length: 0\r\n\r\n", "pool fault", KEPT),
         ("HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", "unknown", KEPT),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok", "accepted", CLOSED),
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: x, Close\r\n\r\nok", "accepted", CLOSED),
@@ -67,7 +67,7 @@ async fn an_answer_that_ends_with_its_connection_is_whole_and_one_that_breaks_of
         ("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{\"id\": \"m-1\"}", "unknown"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"id\": \"m-1\"}\r\n", "unknown"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n{\"id\": \"m-1\"}\r\n0\r\n", "unknown"),
-        ("HTTP/1.1 429 x\r\nContent-Length: 20\r\n\r\nwait", "deferred"),
+        ("HTTP/1.1 429 x\r\nContent-Length: 20\r\n\r\nwait", "pool fault"),
     ] {
         let server = ScriptedHttp::always(Answer::LastWords(answer));
         let channel = api(&server.url(), json!({"provider_id_pointer": "/id"}));
