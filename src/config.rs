@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::dispatch::alike::Rule;
 use crate::domain::text_enum::text_enum;
 use secret::Secret;
 
@@ -137,6 +138,10 @@ pub struct Sending {
     pub journal_keep_seconds: u64,
     /// How much of them is kept, in MiB. 64.
     pub journal_keep_mib: u64,
+    /// Of how many outcomes of a campaign, the last ones, it is seen that nearly all were refused alike. 30.
+    pub alike_outcomes: usize,
+    /// Which share of them pauses it. 0.9.
+    pub alike_share: f64,
 }
 
 impl Default for Sending {
@@ -147,6 +152,8 @@ impl Default for Sending {
             shutdown_seconds: 45,
             journal_keep_seconds: 600,
             journal_keep_mib: 64,
+            alike_outcomes: 30,
+            alike_share: 0.9,
         }
     }
 }
@@ -156,6 +163,12 @@ impl Sending {
     #[must_use]
     pub fn shutdown(&self) -> Duration {
         Duration::from_secs(self.shutdown_seconds)
+    }
+
+    /// When a refusal is nobody's own.
+    #[must_use]
+    pub fn alike(&self) -> Rule {
+        Rule { least: self.alike_outcomes, share: self.alike_share }
     }
 }
 

@@ -12,7 +12,8 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `database_slow`, `journal_unavailable`, `content_unusable`, `pool_suspended`, `database_rewound`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `pool_suspended`,
+    /// `database_rewound`.
     pub code: String,
     /// One line for people.
     pub detail: String,
@@ -28,6 +29,14 @@ impl Attention {
                       resume to send to the others, or stop";
         let code = "content_unusable".to_owned();
         Self { code, detail: detail.to_owned(), since }
+    }
+
+    /// A campaign was paused because nearly everybody was refused alike.
+    #[must_use]
+    pub fn refused_alike(quote: &str, since: UtcInstant) -> Self {
+        let detail = format!("{quote}; set that right, retry-failed, then resume; or stop");
+        let code = "refused_alike".to_owned();
+        Self { code, detail, since }
     }
 }
 

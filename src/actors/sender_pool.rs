@@ -4,6 +4,7 @@
 //! Recipients are claimed for places that are free, or will be when the claim is back (`pace`); a place is free again
 //! when its outcome lies with the recorder.
 
+mod alike;
 mod bucket;
 mod claiming;
 mod content;
@@ -28,6 +29,7 @@ use actix::prelude::*;
 use futures_util::Stream;
 use serde::Serialize;
 
+use self::alike::Shared;
 use self::bucket::Circuit;
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
@@ -50,6 +52,7 @@ use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::decision::Subject;
+use crate::domain::dispatch::alike::Rule;
 use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::store::pages::{LeaseToken, Owner};
@@ -84,6 +87,8 @@ pub struct Parts {
     pub pool: PoolConfig,
     /// The protocol's delays.
     pub timing: Timing,
+    /// When a refusal is nobody's own.
+    pub alike: Rule,
     /// The journal.
     pub journal: Arc<Journal>,
     /// Campaign statuses.
@@ -249,6 +254,7 @@ impl SenderPool {
             history: Arc::clone(parts.store.history()),
             halted: AtomicBool::new(false),
             retries: parts.pool.retries(),
+            alike: Shared::new(parts.alike),
             idempotent_for: parts.pool.idempotent_for(),
         };
         Self {
@@ -399,7 +405,7 @@ impl StreamHandler<Event> for SenderPool {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
                 self.line.halted.store(self.circuit.is_open(), Ordering::Release);
-                self.doubt_contents(ctx);
+                self.doubt_campaigns(ctx);
             }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
         }

@@ -96,6 +96,7 @@ impl Started {
                 store: store.clone(),
                 pool: pool.clone(),
                 timing: timing.clone(),
+                alike: settings.sending.alike(),
                 journal: Arc::clone(&journal),
                 status: Arc::clone(&status),
                 health: health.clone(),

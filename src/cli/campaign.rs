@@ -11,6 +11,7 @@ use super::progress::Progress;
 use super::watch::{self, Sight};
 use crate::config::Settings;
 use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::dispatch::answer::AnswerClass;
 
 /// What can be done with campaigns.
 #[derive(Debug, Subcommand)]
@@ -45,6 +46,14 @@ pub(crate) enum CampaignCommand {
         /// Campaign id
         id: i64,
     },
+    /// Try those again who failed; a paused campaign stays paused
+    RetryFailed {
+        /// Campaign id
+        id: i64,
+        /// Only those who were last refused for a reason of this class, such as `policy`
+        #[arg(long, value_parser = class)]
+        answer_class: Option<AnswerClass>,
+    },
     /// Show a campaign's progress until it ends; exits with 1 if it fails
     Watch {
         /// Campaign id
@@ -77,6 +86,10 @@ fn channel(text: &str) -> Result<ChannelKind, String> {
     ChannelKind::from_text(text).ok_or_else(|| one_of(ChannelKind::ALL))
 }
 
+fn class(text: &str) -> Result<AnswerClass, String> {
+    AnswerClass::from_text(text).ok_or_else(|| one_of(AnswerClass::ALL))
+}
+
 fn one_of(values: &[impl ToString]) -> String {
     format!("one of {}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
 }
@@ -92,9 +105,12 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
             output::complain(&launched(id, &answer));
             return watch_to_end(&client, id, output).await;
         }
-        CampaignCommand::Pause { id } => act(&client, id, "pause", output).await?,
-        CampaignCommand::Resume { id } => act(&client, id, "resume", output).await?,
-        CampaignCommand::Stop { id } => act(&client, id, "stop", output).await?,
+        CampaignCommand::Pause { id } => act(&client, id, "pause", &json!({}), output).await?,
+        CampaignCommand::Resume { id } => act(&client, id, "resume", &json!({}), output).await?,
+        CampaignCommand::Stop { id } => act(&client, id, "stop", &json!({}), output).await?,
+        CampaignCommand::RetryFailed { id, answer_class } => {
+            act(&client, id, "retry-failed", &json!({ "answer_class": answer_class }), output).await?;
+        }
         CampaignCommand::Watch { id } => return watch_to_end(&client, id, output).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -168,8 +184,8 @@ fn launched(id: i64, answer: &Value) -> String {
     format!("campaign {id} launched: {} messages queued", grouped(queued))
 }
 
-async fn act(client: &Client, id: i64, action: &str, output: &Output) -> anyhow::Result<()> {
-    let answer = client.post_once(&format!("v1/campaigns/{id}/{action}"), &json!({})).await?;
+async fn act(client: &Client, id: i64, action: &str, body: &Value, output: &Output) -> anyhow::Result<()> {
+    let answer = client.post_once(&format!("v1/campaigns/{id}/{action}"), body).await?;
     let status = client::text(&answer, "/status");
     output.either(&answer, &format!("campaign {id} is {status}"))?;
     Ok(())

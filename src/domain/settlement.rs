@@ -79,6 +79,9 @@ pub struct Verdict {
     /// What kind of trouble that was.
     #[serde(default)]
     pub category: Option<ErrorCategory>,
+    /// Whose trouble it was, where the provider refused.
+    #[serde(default)]
+    pub class: Option<AnswerClass>,
     /// The provider's id of the message.
     #[serde(default)]
     pub provider_id: Option<String>,
@@ -96,6 +99,7 @@ impl Verdict {
             ambiguous: false,
             reason: None,
             category: None,
+            class: None,
             provider_id: None,
         }
     }
@@ -115,6 +119,7 @@ impl Verdict {
             ambiguous,
             reason: Some(trouble.detail.clone()),
             category: Some(trouble.category),
+            class: None,
             provider_id: None,
         }
     }
@@ -142,6 +147,11 @@ fn ms(wait: Duration) -> i64 {
 /// attempt that went unanswered.
 #[must_use]
 pub fn settle(outcome: &Outcome, attempt: Attempt<'_>) -> Verdict {
+    let class = if let Outcome::Refused(refusal) = outcome { Some(refusal.class) } else { None };
+    Verdict { class, ..judge(outcome, attempt) }
+}
+
+fn judge(outcome: &Outcome, attempt: Attempt<'_>) -> Verdict {
     let ambiguous = attempt.was_ambiguous;
     let refused = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Failed };
     match outcome {

@@ -12,11 +12,12 @@ use crate::domain::campaign::{
     BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
 };
 use crate::domain::decision::{Action, Subject};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
-pub use doubt::doubt_content;
+pub use doubt::{Doubt, doubt};
 pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
@@ -57,6 +58,8 @@ pub struct CampaignRow {
     pub outcome: Option<CampaignOutcome>,
     /// Whether its content was found to suit its recipients badly.
     pub content_doubt: Option<ContentDoubt>,
+    /// The answer that nearly everybody was refused with; set while the campaign is paused for it.
+    pub refusal_doubt: Option<String>,
     /// Why its scheduled launch was impossible: stable, for programs.
     pub launch_error_code: Option<String>,
     /// The same for people.
@@ -161,6 +164,8 @@ pub struct PackingRow {
     pub sweep: Option<Sweep>,
     /// The last page that the pass has done.
     pub sweep_page_id: i64,
+    /// Which of those that failed it takes; none takes all.
+    pub sweep_class: Option<AnswerClass>,
 }
 
 /// A change of status that was refused, or could not be tried.
@@ -273,7 +278,7 @@ pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, Transition
 }
 
 /// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left, a resume
-/// waives a doubt in the content.
+/// waives what it was paused for.
 ///
 /// # Errors
 /// The campaign is missing, the event is not allowed now, or the query failed.
@@ -340,9 +345,32 @@ fn forget_rewind(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
         .map_err(StoreError::query("resume a campaign"))
 }
 
+/// Opens an ended campaign again, or takes a paused one, which stays paused, and arms the pass that puts back to pending what
+/// failed: all, or what was refused for a reason of one `class`.
+///
+/// # Errors
+/// The campaign is missing, is neither, or the query failed.
+pub fn retry_failed(
+    conn: &mut Conn,
+    id: CampaignId,
+    class: Option<AnswerClass>,
+) -> Result<CampaignRow, TransitionError> {
+    let row = locked(conn, id)?;
+    if row.status != CampaignStatus::Paused {
+        // While one is sending, its failures are not final.
+        row.status.next(CampaignEvent::Reopen)?;
+    }
+    let row = reopen(conn, id, Some(Sweep::RetryFailed))?;
+    diesel::update(packings::table.find(id))
+        .set(packings::sweep_class.eq(class))
+        .execute(conn)
+        .map_err(StoreError::query("choose what is tried again"))?;
+    Ok(row)
+}
+
 fn arm(conn: &mut Conn, id: CampaignId, sweep: Sweep) -> Result<(), StoreError> {
     diesel::update(packings::table.find(id))
-        .set((packings::sweep.eq(sweep), packings::sweep_page_id.eq(0)))
+        .set((packings::sweep.eq(sweep), packings::sweep_page_id.eq(0), packings::sweep_class.eq(None::<AnswerClass>)))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("arm a pass over pages"))

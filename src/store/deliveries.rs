@@ -9,6 +9,7 @@ use super::schema::{contacts, deliveries, pages as page};
 use super::sweeps::after_moving;
 use super::{Conn, StoreError};
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -29,6 +30,8 @@ pub struct DeliveryRow {
     pub reason: Option<String>,
     /// What kind of trouble that was.
     pub category: Option<ErrorCategory>,
+    /// Whose trouble the last refusal was, where it was refused.
+    pub answer_class: Option<AnswerClass>,
     /// The provider's id of the message.
     pub provider_id: Option<String>,
     /// Not due before; 0 is at once.

@@ -198,6 +198,7 @@ fn write_fate(
             deliveries::deaths.eq(delivery.deaths + i32::from(fate.died_alone)),
             deliveries::reason.eq(verdict.reason.as_deref()),
             deliveries::category.eq(verdict.category.map(ErrorCategory::as_str)),
+            deliveries::answer_class.eq(verdict.class),
             deliveries::provider_id.eq(verdict.provider_id.as_deref()),
             deliveries::provider_key_until.eq(fate.key_until),
             deliveries::settled_at.eq((!pending).then_some(now)),

@@ -10,6 +10,7 @@ use super::pages::{self, PageRow, on_page};
 use super::schema::{deliveries, packings, pages as page};
 use super::{Conn, StoreError};
 use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::{Counts, PageState};
@@ -46,7 +47,7 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
         return Ok(Swept::Done);
     };
     if let Some(row) = pages::lock(conn, id)? {
-        apply(conn, &row, sweep)?;
+        apply(conn, &row, sweep, packing.sweep_class)?;
     }
     diesel::update(
         packings::table.filter(
@@ -62,7 +63,7 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
     Ok(Swept::Page(id))
 }
 
-fn apply(conn: &mut Conn, row: &PageRow, sweep: Sweep) -> Result<(), StoreError> {
+fn apply(conn: &mut Conn, row: &PageRow, sweep: Sweep, class: Option<AnswerClass>) -> Result<(), StoreError> {
     let mut counts = row.counts();
     match sweep {
         Sweep::SkipPending => {
@@ -71,11 +72,11 @@ fn apply(conn: &mut Conn, row: &PageRow, sweep: Sweep) -> Result<(), StoreError>
             counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
         }
         Sweep::RetryFailed => {
-            let moved = back_to_pending(conn, row, DeliveryState::Failed)?;
+            let moved = back_to_pending(conn, row, DeliveryState::Failed, class)?;
             counts.shift(DeliveryState::Failed, DeliveryState::Pending, moved);
         }
         Sweep::ResendUncertain => {
-            let moved = back_to_pending(conn, row, DeliveryState::Uncertain)?;
+            let moved = back_to_pending(conn, row, DeliveryState::Uncertain, None)?;
             counts.shift(DeliveryState::Uncertain, DeliveryState::Pending, moved);
         }
     }
@@ -91,23 +92,35 @@ pub(super) fn after_moving(conn: &mut Conn, row: &PageRow, counts: Counts) -> Re
     pages::close_lease(conn, row, state, due_at, counts)
 }
 
-fn back_to_pending(conn: &mut Conn, row: &PageRow, from: DeliveryState) -> Result<i64, StoreError> {
-    let moved = diesel::update(deliveries::table.filter(on_page(row).and(deliveries::state.eq(from))))
-        .set((
-            deliveries::state.eq(DeliveryState::Pending),
-            deliveries::due_at.eq(UtcInstant(0)),
-            deliveries::attempts.eq(0),
-            deliveries::put_offs.eq(0),
-            deliveries::deaths.eq(0),
-            // What was failed never was ambiguous; what was uncertain is sent again on an operator's word.
-            deliveries::ambiguous.eq(false),
-            deliveries::token.eq(None::<pages::LeaseToken>),
-            deliveries::settled_at.eq(None::<UtcInstant>),
-            // Why it failed is over. How long its provider knows its key is not: that stays.
-            deliveries::reason.eq(None::<String>),
-            deliveries::category.eq(None::<String>),
-        ))
-        .execute(conn)
-        .map_err(StoreError::query("put deliveries back to pending"))?;
+fn back_to_pending(
+    conn: &mut Conn,
+    row: &PageRow,
+    from: DeliveryState,
+    class: Option<AnswerClass>,
+) -> Result<i64, StoreError> {
+    let all = on_page(row).and(deliveries::state.eq(from));
+    let change = (
+        deliveries::state.eq(DeliveryState::Pending),
+        deliveries::due_at.eq(UtcInstant(0)),
+        deliveries::attempts.eq(0),
+        deliveries::put_offs.eq(0),
+        deliveries::deaths.eq(0),
+        // What was failed never was ambiguous; what was uncertain is sent again on an operator's word.
+        deliveries::ambiguous.eq(false),
+        deliveries::token.eq(None::<pages::LeaseToken>),
+        deliveries::settled_at.eq(None::<UtcInstant>),
+        // Why it failed is over. How long its provider knows its key is not: that stays.
+        deliveries::reason.eq(None::<String>),
+        deliveries::category.eq(None::<String>),
+        deliveries::answer_class.eq(None::<AnswerClass>),
+    );
+    let moved = match class {
+        None => diesel::update(deliveries::table.filter(all)).set(change).execute(conn),
+        Some(class) => {
+            let of_class = all.and(deliveries::answer_class.eq(class));
+            diesel::update(deliveries::table.filter(of_class)).set(change).execute(conn)
+        }
+    }
+    .map_err(StoreError::query("put deliveries back to pending"))?;
     pages::count(moved)
 }

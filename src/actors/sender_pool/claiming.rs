@@ -183,7 +183,7 @@ impl SenderPool {
                 }
                 let overs = recipients.into_iter().filter_map(|claimed| {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
-                    self.prepare(page, claimed, key_lives, start_by)
+                    self.prepare(page, claimed, (key_lives, status_version), start_by)
                 });
                 let overs: Vec<HandOver> = overs.collect();
                 self.begin(overs);
@@ -220,7 +220,13 @@ impl SenderPool {
         }
     }
 
-    fn prepare(&mut self, page: PageId, claimed: Claimed, key_lives: bool, start_by: Boottime) -> Option<HandOver> {
+    fn prepare(
+        &mut self,
+        page: PageId,
+        claimed: Claimed,
+        (key_lives, status_version): (bool, i64),
+        start_by: Boottime,
+    ) -> Option<HandOver> {
         let jitter = self.jitter();
         let run = self.runs.get(&page)?;
         Some(HandOver {
@@ -237,6 +243,7 @@ impl SenderPool {
             trust: run.trust.clone(),
             start_by,
             key_lives,
+            status_version,
             jitter,
         })
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::alike::Answers;
 use super::doubt::Fit;
 use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::contact::Profile;
@@ -22,6 +23,8 @@ pub(super) struct CampaignContent {
     pub(super) correlation: Option<String>,
     /// How it has fared with its recipients.
     pub(super) fit: Fit,
+    /// How they were answered.
+    pub(super) answers: Answers,
     key: String,
     compiled: Compiled,
 }
@@ -61,6 +64,7 @@ impl CampaignContent {
             retry_for: campaign.retry_for_ms.map(|ms| Span::from_ms(ms).0),
             correlation: campaign.correlation_id,
             fit: Fit::default(),
+            answers: Answers::default(),
             key,
             compiled,
         })

@@ -1,15 +1,18 @@
-//! Content that too many recipients cannot be rendered for: the campaign is paused before it has failed them one by one.
+//! What is not the recipients' fault: content that too many of them cannot be rendered for, and the same refusal for nearly
+//! all of them. The campaign is paused before it has failed them one by one.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use actix::prelude::*;
 
 use super::SenderPool;
+use super::content::CampaignContent;
 use crate::domain::campaign::{CampaignStatus, is_content_doubtful};
 use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::CampaignId;
 use crate::domain::wire::Control;
-use crate::store::{Lane, campaigns};
+use crate::store::Lane;
+use crate::store::campaigns::{self, Doubt};
 
 /// How a campaign's content has fared on this instance. Each recipient counts once.
 #[derive(Debug, Default)]
@@ -35,20 +38,21 @@ impl Fit {
 }
 
 impl SenderPool {
-    /// Has campaigns paused whose content is in doubt. One that cannot be now is looked at again with the next report.
-    pub(super) fn doubt_contents(&mut self, ctx: &mut Context<Self>) {
-        let doubtful = self.contents.iter().filter(|(_, content)| content.fit.is_to_be_doubted());
-        for campaign in doubtful.map(|(campaign, _)| *campaign).collect::<Vec<_>>() {
-            self.doubt_content(campaign, ctx);
+    /// Has campaigns paused that are in doubt. One that cannot be now is looked at again with the next report.
+    pub(super) fn doubt_campaigns(&mut self, ctx: &mut Context<Self>) {
+        let doubts = self.contents.iter().filter_map(|(campaign, content)| Some((*campaign, doubt_of(content)?)));
+        for (campaign, doubt) in doubts.collect::<Vec<_>>() {
+            self.doubt_campaign(campaign, doubt, ctx);
         }
     }
 
-    fn doubt_content(&mut self, campaign: CampaignId, ctx: &mut Context<Self>) {
-        self.note_doubt(campaign, true);
+    fn doubt_campaign(&mut self, campaign: CampaignId, doubt: Doubt, ctx: &mut Context<Self>) {
+        self.note_doubt(campaign, &doubt, true);
         let store = self.parts.store.clone();
+        let cause = doubt.clone();
         let work = async move {
             let pause = move |conn: &mut crate::store::Conn| match conn
-                .write(|conn| campaigns::doubt_content(conn, campaign))
+                .write(|conn| campaigns::doubt(conn, campaign, &cause))
             {
                 Err(campaigns::TransitionError::Store(error)) => Err(error),
                 other => Ok(other),
@@ -61,31 +65,40 @@ impl SenderPool {
                 // Gone, or ended in this moment.
                 Ok(Err(_)) => return,
                 Err(error) => {
-                    pool.note_doubt(campaign, false);
+                    pool.note_doubt(campaign, &doubt, false);
                     return pool.store_failed(&error);
                 }
             };
             // Paused by somebody else in this moment: the doubt is raised when it goes on.
-            pool.note_doubt(campaign, row.content_doubt.is_some());
+            pool.note_doubt(campaign, &doubt, doubt.is_noted(&row));
             pool.parts.status.set(campaign, row.status, row.status_version);
             if row.status == CampaignStatus::Paused {
                 // Of itself the pause holds everywhere; told of it, the others stop in the middle of what they have claimed.
                 let pause = Control::of(&Subject::Campaign(campaign), Action::Pause, row.status_version);
                 pool.parts.announcer.control(&pause, None);
-                tracing::warn!(
-                    campaign.id = campaign.0,
-                    correlation.id = row.correlation_id,
-                    "campaign paused: too many recipients could not be rendered"
-                );
+                let why = match doubt {
+                    Doubt::Content => "too many recipients could not be rendered",
+                    Doubt::Refusals { .. } => "nearly everybody is refused alike",
+                };
+                tracing::warn!(campaign.id = campaign.0, correlation.id = row.correlation_id, "campaign paused: {why}");
             }
             pool.close_paused();
             pool.pump(ctx);
         }));
     }
 
-    fn note_doubt(&self, campaign: CampaignId, raised: bool) {
-        if let Some(content) = self.contents.get(&campaign) {
-            content.fit.raised.store(raised, Ordering::Relaxed);
+    fn note_doubt(&self, campaign: CampaignId, doubt: &Doubt, raised: bool) {
+        let Some(content) = self.contents.get(&campaign) else { return };
+        match doubt {
+            Doubt::Content => content.fit.raised.store(raised, Ordering::Relaxed),
+            Doubt::Refusals { .. } => content.answers.note_raised(raised),
         }
     }
+}
+
+fn doubt_of(content: &CampaignContent) -> Option<Doubt> {
+    if content.fit.is_to_be_doubted() {
+        return Some(Doubt::Content);
+    }
+    content.answers.doubt().map(|(quote, version)| Doubt::Refusals { quote, version })
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 
+use super::alike::Shared;
 use super::content::CampaignContent;
 use super::meters::Meters;
 use super::trust::Trust;
@@ -45,6 +46,8 @@ pub(super) struct Line {
     /// Whether the database is the one that the claims were made in.
     pub(super) history: Arc<History>,
     pub(super) retries: Retries,
+    /// How all campaigns were answered.
+    pub(super) alike: Shared,
     pub(super) idempotent_for: Option<Duration>,
 }
 
@@ -61,6 +64,8 @@ pub(super) struct HandOver {
     pub(super) start_by: Boottime,
     /// The database's time at the claim, to compare with the key's end.
     pub(super) key_lives: bool,
+    /// The version of the campaign's status that it was claimed under.
+    pub(super) status_version: i64,
     pub(super) jitter: f64,
 }
 
@@ -120,6 +125,10 @@ impl HandOverGate<'_> {
                 | CampaignStatus::Stopped,
             ) => return Err(NotBegun::Stopped),
         }
+        // Nearly everybody is refused alike: those that are claimed already are held back before the pause is written.
+        if self.over.content.answers.holds(self.over.status_version) {
+            return Err(NotBegun::Paused);
+        }
         if now > self.over.start_by {
             return Err(NotBegun::Late);
         }
@@ -175,6 +184,7 @@ pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver
     };
     let begun = gate.begun.get().copied();
     line.meters.called(&outcome, started.elapsed());
+    over.content.answers.note(&outcome, over.status_version, &line.alike);
     let verdict = settle(
         &outcome,
         Attempt {

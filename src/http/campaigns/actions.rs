@@ -12,6 +12,7 @@ use crate::actors::supervisor::Changed;
 use crate::actors::switchboard::Listen;
 use crate::domain::campaign::{Audience, CampaignEvent, CampaignStatus};
 use crate::domain::decision::{Action, Subject};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;
@@ -22,7 +23,7 @@ use crate::http::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
-use crate::store::campaigns::{self, CampaignRow, Sweep};
+use crate::store::campaigns::{self, CampaignRow};
 use crate::store::idempotency::{self, Answer, Recall};
 use crate::store::launch::Launched;
 use crate::store::{Conn, Lane, backend};
@@ -276,26 +277,29 @@ pub(in crate::http) async fn unschedule(
     Ok(web::Json(Campaign::new(whole, &state)?))
 }
 
-/// Puts what failed back to pending and re-opens the campaign.
+/// What is tried again.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct RetryInput {
+    /// Only what was last refused for a reason of this class; left out, everything that failed.
+    answer_class: Option<AnswerClass>,
+}
+
+/// Puts what failed back to pending and re-opens the campaign. A paused campaign stays paused.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/retry-failed", tag = "campaigns", params(("id" = i64, Path)),
-    responses((status = 202, body = Campaign), (status = "4XX", body = Problem)))]
+    request_body = RetryInput, responses((status = 202, body = Campaign), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn retry_failed(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
-    _: Hashed<Nothing>,
+    Hashed { body, .. }: Hashed<RetryInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let whole = decide_whole(&state, "re-open a campaign", move |conn| reopen_ended(conn, id)).await?;
+    let class = body.answer_class;
+    let retry = move |conn: &mut Conn| Ok(campaigns::retry_failed(conn, id, class)?);
+    let whole = decide_whole(&state, "re-open a campaign", retry).await?;
     state.status.set(id, whole.row.status, whole.row.status_version);
     hint(&state, id);
     Ok(HttpResponse::Accepted().json(Campaign::new(whole, &state)?))
-}
-
-fn reopen_ended(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, LaunchError> {
-    let row = campaigns::locked(conn, id)?;
-    // Only an ended campaign: while one is open, its failures are not final.
-    row.status.next(CampaignEvent::Reopen).map_err(|refused| LaunchError::Transition(refused.into()))?;
-    Ok(campaigns::reopen(conn, id, Some(Sweep::RetryFailed))?)
 }
 
 text_enum! {

@@ -8,6 +8,7 @@ use super::decide;
 use crate::actors::supervisor::Changed;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
@@ -34,6 +35,8 @@ pub(in crate::http) struct Delivery {
     error: Option<String>,
     /// What kind of trouble that was.
     error_category: Option<ErrorCategory>,
+    /// Whose trouble the last refusal was: docs/provider-answers.md.
+    answer_class: Option<AnswerClass>,
     provider_id: Option<String>,
     /// For `pending`: not before then.
     due_at: Option<UtcInstant>,
@@ -68,6 +71,7 @@ impl From<(DeliveryRow, RecipientRow)> for Delivery {
             attempts: row.attempts,
             error: row.reason,
             error_category: row.category,
+            answer_class: row.answer_class,
             provider_id: row.provider_id,
             due_at: (row.state == DeliveryState::Pending && row.due_at.0 > 0).then_some(row.due_at),
             claimed_at: row.claimed_at,

@@ -214,14 +214,21 @@ impl Campaign {
     pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
         let Whole { row, details: Details { counts, waiting, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
-        let doubted = row.status == CampaignStatus::Paused && row.content_doubt == Some(ContentDoubt::Raised);
-        let attention = match row.status == CampaignStatus::Sending {
-            true => state.health.attention(row.id, row.pool.as_deref()),
-            false => row
-                .rewound_at
-                .filter(|_| row.status == CampaignStatus::Paused)
-                .map(Attention::database_rewound)
-                .or(doubted.then(|| Attention::content_doubted(row.updated_at))),
+        let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
+        let rewound = row.rewound_at.map(Attention::database_rewound);
+        let attention = match (row.status, &row.refusal_doubt) {
+            (CampaignStatus::Sending, _) => state.health.attention(row.id, row.pool.as_deref()),
+            (CampaignStatus::Paused, _) if rewound.is_some() => rewound,
+            (CampaignStatus::Paused, Some(quote)) => Some(Attention::refused_alike(quote, row.updated_at)),
+            (CampaignStatus::Paused, None) => content_doubted.then(|| Attention::content_doubted(row.updated_at)),
+            (
+                CampaignStatus::Draft
+                | CampaignStatus::Scheduled
+                | CampaignStatus::Sent
+                | CampaignStatus::Failed
+                | CampaignStatus::Stopped,
+                _,
+            ) => None,
         };
         Ok(Self {
             id: row.id,

@@ -122,13 +122,15 @@ fn write_outcomes_pg(
     let reasons: Vec<Option<&str>> = writes.iter().map(|write| write.reason).collect();
     let categories: Vec<Option<&str>> =
         writes.iter().map(|write| write.settlement.verdict.category.map(|category| category.as_str())).collect();
+    let classes: Vec<Option<&str>> =
+        writes.iter().map(|write| write.settlement.verdict.class.map(|class| class.as_str())).collect();
     let provider_ids: Vec<Option<&str>> =
         writes.iter().map(|write| write.settlement.verdict.provider_id.as_deref()).collect();
     let key_valid_ms: Vec<Option<i64>> = writes.iter().map(|write| write.settlement.key_valid_ms).collect();
     let changed: Vec<Changed> = sql(
         "UPDATE deliveries AS d SET state = v.state, due_at = v.due_at, attempts = d.attempts + v.counted - \
          CASE WHEN d.state = 'uncertain' OR d.state = 'pending' AND d.ambiguous THEN 1 ELSE 0 END, \
-         put_offs = greatest(0, d.put_offs + v.put_off), ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, \
+         put_offs = greatest(0, d.put_offs + v.put_off), ambiguous = v.ambiguous OR d.ambiguous AND d.state = 'sending', reason = v.reason, category = v.category, answer_class = v.answer_class, \
          provider_id = coalesce(v.provider_id, d.provider_id), \
          provider_key_until = coalesce(d.provider_key_until, d.claimed_at + v.key_valid_ms), \
          token = CASE WHEN v.state = 'pending' THEN NULL ELSE d.token END, \
@@ -146,10 +148,11 @@ fn write_outcomes_pg(
     .bind::<Array<Bool>, _>(ambiguous, ", ")
     .bind::<Array<Nullable<Text>>, _>(reasons, ", ")
     .bind::<Array<Nullable<Text>>, _>(categories, ", ")
+    .bind::<Array<Nullable<Text>>, _>(classes, ", ")
     .bind::<Array<Nullable<Text>>, _>(provider_ids, ", ")
     .bind::<Array<Nullable<BigInt>>, _>(
         key_valid_ms,
-        ") AS v (campaign_id, contact_id, claim_no, token, state, due_at, counted, put_off, ambiguous, reason, category, \
+        ") AS v (campaign_id, contact_id, claim_no, token, state, due_at, counted, put_off, ambiguous, reason, category, answer_class, \
          provider_id, key_valid_ms) \
          WHERE d.campaign_id = v.campaign_id AND d.contact_id = v.contact_id AND d.claim_no = v.claim_no AND d.token = v.token AND d.state = ",
     )
@@ -181,7 +184,8 @@ fn write_outcomes_sqlite(
             .bind::<Integer, _>(put_offs_more(write), "), ambiguous = ")
             .bind::<Bool, _>(verdict.ambiguous, " OR ambiguous AND state = 'sending', reason = ")
             .bind::<Nullable<Text>, _>(write.reason, ", category = ")
-            .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", provider_id = coalesce(")
+            .bind::<Nullable<Text>, _>(verdict.category.map(|category| category.as_str()), ", answer_class = ")
+            .bind::<Nullable<Text>, _>(verdict.class.map(|class| class.as_str()), ", provider_id = coalesce(")
             .bind::<Nullable<Text>, _>(
                 verdict.provider_id.as_deref(),
                 ", provider_id), provider_key_until = coalesce(provider_key_until, claimed_at + ",

@@ -1,4 +1,4 @@
-//! The pause of a campaign that too many of its recipients cannot be rendered for.
+//! The pause of a campaign for what is not its recipients' fault.
 
 use diesel::prelude::*;
 
@@ -9,20 +9,49 @@ use crate::domain::ids::CampaignId;
 use crate::store::schema::campaigns;
 use crate::store::{Conn, StoreError, notices};
 
-/// Pauses a campaign because too many of its recipients could not be rendered. Once only: whoever resumes it has taken
-/// that in. Returns the campaign as it is then.
+/// Why a campaign should not go on as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Too many of its recipients could not be rendered. Raised once only: whoever resumes it has taken that in.
+    Content,
+    /// Nearly all of its recipients are refused alike. Raised again after a resume that changed nothing.
+    Refusals {
+        /// The answer.
+        quote: String,
+        /// The version of the campaign's status under which it was given.
+        version: i64,
+    },
+}
+
+impl Doubt {
+    /// Whether the campaign that was read after the doubt was raised needs nothing more for it.
+    #[must_use]
+    pub fn is_noted(&self, row: &CampaignRow) -> bool {
+        match self {
+            Self::Content => row.content_doubt.is_some(),
+            Self::Refusals { version, .. } => row.refusal_doubt.is_some() || row.status_version > *version,
+        }
+    }
+}
+
+/// Pauses a campaign for a doubt, and notes it. Returns the campaign as it is then.
 ///
 /// # Errors
 /// The campaign is missing, or the query failed.
-pub fn doubt_content(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, TransitionError> {
+pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
-    if row.status != CampaignStatus::Sending || row.content_doubt.is_some() {
+    if row.status != CampaignStatus::Sending || doubt.is_noted(&row) {
         return Ok(row);
     }
-    diesel::update(campaigns::table.find(id))
-        .set(campaigns::content_doubt.eq(ContentDoubt::Raised))
-        .execute(conn)
-        .map_err(StoreError::query("doubt a campaign's content"))?;
+    match doubt {
+        Doubt::Content => diesel::update(campaigns::table.find(id))
+            .set(campaigns::content_doubt.eq(ContentDoubt::Raised))
+            .execute(conn),
+        Doubt::Refusals { quote, .. } => {
+            diesel::update(campaigns::table.find(id)).set(campaigns::refusal_doubt.eq(quote)).execute(conn)
+        }
+    }
+    .map_err(StoreError::query("doubt a campaign"))?;
     let paused = set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
     notices::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
     Ok(paused)
@@ -33,6 +62,10 @@ pub(super) fn waive(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
     diesel::update(campaigns::table.find(id).filter(campaigns::content_doubt.eq(ContentDoubt::Raised)))
         .set(campaigns::content_doubt.eq(ContentDoubt::Waived))
         .execute(conn)
+        .map_err(StoreError::query("waive a doubt in a campaign's content"))?;
+    diesel::update(campaigns::table.find(id).filter(campaigns::refusal_doubt.is_not_null()))
+        .set(campaigns::refusal_doubt.eq(None::<String>))
+        .execute(conn)
         .map(drop)
-        .map_err(StoreError::query("waive a doubt in a campaign's content"))
+        .map_err(StoreError::query("waive a doubt in a campaign's answers"))
 }

@@ -1,5 +1,6 @@
 //! Campaigns as clients write, send and follow them, on an instance with pools.
 
+mod alike;
 mod at_once;
 mod drafts;
 mod previews;

@@ -73,6 +73,7 @@ impl Pooled {
             store,
             pool,
             timing,
+            alike: volley::config::Sending::default().alike(),
             journal,
             status,
             health,

@@ -100,7 +100,7 @@ both_backends! {
         let version = api.campaign(campaign).body["status_version"].clone();
         does("pause", 200, "paused");
         assert_eq!(api.campaign(campaign).body["status_version"], version, "a second pause changed something");
-        refused(&["send", "schedule", "unschedule", "retry-failed"], "paused");
+        refused(&["send", "schedule", "unschedule"], "paused");
         does("resume", 200, "sending");
         does("pause", 200, "paused");
         does("stop", 200, "stopped");
