@@ -55,8 +55,11 @@ pub struct Database {
     pub url: Secret,
     /// PostgreSQL: connections for claims and records. 4.
     pub hot_connections: u32,
-    /// PostgreSQL: connections for everything else; SQLite: readers. 6.
+    /// PostgreSQL: connections for reads (two thirds) and for what writes beside claims and records (one third); SQLite:
+    /// readers. 6. Decisions, heartbeats and audits have four more of their own.
     pub connections: u32,
+    /// PostgreSQL: how long one read may take, in milliseconds. 5,000. An audit may take a minute.
+    pub read_timeout_ms: u64,
     /// How long a query waits for a connection, in milliseconds. 2,000.
     pub checkout_timeout_ms: u64,
 }
@@ -67,6 +70,7 @@ impl Default for Database {
             url: Secret::new("sqlite://data/volley.db"),
             hot_connections: 4,
             connections: 6,
+            read_timeout_ms: 5_000,
             checkout_timeout_ms: 2_000,
         }
     }

@@ -17,6 +17,7 @@ mod openapi;
 mod operations;
 pub mod paging;
 pub mod problem;
+pub mod readiness;
 mod receipt;
 mod replicas;
 mod routes;

@@ -26,6 +26,7 @@ pub mod launch;
 pub mod listing;
 pub mod lists;
 pub mod lost_leases;
+pub mod migrating;
 pub mod notices;
 pub mod open_work;
 pub mod outcomes;
@@ -44,30 +45,34 @@ pub mod templates;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::migration::Migration;
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio::sync::Semaphore;
 
 use crate::config::Database;
 pub use conn::{Conn, Target};
-use conn::{Pool, Purpose};
+use conn::{Manager, Pool, Purpose};
 pub use error::StoreError;
 use history::{For, History};
 
-const PG_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
-const SQLITE_MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// PostgreSQL: connections for decisions, heartbeats and the reaper. Nothing that takes long uses them.
+const CONTROL_CONNECTIONS: u32 = 3;
 
 /// Which queue a piece of work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Claims and records: PostgreSQL's hot pool, SQLite's writer.
     Hot,
-    /// Operators' decisions (pause, stop …): on SQLite these pass every other writer that waits.
+    /// Operators' decisions (pause, stop …), heartbeats, and what the reaper resolves. PostgreSQL: connections of their
+    /// own, so that no read is in their way; SQLite: these pass every other writer that waits.
     Control,
+    /// Look-ups that decisions wait for: an API key, whether the database answers. A few rows, never a scan. PostgreSQL:
+    /// the connections of decisions; SQLite: a reader.
+    LookUp,
     /// Everything else that writes. Keep a transaction under some 10 ms: SQLite has one writer.
     Write,
-    /// Reads; never waits for a writer.
+    /// Reads; never waits for a writer. PostgreSQL ends one that takes longer than `database.read_timeout_ms`.
     Read,
+    /// Reads that count a whole campaign's rows: one at a time, for up to a minute, in nobody's way.
+    Audit,
 }
 
 /// A handle on the database. Cloning is cheap.
@@ -84,8 +89,8 @@ struct Inner {
 }
 
 enum Lanes {
-    Pg { hot: Guarded, general: Guarded },
-    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded },
+    Pg { hot: Guarded, control: Guarded, writers: Guarded, readers: Guarded, audit: Guarded },
+    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded, audit: Guarded },
 }
 
 /// A pool behind a semaphore of its size: whoever waits, waits asynchronously and in order.
@@ -95,10 +100,10 @@ struct Guarded {
 }
 
 impl Guarded {
-    fn new(target: &Target, purpose: Purpose, size: u32, checkout: Duration, history: &Arc<History>) -> Self {
+    fn new(manager: Manager, size: u32, checkout: Duration) -> Self {
         let size = size.max(1);
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Self { pool: conn::pool(target, purpose, size, checkout, history), permits }
+        Self { pool: conn::pool(manager, size, checkout), permits }
     }
 }
 
@@ -111,19 +116,29 @@ impl Store {
         let target = Target::parse(settings.url.expose())?;
         let checkout = Duration::from_millis(settings.checkout_timeout_ms);
         let history = Arc::<History>::default();
+        let reads_within = Duration::from_millis(settings.read_timeout_ms);
+        let guarded = |purpose, size| {
+            let manager = Manager { target: target.clone(), purpose, history: Arc::clone(&history) };
+            Guarded::new(manager, size, checkout)
+        };
         let lanes = match &target {
             Target::Pg(_) => Lanes::Pg {
-                hot: Guarded::new(&target, Purpose::Hot, settings.hot_connections, checkout, &history),
-                general: Guarded::new(&target, Purpose::General, settings.connections, checkout, &history),
+                hot: guarded(Purpose::Hot, settings.hot_connections),
+                control: guarded(Purpose::Control, CONTROL_CONNECTIONS),
+                // Reads are many; what writes beside the hot path are imports and edits.
+                writers: guarded(Purpose::General, settings.connections / 3),
+                readers: guarded(Purpose::Reader { within: reads_within }, settings.connections.div_ceil(3) * 2),
+                audit: guarded(Purpose::General, 1),
             },
             Target::Sqlite(path) => {
                 if let Some(folder) = std::path::Path::new(path).parent().filter(|p| !p.as_os_str().is_empty()) {
                     std::fs::create_dir_all(folder).map_err(|source| StoreError::Folder { source })?;
                 }
                 Lanes::Sqlite {
-                    writer: Guarded::new(&target, Purpose::Writer, 1, checkout, &history),
+                    writer: guarded(Purpose::Writer, 1),
                     bulk: Semaphore::new(1),
-                    readers: Guarded::new(&target, Purpose::Reader, settings.connections, checkout, &history),
+                    readers: guarded(Purpose::Reader { within: reads_within }, settings.connections),
+                    audit: guarded(Purpose::Reader { within: reads_within }, 1),
                 }
             }
         };
@@ -183,13 +198,16 @@ impl Store {
         let closed = |_| StoreError::Closed;
         let (guarded, _bulk) = match (&self.inner.lanes, lane) {
             (Lanes::Pg { hot, .. }, Lane::Hot) => (hot, None),
-            (Lanes::Pg { general, .. }, Lane::Control | Lane::Write | Lane::Read) => (general, None),
+            (Lanes::Pg { control, .. }, Lane::Control | Lane::LookUp) => (control, None),
+            (Lanes::Pg { writers, .. }, Lane::Write) => (writers, None),
+            (Lanes::Pg { readers, .. }, Lane::Read) => (readers, None),
+            (Lanes::Pg { audit, .. } | Lanes::Sqlite { audit, .. }, Lane::Audit) => (audit, None),
             (Lanes::Sqlite { writer, .. }, Lane::Control) => (writer, None),
             // At most one of the others stands in the writer's own queue, so control waits for two at the worst.
             (Lanes::Sqlite { writer, bulk, .. }, Lane::Hot | Lane::Write) => {
                 (writer, Some(bulk.acquire().await.map_err(closed)?))
             }
-            (Lanes::Sqlite { readers, .. }, Lane::Read) => (readers, None),
+            (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp) => (readers, None),
         };
         let permit = Arc::clone(&guarded.permits).acquire_owned().await.map_err(closed)?;
         let pool = guarded.pool.clone();
@@ -209,43 +227,6 @@ impl Store {
         });
         work.await.map_err(|source| StoreError::Panicked { action, source })?
     }
-
-    /// Brings the schema up to date, and checks that the database keeps what it acknowledges.
-    ///
-    /// # Errors
-    /// A migration failed, or PostgreSQL runs with `fsync=off`: acknowledged commits were lost under it when
-    /// measured, and a lost claim is a second message.
-    pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
-        self.run(Lane::Control, "migrate", |conn| {
-            backend::refuse_unsafe_durability(conn)?;
-            backend::lock_migrations(conn)?;
-            let versions = match conn {
-                Conn::Pg(conn) => conn.run_pending_migrations(PG_MIGRATIONS),
-                Conn::Sqlite(conn) => conn.run_pending_migrations(SQLITE_MIGRATIONS),
-            }
-            .map(|versions| versions.iter().map(ToString::to_string).collect())
-            .map_err(|source| StoreError::Migration { detail: source.to_string() });
-            backend::unlock_migrations(conn)?;
-            versions
-        })
-        .await
-    }
-
-    /// Migrations that are not applied yet.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn pending_migrations(&self) -> Result<Vec<String>, StoreError> {
-        // In a new database this makes diesel's own table.
-        self.run(Lane::Write, "look for migrations", |conn| {
-            let pending = match conn {
-                Conn::Pg(conn) => conn.pending_migrations(PG_MIGRATIONS).map(|all| names(&all)),
-                Conn::Sqlite(conn) => conn.pending_migrations(SQLITE_MIGRATIONS).map(|all| names(&all)),
-            };
-            pending.map_err(|source| StoreError::Migration { detail: source.to_string() })
-        })
-        .await
-    }
 }
 
 /// A connection that may be used. Those that see a history which is over are closed, one after the other.
@@ -255,7 +236,7 @@ fn check_out(
     history: &History,
     whom: For,
     action: &'static str,
-) -> Result<r2d2::PooledConnection<conn::Manager>, StoreError> {
+) -> Result<r2d2::PooledConnection<Manager>, StoreError> {
     loop {
         let mut pooled = pool.get_timeout(checkout).map_err(|source| StoreError::unavailable(action, &source))?;
         if history.serves(pooled.lineage, whom) {
@@ -267,8 +248,4 @@ fn check_out(
             return Err(StoreError::Unavailable { action, detail });
         }
     }
-}
-
-fn names<DB: diesel::backend::Backend>(migrations: &[Box<dyn Migration<DB>>]) -> Vec<String> {
-    migrations.iter().map(|migration| migration.name().to_string()).collect()
 }

@@ -149,7 +149,7 @@ impl Round {
         in_time(self.store.run(Lane::Control, "write a heartbeat", report)).await?;
         loop {
             let look = move |conn: &mut Conn| instances::doubtful_leases(conn, me, after, lease);
-            let mut found = in_time(self.store.run(Lane::Read, "look for ended leases", look)).await?;
+            let mut found = in_time(self.store.run(Lane::LookUp, "look for ended leases", look)).await?;
             if !watch.heard(asked) {
                 lost.clear();
             }

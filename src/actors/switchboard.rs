@@ -157,7 +157,7 @@ impl Parts {
     async fn follow(&self) -> Result<u64, StoreError> {
         let me = self.instance;
         let look = move |conn: &mut crate::store::Conn| Ok((notices::unheard(conn, me)?, pool_switches::all(conn)?));
-        let (unheard, (switches, now)) = self.store.run(Lane::Read, "look for decisions", look).await?;
+        let (unheard, (switches, now)) = self.store.run(Lane::LookUp, "look for decisions", look).await?;
         for (pool, switch) in &self.suspensions.pools {
             let known = switches.iter().find(|known| known.pool == *pool);
             let holds = known.is_some_and(|known| known.holds(now));

@@ -29,6 +29,7 @@ use crate::config::Settings;
 use crate::domain::ids::InstanceId;
 use crate::http::AppState;
 use crate::http::auth::Auth;
+use crate::http::readiness::DatabaseProbe;
 use crate::store::Store;
 use crate::store::pages::Owner;
 
@@ -208,6 +209,7 @@ impl Started {
             status: self.status,
             suspensions: self.suspensions,
             health: self.health,
+            database_probe: DatabaseProbe::default(),
             journal: self.journal,
             metrics,
             instance,

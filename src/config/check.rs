@@ -131,6 +131,7 @@ impl Database {
         ensure(usable, "database.url", "not an address; give sqlite://PATH or postgres://USER:PASSWORD@HOST/DATABASE")?;
         within("database.hot_connections", self.hot_connections, 1..=200)?;
         within("database.connections", self.connections, 1..=200)?;
+        within("database.read_timeout_ms", self.read_timeout_ms, 100..=600_000)?;
         within("database.checkout_timeout_ms", self.checkout_timeout_ms, 1..=60_000)
     }
 }

@@ -77,7 +77,7 @@ impl Auth {
         }
         let wanted = hash.clone();
         let found = store
-            .run(Lane::Read, "look up an API key", move |conn| {
+            .run(Lane::LookUp, "look up an API key", move |conn| {
                 let found = api_keys::find_valid(conn, &wanted)?;
                 let now = crate::store::backend::now(conn)?;
                 Ok(found

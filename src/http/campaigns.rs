@@ -282,10 +282,11 @@ pub(super) async fn list(
     Ok(web::Json(paging.answer(slice, |campaign| campaign.id.0)))
 }
 
-pub(super) async fn read(state: &AppState, id: CampaignId) -> Result<Campaign, ApiError> {
+/// A campaign as it is now. `lane`: what is read for the answer to a decision waits behind no other read.
+pub(super) async fn read(state: &AppState, lane: Lane, id: CampaignId) -> Result<Campaign, ApiError> {
     let whole = state
         .store
-        .run(Lane::Read, "read a campaign", move |conn| {
+        .run(lane, "read a campaign", move |conn| {
             conn.snapshot(|conn| match campaigns::find(conn, id)? {
                 Some(row) => Whole::of(conn, row).map(Some),
                 None => Ok(None),
@@ -304,7 +305,7 @@ pub(super) async fn show(
     Id(id): Id<CampaignId>,
     _: Query<()>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    Ok(web::Json(read(&state, id).await?))
+    Ok(web::Json(read(&state, Lane::Read, id).await?))
 }
 
 /// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.

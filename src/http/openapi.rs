@@ -10,7 +10,7 @@ use utoipa::openapi::{RefOr, Required};
 use super::campaigns::{self, actions, preview, recipients};
 use super::extract::Query;
 use super::idempotency::HEADER;
-use super::{contacts, imports, keys, lists, operations, replicas, templates};
+use super::{contacts, imports, keys, lists, operations, readiness, replicas, templates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -29,7 +29,7 @@ use super::{contacts, imports, keys, lists, operations, replicas, templates};
         recipients::list, recipients::resolve, recipients::audit,
         actions::receipt, replicas::list_instances, replicas::list_pools, replicas::suspend, replicas::resume,
         replicas::pool_receipt, replicas::dead_letters, replicas::replay,
-        operations::healthz, operations::readyz, operations::metrics, operations::actor_states,
+        operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),
     modifiers(&ApiKeyScheme, &IdempotencyKeys),

@@ -1,6 +1,5 @@
-//! What operators and their machines look at: health, readiness, metrics, and the actors' state.
+//! What operators and their machines look at: health, metrics, and the actors' state.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
@@ -12,7 +11,6 @@ use super::problem::ApiError;
 use super::state::AppState;
 use crate::actors::broker_link::{self, LinkState};
 use crate::actors::guardian::{self, Present, WardState};
-use crate::actors::health::Attention;
 use crate::actors::importer::{self, ImporterState};
 use crate::actors::journal::JournalState;
 use crate::actors::paginator::{self, PaginatorState};
@@ -22,10 +20,6 @@ use crate::actors::scheduler::{self, SchedulerState};
 use crate::actors::sender_pool::{self, PoolState};
 use crate::actors::supervisor::{self, SupervisorState};
 use crate::actors::switchboard::{self, SwitchboardState};
-use crate::store::{Lane, instances};
-
-/// How long readiness waits for the database.
-const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// How long an actor may take to say what it is at.
 const STATE_WITHIN: Duration = Duration::from_secs(2);
@@ -42,61 +36,7 @@ pub(super) async fn healthz(_: Query<()>) -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "ok" })
 }
 
-/// Whether this instance can work.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Readiness {
-    /// `ready`, `degraded` (a provider or the broker cannot be used) or `unavailable`.
-    status: &'static str,
-    /// Why it is unavailable.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<String>,
-    /// Each pool, and its trouble or `null`.
-    #[schema(value_type = Object)]
-    pools: BTreeMap<String, Option<Attention>>,
-    /// How the link to the broker fares, if one is configured. Without it work goes on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    broker: Option<LinkState>,
-}
-
-/// Whether database and journal take writes. An unreachable provider or broker is reported, and keeps 200.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
-    responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub(super) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
-    let me = state.instance;
-    let write = state.store.run(Lane::Control, "write a heartbeat", move |conn| instances::heartbeat(conn, me));
-    match tokio::time::timeout(READY_WITHIN, write).await {
-        Ok(result) => {
-            state.health.note_store(result.as_ref().copied());
-        }
-        Err(_slow) => {
-            state.health.note_store(Err(&crate::store::StoreError::Unavailable {
-                action: "write a heartbeat",
-                detail: "no answer in time".to_owned(),
-            }));
-        }
-    }
-    let pools = state.health.pools();
-    let broker = link_state(&state).await;
-    match state.health.vital() {
-        Some(trouble) => HttpResponse::ServiceUnavailable().json(Readiness {
-            status: "unavailable",
-            code: Some(trouble.code),
-            detail: Some(trouble.detail),
-            pools,
-            broker,
-        }),
-        None => {
-            let is_cut_off = broker.as_ref().is_some_and(|link| !link.connected);
-            let is_degraded = is_cut_off || pools.values().any(Option::is_some);
-            let status = if is_degraded { "degraded" } else { "ready" };
-            HttpResponse::Ok().json(Readiness { status, code: None, detail: None, pools, broker })
-        }
-    }
-}
-
-async fn link_state(state: &AppState) -> Option<LinkState> {
+pub(super) async fn link_state(state: &AppState) -> Option<LinkState> {
     let link = state.broker.as_ref().and_then(Present::get)?;
     link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
 }

@@ -116,7 +116,7 @@ impl Receipt {
 
 /// The receipt of the newest decision on a subject, as it stands. `None`: nothing was ever decided.
 pub(super) async fn read(state: &AppState, subject: Subject) -> Result<Option<Receipt>, StoreError> {
-    let replies = state.store.run(Lane::Read, "read a receipt", move |conn| notices::replies(conn, &subject)).await?;
+    let replies = state.store.run(Lane::LookUp, "read a receipt", move |conn| notices::replies(conn, &subject)).await?;
     Ok(Receipt::of(replies, state.settings.timing.start_deadline_ms))
 }
 

@@ -6,14 +6,14 @@ use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, sco
 use super::auth::require_key;
 use super::campaigns::{self, actions, preview, recipients};
 use super::idempotency::once;
-use super::{contacts, imports, keys, lists, openapi, operations, replicas, templates};
+use super::{contacts, imports, keys, lists, openapi, operations, readiness, replicas, templates};
 
 /// Every route. Under `/v1` a valid API key is required. A POST that does something honours an `Idempotency-Key`: by
 /// `once`, or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
 /// holds a secret that is stored nowhere.
 pub fn routes(config: &mut ServiceConfig) {
     config.service(resource("/healthz").route(get().to(operations::healthz)));
-    config.service(resource("/readyz").route(get().to(operations::readyz)));
+    config.service(resource("/readyz").route(get().to(readiness::readyz)));
     config.service(resource("/metrics").route(get().to(operations::metrics)));
     config.service(resource("/openapi.json").route(get().to(openapi::describe)));
     config.service(

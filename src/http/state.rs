@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::auth::Auth;
 use super::problem::ApiError;
+use super::readiness::DatabaseProbe;
 use crate::actors::broker_link::{Announcer, BrokerLink, DeadLetters};
 use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
@@ -67,6 +68,8 @@ pub struct AppState {
     pub suspensions: Suspensions,
     /// What keeps work from going on.
     pub health: Health,
+    /// When the database was last asked whether it answers.
+    pub database_probe: DatabaseProbe,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// This incarnation.

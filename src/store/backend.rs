@@ -86,20 +86,6 @@ pub(super) fn refuse_unsafe_durability(conn: &mut Conn) -> Result<(), StoreError
     Ok(())
 }
 
-/// Instances that start together migrate one after the other: two that create the same table fail.
-pub(super) fn lock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
-    let Conn::Pg(conn) = conn else { return Ok(()) };
-    conn.batch_execute("SET lock_timeout = '60s'; SELECT pg_advisory_lock(8531957230915)")
-        .map_err(StoreError::query("wait for another instance that migrates"))
-}
-
-/// Ends [`lock_migrations`].
-pub(super) fn unlock_migrations(conn: &mut Conn) -> Result<(), StoreError> {
-    let Conn::Pg(conn) = conn else { return Ok(()) };
-    conn.batch_execute("SELECT pg_advisory_unlock(8531957230915); SET lock_timeout = '4s'")
-        .map_err(StoreError::query("let other instances migrate"))
-}
-
 #[derive(diesel::QueryableByName)]
 struct Found {
     #[diesel(sql_type = Bool)]

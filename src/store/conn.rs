@@ -150,12 +150,19 @@ pub(super) struct Pooled {
 pub(super) enum Purpose {
     /// PostgreSQL: claims and records, with pinned plans.
     Hot,
-    /// PostgreSQL: everything else.
+    /// PostgreSQL: decisions, heartbeats, the reaper.
+    Control,
+    /// PostgreSQL: what writes beside these, and what counts a whole campaign.
     General,
     /// SQLite: the one writer.
     Writer,
-    /// SQLite: a reader.
-    Reader,
+    /// A reader. On PostgreSQL, a statement is ended after so long.
+    Reader {
+        /// The longest that one read may take.
+        within: Duration,
+    },
+    /// PostgreSQL: a migration, which may take as long as it needs.
+    Migration,
 }
 
 /// Opens connections for one pool. We choose the backend ourselves, by URL scheme: diesel's own `MultiConnection` took a
@@ -243,19 +250,18 @@ impl r2d2::ManageConnection for Manager {
                 if let Some(lineage) = lineage {
                     self.history.see(lineage);
                 }
-                match self.purpose {
+                let limits = match self.purpose {
                     // A process that is frozen in the middle of a claim holds the campaign's lock: operators' decisions wait
                     // for longer than that.
-                    Purpose::Hot => conn
-                        .batch_execute(
-                            "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
-                             SET idle_in_transaction_session_timeout = '2s'",
-                        )
-                        .map_err(QueryError)?,
-                    Purpose::General | Purpose::Writer | Purpose::Reader => {
-                        conn.batch_execute("SET statement_timeout = '60s'").map_err(QueryError)?;
-                    }
-                }
+                    Purpose::Hot => "SET statement_timeout = '5s'; SET lock_timeout = '2s'; \
+                                     SET idle_in_transaction_session_timeout = '2s'"
+                        .to_owned(),
+                    Purpose::Control => "SET statement_timeout = '30s'".to_owned(),
+                    Purpose::General | Purpose::Writer => "SET statement_timeout = '60s'".to_owned(),
+                    Purpose::Reader { within } => format!("SET statement_timeout = {}", within.as_millis()),
+                    Purpose::Migration => "SET statement_timeout = 0".to_owned(),
+                };
+                conn.batch_execute(&limits).map_err(QueryError)?;
                 if self.purpose == Purpose::Hot {
                     conn.batch_execute(PG_HOT_PLANS).map_err(QueryError)?;
                 }
@@ -264,7 +270,7 @@ impl r2d2::ManageConnection for Manager {
             Target::Sqlite(path) => {
                 let mut conn = SqliteConnection::establish(path).map_err(ConnectionError)?;
                 conn.batch_execute(SQLITE_SETUP).map_err(QueryError)?;
-                if self.purpose == Purpose::Reader {
+                if matches!(self.purpose, Purpose::Reader { .. }) {
                     conn.batch_execute("PRAGMA query_only = ON").map_err(QueryError)?;
                 }
                 Conn::Sqlite(conn)
@@ -309,17 +315,18 @@ fn with_timeouts(url: &str) -> String {
 
 pub(super) type Pool = r2d2::Pool<Manager>;
 
-pub(super) fn pool(target: &Target, purpose: Purpose, size: u32, checkout: Duration, history: &Arc<History>) -> Pool {
+pub(super) fn pool(manager: Manager, size: u32, checkout: Duration) -> Pool {
+    let purpose = manager.purpose;
     r2d2::Pool::builder()
         .max_size(size.max(1))
         .min_idle(Some(0))
         .connection_timeout(checkout)
         // After PostgreSQL was cut off, every idle connection is dead: whoever gets one is given another. What claims and
         // records tries again by itself, and is not made to ask each time; SQLite's connections do not die.
-        .test_on_check_out(purpose == Purpose::General)
+        .test_on_check_out(!matches!(purpose, Purpose::Hot | Purpose::Writer))
         // A long-lived connection is what carries the prepared statements.
         .max_lifetime(None)
         .idle_timeout(None)
         .error_handler(Box::new(r2d2::NopErrorHandler))
-        .build_unchecked(Manager { target: target.clone(), purpose, history: Arc::clone(history) })
+        .build_unchecked(manager)
 }

@@ -110,20 +110,7 @@ pub fn is_registered(conn: &mut Conn, me: InstanceId, slot: &str) -> Result<bool
     Ok(known > 0)
 }
 
-/// Says that the incarnation lives; also the proof that the database takes writes.
-///
-/// # Errors
-/// The query failed.
-pub fn heartbeat(conn: &mut Conn, id: InstanceId) -> Result<(), StoreError> {
-    let now = backend::now(conn)?;
-    diesel::update(instances::table.find(id))
-        .set(instances::last_seen_at.eq(now))
-        .execute(conn)
-        .map(drop)
-        .map_err(StoreError::query("write a heartbeat"))
-}
-
-/// [`heartbeat`], with the hand-overs that are under way.
+/// Says that the incarnation lives, and how many hand-overs are under way; also the proof that the database takes writes.
 ///
 /// # Errors
 /// The query failed.

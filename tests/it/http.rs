@@ -7,6 +7,7 @@ mod contacts;
 mod idempotency;
 mod imports;
 mod lists;
+mod load;
 mod operations;
 mod problems;
 mod templates;

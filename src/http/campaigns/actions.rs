@@ -139,7 +139,7 @@ async fn control(
     apply(state, id, event, edge::request_id(request).as_deref()).await?;
     // The decision stands, whatever becomes of the question who has heard of it.
     let receipt = receipt::wait(state, Subject::Campaign(id), wait).await.ok().flatten();
-    Ok(web::Json(Controlled { campaign: super::read(state, id).await?, receipt }))
+    Ok(web::Json(Controlled { campaign: super::read(state, Lane::LookUp, id).await?, receipt }))
 }
 
 /// The receipt of the newest pause, resume or stop, as it stands now.

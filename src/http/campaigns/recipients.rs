@@ -175,7 +175,7 @@ pub(in crate::http) async fn audit(
     must_exist(&state, id).await?;
     let (audit, packing) = state
         .store
-        .run(Lane::Read, "audit a campaign", move |conn| {
+        .run(Lane::Audit, "audit a campaign", move |conn| {
             conn.snapshot(|conn| Ok((deliveries::audit(conn, id)?, campaigns::packing(conn, id)?)))
         })
         .await?;

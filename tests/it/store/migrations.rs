@@ -1,5 +1,9 @@
 //! What the migrations make of an empty database.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use diesel::QueryableByName;
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -8,9 +12,12 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use volley::store::{Conn, Lane, Store};
 
 use crate::support::server::settings;
+use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const LONG: Duration = Duration::from_secs(60);
+
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 
 async fn migrated(db: &Database) -> Store {
@@ -152,5 +159,71 @@ both_backends! {
         let store = migrated(db).await;
         let there = store.run(Lane::Read, "test", |conn| Ok(columns(conn))).await.unwrap();
         assert_eq!(believed(), there);
+    }
+}
+
+/// The migrations that the first release had: later ones find a database that has long been at work.
+const FIRST_RELEASE: usize = 2;
+
+#[test]
+fn a_migration_of_a_million_deliveries_waits_for_readers_and_holds_up_nobody_for_long() {
+    let Some(db) = Database::postgres(module_path!()) else { return };
+    let mut conn = db.connect();
+    let Conn::Pg(pg) = &mut conn else { unreachable!("asked for PostgreSQL") };
+    let mut all = MigrationSource::<diesel::pg::Pg>::migrations(&POSTGRES).unwrap();
+    all.sort_by_key(|migration| migration.name().to_string());
+    assert!(all.len() > FIRST_RELEASE, "there is something to migrate");
+    assert!(pg.applied_migrations().unwrap().is_empty());
+    for migration in all.iter().take(FIRST_RELEASE) {
+        pg.run_migration(migration).unwrap();
+    }
+    db.execute(
+        "INSERT INTO deliveries (campaign_id, contact_id, page_id, state) \
+         SELECT 1, n, 1 + n / 1000, 'sent' FROM generate_series(1, 1000000) AS n",
+    );
+    // Somebody reads the table for a while, as an audit does.
+    let mut reader = db.connect();
+    begin_to_read(&mut reader);
+    let ended = Arc::new(AtomicBool::new(false));
+    let longest = std::thread::spawn({
+        let (mut writer, ended) = (db.connect(), Arc::clone(&ended));
+        move || {
+            let mut longest = Duration::ZERO;
+            while !ended.load(Ordering::Acquire) {
+                let began = Instant::now();
+                run(
+                    &mut writer,
+                    "UPDATE deliveries SET attempts = attempts + 1 WHERE campaign_id = 1 AND contact_id = 7",
+                );
+                longest = longest.max(began.elapsed());
+            }
+            longest
+        }
+    });
+    let began = Instant::now();
+    let migrating = std::thread::spawn({
+        let settings = settings(&db);
+        move || actix_rt::System::new().block_on(async { Store::open(&settings.database).unwrap().migrate().await })
+    });
+    wait_until("the migration has met the reader and given up once", LONG, || began.elapsed() > Duration::from_secs(4));
+    run(&mut reader, "ROLLBACK");
+    let applied = migrating.join().unwrap().unwrap();
+    ended.store(true, Ordering::Release);
+    assert_eq!(applied.len(), all.len() - FIRST_RELEASE, "{applied:?}");
+    let longest = longest.join().unwrap();
+    assert!(longest < Duration::from_secs(4), "somebody waited {longest:?} for the migration");
+    assert_eq!(db.number("SELECT count(*) AS n FROM deliveries"), 1_000_000);
+}
+
+fn begin_to_read(conn: &mut Conn) {
+    run(conn, "BEGIN");
+    run(conn, "SELECT count(*) FROM deliveries");
+}
+
+fn run(conn: &mut Conn, statements: &str) {
+    use diesel::connection::SimpleConnection;
+    match conn {
+        Conn::Pg(conn) => conn.batch_execute(statements).unwrap(),
+        Conn::Sqlite(conn) => conn.batch_execute(statements).unwrap(),
     }
 }

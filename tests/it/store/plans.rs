@@ -106,7 +106,7 @@ fn goes_along_indexes(
             complaints.extend(before.and_then(|before| scanned_since(conn, before)));
             complaints
         }
-        (Transaction::Ours, Lane::Read) => conn.snapshot(look).unwrap(),
+        (Transaction::Ours, Lane::Read | Lane::LookUp | Lane::Audit) => conn.snapshot(look).unwrap(),
         (Transaction::Ours, Lane::Hot | Lane::Control | Lane::Write) => conn.write(look).unwrap(),
     };
     assert!(complaints.is_empty(), "{what}: {complaints:#?}");
