@@ -1,0 +1,101 @@
+//! Why a template cannot be saved, or not be rendered for one contact.
+
+use serde::Serialize;
+
+use super::{MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_SUBJECT, Part};
+
+/// A name that no contact has, and where the template uses it first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+pub struct UnknownName {
+    /// The part that uses it.
+    pub part: Part,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// As written.
+    pub name: String,
+}
+
+/// Why a template cannot be saved.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// Placeholders that no contact has: all of them.
+    #[error("{}", describe_unknown(unknown, valid))]
+    UnknownNames {
+        /// Each name once per part, in the order of the source.
+        unknown: Vec<UnknownName>,
+        /// The names that would do, sorted.
+        valid: Vec<String>,
+    },
+    /// The template language does not understand it.
+    #[error("{part}, line {line}, column {column}: {detail}")]
+    Syntax {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A part is longer than [`MAX_SOURCE_BYTES`].
+    #[error("{part} has {bytes} bytes, the most is {MAX_SOURCE_BYTES}")]
+    TooLong {
+        /// The part.
+        part: Part,
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+impl TemplateError {
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownNames { .. } => "unknown_placeholder",
+            Self::Syntax { .. } => "template_syntax",
+            Self::TooLong { .. } => "template_too_long",
+        }
+    }
+}
+
+fn describe_unknown(unknown: &[UnknownName], valid: &[String]) -> String {
+    let unknown: Vec<_> = unknown
+        .iter()
+        .map(|UnknownName { part, line, column, name }| format!("{name} ({part}, line {line}, column {column})"))
+        .collect();
+    format!("unknown placeholders: {}; valid are: {}", unknown.join(", "), valid.join(", "))
+}
+
+/// Why a template cannot be rendered for one contact. Never tells the contact's values.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// The template language gave up.
+    #[error("{part}, line {line}: {what}")]
+    Failed {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
+        /// What kind of thing went wrong.
+        what: String,
+    },
+    /// A part came to more than [`MAX_OUTPUT_BYTES`].
+    #[error("{part} comes to more than {MAX_OUTPUT_BYTES} bytes")]
+    TooLong {
+        /// The part.
+        part: Part,
+    },
+    /// The subject has a line break or another control character, which has no place in a header.
+    #[error("subject has a line break or another control character")]
+    SubjectControl,
+    /// The subject is longer than [`MAX_SUBJECT`].
+    #[error("subject comes to more than {MAX_SUBJECT} characters")]
+    SubjectTooLong,
+    /// The subject is empty or blank, on a channel that needs one.
+    #[error("subject is empty")]
+    SubjectBlank,
+}
