@@ -10,8 +10,11 @@
 
 mod engine;
 mod error;
+mod filters;
+mod growth;
 mod names;
 mod scan;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,6 +183,12 @@ impl Compiled {
         Ok((compiled, unknown))
     }
 
+    /// Whether a part of it runs in the template language, which may take a while; the others print at once.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.parts.iter().any(|(_, body)| matches!(body, Body::Program(_)))
+    }
+
     /// The same template under another rule for its subject.
     #[must_use]
     pub fn with_subject_rule(self, subject_rule: SubjectRule) -> Self {
@@ -257,6 +266,9 @@ impl Compiled {
                 return Err(syntax(at, format!("{tag} is not available: a template stands alone")));
             }
         }
+        // Before the engine sees it: while it compiles, it already works out what is constant.
+        growth::check(&translation.source, part.as_str(), engine::syntax())
+            .map_err(|found| syntax(translation.origin(found.at).min(source.len()), found.why.to_owned()))?;
         self.env.add_template_owned(part.as_str(), translation.source.clone()).map_err(refused)?;
         let mut state = self.env.empty_state();
         let mut is_known = |test: &str, name: &str| state.perform_test(test, &[name.into()]).unwrap_or(false);

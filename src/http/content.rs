@@ -45,7 +45,7 @@ pub fn check(
 ) -> Result<Compiled, ApiError> {
     let subject_rule = check_shape(channel, content, pointers)?;
     Compiled::compile(content, known)
-        .map(|compiled| compiled.with_subject_rule(subject_rule))
+        .and_then(|compiled| compiled.try_out().map(|()| compiled.with_subject_rule(subject_rule)))
         .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
 }
 
@@ -61,7 +61,9 @@ pub fn check_for_preview(
 ) -> Result<(Compiled, BTreeSet<String>), ApiError> {
     let subject_rule = check_shape(channel, content, pointers)?;
     Compiled::compile_leniently(content, known)
-        .map(|(compiled, unknown)| (compiled.with_subject_rule(subject_rule), unknown))
+        .and_then(|(compiled, unknown)| {
+            compiled.try_out().map(|()| (compiled.with_subject_rule(subject_rule), unknown))
+        })
         .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
 }
 
@@ -137,7 +139,7 @@ fn problems_of(error: &TemplateError, pointers: Pointers) -> Vec<FieldProblem> {
         TemplateError::Syntax { part, line, column, detail } => {
             vec![FieldProblem::new(pointers.of(*part), code, format!("line {line}, column {column}: {detail}"))]
         }
-        TemplateError::TooLong { part, .. } => {
+        TemplateError::TooLong { part, .. } | TemplateError::TooHeavy { part, .. } => {
             vec![FieldProblem::new(pointers.of(*part), code, error.to_string())]
         }
     }

@@ -25,13 +25,17 @@ pub(super) fn environment() -> Environment<'static> {
     env.set_recursion_limit(RECURSION);
     // What a contact lacks is empty, and so is everything inside it.
     env.set_undefined_behavior(UndefinedBehavior::Chainable);
-    if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
-        env.set_syntax(syntax);
-    }
+    env.set_syntax(syntax());
     env.set_auto_escape_callback(|name| if name == Part::Html.as_str() { AutoEscape::Html } else { AutoEscape::None });
     env.set_formatter(format_value);
     env.add_filter("fallback", fallback);
+    super::filters::bound(&mut env);
     env
+}
+
+/// The language's delimiters, and what becomes of the last line's end.
+pub(super) fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder().keep_trailing_newline(true).build().unwrap_or_default()
 }
 
 /// `{{ first_name|fallback("Customer") }}`: what `{first_name|Customer}` means.
@@ -49,9 +53,11 @@ fn format_value(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) 
     let written = if let Some(text) = value.as_str() {
         write_text(out, text, is_html)
     } else if matches!(value.kind(), ValueKind::Bool | ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
-        let json =
-            serde_json::to_string(value).map_err(|_cause| minijinja::Error::from(ErrorKind::BadSerialization))?;
-        write_text(out, &json, is_html)
+        let mut json = Capped(Vec::new());
+        serde_json::to_writer(&mut json, value).map_err(|cause| {
+            minijinja::Error::from(if cause.is_io() { ErrorKind::WriteFailure } else { ErrorKind::BadSerialization })
+        })?;
+        write_text(out, &String::from_utf8_lossy(&json.0), is_html)
     } else {
         write_text(out, &value.to_string(), is_html)
     };
@@ -193,8 +199,11 @@ fn failure(part: Part, error: &minijinja::Error) -> RenderError {
     if kind == ErrorKind::WriteFailure {
         return RenderError::TooLong { part };
     }
-    let what = if kind == ErrorKind::OutOfFuel { "takes too many steps".to_owned() } else { kind.to_string() };
-    RenderError::Failed { part, line: error.line().unwrap_or(1), what }
+    let line = error.line().unwrap_or(1);
+    if kind == ErrorKind::OutOfFuel {
+        return RenderError::TooManySteps { part, line };
+    }
+    RenderError::Failed { part, line, what: kind.to_string() }
 }
 
 /// Takes [`MAX_OUTPUT_BYTES`] and no more.

@@ -40,6 +40,16 @@ pub enum TemplateError {
         /// What is wrong.
         detail: String,
     },
+    /// Rendering it takes too long, or makes too much, for every contact.
+    #[error("{part}, line {line}: {what}")]
+    TooHeavy {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
+        /// What is too much.
+        what: &'static str,
+    },
     /// A part is longer than [`MAX_SOURCE_BYTES`].
     #[error("{part} has {bytes} bytes, the most is {MAX_SOURCE_BYTES}")]
     TooLong {
@@ -58,6 +68,7 @@ impl TemplateError {
             Self::UnknownNames { .. } => "unknown_placeholder",
             Self::Syntax { .. } => "template_syntax",
             Self::TooLong { .. } => "template_too_long",
+            Self::TooHeavy { .. } => "template_too_heavy",
         }
     }
 }
@@ -82,6 +93,14 @@ pub enum RenderError {
         line: usize,
         /// What kind of thing went wrong.
         what: String,
+    },
+    /// The template language took more steps than a message may need.
+    #[error("{part}, line {line}: takes too many steps")]
+    TooManySteps {
+        /// The part.
+        part: Part,
+        /// From 1.
+        line: usize,
     },
     /// A part came to more than [`MAX_OUTPUT_BYTES`].
     #[error("{part} comes to more than {MAX_OUTPUT_BYTES} bytes")]

@@ -204,7 +204,9 @@ fn what_the_template_language_does_not_understand_is_reported_with_its_place() {
             TemplateError::Syntax { part, line: l, column: c, detail } => {
                 assert_eq!((part, l, c), (Part::Text, line, column), "{source:?}: {detail}");
             }
-            other @ (TemplateError::UnknownNames { .. } | TemplateError::TooLong { .. }) => panic!("{source}: {other}"),
+            other @ (TemplateError::UnknownNames { .. }
+            | TemplateError::TooLong { .. }
+            | TemplateError::TooHeavy { .. }) => panic!("{source}: {other}"),
         }
     }
 }
@@ -212,11 +214,11 @@ fn what_the_template_language_does_not_understand_is_reported_with_its_place() {
 #[test]
 fn endless_work_and_endless_output_end_in_an_error() {
     let many = "{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}";
-    assert!(matches!(compile(many).unwrap().render(&ann()), Err(RenderError::Failed { part: Part::Text, .. })));
-    let recursive = "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}";
-    assert!(matches!(compile(recursive).unwrap().render(&ann()), Err(RenderError::Failed { .. })));
-    let long = "{{ 'a' * 2000000 }}";
+    assert!(matches!(compile(many).unwrap().render(&ann()), Err(RenderError::TooManySteps { part: Part::Text, .. })));
+    assert_eq!(compile(many).unwrap().try_out().unwrap_err().code(), "template_too_heavy");
+    let long = "{% for i in range(9999) %}{{ 'a' * 200 }}{% endfor %}";
     assert_eq!(compile(long).unwrap().render(&ann()), Err(RenderError::TooLong { part: Part::Text }));
+    assert_eq!(compile(long).unwrap().try_out().unwrap_err().code(), "template_too_heavy");
     let big = Profile { attributes: [("note".to_owned(), json!("x".repeat(4000)))].into(), ..Profile::default() };
     assert_eq!(compile(&"{note}".repeat(300)).unwrap().render(&big), Err(RenderError::TooLong { part: Part::Text }));
     let source = "x".repeat(MAX_SOURCE_BYTES + 1);
@@ -279,6 +281,28 @@ proptest! {
         }
     }
 
+    /// Programs made of what makes values grow: the test would end by taking all memory.
+    #[test]
+    fn no_program_that_is_accepted_takes_more_memory_than_its_bounds(
+        pieces in proptest::collection::vec(
+            prop::sample::select(vec![
+                "{% set a = a ~ a %}", "{% set a = first_name %}", "{% set b = [a, a, tags] %}", "{% set a = b|join(a) %}",
+                "{% set a = a * 9 %}", "{% set a = 'x' * 999 %}", "{% set a = a|replace('', a) %}", "{% set a %}{{ b }}{{ b }}{% endset %}",
+                "{% for i in range(99) %}{% set a = a ~ i %}", "{% for i in b %}{{ i }}", "{% endfor %}", "{% if a %}", "{% endif %}",
+                "{% macro m(x) %}{{ x ~ x }}", "{% endmacro %}", "{% set a = m(a) %}", "{{ m(b) }}", "{{ a }}", "{{ b|tojson }}",
+                "{% set a = range(999)|map('upper')|join(a) %}", "{% filter upper %}", "{% endfilter %}", "{{ '%99d'|format(1) }}",
+            ]),
+            0..24,
+        )
+    ) {
+        if let Ok(compiled) = compile(&pieces.concat()) {
+            if let Ok(message) = compiled.render(&ann()) {
+                prop_assert!(message.text.len() <= MAX_OUTPUT_BYTES);
+            }
+            let _ = compiled.try_out();
+        }
+    }
+
     #[test]
     fn text_without_braces_is_printed_as_it_is(source in "[^{]{0,80}") {
         prop_assert_eq!(rendered(&source), source);
@@ -291,5 +315,82 @@ proptest! {
             let plain = compiled.render(&ann()).unwrap().text;
             prop_assert_eq!(rendered(&format!("{{% if 1 %}}{{% endif %}}{source}")), plain);
         }
+    }
+}
+
+/// Each of these would take more memory than a machine has, in a few steps.
+const GREEDY: &[&str] = &[
+    "{{ 'a' * 2000000 }}",
+    "{{ first_name * score }}",
+    "{{ score * first_name }}",
+    "{% set a = first_name %}{% for i in range(60) %}{% set a = a ~ a %}{% endfor %}{{ a }}",
+    "{% set a = 'x' * 60 %}{% set a = a * 60 %}{% set a = a * 60 %}{% set a = a * 60 %}{{ a }}",
+    "{% set n = namespace(a='x') %}{% for i in range(60) %}{% set n.a = n.a ~ n.a %}{% endfor %}{{ n.a }}",
+    "{% macro a(x) %}{{ a(x ~ x) }}{% endmacro %}{{ a(first_name) }}",
+    "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+    "{% macro a(x) %}{{ x }}{% endmacro %}{% set b = a %}{{ b(1) }}",
+    "{% set a %}{% for i in range(9999) %}{{ first_name }}{% endfor %}{% endset %}{{ a }}",
+    "{% filter upper %}{% for i in range(9999) %}{{ first_name }}{% endfor %}{% endfilter %}",
+    "{% set a = [tags, tags, tags, tags] %}{% set b = [a, a, a, a] %}{% set c = [b, b, b, b] %}{% set d = [c, c] %}{{ d }}",
+    "{% for i in tags recursive %}{{ loop(tags) }}{% endfor %}",
+    "{{ range(9999)|map('replace', '', first_name)|list }}",
+    "{{ range(9999)|map('default', first_name)|join(first_name) }}",
+    "{{ tags|pprint }}",
+    "{{ first_name|indent(999999999) }}",
+];
+
+#[test]
+fn a_template_that_could_take_all_memory_is_refused_when_it_is_saved() {
+    for source in GREEDY {
+        let refused = compile(source).expect_err(source);
+        assert_eq!(refused.code(), "template_syntax", "{source}: {refused}");
+    }
+    let doubling: String = (0..40).map(|n| format!("{{% set a{} = a{n} ~ a{n} %}}", n + 1)).collect();
+    let refused = compile(&format!("{{% set a0 = first_name %}}\n{doubling}{{{{ a40 }}}}")).unwrap_err();
+    assert!(refused.to_string().starts_with("text, line 2, column "), "{refused}");
+    let html = Content { html: Some("{{ 'a' * 2000000 }}".to_owned()), ..Content::default() };
+    assert_eq!(Compiled::compile(&html, &known()).unwrap_err().code(), "template_syntax");
+}
+
+#[test]
+fn a_filter_that_would_make_too_much_fails_for_that_contact() {
+    let note = |text: String| Profile { attributes: [("note".to_owned(), json!(text))].into(), ..Profile::default() };
+    for (source, value) in [
+        ("{{ '%9999999999d'|format(1) }}", String::new()),
+        ("{{ note|format(1) }}", "%99999d".to_owned()),
+        ("{{ '%*d'|format(999999999, 1) }}", String::new()),
+        ("{{ note|replace('', note) }}", "x".repeat(5_000)),
+        ("{{ range(9999)|join(note) }}", "x".repeat(5_000)),
+        ("{{ tags|slice(999999999) }}{{ [1]|slice(999999999) }}", String::new()),
+        ("{{ [1]|batch(999999999, 'x') }}", String::new()),
+        ("{{ [1]|batch(count=999999999, fill_with='x') }}", String::new()),
+        ("{{ [1]|tojson(indent=999999999) }}", String::new()),
+    ] {
+        let outcome = compile(source).unwrap().render(&note(value));
+        assert!(matches!(outcome, Err(RenderError::Failed { .. })), "{source}: {outcome:?}");
+    }
+}
+
+#[test]
+fn what_messages_are_made_of_is_still_allowed() {
+    for (source, expected) in [
+        ("{{ '%.2f'|format(score) }}", "1.50"),
+        ("{{ score * 2 }} {{ 2 * score }} {{ score * 1.5 }}", "3.0 3.0 2.25"),
+        ("{{ score|float * address.zip|int }}", "12001.5"),
+        ("{{ '-' * 20 }}", "--------------------"),
+        ("{{ tags|join(', ') }}", "a, b\""),
+        ("{{ tags|map('upper')|join('/') }}", "A/B\""),
+        ("{% for t in tags %}{% set line = loop.index ~ '. ' ~ t %}{{ line }};{% endfor %}", "1. a;2. b\";"),
+        ("{% for t in tags %}{{ loop.cycle('x', 'y') }}{% endfor %}", "xy"),
+        ("{% set who %}{{ first_name }} {{ last_name }}{% endset %}{{ who|length }}", "19"),
+        (
+            "{% macro bold(x) %}*{{ x }}*{% endmacro %}{% macro both(x) %}{{ bold(x) }}!{% endmacro %}{{ both('a') }}",
+            "*a*!",
+        ),
+        ("{{ first_name|replace('n', 'm') }} {{ [1, 2, 3]|batch(2)|list|length }}", "Amm 2"),
+        ("{{ {'a': 1}|tojson }} {{ dict(a=1).a }}", "{\"a\": 1} 1"),
+        ("{% if tags|length > 1 and 'a' in tags %}many{% endif %}", "many"),
+    ] {
+        assert_eq!(rendered(source), expected, "{source}");
     }
 }
