@@ -79,6 +79,11 @@ impl CampaignContent {
         rendered
     }
 
+    /// Whether rendering it may take a while.
+    pub(super) fn is_program(&self) -> bool {
+        self.compiled.is_program()
+    }
+
     /// One for the delivery's whole life.
     pub(super) fn delivery_key(&self, contact: ContactId) -> String {
         format!("{}:{contact}", self.key)

@@ -22,7 +22,7 @@ use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::retries::Retries;
-use crate::domain::message::{Envelope, Kept};
+use crate::domain::message::{Envelope, Kept, Message};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Attempt, settle};
 use crate::store::claims::Claimed;
@@ -242,9 +242,9 @@ async fn attempt(
     };
     let message = match kept {
         Some(message) => message,
-        None => match over.content.render(&over.claimed.profile, over.claimed.claim_no == 1) {
+        None => match rendered(over).await {
             Ok(message) => message,
-            Err(error) => return Outcome::Unsendable(Trouble::new(ErrorCategory::Render, error.to_string())),
+            Err(outcome) => return outcome,
         },
     };
     let Some(to) = over.claimed.profile.address(over.content.channel) else {
@@ -267,6 +267,25 @@ async fn attempt(
     let Envelope { to, to_name, message, .. } = envelope;
     *spoken = Some(Kept { message, to: Some(to), to_name });
     outcome
+}
+
+/// The message of one recipient. What runs in the template language may take a while: it runs on a thread of its own, so
+/// that replies and timeouts of other pools do not wait for it.
+async fn rendered(over: &HandOver) -> std::result::Result<Message, Outcome> {
+    let is_new = over.claimed.claim_no == 1;
+    let rendered = if over.content.is_program() {
+        let (content, profile) = (Arc::clone(&over.content), over.claimed.profile.clone());
+        match tokio::task::spawn_blocking(move || content.render(&profile, is_new)).await {
+            Ok(rendered) => rendered,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => return Err(Outcome::NotBegun(NotBegun::ShuttingDown)),
+            },
+        }
+    } else {
+        over.content.render(&over.claimed.profile, is_new)
+    };
+    rendered.map_err(|error| Outcome::Unsendable(Trouble::new(ErrorCategory::Render, error.to_string())))
 }
 
 /// A panic says nothing about the provider. Before the first byte it is this recipient's own end; after it, nobody knows.
