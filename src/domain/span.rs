@@ -98,7 +98,7 @@ impl Visitor<'_> for Reader {
     }
 
     fn visit_i64<E: Error>(self, seconds: i64) -> Result<Span, E> {
-        let whole = u64::try_from(seconds).map_err(|_| E::invalid_value(Unexpected::Signed(seconds), &self))?;
+        let whole = u64::try_from(seconds).map_err(|_negative| E::invalid_value(Unexpected::Signed(seconds), &self))?;
         self.visit_u64(whole)
     }
 

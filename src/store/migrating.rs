@@ -43,7 +43,7 @@ impl Store {
     /// measured, and a lost claim is a second message.
     pub async fn migrate(&self) -> Result<Vec<String>, StoreError> {
         let Target::Pg(_) = self.target() else {
-            return self.run(Lane::Control, "migrate", |conn| on_sqlite(conn)).await;
+            return self.run(Lane::Control, "migrate", on_sqlite).await;
         };
         // A session of its own: it may be busy for long, and its limits differ from everybody else's.
         let manager =

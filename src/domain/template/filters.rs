@@ -98,9 +98,10 @@ fn with_small_numbers(
     let values = values.into_values();
     let is_small = |value: &Value| !value.is_integer() || u64::try_from(value.clone()).is_ok_and(|n| n <= most);
     for value in values.iter().skip(1) {
-        let named = match value.kind() {
-            ValueKind::Map => value.try_iter()?.filter_map(|key| value.get_item(&key).ok()).collect(),
-            _ => Vec::new(),
+        let named: Vec<Value> = if value.kind() == ValueKind::Map {
+            value.try_iter()?.filter_map(|key| value.get_item(&key).ok()).collect()
+        } else {
+            Vec::new()
         };
         if !is_small(value) || !named.iter().all(is_small) {
             return Err(too_large());

@@ -412,10 +412,12 @@ fn is_number(expr: &Expr<'_>) -> bool {
 fn literal(value: &Value) -> Size {
     /// What a value takes beside its text.
     const OWN: usize = 24;
-    match value.kind() {
-        ValueKind::String | ValueKind::Bytes => Size::of_bytes(OWN + value.as_str().map_or(0, str::len)),
-        // Lists and maps of constants stand in the source as they are.
-        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable => Size::of_bytes(OWN + value.to_string().len() * OWN),
-        _ => Size::of_bytes(OWN),
+    if let Some(text) = value.as_str() {
+        return Size::of_bytes(OWN + text.len());
     }
+    if matches!(value.kind(), ValueKind::Seq | ValueKind::Map | ValueKind::Iterable) {
+        // Lists and maps of constants stand in the source as they are.
+        return Size::of_bytes(OWN + value.to_string().len() * OWN);
+    }
+    Size::of_bytes(OWN)
 }

@@ -27,6 +27,9 @@ pub(crate) enum Mode {
     ShuttingDown,
 }
 
+/// When each envelope sender first tried each recipient.
+type FirstTries = HashMap<(String, String), Instant>;
+
 /// The relay. Dropping it closes it.
 pub(crate) struct SmtpSink {
     listener: Listener,
@@ -43,7 +46,7 @@ struct State {
     /// How often a recipient is still answered with 450.
     busy: Mutex<HashMap<String, usize>>,
     /// How long a sender and a recipient that are new to each other are put off, and since when they are known.
-    greylisted: Mutex<(Duration, HashMap<(String, String), Instant>)>,
+    greylisted: Mutex<(Duration, FirstTries)>,
     latency_ms: (u64, u64),
     dice: Dice,
     taken: AtomicU64,
