@@ -2,17 +2,19 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::thread::JoinHandle;
+use std::sync::mpsc;
+use std::thread;
 
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// The thread. Dropping it ends everything that runs on it, and waits for that.
 pub(super) struct Lab {
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Lab {
@@ -22,16 +24,11 @@ impl Lab {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
             // Ends when the sender is dropped.
             let _ = runtime.block_on(stopped);
         })?;
         Ok(Self { runtime: handle, stop: Some(stop), thread: Some(thread) })
-    }
-
-    /// Runs `task` there.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(task);
     }
 
     /// Listens on a port of loopback and calls `serve` with each connection, there.
@@ -42,14 +39,31 @@ impl Lab {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Ok(self.listen_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), serve)?.addr)
+    }
+
+    /// The same, at this address, until it is closed.
+    ///
+    /// # Errors
+    /// The address is taken.
+    pub(super) fn listen_at<F>(
+        &self,
+        addr: SocketAddr,
+        serve: impl Fn(TcpStream) -> F + Send + 'static,
+    ) -> io::Result<Listening>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let socket = TcpListener::bind(addr)?;
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let socket = {
             let _entered = self.runtime.enter();
             tokio::net::TcpListener::from_std(socket)?
         };
-        self.spawn(async move {
+        let (stays, closed) = mpsc::channel::<()>();
+        let accepting = self.runtime.spawn(async move {
+            let _stays = stays;
             loop {
                 // A connection that broke before it was accepted is its own trouble.
                 let Ok((stream, _)) = socket.accept().await else { continue };
@@ -57,7 +71,23 @@ impl Lab {
                 tokio::spawn(serve(stream));
             }
         });
-        Ok(addr)
+        Ok(Listening { addr, accepting, closed })
+    }
+}
+
+/// A port that is listened on, also when this value is dropped, until it is closed.
+pub(super) struct Listening {
+    pub(super) addr: SocketAddr,
+    accepting: JoinHandle<()>,
+    closed: mpsc::Receiver<()>,
+}
+
+impl Listening {
+    /// Gives up the port. Connections that were accepted go on.
+    pub(super) fn close(self) {
+        self.accepting.abort();
+        // The other end goes with the task, and the task's socket before it.
+        let _gone = self.closed.recv();
     }
 }
 

@@ -1,7 +1,12 @@
 //! Recording providers, an SMTP relay and an HTTP API, which misbehave as the plan says. Every hand-over is written down
-//! before it is answered: their ledgers are the truth that Volley's books are held against.
+//! before it is answered: their ledgers are the truth that Volley's books are held against. The servers beneath play scripts
+//! ([`script`]), for the tests, too.
 
-pub(super) mod http;
+pub mod act;
+pub mod http;
+pub mod script;
+pub mod server;
+
 pub(super) mod ledger;
 pub(super) mod smtp;
 
@@ -11,13 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use tokio::sync::watch;
-
 use super::dice::mix;
-use super::lab::Lab;
 use super::plan::{Climate, Weather};
-use ledger::Ledger;
+use act::{Act, Moment, Stage, Step};
+use ledger::{Ledger, number_in};
+use serde::Serialize;
+use server::{Protocol, Server};
 
 /// What an answer takes when there is nothing to wait for.
 const QUICK: Duration = Duration::from_millis(2);
@@ -46,18 +50,16 @@ impl Kind {
 /// A provider on a thread of its own. Dropping it closes it.
 pub(super) struct Provider {
     pub(super) kind: Kind,
-    pub(super) addr: SocketAddr,
     state: Arc<State>,
-    _lab: Lab,
+    server: Server,
 }
 
-/// What all connections of a provider share.
+/// What its answers depend on, beside the weather.
 struct State {
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     seed: u64,
     climate: Climate,
     pace: Pace,
-    weather: watch::Sender<Weather>,
 }
 
 /// How quickly answers come: slowly while the campaign is ahead of its time, quickly when it lags behind, so that it
@@ -95,15 +97,19 @@ impl Provider {
     /// # Errors
     /// The system gives no thread or no port.
     pub(super) fn start(kind: Kind, ledger: Ledger, seed: u64, climate: Climate, pace: Pace) -> io::Result<Self> {
-        let lab = Lab::start(&format!("verify-{}", kind.name()))?;
-        let (weather, _) = watch::channel(Weather::Fair);
-        let state = Arc::new(State { ledger, seed, climate, pace, weather });
-        let serving = Arc::clone(&state);
-        let addr = match kind {
-            Kind::Smtp => lab.listen(move |stream| smtp::serve(stream, Arc::clone(&serving)))?,
-            Kind::Http => lab.listen(move |stream| http::serve(stream, Arc::clone(&serving)))?,
+        let state = Arc::new(State { ledger: Arc::new(ledger), seed, climate, pace });
+        let protocol = match kind {
+            Kind::Smtp => Protocol::Smtp,
+            Kind::Http => Protocol::Http,
         };
-        Ok(Self { kind, addr, state, _lab: lab })
+        let witness = Arc::clone(&state.ledger);
+        let server = Server::start(protocol, witness, conduct(&state, Weather::Fair))?;
+        Ok(Self { kind, state, server })
+    }
+
+    /// Where it listens.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.server.addr()
     }
 
     /// What it has seen.
@@ -113,7 +119,10 @@ impl Provider {
 
     /// Behaves like this from now on.
     pub(super) fn set_weather(&self, weather: Weather) {
-        self.state.weather.send_replace(weather);
+        self.server.play(conduct(&self.state, weather));
+        if weather == Weather::Refusing {
+            self.server.cut_all();
+        }
     }
 
     /// Answers quickly from now on.
@@ -122,27 +131,63 @@ impl Provider {
     }
 }
 
+/// What the provider does in such weather.
+fn conduct(state: &Arc<State>, weather: Weather) -> impl Fn(&Moment<'_>) -> Option<Act> + use<> {
+    let state = Arc::clone(state);
+    move |moment| state.act(moment, weather)
+}
+
 impl State {
-    fn weather(&self) -> Weather {
-        *self.weather.borrow()
+    fn act(&self, moment: &Moment<'_>, weather: Weather) -> Option<Act> {
+        let recipient = || number_in(moment.recipient).unwrap_or(usize::MAX);
+        match (moment.stage, weather) {
+            (Stage::Connect | Stage::Greeting, Weather::Refusing) => Some(Step::Cut.into()),
+            (Stage::Final | Stage::Request, Weather::Silent) => Some(Step::Silent.into()),
+            (Stage::Mail, Weather::Failing) => Some(Act::say("421 4.3.2 shutting down").then(Step::Cut)),
+            (Stage::Request, Weather::Failing) => Some(Act::answer(503, Vec::new(), "")),
+            (Stage::Request, Weather::Busy) => Some(later()),
+            (Stage::Ehlo, _) => Some(Act::say("250-verify\n250-PIPELINING\n250 8BITMIME")),
+            (Stage::Rcpt, _) => match (self.fate(recipient(), self.ledger.tried(recipient())), weather) {
+                (Fate::Rejected, _) => {
+                    self.ledger.refuse(recipient());
+                    Some(Act::say("550 5.1.1 no such mailbox"))
+                }
+                (Fate::Later, _) | (_, Weather::Busy) => Some(Act::say("451 4.3.0 try later")),
+                (Fate::Taken | Fate::ReplyLost | Fate::CutBefore | Fate::ErrorAfter, _) => None,
+            },
+            (Stage::Final, _) => {
+                let tries = self.ledger.tries(recipient()).saturating_sub(1);
+                Some(self.end(self.fate(recipient(), tries), || Step::Cut.into(), || Step::Cut.into()))
+            }
+            (Stage::Request, _) => {
+                let fate = self.fate(recipient(), self.ledger.tried(recipient()));
+                if fate == Fate::Rejected {
+                    self.ledger.refuse(recipient());
+                }
+                Some(self.end(fate, || Act::answer(400, Vec::new(), ""), || Act::answer(500, Vec::new(), "")))
+            }
+            _ => None,
+        }
     }
 
-    /// Comes back when the weather is no longer `bad`.
-    async fn until_not(&self, bad: Weather) {
-        let mut weather = self.weather.subscribe();
-        let _sender_gone = weather.wait_for(|weather| *weather != bad).await;
+    /// What becomes of a whole message: `no` where it is refused, `error` where it is taken and called an error.
+    fn end(&self, fate: Fate, no: impl Fn() -> Act, error: impl Fn() -> Act) -> Act {
+        let half = Step::Wait(self.half_latency());
+        let taken = [half.clone(), Step::Take, half.clone()];
+        let steps = match fate {
+            Fate::Taken => taken.to_vec(),
+            Fate::ReplyLost => [&taken[..], &[Step::Cut]].concat(),
+            Fate::ErrorAfter => [taken.to_vec(), error().steps].concat(),
+            Fate::CutBefore => vec![half, Step::Cut],
+            Fate::Later => [vec![half], later().steps].concat(),
+            Fate::Rejected => [vec![half], no().steps].concat(),
+        };
+        Act { steps }
     }
 
-    /// Comes back when the weather is `bad`.
-    async fn until_becomes(&self, bad: Weather) {
-        let mut weather = self.weather.subscribe();
-        let _sender_gone = weather.wait_for(|weather| *weather == bad).await;
-    }
-
-    /// What becomes of the hand-over of `recipient`: by its number and how often it was tried, so that the same seed
+    /// What becomes of the hand-over of `recipient`: by its number and how often it was tried before, so that the same seed
     /// makes the same trouble whatever the order.
-    fn fate(&self, recipient: usize) -> Fate {
-        let tries = self.ledger.tried(recipient);
+    fn fate(&self, recipient: usize, tries: u64) -> Fate {
         let thrown = |salt: u64| {
             let recipient = u64::try_from(recipient).unwrap_or(u64::MAX);
             mix(self.seed ^ mix(recipient.wrapping_mul(64).wrapping_add(salt))) % 1_000
@@ -169,7 +214,7 @@ impl State {
     }
 
     /// Half of what an answer takes: it passes before the message counts as taken, and again before the sender hears.
-    async fn half_latency(&self) {
+    fn half_latency(&self) -> Duration {
         let Pace { began, length, usual, hurry } = &self.pace;
         let elapsed = began.get_or_init(Instant::now).elapsed();
         let latency = if hurry.load(Ordering::Relaxed) || elapsed >= *length {
@@ -179,6 +224,10 @@ impl State {
             // A few per cent ahead: several times as slow. Behind: quick.
             if lead > 0.0 { usual.mul_f64((1.0 + lead * 50.0).min(4.0)) } else { usual.mul_f64(0.2).max(QUICK) }
         };
-        tokio::time::sleep(latency / 2).await;
+        latency / 2
     }
+}
+
+fn later() -> Act {
+    Act::answer(429, vec![("Retry-After".to_owned(), "1".to_owned())], "")
 }

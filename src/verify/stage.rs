@@ -295,7 +295,8 @@ fn instance_settings(
     providers: &[Provider],
     load: &Load,
 ) -> Result<String, VerifyError> {
-    let pools: Vec<Value> = providers.iter().map(|provider| pool(number, provider.kind, provider.addr, load)).collect();
+    let pools: Vec<Value> =
+        providers.iter().map(|provider| pool(number, provider.kind, provider.addr(), load)).collect();
     let file = json!({
         "timing": settings.timing,
         "sending": {

@@ -3,6 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::act::Message;
+use super::server::Witness;
+
 /// A provider's memory, shared with its connections: some thirty bytes a recipient.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -97,6 +100,11 @@ impl Ledger {
         u64::from(before)
     }
 
+    /// How often this recipient was tried so far.
+    pub(crate) fn tries(&self, recipient: usize) -> u64 {
+        self.entry(&mut self.entries(), recipient).map_or(0, |entry| u64::from(entry.tries))
+    }
+
     /// Notes that the provider takes a message.
     pub(crate) fn take(&self, recipient: usize, seen: Seen) {
         let now = Instant::now();
@@ -170,6 +178,25 @@ impl Ledger {
     pub(crate) fn begun_by(&self, instance: usize) -> Begun {
         self.entries().instances.get(instance).copied().unwrap_or_default()
     }
+}
+
+impl Witness for Ledger {
+    fn begun(&self, at: Instant, by: &str) {
+        let digits = by.strip_prefix("instance-").unwrap_or(by).split('@').next().unwrap_or_default();
+        self.begin(at, digits.parse().unwrap_or(usize::MAX));
+    }
+
+    fn taken(&self, message: &Message) {
+        let key = message.key.as_deref().map(|key| hash(key.as_bytes()));
+        // Only under a key may a body come again.
+        let body = if key.is_some() { hash(&message.content) } else { 0 };
+        self.take(number_in(&message.recipient).unwrap_or(usize::MAX), Seen { key, body });
+    }
+}
+
+/// FNV-1a.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xCBF2_9CE4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
 }
 
 /// The number in an address of the made-up audience.

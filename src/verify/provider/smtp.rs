@@ -1,155 +1,120 @@
-//! The SMTP relay.
+//! The scripted server of SMTP (RFC 5321), with pipelining (RFC 2920) where its answer to `EHLO` offers it.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-
-use super::ledger::{Seen, number_in};
-use super::{Fate, State};
-use crate::verify::plan::Weather;
+use super::act::{Message, Stage, Words};
+use super::server::{About, Wire};
 
 /// The sender's address of an instance: by it the relay knows who speaks.
 pub(in crate::verify) fn sender_of(instance: usize) -> String {
     format!("instance-{instance}@example.com")
 }
 
+fn lines(text: &str) -> Words {
+    Words::Lines(text.as_bytes().to_vec())
+}
+
 /// Takes mail until either side has had enough.
-pub(super) async fn serve(stream: TcpStream, state: Arc<State>) {
-    let (reader, writer) = stream.into_split();
-    let mut session =
-        Session { reader: BufReader::new(reader), writer, replies: Vec::new(), line: Vec::new(), state: &state };
-    tokio::select! {
-        _gone = session.talk() => {}
-        () = state.until_becomes(Weather::Refusing) => {}
+pub(super) async fn talk(wire: &mut Wire<'_>) -> Option<()> {
+    wire.turn(Stage::Greeting, About::default(), &lines("220 scripted ESMTP")).await?;
+    let mut bytes = Vec::new();
+    let (mut message, mut named, mut busy) = (Message::default(), false, None);
+    loop {
+        wire.line(&mut bytes).await?;
+        let line = String::from_utf8_lossy(&bytes).into_owned();
+        wire.witness().heard(wire.connection, &line);
+        let (verb, argument) = line.split_once(' ').unwrap_or((&line, ""));
+        let about = About { line: &line, ..About::default() };
+        match verb.to_ascii_uppercase().as_str() {
+            "EHLO" => {
+                let usual = lines("250-scripted\n250-8BITMIME\n250-AUTH PLAIN\n250 ENHANCEDSTATUSCODES");
+                wire.turn(Stage::Ehlo, about, &usual).await?;
+            }
+            "HELO" => drop(wire.turn(Stage::Helo, about, &lines("250 scripted")).await?),
+            "AUTH" => authenticate(wire, &line).await?,
+            "MAIL" => {
+                busy = Some(wire.busy());
+                wire.witness().begun(Instant::now(), between_angles(argument));
+                named = false;
+                message = Message { from: argument.to_owned(), ..Message::default() };
+                wire.turn(Stage::Mail, about, &lines("250 2.1.0 ok")).await?;
+            }
+            "RCPT" => {
+                argument.clone_into(&mut message.to);
+                between_angles(argument).clone_into(&mut message.recipient);
+                let about = About { recipient: &message.recipient, ..about };
+                named |= wire.turn(Stage::Rcpt, about, &lines("250 2.1.5 ok")).await?.yes;
+            }
+            "DATA" => {
+                let usual = lines(if named { "354 go on" } else { "503 5.5.1 no recipients" });
+                let about = About { recipient: &message.recipient, ..about };
+                if wire.turn(Stage::Data, about, &usual).await?.yes {
+                    let waits = wire.unanswered();
+                    message.content = content(wire, about).await?;
+                    let about = About { recipient: &message.recipient, message: Some(&message), ..about };
+                    // A yes to the final dot without recipients is for nobody.
+                    let about = if named { about } else { About { message: None, ..about } };
+                    wire.turn(Stage::Final, about, &lines("250 2.0.0 Ok: queued as 4XyZ")).await?;
+                    waits.answered();
+                    (message, named) = (Message::default(), false);
+                    drop(busy.take());
+                }
+            }
+            "RSET" => {
+                (message, named) = (Message::default(), false);
+                drop(busy.take());
+                wire.turn(Stage::Rset, about, &lines("250 2.0.0 ok")).await?;
+            }
+            "NOOP" => drop(wire.turn(Stage::Noop, about, &lines("250 2.0.0 ok")).await?),
+            "QUIT" => {
+                wire.turn(Stage::Quit, about, &lines("221 2.0.0 bye")).await?;
+                return wire.flush().await;
+            }
+            _ => drop(wire.turn(Stage::Other, about, &lines("500 5.5.2 what?")).await?),
+        }
     }
 }
 
-struct Session<'a> {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    replies: Vec<u8>,
-    line: Vec<u8>,
-    state: &'a State,
+/// A login by whichever mechanism: everybody is welcome.
+async fn authenticate(wire: &mut Wire<'_>, command: &str) -> Option<()> {
+    let mut words = command.split_whitespace().skip(1);
+    let mechanism = words.next().unwrap_or_default().to_ascii_uppercase();
+    let prompts: &[&str] = match (mechanism.as_str(), words.next()) {
+        ("LOGIN", None) => &["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"],
+        ("LOGIN", Some(_)) => &["334 UGFzc3dvcmQ6"],
+        (_, None) => &["334 "],
+        (_, Some(_)) => &[],
+    };
+    let mut prompts = prompts.iter().copied();
+    let (mut line, mut bytes) = (command.to_owned(), Vec::new());
+    loop {
+        let usual = lines(prompts.next().unwrap_or("235 2.7.0 welcome"));
+        if !wire.turn(Stage::Auth, About { line: &line, ..About::default() }, &usual).await?.more {
+            return Some(());
+        }
+        wire.line(&mut bytes).await?;
+        line = String::from_utf8_lossy(&bytes).into_owned();
+        wire.witness().heard(wire.connection, &line);
+    }
 }
 
-impl Session<'_> {
-    async fn talk(&mut self) -> Option<()> {
-        let mut to = None;
-        self.say("220 verify ESMTP");
-        loop {
-            self.hear().await?;
-            let verb = String::from_utf8_lossy(self.line.get(..4).unwrap_or_default()).to_ascii_uppercase();
-            match verb.as_str() {
-                "EHLO" => self.say("250-verify\r\n250-PIPELINING\r\n250 8BITMIME"),
-                "HELO" | "NOOP" => self.say("250 ok"),
-                "RSET" => {
-                    to = None;
-                    self.say("250 ok");
-                }
-                "MAIL" => {
-                    self.begin();
-                    to = None;
-                    if self.state.weather() == Weather::Failing {
-                        self.say("421 4.3.2 shutting down");
-                        self.flush().await?;
-                        return None;
-                    }
-                    self.say("250 ok");
-                }
-                "RCPT" => {
-                    let number = number_in(&self.between_angles()).unwrap_or(usize::MAX);
-                    let fate = self.state.fate(number);
-                    match (fate, self.state.weather()) {
-                        (Fate::Rejected, _) => {
-                            self.state.ledger.refuse(number);
-                            self.say("550 5.1.1 no such mailbox");
-                        }
-                        (Fate::Later, _) | (_, Weather::Busy) => self.say("451 4.3.0 try later"),
-                        (
-                            Fate::Taken | Fate::ReplyLost | Fate::CutBefore | Fate::ErrorAfter,
-                            Weather::Fair | Weather::Refusing | Weather::Silent | Weather::Failing,
-                        ) => {
-                            to = Some((number, fate));
-                            self.say("250 ok");
-                        }
-                    }
-                }
-                "DATA" => match to.take() {
-                    None => self.say("503 5.5.1 no recipients"),
-                    Some((number, fate)) => {
-                        self.say("354 go ahead");
-                        self.take(number, fate).await?;
-                    }
-                },
-                "QUIT" => {
-                    self.say("221 bye");
-                    return self.flush().await;
-                }
-                _ => self.say("502 not here"),
-            }
+/// The content up to the final dot, dot-stuffing undone.
+async fn content(wire: &mut Wire<'_>, about: About<'_>) -> Option<Vec<u8>> {
+    let (mut content, mut line, mut is_first) = (Vec::new(), Vec::new(), true);
+    loop {
+        wire.line(&mut line).await?;
+        if std::mem::take(&mut is_first) {
+            wire.maybe(Stage::Content, about).await?;
         }
-    }
-
-    fn begin(&self) {
-        let sender = self.between_angles();
-        let number = sender.strip_prefix("instance-").and_then(|rest| rest.split('@').next());
-        let instance = number.and_then(|digits| digits.parse().ok()).unwrap_or(usize::MAX);
-        self.state.ledger.begin(Instant::now(), instance);
-    }
-
-    /// Reads the message, writes it down and answers; nothing where the connection is to be cut.
-    async fn take(&mut self, number: usize, fate: Fate) -> Option<()> {
-        loop {
-            self.hear().await?;
-            if self.line == b".\r\n" {
-                break;
-            }
+        if line == b"." {
+            return Some(content);
         }
-        if self.state.weather() == Weather::Silent {
-            self.state.until_not(Weather::Silent).await;
-            return None;
-        }
-        self.state.half_latency().await;
-        if fate == Fate::CutBefore {
-            return None;
-        }
-        self.state.ledger.take(number, Seen { key: None, body: 0 });
-        self.state.half_latency().await;
-        match fate {
-            Fate::ReplyLost | Fate::ErrorAfter => None,
-            Fate::Taken | Fate::CutBefore | Fate::Later | Fate::Rejected => {
-                self.say("250 2.0.0 queued");
-                Some(())
-            }
-        }
+        content.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+        content.extend_from_slice(b"\r\n");
     }
+}
 
-    /// Answers, together with the answers to whatever came in the same packet (RFC 2920).
-    fn say(&mut self, reply: &str) {
-        self.replies.extend_from_slice(reply.as_bytes());
-        self.replies.extend_from_slice(b"\r\n");
-    }
-
-    async fn flush(&mut self) -> Option<()> {
-        self.writer.write_all(&self.replies).await.ok()?;
-        self.replies.clear();
-        Some(())
-    }
-
-    async fn hear(&mut self) -> Option<()> {
-        if self.reader.buffer().is_empty() && !self.replies.is_empty() {
-            self.flush().await?;
-        }
-        self.line.clear();
-        (self.reader.read_until(b'\n', &mut self.line).await.ok()? > 0).then_some(())
-    }
-
-    fn between_angles(&self) -> String {
-        let text = String::from_utf8_lossy(&self.line);
-        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(address, _)| address);
-        inner.unwrap_or_default().to_owned()
-    }
+fn between_angles(text: &str) -> &str {
+    let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(address, _)| address);
+    inner.unwrap_or_default()
 }
