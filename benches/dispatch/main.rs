@@ -29,7 +29,9 @@ mod bare;
 mod big;
 mod dispatch;
 mod gauge;
+mod listener;
 mod server;
+mod sinks;
 
 use std::time::Duration;
 

@@ -5,21 +5,15 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::Wire;
-use crate::support::sink_http::HttpSink;
-use crate::support::sink_smtp::SmtpSink;
+use crate::sinks::Sink;
 
 /// The other process: says its port, then answers each line with the number of messages taken so far.
 pub(crate) fn serve(wire: Wire) {
-    match wire {
-        Wire::Smtp | Wire::SmtpPlain => {
-            let sink = SmtpSink::counting(wire == Wire::Smtp);
-            answer(sink.port(), || sink.taken());
-        }
-        Wire::Webhook => {
-            let sink = HttpSink::counting();
-            answer(sink.port(), || sink.taken());
-        }
-    }
+    let sink = match wire {
+        Wire::Smtp | Wire::SmtpPlain => Sink::smtp(wire == Wire::Smtp),
+        Wire::Webhook => Sink::http(),
+    };
+    answer(sink.port(), || sink.taken());
 }
 
 fn answer(port: u16, taken: impl Fn() -> u64) {

@@ -27,6 +27,9 @@ mod it {
 #[path = "../dispatch/gauge.rs"]
 mod gauge;
 
+#[path = "../dispatch/listener.rs"]
+mod listener;
+
 mod clock;
 mod figures;
 mod fleet;

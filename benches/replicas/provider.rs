@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::support::listener::Listener;
+use crate::listener::Listener;
 use crate::support::volley::Pool;
 
 /// Makes this program the provider; its latency in milliseconds follows.

@@ -121,6 +121,8 @@ pub struct Moment<'a> {
     pub busy: usize,
     /// The command, or the request's first line.
     pub line: &'a str,
+    /// The sender's address, where it is known.
+    pub sender: &'a str,
     /// The recipient's address, where it is known.
     pub recipient: &'a str,
     /// The length of the content or the body, in bytes, where it is known.

@@ -42,6 +42,7 @@ pub(super) async fn talk(wire: &mut Wire<'_>) -> Option<()> {
         let message = message(&request);
         let about = About {
             line: &request.line,
+            sender: "",
             recipient: &message.recipient,
             request: Some(&request),
             message: Some(&message),

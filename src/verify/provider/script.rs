@@ -24,7 +24,7 @@
 //! |---|---|
 //! | `to`, `line` | with `=`: text that the recipient's address, or the command line, contains |
 //! | `at` | time since the script first played (`500ms`, `8s`, `5m`) |
-//! | `grey` | time since this rule first met this recipient |
+//! | `grey` | time since this rule first met this sender with this recipient |
 //! | `try` | how often this rule has met this recipient, this time included |
 //! | `n` | how often this rule was met, this time included |
 //! | `every` | with `=`: each n-th time |
@@ -84,7 +84,8 @@ struct Memory {
     met: u64,
     passed: u64,
     recent: VecDeque<Instant>,
-    first: HashMap<String, Instant>,
+    /// By sender and recipient.
+    first: HashMap<(String, String), Instant>,
     tries: HashMap<String, u64>,
 }
 
@@ -162,11 +163,11 @@ impl Rule {
             return false;
         }
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.meet(moment.recipient, now);
+        memory.meet(moment, now);
         let fires = self.conditions.iter().all(|condition| match condition {
             Condition::Number(Measure::Every, _, value) => memory.met.is_multiple_of(*value),
             Condition::Number(measure, op, value) => {
-                memory.measure(*measure, moment.recipient, now).is_none_or(|found| op.holds(found, *value))
+                memory.measure(*measure, moment, now).is_none_or(|found| op.holds(found, *value))
             }
             Condition::To(_) | Condition::Line(_) => true,
         });
@@ -205,13 +206,12 @@ impl Condition {
 }
 
 impl Memory {
-    fn meet(&mut self, recipient: &str, now: Instant) {
+    fn meet(&mut self, moment: &Moment<'_>, now: Instant) {
         self.met += 1;
-        if !recipient.is_empty() {
-            if !self.first.contains_key(recipient) {
-                self.first.insert(recipient.to_owned(), now);
-            }
-            *self.tries.entry(recipient.to_owned()).or_default() += 1;
+        if !moment.recipient.is_empty() {
+            let pair = (moment.sender.to_owned(), moment.recipient.to_owned());
+            self.first.entry(pair).or_insert(now);
+            *self.tries.entry(moment.recipient.to_owned()).or_default() += 1;
         }
         while self.recent.front().is_some_and(|then| now.saturating_duration_since(*then) >= RATE_SPAN) {
             self.recent.pop_front();
@@ -219,13 +219,14 @@ impl Memory {
     }
 
     /// What was counted; `None` where nothing is.
-    fn measure(&self, measure: Measure, recipient: &str, now: Instant) -> Option<u64> {
+    fn measure(&self, measure: Measure, moment: &Moment<'_>, now: Instant) -> Option<u64> {
         match measure {
             Measure::Grey => {
-                let first = self.first.get(recipient).copied().unwrap_or(now);
+                let pair = (moment.sender.to_owned(), moment.recipient.to_owned());
+                let first = self.first.get(&pair).copied().unwrap_or(now);
                 u64::try_from(now.saturating_duration_since(first).as_millis()).ok()
             }
-            Measure::Try => self.tries.get(recipient).copied(),
+            Measure::Try => self.tries.get(moment.recipient).copied(),
             Measure::Met => Some(self.met),
             Measure::Rate => u64::try_from(self.recent.len() + 1).ok(),
             Measure::Passed => Some(self.passed),
@@ -275,6 +276,7 @@ mod tests {
             open: 1,
             busy: 1,
             line: "RCPT TO:<x>",
+            sender: "shop@example.com",
             recipient,
             size: 0,
             request: None,

@@ -283,6 +283,7 @@ pub(super) struct Said {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct About<'a> {
     pub(super) line: &'a str,
+    pub(super) sender: &'a str,
     pub(super) recipient: &'a str,
     pub(super) request: Option<&'a Request>,
     pub(super) message: Option<&'a Message>,
@@ -313,6 +314,7 @@ impl<'a> Wire<'a> {
             open: self.shared.open.count(),
             busy: self.shared.busy.load(Ordering::SeqCst),
             line: about.line,
+            sender: about.sender,
             recipient: about.recipient,
             size: about.message.map_or(0, length),
             request: about.request,

@@ -42,16 +42,17 @@ pub(super) async fn talk(wire: &mut Wire<'_>) -> Option<()> {
             "RCPT" => {
                 argument.clone_into(&mut message.to);
                 between_angles(argument).clone_into(&mut message.recipient);
-                let about = About { recipient: &message.recipient, ..about };
+                let about = About { sender: between_angles(&message.from), recipient: &message.recipient, ..about };
                 named |= wire.turn(Stage::Rcpt, about, &lines("250 2.1.5 ok")).await?.yes;
             }
             "DATA" => {
                 let usual = lines(if named { "354 go on" } else { "503 5.5.1 no recipients" });
-                let about = About { recipient: &message.recipient, ..about };
+                let about = About { sender: between_angles(&message.from), recipient: &message.recipient, ..about };
                 if wire.turn(Stage::Data, about, &usual).await?.yes {
                     let waits = wire.unanswered();
                     message.content = content(wire, about).await?;
-                    let about = About { recipient: &message.recipient, message: Some(&message), ..about };
+                    let sender = between_angles(&message.from);
+                    let about = About { sender, recipient: &message.recipient, message: Some(&message), ..about };
                     // A yes to the final dot without recipients is for nobody.
                     let about = if named { about } else { About { message: None, ..about } };
                     wire.turn(Stage::Final, about, &lines("250 2.0.0 Ok: queued as 4XyZ")).await?;

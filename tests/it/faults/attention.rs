@@ -9,7 +9,7 @@ use volley::store::Conn;
 
 use crate::support::database::say;
 use crate::support::provider::{POOL, Provider};
-use crate::support::sink_http::{self, HttpSink, Keys};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
@@ -103,8 +103,8 @@ both_backends! {
 
     fn a_campaign_says_that_its_provider_asked_for_quiet(db: &Database) {
         let _turn = my_turn();
-        let sink = HttpSink::start((1, 5), Keys::Honoured);
-        sink.set(sink_http::Mode::Throttle(1));
+        let sink = ScriptedHttp::slow((1, 5), Keys::Honoured);
+        sink.play("request: 429 {Retry-After: 1}");
         let stage = Stage::launched(db, Provider::Webhook(sink), 500);
         wait_shown(&stage, "provider_throttling");
         stage.provider.recover();

@@ -8,7 +8,7 @@ use volley::verify::proxy::{Link, Proxy};
 use crate::support::Database;
 use crate::support::postgres::PrivatePostgres;
 use crate::support::provider::Provider;
-use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 
@@ -81,7 +81,7 @@ fn a_database_that_went_back_in_time_gets_nobody_a_second_mail() {
 
 #[test]
 fn a_database_that_went_back_in_time_gets_nobody_a_second_request() {
-    let webhook = Provider::Webhook(HttpSink::start(LATENCY_MS, Keys::Ignored));
+    let webhook = Provider::Webhook(ScriptedHttp::slow(LATENCY_MS, Keys::Ignored));
     fails_over("a_database_that_went_back_in_time_gets_nobody_a_second_request", webhook, false, 1_000);
 }
 

@@ -10,13 +10,13 @@ use serde_json::json;
 
 use crate::support::api::Api;
 use crate::support::postgres::PrivatePostgres;
-use crate::support::sink_http::{self, HttpSink, Keys};
-use crate::support::sink_smtp::{self, SmtpSink};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
+use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::{Database, both_backends};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
 
-fn client(sink: &SmtpSink) -> Result<SmtpConnection, lettre::transport::smtp::Error> {
+fn client(sink: &ScriptedSmtp) -> Result<SmtpConnection, lettre::transport::smtp::Error> {
     let hello = ClientId::Domain("localhost".to_owned());
     SmtpConnection::connect(("127.0.0.1", sink.port()), PATIENCE, &hello, None, None)
 }
@@ -28,7 +28,7 @@ fn envelope(to: &str) -> Envelope {
 
 #[test]
 fn the_relay_remembers_whom_it_accepted() {
-    let relay = SmtpSink::start((0, 0));
+    let relay = ScriptedSmtp::slow((0, 0));
     relay.reject("gone@example.com");
     let mut client = client(&relay).unwrap();
     assert!(client.send(&envelope("ann@example.com"), b"Subject: hi\r\n\r\n.dots\r\n").is_ok());
@@ -38,20 +38,9 @@ fn the_relay_remembers_whom_it_accepted() {
 }
 
 #[test]
-fn the_measuring_providers_count() {
-    let relay = SmtpSink::counting(true);
-    client(&relay).unwrap().send(&envelope("ann@example.com"), b"Subject: hi\r\n\r\nhi\r\n").unwrap();
-    assert_eq!((relay.taken(), relay.ledger().begun()), (1, 0));
-    let provider = HttpSink::counting();
-    let api = Api::new(&format!("http://127.0.0.1:{}", provider.port()), "key");
-    assert_eq!(api.try_post("/messages", &json!({})).unwrap().status, 200);
-    assert_eq!(provider.taken(), 1);
-}
-
-#[test]
 fn the_relay_cuts_after_accepting() {
-    let relay = SmtpSink::start((0, 0));
-    relay.set(sink_smtp::Mode::CutAfterAccepting(1));
+    let relay = ScriptedSmtp::slow((0, 0));
+    relay.play("final every=1: {take} {cut}");
     let sent = client(&relay).unwrap().send(&envelope("ann@example.com"), b"Subject: hi\r\n\r\nhi\r\n");
     assert!(sent.is_err());
     assert_eq!(relay.ledger().reached(), 1);
@@ -59,7 +48,7 @@ fn the_relay_cuts_after_accepting() {
 
 #[test]
 fn a_closed_relay_refuses_and_comes_back_on_the_same_port() {
-    let relay = SmtpSink::start((0, 0));
+    let relay = ScriptedSmtp::slow((0, 0));
     let mut old = client(&relay).unwrap();
     relay.refuse_connections();
     assert!(TcpStream::connect(("127.0.0.1", relay.port())).is_err());
@@ -70,7 +59,7 @@ fn a_closed_relay_refuses_and_comes_back_on_the_same_port() {
 
 #[test]
 fn the_http_provider_honours_keys() {
-    let provider = HttpSink::start((1, 2), Keys::Honoured);
+    let provider = ScriptedHttp::slow((1, 2), Keys::Honoured);
     let api = Api::new(&format!("http://127.0.0.1:{}", provider.port()), "key");
     let post = |key: &str, body: &serde_json::Value| {
         let body = Some(body.to_string().into_bytes());
@@ -81,7 +70,7 @@ fn the_http_provider_honours_keys() {
     assert_eq!(post("a", &json!({"to": "ann@example.com"})), 200);
     provider.ledger().assert_each_once(&["ann@example.com".to_owned()]);
     assert_eq!(provider.ledger().entries().repeats, 1);
-    provider.set(sink_http::Mode::Throttle(3));
+    provider.play("request: 429 {Retry-After: 3}");
     assert_eq!(post("b", &json!({"to": "bob@example.com"})), 429);
     assert_eq!(provider.ledger().reached(), 1);
 }

@@ -7,8 +7,8 @@ use volley::verify::plan::LinkTrouble;
 use volley::verify::proxy::Proxy;
 
 use crate::support::provider::Provider;
-use crate::support::sink_http::{HttpSink, Keys};
-use crate::support::sink_smtp::SmtpSink;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
+use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::stage::{GRACE, LONG, QUIET, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 use crate::support::turns::my_turn;
@@ -127,7 +127,7 @@ both_backends! {
     fn a_pause_holds_what_waits_for_a_slow_handshake(db: &Database) {
         let _turn = my_turn();
         let authority = Authority::new();
-        let sink = HttpSink::start((0, 0), Keys::Honoured);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Honoured);
         let front = TlsFront::start(sink.port(), &authority, "127.0.0.1", Manner::AtOnce);
         front.hold(true);
         let slow = Pool::webhook_at("slow", front.port())
@@ -148,7 +148,7 @@ both_backends! {
 
     fn a_pause_holds_what_waits_for_a_slow_greeting(db: &Database) {
         let _turn = my_turn();
-        let sink = SmtpSink::start((150, 150));
+        let sink = ScriptedSmtp::slow((150, 150));
         let proxy = Proxy::start().unwrap();
         let link = proxy.link(&format!("127.0.0.1:{}", sink.port())).unwrap();
         link.begin(LinkTrouble::BlackHole);

@@ -7,8 +7,7 @@ use serde_json::json;
 use crate::support::api::Campaign;
 use crate::support::people;
 use crate::support::provider::{CONCURRENCY, POOL, Provider};
-use crate::support::sink_http::{self, HttpSink, Keys};
-use crate::support::sink_smtp;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
@@ -102,8 +101,8 @@ both_backends! {
 
     fn retry_after_is_honoured(db: &Database) {
         let _turn = my_turn();
-        let sink = HttpSink::start((0, 0), Keys::Honoured);
-        sink.set(sink_http::Mode::Throttle(3));
+        let sink = ScriptedHttp::slow((0, 0), Keys::Honoured);
+        sink.play("request: 429 {Retry-After: 3}");
         let stage = Stage::launched(db, Provider::Webhook(sink), 20);
         let ledger = stage.provider.ledger();
         wait_until("everyone was told to wait", LONG, || ledger.entries().throttled >= 20);
@@ -144,8 +143,8 @@ both_backends! {
 
     fn a_500_from_a_provider_without_keys_is_uncertain(db: &Database) {
         let _turn = my_turn();
-        let sink = HttpSink::start(LATENCY_MS, Keys::Ignored);
-        sink.set(sink_http::Mode::ErrorAfterAccepting(10));
+        let sink = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
+        sink.play("request every=10: {take} 500");
         let volley = Volley::on(db).pool(Pool::webhook(POOL, &sink)).start();
         let api = volley.api();
         let list = api.a_list_of(500);
@@ -159,8 +158,8 @@ both_backends! {
 
     fn wrong_credentials_fail_nobody(db: &Database) {
         let _turn = my_turn();
-        let sink = HttpSink::start(LATENCY_MS, Keys::Honoured);
-        sink.set(sink_http::Mode::Unauthorized);
+        let sink = ScriptedHttp::slow(LATENCY_MS, Keys::Honoured);
+        sink.play("request: 401");
         let stage = Stage::launched(db, Provider::Webhook(sink), 500);
         stage.api.wait(stage.campaign, "the trouble is reported", LONG, |campaign| campaign.attention.is_some());
         assert_eq!(stage.api.campaign(stage.campaign).stats.failed, 0);
@@ -174,7 +173,7 @@ both_backends! {
         let stage = Stage::launched(db, Provider::smtp(LATENCY_MS), 2_000);
         stage.wait_reached(300);
         let Provider::Smtp(sink) = &stage.provider else { unreachable!() };
-        sink.set(sink_smtp::Mode::ShuttingDown);
+        sink.play("mail: 421 4.3.2 shutting down {cut}");
         stage.api.wait(stage.campaign, "the trouble is reported", LONG, |campaign| campaign.attention.is_some());
         stage.provider.recover();
         stage.assert_everyone_once();
@@ -197,7 +196,7 @@ both_backends! {
         let _turn = my_turn();
         let provider = Provider::smtp((0, 0));
         let Provider::Smtp(sink) = &provider else { unreachable!() };
-        people::addresses(20).iter().for_each(|who| sink.be_busy_for(who, 4));
+        sink.play("rcpt try<=4: 450 4.2.1 mailbox busy");
         let volley = Volley::on(db).pool(provider.pool().set("max_attempts", "4")).start();
         let api = volley.api();
         let list = api.a_list_of(20);

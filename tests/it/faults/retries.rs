@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::people;
 use crate::support::provider::{POOL, Provider};
-use crate::support::sink_smtp::SmtpSink;
+use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::volley::Volley;
@@ -15,7 +15,7 @@ use crate::support::{Database, both_backends};
 
 /// A campaign to twenty people through a relay whose pool waits so long between tries, with fields of its own; launched
 /// when the relay is as the test wants it.
-fn launched(db: &Database, delays: &str, fields: &Value, change: impl FnOnce(&SmtpSink)) -> Stage {
+fn launched(db: &Database, delays: &str, fields: &Value, change: impl FnOnce(&ScriptedSmtp)) -> Stage {
     let provider = Provider::smtp((0, 0));
     let Provider::Smtp(sink) = &provider else { unreachable!() };
     change(sink);
@@ -47,7 +47,7 @@ fn assert_only_seven_failed(stage: &Stage) {
 /// One who is always refused, in a campaign that gives everyone 2.5 s; held in the middle for longer than that.
 fn held_in_the_middle(db: &Database, hold: impl Fn(&Stage), release: impl Fn(&Stage)) {
     let stage = launched(db, "[0.5]", &json!({ "retry_for": 2.5 }), |sink| {
-        sink.be_busy_for(&people::address(7), usize::MAX);
+        sink.play("rcpt to=person7@: 450 4.2.1 mailbox busy");
     });
     stage.wait_reached(19);
     hold(&stage);
@@ -62,7 +62,7 @@ fn held_in_the_middle(db: &Database, hold: impl Fn(&Stage), release: impl Fn(&St
 both_backends! {
     fn greylisting_that_outlasts_the_first_waits_costs_nobody_a_message(db: &Database) {
         let _turn = my_turn();
-        let stage = launched(db, "[1, 3]", &json!({}), |sink| sink.greylist(Duration::from_secs(3)));
+        let stage = launched(db, "[1, 3]", &json!({}), |sink| sink.play("rcpt grey<3s: 450 4.2.0 Recipient address rejected: Greylisted"));
         let waiting = stage.api.wait(stage.campaign, "all wait for another try", LONG, |campaign| {
             campaign.body["waiting"]["count"].as_u64() == Some(20)
         });
@@ -76,7 +76,7 @@ both_backends! {
     fn a_mailbox_that_is_busy_for_a_while_gets_its_message(db: &Database) {
         let _turn = my_turn();
         let stage = launched(db, "[0.05]", &json!({}), |sink| {
-            people::addresses(20).iter().for_each(|who| sink.be_busy_for(who, 9));
+            sink.play("rcpt try<=9: 450 4.2.1 mailbox busy");
         });
         stage.assert_everyone_once();
         assert_eq!(begun(&stage), 200, "nine tries in vain each");
@@ -86,7 +86,7 @@ both_backends! {
     fn one_who_is_always_refused_fails_when_the_campaigns_time_is_over_and_the_others_are_sent(db: &Database) {
         let _turn = my_turn();
         let stage = launched(db, "[0.5]", &json!({ "retry_for": 2.5 }), |sink| {
-            sink.be_busy_for(&people::address(7), usize::MAX);
+            sink.play("rcpt to=person7@: 450 4.2.1 mailbox busy");
         });
         assert_only_seven_failed(&stage);
         stage.volley.stop();

@@ -11,7 +11,7 @@ use volley::verify::proxy::Proxy;
 use crate::support::api::Api;
 use crate::support::fleet::metric;
 use crate::support::people;
-use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::LONG;
 use crate::support::turns::my_turn;
 use crate::support::volley::{Builder, Pool, Volley};
@@ -32,17 +32,17 @@ const LONG_STANDSTILL: Duration = Duration::from_millis(3_500);
 struct Crowd {
     instances: Vec<Volley>,
     api: Api,
-    provider: HttpSink,
+    provider: ScriptedHttp,
     campaigns: Vec<i64>,
     everyone: Vec<String>,
 }
 
-fn slow_pool(provider: &HttpSink) -> Pool {
+fn slow_pool(provider: &ScriptedHttp) -> Pool {
     let pool = Pool::webhook("main", provider);
     pool.set("concurrency", &PLACES.to_string()).set("timeout_seconds", "1")
 }
 
-fn instance(db: &Database, provider: &HttpSink) -> Builder {
+fn instance(db: &Database, provider: &ScriptedHttp) -> Builder {
     // Pages of two people, so that there are some for every instance.
     let settings = "[timing]\ncall_margin_ms = 0\n[sending]\npage_size = 2";
     Volley::on(db).settings(settings).pool(slow_pool(provider))
@@ -50,7 +50,7 @@ fn instance(db: &Database, provider: &HttpSink) -> Builder {
 
 impl Crowd {
     /// So many people each, launched.
-    fn launched(people: usize, provider: HttpSink, instances: Vec<Volley>) -> Self {
+    fn launched(people: usize, provider: ScriptedHttp, instances: Vec<Volley>) -> Self {
         let api = instances[0].api();
         let campaigns = (0..CAMPAIGNS).map(|n| {
             let list = api.create_list(&format!("list {n}"));
@@ -101,7 +101,7 @@ impl Crowd {
 both_backends! {
     fn a_process_that_stands_still_for_longer_than_any_call_reaches_nobody_twice(db: &Database) {
         let _turn = my_turn();
-        let provider = HttpSink::start(LATENCY_MS, Keys::Ignored);
+        let provider = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
         let instance = instance(db, &provider).start();
         let crowd = Crowd::launched(4, provider, vec![instance]);
         for (reached, standstill) in [(4, STANDSTILL), (14, LONG_STANDSTILL), (24, STANDSTILL)] {
@@ -126,7 +126,7 @@ fn standstill_of_the_database() -> Duration {
 fn a_database_that_stands_still_costs_no_living_instance_its_leases() {
     let _turn = my_turn();
     let Some(db) = Database::own_postgres("a_database_that_stands_still_costs_no_lease") else { return };
-    let provider = HttpSink::start(LATENCY_MS, Keys::Ignored);
+    let provider = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
     let start = |folder: &str| instance(&db, &provider).data_dir(&db.folder().join(folder)).start();
     let instances = vec![start("one"), start("two")];
     let crowd = Crowd::launched(6, provider, instances);
@@ -143,7 +143,7 @@ fn a_database_that_stands_still_costs_no_living_instance_its_leases() {
 fn an_instance_that_comes_back_late_after_an_outage_is_not_taken_for_dead() {
     let _turn = my_turn();
     let Some(db) = Database::own_postgres("an_instance_that_comes_back_late_is_not_dead") else { return };
-    let provider = HttpSink::start(LATENCY_MS, Keys::Ignored);
+    let provider = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
     let proxy = Proxy::start().unwrap();
     let (user, rest) = db.url().split_once('@').map(|(user, rest)| (user.to_owned(), rest.to_owned())).unwrap();
     let (server, name) = rest.split_once('/').unwrap();

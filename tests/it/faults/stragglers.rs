@@ -8,8 +8,8 @@ use volley::domain::campaign::ChannelKind;
 use crate::support::api::Api;
 use crate::support::people;
 use crate::support::provider::Provider;
+use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::server::{Server, sandbox};
-use crate::support::sink_smtp::SmtpSink;
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::waiting::wait_until;
@@ -18,7 +18,7 @@ use crate::support::{Database, both_backends};
 /// Of a slow campaign, in hand-overs a second.
 const RATE: f64 = 0.1;
 
-fn relay(stage: &Stage) -> &SmtpSink {
+fn relay(stage: &Stage) -> &ScriptedSmtp {
     let Provider::Smtp(sink) = &stage.provider else { unreachable!() };
     sink
 }

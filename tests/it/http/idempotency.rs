@@ -8,8 +8,8 @@ use volley::config::pools::PoolConfig;
 use volley::domain::campaign::ChannelKind;
 
 use crate::support::api::id;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Raw, Server, sandbox, webhook};
-use crate::support::sink_http::{HttpSink, Keys, Mode};
 use crate::support::waiting::{wait_for, wait_until};
 use crate::support::{Database, both_backends};
 
@@ -59,7 +59,7 @@ both_backends! {
     }
 
     fn whatever_is_done_to_a_campaign_under_a_key_is_done_once(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
@@ -72,7 +72,7 @@ both_backends! {
         let tested = twice(&server, &path("test-send"), &json!({ "contact_ids": [ann] }));
         assert_eq!((&tested.body["results"][0]["outcome"], sink.ledger().begun()), (&json!("accepted"), 1));
         // What is sent waits, so that the campaign stays open.
-        sink.set(Mode::Throttle(600));
+        sink.play("request: 429 {Retry-After: 600}");
         let sent = post(&server, &path("send"), "k", &json!({}));
         assert_eq!(post(&server, &path("send"), "k", &json!({})).body, sent.body);
         assert_eq!((sent.status, sent.header("location")), (202, Some("/v1/campaigns/1")));
@@ -127,13 +127,13 @@ both_backends! {
     }
 
     fn a_request_that_failed_after_its_effect_is_not_served_again_under_its_key(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
         let body = json!({ "name": "C", "channel": "http", "base_template": "x", "audience": { "contact_ids": [ann] } });
         let campaign = id(&api.post("/v1/campaigns", &body));
-        sink.set(Mode::Throttle(600));
+        sink.play("request: 429 {Retry-After: 600}");
         api.send(campaign);
         // Whoever is answered with the campaign reads this table; who decides does not.
         server.execute("ALTER TABLE packings RENAME TO hidden".to_owned());
@@ -162,7 +162,7 @@ both_backends! {
 #[test]
 fn an_answer_that_the_database_could_not_take_is_stored_when_it_is_back() {
     let Some(db) = Database::own_postgres(module_path!()) else { return };
-    let sink = HttpSink::start((1_500, 1_500), Keys::Ignored);
+    let sink = ScriptedHttp::slow((1_500, 1_500), Keys::Ignored);
     let pool = PoolConfig { timeout_seconds: 30, ..webhook("api", &sink) };
     let server = Server::with_pools(&db, vec![pool]);
     let api = server.api();

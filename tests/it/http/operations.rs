@@ -8,8 +8,8 @@ use volley::domain::campaign::ChannelKind;
 
 use crate::support::Database;
 use crate::support::api::id;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Raw, Server, sandbox, webhook};
-use crate::support::sink_http::{HttpSink, Keys};
 use crate::support::waiting::wait_for;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ fn a_healthy_instance_says_so_to_anybody() {
 #[test]
 fn a_provider_that_is_away_degrades_readiness_and_calls_for_attention() {
     let db = Database::sqlite();
-    let sink = HttpSink::start((0, 0), Keys::Ignored);
+    let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
     let server = Server::with_pools(&db, vec![webhook("api", &sink)]);
     let api = server.api();
     api.post("/v1/contacts", &json!({ "email": "ann@example.com" }));

@@ -8,7 +8,7 @@ use super::{LATENCY_MS, ground};
 use crate::support::fleet::Fleet;
 use crate::support::ledger::Ledger;
 use crate::support::provider::Provider;
-use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::turns::my_turn;
 use crate::support::volley::Pool;
 use crate::support::waiting::wait_until;
@@ -39,7 +39,7 @@ fn bounds(counts: &[f64]) -> (f64, f64) {
 fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_go() {
     let _turn = my_turn();
     let Some((db, broker)) = ground("rates_hold_across_three_instances") else { return };
-    let limited = HttpSink::start(LATENCY_MS, Keys::Honoured);
+    let limited = ScriptedHttp::slow(LATENCY_MS, Keys::Honoured);
     let pool = || Pool::webhook("limited", &limited).set("rate_per_second", &POOL_RATE.to_string()).set("burst", "1");
     let crowd = (Provider::webhook(LATENCY_MS), 15_000);
     let mut fleet = Fleet::set(&db, &broker.url(), crowd, 3, |_, builder| builder.pool(pool()));

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{LATENCY_MS, ground};
 use crate::support::fleet::{Fleet, metric, number_of};
 use crate::support::provider::{POOL, Provider};
-use crate::support::sink_http::{HttpSink, Keys};
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::{wait_for, wait_until};
@@ -37,7 +37,7 @@ fn three_instances_share_a_campaign_and_each_hands_over_a_fair_part() {
 #[test]
 fn instances_that_start_at_the_same_moment_on_an_empty_database_all_come_up_and_are_listed() {
     let Some((db, broker)) = ground("instances_that_start_at_the_same_moment") else { return };
-    let provider = HttpSink::start((0, 0), Keys::Honoured);
+    let provider = ScriptedHttp::slow((0, 0), Keys::Honoured);
     let mut instances: Vec<Volley> = (0..3)
         .map(|number| {
             let folder = db.folder().join(format!("data-{number}"));

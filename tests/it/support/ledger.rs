@@ -32,17 +32,15 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn begin(&self) {
-        let now = Instant::now();
-        self.entries().begun.push(now);
+    pub(crate) fn begin(&self, at: Instant) {
+        self.entries().begun.push(at);
     }
 
-    pub(crate) fn accept(&self, recipient: &str, message: &[u8]) {
+    pub(crate) fn accept(&self, recipient: &str, message: &str) {
         let now = Instant::now();
-        let message = String::from_utf8_lossy(message).into_owned();
         let mut entries = self.entries();
         entries.accepted.entry(recipient.to_owned()).or_default().push(now);
-        entries.messages.insert(recipient.to_owned(), message);
+        entries.messages.insert(recipient.to_owned(), message.to_owned());
     }
 
     /// What a recipient was told.

@@ -1,8 +1,8 @@
 //! Either kind of provider, for tests that concern both.
 
 use super::ledger::Ledger;
-use super::sink_http::{self, HttpSink, Keys};
-use super::sink_smtp::{self, SmtpSink};
+use super::scripted_http::{Keys, ScriptedHttp};
+use super::scripted_smtp::ScriptedSmtp;
 use super::volley::Pool;
 
 /// The name of the pool that a [`Provider`] stands behind.
@@ -14,20 +14,20 @@ pub(crate) const CONCURRENCY: u64 = 50;
 /// A provider of the harness.
 pub(crate) enum Provider {
     /// Without keys: what is unanswered stays uncertain.
-    Smtp(SmtpSink),
+    Smtp(ScriptedSmtp),
     /// With keys: what is unanswered is repeated.
-    Webhook(HttpSink),
+    Webhook(ScriptedHttp),
 }
 
 impl Provider {
     /// A relay whose answers take between `latency_ms.0` and `latency_ms.1` milliseconds.
     pub(crate) fn smtp(latency_ms: (u64, u64)) -> Self {
-        Self::Smtp(SmtpSink::start(latency_ms))
+        Self::Smtp(ScriptedSmtp::slow(latency_ms))
     }
 
     /// An HTTP provider that honours keys, with such a latency.
     pub(crate) fn webhook(latency_ms: (u64, u64)) -> Self {
-        Self::Webhook(HttpSink::start(latency_ms, Keys::Honoured))
+        Self::Webhook(ScriptedHttp::slow(latency_ms, Keys::Honoured))
     }
 
     /// The pool in front of it.
@@ -59,24 +59,24 @@ impl Provider {
     /// Says nothing more.
     pub(crate) fn hang(&self) {
         match self {
-            Self::Smtp(sink) => sink.set(sink_smtp::Mode::Hang),
-            Self::Webhook(sink) => sink.set(sink_http::Mode::Hang),
+            Self::Smtp(sink) => sink.play("any: {silent}"),
+            Self::Webhook(sink) => sink.play("any: {silent}"),
         }
     }
 
     /// Takes every n-th message and cuts the connection instead of saying so.
     pub(crate) fn cut_after_accepting(&self, every: u64) {
         match self {
-            Self::Smtp(sink) => sink.set(sink_smtp::Mode::CutAfterAccepting(every)),
-            Self::Webhook(sink) => sink.set(sink_http::Mode::CutAfterAccepting(every)),
+            Self::Smtp(sink) => sink.play(&format!("final every={every}: {{take}} {{cut}}")),
+            Self::Webhook(sink) => sink.play(&format!("request every={every}: {{take}} {{cut}}")),
         }
     }
 
     /// Says that it is too busy now.
     pub(crate) fn be_busy(&self) {
         match self {
-            Self::Smtp(sink) => sink.set(sink_smtp::Mode::TryLater),
-            Self::Webhook(sink) => sink.set(sink_http::Mode::Throttle(1)),
+            Self::Smtp(sink) => sink.play("rcpt: 451 4.3.0 try later"),
+            Self::Webhook(sink) => sink.play("request: 429 {Retry-After: 1}"),
         }
     }
 
@@ -100,11 +100,11 @@ impl Provider {
     pub(crate) fn recover(&self) {
         match self {
             Self::Smtp(sink) => {
-                sink.set(sink_smtp::Mode::Accept);
+                sink.play("");
                 sink.accept_connections();
             }
             Self::Webhook(sink) => {
-                sink.set(sink_http::Mode::Accept);
+                sink.play("");
                 sink.accept_connections();
             }
         }

@@ -1,11 +1,13 @@
-//! An HTTP server that follows a script and remembers what it was asked. One thread per connection, on a free port.
+//! An HTTP server that plays a script (`volley::verify::provider::script`) and remembers what it was asked.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::sync::Arc;
+
+use volley::verify::provider::act::{self, Moment, Request, Step};
+use volley::verify::provider::server::{Protocol, Server};
+
+use super::ledger::Ledger;
+use super::recorder::{Recorder, script};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -19,7 +21,18 @@ pub(crate) struct Asked {
     pub(crate) connection: usize,
 }
 
-/// What the server does with a request it has read.
+impl From<&Request> for Asked {
+    fn from(request: &Request) -> Self {
+        Self {
+            line: request.line.clone(),
+            headers: request.headers.iter().cloned().collect(),
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+            connection: request.connection,
+        }
+    }
+}
+
+/// What the server does with a request it has read, for scripts that are functions.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// Status, further header lines, body.
@@ -52,50 +65,67 @@ impl Answer {
     }
 }
 
-type Script = dyn Fn(&Asked) -> Answer + Send + Sync;
+impl From<Answer> for act::Act {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Reply(status, headers, body) => {
+                let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value));
+                Self::answer(status, headers.collect(), &body)
+            }
+            Answer::Words(words) => Self::bytes(words.as_bytes()),
+            Answer::LastWords(words) => Self::bytes(words.as_bytes()).then(Step::Cut),
+            Answer::Cut => Step::Cut.into(),
+            Answer::CutInBody => {
+                Self::bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\": \"12").then(Step::Cut)
+            }
+            Answer::Silence => Step::Silent.into(),
+            Answer::Flood(bytes) => Step::Flood(bytes).into(),
+        }
+    }
+}
 
-#[derive(Default)]
-struct Heard {
-    asked: Vec<Asked>,
-    sockets: Vec<TcpStream>,
-    flooded_bytes: u64,
+/// Whether a repeated `Idempotency-Key` is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// A repeated key is answered as before and counts as no other acceptance.
+    Honoured,
+    /// Every request counts.
+    Ignored,
 }
 
 /// The server. Ends with the value.
 pub(crate) struct ScriptedHttp {
-    address: SocketAddr,
-    heard: Arc<Mutex<Heard>>,
-    ending: Arc<AtomicBool>,
-    listener: Option<JoinHandle<()>>,
+    recorder: Arc<Recorder>,
+    server: Server,
 }
 
 impl ScriptedHttp {
-    /// Starts a server that answers as `script` says.
+    /// A server that answers as `script` says.
     pub(crate) fn start(script: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = socket.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Heard::default()));
-        let ending = Arc::new(AtomicBool::new(false));
-        let script: Arc<Script> = Arc::new(script);
-        let listener = std::thread::spawn({
-            let (heard, ending) = (Arc::clone(&heard), Arc::clone(&ending));
-            move || {
-                for (connection, stream) in socket.incoming().enumerate() {
-                    if ending.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let mut stream = stream.unwrap();
-                    heard.lock().unwrap().sockets.push(stream.try_clone().unwrap());
-                    let (script, heard) = (Arc::clone(&script), Arc::clone(&heard));
-                    std::thread::spawn(move || {
-                        // An error is the client's hanging up, or ours.
-                        let _ = serve(&mut stream, connection, &*script, &heard);
-                        let _ = stream.shutdown(Shutdown::Both);
-                    });
-                }
-            }
-        });
-        Self { address, heard, ending, listener: Some(listener) }
+        Self::with((0, 0), Keys::Ignored, move |moment| match (moment.stage, moment.request) {
+            (act::Stage::Request, Some(request)) => Some(script(&request.into()).into()),
+            _ => None,
+        })
+    }
+
+    /// A server that plays this script.
+    pub(crate) fn playing(text: &str) -> Self {
+        Self::with((0, 0), Keys::Ignored, script(text))
+    }
+
+    /// A server whose answer takes between `latency_ms.0` and `latency_ms.1` milliseconds.
+    pub(crate) fn slow(latency_ms: (u64, u64), keys: Keys) -> Self {
+        Self::with(latency_ms, keys, |_| None)
+    }
+
+    fn with(
+        latency_ms: (u64, u64),
+        keys: Keys,
+        conduct: impl Fn(&Moment<'_>) -> Option<act::Act> + Send + Sync + 'static,
+    ) -> Self {
+        let recorder = Arc::new(Recorder::new(latency_ms, keys == Keys::Honoured));
+        let server = Server::start(Protocol::Http, recorder.clone(), recorder.conduct(conduct)).unwrap();
+        Self { recorder, server }
     }
 
     /// A server that always gives this answer.
@@ -103,87 +133,46 @@ impl ScriptedHttp {
         Self::start(move |_asked| answer.clone())
     }
 
+    /// Plays this script from now on. Who waits in silence is hung up on, unanswered and not taken.
+    pub(crate) fn play(&self, text: &str) {
+        self.server.play(self.recorder.conduct(script(text)));
+    }
+
+    /// Refuses this recipient for good.
+    pub(crate) fn reject(&self, recipient: &str) {
+        self.recorder.reject(recipient);
+    }
+
     pub(crate) fn url(&self) -> String {
-        format!("http://{}/send", self.address)
+        format!("http://{}/send", self.server.addr())
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.server.addr().port()
     }
 
+    /// Whom it took, and when.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.recorder.ledger
+    }
+
+    /// Every whole request.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.heard.lock().unwrap().asked.clone()
+        self.recorder.asked()
     }
 
     /// Bytes of a flood that were got rid of before the client had enough.
     pub(crate) fn flooded_bytes(&self) -> u64 {
-        self.heard.lock().unwrap().flooded_bytes
+        self.server.flooded_bytes()
     }
-}
 
-impl Drop for ScriptedHttp {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.address);
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
-        }
-        for socket in self.heard.lock().unwrap().sockets.drain(..) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+    /// Hangs up on everybody and refuses new connections.
+    pub(crate) fn refuse_connections(&self) {
+        self.server.refuse_connections();
     }
-}
 
-fn serve(stream: &mut TcpStream, connection: usize, script: &Script, heard: &Mutex<Heard>) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
-    loop {
-        let asked = read_request(&mut reader, connection)?;
-        heard.lock().unwrap().asked.push(asked.clone());
-        match script(&asked) {
-            Answer::Reply(status, headers, body) => {
-                let mut head = format!("HTTP/1.1 {status} Scripted\r\nContent-Length: {}\r\n", body.len());
-                for (name, value) in headers {
-                    head.push_str(&format!("{name}: {value}\r\n"));
-                }
-                stream.write_all(format!("{head}\r\n{body}").as_bytes())?;
-            }
-            Answer::Words(words) => stream.write_all(words.as_bytes())?,
-            Answer::LastWords(words) => return stream.write_all(words.as_bytes()),
-            Answer::Cut => return Ok(()),
-            Answer::CutInBody => {
-                return stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\": \"12");
-            }
-            Answer::Silence => return stream.read_to_end(&mut Vec::new()).map(drop),
-            Answer::Flood(bytes) => {
-                stream.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n").as_bytes())?;
-                let chunk = vec![b'x'; 64 * 1024];
-                while heard.lock().unwrap().flooded_bytes < bytes {
-                    stream.write_all(&chunk)?;
-                    heard.lock().unwrap().flooded_bytes += 64 * 1024;
-                }
-            }
-        }
+    /// Takes connections again.
+    pub(crate) fn accept_connections(&self) {
+        self.server.accept_connections().unwrap();
     }
-}
-
-fn read_request(reader: &mut impl BufRead, connection: usize) -> std::io::Result<Asked> {
-    let line = read_line(reader)?;
-    let mut headers = BTreeMap::new();
-    loop {
-        let header = read_line(reader)?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    Ok(Asked { line, headers, body: String::from_utf8(body).unwrap(), connection })
-}
-
-fn read_line(reader: &mut impl BufRead) -> std::io::Result<String> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(line.trim_end().to_owned())
 }

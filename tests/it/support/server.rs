@@ -16,7 +16,7 @@ use volley::store::{Conn, Lane, Store, StoreError};
 
 use super::Database;
 use super::api::Api;
-use super::sink_http::HttpSink;
+use super::scripted_http::ScriptedHttp;
 
 /// The root key of every server here.
 pub(crate) const ROOT_KEY: &str = "root-key-of-the-tests";
@@ -54,7 +54,7 @@ pub(crate) fn sandbox(name: &str, channel: ChannelKind, failure_rate: f64) -> Po
 }
 
 /// A pool in front of `sink` that relies on no keys: what the sink does not answer well is uncertain.
-pub(crate) fn webhook(name: &str, sink: &HttpSink) -> PoolConfig {
+pub(crate) fn webhook(name: &str, sink: &ScriptedHttp) -> PoolConfig {
     PoolConfig {
         name: name.to_owned(),
         channel: ChannelKind::Http,

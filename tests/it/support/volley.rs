@@ -11,8 +11,8 @@ use volley::verify::ports::free_port;
 
 use super::api::Api;
 use super::database::Database;
-use super::sink_http::HttpSink;
-use super::sink_smtp::SmtpSink;
+use super::scripted_http::ScriptedHttp;
+use super::scripted_smtp::ScriptedSmtp;
 use super::waiting::{wait_for, wait_until};
 
 /// The API key with full rights that every started process knows.
@@ -261,7 +261,7 @@ pub(crate) struct Pool(BTreeMap<String, String>);
 
 impl Pool {
     /// A relay of the harness.
-    pub(crate) fn smtp(name: &str, sink: &SmtpSink) -> Self {
+    pub(crate) fn smtp(name: &str, sink: &ScriptedSmtp) -> Self {
         Self::smtp_at(name, sink.port())
     }
 
@@ -272,7 +272,7 @@ impl Pool {
     }
 
     /// An HTTP provider of the harness.
-    pub(crate) fn webhook(name: &str, sink: &HttpSink) -> Self {
+    pub(crate) fn webhook(name: &str, sink: &ScriptedHttp) -> Self {
         Self::webhook_at(name, sink.port())
     }
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{LONG, draft, people, pools};
 use crate::support::api::{Answer, Api, id};
 use crate::support::both_backends;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Server, webhook};
-use crate::support::sink_http::{HttpSink, Keys, Mode};
 
 /// Posts every body to one path, all at the same moment. Answers in the order of the bodies.
 fn at_once(api: &Api, path: &str, bodies: &[Value]) -> Vec<Answer> {
@@ -33,16 +33,16 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 }
 
 /// A campaign to sixty people of whom every second one is uncertain.
-fn half_uncertain(api: &Api, sink: &HttpSink) -> i64 {
+fn half_uncertain(api: &Api, sink: &ScriptedHttp) -> i64 {
     people(api, 60);
-    sink.set(Mode::ErrorAfterAccepting(2));
+    sink.play("request every=2: {take} 500");
     let body =
         json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let ended = api.wait_ended(campaign, LONG);
     assert_eq!((ended.stats.sent, ended.stats.uncertain), (30, 30), "{}", ended.body);
-    sink.set(Mode::Accept);
+    sink.play("");
     campaign
 }
 
@@ -72,7 +72,7 @@ both_backends! {
     }
 
     fn of_two_resolutions_at_once_each_delivery_follows_one(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let campaign = half_uncertain(&api, &sink);
@@ -88,7 +88,7 @@ both_backends! {
     }
 
     fn what_two_people_send_again_at_once_is_sent_again_once(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let campaign = half_uncertain(&api, &sink);

@@ -5,8 +5,8 @@ use serde_json::json;
 use super::{ask, assert_refused, draft, pools};
 use crate::support::Database;
 use crate::support::api::id;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Server, webhook};
-use crate::support::sink_http::{HttpSink, Keys};
 
 #[test]
 fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
@@ -49,7 +49,7 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
 #[test]
 fn a_test_reaches_a_few_people_and_leaves_the_campaign_a_draft() {
     let db = Database::sqlite();
-    let sink = HttpSink::start((0, 0), Keys::Ignored);
+    let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
     let mut all = pools();
     all.push(webhook("api", &sink));
     let server = Server::with_pools(&db, all);

@@ -7,20 +7,20 @@ use volley::domain::campaign::ChannelKind;
 use super::{LONG, ask, assert_illegal, assert_refused, draft, people, pools};
 use crate::support::api::{Api, id};
 use crate::support::both_backends;
+use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Server, sandbox, webhook};
-use crate::support::sink_http::{HttpSink, Keys, Mode};
 
 /// A campaign of four people whose provider took everything and confirmed nothing.
-fn uncertain(api: &Api, sink: &HttpSink) -> (i64, Vec<i64>) {
+fn uncertain(api: &Api, sink: &ScriptedHttp) -> (i64, Vec<i64>) {
     let ids = people(api, 4);
-    sink.set(Mode::ErrorAfterAccepting(1));
+    sink.play("request every=1: {take} 500");
     let body =
         json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let ended = api.wait_ended(campaign, LONG);
     assert_eq!((ended.status.as_str(), ended.stats.uncertain), ("sent", 4), "{}", ended.body);
-    sink.set(Mode::Accept);
+    sink.play("");
     (campaign, ids)
 }
 
@@ -118,7 +118,7 @@ both_backends! {
     }
 
     fn what_nobody_knows_is_resolved_as_an_operator_says(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let (campaign, ids) = uncertain(&api, &sink);
@@ -158,7 +158,7 @@ both_backends! {
     }
 
     fn what_was_resolved_is_answered_without_another_look(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let (campaign, _) = uncertain(&api, &sink);
@@ -171,7 +171,7 @@ both_backends! {
     }
 
     fn all_that_is_uncertain_is_resolved_at_once(db: &Database) {
-        let sink = HttpSink::start((0, 0), Keys::Ignored);
+        let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let (campaign, _) = uncertain(&api, &sink);
