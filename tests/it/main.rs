@@ -1,7 +1,7 @@
 //! The integration tests: one binary, so that it links once and shares one private PostgreSQL and RabbitMQ.
 //!
 //! `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
-//! of the repository, `docs` and `state_machines` that its pages say what the code does, `replicas` has several instances
+//! of the repository, `trials` plays relays and gateways of the field, `docs` and `state_machines` that its pages say what the code does, `replicas` has several instances
 //! share a database and a broker. What they need stands in `support`; nothing there touches a server that was already
 //! running.
 
@@ -27,3 +27,4 @@ mod replicas;
 mod state_machines;
 mod store;
 mod support;
+mod trials;
