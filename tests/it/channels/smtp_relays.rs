@@ -16,10 +16,11 @@ use crate::support::scripted_smtp::{Act, PIPELINING, ScriptedSmtp, Stage};
 /// Says the answers of a list one after another, whenever a conversation comes to `stage`.
 fn in_turn(stage: Stage, greeting: &'static str, answers: &[&'static str]) -> ScriptedSmtp {
     let answers = Mutex::new(answers.iter().rev().copied().collect::<Vec<_>>());
-    ScriptedSmtp::start(move |moment| match moment.stage {
-        Stage::Ehlo => Some(Act::Say(greeting)),
-        now if now == stage => answers.lock().unwrap().pop().map(Act::Say),
-        _ => None,
+    ScriptedSmtp::start(move |moment| {
+        if moment.stage == Stage::Ehlo {
+            return Some(Act::Say(greeting));
+        }
+        (moment.stage == stage).then(|| answers.lock().unwrap().pop()).flatten().map(Act::Say)
     })
 }
 
@@ -52,10 +53,10 @@ async fn a_relay_that_knows_helo_alone_is_left_where_encryption_or_a_login_is_as
         assert_eq!((kind(&outcome), trouble(&outcome).detail.as_str()), ("pool fault", words));
         assert!(server.commands().iter().all(|line| line.starts_with("EHLO") || line.starts_with("HELO")));
     }
-    let deaf = ScriptedSmtp::start(|moment| match moment.stage {
-        Stage::Ehlo => Some(Act::Say("502 5.5.1 what?")),
-        Stage::Helo => Some(Act::Say("550 5.7.1 go away")),
-        _ => None,
+    let deaf = ScriptedSmtp::start(|moment| {
+        let is_helo = moment.stage == Stage::Helo;
+        let words = if is_helo { "550 5.7.1 go away" } else { "502 5.5.1 what?" };
+        (is_helo || moment.stage == Stage::Ehlo).then_some(Act::Say(words))
     });
     let outcome = relay(&deaf.url()).deliver(&envelope(), &Turnstile::default()).await;
     assert!(trouble(&outcome).detail.ends_with("HELO: 550 5.7.1 go away"), "{outcome:?}");
@@ -317,12 +318,12 @@ async fn nothing_is_sent_ahead_where_the_settings_forbid_it() {
 
 #[tokio::test]
 async fn a_pooled_connection_that_died_says_nothing_about_sending_ahead() {
-    let server = ScriptedSmtp::start(|moment| match moment.stage {
-        Stage::Ehlo => Some(Act::Say(PIPELINING)),
-        Stage::Mail if moment.connection == 0 && moment.accepted == 1 => Some(Act::Cut),
+    let server = ScriptedSmtp::start(|moment| match (moment.stage, moment.connection) {
+        (Stage::Ehlo, _) => Some(Act::Say(PIPELINING)),
+        (Stage::Mail, 0) => (moment.accepted == 1).then_some(Act::Cut),
         // Refused in one piece with `DATA`, which only one that was sent ahead can be.
-        Stage::Rcpt if moment.connection == 1 => Some(Act::Say("550 5.1.1 no")),
-        _ => None,
+        (Stage::Rcpt, 1) => Some(Act::Say("550 5.1.1 no")),
+        (_, _) => None,
     });
     let channel = relay(&server.url());
     for meaning in ["accepted", "rejected"] {
