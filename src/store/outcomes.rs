@@ -54,7 +54,7 @@ pub struct Recorded {
 }
 
 /// Records a batch, in as many statements for many pages as for one: locks its pages in id order, then the rows in one of
-/// the states of [`FROM`] and fenced by claim number and token, then moves the counts by the rows that *really* changed.
+/// the states of `FROM` and fenced by claim number and token, then moves the counts by the rows that *really* changed.
 /// Repeating it changes nothing.
 ///
 /// What goes back to pending does so only while the campaign is open. For those the campaign's shared lock comes first:

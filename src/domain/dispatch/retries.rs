@@ -101,7 +101,7 @@ impl Retries {
     }
 }
 
-/// `wait`, lengthened by `jitter` (0.0 to 1.0) of [`JITTER`].
+/// `wait`, lengthened by `jitter` (0.0 to 1.0) of `JITTER`.
 #[must_use]
 pub fn spread(wait: Duration, jitter: f64) -> Duration {
     wait.mul_f64(1.0 + JITTER * jitter.clamp(0.0, 1.0))
