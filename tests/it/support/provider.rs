@@ -60,7 +60,7 @@ impl Provider {
     pub(crate) fn hang(&self) {
         match self {
             Self::Smtp(sink) => sink.play("any: {silent}"),
-            Self::Webhook(sink) => sink.play("any: {silent}"),
+            Self::Webhook(sink) => sink.play("request: {silent}"),
         }
     }
 
