@@ -62,7 +62,7 @@ fn held_in_the_middle(db: &Database, hold: impl Fn(&Stage), release: impl Fn(&St
 both_backends! {
     fn greylisting_that_outlasts_the_first_waits_costs_nobody_a_message(db: &Database) {
         let _turn = my_turn();
-        let stage = launched(db, "[1, 3]", &json!({}), |sink| sink.play("rcpt grey<3s: 450 4.7.1 Greylisting in action"));
+        let stage = launched(db, "[1, 3]", &json!({}), |sink| sink.play("rcpt grey<3s: 450 4.2.0 on the greylist, come back later"));
         let waiting = stage.api.wait(stage.campaign, "all wait for another try", LONG, |campaign| {
             campaign.body["waiting"]["count"].as_u64() == Some(20)
         });
