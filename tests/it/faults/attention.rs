@@ -47,7 +47,7 @@ fn slow_down(db: &Database) -> &'static str {
             "DROP TRIGGER slow ON pages",
         ),
         Conn::Sqlite(_) => (
-            "CREATE VIEW slow AS WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 250000) \
+            "CREATE VIEW slow AS WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 600000) \
              SELECT count(*) AS n FROM n; \
              CREATE TRIGGER slow BEFORE UPDATE ON pages BEGIN SELECT n FROM slow; END",
             "DROP TRIGGER slow",
