@@ -66,7 +66,7 @@ impl Instance {
     pub(super) fn prepare(outfit: Outfit) -> Result<Self, VerifyError> {
         let Outfit { number, folder, settings, root_key, database_url, broker_url, database, broker } = outfit;
         std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(folder.join("volley.toml"), settings))
+            .and_then(|()| write_privately(&folder.join("volley.toml"), &settings))
             .map_err(VerifyError::io(format!("write the settings of instance {number}")))?;
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let api = Api::new(addr, &root_key)?;
@@ -271,4 +271,17 @@ impl Fleet {
         }
         Err(VerifyError::Failed { doing: format!("ask for {}", question.path), detail: last })
     }
+}
+
+/// Writes a file that nobody else can read: an address with a query counts as a secret.
+fn write_privately(file: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?
+        .write_all(text.as_bytes())
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::api::Question;
 use super::fleet::{Fleet, Instance, Outfit};
 use super::plan::{Plan, Terrain};
-use super::provider::http::INSTANCE_HEADER;
+use super::provider::http::path_of;
 use super::provider::ledger::{Ledger, address};
 use super::provider::smtp::sender_of;
 use super::provider::{Kind, Pace, Provider};
@@ -324,9 +324,8 @@ fn pool(number: usize, kind: Kind, addr: SocketAddr, load: &Load) -> Value {
             "final_reply_timeout_seconds": ANSWER_SECONDS + 1,
         }),
         Kind::Http => json!({
-            "channel": "http", "provider": "webhook", "url": format!("http://{addr}/messages"),
+            "channel": "http", "provider": "webhook", "url": format!("http://{addr}{}", path_of(number)),
             "idempotent": true,
-            "headers": { INSTANCE_HEADER: number.to_string() },
         }),
     };
     if let (Some(pool), Value::Object(own)) = (pool.as_object_mut(), own) {

@@ -8,8 +8,18 @@ use super::server::{About, Wire};
 /// More than any message has.
 const MAX_BODY: usize = 1 << 26;
 
-/// The header by which instances tell who they are.
-pub const INSTANCE_HEADER: &str = "x-verify-instance";
+/// Where an instance sends its requests, so that the provider knows who speaks. Only the query differs from that of the
+/// others: to all of them it is the same provider, which knows one another's keys.
+pub(in crate::verify) fn path_of(instance: usize) -> String {
+    format!("/messages?{INSTANCE}{instance}")
+}
+
+const INSTANCE: &str = "instance=";
+
+/// Who speaks, by the first line of a request; empty where that does not say.
+fn speaker(line: &str) -> &str {
+    line.split_once(INSTANCE).and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default()
+}
 
 /// What a provider says that took a message.
 pub(super) fn taken() -> Words {
@@ -26,7 +36,7 @@ pub(super) async fn talk(wire: &mut Wire<'_>) -> Option<()> {
     loop {
         let (mut request, began) = head(wire).await?;
         let _busy = wire.busy();
-        wire.witness().begun(began, request.header(INSTANCE_HEADER).unwrap_or_default());
+        wire.witness().begun(began, speaker(&request.line));
         let about = About { line: &request.line, request: Some(&request), ..About::default() };
         if wire.maybe(Stage::Head, about).await? {
             // The answer came without the body, which is then in the way of the next request.

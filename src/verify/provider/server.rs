@@ -29,8 +29,8 @@ pub trait Witness: Send + Sync + 'static {
     fn heard(&self, _connection: usize, _line: &str) {}
     /// A whole request of HTTP came.
     fn asked(&self, _request: &Request) {}
-    /// A hand-over began, with `MAIL` or a request's head. `by` is the sender's address, or the header
-    /// [`http::INSTANCE_HEADER`].
+    /// A hand-over began, with `MAIL` or a request's head. `by` is the sender's address, or what follows `instance=` in the
+    /// request's address.
     fn begun(&self, _at: Instant, _by: &str) {}
     /// The server answers.
     fn answered(&self, _words: &Words) {}
