@@ -90,7 +90,7 @@ struct Inner {
 
 enum Lanes {
     Pg { hot: Guarded, control: Guarded, writers: Guarded, readers: Guarded, audit: Guarded },
-    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded, audit: Guarded },
+    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded },
 }
 
 /// A pool behind a semaphore of its size: whoever waits, waits asynchronously and in order.
@@ -138,7 +138,6 @@ impl Store {
                     writer: guarded(Purpose::Writer, 1),
                     bulk: Semaphore::new(1),
                     readers: guarded(Purpose::Reader { within: reads_within }, settings.connections),
-                    audit: guarded(Purpose::Reader { within: reads_within }, 1),
                 }
             }
         };
@@ -201,13 +200,13 @@ impl Store {
             (Lanes::Pg { control, .. }, Lane::Control | Lane::LookUp) => (control, None),
             (Lanes::Pg { writers, .. }, Lane::Write) => (writers, None),
             (Lanes::Pg { readers, .. }, Lane::Read) => (readers, None),
-            (Lanes::Pg { audit, .. } | Lanes::Sqlite { audit, .. }, Lane::Audit) => (audit, None),
+            (Lanes::Pg { audit, .. }, Lane::Audit) => (audit, None),
             (Lanes::Sqlite { writer, .. }, Lane::Control) => (writer, None),
             // At most one of the others stands in the writer's own queue, so control waits for two at the worst.
             (Lanes::Sqlite { writer, bulk, .. }, Lane::Hot | Lane::Write) => {
                 (writer, Some(bulk.acquire().await.map_err(closed)?))
             }
-            (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp) => (readers, None),
+            (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp | Lane::Audit) => (readers, None),
         };
         let permit = Arc::clone(&guarded.permits).acquire_owned().await.map_err(closed)?;
         let pool = guarded.pool.clone();
