@@ -71,7 +71,8 @@ pub enum Lane {
     Write,
     /// Reads; never waits for a writer. PostgreSQL ends one that takes longer than `database.read_timeout_ms`.
     Read,
-    /// Reads that count a whole campaign's rows: one at a time, for up to a minute, in nobody's way.
+    /// Reads that count a whole campaign's rows. PostgreSQL: one at a time, for up to a minute, on a connection of their own;
+    /// SQLite: a reader.
     Audit,
 }
 
