@@ -4,6 +4,7 @@
 
 pub mod attack;
 pub mod audit;
+pub mod demands;
 pub mod dice;
 pub mod lateness;
 pub mod plan;
@@ -14,6 +15,7 @@ pub mod report;
 pub mod scratch;
 pub mod servers;
 pub mod watch;
+pub mod weather;
 
 mod api;
 mod broker;
@@ -33,6 +35,7 @@ use crate::config::secret::Secret;
 use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
 use attack::{Attack, Found, millis};
+use demands::Excuses;
 use plan::{Faults, Plan};
 use provider::Kind;
 use report::Report;
@@ -264,7 +267,8 @@ async fn act(
     let ((), seen) = try_join(attacked, watch.run()).await?;
     let elapsed_ms = millis(launched.elapsed());
     tell(&Event::Said("the campaigns have ended; reckoning".to_owned()));
-    reckon(options, stage, plan, &campaigns, (seen, found.into_inner()), elapsed_ms).await
+    let lease = settings.timing.lease();
+    reckon(options, stage, plan, &campaigns, (seen, found.into_inner()), (elapsed_ms, lease)).await
 }
 
 async fn reckon(
@@ -273,14 +277,16 @@ async fn reckon(
     plan: Plan,
     campaigns: &[Campaign],
     (seen, found): (Seen, Found),
-    elapsed_ms: u64,
+    (elapsed_ms, lease): (u64, Duration),
 ) -> Result<Report, VerifyError> {
     let Found { mut complaints, pauses, mut records } = found;
     records.sort_by_key(|record| record.timed.at_ms);
+    let excuses = Excuses::of(&records, stage.fleet.instances.len(), lease, stage.concurrency);
     let mut accounts = Vec::new();
     for (campaign, provider) in campaigns.iter().zip(&stage.providers) {
         let account = audit::audit(stage, campaign, provider.ledger()).await?;
         complaints.extend(account.complaints.iter().cloned());
+        complaints.extend(demands::complaints(&account, plan.demands, excuses));
         accounts.push(account);
     }
     for instance in &stage.fleet.instances {
@@ -302,6 +308,7 @@ async fn reckon(
         broker: stage.broker.is_some(),
         elapsed_ms,
         looks: seen.looks,
+        audits: seen.audits,
         violations: seen.violations,
         accounts,
         pauses,

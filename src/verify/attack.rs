@@ -13,9 +13,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::api::Question;
 use super::fleet::Instance;
 use super::lateness::Lateness;
-use super::plan::{Fault, LinkTrouble, Part, Plan, Timed, Weather};
+use super::plan::{Fault, LinkTrouble, Part, Plan, Timed};
 use super::proxy::Link;
 use super::stage::{Campaign, DRAIN_SECONDS, Server, Stage, blocking};
+use super::weather::Weather;
 use super::{Event, Tell, VerifyError, broker};
 use crate::config::timing::Timing;
 use crate::domain::ids::InstanceId;
@@ -165,10 +166,13 @@ impl Attack<'_> {
                 Ok(Sign::Known(None))
             }
             Fault::Provider { weather, for_ms } => {
-                let set = |weather| self.stage.providers.iter().for_each(|provider| provider.set_weather(weather));
-                set(weather);
+                let set = |weather| {
+                    let all = self.stage.providers.iter();
+                    all.clone().try_for_each(|provider| provider.set_weather(weather))
+                };
+                set(weather)?;
                 pass(for_ms).await;
-                set(Weather::Fair);
+                set(Weather::Fair)?;
                 Ok(self.taken())
             }
         }

@@ -18,12 +18,16 @@ const NAMED: usize = 5;
 pub struct Account {
     /// Whose.
     pub provider: Kind,
-    /// Everyone.
+    /// Everyone: the audience, as it was imported.
     pub recipients: usize,
+    /// Everyone whom Volley has in its books.
+    pub counted: usize,
     /// Reported as sent.
     pub sent: usize,
     /// Reported as failed.
     pub failed: usize,
+    /// Failed ones whom the provider had refused for good.
+    pub failed_by_refusal: usize,
     /// Reported as skipped.
     pub skipped: usize,
     /// Reported as uncertain.
@@ -38,6 +42,8 @@ pub struct Account {
     pub misreported: usize,
     /// Hand-overs that began.
     pub begun: u64,
+    /// Whole messages that were left without an answer.
+    pub unanswered: usize,
     /// Requests under a key that was taken already.
     pub repeats: u64,
     /// Whatever is wrong, in words.
@@ -48,19 +54,10 @@ impl Account {
     fn new(provider: Kind, ledger: &Ledger) -> Self {
         let totals = ledger.totals();
         let mut account = Self {
-            provider,
-            recipients: ledger.recipients().len(),
-            sent: 0,
-            failed: 0,
-            skipped: 0,
-            uncertain: 0,
-            uncertain_taken: 0,
-            twice: 0,
-            lost: 0,
-            misreported: 0,
             begun: totals.begun,
             repeats: totals.repeats,
-            complaints: Vec::new(),
+            unanswered: totals.unanswered,
+            ..Self::empty(provider, ledger.recipients().len())
         };
         if totals.conflicts > 0 {
             account.complain(format!("{} times one key came with two bodies", totals.conflicts));
@@ -69,6 +66,28 @@ impl Account {
             account.complain(format!("{} messages to nobody of the audience", totals.strangers));
         }
         account
+    }
+
+    /// An account of so many recipients of whom nothing is known yet.
+    pub(super) fn empty(provider: Kind, recipients: usize) -> Self {
+        Self {
+            provider,
+            recipients,
+            counted: 0,
+            sent: 0,
+            failed: 0,
+            failed_by_refusal: 0,
+            skipped: 0,
+            uncertain: 0,
+            uncertain_taken: 0,
+            twice: 0,
+            lost: 0,
+            misreported: 0,
+            begun: 0,
+            unanswered: 0,
+            repeats: 0,
+            complaints: Vec::new(),
+        }
     }
 
     fn complain(&mut self, what: String) {
@@ -82,6 +101,7 @@ impl Account {
         for (recipient, state) in ledger.recipients().zip(states) {
             let taken = ledger.times_taken(recipient).unwrap_or_default();
             let mut wrong = None;
+            self.counted += usize::from(state.is_some());
             match state {
                 Some(DeliveryState::Sent) => {
                     self.sent += 1;
@@ -94,7 +114,12 @@ impl Account {
                     unresolved += usize::from(!ledger.has_refused(recipient));
                 }
                 Some(state @ (DeliveryState::Failed | DeliveryState::Skipped)) => {
-                    *(if *state == DeliveryState::Failed { &mut self.failed } else { &mut self.skipped }) += 1;
+                    if *state == DeliveryState::Failed {
+                        self.failed += 1;
+                        self.failed_by_refusal += usize::from(ledger.has_refused(recipient));
+                    } else {
+                        self.skipped += 1;
+                    }
                     wrong = (taken > 0).then_some((&mut self.misreported, "taken, and reported otherwise"));
                 }
                 Some(DeliveryState::Pending | DeliveryState::Sending) | None => {
@@ -150,6 +175,13 @@ pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -
     let books = stage.fleet.ask(Question::get(&path)).await?;
     if books.get("consistent").and_then(Value::as_bool) != Some(true) {
         account.complain(format!("rows and page counts disagree: {books}"));
+    }
+    // The audience was counted by what was imported, not by what the books hold.
+    for figure in ["total", "page_sizes", "expected"] {
+        let found = books.get(figure).and_then(Value::as_u64).and_then(|found| usize::try_from(found).ok());
+        if found != Some(campaign.audience) {
+            account.complain(format!("{figure} of the audit is not the audience of {}: {books}", campaign.audience));
+        }
     }
     let first = ledger.recipients().start;
     let mut states: Vec<Option<DeliveryState>> = vec![None; ledger.recipients().len()];

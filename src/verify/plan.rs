@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::demands::Demands;
 use super::dice::Dice;
+use super::weather::Weather;
 use crate::domain::text_enum::text_enum;
 
 text_enum! {
@@ -46,22 +48,6 @@ pub enum LinkTrouble {
     Slow,
     /// Everything comes in little pieces.
     Sliced,
-}
-
-/// How the providers behave for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weather {
-    /// They work.
-    Fair,
-    /// They hang up on everybody.
-    Refusing,
-    /// They say nothing.
-    Silent,
-    /// They say "later": 429 with `Retry-After`, 451.
-    Busy,
-    /// They fail: 503 without a word of when, 421.
-    Failing,
 }
 
 /// One thing that breaks, and how it is mended.
@@ -130,6 +116,7 @@ pub enum Fault {
     /// The providers misbehave.
     Provider {
         /// How.
+        #[serde(flatten)]
         weather: Weather,
         /// For how long.
         for_ms: u64,
@@ -166,6 +153,8 @@ pub struct Climate {
 pub struct Plan {
     /// What it was made from.
     pub seed: u64,
+    /// What is demanded beside the promises.
+    pub demands: Demands,
     /// How the providers are.
     pub climate: Climate,
     /// The faults, earliest first.
@@ -240,7 +229,6 @@ impl Card {
     fn play(self, terrain: &Terrain, dice: &Dice) -> Fault {
         const LINK: &[LinkTrouble] =
             &[LinkTrouble::Cut, LinkTrouble::Refuse, LinkTrouble::BlackHole, LinkTrouble::Slow, LinkTrouble::Sliced];
-        const BAD: &[Weather] = &[Weather::Refusing, Weather::Silent, Weather::Busy, Weather::Failing];
         let instance = dice.place(terrain.instances);
         let lease_ms = u64::try_from(terrain.lease.as_millis()).unwrap_or(u64::MAX);
         let one_of = |all: &[LinkTrouble]| all.get(dice.place(all.len())).copied().unwrap_or(LinkTrouble::Cut);
@@ -261,10 +249,10 @@ impl Card {
             }
             Self::BrokerLink => Fault::BrokerLink { instance, trouble: one_of(LINK), for_ms: dice.between(500, 4_000) },
             Self::BrokerMessages => Fault::BrokerMessages { copies: dice.between(2, 10) },
-            Self::Provider => Fault::Provider {
-                weather: BAD.get(dice.place(BAD.len())).copied().unwrap_or(Weather::Busy),
-                for_ms: dice.between(500, 3_000),
-            },
+            Self::Provider => {
+                let (weather, for_ms) = Weather::draw(dice);
+                Fault::Provider { weather, for_ms }
+            }
         }
     }
 }
@@ -327,7 +315,7 @@ impl Plan {
             Faults::Heavy => (Card::HEAVY, (400, 2_200)),
         };
         let dice = Dice::new(seed);
-        let mut plan = Self { seed, climate: Climate::of(faults), faults: Vec::new() };
+        let mut plan = Self { seed, demands: Demands::of(faults), climate: Climate::of(faults), faults: Vec::new() };
         let cards: Vec<Card> = cards.iter().copied().filter(|card| card.exists_in(terrain)).collect();
         let end = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut busy: Vec<(Part, u64)> = Vec::new();

@@ -16,10 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::VerifyError;
 use super::dice::mix;
-use super::plan::{Climate, Weather};
+use super::plan::Climate;
+use super::weather::Weather;
 use act::{Act, Moment, Stage, Step};
 use ledger::{Ledger, number_in};
+use script::Script;
 use serde::Serialize;
 use server::{Protocol, Server};
 
@@ -103,7 +106,10 @@ impl Provider {
             Kind::Http => Protocol::Http,
         };
         let witness = Arc::clone(&state.ledger);
-        let server = Server::start(protocol, witness, conduct(&state, Weather::Fair))?;
+        let server = Server::start(protocol, witness, {
+            let state = Arc::clone(&state);
+            move |moment: &Moment<'_>| state.act(moment)
+        })?;
         Ok(Self { kind, state, server })
     }
 
@@ -118,11 +124,22 @@ impl Provider {
     }
 
     /// Behaves like this from now on.
-    pub(super) fn set_weather(&self, weather: Weather) {
-        self.server.play(conduct(&self.state, weather));
-        if weather == Weather::Refusing {
+    ///
+    /// # Errors
+    /// Another program has taken the port that was given up, or the weather's script is wrong.
+    pub(super) fn set_weather(&self, weather: Weather) -> Result<(), VerifyError> {
+        let script = Script::parse(&weather.script(self.kind));
+        let script = script.map_err(|error| VerifyError::failed("read the script of a weather", &error))?;
+        let state = Arc::clone(&self.state);
+        self.server.play(move |moment| script.act(moment).or_else(|| state.act(moment)));
+        if weather == Weather::Refused {
+            self.server.refuse_connections();
+            return Ok(());
+        }
+        if weather == Weather::HangUp {
             self.server.cut_all();
         }
+        self.server.accept_connections().map_err(VerifyError::io("open a provider's port again"))
     }
 
     /// Answers quickly from now on.
@@ -131,42 +148,44 @@ impl Provider {
     }
 }
 
-/// What the provider does in such weather.
-fn conduct(state: &Arc<State>, weather: Weather) -> impl Fn(&Moment<'_>) -> Option<Act> + use<> {
-    let state = Arc::clone(state);
-    move |moment| state.act(moment, weather)
-}
-
 impl State {
-    fn act(&self, moment: &Moment<'_>, weather: Weather) -> Option<Act> {
-        let recipient = || number_in(moment.recipient).unwrap_or(usize::MAX);
-        match (moment.stage, weather) {
-            (Stage::Connect | Stage::Greeting, Weather::Refusing) => Some(Step::Cut.into()),
-            (Stage::Final | Stage::Request, Weather::Silent) => Some(Step::Silent.into()),
-            (Stage::Mail, Weather::Failing) => Some(Act::say("421 4.3.2 shutting down").then(Step::Cut)),
-            (Stage::Request, Weather::Failing) => Some(Act::answer(503, Vec::new(), "")),
-            (Stage::Request, Weather::Busy) => Some(later()),
-            (Stage::Ehlo, _) => Some(Act::say("250-verify\n250-PIPELINING\n250 8BITMIME")),
-            (Stage::Rcpt, _) => match (self.fate(recipient(), self.ledger.tried(recipient())), weather) {
-                (Fate::Rejected, _) => {
-                    self.ledger.refuse(recipient());
+    /// What it does in fair weather.
+    fn act(&self, moment: &Moment<'_>) -> Option<Act> {
+        let recipient = number_in(moment.recipient).unwrap_or(usize::MAX);
+        match moment.stage {
+            Stage::Ehlo => Some(Act::say("250-verify\n250-PIPELINING\n250 8BITMIME")),
+            Stage::Rcpt => match self.fate(recipient, self.ledger.tried(recipient)) {
+                Fate::Rejected => {
+                    self.ledger.refuse(recipient);
                     Some(Act::say("550 5.1.1 no such mailbox"))
                 }
-                (Fate::Later, _) | (_, Weather::Busy) => Some(Act::say("451 4.3.0 try later")),
-                (Fate::Taken | Fate::ReplyLost | Fate::CutBefore | Fate::ErrorAfter, _) => None,
+                Fate::Later => Some(Act::say("451 4.3.0 try later")),
+                Fate::Taken | Fate::ReplyLost | Fate::CutBefore | Fate::ErrorAfter => None,
             },
-            (Stage::Final, _) => {
-                let tries = self.ledger.tries(recipient()).saturating_sub(1);
-                Some(self.end(self.fate(recipient(), tries), || Step::Cut.into(), || Step::Cut.into()))
+            Stage::Final => {
+                let tries = self.ledger.tries(recipient).saturating_sub(1);
+                Some(self.end(self.fate(recipient, tries), || Step::Cut.into(), || Step::Cut.into()))
             }
-            (Stage::Request, _) => {
-                let fate = self.fate(recipient(), self.ledger.tried(recipient()));
+            Stage::Request => {
+                let fate = self.fate(recipient, self.ledger.tried(recipient));
                 if fate == Fate::Rejected {
-                    self.ledger.refuse(recipient());
+                    self.ledger.refuse(recipient);
                 }
                 Some(self.end(fate, || Act::answer(400, Vec::new(), ""), || Act::answer(500, Vec::new(), "")))
             }
-            _ => None,
+            Stage::Connect
+            | Stage::Greeting
+            | Stage::Helo
+            | Stage::Auth
+            | Stage::Mail
+            | Stage::Data
+            | Stage::Content
+            | Stage::Rset
+            | Stage::Noop
+            | Stage::Quit
+            | Stage::Other
+            | Stage::Head
+            | Stage::Reply => None,
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::attack::{Pauses, Record};
 use super::audit::Account;
-use super::plan::{Fault, Faults, LinkTrouble, Plan, Weather};
+use super::plan::{Fault, Faults, LinkTrouble, Plan};
 
 /// The report, as it is written to a file.
 #[derive(Debug, Clone, Serialize)]
@@ -29,7 +29,9 @@ pub struct Report {
     pub elapsed_ms: u64,
     /// Looks at the books while it went on.
     pub looks: u64,
-    /// Looks that found them wrong.
+    /// Counts of the rows while it went on.
+    pub audits: u64,
+    /// Looks and counts that found them wrong.
     pub violations: u64,
     /// A book for each provider.
     pub accounts: Vec<Account>,
@@ -157,16 +159,7 @@ impl std::fmt::Display for Fault {
                 write!(f, "{kind} of instance {instance} {trouble} for {for_ms} ms")
             }
             Self::BrokerMessages { copies } => write!(f, "{kind} {copies} times, shuffled, with forged ones"),
-            Self::Provider { weather, for_ms } => {
-                let weather = match weather {
-                    Weather::Fair => "fair",
-                    Weather::Refusing => "refuses",
-                    Weather::Silent => "silent",
-                    Weather::Busy => "busy",
-                    Weather::Failing => "failing",
-                };
-                write!(f, "{kind} {weather} for {for_ms} ms")
-            }
+            Self::Provider { weather, for_ms } => write!(f, "{kind} {weather} for {for_ms} ms"),
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Stage {
     pub(super) broker_url: Option<Secret>,
     /// The database, past the proxy; not where it is embedded.
     pub(super) store: Option<Store>,
+    /// How many calls an instance has under way at each provider.
+    pub(super) concurrency: u32,
     _proxy: Proxy,
     pub(super) scratch: ScratchDir,
 }
@@ -66,6 +68,8 @@ pub(super) struct Stage {
 pub(super) struct Campaign {
     pub(super) id: i64,
     pub(super) kind: Kind,
+    /// How many contacts were imported for it.
+    pub(super) audience: usize,
 }
 
 /// Addresses of the servers, where there are any.
@@ -163,6 +167,7 @@ impl Stage {
             broker: servers.broker.map(|(server, _)| server),
             broker_url,
             store,
+            concurrency: load.concurrency,
             _proxy: proxy,
             scratch,
         };
@@ -197,7 +202,8 @@ impl Stage {
                 "base_template": "Dear {first_name|friend}, this is a test of whether everyone is reached once.",
             });
             let campaign = self.fleet.ask(Question::post("/v1/campaigns", &campaign)).await?;
-            campaigns.push(Campaign { id: id_of(&campaign)?, kind });
+            let audience = provider.ledger().recipients().len();
+            campaigns.push(Campaign { id: id_of(&campaign)?, kind, audience });
         }
         Ok(campaigns)
     }

@@ -13,6 +13,8 @@ use crate::domain::page::Counts;
 
 /// How often the campaigns are looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// Every so many looks the rows are counted, too: the totals that a look shows are sums of the states themselves.
+const AUDIT: u64 = 20;
 /// How often progress is told.
 const TELL: Duration = Duration::from_millis(500);
 /// The most violations that are told in words.
@@ -23,6 +25,22 @@ const TOLD: usize = 20;
 struct Sight {
     status: CampaignStatus,
     stats: Stats,
+    packing: Option<Packing>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Packing {
+    done: bool,
+    expected: i64,
+}
+
+/// The rows, counted one by one.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Audit {
+    consistent: bool,
+    total: i64,
+    expected: Option<i64>,
+    packed: bool,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -76,6 +94,8 @@ impl std::fmt::Display for Progress {
 pub(super) struct Seen {
     /// Looks that were answered.
     pub(super) looks: u64,
+    /// Counts of the rows that were answered.
+    pub(super) audits: u64,
     pub(super) violations: u64,
 }
 
@@ -104,20 +124,26 @@ impl Watch<'_> {
         let mut last: Vec<Option<Sight>> = vec![None; self.campaigns.len()];
         let mut told = Instant::now();
         let mut moved = (0, Instant::now());
-        loop {
+        for turn in 0_u64.. {
             for (campaign, last) in self.campaigns.iter().zip(&mut last) {
                 let path = format!("/v1/campaigns/{}", campaign.id);
                 let answer = self.stage.fleet.look(&path).await;
                 let Some(sight) = answer.and_then(|body| serde_json::from_value::<Sight>(body).ok()) else { continue };
                 seen.looks += 1;
-                for wrong in violations(last.as_ref(), &sight, self.recipients) {
-                    seen.violations += 1;
-                    let mut found = self.found.borrow_mut();
-                    if found.complaints.len() < TOLD {
-                        found.complaints.push(format!("campaign {}: {wrong}: {:?}", campaign.id, sight.stats));
-                    }
+                let audience = i64::try_from(campaign.audience).unwrap_or(i64::MAX);
+                for wrong in violations(last.as_ref(), &sight, audience) {
+                    self.complain(&mut seen, campaign, wrong, &sight);
                 }
                 *last = Some(sight);
+                if turn % AUDIT == AUDIT / 2 {
+                    let path = format!("{path}/audit");
+                    let answer = self.stage.fleet.look(&path).await;
+                    let audit = answer.and_then(|body| serde_json::from_value::<Audit>(body).ok());
+                    for wrong in audit.iter().flat_map(|audit| disagreements(audit, audience)) {
+                        self.complain(&mut seen, campaign, wrong, &audit);
+                    }
+                    seen.audits += u64::from(audit.is_some());
+                }
             }
             self.mourn().await?;
             let progress = self.progress(&last, &seen);
@@ -137,6 +163,15 @@ impl Watch<'_> {
                 return Err(VerifyError::Stuck { seconds: self.patience.as_secs(), at: progress.to_string() });
             }
             tokio::time::sleep(LOOK).await;
+        }
+        Ok(seen)
+    }
+
+    fn complain(&self, seen: &mut Seen, campaign: &Campaign, wrong: &str, at: &impl std::fmt::Debug) {
+        seen.violations += 1;
+        let mut found = self.found.borrow_mut();
+        if found.complaints.len() < TOLD {
+            found.complaints.push(format!("campaign {}: {wrong}: {at:?}", campaign.id));
         }
     }
 
@@ -174,15 +209,29 @@ impl Watch<'_> {
     }
 }
 
-/// What is wrong with a campaign's books, beside those that were seen last.
-fn violations(before: Option<&Sight>, now: &Sight, recipients: usize) -> Vec<&'static str> {
+/// What is wrong with a campaign's books, beside those that were seen last and the number of people that were imported.
+fn violations(before: Option<&Sight>, now: &Sight, audience: i64) -> Vec<&'static str> {
     let (total, counts) = (now.stats.total, now.stats.counts);
     let before = before.map(|sight| sight.stats);
+    let is_packed = now.packing.is_some_and(|packing| packing.done);
     let rules = [
         (counts.total() != total, "the states do not add up to the total"),
-        (usize::try_from(total).map_or(true, |total| total > recipients), "more recipients than there are"),
+        (total > audience, "more recipients than the audience has"),
+        (is_packed && total != audience, "everyone is packed, and the audience is not whole"),
+        (now.packing.is_some_and(|packing| packing.expected != audience), "the audience was counted wrongly"),
         (before.is_some_and(|before| before.total > total), "recipients have disappeared"),
-        (before.is_some_and(|before| before.counts.sent > counts.sent), "somebody who was sent to is so no more"),
+        (before.is_some_and(|before| before.counts.sent > counts.sent), "a recipient who was sent to is so no more"),
+    ];
+    rules.into_iter().filter_map(|(broken, what)| broken.then_some(what)).collect()
+}
+
+/// What a count of the rows shows to be wrong.
+fn disagreements(audit: &Audit, audience: i64) -> Vec<&'static str> {
+    let rules = [
+        (!audit.consistent, "rows and page counts disagree"),
+        (audit.total > audience, "more rows than the audience has people"),
+        (audit.packed && audit.total != audience, "everyone is packed, and rows are missing"),
+        (audit.expected.is_some_and(|expected| expected != audience), "the audience was counted wrongly"),
     ];
     rules.into_iter().filter_map(|(broken, what)| broken.then_some(what)).collect()
 }
@@ -193,7 +242,7 @@ mod tests {
 
     fn sight(total: i64, pending: i64, sent: i64) -> Sight {
         let counts = Counts { pending, sent, ..Counts::default() };
-        Sight { status: CampaignStatus::Sending, stats: Stats { total, counts } }
+        Sight { status: CampaignStatus::Sending, stats: Stats { total, counts }, packing: None }
     }
 
     #[test]
@@ -205,6 +254,25 @@ mod tests {
     fn whoever_is_lost_is_seen() {
         assert_eq!(violations(None, &sight(10, 5, 4), 10), ["the states do not add up to the total"]);
         assert_eq!(violations(Some(&sight(10, 0, 10)), &sight(9, 0, 9), 10).len(), 2);
-        assert_eq!(violations(None, &sight(11, 11, 0), 10), ["more recipients than there are"]);
+        assert_eq!(violations(None, &sight(11, 11, 0), 10), ["more recipients than the audience has"]);
+    }
+
+    #[test]
+    fn an_audience_that_is_packed_is_as_large_as_what_was_imported() {
+        let packed =
+            |total, expected| Sight { packing: Some(Packing { done: true, expected }), ..sight(total, total, 0) };
+        assert!(violations(None, &packed(10, 10), 10).is_empty());
+        // The states add up, and yet one is missing.
+        assert_eq!(violations(None, &packed(9, 10), 10), ["everyone is packed, and the audience is not whole"]);
+        assert_eq!(violations(None, &packed(9, 9), 10).len(), 2);
+    }
+
+    #[test]
+    fn rows_are_held_against_what_was_imported() {
+        let audit = Audit { consistent: true, total: 10, expected: Some(10), packed: true };
+        assert!(disagreements(&audit, 10).is_empty());
+        assert_eq!(disagreements(&Audit { total: 9, ..audit }, 10), ["everyone is packed, and rows are missing"]);
+        assert_eq!(disagreements(&Audit { consistent: false, ..audit }, 10), ["rows and page counts disagree"]);
+        assert!(disagreements(&Audit { total: 9, packed: false, ..audit }, 10).is_empty());
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Totals {
     pub(crate) twice: u64,
     /// Requests that repeated a key and were answered as before.
     pub(crate) repeats: u64,
+    /// Whole messages that were left without an answer.
+    pub(crate) unanswered: usize,
     /// Keys that came with two bodies.
     pub(crate) conflicts: u64,
     /// Recipients whom nobody asked for.
@@ -184,6 +186,10 @@ impl Witness for Ledger {
     fn begun(&self, at: Instant, by: &str) {
         let digits = by.strip_prefix("instance-").unwrap_or(by).split('@').next().unwrap_or_default();
         self.begin(at, digits.parse().unwrap_or(usize::MAX));
+    }
+
+    fn unanswered(&self) {
+        self.entries().totals.unanswered += 1;
     }
 
     fn taken(&self, message: &Message) {

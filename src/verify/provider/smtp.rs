@@ -44,6 +44,9 @@ pub(super) async fn talk(wire: &mut Wire<'_>) -> Option<()> {
                 between_angles(argument).clone_into(&mut message.recipient);
                 let about = About { sender: between_angles(&message.from), recipient: &message.recipient, ..about };
                 named |= wire.turn(Stage::Rcpt, about, &lines("250 2.1.5 ok")).await?.yes;
+                if !named {
+                    drop(busy.take());
+                }
             }
             "DATA" => {
                 let usual = lines(if named { "354 go on" } else { "503 5.5.1 no recipients" });
