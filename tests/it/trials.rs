@@ -1,6 +1,7 @@
 //! Relays and gateways as they are met in the field, one line each: what they answer, and how a campaign through them ends.
 //! All trials of one table run at once, each with a server and a pool of its own, in one process.
 
+mod answers;
 mod http;
 mod smtp;
 
@@ -18,7 +19,11 @@ use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
 
 /// How long a trial may take, on a slow machine too.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// How many may fail before a campaign that is refused for nearly everybody pauses itself: the thirty that must be seen,
+/// and two rounds of the pool's ten places.
+const MOST_FAILED: u64 = 50;
 
 /// What a campaign is to come to.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +32,10 @@ enum End {
     Everyone,
     /// So many fail, with this in the words that are kept; the others are sent to once.
     Failed(usize, &'static str),
+    /// It waits: nobody fails, and an attention says this.
+    Held(&'static str),
+    /// It pauses itself before many have failed, and an attention says this.
+    Paused(&'static str),
 }
 
 /// One line of a table.
@@ -36,23 +45,30 @@ struct Trial {
     script: &'static str,
     people: usize,
     settings: Vec<(&'static str, &'static str)>,
+    heard: &'static str,
     end: End,
 }
 
 /// A trial of a relay.
 fn smtp(name: &'static str, script: &'static str, people: usize, end: End) -> Trial {
-    Trial { name, channel: "email", script, people, settings: Vec::new(), end }
+    Trial { name, channel: "email", script, people, settings: Vec::new(), heard: "", end }
 }
 
 /// A trial of an HTTP API.
 fn http(name: &'static str, script: &'static str, people: usize, end: End) -> Trial {
-    Trial { name, channel: "http", script, people, settings: Vec::new(), end }
+    Trial { name, channel: "http", script, people, settings: Vec::new(), heard: "", end }
 }
 
 impl Trial {
     /// Sets a key of the pool to a TOML value.
     fn set(mut self, key: &'static str, value: &'static str) -> Self {
         self.settings.push((key, value));
+        self
+    }
+
+    /// A line that the relay must have heard begins so.
+    fn hears(mut self, line: &'static str) -> Self {
+        self.heard = line;
         self
     }
 }
@@ -94,7 +110,7 @@ fn run(db: &Database, trials: &[Trial]) {
             let pool = Pool::webhook_at(trial.name, server.port());
             (Provider::Http(server), pool)
         };
-        pool = pool.set("timeout_seconds", "2").set("concurrency", "10");
+        pool = pool.set("timeout_seconds", "2").set("concurrency", "10").set("retry_delays", "[0.5, 1, 2, 4]");
         for (key, value) in &trial.settings {
             pool = pool.set(key, value);
         }
@@ -107,6 +123,7 @@ fn run(db: &Database, trials: &[Trial]) {
         .iter()
         .zip(providers)
         .map(|(trial, provider)| {
+            // Everybody is somebody else's recipient, too: each trial has its own list of the same people.
             let list = api.create_list(trial.name);
             api.import_csv(list, &people::csv(trial.people));
             let campaign = api.create_campaign(trial.channel, trial.name, list, &json!({}));
@@ -133,16 +150,22 @@ impl Running<'_> {
         let began = Instant::now();
         let seen = loop {
             let seen = api.campaign(self.campaign);
-            if seen.is_ended() {
+            if self.is_over(&seen) {
                 break seen;
             }
             if began.elapsed() > limit {
-                return Err(format!("it has not ended: {}", seen.body));
+                return Err(format!("it does not come to its end: {}", seen.body));
             }
             std::thread::sleep(Duration::from_millis(20));
         };
         api.audit(self.campaign);
-        self.nobody_twice()?;
+        let twice = self.provider.ledger().twice();
+        ensure(twice.is_empty(), || format!("{} got it twice, for example {}", twice.len(), twice[0]))?;
+        if let (Provider::Smtp(relay), false) = (&self.provider, self.trial.heard.is_empty()) {
+            let commands = relay.commands();
+            let heard = commands.iter().any(|line| line.starts_with(self.trial.heard));
+            ensure(heard, || format!("never heard {:?}: {:?}", self.trial.heard, &commands[..commands.len().min(9)]))?;
+        }
         match self.trial.end {
             End::Everyone => self.sent(&seen, self.trial.people),
             End::Failed(failed, words) => {
@@ -152,6 +175,21 @@ impl Running<'_> {
                 let said = |row: &&Value| row["error"].as_str().is_some_and(|said| said.contains(words));
                 ensure(rows.iter().all(|row| said(&row)), || format!("{words:?} is not kept: {}", rows[0]))
             }
+            End::Held(words) | End::Paused(words) => {
+                api.stop(self.campaign);
+                let most = if matches!(self.trial.end, End::Held(_)) { 0 } else { MOST_FAILED };
+                ensure(seen.stats.failed <= most, || format!("more than {most} failed: {}", seen.body))?;
+                let said = seen.body["attention"].to_string();
+                ensure(said.contains(words), || format!("{words:?} is not said: {said}"))
+            }
+        }
+    }
+
+    fn is_over(&self, seen: &Campaign) -> bool {
+        match self.trial.end {
+            End::Held(_) => seen.attention.is_some() || seen.is_ended(),
+            End::Paused(_) => seen.status == "paused" || seen.is_ended(),
+            End::Everyone | End::Failed(..) => seen.is_ended(),
         }
     }
 
@@ -160,11 +198,6 @@ impl Running<'_> {
         ensure(sent == people, || format!("{sent} of {people} sent: {}", seen.body))?;
         let reached = self.provider.ledger().reached();
         ensure(reached == people, || format!("{reached} of {people} reached the server"))
-    }
-
-    fn nobody_twice(&self) -> Result<(), String> {
-        let twice = self.provider.ledger().twice();
-        ensure(twice.is_empty(), || format!("{} got it twice, for example {}", twice.len(), twice[0]))
     }
 }
 

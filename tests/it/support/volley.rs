@@ -1,7 +1,8 @@
 //! The program itself, as a process: started, killed, drained and started again.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -236,6 +237,8 @@ impl Builder {
         let port = free_port();
         let config = self.folder.join(format!("volley-{port}.toml"));
         std::fs::write(&config, &self.toml).expect("write the settings");
+        // They may hold a password.
+        std::fs::set_permissions(&config, Permissions::from_mode(0o600)).expect("hide the settings");
         let log = self.folder.join(format!("volley-{port}.log"));
         File::create(&log).expect("a log file");
         let mut environment = vec![
