@@ -1,11 +1,15 @@
 //! `kill -9` at random moments.
 
+use std::time::Duration;
+
+use serde_json::json;
 use volley::verify::dice::Dice;
 
 use crate::support::both_backends;
-use crate::support::provider::{CONCURRENCY, Provider};
+use crate::support::provider::{CONCURRENCY, POOL, Provider};
 use crate::support::stage::Stage;
 use crate::support::turns::my_turn;
+use crate::support::waiting::stays;
 
 const PEOPLE: usize = 20_000;
 const KILLS: u64 = 10;
@@ -60,6 +64,18 @@ both_backends! {
         let mut stage = Stage::launched(db, Provider::smtp(LATENCY_MS), PEOPLE);
         let kills = kill_again_and_again(&mut stage);
         stage.assert_missing_are_uncertain(CONCURRENCY * kills);
+        stage.volley.stop();
+    }
+
+    fn a_pool_suspended_before_a_restart_hands_nothing_over_after_it(db: &Database) {
+        let _turn = my_turn();
+        let mut stage = Stage::set(db, Provider::smtp(LATENCY_MS), 100, |builder| builder);
+        stage.api.post(&format!("/v1/pools/{POOL}/suspend"), &json!({ "reason": "the relay moves" }));
+        stage.volley.kill_and_restart();
+        stage.api.send(stage.campaign);
+        stays("nothing begins", Duration::from_secs(2), || stage.provider.ledger().begun() == 0);
+        stage.api.post(&format!("/v1/pools/{POOL}/resume"), &json!({}));
+        stage.assert_everyone_once();
         stage.volley.stop();
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use volley::verify::servers::rabbitmq::RabbitMq;
 
 use crate::support::Database;
+use crate::support::database::is_long;
 use crate::support::rabbitmq::Broker;
 use crate::support::server::Server;
 use crate::support::turns::my_turn;
@@ -81,6 +82,21 @@ fn a_heavy_plan_against_three_instances_loses_nobody_and_reaches_nobody_twice() 
     let began = |kind: &str| records.iter().any(|one| one["kind"] == kind && !one["began_ms"].is_null());
     for kind in ["kill", "freeze", "pause", "restart_database", "database_link", "provider"] {
         assert!(began(kind), "the plan had no {kind}: {records:#?}");
+    }
+}
+
+/// With `scripts/test --long`.
+#[test]
+fn twenty_seeds_of_the_heavy_plan_pass() {
+    if !is_long() {
+        return;
+    }
+    let _turn = my_turn();
+    for seed in 101..=120 {
+        let arguments = format!("--faults heavy --recipients 10000 --duration 30 --seed {seed} --private");
+        let (output, _) = verify(&arguments);
+        assert!(output.status.success(), "seed {seed}: {}", words(&output));
+        println!("{}", words(&output));
     }
 }
 

@@ -128,6 +128,11 @@ pub(crate) fn leave_out<T>(test: &str, why: &str, required_by: &str) -> Option<T
     None
 }
 
+/// Whether tests may take long: `scripts/test --long`.
+pub(crate) fn is_long() -> bool {
+    std::env::var_os("VOLLEY_TEST_LONG").is_some_and(|value| value == "1")
+}
+
 /// Prints past the test harness's capture of output.
 pub(crate) fn say(line: &str) {
     let _best_effort = writeln!(std::io::stderr(), "{line}");
