@@ -103,8 +103,8 @@ both_backends! {
         let _turn = my_turn();
         let provider = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
         let instance = instance(db, &provider).start();
-        let crowd = Crowd::launched(4, provider, vec![instance]);
-        for (reached, standstill) in [(4, STANDSTILL), (14, LONG_STANDSTILL), (24, STANDSTILL)] {
+        let crowd = Crowd::launched(3, provider, vec![instance]);
+        for (reached, standstill) in [(3, STANDSTILL), (13, LONG_STANDSTILL)] {
             crowd.wait_reached(reached);
             crowd.instances[0].freeze();
             // Time itself is the fault here.
@@ -129,7 +129,7 @@ fn a_database_that_stands_still_costs_no_living_instance_its_leases() {
     let provider = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
     let start = |folder: &str| instance(&db, &provider).data_dir(&db.folder().join(folder)).start();
     let instances = vec![start("one"), start("two")];
-    let crowd = Crowd::launched(6, provider, instances);
+    let crowd = Crowd::launched(4, provider, instances);
     crowd.wait_reached(10);
     db.server().freeze();
     std::thread::sleep(standstill_of_the_database());
@@ -151,7 +151,7 @@ fn an_instance_that_comes_back_late_after_an_outage_is_not_taken_for_dead() {
     let behind_it = format!("{user}@{}/{name}", link.addr());
     let first = instance(&db, &provider).data_dir(&db.folder().join("one")).start();
     let second = instance(&db, &provider).data_dir(&db.folder().join("two")).database(&behind_it).start();
-    let crowd = Crowd::launched(6, provider, vec![first, second]);
+    let crowd = Crowd::launched(4, provider, vec![first, second]);
     crowd.wait_reached(6);
     let held = "SELECT count(*) AS n FROM pages WHERE state = 'leased' AND lease_instance_id = 2";
     wait_until("the second instance holds pages", LONG, || db.number(held) > 0);
