@@ -78,7 +78,8 @@ const WAITING: &str = "SELECT count(*) AS n FROM pg_stat_activity \
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// The third recipient is claimed after the reaper has looked at the page, which stands still because of the first one, and
-/// before it ends the lease: the claim and the end of the lease wait for the same row, in this order.
+/// before it ends the lease: both wait for the same row. In between somebody else has the row, for so long that the hand-over
+/// would have its line in the journal, which was read before, when the lease ends.
 #[test]
 fn nobody_is_put_back_who_is_claimed_while_a_page_is_judged() {
     let test = "nobody_is_put_back_who_is_claimed_while_a_page_is_judged";
@@ -100,14 +101,30 @@ fn nobody_is_put_back_who_is_claimed_while_a_page_is_judged() {
         execute(&mut conn, "BEGIN; SELECT FROM pages FOR UPDATE");
         held.second.notify_one();
         let mut watcher = db.connect();
-        // The outcome of the second, the claim of the third, the end of the lease.
-        wait("all three wait for the page", async || number(&mut watcher, WAITING) >= 3).await;
+        wait("the outcome of the second and the claim of the third wait", async || number(&mut watcher, WAITING) >= 2)
+            .await;
+        let mut between = db.connect();
+        let (goes_on, stop) = std::sync::mpsc::channel::<()>();
+        let holder = std::thread::spawn(move || {
+            execute(&mut between, "BEGIN; SELECT FROM pages FOR UPDATE");
+            let _dropped = stop.recv();
+            execute(&mut between, "COMMIT");
+        });
+        wait("somebody else waits behind them", async || number(&mut watcher, WAITING) >= 3).await;
+        wait("the end of the lease waits behind all of them", async || number(&mut watcher, WAITING) >= 4).await;
         execute(&mut conn, "COMMIT");
+        // The third is claimed, and would begin now: its lease is fenced before anybody judges it.
+        let released = Instant::now();
+        wait("the third had time to begin", async || released.elapsed() > 2 * CONNECTING).await;
+        let begun = held.calls().contains_key(&3);
+        drop(goes_on);
+        holder.join().unwrap();
         wait("all is settled", async || {
             let books = campaign.books().await;
             (books.sent, books.uncertain) == (2, 1)
         })
         .await;
+        assert!(!begun, "a hand-over began under a lease that was about to be ended");
         assert_eq!(held.calls(), HashMap::from([(1, 1), (2, 1), (3, 1)]));
     });
 }
