@@ -32,6 +32,8 @@ enum End {
     Everyone,
     /// So many fail, with this in the words that are kept; the others are sent to once.
     Failed(usize, &'static str),
+    /// It is not known of anybody whether the message was taken, and nobody is asked again.
+    Unknown,
     /// It waits: nobody fails, and an attention says this.
     Held(&'static str),
     /// It pauses itself before many have failed, and an attention says this.
@@ -175,6 +177,10 @@ impl Running<'_> {
                 let said = |row: &&Value| row["error"].as_str().is_some_and(|said| said.contains(words));
                 ensure(rows.iter().all(|row| said(&row)), || format!("{words:?} is not kept: {}", rows[0]))
             }
+            End::Unknown => {
+                let uncertain = usize::try_from(seen.stats.uncertain).unwrap();
+                ensure(uncertain == self.trial.people, || format!("{uncertain} are uncertain: {}", seen.body))
+            }
             End::Held(words) | End::Paused(words) => {
                 api.stop(self.campaign);
                 let most = if matches!(self.trial.end, End::Held(_)) { 0 } else { MOST_FAILED };
@@ -189,7 +195,7 @@ impl Running<'_> {
         match self.trial.end {
             End::Held(_) => seen.attention.is_some() || seen.is_ended(),
             End::Paused(_) => seen.status == "paused" || seen.is_ended(),
-            End::Everyone | End::Failed(..) => seen.is_ended(),
+            End::Everyone | End::Failed(..) | End::Unknown => seen.is_ended(),
         }
     }
 

@@ -9,6 +9,7 @@ use volley::verify::plan::LinkTrouble;
 use volley::verify::proxy::Proxy;
 
 use crate::support::api::Api;
+use crate::support::database::is_long;
 use crate::support::fleet::metric;
 use crate::support::people;
 use crate::support::scripted_http::{Keys, ScriptedHttp};
@@ -116,10 +117,9 @@ both_backends! {
     }
 }
 
-/// How long PostgreSQL stands still: `VOLLEY_TEST_STANDSTILL_SECONDS`, or longer than a lease lasts.
+/// How long PostgreSQL stands still: longer than a lease lasts; with `scripts/test --long`, than most things do.
 fn standstill_of_the_database() -> Duration {
-    let given = std::env::var_os("VOLLEY_TEST_STANDSTILL_SECONDS").and_then(|text| text.to_str()?.parse().ok());
-    Duration::from_secs(given.unwrap_or(12))
+    Duration::from_secs(if is_long() { 40 } else { 12 })
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Stage {
 
     /// Polls the campaign from another thread until the answer is finished, checking its books at every look.
     pub(crate) fn watch(&self) -> Watch {
-        Watch::start(self.api.another(), self.campaign)
+        Watch::start(self.api.another(), self.campaign, self.everyone.len())
     }
 
     /// Waits until the provider has accepted that many recipients.

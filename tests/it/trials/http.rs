@@ -1,6 +1,6 @@
 //! HTTP APIs.
 
-use super::End::{Everyone, Failed, Paused};
+use super::End::{Everyone, Failed, Paused, Unknown};
 use super::{http, run};
 use crate::support::{Database, both_backends};
 
@@ -13,6 +13,11 @@ fn gateways_that_speak_their_own_http_come_out_right() {
         http("http-no-such-number", "request to=person3@: 422 no such number", 10, Failed(1, "no such number")),
         http("http-chunked", r"request: {raw} HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 10, Everyone),
         http("http-redirects", "request: 301 {Location: http://elsewhere.example/send} Moved", 5, Failed(5, "elsewhere.example")),
+        http("http-redirects-302", "request: 302 {Location: /elsewhere}", 5, Failed(5, "/elsewhere")),
+        http("http-redirects-308", "request: 308 {Location: http://elsewhere.example/send}", 5, Failed(5, "elsewhere.example")),
+        // What they answer to a message is mostly that it was taken.
+        http("http-redirects-303", "request: 303 {Location: http://elsewhere.example/receipt} See other", 5, Unknown),
+        http("http-redirects-304", "request: 304 ", 5, Unknown),
         http("http-redirects-307", "request: 307 {Location: http://elsewhere.example/send}", 5, Failed(5, "elsewhere.example")),
         http(
             "http-gzip",

@@ -33,6 +33,12 @@ fn relays_that_speak_their_own_smtp_come_out_right() {
                 .hears("MAIL FROM:<shop@example.com>"),
             smtp("smtp-pipelining-broken", r"ehlo: 250-relay\n250 PIPELINING ;; mail: {forget}", 10, Everyone),
             smtp("smtp-size", r"ehlo: 250-relay\n250 SIZE 200", 10, Failed(10, "the relay takes at most 200")),
+            smtp(
+                "smtp-size-at-mail",
+                "mail: 552 5.3.4 Message size exceeds fixed limit",
+                10,
+                Failed(10, "fixed limit"),
+            ),
             smtp("smtp-size-declared", r"ehlo: 250-relay\n250 SIZE 99999", 10, Everyone)
                 .hears("MAIL FROM:<shop@example.com> SIZE="),
             smtp(
@@ -70,7 +76,7 @@ fn a_refusal_of_everybody_pauses_the_campaign_before_the_list_is_burnt() {
     run(
         &Database::sqlite(),
         &[
-            smtp("smtp-relay-denied", "rcpt: 550 5.7.1 Relaying denied", 120, Paused("Relaying denied")),
+            smtp("smtp-5xx-all-550-recipient-limit", "rcpt: 550 5.7.1 Relaying denied", 120, Paused("Relaying denied")),
             smtp(
                 "smtp-554-571-postfix-relay",
                 "rcpt: 554 5.7.1 <x>: Relay access denied",
