@@ -146,20 +146,6 @@ both_backends! {
         stage.volley.stop();
     }
 
-    fn a_pause_holds_what_waits_behind_calls_that_take_their_time(db: &Database) {
-        let _turn = my_turn();
-        // With quick answers, what waits for a place is through before a look would notice.
-        let stage = Stage::launched(db, Provider::smtp((150, 150)), 800);
-        for reached in [200, 450] {
-            stage.wait_reached(reached);
-            let answered = stage.api.pause(stage.campaign);
-            stage.assert_silence(answered);
-            stage.api.resume(stage.campaign);
-        }
-        stage.assert_everyone_once();
-        stage.volley.stop();
-    }
-
     fn a_pause_holds_what_waits_for_a_slow_greeting(db: &Database) {
         let _turn = my_turn();
         let sink = ScriptedSmtp::slow((150, 150));
