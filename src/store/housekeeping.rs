@@ -4,13 +4,13 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::schema::{instances, notices, pages};
-use super::{Conn, StoreError, backend};
+use super::{Conn, StoreError, backend, rates};
 
-/// How long ended instances and old receipts are kept, in milliseconds: 30 days.
+/// How long ended instances, old receipts and unused rates are kept, in milliseconds: 30 days.
 pub const KEPT_FOR_MS: i64 = 30 * 86_400_000;
 
-/// Removes instances that were last heard of long ago and hold no page, and receipts of decisions as old. Returns how many
-/// rows those were.
+/// Removes instances that were last heard of long ago and hold no page, and receipts of decisions and rates of campaigns as
+/// old. Returns how many rows those were.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
@@ -26,6 +26,6 @@ pub fn tidy(conn: &mut Conn) -> Result<usize, StoreError> {
         );
         let gone = instances::table.filter(instances::last_seen_at.lt(before)).filter(diesel::dsl::not(holds_pages));
         let ended = diesel::delete(gone).execute(conn).map_err(StoreError::query("remove old instances"))?;
-        Ok(receipts + ended)
+        Ok(receipts + ended + rates::forget_idle(conn, before)?)
     })
 }

@@ -76,16 +76,14 @@ fn spend(limit: &Limit, saved: f64, elapsed_ms: i64) -> (f64, Grant) {
     (left, Grant { tokens: granted, wait: Duration::from_secs_f64(wait) })
 }
 
-/// Forgets buckets that nobody has taken from for a day.
+/// Forgets buckets that nobody has taken from since `before`. Returns how many those were. Whoever takes from one again finds
+/// it full, as it would be by then.
 ///
 /// # Errors
 /// The query failed.
-pub fn forget_idle(conn: &mut Conn) -> Result<(), StoreError> {
-    const DAY_MS: i64 = 86_400_000;
-    let then = backend::now(conn)?.plus_ms(-DAY_MS);
-    diesel::delete(rate_buckets::table.filter(rate_buckets::counted_at.lt::<UtcInstant>(then)))
+pub fn forget_idle(conn: &mut Conn, before: UtcInstant) -> Result<usize, StoreError> {
+    diesel::delete(rate_buckets::table.filter(rate_buckets::counted_at.lt(before)))
         .execute(conn)
-        .map(drop)
         .map_err(StoreError::query("forget idle rates"))
 }
 
