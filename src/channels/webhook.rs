@@ -14,6 +14,7 @@ mod body;
 mod failures;
 mod habit;
 mod probe;
+mod reply;
 mod request;
 mod route;
 mod wire;
@@ -30,10 +31,11 @@ use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::{Outcome, Trouble};
-use answer::Reader;
+use answer::{MAX_ANSWER_BYTES, Reader};
 use body::Body;
 use habit::Habit;
 use probe::Question;
+use reply::Content;
 use request::Prototype;
 use route::Route;
 use wire::{NoAnswer, Wire};
@@ -136,7 +138,10 @@ impl Webhook {
             return Err(network("the server hung up, or spoke, before it was asked".to_owned()));
         }
         match timeout_at(deadline, wire.ask(request)).await {
-            Ok(Ok(head)) => Ok(self.reader.read(wire, &head, deadline, to).await),
+            Ok(Ok(answer)) => {
+                let body = timeout_at(deadline, wire.body(&answer, MAX_ANSWER_BYTES)).await;
+                Ok(self.reader.read(&answer.head, body.unwrap_or(Content::Broken), to))
+            }
             Ok(Err(NoAnswer::Unsent(error))) => {
                 self.habit.hung_up(answers, quiet_for);
                 Err(network(error.to_string()))

@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::{Instant, timeout_at};
-
 use super::failures::Failures;
-use super::wire::{Content, Head, Wire};
+use super::reply::{Content, Head};
 use crate::channels::redact::redact;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
@@ -46,9 +44,8 @@ impl Reader {
         Ok(Self { idempotent: pool.idempotent, provider_id_pointer, failures: Failures::new(pool)?, book })
     }
 
-    /// Reads the body as far as it matters, and says what the whole means.
-    pub(super) async fn read(&self, wire: &mut Wire, head: &Head, deadline: Instant, to: &str) -> Outcome {
-        let content = timeout_at(deadline, wire.body(head, MAX_ANSWER_BYTES)).await.unwrap_or(Content::Broken);
+    /// What an answer means.
+    pub(super) fn read(&self, head: &Head, content: Content, to: &str) -> Outcome {
         let status = head.status;
         let asked_wait = head.retry_after.as_deref().and_then(|text| retry_after(text, head.date.as_deref()));
         if (200..300).contains(&status) {

@@ -6,8 +6,9 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::answer::{MAX_ANSWER_BYTES, excerpt};
+use super::reply::Content;
 use super::request;
-use super::wire::{Content, NoAnswer, Wire};
+use super::wire::{NoAnswer, Wire};
 use crate::channels::BuildError;
 use crate::config::pools::PoolConfig;
 
@@ -43,14 +44,14 @@ impl Question {
     /// No answer, or another than was expected.
     pub(super) async fn ask(&self, wire: &mut Wire, patience: Duration) -> Result<String, String> {
         let deadline = Instant::now() + patience;
-        let head = match timeout_at(deadline, wire.ask(&self.request)).await {
-            Ok(Ok(head)) => head,
+        let answer = match timeout_at(deadline, wire.ask(&self.request)).await {
+            Ok(Ok(answer)) => answer,
             Ok(Err(NoAnswer::Unsent(error) | NoAnswer::Silence(error) | NoAnswer::Garbled(error))) => {
                 return Err(format!("{}: {error}", self.shown));
             }
             Err(_elapsed) => return Err(format!("{}: no answer within {} s", self.shown, patience.as_secs())),
         };
-        let status = head.status;
+        let status = answer.head.status;
         let is_well = if self.expect.is_empty() { (200..300).contains(&status) } else { self.expect.contains(&status) };
         if is_well {
             return Ok(format!("{} was answered {status}", self.shown));
@@ -58,7 +59,7 @@ impl Question {
         let content = if self.is_head {
             Content::Broken
         } else {
-            timeout_at(deadline, wire.body(&head, MAX_ANSWER_BYTES)).await.unwrap_or(Content::Broken)
+            timeout_at(deadline, wire.body(&answer, MAX_ANSWER_BYTES)).await.unwrap_or(Content::Broken)
         };
         let expected: Vec<String> = self.expect.iter().map(u16::to_string).collect();
         let expected = if expected.is_empty() { "200 to 299".to_owned() } else { expected.join(", ") };

@@ -90,12 +90,12 @@ impl Route {
 /// Has a proxy pass on what comes next (RFC 9110 9.3.6).
 async fn through(tcp: TcpStream, tunnel: &[u8]) -> Result<TcpStream, Obstacle> {
     let mut wire = Wire::over(Socket::Plain(tcp));
-    let head = match wire.ask(tunnel).await {
-        Ok(head) => head,
+    let status = match wire.ask(tunnel).await {
+        Ok(answer) => answer.head.status,
         Err(NoAnswer::Unsent(error) | NoAnswer::Silence(error) | NoAnswer::Garbled(error)) => return Err(error.into()),
     };
-    if !(200..300).contains(&head.status) {
-        return Err(Obstacle::Refused(head.status));
+    if !(200..300).contains(&status) {
+        return Err(Obstacle::Refused(status));
     }
     match wire.into_socket() {
         Some(Socket::Plain(tcp)) => Ok(tcp),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::reply::{Content, Head};
 use crate::channels::socket::Socket;
 
 /// The longest head of an answer that is read.
@@ -36,18 +37,10 @@ pub(super) struct Wire {
     left_open: Option<Duration>,
 }
 
-/// An answer up to its body.
+/// An answer up to its body, and how the connection goes on behind it.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) status: u16,
-    pub(super) retry_after: Option<String>,
-    pub(super) date: Option<String>,
-    pub(super) location: Option<String>,
-    /// Whether the body is packed (`Content-Encoding`), although nobody asked for that.
-    pub(super) packed: bool,
-    /// Whether the whole request had been given to the system before the answer came. If not, the server answered
-    /// without having read it whole.
-    pub(super) sent_whole: bool,
+pub(super) struct Framed {
+    pub(super) head: Head,
     length: Length,
     /// Whether the connection outlives the answer.
     keep_alive: bool,
@@ -74,7 +67,7 @@ enum Sent {
     /// The server hung up or takes no more; it may have said why.
     InPart,
     /// The server answered before it had been given everything.
-    Answered(Head),
+    Answered(Framed),
 }
 
 /// How long a body is (RFC 9112 6.3).
@@ -83,16 +76,6 @@ enum Length {
     Known(usize),
     Chunked,
     UntilClose,
-}
-
-/// What came of an answer's body.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    Whole(Vec<u8>),
-    /// The beginning of a longer one.
-    Capped(Vec<u8>),
-    /// Cut, or not to be understood.
-    Broken,
 }
 
 impl Wire {
@@ -137,7 +120,7 @@ impl Wire {
     ///
     /// # Errors
     /// [`NoAnswer`] when none came, or none that is HTTP.
-    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Head, NoAnswer> {
+    pub(super) async fn ask(&mut self, request: &[u8]) -> Result<Framed, NoAnswer> {
         self.in_order = false;
         match self.answer_to(request).await {
             Ok(Ok(head)) => Ok(head),
@@ -150,36 +133,36 @@ impl Wire {
     }
 
     /// The inner error: not a byte of the request left.
-    async fn answer_to(&mut self, request: &[u8]) -> io::Result<Result<Head, io::Error>> {
+    async fn answer_to(&mut self, request: &[u8]) -> io::Result<Result<Framed, io::Error>> {
         let sent_whole = match self.send(request).await? {
-            Sent::Answered(head) => return Ok(Ok(Head { keep_alive: false, sent_whole: false, ..head })),
+            Sent::Answered(answer) => return Ok(Ok(Framed { keep_alive: false, ..answer })),
             Sent::Nothing(error) => return Ok(Err(error)),
             Sent::Whole => true,
             Sent::InPart => false,
         };
         loop {
-            if let Some(mut head) = self.take_head()? {
-                head.sent_whole = sent_whole;
-                head.keep_alive &= sent_whole;
-                return Ok(Ok(head));
+            if let Some(mut answer) = self.take_head()? {
+                answer.head.sent_whole = sent_whole;
+                answer.keep_alive &= sent_whole;
+                return Ok(Ok(answer));
             }
             self.fill().await?;
         }
     }
 
     /// Reads the body of an answer, or the first `most` bytes of a longer one.
-    pub(super) async fn body(&mut self, head: &Head, most: usize) -> Content {
-        let content = match head.length {
+    pub(super) async fn body(&mut self, answer: &Framed, most: usize) -> Content {
+        let content = match answer.length {
             Length::Known(length) => self.counted(length, most).await,
             Length::Chunked => self.chunked(most).await,
             Length::UntilClose => self.until_close(most).await,
         };
         let content = content.unwrap_or(Content::Broken);
-        let whole = matches!(content, Content::Whole(_)) && head.length != Length::UntilClose;
-        self.in_order = whole && head.keep_alive && self.unread.is_empty();
+        let whole = matches!(content, Content::Whole(_)) && answer.length != Length::UntilClose;
+        self.in_order = whole && answer.keep_alive && self.unread.is_empty();
         self.answers = self.answers.saturating_add(1);
         self.quiet_since = Instant::now();
-        self.left_open = head.left_open;
+        self.left_open = answer.left_open;
         self.unread.shrink_to(READ_BYTES);
         content
     }
@@ -202,8 +185,8 @@ impl Wire {
                 if ready!(self.poll_early(cx)) == 0 {
                     return Poll::Ready(Ok(Sent::InPart));
                 }
-                if let Some(head) = self.take_head()? {
-                    return Poll::Ready(Ok(Sent::Answered(head)));
+                if let Some(answer) = self.take_head()? {
+                    return Poll::Ready(Ok(Sent::Answered(answer)));
                 }
             }
         })
@@ -259,7 +242,7 @@ impl Wire {
     }
 
     /// The head, once it is whole. Those that only announce another (100, 103) are skipped.
-    fn take_head(&mut self) -> io::Result<Option<Head>> {
+    fn take_head(&mut self) -> io::Result<Option<Framed>> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
             let mut answer = httparse::Response::new(&mut headers);
@@ -267,10 +250,10 @@ impl Wire {
                 let too_long = self.unread.len() > MAX_HEAD_BYTES;
                 return if too_long { Err(nonsense("the answer's head is too long")) } else { Ok(None) };
             };
-            let head = Head::of(&answer)?;
+            let answer = Framed::of(&answer)?;
             self.take(length);
-            if head.status >= 200 || head.status == 101 {
-                return Ok(Some(head));
+            if answer.head.status >= 200 || answer.head.status == 101 {
+                return Ok(Some(answer));
             }
         }
     }
@@ -340,16 +323,11 @@ impl Wire {
     }
 }
 
-impl Head {
+impl Framed {
     fn of(answer: &httparse::Response<'_, '_>) -> io::Result<Self> {
         let status = answer.code.unwrap_or_default();
-        let mut head = Self {
-            status,
-            retry_after: None,
-            date: None,
-            location: None,
-            packed: false,
-            sent_whole: false,
+        let mut framed = Self {
+            head: Head::new(status),
             length: Length::UntilClose,
             keep_alive: answer.version == Some(1),
             left_open: None,
@@ -366,28 +344,22 @@ impl Head {
             } else if is("transfer-encoding") {
                 coding = Some(value().to_ascii_lowercase());
             } else if is("connection") {
-                head.keep_alive &= !value().split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
+                framed.keep_alive &= !value().split(',').any(|option| option.trim().eq_ignore_ascii_case("close"));
             } else if is("keep-alive") {
-                head.left_open = left_open(&value());
-            } else if is("content-encoding") {
-                head.packed |= !value().split(',').all(|coding| matches!(coding.trim(), "" | "identity"));
-            } else if is("retry-after") {
-                head.retry_after = Some(value());
-            } else if is("date") && status >= 300 {
-                head.date = Some(value());
-            } else if is("location") && (300..400).contains(&status) {
-                head.location = Some(value());
+                framed.left_open = left_open(&value());
+            } else {
+                framed.head.note(header.name, header.value);
             }
         }
         // Both lengths at once may be somebody's trick (RFC 9112 6.3): the answer counts, the connection does not stay.
-        head.keep_alive &= length.is_none() || coding.is_none();
-        head.length = match (status, coding, length) {
+        framed.keep_alive &= length.is_none() || coding.is_none();
+        framed.length = match (status, coding, length) {
             (..200 | 204 | 304, _, _) => Length::Known(0),
             (_, Some(coding), _) if coding.ends_with("chunked") => Length::Chunked,
             (_, Some(_), _) | (_, None, None) => Length::UntilClose,
             (_, None, Some(length)) => Length::Known(length),
         };
-        Ok(head)
+        Ok(framed)
     }
 }
 
