@@ -26,7 +26,8 @@ use crate::domain::outcome::{NotBegun, Outcome};
 /// is journalled as the begin of an attempt.
 ///
 /// It asks once per delivery, with one exception: it asks again when a pooled connection turned out to be dead before
-/// SMTP's `MAIL FROM` was answered or before a byte of an HTTP request was written, or when the relay hung on commands that
+/// SMTP's `MAIL FROM` was answered or before a byte of an HTTP request was written, when an HTTP/2 server said that it did not
+/// process the request because its connection ends, or when the relay hung on commands that
 /// were sent ahead of their answers, because opening a fresh one takes time in which a campaign may have been paused. A
 /// second answer of `Err` ends as [`Outcome::NotBegun`] too, which is still the truth: nothing was accepted.
 pub trait Gate: Send + Sync {
@@ -49,7 +50,8 @@ pub trait Channel: Send + Sync {
     /// is an [`Outcome`]. What is known before the gate is asked (a message that cannot be sent, a provider that cannot
     /// be reached) ends without asking it.
     ///
-    /// The future may be dropped at any point. What it had in hand is then closed, never used for another delivery.
+    /// The future may be dropped at any point. What it had in hand is then closed, never used for another delivery;
+    /// of a connection that deliveries share, that is its own stream.
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a>;
 
     /// Whether the provider answers, for `volley doctor`: one line that says what was tried. Sends no message. An open

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -64,6 +65,26 @@ impl Socket {
         matches!(self, Self::Plain(_))
     }
 
+    /// What was agreed to be spoken inside TLS (ALPN, RFC 7301), where anything was.
+    pub(super) fn protocol(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Encrypted(tls) => tls.get_ref().1.alpn_protocol(),
+        }
+    }
+
+    /// An eye on the connection, for somebody else than its reader.
+    ///
+    /// # Errors
+    /// The system gives no further descriptor.
+    pub(super) fn eye(&self) -> io::Result<Eye> {
+        let tcp = match self {
+            Self::Plain(tcp) => tcp,
+            Self::Encrypted(tls) => tls.get_ref().0,
+        };
+        tcp.as_fd().try_clone_to_owned().map(Eye)
+    }
+
     /// Whether the peer, when nothing was asked of it, neither hung up nor spoke. The system is asked, not only the
     /// runtime, which hears of what came when the thread next has time: what is written to a peer that has hung up may
     /// have reached it, for all we know.
@@ -80,6 +101,30 @@ impl Socket {
             // A record that may be about the encryption only, such as a ticket: the runtime is to see it, then TLS.
             Ok((_, 1..)) if encrypted => tcp.readable().await.is_ok() && self.read(&mut [0]).now_or_never().is_none(),
             Ok(_) | Err(_) => false,
+        }
+    }
+}
+
+/// Looks at a connection that somebody else reads from. While it lives, the connection is not closed by its reader alone.
+pub(super) struct Eye(OwnedFd);
+
+/// What the system knows of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// The peer has neither hung up nor said anything that was not read.
+    Quiet,
+    /// Something came that was not read yet.
+    Unread,
+    /// The peer has hung up.
+    Over,
+}
+
+impl Eye {
+    pub(super) fn look(&self) -> Sight {
+        match recv(&self.0, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Err(rustix::io::Errno::AGAIN) => Sight::Quiet,
+            Ok((_, 1..)) => Sight::Unread,
+            Ok(_) | Err(_) => Sight::Over,
         }
     }
 }

@@ -25,12 +25,12 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// For connections to `host`, which the certificate has to name. `protocol` is the only one to be spoken inside
-    /// (ALPN), where there is a choice.
+    /// For connections to `host`, which the certificate has to name. `protocols` are those that may be spoken
+    /// inside (ALPN), the best one first; none where there is no choice.
     ///
     /// # Errors
     /// [`BuildError`] when `tls_ca_file` or `tls_fingerprint` cannot be used, or no certificate could name `host`.
-    pub(super) fn new(pool: &PoolConfig, host: &str, protocol: Option<&str>) -> Result<Self, BuildError> {
+    pub(super) fn new(pool: &PoolConfig, host: &str, protocols: &[&str]) -> Result<Self, BuildError> {
         let fault = |reason: String| BuildError::new(pool, reason);
         let own = pool.authorities().map_err(|reason| fault(format!("tls_ca_file: {reason}")))?;
         let pin = pool.pinned_certificate().map_err(|reason| fault(format!("tls_fingerprint: {reason}")))?;
@@ -48,7 +48,7 @@ impl Tls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Trust { webpki, own, pin }))
             .with_no_client_auth();
-        config.alpn_protocols = protocol.into_iter().map(|name| name.as_bytes().to_vec()).collect();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(host.to_owned()).map_err(|error| fault(format!("url: {error}")))?;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }

@@ -1,7 +1,7 @@
 //! Any HTTP API: one request per delivery, under the delivery's idempotency key.
 //!
-//! HTTP/1.1, one request at a time on a connection, and nothing of its own accord: no retries, no redirects, no
-//! decompression. The connection is ready before the gate is asked, and looked at once more before the request is
+//! HTTP/1.1, one request at a time on a connection, or HTTP/2 where `http_version` says so, many on one; and nothing of its
+//! own accord: no retries, no redirects, no decompression. The connection is ready before the gate is asked, and looked at once more before the request is
 //! written, so that an open gate, an open connection and the request line are a system call apart each, however slowly
 //! the server accepts.
 //!
@@ -13,6 +13,7 @@ mod answer;
 mod body;
 mod failures;
 mod habit;
+mod http2;
 mod probe;
 mod reply;
 mod request;
@@ -25,8 +26,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use super::idle::{Idle, Lent};
+use super::redact::redact;
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
+use crate::config::webhook::HttpVersion;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::message::Envelope;
@@ -34,6 +37,7 @@ use crate::domain::outcome::{Outcome, Trouble};
 use answer::{MAX_ANSWER_BYTES, Reader};
 use body::Body;
 use habit::Habit;
+use http2::{Found, Shared, Stream};
 use probe::Question;
 use reply::Content;
 use request::Prototype;
@@ -49,6 +53,9 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 /// The longest wait for a connection, handshake included.
 const MAX_CONNECT: Duration = Duration::from_secs(10);
 
+/// What a probe says that asked nothing.
+const CONNECTED: &str = "a connection was made, no more: set probe for this pool, and a request is tried";
+
 /// An HTTP API and the connections to it.
 pub struct Webhook {
     route: Route,
@@ -60,13 +67,15 @@ pub struct Webhook {
     keep_alive: bool,
     habit: Habit,
     idle: Idle<Wire>,
+    /// The connections of HTTP/2, where that is spoken.
+    shared: Option<Shared>,
 }
 
 impl Webhook {
     /// An API as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`BuildError`] when `url`, `proxy`, `tls_ca_file`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
+    /// [`BuildError`] when `url`, `proxy`, `tls_ca_file`, `http_version`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
     pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
         let url = parse_url(pool)?;
         Ok(Self {
@@ -79,13 +88,92 @@ impl Webhook {
             keep_alive: pool.keep_alive,
             habit: Habit::new(),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
+            shared: may_share(pool, &url).then(Shared::new),
         })
     }
 
     async fn call(&self, envelope: &Envelope, gate: &dyn Gate) -> Outcome {
-        let keep = self.may_keep();
-        let request = self.body.render(envelope).and_then(|body| self.prototype.complete(envelope, &body, keep));
-        let request = match request {
+        let body = match self.body.render(envelope) {
+            Ok(body) => body,
+            Err(trouble) => return Outcome::Unsendable(trouble),
+        };
+        match &self.shared {
+            Some(shared) => self.call_shared(shared, envelope, body, gate).await,
+            None => self.call_alone(envelope, &body, gate).await,
+        }
+    }
+
+    /// Over HTTP/2. A request that was certainly not processed, because its connection ended, goes over another one, once.
+    async fn call_shared(&self, shared: &Shared, envelope: &Envelope, body: Vec<u8>, gate: &dyn Gate) -> Outcome {
+        let request = match self.prototype.complete_shared(envelope, body.len()) {
+            Ok(request) => request.unwrap_or_default(),
+            Err(trouble) => return Outcome::Unsendable(trouble),
+        };
+        let mut deadline = None;
+        let mut left = None;
+        for _ in 0..2 {
+            let patience = deadline.map_or(self.timeout, |by: Instant| by.saturating_duration_since(Instant::now()));
+            let stream = match shared.stream(&self.route, patience.min(MAX_CONNECT)).await {
+                Ok(Found::Stream(stream)) => stream,
+                Ok(Found::Older(socket)) => {
+                    socket.into_iter().for_each(|socket| self.keep(Wire::over(socket)));
+                    return self.call_alone(envelope, &body, gate).await;
+                }
+                Err(refusal) => return Outcome::Refused(refusal),
+            };
+            if let Err(reason) = gate.begin() {
+                return Outcome::NotBegun(reason);
+            }
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + self.timeout);
+            match self.exchange_shared(&stream, request.clone(), body.clone(), deadline, &envelope.to).await {
+                Ok(outcome) => return outcome,
+                Err(trouble) => left = Some(trouble),
+            }
+        }
+        let trouble = left.unwrap_or_else(|| Trouble::new(ErrorCategory::Network, "HTTP/2"));
+        Outcome::Refused(Refusal::unreachable(trouble))
+    }
+
+    /// Asks over HTTP/2, and reads the answer.
+    ///
+    /// # Errors
+    /// The request was certainly not processed, and its connection takes no more.
+    async fn exchange_shared(
+        &self,
+        stream: &Stream,
+        request: http::Request<()>,
+        body: Vec<u8>,
+        deadline: Instant,
+        to: &str,
+    ) -> Result<Outcome, Trouble> {
+        let network = |words: &str| Trouble::new(ErrorCategory::Network, redact(&format!("HTTP/2: {words}"), to));
+        match timeout_at(deadline, stream.ask(request, body)).await {
+            Ok(Ok(mut answer)) => {
+                let content = timeout_at(deadline, answer.body(MAX_ANSWER_BYTES)).await.unwrap_or_else(|_elapsed| {
+                    stream.retire();
+                    Content::Broken
+                });
+                Ok(self.reader.read(&answer.head, content, to))
+            }
+            Ok(Err(http2::NoAnswer::Elsewhere(words))) => Err(network(&words)),
+            Ok(Err(http2::NoAnswer::Refused(class, words))) => {
+                Ok(Outcome::Refused(Refusal { class, ..Refusal::unreachable(network(&words)) }))
+            }
+            Ok(Err(http2::NoAnswer::Lost(words))) => Ok(Outcome::Unknown(network(&words))),
+            Err(_elapsed) => {
+                stream.retire();
+                Ok(Outcome::Unknown(self.too_late()))
+            }
+        }
+    }
+
+    fn too_late(&self) -> Trouble {
+        Trouble::new(ErrorCategory::Network, format!("no answer within {} s", self.timeout.as_secs()))
+    }
+
+    /// Over HTTP/1.1.
+    async fn call_alone(&self, envelope: &Envelope, body: &[u8], gate: &dyn Gate) -> Outcome {
+        let request = match self.prototype.complete(envelope, body, self.may_keep()) {
             Ok(request) => request,
             Err(trouble) => return Outcome::Unsendable(trouble),
         };
@@ -151,7 +239,7 @@ impl Webhook {
                 Ok(Outcome::Unknown(network(error.to_string())))
             }
             Ok(Err(NoAnswer::Garbled(error))) => Ok(Outcome::Unknown(network(error.to_string()))),
-            Err(_elapsed) => Ok(Outcome::Unknown(network(format!("no answer within {} s", self.timeout.as_secs())))),
+            Err(_elapsed) => Ok(Outcome::Unknown(self.too_late())),
         }
     }
 
@@ -198,10 +286,18 @@ impl Webhook {
     }
 
     async fn ask_question(&self) -> Result<String, String> {
+        if let Some(shared) = &self.shared {
+            let found = shared.stream(&self.route, self.timeout.min(MAX_CONNECT)).await;
+            match (found.map_err(|refusal| refusal.trouble.detail)?, &self.question) {
+                (Found::Stream(stream), Some(question)) => return question.ask_shared(&stream, self.timeout).await,
+                (Found::Stream(_), None) => return Ok(format!("{CONNECTED} (HTTP/2)")),
+                (Found::Older(socket), _) => socket.into_iter().for_each(|socket| self.keep(Wire::over(socket))),
+            }
+        }
         let mut lent = self.connection().await.map_err(|refusal| refusal.trouble.detail)?;
         let Some(question) = &self.question else {
             self.put_back(lent);
-            return Ok("a connection was made, no more: set probe for this pool, and a request is tried".to_owned());
+            return Ok(CONNECTED.to_owned());
         };
         question.ask(&mut lent.connection, self.timeout).await
     }
@@ -219,6 +315,15 @@ impl Channel for Webhook {
     /// A fresh connection instead of one that turned out to be over is opened within the same time.
     fn call_timeout(&self) -> Duration {
         self.timeout
+    }
+}
+
+/// Whether HTTP/2 may be spoken. In the clear nothing is agreed on with the server: there only a setting says so.
+fn may_share(pool: &PoolConfig, url: &Url) -> bool {
+    match pool.http_version {
+        HttpVersion::One => false,
+        HttpVersion::Two => true,
+        HttpVersion::Auto => url.scheme() == "https",
     }
 }
 

@@ -284,6 +284,7 @@ impl PoolConfig {
             ("provider_id_pointer", "webhook", self.provider_id_pointer.is_some()),
             ("failures", "webhook", !self.failures.is_empty()),
             ("proxy", "webhook", self.proxy.is_some()),
+            ("http_version", "webhook", self.http_version != default.http_version),
             ("keep_alive", "webhook", !self.keep_alive),
             ("probe", "webhook", self.probe.is_some()),
             ("answers_of", "smtp and webhook", self.answers_of.is_some()),

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::answers::AnswerConfig;
 use super::secret::Secret;
-use super::webhook::{FailureRule, ProbeRequest};
+use super::webhook::{FailureRule, HttpVersion, ProbeRequest};
 use crate::domain::campaign::ChannelKind;
 use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::fingerprint::ProviderFingerprint;
@@ -131,6 +131,9 @@ pub struct PoolConfig {
     /// Webhook only: the proxy that requests go through, `http://HOST:PORT`; a user and password may stand in it.
     #[serde(default)]
     pub proxy: Option<Secret>,
+    /// Webhook only: which HTTP is spoken. Over HTTP/2 requests share connections.
+    #[serde(default = "super::webhook::oldest", deserialize_with = "super::webhook::version")]
+    pub http_version: HttpVersion,
     /// Webhook only: whether a connection is used again. Without it each request has a connection of its own.
     #[serde(default = "super::webhook::yes")]
     pub keep_alive: bool,
@@ -188,6 +191,7 @@ impl PoolConfig {
             provider_id_pointer: None,
             failures: Vec::new(),
             proxy: None,
+            http_version: HttpVersion::One,
             keep_alive: true,
             probe: None,
             answers_of: None,

@@ -1,10 +1,24 @@
 //! What only pools of an HTTP API can be told.
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::secret::Secret;
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::text_enum::text_enum;
+
+text_enum! {
+    /// The versions of HTTP that a pool may speak.
+    HttpVersion {
+        /// HTTP/1.1 (RFC 9112): one request at a time on a connection.
+        One = "1.1",
+        /// HTTP/2 (RFC 9113), agreed on in the TLS handshake, or known of the server where the address is http://.
+        Two = "2",
+        /// What the server chooses in the TLS handshake (ALPN, RFC 7301); HTTP/1.1 where the address is http://.
+        Auto = "auto",
+    }
+}
 
 /// `[[pools.failures]]`: which 2xx answers mean that the message was not accepted.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -27,6 +41,41 @@ pub struct FailureRule {
 
 fn policy() -> AnswerClass {
     AnswerClass::Policy
+}
+
+pub(super) fn oldest() -> HttpVersion {
+    HttpVersion::One
+}
+
+/// A version as text, or as the number that it looks like.
+pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpVersion, D::Error> {
+    struct Version;
+
+    impl Visitor<'_> for Version {
+        type Value = HttpVersion;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("\"1.1\", \"2\" or \"auto\"")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<HttpVersion, E> {
+            HttpVersion::from_text(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<HttpVersion, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<HttpVersion, E> {
+            self.visit_str(&number.to_string())
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<HttpVersion, E> {
+            self.visit_str(&number.to_string())
+        }
+    }
+
+    deserializer.deserialize_any(Version)
 }
 
 pub(super) fn yes() -> bool {

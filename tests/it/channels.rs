@@ -6,6 +6,7 @@ mod smtp_content;
 mod smtp_relays;
 mod tls;
 mod webhook;
+mod webhook_http2;
 mod webhook_kept;
 mod webhook_meaning;
 mod webhook_proxy;
@@ -24,11 +25,17 @@ use volley::domain::outcome::{NotBegun, Outcome, Trouble};
 pub(crate) struct Turnstile {
     asked: AtomicUsize,
     shut: Option<NotBegun>,
+    /// How often it opens before it is shut.
+    opens: usize,
 }
 
 impl Turnstile {
     fn shut(reason: NotBegun) -> Self {
         Self { shut: Some(reason), ..Self::default() }
+    }
+
+    fn shut_after(opens: usize, reason: NotBegun) -> Self {
+        Self { opens, ..Self::shut(reason) }
     }
 
     fn asked(&self) -> usize {
@@ -38,8 +45,8 @@ impl Turnstile {
 
 impl Gate for Turnstile {
     fn begin(&self) -> Result<(), NotBegun> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        self.shut.map_or(Ok(()), Err)
+        let before = self.asked.fetch_add(1, Ordering::SeqCst);
+        self.shut.filter(|_| before >= self.opens).map_or(Ok(()), Err)
     }
 }
 

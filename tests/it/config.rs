@@ -261,6 +261,16 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (webhook("probe = { path = \"//elsewhere.example.com/\" }"), "pools[0].probe.path", "such as /v1/account"),
         (webhook("probe = { path = \"/\", method = \"DELETE\" }"), "pools[0].probe.method", "GET, HEAD, OPTIONS, POST"),
         (webhook("probe = { path = \"/\", expect = [99] }"), "pools[0].probe.expect", "outside 100 to 599"),
+        (webhook("http_version = \"3\""), "pools[0].http_version", "\"1.1\", \"2\" or \"auto\""),
+        (webhook("http_version = 1"), "pools[0].http_version", "\"1.1\", \"2\" or \"auto\""),
+        (webhook("http_version = true"), "pools[0].http_version", "\"1.1\", \"2\" or \"auto\""),
+        (webhook("http_version = \"2\"\nkeep_alive = false"), "pools[0].keep_alive", "requests of HTTP/2 share"),
+        (
+            webhook("http_version = \"auto\"\nheaders = { Upgrade = \"x\" }"),
+            "pools[0].headers.Upgrade",
+            "no such header",
+        ),
+        (smtp("http_version = \"2\""), "pools[0].http_version", "belongs to webhook"),
         (smtp("keep_alive = false"), "pools[0].keep_alive", "belongs to webhook"),
         (sandbox("failures = [{ pointer = \"/a\" }]"), "pools[0].failures", "belongs to webhook"),
         (sandbox("probe = { path = \"/\" }"), "pools[0].probe", "belongs to webhook"),
@@ -282,6 +292,14 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         assert!(error.contains(allowed), "{allowed:?} is not said: {error}");
         assert!(error.ends_with(&source), "the file is not named: {error}");
         assert!(!error.contains('\n'), "more than a line: {error}");
+    }
+}
+
+#[test]
+fn a_version_of_http_is_taken_as_text_or_as_a_number() {
+    for (text, version) in [("\"1.1\"", "1.1"), ("1.1", "1.1"), ("\"2\"", "2"), ("2", "2"), ("\"auto\"", "auto")] {
+        let settings = from_file(&format!("{WEBHOOK}http_version = {text}\n")).unwrap();
+        assert_eq!(settings.pools[0].http_version.as_str(), version);
     }
 }
 

@@ -2,5 +2,6 @@
 
 mod audiences;
 mod campaigns;
+mod http2;
 mod launches;
 mod unrenderable;

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod database;
 pub(crate) mod fleet;
+pub(crate) mod http2;
 pub(crate) mod ledger;
 pub(crate) mod people;
 pub(crate) mod postgres;

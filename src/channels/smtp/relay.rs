@@ -62,7 +62,7 @@ impl Relay {
             }
         }
         let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let tls = || Tls::new(pool, &host, None);
+        let tls = || Tls::new(pool, &host, &[]);
         let (security, default_port) = match (url.scheme(), policy.as_deref()) {
             ("smtps", None | Some("required")) => (Security::Implicit(tls()?), SUBMISSIONS_PORT),
             ("smtps", Some(_)) => return Err(fault("url: smtps:// is always encrypted; leave tls out".to_owned())),

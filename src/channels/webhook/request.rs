@@ -2,8 +2,10 @@
 
 use std::io::Write;
 
+use http::Request;
 use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+    USER_AGENT,
 };
 use url::Url;
 
@@ -11,6 +13,7 @@ use super::route;
 use crate::channels::base64::base64;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
+use crate::config::webhook::HttpVersion;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::message::Envelope;
 use crate::domain::outcome::Trouble;
@@ -32,6 +35,8 @@ const CLOSE: &[u8] = b"connection: close\r\n";
 pub(super) struct Prototype {
     /// The request line and the headers, each with its line end.
     head: Vec<u8>,
+    /// The same for HTTP/2, where that may be spoken.
+    shared: Option<Request<()>>,
 }
 
 /// The request line and the headers of every request, each with its line end.
@@ -51,6 +56,17 @@ fn head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> R
         head.extend_from_slice(b"\r\n");
     }
     Ok(head)
+}
+
+/// The same as a request of HTTP/2, which names the host apart from the headers.
+fn shared_head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> Result<Request<()>, BuildError> {
+    let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let address = format!("{}://{}{}{query}", target.scheme(), host(target), target.path());
+    let request = Request::builder().method(method).uri(address).body(());
+    let mut request = request.map_err(|error| BuildError::new(pool, format!("url: {error}")))?;
+    *request.headers_mut() = headers.clone();
+    request.headers_mut().remove(HOST);
+    Ok(request)
 }
 
 /// `host:port`, without the port that goes without saying.
@@ -76,6 +92,24 @@ pub(super) fn bare(pool: &PoolConfig, method: &str, url: &Url, target: &Url) -> 
     Ok(request)
 }
 
+/// The same for HTTP/2.
+///
+/// # Errors
+/// [`BuildError`] when `headers` or an address cannot work.
+pub(super) fn bare_shared(
+    pool: &PoolConfig,
+    method: &str,
+    url: &Url,
+    target: &Url,
+) -> Result<Option<Request<()>>, BuildError> {
+    if pool.http_version == HttpVersion::One {
+        return Ok(None);
+    }
+    let mut headers = headers(pool, url)?;
+    headers.remove(CONTENT_TYPE);
+    shared_head(pool, method, target, &headers).map(Some)
+}
+
 impl Prototype {
     /// # Errors
     /// [`BuildError`] when `method`, `headers` or the user in `url` cannot work.
@@ -84,13 +118,16 @@ impl Prototype {
         if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
             return Err(BuildError::new(pool, "method must be POST, PUT or PATCH"));
         }
-        Ok(Self { head: head(pool, &method, url, &headers(pool, url)?)? })
+        let headers = headers(pool, url)?;
+        let may_share = pool.http_version != HttpVersion::One;
+        let shared = may_share.then(|| shared_head(pool, &method, url, &headers)).transpose()?;
+        Ok(Self { head: head(pool, &method, url, &headers)?, shared })
     }
 
     /// The whole request for one delivery. Unless `keep`, the server is to hang up after its answer.
     pub(super) fn complete(&self, envelope: &Envelope, body: &[u8], keep: bool) -> Result<Vec<u8>, Trouble> {
         if !envelope.key.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Trouble::new(ErrorCategory::Unexpected, "the key does not fit in a header"));
+            return Err(unfit_key());
         }
         let mut request = Vec::with_capacity(self.head.len() + 160 + body.len());
         request.extend_from_slice(&self.head);
@@ -108,6 +145,20 @@ impl Prototype {
         request.extend_from_slice(body);
         Ok(request)
     }
+
+    /// The request of one delivery for HTTP/2, up to a body of so many bytes. `None`: HTTP/2 is not spoken.
+    pub(super) fn complete_shared(&self, envelope: &Envelope, bytes: usize) -> Result<Option<Request<()>>, Trouble> {
+        let Some(mut request) = self.shared.clone() else { return Ok(None) };
+        let headers = request.headers_mut();
+        headers.insert("idempotency-key", HeaderValue::from_str(&envelope.key).map_err(|_invalid| unfit_key())?);
+        headers.insert("x-volley-attempt", HeaderValue::from(envelope.attempt));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+        Ok(Some(request))
+    }
+}
+
+fn unfit_key() -> Trouble {
+    Trouble::new(ErrorCategory::Unexpected, "the key does not fit in a header")
 }
 
 /// The headers that every request has; those of the settings replace our own.

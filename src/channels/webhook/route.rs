@@ -13,6 +13,7 @@ use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
 use crate::config::pools::PoolConfig;
+use crate::config::webhook::HttpVersion;
 use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::outcome::Trouble;
@@ -24,8 +25,24 @@ pub(super) struct Route {
     /// What the proxy is asked first, so that it passes on bytes as they are: for TLS only, in the clear it is given the
     /// requests themselves.
     tunnel: Option<Vec<u8>>,
+    /// For HTTP/1.1.
     tls: Option<Tls>,
+    /// For what `http_version` says, where it says something else.
+    newer: Option<Tls>,
+    version: HttpVersion,
 }
+
+/// A connection, and what the server chose to speak on it.
+pub(super) enum Agreed {
+    /// HTTP/1.1.
+    One(Socket),
+    /// HTTP/2.
+    Two(Socket),
+}
+
+/// The names of the protocols (RFC 7301 6, RFC 9113 3.1).
+const ONE: &str = "http/1.1";
+const TWO: &str = "h2";
 
 /// Why there is no connection.
 enum Obstacle {
@@ -46,20 +63,53 @@ impl Route {
     pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Self, BuildError> {
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
         let server = Address::new(host, port);
-        let tls = (url.scheme() == "https").then(|| Tls::new(pool, server.host(), Some("http/1.1"))).transpose()?;
-        let Some(proxy) = proxy(pool)? else { return Ok(Self { address: server, tunnel: None, tls }) };
-        let tunnel = if tls.is_some() { Some(connect(pool, &proxy, host, port)?) } else { None };
+        let tls = (url.scheme() == "https").then(|| Tls::new(pool, server.host(), &[ONE])).transpose()?;
+        let version = pool.http_version;
+        let offer: &[&str] = match version {
+            HttpVersion::One => &[],
+            HttpVersion::Two => &[TWO],
+            HttpVersion::Auto => &[TWO, ONE],
+        };
+        let newer = (tls.is_some() && !offer.is_empty()).then(|| Tls::new(pool, server.host(), offer)).transpose()?;
+        let Some(proxy) = proxy(pool)? else {
+            return Ok(Self { address: server, tunnel: None, tls, newer, version });
+        };
+        // Only requests of HTTP/1.1 in the clear are for the proxy to read.
+        let passes_on = tls.is_some() || version == HttpVersion::Two;
+        let tunnel = if passes_on { Some(connect(pool, &proxy, host, port)?) } else { None };
         let (host, port) = (proxy.host_str().unwrap_or_default(), proxy.port_or_known_default().unwrap_or_default());
-        Ok(Self { address: Address::new(host, port), tunnel, tls })
+        Ok(Self { address: Address::new(host, port), tunnel, tls, newer, version })
     }
 
-    /// A fresh connection, within `patience`.
+    /// A fresh connection for HTTP/1.1, within `patience`.
     ///
     /// # Errors
     /// The server was not reached, or is not who it should be. No request has been sent.
     pub(super) async fn open(&self, patience: Duration) -> Result<Socket, Refusal> {
+        self.connect(patience, self.tls.as_ref()).await
+    }
+
+    /// A fresh connection for what `http_version` says, within `patience`. In the clear nothing is agreed on: there a server
+    /// is known to speak HTTP/2 (RFC 9113 3.3).
+    ///
+    /// # Errors
+    /// The server was not reached, is not who it should be, or does not speak HTTP/2 where nothing else was offered. No
+    /// request has been sent.
+    pub(super) async fn agree(&self, patience: Duration) -> Result<Agreed, Refusal> {
+        let socket = self.connect(patience, self.newer.as_ref()).await?;
+        if self.newer.is_none() || socket.protocol() == Some(TWO.as_bytes()) {
+            return Ok(Agreed::Two(socket));
+        }
+        if self.version == HttpVersion::Auto {
+            return Ok(Agreed::One(socket));
+        }
+        let what = "TLS handshake: the server did not choose HTTP/2 (ALPN)";
+        Err(Refusal::unreachable(Trouble::new(ErrorCategory::Network, what)))
+    }
+
+    async fn connect(&self, patience: Duration, tls: Option<&Tls>) -> Result<Socket, Refusal> {
         let mut step = "connect";
-        let opened = timeout(patience, self.steps(&mut step, patience)).await;
+        let opened = timeout(patience, self.steps(&mut step, patience, tls)).await;
         let unreachable =
             |what: String| Refusal::unreachable(Trouble::new(ErrorCategory::Network, format!("{step}: {what}")));
         match opened {
@@ -75,13 +125,13 @@ impl Route {
         }
     }
 
-    async fn steps(&self, step: &mut &'static str, patience: Duration) -> Result<Socket, Obstacle> {
+    async fn steps(&self, step: &mut &'static str, patience: Duration, tls: Option<&Tls>) -> Result<Socket, Obstacle> {
         let mut tcp = self.address.reach(patience).await?;
         if let Some(tunnel) = &self.tunnel {
             *step = "proxy";
             tcp = through(tcp, tunnel).await?;
         }
-        let Some(tls) = &self.tls else { return Ok(Socket::Plain(tcp)) };
+        let Some(tls) = tls else { return Ok(Socket::Plain(tcp)) };
         *step = "TLS handshake";
         Ok(tls.shake_hands(tcp).await?)
     }

@@ -7,7 +7,7 @@ use url::Url;
 use super::{Check, ensure, within};
 use crate::config::pools::PoolConfig;
 use crate::config::secret::Secret;
-use crate::config::webhook::{FailureRule, ProbeRequest};
+use crate::config::webhook::{FailureRule, HttpVersion, ProbeRequest};
 
 /// Written by Volley or by the protocol; a second one would contradict the first.
 const RESERVED: &[&str] = &[
@@ -19,6 +19,9 @@ const RESERVED: &[&str] = &[
     "connection",
     "proxy-authorization",
 ];
+
+/// About one connection of HTTP/1.1; HTTP/2 has no such headers (RFC 9113 8.2.2).
+const OF_CONNECTIONS: &[&str] = &["keep-alive", "proxy-connection", "te", "upgrade"];
 
 impl PoolConfig {
     pub(super) fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
@@ -39,12 +42,28 @@ impl PoolConfig {
             ensure(HeaderValue::from_str(value.expose()).is_ok(), &key, "must be visible ASCII on one line")?;
             ensure(!RESERVED.contains(&name.to_ascii_lowercase().as_str()), &key, "is written by Volley itself")?;
         }
+        if self.http_version != HttpVersion::One {
+            self.check_shared(at)?;
+        }
         let pointer = self.provider_id_pointer.as_deref().unwrap_or_default();
         ensure(pointer.is_empty() || is_pointer(pointer), &at("provider_id_pointer"), no_pointer(pointer))?;
         for (index, rule) in self.failures.iter().enumerate() {
             check_failure(rule, &|setting: &str| at(&format!("failures[{index}].{setting}")))?;
         }
         self.probe.as_ref().map_or(Ok(()), |probe| check_probe(probe, &url, at))
+    }
+
+    /// What cannot be where HTTP/2 may be spoken.
+    fn check_shared(&self, at: &dyn Fn(&str) -> String) -> Check {
+        ensure(
+            self.keep_alive,
+            &at("keep_alive"),
+            "false needs http_version = \"1.1\": requests of HTTP/2 share connections",
+        )?;
+        let of_connections = |name: &&String| OF_CONNECTIONS.contains(&name.to_ascii_lowercase().as_str());
+        self.headers.keys().find(of_connections).map_or(Ok(()), |name| {
+            ensure(false, &at(&format!("headers.{name}")), "needs http_version = \"1.1\": HTTP/2 has no such header")
+        })
     }
 }
 

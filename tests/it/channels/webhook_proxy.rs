@@ -10,6 +10,7 @@ use volley::domain::outcome::Outcome;
 
 use super::webhook::api;
 use super::{Turnstile, envelope, kind, trouble};
+use crate::support::http2::{Habits, Http2};
 use crate::support::scripted_http::{Answer, ScriptedHttp};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
 
@@ -85,6 +86,19 @@ async fn an_encrypted_server_is_reached_through_a_tunnel_and_the_proxy_sees_no_r
     let asked = server.asked();
     assert_eq!((asked.len(), asked[0].line.as_str()), (2, "POST /send HTTP/1.1"));
     assert!(!asked[0].headers.contains_key("proxy-authorization"), "that is for the proxy alone");
+}
+
+#[tokio::test]
+async fn http2_goes_through_a_tunnel_in_the_clear_too() {
+    let (server, proxy) = (Http2::good(Habits::default()), Tunnels::start(OPEN));
+    let channel = api(&server.url(), json!({"proxy": proxy.url(), "http_version": "2"}));
+    for _ in 0..2 {
+        let outcome = channel.deliver(&envelope(), &Turnstile::default()).await;
+        assert_eq!(kind(&outcome), "accepted", "{outcome:?}");
+    }
+    assert_eq!((server.asked().len(), server.connections(), proxy.heads().len()), (2, 1, 1));
+    assert!(proxy.heads()[0].starts_with(&format!("CONNECT 127.0.0.1:{} HTTP/1.1\r\n", server.port())));
+    assert!(!server.asked()[0].headers.contains_key("proxy-authorization"), "that is for the proxy alone");
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(crate) struct Authority {
     file: NamedTempFile,
     /// Whether servers show the authority's own certificate, which names no host, in place of one that it signed.
     serves_itself: bool,
+    /// What its servers speak inside (ALPN), where they say so.
+    protocols: Vec<&'static str>,
 }
 
 impl Authority {
@@ -32,12 +34,17 @@ impl Authority {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let file = NamedTempFile::new().unwrap();
         std::fs::write(file.path(), issuer.pem()).unwrap();
-        Self { issuer, file, serves_itself: false }
+        Self { issuer, file, serves_itself: false, protocols: Vec::new() }
     }
 
     /// What `openssl req -x509` makes: a self-signed certificate, an authority's by its form, shown by a server.
     pub(crate) fn self_signed_server() -> Self {
         Self { serves_itself: true, ..Self::new() }
+    }
+
+    /// One whose servers say in the handshake what they speak.
+    pub(crate) fn of_servers_that_speak(protocols: &[&'static str]) -> Self {
+        Self { protocols: protocols.to_vec(), ..Self::new() }
     }
 
     /// Its certificate, as a pool's `tls_ca_file` wants it.
@@ -54,12 +61,13 @@ impl Authority {
             let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
             (params.signed_by(&key, &self.issuer).unwrap().der().clone(), key.serialize_der())
         };
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![certificate], PrivateKeyDer::try_from(key).unwrap())
             .unwrap();
+        config.alpn_protocols = self.protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }
 }
