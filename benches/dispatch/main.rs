@@ -5,10 +5,11 @@
 //!
 //! * words choose what is measured: a provider (`smtp`, `smtp-plain` without PIPELINING, `webhook`), a database (`sqlite`,
 //!   `postgres`), the large audience (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in
-//!   `-- webhook sqlite` or `-- packing launch`;
+//!   `-- webhook sqlite` or `-- packing launch`; only when asked for, what migrations cost others (`migrating`, PostgreSQL alone);
 //! * `--recipients N` recipients of each dispatch run, 100,000 unless given;
 //! * `--people N` contacts of the large audience, 1,000,000 unless given;
-//! * `--quick` a tenth of both.
+//! * `--rows N` deliveries that `migrating` finds, 20,000,000 unless given: some 6 GB of disk;
+//! * `--quick` a tenth of all.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,6 +31,7 @@ mod big;
 mod dispatch;
 mod gauge;
 mod listener;
+mod migrating;
 mod server;
 mod sinks;
 
@@ -41,6 +43,7 @@ use it::support::{self, Database};
 struct Options {
     recipients: u32,
     people: u32,
+    rows: u32,
     words: Vec<String>,
 }
 
@@ -107,13 +110,14 @@ impl Options {
             given.map_or(usual / part, |pair| pair[1].parse().expect("a number after the flag"))
         };
         let (recipients, people) = (number("--recipients", 100_000), number("--people", 1_000_000));
+        let rows = number("--rows", 20_000_000);
         let is_word = |word: &&String| !word.starts_with("--") && word.parse::<u32>().is_err();
         let words: Vec<String> = arguments.iter().filter(is_word).cloned().collect();
-        let known = [&WIRES[..], &["sqlite", "postgres", "big"], &big::PARTS[..]].concat();
+        let known = [&WIRES[..], &["sqlite", "postgres", "big", "migrating"], &big::PARTS[..]].concat();
         for word in &words {
             assert!(known.contains(&word.as_str()), "{word} is none of {}", known.join(", "));
         }
-        Self { recipients, people, words }
+        Self { recipients, people, rows, words }
     }
 
     fn names(&self, word: &str) -> bool {
@@ -132,6 +136,9 @@ fn main() {
         return server::serve(wire.expect("a kind of provider"));
     }
     let options = Options::read();
+    if options.names("migrating") {
+        return migrating::measure(options.rows);
+    }
     let backends: Vec<Backend> = [Backend::Sqlite, Backend::Postgres]
         .into_iter()
         .filter(|backend| options.wants(backend.name(), &["sqlite", "postgres"]))
