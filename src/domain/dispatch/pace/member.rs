@@ -97,6 +97,8 @@ impl Member {
         self.shared = shared;
         if exchange.block.is_some() {
             self.block = exchange.block;
+            // Somebody may have wanted some while they were asked for: a second block would throw this one away unused.
+            self.report.wants_tokens = false;
         }
         self.probe |= exchange.probe;
         self.look_careful(now);
@@ -259,5 +261,34 @@ impl Member {
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
         f64::from(u32::try_from(self.seed >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reserved_calls_are_not_thrown_away_for_others_that_were_wanted_before_they_came() {
+        let mut row = Shared::default();
+        row.rate.ceiling = Some(30.0);
+        let limits = Limits::default();
+        let mut member = Member::new(1, limits.clone(), row.clone());
+        assert_eq!(member.admit(5, 0, 0.0).count, 0);
+        let report = member.take_report(0.0);
+        assert!(report.wants_tokens);
+        // The row takes its time, and the pool looks again meanwhile.
+        assert_eq!(member.admit(5, 0, 0.01).count, 0);
+        let exchange = row.exchange(&report, &limits, 0.02);
+        member.exchanged(row.clone(), exchange, 0.03);
+        assert!(!member.is_urgent(), "a second block is asked for");
+        let mut begun = 0;
+        for at in 0..20 {
+            let count = member.admit(5, 0, 0.03 + f64::from(at) * 0.01).count;
+            member.begin(count);
+            begun += count;
+        }
+        assert_eq!(begun, 3, "a tenth of a second's worth");
+        assert!(member.is_urgent(), "more is asked for when that is used up");
     }
 }
