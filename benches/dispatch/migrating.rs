@@ -25,6 +25,9 @@ const FIRST_RELEASE: usize = 2;
 /// How long everybody is watched before the migration.
 const BEFORE: Duration = Duration::from_secs(15);
 
+/// And for how long at least from its beginning on: what waits behind a lock shows when the lock is gone.
+const DURING: Duration = Duration::from_secs(5);
+
 /// Hand-overs a second, so that a campaign lasts for as long as a migration.
 const RATE: u32 = 500;
 
@@ -54,22 +57,31 @@ pub(crate) fn measure(rows: u32) {
 fn releases(db: &Database, rows: u32) {
     let all = from_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres"));
     let mut conn = connect(db);
+    // It makes the table in which applied migrations are noted.
+    assert!(conn.applied_migrations().expect("the migrations").is_empty());
     let mut first = MigrationSource::<Pg>::migrations(&all).expect("migrations");
     first.sort_by_key(|migration| migration.name().to_string());
     for migration in first.iter().take(FIRST_RELEASE) {
         conn.run_migration(migration).expect("the first release's schema");
     }
+    // Of campaigns and pages that nobody will make.
     let filled = Instant::now();
     conn.batch_execute(&format!(
         "INSERT INTO deliveries (campaign_id, contact_id, page_id, state) \
-         SELECT 1 + n / 1000000, n, 1 + n / 1000, 'sent' FROM generate_series(1, {rows}) AS n; ANALYZE deliveries"
+         SELECT 1000000 + n / 1000000, n, 1000000000 + n / 1000, 'sent' FROM generate_series(1, {rows}) AS n; ANALYZE deliveries"
     ))
     .expect("deliveries");
     eprintln!("{rows} deliveries written in {:.0} s", filled.elapsed().as_secs_f64());
     let before = while_writing(db, || std::thread::sleep(BEFORE)).1;
-    let (took, during) =
-        while_writing(db, || timed(|| drop(apply_pending(&mut conn, &all, PATIENCE).expect("applied"))));
+    let (took, during) = while_writing(db, || apply(&mut conn, &all));
     print("the releases since the first, beside one writer", took, before, during);
+}
+
+/// Applies what is missing, and goes on watching for a while. Answers how long it took.
+fn apply(conn: &mut PgConnection, source: &FileBasedMigrations) -> Duration {
+    let took = timed(|| drop(apply_pending(conn, source, PATIENCE).expect("applied")));
+    std::thread::sleep(DURING.saturating_sub(took));
+    took
 }
 
 /// How long somebody waited at most who wrote to one row while `work` was done.
@@ -80,7 +92,8 @@ fn while_writing<T>(db: &Database, work: impl FnOnce() -> T) -> (T, Duration) {
         move || {
             let mut longest = Duration::ZERO;
             while !ended.load(Ordering::Acquire) {
-                let write = "UPDATE deliveries SET attempts = attempts + 1 WHERE campaign_id = 1 AND contact_id = 7";
+                let write =
+                    "UPDATE deliveries SET attempts = attempts + 1 WHERE campaign_id = 1000000 AND contact_id = 7";
                 longest = longest.max(timed(|| conn.batch_execute(write).expect("a write")));
             }
             longest
@@ -99,7 +112,7 @@ fn beside_a_campaign(db: &Database) {
         .pool(pool(POOL, Wire::Webhook, server.port()).set("rate_per_second", &RATE.to_string()))
         .start();
     let api = volley.api();
-    let recipients = 200_000;
+    let recipients = 120_000;
     let list = api.a_list_of(recipients);
     let campaign = api.create_campaign(Wire::Webhook.channel(), POOL, list, &json!({}));
     api.send(campaign);
@@ -123,7 +136,7 @@ fn beside_a_campaign(db: &Database) {
         ended.store(false, Ordering::Release);
         let (took, during) = std::thread::scope(|scope| {
             let watch = scope.spawn(|| longest_silence(&mut server, &ended));
-            let took = timed(|| drop(apply_pending(&mut conn, &source, PATIENCE).expect("applied")));
+            let took = apply(&mut conn, &source);
             ended.store(true, Ordering::Release);
             (took, watch.join().expect("the watch"))
         });
