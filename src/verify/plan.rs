@@ -142,7 +142,7 @@ pub struct Climate {
     pub cut_before: u64,
     /// It takes the message and answers with an error (HTTP 500; SMTP cuts).
     pub error_after: u64,
-    /// It says "later". Rare: one such word of an HTTP API holds a whole pool up for a second.
+    /// It says "later", without a word of why (HTTP 425; SMTP 451).
     pub later: u64,
     /// It refuses the recipient for good.
     pub rejected: u64,

@@ -247,6 +247,8 @@ impl State {
     }
 }
 
+/// Said to one recipient in some hundreds, while all others are taken: what that is about shows only in how they fare. A word
+/// about the pace would be a lie here, and slow the pool down each time; it belongs to the weather.
 fn later() -> Act {
-    Act::answer(429, vec![("Retry-After".to_owned(), "1".to_owned())], "")
+    Act::answer(425, Vec::new(), "not now")
 }
