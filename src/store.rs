@@ -30,6 +30,7 @@ pub mod migrating;
 pub mod notices;
 pub mod open_work;
 pub mod outcomes;
+pub mod paces;
 pub mod packing;
 pub mod pages;
 pub mod pool_switches;

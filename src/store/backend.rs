@@ -28,8 +28,8 @@ pub(super) use locks::{ClaimGround, hold_lists, lock_claim_ground, lock_page, lo
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
 pub(super) use replicas::{
-    create_pool_switch, create_rate_bucket, hold_presence, insert_notices, lock_pool_switch, lock_rate_bucket,
-    silent_instances,
+    create_pool_pace, create_pool_switch, create_rate_bucket, hold_presence, insert_notices, lock_pool_pace,
+    lock_pool_switch, lock_rate_bucket, silent_instances,
 };
 
 #[derive(diesel::QueryableByName)]

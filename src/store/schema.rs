@@ -41,6 +41,7 @@ diesel::table! { rate_buckets (scope) { scope -> Text, tokens -> Double, counted
 diesel::table! { pool_switches (pool) { pool -> Text, version -> BigInt, suspended -> Bool, reason -> Nullable<Text>, expires_at -> Nullable<BigInt>, changed_at -> BigInt, } }
 
 diesel::table! { database_history (id) { id -> BigInt, system_id -> BigInt, timeline -> BigInt, noted_at -> BigInt, } }
+diesel::table! { pool_paces (pool) { pool -> Text, version -> BigInt, state -> Text, changed_at -> BigInt, } }
 
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
@@ -64,4 +65,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     rate_buckets,
     pool_switches,
     database_history,
+    pool_paces,
 );

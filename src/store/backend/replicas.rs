@@ -7,7 +7,7 @@ use crate::domain::decision::{Action, Scope};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::store::pool_switches::PoolSwitch;
-use crate::store::schema::{notices, pool_switches, rate_buckets};
+use crate::store::schema::{notices, pool_paces, pool_switches, rate_buckets};
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -47,6 +47,36 @@ pub(in crate::store) fn create_rate_bucket(
     }
     .map(drop)
     .map_err(StoreError::query("make a rate"))
+}
+
+/// A pool's pace: version and state, locked.
+pub(in crate::store) fn lock_pool_pace(conn: &mut Conn, pool: &str) -> Result<(i64, String), StoreError> {
+    let pace = || pool_paces::table.find(pool.to_owned()).select((pool_paces::version, pool_paces::state));
+    match conn {
+        Conn::Pg(conn) => pace().for_update().get_result(conn),
+        Conn::Sqlite(conn) => pace().get_result(conn),
+    }
+    .map_err(StoreError::query("lock a pool's pace"))
+}
+
+/// Makes the row of a pool's pace, unless it is there.
+pub(in crate::store) fn create_pool_pace(conn: &mut Conn, pool: &str, now: UtcInstant) -> Result<(), StoreError> {
+    let row = || {
+        diesel::insert_into(pool_paces::table)
+            .values((
+                pool_paces::pool.eq(pool.to_owned()),
+                pool_paces::version.eq(0),
+                pool_paces::state.eq("{}"),
+                pool_paces::changed_at.eq(now),
+            ))
+            .on_conflict_do_nothing()
+    };
+    match conn {
+        Conn::Pg(conn) => row().execute(conn),
+        Conn::Sqlite(conn) => row().execute(conn),
+    }
+    .map(drop)
+    .map_err(StoreError::query("make a pool's pace"))
 }
 
 /// Makes the switch of a pool that was never suspended, unless somebody else just has.
