@@ -9,6 +9,7 @@ pub mod importer;
 pub mod journal;
 pub mod launcher;
 pub mod open_work;
+pub mod paces;
 pub mod paginator;
 pub mod reaper;
 pub mod recorder;

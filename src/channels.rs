@@ -61,6 +61,15 @@ pub trait Channel: Send + Sync {
     /// One line that says what is wrong.
     fn probe(&self) -> Probe<'_>;
 
+    /// Keeps no more connections than `places`, those in use included: idle ones are closed now, those that are in use when
+    /// their call has ended. A kept connection must never be the very one that a relay refuses new ones for.
+    fn limit(&self, _places: usize) {}
+
+    /// How many connections lie idle.
+    fn kept(&self) -> usize {
+        0
+    }
+
     /// The longest that one `deliver` may take from the gate's first `Ok` to its outcome. After that nothing of it is on
     /// the wire any more, and what became ambiguous may be repeated where the provider honours keys.
     fn call_timeout(&self) -> std::time::Duration;

@@ -15,6 +15,7 @@ mod keys;
 mod lists;
 mod openapi;
 mod operations;
+mod paces;
 pub mod paging;
 pub mod problem;
 pub mod readiness;

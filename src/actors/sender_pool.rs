@@ -15,8 +15,10 @@ mod meters;
 mod offers;
 mod pace;
 mod rate;
+mod refusals;
 mod room;
 mod run;
+mod tempo;
 pub mod threads;
 mod trust;
 
@@ -30,7 +32,6 @@ use futures_util::Stream;
 use serde::Serialize;
 
 use self::alike::Shared;
-use self::bucket::Circuit;
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
 use self::meters::Meters;
@@ -38,11 +39,14 @@ pub use self::offers::Offer;
 use self::pace::Pace;
 use self::rate::Rate;
 use self::run::PageRun;
+use self::tempo::Tempo;
+pub use self::tempo::limits;
 use self::threads::{Share, Threads};
 pub use self::trust::Trusts;
 use super::broker_link::Announcer;
 use super::health::Health;
 use super::journal::Journal;
+use super::paces::Paces;
 use super::recorder::{Acknowledged, Inbox};
 use super::status_cache::StatusCache;
 use super::supervisor::PageSettled;
@@ -53,6 +57,7 @@ use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::decision::Subject;
 use crate::domain::dispatch::alike::Rule;
+use crate::domain::dispatch::pace::Seconds;
 use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::store::pages::{LeaseToken, Owner};
@@ -68,9 +73,6 @@ const PAGES_HELD: usize = 64;
 /// Claims under way at once on PostgreSQL: the next chunk is claimed while one is out. On SQLite a second one would only
 /// stand in line for the one writer, and two small commits cost two syncs.
 const CLAIMS_AT_ONCE: usize = 2;
-
-/// Unanswered calls in a row that open the circuit.
-const SILENCES: u32 = 5;
 
 /// A page with a retry due within this time is kept under its lease.
 const KEEP_WITHIN: Duration = Duration::from_secs(2);
@@ -113,6 +115,8 @@ pub struct Parts {
     pub announcer: Announcer,
     /// Where the leases of all pools are entered, so that the reaper can fence them.
     pub trusts: Trusts,
+    /// Where the pools' paces are kept.
+    pub paces: Paces,
 }
 
 /// There may be work. A hint: a lost one costs one tick.
@@ -205,7 +209,7 @@ pub struct SenderPool {
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Rate>,
     rate: Rate,
-    circuit: Circuit,
+    tempo: Tempo,
     pace: Pace,
     in_flight: Arc<AtomicUsize>,
     /// Places that claims under way have spoken for.
@@ -220,8 +224,6 @@ pub struct SenderPool {
     freed: Arc<Tray<Freed>>,
     acks: Arc<Tray<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
-    /// Calls in a row that went out and were not answered.
-    silences: u32,
     seed: u64,
     /// When ready pages were last looked for.
     looked: Instant,
@@ -235,6 +237,10 @@ struct Freed {
     reach: Reach,
     /// How long it was taken.
     held: Duration,
+    /// When the call was admitted, on the clock of the pool's pace.
+    admitted: Seconds,
+    /// The recipient's domain.
+    domain: Option<u8>,
 }
 
 impl SenderPool {
@@ -262,7 +268,7 @@ impl SenderPool {
             rate: Rate::new(
                 format!("pool:{}", parts.pool.name),
                 parts.pool.rate_per_second,
-                f64::from(parts.pool.burst),
+                parts.pool.burst(),
                 !parts.store.has_one_writer(),
                 now,
             ),
@@ -270,7 +276,7 @@ impl SenderPool {
             misled: false,
             room_for: None,
             room_made: None,
-            circuit: Circuit::new(parts.timing.circuit_first(), parts.timing.circuit_max()),
+            tempo: Tempo::new(owner.instance.0, &parts.pool, &parts.timing, &parts.paces),
             line: Arc::new(line),
             shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),
             parts,
@@ -292,7 +298,6 @@ impl SenderPool {
             freed: Arc::new(Tray::new()),
             acks: Arc::new(Tray::new()),
             drained: Vec::new(),
-            silences: 0,
             seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             looked: now,
             measured: now,
@@ -322,9 +327,14 @@ impl SenderPool {
             return self.finish_drain(ctx);
         }
         let at_once = if self.parts.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
-        while self.claims < at_once && !self.suspended() {
-            let Some((page, n)) = self.next_claim(ctx) else { break };
-            self.claim(page, n, ctx);
+        loop {
+            while self.claims < at_once && !self.suspended() {
+                let Some((page, n)) = self.next_claim(ctx) else { break };
+                self.claim(page, n, ctx);
+            }
+            if !self.exchange(ctx) {
+                break;
+            }
         }
         self.ask_for_tokens(ctx);
         self.lease(ctx);
@@ -338,8 +348,10 @@ impl SenderPool {
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
+        self.follow_pace();
         self.measured = self.line.meters.throughput(self.measured, Instant::now());
         self.close_paused();
+        self.look_at_held();
         self.due(ctx);
         self.let_old_offers_go();
         // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
@@ -354,6 +366,7 @@ impl SenderPool {
         for run in self.runs.values_mut() {
             run.close();
         }
+        self.look_at_held();
         self.settle_finished(ctx);
         let idle = self.runs.is_empty() && self.claims == 0 && self.in_flight.load(Ordering::Acquire) == 0;
         if idle && !self.leasing {
@@ -404,7 +417,9 @@ impl StreamHandler<Event> for SenderPool {
         match event {
             Event::Freed(all) => {
                 all.into_iter().for_each(|freed| self.freed(freed));
-                self.line.halted.store(self.circuit.is_open(), Ordering::Release);
+                if self.tempo.has_changed() {
+                    self.follow_pace();
+                }
                 self.doubt_campaigns(ctx);
             }
             Event::Recorded(all) => all.into_iter().for_each(|ack| self.recorded(ack)),
@@ -465,8 +480,8 @@ impl Handler<GetState> for SenderPool {
             pages: pages.collect(),
             offers: self.offers.len(),
             suspended: self.suspended(),
-            circuit_open: self.circuit.is_open(),
-            circuit_wait_ms: u64::try_from(self.circuit.wait(Instant::now()).as_millis()).unwrap_or(u64::MAX),
+            circuit_open: self.tempo.member.shared.circuit.is_open(),
+            circuit_wait_ms: u64::try_from(self.tempo.wait().as_millis()).unwrap_or(u64::MAX),
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::actors::health::Health;
 use crate::actors::importer::Importer;
 use crate::actors::importer::files::ImportFolder;
 use crate::actors::journal::Journal;
+use crate::actors::paces::Paces;
 use crate::actors::reaper::{Court, Identity, Reaper, Round};
 use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
@@ -53,6 +54,7 @@ pub(super) struct Started {
     switchboard: Present<Switchboard>,
     broker: Option<Present<BrokerLink>>,
     announcer: Announcer,
+    paces: Paces,
     threads: Threads,
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -72,6 +74,7 @@ impl Started {
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
         let pools = PoolDirectory::default();
         let draining = Arc::new(AtomicBool::new(false));
+        let paces = Paces::new(store.clone());
         let traffic = Arc::new(Traffic::default());
         let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
         let told = Arc::new(AtomicBool::new(false));
@@ -110,6 +113,7 @@ impl Started {
                 told: Arc::clone(&told),
                 announcer: announcer.clone(),
                 trusts: pools.trusts(),
+                paces: paces.clone(),
             };
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
@@ -165,6 +169,7 @@ impl Started {
             switchboard,
             broker,
             announcer,
+            paces,
             threads,
             draining,
         })
@@ -204,6 +209,7 @@ impl Started {
             dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
             broker: self.broker,
             announcer: self.announcer,
+            paces: self.paces,
             pools: self.pools,
             channels: self.channels,
             status: self.status,

@@ -1,6 +1,7 @@
 //! Connections between two deliveries.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,20 @@ use std::time::{Duration, Instant};
 pub(super) struct Idle<C> {
     /// Sorted by the time of their last use, the oldest first.
     waiting: Mutex<VecDeque<Lent<C>>>,
-    room: usize,
+    /// Connections that there may be, those in use included.
+    room: AtomicUsize,
+    /// Calls under way: each has a connection, or is about to have one.
+    busy: AtomicUsize,
     longest: Duration,
+}
+
+/// A call under way.
+pub(super) struct Busy<'a>(&'a AtomicUsize);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A connection and the time of its last use.
@@ -30,7 +43,30 @@ impl<C> Lent<C> {
 impl<C> Idle<C> {
     /// Keeps at most `room` connections, each for no longer than `longest` after its last use.
     pub(super) fn new(room: usize, longest: Duration) -> Self {
-        Self { waiting: Mutex::new(VecDeque::with_capacity(room)), room, longest }
+        let waiting = Mutex::new(VecDeque::with_capacity(room));
+        Self { waiting, room: AtomicUsize::new(room), busy: AtomicUsize::new(0), longest }
+    }
+
+    /// Counts a call for as long as the guard lives: there is one place less for idle connections.
+    pub(super) fn enter(&self) -> Busy<'_> {
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Busy(&self.busy)
+    }
+
+    /// Leaves room for so many connections, those in use included. Idle ones beyond are closed, the oldest first; those in
+    /// use are closed instead of kept.
+    pub(super) fn limit(&self, room: usize) {
+        self.room.store(room, Ordering::Release);
+        let idle = room.saturating_sub(self.busy.load(Ordering::Acquire));
+        let mut waiting = self.lock();
+        while waiting.len() > idle {
+            waiting.pop_front();
+        }
+    }
+
+    /// How many connections lie idle.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// The connection used last.
@@ -51,7 +87,9 @@ impl<C> Idle<C> {
     /// other side counts from the last word.
     pub(super) fn put_back(&self, lent: Lent<C>) {
         let mut waiting = self.lock();
-        if waiting.len() < self.room {
+        // The call that brings this one back is among the busy ones.
+        let others = self.busy.load(Ordering::Acquire).saturating_sub(1);
+        if waiting.len() + others < self.room.load(Ordering::Acquire) {
             let place = waiting.partition_point(|other| other.since <= lent.since);
             waiting.insert(place, lent);
         }
@@ -100,5 +138,22 @@ mod tests {
         }
         // There was room for three.
         assert_eq!([taken(&idle), taken(&idle), taken(&idle), taken(&idle)], [Some('a'), Some('b'), Some('d'), None]);
+    }
+
+    #[test]
+    fn connections_beyond_the_room_are_closed_idle_ones_first() {
+        let idle = Idle::new(4, LONGEST);
+        (1..=3).for_each(|connection| idle.keep(connection));
+        let busy = idle.enter();
+        idle.limit(2);
+        assert_eq!(idle.len(), 1, "one is in use, and one may lie idle");
+        idle.keep(4);
+        assert_eq!(idle.len(), 2, "the one in use has come back");
+        idle.limit(1);
+        drop(busy);
+        assert_eq!(idle.len(), 0);
+        idle.keep(5);
+        idle.keep(6);
+        assert_eq!(idle.take().map(|lent| lent.connection), Some(5), "there is room for one");
     }
 }

@@ -266,7 +266,18 @@ impl Smtp {
 
 impl Channel for Smtp {
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a> {
-        Box::pin(self.hand_over(envelope, gate))
+        Box::pin(async move {
+            let _busy = self.idle.enter();
+            self.hand_over(envelope, gate).await
+        })
+    }
+
+    fn limit(&self, places: usize) {
+        self.idle.limit(places);
+    }
+
+    fn kept(&self) -> usize {
+        self.idle.len()
     }
 
     fn probe(&self) -> Probe<'_> {

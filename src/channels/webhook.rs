@@ -305,7 +305,18 @@ impl Webhook {
 
 impl Channel for Webhook {
     fn deliver<'a>(&'a self, envelope: &'a Envelope, gate: &'a dyn Gate) -> Deliver<'a> {
-        Box::pin(self.call(envelope, gate))
+        Box::pin(async move {
+            let _busy = self.idle.enter();
+            self.call(envelope, gate).await
+        })
+    }
+
+    fn limit(&self, places: usize) {
+        self.idle.limit(places);
+    }
+
+    fn kept(&self) -> usize {
+        self.idle.len()
     }
 
     fn probe(&self) -> Probe<'_> {

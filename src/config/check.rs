@@ -151,6 +151,9 @@ impl super::timing::Timing {
             ("timing.scheduler_tick_ms", self.scheduler_tick_ms),
             ("timing.circuit_first_ms", self.circuit_first_ms),
             ("timing.circuit_max_ms", self.circuit_max_ms),
+            ("timing.second_look_ms", self.second_look_ms),
+            ("timing.put_off_ms", self.put_off_ms),
+            ("timing.step_back_ms", self.step_back_ms),
         ] {
             within(key, ms, 1..=HOUR_MS)?;
         }
@@ -220,7 +223,7 @@ impl PoolConfig {
         )?;
         within(&at("concurrency"), self.concurrency, 1..=10_000)?;
         within(&at("rate_per_second"), self.rate_per_second, 0.0..=1e6)?;
-        within(&at("burst"), self.burst, 1..=1_000_000)?;
+        within(&at("burst"), self.burst.unwrap_or(1), 1..=1_000_000)?;
         if let Some(delays) = &self.retry_delays {
             check_delays(&at("retry_delays"), delays)?;
         }

@@ -86,9 +86,10 @@ pub struct PoolConfig {
     /// Hand-overs per second; 0 is no limit.
     #[serde(default)]
     pub rate_per_second: f64,
-    /// How many may begin at once after a quiet time, where a rate is set. At least 1.
-    #[serde(default = "default_burst")]
-    pub burst: u32,
+    /// How many may begin at once after a quiet time, where a rate is set. At least 1; one second's worth of the rate unless
+    /// set.
+    #[serde(default)]
+    pub burst: Option<u32>,
     /// Waits between the tries of a recipient who was refused for now; the last repeats. 1 to 20, each from 10 ms to a
     /// day. Unset: those of `[retries]` for the channel.
     #[serde(default)]
@@ -177,7 +178,7 @@ impl PoolConfig {
             tls_fingerprint: None,
             concurrency: default_concurrency(),
             rate_per_second: 0.0,
-            burst: default_burst(),
+            burst: None,
             retry_delays: None,
             retry_for: None,
             max_attempts: 0,
@@ -274,6 +275,12 @@ impl PoolConfig {
         self.ehlo_name.as_deref().filter(|name| !name.is_empty())
     }
 
+    /// How many may begin at once after a quiet time, where a rate is set.
+    #[must_use]
+    pub fn burst(&self) -> f64 {
+        self.burst.map_or(self.rate_per_second, f64::from).max(1.0)
+    }
+
     /// How long a provider's answer is waited for.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -315,10 +322,6 @@ fn default_pipelining() -> bool {
 
 fn default_concurrency() -> usize {
     50
-}
-
-fn default_burst() -> u32 {
-    100
 }
 
 fn default_timeout_seconds() -> u64 {

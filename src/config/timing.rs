@@ -40,6 +40,14 @@ pub struct Timing {
     pub circuit_first_ms: u64,
     /// The longest such wait. 15,000.
     pub circuit_max_ms: u64,
+    /// How long after an unclear refusal the pool looks a second time at how the others fare, before the refusal counts.
+    /// 5,000. Shorter ones are for tests: they mistake a provider's trouble for a recipient's.
+    pub second_look_ms: u64,
+    /// How long a delivery waits after an unclear refusal that does not count, the first time. 30,000. Shorter ones are for
+    /// tests: they come back within the time that greylisting wants.
+    pub put_off_ms: u64,
+    /// How long a delivery waits that a provider in trouble refused, the first time. 1,000.
+    pub step_back_ms: u64,
 }
 
 impl Default for Timing {
@@ -61,6 +69,9 @@ impl Default for Timing {
             call_margin_ms: 2_000,
             circuit_first_ms: 500,
             circuit_max_ms: 15_000,
+            second_look_ms: 5_000,
+            put_off_ms: 30_000,
+            step_back_ms: 1_000,
         }
     }
 }
@@ -70,7 +81,7 @@ impl Timing {
     /// outcome known later than that belongs into this sum, and nowhere else.
     #[must_use]
     pub fn on_the_wire(&self, call: Duration) -> Duration {
-        self.start_deadline() + call + self.call_margin()
+        self.start_deadline() + call + self.second_look() + self.call_margin()
     }
 }
 
@@ -115,4 +126,10 @@ durations! {
     circuit_first = circuit_first_ms;
     /// The longest wait of an open circuit.
     circuit_max = circuit_max_ms;
+    /// When an unclear refusal is looked at a second time.
+    second_look = second_look_ms;
+    /// The first wait after an unclear refusal that does not count.
+    put_off = put_off_ms;
+    /// The first wait after a provider in trouble refused.
+    step_back = step_back_ms;
 }

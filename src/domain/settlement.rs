@@ -66,8 +66,9 @@ pub struct Verdict {
     pub wait_ms: i64,
     /// Whether this attempt counts: against `max_attempts`, and for the waits that make the delivery's age. It ends a row of put-offs.
     pub counted: bool,
-    /// Whether the provider put it off without an attempt: one more in a row. Never together with `counted`; neither of
-    /// them is a hand-over that was not begun.
+    /// Whether a fault of the provider put it off: one more in a row. Together with `counted`, which ends such a row
+    /// otherwise, where others fare well and the fault is this recipient's own. Neither of them is a hand-over that was not
+    /// begun.
     #[serde(default)]
     pub put_off: bool,
     /// Whether the provider may have accepted it.
@@ -107,7 +108,13 @@ impl Verdict {
     /// How often in a row the delivery was put off, when it was so often `before`.
     #[must_use]
     pub fn put_offs(&self, before: i32) -> i32 {
-        if self.counted { 0 } else { before.saturating_add(i32::from(self.put_off)) }
+        if self.put_off {
+            before.saturating_add(1)
+        } else if self.counted {
+            0
+        } else {
+            before
+        }
     }
 
     fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {

@@ -10,7 +10,7 @@ use utoipa::openapi::{RefOr, Required};
 use super::campaigns::{self, actions, preview, recipients};
 use super::extract::Query;
 use super::idempotency::HEADER;
-use super::{contacts, imports, keys, lists, operations, readiness, replicas, templates};
+use super::{contacts, imports, keys, lists, operations, paces, readiness, replicas, templates};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,7 +28,7 @@ use super::{contacts, imports, keys, lists, operations, readiness, replicas, tem
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit,
         actions::receipt, replicas::list_instances, replicas::list_pools, replicas::suspend, replicas::resume,
-        replicas::pool_receipt, replicas::dead_letters, replicas::replay,
+        replicas::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, replicas::dead_letters, replicas::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),

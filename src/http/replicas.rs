@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::extract::{Json, Query};
+use super::paces::{Pace, pace_of};
 use super::problem::{ApiError, Problem};
 use super::receipt::{self, Receipt, Wait};
 use super::state::AppState;
@@ -74,6 +75,9 @@ pub(super) struct Pool {
     /// How the newest decision fared.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<Receipt>,
+    /// The pace that the pool has found, where anything was found out about its provider. In the list only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pace: Option<Pace>,
 }
 
 impl Pool {
@@ -85,6 +89,7 @@ impl Pool {
             reason: holding.and_then(|switch| switch.reason.clone()),
             expires_at: holding.and_then(|switch| switch.expires_at),
             receipt: None,
+            pace: None,
         }
     }
 }
@@ -103,8 +108,12 @@ pub(super) async fn list_pools(state: web::Data<AppState>, _: Query<()>) -> Resu
     names.extend(switches.iter().map(|switch| switch.pool.as_str()));
     names.sort_unstable();
     names.dedup();
-    let switch = |name: &str| switches.iter().find(|switch| switch.pool == name);
-    Ok(web::Json(Pools { data: names.into_iter().map(|name| Pool::of(name, switch(name), now)).collect() }))
+    let mut data = Vec::with_capacity(names.len());
+    for name in names {
+        let switch = switches.iter().find(|switch| switch.pool == name);
+        data.push(Pool { pace: pace_of(&state, name).await?, ..Pool::of(name, switch, now) });
+    }
+    Ok(web::Json(Pools { data }))
 }
 
 /// Why a pool is suspended, and for how long.
@@ -196,7 +205,7 @@ async fn switch(
 }
 
 /// A pool is known where it is configured, or where another live instance runs it.
-async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
+pub(super) async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
     if state.settings.pools.iter().any(|pool| pool.name == name) {
         return Ok(());
     }

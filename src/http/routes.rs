@@ -6,7 +6,7 @@ use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, sco
 use super::auth::require_key;
 use super::campaigns::{self, actions, preview, recipients};
 use super::idempotency::once;
-use super::{contacts, imports, keys, lists, openapi, operations, readiness, replicas, templates};
+use super::{contacts, imports, keys, lists, openapi, operations, paces, readiness, replicas, templates};
 
 /// Every route. Under `/v1` a valid API key is required. A POST that does something honours an `Idempotency-Key`: by
 /// `once`, or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
@@ -100,6 +100,10 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(resource("/pools/{name}/suspend").route(post().to(replicas::suspend).wrap(from_fn(once))))
             .service(resource("/pools/{name}/resume").route(post().to(replicas::resume).wrap(from_fn(once))))
             .service(resource("/pools/{name}/receipt").route(get().to(replicas::pool_receipt)))
+            .service(resource("/pools/{name}/pace/reset").route(post().to(paces::reset).wrap(from_fn(once))))
+            .service(resource("/pools/{name}/pace/probe").route(post().to(paces::probe).wrap(from_fn(once))))
+            .service(resource("/pools/{name}/pace/pin").route(post().to(paces::pin).wrap(from_fn(once))))
+            .service(resource("/pools/{name}/pace/mark").route(post().to(paces::mark).wrap(from_fn(once))))
             .service(resource("/dead-letters").route(get().to(replicas::dead_letters)))
             .service(resource("/dead-letters/{id}/replay").route(post().to(replicas::replay).wrap(from_fn(once))))
             .service(resource("/admin/state").route(get().to(operations::actor_states))),

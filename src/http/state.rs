@@ -15,6 +15,7 @@ use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::health::Health;
 use crate::actors::importer::{self, Look};
 use crate::actors::journal::Journal;
+use crate::actors::paces::Paces;
 use crate::actors::reaper::Reaper;
 use crate::actors::recorder::OutcomeRecorder;
 use crate::actors::scheduler::Scheduler;
@@ -54,6 +55,8 @@ pub struct AppState {
     pub broker: Option<Present<BrokerLink>>,
     /// Told what other instances should hear at once.
     pub announcer: Announcer,
+    /// The pace that each pool has found.
+    pub paces: Paces,
     /// Messages of the broker that could not be read.
     pub dead_letters: Option<DeadLetters>,
     /// What this incarnation's journal is at.

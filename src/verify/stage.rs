@@ -39,6 +39,10 @@ const MAX_ATTEMPTS: u32 = 20;
 /// Waits between tries, in seconds: short, for nobody wants to wait long for the end of a test.
 const RETRY_DELAYS: [u64; 6] = [1, 2, 4, 8, 16, 30];
 
+/// How long, in milliseconds, a delivery waits at first after an unclear refusal: as short as the retries, which follow a plan
+/// of minutes.
+const PUT_OFF_MS: u64 = 1_000;
+
 /// A server, and who it is.
 pub(super) enum Server<T> {
     /// Ours: it can die.
@@ -294,7 +298,7 @@ fn start_providers(
     Ok(providers)
 }
 
-/// The settings file of an instance: the caller's own delays, and pools of ours.
+/// The settings file of an instance: the caller's own delays but one, and pools of ours.
 fn instance_settings(
     number: usize,
     settings: &Settings,
@@ -303,8 +307,10 @@ fn instance_settings(
 ) -> Result<String, VerifyError> {
     let pools: Vec<Value> =
         providers.iter().map(|provider| pool(number, provider.kind, provider.addr(), load)).collect();
+    let mut timing = settings.timing.clone();
+    timing.put_off_ms = timing.put_off_ms.min(PUT_OFF_MS);
     let file = json!({
-        "timing": settings.timing,
+        "timing": timing,
         "sending": {
             "data_dir": Path::new("data"),
             "page_size": settings.sending.page_size,

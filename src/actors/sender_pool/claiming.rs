@@ -9,14 +9,16 @@ use actix::prelude::*;
 use super::hand_over::{HandOver, Reach, hand_over};
 use super::run::{PageRun, Phase};
 use super::threads::Share;
-use super::{Freed, SILENCES, SenderPool};
+use super::{Freed, SenderPool};
 use crate::actors::clock::Boottime;
 use crate::actors::recorder::Record;
 use crate::domain::campaign::CampaignStatus;
+use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::outcome::NotBegun;
+use crate::domain::settlement::Verdict;
 use crate::store::claims::{self, Claim, ClaimOutcome, Claimed};
-use crate::store::outcomes::ClaimKey;
+use crate::store::outcomes::{ClaimKey, Settlement};
 use crate::store::{Lane, StoreError};
 
 impl SenderPool {
@@ -24,25 +26,35 @@ impl SenderPool {
     pub(super) fn next_claim(&mut self, ctx: &mut Context<Self>) -> Option<(PageId, usize)> {
         let now = Instant::now();
         let busy = self.in_flight.load(Ordering::Acquire) + self.reserved;
+        if self.tempo.rests(now) {
+            return None;
+        }
         let chunk = self.parts.timing.claim_chunk;
         let places = self.parts.pool.concurrency;
-        let places = if self.circuit.is_open() { places } else { places + self.pace.ahead(places, chunk) };
-        let free = places.saturating_sub(busy).min(chunk);
-        let free = self.circuit.admits(now, busy, free);
+        let limited = self.tempo.member.is_limited();
+        let places = if limited { places } else { places + self.pace.ahead(places, chunk) };
+        // One by one, calls from before that hang do not count.
+        let careful = self.tempo.member.is_careful();
+        let free = if careful { chunk } else { places.saturating_sub(busy).min(chunk) };
         if free == 0 {
-            if self.circuit.is_open() {
-                self.wake_in(self.circuit.wait(now), ctx);
-            }
             return None;
         }
         // With few free places a claim costs more than it brings: wait a moment for more of them.
         let few = free < (places / 4).clamp(1, chunk);
-        if few && !self.lingered && busy > 0 && !self.circuit.is_open() {
+        if few && !self.lingered && busy > 0 && !limited {
             self.start_linger(ctx);
             return None;
         }
         // Tokens are taken from others: only for somebody who could be claimed.
         if !self.runs.values().any(PageRun::claimable) {
+            return None;
+        }
+        let admission = self.tempo.member.admit(free, busy, self.tempo.now());
+        let free = admission.count;
+        if free == 0 {
+            if let Some(at) = admission.again_at {
+                self.wake_in(self.tempo.until(at), ctx);
+            }
             return None;
         }
         let free = self.rate.in_hand(now, free);
@@ -52,7 +64,9 @@ impl SenderPool {
         }
         let (page, n) = self.choose(now, free, ctx)?;
         self.lingered = false;
-        self.line.halted.store(false, Ordering::Release);
+        if !careful {
+            self.line.halted.store(false, Ordering::Release);
+        }
         Some((page, n))
     }
 
@@ -129,6 +143,8 @@ impl SenderPool {
         if let Some(rate) = self.rates.get_mut(&run.campaign) {
             rate.take(n);
         }
+        let admitted = (self.tempo.now(), self.tempo.member.is_careful());
+        self.tempo.member.begin(n);
         let claim = Claim {
             page,
             campaign: run.campaign,
@@ -147,7 +163,7 @@ impl SenderPool {
             pool.claims -= 1;
             pool.reserved -= n;
             pool.pace.claimed(asked_at.elapsed());
-            pool.claimed(claim, n, start_by, result, ctx);
+            pool.claimed(claim, (n, admitted), start_by, result, ctx);
             pool.pump(ctx);
         }));
     }
@@ -155,13 +171,13 @@ impl SenderPool {
     pub(super) fn claimed(
         &mut self,
         Claim { page, campaign, token, .. }: Claim,
-        asked: usize,
+        (asked, (admitted, careful)): (usize, (Seconds, bool)),
         start_by: Boottime,
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
     ) {
         // Let go meanwhile, perhaps leased again: whoever ended the lease has resolved what was claimed under it.
-        let Some(run) = self.run_under(page, token) else { return self.give_back(campaign, asked) };
+        let Some(run) = self.run_under(page, token) else { return self.give_back(campaign, asked, admitted) };
         run.claiming = false;
         let mut begun = 0;
         match result {
@@ -171,9 +187,9 @@ impl SenderPool {
                     run.phase = Phase::Exhausted;
                 }
                 run.unrecorded += recipients.len();
-                begun = recipients.len();
+                let found = recipients.len();
                 self.parts.status.set(campaign, CampaignStatus::Sending, status_version);
-                if begun > 0 && Boottime::now() > start_by {
+                if found > 0 && Boottime::now() > start_by {
                     // None of them may begin. Without a word, that would look like a campaign that stands still.
                     let detail =
                         "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
@@ -181,11 +197,14 @@ impl SenderPool {
                         tracing::warn!(pool = self.line.pool, "{detail}");
                     }
                 }
-                let overs = recipients.into_iter().filter_map(|claimed| {
+                let mut overs = Vec::with_capacity(recipients.len());
+                for claimed in recipients {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
-                    self.prepare(page, claimed, (key_lives, status_version), start_by)
-                });
-                let overs: Vec<HandOver> = overs.collect();
+                    let over = self.prepare(page, claimed, (key_lives, status_version), start_by, (admitted, careful));
+                    overs.extend(over.and_then(|over| self.unless_its_domain_waits(over)));
+                }
+                begun = overs.len();
+                self.tempo.member.started(begun, self.tempo.now());
                 self.begin(overs);
             }
             Ok(ClaimOutcome::NotSending { status, status_version }) => {
@@ -208,12 +227,13 @@ impl SenderPool {
                 self.store_failed(&error);
             }
         }
-        self.give_back(campaign, asked.saturating_sub(begun));
+        self.give_back(campaign, asked.saturating_sub(begun), admitted);
         self.settle_finished(ctx);
     }
 
     /// Gives back tokens of those who were not begun.
-    fn give_back(&mut self, campaign: CampaignId, unused: usize) {
+    fn give_back(&mut self, campaign: CampaignId, unused: usize, admitted: Seconds) {
+        (0..unused).for_each(|_| self.tempo.member.ended(admitted));
         self.rate.give_back(unused);
         if let Some(rate) = self.rates.get_mut(&campaign) {
             rate.give_back(unused);
@@ -226,6 +246,7 @@ impl SenderPool {
         claimed: Claimed,
         (key_lives, status_version): (bool, i64),
         start_by: Boottime,
+        (admitted, careful): (Seconds, bool),
     ) -> Option<HandOver> {
         let jitter = self.jitter();
         let run = self.runs.get(&page)?;
@@ -245,14 +266,37 @@ impl SenderPool {
             key_lives,
             status_version,
             jitter,
+            admitted,
+            careful,
         })
+    }
+
+    /// A domain that is throttled alone waits alone: its recipients go back without having been asked for.
+    fn unless_its_domain_waits(&self, over: HandOver) -> Option<HandOver> {
+        let shared = &self.tempo.member.shared;
+        if shared.domains.is_empty() {
+            return Some(over);
+        }
+        let domain = over.claimed.profile.address(over.content.channel).and_then(bin_of);
+        let Some(wait) = shared.domain_wait(domain, self.tempo.now()) else { return Some(over) };
+        let wait_ms = i64::try_from(Duration::try_from_secs_f64(wait).unwrap_or_default().as_millis()).unwrap_or(0);
+        let verdict = Verdict { wait_ms, ambiguous: over.claimed.ambiguous, ..Verdict::untouched() };
+        let settlement = Settlement { key: over.key, page: over.page, key_valid_ms: None, verdict, content: None };
+        self.line.inbox.take(Record { settlement, begun: None, ack: Arc::clone(&self.acks) });
+        None
     }
 
     /// Starts each hand-over in a task of its own, on the thread with the least to carry.
     fn begin(&mut self, overs: Vec<HandOver>) {
         let mut tasks: Vec<Vec<_>> = self.shares.iter().map(|_| Vec::new()).collect();
         for over in overs {
-            let emptiest = self.shares.iter().zip(tasks.iter_mut()).min_by_key(|(share, _)| share.excess());
+            // A probe goes through a connection that was kept, if there is one: a new one may be one too many.
+            let probes = over.careful;
+            let emptiest = self
+                .shares
+                .iter()
+                .zip(tasks.iter_mut())
+                .min_by_key(|(share, _)| (probes && share.channel.kept() == 0, share.excess()));
             let Some((share, tasks)) = emptiest else { return };
             share.enter();
             self.in_flight.fetch_add(1, Ordering::AcqRel);
@@ -269,67 +313,52 @@ impl SenderPool {
         let (freed, ack) = (Arc::clone(&self.freed), Arc::clone(&self.acks));
         let in_flight = Arc::clone(&self.in_flight);
         async move {
-            let (campaign, channel) = (over.key.campaign, over.content.channel);
+            let (campaign, channel, admitted) = (over.key.campaign, over.content.channel, over.admitted);
             // Whoever waits behind calls that hang goes back in time, too.
             let patience = over.start_by.remaining(Boottime::now());
-            let place = tokio::time::timeout(patience, share.places.acquire()).await;
+            let place =
+                if over.careful { None } else { Some(tokio::time::timeout(patience, share.places.acquire()).await) };
+            let in_time = place.as_ref().is_none_or(Result::is_ok);
             let began = Instant::now();
-            let result = hand_over(&line, &*share.channel, over, place.is_ok()).await;
+            let result = hand_over(&line, &*share.channel, over, in_time, &ack).await;
             drop(place);
-            line.meters.became(channel, result.settlement.verdict.state);
-            // A recorder that died takes the process with it, and the next start reads the outcome from the journal.
-            line.inbox.take(Record { settlement: result.settlement, begun: result.begun, ack });
+            if let Some((settlement, begun)) = result.settled {
+                line.meters.became(channel, settlement.verdict.state);
+                // A recorder that died takes the process with it, and the next start reads the outcome from the journal.
+                line.inbox.take(Record { settlement, begun, ack });
+            }
             share.leave();
             in_flight.fetch_sub(1, Ordering::AcqRel);
-            freed.leave(Freed { campaign, reach: result.reach, held: began.elapsed() });
+            let (reach, domain) = (result.reach, result.domain);
+            freed.leave(Freed { campaign, reach, held: began.elapsed(), admitted, domain });
         }
     }
 
     pub(super) fn freed(&mut self, freed: Freed) {
-        let now = Instant::now();
-        if !matches!(freed.reach, Reach::Untried(_)) {
-            self.pace.called(freed.held);
+        let Freed { campaign, reach, held, admitted, domain } = freed;
+        let now = self.tempo.now();
+        if !matches!(reach, Reach::Untried(_)) {
+            self.pace.called(held);
         }
-        match freed.reach {
-            Reach::Answered => {
-                self.silences = 0;
-                if self.circuit.answered(now) && self.parts.health.note_pool(&self.line.pool, None) {
-                    tracing::info!(pool = self.line.pool, "provider answers again");
-                }
+        // What was not begun is given back below.
+        if !matches!(reach, Reach::Untried(Some(_))) {
+            self.tempo.member.ended(admitted);
+        }
+        match reach {
+            Reach::Accepted => {
+                (self.tempo.trouble, self.tempo.clears) = (None, true);
+                self.tempo.member.accepted(now - held.as_secs_f64(), domain, now);
             }
-            Reach::Fault(detail) => {
-                self.circuit.fault(now);
-                if self.parts.health.note_pool(&self.line.pool, Some(("provider_unreachable", detail))) {
-                    tracing::warn!(pool = self.line.pool, "provider cannot be used; deliveries stay pending");
-                }
-            }
-            // A provider that swallows one call after another would leave the whole audience uncertain.
-            Reach::Silence(detail) => {
-                self.silences += 1;
-                if self.silences >= SILENCES {
-                    self.circuit.fault(now);
-                    self.parts.health.note_pool(&self.line.pool, Some(("provider_unreachable", detail)));
-                }
-            }
-            Reach::Quiet(quiet) => {
-                self.circuit.quiet(now + quiet);
-                let detail = format!("the provider asked for {} s of quiet", quiet.as_secs());
-                self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
-            }
-            Reach::Throttled(detail) => {
-                self.silences = 0;
-                if let Some(quiet) = self.circuit.throttled(now) {
-                    let detail = format!("quiet for {} ms after: {detail}", quiet.as_millis());
-                    self.parts.health.note_pool(&self.line.pool, Some(("provider_throttling", detail)));
-                }
-            }
-            Reach::Untried(reason) => self.not_begun(freed.campaign, reason),
+            Reach::Answered => self.tempo.member.answered(now),
+            Reach::Refused(undecided) => self.refused(*undecided, held, domain),
+            Reach::Silence(detail) => self.tempo.member.lost(&detail, now),
+            Reach::Untried(reason) => self.not_begun(campaign, reason, admitted),
         }
     }
 
-    pub(super) fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>) {
+    fn not_begun(&mut self, campaign: CampaignId, reason: Option<NotBegun>, admitted: Seconds) {
         let Some(reason) = reason else { return };
-        self.give_back(campaign, 1);
+        self.give_back(campaign, 1, admitted);
         match reason {
             NotBegun::Paused | NotBegun::Stopped => {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
@@ -351,7 +380,7 @@ impl SenderPool {
                 if self.parts.health.note_journal(trouble) {
                     tracing::error!("the journal cannot be written; nothing is handed over");
                 }
-                self.circuit.quiet(Instant::now() + self.parts.timing.circuit_first());
+                self.tempo.rests_until = Some(Instant::now() + self.parts.timing.circuit_first());
             }
             NotBegun::Fenced => {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {

@@ -10,21 +10,23 @@ use futures_util::FutureExt;
 use super::alike::Shared;
 use super::content::CampaignContent;
 use super::meters::Meters;
+use super::refusals::{Tries, Undecided};
 use super::trust::Trust;
 use crate::actors::clock::Boottime;
 use crate::actors::journal::{Begun, Journal};
-use crate::actors::recorder::Inbox;
+use crate::actors::recorder::{Acknowledged, Inbox, Record};
 use crate::actors::status_cache::StatusCache;
 use crate::actors::traffic::Flow;
+use crate::actors::tray::Tray;
 use crate::channels::{Channel, Gate};
-use crate::domain::backoff;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::delivery::{DeliveryState, ErrorCategory};
-use crate::domain::dispatch::answer::{AnswerClass, Refusal};
+use crate::domain::dispatch::answer::Refusal;
+use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::retries::Retries;
 use crate::domain::message::{Envelope, Kept, Message};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
-use crate::domain::settlement::{Attempt, settle};
+use crate::domain::settlement::{Verdict, settle};
 use crate::store::claims::Claimed;
 use crate::store::history::History;
 use crate::store::outcomes::{ClaimKey, Settlement};
@@ -67,27 +69,31 @@ pub(super) struct HandOver {
     /// The version of the campaign's status that it was claimed under.
     pub(super) status_version: i64,
     pub(super) jitter: f64,
+    /// When it was admitted, on the clock of the pool's pace.
+    pub(super) admitted: Seconds,
+    /// One of few: it begins although no place is free, because calls from before may hang in them all.
+    pub(super) careful: bool,
 }
 
 /// What a hand-over came to.
 pub(super) struct Result {
-    pub(super) settlement: Settlement,
-    pub(super) begun: Option<Begun>,
+    /// Its settlement, unless it was refused.
+    pub(super) settled: Option<(Settlement, Option<Begun>)>,
     pub(super) reach: Reach,
+    /// The recipient's domain.
+    pub(super) domain: Option<u8>,
 }
 
 /// What a hand-over says of the provider as a whole.
 pub(super) enum Reach {
+    /// It took the message.
+    Accepted,
     /// It answered.
     Answered,
     /// The call went out and was lost.
     Silence(String),
-    /// It cannot be used.
-    Fault(String),
-    /// It asked for quiet.
-    Quiet(Duration),
-    /// It put one off for coming too fast, without saying how long.
-    Throttled(String),
+    /// It said no: the pool decides what becomes of the delivery.
+    Refused(Box<Undecided>),
     /// Nothing was asked of it.
     Untried(Option<NotBegun>),
 }
@@ -170,13 +176,19 @@ impl Gate for HandOverGate<'_> {
 }
 
 /// Hands one recipient over, if its turn came `in_time`. Never fails: every way it can end is a settlement.
-pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver, in_time: bool) -> Result {
+pub(super) async fn hand_over(
+    line: &Line,
+    channel: &dyn Channel,
+    over: HandOver,
+    in_time: bool,
+    acks: &Arc<Tray<Acknowledged>>,
+) -> Result {
     let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new(), flows: AtomicBool::new(false) };
     let mut spoken = None;
     let started = Instant::now();
     let outcome = if !in_time {
         Outcome::NotBegun(NotBegun::Late)
-    } else if line.halted.load(Ordering::Acquire) {
+    } else if line.halted.load(Ordering::Acquire) && !over.careful {
         Outcome::NotBegun(NotBegun::Halted)
     } else {
         let attempt = AssertUnwindSafe(attempt(channel, &over, &gate, &mut spoken)).catch_unwind().await;
@@ -185,18 +197,25 @@ pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver
     let begun = gate.begun.get().copied();
     line.meters.called(&outcome, started.elapsed());
     over.content.answers.note(&outcome, over.status_version, &line.alike);
-    let verdict = settle(
-        &outcome,
-        Attempt {
-            attempts_before: u32::try_from(over.claimed.attempts).unwrap_or(0),
-            retries: &line.retries,
-            retry_for: over.content.retry_for,
-            was_ambiguous: over.claimed.ambiguous,
-            key_honoured: line.idempotent_for.is_some() && over.key_lives,
-            on_uncertain: over.content.on_uncertain,
-            jitter: over.jitter,
-        },
-    );
+    let tries = Tries {
+        attempts_before: u32::try_from(over.claimed.attempts).unwrap_or(0),
+        retry_for: over.content.retry_for,
+        was_ambiguous: over.claimed.ambiguous,
+        key_honoured: line.idempotent_for.is_some() && over.key_lives,
+        on_uncertain: over.content.on_uncertain,
+        jitter: over.jitter,
+    };
+    let verdict = match &outcome {
+        // Until the pool has decided. A process that dies before that tries again soon.
+        Outcome::Refused(Refusal { class, trouble, .. }) => {
+            Verdict { class: Some(*class), ..Verdict::put_off(UNDECIDED, trouble, tries.was_ambiguous) }
+        }
+        Outcome::Accepted { .. }
+        | Outcome::Unsendable(_)
+        | Outcome::Unknown(_)
+        | Outcome::KeySeen { .. }
+        | Outcome::NotBegun(_) => settle(&outcome, tries.attempt(&line.retries)),
+    };
     if begun.is_some() {
         line.journal.outcome(over.key, &verdict);
     }
@@ -207,23 +226,40 @@ pub(super) async fn hand_over(line: &Line, channel: &dyn Channel, over: HandOver
         (false, _) if over.claimed.content.is_some() && verdict.state != DeliveryState::Pending => Some(String::new()),
         _ => None,
     };
-    let reach = reach(&outcome);
-    // At once, for those that wait for this place; the pool hears of it with the next batch of reports.
-    if matches!(reach, Reach::Fault(_) | Reach::Quiet(_)) {
-        line.halted.store(true, Ordering::Release);
-    }
-    Result {
-        settlement: Settlement {
-            key: over.key,
-            page: over.page,
-            key_valid_ms: begun.and(key_valid_ms(line.idempotent_for)),
-            verdict,
-            content,
-        },
-        begun,
-        reach,
-    }
+    let domain = over.claimed.profile.address(over.content.channel).and_then(bin_of);
+    let settlement = Settlement {
+        key: over.key,
+        page: over.page,
+        key_valid_ms: begun.and(key_valid_ms(line.idempotent_for)),
+        verdict,
+        content,
+    };
+    let reach = match outcome {
+        Outcome::Refused(refusal) => {
+            let undecided = Undecided {
+                record: Some(Record { settlement, begun, ack: Arc::clone(acks) }),
+                inbox: line.inbox.clone(),
+                refusal,
+                tries,
+                channel: over.content.channel,
+                put_offs: u32::try_from(over.claimed.put_offs).unwrap_or(0),
+                first_try: over.claimed.put_offs == 0 && over.claimed.attempts == 0,
+                has_content: over.claimed.content.is_some(),
+            };
+            return Result { settled: None, reach: Reach::Refused(Box::new(undecided)), domain };
+        }
+        Outcome::Accepted { .. } => Reach::Accepted,
+        // A key that was seen says when to come back for this one, and nothing about the others.
+        Outcome::KeySeen { .. } => Reach::Answered,
+        Outcome::Unknown(trouble) => Reach::Silence(trouble.detail),
+        Outcome::Unsendable(_) => Reach::Untried(None),
+        Outcome::NotBegun(reason) => Reach::Untried(Some(reason)),
+    };
+    Result { settled: Some((settlement, begun)), reach, domain }
 }
+
+/// How long a refused delivery waits whose fate nobody decided.
+const UNDECIDED: Duration = Duration::from_secs(1);
 
 /// How long a key is relied on: a tenth less than the provider promises.
 pub(super) fn key_valid_ms(idempotent_for: Option<Duration>) -> Option<i64> {
@@ -292,27 +328,4 @@ async fn rendered(over: &HandOver) -> std::result::Result<Message, Outcome> {
 fn panicked(begun: bool) -> Outcome {
     let trouble = Trouble::new(ErrorCategory::Unexpected, "internal: the hand-over panicked");
     if begun { Outcome::Unknown(trouble) } else { Outcome::Unsendable(trouble) }
-}
-
-fn refused(refusal: &Refusal) -> Reach {
-    match refusal {
-        Refusal { wait: Some(quiet), class, .. } if class.is_relay() => Reach::Quiet(backoff::honoured(*quiet)),
-        Refusal { class: AnswerClass::RelayRate, trouble, .. } => Reach::Throttled(trouble.detail.clone()),
-        Refusal { class, trouble, .. } if class.is_relay() => Reach::Fault(trouble.detail.clone()),
-        Refusal { trouble, .. } if trouble.category == ErrorCategory::Throttled => {
-            Reach::Throttled(trouble.detail.clone())
-        }
-        Refusal { .. } => Reach::Answered,
-    }
-}
-
-fn reach(outcome: &Outcome) -> Reach {
-    match outcome {
-        Outcome::Refused(refusal) => refused(refusal),
-        // A key that was seen says when to come back for this one, and nothing about the others.
-        Outcome::Accepted { .. } | Outcome::KeySeen { .. } => Reach::Answered,
-        Outcome::Unknown(trouble) => Reach::Silence(trouble.detail.clone()),
-        Outcome::Unsendable(_) => Reach::Untried(None),
-        Outcome::NotBegun(reason) => Reach::Untried(Some(*reason)),
-    }
 }

@@ -119,6 +119,9 @@ impl SenderPool {
                 });
             }
         }
+        if self.runs.is_empty() {
+            self.follow_pace();
+        }
         self.forget_idle();
     }
 
@@ -153,6 +156,8 @@ impl SenderPool {
         if let Some(run) = self.run_under(page, token) {
             run.trust.end();
             self.runs.remove(&page);
+            // What was held of it goes back at once.
+            self.look_at_held();
         }
     }
 
@@ -223,7 +228,7 @@ impl SenderPool {
 
     /// Leases one more page: one that the broker told of, else one for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
-        let idle = self.circuit.is_open() && !self.runs.is_empty() || self.suspended();
+        let idle = self.tempo.member.shared.circuit.is_open() && !self.runs.is_empty() || self.suspended();
         if self.leasing || self.draining() || idle {
             return;
         }

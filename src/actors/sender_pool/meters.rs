@@ -8,6 +8,7 @@ use metrics::{Counter, Gauge, Histogram};
 
 use crate::domain::campaign::ChannelKind;
 use crate::domain::delivery::DeliveryState;
+use crate::domain::dispatch::pace::State;
 use crate::domain::outcome::Outcome;
 
 /// The metrics of one pool.
@@ -20,6 +21,9 @@ pub(super) struct Meters {
     call_summary: Histogram,
     in_flight: Gauge,
     throughput: Gauge,
+    rate_ceiling: Gauge,
+    places: Gauge,
+    circuit_open: Gauge,
     /// Accepted since the throughput was last shown.
     lately: AtomicU32,
 }
@@ -39,6 +43,9 @@ impl Meters {
             call_summary: metrics::histogram!("volley_provider_call_summary_seconds", "pool" => name()),
             in_flight: metrics::gauge!("volley_in_flight", "pool" => name()),
             throughput: metrics::gauge!("volley_throughput_per_second", "pool" => name()),
+            rate_ceiling: metrics::gauge!("volley_rate_ceiling_per_second", "pool" => name()),
+            places: metrics::gauge!("volley_places", "pool" => name()),
+            circuit_open: metrics::gauge!("volley_circuit_open", "pool" => name()),
             lately: AtomicU32::new(0),
         }
     }
@@ -78,6 +85,13 @@ impl Meters {
         }
         self.throughput.set(f64::from(self.lately.swap(0, Ordering::Relaxed)) / span.as_secs_f64());
         now
+    }
+
+    /// How the pool's pace stands.
+    pub(super) fn pace(&self, rate: Option<f64>, places: usize, state: State) {
+        self.rate_ceiling.set(rate.unwrap_or(f64::NAN));
+        self.places.set(f64::from(u32::try_from(places).unwrap_or(u32::MAX)));
+        self.circuit_open.set(f64::from(u8::from(state == State::CircuitOpen)));
     }
 
     /// How many hand-overs are under way.

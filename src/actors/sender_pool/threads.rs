@@ -46,7 +46,7 @@ pub(super) struct Share {
     /// One for each call that may be under way; waiting is in order.
     pub(super) places: Arc<Semaphore>,
     thread: ArbiterHandle,
-    size: usize,
+    size: Arc<AtomicUsize>,
     load: Arc<AtomicUsize>,
 }
 
@@ -60,7 +60,7 @@ impl Share {
                 channel: Arc::clone(channel),
                 places: Arc::new(Semaphore::new(size)),
                 thread: thread.clone(),
-                size,
+                size: Arc::new(AtomicUsize::new(size)),
                 load: Arc::default(),
             }
         };
@@ -70,7 +70,13 @@ impl Share {
     /// How many more than its places it has to carry; negative while some are free.
     pub(super) fn excess(&self) -> isize {
         let signed = |count: usize| isize::try_from(count).unwrap_or(isize::MAX);
-        signed(self.load.load(Ordering::Acquire)) - signed(self.size)
+        signed(self.load.load(Ordering::Acquire)) - signed(self.size.load(Ordering::Acquire))
+    }
+
+    /// The pool's pace leaves this share so many places: the hand-overs go elsewhere, and connections beyond are closed.
+    pub(super) fn limit(&self, places: usize) {
+        self.size.store(places, Ordering::Release);
+        self.channel.limit(places);
     }
 
     /// Counts one hand-over in.

@@ -209,7 +209,13 @@ fn write_outcomes_sqlite(
 /// By how much the count of put-offs in a row changes; below all that can be there, where it begins anew.
 fn put_offs_more(write: &Write<'_>) -> i32 {
     let verdict = &write.settlement.verdict;
-    if verdict.counted { -i32::MAX } else { i32::from(verdict.put_off) }
+    if verdict.put_off {
+        1
+    } else if verdict.counted {
+        -i32::MAX
+    } else {
+        0
+    }
 }
 
 /// Keeps what an attempt said, in place of what an earlier one did: the words are the same, the address may not be.

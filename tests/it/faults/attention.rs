@@ -13,7 +13,7 @@ use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
-use crate::support::waiting::stays;
+use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
 
 /// Waits until the campaign shows this trouble.
@@ -32,8 +32,9 @@ fn wait_shown(stage: &Stage, code: &str) {
 fn assert_cleared(stage: &Stage) {
     stage.api.wait(stage.campaign, "the trouble is over", LONG, |campaign| campaign.attention.is_none());
     stage.assert_everyone_once();
-    let ready = stage.api.try_get("/readyz").unwrap();
-    assert_eq!((ready.status, &ready.body["status"]), (200, &json!("ready")), "{}", ready.body);
+    wait_until("nothing is degraded", LONG, || {
+        stage.api.try_get("/readyz").is_ok_and(|ready| (ready.status, &ready.body["status"]) == (200, &json!("ready")))
+    });
 }
 
 /// Makes whatever changes a page slow, a claim above all, until the answer is run.

@@ -108,9 +108,8 @@ both_backends! {
 
     fn a_pause_while_retries_wait_holds_them(db: &Database) {
         let _turn = my_turn();
-        let provider = Provider::smtp((0, 0));
-        provider.be_busy();
-        let stage = Stage::launched(db, provider, 200);
+        let relay = ScriptedSmtp::playing("rcpt try<=1: 451 4.7.1 Greylisting in action");
+        let stage = Stage::launched(db, Provider::Smtp(relay), 200);
         wait_until("everyone was tried once", LONG, || stage.provider.ledger().begun() >= 200);
         let answered = stage.api.pause(stage.campaign);
         stage.provider.recover();

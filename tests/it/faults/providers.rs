@@ -213,4 +213,17 @@ both_backends! {
         stage.assert_everyone_once();
         stage.volley.stop();
     }
+
+    fn a_relay_that_is_busy_for_everybody_fails_nobody(db: &Database) {
+        let _turn = my_turn();
+        let provider = Provider::smtp((0, 0));
+        provider.be_busy();
+        let stage = Stage::launched(db, provider, 20);
+        wait_until("everyone was put off several times", LONG, || stage.provider.ledger().begun() >= 45);
+        let busy = stage.api.campaign(stage.campaign);
+        assert_eq!((busy.status.as_str(), busy.stats.failed), ("sending", 0), "{}", busy.body);
+        stage.provider.recover();
+        stage.assert_everyone_once();
+        stage.volley.stop();
+    }
 }

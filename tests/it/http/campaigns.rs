@@ -23,7 +23,7 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// `fast` takes every email at once, `slow` two a second, `texts` every text message.
 fn pools() -> Vec<PoolConfig> {
-    let slow = PoolConfig { rate_per_second: 2.0, burst: 1, ..sandbox("slow", ChannelKind::Email, 0.0) };
+    let slow = PoolConfig { rate_per_second: 2.0, burst: Some(1), ..sandbox("slow", ChannelKind::Email, 0.0) };
     vec![sandbox("fast", ChannelKind::Email, 0.0), slow, sandbox("texts", ChannelKind::Sms, 0.0)]
 }
 

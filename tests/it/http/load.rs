@@ -30,7 +30,7 @@ fn a_pause_does_not_wait_behind_reads_that_hang() {
     let server = Server::with(&db, |settings| {
         settings.pools = vec![sandbox("slow", ChannelKind::Email, 0.0)];
         settings.pools[0].rate_per_second = 1.0;
-        settings.pools[0].burst = 1;
+        settings.pools[0].burst = Some(1);
         settings.database.read_timeout_ms = 3_000;
     });
     let api = server.api();

@@ -86,7 +86,13 @@ fn nobody_is_put_back_who_is_claimed_while_a_page_is_judged() {
     let Some(db) = Database::postgres(test) else { return };
     actix_rt::System::new().block_on(async move {
         let campaign = Campaign::packed(&db, 3, 10).await;
-        let timing = Timing { start_deadline_ms: 1_500, call_margin_ms: 0, reaper_tick_ms: 50, ..Timing::default() };
+        let timing = Timing {
+            start_deadline_ms: 1_500,
+            call_margin_ms: 0,
+            second_look_ms: 50,
+            reaper_tick_ms: 50,
+            ..Timing::default()
+        };
         let still = timing.on_the_wire(CALL);
         let mut pooled = Pooled::with_places(&db, &campaign, timing, 2).await;
         let held = Arc::new(Held::default());

@@ -8,6 +8,7 @@ use volley::actors::broker_link::Announcer;
 use volley::actors::guardian::PoolDirectory;
 use volley::actors::health::Health;
 use volley::actors::journal::Journal;
+use volley::actors::paces::Paces;
 use volley::actors::reaper::{Court, Identity, Reaper, Round};
 use volley::actors::recorder::OutcomeRecorder;
 use volley::actors::sender_pool::threads::Threads;
@@ -70,6 +71,7 @@ impl Pooled {
         );
         let supervisor = supervisor.start();
         let parts = Parts {
+            paces: Paces::new(store.clone()),
             store,
             pool,
             timing,

@@ -44,7 +44,7 @@ impl Channel for Stuck {
 /// Waits until the page of a call that never ends is resolved, and its pool has let go of it. One that `hears` is told.
 async fn stands_still(db: &Database, hears: bool) {
     let campaign = Campaign::packed(db, 3, 10).await;
-    let timing = Timing { call_margin_ms: 100, reaper_tick_ms: 100, ..Timing::default() };
+    let timing = Timing { call_margin_ms: 100, second_look_ms: 100, reaper_tick_ms: 100, ..Timing::default() };
     let mut pooled = Pooled::over(db, &campaign, timing).await;
     let channel: Arc<dyn Channel> = Arc::new(Stuck { calls: AtomicUsize::new(0) });
     let sender = if hears { pooled.start(&channel) } else { pooled.start_unknown(&channel) };

@@ -248,6 +248,12 @@ impl Builder {
             ("VOLLEY_SENDING__DATA_DIR", self.data_dir.display().to_string()),
         ];
         environment.extend(self.broker.map(|url| ("VOLLEY_BROKER__URL", url)));
+        if !self.toml.contains("second_look_ms") {
+            // What takes half a minute in earnest.
+            environment.push(("VOLLEY_TIMING__SECOND_LOOK_MS", "300".to_owned()));
+            environment.push(("VOLLEY_TIMING__PUT_OFF_MS", "300".to_owned()));
+            environment.push(("VOLLEY_TIMING__STEP_BACK_MS", "100".to_owned()));
+        }
         Volley { child: None, port, config, log, environment }
     }
 

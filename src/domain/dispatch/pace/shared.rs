@@ -21,6 +21,9 @@ const GONE_AFTER: Seconds = 5.0;
 /// A delivery that was put off so often, and nobody else refused meanwhile, has a trouble of its own.
 const ALONE: u32 = 6;
 
+/// A delivery that was put off so often, while others were accepted, has a trouble of its own.
+const FAULTS: u32 = 2;
+
 /// A second recipient has to hear a wish for quiet within this time before the whole pool follows it.
 const HEARD_WITHIN: Seconds = 60.0;
 
@@ -349,7 +352,8 @@ impl Shared {
         let (signature, detail) = (refused.signature.clone(), refused.detail.clone());
         let owed = Owed { lowers, began: refused.began, signature, detail, share, sample };
         if self.circuit.run >= CUTS_NOTHING {
-            self.owed = Some(owed);
+            // What was measured around an outage says nothing about what the provider takes.
+            self.owed = Some(owed).filter(|_| lowers != Lowers::Both);
         } else {
             self.lower(&owed, limits, now);
         }
@@ -427,21 +431,22 @@ impl Shared {
     /// to it, and a call was accepted that began after a delivery's first try was last refused.
     #[must_use]
     pub fn is_own(&self, refused: &Refused) -> bool {
-        let may_be = match refused.class {
-            AnswerClass::RelayOutage | AnswerClass::RelayAuth => true,
-            AnswerClass::RelayRate => refused.wait.is_some(),
-            AnswerClass::RelayConnections
-            | AnswerClass::RelayQuota
-            | AnswerClass::Unsure
+        let enough = match refused.class {
+            AnswerClass::RelayOutage | AnswerClass::RelayAuth => FAULTS,
+            AnswerClass::RelayRate if refused.wait.is_some() => FAULTS,
+            // A few in a row may be met by anybody who is one too many.
+            AnswerClass::RelayRate | AnswerClass::RelayConnections | AnswerClass::RelayQuota => ALONE,
+            AnswerClass::Unsure
             | AnswerClass::Recipient
             | AnswerClass::Content
             | AnswerClass::Policy
-            | AnswerClass::Sender => false,
+            | AnswerClass::Sender => return false,
         };
-        let others_fare_well = refused.put_offs >= 2 && self.circuit.takes_others();
-        // The last of a campaign has nobody to be compared with any more.
-        let nobody_else = refused.put_offs >= ALONE && self.circuit.is_alone(refused.recipient);
-        may_be && refused.answered && (others_fare_well || nobody_else)
+        let others_fare_well = refused.put_offs >= enough && self.circuit.takes_others();
+        // The last of a campaign has nobody to be compared with any more. A quota is used up for the last one, too.
+        let may_be_last = refused.put_offs >= ALONE && refused.class != AnswerClass::RelayQuota;
+        let nobody_else = may_be_last && self.circuit.is_alone(refused.recipient);
+        refused.answered && (others_fare_well || nobody_else)
     }
 
     /// An operator forgets all ceilings.

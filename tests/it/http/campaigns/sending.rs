@@ -118,7 +118,7 @@ both_backends! {
     }
 
     fn a_pause_holds_everyone_and_a_resume_sends_the_rest_once(db: &Database) {
-        let rate = PoolConfig { rate_per_second: 50.0, burst: 1, ..sandbox("fast", ChannelKind::Email, 0.0) };
+        let rate = PoolConfig { rate_per_second: 50.0, burst: Some(1), ..sandbox("fast", ChannelKind::Email, 0.0) };
         let server = Server::with_pools(db, vec![rate]);
         let api = server.api();
         people(&api, 30);

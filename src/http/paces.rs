@@ -1,0 +1,248 @@
+//! The pace that a pool has found, as operators see and correct it.
+
+use actix_web::web;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::extract::{Hashed, Json};
+use super::problem::{ApiError, Problem};
+use super::replicas::{Nothing, known};
+use super::state::AppState;
+use super::text;
+use crate::actors::sender_pool;
+use crate::domain::dispatch::pace::{Limits, Seconds, Shared, State, instant};
+use crate::domain::instant::UtcInstant;
+
+/// Longest signature of an answer, in characters.
+const MAX_SIGNATURE: usize = 300;
+
+/// The pace that a pool has found, all instances together.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Pace {
+    /// `full`, `slowed_rate`, `slowed_places`, `tiptoe` (one call at a time), `paused` (the provider asked for quiet) or
+    /// `circuit_open` (the provider is left alone, and probed).
+    state: &'static str,
+    /// The ceiling on hand-overs a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_per_second: Option<f64>,
+    /// What was accepted a second when that ceiling was last lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_measured: Option<f64>,
+    /// The ceiling on hand-overs at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places: Option<f64>,
+    /// Whether an operator has pinned a ceiling.
+    pinned: bool,
+    /// When the rate may be raised next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_raise_at: Option<UtcInstant>,
+    /// Until when the provider asked for quiet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_until: Option<UtcInstant>,
+    /// When a provider that is left alone is probed next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_probe_at: Option<UtcInstant>,
+    /// The last time that a ceiling was lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_cut: Option<LastCut>,
+    /// What answers were found, or marked, to be about.
+    verdicts: Vec<Verdict>,
+    /// Recipient domains that are throttled alone.
+    domains_waiting: Vec<DomainWaiting>,
+    /// How often ceilings were restored because lowering them did not help.
+    undone_cuts: u32,
+}
+
+/// A ceiling that was lowered.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LastCut {
+    at: UtcInstant,
+    /// What the provider said.
+    detail: String,
+    /// Hand-overs a second, before; absent: no ceiling, or not lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_from: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate_to: Option<f64>,
+    /// Hand-overs at once, before; absent: not lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places_from: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    places_to: Option<f64>,
+}
+
+/// What an answer is about.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Verdict {
+    /// The answer: code, enhanced code and words, without numbers and addresses.
+    signature: String,
+    /// `relay` or `recipient`.
+    scope: &'static str,
+    /// Whether an operator said so.
+    marked: bool,
+    /// When it is forgotten, if it was found and not marked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<UtcInstant>,
+    /// The share of other recipients that was refused when it was found, 0.0 to 1.0.
+    share: f64,
+    /// How many others there were.
+    sample: u32,
+}
+
+/// A recipient domain that is throttled alone.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct DomainWaiting {
+    until: UtcInstant,
+    /// What the provider said.
+    detail: String,
+}
+
+impl Pace {
+    fn of(shared: &Shared, limits: &Limits, now: Seconds) -> Self {
+        let state = shared.state(limits, now);
+        let ceiling = shared.rate.ceiling;
+        Self {
+            state: state.as_str(),
+            rate_per_second: ceiling,
+            rate_measured: ceiling.map(|_| shared.rate.measured),
+            places: shared.places.total,
+            pinned: shared.rate.pinned || shared.places.pinned,
+            next_raise_at: ceiling.filter(|_| !shared.rate.pinned).map(|_| instant(shared.rate.next_raise_at)),
+            paused_until: (state == State::Paused).then(|| instant(shared.pause_until)),
+            next_probe_at: shared.circuit.is_open().then(|| instant(shared.circuit.next_probe_at)),
+            last_cut: shared.last_cut.as_ref().map(|cut| LastCut {
+                at: instant(cut.at),
+                detail: cut.detail.clone(),
+                rate_from: cut.rate.and_then(|(from, _)| from),
+                rate_to: cut.rate.map(|(_, to)| to),
+                places_from: cut.places.map(|(from, _)| from),
+                places_to: cut.places.map(|(_, to)| to),
+            }),
+            verdicts: shared
+                .verdicts
+                .iter()
+                .filter(|known| known.until.is_none_or(|until| now < until))
+                .map(|known| Verdict {
+                    signature: known.signature.clone(),
+                    scope: if known.relay { "relay" } else { "recipient" },
+                    marked: known.until.is_none(),
+                    until: known.until.map(instant),
+                    share: known.share,
+                    sample: known.sample,
+                })
+                .collect(),
+            domains_waiting: shared
+                .domains
+                .iter()
+                .filter(|domain| now < domain.until)
+                .map(|domain| DomainWaiting { until: instant(domain.until), detail: domain.detail.clone() })
+                .collect(),
+            undone_cuts: shared.undo.undone,
+        }
+    }
+}
+
+fn limits(state: &AppState, pool: &str) -> Limits {
+    let settings = state.settings.pools.iter().find(|known| known.name == pool);
+    settings.map_or_else(Limits::default, |pool| sender_pool::limits(pool, &state.settings.timing))
+}
+
+/// A pool's pace; `None` where nothing was found out about it.
+pub(super) async fn pace_of(state: &AppState, pool: &str) -> Result<Option<Pace>, ApiError> {
+    let (shared, now) = state.paces.read(pool.to_owned()).await?;
+    Ok(shared.map(|shared| Pace::of(&shared, &limits(state, pool), now)))
+}
+
+async fn change(
+    state: &AppState,
+    pool: &str,
+    work: impl FnOnce(&mut Shared, Seconds) + Send + 'static,
+) -> Result<web::Json<Pace>, ApiError> {
+    known(state, pool).await?;
+    let (shared, now) = state.paces.change(pool.to_owned(), work).await?;
+    Ok(web::Json(Pace::of(&shared, &limits(state, pool), now)))
+}
+
+/// Forgets the ceilings that a pool has found, and everything that led to them. What operators marked stays.
+#[utoipa::path(post, path = "/v1/pools/{name}/pace/reset", tag = "operations", params(("name" = String, Path)),
+    responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
+pub(super) async fn reset(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    _: Hashed<Nothing>,
+) -> Result<web::Json<Pace>, ApiError> {
+    change(&state, &name, Shared::reset).await
+}
+
+/// Probes a provider that is left alone, or that asked for quiet, with the next delivery.
+#[utoipa::path(post, path = "/v1/pools/{name}/pace/probe", tag = "operations", params(("name" = String, Path)),
+    responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
+pub(super) async fn probe(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    _: Hashed<Nothing>,
+) -> Result<web::Json<Pace>, ApiError> {
+    change(&state, &name, Shared::probe_now).await
+}
+
+/// Ceilings that are neither raised nor lowered until a reset.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PinInput {
+    /// Hand-overs a second, all instances together: 0.01 to 1000000.
+    #[serde(default)]
+    rate_per_second: Option<f64>,
+    /// Hand-overs at once, all instances together: 1 to 1000000.
+    #[serde(default)]
+    places: Option<u32>,
+}
+
+/// Pins ceilings of a pool.
+#[utoipa::path(post, path = "/v1/pools/{name}/pace/pin", tag = "operations", request_body = PinInput,
+    params(("name" = String, Path)),
+    responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
+pub(super) async fn pin(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    Json(body): Json<PinInput>,
+) -> Result<web::Json<Pace>, ApiError> {
+    let (rate, places) = (body.rate_per_second, body.places);
+    if rate.is_some_and(|rate| !(0.01..=1e6).contains(&rate)) {
+        return Err(ApiError::field("/rate_per_second", "out_of_range", "must be 0.01 to 1000000"));
+    }
+    if places.is_some_and(|places| !(1..=1_000_000).contains(&places)) {
+        return Err(ApiError::field("/places", "out_of_range", "must be 1 to 1000000"));
+    }
+    change(&state, &name, move |shared, now| shared.pin(rate, places.map(f64::from), now)).await
+}
+
+/// What an unclear answer is about.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MarkInput {
+    /// The answer, as `verdicts` shows it: 1 to 300 characters.
+    signature: String,
+    /// `relay`, `recipient`, or null: found out by how others fare.
+    scope: Option<MarkScope>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum MarkScope {
+    Relay,
+    Recipient,
+}
+
+/// Says what an unclear answer is about: the provider as a whole, or its recipient.
+#[utoipa::path(post, path = "/v1/pools/{name}/pace/mark", tag = "operations", request_body = MarkInput,
+    params(("name" = String, Path)),
+    responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
+pub(super) async fn mark(
+    state: web::Data<AppState>,
+    name: web::Path<String>,
+    Json(body): Json<MarkInput>,
+) -> Result<web::Json<Pace>, ApiError> {
+    let signature = text::name("/signature", &body.signature, MAX_SIGNATURE)?;
+    let relay = body.scope.map(|scope| scope == MarkScope::Relay);
+    change(&state, &name, move |shared, now| shared.mark(&signature, relay, now)).await
+}
