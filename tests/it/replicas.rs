@@ -4,6 +4,7 @@ mod brokers;
 mod crashes;
 mod decisions;
 mod messages;
+mod paces;
 mod pools;
 mod rates;
 mod refusals;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod http;
+mod pace;
 mod smtp;
 
 use std::time::{Duration, Instant};
