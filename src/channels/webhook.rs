@@ -313,10 +313,11 @@ impl Channel for Webhook {
 
     fn limit(&self, places: usize) {
         self.idle.limit(places);
+        self.shared.iter().for_each(|shared| shared.limit(places));
     }
 
     fn kept(&self) -> usize {
-        self.idle.len()
+        self.idle.len() + self.shared.as_ref().map_or(0, Shared::kept)
     }
 
     fn probe(&self) -> Probe<'_> {

@@ -112,6 +112,11 @@ impl Connection {
         self.requests.current_max_send_streams()
     }
 
+    /// Whether nothing is under way.
+    fn is_idle(&self) -> bool {
+        self.state().streams == 0
+    }
+
     /// Whether requests may begin here, now or when others have ended.
     fn is_usable(&self) -> bool {
         let (is_idle, is_retired) = {

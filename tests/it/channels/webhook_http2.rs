@@ -133,6 +133,22 @@ async fn as_many_share_a_connection_as_the_server_takes_at_once() {
 }
 
 #[tokio::test]
+async fn idle_connections_beyond_the_places_are_closed() {
+    let habits = Habits { at_once: Some(1), latency: Duration::from_millis(50), ..Habits::default() };
+    let server = Http2::good(habits);
+    let (channel, gate) = (over_two(&server.url(), json!({"timeout_seconds": 30})), Turnstile::default());
+    let people: Vec<Envelope> = (0..4).map(|n| to(&format!("p{n}@example.com"))).collect();
+    let outcomes = join_all(people.iter().map(|envelope| channel.deliver(envelope, &gate))).await;
+    assert!(outcomes.iter().all(|outcome| kind(outcome) == "accepted"), "{outcomes:?}");
+    assert!(channel.kept() > 2, "{} are kept", channel.kept());
+    channel.limit(2);
+    assert_eq!(channel.kept(), 2);
+    let before = server.connections();
+    assert_eq!(kind(&channel.deliver(&people[0], &gate).await), "accepted");
+    assert_eq!((server.connections(), channel.kept()), (before, 2), "those that are left are used");
+}
+
+#[tokio::test]
 async fn when_the_server_goes_away_who_is_above_its_last_number_goes_again_and_who_is_below_is_in_doubt() {
     let (url, server) = by_hand(|listener| {
         let mut first = Frames::accept(listener);

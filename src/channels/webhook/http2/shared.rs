@@ -26,6 +26,8 @@ pub(in crate::channels::webhook) struct Shared {
 
 struct State {
     open: Vec<Arc<Connection>>,
+    /// Connections that there may be, those in use included.
+    room: usize,
     /// How many look for a stream.
     waiting: usize,
     /// How many of these open a connection.
@@ -63,6 +65,7 @@ impl Shared {
     pub(in crate::channels::webhook) fn new() -> Self {
         let state = State {
             open: Vec::new(),
+            room: usize::MAX,
             waiting: 0,
             opening: 0,
             width: usize::MAX,
@@ -70,6 +73,19 @@ impl Shared {
             older_until: None,
         };
         Self { state: Mutex::new(state), changed: Arc::new(Notify::new()) }
+    }
+
+    /// Leaves room for so many connections, those in use included. Idle ones beyond are closed, the oldest first.
+    pub(in crate::channels::webhook) fn limit(&self, room: usize) {
+        let mut state = self.lock();
+        state.room = room;
+        state.trim();
+    }
+
+    /// How many connections lie idle.
+    pub(in crate::channels::webhook) fn kept(&self) -> usize {
+        let is_idle = |connection: &&Arc<Connection>| connection.is_usable() && connection.is_idle();
+        self.lock().open.iter().filter(is_idle).count()
     }
 
     /// A stream on a connection that takes one more, or else on a new one, within `patience`.
@@ -101,6 +117,7 @@ impl Shared {
             return Next::Go(Found::Older(None));
         }
         state.open.retain(|connection| connection.is_usable());
+        state.trim();
         if let Some(stream) = state.open.iter().find_map(Connection::begin) {
             return Next::Go(Found::Stream(stream));
         }
@@ -151,6 +168,18 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Closes idle connections that there is no room for.
+    fn trim(&mut self) {
+        let mut beyond = self.open.len().saturating_sub(self.room);
+        self.open.retain(|connection| {
+            let goes = beyond > 0 && connection.is_idle();
+            beyond -= usize::from(goes);
+            !goes
+        });
     }
 }
 
