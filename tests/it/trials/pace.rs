@@ -1,10 +1,10 @@
-//! Providers that take only so much, or nothing for a while, each in its own way to say so: nobody fails for it.
+//! A recipient who is always met with a fault, the return of a relay, and the burst of a rate.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::End::{Everyone, Failed};
+use super::End::Failed;
 use super::{Trial, http, run, smtp};
 use crate::support::both_backends;
 use crate::support::people;
@@ -13,14 +13,6 @@ use crate::support::turns::my_turn;
 use crate::support::volley::{Pool, Volley};
 
 both_backends! {
-    fn providers_that_take_only_so_much_fail_nobody(db: &Database) {
-        run(db, &[
-            smtp("smtp-421-banner-toomany", "greeting open>2: 421 Too many concurrent SMTP connections {cut}", 40, Everyone),
-            smtp("smtp-gmail-quota", "final at<4s passed>=5: 550 5.4.5 Daily user sending quota exceeded", 40, Everyone),
-            smtp("smtp-471-policy-for-now", "rcpt at<2s: 451 4.7.1 Policy server is busy, try again later", 40, Everyone),
-        ]);
-    }
-
     fn the_one_whom_a_provider_always_meets_with_a_fault_fails_alone(db: &Database) {
         let short = |trial: Trial| trial.set("retry_delays", "[0.2]").set("retry_for", "1");
         run(db, &[

@@ -56,6 +56,9 @@ both_backends! {
         run(db, &[
             smtp("smtp-ses-454", "final rate>5: 454 Throttling failure: Maximum sending rate exceeded.", 40, Everyone),
             smtp("smtp-o365-432", "final busy>3: 432 4.3.2 Concurrent connections limit exceeded (3)", 40, Everyone),
+            smtp("smtp-421-banner-toomany", "greeting open>2: 421 Too many concurrent SMTP connections {cut}", 40, Everyone),
+            smtp("smtp-gmail-quota", "final at<4s passed>=5: 550 5.4.5 Daily user sending quota exceeded", 40, Everyone),
+            smtp("smtp-471-policy-for-now", "rcpt at<2s: 451 4.7.1 Policy server is busy, try again later", 40, Everyone),
             smtp("smtp-450-rate", "rcpt rate>5: 450 4.7.1 Error: too much mail from 192.0.2.1", 40, Everyone),
             smtp("smtp-452-concurrent", "rcpt busy>3: 452 4.5.3 Too many recipients", 40, Everyone),
             smtp("smtp-greylist", "rcpt grey<8s: 450 4.2.0 Greylisted, please try again in 8 seconds", 15, Everyone),
@@ -66,6 +69,8 @@ both_backends! {
             smtp("smtp-outage-451-plain", "rcpt at<10s: 451 Temporary local problem - please try later", 40, Everyone),
             smtp("smtp-outage-451-final", "final at<10s: 451 4.3.0 queue file write error", 40, Everyone),
             smtp("smtp-outage-421-greeting", "greeting at<10s: 421 4.3.2 Service not available {cut}", 40, Everyone),
+            smtp("smtp-outage-451-mail", "mail at<10s: 451 4.3.0 Temporary lookup failure", 40, Everyone),
+            smtp("smtp-outage-connection", "connection at<10s: {cut}", 40, Everyone),
             smtp("smtp-outage-421-mail", "mail at<10s: 421 4.3.2 shutting down {cut}", 40, Everyone),
         ]);
     }
