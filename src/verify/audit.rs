@@ -20,19 +20,19 @@ pub struct Account {
     pub provider: Kind,
     /// Everyone: the audience, as it was imported.
     pub recipients: usize,
-    /// Everyone whom Volley has in its books.
+    /// All recipients in the books of Volley.
     pub counted: usize,
     /// Reported as sent.
     pub sent: usize,
     /// Reported as failed.
     pub failed: usize,
-    /// Failed ones whom the provider had refused for good.
+    /// Failed recipients that the provider had refused permanently.
     pub failed_by_refusal: usize,
     /// Reported as skipped.
     pub skipped: usize,
     /// Reported as uncertain.
     pub uncertain: usize,
-    /// Uncertain ones whom the provider had taken.
+    /// Uncertain recipients that the provider had accepted.
     pub uncertain_taken: usize,
     /// Taken more than once. Where keys are honoured, a repeated key is not taken again.
     pub twice: usize,
@@ -68,7 +68,7 @@ impl Account {
         account
     }
 
-    /// An account of so many recipients of whom nothing is known yet.
+    /// An account of that many recipients, before anything is known of them.
     pub(super) fn empty(provider: Kind, recipients: usize) -> Self {
         Self {
             provider,

@@ -69,7 +69,7 @@ impl Excuses {
         Self { strikes: strikes.sum(), concurrency: u64::from(concurrency) }
     }
 
-    /// The most recipients of one provider whom all strikes can leave uncertain: at each, what was in flight, as many
+    /// The most recipients of one provider that all strikes can leave uncertain: at each, what was in flight, as many
     /// again that were claimed for places about to come free, and what one statement claims.
     pub(super) fn uncertain(&self) -> u64 {
         self.strikes.saturating_mul(2 * self.concurrency + CHUNK)

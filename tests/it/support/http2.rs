@@ -305,7 +305,7 @@ impl Frames {
         true
     }
 
-    /// Reads until so many requests are whole. Their streams, and to whom they are addressed.
+    /// Reads until so many requests are whole. Returns their streams and their recipients.
     pub(crate) fn requests(&mut self, count: usize) -> Vec<(u32, String)> {
         while self.whole.len() < count {
             assert!(self.read(), "the client has gone");

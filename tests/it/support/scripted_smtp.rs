@@ -96,7 +96,7 @@ impl ScriptedSmtp {
         self.play("");
     }
 
-    /// Refuses this recipient for good.
+    /// Refuses this recipient permanently.
     pub(crate) fn reject(&self, recipient: &str) {
         self.recorder.reject(recipient);
     }
