@@ -16,6 +16,7 @@ mod locks;
 mod pauses;
 mod poison;
 mod providers;
+mod refusals;
 mod renders;
 mod retries;
 mod standstills;

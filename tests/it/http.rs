@@ -9,5 +9,6 @@ mod imports;
 mod lists;
 mod load;
 mod operations;
+mod paces;
 mod problems;
 mod templates;

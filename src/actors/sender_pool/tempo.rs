@@ -10,7 +10,7 @@ use super::refusals::Undecided;
 use crate::actors::paces::{Heard, Paces};
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
-use crate::domain::dispatch::pace::{Cut, Held, Limits, Member, Seconds, Shared, State};
+use crate::domain::dispatch::pace::{Cut, Exchange, Held, Limits, Member, Seconds, Shared, State};
 use crate::store::StoreError;
 
 /// How often an instance tells what it saw while there is nothing urgent.
@@ -104,7 +104,8 @@ pub fn limits(pool: &PoolConfig, timing: &Timing) -> Limits {
 }
 
 impl SenderPool {
-    /// Tells the row what this instance saw and asks for what it needs. Returns whether something was granted at once.
+    /// Tells the row what this instance saw and asks for what it needs. Returns whether something was granted at once. A pool
+    /// that has nothing to tell, or nothing to do, reads the row all the same: an operator may have changed it.
     pub(super) fn exchange(&mut self, ctx: &mut Context<Self>) -> bool {
         let now = Instant::now();
         let regular = now.duration_since(self.tempo.told) >= REGULARLY;
@@ -118,14 +119,16 @@ impl SenderPool {
         if !news {
             self.tempo.member.forget(row_now);
         }
-        if !news && (!self.parts.paces.are_shared() || self.runs.is_empty()) {
-            return false;
-        }
         let pool = self.line.pool.clone();
         let limits = self.tempo.member.limits.clone();
         if !self.parts.paces.are_shared() {
-            let report = self.tempo.member.take_report(row_now);
-            let heard = self.parts.paces.exchange_here(&pool, &report, &limits);
+            let heard = if news {
+                let report = self.tempo.member.take_report(row_now);
+                self.parts.paces.exchange_here(&pool, &report, &limits)
+            } else {
+                let (shared, now) = self.parts.paces.read_here(&pool);
+                (shared.unwrap_or_default(), Exchange::default(), now)
+            };
             let granted = heard.1.block.is_some() || heard.1.probe;
             self.heard(heard);
             return granted;
@@ -145,7 +148,7 @@ impl SenderPool {
         } else {
             let work = async move { paces.read(pool).await };
             ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
-                let heard = result.map(|(shared, now)| (shared.unwrap_or_default(), Default::default(), now));
+                let heard = result.map(|(shared, now)| (shared.unwrap_or_default(), Exchange::default(), now));
                 pool.answered(heard, ctx);
             }));
         }
