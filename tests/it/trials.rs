@@ -16,7 +16,7 @@ use crate::support::ledger::Ledger;
 use crate::support::people;
 use crate::support::scripted_http::ScriptedHttp;
 use crate::support::scripted_smtp::ScriptedSmtp;
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 
 /// How long a trial may take, on a slow machine too.
@@ -100,7 +100,7 @@ struct Running<'a> {
 /// Runs a table; fails with everything that came out wrong.
 #[track_caller]
 fn run(db: &Database, trials: &[Trial]) {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let mut builder = Volley::on(db);
     let mut providers = Vec::new();
     for trial in trials {

@@ -11,7 +11,7 @@ use crate::support::database::say;
 use crate::support::provider::{POOL, Provider};
 use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
@@ -84,7 +84,7 @@ fn chattr(change: &str, file: &std::path::Path) -> bool {
 
 both_backends! {
     fn a_campaign_whose_pool_is_configured_no_more_says_so_until_it_is_again(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let provider = Provider::webhook((0, 2));
         provider.refuse_connections();
         let mut stage = Stage::launched(db, provider, 200);
@@ -103,7 +103,7 @@ both_backends! {
     }
 
     fn a_campaign_says_that_its_provider_asked_for_quiet(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let sink = ScriptedHttp::slow((1, 5), Keys::Honoured);
         sink.play("request: 429 {Retry-After: 1}");
         let stage = Stage::launched(db, Provider::Webhook(sink), 500);
@@ -114,7 +114,7 @@ both_backends! {
     }
 
     fn a_campaign_whose_content_cannot_be_read_says_so_until_it_can(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let mut stage = Stage::set(db, Provider::webhook((0, 2)), 200, |builder| builder);
         stage.provider.refuse_connections();
         stage.api.send(stage.campaign);
@@ -133,7 +133,7 @@ both_backends! {
     }
 
     fn a_campaign_says_that_the_journal_takes_no_lines(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::launched(db, Provider::smtp((2, 8)), 3_000);
         stage.wait_reached(300);
         let Some(sealed) = Sealed::seal(db.folder().join("data/instances/1/journal-00000001.log")) else {
@@ -152,7 +152,7 @@ both_backends! {
     }
 
     fn a_campaign_says_that_claims_take_too_long(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::set(db, Provider::webhook((1, 5)), 2_000, |builder| {
             builder.settings("[timing]\nstart_deadline_ms = 100")
         });

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::support::both_backends;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::waiting::wait_until;
 use crate::support::{Database, people};
 
@@ -63,7 +63,7 @@ fn age(journal: &Path) {
 
 both_backends! {
     fn after_a_power_cut_everyone_who_was_claimed_is_uncertain(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let (mut stage, sending) = killed_before_anything_began(db);
         reboot(db);
         stage.volley.start();
@@ -75,7 +75,7 @@ both_backends! {
     }
 
     fn after_a_kill_the_journal_gives_back_everyone_who_was_not_begun(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let (mut stage, _) = killed_before_anything_began(db);
         stage.volley.start();
         assert_eq!(stage.api.campaign(stage.campaign).stats.uncertain, 0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::support::Database;
 use crate::support::provider::Provider;
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::Volley;
 use crate::support::waiting::wait_until;
 
@@ -17,7 +17,7 @@ fn readyz(stage: &Stage) -> u16 {
 
 /// Kills the database twice in mid-campaign. The process lives on and forgets nothing, so nothing is uncertain.
 fn restarts(test: &str, provider: Provider) {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres(test) else { return };
     let stage = Stage::launched(&db, provider, 10_000);
     for progress in [1_500, 5_000] {
@@ -50,7 +50,7 @@ fn a_webhook_campaign_survives_the_death_of_postgres() {
 
 #[test]
 fn what_was_in_flight_is_recorded_after_an_outage_longer_than_the_leases() {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres("what_was_in_flight_is_recorded_after_an_outage") else { return };
     let stage = Stage::set(&db, Provider::smtp(LATENCY_MS), 3_000, |builder| {
         builder.settings("[timing]\nlease_ms = 3000\nlease_renew_ms = 600\nlease_trust_ms = 2400")
@@ -66,7 +66,7 @@ fn what_was_in_flight_is_recorded_after_an_outage_longer_than_the_leases() {
 
 #[test]
 fn connections_cut_in_mid_commit_lose_and_double_nothing() {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres("connections_cut_in_mid_commit_lose_and_double_nothing") else { return };
     let stage = Stage::launched(&db, Provider::smtp(LATENCY_MS), 10_000);
     for cut in 1..=20 {
@@ -79,7 +79,7 @@ fn connections_cut_in_mid_commit_lose_and_double_nothing() {
 
 #[test]
 fn a_read_behind_a_cut_connection_gets_a_fresh_one() {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres("a_read_behind_a_cut_connection_gets_a_fresh_one") else { return };
     let volley = Volley::on(&db).start();
     // As many connections as the pool may have, all of them idle when they are cut.

@@ -7,7 +7,7 @@ use crate::support::both_backends;
 use crate::support::database::Database;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::waiting::wait_until;
 
 /// Enough that the campaign is under way still when the process has died at the last place.
@@ -66,7 +66,7 @@ fn assert_nobody_twice_and_all_told(stage: &Stage, at_most: u64) {
 
 both_backends! {
     fn a_process_that_ends_at_any_place_gives_nobody_a_second_mail(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let mut stage = staged(db, Provider::smtp((2, 4)));
         let deaths = end_everywhere(&mut stage);
         let reached = stage.provider.ledger().reached();

@@ -10,7 +10,7 @@ use crate::support::postgres::PrivatePostgres;
 use crate::support::provider::Provider;
 use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 
 const LATENCY_MS: (u64, u64) = (5, 20);
 
@@ -47,7 +47,7 @@ impl Pair {
 
 /// Sends to everybody; in the middle the database loses what it acknowledged last, `lost` hand-overs at least.
 fn fails_over(test: &str, provider: Provider, keyed: bool, lost: usize) {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres(test) else { return };
     let pair = Pair::of(&db);
     let stage = Stage::set(&db, provider, 5_000, |builder| {
@@ -87,7 +87,7 @@ fn a_database_that_went_back_in_time_gets_nobody_a_second_request() {
 
 #[test]
 fn a_process_that_died_with_its_database_knows_at_its_start_what_was_lost() {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let Some(db) = Database::own_postgres("a_process_that_died_with_its_database") else { return };
     let pair = Pair::of(&db);
     let mut stage = Stage::set(&db, Provider::smtp(LATENCY_MS), 3_000, |builder| {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::api::id;
 use crate::support::both_backends;
 use crate::support::people;
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::Volley;
 use crate::support::waiting::wait_for;
 
@@ -22,7 +22,7 @@ fn rows_read(import: &Value) -> usize {
 
 both_backends! {
     fn an_import_that_is_killed_goes_on_where_it_stopped(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let mut volley = Volley::on(db).start();
         let api = volley.api();
         let list = api.create_list("everyone");

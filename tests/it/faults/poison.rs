@@ -6,7 +6,7 @@ use crate::support::api::Api;
 use crate::support::both_backends;
 use crate::support::people;
 use crate::support::stage::LONG;
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::wait_until;
 
@@ -15,7 +15,7 @@ const LIVES: usize = 15;
 
 both_backends! {
     fn a_poisonous_recipient_fails_and_everyone_else_is_sent(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let poison = people::address(13);
         let pool = Pool::sandbox("main", "email")
             .set("latency_ms", "[1, 5]")

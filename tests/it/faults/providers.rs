@@ -9,7 +9,7 @@ use crate::support::people;
 use crate::support::provider::{CONCURRENCY, POOL, Provider};
 use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
@@ -22,7 +22,7 @@ fn needs_attention(campaign: &Campaign) -> bool {
 
 /// The provider goes away in mid-campaign and comes back: nobody fails, and nothing is guessed.
 fn outage(db: &Database, provider: Provider) {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let stage = Stage::launched(db, provider, 3_000);
     let watch = stage.watch();
     stage.wait_reached(500);
@@ -75,7 +75,7 @@ both_backends! {
     }
 
     fn a_relay_that_was_never_there_fails_nobody(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let provider = Provider::smtp(LATENCY_MS);
         provider.refuse_connections();
         let stage = Stage::launched(db, provider, 500);
@@ -86,21 +86,21 @@ both_backends! {
     }
 
     fn a_relay_that_falls_silent_leaves_only_what_it_may_have_taken_uncertain(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = silence(db, Provider::smtp(LATENCY_MS));
         stage.assert_missing_are_uncertain(CONCURRENCY);
         stage.volley.stop();
     }
 
     fn an_http_provider_that_falls_silent_is_asked_again_under_the_same_key(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = silence(db, Provider::webhook(LATENCY_MS));
         stage.assert_everyone_once();
         stage.volley.stop();
     }
 
     fn retry_after_is_honoured(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let sink = ScriptedHttp::slow((0, 0), Keys::Honoured);
         sink.play("request: 429 {Retry-After: 3}");
         let stage = Stage::launched(db, Provider::Webhook(sink), 20);
@@ -116,7 +116,7 @@ both_backends! {
     }
 
     fn an_http_provider_that_cuts_after_accepting_is_asked_again_under_the_same_key(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::set(db, Provider::webhook(LATENCY_MS), 1_000, |builder| builder);
         stage.provider.cut_after_accepting(7);
         stage.api.send(stage.campaign);
@@ -126,7 +126,7 @@ both_backends! {
     }
 
     fn a_relay_that_cuts_after_accepting_leaves_the_cut_ones_uncertain(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::set(db, Provider::smtp(LATENCY_MS), 700, |builder| builder);
         stage.provider.cut_after_accepting(7);
         stage.api.send(stage.campaign);
@@ -142,7 +142,7 @@ both_backends! {
     }
 
     fn a_500_from_a_provider_without_keys_is_uncertain(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let sink = ScriptedHttp::slow(LATENCY_MS, Keys::Ignored);
         sink.play("request every=10: {take} 500");
         let volley = Volley::on(db).pool(Pool::webhook(POOL, &sink)).start();
@@ -157,7 +157,7 @@ both_backends! {
     }
 
     fn wrong_credentials_fail_nobody(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let sink = ScriptedHttp::slow(LATENCY_MS, Keys::Honoured);
         sink.play("request: 401");
         let stage = Stage::launched(db, Provider::Webhook(sink), 500);
@@ -169,7 +169,7 @@ both_backends! {
     }
 
     fn a_relay_that_is_shutting_down_fails_nobody(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::launched(db, Provider::smtp(LATENCY_MS), 2_000);
         stage.wait_reached(300);
         let Provider::Smtp(sink) = &stage.provider else { unreachable!() };
@@ -181,7 +181,7 @@ both_backends! {
     }
 
     fn refused_recipients_fail_alone(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = Stage::set(db, Provider::smtp(LATENCY_MS), 300, |builder| builder);
         stage.provider.reject(&people::address(7));
         stage.provider.reject(&people::address(100));
@@ -193,7 +193,7 @@ both_backends! {
     }
 
     fn a_relay_that_stays_busy_exhausts_the_attempts(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let provider = Provider::smtp((0, 0));
         let Provider::Smtp(sink) = &provider else { unreachable!() };
         sink.play("rcpt try<=4: 450 4.2.1 mailbox busy");
@@ -215,7 +215,7 @@ both_backends! {
     }
 
     fn a_relay_that_is_busy_for_everybody_fails_nobody(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let provider = Provider::smtp((0, 0));
         provider.be_busy();
         let stage = Stage::launched(db, provider, 20);

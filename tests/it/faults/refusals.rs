@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::support::both_backends;
 use crate::support::provider::Provider;
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::waiting::wait_until;
 
 const PEOPLE: usize = 60;
@@ -18,7 +18,7 @@ const HELD: Duration = Duration::from_secs(2);
 
 both_backends! {
     fn a_process_that_ends_while_it_holds_a_refusal_leaves_nobody_in_doubt(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let mut stage = Stage::set(db, Provider::smtp((5, 20)), PEOPLE, |builder| builder.settings(LATE));
         if let Provider::Smtp(relay) = &stage.provider {
             relay.play("rcpt to=person3@: 451 4.3.0 try later");

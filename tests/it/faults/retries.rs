@@ -8,7 +8,7 @@ use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::stage::{LONG, Stage};
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::Volley;
 use crate::support::waiting::stays;
 use crate::support::{Database, both_backends};
@@ -61,7 +61,7 @@ fn held_in_the_middle(db: &Database, hold: impl Fn(&Stage), release: impl Fn(&St
 
 both_backends! {
     fn greylisting_that_outlasts_the_first_waits_costs_nobody_a_message(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = launched(db, "[1, 3]", &json!({}), |sink| sink.play("rcpt grey<3s: 450 4.2.0 on the greylist, come back later"));
         let waiting = stage.api.wait(stage.campaign, "all wait for another try", LONG, |campaign| {
             campaign.body["waiting"]["count"].as_u64() == Some(20)
@@ -74,7 +74,7 @@ both_backends! {
     }
 
     fn a_mailbox_that_is_busy_for_a_while_gets_its_message(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = launched(db, "[0.05]", &json!({}), |sink| {
             sink.play("rcpt try<=9: 450 4.2.1 mailbox busy");
         });
@@ -84,7 +84,7 @@ both_backends! {
     }
 
     fn one_who_is_always_refused_fails_when_the_campaigns_time_is_over_and_the_others_are_sent(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let stage = launched(db, "[0.5]", &json!({ "retry_for": 2.5 }), |sink| {
             sink.play("rcpt to=person7@: 450 4.2.1 mailbox busy");
         });
@@ -93,13 +93,13 @@ both_backends! {
     }
 
     fn a_pause_does_not_make_a_delivery_older(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let pause = |stage: &Stage| { stage.api.pause(stage.campaign); };
         held_in_the_middle(db, pause, |stage| { stage.api.resume(stage.campaign); });
     }
 
     fn a_suspended_pool_does_not_make_a_delivery_older(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let post = |stage: &Stage, verb: &str, body: Value| { stage.api.post(&format!("/v1/pools/{POOL}/{verb}"), &body); };
         held_in_the_middle(
             db,

@@ -13,7 +13,7 @@ use crate::support::api::Api;
 use crate::support::people;
 use crate::support::scripted_http::ScriptedHttp;
 use crate::support::scripted_smtp::ScriptedSmtp;
-use crate::support::turns::my_turn;
+use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::stays;
 
@@ -185,7 +185,7 @@ fn play(cases: &[Case]) -> Vec<String> {
 
 #[test]
 fn every_answer_of_the_table_is_understood_in_a_campaign() {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     let cases = cases();
     let wrong: Vec<String> = cases.chunks(POOLS).flat_map(play).collect();
     assert!(wrong.is_empty(), "{} of {} answers came out wrong:\n{}", wrong.len(), rows().len(), wrong.join("\n"));
