@@ -139,7 +139,8 @@ impl Route {
 
 /// Has a proxy pass on what comes next (RFC 9110 9.3.6).
 async fn through(tcp: TcpStream, tunnel: &[u8]) -> Result<TcpStream, Obstacle> {
-    let mut wire = Wire::over(Socket::Plain(tcp));
+    // What comes behind the answer is the server's, which speaks first in HTTP/2.
+    let mut wire = Wire::until_one_answer(Socket::Plain(tcp));
     let status = match wire.ask(tunnel).await {
         Ok(answer) => answer.head.status,
         Err(NoAnswer::Unsent(error) | NoAnswer::Silence(error) | NoAnswer::Garbled(error)) => return Err(error.into()),
@@ -149,7 +150,7 @@ async fn through(tcp: TcpStream, tunnel: &[u8]) -> Result<TcpStream, Obstacle> {
     }
     match wire.into_socket() {
         Some(Socket::Plain(tcp)) => Ok(tcp),
-        // The server behind it waits for our first word; what is there now, the proxy made up.
+        // It answered before it was asked.
         Some(Socket::Encrypted(_)) | None => Err(io::Error::other("it said more than was asked").into()),
     }
 }

@@ -19,7 +19,8 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// The most headers that an answer may have.
 const MAX_HEADERS: usize = 100;
 
-/// How much is asked of the socket at once.
+/// How many bytes are asked of the socket at once, and how much room is kept for them.
+const READ_AT_ONCE: u64 = 4 * 1024;
 const READ_BYTES: usize = 4 * 1024;
 
 /// A connection to an HTTP server.
@@ -27,6 +28,8 @@ pub(super) struct Wire {
     socket: Socket,
     /// What came and was not yet taken.
     unread: Vec<u8>,
+    /// How many bytes are asked of the socket at once.
+    at_once: u64,
     /// Whether the next request may be written: the latest answer was read to its end, and nobody means to hang up.
     in_order: bool,
     /// How many answers were read to their end.
@@ -81,7 +84,20 @@ enum Length {
 impl Wire {
     /// Over a fresh connection.
     pub(super) fn over(socket: Socket) -> Self {
-        Self { socket, unread: Vec::new(), in_order: true, answers: 0, quiet_since: Instant::now(), left_open: None }
+        Self {
+            socket,
+            unread: Vec::new(),
+            at_once: READ_AT_ONCE,
+            in_order: true,
+            answers: 0,
+            quiet_since: Instant::now(),
+            left_open: None,
+        }
+    }
+
+    /// Over a connection that becomes another conversation's after one answer: nothing behind that answer's head is read.
+    pub(super) fn until_one_answer(socket: Socket) -> Self {
+        Self { at_once: 1, ..Self::over(socket) }
     }
 
     /// Whether another request may be written on this connection.
@@ -217,7 +233,7 @@ impl Wire {
     /// Waits for more bytes; how many came, 0 for the connection's end.
     async fn read(&mut self) -> io::Result<usize> {
         self.unread.reserve(READ_BYTES);
-        self.socket.read_buf(&mut self.unread).await
+        (&mut self.socket).take(self.at_once).read_buf(&mut self.unread).await
     }
 
     /// Waits for more bytes, and takes the connection's end for a cut.

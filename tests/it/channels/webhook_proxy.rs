@@ -1,6 +1,6 @@
 //! Servers behind a proxy.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +23,11 @@ struct Tunnels {
 impl Tunnels {
     /// Answers each CONNECT with `answer`, and where that is a 200, connects to what was asked for.
     fn start(answer: &'static str) -> Self {
+        Self::opening(answer, false)
+    }
+
+    /// The same; `with_first_words`: the answer and the first words of a server that speaks first come together.
+    fn opening(answer: &'static str, with_first_words: bool) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -30,7 +35,7 @@ impl Tunnels {
         std::thread::spawn(move || {
             while let Ok((stream, _)) = socket.accept() {
                 let heard = Arc::clone(&heard);
-                std::thread::spawn(move || tunnel(&stream, answer, &heard));
+                std::thread::spawn(move || tunnel(&stream, answer, with_first_words, &heard));
             }
         });
         Self { port, heads }
@@ -45,7 +50,7 @@ impl Tunnels {
     }
 }
 
-fn tunnel(mut client: &TcpStream, answer: &str, heard: &Mutex<Vec<String>>) {
+fn tunnel(mut client: &TcpStream, answer: &str, with_first_words: bool, heard: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(client);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -54,11 +59,14 @@ fn tunnel(mut client: &TcpStream, answer: &str, heard: &Mutex<Vec<String>>) {
         }
     }
     heard.lock().unwrap().push(head.clone());
-    client.write_all(answer.as_bytes()).unwrap();
     if !answer.starts_with("HTTP/1.1 200") {
+        client.write_all(answer.as_bytes()).unwrap();
         return;
     }
-    let server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+    let mut server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+    let mut first = [0; 1024];
+    let words = if with_first_words { server.read(&mut first).unwrap() } else { 0 };
+    client.write_all(&[answer.as_bytes(), &first[..words]].concat()).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| std::io::copy(&mut &server, &mut &*client).map(|_| client.shutdown(Shutdown::Both)));
         let _ended = std::io::copy(&mut reader, &mut &server);
@@ -90,7 +98,7 @@ async fn an_encrypted_server_is_reached_through_a_tunnel_and_the_proxy_sees_no_r
 
 #[tokio::test]
 async fn http2_goes_through_a_tunnel_in_the_clear_too() {
-    let (server, proxy) = (Http2::good(Habits::default()), Tunnels::start(OPEN));
+    let (server, proxy) = (Http2::good(Habits::default()), Tunnels::opening(OPEN, true));
     let channel = api(&server.url(), json!({"proxy": proxy.url(), "http_version": "2"}));
     for _ in 0..2 {
         let outcome = channel.deliver(&envelope(), &Turnstile::default()).await;
