@@ -146,9 +146,10 @@ impl Window {
         self.over(now, span, |second| f64::from(second.accepted))
     }
 
-    /// Started calls a second over the last `span`.
+    /// Started calls a second over the last `span`, at the most: the newest call of a slow pool may not be told yet, and an
+    /// older one may lie just before the first whole second. So one more is counted than was told.
     pub(super) fn started_per_second(&self, now: Seconds, span: Seconds) -> f64 {
-        self.over(now, span, |second| f64::from(second.started))
+        self.over(now, span, |second| f64::from(second.started)) + 1.0 / span.max(1.0)
     }
 
     /// Results a second over the last `span`.
@@ -164,5 +165,27 @@ impl Window {
     /// Whether anything was refused.
     pub(super) fn has_refusals(&self) -> bool {
         self.0.iter().any(|second| second.refused > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_pool_that_begins_as_many_calls_as_it_may_is_seen_to_do_so_at_any_moment() {
+        for rate in [0.2, 0.5, 1.0, 2.0, 5.0] {
+            for phase in 0..20 {
+                let mut window = Window::default();
+                let now = 1_000.0 + f64::from(phase) / 20.0;
+                // The newest call begins now, and is not told yet.
+                for number in 1..100 {
+                    window.started(second_of(now - f64::from(number) / rate), 1);
+                }
+                let span = (3.0 / rate).clamp(3.0, 15.0);
+                let seen = window.started_per_second(now, span);
+                assert!(seen >= 0.7 * rate, "{seen:.2} of {rate} a second at {now}");
+            }
+        }
     }
 }
