@@ -1,6 +1,7 @@
 //! Every difference between PostgreSQL and SQLite, as named functions.
 
 mod audience;
+mod campaign_lock;
 pub(super) mod contacts;
 mod deliveries;
 pub(super) mod idempotency;
@@ -8,29 +9,28 @@ mod locks;
 mod packing;
 mod pages;
 mod replicas;
-
-use std::collections::HashMap;
+mod sums;
 
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{Array, BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::sql::sql;
 use super::{Conn, StoreError};
-use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 pub use audience::count_audience;
 pub(super) use audience::{audience_bound, insert_audience_contacts, insert_deliveries, missing_contacts};
+pub use campaign_lock::{CampaignLock, lock_campaign};
+pub(super) use contacts::hold_lists;
 pub(super) use deliveries::{KEY_FORGOTTEN_MS, keep_content, mark_sending, write_outcomes};
-pub use locks::{CampaignLock, lock_campaign};
-pub(super) use locks::{ClaimGround, hold_lists, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
+pub(super) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(super) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(super) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
 pub(super) use replicas::{
     create_pool_pace, create_pool_switch, create_rate_bucket, hold_presence, insert_notices, lock_pool_pace,
     lock_pool_switch, lock_rate_bucket, silent_instances,
 };
+pub(super) use sums::{sum_page_counts, waiting};
 
 #[derive(diesel::QueryableByName)]
 struct Instant {
@@ -101,83 +101,4 @@ pub(super) fn has_table(conn: &mut Conn, name: &str) -> Result<bool, StoreError>
             .get_result(conn),
     };
     row.map(|row| row.found).map_err(StoreError::query("look for a table"))
-}
-
-#[derive(diesel::QueryableByName)]
-struct Sums {
-    #[diesel(sql_type = BigInt)]
-    campaign_id: CampaignId,
-    #[diesel(sql_type = BigInt)]
-    pending: i64,
-    #[diesel(sql_type = BigInt)]
-    sending: i64,
-    #[diesel(sql_type = BigInt)]
-    sent: i64,
-    #[diesel(sql_type = BigInt)]
-    failed: i64,
-    #[diesel(sql_type = BigInt)]
-    skipped: i64,
-    #[diesel(sql_type = BigInt)]
-    uncertain: i64,
-}
-
-#[derive(diesel::QueryableByName)]
-struct Waits {
-    #[diesel(sql_type = BigInt)]
-    campaign_id: CampaignId,
-    #[diesel(sql_type = BigInt)]
-    waiting: i64,
-    #[diesel(sql_type = BigInt)]
-    next_at: UtcInstant,
-}
-
-/// How many wait for another try on ready pages that are due later, and when the first page is due. Everybody pending on
-/// such a page waits: it is due when the first of them is.
-pub(super) fn waiting(
-    conn: &mut Conn,
-    campaigns: &[CampaignId],
-) -> Result<HashMap<CampaignId, (i64, UtcInstant)>, StoreError> {
-    const SELECT: &str = "SELECT campaign_id, CAST(sum(pending) AS BIGINT) AS waiting, min(due_at) AS next_at \
-                          FROM pages WHERE state = 'ready' AND due_at > ";
-    let now = now(conn)?;
-    let rows: diesel::QueryResult<Vec<Waits>> = match conn {
-        Conn::Pg(conn) => sql(SELECT)
-            .bind::<BigInt, _>(now, " AND campaign_id = ANY(")
-            .bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id HAVING sum(pending) > 0")
-            .load(conn),
-        Conn::Sqlite(conn) => sql(SELECT)
-            .bind::<BigInt, _>(now, " AND campaign_id IN (SELECT value FROM json_each(")
-            .bind::<Text, _>(
-                serde_json::json!(campaigns).to_string(),
-                ")) GROUP BY campaign_id HAVING sum(pending) > 0",
-            )
-            .load(conn),
-    };
-    let waits = |row: Waits| (row.campaign_id, (row.waiting, row.next_at));
-    rows.map(|rows| rows.into_iter().map(waits).collect()).map_err(StoreError::query("count who waits"))
-}
-
-/// The statistics of campaigns: the sums over their pages. One without pages is left out.
-pub(super) fn sum_page_counts(
-    conn: &mut Conn,
-    campaigns: &[CampaignId],
-) -> Result<HashMap<CampaignId, Counts>, StoreError> {
-    // PostgreSQL sums BIGINT as NUMERIC.
-    const SELECT: &str = "SELECT campaign_id, CAST(sum(pending) AS BIGINT) AS pending, CAST(sum(sending) AS BIGINT) AS \
-                          sending, CAST(sum(sent) AS BIGINT) AS sent, CAST(sum(failed) AS BIGINT) AS failed, \
-                          CAST(sum(skipped) AS BIGINT) AS skipped, CAST(sum(uncertain) AS BIGINT) AS uncertain \
-                          FROM pages WHERE campaign_id ";
-    let rows: diesel::QueryResult<Vec<Sums>> = match conn {
-        Conn::Pg(conn) => {
-            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id").load(conn)
-        }
-        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
-            .bind::<Text, _>(serde_json::json!(campaigns).to_string(), ")) GROUP BY campaign_id")
-            .load(conn),
-    };
-    let counts = |row: Sums| {
-        let Sums { campaign_id, pending, sending, sent, failed, skipped, uncertain } = row;
-        (campaign_id, Counts { pending, sending, sent, failed, skipped, uncertain })
-    };
-    rows.map(|rows| rows.into_iter().map(counts).collect()).map_err(StoreError::query("sum campaigns up"))
 }

@@ -1,12 +1,13 @@
 //! Contacts in bulk. PostgreSQL takes arrays; SQLite takes rows one by one, prepared once, inside one transaction.
 
+use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
-use diesel::{OptionalExtension, QueryResult, RunQueryDsl, SqliteConnection};
 
 use crate::domain::contact::ContactDraft;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::store::contacts::ContactRow;
+use crate::store::schema::lists;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
 
@@ -236,4 +237,17 @@ pub(in crate::store) fn keep_attribute_name(conn: &mut Conn, name: &str, now: Ut
     }
     .map(drop)
     .map_err(StoreError::query("keep an attribute name"))
+}
+
+/// Locks lists against new members until the end of the transaction, and waits for those who are just adding some.
+pub(in crate::store) fn hold_lists(conn: &mut Conn, ids: &[ListId]) -> Result<(), StoreError> {
+    let Conn::Pg(conn) = conn else { return Ok(()) };
+    lists::table
+        .filter(lists::id.eq_any(ids))
+        .order(lists::id)
+        .select(lists::id)
+        .for_update()
+        .load::<ListId>(conn)
+        .map(drop)
+        .map_err(StoreError::query("lock lists"))
 }

@@ -2,63 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
-use crate::domain::ids::{CampaignId, ListId, PageId};
+use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
 use crate::store::pages::{PageRow, Wanted, WhichPage};
-use crate::store::schema::{lists, pages};
+use crate::store::schema::pages;
 use crate::store::sql::sql;
 use crate::store::{Conn, StoreError};
-
-/// How a campaign is locked, until the end of the transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CampaignLock {
-    /// Claims and packing: many at once.
-    Shared,
-    /// Pause, stop, resume, complete, re-open: alone.
-    Exclusive,
-}
-
-impl CampaignLock {
-    /// The statement that takes it on PostgreSQL.
-    pub(in crate::store) fn statement(self, campaign: CampaignId) -> String {
-        let key = CAMPAIGN_LOCKS | campaign.0;
-        match self {
-            Self::Shared => format!("SELECT pg_advisory_xact_lock_shared({key})"),
-            Self::Exclusive => format!("SELECT pg_advisory_xact_lock({key})"),
-        }
-    }
-}
-
-/// Above every campaign id, below every other use of advisory locks here.
-const CAMPAIGN_LOCKS: i64 = 0x564C_0000_0000_0000;
-
-/// Takes the campaign's lock as a statement of its own, so that whatever is read next is read after the lock was won.
-/// An advisory lock, because with `FOR SHARE` on the campaign's row pauses starved for seconds behind sixteen claimers.
-///
-/// # Errors
-/// The lock was not won within the connection's `lock_timeout`, or the query failed.
-pub fn lock_campaign(conn: &mut Conn, campaign: CampaignId, how: CampaignLock) -> Result<(), StoreError> {
-    let Conn::Pg(conn) = conn else { return Ok(()) };
-    conn.batch_execute(&how.statement(campaign)).map_err(StoreError::query("lock the campaign"))
-}
-
-/// Locks lists against new members until the end of the transaction, and waits for those who are just adding some.
-pub(in crate::store) fn hold_lists(conn: &mut Conn, ids: &[ListId]) -> Result<(), StoreError> {
-    let Conn::Pg(conn) = conn else { return Ok(()) };
-    lists::table
-        .filter(lists::id.eq_any(ids))
-        .order(lists::id)
-        .select(lists::id)
-        .for_update()
-        .load::<ListId>(conn)
-        .map(drop)
-        .map_err(StoreError::query("lock lists"))
-}
 
 /// What a claim has to know before it looks for recipients.
 #[derive(QueryableByName)]
