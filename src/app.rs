@@ -29,9 +29,11 @@ use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::server;
-use crate::store::instances::{self, Incarnation};
-use crate::store::presence::Presence;
-use crate::store::{Lane, Store, StoreError, api_keys, housekeeping};
+use crate::store::access::api_keys;
+use crate::store::dispatch::housekeeping;
+use crate::store::replicas::instances::{self, Incarnation};
+use crate::store::replicas::presence::Presence;
+use crate::store::{Lane, Store, StoreError};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key,

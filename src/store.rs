@@ -1,47 +1,17 @@
 //! The database: schema, rows, queries, transactions. Everything durable lives here, and nothing here knows an actor.
 //!
 //! [`Store::run`] is the only way in: it waits for a lane, runs the closure on a blocking thread with the caller's span,
-//! and classifies what went wrong. [`backend`] holds every difference between PostgreSQL and SQLite.
+//! and classifies what went wrong. Files called `dialect` hold every difference between
+//! PostgreSQL and SQLite.
 
-pub mod announcements;
-pub mod api_keys;
-pub mod attributes;
-pub mod backend;
+pub mod access;
 pub mod campaigns;
-pub mod claims;
-#[allow(missing_docs, reason = "the derive of MultiConnection writes items without docs")]
-mod conn;
-pub mod contacts;
-pub mod deliveries;
-mod error;
-pub mod fail_point;
-pub mod history;
-pub mod housekeeping;
-pub mod idempotency;
-pub mod imports;
-pub mod inspection;
-pub mod instances;
-pub mod late_evidence;
-pub mod launch;
-pub mod listing;
-pub mod lists;
-pub mod lost_leases;
-pub mod migrating;
-pub mod notices;
-pub mod open_work;
-pub mod outcomes;
-pub mod paces;
-pub mod packing;
-pub mod pages;
-pub mod pool_switches;
-pub mod presence;
-pub mod rates;
-pub mod rewind;
-#[allow(missing_docs, reason = "diesel writes items without docs")]
-pub(crate) mod schema;
-mod sql;
-pub mod sweeps;
-pub mod templates;
+pub mod content;
+pub mod dispatch;
+pub mod engine;
+pub mod import;
+pub mod people;
+pub mod replicas;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +19,10 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::config::Database;
-pub use conn::{Conn, Target};
-use conn::{Manager, Pool, Purpose};
-pub use error::StoreError;
-use history::{For, History};
+pub use engine::dialect::conn::{Conn, Target};
+use engine::dialect::conn::{Manager, Pool, Purpose};
+pub use engine::error::StoreError;
+use engine::history::{For, History};
 
 /// PostgreSQL: connections for decisions, heartbeats and the reaper. Nothing that takes long uses them.
 const CONTROL_CONNECTIONS: u32 = 3;
@@ -105,7 +75,7 @@ impl Guarded {
     fn new(manager: Manager, size: u32, checkout: Duration) -> Self {
         let size = size.max(1);
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Self { pool: conn::pool(manager, size, checkout), permits }
+        Self { pool: engine::dialect::conn::pool(manager, size, checkout), permits }
     }
 }
 

@@ -11,7 +11,7 @@ use diesel::pg::{Pg, PgConnection};
 use diesel_migrations::{FileBasedMigrations, MigrationHarness};
 use serde_json::json;
 use volley::store::Conn;
-use volley::store::migrating::apply_pending;
+use volley::store::engine::dialect::migrating::apply_pending;
 
 use crate::dispatch::{POOL, pool};
 use crate::server::Server;

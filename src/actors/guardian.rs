@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
 use crate::domain::backoff;
-use crate::store::pages::LeaseToken;
+use crate::store::dispatch::pages::LeaseToken;
 
 /// How often actors are looked at.
 const CHECK_EVERY: Duration = Duration::from_millis(250);

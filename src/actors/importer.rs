@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use self::files::{ImportFolder, OpenError};
 use crate::domain::ids::ImportId;
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
-use crate::store::imports::{self, Batch, ImportRow, Rejection};
-use crate::store::{Lane, Store, StoreError, Target};
+use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
+use crate::store::{Lane, Store, StoreError, Target, engine};
 
 /// How often unfinished imports are looked for without being told.
 const TICK: Duration = Duration::from_secs(2);
@@ -200,7 +200,7 @@ impl Work {
         if matches!(self.store.target(), Target::Sqlite(_)) {
             return Ok(true);
         }
-        let now = self.store.run(Lane::Read, "read the clock", crate::store::backend::now).await?;
+        let now = self.store.run(Lane::Read, "read the clock", engine::now).await?;
         Ok(now > import.updated_at.plus(LOST_AFTER))
     }
 

@@ -22,9 +22,9 @@ use self::kept::Shelf;
 pub use self::testimony::Testimony;
 use crate::domain::ids::InstanceId;
 use crate::domain::settlement::Verdict;
-use crate::store::fail_point::FailPoint;
-use crate::store::late_evidence::Lease;
-use crate::store::outcomes::ClaimKey;
+use crate::store::dispatch::late_evidence::Lease;
+use crate::store::dispatch::outcomes::ClaimKey;
+use crate::store::engine::fail_point::FailPoint;
 
 /// A journal file is closed, and the next one opened, beyond this size.
 const SEGMENT_BYTES: u64 = 4 << 20;
@@ -342,8 +342,8 @@ fn numbered(folder: &Path, prefix: &str) -> io::Result<Vec<u64>> {
 mod tests {
     use super::*;
     use crate::domain::ids::{CampaignId, ContactId};
-    use crate::store::lost_leases::Evidence;
-    use crate::store::pages::LeaseToken;
+    use crate::store::dispatch::lost_leases::Evidence;
+    use crate::store::dispatch::pages::LeaseToken;
 
     fn a_claim(contact: i64) -> ClaimKey {
         ClaimKey { campaign: CampaignId(7), contact: ContactId(contact), claim_no: 1, token: LeaseToken(99) }

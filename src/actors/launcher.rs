@@ -4,10 +4,12 @@ use crate::config::pools::PoolConfig;
 use crate::domain::campaign::{Audience, AudienceError, ChannelKind};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
 use crate::domain::template::{Compiled, TemplateError};
+use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
-use crate::store::launch::{self, Launch, Launched};
-use crate::store::packing::parse_audience;
-use crate::store::{Conn, StoreError, attributes, templates};
+use crate::store::content::templates;
+use crate::store::dispatch::packing::parse_audience;
+use crate::store::people::attributes;
+use crate::store::{Conn, StoreError};
 
 /// Why a campaign cannot be launched.
 #[derive(Debug, thiserror::Error)]

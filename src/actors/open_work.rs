@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use crate::store::{Lane, Store, StoreError, open_work};
+use crate::store::dispatch::open_work;
+use crate::store::{Lane, Store, StoreError};
 
 /// How often it is counted: each open page is looked at, on every instance.
 const EVERY: Duration = Duration::from_secs(5);

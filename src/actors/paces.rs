@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use crate::domain::dispatch::pace::{Exchange, Limits, Report, Seconds, Shared, seconds};
 use crate::domain::instant::UtcInstant;
-use crate::store::{Lane, Store, StoreError, paces};
+use crate::store::replicas::paces;
+use crate::store::{Lane, Store, StoreError};
 
 /// The paces of all pools. With one writer there is one instance, and its memory is enough: what was found out is found
 /// out again after a restart.

@@ -9,7 +9,7 @@ use super::broker_link::Announcer;
 use super::guardian::PoolDirectory;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::store::campaigns::Unfinished;
-use crate::store::packing::{self, Packed, Summary};
+use crate::store::dispatch::packing::{self, Packed, Summary};
 use crate::store::{Lane, Store, StoreError};
 
 /// How long a paginator waits when the database does not answer.

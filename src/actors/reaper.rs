@@ -20,8 +20,8 @@ use super::sender_pool::Forget;
 use super::traffic::Traffic;
 use crate::config::timing::Timing;
 use crate::domain::ids::{InstanceId, PageId};
-use crate::store::instances::{self, OpenLease};
-use crate::store::pages::LeaseToken;
+use crate::store::dispatch::pages::LeaseToken;
+use crate::store::replicas::instances::{self, OpenLease};
 use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Who this incarnation is.

@@ -14,9 +14,9 @@ use super::journal::{Begun, Journal};
 use super::tray::Tray;
 use crate::domain::delivery::DeliveryState;
 use crate::domain::ids::PageId;
-use crate::store::fail_point::FailPoint;
-use crate::store::outcomes::{self, ClaimKey, Settlement};
-use crate::store::pages::LeaseToken;
+use crate::store::dispatch::outcomes::{self, ClaimKey, Settlement};
+use crate::store::dispatch::pages::LeaseToken;
+use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Lane, Store, StoreError};
 
 /// How long a batch waits before it is tried again.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use super::journal::{Journal, Testimony};
 use super::status_cache::StatusCache;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
-use crate::store::history::Lineage;
-use crate::store::rewind::{self, Known};
-use crate::store::{Conn, Store, StoreError, instances, packing};
+use crate::store::dispatch::packing;
+use crate::store::dispatch::rewind::{self, Known};
+use crate::store::engine::history::Lineage;
+use crate::store::replicas::instances;
+use crate::store::{Conn, Store, StoreError};
 
 /// How often it is asked whether the database has another history.
 const LOOK_EVERY: Duration = Duration::from_millis(200);

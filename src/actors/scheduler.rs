@@ -9,8 +9,8 @@ use super::launcher::{LaunchError, launch_campaign};
 use super::supervisor::Changed;
 use crate::config::Settings;
 use crate::domain::ids::CampaignId;
-use crate::store::backend::{self, CampaignLock};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, Lane, Store, StoreError};
 
 /// The actor.
@@ -97,7 +97,7 @@ async fn launch_due(store: &Store, settings: &Arc<Settings>, campaign: CampaignR
         .run(Lane::Control, "launch a due campaign", move |conn| {
             let mut refused = None;
             let launched = conn.write(|conn| {
-                backend::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+                engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
                 // Moved to another time, or deleted, since it was found due.
                 if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
                     return Ok(None);

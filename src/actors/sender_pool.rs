@@ -60,7 +60,7 @@ use crate::domain::dispatch::alike::Rule;
 use crate::domain::dispatch::pace::Seconds;
 use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::pages::{LeaseToken, Owner};
+use crate::store::dispatch::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
 
 /// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.

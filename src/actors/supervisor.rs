@@ -16,7 +16,7 @@ use crate::domain::ids::CampaignId;
 use crate::domain::page::Counts;
 use crate::domain::wire::Tracked;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
-use crate::store::sweeps::{self, Swept};
+use crate::store::dispatch::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};
 
 /// A campaign was launched, resumed, stopped or re-opened. A hint: what it is about is stored already.

@@ -19,8 +19,8 @@ use crate::config::timing::Timing;
 use crate::domain::campaign::CampaignStatus;
 use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::InstanceId;
-use crate::store::notices::{self, Acknowledgement, Unheard};
-use crate::store::pool_switches;
+use crate::store::replicas::notices::{self, Acknowledgement, Unheard};
+use crate::store::replicas::pool_switches;
 use crate::store::{Lane, Store, StoreError};
 
 /// A decision may have been posted. A hint: a lost one costs one tick.

@@ -11,7 +11,8 @@ use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
-use crate::store::{Lane, Store, StoreError, Target, api_keys, backend};
+use crate::store::access::api_keys;
+use crate::store::{Lane, Store, StoreError, Target, engine};
 
 /// An API key, without its secret.
 #[derive(Debug, Clone, Serialize)]
@@ -95,7 +96,7 @@ pub async fn check_database(settings: &Settings) -> Result<String, String> {
     let check = async {
         let store = Store::open(&settings.database)?;
         let pending = store.pending_migrations().await?;
-        let now = store.run(Lane::Read, "read the database's clock", backend::now).await?;
+        let now = store.run(Lane::Read, "read the database's clock", engine::now).await?;
         Ok::<_, StoreError>((store, pending, now))
     };
     match check.await {

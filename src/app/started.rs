@@ -32,7 +32,7 @@ use crate::http::AppState;
 use crate::http::auth::Auth;
 use crate::http::readiness::DatabaseProbe;
 use crate::store::Store;
-use crate::store::pages::Owner;
+use crate::store::dispatch::pages::Owner;
 
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;

@@ -16,7 +16,8 @@ use super::problem::ApiError;
 use super::state::AppState;
 use crate::config::Auth as Settings;
 use crate::domain::ids::ApiKeyId;
-use crate::store::{Lane, Store, api_keys};
+use crate::store::access::api_keys;
+use crate::store::{Lane, Store, engine};
 
 /// How long a key that was found valid is believed without asking the database again: the bound within which a
 /// revocation on another instance takes effect here.
@@ -79,7 +80,7 @@ impl Auth {
         let found = store
             .run(Lane::LookUp, "look up an API key", move |conn| {
                 let found = api_keys::find_valid(conn, &wanted)?;
-                let now = crate::store::backend::now(conn)?;
+                let now = engine::now(conn)?;
                 Ok(found
                     .filter(|(_, stored)| same(stored, &wanted))
                     .map(|(row, _)| (row.id, api_keys::is_touch_due(&row, now))))

@@ -26,7 +26,10 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::domain::template::Content;
 use crate::store::campaigns::{self, CampaignChange, NewCampaign, TransitionError};
-use crate::store::{Conn, Lane, StoreError, attributes, backend, packing, templates};
+use crate::store::content::templates;
+use crate::store::dispatch::packing;
+use crate::store::people::attributes;
+use crate::store::{Conn, Lane, StoreError, engine};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 255;
@@ -208,7 +211,7 @@ pub(super) async fn create(
         .store
         .run(Lane::Write, "create a campaign", move |conn| {
             inner(conn.write(|conn| {
-                let now = backend::now(conn)?;
+                let now = engine::now(conn)?;
                 check_template(conn, template_id, channel)?;
                 if let Some(at) = scheduled_at {
                     check_schedule(at, now)?;
@@ -352,7 +355,7 @@ pub(super) async fn change(
         .store
         .run(Lane::Write, "edit a campaign", move |conn| {
             inner(conn.write(|conn| {
-                let now = backend::now(conn)?;
+                let now = engine::now(conn)?;
                 check_template(conn, body.template_id.flatten(), channel)?;
                 let mut change = CampaignChange {
                     name,

@@ -13,7 +13,7 @@ use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::spelling::composed;
-use crate::store::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
+use crate::store::people::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
 use crate::store::{Lane, StoreError};
 
 /// A contact.

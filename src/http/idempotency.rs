@@ -21,7 +21,7 @@ use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
 use super::state::AppState;
 use crate::store::Lane;
-use crate::store::idempotency::{self, Answer, Key, Recall};
+use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 
 /// The name of the header.
 pub(super) const HEADER: &str = "Idempotency-Key";

@@ -19,8 +19,8 @@ use crate::actors::importer::files::{ImportFolder, Upload};
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
-use crate::store::idempotency::Answer;
-use crate::store::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
+use crate::store::engine::idempotency::Answer;
+use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
 use crate::store::{Lane, StoreError};
 
 /// What is said of a file that has a header and nothing below it.

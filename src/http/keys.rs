@@ -10,7 +10,7 @@ use super::state::AppState;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::store::Lane;
-use crate::store::api_keys::{self, ApiKeyRow};
+use crate::store::access::api_keys::{self, ApiKeyRow};
 
 /// Longest name of a key, in characters.
 const MAX_NAME: usize = 100;

@@ -13,7 +13,7 @@ use super::text;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::store::Lane;
-use crate::store::lists::{self, CountedList, Deleted, ListChange, Membership};
+use crate::store::people::lists::{self, CountedList, Deleted, ListChange, Membership};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::extract::{Params, bad_parameter};
 use super::problem::ApiError;
-use crate::store::listing::{Slice, Window};
+use crate::store::engine::listing::{Slice, Window};
 
 /// Rows per page unless asked otherwise.
 pub const DEFAULT_PAGE_SIZE: i64 = 20;

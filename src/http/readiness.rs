@@ -16,7 +16,7 @@ use super::operations::link_state;
 use super::state::AppState;
 use crate::actors::broker_link::LinkState;
 use crate::actors::health::{Attention, Health};
-use crate::store::{Lane, Store, StoreError, backend};
+use crate::store::{Lane, Store, StoreError, engine};
 
 /// How long readiness waits for the database.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -38,7 +38,7 @@ impl DatabaseProbe {
         if asked.is_some_and(|at| at.elapsed() < FRESH) {
             return;
         }
-        let answer = store.run(Lane::LookUp, "ask whether the database answers", |conn| backend::now(conn).map(drop));
+        let answer = store.run(Lane::LookUp, "ask whether the database answers", |conn| engine::now(conn).map(drop));
         let answer = tokio::time::timeout(READY_WITHIN, answer).await.unwrap_or_else(|_late| {
             Err(StoreError::Unavailable {
                 action: "ask whether the database answers",

@@ -11,7 +11,7 @@ use super::state::AppState;
 use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
-use crate::store::notices::{self, Reply};
+use crate::store::replicas::notices::{self, Reply};
 use crate::store::{Lane, StoreError};
 
 /// How long an answer waits for acknowledgements at most, in milliseconds, unless the request says otherwise.

@@ -16,8 +16,9 @@ use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::wire::Control;
-use crate::store::pool_switches::{self, PoolSwitch};
-use crate::store::{Lane, backend, instances};
+use crate::store::replicas::instances;
+use crate::store::replicas::pool_switches::{self, PoolSwitch};
+use crate::store::{Lane, engine};
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -177,7 +178,7 @@ async fn switch(
     let set = state
         .store
         .run(Lane::Control, "set a pool's switch", move |conn| {
-            let now = backend::now(conn)?;
+            let now = engine::now(conn)?;
             if expires_at.is_some_and(|until| until <= now) {
                 return Ok(Err(now));
             }

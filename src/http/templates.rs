@@ -16,8 +16,9 @@ use crate::domain::campaign::ChannelKind;
 use crate::domain::ids::{ContactId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::template::Content;
-use crate::store::templates::{self, Deleted, TemplateChange, TemplateRow, VersionRow};
-use crate::store::{Lane, attributes, contacts};
+use crate::store::Lane;
+use crate::store::content::templates::{self, Deleted, TemplateChange, TemplateRow, VersionRow};
+use crate::store::people::{attributes, contacts};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;

@@ -2,12 +2,13 @@
 
 mod doubt;
 mod finding;
+pub mod launch;
 
 use diesel::prelude::*;
 
-use super::backend::{self, CampaignLock};
-use super::schema::{campaigns, packings};
-use super::{Conn, StoreError, notices};
+use super::engine::schema::{campaigns, packings};
+use super::replicas::notices;
+use super::{Conn, StoreError};
 use crate::domain::campaign::{
     BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
 };
@@ -17,6 +18,9 @@ use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
+use crate::store::dispatch::dialect::sum_page_counts;
+use crate::store::engine;
+use crate::store::engine::CampaignLock;
 pub use doubt::{Doubt, doubt};
 pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
@@ -242,7 +246,7 @@ pub fn edit(conn: &mut Conn, id: CampaignId, change: &CampaignChange) -> Result<
     if !row.status.is_editable() {
         return Err(BadTransition { from: row.status, event: CampaignEvent::Schedule }.into());
     }
-    let now = backend::now(conn)?;
+    let now = engine::now(conn)?;
     diesel::update(campaigns::table.find(id))
         .set((change, campaigns::updated_at.eq(now)))
         .execute(conn)
@@ -259,7 +263,7 @@ pub fn delete(conn: &mut Conn, id: CampaignId) -> Result<Result<(), CampaignStat
     if matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused) {
         return Ok(Err(row.status));
     }
-    let now = backend::now(conn)?;
+    let now = engine::now(conn)?;
     diesel::update(campaigns::table.find(id))
         .set((campaigns::deleted_at.eq(now), campaigns::scheduled_at.eq(None::<UtcInstant>)))
         .execute(conn)
@@ -273,7 +277,7 @@ pub fn delete(conn: &mut Conn, id: CampaignId) -> Result<Result<(), CampaignStat
 /// # Errors
 /// The campaign is missing, or the query failed.
 pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, TransitionError> {
-    backend::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+    engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
     find(conn, id)?.ok_or(TransitionError::NotFound(id))
 }
 
@@ -383,7 +387,7 @@ pub(super) fn set_status(
     next: CampaignStatus,
     outcome: Option<CampaignOutcome>,
 ) -> Result<CampaignRow, StoreError> {
-    let now = backend::now(conn)?;
+    let now = engine::now(conn)?;
     let ended_at = next.is_ended().then_some(now);
     let same = campaigns::id
         .eq(row.id)
@@ -438,7 +442,7 @@ pub fn complete(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, 
 /// # Errors
 /// The query failed.
 pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
-    Ok(backend::sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
+    Ok(sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
 /// Ends a scheduled campaign that cannot be launched, and keeps why: a code for programs, one line for people.

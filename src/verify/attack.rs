@@ -20,7 +20,8 @@ use super::weather::Weather;
 use super::{Event, Tell, VerifyError, broker};
 use crate::config::timing::Timing;
 use crate::domain::ids::InstanceId;
-use crate::store::{Lane, inspection};
+use crate::store::Lane;
+use crate::store::dispatch::inspection;
 
 /// How often it is looked whether things move again.
 const LOOK: Duration = Duration::from_millis(20);

@@ -208,8 +208,8 @@ pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::provider::ledger::Seen;
     use super::*;
+    use crate::verify::provider::ledger::Seen;
 
     fn judged(kind: Kind, taken: &[(usize, u64)], states: &[Option<DeliveryState>]) -> Account {
         let ledger = Ledger::new(1, states.len(), 1);

@@ -10,7 +10,8 @@ use super::VerifyError;
 use super::dice::Dice;
 use super::stage::{Campaign, Stage};
 use crate::domain::ids::CampaignId;
-use crate::store::{Lane, inspection};
+use crate::store::Lane;
+use crate::store::dispatch::inspection;
 
 /// The exchange of page messages; the routing key is the pool's name.
 const EXCHANGE: &str = "campaigns.send";

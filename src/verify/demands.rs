@@ -112,8 +112,8 @@ pub(super) fn complaints(account: &Account, demands: Demands, excuses: Excuses) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Timed;
     use super::*;
+    use crate::verify::plan::Timed;
 
     fn account(provider: Kind, sent: usize, failed: usize, uncertain: usize) -> Account {
         Account { sent, failed, uncertain, counted: 2_000, ..Account::empty(provider, 2_000) }

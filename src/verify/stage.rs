@@ -23,7 +23,8 @@ use super::servers::rabbitmq::RabbitMq;
 use super::{Options, VerifyError};
 use crate::config::Settings;
 use crate::config::secret::Secret;
-use crate::store::{Lane, Store, inspection};
+use crate::store::dispatch::inspection;
+use crate::store::{Lane, Store};
 
 /// How long an answer of a provider takes, about; concurrency is chosen so that the campaign lasts as long as it should.
 const USUAL_LATENCY_SECONDS: f64 = 0.2;

@@ -183,8 +183,8 @@ impl std::fmt::Display for Weather {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::provider::script::Script;
     use super::*;
+    use crate::verify::provider::script::Script;
 
     #[test]
     fn every_weather_is_drawn_and_every_script_can_be_read() {

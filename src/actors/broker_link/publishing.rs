@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use lapin::{Channel, Event};
 
-use super::Link;
 use super::session::{Ends, Letter, LinkError, confirming, connect, publish};
 use super::state::Connection;
-use super::topology;
+use super::{Link, topology};
 use crate::domain::wire::Send;
-use crate::store::{Lane, announcements};
+use crate::store::Lane;
+use crate::store::replicas::announcements;
 
 /// How often ready pages are looked for. What was packed here is announced at once.
 const LOOK_EVERY: Duration = Duration::from_millis(250);

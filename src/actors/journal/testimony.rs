@@ -9,11 +9,11 @@ use super::kept::{kept_numbers, kept_path};
 use super::{numbers, segment_path};
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use crate::domain::settlement::Verdict;
-use crate::store::late_evidence::Lease;
-use crate::store::lost_leases::Evidence;
-use crate::store::outcomes::ClaimKey;
-use crate::store::pages::LeaseToken;
-use crate::store::rewind::{Begun, Known};
+use crate::store::dispatch::late_evidence::Lease;
+use crate::store::dispatch::lost_leases::Evidence;
+use crate::store::dispatch::outcomes::ClaimKey;
+use crate::store::dispatch::pages::LeaseToken;
+use crate::store::dispatch::rewind::{Begun, Known};
 
 /// What journals say of claims.
 #[derive(Debug, Default)]

@@ -8,10 +8,10 @@ use crate::actors::journal::Testimony;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
-use crate::store::fail_point::FailPoint;
-use crate::store::instances::OpenLease;
-use crate::store::late_evidence::Lease;
-use crate::store::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
+use crate::store::dispatch::late_evidence::Lease;
+use crate::store::dispatch::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
+use crate::store::engine::fail_point::FailPoint;
+use crate::store::replicas::instances::OpenLease;
 use crate::store::{Lane, Store, StoreError};
 
 /// What a lost lease is judged by.

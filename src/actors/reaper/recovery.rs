@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{Court, Identity};
 use crate::actors::journal::Testimony;
 use crate::domain::ids::PageId;
-use crate::store::instances::{self, OpenLease};
-use crate::store::lost_leases::OwnerFate;
-use crate::store::{Lane, Store, StoreError, late_evidence};
+use crate::store::dispatch::late_evidence;
+use crate::store::dispatch::lost_leases::OwnerFate;
+use crate::store::replicas::instances::{self, OpenLease};
+use crate::store::{Lane, Store, StoreError};
 
 /// Outcomes compared with the database in one transaction.
 const OUTCOMES_AT_ONCE: usize = 500;

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::Round;
 use crate::domain::instant::UtcInstant;
-use crate::store::instances::{Doubtful, OpenLease, OwnerSeen};
-use crate::store::lost_leases::{Judged, OwnerFate};
-use crate::store::pages::{LeaseToken, Progress};
+use crate::store::dispatch::lost_leases::{Judged, OwnerFate};
+use crate::store::dispatch::pages::{LeaseToken, Progress};
+use crate::store::replicas::instances::{Doubtful, OpenLease, OwnerSeen};
 
 /// Why a lease is to be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

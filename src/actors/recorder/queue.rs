@@ -96,8 +96,8 @@ mod tests {
     use crate::actors::tray::Tray;
     use crate::domain::ids::{CampaignId, ContactId};
     use crate::domain::settlement::Verdict;
-    use crate::store::outcomes::{ClaimKey, Settlement};
-    use crate::store::pages::LeaseToken;
+    use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
+    use crate::store::dispatch::pages::LeaseToken;
 
     fn outcomes(pages: &[i64], now: Instant) -> Vec<Waiting> {
         let outcome = |(contact, page): (usize, &i64)| {

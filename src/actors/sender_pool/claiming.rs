@@ -17,8 +17,8 @@ use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::outcome::NotBegun;
 use crate::domain::settlement::Verdict;
-use crate::store::claims::{self, Claim, ClaimOutcome, Claimed};
-use crate::store::outcomes::{ClaimKey, Settlement};
+use crate::store::dispatch::claims::{self, Claim, ClaimOutcome, Claimed};
+use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
 use crate::store::{Lane, StoreError};
 
 impl SenderPool {

@@ -10,7 +10,9 @@ use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::message::Message;
 use crate::domain::span::Span;
 use crate::domain::template::{Compiled, RenderError, SubjectRule};
-use crate::store::{Conn, StoreError, attributes, campaigns, templates};
+use crate::store::content::templates;
+use crate::store::people::attributes;
+use crate::store::{Conn, StoreError, campaigns};
 
 /// A launched campaign, ready to be rendered.
 pub(super) struct CampaignContent {

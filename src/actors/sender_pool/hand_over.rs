@@ -27,9 +27,9 @@ use crate::domain::dispatch::retries::Retries;
 use crate::domain::message::{Envelope, Kept, Message};
 use crate::domain::outcome::{NotBegun, Outcome, Trouble};
 use crate::domain::settlement::{Verdict, settle};
-use crate::store::claims::Claimed;
-use crate::store::history::History;
-use crate::store::outcomes::{ClaimKey, Settlement};
+use crate::store::dispatch::claims::Claimed;
+use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
+use crate::store::engine::history::History;
 
 /// What all hand-overs of a pool share.
 pub(super) struct Line {

@@ -20,10 +20,10 @@ use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::wire::Tracked;
-use crate::store::fail_point::FailPoint;
-use crate::store::late_evidence::Lease;
-use crate::store::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
-use crate::store::{Lane, Store, StoreError, backend};
+use crate::store::dispatch::late_evidence::Lease;
+use crate::store::dispatch::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
+use crate::store::engine::fail_point::FailPoint;
+use crate::store::{Lane, Store, StoreError, engine};
 
 /// A lease that was won, and what goes with it.
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
@@ -55,7 +55,7 @@ impl SenderPool {
                     let settled = conn.write(|conn| {
                         let settled = pages::settle(conn, page, token, keep)?;
                         FailPoint::Settle.pass();
-                        Ok((settled, backend::now(conn)?))
+                        Ok((settled, engine::now(conn)?))
                     });
                     FailPoint::Settled.pass();
                     settled

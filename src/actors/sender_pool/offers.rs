@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::SenderPool;
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::rates::{self, Grant, Limit};
+use crate::store::replicas::rates::{self, Grant, Limit};
 use crate::store::{Lane, StoreError};
 
 /// How long a page waits here for room. Then the message goes; the row stays, and the page is announced again.

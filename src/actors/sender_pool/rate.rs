@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::bucket::Bucket;
-use crate::store::rates::{Grant, Limit};
+use crate::store::replicas::rates::{Grant, Limit};
 
 /// How many hand-overs may be asked for, and when.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use crate::domain::dispatch::retries::Retries;
 use crate::domain::ids::PageId;
 use crate::domain::outcome::Outcome;
 use crate::domain::settlement::{Attempt, Verdict, settle};
-use crate::store::outcomes::ClaimKey;
+use crate::store::dispatch::outcomes::ClaimKey;
 
 /// A refused delivery whose fate is not decided. Its journal line says "put off", so that a crash loses nothing; dropped
 /// undecided, by a pool that dies, it is recorded as that line says.

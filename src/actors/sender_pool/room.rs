@@ -7,7 +7,7 @@ use actix::prelude::*;
 use super::run::{PageRun, Phase};
 use super::{Offer, PAGES_AT_ONCE, PAGES_HELD, SenderPool};
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::pages::WhichPage;
+use crate::store::dispatch::pages::WhichPage;
 
 /// Pages that a pool holds at most, however many places it has: each is renewed every few seconds.
 const MOST_PAGES_HELD: usize = 512;

@@ -7,7 +7,7 @@ use super::content::CampaignContent;
 use super::trust::Trust;
 use crate::actors::traffic::Flow;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
-use crate::store::pages::{LeaseToken, PageRow};
+use crate::store::dispatch::pages::{LeaseToken, PageRow};
 
 /// Where a leased page stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl PageRun {
             first,
             claiming: false,
             unrecorded: 0,
-            single: row.deaths >= crate::store::lost_leases::DEATHS_BEFORE_SINGLE,
+            single: row.deaths >= crate::store::dispatch::lost_leases::DEATHS_BEFORE_SINGLE,
             since: Instant::now(),
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::actors::clock::Boottime;
-use crate::store::pages::LeaseToken;
+use crate::store::dispatch::pages::LeaseToken;
 
 /// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.
 #[derive(Clone)]

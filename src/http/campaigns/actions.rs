@@ -23,10 +23,11 @@ use crate::http::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
+use crate::store::campaigns::launch::Launched;
 use crate::store::campaigns::{self, CampaignRow};
-use crate::store::idempotency::{self, Answer, Recall};
-use crate::store::launch::Launched;
-use crate::store::{Conn, Lane, backend};
+use crate::store::engine;
+use crate::store::engine::idempotency::{self, Answer, Recall};
+use crate::store::{Conn, Lane};
 
 /// Most campaigns in one bulk action.
 const MAX_BULK: usize = 100;
@@ -251,7 +252,7 @@ pub(in crate::http) async fn schedule(
         .store
         .run(Lane::Control, "schedule a campaign", move |conn| {
             inner(conn.write(|conn| {
-                check_schedule(body.scheduled_at, backend::now(conn)?)?;
+                check_schedule(body.scheduled_at, engine::now(conn)?)?;
                 // The status first: what is sending is not asked whether it could be.
                 let row = campaigns::schedule(conn, id, Some(body.scheduled_at))
                     .map_err(|error| refused(LaunchError::Transition(error)))?;

@@ -20,8 +20,10 @@ use crate::http::content::{self, Pointers};
 use crate::http::extract::{Id, Json, Query};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
+use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow};
-use crate::store::{Lane, attributes, contacts, templates};
+use crate::store::content::templates;
+use crate::store::people::{attributes, contacts};
 
 /// Most recipients of a test-send.
 const MAX_TEST: usize = 5;

@@ -17,7 +17,7 @@ use crate::http::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
 use crate::store::campaigns::{self, CampaignRow, Sweep};
-use crate::store::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
+use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
 use crate::store::{Lane, StoreError};
 
 /// Most contacts in one resolution.

@@ -14,8 +14,9 @@ use crate::http::paging::Paging;
 use crate::http::problem::ApiError;
 use crate::http::state::AppState;
 use crate::store::campaigns::{self, CampaignRow, Details, Filter};
-use crate::store::listing::Slice;
-use crate::store::{Conn, StoreError, packing};
+use crate::store::dispatch::packing;
+use crate::store::engine::listing::Slice;
+use crate::store::{Conn, StoreError};
 
 /// A campaign.
 #[derive(Debug, Serialize, ToSchema)]

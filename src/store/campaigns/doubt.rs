@@ -6,8 +6,9 @@ use super::{CampaignRow, TransitionError, locked, set_status};
 use crate::domain::campaign::{CampaignEvent, CampaignStatus, ContentDoubt};
 use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::CampaignId;
-use crate::store::schema::campaigns;
-use crate::store::{Conn, StoreError, notices};
+use crate::store::engine::schema::campaigns;
+use crate::store::replicas::notices;
+use crate::store::{Conn, StoreError};
 
 /// Why a campaign should not go on as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,9 +12,11 @@ use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::page::Counts;
 use crate::domain::template::Content;
-use crate::store::listing::{Slice, Window};
-use crate::store::schema::{campaigns, packings, pages};
-use crate::store::{Conn, StoreError, backend, templates};
+use crate::store::content::templates;
+use crate::store::dispatch::dialect::{is_leased, is_ready, sum_page_counts, waiting};
+use crate::store::engine::listing::{Slice, Window};
+use crate::store::engine::schema::{campaigns, packings, pages};
+use crate::store::{Conn, StoreError, engine};
 
 /// Which campaigns a list shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,8 +84,8 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let ids: Vec<CampaignId> = rows.iter().map(|row| row.id).collect();
     let own_version = |row: &CampaignRow| row.template_version_id.filter(|_| row.template_id.is_none());
     let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
-    let counts = backend::sum_page_counts(conn, &ids)?;
-    let waiting = backend::waiting(conn, &ids)?;
+    let counts = sum_page_counts(conn, &ids)?;
+    let waiting = waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
         .select(PackingRow::as_select())
@@ -143,7 +145,7 @@ pub fn unfinished(conn: &mut Conn) -> Result<Vec<(Unfinished, PackingRow)>, Stor
 /// # Errors
 /// The query failed.
 pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
-    let now = backend::now(conn)?;
+    let now = engine::now(conn)?;
     campaigns::table
         .filter(campaigns::status.eq(CampaignStatus::Scheduled))
         .filter(campaigns::scheduled_at.le(now).and(campaigns::deleted_at.is_null()))
@@ -161,7 +163,7 @@ pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError
     let open = |state: SqlLiteral<Bool>| {
         diesel::select(diesel::dsl::exists(pages::table.filter(pages::campaign_id.eq(id)).filter(state)))
     };
-    for state in [backend::is_leased(), backend::is_ready()] {
+    for state in [is_leased(), is_ready()] {
         if open(state).get_result(conn).map_err(StoreError::query("look for open pages"))? {
             return Ok(true);
         }

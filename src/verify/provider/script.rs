@@ -265,8 +265,8 @@ fn lot(recipient: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::act::Words;
     use super::*;
+    use crate::verify::provider::act::Words;
 
     fn at<'a>(stage: Stage, recipient: &'a str) -> Moment<'a> {
         Moment {

@@ -1,6 +1,6 @@
 //! The process ends at each place between the lines of the protocol, one after the other.
 
-use volley::store::fail_point::FailPoint;
+use volley::store::engine::fail_point::FailPoint;
 
 use crate::support::api::Api;
 use crate::support::both_backends;

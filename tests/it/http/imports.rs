@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use volley::domain::ids::ImportId;
-use volley::store::imports;
+use volley::store::import::imports;
 
 use crate::support::api::id;
 use crate::support::server::{ROOT_KEY, Raw, Server};
@@ -255,7 +255,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let store = volley::store::Store::open(&settings.database).unwrap();
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
         imports::submit(conn, "gone.csv", None, None, |row| {
-            Ok(volley::store::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
+            Ok(volley::store::engine::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
         })
     });
     let imports::Submitted::Stored(answer) = runtime.block_on(submit).unwrap() else { panic!("not stored") };

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use volley::domain::ids::{InstanceId, PageId};
-use volley::store::instances::{self, Doubtful};
-use volley::store::rates::{self, Grant, Limit};
+use volley::store::replicas::instances::{self, Doubtful};
+use volley::store::replicas::rates::{self, Grant, Limit};
 use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, execute, write};

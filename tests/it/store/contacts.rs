@@ -3,9 +3,10 @@
 use diesel::RunQueryDsl;
 use volley::domain::contact::ContactDraft;
 use volley::domain::import::ResumePoint;
-use volley::store::idempotency::Answer;
-use volley::store::imports::{self, Batch, Submitted};
-use volley::store::{Conn, Lane, Store, StoreError, backend, contacts, lists};
+use volley::store::engine::idempotency::Answer;
+use volley::store::import::imports::{self, Batch, Submitted};
+use volley::store::people::{contacts, lists};
+use volley::store::{Conn, Lane, Store, StoreError, engine};
 
 use crate::support::server::settings;
 use crate::support::{Database, both_backends};
@@ -48,7 +49,7 @@ both_backends! {
         assert!(matches!(repeated, Err(StoreError::Stale { .. })), "{repeated:?}");
         let row = store.run(Lane::Read, "read", move |conn| imports::find(conn, import)).await.unwrap().unwrap();
         assert_eq!((row.rows_read, row.rows_created, row.byte_offset, row.line), (2, 2, 100, 3));
-        let known = store.run(Lane::Read, "read", volley::store::attributes::known).await.unwrap();
+        let known = store.run(Lane::Read, "read", volley::store::people::attributes::known).await.unwrap();
         assert!(known.contains("tier"));
     }
 
@@ -90,7 +91,7 @@ both_backends! {
             let people: Vec<_> = (0..50).map(|n| draft(&format!("p{round}-{n}@example.com"))).collect();
             let added = store.run(Lane::Write, "add", move |conn| {
                 conn.write(|conn| {
-                    let now = backend::now(conn)?;
+                    let now = engine::now(conn)?;
                     contacts::apply(conn, &people, Some(list), now).map(drop)
                 })
             });

@@ -16,9 +16,9 @@ use volley::domain::fingerprint::ProviderFingerprint;
 use volley::domain::ids::{ContactId, InstanceId};
 use volley::domain::message::{Kept, Message};
 use volley::domain::settlement::Verdict;
-use volley::store::claims::Claimed;
-use volley::store::deliveries::{self, DeliveryRow, Resolution};
-use volley::store::outcomes::Settlement;
+use volley::store::dispatch::claims::Claimed;
+use volley::store::dispatch::deliveries::{self, DeliveryRow, Resolution};
+use volley::store::dispatch::outcomes::Settlement;
 use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, POOL, execute, record, write};

@@ -2,8 +2,10 @@
 
 use volley::domain::campaign::{Audience, CampaignEvent};
 use volley::domain::ids::{ContactId, ListId};
-use volley::store::packing::Packed;
-use volley::store::{Conn, Lane, campaigns, deliveries, lists};
+use volley::store::dispatch::deliveries;
+use volley::store::dispatch::packing::Packed;
+use volley::store::people::lists;
+use volley::store::{Conn, Lane, campaigns};
 
 use super::packed::{Campaign, number};
 use crate::support::both_backends;

@@ -1,6 +1,7 @@
 //! Old rows go, and those that somebody still needs stay.
 
-use volley::store::{Conn, Lane, housekeeping};
+use volley::store::dispatch::housekeeping;
+use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, execute, number, write};
 use crate::support::both_backends;

@@ -1,6 +1,6 @@
 //! Idempotency keys.
 
-use volley::store::idempotency::{Answer, Key, Recall, recall, release, remember};
+use volley::store::engine::idempotency::{Answer, Key, Recall, recall, release, remember};
 use volley::store::{Lane, Store, StoreError};
 
 use crate::support::server::settings;

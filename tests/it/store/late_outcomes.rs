@@ -5,9 +5,10 @@ use volley::domain::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::ids::ContactId;
 use volley::domain::outcome::{Outcome, Trouble};
 use volley::domain::settlement::Verdict;
-use volley::store::deliveries::{self, DeliveryRow};
-use volley::store::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
-use volley::store::{Conn, Lane, late_evidence};
+use volley::store::dispatch::deliveries::{self, DeliveryRow};
+use volley::store::dispatch::late_evidence;
+use volley::store::dispatch::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
+use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, accepted, record, refused, verdict, write};
 use crate::support::both_backends;
@@ -31,7 +32,7 @@ async fn end(
 }
 
 /// A page whose recipients were put back to be asked again under their keys, with the lease they were claimed under.
-async fn put_back(campaign: &Campaign, people: i64) -> (Leased, Vec<volley::store::claims::Claimed>) {
+async fn put_back(campaign: &Campaign, people: i64) -> (Leased, Vec<volley::store::dispatch::claims::Claimed>) {
     let leased = campaign.lease().await.unwrap();
     let claimed = leased.claim(people).await;
     let ended = end(&leased, OwnerFate::Died, None, KEYED, Evidence::Ambiguous).await.unwrap();
@@ -98,8 +99,8 @@ both_backends! {
         let (leased, claimed) = put_back(&campaign, 1).await;
         campaign.event(CampaignEvent::Stop).await.unwrap();
         let id = campaign.id;
-        let sweep = move |conn: &mut Conn| volley::store::sweeps::sweep_page(conn, id);
-        while write(&campaign.store, sweep).await.unwrap() != volley::store::sweeps::Swept::Done {}
+        let sweep = move |conn: &mut Conn| volley::store::dispatch::sweeps::sweep_page(conn, id);
+        while write(&campaign.store, sweep).await.unwrap() != volley::store::dispatch::sweeps::Swept::Done {}
         assert_eq!(campaign.books().await.uncertain, 1);
         record(&campaign.store, leased.accepted(&claimed)).await.unwrap();
         assert_eq!(campaign.books().await.sent, 1);

@@ -9,12 +9,11 @@ use volley::domain::message::Message;
 use volley::domain::outcome::{Outcome, Trouble};
 use volley::domain::settlement::Verdict;
 use volley::store::campaigns::{self, Sweep, TransitionError};
-use volley::store::claims::ClaimOutcome;
-use volley::store::deliveries;
-use volley::store::lost_leases::{self, Evidence, OwnerFate, Repeat};
-use volley::store::outcomes::ClaimKey;
-use volley::store::outcomes::Settlement;
-use volley::store::pages::{self, Settled};
+use volley::store::dispatch::claims::ClaimOutcome;
+use volley::store::dispatch::deliveries;
+use volley::store::dispatch::lost_leases::{self, Evidence, OwnerFate, Repeat};
+use volley::store::dispatch::outcomes::{ClaimKey, Settlement};
+use volley::store::dispatch::pages::{self, Settled};
 
 use super::packed::{Campaign, Leased, accepted, execute, record, refused, transact, verdict, write};
 use crate::support::both_backends;

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use volley::actors::journal::{Journal, Testimony};
 use volley::actors::reaper::{self, Court, Identity};
 use volley::config::timing::Timing;
+use volley::domain::campaign::CampaignEvent;
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{ContactId, InstanceId};
 use volley::domain::settlement::Verdict;
-use volley::store::claims::Claimed;
-use volley::store::lost_leases::{self, Ended, Evidence, OwnerFate, Repeat};
-use volley::store::outcomes::ClaimKey;
-use volley::store::{Lane, deliveries, sweeps};
-use volley::{domain::campaign::CampaignEvent, store::Conn};
+use volley::store::dispatch::claims::Claimed;
+use volley::store::dispatch::lost_leases::{self, Ended, Evidence, OwnerFate, Repeat};
+use volley::store::dispatch::outcomes::ClaimKey;
+use volley::store::dispatch::{deliveries, sweeps};
+use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, execute, record, write};
 use crate::support::{Database, both_backends};
@@ -122,7 +123,7 @@ both_backends! {
             n, 0, CASE WHEN n <= 511 THEN 1 ELSE 7 END, 0, 0, 0, 0, 0, 0 FROM pages, n").await;
         journal(db);
         recover(db, &campaign).await;
-        let open = campaign.store.run(Lane::Read, "test", volley::store::open_work::count).await.unwrap();
+        let open = campaign.store.run(Lane::Read, "test", volley::store::dispatch::open_work::count).await.unwrap();
         assert_eq!((open.ready_pages, open.leased_pages), (1, 10));
     }
 
@@ -148,7 +149,7 @@ both_backends! {
         let campaign = Campaign::packed(db, 3, 10).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim(2).await;
-        let words = |n: usize| volley::store::outcomes::Settlement {
+        let words = |n: usize| volley::store::dispatch::outcomes::Settlement {
             content: Some(r#"{"subject":"s","text":"t","html":null}"#.to_owned()),
             ..leased.settlement(&claimed[n], Verdict::untouched())
         };

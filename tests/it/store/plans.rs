@@ -8,9 +8,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
-use volley::store::claims::{self, Claim};
-use volley::store::pages::{self, LeaseToken, Owner, Wanted, WhichPage};
-use volley::store::{Conn, Lane, StoreError, announcements, campaigns, deliveries, instances, open_work, outcomes};
+use volley::store::dispatch::claims::{self, Claim};
+use volley::store::dispatch::pages::{self, LeaseToken, Owner, Wanted, WhichPage};
+use volley::store::dispatch::{deliveries, open_work, outcomes};
+use volley::store::replicas::{announcements, instances};
+use volley::store::{Conn, Lane, StoreError, campaigns};
 
 use super::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;

@@ -18,8 +18,8 @@ use volley::actors::supervisor::CampaignSupervisor;
 use volley::channels::Channel;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::timing::Timing;
-use volley::store::instances::{self, Incarnation};
-use volley::store::pages::Owner;
+use volley::store::dispatch::pages::Owner;
+use volley::store::replicas::instances::{self, Incarnation};
 
 use super::packed::{Campaign, POOL, execute, write};
 use crate::support::Database;

@@ -5,11 +5,11 @@ use volley::domain::campaign::{CampaignEvent, CampaignStatus};
 use volley::domain::delivery::ErrorCategory;
 use volley::domain::outcome::Trouble;
 use volley::store::campaigns::{self, Sweep, TransitionError};
-use volley::store::claims::ClaimOutcome;
-use volley::store::outcomes::Settlement;
-use volley::store::packing::Packed;
-use volley::store::pages;
-use volley::store::sweeps::{self, Swept};
+use volley::store::dispatch::claims::ClaimOutcome;
+use volley::store::dispatch::outcomes::Settlement;
+use volley::store::dispatch::packing::Packed;
+use volley::store::dispatch::pages;
+use volley::store::dispatch::sweeps::{self, Swept};
 
 use super::packed::{Campaign, Leased, record, refused, transact, verdict, write};
 use crate::support::both_backends;

@@ -4,10 +4,10 @@ use volley::domain::campaign::CampaignStatus;
 use volley::domain::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId};
 use volley::domain::settlement::Verdict;
-use volley::store::claims::Claimed;
-use volley::store::history::Lineage;
-use volley::store::packing::{self, Packed};
-use volley::store::rewind::{self, Begun, Known, Replayed};
+use volley::store::dispatch::claims::Claimed;
+use volley::store::dispatch::packing::{self, Packed};
+use volley::store::dispatch::rewind::{self, Begun, Known, Replayed};
+use volley::store::engine::history::Lineage;
 use volley::store::{Conn, Lane, campaigns};
 
 use super::packed::{Campaign, Leased, execute, record, write};

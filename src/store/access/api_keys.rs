@@ -1,0 +1,179 @@
+//! API keys: 256 random bits, shown once, stored as a hash.
+
+use diesel::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::config::secret::Secret;
+use crate::domain::ids::ApiKeyId;
+use crate::domain::instant::UtcInstant;
+use crate::store::engine::schema::api_keys;
+use crate::store::{Conn, StoreError, engine};
+
+/// What every key begins with, so that scanners of leaked secrets know one.
+pub const KEY_PREFIX: &str = "vly_";
+
+/// Characters of a key that are kept in clear, by which people tell keys apart.
+const SHOWN_CHARS: usize = 12;
+
+/// How long a use goes unrecorded when another one was recorded before, in milliseconds.
+const TOUCH_EVERY_MS: i64 = 60_000;
+
+/// A key as stored.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = api_keys)]
+pub struct ApiKeyRow {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its first characters.
+    pub prefix: String,
+    /// When it was made.
+    pub created_at: UtcInstant,
+    /// Its last use, to the minute.
+    pub last_used_at: Option<UtcInstant>,
+    /// Since when it is void.
+    pub revoked_at: Option<UtcInstant>,
+}
+
+/// A key that was just made: the only time its secret is known.
+#[derive(Debug)]
+pub struct MintedKey {
+    /// The stored row.
+    pub row: ApiKeyRow,
+    /// The key itself.
+    pub secret: Secret,
+}
+
+/// The hash under which a key is stored: SHA-256, in hex. A random 256-bit key needs no slow hash.
+#[must_use]
+pub fn hash(key: &str) -> String {
+    format!("{:x}", Sha256::digest(key))
+}
+
+/// Whether `text` can be a key of ours at all: a mistyped or foreign one costs no query.
+#[must_use]
+pub fn is_well_formed(text: &str) -> bool {
+    text.strip_prefix(KEY_PREFIX)
+        .filter(|rest| rest.is_ascii())
+        .and_then(|rest| rest.split_at_checked(64))
+        .is_some_and(|(random, check)| check == checksum(random))
+}
+
+fn checksum(random: &str) -> String {
+    format!("{:08x}", crc32fast::hash(random.as_bytes()))
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// The system's generator or the query failed.
+pub fn create(conn: &mut Conn, name: &str) -> Result<MintedKey, StoreError> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|source| StoreError::Corrupt { what: "system random generator", detail: source.to_string() })?;
+    let random: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = format!("{KEY_PREFIX}{random}{}", checksum(&random));
+    let now = engine::now(conn)?;
+    let row = diesel::insert_into(api_keys::table)
+        .values((
+            api_keys::name.eq(name),
+            api_keys::prefix.eq(key.chars().take(SHOWN_CHARS).collect::<String>()),
+            api_keys::hash.eq(hash(&key)),
+            api_keys::created_at.eq(now),
+        ))
+        .returning(<ApiKeyRow as Selectable<crate::store::engine::dialect::conn::MultiBackend>>::construct_selection())
+        .get_result(conn)
+        .map_err(StoreError::query("store an API key"))?;
+    Ok(MintedKey { row, secret: Secret::new(key) })
+}
+
+/// Makes the first key of a new installation; `None` when there has been one.
+///
+/// # Errors
+/// See [`create`].
+pub fn create_first(conn: &mut Conn) -> Result<Option<MintedKey>, StoreError> {
+    conn.write(|conn| {
+        let keys: i64 = api_keys::table.count().get_result(conn).map_err(StoreError::query("count API keys"))?;
+        if keys == 0 { create(conn, "first start").map(Some) } else { Ok(None) }
+    })
+}
+
+/// The valid key with this hash, together with the hash for a comparison in constant time.
+///
+/// # Errors
+/// The query failed.
+pub fn find_valid(conn: &mut Conn, hash: &str) -> Result<Option<(ApiKeyRow, String)>, StoreError> {
+    api_keys::table
+        .filter(api_keys::hash.eq(hash).and(api_keys::revoked_at.is_null()))
+        .select((ApiKeyRow::as_select(), api_keys::hash))
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("look up an API key"))
+}
+
+/// Whether a use now is worth recording.
+#[must_use]
+pub fn is_touch_due(row: &ApiKeyRow, now: UtcInstant) -> bool {
+    row.last_used_at.is_none_or(|last| now >= last.plus_ms(TOUCH_EVERY_MS))
+}
+
+/// Records a use.
+///
+/// # Errors
+/// The query failed.
+pub fn touch(conn: &mut Conn, id: ApiKeyId) -> Result<(), StoreError> {
+    let now = engine::now(conn)?;
+    diesel::update(api_keys::table.find(id))
+        .set(api_keys::last_used_at.eq(now))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("record the use of an API key"))
+}
+
+/// Every key, revoked ones too, newest first.
+///
+/// # Errors
+/// The query failed.
+pub fn list(conn: &mut Conn) -> Result<Vec<ApiKeyRow>, StoreError> {
+    api_keys::table
+        .order(api_keys::id.desc())
+        .select(ApiKeyRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("list API keys"))
+}
+
+/// Makes a key void. `None` when there is no such key; one that is void already stays as it is.
+///
+/// # Errors
+/// The query failed.
+pub fn revoke(conn: &mut Conn, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
+    conn.write(|conn| {
+        let now = engine::now(conn)?;
+        diesel::update(api_keys::table.filter(api_keys::id.eq(id).and(api_keys::revoked_at.is_null())))
+            .set(api_keys::revoked_at.eq(now))
+            .execute(conn)
+            .map_err(StoreError::query("revoke an API key"))?;
+        api_keys::table
+            .find(id)
+            .select(ApiKeyRow::as_select())
+            .first(conn)
+            .optional()
+            .map_err(StoreError::query("read an API key"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_key_is_seen_without_a_query() {
+        let random = "0123456789abcdef".repeat(4);
+        let key = format!("{KEY_PREFIX}{random}{}", checksum(&random));
+        assert!(is_well_formed(&key));
+        for other in ["", "vly_", &key[..key.len() - 1], &key.replace('a', "b"), &key.replace("vly_", "xxx_")] {
+            assert!(!is_well_formed(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The launch: one transaction that pins everything a campaign will be sent from.
+
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use super::{CampaignRow, TransitionError};
+use crate::domain::campaign::{Audience, CampaignEvent};
+use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
+use crate::domain::instant::UtcInstant;
+use crate::store::dispatch::dialect::{count_audience, insert_audience_contacts};
+use crate::store::engine::schema::{audience_lists, campaigns as campaign, contacts, packings};
+use crate::store::people::dialect::hold_lists;
+use crate::store::{Conn, StoreError, campaigns, engine};
+
+/// What a launch pins.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Whom it is for; checked.
+    pub audience: Audience,
+    /// The content.
+    pub template_version: TemplateVersionId,
+    /// The pool that will send it.
+    pub pool: String,
+    /// Random: the first half of every idempotency key.
+    pub key: String,
+    /// What log lines about this sending will carry: a UUID.
+    pub correlation_id: String,
+}
+
+/// A launched campaign and its audience, counted once.
+#[derive(Debug)]
+pub struct Launched {
+    /// The campaign, now `sending`.
+    pub campaign: CampaignRow,
+    /// How many the audience names.
+    pub expected: i64,
+}
+
+/// Moves a draft or scheduled campaign to `sending` by compare-and-set, and writes audience, template revision, highest
+/// contact id and key beside it. Runs inside the caller's transaction, so that an idempotency key can join it.
+///
+/// # Errors
+/// The campaign is missing or in another status, or a query failed.
+pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionError> {
+    let row = campaigns::locked(conn, launch.campaign)?;
+    let next = row.status.next(CampaignEvent::Launch)?;
+    write_audience(conn, launch)?;
+    // Nobody joins these lists until the commit: the members at this instant are the audience.
+    hold_lists(conn, &launch.audience.lists)?;
+    let now = engine::now(conn)?;
+    let audience = serde_json::to_string(&launch.audience)
+        .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
+    diesel::update(campaign::table.find(launch.campaign))
+        .set((
+            campaign::audience.eq(audience),
+            campaign::template_version_id.eq(launch.template_version),
+            campaign::pool.eq(&launch.pool),
+            campaign::key.eq(&launch.key),
+            campaign::correlation_id.eq(&launch.correlation_id),
+            campaign::launched_at.eq(now),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("pin a campaign's content"))?;
+    let max_contact_id: Option<ContactId> = contacts::table
+        .select(diesel::dsl::max(contacts::id))
+        .first(conn)
+        .map_err(StoreError::query("find the highest contact"))?;
+    let max_contact_id = max_contact_id.unwrap_or(ContactId(0));
+    let expected = count_audience(conn, launch.campaign, &launch.audience, max_contact_id)?;
+    diesel::insert_into(packings::table)
+        .values((
+            packings::campaign_id.eq(launch.campaign),
+            packings::cursor_contact_id.eq(ContactId(0)),
+            packings::max_contact_id.eq(max_contact_id),
+            packings::next_page.eq(1),
+            packings::expected.eq(expected),
+            packings::done.eq(false),
+            packings::sweep_page_id.eq(0),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("begin a packing"))?;
+    let campaign = campaigns::set_status(conn, &row, next, None)?;
+    if !launch.audience.lists.is_empty() {
+        outlast(conn, now)?;
+    }
+    Ok(Launched { campaign, expected })
+}
+
+/// Waits until the database's clock shows a later millisecond than `instant`. Most launches have taken longer already. A
+/// clock that was set back is not waited for.
+fn outlast(conn: &mut Conn, instant: UtcInstant) -> Result<(), StoreError> {
+    for _ in 0..5 {
+        if engine::now(conn)? > instant {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
+    let audience = &launch.audience;
+    for (ids, excluded) in [(&audience.contact_ids, false), (&audience.exclude.contact_ids, true)] {
+        insert_audience_contacts(conn, launch.campaign, ids, excluded)?;
+    }
+    for (ids, excluded) in [(&audience.lists, false), (&audience.exclude.lists, true)] {
+        let mut ids = ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
+        for list in ids {
+            diesel::insert_into(audience_lists::table)
+                .values((
+                    audience_lists::campaign_id.eq(launch.campaign),
+                    audience_lists::list_id.eq(list),
+                    audience_lists::excluded.eq(excluded),
+                ))
+                .execute(conn)
+                .map_err(StoreError::query("write an audience"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Which of `ids` are not live contacts, in id order. Asked before a launch, so that the answer can name them.
+///
+/// # Errors
+/// A query failed.
+pub fn missing_contacts(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, StoreError> {
+    crate::store::dispatch::dialect::missing_contacts(conn, ids)
+}
+
+/// Which of `ids` are not lists.
+///
+/// # Errors
+/// The query failed.
+pub fn missing_lists(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<ListId>, StoreError> {
+    use crate::store::engine::schema::lists;
+    let found: Vec<ListId> = lists::table
+        .filter(lists::id.eq_any(ids.to_vec()))
+        .select(lists::id)
+        .load(conn)
+        .map_err(StoreError::query("look up lists"))?;
+    Ok(ids.iter().copied().filter(|id| !found.contains(id)).collect())
+}

@@ -1,0 +1,15 @@
+//! The delivery protocol: pages and their leases, claims, outcomes, and what becomes of a lease without its owner.
+
+pub mod claims;
+pub mod deliveries;
+pub mod dialect;
+pub mod housekeeping;
+pub mod inspection;
+pub mod late_evidence;
+pub mod lost_leases;
+pub mod open_work;
+pub mod outcomes;
+pub mod packing;
+pub mod pages;
+pub mod rewind;
+pub mod sweeps;

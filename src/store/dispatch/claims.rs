@@ -1,0 +1,386 @@
+//! Claims: the durable intent to hand a delivery over.
+
+use std::collections::HashMap;
+
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+
+use super::outcomes::forget_content;
+use super::pages::{self, LeaseToken, PageRow, on_page};
+use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::contact::Profile;
+use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::fingerprint::ProviderFingerprint;
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::message::Kept;
+use crate::domain::page::PageState;
+use crate::store::dispatch::dialect;
+use crate::store::dispatch::dialect::ClaimGround;
+use crate::store::engine::CampaignLock;
+use crate::store::engine::fail_point::FailPoint;
+use crate::store::engine::schema::{contacts, deliveries, delivery_contents};
+use crate::store::{Conn, StoreError};
+
+/// What is to be claimed.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// The page.
+    pub page: PageId,
+    /// The campaign it belongs to: its lock comes first.
+    pub campaign: CampaignId,
+    /// The lease.
+    pub token: LeaseToken,
+    /// Only contacts above this one.
+    pub after: ContactId,
+    /// At most so many.
+    pub limit: i64,
+    /// Whom the pool hands over to.
+    pub provider: ProviderFingerprint,
+}
+
+/// A recipient that may now be handed over, once.
+pub struct Claimed {
+    /// The contact.
+    pub contact: ContactId,
+    /// The fence: an outcome counts only for this claim.
+    pub claim_no: i32,
+    /// Attempts that counted so far.
+    pub attempts: i32,
+    /// How often in a row it was put off without an attempt.
+    pub put_offs: i32,
+    /// Whether an earlier attempt may have been accepted.
+    pub ambiguous: bool,
+    /// Until when the provider honours the key of an earlier attempt.
+    pub key_until: Option<UtcInstant>,
+    /// The contact's data.
+    pub profile: Profile,
+    /// What an earlier attempt said, word for word.
+    pub content: Option<Kept>,
+}
+
+/// What a claim came to.
+pub enum ClaimOutcome {
+    /// These may begin.
+    Claimed {
+        /// The recipients, in contact order.
+        recipients: Vec<Claimed>,
+        /// Where the next claim goes on.
+        cursor: ContactId,
+        /// Nobody due is left beyond the cursor.
+        exhausted: bool,
+        /// The campaign's status version, for the cache.
+        status_version: i64,
+        /// The database's time.
+        now: UtcInstant,
+    },
+    /// The campaign is not `sending`.
+    NotSending {
+        /// Its status.
+        status: CampaignStatus,
+        /// The version of it.
+        status_version: i64,
+    },
+    /// An operator has suspended the pool.
+    Suspended,
+    /// The lease is over.
+    Lost,
+}
+
+#[derive(Queryable)]
+struct Candidate {
+    contact_id: ContactId,
+    claim_no: i32,
+    attempts: i32,
+    put_offs: i32,
+    ambiguous: bool,
+    key_until: Option<UtcInstant>,
+    seen_version: Option<i64>,
+    provider: Option<ProviderFingerprint>,
+    contact: Option<ContactColumns>,
+}
+
+#[derive(Queryable)]
+struct ContactColumns {
+    external_id: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    timezone: Option<String>,
+    locale: Option<String>,
+    attributes: String,
+    version: i64,
+    deleted_at: Option<UtcInstant>,
+}
+
+/// Claims due pending recipients, in a transaction of its own: shared campaign lock, *then* the status and the page under
+/// its lease. No claim commits after a pause has.
+///
+/// # Errors
+/// A query failed, or the COMMIT went unanswered: then nothing may be handed over, and the rows are given back by
+/// [`pages::settle`].
+pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
+    let outcome = conn.write_under(CampaignLock::Shared, claim.campaign, |conn| {
+        let outcome = claim_locked(conn, claim)?;
+        FailPoint::Claim.pass();
+        Ok(outcome)
+    });
+    FailPoint::Claimed.pass();
+    outcome
+}
+
+fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
+    let Some(ground) = dialect::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
+    let ClaimGround { status, status_version, channel, on_uncertain, suspended, now, page } = ground;
+    if status != CampaignStatus::Sending {
+        return Ok(ClaimOutcome::NotSending { status, status_version });
+    }
+    let held = page.state == PageState::Leased
+        && page.lease_token == Some(claim.token)
+        && page.lease_until.is_some_and(|until| until > now);
+    if !held {
+        return Ok(ClaimOutcome::Lost);
+    }
+    if suspended {
+        return Ok(ClaimOutcome::Suspended);
+    }
+    let candidates = candidates(conn, &page, claim, now)?;
+    let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
+    let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
+    let terms = Terms { channel, on_uncertain, provider: claim.provider, now };
+    let recipients = sort_out(conn, &page, claim.token, terms, candidates)?;
+    Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
+}
+
+fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) -> Result<Vec<Candidate>, StoreError> {
+    let due = deliveries::table
+        .left_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
+        .filter(on_page(page))
+        .filter(deliveries::contact_id.gt(claim.after))
+        .filter(deliveries::state.eq(DeliveryState::Pending).and(deliveries::due_at.le(now)))
+        .order(deliveries::contact_id)
+        .select((
+            deliveries::contact_id,
+            deliveries::claim_no,
+            deliveries::attempts,
+            deliveries::put_offs,
+            deliveries::ambiguous,
+            deliveries::provider_key_until,
+            deliveries::contact_version,
+            deliveries::provider_fingerprint,
+            (
+                contacts::external_id,
+                contacts::email,
+                contacts::phone,
+                contacts::first_name,
+                contacts::last_name,
+                contacts::timezone,
+                contacts::locale,
+                contacts::attributes,
+                contacts::version,
+                contacts::deleted_at,
+            )
+                .nullable(),
+        ));
+    match conn {
+        Conn::Pg(conn) => due.limit(claim.limit).load(conn),
+        // A bound `LIMIT` makes SQLite plan the statement anew at each run. It finds rows one by one anyway.
+        Conn::Sqlite(conn) => {
+            let limit = usize::try_from(claim.limit).unwrap_or(0);
+            due.load_iter::<Candidate, DefaultLoadingMode>(conn).and_then(|rows| rows.take(limit).collect())
+        }
+    }
+    .map_err(StoreError::query("find due recipients"))
+}
+
+/// What candidates are judged by.
+#[derive(Clone, Copy)]
+struct Terms {
+    channel: ChannelKind,
+    on_uncertain: OnUncertain,
+    provider: ProviderFingerprint,
+    now: UtcInstant,
+}
+
+/// Turns the reachable ones to `sending` and ends the others with a reason; moves the page's counts by what changed.
+fn sort_out(
+    conn: &mut Conn,
+    page: &PageRow,
+    token: LeaseToken,
+    terms: Terms,
+    candidates: Vec<Candidate>,
+) -> Result<Vec<Claimed>, StoreError> {
+    let now = terms.now;
+    let mut counts = page.counts();
+    let mut recipients = Vec::with_capacity(candidates.len());
+    let mut taken = Vec::with_capacity(candidates.len());
+    let mut contents = kept_contents(conn, page.campaign_id, &candidates)?;
+    for mut candidate in candidates {
+        let contact = candidate.contact_id;
+        let content = contents.remove(&contact);
+        match judge(&mut candidate, terms, content.as_ref()) {
+            Fitness::Fit(version, profile) => {
+                taken.push((contact, version));
+                recipients.push(Claimed {
+                    contact,
+                    claim_no: candidate.claim_no + 1,
+                    attempts: candidate.attempts,
+                    put_offs: candidate.put_offs,
+                    ambiguous: candidate.ambiguous,
+                    key_until: candidate.key_until.filter(|until| {
+                        candidate.is_for(terms.provider) && until.plus_ms(dialect::KEY_FORGOTTEN_MS) >= now
+                    }),
+                    profile,
+                    content,
+                });
+            }
+            Fitness::Ends(state, reason) => {
+                let category = (state == DeliveryState::Failed).then(|| ErrorCategory::Render.as_str());
+                let changed = diesel::update(deliveries::table.find((page.campaign_id, contact)))
+                    .set((
+                        deliveries::state.eq(state),
+                        deliveries::reason.eq(reason),
+                        deliveries::category.eq(category),
+                        deliveries::settled_at.eq(now),
+                    ))
+                    .execute(conn)
+                    .map_err(StoreError::query("end a recipient"))?;
+                if content.is_some() {
+                    forget_content(conn, page.campaign_id, contact)?;
+                }
+                counts.shift(DeliveryState::Pending, state, pages::count(changed)?);
+            }
+        }
+    }
+    let claimed = dialect::mark_sending(conn, page.campaign_id, &taken, token, terms.provider, now)?;
+    if claimed != taken.len() {
+        return Err(StoreError::Stale { what: "a delivery under a locked page" });
+    }
+    counts.shift(DeliveryState::Pending, DeliveryState::Sending, pages::count(claimed)?);
+    pages::write_counts(conn, page, counts)?;
+    Ok(recipients)
+}
+
+enum Fitness {
+    /// May be handed over, with the contact in this version.
+    Fit(i64, Profile),
+    /// Ends here.
+    Ends(DeliveryState, &'static str),
+}
+
+impl Candidate {
+    /// Whether the provider that knows the key, if any does, is this one.
+    fn is_for(&self, provider: ProviderFingerprint) -> bool {
+        self.provider.is_none_or(|earlier| earlier.is_same_provider(provider))
+    }
+}
+
+/// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
+fn judge(candidate: &mut Candidate, terms: Terms, kept: Option<&Kept>) -> Fitness {
+    let ambiguous = candidate.ambiguous;
+    let ends = |reason: &'static str| {
+        let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
+        Fitness::Ends(state, reason)
+    };
+    let Some(contact) = candidate.contact.take().filter(|contact| contact.deleted_at.is_none()) else {
+        return ends(SkipReason::ContactDeleted.as_str());
+    };
+    let Some(address) = contact.address(terms.channel) else {
+        return ends(SkipReason::NoAddress.as_str());
+    };
+    if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
+        return Fitness::Ends(DeliveryState::Uncertain, reason);
+    }
+    let version = contact.version;
+    match contact.into_profile() {
+        Ok(profile) => Fitness::Fit(version, profile),
+        // This one ends here; the others go on.
+        Err(_) if ambiguous => Fitness::Ends(DeliveryState::Uncertain, UNREADABLE),
+        Err(_) => Fitness::Ends(DeliveryState::Failed, UNREADABLE),
+    }
+}
+
+/// Why an attempt that may have been accepted cannot be repeated: the key would be worth nothing, or carry a second body.
+fn in_doubt(
+    candidate: &Candidate,
+    contact: &ContactColumns,
+    address: &str,
+    terms: Terms,
+    kept: Option<&Kept>,
+) -> Option<&'static str> {
+    if candidate.key_until.is_some_and(|until| until <= terms.now) {
+        return Some("the provider has forgotten the key");
+    }
+    match kept.and_then(|kept| kept.to.as_deref()) {
+        Some(to) if to != address => {
+            return Some("the contact's address changed after an attempt that went unanswered");
+        }
+        Some(_) => {}
+        None if candidate.seen_version != Some(contact.version) => {
+            return Some("the contact changed after an attempt that went unanswered");
+        }
+        None => {}
+    }
+    // Who agreed to messages that come twice asked for no key in the first place.
+    if terms.on_uncertain == OnUncertain::Resend {
+        return None;
+    }
+    if !candidate.is_for(terms.provider) {
+        return Some("the pool has another provider than at an attempt that went unanswered");
+    }
+    if candidate.provider.is_some_and(|earlier| earlier != terms.provider) {
+        return Some("the pool's settings change the message of an attempt that went unanswered");
+    }
+    None
+}
+
+/// Why a delivery ends whose contact cannot be read.
+const UNREADABLE: &str = "the contact's stored attributes are not readable";
+
+impl ContactColumns {
+    fn address(&self, channel: ChannelKind) -> Option<&String> {
+        match channel {
+            ChannelKind::Email => self.email.as_ref(),
+            ChannelKind::Sms | ChannelKind::Whatsapp => self.phone.as_ref(),
+            ChannelKind::Http => self.email.as_ref().or(self.phone.as_ref()).or(self.external_id.as_ref()),
+        }
+    }
+
+    fn into_profile(self) -> Result<Profile, serde_json::Error> {
+        let attributes = match self.attributes.as_str() {
+            "{}" => crate::domain::contact::Attributes::new(),
+            text => serde_json::from_str(text)?,
+        };
+        Ok(Profile {
+            external_id: self.external_id,
+            email: self.email,
+            phone: self.phone,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            timezone: self.timezone,
+            locale: self.locale,
+            attributes,
+        })
+    }
+}
+
+/// What earlier attempts said. An attempt that did not count may have carried the key to the provider all the same, so
+/// whoever was ever claimed is looked up, all in one query. What cannot be read any more was not kept.
+fn kept_contents(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    candidates: &[Candidate],
+) -> Result<HashMap<ContactId, Kept>, StoreError> {
+    let again = candidates.iter().filter(|candidate| candidate.claim_no > 0);
+    let again: Vec<ContactId> = again.map(|candidate| candidate.contact_id).collect();
+    if again.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let kept: Vec<(ContactId, String)> = delivery_contents::table
+        .filter(delivery_contents::campaign_id.eq(campaign).and(delivery_contents::contact_id.eq_any(again)))
+        .select((delivery_contents::contact_id, delivery_contents::content))
+        .load(conn)
+        .map_err(StoreError::query("read what earlier attempts said"))?;
+    Ok(kept.into_iter().filter_map(|(contact, text)| Some((contact, serde_json::from_str(&text).ok()?))).collect())
+}

@@ -1,0 +1,264 @@
+//! Deliveries as people see them: lists, the audit, and the resolution of what is uncertain.
+
+use diesel::prelude::*;
+
+use super::pages::{self, on_page};
+use super::sweeps::after_moving;
+use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::Counts;
+use crate::store::engine::schema::{contacts, deliveries, pages as page};
+use crate::store::{Conn, StoreError, campaigns, engine};
+
+/// A delivery as stored, without what only the protocol needs.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = deliveries)]
+pub struct DeliveryRow {
+    /// The contact.
+    pub contact_id: ContactId,
+    /// Its page.
+    pub page_id: PageId,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Attempts that counted.
+    pub attempts: i32,
+    /// Why it is where it is.
+    pub reason: Option<String>,
+    /// What kind of trouble that was.
+    pub category: Option<ErrorCategory>,
+    /// Whose trouble the last refusal was, where it was refused.
+    pub answer_class: Option<AnswerClass>,
+    /// The provider's id of the message.
+    pub provider_id: Option<String>,
+    /// Not due before; 0 is at once.
+    pub due_at: UtcInstant,
+    /// When it was last claimed.
+    pub claimed_at: Option<UtcInstant>,
+    /// When it ended.
+    pub settled_at: Option<UtcInstant>,
+}
+
+/// Whom a delivery is for. Personal data: never logged, hence no `Debug`.
+#[derive(Clone, Queryable, Selectable)]
+#[diesel(table_name = contacts)]
+pub struct RecipientRow {
+    /// The contact, deleted or not.
+    pub id: ContactId,
+    /// The client's own id.
+    pub external_id: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// E.164 number.
+    pub phone: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+}
+
+/// A stretch of contacts: above the first, up to the second.
+type Stretch = (ContactId, ContactId);
+
+/// The campaign's deliveries above `after`, in contact order, each with its contact. Those in one state are looked for only
+/// on pages that hold some: a few among a million cost what they are, and no index changes with every delivery.
+///
+/// # Errors
+/// The query failed.
+pub fn list(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    state: Option<DeliveryState>,
+    after: ContactId,
+    limit: i64,
+) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
+    let Some(state) = state else { return within(conn, campaign, None, (after, ContactId(i64::MAX)), limit) };
+    let (mut found, mut after) = (Vec::new(), after);
+    loop {
+        let pages = pages_holding(conn, campaign, state, after)?;
+        let Some((_, last)) = pages.last().copied() else { return Ok(found) };
+        for (first, last) in pages {
+            let missing = limit - pages::count(found.len())?;
+            if missing <= 0 {
+                return Ok(found);
+            }
+            found.extend(within(conn, campaign, Some(state), (after.max(first), last), missing)?);
+        }
+        after = last;
+    }
+}
+
+/// How many pages are looked up at once.
+const PAGES_AT_ONCE: i64 = 100;
+
+/// Where pages lie that reach beyond `after` and hold deliveries in `state`, in contact order.
+fn pages_holding(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    state: DeliveryState,
+    after: ContactId,
+) -> Result<Vec<Stretch>, StoreError> {
+    let beyond = page::table
+        .filter(page::campaign_id.eq(campaign).and(page::last_contact_id.gt(after)))
+        .order(page::seq)
+        .limit(PAGES_AT_ONCE)
+        .select((page::first_contact_id, page::last_contact_id))
+        .into_boxed();
+    let holding = match state {
+        DeliveryState::Pending => beyond.filter(page::pending.gt(0)),
+        DeliveryState::Sending => beyond.filter(page::sending.gt(0)),
+        DeliveryState::Sent => beyond.filter(page::sent.gt(0)),
+        DeliveryState::Failed => beyond.filter(page::failed.gt(0)),
+        DeliveryState::Skipped => beyond.filter(page::skipped.gt(0)),
+        DeliveryState::Uncertain => beyond.filter(page::uncertain.gt(0)),
+    };
+    let pages: Vec<Stretch> = holding.load(conn).map_err(StoreError::query("look for pages of a status"))?;
+    Ok(pages.into_iter().map(|(first, last)| (ContactId(first.0 - 1), last)).collect())
+}
+
+/// The campaign's deliveries to a stretch of contacts.
+fn within(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    state: Option<DeliveryState>,
+    (after, up_to): Stretch,
+    limit: i64,
+) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
+    let stretch = deliveries::contact_id.gt(after).and(deliveries::contact_id.le(up_to));
+    let mut query = deliveries::table
+        .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
+        .filter(deliveries::campaign_id.eq(campaign).and(stretch))
+        // The same once more: PostgreSQL does not conclude it, and would merge with everybody from the first contact on.
+        .filter(contacts::id.gt(after).and(contacts::id.le(up_to)))
+        .order(deliveries::contact_id)
+        .limit(limit)
+        .select((DeliveryRow::as_select(), RecipientRow::as_select()))
+        .into_boxed();
+    if let Some(state) = state {
+        query = query.filter(deliveries::state.eq(state));
+    }
+    query.load(conn).map_err(StoreError::query("list deliveries"))
+}
+
+/// Rows counted one by one, beside the counts that pages keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Audit {
+    /// From the rows.
+    pub rows: Counts,
+    /// From the pages.
+    pub pages: Counts,
+    /// How many rows there are.
+    pub total: i64,
+    /// How many recipients the pages hold.
+    pub page_sizes: i64,
+}
+
+/// Counts a campaign's rows. Call it inside one snapshot.
+///
+/// # Errors
+/// A query failed.
+pub fn audit(conn: &mut Conn, campaign: CampaignId) -> Result<Audit, StoreError> {
+    let by_state: Vec<(DeliveryState, i64)> = deliveries::table
+        .filter(deliveries::campaign_id.eq(campaign))
+        .group_by(deliveries::state)
+        .select((deliveries::state, diesel::dsl::count_star()))
+        .load(conn)
+        .map_err(StoreError::query("count deliveries"))?;
+    let rows = by_state.iter().fold(Counts::default(), |counts, (state, n)| counts.shifted(*state, *n));
+    let pages = campaigns::counts(conn, campaign)?;
+    let sizes: Vec<i64> = page::table
+        .filter(page::campaign_id.eq(campaign))
+        .select(page::size)
+        .load(conn)
+        .map_err(StoreError::query("sum up page sizes"))?;
+    Ok(Audit { rows, pages, total: by_state.iter().map(|(_, n)| n).sum(), page_sizes: sizes.iter().sum() })
+}
+
+/// An operator's word on what is uncertain: did it arrive or not?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resolution {
+    /// It was accepted.
+    Sent,
+    /// It was not.
+    Failed,
+    /// Send it again. The campaign has to be open.
+    Pending,
+}
+
+impl Resolution {
+    fn state(self) -> DeliveryState {
+        match self {
+            Self::Sent => DeliveryState::Sent,
+            Self::Failed => DeliveryState::Failed,
+            Self::Pending => DeliveryState::Pending,
+        }
+    }
+}
+
+/// Pages of the campaign that hold something uncertain: all, or those of `contacts`.
+///
+/// # Errors
+/// The query failed.
+pub fn uncertain_pages(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    contacts: Option<&[ContactId]>,
+) -> Result<Vec<PageId>, StoreError> {
+    match contacts {
+        None => page::table
+            .filter(page::campaign_id.eq(campaign).and(page::uncertain.gt(0)))
+            .order(page::id)
+            .select(page::id)
+            .load(conn),
+        Some(contacts) => deliveries::table
+            .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts.to_vec())))
+            .filter(deliveries::state.eq(DeliveryState::Uncertain))
+            .select(deliveries::page_id)
+            .distinct()
+            .order(deliveries::page_id)
+            .load(conn),
+    }
+    .map_err(StoreError::query("find what is uncertain"))
+}
+
+/// Resolves the uncertain deliveries of one page (all, or those of `contacts`). Returns how many changed.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn resolve_page(
+    conn: &mut Conn,
+    id: PageId,
+    contacts: Option<&[ContactId]>,
+    resolution: Resolution,
+) -> Result<i64, StoreError> {
+    let Some(row) = pages::lock(conn, id)? else { return Ok(0) };
+    let now = engine::now(conn)?;
+    let uncertain = on_page(&row).and(deliveries::state.eq(DeliveryState::Uncertain));
+    let again = resolution == Resolution::Pending;
+    let change = (
+        deliveries::state.eq(resolution.state()),
+        deliveries::category.eq(ErrorCategory::Resolved.as_str()),
+        deliveries::due_at.eq(UtcInstant(0)),
+        deliveries::settled_at.eq((!again).then_some(now)),
+        deliveries::token.eq(None::<pages::LeaseToken>),
+        // An operator's word is evidence: the delivery is no longer in doubt.
+        deliveries::ambiguous.eq(false),
+        // What is sent again begins anew, as after a retry of what failed.
+        again.then_some((deliveries::attempts.eq(0), deliveries::put_offs.eq(0), deliveries::deaths.eq(0))),
+    );
+    let changed = match contacts {
+        None => diesel::update(deliveries::table.filter(uncertain)).set(change).execute(conn),
+        Some(contacts) => {
+            let chosen = uncertain.and(deliveries::contact_id.eq_any(contacts.to_vec()));
+            diesel::update(deliveries::table.filter(chosen)).set(change).execute(conn)
+        }
+    }
+    .map_err(StoreError::query("resolve what is uncertain"))?;
+    let changed = pages::count(changed)?;
+    let mut counts = row.counts();
+    counts.shift(DeliveryState::Uncertain, resolution.state(), changed);
+    pages::forget_contents(conn, &row)?;
+    after_moving(conn, &row, counts)?;
+    Ok(changed)
+}

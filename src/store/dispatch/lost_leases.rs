@@ -1,0 +1,220 @@
+//! Leases that ended without their owner: whoever ends a lease resolves all of its rows, the counts and the page's state
+//! in one transaction.
+
+use diesel::prelude::*;
+
+use super::late_evidence::Lease;
+use super::outcomes::ClaimKey;
+use super::pages::{self, LeaseToken, PageRow, Progress, on_page};
+use crate::domain::abandoned::{Abandoned, Fate, LeaseEnd};
+pub use crate::domain::abandoned::{Evidence, Repeat};
+use crate::domain::campaign::{CampaignStatus, OnUncertain};
+use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::fingerprint::ProviderFingerprint;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::PageState;
+use crate::store::engine::schema::{campaigns, deliveries, pages as page};
+use crate::store::engine::{self, CampaignLock};
+use crate::store::{Conn, StoreError};
+
+/// Leases that must have ended with nothing settled before a page is claimed one recipient at a time.
+pub const DEATHS_BEFORE_SINGLE: i64 = 3;
+
+/// Whether a lease ended because its owner died: only deaths count against the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnerFate {
+    /// It is gone.
+    Died,
+    /// It lives, and came too late or does not know of the lease.
+    Lives,
+}
+
+/// What ending a lease came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ended {
+    /// Rows that went back to pending.
+    pub given_back: i64,
+    /// Rows whose outcome the journal knew.
+    pub known: i64,
+    /// Rows that nobody can know.
+    pub uncertain: i64,
+    /// Rows found to be poison.
+    pub poison: i64,
+}
+
+/// What a lease was judged by: whoever ends it has looked, and then read a journal, and in between the page may have moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judged {
+    /// The page's progress.
+    pub progress: Progress,
+    /// Until when the lease was to last, where it was judged by that.
+    pub until: Option<UtcInstant>,
+}
+
+impl Judged {
+    /// Whether the page is still what was judged.
+    fn holds_of(&self, row: &PageRow) -> bool {
+        row.progress() == self.progress && (self.until.is_none() || row.lease_until == self.until)
+    }
+}
+
+#[derive(Queryable)]
+struct SendingRow {
+    contact: ContactId,
+    claim_no: i32,
+    attempts: i32,
+    put_offs: i32,
+    deaths: i32,
+    ambiguous: bool,
+    key_until: Option<UtcInstant>,
+    claimed_at: Option<UtcInstant>,
+    provider: Option<ProviderFingerprint>,
+}
+
+/// Ends a lease. `None`: it had ended already, or the page is no longer what was `judged`, and nothing is changed. Without
+/// `judged` it is ended as it is found: for an owner that cannot come back.
+///
+/// # Errors
+/// A query failed; safe to repeat.
+pub fn end_lease(
+    conn: &mut Conn,
+    lease: Lease,
+    owner: OwnerFate,
+    judged: Option<Judged>,
+    repeat: Repeat,
+    evidence: &dyn Fn(ClaimKey) -> Evidence,
+) -> Result<Option<Ended>, StoreError> {
+    let Lease { campaign, page: id, token } = lease;
+    engine::lock_campaign(conn, campaign, CampaignLock::Shared)?;
+    let (status, on_uncertain): (CampaignStatus, OnUncertain) = campaigns::table
+        .find(campaign)
+        .select((campaigns::status, campaigns::on_uncertain))
+        .first(conn)
+        .map_err(StoreError::query("read a campaign"))?;
+    let Some(row) = pages::lock(conn, id)? else { return Ok(None) };
+    if row.state != PageState::Leased || row.lease_token != Some(token) {
+        return Ok(None);
+    }
+    if judged.is_some_and(|judged| !judged.holds_of(&row)) {
+        return Ok(None);
+    }
+    let now = engine::now(conn)?;
+    let sending: Vec<SendingRow> = deliveries::table
+        .filter(on_page(&row).and(deliveries::state.eq(DeliveryState::Sending)).and(deliveries::token.eq(token)))
+        .order(deliveries::contact_id)
+        .select((
+            deliveries::contact_id,
+            deliveries::claim_no,
+            deliveries::attempts,
+            deliveries::put_offs,
+            deliveries::deaths,
+            deliveries::ambiguous,
+            deliveries::provider_key_until,
+            deliveries::claimed_at,
+            deliveries::provider_fingerprint,
+        ))
+        .load(conn)
+        .map_err(StoreError::query("read what an ended lease left"))?;
+    let died = owner == OwnerFate::Died;
+    let end = LeaseEnd {
+        repeat,
+        on_uncertain,
+        owner_lives: !died,
+        died_alone: died && sending.len() == 1,
+        single: row.deaths >= DEATHS_BEFORE_SINGLE,
+        now,
+    };
+    let mut ended = Ended::default();
+    let mut counts = row.counts();
+    for delivery in &sending {
+        let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
+        let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
+        ended.note(&fate);
+        counts.shift(DeliveryState::Sending, fate.state(), 1);
+        write_fate(conn, campaign, delivery, &fate, now)?;
+    }
+    let known = ended.known + ended.poison;
+    let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
+    diesel::update(page::table.find(id))
+        .set(page::deaths.eq(deaths))
+        .execute(conn)
+        .map_err(StoreError::query("count an owner's death"))?;
+    if status == CampaignStatus::Stopped && counts.pending > 0 {
+        let skipped = pages::skip_pending(conn, &row, SkipReason::Stopped)?;
+        counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
+        counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
+    }
+    pages::forget_contents(conn, &row)?;
+    let (state, due_at) = next_state(conn, &row, counts.pending)?;
+    pages::close_lease(conn, &row, state, due_at, counts)?;
+    Ok(Some(ended))
+}
+
+pub(in crate::store) fn next_state(
+    conn: &mut Conn,
+    row: &PageRow,
+    pending: i64,
+) -> Result<(PageState, UtcInstant), StoreError> {
+    if pending == 0 {
+        return Ok((PageState::Done, UtcInstant(0)));
+    }
+    Ok((PageState::Ready, pages::next_due(conn, row)?))
+}
+
+impl SendingRow {
+    fn as_left(&self, now: UtcInstant) -> Abandoned {
+        let Self { attempts, deaths, ambiguous, key_until, claimed_at, provider, .. } = *self;
+        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at: claimed_at.unwrap_or(now), provider }
+    }
+}
+
+impl Ended {
+    fn note(&mut self, fate: &Fate) {
+        if fate.verdict.category == Some(ErrorCategory::Poison) {
+            self.poison += 1;
+        } else if fate.known {
+            self.known += 1;
+        } else if fate.state() == DeliveryState::Pending {
+            self.given_back += 1;
+        } else {
+            self.uncertain += 1;
+        }
+    }
+}
+
+fn write_fate(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    delivery: &SendingRow,
+    fate: &Fate,
+    now: UtcInstant,
+) -> Result<(), StoreError> {
+    let pending = fate.state() == DeliveryState::Pending;
+    let verdict = &fate.verdict;
+    diesel::update(deliveries::table.find((campaign, delivery.contact)))
+        .set((
+            deliveries::state.eq(fate.state()),
+            deliveries::due_at.eq(fate.due_at),
+            deliveries::attempts.eq(delivery.attempts + i32::from(verdict.counted)),
+            deliveries::put_offs.eq(verdict.put_offs(delivery.put_offs)),
+            deliveries::ambiguous.eq(delivery.ambiguous || verdict.ambiguous),
+            deliveries::deaths.eq(delivery.deaths + i32::from(fate.died_alone)),
+            deliveries::reason.eq(verdict.reason.as_deref()),
+            deliveries::category.eq(verdict.category.map(ErrorCategory::as_str)),
+            deliveries::answer_class.eq(verdict.class),
+            deliveries::provider_id.eq(verdict.provider_id.as_deref()),
+            deliveries::provider_key_until.eq(fate.key_until),
+            deliveries::settled_at.eq((!pending).then_some(now)),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("resolve what an ended lease left"))?;
+    if pending && !fate.keeps_claim {
+        // All others keep their token, so that their owner's late outcome still finds them.
+        diesel::update(deliveries::table.find((campaign, delivery.contact)))
+            .set(deliveries::token.eq(None::<LeaseToken>))
+            .execute(conn)
+            .map_err(StoreError::query("resolve what an ended lease left"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! Recording outcomes: rows and page counts, in one transaction, as often as need be.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use diesel::prelude::*;
+
+use super::pages::{self, LeaseToken, PageRow};
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::{Counts, PageState};
+use crate::domain::settlement::Verdict;
+use crate::store::dispatch::dialect;
+use crate::store::engine::schema::{deliveries, delivery_contents, pages as page};
+use crate::store::engine::{self, CampaignLock};
+use crate::store::{Conn, StoreError};
+
+/// One claim of one delivery: what an outcome is fenced by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The contact.
+    pub contact: ContactId,
+    /// Rises with every claim of the delivery.
+    pub claim_no: i32,
+    /// The lease it was claimed under.
+    pub token: LeaseToken,
+}
+
+/// An outcome to be recorded.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which claim.
+    pub key: ClaimKey,
+    /// The delivery's page.
+    pub page: PageId,
+    /// What happens to it.
+    pub verdict: Verdict,
+    /// How long from its claim on the provider honours the key of the attempt that this settles, in milliseconds.
+    pub key_valid_ms: Option<i64>,
+    /// What the attempt said, when it has to be repeated word for word (JSON of a message).
+    pub content: Option<String>,
+}
+
+/// What a recorded batch did.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// How many rows changed.
+    pub changed: usize,
+    /// Outcomes that no row takes, and what each would have made of it: the delivery was put back, and claimed again or ended
+    /// otherwise, before they came. What had been recorded before is not among them.
+    pub unmatched: Vec<(ClaimKey, DeliveryState)>,
+}
+
+/// Records a batch, in as many statements for many pages as for one: locks its pages in id order, then the rows in one of
+/// the states of `FROM` and fenced by claim number and token, then moves the counts by the rows that *really* changed.
+/// Repeating it changes nothing.
+///
+/// What goes back to pending does so only while the campaign is open. For those the campaign's shared lock comes first:
+/// otherwise the campaign could be completed between the look at its status and the commit.
+///
+/// # Errors
+/// A query failed, or the COMMIT went unanswered: record the same batch again.
+pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreError> {
+    let returning: BTreeSet<CampaignId> = batch
+        .iter()
+        .filter(|settlement| settlement.verdict.state == DeliveryState::Pending)
+        .map(|settlement| settlement.key.campaign)
+        .collect();
+    for campaign in &returning {
+        engine::lock_campaign(conn, *campaign, CampaignLock::Shared)?;
+    }
+    let ids = batch.iter().map(|settlement| settlement.page).collect();
+    let (pages, now) = dialect::lock_pages(conn, &ids)?;
+    let mut tallies: BTreeMap<PageId, Tally> = pages.iter().map(|page| (page.id, Tally::of(page))).collect();
+    let mut by_campaign = BTreeMap::<CampaignId, Vec<&Settlement>>::new();
+    // A batch that was put together from several sources may hold a claim twice; its row changes once.
+    let mut seen = HashSet::with_capacity(batch.len());
+    for settlement in batch {
+        if tallies.contains_key(&settlement.page) && seen.insert(settlement.key) {
+            by_campaign.entry(settlement.key.campaign).or_default().push(settlement);
+        }
+    }
+    let mut unmatched = Vec::new();
+    for (campaign, settlements) in by_campaign {
+        // A stop's own pass may have left a page already, and evidence may come after the end: what would go back to
+        // pending ends here instead.
+        let closed = match returning.contains(&campaign) {
+            true => Some(pages::status_of(conn, campaign)?).filter(|status| status.is_ended()),
+            false => None,
+        };
+        let writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
+        let missed = record_campaign(conn, campaign, &writes, &mut tallies, now)?;
+        unmatched.extend(unknown(conn, campaign, &missed)?);
+    }
+    tallies.retain(|_, tally| tally.changed > 0);
+    dialect::write_progress(conn, &tallies, now)?;
+    for page in pages.iter().filter(|page| page.state == PageState::Done) {
+        if tallies.get(&page.id).is_some_and(|tally| tally.counts.pending > 0) {
+            reopen_for_late_evidence(conn, page)?;
+        }
+    }
+    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
+}
+
+/// What a batch does to one page.
+pub(in crate::store) struct Tally {
+    /// The page's counts as they become.
+    pub(in crate::store) counts: Counts,
+    /// Its owners' deaths in a row.
+    pub(in crate::store) deaths: i64,
+    /// How many came to their end.
+    pub(in crate::store) settled: i64,
+    changed: usize,
+}
+
+impl Tally {
+    fn of(page: &PageRow) -> Self {
+        Self { counts: page.counts(), deaths: page.deaths, settled: 0, changed: 0 }
+    }
+
+    fn note(&mut self, from: DeliveryState, to: DeliveryState) {
+        self.counts.shift(from, to, 1);
+        self.changed += 1;
+        if to != DeliveryState::Pending {
+            self.settled += 1;
+            self.deaths = 0;
+        }
+    }
+}
+
+/// A settlement as it is written: the verdict in the light of the campaign's present status.
+pub(in crate::store) struct Write<'a> {
+    pub(in crate::store) settlement: &'a Settlement,
+    pub(in crate::store) state: DeliveryState,
+    pub(in crate::store) reason: Option<&'a str>,
+    pub(in crate::store) due_at: UtcInstant,
+}
+
+/// The states in which a row may be when its outcome comes. Nearly every row is `sending`; the others are for evidence
+/// that came after the lease had ended: it was left `uncertain`, or put back to `pending` and not claimed again so far.
+const FROM: [DeliveryState; 3] = [DeliveryState::Sending, DeliveryState::Uncertain, DeliveryState::Pending];
+
+/// Writes what it can, and returns what no row takes.
+fn record_campaign<'a, 'b>(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    writes: &'a [Write<'b>],
+    tallies: &mut BTreeMap<PageId, Tally>,
+    now: UtcInstant,
+) -> Result<Vec<&'a Write<'b>>, StoreError> {
+    let mut missed: Vec<&Write<'_>> = writes.iter().collect();
+    for from in FROM {
+        let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
+        if fitting.is_empty() {
+            continue;
+        }
+        let done = dialect::write_outcomes(conn, campaign, &fitting, from, now)?;
+        for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
+            if let Some(tally) = tallies.get_mut(&write.settlement.page) {
+                tally.note(from, write.state);
+            }
+            keep_content(conn, write)?;
+        }
+    }
+    Ok(missed)
+}
+
+impl Write<'_> {
+    /// Whether a row in that state may change by this.
+    fn is_news_of(&self, from: DeliveryState) -> bool {
+        match from {
+            DeliveryState::Sending => true,
+            // That it is uncertain is no news of an uncertain one: a repeated batch must not count its attempt again.
+            DeliveryState::Uncertain => self.state != DeliveryState::Uncertain,
+            // It will be asked again in any case, unless this says that there is nothing left to ask. `failed` is said only of
+            // what was never in doubt before this attempt.
+            DeliveryState::Pending => {
+                matches!(self.settlement.verdict.state, DeliveryState::Sent | DeliveryState::Failed)
+            }
+            DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
+        }
+    }
+}
+
+/// Which of these outcomes are not in the books: their rows do not stand as the same claim has left them.
+fn unknown(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    missed: &[&Write<'_>],
+) -> Result<Vec<(ClaimKey, DeliveryState)>, StoreError> {
+    if missed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let contacts: Vec<ContactId> = missed.iter().map(|write| write.settlement.key.contact).collect();
+    let found: Vec<(ContactId, i32, Option<LeaseToken>, DeliveryState)> = deliveries::table
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts)))
+        .select((deliveries::contact_id, deliveries::claim_no, deliveries::token, deliveries::state))
+        .load(conn)
+        .map_err(StoreError::query("look for outcomes that were recorded before"))?;
+    let stands = |write: &&&Write<'_>| {
+        let key = write.settlement.key;
+        found.iter().any(|(contact, claim_no, token, state)| {
+            let same_claim = *contact == key.contact && *claim_no == key.claim_no;
+            same_claim && *state == write.state && token.is_none_or(|token| token == key.token)
+        })
+    };
+    let lost = missed.iter().filter(|write| !stands(write));
+    Ok(lost.map(|write| (write.settlement.key, write.state)).collect())
+}
+
+/// Why a delivery failed whose provider is known, too late for another attempt, not to have taken it.
+const NOT_ACCEPTED: &str = "not_accepted";
+
+fn write<'a>(settlement: &'a Settlement, closed: Option<CampaignStatus>, now: UtcInstant) -> Write<'a> {
+    let verdict = &settlement.verdict;
+    let (state, reason) = match closed.filter(|_| verdict.state == DeliveryState::Pending) {
+        None => (verdict.state, verdict.reason.as_deref()),
+        Some(_) if verdict.ambiguous => (DeliveryState::Uncertain, verdict.reason.as_deref()),
+        Some(CampaignStatus::Stopped) => (DeliveryState::Skipped, Some(SkipReason::Stopped.as_str())),
+        Some(_) => (DeliveryState::Failed, Some(NOT_ACCEPTED)),
+    };
+    Write { settlement, state, reason, due_at: due_at(now, verdict.wait_ms) }
+}
+
+/// When a wait that begins now is over. Long ones end at moments that others share, a little later, so that a page is
+/// leased for many at once instead of for each.
+pub(in crate::store) fn due_at(now: UtcInstant, wait_ms: i64) -> UtcInstant {
+    /// Shorter waits are kept to the millisecond.
+    const LONG_MS: i64 = 10_000;
+    /// What a long wait may be lengthened by, as a part of it.
+    const PART: i64 = 64;
+    if wait_ms <= 0 {
+        return UtcInstant(0);
+    }
+    let due = now.plus_ms(wait_ms);
+    if wait_ms < LONG_MS {
+        return due;
+    }
+    // A power of two: waits of different length share most moments.
+    let step = 1_i64 << (wait_ms / PART).ilog2();
+    due.plus_ms((step - due.0.rem_euclid(step)) % step)
+}
+
+/// Keeps the words of an attempt that will be repeated, and forgets those of a delivery that has ended.
+fn keep_content(conn: &mut Conn, write: &Write<'_>) -> Result<(), StoreError> {
+    let Some(content) = &write.settlement.content else { return Ok(()) };
+    let key = write.settlement.key;
+    if write.state == DeliveryState::Pending {
+        return dialect::keep_content(conn, key.campaign, key.contact, content);
+    }
+    forget_content(conn, key.campaign, key.contact)
+}
+
+/// Forgets what an attempt said whose delivery has ended.
+pub(in crate::store) fn forget_content(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    contact: ContactId,
+) -> Result<(), StoreError> {
+    diesel::delete(delivery_contents::table.find((campaign, contact)))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("forget what an attempt said"))
+}
+
+/// Evidence that came after the page was closed ("not taken") leaves a pending delivery on a page that is done: open it.
+fn reopen_for_late_evidence(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
+    diesel::update(page::table.find(page.id))
+        .set((page::state.eq(PageState::Ready), page::due_at.eq(UtcInstant(0))))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("re-open a page"))
+}
+
+/// Which claim of the campaign a settlement is about.
+pub(in crate::store) fn claim_of(write: &Write<'_>) -> (ContactId, i32) {
+    (write.settlement.key.contact, write.settlement.key.claim_no)
+}
+
+/// The token of a settlement's claim, for the fence in `dialect`.
+pub(in crate::store) fn fence(write: &Write<'_>) -> (ContactId, i32, LeaseToken) {
+    let key = write.settlement.key;
+    (key.contact, key.claim_no, key.token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_waits_end_together_and_never_early() {
+        let ends: std::collections::BTreeSet<i64> = (0..1_000)
+            .map(|n| {
+                let (now, wait) = (UtcInstant(1_000_000 + n * 7), 300_000 + n * 75);
+                let due = due_at(now, wait);
+                let late = due.0 - now.0 - wait;
+                assert!((0..=wait / 64).contains(&late), "{late} ms late after {wait}");
+                due.0
+            })
+            .collect();
+        assert!(ends.len() <= 22, "{} moments", ends.len());
+        assert_eq!(due_at(UtcInstant(5), 0), UtcInstant(0));
+        assert_eq!(due_at(UtcInstant(5), 1_001), UtcInstant(1_006));
+    }
+}

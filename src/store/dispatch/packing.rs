@@ -1,0 +1,206 @@
+//! Packing: the audience is cut into pages by contact id, a few pages per transaction.
+
+use diesel::prelude::*;
+
+use crate::domain::campaign::{Audience, CampaignStatus, ChannelKind};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::page::{Counts, PageState};
+use crate::store::campaigns::{self, CampaignRow, PackingRow};
+use crate::store::dispatch::dialect;
+use crate::store::engine::schema::{packings, pages};
+use crate::store::engine::{self, CampaignLock};
+use crate::store::{Conn, StoreError};
+
+/// What one step of packing came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packed {
+    /// A page was born.
+    Page {
+        /// The page.
+        id: PageId,
+        /// Its number in the campaign, from 1.
+        seq: i64,
+        /// How many it holds.
+        size: i64,
+        /// How many of them can be reached.
+        pending: i64,
+        /// Everyone of the audience up to here is packed.
+        up_to: ContactId,
+    },
+    /// Nobody of this stretch was eligible; the cursor moved on.
+    Nobody,
+    /// The whole audience is packed.
+    Done,
+    /// The campaign is not `sending`: packing goes on when it is again.
+    NotSending(CampaignStatus),
+    /// Another paginator moved the cursor first.
+    Overtaken,
+}
+
+/// Packs the next page, in the caller's transaction. A crash resumes at the cursor; nothing is ever deleted or reset.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn pack_page(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Packed, StoreError> {
+    Ok(pack_pages(conn, id, page_size, 1)?.pop().unwrap_or(Packed::Done))
+}
+
+/// Packs the next pages, at most so many, in the caller's transaction: shared lock, status, then for each page the cursor
+/// by compare-and-set, the page and its deliveries. The last answer says whether there is more to do.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) -> Result<Vec<Packed>, StoreError> {
+    engine::lock_campaign(conn, id, CampaignLock::Shared)?;
+    let Some(campaign) = campaigns::find(conn, id)? else { return Ok(vec![Packed::Done]) };
+    if campaign.status != CampaignStatus::Sending {
+        return Ok(vec![Packed::NotSending(campaign.status)]);
+    }
+    let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
+    engine::keep_to_indexes(conn)?;
+    let audience = parse_audience(campaign.audience.as_deref())?;
+    let (mut packed, mut unreachable) = (Vec::with_capacity(most), 0);
+    while packed.len() < most {
+        let page = pack_next(conn, &campaign, &mut packing, &audience, page_size)?;
+        packed.push(page);
+        match page {
+            Packed::Page { size, pending, .. } => unreachable += size - pending,
+            Packed::Nobody => {}
+            Packed::Done | Packed::NotSending(_) | Packed::Overtaken => break,
+        }
+    }
+    if unreachable > 0 {
+        diesel::update(packings::table.find(id))
+            .set(packings::unreachable.eq(packings::unreachable + unreachable))
+            .execute(conn)
+            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+    }
+    Ok(packed)
+}
+
+/// Packs the next page of a campaign that may be paused, unless everyone up to `through` is packed: of a page that the
+/// database has lost some people are known to have been handed over. Returns whether there was a page to pack.
+///
+/// # Errors
+/// A query failed; nothing was changed.
+pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: ContactId) -> Result<bool, StoreError> {
+    engine::lock_campaign(conn, id, CampaignLock::Shared)?;
+    let (Some(campaign), Some(mut packing)) = (campaigns::find(conn, id)?, campaigns::packing(conn, id)?) else {
+        return Ok(false);
+    };
+    if packing.done || packing.cursor_contact_id >= through {
+        return Ok(false);
+    }
+    engine::keep_to_indexes(conn)?;
+    let audience = parse_audience(campaign.audience.as_deref())?;
+    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &audience, page_size)? {
+        diesel::update(packings::table.find(id))
+            .set(packings::unreachable.eq(packings::unreachable + size - pending))
+            .execute(conn)
+            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+    }
+    Ok(true)
+}
+
+/// What the packing of a campaign came to, whoever did it and however often it was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The audience as it was counted at launch.
+    pub expected: i64,
+    /// Pages made.
+    pub pages: i64,
+    /// Recipients on them.
+    pub contacts: i64,
+    /// Of those, how many the channel could not reach.
+    pub unreachable: i64,
+    /// How the audience names people.
+    pub strategy: &'static str,
+}
+
+/// Sums a packing up; `None` before the launch.
+///
+/// # Errors
+/// A query failed.
+pub fn summary(conn: &mut Conn, id: CampaignId) -> Result<Option<Summary>, StoreError> {
+    let (Some(campaign), Some(packing)) = (campaigns::find(conn, id)?, campaigns::packing(conn, id)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Summary {
+        expected: packing.expected,
+        pages: packing.next_page - 1,
+        contacts: campaigns::counts(conn, id)?.total(),
+        unreachable: packing.unreachable,
+        strategy: parse_audience(campaign.audience.as_deref())?.strategy(),
+    }))
+}
+
+/// Packs one page, and moves `packing` on as its row is moved.
+fn pack_next(
+    conn: &mut Conn,
+    campaign: &CampaignRow,
+    packing: &mut PackingRow,
+    audience: &Audience,
+    page_size: i64,
+) -> Result<Packed, StoreError> {
+    if packing.done {
+        return Ok(Packed::Done);
+    }
+    let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
+    let bound = dialect::audience_bound(conn, campaign.id, audience, rest, page_size)?;
+    let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
+    let seq = packing.next_page;
+    let is_end = bound.is_none();
+    if !dialect::move_cursor(conn, campaign.id, span, if is_end { seq } else { seq + 1 }, is_end)? {
+        return Ok(Packed::Overtaken);
+    }
+    packing.cursor_contact_id = span.up_to;
+    if is_end {
+        packing.done = true;
+        return Ok(Packed::Done);
+    }
+    let pool = campaign.pool.as_deref().unwrap_or_default();
+    let id = dialect::insert_page(conn, campaign.id, seq, pool, span)?;
+    let counts = dialect::insert_deliveries(conn, campaign.id, id, audience, campaign.channel, span)?;
+    if counts.total() == 0 {
+        diesel::delete(pages::table.find(id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
+        dialect::number_next_page(conn, campaign.id, seq)?;
+        return Ok(Packed::Nobody);
+    }
+    let state = if counts.pending == 0 { PageState::Done } else { PageState::Ready };
+    dialect::fill_page(conn, id, state, counts)?;
+    packing.next_page = seq + 1;
+    Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending, up_to: span.up_to })
+}
+
+/// A stretch of contact ids: above `after`, up to and including `up_to`.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// Exclusive.
+    pub after: ContactId,
+    /// Inclusive.
+    pub up_to: ContactId,
+}
+
+/// Reads a stored audience.
+///
+/// # Errors
+/// It is missing or not readable.
+pub fn parse_audience(stored: Option<&str>) -> Result<Audience, StoreError> {
+    let corrupt = |detail: String| StoreError::Corrupt { what: "audience", detail };
+    let stored = stored.ok_or_else(|| corrupt("there is none".to_owned()))?;
+    serde_json::from_str(stored).map_err(|error| corrupt(error.to_string()))
+}
+
+/// Which contacts a channel can reach; the column test stands in `dialect`.
+pub(in crate::store) fn address_test(channel: ChannelKind) -> &'static str {
+    match channel {
+        ChannelKind::Email => "c.email IS NOT NULL",
+        ChannelKind::Sms | ChannelKind::Whatsapp => "c.phone IS NOT NULL",
+        ChannelKind::Http => "(c.email IS NOT NULL OR c.phone IS NOT NULL OR c.external_id IS NOT NULL)",
+    }
+}
+
+/// The counts of a page that was just packed.
+pub(in crate::store) fn fresh_counts(size: i64, pending: i64) -> Counts {
+    Counts { pending, skipped: size - pending, ..Counts::default() }
+}

@@ -1,0 +1,400 @@
+//! Pages: leased, renewed and settled. Every statement checks the token.
+
+use diesel::prelude::*;
+
+use crate::domain::campaign::CampaignStatus;
+use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::page::{Counts, PageState};
+use crate::store::dispatch::dialect;
+use crate::store::engine::schema::{campaigns, deliveries, delivery_contents, pages};
+use crate::store::{Conn, StoreError, engine};
+
+/// Proof of a lease: random, fresh for every lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, diesel_derive_newtype::DieselNewType)]
+pub struct LeaseToken(pub i64);
+
+/// Who holds a lease: an incarnation of a process, and which rebuild of the pool in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The incarnation.
+    pub instance: InstanceId,
+    /// Rises each time the guardian rebuilds the pool.
+    pub generation: i64,
+}
+
+/// A page as stored.
+#[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = pages)]
+pub struct PageRow {
+    /// The page.
+    pub id: PageId,
+    /// Its campaign.
+    pub campaign_id: CampaignId,
+    /// Its number in the campaign, from 1.
+    pub seq: i64,
+    /// The pool that sends it.
+    pub pool: String,
+    /// Its first contact.
+    pub first_contact_id: ContactId,
+    /// Its last contact.
+    pub last_contact_id: ContactId,
+    /// How many it holds.
+    pub size: i64,
+    /// Where it stands.
+    pub state: PageState,
+    /// When a ready page may be leased.
+    pub due_at: UtcInstant,
+    /// The holder's incarnation.
+    pub lease_instance_id: Option<InstanceId>,
+    /// The holder's generation.
+    pub lease_generation: Option<i64>,
+    /// The lease.
+    pub lease_token: Option<LeaseToken>,
+    /// When it ends by itself.
+    pub lease_until: Option<UtcInstant>,
+    /// When it last claimed or recorded.
+    pub progress_at: Option<UtcInstant>,
+    /// How many it has settled.
+    pub lease_settled: i64,
+    /// Leases in a row that ended by their owner's death with nothing settled.
+    pub deaths: i64,
+    /// Count by state.
+    pub pending: i64,
+    /// Count by state.
+    pub sending: i64,
+    /// Count by state.
+    pub sent: i64,
+    /// Count by state.
+    pub failed: i64,
+    /// Count by state.
+    pub skipped: i64,
+    /// Count by state.
+    pub uncertain: i64,
+}
+
+/// When a page last recorded something, and how many of its recipients are pending, sending and sent: while that stays the
+/// same, the page stands still.
+pub type Progress = (Option<UtcInstant>, i64, i64, i64);
+
+impl PageRow {
+    /// How far it has come.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        (self.progress_at, self.pending, self.sending, self.sent)
+    }
+
+    /// The counts.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            pending: self.pending,
+            sending: self.sending,
+            sent: self.sent,
+            failed: self.failed,
+            skipped: self.skipped,
+            uncertain: self.uncertain,
+        }
+    }
+}
+
+/// The page that a lease asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhichPage {
+    /// The one that has been due for longest.
+    Oldest,
+    /// This one: a message told of it.
+    This(PageId),
+}
+
+/// What a lease is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// A page of this campaign.
+    pub campaign: CampaignId,
+    /// By this pool.
+    pub pool: &'a str,
+    /// Which one.
+    pub which: WhichPage,
+    /// None of these: a pool that lost a lease may still have calls of that page in flight, and to mix them with those of
+    /// a new lease would make it believe, when it settles, that nothing is under way any more.
+    pub held: &'a [PageId],
+}
+
+/// Leases a ready page that is due, if there is one and the campaign is `sending`.
+///
+/// # Errors
+/// The query failed. An unanswered COMMIT leaves a lease that nobody uses; it ends by itself.
+pub fn lease(
+    conn: &mut Conn,
+    wanted: Wanted<'_>,
+    owner: Owner,
+    token: LeaseToken,
+    lease: std::time::Duration,
+) -> Result<Option<PageRow>, StoreError> {
+    // A paused campaign has ready pages, too. A pause in this very moment is seen by the claim.
+    if find_status(conn, wanted.campaign)? != Some(CampaignStatus::Sending) {
+        return Ok(None);
+    }
+    let now = engine::now(conn)?;
+    let Some(id) = dialect::lock_ready_page(conn, wanted, now)? else { return Ok(None) };
+    let leased = diesel::update(pages::table.filter(pages::id.eq(id).and(pages::state.eq(PageState::Ready))))
+        .set((
+            pages::state.eq(PageState::Leased),
+            pages::lease_instance_id.eq(owner.instance),
+            pages::lease_generation.eq(owner.generation),
+            pages::lease_token.eq(token),
+            pages::lease_until.eq(now.plus(lease)),
+            pages::progress_at.eq(now),
+            pages::lease_settled.eq(0),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("lease a page"))?;
+    if leased == 1 { lock(conn, id) } else { Ok(None) }
+}
+
+/// Campaigns that have a ready, due page for `pool`.
+///
+/// # Errors
+/// The query failed.
+pub fn campaigns_with_ready_pages(conn: &mut Conn, pool: &str) -> Result<Vec<CampaignId>, StoreError> {
+    let now = engine::now(conn)?;
+    campaigns::table
+        .filter(campaigns::status.eq(CampaignStatus::Sending).and(campaigns::pool.eq(pool)))
+        .filter(diesel::dsl::exists(
+            pages::table
+                .filter(pages::campaign_id.eq(campaigns::id).and(dialect::is_ready()).and(pages::due_at.le(now))),
+        ))
+        .order(campaigns::id)
+        .select(campaigns::id)
+        .load(conn)
+        .map_err(StoreError::query("look for ready pages"))
+}
+
+/// Renews leases that nobody has ended, even late ones: as long as the token stands, no one else has touched the page.
+/// Returns those that were renewed.
+///
+/// # Errors
+/// The query failed.
+pub fn renew(
+    conn: &mut Conn,
+    leases: &[(PageId, LeaseToken)],
+    lease: std::time::Duration,
+) -> Result<Vec<PageId>, StoreError> {
+    let until = engine::now(conn)?.plus(lease);
+    let mut renewed = Vec::with_capacity(leases.len());
+    for (id, token) in leases {
+        let changed = diesel::update(pages::table.filter(held(*id, *token)))
+            .set(pages::lease_until.eq(until))
+            .execute(conn)
+            .map_err(StoreError::query("renew a lease"))?;
+        if changed == 1 {
+            renewed.push(*id);
+        }
+    }
+    Ok(renewed)
+}
+
+type Held = diesel::dsl::And<
+    diesel::dsl::And<diesel::dsl::Eq<pages::id, PageId>, diesel::dsl::Eq<pages::state, PageState>>,
+    diesel::dsl::Eq<pages::lease_token, LeaseToken>,
+    diesel::sql_types::Nullable<diesel::sql_types::Bool>,
+>;
+
+fn held(id: PageId, token: LeaseToken) -> Held {
+    pages::id.eq(id).and(pages::state.eq(PageState::Leased)).and(pages::lease_token.eq(token))
+}
+
+/// How a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing pending, nothing sending.
+    Done(Counts),
+    /// Back to ready: some are pending still.
+    Ready(Counts),
+    /// Kept: the next retry is due soon.
+    Kept(UtcInstant),
+    /// Somebody else had ended it.
+    Lost,
+}
+
+/// Ends a lease by its owner, who has nothing in flight on the page: whatever is still `sending` under the token was
+/// never begun (a claim whose COMMIT went unanswered) and goes back to pending. With retries waiting the page becomes
+/// ready from the first one's due time on, unless that is within `keep_within`: then the lease goes on.
+///
+/// # Errors
+/// The query failed; safe to repeat.
+pub fn settle(
+    conn: &mut Conn,
+    id: PageId,
+    token: LeaseToken,
+    keep_within: std::time::Duration,
+) -> Result<Settled, StoreError> {
+    let Some(page) = lock(conn, id)? else { return Ok(Settled::Lost) };
+    if page.state != PageState::Leased || page.lease_token != Some(token) {
+        return Ok(Settled::Lost);
+    }
+    let mut counts = page.counts();
+    if counts.sending > 0 {
+        let given_back = give_back(conn, &page, token)?;
+        counts.shift(DeliveryState::Sending, DeliveryState::Pending, given_back);
+    }
+    let status = status_of(conn, page.campaign_id)?;
+    if status == CampaignStatus::Stopped && counts.pending > 0 {
+        let skipped = skip_pending(conn, &page, SkipReason::Stopped)?;
+        counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
+        counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
+    }
+    if counts.pending == 0 && counts.sending == 0 {
+        close_lease(conn, &page, PageState::Done, UtcInstant(0), counts)?;
+        return Ok(Settled::Done(counts));
+    }
+    let due_at = next_due(conn, &page)?;
+    let now = engine::now(conn)?;
+    if status == CampaignStatus::Sending && due_at <= now.plus(keep_within) && due_at > now {
+        write_counts(conn, &page, counts)?;
+        return Ok(Settled::Kept(due_at));
+    }
+    close_lease(conn, &page, PageState::Ready, due_at, counts)?;
+    Ok(Settled::Ready(counts))
+}
+
+/// Locks a page and reads it: the second lock, after the campaign's.
+///
+/// # Errors
+/// The query failed.
+pub fn lock(conn: &mut Conn, id: PageId) -> Result<Option<PageRow>, StoreError> {
+    dialect::lock_page(conn, id)
+}
+
+/// The campaign's status. A message may name one that does not exist.
+fn find_status(conn: &mut Conn, campaign: CampaignId) -> Result<Option<CampaignStatus>, StoreError> {
+    campaigns::table
+        .find(campaign)
+        .select(campaigns::status)
+        .get_result(conn)
+        .optional()
+        .map_err(StoreError::query("read a campaign's status"))
+}
+
+pub(in crate::store) fn status_of(conn: &mut Conn, campaign: CampaignId) -> Result<CampaignStatus, StoreError> {
+    campaigns::table
+        .find(campaign)
+        .select(campaigns::status)
+        .get_result(conn)
+        .map_err(StoreError::query("read a campaign's status"))
+}
+
+/// The first due time among a page's pending deliveries.
+pub(in crate::store) fn next_due(conn: &mut Conn, page: &PageRow) -> Result<UtcInstant, StoreError> {
+    let due: Option<UtcInstant> = deliveries::table
+        .filter(on_page(page).and(deliveries::state.eq(DeliveryState::Pending)))
+        .select(diesel::dsl::min(deliveries::due_at))
+        .first(conn)
+        .map_err(StoreError::query("find the next retry"))?;
+    Ok(due.unwrap_or(UtcInstant(0)))
+}
+
+type OnPage = diesel::dsl::And<
+    diesel::dsl::Eq<deliveries::campaign_id, CampaignId>,
+    diesel::dsl::Between<deliveries::contact_id, ContactId, ContactId>,
+>;
+
+/// The deliveries of a page: a stretch of the primary key.
+pub(in crate::store) fn on_page(page: &PageRow) -> OnPage {
+    deliveries::campaign_id
+        .eq(page.campaign_id)
+        .and(deliveries::contact_id.between(page.first_contact_id, page.last_contact_id))
+}
+
+fn give_back(conn: &mut Conn, page: &PageRow, token: LeaseToken) -> Result<i64, StoreError> {
+    let changed = diesel::update(
+        deliveries::table
+            .filter(on_page(page).and(deliveries::state.eq(DeliveryState::Sending)).and(deliveries::token.eq(token))),
+    )
+    .set((deliveries::state.eq(DeliveryState::Pending), deliveries::token.eq(None::<LeaseToken>)))
+    .execute(conn)
+    .map_err(StoreError::query("give back what was not begun"))?;
+    count(changed)
+}
+
+/// How many deliveries a stop has ended, by what they became.
+pub(in crate::store) struct Skipped {
+    pub(in crate::store) skipped: i64,
+    pub(in crate::store) uncertain: i64,
+}
+
+/// Ends what is pending on a page. What was ever ambiguous becomes `uncertain`: skipping would claim to know.
+pub(in crate::store) fn skip_pending(
+    conn: &mut Conn,
+    page: &PageRow,
+    reason: SkipReason,
+) -> Result<Skipped, StoreError> {
+    let now = engine::now(conn)?;
+    let pending = || on_page(page).and(deliveries::state.eq(DeliveryState::Pending));
+    let skipped = diesel::update(deliveries::table.filter(pending().and(deliveries::ambiguous.eq(false))))
+        .set((
+            deliveries::state.eq(DeliveryState::Skipped),
+            deliveries::reason.eq(reason.as_str()),
+            deliveries::settled_at.eq(now),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("skip what is pending"))?;
+    let uncertain = diesel::update(deliveries::table.filter(pending().and(deliveries::ambiguous.eq(true))))
+        .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
+        .execute(conn)
+        .map_err(StoreError::query("skip what is pending"))?;
+    forget_contents(conn, page)?;
+    Ok(Skipped { skipped: count(skipped)?, uncertain: count(uncertain)? })
+}
+
+/// Forgets what attempts said whose deliveries have ended. Needed wherever deliveries end other than by their outcome.
+pub(in crate::store) fn forget_contents(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
+    let open = deliveries::table
+        .filter(deliveries::campaign_id.eq(delivery_contents::campaign_id))
+        .filter(deliveries::contact_id.eq(delivery_contents::contact_id))
+        .filter(deliveries::state.eq_any([DeliveryState::Pending, DeliveryState::Sending]));
+    let kept = delivery_contents::table
+        .filter(delivery_contents::campaign_id.eq(page.campaign_id))
+        .filter(delivery_contents::contact_id.between(page.first_contact_id, page.last_contact_id));
+    diesel::delete(kept.filter(diesel::dsl::not(diesel::dsl::exists(open))))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("forget what attempts said"))
+}
+
+/// Ends the lease on a locked page, and writes its counts.
+pub(in crate::store) fn close_lease(
+    conn: &mut Conn,
+    page: &PageRow,
+    state: PageState,
+    due_at: UtcInstant,
+    counts: Counts,
+) -> Result<(), StoreError> {
+    diesel::update(pages::table.find(page.id))
+        .set((
+            pages::state.eq(state),
+            pages::due_at.eq(due_at),
+            pages::lease_instance_id.eq(None::<InstanceId>),
+            pages::lease_generation.eq(None::<i64>),
+            pages::lease_token.eq(None::<LeaseToken>),
+            pages::lease_until.eq(None::<UtcInstant>),
+            pages::announced_at.eq(None::<UtcInstant>),
+        ))
+        .execute(conn)
+        .map_err(StoreError::query("end a lease"))?;
+    write_counts(conn, page, counts)
+}
+
+/// Writes the counts of a locked page.
+pub(in crate::store) fn write_counts(conn: &mut Conn, page: &PageRow, counts: Counts) -> Result<(), StoreError> {
+    if counts == page.counts() {
+        return Ok(());
+    }
+    dialect::write_counts(conn, page.id, counts)
+}
+
+pub(in crate::store) fn count(changed: usize) -> Result<i64, StoreError> {
+    i64::try_from(changed).map_err(|error| StoreError::Corrupt { what: "row count", detail: error.to_string() })
+}

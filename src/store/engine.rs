@@ -1,0 +1,14 @@
+//! What all tables share: connections, errors, the schema, pages of lists, and what the two databases do differently.
+
+pub mod dialect;
+pub(in crate::store) mod error;
+pub mod fail_point;
+pub mod history;
+pub mod idempotency;
+pub mod listing;
+#[allow(missing_docs, reason = "diesel writes items without docs")]
+pub(crate) mod schema;
+pub(in crate::store) mod sql;
+
+pub use dialect::{CampaignLock, lock_campaign, now};
+pub(in crate::store) use dialect::{has_table, keep_to_indexes};

@@ -1,0 +1,85 @@
+//! Raw SQL that is prepared once per connection. diesel's own `sql_query` is never cached: each run would parse and plan
+//! anew, which on the hot path costs more than the statement.
+
+use std::borrow::Cow;
+
+use diesel::RunQueryDsl;
+use diesel::backend::Backend;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{HasSqlType, Untyped};
+
+/// A statement in pieces: text, value, text … Placeholders are written by the backend, so that the same pieces serve
+/// `$1` and `?`.
+pub(in crate::store) struct Sql<T> {
+    tail: T,
+}
+
+/// Starts a statement. Text that is put together at run time belongs to a handful of statements at most: each stays
+/// prepared on every connection.
+pub(in crate::store) fn sql(text: impl Into<Cow<'static, str>>) -> Sql<Text> {
+    Sql { tail: Text(text.into()) }
+}
+
+/// Text of a statement.
+pub(in crate::store) struct Text(Cow<'static, str>);
+
+/// A value, after what came before it and before more text.
+pub(in crate::store) struct Bound<Head, ST, V> {
+    head: Head,
+    value: V,
+    text: Cow<'static, str>,
+    sql_type: std::marker::PhantomData<ST>,
+}
+
+impl<T> Sql<T> {
+    /// Adds a value and the text behind it.
+    pub(in crate::store) fn bind<ST, V>(self, value: V, text: impl Into<Cow<'static, str>>) -> Sql<Bound<T, ST, V>> {
+        Sql { tail: Bound { head: self.tail, value, text: text.into(), sql_type: std::marker::PhantomData } }
+    }
+}
+
+/// A piece that can write itself.
+pub(in crate::store) trait Piece<DB: Backend> {
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()>;
+}
+
+impl<DB: Backend> Piece<DB> for Text {
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql(&self.0);
+        Ok(())
+    }
+}
+
+impl<DB, Head, ST, V> Piece<DB> for Bound<Head, ST, V>
+where
+    DB: Backend + HasSqlType<ST>,
+    Head: Piece<DB>,
+    V: ToSql<ST, DB>,
+{
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.head.write(out)?;
+        out.push_bind_param::<ST, V>(&self.value)?;
+        out.push_sql(&self.text);
+        Ok(())
+    }
+}
+
+impl<DB: Backend, T: Piece<DB>> QueryFragment<DB> for Sql<T> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.tail.write(&mut out)
+    }
+}
+
+impl<T> QueryId for Sql<T> {
+    type QueryId = ();
+    // Cached by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<T> Query for Sql<T> {
+    type SqlType = Untyped;
+}
+
+impl<T, C> RunQueryDsl<C> for Sql<T> {}

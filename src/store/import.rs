@@ -1,0 +1,3 @@
+//! Imports, their rows and their progress.
+
+pub mod imports;

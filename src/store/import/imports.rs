@@ -1,0 +1,369 @@
+//! CSV imports: what was uploaded, how far it is stored, and what was refused.
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::contact::ContactDraft;
+use crate::domain::ids::{ImportId, ListId};
+use crate::domain::import::ResumePoint;
+use crate::domain::instant::UtcInstant;
+use crate::domain::text_enum::text_enum;
+use crate::store::engine;
+use crate::store::engine::idempotency::{self, Answer, Key, Recall};
+use crate::store::engine::listing::{Slice, Window};
+use crate::store::engine::schema::imports;
+use crate::store::people::contacts::{self, Applied, Fate};
+use crate::store::people::{attributes, lists};
+use crate::store::{Conn, StoreError};
+
+text_enum! {
+    /// Where an import stands.
+    ImportStatus {
+        /// Uploaded; nothing is stored yet.
+        Pending = "pending",
+        /// Rows are being stored.
+        Running = "running",
+        /// Every row was stored or refused.
+        Completed = "completed",
+        /// It cannot go on; what was stored stays.
+        Failed = "failed",
+    }
+}
+
+/// How many rejected rows are kept with their reasons.
+pub const KEPT_REJECTIONS: usize = 100;
+
+/// An import as stored.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = imports)]
+pub struct ImportRow {
+    /// Its id.
+    pub id: ImportId,
+    /// Where it stands.
+    pub status: ImportStatus,
+    /// The list whose members the contacts become.
+    pub list_id: Option<ListId>,
+    /// The name of the file in the folder of imports.
+    pub file: String,
+    /// Everything before this byte is dealt with.
+    pub byte_offset: i64,
+    /// The line there.
+    pub line: i64,
+    /// Rows dealt with: the sum of the next three.
+    pub rows_read: i64,
+    /// Rows that made a new contact.
+    pub rows_created: i64,
+    /// Rows that meant a contact who was there, changed or not; since an earlier row of the same file, too.
+    pub rows_updated: i64,
+    /// Rows that were refused.
+    pub rows_rejected: i64,
+    /// The first refusals, as JSON; see [`ImportRow::rejected`].
+    rejected: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was uploaded.
+    pub created_at: UtcInstant,
+    /// When it advanced last.
+    pub updated_at: UtcInstant,
+}
+
+/// Why a row was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Rejection {
+    /// The line on which the row begins; the header is line 1.
+    pub line: u64,
+    /// The column's header, or `row`.
+    pub column: String,
+    /// Stable, for programs.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+}
+
+impl ImportRow {
+    /// What was refused: every error of the first [`KEPT_REJECTIONS`] rejected rows.
+    ///
+    /// # Errors
+    /// What is stored is not readable.
+    pub fn rejected(&self) -> Result<Vec<Rejection>, StoreError> {
+        serde_json::from_str(&self.rejected)
+            .map_err(|source| StoreError::Corrupt { what: "rejected rows of an import", detail: source.to_string() })
+    }
+
+    /// Where to go on; `None` before the first row.
+    #[must_use]
+    pub fn resume_point(&self) -> Option<ResumePoint> {
+        let byte = u64::try_from(self.byte_offset).ok().filter(|byte| *byte > 0)?;
+        Some(ResumePoint { byte, line: u64::try_from(self.line).unwrap_or(1) })
+    }
+}
+
+/// What became of an upload.
+pub enum Submitted {
+    /// Stored: the importer will take it up.
+    Stored(Answer),
+    /// The same upload was stored before, under the same key.
+    Before(Answer),
+    /// The key was used for another upload.
+    KeyReused,
+    /// There is no such list.
+    NoList,
+}
+
+/// Stores an upload together with the answer to it.
+///
+/// # Errors
+/// A query failed, or `answer` did.
+pub fn submit(
+    conn: &mut Conn,
+    file: &str,
+    list: Option<ListId>,
+    key: Option<&Key>,
+    answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError>,
+) -> Result<Submitted, StoreError> {
+    conn.write(|conn| {
+        match key.map(|key| idempotency::recall(conn, key)).transpose()? {
+            Some(Recall::Answered(answer)) => return Ok(Submitted::Before(answer)),
+            Some(Recall::Reused | Recall::UnderWay) => return Ok(Submitted::KeyReused),
+            Some(Recall::New) | None => {}
+        }
+        let now = engine::now(conn)?;
+        if let Some(list) = list
+            && lists::find(conn, list)?.is_none()
+        {
+            return Ok(Submitted::NoList);
+        }
+        let row: ImportRow = diesel::insert_into(imports::table)
+            .values((
+                imports::status.eq(ImportStatus::Pending),
+                imports::list_id.eq(list),
+                imports::file.eq(file),
+                imports::created_at.eq(now),
+                imports::updated_at.eq(now),
+            ))
+            .returning(imports::all_columns)
+            .get_result(conn)
+            .map_err(StoreError::query("store an import"))?;
+        let answer = answer(row)?;
+        if let Some(key) = key {
+            idempotency::remember(conn, key, &answer)?;
+        }
+        Ok(Submitted::Stored(answer))
+    })
+}
+
+/// An import.
+///
+/// # Errors
+/// The query failed.
+pub fn find(conn: &mut Conn, id: ImportId) -> Result<Option<ImportRow>, StoreError> {
+    imports::table
+        .find(id)
+        .select(ImportRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read an import"))
+}
+
+/// Imports, newest first.
+///
+/// # Errors
+/// A query failed.
+pub fn list(conn: &mut Conn, window: Window) -> Result<Slice<ImportRow>, StoreError> {
+    conn.snapshot(|conn| {
+        let anchor = match window.anchor {
+            Some(anchor) => anchor,
+            None => imports::table
+                .select(diesel::dsl::max(imports::id))
+                .first::<Option<i64>>(conn)
+                .map_err(StoreError::query("list imports"))?
+                .unwrap_or_default(),
+        };
+        let total = imports::table
+            .filter(imports::id.le(anchor))
+            .count()
+            .get_result(conn)
+            .map_err(StoreError::query("count imports"))?;
+        let rows = imports::table
+            .filter(imports::id.le(anchor).and(imports::id.lt(window.before.unwrap_or(i64::MAX))))
+            .order(imports::id.desc())
+            .offset(window.offset)
+            .limit(window.fetch())
+            .select(ImportRow::as_select())
+            .load(conn)
+            .map_err(StoreError::query("list imports"))?;
+        Ok(window.slice(rows, total, anchor))
+    })
+}
+
+/// Imports that are not at their end, oldest first.
+///
+/// # Errors
+/// The query failed.
+pub fn unfinished(conn: &mut Conn) -> Result<Vec<ImportRow>, StoreError> {
+    imports::table
+        .filter(imports::status.eq(ImportStatus::Pending).or(imports::status.eq(ImportStatus::Running)))
+        .order(imports::id)
+        .select(ImportRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("look for unfinished imports"))
+}
+
+/// Marks an import as running and keeps the attribute names of its header: a template may ask for them even where every
+/// cell is empty.
+///
+/// # Errors
+/// A query failed.
+pub fn begin(conn: &mut Conn, id: ImportId, attribute_names: &[String]) -> Result<(), StoreError> {
+    conn.write(|conn| {
+        let now = engine::now(conn)?;
+        diesel::update(imports::table.filter(imports::id.eq(id).and(imports::status.eq(ImportStatus::Pending))))
+            .set((imports::status.eq(ImportStatus::Running), imports::updated_at.eq(now)))
+            .execute(conn)
+            .map_err(StoreError::query("begin an import"))?;
+        attributes::record(conn, attribute_names.iter(), now)
+    })
+}
+
+/// Rows that are stored together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Where the import must stand for this batch to be the next.
+    pub from: Option<ResumePoint>,
+    /// Where it stands afterwards.
+    pub to: ResumePoint,
+    /// The lines of the drafts.
+    pub lines: Vec<u64>,
+    /// The good rows.
+    pub drafts: Vec<ContactDraft>,
+    /// How many rows were refused.
+    pub rejected_rows: usize,
+    /// Why, for the first of them.
+    pub rejections: Vec<Rejection>,
+}
+
+/// Stores a batch and the import's progress in one transaction: a batch that comes a second time changes nothing.
+///
+/// # Errors
+/// [`StoreError::Stale`] when the import does not stand where the batch begins: another importer is at it, or the
+/// transaction before was committed without an answer. Or a query failed.
+pub fn store_batch(conn: &mut Conn, id: ImportId, batch: &Batch) -> Result<(), StoreError> {
+    let mut result = conn.write(|conn| store_batch_by(conn, id, batch, contacts::apply));
+    // Keys that move between contacts within a batch, or that somebody else stored meanwhile.
+    for _ in 0..3 {
+        match &result {
+            Err(error) if error.is_unique_violation() => {
+                result = conn.write(|conn| store_batch_by(conn, id, batch, contacts::apply_one_by_one));
+            }
+            Ok(()) | Err(_) => break,
+        }
+    }
+    result
+}
+
+/// How the drafts of a batch are stored: all at once, or one by one.
+type Apply = fn(&mut Conn, &[ContactDraft], Option<ListId>, UtcInstant) -> Result<Applied, StoreError>;
+
+fn store_batch_by(conn: &mut Conn, id: ImportId, batch: &Batch, apply: Apply) -> Result<(), StoreError> {
+    let now = engine::now(conn)?;
+    let Some(mut row) = find(conn, id)? else { return Err(StoreError::Stale { what: "the import" }) };
+    if row.status != ImportStatus::Running || row.resume_point() != batch.from {
+        return Err(StoreError::Stale { what: "the import" });
+    }
+    let byte_offset = row.byte_offset;
+    let applied = apply(conn, &batch.drafts, row.list_id, now)?;
+    row.count(&applied, batch)?;
+    let changed = diesel::update(imports::table.filter(
+        imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),
+    ))
+    .set((
+        imports::byte_offset.eq(row.byte_offset),
+        imports::line.eq(row.line),
+        imports::rows_read.eq(row.rows_read),
+        imports::rows_created.eq(row.rows_created),
+        imports::rows_updated.eq(row.rows_updated),
+        imports::rows_rejected.eq(row.rows_rejected),
+        imports::rejected.eq(row.rejected),
+        imports::updated_at.eq(now),
+    ))
+    .execute(conn)
+    .map_err(StoreError::query("store the progress of an import"))?;
+    if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: "the import" }) }
+}
+
+impl ImportRow {
+    /// Adds a batch to the counts.
+    fn count(&mut self, applied: &Applied, batch: &Batch) -> Result<(), StoreError> {
+        let (mut created, mut updated, mut rejected) = (0_i64, 0_i64, as_count(batch.rejected_rows));
+        let mut rejections = batch.rejections.clone();
+        for (fate, line) in applied.fates.iter().zip(&batch.lines) {
+            match fate {
+                Fate::Created => created += 1,
+                Fate::Updated => updated += 1,
+                Fate::Conflict(ids) => {
+                    rejected += 1;
+                    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+                    rejections.push(Rejection {
+                        line: *line,
+                        column: "row".to_owned(),
+                        code: "contact_conflict".to_owned(),
+                        reason: format!("its keys belong to other contacts: {}", ids.join(", ")),
+                    });
+                }
+            }
+        }
+        if !rejections.is_empty() {
+            self.keep(rejections)?;
+        }
+        self.rows_read += created + updated + rejected;
+        self.rows_created += created;
+        self.rows_updated += updated;
+        self.rows_rejected += rejected;
+        self.byte_offset = i64::try_from(batch.to.byte).unwrap_or(i64::MAX);
+        self.line = i64::try_from(batch.to.line).unwrap_or(i64::MAX);
+        Ok(())
+    }
+
+    /// Keeps the errors of the first hundred rejected rows.
+    fn keep(&mut self, mut new: Vec<Rejection>) -> Result<(), StoreError> {
+        new.sort_by_key(|rejection| rejection.line);
+        let mut kept = self.rejected()?;
+        let mut lines: std::collections::BTreeSet<u64> = kept.iter().map(|rejection| rejection.line).collect();
+        for rejection in new {
+            if lines.len() < KEPT_REJECTIONS || lines.contains(&rejection.line) {
+                lines.insert(rejection.line);
+                kept.push(rejection);
+            }
+        }
+        self.rejected = serde_json::to_string(&kept)
+            .map_err(|source| StoreError::Corrupt { what: "rejected rows of an import", detail: source.to_string() })?;
+        Ok(())
+    }
+}
+
+fn as_count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Ends an import: completed, or failed with the reason.
+///
+/// # Errors
+/// The query failed.
+pub fn finish(conn: &mut Conn, id: ImportId, failure: Option<&str>) -> Result<(), StoreError> {
+    let now = engine::now(conn)?;
+    let status = if failure.is_some() { ImportStatus::Failed } else { ImportStatus::Completed };
+    let unfinished = imports::status.eq(ImportStatus::Pending).or(imports::status.eq(ImportStatus::Running));
+    diesel::update(imports::table.filter(imports::id.eq(id).and(unfinished)))
+        .set((imports::status.eq(status), imports::error.eq(failure), imports::updated_at.eq(now)))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("end an import"))
+}
+
+/// Whether an unfinished import needs this file.
+///
+/// # Errors
+/// The query failed.
+pub fn needs_file(conn: &mut Conn, file: &str) -> Result<bool, StoreError> {
+    Ok(unfinished(conn)?.iter().any(|row| row.file == file))
+}

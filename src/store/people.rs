@@ -1,0 +1,6 @@
+//! Contacts, the lists that they are on, and the names of their attributes.
+
+pub mod attributes;
+pub mod contacts;
+pub(in crate::store) mod dialect;
+pub mod lists;

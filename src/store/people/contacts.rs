@@ -1,0 +1,405 @@
+//! Contacts: who a set of keys means, and how rows are created, changed and found.
+//!
+//! One path serves the API and imports: a batch of drafts is matched against the live contacts in memory, then written
+//! in bulk (`people::dialect`).
+
+mod batch;
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+
+pub use self::batch::{Applied, Fate, apply, apply_one_by_one};
+use super::attributes;
+use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, Profile};
+use crate::domain::ids::ContactId;
+use crate::domain::instant::UtcInstant;
+use crate::store::engine::dialect::conn::MultiBackend;
+use crate::store::engine::listing::{Slice, Window};
+use crate::store::engine::schema::{contacts, list_members};
+use crate::store::people::dialect;
+use crate::store::{Conn, StoreError, engine};
+
+/// A live contact. Holds personal data: never logged, hence no `Debug`.
+#[derive(Clone, PartialEq, Queryable, QueryableByName, Selectable)]
+#[diesel(table_name = contacts)]
+pub struct ContactRow {
+    /// Its id.
+    pub id: ContactId,
+    /// The client's own id.
+    pub external_id: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// E.164 number.
+    pub phone: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// IANA time zone name.
+    pub timezone: Option<String>,
+    /// BCP 47 language tag.
+    pub locale: Option<String>,
+    /// Everything else, as a JSON object.
+    pub attributes: String,
+    /// Rises with every change.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: UtcInstant,
+    /// When it changed last.
+    pub updated_at: UtcInstant,
+}
+
+impl ContactRow {
+    /// The attributes.
+    ///
+    /// # Errors
+    /// What is stored is not a JSON object.
+    pub fn attributes(&self) -> Result<Attributes, StoreError> {
+        serde_json::from_str(&self.attributes)
+            .map_err(|source| StoreError::Corrupt { what: "attributes of a contact", detail: source.to_string() })
+    }
+
+    /// The contact as a template sees it.
+    ///
+    /// # Errors
+    /// See [`ContactRow::attributes`].
+    pub fn profile(&self) -> Result<Profile, StoreError> {
+        Ok(Profile {
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+            first_name: self.first_name.clone(),
+            last_name: self.last_name.clone(),
+            timezone: self.timezone.clone(),
+            locale: self.locale.clone(),
+            attributes: self.attributes()?,
+        })
+    }
+
+    fn new(draft: &ContactDraft, now: UtcInstant) -> Self {
+        let mut row = Self {
+            id: ContactId(0),
+            external_id: None,
+            email: None,
+            phone: None,
+            first_name: None,
+            last_name: None,
+            timezone: None,
+            locale: None,
+            attributes: "{}".to_owned(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut given = Attributes::new();
+        merge_attributes(&mut given, &draft.attributes);
+        row.take_fields(draft);
+        row.attributes = to_json(&given);
+        row
+    }
+
+    /// Takes over the fields that the draft has; whether anything changed.
+    fn take_fields(&mut self, draft: &ContactDraft) -> bool {
+        let mut changed = false;
+        for (own, given) in [
+            (&mut self.external_id, &draft.external_id),
+            (&mut self.email, &draft.email),
+            (&mut self.phone, &draft.phone),
+            (&mut self.first_name, &draft.first_name),
+            (&mut self.last_name, &draft.last_name),
+            (&mut self.timezone, &draft.timezone),
+            (&mut self.locale, &draft.locale),
+        ] {
+            if given.is_some() && own != given {
+                own.clone_from(given);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Takes over fields and attributes; whether anything changed.
+    fn take(&mut self, draft: &ContactDraft) -> Result<bool, StoreError> {
+        let mut changed = self.take_fields(draft);
+        if !draft.attributes.is_empty() {
+            let mut attributes = self.attributes()?;
+            if merge_attributes(&mut attributes, &draft.attributes) {
+                self.attributes = to_json(&attributes);
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    fn keys(&self) -> [Option<&str>; 3] {
+        [self.external_id.as_deref(), self.email.as_deref(), self.phone.as_deref()]
+    }
+}
+
+/// `null` takes an attribute away. Whether anything changed.
+fn merge_attributes(own: &mut Attributes, given: &Attributes) -> bool {
+    let mut changed = false;
+    for (name, value) in given {
+        changed |= if value.is_null() {
+            own.remove(name).is_some()
+        } else {
+            own.insert(name.clone(), value.clone()).as_ref() != Some(value)
+        };
+    }
+    changed
+}
+
+fn to_json(attributes: &Attributes) -> String {
+    serde_json::Value::Object(attributes.clone().into_iter().collect()).to_string()
+}
+
+/// How often a write is tried when another transaction takes one of its keys meanwhile.
+const TRIES: usize = 3;
+
+/// What became of one draft.
+pub enum Upserted {
+    /// A new contact.
+    Created(ContactRow),
+    /// A live contact was found by its keys.
+    Updated(ContactRow),
+    /// The keys mean different people.
+    Conflict(Vec<ContactId>),
+}
+
+/// Creates the contact that the draft describes, or updates the one that its keys mean.
+///
+/// # Errors
+/// A query failed.
+pub fn upsert(conn: &mut Conn, draft: &ContactDraft) -> Result<Upserted, StoreError> {
+    retrying(conn, |conn| {
+        let now = engine::now(conn)?;
+        let applied = apply(conn, std::slice::from_ref(draft), None, now)?;
+        let stored = match applied.ids.first() {
+            Some(id) => find(conn, *id)?,
+            None => None,
+        };
+        Ok(match (applied.fates.into_iter().next(), stored) {
+            (Some(Fate::Created), Some(row)) => Upserted::Created(row),
+            (Some(Fate::Updated), Some(row)) => Upserted::Updated(row),
+            (Some(Fate::Conflict(ids)), _) => Upserted::Conflict(ids),
+            (Some(Fate::Created | Fate::Updated) | None, _) => return Err(StoreError::Stale { what: "the contact" }),
+        })
+    })
+}
+
+/// A write transaction that is tried again when it collides with another one over a unique key.
+fn retrying<T>(conn: &mut Conn, mut work: impl FnMut(&mut Conn) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut tries = 1;
+    loop {
+        match conn.write(&mut work) {
+            Err(error) if error.is_unique_violation() && tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+/// A change of one contact.
+#[derive(Clone, Default)]
+pub struct ContactChange {
+    /// Fields to set, to their parsed values.
+    pub set: ContactDraft,
+    /// Fields to clear.
+    pub clear: Vec<BuiltIn>,
+    /// Whether the attributes that are there are taken away first.
+    pub clear_attributes: bool,
+}
+
+/// What became of a change.
+pub enum Changed {
+    /// The contact as it is now.
+    Done(ContactRow),
+    /// There is no such contact.
+    NotFound,
+    /// Others have the keys.
+    Conflict(Vec<ContactId>),
+    /// The contact would have no key left.
+    NoKey,
+}
+
+/// Changes one contact. Its version rises only when something is different afterwards.
+///
+/// # Errors
+/// A query failed.
+pub fn change(conn: &mut Conn, id: ContactId, change: &ContactChange) -> Result<Changed, StoreError> {
+    retrying(conn, |conn| {
+        let Some(before) = dialect::lock(conn, id)? else { return Ok(Changed::NotFound) };
+        let others: BTreeSet<ContactId> =
+            dialect::sharing_keys(conn, std::slice::from_ref(&change.set))?.iter().map(|row| row.id).collect();
+        let others: Vec<ContactId> = others.into_iter().filter(|other| *other != id).collect();
+        if !others.is_empty() {
+            return Ok(Changed::Conflict(others));
+        }
+        let now = engine::now(conn)?;
+        let mut after = before.clone();
+        if change.clear_attributes {
+            after.attributes = "{}".to_owned();
+        }
+        after.take(&change.set)?;
+        for field in &change.clear {
+            *after.field_mut(*field) = None;
+        }
+        if after.keys() == [None; 3] {
+            return Ok(Changed::NoKey);
+        }
+        if after != before {
+            after.version += 1;
+            after.updated_at = now;
+            dialect::update(conn, std::slice::from_ref(&after))?;
+            attributes::record(conn, change.set.attributes.keys(), now)?;
+        }
+        Ok(Changed::Done(after))
+    })
+}
+
+impl ContactRow {
+    fn field_mut(&mut self, field: BuiltIn) -> &mut Option<String> {
+        match field {
+            BuiltIn::ExternalId => &mut self.external_id,
+            BuiltIn::Email => &mut self.email,
+            BuiltIn::Phone => &mut self.phone,
+            BuiltIn::FirstName => &mut self.first_name,
+            BuiltIn::LastName => &mut self.last_name,
+            BuiltIn::Timezone => &mut self.timezone,
+            BuiltIn::Locale => &mut self.locale,
+        }
+    }
+}
+
+/// A live contact.
+///
+/// # Errors
+/// The query failed.
+pub fn find(conn: &mut Conn, id: ContactId) -> Result<Option<ContactRow>, StoreError> {
+    contacts::table
+        .filter(contacts::id.eq(id).and(contacts::deleted_at.is_null()))
+        .select(ContactRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read a contact"))
+}
+
+/// Those of `ids` that are no live contacts, in order.
+///
+/// # Errors
+/// A query failed.
+pub fn missing(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, StoreError> {
+    let mut missing: BTreeSet<ContactId> = ids.iter().copied().collect();
+    for chunk in ids.chunks(1000) {
+        let live: Vec<ContactId> = contacts::table
+            .filter(contacts::id.eq_any(chunk).and(contacts::deleted_at.is_null()))
+            .select(contacts::id)
+            .load(conn)
+            .map_err(StoreError::query("look contacts up"))?;
+        for id in live {
+            missing.remove(&id);
+        }
+    }
+    Ok(missing.into_iter().collect())
+}
+
+/// Deletes a contact: it leaves its lists, its keys are free again, and what was sent to it stays on the books. Whether
+/// it was there.
+///
+/// # Errors
+/// A query failed.
+pub fn delete(conn: &mut Conn, id: ContactId) -> Result<bool, StoreError> {
+    conn.write(|conn| {
+        let now = engine::now(conn)?;
+        let deleted = diesel::update(contacts::table.filter(contacts::id.eq(id).and(contacts::deleted_at.is_null())))
+            .set((
+                contacts::deleted_at.eq(now),
+                contacts::updated_at.eq(now),
+                contacts::version.eq(contacts::version + 1),
+            ))
+            .execute(conn)
+            .map_err(StoreError::query("delete a contact"))?;
+        diesel::delete(list_members::table.filter(list_members::contact_id.eq(id)))
+            .execute(conn)
+            .map_err(StoreError::query("take a contact off its lists"))?;
+        Ok(deleted == 1)
+    })
+}
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// Lower case; of ASCII letters at least.
+    fn lower(text: Nullable<Text>) -> Nullable<Text>;
+}
+
+/// Contacts with something in their keys or names that contains `search`, or all.
+///
+/// # Errors
+/// A query failed.
+pub fn list(conn: &mut Conn, search: Option<&str>, window: Window) -> Result<Slice<ContactRow>, StoreError> {
+    let pattern = search.map(|search| format!("%{}%", escape_like(&search.to_ascii_lowercase())));
+    conn.snapshot(|conn| {
+        let anchor = match window.anchor {
+            Some(anchor) => anchor,
+            None => contacts::table
+                .select(diesel::dsl::max(contacts::id))
+                .first::<Option<i64>>(conn)
+                .map_err(StoreError::query("list contacts"))?
+                .unwrap_or_default(),
+        };
+        let total = matching(pattern.as_deref(), anchor)
+            .count()
+            .get_result(conn)
+            .map_err(StoreError::query("count contacts"))?;
+        let mut page = matching(pattern.as_deref(), anchor);
+        if let Some(before) = window.before {
+            page = page.filter(contacts::id.lt(before));
+        }
+        let rows = page
+            .order(contacts::id.desc())
+            .offset(window.offset)
+            .limit(window.fetch())
+            .select(ContactRow::as_select())
+            .load(conn)
+            .map_err(StoreError::query("list contacts"))?;
+        Ok(window.slice(rows, total, anchor))
+    })
+}
+
+fn matching(pattern: Option<&str>, anchor: i64) -> contacts::BoxedQuery<'_, MultiBackend> {
+    let live = contacts::table.filter(contacts::deleted_at.is_null().and(contacts::id.le(anchor))).into_boxed();
+    match pattern {
+        None => live,
+        Some(pattern) => live.filter(
+            (lower(contacts::email).like(pattern).escape('\\'))
+                .or(lower(contacts::external_id).like(pattern).escape('\\'))
+                .or(contacts::phone.like(pattern).escape('\\'))
+                .or(lower(contacts::first_name).like(pattern).escape('\\'))
+                .or(lower(contacts::last_name).like(pattern).escape('\\')),
+        ),
+    }
+}
+
+/// Text that LIKE takes literally, with `\` as the escape character.
+pub(in crate::store) fn escape_like(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_takes_an_attribute_away_and_the_same_value_changes_nothing() {
+        let mut own: Attributes = [("city".to_owned(), "Bonn".into()), ("tier".to_owned(), 1.into())].into();
+        assert!(!merge_attributes(&mut own, &[("tier".to_owned(), 1.into())].into()));
+        assert!(merge_attributes(&mut own, &[("city".to_owned(), serde_json::Value::Null)].into()));
+        assert_eq!(to_json(&own), r#"{"tier":1}"#);
+    }
+
+    #[test]
+    fn a_search_is_taken_literally() {
+        assert_eq!(escape_like(r"50%_\"), r"50\%\_\\");
+    }
+}

@@ -1,0 +1,10 @@
+//! What instances tell each other through the database.
+
+pub mod announcements;
+pub(in crate::store) mod dialect;
+pub mod instances;
+pub mod notices;
+pub mod paces;
+pub mod pool_switches;
+pub mod presence;
+pub mod rates;

@@ -1,0 +1,95 @@
+//! Pools that operators have suspended: the same switch as a campaign's pause, for a provider and on every instance.
+
+use diesel::prelude::*;
+
+use super::notices;
+use crate::domain::decision::{Action, Subject};
+use crate::domain::instant::UtcInstant;
+use crate::store::engine::schema::pool_switches;
+use crate::store::replicas::dialect;
+use crate::store::{Conn, StoreError, engine};
+
+/// A pool's switch, as it was last set.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = pool_switches)]
+pub struct PoolSwitch {
+    /// The pool.
+    pub pool: String,
+    /// Rises with every decision.
+    pub version: i64,
+    /// Whether it was suspended.
+    pub suspended: bool,
+    /// Why.
+    pub reason: Option<String>,
+    /// When the suspension ends by itself.
+    pub expires_at: Option<UtcInstant>,
+    /// When it was set.
+    pub changed_at: UtcInstant,
+}
+
+impl PoolSwitch {
+    /// Whether nothing may be handed over at `now`.
+    #[must_use]
+    pub fn holds(&self, now: UtcInstant) -> bool {
+        self.suspended && self.expires_at.is_none_or(|until| until > now)
+    }
+}
+
+/// Every switch that was ever set, and the database's time.
+///
+/// # Errors
+/// The query failed.
+pub fn all(conn: &mut Conn) -> Result<(Vec<PoolSwitch>, UtcInstant), StoreError> {
+    let now = engine::now(conn)?;
+    let switches = pool_switches::table
+        .order(pool_switches::pool)
+        .select(PoolSwitch::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read the pools' switches"))?;
+    Ok((switches, now))
+}
+
+/// Sets a pool's switch, and posts that to every live instance. Setting it as it is changes nothing.
+///
+/// # Errors
+/// A query failed.
+pub fn set(
+    conn: &mut Conn,
+    pool: &str,
+    suspended: bool,
+    reason: Option<&str>,
+    expires_at: Option<UtcInstant>,
+) -> Result<PoolSwitch, StoreError> {
+    let now = engine::now(conn)?;
+    dialect::create_pool_switch(conn, pool, now)?;
+    let known = dialect::lock_pool_switch(conn, pool)?;
+    if let Some(known) = &known
+        && known.holds(now) == suspended
+        && known.reason.as_deref() == reason
+        && known.expires_at == expires_at
+    {
+        return Ok(known.clone());
+    }
+    let next = PoolSwitch {
+        pool: pool.to_owned(),
+        version: known.as_ref().map_or(1, |known| known.version + 1),
+        suspended,
+        reason: reason.map(str::to_owned),
+        expires_at,
+        changed_at: now,
+    };
+    let columns = (
+        pool_switches::version.eq(next.version),
+        pool_switches::suspended.eq(next.suspended),
+        pool_switches::reason.eq(&next.reason),
+        pool_switches::expires_at.eq(next.expires_at),
+        pool_switches::changed_at.eq(next.changed_at),
+    );
+    diesel::update(pool_switches::table.find(pool))
+        .set(columns)
+        .execute(conn)
+        .map_err(StoreError::query("set a pool's switch"))?;
+    let action = if suspended { Action::Suspend } else { Action::Resume };
+    notices::post(conn, &Subject::Pool(pool.to_owned()), next.version, action)?;
+    Ok(next)
+}
