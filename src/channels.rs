@@ -16,8 +16,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use crate::config::pools::{PoolConfig, Provider};
-use crate::domain::message::Envelope;
-use crate::domain::outcome::{NotBegun, Outcome};
+use crate::domain::content::message::Envelope;
+use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 
 /// The last question before a hand-over: may it begin, now?
 ///

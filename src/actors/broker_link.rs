@@ -30,7 +30,7 @@ use super::status_cache::StatusCache;
 use super::supervisor::Changed;
 use super::switchboard::{Listen, Switchboard};
 use crate::config::Settings;
-use crate::domain::backoff;
+use crate::domain::dispatch::backoff;
 use crate::domain::ids::InstanceId;
 use crate::store::Store;
 

@@ -8,7 +8,7 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use super::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
-use crate::domain::backoff;
+use crate::domain::dispatch::backoff;
 use crate::store::dispatch::pages::LeaseToken;
 
 /// How often actors are looked at.

@@ -303,7 +303,7 @@ struct Gathered {
     rows: usize,
     to: Option<ResumePoint>,
     lines: Vec<u64>,
-    drafts: Vec<crate::domain::contact::ContactDraft>,
+    drafts: Vec<crate::domain::people::contact::ContactDraft>,
     rejected_rows: usize,
     rejections: Vec<Rejection>,
 }

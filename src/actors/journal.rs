@@ -20,8 +20,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::kept::Retention;
 use self::kept::Shelf;
 pub use self::testimony::Testimony;
+use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::InstanceId;
-use crate::domain::settlement::Verdict;
 use crate::store::dispatch::late_evidence::Lease;
 use crate::store::dispatch::outcomes::ClaimKey;
 use crate::store::engine::fail_point::FailPoint;
@@ -350,7 +350,7 @@ mod tests {
     }
 
     fn sent() -> Verdict {
-        Verdict { state: crate::domain::delivery::DeliveryState::Sent, counted: true, ..Verdict::untouched() }
+        Verdict { state: crate::domain::dispatch::delivery::DeliveryState::Sent, counted: true, ..Verdict::untouched() }
     }
 
     #[test]

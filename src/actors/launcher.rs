@@ -1,9 +1,9 @@
 //! The launch, as operators and the schedule have it: everything that must be true is checked, then one transaction.
 
 use crate::config::pools::PoolConfig;
-use crate::domain::campaign::{Audience, AudienceError, ChannelKind};
+use crate::domain::campaigns::{Audience, AudienceError, ChannelKind};
+use crate::domain::content::template::{Compiled, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
-use crate::domain::template::{Compiled, TemplateError};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::content::templates;
@@ -88,7 +88,7 @@ pub fn launch_campaign(
     let campaign = campaigns::locked(conn, id)?;
     campaign
         .status
-        .next(crate::domain::campaign::CampaignEvent::Launch)
+        .next(crate::domain::campaigns::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
     let ready = prepare(conn, pools, &campaign, audience)?;
     let launch = Launch {

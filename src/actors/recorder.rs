@@ -12,7 +12,7 @@ use self::queue::{Queue, Waiting};
 use super::health::Health;
 use super::journal::{Begun, Journal};
 use super::tray::Tray;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::ids::PageId;
 use crate::store::dispatch::outcomes::{self, ClaimKey, Settlement};
 use crate::store::dispatch::pages::LeaseToken;

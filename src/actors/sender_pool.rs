@@ -55,11 +55,11 @@ use super::tray::Tray;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
-use crate::domain::decision::Subject;
 use crate::domain::dispatch::alike::Rule;
+use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::pace::Seconds;
-use crate::domain::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::replicas::decision::Subject;
 use crate::store::dispatch::pages::{LeaseToken, Owner};
 use crate::store::{Store, StoreError};
 

@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use metrics::Counter;
 
-use crate::domain::campaign::CampaignStatus;
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 
 /// More entries than this are pruned of those that have expired.

@@ -11,10 +11,10 @@ use super::guardian::PoolDirectory;
 use super::paginator::{self, Paginator};
 use super::status_cache::StatusCache;
 use crate::config::timing::Timing;
-use crate::domain::campaign::CampaignStatus;
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
-use crate::domain::page::Counts;
-use crate::domain::wire::Tracked;
+use crate::domain::replicas::messages::Tracked;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
 use crate::store::dispatch::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};
@@ -91,7 +91,7 @@ impl CampaignSupervisor {
             status,
             announcer,
             timing,
-            page_size: crate::domain::page::clamp_page_size(page_size),
+            page_size: crate::domain::dispatch::page::clamp_page_size(page_size),
             paginators: HashMap::new(),
             sweeping: HashSet::new(),
             completing: HashSet::new(),

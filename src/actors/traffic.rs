@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clock::Boottime;
-use crate::domain::decision::Subject;
+use crate::domain::replicas::decision::Subject;
 
 /// Flows beyond this many are forgotten when nothing has begun in them for a while.
 const KEPT: usize = 256;

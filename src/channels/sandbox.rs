@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::{BuildError, Channel, Deliver, Gate, Probe};
 use crate::config::pools::PoolConfig;
-use crate::domain::delivery::ErrorCategory;
+use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
-use crate::domain::message::Envelope;
-use crate::domain::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::{Outcome, Trouble};
 
 /// Shortest and longest call unless `latency_ms` says otherwise, in milliseconds.
 const DEFAULT_LATENCY_MS: [u64; 2] = [50, 200];

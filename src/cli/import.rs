@@ -12,7 +12,7 @@ use super::client::{self, Client, ClientError};
 use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::config::Settings;
-use crate::domain::spelling::composed;
+use crate::domain::people::spelling::composed;
 
 const POLL_EVERY: Duration = Duration::from_millis(200);
 

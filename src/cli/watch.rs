@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::{self, Client, ClientError};
 use super::output::grouped;
 use super::progress::Progress;
-use crate::domain::campaign::CampaignStatus;
+use crate::domain::campaigns::CampaignStatus;
 
 const POLL_EVERY: Duration = Duration::from_millis(250);
 /// How long an instance that has gone (a restart, an upgrade) is waited for.

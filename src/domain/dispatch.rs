@@ -1,7 +1,14 @@
 //! How deliveries are handed over: what providers' answers mean, and what follows from them.
 
+pub mod abandoned;
 pub mod alike;
 pub mod answer;
 pub mod answers;
+pub mod backoff;
+pub mod delivery;
+pub mod fingerprint;
+pub mod outcome;
 pub mod pace;
+pub mod page;
 pub mod retries;
+pub mod settlement;

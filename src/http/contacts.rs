@@ -9,10 +9,10 @@ use super::extract::{FromQuery, Id, Json, Params, Query, present};
 use super::paging::{Listing, Paging};
 use super::problem::{ApiError, FieldProblem, Problem};
 use super::state::AppState;
-use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::spelling::composed;
+use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
+use crate::domain::people::spelling::composed;
 use crate::store::people::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
 use crate::store::{Lane, StoreError};
 

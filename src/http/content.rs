@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::problem::{ApiError, FieldProblem};
-use crate::domain::campaign::ChannelKind;
-use crate::domain::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
+use crate::domain::campaigns::ChannelKind;
+use crate::domain::content::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
 
 /// How many valid names an error lists.
 const LISTED_NAMES: usize = 200;

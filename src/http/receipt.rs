@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use super::extract::{FromQuery, Params};
 use super::problem::ApiError;
 use super::state::AppState;
-use crate::domain::decision::{Action, Subject};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Subject};
 use crate::store::replicas::notices::{self, Reply};
 use crate::store::{Lane, StoreError};
 

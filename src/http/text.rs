@@ -1,7 +1,7 @@
 //! Names and other short texts in bodies.
 
 use super::problem::{ApiError, FieldProblem};
-use crate::domain::spelling::composed;
+use crate::domain::people::spelling::composed;
 
 /// A name: trimmed, in its composed spelling, not empty, at most `max` characters, no control characters.
 ///

@@ -9,18 +9,17 @@ use diesel::prelude::*;
 use super::engine::schema::{campaigns, packings};
 use super::replicas::notices;
 use super::{Conn, StoreError};
-use crate::domain::campaign::{
+use crate::domain::campaigns::{
     BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
 };
-use crate::domain::decision::{Action, Subject};
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
+use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::text_enum::text_enum;
 use crate::store::dispatch::dialect::sum_page_counts;
-use crate::store::engine;
-use crate::store::engine::CampaignLock;
+use crate::store::engine::{self, CampaignLock};
 pub use doubt::{Doubt, doubt};
 pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 

@@ -8,7 +8,7 @@ use super::api::Question;
 use super::provider::Kind;
 use super::provider::ledger::{Ledger, number_in};
 use super::stage::{Campaign, Stage};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::dispatch::delivery::DeliveryState;
 
 /// The most recipients that are named for each kind of wrong.
 const NAMED: usize = 5;

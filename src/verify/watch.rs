@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::attack::{Found, millis};
 use super::stage::{Campaign, Stage};
 use super::{Event, Tell, VerifyError};
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::page::Counts;
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::page::Counts;
 
 /// How often the campaigns are looked at.
 const LOOK: Duration = Duration::from_millis(100);

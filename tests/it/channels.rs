@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use volley::channels::Gate;
 use volley::config::pools::PoolConfig;
+use volley::domain::content::message::{Envelope, Message};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome, Trouble};
 use volley::domain::ids::{CampaignId, ContactId};
-use volley::domain::message::{Envelope, Message};
-use volley::domain::outcome::{NotBegun, Outcome, Trouble};
 
 /// A gate that counts how often it was asked.
 #[derive(Default)]

@@ -5,9 +5,9 @@ mod model;
 
 use std::collections::BTreeMap;
 
-use volley::domain::campaign::{CampaignEvent, CampaignStatus};
-use volley::domain::delivery::DeliveryState;
-use volley::domain::page::PageState;
+use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
+use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::page::PageState;
 
 use crate::docs::{page, table};
 

@@ -10,14 +10,13 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{Acker, Connection as Amqp, Consumer};
 use tokio::sync::oneshot;
 
-use super::dead_letters;
 use super::session::{Ends, LinkError, call, confirming, connect, short};
 use super::state::Connection;
-use super::{Link, topology};
+use super::{Link, dead_letters, topology};
 use crate::actors::launcher::{LaunchError, launch_campaign};
 use crate::actors::sender_pool::Offer;
 use crate::actors::supervisor::Changed;
-use crate::domain::wire::{self, Pack, Send};
+use crate::domain::replicas::messages::{self, Pack, Send};
 use crate::store::campaigns::TransitionError;
 use crate::store::{Lane, StoreError};
 
@@ -101,8 +100,8 @@ async fn acknowledge(acker: Acker) -> Result<(), LinkError> {
 }
 
 /// Offers a page to its pool, and waits until the pool has leased it or lets it go.
-async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), wire::BadMessage> {
-    let Send { campaign_id, page_id, .. } = wire::parse(&delivery.data)?;
+async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), messages::BadMessage> {
+    let Send { campaign_id, page_id, .. } = messages::parse(&delivery.data)?;
     if link.is_draining() {
         // Others take it, when this connection has ended.
         return std::future::pending().await;
@@ -116,8 +115,8 @@ async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), wire:
 
 /// Launches a campaign that somebody outside asked for. What cannot be launched as it stands is dropped: to be asked
 /// again would not change it.
-async fn launch(link: &Link, delivery: &Delivery) -> Result<(), wire::BadMessage> {
-    let pack: Pack = wire::parse(&delivery.data)?;
+async fn launch(link: &Link, delivery: &Delivery) -> Result<(), messages::BadMessage> {
+    let pack: Pack = messages::parse(&delivery.data)?;
     let (id, settings) = (pack.campaign_id, &link.parts.settings);
     loop {
         let settings = std::sync::Arc::clone(settings);

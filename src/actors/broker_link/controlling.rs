@@ -11,9 +11,9 @@ use lapin::{Channel, Connection as Amqp};
 use super::session::{Ends, Letter, LinkError, call, confirming, connect, publish, short};
 use super::state::Connection;
 use super::{Link, topology};
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::decision::{Action, Subject};
-use crate::domain::wire::{self, Control};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::replicas::messages::{self, Control};
 
 /// How often a message is sent to ourselves.
 const PING_EVERY: Duration = Duration::from_secs(2);
@@ -80,7 +80,7 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
     if message.properties.kind().as_ref().is_some_and(|kind| kind.as_str() == PING) {
         return message.data == queue.as_bytes();
     }
-    match wire::parse::<Control>(&message.data) {
+    match messages::parse::<Control>(&message.data) {
         Ok(control) => {
             link.state.heard();
             // Believed at once, for a moment; what is true comes from the row.

@@ -13,7 +13,7 @@ use super::topology;
 use crate::config::broker::Broker;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::wire::MAX_BYTES;
+use crate::domain::replicas::messages::MAX_BYTES;
 
 /// Most letters that one look shows.
 const SHOWN: usize = 100;

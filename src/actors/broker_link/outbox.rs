@@ -8,7 +8,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::session::Letter;
 use super::topology;
-use crate::domain::wire::{Control, Tracked};
+use crate::domain::replicas::messages::{Control, Tracked};
 
 /// Messages that wait at most. Beyond it the oldest goes.
 const CAPACITY: usize = 1_000;

@@ -8,7 +8,7 @@ use lapin::{Channel, Event};
 use super::session::{Ends, Letter, LinkError, confirming, connect, publish};
 use super::state::Connection;
 use super::{Link, topology};
-use crate::domain::wire::Send;
+use crate::domain::replicas::messages::Send;
 use crate::store::Lane;
 use crate::store::replicas::announcements;
 

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::kept::{kept_numbers, kept_path};
 use super::{numbers, segment_path};
+use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
-use crate::domain::settlement::Verdict;
 use crate::store::dispatch::late_evidence::Lease;
 use crate::store::dispatch::lost_leases::Evidence;
 use crate::store::dispatch::outcomes::ClaimKey;

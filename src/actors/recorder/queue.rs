@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::{RETRY_EVERY, Record};
-use crate::domain::backoff;
+use crate::domain::dispatch::backoff;
 use crate::domain::ids::PageId;
 
 /// The longest wait before a page that resists is tried again.
@@ -94,8 +94,8 @@ mod tests {
 
     use super::*;
     use crate::actors::tray::Tray;
+    use crate::domain::dispatch::settlement::Verdict;
     use crate::domain::ids::{CampaignId, ContactId};
-    use crate::domain::settlement::Verdict;
     use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
     use crate::store::dispatch::pages::LeaseToken;
 

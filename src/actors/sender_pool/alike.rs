@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::dispatch::alike::{Rule, Window, sample};
-use crate::domain::outcome::Outcome;
+use crate::domain::dispatch::outcome::Outcome;
 
 /// The rule, and what all campaigns of a pool were answered on this instance.
 #[derive(Debug)]
@@ -96,9 +96,9 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::ErrorCategory;
     use crate::domain::dispatch::answer::{AnswerClass, Refusal};
-    use crate::domain::outcome::Trouble;
+    use crate::domain::dispatch::delivery::ErrorCategory;
+    use crate::domain::dispatch::outcome::Trouble;
 
     fn denied() -> Outcome {
         let trouble = Trouble::new(ErrorCategory::Policy, "550 5.7.1 relaying denied");

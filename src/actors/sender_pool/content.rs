@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::alike::Answers;
 use super::doubt::Fit;
-use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
-use crate::domain::contact::Profile;
+use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::content::message::Message;
+use crate::domain::content::template::{Compiled, RenderError, SubjectRule};
 use crate::domain::ids::{CampaignId, ContactId};
-use crate::domain::message::Message;
+use crate::domain::people::contact::Profile;
 use crate::domain::span::Span;
-use crate::domain::template::{Compiled, RenderError, SubjectRule};
 use crate::store::content::templates;
 use crate::store::people::attributes;
 use crate::store::{Conn, StoreError, campaigns};

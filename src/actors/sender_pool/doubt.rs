@@ -7,10 +7,10 @@ use actix::prelude::*;
 
 use super::SenderPool;
 use super::content::CampaignContent;
-use crate::domain::campaign::{CampaignStatus, is_content_doubtful};
-use crate::domain::decision::{Action, Subject};
+use crate::domain::campaigns::{CampaignStatus, is_content_doubtful};
 use crate::domain::ids::CampaignId;
-use crate::domain::wire::Control;
+use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::replicas::messages::Control;
 use crate::store::Lane;
 use crate::store::campaigns::{self, Doubt};
 

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::domain::campaign::ChannelKind;
-use crate::domain::delivery::DeliveryState;
+use crate::domain::campaigns::ChannelKind;
+use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::pace::State;
-use crate::domain::outcome::Outcome;
 
 /// The metrics of one pool.
 pub(super) struct Meters {

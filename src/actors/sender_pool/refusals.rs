@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::SenderPool;
 use super::run::Phase;
 use crate::actors::recorder::{Inbox, Record};
-use crate::domain::campaign::{ChannelKind, OnUncertain};
-use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::campaigns::{ChannelKind, OnUncertain};
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::pace::{Decision, Refused, Seconds};
 use crate::domain::dispatch::retries::Retries;
+use crate::domain::dispatch::settlement::{Attempt, Verdict, settle};
 use crate::domain::ids::PageId;
-use crate::domain::outcome::Outcome;
-use crate::domain::settlement::{Attempt, Verdict, settle};
 use crate::store::dispatch::outcomes::ClaimKey;
 
 /// A refused delivery whose fate is not decided. Its journal line says "put off", so that a crash loses nothing; dropped
@@ -103,7 +103,7 @@ impl SenderPool {
             domain,
             class,
             permanent: refusal.permanent,
-            wait: refusal.wait.map(|wait| crate::domain::backoff::honoured(wait).as_secs_f64()),
+            wait: refusal.wait.map(|wait| crate::domain::dispatch::backoff::honoured(wait).as_secs_f64()),
             signature: refusal.signature.clone(),
             detail: refusal.trouble.detail.clone(),
             recipient: key.contact.0,

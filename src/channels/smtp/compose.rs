@@ -8,9 +8,9 @@ use super::quoted_printable;
 use super::wire::{END, Offers};
 use crate::channels::BuildError;
 use crate::config::pools::{PoolConfig, parse_sender};
-use crate::domain::delivery::ErrorCategory;
-use crate::domain::message::Envelope;
-use crate::domain::outcome::Trouble;
+use crate::domain::content::message::Envelope;
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::Trouble;
 
 /// Between the parts of a message. Neither quoted-printable nor base64 can produce `=_` (RFC 2045 6.7 says so, too), so
 /// no part can hold it.

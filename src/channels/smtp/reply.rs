@@ -9,10 +9,10 @@ use tokio::time::timeout;
 use super::Leaves;
 use super::wire::{END, Wire};
 use crate::channels::redact::redact;
-use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::answers::{Book, Stage as Place};
-use crate::domain::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::{Outcome, Trouble};
 
 /// How far a conversation had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use super::reply::{Content, Head};
 use crate::channels::redact::redact;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
-use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{Refusal, signature};
 use crate::domain::dispatch::answers::{Book, Meaning};
-use crate::domain::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::{Outcome, Trouble};
 
 /// How much of an answer is read.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;

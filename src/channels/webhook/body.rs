@@ -4,10 +4,10 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::domain::delivery::ErrorCategory;
+use crate::domain::content::message::{Envelope, Message};
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::Trouble;
 use crate::domain::ids::{CampaignId, ContactId};
-use crate::domain::message::{Envelope, Message};
-use crate::domain::outcome::Trouble;
 
 /// The name under which the template is kept; the extension makes every `{{ value }}` a JSON value.
 const TEMPLATE: &str = "body.json";

@@ -14,9 +14,9 @@ use crate::channels::base64::base64;
 use crate::channels::{BuildError, percent};
 use crate::config::pools::PoolConfig;
 use crate::config::webhook::HttpVersion;
-use crate::domain::delivery::ErrorCategory;
-use crate::domain::message::Envelope;
-use crate::domain::outcome::Trouble;
+use crate::domain::content::message::Envelope;
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::Trouble;
 
 /// Set by Volley or by the protocol; a second one would contradict the first.
 const OURS: &[&str] = &[

@@ -14,9 +14,9 @@ use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
 use crate::config::pools::PoolConfig;
 use crate::config::webhook::HttpVersion;
-use crate::domain::delivery::ErrorCategory;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
-use crate::domain::outcome::Trouble;
+use crate::domain::dispatch::delivery::ErrorCategory;
+use crate::domain::dispatch::outcome::Trouble;
 
 /// How connections to a server are opened.
 pub(super) struct Route {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use super::answer::{AnswerClass, Refusal};
-use crate::domain::outcome::Outcome;
+use crate::domain::dispatch::outcome::Outcome;
 
 /// From how many on, and at which share, outcomes of one kind are nobody's own.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,8 +85,8 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::ErrorCategory;
-    use crate::domain::outcome::Trouble;
+    use crate::domain::dispatch::delivery::ErrorCategory;
+    use crate::domain::dispatch::outcome::Trouble;
 
     const RULE: Rule = Rule { least: 30, share: 0.9 };
 

@@ -10,13 +10,13 @@ use super::{Campaign, Whole, check_schedule, decide, decide_whole, inner, refuse
 use crate::actors::launcher::{LaunchError, check_launchable, launch_campaign};
 use crate::actors::supervisor::Changed;
 use crate::actors::switchboard::Listen;
-use crate::domain::campaign::{Audience, CampaignEvent, CampaignStatus};
-use crate::domain::decision::{Action, Subject};
+use crate::domain::campaigns::{Audience, CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::replicas::messages::Control;
 use crate::domain::text_enum::text_enum;
-use crate::domain::wire::Control;
 use crate::http::edge;
 use crate::http::extract::{Hashed, Id, Json, Query};
 use crate::http::idempotency::{IdempotencyKey, respond, reused};

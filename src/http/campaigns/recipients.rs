@@ -6,12 +6,12 @@ use utoipa::ToSchema;
 
 use super::decide;
 use crate::actors::supervisor::Changed;
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::domain::text_enum::text_enum;
 use crate::http::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::problem::{ApiError, Problem};

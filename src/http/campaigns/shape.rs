@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::health::Attention;
-use crate::domain::campaign::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain};
+use crate::domain::campaigns::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain};
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::domain::span::Span;
 use crate::http::extract::{FromQuery, Params, present};
 use crate::http::paging::Paging;

@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 
 use super::{CampaignRow, TransitionError, locked, set_status};
-use crate::domain::campaign::{CampaignEvent, CampaignStatus, ContentDoubt};
-use crate::domain::decision::{Action, Subject};
+use crate::domain::campaigns::{CampaignEvent, CampaignStatus, ContentDoubt};
 use crate::domain::ids::CampaignId;
+use crate::domain::replicas::decision::{Action, Subject};
 use crate::store::engine::schema::campaigns;
 use crate::store::replicas::notices;
 use crate::store::{Conn, StoreError};

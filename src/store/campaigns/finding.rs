@@ -7,11 +7,11 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::{CampaignRow, PackingRow};
-use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::campaigns::{CampaignStatus, ChannelKind};
+use crate::domain::content::template::Content;
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
-use crate::domain::template::Content;
 use crate::store::content::templates;
 use crate::store::dispatch::dialect::{is_leased, is_ready, sum_page_counts, waiting};
 use crate::store::engine::listing::{Slice, Window};

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use crate::domain::campaign::{CampaignStatus, ChannelKind};
+use crate::domain::campaigns::{CampaignStatus, ChannelKind};
+use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::template::Content;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{campaigns, template_versions, templates};
 use crate::store::{Conn, StoreError, engine};

@@ -7,16 +7,15 @@ use diesel::prelude::*;
 
 use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
-use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
-use crate::domain::contact::Profile;
-use crate::domain::delivery::{DeliveryState, ErrorCategory, SkipReason};
-use crate::domain::fingerprint::ProviderFingerprint;
+use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::content::message::Kept;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::dispatch::fingerprint::ProviderFingerprint;
+use crate::domain::dispatch::page::PageState;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::message::Kept;
-use crate::domain::page::PageState;
-use crate::store::dispatch::dialect;
-use crate::store::dispatch::dialect::ClaimGround;
+use crate::domain::people::contact::Profile;
+use crate::store::dispatch::dialect::{self, ClaimGround};
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::schema::{contacts, deliveries, delivery_contents};
@@ -349,7 +348,7 @@ impl ContactColumns {
 
     fn into_profile(self) -> Result<Profile, serde_json::Error> {
         let attributes = match self.attributes.as_str() {
-            "{}" => crate::domain::contact::Attributes::new(),
+            "{}" => crate::domain::people::contact::Attributes::new(),
             text => serde_json::from_str(text)?,
         };
         Ok(Profile {

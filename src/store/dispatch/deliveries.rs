@@ -4,11 +4,11 @@ use diesel::prelude::*;
 
 use super::pages::{self, on_page};
 use super::sweeps::after_moving;
-use crate::domain::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::store::engine::schema::{contacts, deliveries, pages as page};
 use crate::store::{Conn, StoreError, campaigns, engine};
 

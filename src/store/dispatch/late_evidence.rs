@@ -7,9 +7,9 @@ use diesel::prelude::*;
 
 use super::outcomes::{self, ClaimKey, Settlement};
 use super::pages::{self, LeaseToken, on_page};
-use crate::domain::delivery::DeliveryState;
+use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
-use crate::domain::settlement::Verdict;
 use crate::store::engine::schema::deliveries;
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use diesel::prelude::*;
 
 use super::pages::{self, LeaseToken, PageRow};
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::page::{Counts, PageState};
+use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::{Counts, PageState};
-use crate::domain::settlement::Verdict;
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::{deliveries, delivery_contents, pages as page};
 use crate::store::engine::{self, CampaignLock};

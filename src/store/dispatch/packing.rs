@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 
-use crate::domain::campaign::{Audience, CampaignStatus, ChannelKind};
+use crate::domain::campaigns::{Audience, CampaignStatus, ChannelKind};
+use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
-use crate::domain::page::{Counts, PageState};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::{packings, pages};

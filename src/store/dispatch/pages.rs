@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 
-use crate::domain::campaign::CampaignStatus;
-use crate::domain::delivery::{DeliveryState, SkipReason};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::{Counts, PageState};
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::{campaigns, deliveries, delivery_contents, pages};
 use crate::store::{Conn, StoreError, engine};

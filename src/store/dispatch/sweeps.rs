@@ -5,11 +5,11 @@ use diesel::prelude::*;
 
 use super::lost_leases::next_state;
 use super::pages::{self, PageRow, on_page};
-use crate::domain::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::{Counts, PageState};
 use crate::store::campaigns::{self, Sweep};
 use crate::store::engine::schema::{deliveries, packings, pages as page};
 use crate::store::engine::{self, CampaignLock};

@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::contact::ContactDraft;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::ResumePoint;
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::ContactDraft;
 use crate::domain::text_enum::text_enum;
 use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};

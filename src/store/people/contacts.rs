@@ -12,9 +12,9 @@ use diesel::sql_types::{Nullable, Text};
 
 pub use self::batch::{Applied, Fate, apply, apply_one_by_one};
 use super::attributes;
-use crate::domain::contact::{Attributes, BuiltIn, ContactDraft, Profile};
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, Profile};
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{contacts, list_members};

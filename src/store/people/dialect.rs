@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
-use crate::domain::contact::ContactDraft;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::ContactDraft;
 use crate::store::engine::schema::lists;
 use crate::store::engine::sql::sql;
 use crate::store::people::contacts::ContactRow;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::contacts::ContactRow;
-use crate::domain::campaign::CampaignStatus;
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::listing::{Slice, Window};

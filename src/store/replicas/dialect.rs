@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use crate::domain::decision::{Action, Scope};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Scope};
 use crate::store::engine::schema::{notices, pool_paces, pool_switches, rate_buckets};
 use crate::store::engine::sql::sql;
 use crate::store::replicas::pool_switches::PoolSwitch;

@@ -4,9 +4,9 @@
 use diesel::prelude::*;
 
 use super::instances::is_live;
-use crate::domain::decision::{Action, Scope, Subject};
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Scope, Subject};
 use crate::store::dispatch::dialect::is_leased;
 use crate::store::engine::schema::{instances, notices, pages};
 use crate::store::replicas::dialect;

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 
 use super::notices;
-use crate::domain::decision::{Action, Subject};
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Subject};
 use crate::store::engine::schema::pool_switches;
 use crate::store::replicas::dialect;
 use crate::store::{Conn, StoreError, engine};

@@ -1,5 +1,5 @@
 use volley::channels::{Channel, build};
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 
 use super::{Turnstile, envelope, kind, pool};
 

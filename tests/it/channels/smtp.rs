@@ -4,9 +4,9 @@ use std::net::TcpListener;
 use std::task::Poll;
 
 use volley::channels::{Channel, build};
-use volley::domain::delivery::ErrorCategory;
 use volley::domain::dispatch::answer::AnswerClass;
-use volley::domain::outcome::{NotBegun, Outcome, Trouble};
+use volley::domain::dispatch::delivery::ErrorCategory;
+use volley::domain::dispatch::outcome::{NotBegun, Outcome, Trouble};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_smtp::{Act, Moment, PIPELINING, ScriptedSmtp, Stage};

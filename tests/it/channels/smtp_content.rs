@@ -1,8 +1,8 @@
 use super::smtp::{relay, relay_with};
 use super::{Turnstile, envelope, kind, trouble};
 use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage, Taken};
-use volley::domain::delivery::ErrorCategory;
-use volley::domain::message::Envelope;
+use volley::domain::content::message::Envelope;
+use volley::domain::dispatch::delivery::ErrorCategory;
 
 /// Hands `envelope` over and returns what the server took.
 async fn sent(envelope: &Envelope) -> Taken {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use volley::domain::message::Envelope;
+use volley::domain::content::message::Envelope;
 
 use super::smtp::{relay, relay_with};
 use super::{Turnstile, envelope, kind, trouble};

@@ -4,7 +4,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use volley::channels::{Channel, build};
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_http::{Answer, ScriptedHttp};

@@ -1,8 +1,8 @@
 use std::time::{Duration, Instant};
 
 use volley::channels::{Channel, build};
-use volley::domain::delivery::ErrorCategory;
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::delivery::ErrorCategory;
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_http::{Answer, ScriptedHttp};

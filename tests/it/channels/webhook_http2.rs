@@ -9,9 +9,9 @@ use h2::Reason;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use volley::channels::Channel;
+use volley::domain::content::message::Envelope;
 use volley::domain::dispatch::answer::AnswerClass;
-use volley::domain::message::Envelope;
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 
 use super::webhook::api;
 use super::{Turnstile, envelope, kind, trouble};

@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use volley::channels::Gate;
 use volley::domain::dispatch::answer::AnswerClass;
-use volley::domain::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 
 use super::webhook::api;
 use super::{Turnstile, envelope, kind};

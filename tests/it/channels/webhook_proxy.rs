@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 use volley::domain::dispatch::answer::AnswerClass;
-use volley::domain::outcome::Outcome;
+use volley::domain::dispatch::outcome::Outcome;
 
 use super::webhook::api;
 use super::{Turnstile, envelope, kind, trouble};

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::json;
-use volley::domain::outcome::Outcome;
+use volley::domain::dispatch::outcome::Outcome;
 
 use super::webhook::api;
 use super::{Turnstile, envelope, kind, trouble};

@@ -3,17 +3,16 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use volley::domain::campaign::ChannelKind;
+use volley::domain::campaigns::ChannelKind;
 
 use crate::support::api::Api;
-use crate::support::people;
 use crate::support::provider::Provider;
 use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::server::{Server, sandbox};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::my_turn;
 use crate::support::waiting::wait_until;
-use crate::support::{Database, both_backends};
+use crate::support::{Database, both_backends, people};
 
 /// Of a slow campaign, in hand-overs a second.
 const RATE: f64 = 0.1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use volley::domain::wire::{self, Control, Send, Tracked};
+use volley::domain::replicas::messages::{self, Control, Send, Tracked};
 use volley::verify::dice::Dice;
 
 use super::{LATENCY_MS, ground};
@@ -30,7 +30,7 @@ fn collect(client: &Client, queue: &str, what: &str, is_enough: impl Fn(&[Receiv
 }
 
 fn tracked(all: &[Received]) -> Vec<Tracked> {
-    all.iter().map(|message| wire::parse(&message.body).expect("the contract's message")).collect()
+    all.iter().map(|message| messages::parse(&message.body).expect("the contract's message")).collect()
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn listeners_hear_once_of_every_page_and_of_the_end_and_every_payload_passes_the
     assert_eq!((by_page[&0].sent_count, by_page[&7].sent_count), (1_000, 100));
 
     let announced: Vec<Send> =
-        client.take_all(&pages).iter().map(|message| wire::parse(&message.body).expect("a page")).collect();
+        client.take_all(&pages).iter().map(|message| messages::parse(&message.body).expect("a page")).collect();
     assert!(announced.iter().all(|page| page.campaign_id.0 == campaign), "{announced:?}");
     assert!(!announced.is_empty());
 
@@ -76,7 +76,7 @@ fn listeners_hear_once_of_every_page_and_of_the_end_and_every_payload_passes_the
     let decided: Vec<(&Received, Control)> = decided
         .iter()
         .filter(is_decision)
-        .map(|message| (message, wire::parse(&message.body).expect("a decision")))
+        .map(|message| (message, messages::parse(&message.body).expect("a decision")))
         .collect();
     let (message, pause) = decided.first().expect("the pause was published");
     assert_eq!((pause.id.clone(), pause.action.as_str()), (campaign.to_string(), "pause"));

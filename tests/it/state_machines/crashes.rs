@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use volley::domain::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::answer::{AnswerClass, Refusal};
-use volley::domain::outcome::{Outcome, Trouble};
+use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::dispatch::outcome::{Outcome, Trouble};
 
 use super::model::{Left, Reply, World};
 

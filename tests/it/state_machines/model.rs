@@ -7,13 +7,13 @@ mod recovery;
 
 use std::time::Duration;
 
-use volley::domain::abandoned::Repeat;
-use volley::domain::campaign::OnUncertain;
-use volley::domain::delivery::DeliveryState;
+use volley::domain::campaigns::OnUncertain;
+use volley::domain::dispatch::abandoned::Repeat;
+use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::page::Counts;
 use volley::domain::dispatch::retries::Retries;
-use volley::domain::outcome::{NotBegun, Outcome};
-use volley::domain::page::Counts;
-use volley::domain::settlement::{Attempt, Verdict, settle};
+use volley::domain::dispatch::settlement::{Attempt, Verdict, settle};
 
 const START_DEADLINE: i64 = 500;
 pub(super) const CALL: i64 = 3_000;

@@ -1,8 +1,8 @@
 //! Contacts in batches.
 
 use diesel::RunQueryDsl;
-use volley::domain::contact::ContactDraft;
 use volley::domain::import::ResumePoint;
+use volley::domain::people::contact::ContactDraft;
 use volley::store::engine::idempotency::Answer;
 use volley::store::import::imports::{self, Batch, Submitted};
 use volley::store::people::{contacts, lists};

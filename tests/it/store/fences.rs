@@ -9,8 +9,8 @@ use diesel::connection::SimpleConnection;
 use tokio::sync::Notify;
 use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
-use volley::domain::message::Envelope;
-use volley::domain::outcome::Outcome;
+use volley::domain::content::message::Envelope;
+use volley::domain::dispatch::outcome::Outcome;
 use volley::store::Conn;
 
 use super::packed::Campaign;

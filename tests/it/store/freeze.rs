@@ -1,6 +1,6 @@
 //! The audience is that of the launch: who joins a list later is not sent to.
 
-use volley::domain::campaign::{Audience, CampaignEvent};
+use volley::domain::campaigns::{Audience, CampaignEvent};
 use volley::domain::ids::{ContactId, ListId};
 use volley::store::dispatch::deliveries;
 use volley::store::dispatch::packing::Packed;

@@ -1,10 +1,10 @@
 //! Outcomes that come when somebody else has ended their lease, and what nobody may do with a lease that has moved on.
 
-use volley::domain::campaign::CampaignEvent;
-use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::campaigns::CampaignEvent;
+use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::dispatch::outcome::{Outcome, Trouble};
+use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::ContactId;
-use volley::domain::outcome::{Outcome, Trouble};
-use volley::domain::settlement::Verdict;
 use volley::store::dispatch::deliveries::{self, DeliveryRow};
 use volley::store::dispatch::late_evidence;
 use volley::store::dispatch::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
-use volley::domain::message::Envelope;
-use volley::domain::outcome::{NotBegun, Outcome};
-use volley::domain::page::Counts;
+use volley::domain::content::message::Envelope;
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::page::Counts;
 use volley::store::Lane;
 
 use super::packed::Campaign;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use volley::domain::campaign::{CampaignEvent, CampaignStatus};
-use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
+use volley::domain::content::message::Message;
+use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::dispatch::outcome::{Outcome, Trouble};
+use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::ContactId;
-use volley::domain::message::Message;
-use volley::domain::outcome::{Outcome, Trouble};
-use volley::domain::settlement::Verdict;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::dispatch::claims::ClaimOutcome;
 use volley::store::dispatch::deliveries;

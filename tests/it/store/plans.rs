@@ -6,7 +6,7 @@ use std::time::Duration;
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use volley::domain::delivery::DeliveryState;
+use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, LeaseToken, Owner, Wanted, WhichPage};

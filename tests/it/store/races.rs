@@ -1,9 +1,9 @@
 //! Two at once.
 
 use futures_util::future::join_all;
-use volley::domain::campaign::{CampaignEvent, CampaignStatus};
-use volley::domain::delivery::ErrorCategory;
-use volley::domain::outcome::Trouble;
+use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
+use volley::domain::dispatch::delivery::ErrorCategory;
+use volley::domain::dispatch::outcome::Trouble;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::dispatch::claims::ClaimOutcome;
 use volley::store::dispatch::outcomes::Settlement;

@@ -1,9 +1,9 @@
 //! A database that has lost its newest commits, and a journal that has not.
 
-use volley::domain::campaign::CampaignStatus;
-use volley::domain::delivery::DeliveryState;
+use volley::domain::campaigns::CampaignStatus;
+use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{CampaignId, ContactId};
-use volley::domain::settlement::Verdict;
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::packing::{self, Packed};
 use volley::store::dispatch::rewind::{self, Begun, Known, Replayed};
@@ -111,7 +111,7 @@ both_backends! {
         assert!(write(&campaign.store, pack).await.unwrap());
         assert!(!write(&campaign.store, pack).await.unwrap(), "they are packed, and the others wait for the resume");
         assert_eq!(replay(&campaign, &known).await.restored, 2);
-        campaign.event(volley::domain::campaign::CampaignEvent::Resume).await.unwrap();
+        campaign.event(volley::domain::campaigns::CampaignEvent::Resume).await.unwrap();
         while campaign.pack_page(3).await.unwrap() != Packed::Done {}
         let books = campaign.books().await;
         assert_eq!((books.sent, books.pending), (2, 4));
@@ -127,7 +127,7 @@ both_backends! {
         let row = campaign.store.run(Lane::Read, "look", look).await.unwrap().unwrap();
         assert_eq!((row.status, row.rewound_at.is_some()), (CampaignStatus::Paused, true));
         assert!(row.status_version > 1_000, "above whatever it had in the lost time");
-        let row = campaign.event(volley::domain::campaign::CampaignEvent::Resume).await.unwrap();
+        let row = campaign.event(volley::domain::campaigns::CampaignEvent::Resume).await.unwrap();
         assert_eq!((row.status, row.rewound_at), (CampaignStatus::Sending, None));
         // Another instance that notices later leaves it alone.
         assert!(pause_all(&campaign, 2).await.is_empty());

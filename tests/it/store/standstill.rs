@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use volley::actors::sender_pool;
 use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
-use volley::domain::message::Envelope;
-use volley::domain::outcome::Outcome;
+use volley::domain::content::message::Envelope;
+use volley::domain::dispatch::outcome::Outcome;
 
 use super::packed::Campaign;
 use super::pooled::Pooled;

@@ -3,9 +3,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 
-use crate::domain::campaign::{Audience, ChannelKind};
+use crate::domain::campaigns::{Audience, ChannelKind};
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
-use crate::domain::page::Counts;
 use crate::store::dispatch::packing::{Span, address_test, fresh_counts};
 use crate::store::engine::schema::list_members;
 use crate::store::engine::sql::sql;

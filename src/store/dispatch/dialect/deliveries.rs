@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
-use crate::domain::delivery::DeliveryState;
-use crate::domain::fingerprint::ProviderFingerprint;
+use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::outcomes::{Write, fence};

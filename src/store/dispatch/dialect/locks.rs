@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
-use crate::domain::campaign::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::pages::{PageRow, Wanted, WhichPage};

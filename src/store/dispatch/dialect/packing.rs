@@ -4,8 +4,8 @@
 use diesel::RunQueryDsl;
 use diesel::sql_types::{BigInt, Bool, Text};
 
+use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, PageId};
-use crate::domain::page::{Counts, PageState};
 use crate::store::dispatch::packing::Span;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};

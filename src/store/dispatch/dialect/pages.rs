@@ -8,9 +8,9 @@ use diesel::RunQueryDsl;
 use diesel::expression::SqlLiteral;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::store::dispatch::outcomes::Tally;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};

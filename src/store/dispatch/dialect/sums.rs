@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use diesel::RunQueryDsl;
 use diesel::sql_types::{Array, BigInt, Text};
 
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::page::Counts;
 use crate::store::engine::dialect::now;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use volley::domain::abandoned::{Abandoned, Evidence, Fate, LeaseEnd};
-use volley::domain::campaign::OnUncertain;
-use volley::domain::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::campaigns::OnUncertain;
+use volley::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd};
+use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::instant::UtcInstant;
-use volley::domain::settlement::Verdict;
 
 use super::{DEATHS_BEFORE_SINGLE, Journal, Key, Left, Line, Process, Row, Settlement, World};
 

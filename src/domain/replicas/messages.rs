@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::decision::{Action, Scope, Subject};
-use super::ids::{CampaignId, PageId};
-use super::instant::UtcInstant;
-use super::page::Counts;
+use crate::domain::dispatch::page::Counts;
+use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::instant::UtcInstant;
 
 /// Largest message that is read, in bytes. Ours are a tenth of it.
 pub const MAX_BYTES: usize = 4_096;

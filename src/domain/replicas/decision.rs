@@ -1,8 +1,8 @@
 //! Operators' decisions that every instance has to hear of: what they are about, and what they say.
 
-use super::campaign::CampaignEvent;
-use super::ids::CampaignId;
-use super::text_enum::text_enum;
+use crate::domain::campaigns::CampaignEvent;
+use crate::domain::ids::CampaignId;
+use crate::domain::text_enum::text_enum;
 
 text_enum! {
     /// What a decision is about.

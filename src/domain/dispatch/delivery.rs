@@ -1,6 +1,6 @@
 //! One campaign × one contact: states, and what a hand-over does to them.
 
-use super::text_enum::text_enum;
+use crate::domain::text_enum::text_enum;
 
 text_enum! {
     /// Where a delivery stands.

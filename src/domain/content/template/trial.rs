@@ -1,7 +1,7 @@
 //! Trying a template out before it is saved.
 
 use super::{Compiled, RenderError, TemplateError};
-use crate::domain::contact::Profile;
+use crate::domain::people::contact::Profile;
 
 impl Compiled {
     /// Renders the template once for a contact of short values. One that takes too long even so would be refused for

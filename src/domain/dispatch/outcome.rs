@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::answer::Refusal;
 use super::delivery::ErrorCategory;
-use super::dispatch::answer::Refusal;
 
 /// The result of one attempt to hand a delivery over. RELIABILITY: only `Accepted`, `Refused` and
 /// `Unsendable` are knowledge; `Unknown` and `KeySeen` are the honest names of the rest.

@@ -58,8 +58,8 @@ pub struct Profile {
 impl Profile {
     /// Where a channel reaches the contact: its address, its number, or for an HTTP API whatever names it best.
     #[must_use]
-    pub fn address(&self, channel: super::campaign::ChannelKind) -> Option<&str> {
-        use super::campaign::ChannelKind as C;
+    pub fn address(&self, channel: crate::domain::campaigns::ChannelKind) -> Option<&str> {
+        use crate::domain::campaigns::ChannelKind as C;
         match channel {
             C::Email => self.email.as_deref(),
             C::Sms | C::Whatsapp => self.phone.as_deref(),
@@ -354,7 +354,7 @@ pub fn normalised_name(raw: &str) -> String {
 }
 
 /// Trims white space and the byte order marks that spreadsheets leave behind.
-pub(super) fn trim(text: &str) -> &str {
+pub(in crate::domain) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\u{200b}')
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{CampaignId, ContactId};
+use crate::domain::ids::{CampaignId, ContactId};
 
 /// Rendered content. Kept with a delivery when an attempt has to be repeated, so that one idempotency key never
 /// carries two bodies.

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::{AnswerClass, Refusal};
 use super::backoff;
-use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
-use super::dispatch::answer::{AnswerClass, Refusal};
-use super::dispatch::retries::{self, Doubt, GaveUp, Retries};
 use super::outcome::{Outcome, Trouble};
+use super::retries::{self, Doubt, GaveUp, Retries};
+use crate::domain::campaigns::OnUncertain;
 
 /// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.
 pub const MOST_RESENDS: u32 = 4;
@@ -229,7 +229,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::domain::outcome::NotBegun;
+    use crate::domain::dispatch::outcome::NotBegun;
 
     static MAIL: LazyLock<Retries> = LazyLock::new(|| {
         let delays = [300, 600, 1_800, 3_600].map(Duration::from_secs).to_vec();

@@ -1,10 +1,10 @@
 //! What becomes of a claimed delivery whose owner is gone: a pure decision, by what the owner's journal says.
 
-use super::campaign::OnUncertain;
 use super::delivery::{DeliveryState, ErrorCategory};
 use super::fingerprint::ProviderFingerprint;
-use super::instant::UtcInstant;
 use super::settlement::{MOST_RESENDS, Verdict};
+use crate::domain::campaigns::OnUncertain;
+use crate::domain::instant::UtcInstant;
 
 /// Deaths alone in flight that make a recipient poison.
 const DEATHS_ALONE: i32 = 2;

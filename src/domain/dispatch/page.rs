@@ -1,6 +1,6 @@
 //! Pages: the unit of fan-out, lease and progress.
 
-use super::text_enum::text_enum;
+use crate::domain::text_enum::text_enum;
 
 /// Recipients per page unless configured otherwise.
 pub const DEFAULT_PAGE_SIZE: i64 = 1000;

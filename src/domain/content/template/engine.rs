@@ -9,7 +9,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBeha
 use super::names::{Found, Lookup};
 use super::scan::Token;
 use super::{MAX_OUTPUT_BYTES, Part, RenderError};
-use crate::domain::contact::Profile;
+use crate::domain::people::contact::Profile;
 
 /// Steps that rendering one part may take: a loop over some ten thousand things.
 const FUEL: u64 = 200_000;

@@ -25,8 +25,8 @@ use self::engine::Translation;
 pub use self::error::{RenderError, TemplateError, UnknownName};
 use self::names::{Found, Lookup, Names};
 use self::scan::{Role, Token};
-use super::contact::Profile;
 use super::message::Message;
+use crate::domain::people::contact::Profile;
 
 /// The longest source of one part, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 512 * 1024;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::domain::contact::{BUILT_IN_FIELDS, BuiltIn, Profile, STANDING_ATTRIBUTES};
+use crate::domain::people::contact::{BUILT_IN_FIELDS, BuiltIn, Profile, STANDING_ATTRIBUTES};
 
 /// The placeholder for first and last name together.
 const FULL_NAME: &str = "name";

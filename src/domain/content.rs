@@ -1,0 +1,4 @@
+//! What a message is made of.
+
+pub mod message;
+pub mod template;

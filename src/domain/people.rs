@@ -1,0 +1,8 @@
+//! Contacts and their keys: how they are read, compared and written.
+
+pub mod contact;
+pub mod email;
+pub mod locale;
+pub mod phone;
+pub mod spelling;
+pub mod timezone;

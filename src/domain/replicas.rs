@@ -1,0 +1,4 @@
+//! What instances tell each other.
+
+pub mod decision;
+pub mod messages;
