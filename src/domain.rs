@@ -2,6 +2,7 @@
 
 pub mod campaigns;
 pub mod certificate;
+pub mod channel;
 pub mod content;
 pub mod dispatch;
 pub mod host_name;

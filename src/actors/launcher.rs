@@ -1,7 +1,8 @@
 //! The launch, as operators and the schedule have it: everything that must be true is checked, then one transaction.
 
 use crate::config::pools::PoolConfig;
-use crate::domain::campaigns::{Audience, AudienceError, ChannelKind};
+use crate::domain::campaigns::audience::{Audience, AudienceError};
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::{Compiled, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
 use crate::store::campaigns::launch::{self, Launch, Launched};

@@ -8,7 +8,8 @@ use crate::config::pools::PoolConfig;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::outcome::Outcome;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// Shortest and longest call unless `latency_ms` says otherwise, in milliseconds.
 const DEFAULT_LATENCY_MS: [u64; 2] = [50, 200];

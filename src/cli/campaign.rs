@@ -10,7 +10,8 @@ use super::output::{self, Output, grouped};
 use super::progress::Progress;
 use super::watch::{self, Sight};
 use crate::config::Settings;
-use crate::domain::campaigns::{CampaignStatus, ChannelKind};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::AnswerClass;
 
 /// What can be done with campaigns.

@@ -12,7 +12,7 @@ use url::Url;
 use super::pools::{PoolConfig, Provider};
 use super::secret::Secret;
 use super::{Database, Settings};
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answers::is_provider;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::span::Span;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::pools::{PoolConfig, Provider};
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::retries;
 use crate::domain::span::Span;
 

@@ -12,3 +12,4 @@ pub mod pace;
 pub mod page;
 pub mod retries;
 pub mod settlement;
+pub mod trouble;

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use self::header::{Column, Target};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
-use super::people::contact::{ContactDraft, FieldError, check_attribute, trim};
+use super::people::contact::{ContactDraft, FieldError, check_attribute};
+use super::people::spelling::trim;
 
 /// How many columns a file may have.
 pub const MAX_COLUMNS: usize = 1000;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::problem::{ApiError, FieldProblem};
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
 
 /// How many valid names an error lists.

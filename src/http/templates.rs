@@ -12,7 +12,7 @@ use super::paging::{ListParams, Listing, Paging};
 use super::problem::{ApiError, Problem};
 use super::state::AppState;
 use super::text;
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{ContactId, TemplateId};
 use crate::domain::instant::UtcInstant;

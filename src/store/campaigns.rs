@@ -9,9 +9,9 @@ use diesel::prelude::*;
 use super::engine::schema::{campaigns, packings};
 use super::replicas::notices;
 use super::{Conn, StoreError};
-use crate::domain::campaigns::{
-    BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain,
-};
+use crate::domain::campaigns::content_doubt::ContentDoubt;
+use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};

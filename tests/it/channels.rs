@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use volley::channels::Gate;
 use volley::config::pools::PoolConfig;
 use volley::domain::content::message::{Envelope, Message};
-use volley::domain::dispatch::outcome::{NotBegun, Outcome, Trouble};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::{CampaignId, ContactId};
 
 /// A gate that counts how often it was asked.

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::domain::dispatch::answer::{AnswerClass, Refusal};
     use crate::domain::dispatch::delivery::ErrorCategory;
-    use crate::domain::dispatch::outcome::Trouble;
+    use crate::domain::dispatch::trouble::Trouble;
 
     fn denied() -> Outcome {
         let trouble = Trouble::new(ErrorCategory::Policy, "550 5.7.1 relaying denied");

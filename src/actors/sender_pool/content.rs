@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::alike::Answers;
 use super::doubt::Fit;
-use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaigns::{CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;
 use crate::domain::content::template::{Compiled, RenderError, SubjectRule};
 use crate::domain::ids::{CampaignId, ContactId};

@@ -7,7 +7,8 @@ use actix::prelude::*;
 
 use super::SenderPool;
 use super::content::CampaignContent;
-use crate::domain::campaigns::{CampaignStatus, is_content_doubtful};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::content_doubt::is_content_doubtful;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;

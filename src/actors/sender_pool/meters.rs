@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
 
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::pace::State;

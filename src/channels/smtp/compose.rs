@@ -10,7 +10,7 @@ use crate::channels::BuildError;
 use crate::config::pools::{PoolConfig, parse_sender};
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// Between the parts of a message. Neither quoted-printable nor base64 can produce `=_` (RFC 2045 6.7 says so, too), so
 /// no part can hold it.

@@ -12,7 +12,8 @@ use crate::channels::redact::redact;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::answers::{Book, Stage as Place};
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::outcome::Outcome;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// How far a conversation had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

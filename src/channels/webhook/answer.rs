@@ -11,7 +11,8 @@ use crate::config::pools::PoolConfig;
 use crate::domain::dispatch::answer::{Refusal, signature};
 use crate::domain::dispatch::answers::{Book, Meaning};
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::{Outcome, Trouble};
+use crate::domain::dispatch::outcome::Outcome;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// How much of an answer is read.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024;

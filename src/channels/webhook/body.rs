@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 
 use crate::domain::content::message::{Envelope, Message};
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 use crate::domain::ids::{CampaignId, ContactId};
 
 /// The name under which the template is kept; the extension makes every `{{ value }}` a JSON value.

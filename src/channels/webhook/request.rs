@@ -16,7 +16,7 @@ use crate::config::pools::PoolConfig;
 use crate::config::webhook::HttpVersion;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// Set by Volley or by the protocol; a second one would contradict the first.
 const OURS: &[&str] = &[

@@ -16,7 +16,7 @@ use crate::config::pools::PoolConfig;
 use crate::config::webhook::HttpVersion;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// How connections to a server are opened.
 pub(super) struct Route {

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{Check, bad, ensure};
 use crate::config::pools::{PoolConfig, parse_sender};
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::host_name::is_domain_name;
 
 impl PoolConfig {

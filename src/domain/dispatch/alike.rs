@@ -86,7 +86,7 @@ impl Rule {
 mod tests {
     use super::*;
     use crate::domain::dispatch::delivery::ErrorCategory;
-    use crate::domain::dispatch::outcome::Trouble;
+    use crate::domain::dispatch::trouble::Trouble;
 
     const RULE: Rule = Rule { least: 30, share: 0.9 };
 

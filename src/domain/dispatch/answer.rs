@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 use crate::domain::text_enum::text_enum;
 
 text_enum! {

@@ -13,7 +13,7 @@ pub use self::row::{BadRow, Enhanced, Row, Standing, Way};
 pub use self::said::named_wait;
 use self::said::{Said, said_over_http, said_over_smtp};
 use super::answer::{AnswerClass, Refusal, signature};
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// The table as it stands in its file, one row a line.
 const TABLE: &str = include_str!("answers/table.tsv");

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::{AnswerClass, Refusal};
 use super::backoff;
 use super::delivery::{DeliveryState, ErrorCategory};
-use super::outcome::{Outcome, Trouble};
+use super::outcome::Outcome;
 use super::retries::{self, Doubt, GaveUp, Retries};
+use super::trouble::Trouble;
 use crate::domain::campaigns::OnUncertain;
 
 /// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{ImportError, MAX_COLUMNS};
-use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name, trim};
+use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
+use crate::domain::people::spelling::trim;
 
 /// A column, by its header.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::spelling::trim;
 use super::{email, locale, phone, spelling, timezone};
 
 /// A contact's own data, parsed and normalised: what a POST or an import row comes to.
@@ -58,8 +59,8 @@ pub struct Profile {
 impl Profile {
     /// Where a channel reaches the contact: its address, its number, or for an HTTP API whatever names it best.
     #[must_use]
-    pub fn address(&self, channel: crate::domain::campaigns::ChannelKind) -> Option<&str> {
-        use crate::domain::campaigns::ChannelKind as C;
+    pub fn address(&self, channel: crate::domain::channel::ChannelKind) -> Option<&str> {
+        use crate::domain::channel::ChannelKind as C;
         match channel {
             C::Email => self.email.as_deref(),
             C::Sms | C::Whatsapp => self.phone.as_deref(),
@@ -351,11 +352,6 @@ pub fn normalised_name(raw: &str) -> String {
     }
     let name = name.trim_matches('_');
     if name.starts_with(|c: char| c.is_ascii_digit()) { format!("column_{name}") } else { name.to_owned() }
-}
-
-/// Trims white space and the byte order marks that spreadsheets leave behind.
-pub(in crate::domain) fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\u{200b}')
 }
 
 /// The text without invisible marks, in its composed spelling.

@@ -1,6 +1,6 @@
 //! E-mail addresses: one bare address, trimmed and lower-cased, its domain in ASCII.
 
-use super::contact::trim;
+use super::spelling::trim;
 
 /// The longest part before the `@`, in bytes (RFC 5321 4.5.3.1.1).
 const MAX_LOCAL: usize = 64;

@@ -1,6 +1,6 @@
 //! Languages, as BCP 47 tags.
 
-use super::contact::trim;
+use super::spelling::trim;
 
 /// The text has not the shape of a language tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use phonenumber::metadata::DATABASE;
 
-use super::contact::trim;
+use super::spelling::trim;
 
 /// Why a text is not a number that Volley can dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,11 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() { Cow::Borrowed(text) } else { NFC.normalize(text) }
 }
 
+/// Trims white space and the byte order marks that spreadsheets leave behind.
+pub(in crate::domain) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}' || c == '\u{200b}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

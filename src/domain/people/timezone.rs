@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use jiff::tz::TimeZoneDatabase;
 
-use super::contact::trim;
+use super::spelling::trim;
 
 /// The database that is compiled in: the same answer on every machine, and nothing is read from its disk.
 static BUNDLED: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);

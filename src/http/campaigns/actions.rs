@@ -10,7 +10,8 @@ use super::{Campaign, Whole, check_schedule, decide, decide_whole, inner, refuse
 use crate::actors::launcher::{LaunchError, check_launchable, launch_campaign};
 use crate::actors::supervisor::Changed;
 use crate::actors::switchboard::Listen;
-use crate::domain::campaigns::{Audience, CampaignEvent, CampaignStatus};
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;

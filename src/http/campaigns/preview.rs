@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use crate::actors::launcher;
 use crate::channels::Gate;
-use crate::domain::campaigns::ChannelKind;
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Envelope;
 use crate::domain::content::template::Content;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};

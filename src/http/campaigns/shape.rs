@@ -4,7 +4,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::health::Attention;
-use crate::domain::campaigns::{Audience, CampaignOutcome, CampaignStatus, ChannelKind, ContentDoubt, OnUncertain};
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::content_doubt::ContentDoubt;
+use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::{CampaignRow, TransitionError, locked, set_status};
-use crate::domain::campaigns::{CampaignEvent, CampaignStatus, ContentDoubt};
+use crate::domain::campaigns::content_doubt::ContentDoubt;
+use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::store::engine::schema::campaigns;

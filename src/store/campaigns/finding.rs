@@ -7,7 +7,8 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::{CampaignRow, PackingRow};
-use crate::domain::campaigns::{CampaignStatus, ChannelKind};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;

@@ -5,7 +5,8 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use super::{CampaignRow, TransitionError};
-use crate::domain::campaigns::{Audience, CampaignEvent};
+use crate::domain::campaigns::CampaignEvent;
+use crate::domain::campaigns::audience::Audience;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::dialect::{count_audience, insert_audience_contacts};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use crate::domain::campaigns::{CampaignStatus, ChannelKind};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;

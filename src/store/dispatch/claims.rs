@@ -7,7 +7,8 @@ use diesel::prelude::*;
 
 use super::outcomes::forget_content;
 use super::pages::{self, LeaseToken, PageRow, on_page};
-use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaigns::{CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;

@@ -2,7 +2,9 @@
 
 use diesel::prelude::*;
 
-use crate::domain::campaigns::{Audience, CampaignStatus, ChannelKind};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};

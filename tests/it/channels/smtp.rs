@@ -6,7 +6,8 @@ use std::task::Poll;
 use volley::channels::{Channel, build};
 use volley::domain::dispatch::answer::AnswerClass;
 use volley::domain::dispatch::delivery::ErrorCategory;
-use volley::domain::dispatch::outcome::{NotBegun, Outcome, Trouble};
+use volley::domain::dispatch::outcome::{NotBegun, Outcome};
+use volley::domain::dispatch::trouble::Trouble;
 
 use super::{Turnstile, envelope, kind, pool, trouble};
 use crate::support::scripted_smtp::{Act, Moment, PIPELINING, ScriptedSmtp, Stage};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use crate::support::api::Api;
 use crate::support::provider::Provider;

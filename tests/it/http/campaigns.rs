@@ -11,7 +11,7 @@ mod sending;
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use crate::support::api::{Api, id};
 use crate::support::server::{Raw, Server, sandbox};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use crate::support::api::id;
 use crate::support::scripted_http::{Keys, ScriptedHttp};

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use serde_json::json;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 use volley::store::Conn;
 
 use crate::support::Database;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use crate::support::Database;
 use crate::support::api::id;

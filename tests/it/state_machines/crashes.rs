@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use volley::domain::dispatch::answer::{AnswerClass, Refusal};
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
-use volley::domain::dispatch::outcome::{Outcome, Trouble};
+use volley::domain::dispatch::outcome::Outcome;
+use volley::domain::dispatch::trouble::Trouble;
 
 use super::model::{Left, Reply, World};
 

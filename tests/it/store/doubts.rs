@@ -10,7 +10,7 @@ use volley::channels::{self, Channel};
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
 use volley::config::timing::Timing;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 use volley::domain::content::message::{Kept, Message};
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::fingerprint::ProviderFingerprint;

@@ -1,6 +1,7 @@
 //! The audience is that of the launch: who joins a list later is not sent to.
 
-use volley::domain::campaigns::{Audience, CampaignEvent};
+use volley::domain::campaigns::CampaignEvent;
+use volley::domain::campaigns::audience::Audience;
 use volley::domain::ids::{ContactId, ListId};
 use volley::store::dispatch::deliveries;
 use volley::store::dispatch::packing::Packed;

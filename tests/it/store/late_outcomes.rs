@@ -2,8 +2,9 @@
 
 use volley::domain::campaigns::CampaignEvent;
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
-use volley::domain::dispatch::outcome::{Outcome, Trouble};
+use volley::domain::dispatch::outcome::Outcome;
 use volley::domain::dispatch::settlement::Verdict;
+use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::ContactId;
 use volley::store::dispatch::deliveries::{self, DeliveryRow};
 use volley::store::dispatch::late_evidence;

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
 use volley::domain::dispatch::delivery::ErrorCategory;
-use volley::domain::dispatch::outcome::Trouble;
+use volley::domain::dispatch::trouble::Trouble;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::dispatch::claims::ClaimOutcome;
 use volley::store::dispatch::outcomes::Settlement;

@@ -1,6 +1,7 @@
 //! Campaigns that ended without ever being launched.
 
-use volley::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use volley::domain::campaigns::{CampaignStatus, OnUncertain};
+use volley::domain::channel::ChannelKind;
 use volley::domain::instant::UtcInstant;
 use volley::store::campaigns::{self, NewCampaign, Sweep, TransitionError};
 use volley::store::{Conn, Lane, Store};

@@ -11,7 +11,7 @@ use volley::app::App;
 use volley::config::Settings;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 use volley::store::{Conn, Lane, Store, StoreError};
 
 use super::Database;

@@ -12,7 +12,7 @@ use crate::channels::socket::Socket;
 use crate::channels::webhook::route::{Agreed, Route};
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::dispatch::delivery::ErrorCategory;
-use crate::domain::dispatch::outcome::Trouble;
+use crate::domain::dispatch::trouble::Trouble;
 
 /// How long a server that chose HTTP/1.1 is taken to go on so.
 const BELIEVED: Duration = Duration::from_secs(3_600);

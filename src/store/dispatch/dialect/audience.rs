@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 
-use crate::domain::campaigns::{Audience, ChannelKind};
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
 use crate::store::dispatch::packing::{Span, address_test, fresh_counts};

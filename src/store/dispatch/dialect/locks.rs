@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
-use crate::domain::campaigns::{CampaignStatus, ChannelKind, OnUncertain};
+use crate::domain::campaigns::{CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::pages::{PageRow, Wanted, WhichPage};

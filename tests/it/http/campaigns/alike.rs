@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use super::{LONG, ask};
 use crate::support::api::{Api, Campaign};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;
-use volley::domain::campaigns::ChannelKind;
+use volley::domain::channel::ChannelKind;
 
 use super::{LONG, ask, assert_illegal, assert_refused, draft, people, pools};
 use crate::support::api::{Api, id};
