@@ -1,11 +1,9 @@
 //! `[[pools.answers]]`: what a pool's provider means by answers that the table does not know, or knows otherwise.
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
-use super::pools::{PoolConfig, Provider};
 use crate::domain::dispatch::answer::AnswerClass;
-use crate::domain::dispatch::answers::{BadRow, Book, Row, Way, provider_of};
+use crate::domain::dispatch::answers::{BadRow, Row, Way};
 
 /// One kind of answer and what it means. At least one of `code`, `enhanced` and `words`.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -31,25 +29,8 @@ pub struct AnswerConfig {
 }
 
 impl AnswerConfig {
-    fn row(&self, way: Way) -> Result<Row, BadRow> {
+    pub(super) fn row(&self, way: Way) -> Result<Row, BadRow> {
         let what = (self.code, self.enhanced.as_deref(), self.words.as_deref());
         Row::own(way, what, self.class, self.permanent, self.wait_seconds)
-    }
-}
-
-impl PoolConfig {
-    /// What this pool's provider means by its answers: the pool's own rows, and the table as it counts for the provider.
-    ///
-    /// # Errors
-    /// One line: the row that cannot work, by its index, and why.
-    pub fn book(&self) -> Result<Book, String> {
-        let way = if self.provider == Provider::Smtp { Way::Smtp } else { Way::Http };
-        let mut own = Vec::with_capacity(self.answers.len());
-        for (index, answer) in self.answers.iter().enumerate() {
-            own.push(answer.row(way).map_err(|bad| format!("answers[{index}].{bad}"))?);
-        }
-        let url = self.url.as_ref().and_then(|url| Url::parse(url.expose()).ok());
-        let by_host = url.as_ref().and_then(Url::host_str).and_then(provider_of);
-        Ok(Book::new(way, self.answers_of.as_deref().or(by_host), own))
     }
 }

@@ -11,12 +11,14 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use super::answers::AnswerConfig;
 use super::secret::Secret;
 use super::webhook::{FailureRule, HttpVersion, ProbeRequest};
 use crate::domain::certificate::CertificateFingerprint;
 use crate::domain::channel::ChannelKind;
+use crate::domain::dispatch::answers::{Book, Way, provider_of};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::span::Span;
 use crate::domain::text_enum::text_enum;
@@ -235,7 +237,7 @@ impl PoolConfig {
     /// it is sent to, by method, body, sender and headers. Credentials change neither.
     #[must_use]
     pub fn fingerprint(&self) -> ProviderFingerprint {
-        let url = self.url.as_ref().and_then(|url| url::Url::parse(url.expose()).ok());
+        let url = self.url.as_ref().and_then(|url| Url::parse(url.expose()).ok());
         let place = url.map(|url| {
             let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
             format!("{}://{host}:{port}{}", url.scheme(), url.path())
@@ -279,6 +281,21 @@ impl PoolConfig {
     #[must_use]
     pub fn burst(&self) -> f64 {
         self.burst.map_or(self.rate_per_second, f64::from).max(1.0)
+    }
+
+    /// What this pool's provider means by its answers: the pool's own rows, and the table as it counts for the provider.
+    ///
+    /// # Errors
+    /// One line: the row that cannot work, by its index, and why.
+    pub fn book(&self) -> Result<Book, String> {
+        let way = if self.provider == Provider::Smtp { Way::Smtp } else { Way::Http };
+        let mut own = Vec::with_capacity(self.answers.len());
+        for (index, answer) in self.answers.iter().enumerate() {
+            own.push(answer.row(way).map_err(|bad| format!("answers[{index}].{bad}"))?);
+        }
+        let url = self.url.as_ref().and_then(|url| Url::parse(url.expose()).ok());
+        let by_host = url.as_ref().and_then(Url::host_str).and_then(provider_of);
+        Ok(Book::new(way, self.answers_of.as_deref().or(by_host), own))
     }
 
     /// How long a provider's answer is waited for.

@@ -13,7 +13,8 @@ use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
 use crate::domain::people::spelling::composed;
-use crate::store::people::contacts::{self, Changed, ContactChange, ContactRow, Upserted};
+use crate::store::people::contact_row::ContactRow;
+use crate::store::people::contacts::{self, Changed, ContactChange, Upserted};
 use crate::store::{Lane, StoreError};
 
 /// A contact.

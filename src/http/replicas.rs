@@ -16,8 +16,8 @@ use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
-use crate::store::replicas::instances;
-use crate::store::replicas::pool_switches::{self, PoolSwitch};
+use crate::store::replicas::pool_switch::PoolSwitch;
+use crate::store::replicas::{instances, pool_switches};
 use crate::store::{Lane, engine};
 
 /// Longest reason, in characters.

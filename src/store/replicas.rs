@@ -5,6 +5,7 @@ pub(in crate::store) mod dialect;
 pub mod instances;
 pub mod notices;
 pub mod paces;
+pub mod pool_switch;
 pub mod pool_switches;
 pub mod presence;
 pub mod rates;

@@ -8,7 +8,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::ContactDraft;
 use crate::store::engine::schema::lists;
 use crate::store::engine::sql::sql;
-use crate::store::people::contacts::ContactRow;
+use crate::store::people::contact_row::ContactRow;
 use crate::store::{Conn, StoreError, engine};
 
 macro_rules! columns {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::contacts::ContactRow;
+use super::contact_row::ContactRow;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;

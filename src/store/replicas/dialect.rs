@@ -8,7 +8,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Scope};
 use crate::store::engine::schema::{notices, pool_paces, pool_switches, rate_buckets};
 use crate::store::engine::sql::sql;
-use crate::store::replicas::pool_switches::PoolSwitch;
+use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::{Conn, StoreError};
 
 /// A bucket's tokens, and when they were counted; locked.

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::ContactRow;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::ContactDraft;
+use crate::store::people::contact_row::ContactRow;
 use crate::store::people::{attributes, dialect};
 use crate::store::{Conn, StoreError};
 
