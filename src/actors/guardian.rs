@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
+use super::dispatch::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
 use crate::domain::dispatch::backoff;
 use crate::store::dispatch::pages::LeaseToken;
 

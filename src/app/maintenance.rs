@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::slot::DatabaseLock;
-use crate::actors::broker_link;
+use crate::actors::replicas::broker_link;
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;

@@ -18,7 +18,6 @@ use super::paging::{ListParams, Listing};
 use super::problem::{ApiError, Problem};
 use super::state::AppState;
 use super::text;
-use crate::actors::launcher::{self, LaunchError};
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{BadTransition, CampaignStatus};
 use crate::domain::channel::ChannelKind;
@@ -27,6 +26,7 @@ use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
+use crate::services::campaigns::launch::{self, LaunchError};
 use crate::store::campaigns::{self, CampaignChange, NewCampaign, TransitionError};
 use crate::store::content::templates;
 use crate::store::dispatch::packing;
@@ -140,7 +140,7 @@ pub(super) fn check_schedule(at: UtcInstant, now: UtcInstant) -> Result<(), ApiE
 async fn check_pool(state: &AppState, channel: ChannelKind, pool: Option<&str>) -> Result<(), ApiError> {
     match pool {
         None => Ok(()),
-        Some(name) => launcher::choose_pool(&state.settings.pools, channel, Some(name)).map(drop).map_err(refused),
+        Some(name) => launch::choose_pool(&state.settings.pools, channel, Some(name)).map(drop).map_err(refused),
     }
 }
 
@@ -228,7 +228,7 @@ pub(super) async fn create(
                 }
                 let row = campaigns::insert(conn, &new)?;
                 if scheduled_at.is_some() {
-                    launcher::check_launchable(conn, &settings.pools, row.id).map_err(refused)?;
+                    launch::check_launchable(conn, &settings.pools, row.id).map_err(refused)?;
                 }
                 Ok(Whole::of(conn, row)?)
             }))
@@ -255,7 +255,7 @@ fn tidy(mut audience: Audience) -> Audience {
 
 fn check_stored_audience(conn: &mut Conn, stored: &str) -> Result<(), ApiError> {
     let audience = packing::parse_audience(Some(stored))?;
-    launcher::check_audience(conn, &audience).map_err(refused)
+    launch::check_audience(conn, &audience).map_err(refused)
 }
 
 /// Keeps the store's own errors apart from what is the client's affair, so that a dead connection is dropped.
@@ -376,14 +376,14 @@ pub(super) async fn change(
                 }
                 if let Some(audience) = audience {
                     if let Some(audience) = &audience {
-                        launcher::check_audience(conn, audience).map_err(refused)?;
+                        launch::check_audience(conn, audience).map_err(refused)?;
                     }
                     change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
                 }
                 let row = campaigns::edit(conn, id, &change).map_err(not_editable)?;
                 // Nobody looks at it again before its time comes.
                 if row.status == CampaignStatus::Scheduled {
-                    launcher::check_launchable(conn, &settings.pools, id).map_err(refused)?;
+                    launch::check_launchable(conn, &settings.pools, id).map_err(refused)?;
                 }
                 Ok(Whole::of(conn, row)?)
             }))

@@ -9,17 +9,17 @@ use utoipa::ToSchema;
 use super::extract::Query;
 use super::problem::ApiError;
 use super::state::AppState;
-use crate::actors::broker_link::{self, LinkState};
+use crate::actors::dispatch::paginator::{self, PaginatorState};
+use crate::actors::dispatch::reaper::{self, ReaperState};
+use crate::actors::dispatch::recorder::{self, RecorderState};
+use crate::actors::dispatch::scheduler::{self, SchedulerState};
+use crate::actors::dispatch::sender_pool::{self, PoolState};
+use crate::actors::dispatch::supervisor::{self, SupervisorState};
 use crate::actors::guardian::{self, Present, WardState};
-use crate::actors::importer::{self, ImporterState};
-use crate::actors::journal::JournalState;
-use crate::actors::paginator::{self, PaginatorState};
-use crate::actors::reaper::{self, ReaperState};
-use crate::actors::recorder::{self, RecorderState};
-use crate::actors::scheduler::{self, SchedulerState};
-use crate::actors::sender_pool::{self, PoolState};
-use crate::actors::supervisor::{self, SupervisorState};
-use crate::actors::switchboard::{self, SwitchboardState};
+use crate::actors::import::importer::{self, ImporterState};
+use crate::actors::replicas::broker_link::{self, LinkState};
+use crate::actors::replicas::switchboard::{self, SwitchboardState};
+use crate::journal::JournalState;
 
 /// How long an actor may take to say what it is at.
 const STATE_WITHIN: Duration = Duration::from_secs(2);

@@ -9,7 +9,7 @@ use super::problem::{ApiError, Problem};
 use super::replicas::{Nothing, known};
 use super::state::AppState;
 use super::text;
-use crate::actors::sender_pool;
+use crate::actors::dispatch::sender_pool;
 use crate::domain::dispatch::pace::{Limits, Seconds, Shared, State, instant};
 use crate::domain::instant::UtcInstant;
 

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::extract::Query;
 use super::operations::link_state;
 use super::state::AppState;
-use crate::actors::broker_link::LinkState;
-use crate::actors::health::{Attention, Health};
+use crate::actors::replicas::broker_link::LinkState;
+use crate::runtime::health::{Attention, Health};
 use crate::store::{Lane, Store, StoreError, engine};
 
 /// How long readiness waits for the database.

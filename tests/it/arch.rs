@@ -10,11 +10,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("store", &["domain", "config"]),
     ("channels", &["domain", "config"]),
-    ("actors", &["domain", "config", "store", "channels"]),
-    ("http", &["domain", "config", "store", "channels", "actors"]),
-    ("app", &["domain", "config", "store", "channels", "actors", "http"]),
+    ("journal", &["domain", "config", "store", "channels"]),
+    ("runtime", &["domain", "config", "store", "channels"]),
+    ("services", &["domain", "config", "store", "channels", "journal", "runtime"]),
+    ("actors", &["domain", "config", "store", "channels", "journal", "runtime", "services"]),
+    ("http", &["domain", "config", "store", "channels", "journal", "runtime", "services", "actors"]),
+    ("app", &["domain", "config", "store", "channels", "journal", "runtime", "services", "actors", "http"]),
     ("verify", &["domain", "config", "store"]),
-    ("cli", &["domain", "config", "store", "channels", "actors", "http", "app", "verify"]),
+    (
+        "cli",
+        &["domain", "config", "store", "channels", "journal", "runtime", "services", "actors", "http", "app", "verify"],
+    ),
 ];
 
 const LONGEST_FILE: usize = 500;

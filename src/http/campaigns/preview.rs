@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::CONTENT;
-use crate::actors::launcher;
 use crate::channels::Gate;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Envelope;
@@ -20,6 +19,7 @@ use crate::http::content::{self, Pointers};
 use crate::http::extract::{Id, Json, Query};
 use crate::http::problem::{ApiError, Problem};
 use crate::http::state::AppState;
+use crate::services::campaigns::launch;
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow};
 use crate::store::content::templates;
@@ -188,7 +188,7 @@ pub(in crate::http) async fn test_send(
     }
     let material = material(&state, id).await?;
     let channel_kind = material.campaign.channel;
-    let pool = launcher::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())
+    let pool = launch::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())
         .map_err(super::refused)?;
     let channel = state.channels.get(&pool.name).map(Arc::clone).ok_or(ApiError::Unavailable {
         code: "pool_missing",

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actors::health::Attention;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
@@ -16,6 +15,7 @@ use crate::http::extract::{FromQuery, Params, present};
 use crate::http::paging::Paging;
 use crate::http::problem::ApiError;
 use crate::http::state::AppState;
+use crate::runtime::health::Attention;
 use crate::store::campaigns::{self, CampaignRow, Details, Filter};
 use crate::store::dispatch::packing;
 use crate::store::engine::listing::Slice;

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use volley::actors::journal::{Journal, Testimony};
-use volley::actors::reaper::{self, Court, Identity};
+use volley::actors::dispatch::reaper::{self, Court, Identity};
 use volley::channels::{self, Channel};
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
@@ -16,6 +15,7 @@ use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::fingerprint::ProviderFingerprint;
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{ContactId, InstanceId};
+use volley::journal::{Journal, Testimony};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::deliveries::{self, DeliveryRow, Resolution};
 use volley::store::dispatch::outcomes::Settlement;

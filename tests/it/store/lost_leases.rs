@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use volley::actors::journal::{Journal, Testimony};
-use volley::actors::reaper::{self, Court, Identity};
+use volley::actors::dispatch::reaper::{self, Court, Identity};
 use volley::config::timing::Timing;
 use volley::domain::campaigns::CampaignEvent;
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{ContactId, InstanceId};
+use volley::journal::{Journal, Testimony};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::lost_leases::{self, Ended, Evidence, OwnerFate, Repeat};
 use volley::store::dispatch::outcomes::ClaimKey;

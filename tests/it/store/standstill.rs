@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use volley::actors::sender_pool;
+use volley::actors::dispatch::sender_pool;
 use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
 use volley::domain::content::message::Envelope;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{Court, Identity};
-use crate::actors::journal::Testimony;
 use crate::domain::ids::PageId;
+use crate::journal::Testimony;
 use crate::store::dispatch::late_evidence;
 use crate::store::dispatch::lost_leases::OwnerFate;
 use crate::store::replicas::instances::{self, OpenLease};

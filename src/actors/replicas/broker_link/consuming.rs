@@ -13,10 +13,10 @@ use tokio::sync::oneshot;
 use super::session::{Ends, LinkError, call, confirming, connect, short};
 use super::state::Connection;
 use super::{Link, dead_letters, topology};
-use crate::actors::launcher::{LaunchError, launch_campaign};
-use crate::actors::sender_pool::Offer;
-use crate::actors::supervisor::Changed;
+use crate::actors::dispatch::sender_pool::Offer;
+use crate::actors::dispatch::supervisor::Changed;
 use crate::domain::replicas::messages::{self, Pack, Send};
+use crate::services::campaigns::launch::{LaunchError, launch_campaign};
 use crate::store::campaigns::TransitionError;
 use crate::store::{Lane, StoreError};
 

@@ -25,13 +25,13 @@ pub use self::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use self::outbox::Announcer;
 use self::state::{Connection, State};
 pub use self::state::{ConnectionState, LinkState};
-use super::guardian::{PoolDirectory, Present};
-use super::status_cache::StatusCache;
-use super::supervisor::Changed;
 use super::switchboard::{Listen, Switchboard};
+use crate::actors::dispatch::supervisor::Changed;
+use crate::actors::guardian::{PoolDirectory, Present};
 use crate::config::Settings;
 use crate::domain::dispatch::backoff;
 use crate::domain::ids::InstanceId;
+use crate::runtime::status_cache::StatusCache;
 use crate::store::Store;
 
 /// The first wait before a lost connection is built again, and the longest.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::journal::{Journal, Testimony};
-use super::status_cache::StatusCache;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+use crate::journal::{Journal, Testimony};
+use crate::runtime::status_cache::StatusCache;
 use crate::store::dispatch::packing;
 use crate::store::dispatch::rewind::{self, Known};
 use crate::store::engine::history::Lineage;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::actors::clock::Boottime;
+use crate::runtime::clock::Boottime;
 use crate::store::dispatch::pages::LeaseToken;
 
 /// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.

@@ -6,15 +6,15 @@ use std::collections::{HashMap, HashSet};
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::broker_link::Announcer;
-use super::guardian::PoolDirectory;
 use super::paginator::{self, Paginator};
-use super::status_cache::StatusCache;
+use crate::actors::guardian::PoolDirectory;
+use crate::actors::replicas::broker_link::Announcer;
 use crate::config::timing::Timing;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Tracked;
+use crate::runtime::status_cache::StatusCache;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
 use crate::store::dispatch::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};

@@ -10,18 +10,18 @@ use tokio::sync::Notify;
 const LINGER: Duration = Duration::from_millis(1);
 
 /// Things for one owner, in order. Leaving one never waits.
-pub(super) struct Tray<T> {
+pub(crate) struct Tray<T> {
     things: Mutex<Vec<T>>,
     first: Notify,
 }
 
 impl<T> Tray<T> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { things: Mutex::new(Vec::new()), first: Notify::new() }
     }
 
     /// Leaves one thing.
-    pub(super) fn leave(&self, thing: T) {
+    pub(crate) fn leave(&self, thing: T) {
         let is_first = {
             let mut things = self.things.lock().unwrap_or_else(PoisonError::into_inner);
             things.push(thing);
@@ -33,7 +33,7 @@ impl<T> Tray<T> {
     }
 
     /// Everything left since the last call, once there is something. For the owner alone.
-    pub(super) async fn next(&self) -> Vec<T> {
+    pub(crate) async fn next(&self) -> Vec<T> {
         loop {
             self.first.notified().await;
             tokio::time::sleep(LINGER).await;

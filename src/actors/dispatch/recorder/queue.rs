@@ -93,9 +93,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::actors::tray::Tray;
     use crate::domain::dispatch::settlement::Verdict;
     use crate::domain::ids::{CampaignId, ContactId};
+    use crate::runtime::tray::Tray;
     use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
     use crate::store::dispatch::pages::LeaseToken;
 

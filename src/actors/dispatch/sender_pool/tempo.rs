@@ -7,7 +7,7 @@ use actix::prelude::*;
 
 use super::SenderPool;
 use super::refusals::Undecided;
-use crate::actors::paces::{Heard, Paces};
+use crate::actors::dispatch::paces::{Heard, Paces};
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::pace::{Cut, Exchange, Held, Limits, Member, Seconds, Shared, State};

@@ -9,11 +9,11 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use self::queue::{Queue, Waiting};
-use super::health::Health;
-use super::journal::{Begun, Journal};
-use super::tray::Tray;
 use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::ids::PageId;
+use crate::journal::{Begun, Journal};
+use crate::runtime::health::Health;
+use crate::runtime::tray::Tray;
 use crate::store::dispatch::outcomes::{self, ClaimKey, Settlement};
 use crate::store::dispatch::pages::LeaseToken;
 use crate::store::engine::fail_point::FailPoint;
@@ -33,16 +33,16 @@ pub struct Record {
     /// Its begin-line, if the hand-over had begun.
     pub begun: Option<Begun>,
     /// Where to say that it is recorded. Never holds more than was claimed.
-    pub(super) ack: Arc<Tray<Acknowledged>>,
+    pub(in crate::actors) ack: Arc<Tray<Acknowledged>>,
 }
 
 /// One outcome of a page is recorded that was claimed under this lease.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Acknowledged {
+pub(in crate::actors) struct Acknowledged {
     /// The page.
-    pub(super) page: PageId,
+    pub(in crate::actors) page: PageId,
     /// The lease.
-    pub(super) token: LeaseToken,
+    pub(in crate::actors) token: LeaseToken,
 }
 
 /// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and

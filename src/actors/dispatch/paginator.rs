@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::broker_link::Announcer;
-use super::guardian::PoolDirectory;
+use crate::actors::guardian::PoolDirectory;
+use crate::actors::replicas::broker_link::Announcer;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::store::campaigns::Unfinished;
 use crate::store::dispatch::packing::{self, Packed, Summary};

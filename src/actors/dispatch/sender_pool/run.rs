@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::content::CampaignContent;
 use super::trust::Trust;
-use crate::actors::traffic::Flow;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::runtime::traffic::Flow;
 use crate::store::dispatch::pages::{LeaseToken, PageRow};
 
 /// Where a leased page stands.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::launcher::{LaunchError, launch_campaign};
 use super::supervisor::Changed;
 use crate::config::Settings;
 use crate::domain::ids::CampaignId;
+use crate::services::campaigns::launch::{LaunchError, launch_campaign};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, Lane, Store, StoreError};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::SenderPool;
 use super::run::Phase;
-use crate::actors::recorder::{Inbox, Record};
+use crate::actors::dispatch::recorder::{Inbox, Record};
 use crate::domain::campaigns::OnUncertain;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};

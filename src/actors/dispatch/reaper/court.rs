@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actors::journal::Testimony;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
+use crate::journal::Testimony;
 use crate::store::dispatch::late_evidence::Lease;
 use crate::store::dispatch::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
 use crate::store::engine::fail_point::FailPoint;

@@ -1,0 +1,11 @@
+//! The actors that pack, hand over, record and recover.
+
+pub mod open_work;
+pub mod paces;
+pub mod paginator;
+pub mod reaper;
+pub mod recorder;
+pub mod rewind;
+pub mod scheduler;
+pub mod sender_pool;
+pub mod supervisor;

@@ -1,0 +1,3 @@
+//! The actor that imports files.
+
+pub mod importer;

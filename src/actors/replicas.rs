@@ -1,0 +1,4 @@
+//! The actors that speak with other instances.
+
+pub mod broker_link;
+pub mod switchboard;

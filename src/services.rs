@@ -1,0 +1,3 @@
+//! Decisions: one in each file, made in one transaction, called by every door.
+
+pub mod campaigns;

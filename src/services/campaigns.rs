@@ -1,0 +1,3 @@
+//! Decisions on campaigns.
+
+pub mod launch;
