@@ -11,9 +11,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 use subtle::ConstantTimeEq;
 
-use super::extract::bad_parameter;
-use super::problem::ApiError;
 use super::state::AppState;
+use super::web::extract::bad_parameter;
+use super::web::problem::ApiError;
 use crate::config::Auth as Settings;
 use crate::domain::ids::ApiKeyId;
 use crate::store::access::api_keys;

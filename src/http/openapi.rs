@@ -7,10 +7,15 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
-use super::campaigns::{self, actions, preview, recipients};
-use super::extract::Query;
-use super::idempotency::HEADER;
-use super::{contacts, imports, keys, lists, operations, paces, readiness, replicas, templates};
+use super::api::access::keys;
+use super::api::campaigns::{self, actions, preview, recipients};
+use super::api::content::templates;
+use super::api::import::imports;
+use super::api::people::{contacts, lists};
+use super::api::replicas::{paces, pools};
+use super::api::{operations, readiness};
+use super::web::extract::Query;
+use super::web::idempotency::HEADER;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,8 +32,8 @@ use super::{contacts, imports, keys, lists, operations, paces, readiness, replic
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit,
-        actions::receipt, replicas::list_instances, replicas::list_pools, replicas::suspend, replicas::resume,
-        replicas::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, replicas::dead_letters, replicas::replay,
+        actions::receipt, pools::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, pools::dead_letters, pools::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),

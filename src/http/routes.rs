@@ -3,10 +3,16 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, scope};
 
+use super::api::access::keys;
+use super::api::campaigns::{self, actions, preview, recipients};
+use super::api::content::templates;
+use super::api::import::imports;
+use super::api::people::{contacts, lists};
+use super::api::replicas::{paces, pools};
+use super::api::{operations, readiness};
 use super::auth::require_key;
-use super::campaigns::{self, actions, preview, recipients};
-use super::idempotency::once;
-use super::{contacts, imports, keys, lists, openapi, operations, paces, readiness, replicas, templates};
+use super::openapi;
+use super::web::idempotency::once;
 
 /// Every route. Under `/v1` a valid API key is required. A POST that does something honours an `Idempotency-Key`: by
 /// `once`, or by itself where launch and import store the answer with the effect. `POST /v1/keys` does not: its answer
@@ -95,17 +101,17 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/campaigns/{id}/audit").route(get().to(recipients::audit)))
             .service(resource("/campaigns/{id}/receipt").route(get().to(actions::receipt)))
-            .service(resource("/instances").route(get().to(replicas::list_instances)))
-            .service(resource("/pools").route(get().to(replicas::list_pools)))
-            .service(resource("/pools/{name}/suspend").route(post().to(replicas::suspend).wrap(from_fn(once))))
-            .service(resource("/pools/{name}/resume").route(post().to(replicas::resume).wrap(from_fn(once))))
-            .service(resource("/pools/{name}/receipt").route(get().to(replicas::pool_receipt)))
+            .service(resource("/instances").route(get().to(pools::list_instances)))
+            .service(resource("/pools").route(get().to(pools::list_pools)))
+            .service(resource("/pools/{name}/suspend").route(post().to(pools::suspend).wrap(from_fn(once))))
+            .service(resource("/pools/{name}/resume").route(post().to(pools::resume).wrap(from_fn(once))))
+            .service(resource("/pools/{name}/receipt").route(get().to(pools::pool_receipt)))
             .service(resource("/pools/{name}/pace/reset").route(post().to(paces::reset).wrap(from_fn(once))))
             .service(resource("/pools/{name}/pace/probe").route(post().to(paces::probe).wrap(from_fn(once))))
             .service(resource("/pools/{name}/pace/pin").route(post().to(paces::pin).wrap(from_fn(once))))
             .service(resource("/pools/{name}/pace/mark").route(post().to(paces::mark).wrap(from_fn(once))))
-            .service(resource("/dead-letters").route(get().to(replicas::dead_letters)))
-            .service(resource("/dead-letters/{id}/replay").route(post().to(replicas::replay).wrap(from_fn(once))))
+            .service(resource("/dead-letters").route(get().to(pools::dead_letters)))
+            .service(resource("/dead-letters/{id}/replay").route(post().to(pools::replay).wrap(from_fn(once))))
             .service(resource("/admin/state").route(get().to(operations::actor_states))),
     );
 }

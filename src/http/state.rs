@@ -7,9 +7,9 @@ use actix::{Addr, Recipient};
 use actix_web::{HttpRequest, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::api::readiness::DatabaseProbe;
 use super::auth::Auth;
-use super::problem::ApiError;
-use super::readiness::DatabaseProbe;
+use super::web::problem::ApiError;
 use crate::actors::dispatch::paces::Paces;
 use crate::actors::dispatch::reaper::Reaper;
 use crate::actors::dispatch::recorder::OutcomeRecorder;

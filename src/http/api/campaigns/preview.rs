@@ -15,10 +15,10 @@ use crate::domain::content::template::Content;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
-use crate::http::content::{self, Pointers};
-use crate::http::extract::{Id, Json, Query};
-use crate::http::problem::{ApiError, Problem};
+use crate::http::api::content::checks::{self, Pointers};
 use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Json, Query};
+use crate::http::web::problem::{ApiError, Problem};
 use crate::services::campaigns::launch;
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow};
@@ -123,7 +123,7 @@ pub(in crate::http) async fn preview(
         material.content.text = text;
         pointers.text = "/override_template";
     }
-    let (compiled, unknown) = compile(&material, content::check_for_preview, pointers).await?;
+    let (compiled, unknown) = compile(&material, checks::check_for_preview, pointers).await?;
     let found = profiles(&state, &[body.contact_id]).await?;
     let profile = found.into_iter().next().ok_or(ApiError::not_found("contact", body.contact_id.0))?;
     let message = compiled
@@ -194,7 +194,7 @@ pub(in crate::http) async fn test_send(
         code: "pool_missing",
         detail: format!("pool {} is not running here", pool.name),
     })?;
-    let compiled = compile(&material, content::check, CONTENT).await?;
+    let compiled = compile(&material, checks::check, CONTENT).await?;
     let mut contact_ids = body.contact_ids;
     let mut seen = HashSet::new();
     contact_ids.retain(|id| seen.insert(*id));

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::{FromQuery, Params};
-use super::problem::ApiError;
-use super::state::AppState;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Params};
+use crate::http::web::problem::ApiError;
 use crate::store::replicas::notices::{self, Reply};
 use crate::store::{Lane, StoreError};
 
@@ -22,7 +22,7 @@ const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::fr
 
 /// How long to wait for acknowledgements.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wait(Duration);
+pub(in crate::http) struct Wait(Duration);
 
 impl FromQuery for Wait {
     const NAMES: &'static [&'static str] = &["wait_ms"];
@@ -35,7 +35,7 @@ impl FromQuery for Wait {
 
 /// What became of a decision, instance by instance.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Receipt {
+pub(in crate::http) struct Receipt {
     /// What was decided.
     action: Action,
     /// The decision's version: the campaign's status version, or that of the pool's switch.
@@ -58,7 +58,7 @@ pub(super) struct Receipt {
 
 /// An instance that has acted on a decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Acknowledged {
+pub(in crate::http) struct Acknowledged {
     instance_id: InstanceId,
     host: String,
     acknowledged_at: UtcInstant,
@@ -71,7 +71,7 @@ pub(super) struct Acknowledged {
 
 /// An instance that has not said anything.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(super) struct Missing {
+pub(in crate::http) struct Missing {
     instance_id: InstanceId,
     host: String,
     /// When it was last heard of.
@@ -115,13 +115,17 @@ impl Receipt {
 }
 
 /// The receipt of the newest decision on a subject, as it stands. `None`: nothing was ever decided.
-pub(super) async fn read(state: &AppState, subject: Subject) -> Result<Option<Receipt>, StoreError> {
+pub(in crate::http) async fn read(state: &AppState, subject: Subject) -> Result<Option<Receipt>, StoreError> {
     let replies = state.store.run(Lane::LookUp, "read a receipt", move |conn| notices::replies(conn, &subject)).await?;
     Ok(Receipt::of(replies, state.settings.timing.start_deadline_ms))
 }
 
 /// The receipt, once it is complete or the time is up.
-pub(super) async fn wait(state: &AppState, subject: Subject, Wait(limit): Wait) -> Result<Option<Receipt>, StoreError> {
+pub(in crate::http) async fn wait(
+    state: &AppState,
+    subject: Subject,
+    Wait(limit): Wait,
+) -> Result<Option<Receipt>, StoreError> {
     let (began, mut pause) = (Instant::now(), LOOK_EVERY.0);
     loop {
         let receipt = read(state, subject.clone()).await?;

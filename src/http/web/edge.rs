@@ -22,7 +22,7 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Names a request in answers and logs.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(pub(super) String);
+pub(in crate::http) struct RequestId(pub(in crate::http) String);
 
 impl RequestId {
     /// The client's own id where it is short and harmless, else a fresh one.
@@ -36,13 +36,13 @@ impl RequestId {
 }
 
 /// The id under which a request is served.
-pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
+pub(in crate::http) fn request_id(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 
 /// Serves `request` under its id. Errors that have no problem document yet (no such route, method not allowed, what
 /// actix refuses by itself) get one.
-pub(super) async fn edge(
+pub(in crate::http) async fn edge(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {

@@ -21,7 +21,7 @@ pub const PARAMETERS: [&str; 4] = ["page", "page_size", "anchor", "cursor"];
 #[derive(utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "only described; [`Paging::read`] reads them")]
-pub(super) struct ListParams {
+pub(in crate::http) struct ListParams {
     /// From 1.
     page: Option<i64>,
     /// 1 to 100; 20 unless given.

@@ -1,8 +1,8 @@
 //! `/v1/campaigns`: campaigns as clients write and read them.
 
-pub(super) mod actions;
-pub(super) mod preview;
-pub(super) mod recipients;
+pub(in crate::http) mod actions;
+pub(in crate::http) mod preview;
+pub(in crate::http) mod recipients;
 mod shape;
 
 use std::collections::BTreeSet;
@@ -10,14 +10,9 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, web};
 
-pub(super) use self::shape::{Campaign, Whole};
+pub(in crate::http) use self::shape::{Campaign, Whole};
 use self::shape::{CampaignFilter, CampaignInput, CampaignPatch};
-use super::content::{self, Pointers};
-use super::extract::{Id, Json, Query};
-use super::paging::{ListParams, Listing};
-use super::problem::{ApiError, Problem};
-use super::state::AppState;
-use super::text;
+use super::content::checks::{self, Pointers};
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{BadTransition, CampaignStatus};
 use crate::domain::channel::ChannelKind;
@@ -26,6 +21,11 @@ use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Json, Query};
+use crate::http::web::paging::{ListParams, Listing};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
 use crate::services::campaigns::launch::{self, LaunchError};
 use crate::store::campaigns::{self, CampaignChange, NewCampaign, TransitionError};
 use crate::store::content::templates;
@@ -46,11 +46,11 @@ const MAX_SCHEDULE_MS: i64 = 2 * 366 * 86_400_000;
 const SCHEDULE_GRACE_MS: i64 = 60_000;
 
 /// Where a campaign has its content.
-pub(super) const CONTENT: Pointers =
+pub(in crate::http) const CONTENT: Pointers =
     Pointers { subject: "/subject", text: "/base_template", html: "/base_template_html" };
 
 /// What a refused transition or launch is for clients.
-pub(super) fn refused(error: LaunchError) -> ApiError {
+pub(in crate::http) fn refused(error: LaunchError) -> ApiError {
     let code = error.code();
     match error {
         LaunchError::Transition(TransitionError::NotFound(id)) => ApiError::not_found("campaign", id.0),
@@ -77,7 +77,7 @@ pub(super) fn refused(error: LaunchError) -> ApiError {
 }
 
 /// Runs `work` in one write transaction, on the lane of operators' decisions.
-pub(super) async fn decide<T: Send + 'static>(
+pub(in crate::http) async fn decide<T: Send + 'static>(
     state: &AppState,
     action: &'static str,
     work: impl FnOnce(&mut Conn) -> Result<T, LaunchError> + Send + 'static,
@@ -94,7 +94,7 @@ pub(super) async fn decide<T: Send + 'static>(
 }
 
 /// [`decide`], and the campaign as the decision left it: what is answered needs no read that could fail afterwards.
-pub(super) async fn decide_whole(
+pub(in crate::http) async fn decide_whole(
     state: &AppState,
     action: &'static str,
     work: impl FnOnce(&mut Conn) -> Result<campaigns::CampaignRow, LaunchError> + Send + 'static,
@@ -126,7 +126,7 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
     }
 }
 
-pub(super) fn check_schedule(at: UtcInstant, now: UtcInstant) -> Result<(), ApiError> {
+pub(in crate::http) fn check_schedule(at: UtcInstant, now: UtcInstant) -> Result<(), ApiError> {
     let reason = if at < now.plus_ms(-SCHEDULE_GRACE_MS) {
         format!("{at} is in the past (it is {now})")
     } else if at > now.plus_ms(MAX_SCHEDULE_MS) {
@@ -146,7 +146,7 @@ async fn check_pool(state: &AppState, channel: ChannelKind, pool: Option<&str>) 
 
 async fn check_content(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
     let known: BTreeSet<String> = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
-    let checked = web::block(move || content::check(channel, &content, &known, CONTENT).map(|_| content)).await;
+    let checked = web::block(move || checks::check(channel, &content, &known, CONTENT).map(|_| content)).await;
     checked.map_err(|source| ApiError::Unexpected { action: "check content", source: Box::new(source) })?
 }
 
@@ -166,7 +166,7 @@ fn check_template(conn: &mut Conn, template: Option<TemplateId>, channel: Channe
 /// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
     responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
-pub(super) async fn create(
+pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<CampaignInput>,
@@ -270,7 +270,7 @@ fn inner<T>(result: Result<T, ApiError>) -> Result<Result<T, ApiError>, StoreErr
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns",
     params(("status" = Option<CampaignStatus>, Query), ("channel" = Option<ChannelKind>, Query), ListParams),
     responses((status = 200, body = Listing<Campaign>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<CampaignFilter>,
 ) -> Result<web::Json<Listing<Campaign>>, ApiError> {
@@ -288,7 +288,7 @@ pub(super) async fn list(
 }
 
 /// A campaign as it is now. `lane`: what is read for the answer to a decision waits behind no other read.
-pub(super) async fn read(state: &AppState, lane: Lane, id: CampaignId) -> Result<Campaign, ApiError> {
+pub(in crate::http) async fn read(state: &AppState, lane: Lane, id: CampaignId) -> Result<Campaign, ApiError> {
     let whole = state
         .store
         .run(lane, "read a campaign", move |conn| {
@@ -305,7 +305,7 @@ pub(super) async fn read(state: &AppState, lane: Lane, id: CampaignId) -> Result
 /// Shows a campaign with its statistics.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
@@ -316,7 +316,7 @@ pub(super) async fn show(
 /// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.
 #[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     request_body = CampaignPatch, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
-pub(super) async fn change(
+pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
@@ -406,7 +406,7 @@ fn not_editable(error: TransitionError) -> ApiError {
 /// Deletes a campaign that is not active.
 #[utoipa::path(delete, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
-pub(super) async fn delete(
+pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,

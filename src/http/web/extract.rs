@@ -12,8 +12,8 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
 
 pub use json::{Hashed, Json, present};
-pub(super) use json::{gather, next_chunk, refuse_content_encoding};
-pub(super) use query::bad as bad_parameter;
+pub(in crate::http) use json::{gather, next_chunk, refuse_content_encoding};
+pub(in crate::http) use query::bad as bad_parameter;
 pub use query::{FromQuery, Params, Query};
 
 use super::problem::{ApiError, shown};

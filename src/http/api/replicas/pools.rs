@@ -4,18 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Json, Query};
 use super::paces::{Pace, pace_of};
-use super::problem::{ApiError, Problem};
 use super::receipt::{self, Receipt, Wait};
-use super::state::AppState;
-use super::{edge, text};
 use crate::actors::replicas::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
 use crate::actors::replicas::switchboard::Listen;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Json, Query};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::{edge, text};
 use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::replicas::{instances, pool_switches};
 use crate::store::{Lane, engine};
@@ -25,7 +25,7 @@ const MAX_REASON: usize = 500;
 
 /// A live instance.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Instance {
+pub(in crate::http) struct Instance {
     id: InstanceId,
     host: String,
     version: String,
@@ -41,13 +41,16 @@ pub(super) struct Instance {
 
 /// Live instances.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Instances {
+pub(in crate::http) struct Instances {
     data: Vec<Instance>,
 }
 
 /// The instances that share this database and were heard of within the last ten seconds.
 #[utoipa::path(get, path = "/v1/instances", tag = "operations", responses((status = 200, body = Instances)))]
-pub(super) async fn list_instances(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<Instances>, ApiError> {
+pub(in crate::http) async fn list_instances(
+    state: web::Data<AppState>,
+    _: Query<()>,
+) -> Result<web::Json<Instances>, ApiError> {
     let live = state.store.run(Lane::Read, "list live instances", instances::live).await?;
     let data = live.into_iter().map(|live| Instance {
         id: live.id,
@@ -64,7 +67,7 @@ pub(super) async fn list_instances(state: web::Data<AppState>, _: Query<()>) -> 
 
 /// A sender pool, as operators see it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Pool {
+pub(in crate::http) struct Pool {
     name: String,
     /// Whether nothing is handed over through it, on any instance, until it is resumed.
     suspended: bool,
@@ -97,13 +100,16 @@ impl Pool {
 
 /// Sender pools.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Pools {
+pub(in crate::http) struct Pools {
     data: Vec<Pool>,
 }
 
 /// The pools of the instance that answers, and those that any instance has ever suspended.
 #[utoipa::path(get, path = "/v1/pools", tag = "operations", responses((status = 200, body = Pools)))]
-pub(super) async fn list_pools(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<Pools>, ApiError> {
+pub(in crate::http) async fn list_pools(
+    state: web::Data<AppState>,
+    _: Query<()>,
+) -> Result<web::Json<Pools>, ApiError> {
     let (switches, now) = state.store.run(Lane::Read, "read the pools' switches", pool_switches::all).await?;
     let mut names: Vec<&str> = state.settings.pools.iter().map(|pool| pool.name.as_str()).collect();
     names.extend(switches.iter().map(|switch| switch.pool.as_str()));
@@ -120,7 +126,7 @@ pub(super) async fn list_pools(state: web::Data<AppState>, _: Query<()>) -> Resu
 /// Why a pool is suspended, and for how long.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SuspendInput {
+pub(in crate::http) struct SuspendInput {
     /// For people: 1 to 500 characters.
     reason: String,
     /// When it goes on by itself: RFC 3339 with an offset.
@@ -131,14 +137,14 @@ pub(super) struct SuspendInput {
 /// A body without fields.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(in crate::http) struct Nothing {}
 
 /// Suspends a pool on every instance: nothing is handed over through it, whatever the campaign. Recipients stay pending.
 #[utoipa::path(post, path = "/v1/pools/{name}/suspend", tag = "operations", request_body = SuspendInput,
     params(("name" = String, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
     responses((status = 200, body = Pool), (status = "4XX", body = Problem)))]
-pub(super) async fn suspend(
+pub(in crate::http) async fn suspend(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Query(wait): Query<Wait>,
@@ -154,12 +160,12 @@ pub(super) async fn suspend(
     params(("name" = String, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
     responses((status = 200, body = Pool), (status = "4XX", body = Problem)))]
-pub(super) async fn resume(
+pub(in crate::http) async fn resume(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Query(wait): Query<Wait>,
     request: HttpRequest,
-    _: super::extract::Hashed<Nothing>,
+    _: crate::http::web::extract::Hashed<Nothing>,
 ) -> Result<web::Json<Pool>, ApiError> {
     switch(&state, &name, &request, wait, false, None, None).await
 }
@@ -206,7 +212,7 @@ async fn switch(
 }
 
 /// A pool is known where it is configured, or where another live instance runs it.
-pub(super) async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
+pub(in crate::http) async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
     if state.settings.pools.iter().any(|pool| pool.name == name) {
         return Ok(());
     }
@@ -223,7 +229,7 @@ fn no_such(what: &'static str, name: &str) -> ApiError {
 /// The receipt of the newest decision on a pool, as it stands now.
 #[utoipa::path(get, path = "/v1/pools/{name}/receipt", tag = "operations", params(("name" = String, Path)),
     responses((status = 200, body = Receipt), (status = "4XX", body = Problem)))]
-pub(super) async fn pool_receipt(
+pub(in crate::http) async fn pool_receipt(
     state: web::Data<AppState>,
     name: web::Path<String>,
     _: Query<()>,
@@ -234,7 +240,7 @@ pub(super) async fn pool_receipt(
 
 /// Messages that could not be read.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DeadLetterList {
+pub(in crate::http) struct DeadLetterList {
     /// The oldest hundred.
     data: Vec<DeadLetter>,
 }
@@ -242,7 +248,7 @@ pub(super) struct DeadLetterList {
 /// Messages of the broker that could not be read, oldest first.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "operations",
     responses((status = 200, body = DeadLetterList), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn dead_letters(
+pub(in crate::http) async fn dead_letters(
     state: web::Data<AppState>,
     _: Query<()>,
 ) -> Result<web::Json<DeadLetterList>, ApiError> {
@@ -253,11 +259,11 @@ pub(super) async fn dead_letters(
 /// Publishes such a message again where it came from, and takes it away.
 #[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operations", params(("id" = String, Path)),
     responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn replay(
+pub(in crate::http) async fn replay(
     state: web::Data<AppState>,
     id: web::Path<String>,
     _: Query<()>,
-    _: super::extract::Hashed<Nothing>,
+    _: crate::http::web::extract::Hashed<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
     let letter = letters(&state)?.replay(&id).await.map_err(unreachable)?;
     Ok(HttpResponse::Ok().json(letter))

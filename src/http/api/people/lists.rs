@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::contacts::Contact;
-use super::extract::{FromQuery, Id, Json, Params, Query, path_id};
-use super::paging::{ListParams, Listing, PARAMETERS, Paging};
-use super::problem::{ApiError, Problem};
-use super::state::AppState;
-use super::text;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, path_id};
+use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
 use crate::store::Lane;
 use crate::store::people::lists::{self, CountedList, Deleted, ListChange, Membership};
 
@@ -26,7 +26,7 @@ const MAX_MEMBERS: usize = 10_000;
 
 /// A list.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct List {
+pub(in crate::http) struct List {
     id: ListId,
     name: String,
     description: String,
@@ -53,7 +53,7 @@ impl From<CountedList> for List {
 /// A list to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListInput {
+pub(in crate::http) struct ListInput {
     /// Unique.
     name: String,
     #[serde(default)]
@@ -63,7 +63,7 @@ pub(super) struct ListInput {
 /// What is to change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListPatch {
+pub(in crate::http) struct ListPatch {
     name: Option<String>,
     description: Option<String>,
 }
@@ -71,14 +71,14 @@ pub(super) struct ListPatch {
 /// Who is meant.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MembersInput {
+pub(in crate::http) struct MembersInput {
     /// 1 to 10,000.
     contact_ids: Vec<ContactId>,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct MembersChanged {
+pub(in crate::http) struct MembersChanged {
     /// Contacts that were added or removed; the others had been so before.
     changed: usize,
     /// Members now.
@@ -86,7 +86,7 @@ pub(super) struct MembersChanged {
 }
 
 #[derive(Debug)]
-pub(super) struct ListFilter(Paging);
+pub(in crate::http) struct ListFilter(Paging);
 
 impl FromQuery for ListFilter {
     const NAMES: &'static [&'static str] = &PARAMETERS;
@@ -97,7 +97,7 @@ impl FromQuery for ListFilter {
 }
 
 #[derive(Debug)]
-pub(super) struct MemberFilter(Paging);
+pub(in crate::http) struct MemberFilter(Paging);
 
 impl FromQuery for MemberFilter {
     const NAMES: &'static [&'static str] = &PARAMETERS;
@@ -110,7 +110,7 @@ impl FromQuery for MemberFilter {
 /// Creates a list.
 #[utoipa::path(post, path = "/v1/lists", tag = "lists", request_body = ListInput,
     responses((status = 201, body = List), (status = "4XX", body = Problem)))]
-pub(super) async fn create(
+pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<ListInput>,
@@ -125,7 +125,7 @@ pub(super) async fn create(
 /// Lists the lists, newest first.
 #[utoipa::path(get, path = "/v1/lists", tag = "lists", params(ListParams),
     responses((status = 200, body = Listing<List>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(ListFilter(paging)): Query<ListFilter>,
 ) -> Result<web::Json<Listing<List>>, ApiError> {
@@ -137,7 +137,7 @@ pub(super) async fn list(
 /// Shows a list.
 #[utoipa::path(get, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
     responses((status = 200, body = List), (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
@@ -149,7 +149,7 @@ pub(super) async fn show(
 /// Changes a list's name or description.
 #[utoipa::path(patch, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)), request_body = ListPatch,
     responses((status = 200, body = List), (status = "4XX", body = Problem)))]
-pub(super) async fn change(
+pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
@@ -169,7 +169,7 @@ pub(super) async fn change(
 /// Deletes a list; its members stay contacts. Refused while a campaign is sending to it.
 #[utoipa::path(delete, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
-pub(super) async fn delete(
+pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
@@ -207,7 +207,7 @@ fn answered(id: ListId, membership: Membership) -> Result<web::Json<MembersChang
 /// Puts contacts on a list: all of them, or none where one does not exist.
 #[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
-pub(super) async fn add_members(
+pub(in crate::http) async fn add_members(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
@@ -221,7 +221,7 @@ pub(super) async fn add_members(
 /// Takes contacts off a list; those who are not on it do not matter.
 #[utoipa::path(delete, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
-pub(super) async fn remove_members(
+pub(in crate::http) async fn remove_members(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
@@ -234,7 +234,7 @@ pub(super) async fn remove_members(
 #[utoipa::path(delete, path = "/v1/lists/{id}/members/{contact_id}", tag = "lists",
     params(("id" = i64, Path), ("contact_id" = i64, Path)),
     responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
-pub(super) async fn remove_member(
+pub(in crate::http) async fn remove_member(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     request: HttpRequest,
@@ -251,7 +251,7 @@ async fn remove(state: &AppState, id: ListId, ids: Vec<ContactId>) -> Result<web
 /// Lists the members of a list, newest contact first.
 #[utoipa::path(get, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path), ListParams),
     responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
-pub(super) async fn members(
+pub(in crate::http) async fn members(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     Query(MemberFilter(paging)): Query<MemberFilter>,

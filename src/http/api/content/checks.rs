@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::problem::{ApiError, FieldProblem};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
+use crate::http::web::problem::{ApiError, FieldProblem};
 
 /// How many valid names an error lists.
 const LISTED_NAMES: usize = 200;
@@ -130,8 +130,10 @@ fn problems_of(error: &TemplateError, pointers: Pointers) -> Vec<FieldProblem> {
                 .iter()
                 .map(|name| {
                     let at = format!("line {}, column {}", name.line, name.column);
-                    let reason =
-                        format!("no contact has {}, {at}; valid are: {names}", super::problem::shown(&name.name));
+                    let reason = format!(
+                        "no contact has {}, {at}; valid are: {names}",
+                        crate::http::web::problem::shown(&name.name)
+                    );
                     FieldProblem::new(pointers.of(name.part), code, reason)
                 })
                 .collect()

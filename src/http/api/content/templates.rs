@@ -6,16 +6,16 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::content::{self, TEMPLATE};
-use super::extract::{FromQuery, Id, Json, Params, Query, present};
-use super::paging::{ListParams, Listing, Paging};
-use super::problem::{ApiError, Problem};
-use super::state::AppState;
-use super::text;
+use super::checks::{self, TEMPLATE};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{ContactId, TemplateId};
 use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
+use crate::http::web::paging::{ListParams, Listing, Paging};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
 use crate::store::Lane;
 use crate::store::content::templates::{self, Deleted, TemplateChange, TemplateRow, VersionRow};
 use crate::store::people::{attributes, contacts};
@@ -25,7 +25,7 @@ const MAX_NAME: usize = 200;
 
 /// A template with one of its versions.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Template {
+pub(in crate::http) struct Template {
     id: TemplateId,
     name: String,
     channel: ChannelKind,
@@ -37,7 +37,7 @@ pub(super) struct Template {
 
 /// One revision of a template's content.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Version {
+pub(in crate::http) struct Version {
     /// From 1.
     version: i64,
     subject: String,
@@ -49,7 +49,7 @@ pub(super) struct Version {
 
 /// Every version of a template, newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Versions {
+pub(in crate::http) struct Versions {
     data: Vec<Version>,
 }
 
@@ -70,7 +70,7 @@ impl From<TemplateRow> for Template {
 /// A template as a whole.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TemplateInput {
+pub(in crate::http) struct TemplateInput {
     name: String,
     /// Does not change once the template is there.
     channel: ChannelKind,
@@ -85,7 +85,7 @@ pub(super) struct TemplateInput {
 /// What is to change. Other content makes a new version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct TemplatePatch {
+pub(in crate::http) struct TemplatePatch {
     name: Option<String>,
     subject: Option<String>,
     body_text: Option<String>,
@@ -98,7 +98,7 @@ pub(super) struct TemplatePatch {
 /// For whom to render.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PreviewInput {
+pub(in crate::http) struct PreviewInput {
     contact_id: ContactId,
     /// The latest unless given.
     version: Option<i64>,
@@ -106,7 +106,7 @@ pub(super) struct PreviewInput {
 
 /// A message as one contact would get it.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Preview {
+pub(in crate::http) struct Preview {
     subject: String,
     body_text: String,
     body_html: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct Preview {
 }
 
 #[derive(Debug)]
-pub(super) struct TemplateFilter {
+pub(in crate::http) struct TemplateFilter {
     paging: Paging,
     channel: Option<ChannelKind>,
 }
@@ -134,7 +134,7 @@ impl FromQuery for TemplateFilter {
 }
 
 #[derive(Debug)]
-pub(super) struct WhichVersion(Option<i64>);
+pub(in crate::http) struct WhichVersion(Option<i64>);
 
 impl FromQuery for WhichVersion {
     const NAMES: &'static [&'static str] = &["version"];
@@ -147,14 +147,14 @@ impl FromQuery for WhichVersion {
 /// Checks content against the attributes that contacts have.
 async fn check(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
     let known = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
-    let checked = web::block(move || content::check(channel, &content, &known, TEMPLATE).map(|_| content)).await;
+    let checked = web::block(move || checks::check(channel, &content, &known, TEMPLATE).map(|_| content)).await;
     checked.map_err(|source| ApiError::Unexpected { action: "check a template", source: Box::new(source) })?
 }
 
 /// Creates a template.
 #[utoipa::path(post, path = "/v1/templates", tag = "templates", request_body = TemplateInput,
     responses((status = 201, body = Template), (status = "4XX", body = Problem)))]
-pub(super) async fn create(
+pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<TemplateInput>,
@@ -172,7 +172,7 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/v1/templates", tag = "templates",
     params(("channel" = Option<ChannelKind>, Query), ListParams),
     responses((status = 200, body = Listing<Template>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<TemplateFilter>,
 ) -> Result<web::Json<Listing<Template>>, ApiError> {
@@ -196,7 +196,7 @@ async fn find(state: &AppState, id: TemplateId, version: Option<i64>) -> Result<
 #[utoipa::path(get, path = "/v1/templates/{id}", tag = "templates",
     params(("id" = i64, Path), ("version" = Option<i64>, Query)),
     responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     Query(WhichVersion(version)): Query<WhichVersion>,
@@ -207,7 +207,7 @@ pub(super) async fn show(
 /// Lists every version of a template, newest first.
 #[utoipa::path(get, path = "/v1/templates/{id}/versions", tag = "templates", params(("id" = i64, Path)),
     responses((status = 200, body = Versions), (status = "4XX", body = Problem)))]
-pub(super) async fn versions(
+pub(in crate::http) async fn versions(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
@@ -221,7 +221,7 @@ pub(super) async fn versions(
 /// Replaces a template; other content makes a new version.
 #[utoipa::path(put, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
     request_body = TemplateInput, responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
-pub(super) async fn replace(
+pub(in crate::http) async fn replace(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
@@ -239,7 +239,7 @@ pub(super) async fn replace(
 /// Changes a template; other content makes a new version.
 #[utoipa::path(patch, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
     request_body = TemplatePatch, responses((status = 200, body = Template), (status = "4XX", body = Problem)))]
-pub(super) async fn change(
+pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
@@ -271,7 +271,7 @@ async fn store(
 /// Deletes a template. Refused while a campaign that is scheduled, sending or paused uses it.
 #[utoipa::path(delete, path = "/v1/templates/{id}", tag = "templates", params(("id" = i64, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
-pub(super) async fn delete(
+pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
@@ -290,7 +290,7 @@ pub(super) async fn delete(
 /// Renders a template for one contact.
 #[utoipa::path(post, path = "/v1/templates/{id}/preview", tag = "templates", params(("id" = i64, Path)),
     request_body = PreviewInput, responses((status = 200, body = Preview), (status = "4XX", body = Problem)))]
-pub(super) async fn preview(
+pub(in crate::http) async fn preview(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
@@ -304,7 +304,7 @@ pub(super) async fn preview(
 ///
 /// # Errors
 /// 404 for an unknown contact, 422 where the content cannot be rendered for it.
-pub(super) async fn render(
+pub(in crate::http) async fn render(
     state: &AppState,
     channel: ChannelKind,
     content: Content,
@@ -314,7 +314,7 @@ pub(super) async fn render(
     let (known, contact) = state.store.run(Lane::Read, "read a contact", read).await?;
     let profile = contact.ok_or(ApiError::not_found("contact", contact_id.0))?.profile()?;
     let rendered = web::block(move || {
-        let (compiled, unknown) = content::check_for_preview(channel, &content, &known, TEMPLATE)?;
+        let (compiled, unknown) = checks::check_for_preview(channel, &content, &known, TEMPLATE)?;
         let message =
             compiled.render(&profile).map_err(|error| ApiError::field("", "render_failed", error.to_string()))?;
         Ok(Preview {

@@ -7,7 +7,7 @@ use crate::domain::people::spelling::composed;
 ///
 /// # Errors
 /// 422, naming `field`.
-pub(super) fn name(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
+pub(in crate::http) fn name(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
     check(field, &composed(text.trim()), 1, max).map_err(|problem| ApiError::Invalid(vec![problem]))
 }
 
@@ -15,7 +15,7 @@ pub(super) fn name(field: &str, text: &str, max: usize) -> Result<String, ApiErr
 ///
 /// # Errors
 /// 422, naming `field`.
-pub(super) fn prose(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
+pub(in crate::http) fn prose(field: &str, text: &str, max: usize) -> Result<String, ApiError> {
     check(field, &text.replace(['\n', '\t'], " "), 0, max).map_err(|problem| ApiError::Invalid(vec![problem]))?;
     Ok(text.to_owned())
 }

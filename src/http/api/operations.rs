@@ -6,9 +6,6 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::extract::Query;
-use super::problem::ApiError;
-use super::state::AppState;
 use crate::actors::dispatch::paginator::{self, PaginatorState};
 use crate::actors::dispatch::reaper::{self, ReaperState};
 use crate::actors::dispatch::recorder::{self, RecorderState};
@@ -19,6 +16,9 @@ use crate::actors::guardian::{self, Present, WardState};
 use crate::actors::import::importer::{self, ImporterState};
 use crate::actors::replicas::broker_link::{self, LinkState};
 use crate::actors::replicas::switchboard::{self, SwitchboardState};
+use crate::http::state::AppState;
+use crate::http::web::extract::Query;
+use crate::http::web::problem::ApiError;
 use crate::journal::JournalState;
 
 /// How long an actor may take to say what it is at.
@@ -26,30 +26,30 @@ const STATE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whether the process answers.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Alive {
+pub(in crate::http) struct Alive {
     status: &'static str,
 }
 
 /// Whether the process answers: nothing else is looked at.
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)), security(()))]
-pub(super) async fn healthz(_: Query<()>) -> HttpResponse {
+pub(in crate::http) async fn healthz(_: Query<()>) -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "ok" })
 }
 
-pub(super) async fn link_state(state: &AppState) -> Option<LinkState> {
+pub(in crate::http) async fn link_state(state: &AppState) -> Option<LinkState> {
     let link = state.broker.as_ref().and_then(Present::get)?;
     link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
 }
 
 /// Prometheus metrics; docs/metrics.md lists them.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, body = String)))]
-pub(super) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
+pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(state.metrics.render())
 }
 
 /// What every actor holds and waits for. An actor that does not answer in time is missing.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ActorStates {
+pub(in crate::http) struct ActorStates {
     wards: Option<Vec<WardState>>,
     supervisor: Option<SupervisorState>,
     paginators: Vec<PaginatorState>,
@@ -67,7 +67,10 @@ pub(super) struct ActorStates {
 
 /// Shows every actor's state.
 #[utoipa::path(get, path = "/v1/admin/state", tag = "operations", responses((status = 200, body = ActorStates)))]
-pub(super) async fn actor_states(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ActorStates>, ApiError> {
+pub(in crate::http) async fn actor_states(
+    state: web::Data<AppState>,
+    _: Query<()>,
+) -> Result<web::Json<ActorStates>, ApiError> {
     let mut pools = Vec::new();
     for pool in state.pools.all() {
         pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());

@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Id, Json, Query};
-use super::problem::{ApiError, Problem};
-use super::state::AppState;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Json, Query};
+use crate::http::web::problem::{ApiError, Problem};
 use crate::store::Lane;
 use crate::store::access::api_keys::{self, ApiKeyRow};
 
@@ -17,7 +17,7 @@ const MAX_NAME: usize = 100;
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ApiKey {
+pub(in crate::http) struct ApiKey {
     id: ApiKeyId,
     name: String,
     /// The first characters, by which people tell keys apart.
@@ -38,13 +38,13 @@ impl From<ApiKeyRow> for ApiKey {
 
 /// Every API key.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ApiKeys {
+pub(in crate::http) struct ApiKeys {
     data: Vec<ApiKey>,
 }
 
 /// An API key that was just made.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct NewApiKey {
+pub(in crate::http) struct NewApiKey {
     #[serde(flatten)]
     key: ApiKey,
     /// The key itself. It is shown this once.
@@ -54,7 +54,7 @@ pub(super) struct NewApiKey {
 /// A key to make.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CreateKey {
+pub(in crate::http) struct CreateKey {
     /// What it is for.
     name: String,
 }
@@ -62,12 +62,12 @@ pub(super) struct CreateKey {
 /// Makes an API key. The answer is the only place where its secret is shown.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = CreateKey,
     responses((status = 201, body = NewApiKey), (status = "4XX", body = Problem)))]
-pub(super) async fn create(
+pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<CreateKey>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = super::text::name("/name", &body.name, MAX_NAME)?;
+    let name = crate::http::web::text::name("/name", &body.name, MAX_NAME)?;
     let minted = state.store.run(Lane::Control, "create an API key", move |conn| api_keys::create(conn, &name)).await?;
     let location = format!("/v1/keys/{}", minted.row.id);
     let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
@@ -76,7 +76,7 @@ pub(super) async fn create(
 
 /// Lists the API keys, revoked ones too, newest first.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = ApiKeys)))]
-pub(super) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ApiKeys>, ApiError> {
+pub(in crate::http) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ApiKeys>, ApiError> {
     let rows = state.store.run(Lane::Read, "list API keys", api_keys::list).await?;
     Ok(web::Json(ApiKeys { data: rows.into_iter().map(ApiKey::from).collect() }))
 }
@@ -84,7 +84,7 @@ pub(super) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web
 /// Revokes an API key: it stops working at once on this instance, and within a second on others.
 #[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = i64, Path)),
     responses((status = 200, body = ApiKey), (status = "4XX", body = Problem)))]
-pub(super) async fn revoke(
+pub(in crate::http) async fn revoke(
     state: web::Data<AppState>,
     Id(id): Id<ApiKeyId>,
     _: Query<()>,

@@ -4,21 +4,21 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::extract::{Hashed, Json};
-use super::problem::{ApiError, Problem};
-use super::replicas::{Nothing, known};
-use super::state::AppState;
-use super::text;
+use super::pools::{Nothing, known};
 use crate::actors::dispatch::sender_pool;
 use crate::domain::dispatch::pace::{Limits, Seconds, Shared, State, instant};
 use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Hashed, Json};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
 
 /// Longest signature of an answer, in characters.
 const MAX_SIGNATURE: usize = 300;
 
 /// The pace that a pool has found, all instances together.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Pace {
+pub(in crate::http) struct Pace {
     /// `full`, `slowed_rate`, `slowed_places`, `tiptoe` (one call at a time), `paused` (the provider asked for quiet) or
     /// `circuit_open` (the provider is left alone, and probed).
     state: &'static str,
@@ -55,7 +55,7 @@ pub(super) struct Pace {
 
 /// A ceiling that was lowered.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct LastCut {
+pub(in crate::http) struct LastCut {
     at: UtcInstant,
     /// What the provider said.
     detail: String,
@@ -73,7 +73,7 @@ pub(super) struct LastCut {
 
 /// What an answer is about.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Verdict {
+pub(in crate::http) struct Verdict {
     /// The answer: code, enhanced code and words, without numbers and addresses.
     signature: String,
     /// `relay` or `recipient`.
@@ -91,7 +91,7 @@ pub(super) struct Verdict {
 
 /// A recipient domain that is throttled alone.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct DomainWaiting {
+pub(in crate::http) struct DomainWaiting {
     until: UtcInstant,
     /// What the provider said.
     detail: String,
@@ -148,7 +148,7 @@ fn limits(state: &AppState, pool: &str) -> Limits {
 }
 
 /// A pool's pace; `None` where nothing was found out about it.
-pub(super) async fn pace_of(state: &AppState, pool: &str) -> Result<Option<Pace>, ApiError> {
+pub(in crate::http) async fn pace_of(state: &AppState, pool: &str) -> Result<Option<Pace>, ApiError> {
     let (shared, now) = state.paces.read(pool.to_owned()).await?;
     Ok(shared.map(|shared| Pace::of(&shared, &limits(state, pool), now)))
 }
@@ -166,7 +166,7 @@ async fn change(
 /// Forgets the ceilings that a pool has found, and everything that led to them. What operators marked stays.
 #[utoipa::path(post, path = "/v1/pools/{name}/pace/reset", tag = "operations", params(("name" = String, Path)),
     responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
-pub(super) async fn reset(
+pub(in crate::http) async fn reset(
     state: web::Data<AppState>,
     name: web::Path<String>,
     _: Hashed<Nothing>,
@@ -177,7 +177,7 @@ pub(super) async fn reset(
 /// Probes a provider that is left alone, or that asked for quiet, with the next delivery.
 #[utoipa::path(post, path = "/v1/pools/{name}/pace/probe", tag = "operations", params(("name" = String, Path)),
     responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
-pub(super) async fn probe(
+pub(in crate::http) async fn probe(
     state: web::Data<AppState>,
     name: web::Path<String>,
     _: Hashed<Nothing>,
@@ -188,7 +188,7 @@ pub(super) async fn probe(
 /// Ceilings that are neither raised nor lowered until a reset.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PinInput {
+pub(in crate::http) struct PinInput {
     /// Hand-overs a second, all instances together: 0.01 to 1000000.
     #[serde(default)]
     rate_per_second: Option<f64>,
@@ -201,7 +201,7 @@ pub(super) struct PinInput {
 #[utoipa::path(post, path = "/v1/pools/{name}/pace/pin", tag = "operations", request_body = PinInput,
     params(("name" = String, Path)),
     responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
-pub(super) async fn pin(
+pub(in crate::http) async fn pin(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Json(body): Json<PinInput>,
@@ -219,7 +219,7 @@ pub(super) async fn pin(
 /// What an unclear answer is about.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct MarkInput {
+pub(in crate::http) struct MarkInput {
     /// The answer, as `verdicts` shows it: 1 to 300 characters.
     signature: String,
     /// `relay`, `recipient`, or null: found out by how others fare.
@@ -237,7 +237,7 @@ enum MarkScope {
 #[utoipa::path(post, path = "/v1/pools/{name}/pace/mark", tag = "operations", request_body = MarkInput,
     params(("name" = String, Path)),
     responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
-pub(super) async fn mark(
+pub(in crate::http) async fn mark(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Json(body): Json<MarkInput>,

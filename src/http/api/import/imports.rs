@@ -9,16 +9,16 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::extract::{FromQuery, Id, Params, Query, next_chunk, refuse_content_encoding};
-use super::idempotency::{IdempotencyKey, respond, reused};
-use super::paging::{ListParams, Listing, PARAMETERS, Paging};
-use super::problem::{ApiError, Problem};
-use super::state::AppState;
 use crate::actors::import::importer::Look;
 use crate::actors::import::importer::files::{ImportFolder, Upload};
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Params, Query, next_chunk, refuse_content_encoding};
+use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
+use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
+use crate::http::web::problem::{ApiError, Problem};
 use crate::store::engine::idempotency::Answer;
 use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
 use crate::store::{Lane, StoreError};
@@ -28,7 +28,7 @@ const NO_ROWS: &str = "the file names its columns and has no row below them: nob
 
 /// An import.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Import {
+pub(in crate::http) struct Import {
     id: ImportId,
     status: ImportStatus,
     /// The list whose members the contacts become.
@@ -74,7 +74,7 @@ impl TryFrom<ImportRow> for Import {
 
 /// Where the contacts go.
 #[derive(Debug)]
-pub(super) struct Destination {
+pub(in crate::http) struct Destination {
     list: Option<ListId>,
 }
 
@@ -87,7 +87,7 @@ impl FromQuery for Destination {
 }
 
 #[derive(Debug)]
-pub(super) struct ImportFilter(Paging);
+pub(in crate::http) struct ImportFilter(Paging);
 
 impl FromQuery for ImportFilter {
     const NAMES: &'static [&'static str] = &PARAMETERS;
@@ -102,7 +102,7 @@ impl FromQuery for ImportFilter {
     params(("list" = Option<i64>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
-pub(super) async fn upload(
+pub(in crate::http) async fn upload(
     state: web::Data<AppState>,
     request: HttpRequest,
     Query(destination): Query<Destination>,
@@ -233,7 +233,7 @@ async fn check_header_line(upload: Arc<Upload>) -> Result<(), ApiError> {
 /// Shows an import.
 #[utoipa::path(get, path = "/v1/imports/{id}", tag = "contacts", params(("id" = i64, Path)),
     responses((status = 200, body = Import), (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     Id(id): Id<ImportId>,
     _: Query<()>,
@@ -246,7 +246,7 @@ pub(super) async fn show(
 /// Lists imports, newest first.
 #[utoipa::path(get, path = "/v1/imports", tag = "contacts", params(ListParams),
     responses((status = 200, body = Listing<Import>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(ImportFilter(paging)): Query<ImportFilter>,
 ) -> Result<web::Json<Listing<Import>>, ApiError> {

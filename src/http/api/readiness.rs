@@ -11,10 +11,10 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::extract::Query;
 use super::operations::link_state;
-use super::state::AppState;
 use crate::actors::replicas::broker_link::LinkState;
+use crate::http::state::AppState;
+use crate::http::web::extract::Query;
 use crate::runtime::health::{Attention, Health};
 use crate::store::{Lane, Store, StoreError, engine};
 
@@ -54,7 +54,7 @@ impl DatabaseProbe {
 
 /// Whether this instance can work.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Readiness {
+pub(in crate::http) struct Readiness {
     /// `ready`, `degraded` (a provider or the broker cannot be used) or `unavailable`.
     status: &'static str,
     /// Why it is unavailable.
@@ -74,7 +74,7 @@ pub(super) struct Readiness {
 /// keeps 200.
 #[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
-pub(super) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
+pub(in crate::http) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
     state.database_probe.refresh(&state.store, &state.health).await;
     let pools = state.health.pools();
     let broker = link_state(&state).await;

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::http::problem::{ApiError, FieldProblem, shown};
+use crate::http::web::problem::{ApiError, FieldProblem, shown};
 
 /// Parameters that a route takes.
 pub trait FromQuery: Sized {

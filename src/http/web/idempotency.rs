@@ -16,15 +16,15 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
-use super::auth::Caller;
 use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
-use super::state::AppState;
+use crate::http::auth::Caller;
+use crate::http::state::AppState;
 use crate::store::Lane;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 
 /// The name of the header.
-pub(super) const HEADER: &str = "Idempotency-Key";
+pub(in crate::http) const HEADER: &str = "Idempotency-Key";
 
 /// How long a request waits for the answer to the same one that is under way, and how often it looks.
 const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(100));
@@ -85,7 +85,10 @@ fn scope_of(caller: Option<Caller>, scope: &str) -> String {
 /// Serves a request that has a key once: the same one again gets the same answer, and another one under the key a 409.
 /// What was refused had no effect and leaves the key free. What failed with a 5xx may have had one: the key stays taken,
 /// and the same request again gets a 409 that says so.
-pub(super) async fn once(mut request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub(in crate::http) async fn once(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let client_key = match IdempotencyKey::read(request.headers()) {
         Err(error) => return Ok(request.error_response(error)),
         Ok(None) => return next.call(request).await,

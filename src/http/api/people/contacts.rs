@@ -5,22 +5,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::extract::{FromQuery, Id, Json, Params, Query, present};
-use super::paging::{Listing, Paging};
-use super::problem::{ApiError, FieldProblem, Problem};
-use super::state::AppState;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
 use crate::domain::people::spelling::composed;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
+use crate::http::web::paging::{Listing, Paging};
+use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, Changed, ContactChange, Upserted};
 use crate::store::{Lane, StoreError};
 
 /// A contact.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Contact {
-    pub(super) id: ContactId,
+pub(in crate::http) struct Contact {
+    pub(in crate::http) id: ContactId,
     /// The client's own id; unique among live contacts.
     external_id: Option<String>,
     /// Lower case; unique among live contacts.
@@ -65,7 +65,7 @@ impl TryFrom<ContactRow> for Contact {
 /// A contact to create or update. At least one of `external_id`, `email` and `phone` is needed.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ContactInput {
+pub(in crate::http) struct ContactInput {
     external_id: Option<String>,
     email: Option<String>,
     /// International form, `+44 20 7946 0123`.
@@ -82,7 +82,7 @@ pub(super) struct ContactInput {
 /// What is to change: absent stays, `null` clears.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ContactPatch {
+pub(in crate::http) struct ContactPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     external_id: Option<Option<String>>,
@@ -201,7 +201,7 @@ fn conflict(ids: &[ContactId]) -> ApiError {
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = ContactInput, responses(
     (status = 201, description = "Created", body = Contact), (status = 200, description = "Updated", body = Contact),
     (status = "4XX", body = Problem)))]
-pub(super) async fn upsert(
+pub(in crate::http) async fn upsert(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<ContactInput>,
@@ -218,7 +218,7 @@ pub(super) async fn upsert(
 
 /// Which contacts are listed.
 #[derive(Debug)]
-pub(super) struct ContactFilter {
+pub(in crate::http) struct ContactFilter {
     paging: Paging,
     search: Option<String>,
 }
@@ -233,7 +233,7 @@ impl FromQuery for ContactFilter {
         let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
         if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
             let reason = format!("at most {MAX_SEARCH} characters");
-            return Err(super::extract::bad_parameter("search", "too_long", reason));
+            return Err(crate::http::web::extract::bad_parameter("search", "too_long", reason));
         }
         let paging = Paging::read(params, "contacts", &["search"])?;
         Ok(Self { paging, search: search.map(|search| composed(search).into_owned()) })
@@ -242,9 +242,9 @@ impl FromQuery for ContactFilter {
 
 /// Lists contacts, newest first. `search` finds text within email, phone, external id and names.
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
-    params(("search" = Option<String>, Query), super::paging::ListParams),
+    params(("search" = Option<String>, Query), crate::http::web::paging::ListParams),
     responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
-pub(super) async fn list(
+pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<ContactFilter>,
 ) -> Result<web::Json<Listing<Contact>>, ApiError> {
@@ -262,7 +262,7 @@ pub(super) async fn list(
 /// Shows a contact.
 #[utoipa::path(get, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
     responses((status = 200, body = Contact), (status = "4XX", body = Problem)))]
-pub(super) async fn show(
+pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,
@@ -275,7 +275,7 @@ pub(super) async fn show(
 /// Changes a contact: absent stays, `null` clears.
 #[utoipa::path(patch, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
     request_body = ContactPatch, responses((status = 200, body = Contact), (status = "4XX", body = Problem)))]
-pub(super) async fn change(
+pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,
@@ -293,7 +293,7 @@ pub(super) async fn change(
 /// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.
 #[utoipa::path(delete, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
-pub(super) async fn delete(
+pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,

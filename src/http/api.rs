@@ -1,0 +1,10 @@
+//! The door of programs: callers with an API key, JSON in and out, problem documents.
+
+pub mod access;
+pub(in crate::http) mod campaigns;
+pub mod content;
+pub mod import;
+pub(in crate::http) mod operations;
+pub mod people;
+pub mod readiness;
+pub mod replicas;

@@ -1,0 +1,4 @@
+//! Templates.
+
+pub mod checks;
+pub(in crate::http) mod templates;

@@ -1,0 +1,3 @@
+//! Imports.
+
+pub(in crate::http) mod imports;

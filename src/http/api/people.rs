@@ -1,0 +1,4 @@
+//! Contacts and lists.
+
+pub(in crate::http) mod contacts;
+pub(in crate::http) mod lists;

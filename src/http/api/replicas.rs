@@ -1,0 +1,5 @@
+//! Instances, pools and dead letters.
+
+pub(in crate::http) mod paces;
+pub(in crate::http) mod pools;
+pub(in crate::http) mod receipt;

@@ -1,0 +1,8 @@
+//! What all doors share: reading bodies and queries, problem documents, pages of lists, idempotency, the edge.
+
+pub(in crate::http) mod edge;
+pub mod extract;
+pub mod idempotency;
+pub mod paging;
+pub mod problem;
+pub(in crate::http) mod text;
