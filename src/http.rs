@@ -3,6 +3,7 @@
 //! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`. A handler parses at the edge, calls
 //! the store, and answers; it holds no rule of the domain.
 
+mod access;
 pub mod api;
 pub mod auth;
 mod openapi;

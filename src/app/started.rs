@@ -25,7 +25,7 @@ use crate::channels::{self, Channel};
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
 use crate::http::AppState;
-use crate::http::api::readiness::DatabaseProbe;
+use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
 use crate::journal::Journal;
 use crate::runtime::health::Health;

@@ -3,6 +3,7 @@
 
 mod ahead;
 mod compose;
+mod exchange;
 mod login;
 mod quoted_printable;
 mod relay;
@@ -25,8 +26,9 @@ use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::trouble::Trouble;
 use ahead::Ahead;
 use compose::{Composer, Letter};
+use exchange::{ask, finish, within};
 use relay::Relay;
-use reply::{Failure, Stage, ask, finish, within};
+use reply::{Failure, Stage};
 use wire::{Offers, Wire};
 
 /// A connection that lay idle for longer is closed instead of used: relays close idle ones, and so do firewalls.

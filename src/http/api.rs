@@ -3,6 +3,7 @@
 pub mod access;
 pub(in crate::http) mod campaigns;
 pub mod content;
+pub mod database_probe;
 pub mod import;
 pub(in crate::http) mod operations;
 pub mod people;

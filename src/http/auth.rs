@@ -4,15 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
 use subtle::ConstantTimeEq;
 
-use super::state::AppState;
-use super::web::extract::bad_parameter;
 use super::web::problem::ApiError;
 use crate::config::Auth as Settings;
 use crate::domain::ids::ApiKeyId;
@@ -63,7 +57,7 @@ impl Auth {
         remembered.valid.clear();
     }
 
-    async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    pub(super) async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let key = bearer(headers).ok_or(ApiError::Unauthorized)?;
         let hash = api_keys::hash(key);
         if self.root_hash.as_ref().is_some_and(|root| same(root, &hash)) {
@@ -132,39 +126,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Keys in an address end up in logs and histories.
-fn refuse_key_in_query(query: &str) -> Result<(), ApiError> {
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let says_key =
-            ["api_key", "apikey", "key", "token", "access_token"].contains(&name.to_ascii_lowercase().as_str());
-        if says_key || value.starts_with(api_keys::KEY_PREFIX) {
-            let reason = "send API keys in the Authorization header, never in the address".to_owned();
-            return Err(bad_parameter("query", "key_in_query", reason));
-        }
-    }
-    Ok(())
-}
-
-/// Lets a request with a valid key pass.
-pub(super) async fn require_key<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match authenticate(&request).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.call(request).await.map(ServiceResponse::map_into_left_body)
-        }
-        Err(error) => Ok(request.error_response(error).map_into_right_body()),
-    }
-}
-
-async fn authenticate(request: &ServiceRequest) -> Result<Caller, ApiError> {
-    refuse_key_in_query(request.query_string())?;
-    let state = AppState::of(request.request())?;
-    state.auth.caller(&state.store, request.headers()).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,12 +145,5 @@ mod tests {
         for other in [&["Bearer"][..], &["Bearer "], &["Basic abc"], &["abc"], &[], &["Bearer a", "Bearer a"]] {
             assert_eq!(bearer(&headers(other)), None, "{other:?}");
         }
-    }
-
-    #[test]
-    fn a_key_in_the_address_is_refused() {
-        assert!(refuse_key_in_query("api_key=1").is_err());
-        assert!(refuse_key_in_query("search=vly_0123").is_err());
-        assert!(refuse_key_in_query("page=1&search=ann").is_ok());
     }
 }

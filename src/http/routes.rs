@@ -3,6 +3,7 @@
 use actix_web::middleware::from_fn;
 use actix_web::web::{ServiceConfig, delete, get, patch, post, put, resource, scope};
 
+use super::access::require_key;
 use super::api::access::keys;
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
@@ -10,7 +11,6 @@ use super::api::import::imports;
 use super::api::people::{contacts, lists};
 use super::api::replicas::{paces, pools};
 use super::api::{operations, readiness};
-use super::auth::require_key;
 use super::openapi;
 use super::web::idempotency::once;
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use actix_web::{HttpRequest, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::api::readiness::DatabaseProbe;
+use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
 use super::web::problem::ApiError;
 use crate::actors::dispatch::paces::Paces;
@@ -17,7 +18,7 @@ use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::supervisor::CampaignSupervisor;
 use crate::actors::guardian::{Guardian, PoolDirectory, Present};
 use crate::actors::import::importer::{self, Look};
-use crate::actors::replicas::broker_link::{Announcer, BrokerLink, DeadLetters};
+use crate::actors::replicas::broker_link::{self, Announcer, BrokerLink, DeadLetters, LinkState};
 use crate::actors::replicas::switchboard::{Suspensions, Switchboard};
 use crate::channels::Channel;
 use crate::config::Settings;
@@ -26,6 +27,9 @@ use crate::journal::Journal;
 use crate::runtime::health::Health;
 use crate::runtime::status_cache::StatusCache;
 use crate::store::Store;
+
+/// How long an actor may take to say what it is at.
+pub(super) const STATE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything that handlers share. One per process, behind [`web::Data`].
 pub struct AppState {
@@ -85,5 +89,11 @@ impl AppState {
             action: "find the application's state",
             source: "it was not registered".into(),
         })
+    }
+
+    /// The state of the link to the broker. `None`: none is configured, or it does not answer in time.
+    pub(super) async fn link_state(&self) -> Option<LinkState> {
+        let link = self.broker.as_ref().and_then(Present::get)?;
+        link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
     }
 }

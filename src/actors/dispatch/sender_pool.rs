@@ -9,6 +9,7 @@ mod bucket;
 mod claiming;
 mod content;
 mod doubt;
+mod fit;
 mod hand_over;
 mod holding;
 mod meters;

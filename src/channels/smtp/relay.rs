@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::exchange::within;
 use super::login::Login;
-use super::reply::{Failure, within};
+use super::reply::Failure;
 use super::wire::Wire;
 use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};

@@ -1,7 +1,5 @@
 //! What operators and their machines look at: health, metrics, and the actors' state.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,17 +10,14 @@ use crate::actors::dispatch::recorder::{self, RecorderState};
 use crate::actors::dispatch::scheduler::{self, SchedulerState};
 use crate::actors::dispatch::sender_pool::{self, PoolState};
 use crate::actors::dispatch::supervisor::{self, SupervisorState};
-use crate::actors::guardian::{self, Present, WardState};
+use crate::actors::guardian::{self, WardState};
 use crate::actors::import::importer::{self, ImporterState};
-use crate::actors::replicas::broker_link::{self, LinkState};
+use crate::actors::replicas::broker_link::LinkState;
 use crate::actors::replicas::switchboard::{self, SwitchboardState};
-use crate::http::state::AppState;
+use crate::http::state::{AppState, STATE_WITHIN};
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
 use crate::journal::JournalState;
-
-/// How long an actor may take to say what it is at.
-const STATE_WITHIN: Duration = Duration::from_secs(2);
 
 /// Whether the process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,11 +29,6 @@ pub(in crate::http) struct Alive {
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)), security(()))]
 pub(in crate::http) async fn healthz(_: Query<()>) -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "ok" })
-}
-
-pub(in crate::http) async fn link_state(state: &AppState) -> Option<LinkState> {
-    let link = state.broker.as_ref().and_then(Present::get)?;
-    link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
 }
 
 /// Prometheus metrics; docs/metrics.md lists them.
@@ -97,7 +87,7 @@ pub(in crate::http) async fn actor_states(
             Some(switchboard) => switchboard.send(switchboard::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
-        broker: link_state(&state).await,
+        broker: state.link_state().await,
         paginators,
         pools,
         journal: state.journal.state(),

@@ -1,56 +1,19 @@
 //! Whether this instance can work, for load balancers and orchestrators.
 //!
 //! Anybody may ask, as often as they like, so the question writes nothing and costs the database at most one read a
-//! second. That writes succeed is what the reaper's heartbeat finds out, each second; both note it in [`Health`].
+//! second. That writes succeed is what the reaper's heartbeat finds out, each second; both note it in
+//! [`crate::runtime::health::Health`].
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
-use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
-use super::operations::link_state;
 use crate::actors::replicas::broker_link::LinkState;
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
-use crate::runtime::health::{Attention, Health};
-use crate::store::{Lane, Store, StoreError, engine};
-
-/// How long readiness waits for the database.
-const READY_WITHIN: Duration = Duration::from_secs(2);
-
-/// How long the database's last answer is believed.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// When the database was last asked whether it answers. One request asks; those that come meanwhile wait for its result.
-#[derive(Debug, Default)]
-pub struct DatabaseProbe {
-    asked: Mutex<Option<Instant>>,
-}
-
-impl DatabaseProbe {
-    /// Asks the database whether it answers, unless it was asked a moment ago, and notes a failure in `health`. A success is
-    /// noted by what writes: a database that can be read may still have a full disk.
-    async fn refresh(&self, store: &Store, health: &Health) {
-        let mut asked = self.asked.lock().await;
-        if asked.is_some_and(|at| at.elapsed() < FRESH) {
-            return;
-        }
-        let answer = store.run(Lane::LookUp, "ask whether the database answers", |conn| engine::now(conn).map(drop));
-        let answer = tokio::time::timeout(READY_WITHIN, answer).await.unwrap_or_else(|_late| {
-            Err(StoreError::Unavailable {
-                action: "ask whether the database answers",
-                detail: format!("no answer within {} s", READY_WITHIN.as_secs()),
-            })
-        });
-        if let Err(error) = answer {
-            health.note_store(Err(&error));
-        }
-        *asked = Some(Instant::now());
-    }
-}
+use crate::runtime::health::Attention;
 
 /// Whether this instance can work.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,7 +40,7 @@ pub(in crate::http) struct Readiness {
 pub(in crate::http) async fn readyz(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
     state.database_probe.refresh(&state.store, &state.health).await;
     let pools = state.health.pools();
-    let broker = link_state(&state).await;
+    let broker = state.link_state().await;
     match state.health.vital() {
         Some(trouble) => HttpResponse::ServiceUnavailable().json(Readiness {
             status: "unavailable",

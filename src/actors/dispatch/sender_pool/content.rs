@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alike::Answers;
-use super::doubt::Fit;
+use super::fit::Fit;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;

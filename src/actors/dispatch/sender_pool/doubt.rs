@@ -1,42 +1,18 @@
 //! What is not the recipients' fault: content that too many of them cannot be rendered for, and the same refusal for nearly
 //! all of them. The campaign is paused before it has failed them one by one.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 
 use super::SenderPool;
 use super::content::CampaignContent;
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::campaigns::content_doubt::is_content_doubtful;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
 use crate::store::Lane;
 use crate::store::campaigns::{self, Doubt};
-
-/// How a campaign's content has fared on this instance. Each recipient counts once.
-#[derive(Debug, Default)]
-pub(super) struct Fit {
-    tried: AtomicU32,
-    unrenderable: AtomicU32,
-    /// The doubt is being raised, or was.
-    raised: AtomicBool,
-}
-
-impl Fit {
-    pub(super) fn note(&self, is_rendered: bool) {
-        self.tried.fetch_add(1, Ordering::Relaxed);
-        if !is_rendered {
-            self.unrenderable.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn is_to_be_doubted(&self) -> bool {
-        !self.raised.load(Ordering::Relaxed)
-            && is_content_doubtful(self.tried.load(Ordering::Relaxed), self.unrenderable.load(Ordering::Relaxed))
-    }
-}
 
 impl SenderPool {
     /// Has campaigns paused that are in doubt. One that cannot be now is looked at again with the next report.

@@ -11,8 +11,10 @@ use lapin::types::{FieldTable, LongString, ShortString};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
-use super::topology;
 use crate::config::broker::Broker;
+
+/// A page that was announced so long ago is ready no more, or has been announced again.
+pub(super) const MESSAGE_LIVES_MS: &str = "60000";
 
 /// How long any answer of the broker is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -174,7 +176,7 @@ impl Letter {
         let properties = BasicProperties::default()
             .with_content_type(ShortString::from("application/json"))
             .with_delivery_mode(1)
-            .with_expiration(ShortString::from(topology::MESSAGE_LIVES_MS));
+            .with_expiration(ShortString::from(MESSAGE_LIVES_MS));
         Self { exchange, key: key.to_owned(), body, properties, mandatory: false }
     }
 

@@ -19,9 +19,6 @@ pub(super) const PACK_QUEUE: &str = "volley.pack";
 /// Where what cannot be read waits for a person.
 pub(super) const DEAD_QUEUE: &str = "volley.dead";
 
-/// A page that was announced so long ago is ready no more, or has been announced again.
-pub(super) const MESSAGE_LIVES_MS: &str = "60000";
-
 /// Unreadable messages beyond so many push out the oldest.
 const DEAD_AT_MOST: i32 = 1_000;
 
