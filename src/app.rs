@@ -20,15 +20,15 @@ use crate::actors::dispatch::reaper::{self, Court, Identity};
 use crate::actors::dispatch::recorder::{self, OutcomeRecorder};
 use crate::actors::dispatch::rewind::Rewind;
 use crate::actors::dispatch::scheduler::{self, Scheduler};
-use crate::actors::dispatch::sender_pool::Drain;
 use crate::actors::dispatch::supervisor::{self, CampaignSupervisor};
-use crate::actors::guardian::{PoolDirectory, Present};
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::server;
 use crate::journal::{Journal, Retention, Testimony};
+use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::pool::Drain;
 use crate::store::access::api_keys;
 use crate::store::dispatch::housekeeping;
 use crate::store::replicas::instances::{self, Incarnation};
@@ -169,7 +169,7 @@ impl App {
             rest("scheduler", left(), scheduler.send(scheduler::Rest)).await;
         }
         rest("supervisor", left(), self.supervisor.send(supervisor::Rest)).await;
-        for pool in self.pools.all() {
+        for pool in self.pools.drains() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
                 tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
             }

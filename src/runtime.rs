@@ -1,7 +1,12 @@
-//! What one process shares: clocks, caches, counters and health. Nothing here is an actor, and nothing here opens a transaction.
+//! What one process shares: clocks, caches, counters, health, where its actors are found and what they are told. Nothing here
+//! is an actor, and nothing here opens a transaction.
 
 pub mod clock;
+pub mod directory;
 pub mod health;
+pub mod hints;
+pub mod pool;
 pub mod status_cache;
 pub mod traffic;
 pub(crate) mod tray;
+pub(crate) mod trust;

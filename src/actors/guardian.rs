@@ -1,128 +1,17 @@
 //! The guardian: a panic ends an actor for good, so somebody outside holds the factories and builds it again.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::dispatch::sender_pool::{Forget, Offer, SenderPool, Trusts, Wake};
 use crate::domain::dispatch::backoff;
-use crate::store::dispatch::pages::LeaseToken;
 
 /// How often actors are looked at.
 const CHECK_EVERY: Duration = Duration::from_millis(250);
 
 /// The first wait before a dead actor is built again, and the longest.
 const RESTART: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-
-/// The pools of this instance, by name, as they are now: a rebuilt pool replaces its former self here.
-#[derive(Clone, Default)]
-pub struct PoolDirectory {
-    pools: Arc<Mutex<BTreeMap<String, Entry>>>,
-    trusts: Trusts,
-}
-
-#[derive(Clone)]
-struct Entry {
-    addr: Addr<SenderPool>,
-    generation: i64,
-}
-
-impl PoolDirectory {
-    /// Enters a pool.
-    pub fn enter(&self, name: &str, addr: Addr<SenderPool>, generation: i64) {
-        self.lock().insert(name.to_owned(), Entry { addr, generation });
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Entry>> {
-        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Tells a pool that there may be work. A full mailbox or a dead pool loses the hint, which costs one tick.
-    pub fn wake(&self, name: &str) {
-        if let Some(entry) = self.lock().get(name) {
-            let _ = entry.addr.try_send(Wake);
-        }
-    }
-
-    /// Tells a pool of a page. A full mailbox or a dead pool lets the page go, which is then found by a look.
-    pub fn offer(&self, name: &str, offer: Offer) {
-        if let Some(entry) = self.lock().get(name) {
-            let _ = entry.addr.try_send(offer);
-        }
-    }
-
-    /// Tells a pool that a lease of it was ended. Not heard, the pool learns it when it renews.
-    pub fn forget(&self, name: &str, lease: Forget) {
-        if let Some(entry) = self.lock().get(name) {
-            let _ = entry.addr.try_send(lease);
-        }
-    }
-
-    /// Where the pools enter their leases.
-    #[must_use]
-    pub fn trusts(&self) -> Trusts {
-        self.trusts.clone()
-    }
-
-    /// Ends the trust in a lease of any pool here, at once: nothing begins under it any more ([`Trusts::end`]).
-    pub fn fence(&self, token: LeaseToken) {
-        self.trusts.end(token);
-    }
-
-    /// Tells every pool.
-    pub fn wake_all(&self) {
-        for entry in self.lock().values() {
-            let _ = entry.addr.try_send(Wake);
-        }
-    }
-
-    /// Each pool's address.
-    #[must_use]
-    pub fn all(&self) -> Vec<Addr<SenderPool>> {
-        self.lock().values().map(|entry| entry.addr.clone()).collect()
-    }
-
-    /// Whether a lease of this generation belongs to a pool that lives. One that is not entered yet is just being built.
-    #[must_use]
-    pub fn is_alive(&self, name: &str, generation: i64) -> bool {
-        self.lock().get(name).is_none_or(|entry| match entry.generation.cmp(&generation) {
-            std::cmp::Ordering::Less => true,
-            std::cmp::Ordering::Equal => entry.addr.connected(),
-            std::cmp::Ordering::Greater => false,
-        })
-    }
-}
-
-/// Where an actor that may be built again is to be found at the moment.
-pub struct Present<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
-
-impl<A: Actor> Present<A> {
-    /// Nowhere yet.
-    #[must_use]
-    pub fn nowhere() -> Self {
-        Self(Arc::default())
-    }
-
-    /// Notes a newly built actor.
-    pub fn enter(&self, addr: Addr<A>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(addr);
-    }
-
-    /// The actor, dead or alive.
-    #[must_use]
-    pub fn get(&self) -> Option<Addr<A>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<A: Actor> Clone for Present<A> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
 
 /// Something that can be built again.
 pub struct Ward {

@@ -16,10 +16,11 @@ use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::sender_pool::threads::Threads;
 use crate::actors::dispatch::sender_pool::{Parts, SenderPool};
 use crate::actors::dispatch::supervisor::CampaignSupervisor;
-use crate::actors::guardian::{Guardian, PoolDirectory, Present, Ward};
+use crate::actors::guardian::{Guardian, Ward};
 use crate::actors::import::importer::Importer;
 use crate::actors::import::importer::files::ImportFolder;
-use crate::actors::replicas::broker_link::{self, Announcer, BrokerLink, DeadLetters};
+use crate::actors::replicas::broker_link::outbox::Announcer;
+use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters};
 use crate::actors::replicas::switchboard::{self, Suspensions, Switchboard};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
@@ -28,6 +29,7 @@ use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
 use crate::journal::Journal;
+use crate::runtime::directory::{PoolDirectory, Present};
 use crate::runtime::health::Health;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::traffic::Traffic;
@@ -231,7 +233,7 @@ fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId
         let (parts, channels) = (parts.clone(), channels.clone());
         let owner = Owner { instance, generation };
         let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
-        pools.enter(&name, addr.clone(), generation);
+        pools.enter(&name, &addr, generation);
         Box::new(move || addr.connected())
     })
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use serde::Serialize;
 
-use crate::actors::guardian::PoolDirectory;
-use crate::actors::replicas::broker_link::Announcer;
+use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::runtime::directory::PoolDirectory;
 use crate::store::campaigns::Unfinished;
 use crate::store::dispatch::packing::{self, Packed, Summary};
 use crate::store::{Lane, Store, StoreError};

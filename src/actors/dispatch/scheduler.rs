@@ -5,9 +5,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 use serde::Serialize;
 
-use super::supervisor::Changed;
 use crate::config::Settings;
 use crate::domain::ids::CampaignId;
+use crate::runtime::hints::Changed;
 use crate::services::campaigns::launch::{LaunchError, launch_campaign};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::engine::{self, CampaignLock};

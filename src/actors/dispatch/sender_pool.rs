@@ -21,7 +21,6 @@ mod room;
 mod run;
 mod tempo;
 pub mod threads;
-mod trust;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -30,24 +29,20 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use futures_util::Stream;
-use serde::Serialize;
 
 use self::alike::Shared;
 use self::content::CampaignContent;
 use self::hand_over::{Line, Reach};
 use self::meters::Meters;
-pub use self::offers::Offer;
 use self::pace::Pace;
 use self::rate::Rate;
 use self::run::PageRun;
 use self::tempo::Tempo;
 pub use self::tempo::limits;
 use self::threads::{Share, Threads};
-pub use self::trust::Trusts;
 use super::paces::Paces;
 use super::recorder::{Acknowledged, Inbox};
-use super::supervisor::PageSettled;
-use crate::actors::replicas::broker_link::Announcer;
+use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
@@ -58,10 +53,14 @@ use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::replicas::decision::Subject;
 use crate::journal::Journal;
 use crate::runtime::health::Health;
+use crate::runtime::hints::PageSettled;
+pub use crate::runtime::pool::Offer;
+use crate::runtime::pool::{Drain, Forget, GetState, HeldPage, PoolState, Wake};
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::traffic::Traffic;
 use crate::runtime::tray::Tray;
-use crate::store::dispatch::pages::{LeaseToken, Owner};
+pub use crate::runtime::trust::Trusts;
+use crate::store::dispatch::pages::Owner;
 use crate::store::{Store, StoreError};
 
 /// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.
@@ -118,72 +117,6 @@ pub struct Parts {
     pub trusts: Trusts,
     /// Where the pools' paces are kept.
     pub paces: Paces,
-}
-
-/// There may be work. A hint: a lost one costs one tick.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Wake;
-
-/// Stops claiming, lets what is in flight end, settles every page. Answers when nothing is held any more.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Drain;
-
-/// A lease of this pool was ended by the reaper. What is still in flight under it is waited for no longer: its
-/// outcome, should one come, is recorded as evidence that came late. A hint: a lost one costs one renewal.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Forget {
-    /// The page.
-    pub page: PageId,
-    /// The lease.
-    pub token: LeaseToken,
-}
-
-/// Reports what the pool holds and what it waits for.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "PoolState")]
-pub struct GetState;
-
-/// What a pool holds and what it waits for.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct PoolState {
-    /// The pool's name.
-    pub pool: String,
-    /// How often it was rebuilt.
-    pub generation: i64,
-    /// Hand-overs under way.
-    pub in_flight: usize,
-    /// Hand-overs that may be under way at once.
-    pub concurrency: usize,
-    /// Claims under way.
-    pub claims: usize,
-    /// Leased pages.
-    pub pages: Vec<HeldPage>,
-    /// Pages that the broker told of and that wait for room.
-    pub offers: usize,
-    /// Whether an operator has suspended it.
-    pub suspended: bool,
-    /// Whether its circuit is open.
-    pub circuit_open: bool,
-    /// How long until it may try again, in milliseconds.
-    pub circuit_wait_ms: u64,
-}
-
-/// A leased page.
-#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct HeldPage {
-    /// The page.
-    pub id: PageId,
-    /// Its campaign.
-    pub campaign_id: CampaignId,
-    /// Its number.
-    pub seq: i64,
-    /// Claimed and not yet recorded.
-    pub unrecorded: usize,
-    /// `working`, `exhausted`, `closing`, `settling` or `resting`.
-    pub phase: &'static str,
 }
 
 /// The actor.

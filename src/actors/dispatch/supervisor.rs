@@ -7,33 +7,18 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use super::paginator::{self, Paginator};
-use crate::actors::guardian::PoolDirectory;
-use crate::actors::replicas::broker_link::Announcer;
+use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::config::timing::Timing;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Tracked;
+use crate::runtime::directory::PoolDirectory;
+use crate::runtime::hints::{Changed, PageSettled};
 use crate::runtime::status_cache::StatusCache;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
 use crate::store::dispatch::sweeps::{self, Swept};
 use crate::store::{Lane, Store, StoreError};
-
-/// A campaign was launched, resumed, stopped or re-opened. A hint: what it is about is stored already.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Changed {
-    /// The campaign.
-    pub campaign: CampaignId,
-}
-
-/// A page came to its end. A hint: perhaps the campaign has, too.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct PageSettled {
-    /// The page's campaign.
-    pub campaign: CampaignId,
-}
 
 /// Starts nothing more, and has the paginators stop at the page they are at: the process ends.
 #[derive(Debug, Clone, Copy, Message)]

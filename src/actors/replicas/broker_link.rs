@@ -9,7 +9,7 @@
 mod consuming;
 mod controlling;
 mod dead_letters;
-mod outbox;
+pub mod outbox;
 mod publishing;
 mod session;
 mod state;
@@ -25,12 +25,12 @@ pub use self::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use self::outbox::Announcer;
 use self::state::{Connection, State};
 pub use self::state::{ConnectionState, LinkState};
-use super::switchboard::{Listen, Switchboard};
-use crate::actors::dispatch::supervisor::Changed;
-use crate::actors::guardian::{PoolDirectory, Present};
+use super::switchboard::Switchboard;
 use crate::config::Settings;
 use crate::domain::dispatch::backoff;
 use crate::domain::ids::InstanceId;
+use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::hints::{Changed, Listen};
 use crate::runtime::status_cache::StatusCache;
 use crate::store::Store;
 

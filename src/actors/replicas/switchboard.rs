@@ -10,23 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use actix::prelude::*;
 use serde::Serialize;
 
-use crate::actors::dispatch::supervisor::Changed;
-use crate::actors::guardian::PoolDirectory;
 use crate::config::timing::Timing;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::InstanceId;
 use crate::domain::replicas::decision::{Action, Subject};
+use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
+use crate::runtime::hints::{Changed, Listen};
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::traffic::Traffic;
 use crate::store::replicas::notices::{self, Acknowledgement, Unheard};
 use crate::store::replicas::pool_switches;
 use crate::store::{Lane, Store, StoreError};
-
-/// A decision may have been posted. A hint: a lost one costs one tick.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Listen;
 
 /// Reports what it has heard.
 #[derive(Debug, Clone, Copy, Message)]

@@ -8,7 +8,6 @@ use crate::actors::dispatch::paginator::{self, PaginatorState};
 use crate::actors::dispatch::reaper::{self, ReaperState};
 use crate::actors::dispatch::recorder::{self, RecorderState};
 use crate::actors::dispatch::scheduler::{self, SchedulerState};
-use crate::actors::dispatch::sender_pool::{self, PoolState};
 use crate::actors::dispatch::supervisor::{self, SupervisorState};
 use crate::actors::guardian::{self, WardState};
 use crate::actors::import::importer::{self, ImporterState};
@@ -18,6 +17,7 @@ use crate::http::state::{AppState, STATE_WITHIN};
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
 use crate::journal::JournalState;
+use crate::runtime::pool::{self, PoolState};
 
 /// Whether the process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,8 +62,8 @@ pub(in crate::http) async fn actor_states(
     _: Query<()>,
 ) -> Result<web::Json<ActorStates>, ApiError> {
     let mut pools = Vec::new();
-    for pool in state.pools.all() {
-        pools.extend(pool.send(sender_pool::GetState).timeout(STATE_WITHIN).await.ok());
+    for pool in state.pools.states() {
+        pools.extend(pool.send(pool::GetState).timeout(STATE_WITHIN).await.ok());
     }
     let mut paginators = Vec::new();
     let at_work = state.supervisor.send(supervisor::Paginators).timeout(STATE_WITHIN).await;

@@ -10,12 +10,12 @@ use volley::actors::dispatch::recorder::OutcomeRecorder;
 use volley::actors::dispatch::sender_pool::threads::Threads;
 use volley::actors::dispatch::sender_pool::{Parts, SenderPool};
 use volley::actors::dispatch::supervisor::CampaignSupervisor;
-use volley::actors::guardian::PoolDirectory;
-use volley::actors::replicas::broker_link::Announcer;
+use volley::actors::replicas::broker_link::outbox::Announcer;
 use volley::channels::Channel;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::timing::Timing;
 use volley::journal::Journal;
+use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
 use volley::runtime::status_cache::StatusCache;
 use volley::store::dispatch::pages::Owner;
@@ -100,7 +100,7 @@ impl Pooled {
     /// Starts the next generation of the pool.
     pub(super) fn start(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
         let sender = self.start_unknown(channel);
-        self.pools.enter(POOL, sender.clone(), self.generation);
+        self.pools.enter(POOL, &sender, self.generation);
         sender
     }
 

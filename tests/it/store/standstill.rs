@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use volley::actors::dispatch::sender_pool;
 use volley::channels::{Channel, Deliver, Gate, Probe};
 use volley::config::timing::Timing;
 use volley::domain::content::message::Envelope;
 use volley::domain::dispatch::outcome::Outcome;
+use volley::runtime::pool::GetState;
 
 use super::packed::Campaign;
 use super::pooled::Pooled;
@@ -52,7 +52,7 @@ async fn stands_still(db: &Database, hears: bool) {
     let began = Instant::now();
     loop {
         let books = campaign.books().await;
-        let held = sender.send(sender_pool::GetState).await.unwrap().pages.len();
+        let held = sender.send(GetState).await.unwrap().pages.len();
         if (books.sent, books.uncertain, held) == (2, 1, 0) {
             break;
         }

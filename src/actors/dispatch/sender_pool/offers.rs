@@ -3,29 +3,15 @@
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::oneshot;
 
 use super::SenderPool;
-use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::ids::CampaignId;
+use crate::runtime::pool::Offer;
 use crate::store::replicas::rates::{self, Grant, Limit};
 use crate::store::{Lane, StoreError};
 
 /// How long a page waits here for room. Then the message goes; the row stays, and the page is announced again.
 const OFFER_WAITS: Duration = Duration::from_secs(5);
-
-/// A page that may be leased: a message of the broker, unacknowledged until this is dropped.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Offer {
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// The page.
-    pub page: PageId,
-    /// When it came.
-    pub since: Instant,
-    /// Closed when the broker need not keep the message any longer.
-    pub held: oneshot::Sender<()>,
-}
 
 impl Handler<Offer> for SenderPool {
     type Result = ();

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::run::{PageRun, Phase};
-use super::{Offer, PAGES_AT_ONCE, PAGES_HELD, SenderPool};
+use super::{PAGES_AT_ONCE, PAGES_HELD, SenderPool};
 use crate::domain::ids::{CampaignId, PageId};
+use crate::runtime::pool::Offer;
 use crate::store::dispatch::pages::WhichPage;
 
 /// Pages that a pool holds at most, however many places it has: each is renewed every few seconds.

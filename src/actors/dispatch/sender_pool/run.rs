@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::CampaignContent;
-use super::trust::Trust;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::runtime::traffic::Flow;
+use crate::runtime::trust::Trust;
 use crate::store::dispatch::pages::{LeaseToken, PageRow};
 
 /// Where a leased page stands.

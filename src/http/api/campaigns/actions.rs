@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Campaign, Whole, check_schedule, decide, decide_whole, inner, refused};
-use crate::actors::dispatch::supervisor::Changed;
-use crate::actors::replicas::switchboard::Listen;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
@@ -23,6 +21,7 @@ use crate::http::web::edge;
 use crate::http::web::extract::{Hashed, Id, Json, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::runtime::hints::{Changed, Listen};
 use crate::services::campaigns::launch::{LaunchError, check_launchable, launch_campaign};
 use crate::store::campaigns::launch::Launched;
 use crate::store::campaigns::{self, CampaignRow};

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::decide;
-use crate::actors::dispatch::supervisor::Changed;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
@@ -16,6 +15,7 @@ use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::runtime::hints::Changed;
 use crate::store::campaigns::{self, CampaignRow, Sweep};
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
 use crate::store::{Lane, StoreError};

@@ -10,33 +10,33 @@ use crate::store::dispatch::pages::LeaseToken;
 
 /// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.
 #[derive(Clone)]
-pub(super) struct Trust(Arc<AtomicI64>);
+pub(crate) struct Trust(Arc<AtomicI64>);
 
 /// The value of a trust that has ended.
 const ENDED: i64 = i64::MIN;
 
 impl Trust {
-    pub(super) fn until(instant: Boottime) -> Self {
+    pub(crate) fn until(instant: Boottime) -> Self {
         Self(Arc::new(AtomicI64::new(instant.to_bits())))
     }
 
-    pub(super) fn extend(&self, instant: Boottime) {
+    pub(crate) fn extend(&self, instant: Boottime) {
         let later = |known: i64| (known != ENDED).then(|| known.max(instant.to_bits()));
         // One that has ended stays so, whatever a renewal from before still says.
         let _ = self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, later);
     }
 
     /// Nothing more is handed over under this lease.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.store(ENDED, Ordering::Release);
     }
 
     /// Whether somebody has ended it; one that has only run out is extended by the next renewal.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.0.load(Ordering::Acquire) == ENDED
     }
 
-    pub(super) fn holds(&self, now: Boottime) -> bool {
+    pub(crate) fn holds(&self, now: Boottime) -> bool {
         now < Boottime::from_bits(self.0.load(Ordering::Acquire))
     }
 }
@@ -48,7 +48,7 @@ pub struct Trusts(Arc<Mutex<HashMap<LeaseToken, Weak<AtomicI64>>>>);
 
 impl Trusts {
     /// Enters a lease. It is forgotten when nobody holds its trust any more.
-    pub(super) fn enter(&self, token: LeaseToken, trust: &Trust) {
+    pub(crate) fn enter(&self, token: LeaseToken, trust: &Trust) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, trust| trust.strong_count() > 0);
         known.insert(token, Arc::downgrade(&trust.0));
