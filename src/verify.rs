@@ -4,6 +4,7 @@
 
 pub mod attack;
 pub mod audit;
+pub mod climate;
 pub mod demands;
 pub mod dice;
 pub mod lateness;
@@ -35,9 +36,10 @@ use crate::config::secret::Secret;
 use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
 use attack::{Attack, Found, millis};
+use climate::Faults;
 use demands::Excuses;
-use plan::{Faults, Plan};
-use provider::Kind;
+use plan::Plan;
+use provider::kind::Kind;
 use report::Report;
 use stage::{Campaign, DRAIN_SECONDS, Stage};
 use watch::{Progress, Seen, Watch};

@@ -11,6 +11,7 @@
 
 mod answer;
 mod body;
+mod credentials;
 mod failures;
 mod habit;
 mod http2;

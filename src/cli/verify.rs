@@ -12,7 +12,7 @@ use super::progress::Progress;
 use super::serve::Signals;
 use crate::config::Settings;
 use crate::config::secret::Secret;
-use crate::verify::plan::Faults;
+use crate::verify::climate::Faults;
 use crate::verify::report::Report;
 use crate::verify::{self, Event, Options, Providers};
 

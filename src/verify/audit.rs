@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::VerifyError;
 use super::api::Question;
-use super::provider::Kind;
+use super::provider::kind::Kind;
 use super::provider::ledger::{Ledger, number_in};
 use super::stage::{Campaign, Stage};
 use crate::domain::dispatch::delivery::DeliveryState;

@@ -3,37 +3,16 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::attack::Record;
 use super::audit::Account;
-use super::plan::{Fault, Faults};
-use super::provider::Kind;
+use super::plan::Fault;
+use super::provider::kind::Kind;
+use crate::verify::climate::Demands;
 
 /// A provider with fewer recipients is judged by what explains each one alone: there, one kill is a large share.
 const FEW: usize = 1_000;
 /// The most that one statement claims: so many more than its pool has places may be claimed when an instance dies.
 const CHUNK: u64 = 64;
-
-/// The demands of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Demands {
-    /// The least share of a provider's recipients that is sent, in a thousand.
-    pub sent_per_thousand: u64,
-}
-
-impl Demands {
-    /// What is demanded while so much breaks.
-    #[must_use]
-    pub fn of(faults: Faults) -> Self {
-        let sent_per_thousand = match faults {
-            Faults::None => 1_000,
-            Faults::Light => 950,
-            Faults::Heavy => 900,
-        };
-        Self { sent_per_thousand }
-    }
-}
 
 /// What the faults of a run explain.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,6 +92,7 @@ pub(super) fn complaints(account: &Account, demands: Demands, excuses: Excuses) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::climate::Faults;
     use crate::verify::plan::Timed;
 
     fn account(provider: Kind, sent: usize, failed: usize, uncertain: usize) -> Account {

@@ -4,22 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::demands::Demands;
+use super::climate::Demands;
 use super::dice::Dice;
 use super::weather::Weather;
-use crate::domain::text_enum::text_enum;
-
-text_enum! {
-    /// How much breaks.
-    Faults {
-        /// Nothing.
-        None = "none",
-        /// One thing at a time, with time to recover.
-        Light = "light",
-        /// One thing after the other, some of them at once.
-        Heavy = "heavy",
-    }
-}
+use crate::verify::climate::{Climate, Faults};
 
 /// What there is to break.
 #[derive(Debug, Clone, Copy)]
@@ -131,21 +119,6 @@ pub struct Timed {
     /// What it is.
     #[serde(flatten)]
     pub fault: Fault,
-}
-
-/// How often, in a thousand hand-overs, a provider misbehaves all along.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Climate {
-    /// It takes the message and cuts the connection instead of saying so.
-    pub reply_lost: u64,
-    /// It cuts the connection with the message in hand, and has not taken it.
-    pub cut_before: u64,
-    /// It takes the message and answers with an error (HTTP 500; SMTP cuts).
-    pub error_after: u64,
-    /// It says "later", without a word of why (HTTP 425; SMTP 451).
-    pub later: u64,
-    /// It refuses the recipient for good.
-    pub rejected: u64,
 }
 
 /// Everything that will break.
@@ -291,16 +264,6 @@ impl Fault {
             Self::DatabaseLink { instance, .. } => vec![Part::Instance(instance), Part::Database],
             Self::BrokerLink { instance, .. } => vec![Part::Instance(instance), Part::Broker],
             Self::Provider { .. } => vec![Part::Providers],
-        }
-    }
-}
-
-impl Climate {
-    fn of(faults: Faults) -> Self {
-        match faults {
-            Faults::None => Self::default(),
-            Faults::Light => Self { reply_lost: 2, cut_before: 1, error_after: 1, later: 1, rejected: 2 },
-            Faults::Heavy => Self { reply_lost: 5, cut_before: 3, error_after: 3, later: 2, rejected: 5 },
         }
     }
 }

@@ -4,8 +4,10 @@
 
 pub mod act;
 pub mod http;
+pub mod kind;
 pub mod script;
 pub mod server;
+pub mod wire;
 
 pub(super) mod ledger;
 pub(super) mod smtp;
@@ -17,38 +19,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::VerifyError;
+use super::climate::Climate;
 use super::dice::mix;
-use super::plan::Climate;
 use super::weather::Weather;
+use crate::verify::provider::kind::Kind;
 use act::{Act, Moment, Stage, Step};
 use ledger::{Ledger, number_in};
 use script::Script;
-use serde::Serialize;
-use server::{Protocol, Server};
+use server::Server;
+use wire::Protocol;
 
 /// What an answer takes when there is nothing to wait for.
 const QUICK: Duration = Duration::from_millis(2);
-
-/// The kinds of provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An SMTP relay: knows no keys.
-    Smtp,
-    /// An HTTP API that honours idempotency keys.
-    Http,
-}
-
-impl Kind {
-    /// Its name; also that of the pool and the campaign that go to it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Smtp => "smtp",
-            Self::Http => "http",
-        }
-    }
-}
 
 /// A provider on a thread of its own. Dropping it closes it.
 pub(super) struct Provider {

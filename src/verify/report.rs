@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::attack::{Pauses, Record};
 use super::audit::Account;
-use super::plan::{Fault, Faults, LinkTrouble, Plan};
+use super::climate::Faults;
+use super::plan::{Fault, LinkTrouble, Plan};
 
 /// The report, as it is written to a file.
 #[derive(Debug, Clone, Serialize)]

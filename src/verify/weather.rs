@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::dice::Dice;
-use super::provider::Kind;
+use super::provider::kind::Kind;
 
 /// How the providers behave for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

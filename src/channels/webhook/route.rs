@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::request::authorization;
+use super::credentials::authorization;
 use super::wire::{NoAnswer, Wire};
 use crate::channels::BuildError;
 use crate::channels::socket::{Address, Socket};

@@ -10,6 +10,7 @@
 //! clock of the row. `docs/adr/0013-a-pool-finds-its-pace.md` gives the reasons; `tests/it/pace.rs` simulates it.
 
 mod circuit;
+mod domains;
 mod member;
 mod places;
 mod put_off;
@@ -18,17 +19,19 @@ mod report;
 mod scope;
 mod shared;
 mod undo;
+mod verdict;
 mod window;
 
 use std::time::Duration;
 
 pub use circuit::Circuit;
+pub use domains::bin_of;
 pub use member::{Admission, Decision, Held, Member};
 pub use places::Places;
 pub use rate::{Block, RateCeiling};
 pub use report::{Refused, Report, Step};
-pub use scope::{DomainWait, Scope, Verdict, bin_of};
 pub use shared::{Cut, Exchange, Shared, State};
+pub use verdict::{DomainWait, Scope, Verdict};
 
 use crate::domain::instant::UtcInstant;
 

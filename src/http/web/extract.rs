@@ -10,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
+use utoipa::ToSchema;
 
 pub use json::{Hashed, Json, present};
 pub(in crate::http) use json::{gather, next_chunk, refuse_content_encoding};
@@ -63,3 +64,8 @@ mod tests {
         }
     }
 }
+
+/// A body without fields.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Nothing {}

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::act::{Message, Request, Stage, Words};
-use super::server::{About, Wire};
+use super::wire::{About, Wire};
 
 /// More than any message has.
 const MAX_BODY: usize = 1 << 26;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::act::Message;
-use super::server::Witness;
+use super::wire::Witness;
 
 /// A provider's memory, shared with its connections: some thirty bytes a recipient.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::act::{Message, Stage, Words};
-use super::server::{About, Wire};
+use super::wire::{About, Wire};
 
 /// The sender's address of an instance: by it the relay knows who speaks.
 pub(in crate::verify) fn sender_of(instance: usize) -> String {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use volley::verify::dice::Dice;
 use volley::verify::provider::act::{Act, Message, Moment, Request, Stage, Step, Words};
 use volley::verify::provider::script::Script;
-use volley::verify::provider::server::Witness;
+use volley::verify::provider::wire::Witness;
 
 use super::ledger::Ledger;
 use super::scripted_http::Asked;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use volley::verify::provider::act::{self, Moment, Request, Step};
-use volley::verify::provider::server::{Protocol, Server};
+use volley::verify::provider::server::Server;
+use volley::verify::provider::wire::Protocol;
 
 use super::ledger::Ledger;
 use super::recorder::{Recorder, script};

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use volley::verify::provider::act::{self, Step};
 pub(crate) use volley::verify::provider::act::{Moment, Stage};
-use volley::verify::provider::server::{Protocol, Server};
+use volley::verify::provider::server::Server;
+use volley::verify::provider::wire::Protocol;
 
 use super::ledger::Ledger;
 pub(crate) use super::recorder::Taken;

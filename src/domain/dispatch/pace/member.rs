@@ -2,8 +2,8 @@
 
 use super::rate::Block;
 use super::report::{Refused, Report, Step};
-use super::scope::Scope;
 use super::shared::{Exchange, Shared};
+use super::verdict::Scope;
 use super::{Limits, Seconds, put_off};
 use crate::domain::dispatch::answer::AnswerClass;
 

@@ -1,7 +1,8 @@
 //! What one instance saw since it last reported.
 
+use super::Seconds;
+use super::domains::BINS;
 use super::window::second_of;
-use super::{Seconds, scope::BINS};
 use crate::domain::dispatch::answer::AnswerClass;
 
 /// What was seen, in order.

@@ -1,14 +1,10 @@
 //! Whose trouble an unclear refusal is, judged by how others fare in the same seconds.
 
-use serde::{Deserialize, Serialize};
-
 use super::report::Refused;
 use super::shared::Shared;
+use super::verdict::{DomainWait, Scope, Verdict};
 use super::window::second_of;
 use super::{Seconds, number};
-
-/// Domains are told apart by so many bins: a list may have a hundred thousand of them, and a row holds a few.
-pub(super) const BINS: usize = 32;
 
 /// How far back the first look goes: seconds, and results.
 const LOOKS_BACK: (i64, u32) = (12, 300);
@@ -31,55 +27,6 @@ const DOMAIN_WAIT: Seconds = 60.0;
 /// A delivery that was put off so often after unclear refusals, with nobody there to compare it with, is counted as its
 /// recipient's trouble; by the recipient's retry delays it goes on for hours.
 const PATIENCE: u32 = 3;
-
-/// Whose trouble an unclear refusal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// The provider's, as a whole.
-    Relay,
-    /// The recipient's domain's.
-    Domain,
-    /// The recipient's.
-    Recipient,
-    /// There is nobody to compare with.
-    Undecided,
-}
-
-/// An answer that was found to be about the provider as a whole, or marked by an operator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// Which answer.
-    pub signature: String,
-    /// Whether it is about the provider; else about its recipient.
-    pub relay: bool,
-    /// Until when it holds; `None`: until an operator takes it back.
-    pub until: Option<Seconds>,
-    /// The share of the others that was refused when it was found.
-    pub share: f64,
-    /// How many others there were.
-    pub sample: u32,
-}
-
-/// A domain that is throttled alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DomainWait {
-    /// Which, as [`bin_of`] says.
-    pub bin: u8,
-    /// Until when nothing is handed over to it.
-    pub until: Seconds,
-    /// What the provider said.
-    pub detail: String,
-}
-
-/// The bin of an address's domain: FNV-1a of what follows the last `@`, in lower case. `None` without one.
-#[must_use]
-pub fn bin_of(address: &str) -> Option<u8> {
-    let (_, domain) = address.rsplit_once('@')?;
-    let hash = domain.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
-    });
-    u8::try_from((hash ^ (hash >> 32)) % u64::try_from(BINS).unwrap_or(1)).ok()
-}
 
 impl Shared {
     /// Whose trouble an unclear refusal is, by the first look.

@@ -18,7 +18,7 @@ use crate::domain::text_enum::text_enum;
 use crate::http::api::replicas::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
 use crate::http::web::edge;
-use crate::http::web::extract::{Hashed, Id, Json, Query};
+use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::runtime::hints::{Changed, Listen};
@@ -223,11 +223,6 @@ pub(in crate::http) async fn stop(
 ) -> Result<web::Json<Controlled>, ApiError> {
     control(&state, id, CampaignEvent::Stop, wait, &request).await
 }
-
-/// A body without fields.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
 
 /// When to launch.
 #[derive(Debug, Deserialize, ToSchema)]

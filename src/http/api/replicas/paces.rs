@@ -4,12 +4,12 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::pools::{Nothing, known};
+use super::known_pools::known;
 use crate::actors::dispatch::sender_pool;
 use crate::domain::dispatch::pace::{Limits, Seconds, Shared, State, instant};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
-use crate::http::web::extract::{Hashed, Json};
+use crate::http::web::extract::{Hashed, Json, Nothing};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 

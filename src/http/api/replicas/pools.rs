@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::known_pools::{known, no_such};
 use super::paces::{Pace, pace_of};
 use super::receipt::{self, Receipt, Wait};
 use crate::actors::replicas::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
@@ -12,7 +13,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
 use crate::http::state::AppState;
-use crate::http::web::extract::{Json, Query};
+use crate::http::web::extract::{Json, Nothing, Query};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::{edge, text};
 use crate::runtime::hints::Listen;
@@ -134,11 +135,6 @@ pub(in crate::http) struct SuspendInput {
     expires_at: Option<UtcInstant>,
 }
 
-/// A body without fields.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct Nothing {}
-
 /// Suspends a pool on every instance: nothing is handed over through it, whatever the campaign. Recipients stay pending.
 #[utoipa::path(post, path = "/v1/pools/{name}/suspend", tag = "operations", request_body = SuspendInput,
     params(("name" = String, Path),
@@ -209,21 +205,6 @@ async fn switch(
     // The decision stands, whatever becomes of the question who has heard of it.
     let receipt = receipt::wait(state, subject, wait).await.ok().flatten();
     Ok(web::Json(Pool { receipt, ..Pool::of(name, Some(&set), now) }))
-}
-
-/// A pool is known where it is configured, or where another live instance runs it.
-pub(in crate::http) async fn known(state: &AppState, name: &str) -> Result<(), ApiError> {
-    if state.settings.pools.iter().any(|pool| pool.name == name) {
-        return Ok(());
-    }
-    let live = state.store.run(Lane::Read, "list live instances", instances::live).await?;
-    let runs =
-        |pools: &str| serde_json::from_str::<Vec<String>>(pools).unwrap_or_default().iter().any(|pool| pool == name);
-    if live.iter().any(|instance| runs(&instance.pools)) { Ok(()) } else { Err(no_such("pool", name)) }
-}
-
-fn no_such(what: &'static str, name: &str) -> ApiError {
-    ApiError::NoSuch { what, name: name.to_owned() }
 }
 
 /// The receipt of the newest decision on a pool, as it stands now.
