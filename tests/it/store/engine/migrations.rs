@@ -107,7 +107,7 @@ fn columns(conn: &mut Conn) -> Vec<String> {
 
 /// The columns that the code believes in, in its order, tables by name.
 fn believed() -> Vec<String> {
-    let mut tables: Vec<Vec<String>> = include_str!("../../../src/store/engine/schema.rs")
+    let mut tables: Vec<Vec<String>> = include_str!("../../../../src/store/engine/schema.rs")
         .split("diesel::table! {")
         .skip(1)
         .map(|table| {

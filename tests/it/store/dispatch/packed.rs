@@ -29,26 +29,31 @@ use volley::store::{Conn, Lane, Store, StoreError};
 
 use crate::support::Database;
 
-pub(super) const POOL: &str = "main";
+pub(in crate::store) const POOL: &str = "main";
 
 /// Whom the pool hands over to.
-pub(super) const PROVIDER: ProviderFingerprint = ProviderFingerprint(1 << 32 | 1);
+pub(in crate::store) const PROVIDER: ProviderFingerprint = ProviderFingerprint(1 << 32 | 1);
 
 /// A campaign to `people` contacts, launched; packed by those who ask for it.
 #[derive(Clone)]
-pub(super) struct Campaign {
-    pub(super) store: Store,
-    pub(super) id: CampaignId,
+pub(in crate::store) struct Campaign {
+    pub(in crate::store) store: Store,
+    pub(in crate::store) id: CampaignId,
 }
 
 impl Campaign {
-    pub(super) async fn launched(db: &Database, people: i64) -> Self {
+    pub(in crate::store) async fn launched(db: &Database, people: i64) -> Self {
         let everyone = Audience { all: true, ..Audience::default() };
         Self::launched_to(db, people, everyone, "SELECT 1").await
     }
 
     /// The same to an audience that `prepare`, an SQL script, may have made the lists for.
-    pub(super) async fn launched_to(db: &Database, people: i64, audience: Audience, prepare: &'static str) -> Self {
+    pub(in crate::store) async fn launched_to(
+        db: &Database,
+        people: i64,
+        audience: Audience,
+        prepare: &'static str,
+    ) -> Self {
         let settings = volley::config::Database {
             url: volley::config::secret::Secret::new(db.url()),
             hot_connections: 8,
@@ -96,24 +101,24 @@ impl Campaign {
     }
 
     /// The same, packed into pages of that size.
-    pub(super) async fn packed(db: &Database, people: i64, page_size: i64) -> Self {
+    pub(in crate::store) async fn packed(db: &Database, people: i64, page_size: i64) -> Self {
         let campaign = Self::launched(db, people).await;
         while campaign.pack_page(page_size).await.unwrap() != Packed::Done {}
         campaign
     }
 
-    pub(super) async fn pack_page(&self, size: i64) -> Result<Packed, StoreError> {
+    pub(in crate::store) async fn pack_page(&self, size: i64) -> Result<Packed, StoreError> {
         let id = self.id;
         write(&self.store, move |conn| packing::pack_page(conn, id, size)).await
     }
 
     /// Leases the next ready page, for an owner that nobody else is.
-    pub(super) async fn lease(&self) -> Option<Leased> {
+    pub(in crate::store) async fn lease(&self) -> Option<Leased> {
         self.lease_beside(Vec::new()).await
     }
 
     /// The same for a pool that holds pages already.
-    pub(super) async fn lease_beside(&self, held: Vec<PageId>) -> Option<Leased> {
+    pub(in crate::store) async fn lease_beside(&self, held: Vec<PageId>) -> Option<Leased> {
         let id = self.id;
         let token = LeaseToken(i64::try_from(uuid::Uuid::new_v4().as_u128() >> 66).unwrap());
         let owner = Owner { instance: InstanceId(1), generation: 1 };
@@ -125,13 +130,13 @@ impl Campaign {
         page.await.unwrap().map(|page| Leased { campaign: self.clone(), page, token })
     }
 
-    pub(super) async fn event(&self, event: CampaignEvent) -> Result<CampaignRow, TransitionError> {
+    pub(in crate::store) async fn event(&self, event: CampaignEvent) -> Result<CampaignRow, TransitionError> {
         let id = self.id;
         transact(&self.store, move |conn| campaigns::transition(conn, id, event)).await
     }
 
     /// Rows and page counts, which have to agree.
-    pub(super) async fn books(&self) -> Counts {
+    pub(in crate::store) async fn books(&self) -> Counts {
         let Audit { rows, pages, total, page_sizes } = self.audit().await;
         assert_eq!(rows, pages, "rows and page counts differ");
         assert_eq!((total, rows.total()), (page_sizes, page_sizes));
@@ -147,27 +152,27 @@ impl Campaign {
 
 /// A page under a lease.
 #[derive(Clone)]
-pub(super) struct Leased {
-    pub(super) campaign: Campaign,
-    pub(super) page: PageRow,
-    pub(super) token: LeaseToken,
+pub(in crate::store) struct Leased {
+    pub(in crate::store) campaign: Campaign,
+    pub(in crate::store) page: PageRow,
+    pub(in crate::store) token: LeaseToken,
 }
 
 impl Leased {
-    pub(super) fn id(&self) -> PageId {
+    pub(in crate::store) fn id(&self) -> PageId {
         self.page.id
     }
 
-    pub(super) fn lease(&self) -> Lease {
+    pub(in crate::store) fn lease(&self) -> Lease {
         Lease { campaign: self.campaign.id, page: self.page.id, token: self.token }
     }
 
-    pub(super) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {
+    pub(in crate::store) async fn try_claim(&self, limit: i64) -> Result<ClaimOutcome, StoreError> {
         self.try_claim_for(PROVIDER, limit).await
     }
 
     /// The same for a pool with that provider.
-    pub(super) async fn try_claim_for(
+    pub(in crate::store) async fn try_claim_for(
         &self,
         provider: ProviderFingerprint,
         limit: i64,
@@ -178,7 +183,7 @@ impl Leased {
     }
 
     /// Claims that many, which are there.
-    pub(super) async fn claim(&self, limit: i64) -> Vec<Claimed> {
+    pub(in crate::store) async fn claim(&self, limit: i64) -> Vec<Claimed> {
         match self.try_claim(limit).await.unwrap() {
             ClaimOutcome::Claimed { recipients, .. } => recipients,
             ClaimOutcome::NotSending { status, .. } => panic!("the campaign is {status}"),
@@ -188,7 +193,7 @@ impl Leased {
     }
 
     /// The same for a pool with that provider.
-    pub(super) async fn claim_for(&self, provider: ProviderFingerprint, limit: i64) -> Vec<Claimed> {
+    pub(in crate::store) async fn claim_for(&self, provider: ProviderFingerprint, limit: i64) -> Vec<Claimed> {
         match self.try_claim_for(provider, limit).await.unwrap() {
             ClaimOutcome::Claimed { recipients, .. } => recipients,
             ClaimOutcome::NotSending { .. } | ClaimOutcome::Suspended | ClaimOutcome::Lost => {
@@ -198,7 +203,7 @@ impl Leased {
     }
 
     /// An outcome of a claimed recipient, ready to be recorded.
-    pub(super) fn settlement(&self, claimed: &Claimed, verdict: Verdict) -> Settlement {
+    pub(in crate::store) fn settlement(&self, claimed: &Claimed, verdict: Verdict) -> Settlement {
         let key = ClaimKey {
             campaign: self.campaign.id,
             contact: claimed.contact,
@@ -209,27 +214,27 @@ impl Leased {
     }
 
     /// Acceptances of claimed recipients.
-    pub(super) fn accepted(&self, claimed: &[Claimed]) -> Vec<Settlement> {
+    pub(in crate::store) fn accepted(&self, claimed: &[Claimed]) -> Vec<Settlement> {
         claimed.iter().map(|claimed| self.settlement(claimed, verdict(&accepted()))).collect()
     }
 }
 
-pub(super) async fn record(store: &Store, batch: Vec<Settlement>) -> Result<Recorded, StoreError> {
+pub(in crate::store) async fn record(store: &Store, batch: Vec<Settlement>) -> Result<Recorded, StoreError> {
     write(store, move |conn| outcomes::record(conn, &batch)).await
 }
 
-pub(super) fn accepted() -> Outcome {
+pub(in crate::store) fn accepted() -> Outcome {
     Outcome::Accepted { provider_id: None }
 }
 
 /// A recipient's own refusal.
-pub(super) fn refused(permanent: bool, trouble: Trouble) -> Outcome {
+pub(in crate::store) fn refused(permanent: bool, trouble: Trouble) -> Outcome {
     let signature = trouble.detail.clone();
     Outcome::Refused(Refusal { class: AnswerClass::Recipient, permanent, wait: None, signature, trouble })
 }
 
 /// What an outcome does to a first attempt.
-pub(super) fn verdict(outcome: &Outcome) -> Verdict {
+pub(in crate::store) fn verdict(outcome: &Outcome) -> Verdict {
     let first = Attempt {
         attempts_before: 0,
         retries: &Retries::new(vec![Duration::from_secs(1)], Duration::from_secs(900), 4),
@@ -244,7 +249,7 @@ pub(super) fn verdict(outcome: &Outcome) -> Verdict {
     verdict
 }
 
-pub(super) async fn write<T: Send + 'static>(
+pub(in crate::store) async fn write<T: Send + 'static>(
     store: &Store,
     work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
@@ -252,7 +257,7 @@ pub(super) async fn write<T: Send + 'static>(
 }
 
 /// A transaction that may be refused.
-pub(super) async fn transact<T: Send + 'static>(
+pub(in crate::store) async fn transact<T: Send + 'static>(
     store: &Store,
     work: impl FnOnce(&mut Conn) -> Result<T, TransitionError> + Send + 'static,
 ) -> Result<T, TransitionError> {
@@ -265,7 +270,7 @@ pub(super) async fn transact<T: Send + 'static>(
     done.await?
 }
 
-pub(super) fn execute(conn: &mut Conn, sql: &str) {
+pub(in crate::store) fn execute(conn: &mut Conn, sql: &str) {
     match conn {
         Conn::Pg(conn) => conn.batch_execute(sql),
         Conn::Sqlite(conn) => conn.batch_execute(sql),
@@ -274,7 +279,7 @@ pub(super) fn execute(conn: &mut Conn, sql: &str) {
 }
 
 /// The only number, named `n`, that a query finds.
-pub(super) fn number(conn: &mut Conn, query: &str) -> i64 {
+pub(in crate::store) fn number(conn: &mut Conn, query: &str) -> i64 {
     #[derive(diesel::QueryableByName)]
     struct Number {
         #[diesel(sql_type = diesel::sql_types::BigInt)]

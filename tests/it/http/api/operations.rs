@@ -126,7 +126,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
 
 /// Path and method of every route, read from the route table's own text.
 fn table() -> BTreeSet<(String, String)> {
-    let source = include_str!("../../../src/http/routes.rs");
+    let source = include_str!("../../../../src/http/routes.rs");
     let (outside, inside) = source.split_once("scope(\"/v1\")").expect("a scope");
     let mut routes = BTreeSet::new();
     for (prefix, part) in [("", outside), ("/v1", inside)] {

@@ -7,7 +7,7 @@ use volley::store::replicas::instances::{self, Doubtful};
 use volley::store::replicas::rates::{self, Grant, Limit};
 use volley::store::{Conn, Lane};
 
-use super::packed::{Campaign, execute, write};
+use crate::store::dispatch::packed::{Campaign, execute, write};
 use crate::support::{Database, both_backends};
 
 const LEASE: Duration = Duration::from_secs(60);

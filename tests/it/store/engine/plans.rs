@@ -14,7 +14,7 @@ use volley::store::dispatch::{deliveries, open_work, outcomes};
 use volley::store::replicas::{announcements, instances};
 use volley::store::{Conn, Lane, StoreError, campaigns};
 
-use super::packed::{Campaign, Leased, POOL, execute, transact};
+use crate::store::dispatch::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
 use crate::support::{Database, both_backends};
 
@@ -192,7 +192,7 @@ fn claim_of(leased: &Leased) -> Claim {
         token: leased.token,
         after: ContactId(0),
         limit: 5,
-        provider: super::packed::PROVIDER,
+        provider: crate::store::dispatch::packed::PROVIDER,
     }
 }
 

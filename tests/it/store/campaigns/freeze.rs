@@ -8,7 +8,7 @@ use volley::store::dispatch::packing::Packed;
 use volley::store::people::lists;
 use volley::store::{Conn, Lane, campaigns};
 
-use super::packed::{Campaign, number};
+use crate::store::dispatch::packed::{Campaign, number};
 use crate::support::both_backends;
 
 /// Two lists: contacts 1 to 5, and 4 to 7. Contacts 8 to 12 are on none.

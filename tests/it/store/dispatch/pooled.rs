@@ -25,7 +25,7 @@ use super::packed::{Campaign, POOL, execute, write};
 use crate::support::Database;
 
 /// An incarnation that serves a campaign, without its pool so far.
-pub(super) struct Pooled {
+pub(in crate::store) struct Pooled {
     parts: Parts,
     identity: Identity,
     pools: PoolDirectory,
@@ -34,12 +34,17 @@ pub(super) struct Pooled {
 
 impl Pooled {
     /// Registers the incarnation, and gives the campaign something to say.
-    pub(super) async fn over(db: &Database, campaign: &Campaign, timing: Timing) -> Self {
+    pub(in crate::store) async fn over(db: &Database, campaign: &Campaign, timing: Timing) -> Self {
         Self::with_places(db, campaign, timing, 50).await
     }
 
     /// The same, for a pool with so many calls at once.
-    pub(super) async fn with_places(db: &Database, campaign: &Campaign, timing: Timing, places: usize) -> Self {
+    pub(in crate::store) async fn with_places(
+        db: &Database,
+        campaign: &Campaign,
+        timing: Timing,
+        places: usize,
+    ) -> Self {
         let store = campaign.store.clone();
         let instance = write(&store, |conn| {
             execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
@@ -93,26 +98,26 @@ impl Pooled {
     }
 
     /// What keeps the work from going on, by its code.
-    pub(super) fn trouble(&self) -> Option<String> {
+    pub(in crate::store) fn trouble(&self) -> Option<String> {
         self.parts.health.pools().remove(POOL).flatten().map(|attention| attention.code)
     }
 
     /// Starts the next generation of the pool.
-    pub(super) fn start(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
+    pub(in crate::store) fn start(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
         let sender = self.start_unknown(channel);
         self.pools.enter(POOL, &sender, self.generation);
         sender
     }
 
     /// The same, and nobody knows where to find it.
-    pub(super) fn start_unknown(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
+    pub(in crate::store) fn start_unknown(&mut self, channel: &Arc<dyn Channel>) -> Addr<SenderPool> {
         self.generation += 1;
         let owner = Owner { instance: self.identity.instance, generation: self.generation };
         SenderPool::new(self.parts.clone(), &[Arc::clone(channel)], owner).start()
     }
 
     /// Starts the reaper.
-    pub(super) fn reap(&self, channel: &Arc<dyn Channel>) {
+    pub(in crate::store) fn reap(&self, channel: &Arc<dyn Channel>) {
         let Parts { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
         let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
         let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, traffic, &timing);

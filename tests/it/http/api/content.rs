@@ -1,0 +1,3 @@
+//! Templates.
+
+mod templates;

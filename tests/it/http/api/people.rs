@@ -1,0 +1,4 @@
+//! Contacts and lists.
+
+mod contacts;
+mod lists;

@@ -1,0 +1,5 @@
+//! What all doors share.
+
+mod bad_input;
+mod idempotency;
+mod problems;

@@ -1,0 +1,4 @@
+//! Campaigns before and at their launch.
+
+mod freeze;
+mod unlaunched;

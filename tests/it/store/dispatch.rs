@@ -1,0 +1,14 @@
+//! The delivery protocol.
+
+mod doubts;
+mod fences;
+mod housekeeping;
+mod late_outcomes;
+mod late_starts;
+mod ledger;
+mod lost_leases;
+pub(in crate::store) mod packed;
+mod pooled;
+mod races;
+mod rewinds;
+mod standstill;

@@ -1,0 +1,7 @@
+//! What all tables share.
+
+mod clocks;
+mod durability;
+mod idempotency;
+mod migrations;
+mod plans;

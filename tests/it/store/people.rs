@@ -1,0 +1,3 @@
+//! Contacts.
+
+mod contacts;
