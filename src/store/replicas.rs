@@ -1,5 +1,6 @@
 //! What instances tell each other through the database.
 
+pub mod announcement;
 pub mod announcements;
 pub(in crate::store) mod dialect;
 pub mod instances;

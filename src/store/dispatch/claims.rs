@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use super::outcomes::forget_content;
-use super::pages::{self, LeaseToken, PageRow, on_page};
+use super::pages::{self, LeaseToken, PageRow};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
@@ -16,10 +15,10 @@ use crate::domain::dispatch::page::PageState;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
-use crate::store::dispatch::dialect::{self, ClaimGround};
+use crate::store::dispatch::dialect::{self, Candidate, ClaimGround, ContactColumns, due_recipients};
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
-use crate::store::engine::schema::{contacts, deliveries, delivery_contents};
+use crate::store::engine::schema::{deliveries, delivery_contents};
 use crate::store::{Conn, StoreError};
 
 /// What is to be claimed.
@@ -87,33 +86,6 @@ pub enum ClaimOutcome {
     Lost,
 }
 
-#[derive(Queryable)]
-struct Candidate {
-    contact_id: ContactId,
-    claim_no: i32,
-    attempts: i32,
-    put_offs: i32,
-    ambiguous: bool,
-    key_until: Option<UtcInstant>,
-    seen_version: Option<i64>,
-    provider: Option<ProviderFingerprint>,
-    contact: Option<ContactColumns>,
-}
-
-#[derive(Queryable)]
-struct ContactColumns {
-    external_id: Option<String>,
-    email: Option<String>,
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    timezone: Option<String>,
-    locale: Option<String>,
-    attributes: String,
-    version: i64,
-    deleted_at: Option<UtcInstant>,
-}
-
 /// Claims due pending recipients, in a transaction of its own: shared campaign lock, *then* the status and the page under
 /// its lease. No claim commits after a pause has.
 ///
@@ -145,53 +117,12 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
     if suspended {
         return Ok(ClaimOutcome::Suspended);
     }
-    let candidates = candidates(conn, &page, claim, now)?;
+    let candidates = due_recipients(conn, &page, claim.after, claim.limit, now)?;
     let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
     let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
     let terms = Terms { channel, on_uncertain, provider: claim.provider, now };
     let recipients = sort_out(conn, &page, claim.token, terms, candidates)?;
     Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
-}
-
-fn candidates(conn: &mut Conn, page: &PageRow, claim: Claim, now: UtcInstant) -> Result<Vec<Candidate>, StoreError> {
-    let due = deliveries::table
-        .left_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
-        .filter(on_page(page))
-        .filter(deliveries::contact_id.gt(claim.after))
-        .filter(deliveries::state.eq(DeliveryState::Pending).and(deliveries::due_at.le(now)))
-        .order(deliveries::contact_id)
-        .select((
-            deliveries::contact_id,
-            deliveries::claim_no,
-            deliveries::attempts,
-            deliveries::put_offs,
-            deliveries::ambiguous,
-            deliveries::provider_key_until,
-            deliveries::contact_version,
-            deliveries::provider_fingerprint,
-            (
-                contacts::external_id,
-                contacts::email,
-                contacts::phone,
-                contacts::first_name,
-                contacts::last_name,
-                contacts::timezone,
-                contacts::locale,
-                contacts::attributes,
-                contacts::version,
-                contacts::deleted_at,
-            )
-                .nullable(),
-        ));
-    match conn {
-        Conn::Pg(conn) => due.limit(claim.limit).load(conn),
-        // A bound `LIMIT` makes SQLite plan the statement anew at each run. It finds rows one by one anyway.
-        Conn::Sqlite(conn) => {
-            let limit = usize::try_from(claim.limit).unwrap_or(0);
-            due.load_iter::<Candidate, DefaultLoadingMode>(conn).and_then(|rows| rows.take(limit).collect())
-        }
-    }
-    .map_err(StoreError::query("find due recipients"))
 }
 
 /// What candidates are judged by.

@@ -1,15 +1,16 @@
 //! Rows that several instances write at the same moment.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Scope};
 use crate::store::engine::schema::{notices, pool_paces, pool_switches, rate_buckets};
 use crate::store::engine::sql::sql;
+use crate::store::replicas::announcement::Announcement;
 use crate::store::replicas::pool_switch::PoolSwitch;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, engine};
 
 /// A bucket's tokens, and when they were counted; locked.
 pub(in crate::store) fn lock_rate_bucket(
@@ -176,4 +177,41 @@ pub(in crate::store) fn hold_presence(conn: &mut Conn, me: InstanceId) -> Result
         .get_result(conn)
         .map_err(StoreError::query("show that this instance lives"))?;
     Ok(row.held)
+}
+
+/// How many announced pages of a pool may wait at once. A short queue lets campaigns take turns: a message cannot be
+/// overtaken.
+const WAITING_AT_ONCE: i64 = 32;
+
+/// Takes ready pages of `pool` that are due and were not announced within `again_after_ms`, and notes that they are. With
+/// SQLite there is nobody to announce them to.
+pub(in crate::store) fn take_pages_to_announce(
+    conn: &mut Conn,
+    pool: &str,
+    again_after_ms: i64,
+) -> Result<Vec<Announcement>, StoreError> {
+    let now = engine::now(conn)?;
+    let Conn::Pg(conn) = conn else { return Ok(Vec::new()) };
+    let again = now.plus_ms(-again_after_ms);
+    // The inner LIMIT bounds what is looked at; whoever fills a campaign's window has enough announced.
+    sql("WITH open AS (SELECT p.id, p.announced_at, row_number() OVER (PARTITION BY p.campaign_id ORDER BY p.due_at, p.id) \
+         AS turn FROM campaigns AS c CROSS JOIN LATERAL (SELECT id, campaign_id, due_at, announced_at FROM pages \
+         WHERE campaign_id = c.id AND state = 'ready' AND due_at <= ")
+        .bind::<BigInt, _>(now, " ORDER BY due_at LIMIT ")
+        .bind::<BigInt, _>(WAITING_AT_ONCE, ") AS p WHERE c.status = 'sending' AND c.pool = ")
+        .bind::<Text, _>(pool.to_owned(), "), chosen AS (SELECT id FROM open WHERE announced_at IS NULL OR announced_at <= ")
+        .bind::<BigInt, _>(again, " ORDER BY turn, id LIMIT (SELECT greatest(0, ")
+        .bind::<BigInt, _>(WAITING_AT_ONCE, " - count(*)) FROM open WHERE announced_at > ")
+        .bind::<BigInt, _>(
+            again,
+            ")), taken AS (SELECT id FROM pages WHERE id IN (SELECT id FROM chosen) AND state = 'ready' \
+             AND (announced_at IS NULL OR announced_at <= ",
+        )
+        .bind::<BigInt, _>(again, ") ORDER BY id FOR UPDATE SKIP LOCKED) UPDATE pages SET announced_at = ")
+        .bind::<BigInt, _>(
+            now,
+            " FROM taken WHERE pages.id = taken.id RETURNING pages.id, pages.campaign_id, pages.seq",
+        )
+        .load(conn)
+        .map_err(StoreError::query("take pages to announce"))
 }
