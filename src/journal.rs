@@ -20,10 +20,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use self::kept::Retention;
 use self::kept::Shelf;
 pub use self::testimony::Testimony;
+use crate::domain::dispatch::claim::ClaimKey;
+use crate::domain::dispatch::lease::Lease;
 use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::InstanceId;
-use crate::store::dispatch::late_evidence::Lease;
-use crate::store::dispatch::outcomes::ClaimKey;
 use crate::store::engine::fail_point::FailPoint;
 
 /// A journal file is closed, and the next one opened, beyond this size.
@@ -341,9 +341,9 @@ fn numbered(folder: &Path, prefix: &str) -> io::Result<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::dispatch::abandoned::Evidence;
+    use crate::domain::dispatch::lease::LeaseToken;
     use crate::domain::ids::{CampaignId, ContactId};
-    use crate::store::dispatch::lost_leases::Evidence;
-    use crate::store::dispatch::pages::LeaseToken;
 
     fn a_claim(contact: i64) -> ClaimKey {
         ClaimKey { campaign: CampaignId(7), contact: ContactId(contact), claim_no: 1, token: LeaseToken(99) }

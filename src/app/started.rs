@@ -24,6 +24,7 @@ use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters};
 use crate::actors::replicas::switchboard::{self, Suspensions, Switchboard};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
+use crate::domain::dispatch::lease::Owner;
 use crate::domain::ids::InstanceId;
 use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
@@ -34,7 +35,6 @@ use crate::runtime::health::Health;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::traffic::Traffic;
 use crate::store::Store;
-use crate::store::dispatch::pages::Owner;
 
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;

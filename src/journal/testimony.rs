@@ -7,13 +7,12 @@ use std::path::Path;
 
 use super::kept::{kept_numbers, kept_path};
 use super::{numbers, segment_path};
+use crate::domain::dispatch::abandoned::Evidence;
+use crate::domain::dispatch::claim::ClaimKey;
+use crate::domain::dispatch::evidence::{Begun, Known};
+use crate::domain::dispatch::lease::{Lease, LeaseToken};
 use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
-use crate::store::dispatch::late_evidence::Lease;
-use crate::store::dispatch::lost_leases::Evidence;
-use crate::store::dispatch::outcomes::ClaimKey;
-use crate::store::dispatch::pages::LeaseToken;
-use crate::store::dispatch::rewind::{Begun, Known};
 
 /// What journals say of claims.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use actix::prelude::*;
 
 use super::pool::{Drain, Forget, GetState, Offer, Wake};
 use super::trust::Trusts;
-use crate::store::dispatch::pages::LeaseToken;
+use crate::domain::dispatch::lease::LeaseToken;
 
 /// The pools of this instance, by name, as they are now: a rebuilt pool replaces its former self here.
 #[derive(Clone, Default)]

@@ -6,8 +6,8 @@ use actix::Message;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::dispatch::pages::LeaseToken;
 
 /// There may be work. A hint: a lost one costs one tick.
 #[derive(Debug, Clone, Copy, Message)]

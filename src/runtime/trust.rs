@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::runtime::clock::Boottime;
-use crate::store::dispatch::pages::LeaseToken;
 
 /// How long a lease is trusted; shared between the pool, which renews it, and every hand-over under it.
 #[derive(Clone)]

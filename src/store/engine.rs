@@ -6,6 +6,7 @@ pub mod fail_point;
 pub mod history;
 pub mod idempotency;
 pub mod listing;
+pub(in crate::store) mod page_states;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 pub(in crate::store) mod sql;

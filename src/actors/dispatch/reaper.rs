@@ -14,13 +14,13 @@ pub use self::court::Court;
 pub use self::recovery::recover;
 use self::watch::{Loss, Watch};
 use crate::config::timing::Timing;
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{InstanceId, PageId};
 use crate::journal::{Journal, Testimony};
 use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
 use crate::runtime::pool::Forget;
 use crate::runtime::traffic::Traffic;
-use crate::store::dispatch::pages::LeaseToken;
 use crate::store::replicas::instances::{self, OpenLease};
 use crate::store::{Conn, Lane, Store, StoreError};
 

@@ -9,13 +9,15 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use self::queue::{Queue, Waiting};
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::lease::LeaseToken;
+use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::PageId;
 use crate::journal::{Begun, Journal};
 use crate::runtime::health::Health;
 use crate::runtime::tray::Tray;
-use crate::store::dispatch::outcomes::{self, ClaimKey, Settlement};
-use crate::store::dispatch::pages::LeaseToken;
+use crate::store::dispatch::outcomes;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Lane, Store, StoreError};
 

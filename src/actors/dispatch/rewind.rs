@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::domain::dispatch::evidence::Known;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
 use crate::journal::{Journal, Testimony};
 use crate::runtime::status_cache::StatusCache;
-use crate::store::dispatch::packing;
-use crate::store::dispatch::rewind::{self, Known};
+use crate::store::dispatch::{packing, rewind};
 use crate::store::engine::history::Lineage;
 use crate::store::replicas::instances;
 use crate::store::{Conn, Store, StoreError};

@@ -48,6 +48,7 @@ use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::alike::Rule;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
+use crate::domain::dispatch::lease::Owner;
 use crate::domain::dispatch::pace::Seconds;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::replicas::decision::Subject;
@@ -60,7 +61,6 @@ use crate::runtime::status_cache::StatusCache;
 use crate::runtime::traffic::Traffic;
 use crate::runtime::tray::Tray;
 pub use crate::runtime::trust::Trusts;
-use crate::store::dispatch::pages::Owner;
 use crate::store::{Store, StoreError};
 
 /// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.

@@ -1,5 +1,6 @@
 //! Pages: the unit of fan-out, lease and progress.
 
+use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;
 
 /// Recipients per page unless configured otherwise.
@@ -75,6 +76,10 @@ impl Counts {
         }
     }
 }
+
+/// When a page last recorded something, and how many of its recipients are pending, sending and sent: while that stays the
+/// same, the page stands still.
+pub type Progress = (Option<UtcInstant>, i64, i64, i64);
 
 #[cfg(test)]
 mod tests {

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{AnswerClass, Refusal};
 use super::backoff;
+use super::claim::ClaimKey;
 use super::delivery::{DeliveryState, ErrorCategory};
 use super::outcome::Outcome;
 use super::retries::{self, Doubt, GaveUp, Retries};
 use super::trouble::Trouble;
 use crate::domain::campaigns::OnUncertain;
+use crate::domain::ids::PageId;
 
 /// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.
 pub const MOST_RESENDS: u32 = 4;
@@ -223,6 +225,21 @@ fn no_sooner(wait: Duration, asked: Option<Duration>) -> Duration {
 
 fn gave_up(end: GaveUp, trouble: &Trouble) -> Trouble {
     Trouble::new(trouble.category, format!("{end}: {}", trouble.detail))
+}
+
+/// An outcome to be recorded.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// Which claim.
+    pub key: ClaimKey,
+    /// The delivery's page.
+    pub page: PageId,
+    /// What happens to it.
+    pub verdict: Verdict,
+    /// How long from its claim on the provider honours the key of the attempt that this settles, in milliseconds.
+    pub key_valid_ms: Option<i64>,
+    /// What the attempt said, when it has to be repeated word for word (JSON of a message).
+    pub content: Option<String>,
 }
 
 #[cfg(test)]

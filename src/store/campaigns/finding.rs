@@ -14,8 +14,9 @@ use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::store::content::templates;
-use crate::store::dispatch::dialect::{is_leased, is_ready, sum_page_counts, waiting};
+use crate::store::dispatch::dialect::{sum_page_counts, waiting};
 use crate::store::engine::listing::{Slice, Window};
+use crate::store::engine::page_states::{is_leased, is_ready};
 use crate::store::engine::schema::{campaigns, packings, pages};
 use crate::store::{Conn, StoreError, engine};
 

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::outcomes::forget_content;
-use super::pages::{self, LeaseToken, PageRow};
+use super::pages::{self, PageRow};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::PageState;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;

@@ -6,6 +6,7 @@ use super::pages::{self, on_page};
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
@@ -241,7 +242,7 @@ pub fn resolve_page(
         deliveries::category.eq(ErrorCategory::Resolved.as_str()),
         deliveries::due_at.eq(UtcInstant(0)),
         deliveries::settled_at.eq((!again).then_some(now)),
-        deliveries::token.eq(None::<pages::LeaseToken>),
+        deliveries::token.eq(None::<LeaseToken>),
         // An operator's word is evidence: the delivery is no longer in doubt.
         deliveries::ambiguous.eq(false),
         // What is sent again begins anew, as after a retry of what failed.

@@ -14,5 +14,5 @@ pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_r
 pub(in crate::store) use deliveries::{KEY_FORGOTTEN_MS, keep_content, mark_sending, write_outcomes};
 pub(in crate::store) use locks::{ClaimGround, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
-pub(in crate::store) use pages::{is_leased, is_ready, open_pages, pages_of_active, write_counts, write_progress};
+pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
 pub(in crate::store) use sums::{sum_page_counts, waiting};

@@ -3,7 +3,7 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use crate::store::dispatch::dialect;
+use crate::store::engine::page_states::is_leased;
 use crate::store::engine::schema::{instances, notices, pages};
 use crate::store::replicas::rates;
 use crate::store::{Conn, StoreError, engine};
@@ -23,9 +23,8 @@ pub fn tidy(conn: &mut Conn) -> Result<usize, StoreError> {
             .execute(conn)
             .map_err(StoreError::query("remove old receipts"))?;
         // A journal of a former incarnation is believed by its row, for as long as a page is in its name.
-        let holds_pages = exists(
-            pages::table.filter(dialect::is_leased().and(pages::lease_instance_id.eq(instances::id.nullable()))),
-        );
+        let holds_pages =
+            exists(pages::table.filter(is_leased().and(pages::lease_instance_id.eq(instances::id.nullable()))));
         let gone = instances::table.filter(instances::last_seen_at.lt(before)).filter(diesel::dsl::not(holds_pages));
         let ended = diesel::delete(gone).execute(conn).map_err(StoreError::query("remove old instances"))?;
         Ok(receipts + ended + rates::forget_idle(conn, before)?)

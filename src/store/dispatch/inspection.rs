@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::domain::ids::{CampaignId, InstanceId, PageId};
-use crate::store::dispatch::dialect;
+use crate::store::engine::page_states::is_leased;
 use crate::store::engine::schema::{campaigns, instances, pages};
 use crate::store::{Conn, StoreError, engine};
 
@@ -37,7 +37,7 @@ pub fn incarnation(conn: &mut Conn, slot: &str) -> Result<Option<InstanceId>, St
 /// The query failed.
 pub fn pages_held(conn: &mut Conn, owner: InstanceId) -> Result<i64, StoreError> {
     pages::table
-        .filter(dialect::is_leased().and(pages::lease_instance_id.eq(owner)))
+        .filter(is_leased().and(pages::lease_instance_id.eq(owner)))
         .count()
         .get_result(conn)
         .map_err(StoreError::query("count held pages"))

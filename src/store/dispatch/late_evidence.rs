@@ -5,25 +5,16 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use super::outcomes::{self, ClaimKey, Settlement};
-use super::pages::{self, LeaseToken, on_page};
+use super::outcomes;
+use super::pages::{self, on_page};
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::DeliveryState;
-use crate::domain::dispatch::settlement::Verdict;
+use crate::domain::dispatch::lease::Lease;
+use crate::domain::dispatch::settlement::{Settlement, Verdict};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::engine::schema::deliveries;
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
-
-/// A lease as its owner wrote it down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// The page.
-    pub page: PageId,
-    /// The lease.
-    pub token: LeaseToken,
-}
 
 /// Tells the truth about those of `known` that are `uncertain`, or `pending` with the claim that is spoken of still on them.
 /// Returns how many were.

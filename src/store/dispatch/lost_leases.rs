@@ -3,15 +3,14 @@
 
 use diesel::prelude::*;
 
-use super::late_evidence::Lease;
-use super::outcomes::ClaimKey;
-use super::pages::{self, LeaseToken, PageRow, Progress, on_page};
+use super::pages::{self, PageRow, on_page};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
-use crate::domain::dispatch::abandoned::{Abandoned, Fate, LeaseEnd};
-pub use crate::domain::dispatch::abandoned::{Evidence, Repeat};
+use crate::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd, Repeat};
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
-use crate::domain::dispatch::page::PageState;
+use crate::domain::dispatch::lease::{Lease, LeaseToken};
+use crate::domain::dispatch::page::{PageState, Progress};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::{campaigns, deliveries, pages as page};

@@ -4,45 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
-use super::pages::{self, LeaseToken, PageRow};
+use super::pages::{self, PageRow};
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::{Counts, PageState};
-use crate::domain::dispatch::settlement::Verdict;
+use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::{deliveries, delivery_contents, pages as page};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
-
-/// One claim of one delivery: what an outcome is fenced by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ClaimKey {
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// The contact.
-    pub contact: ContactId,
-    /// Rises with every claim of the delivery.
-    pub claim_no: i32,
-    /// The lease it was claimed under.
-    pub token: LeaseToken,
-}
-
-/// An outcome to be recorded.
-#[derive(Debug, Clone)]
-pub struct Settlement {
-    /// Which claim.
-    pub key: ClaimKey,
-    /// The delivery's page.
-    pub page: PageId,
-    /// What happens to it.
-    pub verdict: Verdict,
-    /// How long from its claim on the provider honours the key of the attempt that this settles, in milliseconds.
-    pub key_valid_ms: Option<i64>,
-    /// What the attempt said, when it has to be repeated word for word (JSON of a message).
-    pub content: Option<String>,
-}
 
 /// What a recorded batch did.
 #[derive(Debug, Default)]

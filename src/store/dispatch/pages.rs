@@ -4,25 +4,14 @@ use diesel::prelude::*;
 
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
-use crate::domain::dispatch::page::{Counts, PageState};
+use crate::domain::dispatch::lease::{LeaseToken, Owner};
+use crate::domain::dispatch::page::{Counts, PageState, Progress};
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::dialect;
+use crate::store::engine::page_states::is_ready;
 use crate::store::engine::schema::{campaigns, deliveries, delivery_contents, pages};
 use crate::store::{Conn, StoreError, engine};
-
-/// Proof of a lease: random, fresh for every lease.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, diesel_derive_newtype::DieselNewType)]
-pub struct LeaseToken(pub i64);
-
-/// Who holds a lease: an incarnation of a process, and which rebuild of the pool in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Owner {
-    /// The incarnation.
-    pub instance: InstanceId,
-    /// Rises each time the guardian rebuilds the pool.
-    pub generation: i64,
-}
 
 /// A page as stored.
 #[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
@@ -73,10 +62,6 @@ pub struct PageRow {
     /// Count by state.
     pub uncertain: i64,
 }
-
-/// When a page last recorded something, and how many of its recipients are pending, sending and sent: while that stays the
-/// same, the page stands still.
-pub type Progress = (Option<UtcInstant>, i64, i64, i64);
 
 impl PageRow {
     /// How far it has come.
@@ -163,8 +148,7 @@ pub fn campaigns_with_ready_pages(conn: &mut Conn, pool: &str) -> Result<Vec<Cam
     campaigns::table
         .filter(campaigns::status.eq(CampaignStatus::Sending).and(campaigns::pool.eq(pool)))
         .filter(diesel::dsl::exists(
-            pages::table
-                .filter(pages::campaign_id.eq(campaigns::id).and(dialect::is_ready()).and(pages::due_at.le(now))),
+            pages::table.filter(pages::campaign_id.eq(campaigns::id).and(is_ready()).and(pages::due_at.le(now))),
         ))
         .order(campaigns::id)
         .select(campaigns::id)

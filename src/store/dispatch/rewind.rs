@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
-use super::outcomes::{self, ClaimKey, Settlement};
-use super::pages::{self, LeaseToken};
-use super::sweeps;
+use super::{outcomes, pages, sweeps};
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
-use crate::domain::dispatch::settlement::Verdict;
+use crate::domain::dispatch::evidence::{Begun, Known};
+use crate::domain::dispatch::lease::LeaseToken;
+use crate::domain::dispatch::settlement::{Settlement, Verdict};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
@@ -88,18 +89,6 @@ fn pause(conn: &mut Conn, id: CampaignId, now: UtcInstant) -> Result<bool, Trans
     notices::post(conn, &Subject::Campaign(id), row.status_version, Action::Pause)?;
     Ok(true)
 }
-
-/// A claim that the journal has a begin-line of, and its outcome where one was written down.
-#[derive(Debug, Clone)]
-pub struct Begun {
-    /// The claim.
-    pub key: ClaimKey,
-    /// What came of it.
-    pub verdict: Option<Verdict>,
-}
-
-/// Everything that a journal knows of some contacts of one campaign: the claims of each, oldest first.
-pub type Known = BTreeMap<ContactId, Vec<Begun>>;
 
 /// What a comparison came to.
 #[derive(Debug, Default)]

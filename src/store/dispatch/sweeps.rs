@@ -7,6 +7,7 @@ use super::lost_leases::next_state;
 use super::pages::{self, PageRow, on_page};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
@@ -107,7 +108,7 @@ fn back_to_pending(
         deliveries::deaths.eq(0),
         // What was failed never was ambiguous; what was uncertain is sent again on an operator's word.
         deliveries::ambiguous.eq(false),
-        deliveries::token.eq(None::<pages::LeaseToken>),
+        deliveries::token.eq(None::<LeaseToken>),
         deliveries::settled_at.eq(None::<UtcInstant>),
         // Why it failed is over. How long its provider knows its key is not: that stays.
         deliveries::reason.eq(None::<String>),

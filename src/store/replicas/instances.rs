@@ -2,10 +2,11 @@
 
 use diesel::prelude::*;
 
+use crate::domain::dispatch::lease::LeaseToken;
+use crate::domain::dispatch::page::Progress;
 use crate::domain::ids::{CampaignId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::store::dispatch::dialect::is_leased;
-use crate::store::dispatch::pages::{LeaseToken, Progress};
+use crate::store::engine::page_states::is_leased;
 use crate::store::engine::schema::{instances, pages};
 use crate::store::replicas::dialect;
 use crate::store::{Conn, StoreError, engine};

@@ -7,7 +7,7 @@ use super::instances::is_live;
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Scope, Subject};
-use crate::store::dispatch::dialect::is_leased;
+use crate::store::engine::page_states::is_leased;
 use crate::store::engine::schema::{instances, notices, pages};
 use crate::store::replicas::dialect;
 use crate::store::{Conn, StoreError, engine};

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::Round;
+use crate::domain::dispatch::lease::LeaseToken;
+use crate::domain::dispatch::page::Progress;
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::lost_leases::{Judged, OwnerFate};
-use crate::store::dispatch::pages::{LeaseToken, Progress};
 use crate::store::replicas::instances::{Doubtful, OpenLease, OwnerSeen};
 
 /// Why a lease is to be ended.

@@ -93,11 +93,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::dispatch::settlement::Verdict;
+    use crate::domain::dispatch::claim::ClaimKey;
+    use crate::domain::dispatch::lease::LeaseToken;
+    use crate::domain::dispatch::settlement::{Settlement, Verdict};
     use crate::domain::ids::{CampaignId, ContactId};
     use crate::runtime::tray::Tray;
-    use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
-    use crate::store::dispatch::pages::LeaseToken;
 
     fn outcomes(pages: &[i64], now: Instant) -> Vec<Waiting> {
         let outcome = |(contact, page): (usize, &i64)| {

@@ -12,13 +12,13 @@ use super::threads::Share;
 use super::{Freed, SenderPool};
 use crate::actors::dispatch::recorder::Record;
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::outcome::NotBegun;
 use crate::domain::dispatch::pace::{Seconds, bin_of};
-use crate::domain::dispatch::settlement::Verdict;
+use crate::domain::dispatch::settlement::{Settlement, Verdict};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::runtime::clock::Boottime;
 use crate::store::dispatch::claims::{self, Claim, ClaimOutcome, Claimed};
-use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
 use crate::store::{Lane, StoreError};
 
 impl SenderPool {

@@ -16,11 +16,12 @@ use crate::channels::{Channel, Gate};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::content::message::{Envelope, Kept, Message};
 use crate::domain::dispatch::answer::Refusal;
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::retries::Retries;
-use crate::domain::dispatch::settlement::{Verdict, settle};
+use crate::domain::dispatch::settlement::{Settlement, Verdict, settle};
 use crate::domain::dispatch::trouble::Trouble;
 use crate::journal::{Begun, Journal};
 use crate::runtime::clock::Boottime;
@@ -29,7 +30,6 @@ use crate::runtime::traffic::Flow;
 use crate::runtime::tray::Tray;
 use crate::runtime::trust::Trust;
 use crate::store::dispatch::claims::Claimed;
-use crate::store::dispatch::outcomes::{ClaimKey, Settlement};
 use crate::store::engine::history::History;
 
 /// What all hand-overs of a pool share.

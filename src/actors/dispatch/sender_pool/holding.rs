@@ -12,6 +12,7 @@ use super::run::{PageRun, Phase};
 use super::{KEEP_WITHIN, SenderPool};
 use crate::actors::dispatch::recorder::Acknowledged;
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::lease::{Lease, LeaseToken};
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
@@ -20,8 +21,7 @@ use crate::domain::replicas::messages::Tracked;
 use crate::runtime::clock::Boottime;
 use crate::runtime::hints::PageSettled;
 use crate::runtime::trust::Trust;
-use crate::store::dispatch::late_evidence::Lease;
-use crate::store::dispatch::pages::{self, LeaseToken, PageRow, Settled, Wanted, WhichPage};
+use crate::store::dispatch::pages::{self, PageRow, Settled, Wanted, WhichPage};
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Lane, Store, StoreError, engine};
 

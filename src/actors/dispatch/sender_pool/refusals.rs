@@ -8,13 +8,13 @@ use crate::actors::dispatch::recorder::{Inbox, Record};
 use crate::domain::campaigns::OnUncertain;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
+use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::pace::{Decision, Refused, Seconds};
 use crate::domain::dispatch::retries::Retries;
 use crate::domain::dispatch::settlement::{Attempt, Verdict, settle};
 use crate::domain::ids::PageId;
-use crate::store::dispatch::outcomes::ClaimKey;
 
 /// A refused delivery whose fate is not decided. Its journal line says "put off", so that a crash loses nothing; dropped
 /// undecided, by a pool that dies, it is recorded as that line says.

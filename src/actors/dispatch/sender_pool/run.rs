@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::CampaignContent;
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::runtime::traffic::Flow;
 use crate::runtime::trust::Trust;
-use crate::store::dispatch::pages::{LeaseToken, PageRow};
+use crate::store::dispatch::pages::PageRow;
 
 /// Where a leased page stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

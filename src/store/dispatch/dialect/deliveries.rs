@@ -9,10 +9,10 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
 use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
+use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::outcomes::{Write, fence};
-use crate::store::dispatch::pages::LeaseToken;
 use crate::store::engine::schema::delivery_contents;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};

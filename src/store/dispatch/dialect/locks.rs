@@ -116,7 +116,7 @@ pub(in crate::store) fn lock_ready_page(
     let ready = || {
         pages::table
             .filter(pages::campaign_id.eq(campaign).and(pages::pool.eq(pool.to_owned())))
-            .filter(super::is_ready().and(pages::due_at.le(now)))
+            .filter(crate::store::engine::page_states::is_ready().and(pages::due_at.le(now)))
             .filter(pages::id.ne_all(held.to_vec()))
             .select(pages::id)
     };

@@ -1,11 +1,9 @@
 //! Counts of pages, written for every claim and every flush. As `sql`, because diesel caches no prepared `UPDATE`: what
-//! is written so often is parsed and planned once per connection. And the states of pages as literals: an index over the
-//! pages of one state serves no statement that binds the state, neither on SQLite nor in PostgreSQL's generic plans.
+//! is written so often is parsed and planned once per connection.
 
 use std::collections::BTreeMap;
 
 use diesel::RunQueryDsl;
-use diesel::expression::SqlLiteral;
 use diesel::sql_types::{Array, BigInt, Bool, Text};
 
 use crate::domain::dispatch::page::Counts;
@@ -14,16 +12,6 @@ use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::outcomes::Tally;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
-
-/// Pages that wait to be leased.
-pub(in crate::store) fn is_ready() -> SqlLiteral<Bool> {
-    diesel::dsl::sql("pages.state = 'ready'")
-}
-
-/// Pages under a lease.
-pub(in crate::store) fn is_leased() -> SqlLiteral<Bool> {
-    diesel::dsl::sql("pages.state = 'leased'")
-}
 
 /// Writes the counts of a locked page.
 pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Counts) -> Result<(), StoreError> {

@@ -13,12 +13,11 @@ use volley::domain::channel::ChannelKind;
 use volley::domain::content::message::{Kept, Message};
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::fingerprint::ProviderFingerprint;
-use volley::domain::dispatch::settlement::Verdict;
+use volley::domain::dispatch::settlement::{Settlement, Verdict};
 use volley::domain::ids::{ContactId, InstanceId};
 use volley::journal::{Journal, Testimony};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::deliveries::{self, DeliveryRow, Resolution};
-use volley::store::dispatch::outcomes::Settlement;
 use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, POOL, execute, record, write};

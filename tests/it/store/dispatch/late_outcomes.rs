@@ -1,6 +1,7 @@
 //! Outcomes that come when somebody else has ended their lease, and what nobody may do with a lease that has moved on.
 
 use volley::domain::campaigns::CampaignEvent;
+use volley::domain::dispatch::abandoned::{Evidence, Repeat};
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::outcome::Outcome;
 use volley::domain::dispatch::settlement::Verdict;
@@ -8,7 +9,7 @@ use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::ContactId;
 use volley::store::dispatch::deliveries::{self, DeliveryRow};
 use volley::store::dispatch::late_evidence;
-use volley::store::dispatch::lost_leases::{self, Ended, Evidence, Judged, OwnerFate, Repeat};
+use volley::store::dispatch::lost_leases::{self, Ended, Judged, OwnerFate};
 use volley::store::{Conn, Lane};
 
 use super::packed::{Campaign, Leased, accepted, record, refused, verdict, write};

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
 use volley::domain::content::message::Message;
+use volley::domain::dispatch::abandoned::{Evidence, Repeat};
+use volley::domain::dispatch::claim::ClaimKey;
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::outcome::Outcome;
-use volley::domain::dispatch::settlement::Verdict;
+use volley::domain::dispatch::settlement::{Settlement, Verdict};
 use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::ContactId;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::dispatch::claims::ClaimOutcome;
 use volley::store::dispatch::deliveries;
-use volley::store::dispatch::lost_leases::{self, Evidence, OwnerFate, Repeat};
-use volley::store::dispatch::outcomes::{ClaimKey, Settlement};
+use volley::store::dispatch::lost_leases::{self, OwnerFate};
 use volley::store::dispatch::pages::{self, Settled};
 
 use super::packed::{Campaign, Leased, accepted, execute, record, refused, transact, verdict, write};

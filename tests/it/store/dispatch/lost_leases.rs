@@ -6,13 +6,14 @@ use std::sync::Arc;
 use volley::actors::dispatch::reaper::{self, Court, Identity};
 use volley::config::timing::Timing;
 use volley::domain::campaigns::CampaignEvent;
+use volley::domain::dispatch::abandoned::{Evidence, Repeat};
+use volley::domain::dispatch::claim::ClaimKey;
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{ContactId, InstanceId};
 use volley::journal::{Journal, Testimony};
 use volley::store::dispatch::claims::Claimed;
-use volley::store::dispatch::lost_leases::{self, Ended, Evidence, OwnerFate, Repeat};
-use volley::store::dispatch::outcomes::ClaimKey;
+use volley::store::dispatch::lost_leases::{self, Ended, OwnerFate};
 use volley::store::dispatch::{deliveries, sweeps};
 use volley::store::{Conn, Lane};
 
@@ -149,7 +150,7 @@ both_backends! {
         let campaign = Campaign::packed(db, 3, 10).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim(2).await;
-        let words = |n: usize| volley::store::dispatch::outcomes::Settlement {
+        let words = |n: usize| volley::domain::dispatch::settlement::Settlement {
             content: Some(r#"{"subject":"s","text":"t","html":null}"#.to_owned()),
             ..leased.settlement(&claimed[n], Verdict::untouched())
         };

@@ -14,11 +14,11 @@ use volley::actors::replicas::broker_link::outbox::Announcer;
 use volley::channels::Channel;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::timing::Timing;
+use volley::domain::dispatch::lease::Owner;
 use volley::journal::Journal;
 use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
 use volley::runtime::status_cache::StatusCache;
-use volley::store::dispatch::pages::Owner;
 use volley::store::replicas::instances::{self, Incarnation};
 
 use super::packed::{Campaign, POOL, execute, write};

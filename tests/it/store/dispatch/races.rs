@@ -3,10 +3,10 @@
 use futures_util::future::join_all;
 use volley::domain::campaigns::{CampaignEvent, CampaignStatus};
 use volley::domain::dispatch::delivery::ErrorCategory;
+use volley::domain::dispatch::settlement::Settlement;
 use volley::domain::dispatch::trouble::Trouble;
 use volley::store::campaigns::{self, Sweep, TransitionError};
 use volley::store::dispatch::claims::ClaimOutcome;
-use volley::store::dispatch::outcomes::Settlement;
 use volley::store::dispatch::packing::Packed;
 use volley::store::dispatch::pages;
 use volley::store::dispatch::sweeps::{self, Swept};

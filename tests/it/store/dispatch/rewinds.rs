@@ -2,11 +2,12 @@
 
 use volley::domain::campaigns::CampaignStatus;
 use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::evidence::{Begun, Known};
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{CampaignId, ContactId};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::packing::{self, Packed};
-use volley::store::dispatch::rewind::{self, Begun, Known, Replayed};
+use volley::store::dispatch::rewind::{self, Replayed};
 use volley::store::engine::history::Lineage;
 use volley::store::{Conn, Lane, campaigns};
 
