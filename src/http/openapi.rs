@@ -12,7 +12,7 @@ use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
 use super::api::import::imports;
 use super::api::people::{contacts, lists};
-use super::api::replicas::{paces, pools};
+use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -32,8 +32,8 @@ use super::web::idempotency::HEADER;
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit,
-        actions::receipt, pools::list_instances, pools::list_pools, pools::suspend, pools::resume,
-        pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, pools::dead_letters, pools::replay,
+        actions::receipt, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),

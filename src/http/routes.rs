@@ -9,7 +9,7 @@ use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
 use super::api::import::imports;
 use super::api::people::{contacts, lists};
-use super::api::replicas::{paces, pools};
+use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::openapi;
 use super::web::idempotency::once;
@@ -101,7 +101,7 @@ pub fn routes(config: &mut ServiceConfig) {
             )
             .service(resource("/campaigns/{id}/audit").route(get().to(recipients::audit)))
             .service(resource("/campaigns/{id}/receipt").route(get().to(actions::receipt)))
-            .service(resource("/instances").route(get().to(pools::list_instances)))
+            .service(resource("/instances").route(get().to(instances::list_instances)))
             .service(resource("/pools").route(get().to(pools::list_pools)))
             .service(resource("/pools/{name}/suspend").route(post().to(pools::suspend).wrap(from_fn(once))))
             .service(resource("/pools/{name}/resume").route(post().to(pools::resume).wrap(from_fn(once))))
@@ -110,8 +110,8 @@ pub fn routes(config: &mut ServiceConfig) {
             .service(resource("/pools/{name}/pace/probe").route(post().to(paces::probe).wrap(from_fn(once))))
             .service(resource("/pools/{name}/pace/pin").route(post().to(paces::pin).wrap(from_fn(once))))
             .service(resource("/pools/{name}/pace/mark").route(post().to(paces::mark).wrap(from_fn(once))))
-            .service(resource("/dead-letters").route(get().to(pools::dead_letters)))
-            .service(resource("/dead-letters/{id}/replay").route(post().to(pools::replay).wrap(from_fn(once))))
+            .service(resource("/dead-letters").route(get().to(dead_letters::dead_letters)))
+            .service(resource("/dead-letters/{id}/replay").route(post().to(dead_letters::replay).wrap(from_fn(once))))
             .service(resource("/admin/state").route(get().to(operations::actor_states))),
     );
 }

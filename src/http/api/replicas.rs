@@ -1,5 +1,7 @@
 //! Instances, pools and dead letters.
 
+pub(in crate::http) mod dead_letters;
+pub(in crate::http) mod instances;
 mod known_pools;
 pub(in crate::http) mod paces;
 pub(in crate::http) mod pools;

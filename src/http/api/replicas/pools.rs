@@ -1,14 +1,12 @@
-//! `/v1/instances`, `/v1/pools` and `/v1/dead-letters`: what several instances have in common.
+//! `/v1/pools`: sender pools, which are suspended and resumed on every instance.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::known_pools::{known, no_such};
 use super::paces::{Pace, pace_of};
 use super::receipt::{self, Receipt, Wait};
-use crate::actors::replicas::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
-use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
@@ -18,53 +16,11 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::{edge, text};
 use crate::runtime::hints::Listen;
 use crate::store::replicas::pool_switch::PoolSwitch;
-use crate::store::replicas::{instances, pool_switches};
+use crate::store::replicas::pool_switches;
 use crate::store::{Lane, engine};
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
-
-/// A live instance.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Instance {
-    id: InstanceId,
-    host: String,
-    version: String,
-    started_at: UtcInstant,
-    last_seen_at: UtcInstant,
-    /// The pools it runs.
-    pools: Vec<String>,
-    /// Its hand-overs under way, at its last heartbeat.
-    in_flight: i64,
-    /// Whether it is the one that answers.
-    answering: bool,
-}
-
-/// Live instances.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Instances {
-    data: Vec<Instance>,
-}
-
-/// The instances that share this database and were heard of within the last ten seconds.
-#[utoipa::path(get, path = "/v1/instances", tag = "operations", responses((status = 200, body = Instances)))]
-pub(in crate::http) async fn list_instances(
-    state: web::Data<AppState>,
-    _: Query<()>,
-) -> Result<web::Json<Instances>, ApiError> {
-    let live = state.store.run(Lane::Read, "list live instances", instances::live).await?;
-    let data = live.into_iter().map(|live| Instance {
-        id: live.id,
-        host: live.host,
-        version: live.version,
-        started_at: live.started_at,
-        last_seen_at: live.last_seen_at,
-        pools: serde_json::from_str(&live.pools).unwrap_or_default(),
-        in_flight: live.in_flight,
-        answering: live.id == state.instance,
-    });
-    Ok(web::Json(Instances { data: data.collect() }))
-}
 
 /// A sender pool, as operators see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -217,50 +173,4 @@ pub(in crate::http) async fn pool_receipt(
 ) -> Result<web::Json<Receipt>, ApiError> {
     let receipt = receipt::read(&state, Subject::Pool(name.clone())).await?;
     receipt.map(web::Json).ok_or_else(|| no_such("receipt", &name))
-}
-
-/// Messages that could not be read.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct DeadLetterList {
-    /// The oldest hundred.
-    data: Vec<DeadLetter>,
-}
-
-/// Messages of the broker that could not be read, oldest first.
-#[utoipa::path(get, path = "/v1/dead-letters", tag = "operations",
-    responses((status = 200, body = DeadLetterList), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
-pub(in crate::http) async fn dead_letters(
-    state: web::Data<AppState>,
-    _: Query<()>,
-) -> Result<web::Json<DeadLetterList>, ApiError> {
-    let data = letters(&state)?.list().await.map_err(unreachable)?;
-    Ok(web::Json(DeadLetterList { data }))
-}
-
-/// Publishes such a message again where it came from, and takes it away.
-#[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operations", params(("id" = String, Path)),
-    responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
-pub(in crate::http) async fn replay(
-    state: web::Data<AppState>,
-    id: web::Path<String>,
-    _: Query<()>,
-    _: crate::http::web::extract::Hashed<Nothing>,
-) -> Result<HttpResponse, ApiError> {
-    let letter = letters(&state)?.replay(&id).await.map_err(unreachable)?;
-    Ok(HttpResponse::Ok().json(letter))
-}
-
-fn letters(state: &AppState) -> Result<&DeadLetters, ApiError> {
-    state.dead_letters.as_ref().ok_or_else(|| ApiError::Conflict {
-        code: "no_broker",
-        detail: "no broker is configured: set broker.url".to_owned(),
-        ids: Vec::new(),
-    })
-}
-
-fn unreachable(error: DeadLetterError) -> ApiError {
-    match error {
-        DeadLetterError::NotFound(id) => no_such("dead_letter", &id),
-        DeadLetterError::Broker(detail) => ApiError::Unavailable { code: "broker_unavailable", detail },
-    }
 }
