@@ -1,8 +1,12 @@
 //! Rules of the repository, kept by tests.
 
+mod imports;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use self::imports::{Arrows, Imports, Module, circles, paths_in, without_comments_and_strings};
 
 /// Which rooms a room may import. `app` and `cli` see everything below them.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -10,8 +14,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("store", &["domain", "config"]),
     ("channels", &["domain", "config"]),
-    ("journal", &["domain", "config", "store", "channels"]),
-    ("runtime", &["domain", "config", "store", "channels"]),
+    ("journal", &["domain", "config", "store"]),
+    ("runtime", &["domain", "config", "store"]),
     ("services", &["domain", "config", "store", "channels", "journal", "runtime"]),
     ("actors", &["domain", "config", "store", "channels", "journal", "runtime", "services"]),
     ("http", &["domain", "config", "store", "channels", "journal", "runtime", "services", "actors"]),
@@ -23,25 +27,136 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// A folder, and which of its neighbours it may import.
+type Subject = (&'static str, &'static [&'static str]);
+
+/// The places that have a folder for each subject: which of the others there a subject may import. Files beside the folders
+/// belong to the place as a whole, and may import all of them.
+const SUBJECTS: &[(&str, &[Subject])] = &[
+    (
+        "domain",
+        &[
+            ("campaigns", &[]),
+            ("content", &["people"]),
+            ("dispatch", &["campaigns"]),
+            ("import", &["people"]),
+            ("people", &[]),
+            ("replicas", &["campaigns", "dispatch"]),
+        ],
+    ),
+    (
+        "store",
+        &[
+            ("engine", &[]),
+            ("access", &["engine"]),
+            ("campaigns", &["engine", "content", "dispatch", "people", "replicas"]),
+            ("content", &["engine"]),
+            ("dispatch", &["engine", "campaigns", "replicas"]),
+            ("import", &["engine", "people"]),
+            ("people", &["engine"]),
+            ("replicas", &["engine"]),
+        ],
+    ),
+    ("services", &[("campaigns", &[])]),
+    ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
+    ("http", &[("web", &[]), ("api", &["web"])]),
+    (
+        "http::api",
+        &[
+            ("access", &[]),
+            ("campaigns", &["content", "replicas"]),
+            ("content", &[]),
+            ("import", &[]),
+            ("people", &[]),
+            ("replicas", &[]),
+        ],
+    ),
+];
+
 const LONGEST_FILE: usize = 500;
 
 #[test]
 fn imports_point_one_way() {
-    let mut wrong = Vec::new();
-    for file in sources("src") {
-        let Some(room) = room_of(&file) else { continue };
-        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == room) else {
-            wrong.push(format!("{} is in no known room", file.display()));
-            continue;
-        };
-        let text = read(&file);
-        for imported in rooms_named_in(&text) {
-            if imported != room && !allowed.contains(&imported.as_str()) {
-                wrong.push(format!("{} imports {imported}, which {room} may not", file.display()));
+    let imports = imports();
+    let mut wrong = BTreeSet::new();
+    for (from, to) in arrows(&imports.arrows).chain(arrows(&imports.with_tests)) {
+        let (room, imported) = (&from[0], &to[0]);
+        match MAY_IMPORT.iter().find(|(name, _)| name == room) {
+            None => {
+                wrong.insert(format!("{} is in no known room", from.join("::")));
+            }
+            Some((_, allowed)) if room != imported && !allowed.contains(&imported.as_str()) => {
+                wrong.insert(format!("{} imports {}, which {room} may not", from.join("::"), to.join("::")));
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", lines(wrong));
+}
+
+#[test]
+fn subjects_import_the_subjects_that_are_named_for_them() {
+    let imports = imports();
+    let mut wrong = BTreeSet::new();
+    for (place, subjects) in SUBJECTS {
+        let place: Module = place.split("::").map(str::to_owned).collect();
+        let inside = |module: &Module| module.strip_prefix(place.as_slice()).and_then(|inside| inside.first()).cloned();
+        // Every folder is a subject.
+        let folders = imports.files.keys().filter(|module| module.len() > place.len() + 1).filter_map(inside);
+        let unnamed = folders.filter(|folder| !subjects.iter().any(|(name, _)| name == folder));
+        wrong.extend(unnamed.map(|folder| format!("{}::{folder} is no known subject", place.join("::"))));
+        for (from, to) in arrows(&imports.arrows) {
+            let named =
+                |module: &Module| inside(module).and_then(|folder| subjects.iter().find(|(name, _)| *name == folder));
+            let (Some((subject, allowed)), Some((other, _))) = (named(from), named(to)) else { continue };
+            if subject != other && !allowed.contains(other) {
+                wrong.insert(format!(
+                    "{} imports {}, which {}::{subject} may not",
+                    from.join("::"),
+                    to.join("::"),
+                    place.join("::")
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{}", lines(wrong));
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let found: Vec<String> = circles(&imports().arrows)
+        .iter()
+        .map(|circle| circle.iter().map(|module| module.join("::")).collect::<Vec<_>>().join(" ⇄ "))
+        .collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// A statement for one database only stands in a file that is called `dialect`, or in a folder of that name.
+#[test]
+fn only_dialects_ask_which_database_it_is() {
+    let asks = |text: &str| {
+        let code = without_comments_and_strings(text);
+        ["Conn::Pg(", "Conn::Sqlite("].iter().any(|kind| code.contains(kind))
+    };
+    let wrong: Vec<String> = imports()
+        .files
+        .iter()
+        .filter(|(module, file)| asks(&read(file)) && !module.iter().any(|part| part == "dialect"))
+        .map(|(module, _)| module.join("::"))
+        .collect();
+    assert!(wrong.is_empty(), "these match on the kind of connection: {}", wrong.join(", "));
+}
+
+fn imports() -> Imports {
+    Imports::read(&root().join("src"), sources("src"))
+}
+
+fn arrows(all: &Arrows) -> impl Iterator<Item = (&Module, &Module)> {
+    all.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to)))
+}
+
+fn lines(wrong: BTreeSet<String>) -> String {
+    wrong.into_iter().collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -125,50 +240,23 @@ fn room_of(file: &Path) -> Option<String> {
     (!["lib", "main"].contains(&room)).then(|| room.to_owned())
 }
 
-/// The rooms that `crate::…` paths name, also in `use crate::{a, b}` groups. Comments do not count.
-fn rooms_named_in(text: &str) -> BTreeSet<String> {
-    let code: String =
-        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
-    let mut rooms = BTreeSet::new();
-    for after in code.split("crate::").skip(1) {
-        match after.strip_prefix('{') {
-            None => rooms.extend(first_word(after)),
-            Some(group) => rooms.extend(group_members(group).filter_map(|member| first_word(member.trim()))),
-        }
-    }
-    rooms.retain(|word| MAY_IMPORT.iter().any(|(room, _)| room == word));
-    rooms
-}
-
-fn first_word(text: &str) -> Option<String> {
-    let word: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    (!word.is_empty()).then_some(word)
-}
-
-/// The top-level members of a brace group, of which the opening brace is already gone.
-fn group_members(group: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_usize;
-    let mut end = group.len();
-    let mut cuts = vec![0];
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                end = at;
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => cuts.push(at + 1),
-            _ => {}
-        }
-    }
-    cuts.push(end + 1);
-    let ranges: Vec<(usize, usize)> = cuts.windows(2).map(|pair| (pair[0], pair[1] - 1)).collect();
-    ranges.into_iter().filter_map(move |(from, to)| group.get(from..to.min(group.len())))
+#[test]
+fn the_reader_of_imports_reads_trees_and_paths_and_no_tests() {
+    let paths = paths_in(
+        "use crate::{store::{self, a as b}, domain::*}; // crate::cli::x\nlet y = crate::actors::z(\"crate::http\");\n\
+         mod tests { use crate::app::App; } use super::w;",
+    );
+    let named: BTreeSet<String> = paths.iter().map(|path| path.join("::")).collect();
+    let expected = ["crate::store", "crate::store::a", "crate::domain", "crate::actors::z", "super::w"];
+    assert_eq!(named, expected.map(str::to_owned).into());
 }
 
 #[test]
-fn the_import_test_reads_groups() {
-    let rooms = rooms_named_in("use crate::{store::{a, http}, domain::x}; // crate::cli\nlet y = crate::actors::z;");
-    assert_eq!(rooms, ["actors", "domain", "store"].map(str::to_owned).into());
+fn the_search_for_circles_finds_one_and_allows_a_module_its_children() {
+    let module = |path: &str| -> Module { path.split("::").map(str::to_owned).collect() };
+    let arrows: Arrows = [("a", "b::c"), ("b::c", "d"), ("d", "a"), ("e", "e::f"), ("e::f", "e"), ("g", "a")]
+        .into_iter()
+        .map(|(from, to)| (module(from), [module(to)].into()))
+        .collect();
+    assert_eq!(circles(&arrows), [vec![module("a"), module("b::c"), module("d")]]);
 }
