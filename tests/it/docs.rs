@@ -3,6 +3,7 @@
 mod answers;
 mod architecture;
 mod places;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
