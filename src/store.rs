@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use crate::config::Database;
 pub use engine::dialect::conn::{Conn, Target};
 use engine::dialect::conn::{Manager, Pool, Purpose};
-pub use engine::error::StoreError;
+pub use engine::error::{MayBeStoreError, StoreError};
 use engine::history::{For, History};
 
 /// PostgreSQL: connections for decisions, heartbeats and the reaper. Nothing that takes long uses them.
@@ -157,6 +157,31 @@ impl Store {
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.serve(lane, For::Work, action, work).await
+    }
+
+    /// Runs `work` in one write transaction on a connection of `lane`: all of it is stored, or nothing. `action` completes
+    /// "cannot …" in errors.
+    ///
+    /// # Errors
+    /// What `work` returned, after a rollback. As [`Store::run`] otherwise; an unanswered COMMIT is an error too, and what
+    /// was to be stored may be stored.
+    pub async fn transact<T: Send + 'static, E: MayBeStoreError>(
+        &self,
+        lane: Lane,
+        action: &'static str,
+        work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
+        // The store's own errors pass through `run`, which drops a connection that they have made unusable.
+        let done = self
+            .run(lane, action, move |conn| match conn.write(work) {
+                Ok(value) => Ok(Ok(value)),
+                Err(error) => match error.into_store_error() {
+                    Ok(own) => Err(own),
+                    Err(refused) => Ok(Err(refused)),
+                },
+            })
+            .await;
+        done?
     }
 
     async fn serve<T: Send + 'static>(

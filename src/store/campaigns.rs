@@ -8,7 +8,7 @@ use diesel::prelude::*;
 
 use super::engine::schema::{campaigns, packings};
 use super::replicas::notices;
-use super::{Conn, StoreError};
+use super::{Conn, MayBeStoreError, StoreError};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
@@ -21,7 +21,7 @@ use crate::domain::text_enum::text_enum;
 use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
 pub use doubt::{Doubt, doubt};
-pub use finding::{Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
+pub use finding::{CampaignWithDetails, Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -221,6 +221,15 @@ fn read(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, StoreError> {
         .select(CampaignRow::as_select())
         .first(conn)
         .map_err(StoreError::query("read a campaign back"))
+}
+
+impl MayBeStoreError for TransitionError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            refused @ (Self::NotFound(_) | Self::Illegal(_) | Self::SweepUnderWay(_)) => Err(refused),
+        }
+    }
 }
 
 /// How far it is packed; `None` before the launch.

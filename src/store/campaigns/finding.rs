@@ -172,3 +172,36 @@ pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError
     }
     Ok(false)
 }
+
+/// A campaign and what belongs to it.
+#[derive(Debug, Clone)]
+pub struct CampaignWithDetails {
+    /// The campaign.
+    pub row: CampaignRow,
+    /// What belongs to it.
+    pub details: Details,
+}
+
+impl CampaignWithDetails {
+    /// With what belongs to it now.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
+        let details = details(conn, std::slice::from_ref(&row))?.pop();
+        let details = details.ok_or(StoreError::Stale { what: "the campaign" })?;
+        Ok(Self { row, details })
+    }
+
+    /// Each of them with what belongs to it now.
+    ///
+    /// # Errors
+    /// A query failed.
+    pub fn of_all(conn: &mut Conn, slice: Slice<CampaignRow>) -> Result<Slice<Self>, StoreError> {
+        let mut details = details(conn, &slice.rows)?.into_iter();
+        slice.try_map(|row| {
+            let details = details.next().ok_or(StoreError::Stale { what: "the campaign" })?;
+            Ok(Self { row, details })
+        })
+    }
+}

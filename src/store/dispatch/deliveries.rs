@@ -188,7 +188,9 @@ pub enum Resolution {
 }
 
 impl Resolution {
-    fn state(self) -> DeliveryState {
+    /// The state that it gives a delivery.
+    #[must_use]
+    pub fn state(self) -> DeliveryState {
         match self {
             Self::Sent => DeliveryState::Sent,
             Self::Failed => DeliveryState::Failed,

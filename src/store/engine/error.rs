@@ -102,6 +102,21 @@ pub enum StoreError {
     },
 }
 
+/// An error of a transaction: the store's own, or why what was asked for is refused.
+pub trait MayBeStoreError: From<StoreError> + Send + 'static {
+    /// The store's own error, if it is one.
+    ///
+    /// # Errors
+    /// It is a refusal, which is given back as it was.
+    fn into_store_error(self) -> Result<StoreError, Self>;
+}
+
+impl MayBeStoreError for StoreError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        Ok(self)
+    }
+}
+
 impl StoreError {
     /// Turns a diesel error into a store error, by what was asked for: `.map_err(StoreError::query("claim a page"))`.
     pub fn query(action: &'static str) -> impl FnOnce(DieselError) -> Self {
