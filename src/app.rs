@@ -1,5 +1,6 @@
 //! The composition root: builds everything, starts it from the sink to the source, and stops it the other way round.
 
+mod hints;
 mod maintenance;
 mod slot;
 mod started;

@@ -7,6 +7,7 @@ pub mod health;
 pub mod hints;
 pub mod pool;
 pub mod status_cache;
+pub mod suspensions;
 pub mod traffic;
 pub(crate) mod tray;
 pub(crate) mod trust;

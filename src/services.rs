@@ -1,3 +1,33 @@
-//! Decisions: one in each file, made in one transaction, called by every door.
+//! Decisions: one in each file, made in one transaction, called by every door: HTTP, the scheduler, the broker.
+//!
+//! A service takes input that was parsed and checked, and who asks ([`By`]). It commits. Then it enters the new status in the
+//! cache, writes a log line, and hints to the actors ([`Hints`]), in this order. It never knows HTTP.
 
+mod by;
 pub mod campaigns;
+mod hints;
+pub mod replicas;
+
+use std::sync::Arc;
+
+pub use self::by::{Asker, By};
+pub use self::hints::Hints;
+use crate::config::Settings;
+use crate::runtime::status_cache::StatusCache;
+use crate::runtime::suspensions::Suspensions;
+use crate::store::Store;
+
+/// What every decision needs besides its input. One per process.
+#[derive(Clone)]
+pub struct Services {
+    /// The database.
+    pub store: Store,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Changed before a decision is answered: from then on no hand-over of this instance contradicts it.
+    pub status: Arc<StatusCache>,
+    /// Changed before the suspension of a pool is answered.
+    pub suspensions: Suspensions,
+    /// Told after the commit.
+    pub hints: Arc<dyn Hints>,
+}

@@ -9,6 +9,7 @@ use actix::{Actor, Addr, Arbiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Vital;
+use super::hints::ActorHints;
 use crate::actors::dispatch::paces::Paces;
 use crate::actors::dispatch::reaper::{Court, Identity, Reaper, Round};
 use crate::actors::dispatch::recorder::OutcomeRecorder;
@@ -21,7 +22,7 @@ use crate::actors::import::importer::Importer;
 use crate::actors::import::importer::files::ImportFolder;
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters};
-use crate::actors::replicas::switchboard::{self, Suspensions, Switchboard};
+use crate::actors::replicas::switchboard::{self, Switchboard};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
 use crate::domain::dispatch::lease::Owner;
@@ -33,7 +34,9 @@ use crate::journal::Journal;
 use crate::runtime::directory::{PoolDirectory, Present};
 use crate::runtime::health::Health;
 use crate::runtime::status_cache::StatusCache;
+use crate::runtime::suspensions::Suspensions;
 use crate::runtime::traffic::Traffic;
+use crate::services::Services;
 use crate::store::Store;
 
 /// What each pool sends through.
@@ -41,8 +44,8 @@ pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
 
 /// Everything that runs.
 pub(super) struct Started {
+    services: Services,
     pub(super) status: Arc<StatusCache>,
-    suspensions: Suspensions,
     health: Health,
     journal: Arc<Journal>,
     pub(super) pools: PoolDirectory,
@@ -55,7 +58,6 @@ pub(super) struct Started {
     pub(super) scheduler: Present<Scheduler>,
     switchboard: Present<Switchboard>,
     broker: Option<Present<BrokerLink>>,
-    announcer: Announcer,
     paces: Paces,
     threads: Threads,
     pub(super) draining: Arc<AtomicBool>,
@@ -119,17 +121,28 @@ impl Started {
             };
             wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
         }
-        let (reaper, scheduler) = (Present::nowhere(), Present::nowhere());
+        let (reaper, scheduler, switchboard) = (Present::nowhere(), Present::nowhere(), Present::nowhere());
+        let hints = ActorHints {
+            campaigns: supervisor.clone().recipient(),
+            decisions: switchboard.clone(),
+            announcer: announcer.clone(),
+        };
+        let services = Services {
+            store: store.clone(),
+            settings: Arc::clone(settings),
+            status: Arc::clone(&status),
+            suspensions: suspensions.clone(),
+            hints: Arc::new(hints),
+        };
         let (tally, book) = (Arc::clone(&traffic), Arc::clone(&journal));
         let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
         wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
-        wards.push(scheduler_ward(store, settings, &supervisor, scheduler.clone()));
-        let switchboard = Present::nowhere();
+        wards.push(scheduler_ward(services.clone(), scheduler.clone()));
         let parts = switchboard::Parts {
             store: store.clone(),
             instance: identity.instance,
             status: Arc::clone(&status),
-            suspensions: suspensions.clone(),
+            suspensions,
             traffic,
             pools: pools.clone(),
             supervisor: supervisor.clone().recipient(),
@@ -140,8 +153,7 @@ impl Started {
         let broker = settings.broker.url.is_some().then(Present::nowhere);
         if let Some(link) = &broker {
             let parts = broker_link::Parts {
-                settings: Arc::clone(settings),
-                store: store.clone(),
+                services: services.clone(),
                 instance: identity.instance,
                 pools: pools.clone(),
                 status: Arc::clone(&status),
@@ -156,8 +168,8 @@ impl Started {
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(wards).start();
         Ok(Self {
+            services,
             status,
-            suspensions,
             health,
             journal,
             pools,
@@ -170,7 +182,6 @@ impl Started {
             scheduler,
             switchboard,
             broker,
-            announcer,
             paces,
             threads,
             draining,
@@ -210,12 +221,10 @@ impl Started {
             switchboard: self.switchboard,
             dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
             broker: self.broker,
-            announcer: self.announcer,
             paces: self.paces,
             pools: self.pools,
             channels: self.channels,
-            status: self.status,
-            suspensions: self.suspensions,
+            services: self.services,
             health: self.health,
             database_probe: DatabaseProbe::default(),
             journal: self.journal,
@@ -265,16 +274,9 @@ fn broker_ward(parts: broker_link::Parts, present: Present<BrokerLink>) -> Ward 
     })
 }
 
-fn scheduler_ward(
-    store: &Store,
-    settings: &Arc<Settings>,
-    supervisor: &Addr<CampaignSupervisor>,
-    present: Present<Scheduler>,
-) -> Ward {
-    let (store, settings, supervisor) = (store.clone(), Arc::clone(settings), supervisor.clone());
+fn scheduler_ward(services: Services, present: Present<Scheduler>) -> Ward {
     Ward::new("scheduler", move |_| {
-        let changed = supervisor.clone().recipient();
-        let addr = Scheduler::new(store.clone(), Arc::clone(&settings), changed).start();
+        let addr = Scheduler::new(services.clone()).start();
         present.enter(addr.clone());
         Box::new(move || addr.connected())
     })

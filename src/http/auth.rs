@@ -1,15 +1,20 @@
 //! Who may call: Bearer API keys (RFC 6750).
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use subtle::ConstantTimeEq;
 
+use super::web::edge;
 use super::web::problem::ApiError;
 use crate::config::Auth as Settings;
 use crate::domain::ids::ApiKeyId;
+use crate::services::{Asker, By};
 use crate::store::access::api_keys;
 use crate::store::{Lane, Store, engine};
 
@@ -27,6 +32,22 @@ pub enum Caller {
     Root,
     /// A stored key.
     Key(ApiKeyId),
+}
+
+impl FromRequest for By {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let caller = request.extensions().get::<Caller>().copied().ok_or(ApiError::Unauthorized);
+        ready(caller.map(|caller| {
+            let asker = match caller {
+                Caller::Root => Asker::RootKey,
+                Caller::Key(id) => Asker::ApiKey(id),
+            };
+            Self { asker, request_id: edge::request_id(request) }
+        }))
+    }
 }
 
 /// Decides who may call.

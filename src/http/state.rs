@@ -18,16 +18,15 @@ use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::supervisor::CampaignSupervisor;
 use crate::actors::guardian::Guardian;
 use crate::actors::import::importer::{self, Look};
-use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters, LinkState};
-use crate::actors::replicas::switchboard::{Suspensions, Switchboard};
+use crate::actors::replicas::switchboard::Switchboard;
 use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
 use crate::journal::Journal;
 use crate::runtime::directory::{PoolDirectory, Present};
 use crate::runtime::health::Health;
-use crate::runtime::status_cache::StatusCache;
+use crate::services::Services;
 use crate::store::Store;
 
 /// How long an actor may take to say what it is at.
@@ -39,13 +38,15 @@ pub struct AppState {
     pub store: Store,
     /// The settings.
     pub settings: Arc<Settings>,
+    /// Decisions.
+    pub services: Services,
     /// Who may call.
     pub auth: Auth,
     /// Told when an import was stored. A hint: the importer looks by itself too.
     pub importer: Recipient<Look>,
     /// Asked what the importer is at.
     pub importer_state: Recipient<importer::GetState>,
-    /// Told when a campaign changed. A hint: the supervisor looks by itself too.
+    /// Asked what it is at.
     pub supervisor: Addr<CampaignSupervisor>,
     /// Asked what the recorder holds.
     pub recorder: Addr<OutcomeRecorder>,
@@ -55,12 +56,10 @@ pub struct AppState {
     pub reaper: Present<Reaper>,
     /// Asked what it has done.
     pub scheduler: Present<Scheduler>,
-    /// Told when a decision was posted. A hint: it looks by itself too.
+    /// Asked what it has done.
     pub switchboard: Present<Switchboard>,
     /// The link to the broker, if one is configured.
     pub broker: Option<Present<BrokerLink>>,
-    /// Told what other instances should hear at once.
-    pub announcer: Announcer,
     /// The pace that each pool has found.
     pub paces: Paces,
     /// Messages of the broker that could not be read.
@@ -71,10 +70,6 @@ pub struct AppState {
     pub pools: PoolDirectory,
     /// Each pool's provider, for test-sends.
     pub channels: BTreeMap<String, Arc<dyn Channel>>,
-    /// Told of every change of status before its answer leaves.
-    pub status: Arc<StatusCache>,
-    /// Told of a pool's suspension before its answer leaves.
-    pub suspensions: Suspensions,
     /// What keeps work from going on.
     pub health: Health,
     /// When the database was last asked whether it answers.

@@ -1,3 +1,11 @@
 //! Decisions on campaigns.
 
+pub mod control;
+pub mod create;
+pub mod delete;
+pub mod edit;
 pub mod launch;
+pub mod launch_due;
+pub mod resolve;
+pub mod retry;
+pub mod schedule;

@@ -57,7 +57,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("replicas", &["engine"]),
         ],
     ),
-    ("services", &[("campaigns", &[])]),
+    ("services", &[("campaigns", &[]), ("replicas", &[])]),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
     ("http", &[("web", &[]), ("api", &["web"])]),
     (

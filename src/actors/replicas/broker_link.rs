@@ -32,7 +32,7 @@ use crate::domain::ids::InstanceId;
 use crate::runtime::directory::{PoolDirectory, Present};
 use crate::runtime::hints::{Changed, Listen};
 use crate::runtime::status_cache::StatusCache;
-use crate::store::Store;
+use crate::services::Services;
 
 /// The first wait before a lost connection is built again, and the longest.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
@@ -43,10 +43,8 @@ const LASTING: Duration = Duration::from_secs(10);
 /// What the link is built from; kept by the guardian to build it again.
 #[derive(Clone)]
 pub struct Parts {
-    /// The settings.
-    pub settings: Arc<Settings>,
-    /// The database.
-    pub store: Store,
+    /// The settings, the database, and launches from outside.
+    pub services: Services,
     /// This incarnation.
     pub instance: InstanceId,
     /// Who is told of pages.
@@ -55,7 +53,7 @@ pub struct Parts {
     pub status: Arc<StatusCache>,
     /// Told when a decision may have been posted.
     pub switchboard: Present<Switchboard>,
-    /// Told when a campaign was launched from outside.
+    /// Told when a campaign changed elsewhere.
     pub supervisor: Recipient<Changed>,
     /// What is to be published.
     pub announcer: Announcer,
@@ -172,6 +170,6 @@ impl Link {
     }
 
     fn pool_names(&self) -> Vec<String> {
-        pool_names(&self.parts.settings)
+        pool_names(&self.parts.services.settings)
     }
 }

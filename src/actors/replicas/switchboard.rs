@@ -3,9 +3,7 @@
 //! What it acts on are rows, posted in the transaction of the decision. A message says "look now"; without one, the tick
 //! looks.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use actix::prelude::*;
 use serde::Serialize;
@@ -18,6 +16,7 @@ use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
 use crate::runtime::hints::{Changed, Listen};
 use crate::runtime::status_cache::StatusCache;
+use crate::runtime::suspensions::Suspensions;
 use crate::runtime::traffic::Traffic;
 use crate::store::replicas::notices::{self, Acknowledgement, Unheard};
 use crate::store::replicas::pool_switches;
@@ -37,55 +36,6 @@ pub struct SwitchboardState {
     pub suspended: Vec<String>,
     /// Whether it is looking.
     pub looking: bool,
-}
-
-/// Which pools are suspended, as those who hand over see it.
-#[derive(Clone, Default)]
-pub struct Suspensions {
-    pools: HashMap<String, Switch>,
-}
-
-/// The switch of one pool.
-#[derive(Clone)]
-struct Switch {
-    is_off: Arc<AtomicBool>,
-    /// The decision it stands by: a look that began before that decision was stored does not undo it.
-    version: Arc<Mutex<i64>>,
-}
-
-impl Suspensions {
-    /// Nobody knows yet: until the switchboard has looked, nothing is handed over.
-    #[must_use]
-    pub fn of<'a>(pools: impl Iterator<Item = &'a str>) -> Self {
-        let off = || Switch { is_off: Arc::new(AtomicBool::new(true)), version: Arc::default() };
-        Self { pools: pools.map(|pool| (pool.to_owned(), off())).collect() }
-    }
-
-    /// The switch of one pool: whether nothing is handed over through it.
-    #[must_use]
-    pub fn switch(&self, pool: &str) -> Arc<AtomicBool> {
-        self.pools.get(pool).map(|switch| Arc::clone(&switch.is_off)).unwrap_or_default()
-    }
-
-    /// Suspends a pool at once, by a decision that is stored. Only the switchboard lets it go on again, when it has read
-    /// this decision or a later one.
-    pub fn suspend(&self, pool: &str, version: i64) {
-        if let Some(switch) = self.pools.get(pool) {
-            switch.follow(version, true);
-        }
-    }
-}
-
-impl Switch {
-    /// Stands as the decision of that version wants it, unless a later one is known. Whether that changed anything.
-    fn follow(&self, version: i64, is_off: bool) -> bool {
-        let mut known = self.version.lock().unwrap_or_else(PoisonError::into_inner);
-        if version < *known {
-            return false;
-        }
-        *known = version;
-        self.is_off.swap(is_off, Ordering::AcqRel) != is_off
-    }
 }
 
 /// What the switchboard is built from; kept by the guardian to build it again.
@@ -153,10 +103,10 @@ impl Parts {
         let me = self.instance;
         let look = move |conn: &mut crate::store::Conn| Ok((notices::unheard(conn, me)?, pool_switches::all(conn)?));
         let (unheard, (switches, now)) = self.store.run(Lane::LookUp, "look for decisions", look).await?;
-        for (pool, switch) in &self.suspensions.pools {
-            let known = switches.iter().find(|known| known.pool == *pool);
+        for pool in self.suspensions.pools() {
+            let known = switches.iter().find(|known| known.pool == pool);
             let holds = known.is_some_and(|known| known.holds(now));
-            if switch.follow(known.map_or(0, |known| known.version), holds) {
+            if self.suspensions.follow(pool, known.map_or(0, |known| known.version), holds) {
                 if known.is_some() {
                     tracing::info!(pool, suspended = holds, "pool.control");
                 }
@@ -220,33 +170,10 @@ impl Handler<GetState> for Switchboard {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        let suspended = self.parts.suspensions.pools.iter();
-        let suspended =
-            suspended.filter(|(_, switch)| switch.is_off.load(Ordering::Acquire)).map(|(pool, _)| pool.clone());
         MessageResult(SwitchboardState {
             acknowledged: self.acknowledged,
-            suspended: suspended.collect(),
+            suspended: self.parts.suspensions.suspended(),
             looking: self.looking,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_look_from_before_a_suspension_does_not_undo_it() {
-        let suspensions = Suspensions::of(["main"].into_iter());
-        let (switch, is_off) = (suspensions.pools.get("main").unwrap(), suspensions.switch("main"));
-        assert!(switch.follow(3, false));
-        assert!(!is_off.load(Ordering::Acquire));
-        suspensions.suspend("main", 4);
-        assert!(!switch.follow(3, false), "what was read before is out of date");
-        assert!(is_off.load(Ordering::Acquire));
-        assert!(switch.follow(4, false), "it ended by itself");
-        assert!(!is_off.load(Ordering::Acquire));
-        suspensions.suspend("main", 3);
-        assert!(!is_off.load(Ordering::Acquire), "a later decision is known already");
     }
 }

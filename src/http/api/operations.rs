@@ -91,6 +91,6 @@ pub(in crate::http) async fn actor_states(
         paginators,
         pools,
         journal: state.journal.state(),
-        status_cache: state.status.len(),
+        status_cache: state.services.status.len(),
     }))
 }

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 
-use crate::store::StoreError;
+use crate::store::{MayBeStoreError, StoreError};
 
 /// The media type of problem documents.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -201,6 +201,12 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
 fn is_broken_rule(kind: &DatabaseErrorKind) -> bool {
     use DatabaseErrorKind as Kind;
     matches!(kind, Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation | Kind::NotNullViolation)
+}
+
+impl MayBeStoreError for ApiError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        if let Self::Store(error) = self { Ok(error) } else { Err(self) }
+    }
 }
 
 impl ApiError {

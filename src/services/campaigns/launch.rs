@@ -1,16 +1,19 @@
-//! The launch, as operators and the schedule have it: everything that must be true is checked, then one transaction.
+//! The launch, whoever asks for it: everything that must be true is checked, then one transaction.
+
+use std::time::Instant;
 
 use crate::config::pools::PoolConfig;
 use crate::domain::campaigns::audience::{Audience, AudienceError};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::{Compiled, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
+use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::content::templates;
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::attributes;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
 /// Why a campaign cannot be launched.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +79,47 @@ impl From<StoreError> for LaunchError {
     }
 }
 
-/// Launches a campaign inside the caller's write transaction. `audience` replaces the draft's.
+impl MayBeStoreError for LaunchError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        if let Self::Transition(error) = self { error.into_store_error().map_err(Self::Transition) } else { Err(self) }
+    }
+}
+
+/// Launches a campaign with its own audience.
+///
+/// # Errors
+/// [`LaunchError`]; nothing is stored then.
+pub async fn launch(services: &Services, id: CampaignId, by: &By) -> Result<CampaignRow, LaunchError> {
+    let began = Instant::now();
+    let settings = std::sync::Arc::clone(&services.settings);
+    let launch = move |conn: &mut Conn| in_transaction(conn, &settings.pools, id, None);
+    let launched = services.store.transact(Lane::Control, "launch a campaign", launch).await?;
+    announce(services, &launched, began, by);
+    Ok(launched.campaign)
+}
+
+/// Makes a launch known that is stored; it began at `began`.
+pub fn announce(services: &Services, launched: &Launched, began: Instant, by: &By) {
+    let Launched { campaign, expected } = launched;
+    services.status.set(campaign.id, campaign.status, campaign.status_version);
+    tracing::info!(
+        campaign.id = campaign.id.0,
+        correlation.id = campaign.correlation_id,
+        campaign.expected = expected,
+        campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display),
+        by = %by,
+        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "campaign.launched"
+    );
+    services.hints.campaign_changed(campaign.id);
+}
+
+/// Launches a campaign inside the caller's write transaction, for what has to be stored with it. `audience` replaces the
+/// draft's. After the commit it is to be made known by [`announce`].
 ///
 /// # Errors
 /// [`LaunchError`]; nothing is stored then, if the caller rolls back.
-pub fn launch_campaign(
+pub fn in_transaction(
     conn: &mut Conn,
     pools: &[PoolConfig],
     id: CampaignId,
@@ -106,7 +145,7 @@ pub fn launch_campaign(
 /// Checks that a campaign could be launched as it is now.
 ///
 /// # Errors
-/// As [`launch_campaign`].
+/// As [`in_transaction`].
 pub fn check_launchable(conn: &mut Conn, pools: &[PoolConfig], id: CampaignId) -> Result<(), LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
     prepare(conn, pools, &campaign, None).map(drop)
@@ -141,7 +180,7 @@ fn prepare(
 /// Checks that an audience names somebody, and only people and lists that exist.
 ///
 /// # Errors
-/// As [`launch_campaign`].
+/// As [`in_transaction`].
 pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), LaunchError> {
     audience.check()?;
     let mut missing = launch::missing_contacts(conn, &audience.contact_ids)?;

@@ -14,11 +14,10 @@ use super::session::{Ends, LinkError, call, confirming, connect, short};
 use super::state::Connection;
 use super::{Link, dead_letters, topology};
 use crate::domain::replicas::messages::{self, Pack, Send};
-use crate::runtime::hints::Changed;
 use crate::runtime::pool::Offer;
-use crate::services::campaigns::launch::{LaunchError, launch_campaign};
-use crate::store::campaigns::TransitionError;
-use crate::store::{Lane, StoreError};
+use crate::services::By;
+use crate::services::campaigns::launch;
+use crate::store::{MayBeStoreError, StoreError};
 
 /// How soon a drain ends this connection, so that what it holds goes to other instances.
 const DRAIN_SEEN_WITHIN: Duration = Duration::from_millis(100);
@@ -30,7 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const BURY_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(link: &Link) -> Ends {
-    let broker = &link.parts.settings.broker;
+    let broker = &link.parts.services.settings.broker;
     let connection = connect(broker, "consuming").await?;
     let declaring = confirming(&connection).await?;
     let pools = link.pool_names();
@@ -81,7 +80,7 @@ async fn read(link: &Link, pool: Option<String>, mut consumer: Consumer) -> Ends
 async fn take(link: &Link, pool: Option<&str>, delivery: Delivery) -> Result<Acker, LinkError> {
     let read = match pool {
         Some(pool) => offer(link, pool, &delivery).await,
-        None => launch(link, &delivery).await,
+        None => launch_from_message(link, &delivery).await,
     };
     if let Err(bad) = read {
         tracing::warn!(exchange = delivery.exchange.as_str(), reason = %bad, "Invalid payload");
@@ -115,40 +114,26 @@ async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), messa
 
 /// Launches a campaign that somebody outside asked for. What cannot be launched as it stands is dropped: to be asked
 /// again would not change it.
-async fn launch(link: &Link, delivery: &Delivery) -> Result<(), messages::BadMessage> {
+async fn launch_from_message(link: &Link, delivery: &Delivery) -> Result<(), messages::BadMessage> {
     let pack: Pack = messages::parse(&delivery.data)?;
-    let (id, settings) = (pack.campaign_id, &link.parts.settings);
+    let (id, by) = (pack.campaign_id, By::broker(pack.triggered_by));
     loop {
-        let settings = std::sync::Arc::clone(settings);
-        let launched = link.parts.store.run(Lane::Control, "launch a campaign", move |conn| {
-            match conn.write(|conn| launch_campaign(conn, &settings.pools, id, None)) {
-                Err(LaunchError::Transition(TransitionError::Store(error))) => Err(error),
-                decided => Ok(decided),
-            }
-        });
-        match launched.await {
-            Ok(Ok(launched)) => {
-                tracing::info!(
-                    campaign.id = id.0,
-                    correlation.id = launched.campaign.correlation_id,
-                    triggered_by = pack.triggered_by,
-                    campaign.expected = launched.expected,
-                    "campaign.launched"
-                );
-                let _ = link.parts.supervisor.try_send(Changed { campaign: id });
-                return Ok(());
-            }
-            Ok(Err(refused)) => {
+        let refused = match launch::launch(&link.parts.services, id, &by).await {
+            Ok(_) => return Ok(()),
+            Err(refused) => refused,
+        };
+        match refused.into_store_error() {
+            Err(refused) => {
                 tracing::warn!(campaign.id = id.0, error = %refused, "a launch from outside was refused");
                 return Ok(());
             }
             // The process ends; the message stays with the broker.
-            Err(StoreError::Closed) => std::future::pending().await,
-            Err(error) if error.is_transient() => {
+            Ok(StoreError::Closed) => std::future::pending().await,
+            Ok(error) if error.is_transient() => {
                 tracing::warn!(campaign.id = id.0, error = %error, "a launch waits for the database");
                 tokio::time::sleep(RETRY_AFTER).await;
             }
-            Err(error) => {
+            Ok(error) => {
                 tracing::error!(campaign.id = id.0, error = %error, "a launch from outside failed");
                 return Ok(());
             }

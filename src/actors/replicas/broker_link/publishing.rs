@@ -16,7 +16,7 @@ use crate::store::replicas::announcements;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(link: &Link) -> Ends {
-    let broker = &link.parts.settings.broker;
+    let broker = &link.parts.services.settings.broker;
     let connection = connect(broker, "publishing").await?;
     let mut events = std::pin::pin!(connection.events_listener());
     let channel = confirming(&connection).await?;
@@ -48,7 +48,7 @@ async fn announce(link: &Link, channel: &Channel, pools: &[String]) -> Result<()
     empty(link, channel).await?;
     for pool in pools {
         let name = pool.clone();
-        let taken = link.parts.store.run(Lane::Write, "take pages to announce", move |conn| {
+        let taken = link.parts.services.store.run(Lane::Write, "take pages to announce", move |conn| {
             conn.write(|conn| announcements::take(conn, &name))
         });
         // Without the database there is nothing to announce.

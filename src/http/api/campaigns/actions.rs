@@ -2,30 +2,25 @@
 
 use std::time::Instant;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Campaign, Whole, check_schedule, decide, decide_whole, inner, refused};
+use super::Campaign;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::replicas::decision::{Action, Subject};
-use crate::domain::replicas::messages::Control;
+use crate::domain::replicas::decision::Subject;
 use crate::domain::text_enum::text_enum;
 use crate::http::api::replicas::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
-use crate::http::web::edge;
 use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::runtime::hints::{Changed, Listen};
-use crate::services::campaigns::launch::{LaunchError, check_launchable, launch_campaign};
-use crate::store::campaigns::launch::Launched;
-use crate::store::campaigns::{self, CampaignRow};
-use crate::store::engine;
+use crate::services::campaigns::{control, delete, launch, retry, schedule};
+use crate::services::{By, Services};
 use crate::store::engine::idempotency::{self, Answer, Recall};
 use crate::store::{Conn, Lane};
 
@@ -59,6 +54,7 @@ pub(in crate::http) async fn send(
     Id(id): Id<CampaignId>,
     _: Query<()>,
     key: IdempotencyKey,
+    by: By,
     Hashed { body, hash }: Hashed<SendInput>,
 ) -> Result<HttpResponse, ApiError> {
     let audience = match body.contact_ids {
@@ -70,53 +66,29 @@ pub(in crate::http) async fn send(
     let key = key.scoped("campaigns.send", &hash);
     let settings = std::sync::Arc::clone(&state.settings);
     let began = Instant::now();
-    let (answer, launched) = state
-        .store
-        .run(Lane::Control, "launch a campaign", move |conn| {
-            inner(conn.write(|conn| {
-                if let Some(key) = &key {
-                    match idempotency::recall(conn, key)? {
-                        Recall::New => {}
-                        Recall::Answered(answer) => return Ok((answer, None)),
-                        Recall::Reused | Recall::UnderWay => return Err(reused()),
-                    }
-                }
-                let launched = launch_campaign(conn, &settings.pools, id, audience).map_err(refused)?;
-                let sent =
-                    Sent { campaign_id: id, messages_queued: launched.expected, status: launched.campaign.status };
-                let body = serde_json::to_string(&sent)
-                    .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
-                let answer = Answer { status: 202, body, location: Some(format!("/v1/campaigns/{id}")) };
-                if let Some(key) = &key {
-                    idempotency::remember(conn, key, &answer)?;
-                }
-                Ok((answer, Some(launched)))
-            }))
-        })
-        .await??;
+    let launch = move |conn: &mut Conn| {
+        if let Some(key) = &key {
+            match idempotency::recall(conn, key)? {
+                Recall::New => {}
+                Recall::Answered(answer) => return Ok((answer, None)),
+                Recall::Reused | Recall::UnderWay => return Err(reused()),
+            }
+        }
+        let launched = launch::in_transaction(conn, &settings.pools, id, audience)?;
+        let sent = Sent { campaign_id: id, messages_queued: launched.expected, status: launched.campaign.status };
+        let body = serde_json::to_string(&sent)
+            .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
+        let answer = Answer { status: 202, body, location: Some(format!("/v1/campaigns/{id}")) };
+        if let Some(key) = &key {
+            idempotency::remember(conn, key, &answer)?;
+        }
+        Ok((answer, Some(launched)))
+    };
+    let (answer, launched) = state.store.transact(Lane::Control, "launch a campaign", launch).await?;
     if let Some(launched) = launched {
-        announce(&state, &launched, began);
+        launch::announce(&state.services, &launched, began, &by);
     }
     Ok(respond(answer))
-}
-
-/// Makes a launch known that is stored.
-fn announce(state: &AppState, launched: &Launched, began: Instant) {
-    let Launched { campaign, expected } = launched;
-    state.status.set(campaign.id, campaign.status, campaign.status_version);
-    tracing::info!(
-        campaign.id = campaign.id.0,
-        correlation.id = campaign.correlation_id,
-        campaign.expected = expected,
-        duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "campaign.launched"
-    );
-    hint(state, campaign.id);
-}
-
-/// Tells the supervisor. A full mailbox loses the hint, which costs one tick.
-fn hint(state: &AppState, campaign: CampaignId) {
-    let _ = state.supervisor.try_send(Changed { campaign });
 }
 
 /// A campaign after a decision, and how the instances have taken it.
@@ -129,15 +101,15 @@ pub(in crate::http) struct Controlled {
     receipt: Option<Receipt>,
 }
 
-/// Applies an event, and waits for the instances to follow it.
+/// Decides, and waits for the instances to follow.
 async fn control(
     state: &AppState,
     id: CampaignId,
     event: CampaignEvent,
     wait: Wait,
-    request: &HttpRequest,
+    by: &By,
 ) -> Result<web::Json<Controlled>, ApiError> {
-    apply(state, id, event, edge::request_id(request).as_deref()).await?;
+    control::control(&state.services, id, event, by).await?;
     // The decision stands, whatever becomes of the question who has heard of it.
     let receipt = receipt::wait(state, Subject::Campaign(id), wait).await.ok().flatten();
     Ok(web::Json(Controlled { campaign: super::read(state, Lane::LookUp, id).await?, receipt }))
@@ -155,33 +127,6 @@ pub(in crate::http) async fn receipt(
     receipt.map(web::Json).ok_or_else(|| ApiError::not_found("receipt", id.0))
 }
 
-/// Applies an event, lets the cache know *before* the answer leaves (from here on no hand-over begins after a pause),
-/// and hints.
-async fn apply(
-    state: &AppState,
-    id: CampaignId,
-    event: CampaignEvent,
-    request: Option<&str>,
-) -> Result<CampaignRow, ApiError> {
-    let row =
-        decide(state, "change a campaign's status", move |conn| Ok(campaigns::transition(conn, id, event)?)).await?;
-    state.status.set(id, row.status, row.status_version);
-    tracing::info!(
-        campaign.id = id.0,
-        campaign.status = row.status.as_str(),
-        event = event.as_str(),
-        "campaign.control"
-    );
-    hint(state, id);
-    if let Some(switchboard) = state.switchboard.get() {
-        let _ = switchboard.try_send(Listen);
-    }
-    if let Some(action) = Action::of(event) {
-        state.announcer.control(&Control::of(&Subject::Campaign(id), action, row.status_version), request);
-    }
-    Ok(row)
-}
-
 /// Pauses a campaign: once this is answered, no hand-over begins. Pausing a paused campaign changes nothing.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = i64, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
@@ -190,10 +135,10 @@ pub(in crate::http) async fn pause(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     Query(wait): Query<Wait>,
-    request: HttpRequest,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Controlled>, ApiError> {
-    control(&state, id, CampaignEvent::Pause, wait, &request).await
+    control(&state, id, CampaignEvent::Pause, wait, &by).await
 }
 
 /// Resumes a paused campaign: the rest goes out.
@@ -204,10 +149,10 @@ pub(in crate::http) async fn resume(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     Query(wait): Query<Wait>,
-    request: HttpRequest,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Controlled>, ApiError> {
-    control(&state, id, CampaignEvent::Resume, wait, &request).await
+    control(&state, id, CampaignEvent::Resume, wait, &by).await
 }
 
 /// Stops a campaign for good: what is pending is skipped.
@@ -218,10 +163,10 @@ pub(in crate::http) async fn stop(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     Query(wait): Query<Wait>,
-    request: HttpRequest,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Controlled>, ApiError> {
-    control(&state, id, CampaignEvent::Stop, wait, &request).await
+    control(&state, id, CampaignEvent::Stop, wait, &by).await
 }
 
 /// When to launch.
@@ -240,23 +185,11 @@ pub(in crate::http) async fn schedule(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ScheduleInput>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    let settings = std::sync::Arc::clone(&state.settings);
-    let whole = state
-        .store
-        .run(Lane::Control, "schedule a campaign", move |conn| {
-            inner(conn.write(|conn| {
-                check_schedule(body.scheduled_at, engine::now(conn)?)?;
-                // The status first: what is sending is not asked whether it could be.
-                let row = campaigns::schedule(conn, id, Some(body.scheduled_at))
-                    .map_err(|error| refused(LaunchError::Transition(error)))?;
-                check_launchable(conn, &settings.pools, id).map_err(refused)?;
-                Ok(Whole::of(conn, row)?)
-            }))
-        })
-        .await??;
-    Ok(web::Json(Campaign::new(whole, &state)?))
+    let campaign = schedule::schedule(&state.services, id, body.scheduled_at, &by).await?;
+    Ok(web::Json(Campaign::new(campaign, &state)?))
 }
 
 /// Takes the launch time away: the campaign is a draft again.
@@ -266,11 +199,11 @@ pub(in crate::http) async fn unschedule(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    let unscheduled = move |conn: &mut Conn| Ok(campaigns::schedule(conn, id, None)?);
-    let whole = decide_whole(&state, "unschedule a campaign", unscheduled).await?;
-    Ok(web::Json(Campaign::new(whole, &state)?))
+    let campaign = schedule::unschedule(&state.services, id, &by).await?;
+    Ok(web::Json(Campaign::new(campaign, &state)?))
 }
 
 /// What is tried again.
@@ -288,14 +221,11 @@ pub(in crate::http) async fn retry_failed(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
+    by: By,
     Hashed { body, .. }: Hashed<RetryInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let class = body.answer_class;
-    let retry = move |conn: &mut Conn| Ok(campaigns::retry_failed(conn, id, class)?);
-    let whole = decide_whole(&state, "re-open a campaign", retry).await?;
-    state.status.set(id, whole.row.status, whole.row.status_version);
-    hint(&state, id);
-    Ok(HttpResponse::Accepted().json(Campaign::new(whole, &state)?))
+    let campaign = retry::retry_failed(&state.services, id, body.answer_class, &by).await?;
+    Ok(HttpResponse::Accepted().json(Campaign::new(campaign, &state)?))
 }
 
 text_enum! {
@@ -348,7 +278,7 @@ pub(in crate::http) struct BulkResult {
 pub(in crate::http) async fn bulk(
     state: web::Data<AppState>,
     _: Query<()>,
-    request: HttpRequest,
+    by: By,
     Json(body): Json<BulkInput>,
 ) -> Result<web::Json<BulkResults>, ApiError> {
     let mut ids = body.campaign_ids;
@@ -359,16 +289,8 @@ pub(in crate::http) async fn bulk(
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(*id));
     let mut results = Vec::with_capacity(ids.len());
-    let asked = edge::request_id(&request);
-    let asked = asked.as_deref();
     for id in ids {
-        let done = match body.action {
-            BulkVerb::Pause => apply(&state, id, CampaignEvent::Pause, asked).await.map(|row| Some(row.status)),
-            BulkVerb::Resume => apply(&state, id, CampaignEvent::Resume, asked).await.map(|row| Some(row.status)),
-            BulkVerb::Stop => apply(&state, id, CampaignEvent::Stop, asked).await.map(|row| Some(row.status)),
-            BulkVerb::Send => launch_one(&state, id).await.map(|row| Some(row.status)),
-            BulkVerb::Delete => super::remove(&state, id).await.map(|()| None),
-        };
+        let done = one(&state.services, id, body.action, &by).await;
         results.push(match done {
             Ok(status) => BulkResult { campaign_id: id, ok: true, status, problem: None },
             Err(error) => BulkResult { campaign_id: id, ok: false, status: None, problem: Some(error.problem()) },
@@ -377,11 +299,14 @@ pub(in crate::http) async fn bulk(
     Ok(web::Json(BulkResults { results }))
 }
 
-async fn launch_one(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
-    let settings = std::sync::Arc::clone(&state.settings);
-    let began = Instant::now();
-    let launch = move |conn: &mut Conn| launch_campaign(conn, &settings.pools, id, None);
-    let launched = decide(state, "launch a campaign", launch).await?;
-    announce(state, &launched, began);
-    Ok(launched.campaign)
+/// Does it with one of them. Returns where that one stands then, if it is still there.
+async fn one(services: &Services, id: CampaignId, verb: BulkVerb, by: &By) -> Result<Option<CampaignStatus>, ApiError> {
+    let event = match verb {
+        BulkVerb::Send => return Ok(Some(launch::launch(services, id, by).await?.status)),
+        BulkVerb::Delete => return Ok(delete::delete(services, id, by).await.map(|()| None)?),
+        BulkVerb::Pause => CampaignEvent::Pause,
+        BulkVerb::Resume => CampaignEvent::Resume,
+        BulkVerb::Stop => CampaignEvent::Stop,
+    };
+    Ok(Some(control::control(services, id, event, by).await?.status))
 }

@@ -188,8 +188,7 @@ pub(in crate::http) async fn test_send(
     }
     let material = material(&state, id).await?;
     let channel_kind = material.campaign.channel;
-    let pool = launch::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())
-        .map_err(super::refused)?;
+    let pool = launch::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())?;
     let channel = state.channels.get(&pool.name).map(Arc::clone).ok_or(ApiError::Unavailable {
         code: "pool_missing",
         detail: format!("pool {} is not running here", pool.name),

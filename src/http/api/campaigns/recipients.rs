@@ -4,7 +4,6 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::decide;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
@@ -15,10 +14,11 @@ use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::runtime::hints::Changed;
-use crate::store::campaigns::{self, CampaignRow, Sweep};
+use crate::services::By;
+use crate::services::campaigns::resolve;
+use crate::store::Lane;
+use crate::store::campaigns::{self, CampaignRow};
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
-use crate::store::{Lane, StoreError};
 
 /// Most contacts in one resolution.
 const MAX_RESOLVED: usize = 1000;
@@ -230,73 +230,18 @@ pub(in crate::http) async fn resolve(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ResolveInput>,
 ) -> Result<web::Json<Resolved>, ApiError> {
     if body.contact_ids.as_ref().is_some_and(|ids| ids.is_empty() || ids.len() > MAX_RESOLVED) {
         let reason = format!("name 1 to {MAX_RESOLVED} contacts, or leave it out for all");
         return Err(ApiError::field("/contact_ids", "out_of_range", reason));
     }
-    let before = must_exist(&state, id).await?;
-    // No read behind the effect: it could fail, and whoever asks again would resolve what became uncertain meanwhile.
-    let (status, resolved) = match (body.resolution, body.contact_ids) {
-        (ResolveAs::Pending, contacts) => again(&state, id, contacts).await?,
-        (ResolveAs::Sent, contacts) => (before.status, settle(&state, id, contacts, Resolution::Sent).await?),
-        (ResolveAs::Failed, contacts) => (before.status, settle(&state, id, contacts, Resolution::Failed).await?),
+    let resolution = match body.resolution {
+        ResolveAs::Sent => Resolution::Sent,
+        ResolveAs::Failed => Resolution::Failed,
+        ResolveAs::Pending => Resolution::Pending,
     };
-    tracing::info!(campaign.id = id.0, resolved, resolution = body.resolution.as_str(), "campaign.resolved");
-    Ok(web::Json(Resolved { campaign_id: id, resolved, status }))
-}
-
-/// Page by page, each its own transaction: repeating it after an interruption finishes the rest.
-async fn settle(
-    state: &AppState,
-    id: CampaignId,
-    contacts: Option<Vec<ContactId>>,
-    resolution: Resolution,
-) -> Result<i64, StoreError> {
-    let chosen = contacts.clone();
-    let find = move |conn: &mut _| deliveries::uncertain_pages(conn, id, chosen.as_deref());
-    let pages = state.store.run(Lane::Read, "find what is uncertain", find).await?;
-    let mut resolved = 0;
-    for page in pages {
-        let contacts = contacts.clone();
-        let one = move |conn: &mut crate::store::Conn| {
-            conn.write(|conn| deliveries::resolve_page(conn, page, contacts.as_deref(), resolution))
-        };
-        resolved += state.store.run(Lane::Write, "resolve what is uncertain", one).await?;
-    }
-    Ok(resolved)
-}
-
-/// Sending again needs an open campaign: it is re-opened in the same transaction, unless there is nobody to send to.
-async fn again(
-    state: &AppState,
-    id: CampaignId,
-    contacts: Option<Vec<ContactId>>,
-) -> Result<(CampaignStatus, i64), ApiError> {
-    let (row, resolved) = decide(state, "send uncertain deliveries again", move |conn| {
-        let Some(contacts) = contacts else {
-            let uncertain = campaigns::counts(conn, id)?.uncertain;
-            if uncertain == 0 {
-                return Ok((campaigns::locked(conn, id)?, 0));
-            }
-            return Ok((campaigns::reopen(conn, id, Some(Sweep::ResendUncertain))?, uncertain));
-        };
-        let before = campaigns::locked(conn, id)?;
-        let pages = deliveries::uncertain_pages(conn, id, Some(&contacts))?;
-        if pages.is_empty() {
-            return Ok((before, 0));
-        }
-        let row = campaigns::reopen(conn, id, None)?;
-        let mut resolved = 0;
-        for page in pages {
-            resolved += deliveries::resolve_page(conn, page, Some(&contacts), Resolution::Pending)?;
-        }
-        Ok((row, resolved))
-    })
-    .await?;
-    state.status.set(id, row.status, row.status_version);
-    // A lost hint costs one tick of the supervisor.
-    let _ = state.supervisor.try_send(Changed { campaign: id });
-    Ok((row.status, resolved))
+    let done = resolve::resolve(&state.services, id, body.contact_ids, resolution, &by).await?;
+    Ok(web::Json(Resolved { campaign_id: id, resolved: done.resolved, status: done.status }))
 }

@@ -16,10 +16,9 @@ use crate::http::web::extract::{FromQuery, Params, present};
 use crate::http::web::paging::Paging;
 use crate::http::web::problem::ApiError;
 use crate::runtime::health::Attention;
-use crate::store::campaigns::{self, CampaignRow, Details, Filter};
+use crate::store::StoreError;
+use crate::store::campaigns::{CampaignWithDetails, Details, Filter};
 use crate::store::dispatch::packing;
-use crate::store::engine::listing::Slice;
-use crate::store::{Conn, StoreError};
 
 /// A campaign.
 #[derive(Debug, Serialize, ToSchema)]
@@ -192,31 +191,9 @@ impl FromQuery for CampaignFilter {
     }
 }
 
-/// A campaign and what belongs to it.
-pub(in crate::http) struct Whole {
-    pub(super) row: CampaignRow,
-    pub(super) details: Details,
-}
-
-impl Whole {
-    pub(super) fn of(conn: &mut Conn, row: CampaignRow) -> Result<Self, StoreError> {
-        let details = campaigns::details(conn, std::slice::from_ref(&row))?.pop();
-        let details = details.ok_or(StoreError::Stale { what: "the campaign" })?;
-        Ok(Self { row, details })
-    }
-
-    pub(super) fn of_all(conn: &mut Conn, slice: Slice<CampaignRow>) -> Result<Slice<Self>, StoreError> {
-        let mut details = campaigns::details(conn, &slice.rows)?.into_iter();
-        slice.try_map(|row| {
-            let details = details.next().ok_or(StoreError::Stale { what: "the campaign" })?;
-            Ok(Self { row, details })
-        })
-    }
-}
-
 impl Campaign {
-    pub(super) fn new(whole: Whole, state: &AppState) -> Result<Self, StoreError> {
-        let Whole { row, details: Details { counts, waiting, packing, content } } = whole;
+    pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
+        let CampaignWithDetails { row, details: Details { counts, waiting, packing, content } } = whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);

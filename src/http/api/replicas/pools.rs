@@ -1,6 +1,6 @@
 //! `/v1/pools`: sender pools, which are suspended and resumed on every instance.
 
-use actix_web::{HttpRequest, web};
+use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,16 +8,16 @@ use super::known_pools::{known, no_such};
 use super::paces::{Pace, pace_of};
 use super::receipt::{self, Receipt, Wait};
 use crate::domain::instant::UtcInstant;
-use crate::domain::replicas::decision::{Action, Subject};
-use crate::domain::replicas::messages::Control;
+use crate::domain::replicas::decision::Subject;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Json, Nothing, Query};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::http::web::{edge, text};
-use crate::runtime::hints::Listen;
+use crate::http::web::text;
+use crate::services::By;
+use crate::services::replicas::switch_pool::{PoolDecision, SwitchError, switch_pool};
+use crate::store::Lane;
 use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::replicas::pool_switches;
-use crate::store::{Lane, engine};
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -100,11 +100,11 @@ pub(in crate::http) async fn suspend(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Query(wait): Query<Wait>,
-    request: HttpRequest,
+    by: By,
     Json(body): Json<SuspendInput>,
 ) -> Result<web::Json<Pool>, ApiError> {
     let reason = text::name("/reason", &body.reason, MAX_REASON)?;
-    switch(&state, &name, &request, wait, true, Some(reason), body.expires_at).await
+    switch(&state, &name, PoolDecision::Suspend { reason, until: body.expires_at }, wait, &by).await
 }
 
 /// Ends a pool's suspension.
@@ -116,51 +116,33 @@ pub(in crate::http) async fn resume(
     state: web::Data<AppState>,
     name: web::Path<String>,
     Query(wait): Query<Wait>,
-    request: HttpRequest,
+    by: By,
     _: crate::http::web::extract::Hashed<Nothing>,
 ) -> Result<web::Json<Pool>, ApiError> {
-    switch(&state, &name, &request, wait, false, None, None).await
+    switch(&state, &name, PoolDecision::Resume, wait, &by).await
 }
 
 async fn switch(
     state: &AppState,
     name: &str,
-    request: &HttpRequest,
+    decision: PoolDecision,
     wait: Wait,
-    suspended: bool,
-    reason: Option<String>,
-    expires_at: Option<UtcInstant>,
+    by: &By,
 ) -> Result<web::Json<Pool>, ApiError> {
     known(state, name).await?;
-    let pool = name.to_owned();
-    let set = state
-        .store
-        .run(Lane::Control, "set a pool's switch", move |conn| {
-            let now = engine::now(conn)?;
-            if expires_at.is_some_and(|until| until <= now) {
-                return Ok(Err(now));
-            }
-            let set = conn.write(|conn| pool_switches::set(conn, &pool, suspended, reason.as_deref(), expires_at))?;
-            Ok(Ok((set, now)))
-        })
-        .await?;
-    let (set, now) = set.map_err(|now| {
-        ApiError::field("/expires_at", "out_of_range", format!("must lie in the future (it is {now})"))
-    })?;
-    let subject = Subject::Pool(name.to_owned());
-    if suspended {
-        // Before the answer, and whatever the switchboard is at: nothing more begins here.
-        state.suspensions.suspend(name, set.version);
-    }
-    if let Some(switchboard) = state.switchboard.get() {
-        let _ = switchboard.try_send(Listen);
-    }
-    let action = if suspended { Action::Suspend } else { Action::Resume };
-    state.announcer.control(&Control::of(&subject, action, set.version), edge::request_id(request).as_deref());
-    tracing::info!(pool = name, suspended, version = set.version, "pool.control");
+    let (set, now) = switch_pool(&state.services, name, decision, by).await?;
     // The decision stands, whatever becomes of the question who has heard of it.
-    let receipt = receipt::wait(state, subject, wait).await.ok().flatten();
+    let receipt = receipt::wait(state, Subject::Pool(name.to_owned()), wait).await.ok().flatten();
     Ok(web::Json(Pool { receipt, ..Pool::of(name, Some(&set), now) }))
+}
+
+impl From<SwitchError> for ApiError {
+    fn from(error: SwitchError) -> Self {
+        match error {
+            SwitchError::Past { .. } => Self::field("/expires_at", "out_of_range", error.to_string()),
+            SwitchError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// The receipt of the newest decision on a pool, as it stands now.

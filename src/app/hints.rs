@@ -1,0 +1,32 @@
+//! The hints of services, as messages to actors and to other instances.
+
+use actix::Recipient;
+
+use crate::actors::replicas::broker_link::outbox::Announcer;
+use crate::actors::replicas::switchboard::Switchboard;
+use crate::domain::ids::CampaignId;
+use crate::domain::replicas::messages::Control;
+use crate::runtime::directory::Present;
+use crate::runtime::hints::{Changed, Listen};
+use crate::services::{By, Hints};
+
+/// Tells the actors of this process, and through the broker those of others.
+pub(super) struct ActorHints {
+    pub(super) campaigns: Recipient<Changed>,
+    pub(super) decisions: Present<Switchboard>,
+    pub(super) announcer: Announcer,
+}
+
+impl Hints for ActorHints {
+    fn campaign_changed(&self, campaign: CampaignId) {
+        // A full mailbox loses the hint, which costs one tick.
+        let _ = self.campaigns.try_send(Changed { campaign });
+    }
+
+    fn decision_stored(&self, decision: &Control, by: &By) {
+        if let Some(follower) = self.decisions.get() {
+            let _ = follower.try_send(Listen);
+        }
+        self.announcer.control(decision, by.request_id.as_deref());
+    }
+}

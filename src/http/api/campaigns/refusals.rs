@@ -1,0 +1,77 @@
+//! What a refused decision on a campaign is for clients.
+
+use crate::domain::campaigns::BadTransition;
+use crate::http::web::problem::ApiError;
+use crate::services::campaigns::delete::DeleteError;
+use crate::services::campaigns::edit::DraftError;
+use crate::services::campaigns::launch::LaunchError;
+use crate::services::campaigns::schedule::ScheduleError;
+use crate::store::campaigns::TransitionError;
+
+impl From<TransitionError> for ApiError {
+    fn from(error: TransitionError) -> Self {
+        LaunchError::Transition(error).into()
+    }
+}
+
+impl From<LaunchError> for ApiError {
+    fn from(error: LaunchError) -> Self {
+        let code = error.code();
+        match error {
+            LaunchError::Transition(TransitionError::NotFound(id)) => Self::not_found("campaign", id.0),
+            LaunchError::Transition(TransitionError::Illegal(BadTransition { from, event })) => {
+                Self::Conflict { code, detail: format!("cannot {event}: the campaign is {from}"), ids: Vec::new() }
+            }
+            LaunchError::Transition(TransitionError::SweepUnderWay(sweep)) => Self::Conflict {
+                code: "pass_under_way",
+                detail: format!("an earlier {sweep} has not ended yet"),
+                ids: Vec::new(),
+            },
+            LaunchError::Transition(TransitionError::Store(error)) => error.into(),
+            LaunchError::Audience(reason) => Self::field("/audience", code, reason.to_string()),
+            LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
+            LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
+            LaunchError::NoTemplate => {
+                let reason = "give a template_id, or a base_template of its own";
+                Self::field("/template_id", code, reason)
+            }
+            LaunchError::Template(error) => Self::field("/base_template", code, error.to_string()),
+            LaunchError::NoPool(reason) => Self::field("/pool", code, reason),
+            LaunchError::NoRandomness(_) => Self::Unexpected { action: "mint a key", source: error.into() },
+        }
+    }
+}
+
+impl From<ScheduleError> for ApiError {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::Past { .. } | ScheduleError::TooFar(_) => {
+                Self::field("/scheduled_at", "schedule_out_of_range", error.to_string())
+            }
+            ScheduleError::Launch(error) => error.into(),
+        }
+    }
+}
+
+impl From<DraftError> for ApiError {
+    fn from(error: DraftError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DraftError::NotEditable(_) => Self::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() },
+            DraftError::NoSuchTemplate(_) => Self::field("/template_id", "template_not_found", detail),
+            DraftError::OtherChannel { .. } => Self::field("/template_id", "channel_mismatch", detail),
+            DraftError::Schedule(error) => error.into(),
+        }
+    }
+}
+
+impl From<DeleteError> for ApiError {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::Active(_) => {
+                Self::Conflict { code: "campaign_active", detail: error.to_string(), ids: Vec::new() }
+            }
+            DeleteError::Campaign(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A new campaign.
+
+use std::sync::Arc;
+
+use super::edit::{DraftError, check_template};
+use super::launch::{check_audience, check_launchable};
+use super::schedule::check_time;
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::{CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::template::Content;
+use crate::domain::ids::TemplateId;
+use crate::domain::instant::UtcInstant;
+use crate::domain::span::Span;
+use crate::services::{By, Services};
+use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign};
+use crate::store::content::templates;
+use crate::store::{Conn, Lane, engine};
+
+/// What a new campaign is made of. Each field was checked by itself.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// For people.
+    pub name: String,
+    /// How it travels.
+    pub channel: ChannelKind,
+    /// The sender pool's name.
+    pub pool: Option<String>,
+    /// Its template, or none where it has content of its own.
+    pub template: Option<TemplateId>,
+    /// Its own content.
+    pub content: Option<Content>,
+    /// Who it is for.
+    pub audience: Option<Audience>,
+    /// What happens to deliveries that stay ambiguous.
+    pub on_uncertain: OnUncertain,
+    /// Hand-overs per second.
+    pub rate_per_second: Option<f64>,
+    /// How much waiting between tries its deliveries are given.
+    pub retry_for: Option<Span>,
+    /// When it launches by itself.
+    pub scheduled_at: Option<UtcInstant>,
+}
+
+/// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
+///
+/// # Errors
+/// [`DraftError`]; nothing is stored then.
+pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<CampaignWithDetails, DraftError> {
+    let settings = Arc::clone(&services.settings);
+    let create = move |conn: &mut Conn| {
+        let now = engine::now(conn)?;
+        check_template(conn, draft.template, draft.channel)?;
+        if let Some(at) = draft.scheduled_at {
+            check_time(at, now)?;
+        }
+        let template_version_id = match &draft.content {
+            Some(content) => Some(templates::add_version(conn, None, 1, content, now)?.id),
+            None => None,
+        };
+        if let Some(audience) = &draft.audience {
+            check_audience(conn, audience)?;
+        }
+        let is_scheduled = draft.scheduled_at.is_some();
+        let new = NewCampaign {
+            name: draft.name,
+            channel: draft.channel,
+            status: if is_scheduled { CampaignStatus::Scheduled } else { CampaignStatus::Draft },
+            pool: draft.pool,
+            template_id: draft.template,
+            template_version_id,
+            audience: draft.audience.as_ref().and_then(|audience| serde_json::to_string(audience).ok()),
+            on_uncertain: draft.on_uncertain,
+            rate_per_second: draft.rate_per_second,
+            retry_for_ms: draft.retry_for.map(Span::as_ms),
+            scheduled_at: draft.scheduled_at,
+            created_at: now,
+            updated_at: now,
+        };
+        let row = campaigns::insert(conn, &new)?;
+        if is_scheduled {
+            check_launchable(conn, &settings.pools, row.id)?;
+        }
+        Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
+    };
+    let campaign = services.store.transact(Lane::Write, "create a campaign", create).await?;
+    tracing::info!(campaign.id = campaign.row.id.0, by = %by, "campaign.created");
+    Ok(campaign)
+}

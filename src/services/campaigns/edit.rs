@@ -1,0 +1,148 @@
+//! The edit of a campaign that is a draft or scheduled.
+
+use std::sync::Arc;
+
+use super::launch::{LaunchError, check_audience, check_launchable};
+use super::schedule::ScheduleError;
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::{BadTransition, CampaignStatus, OnUncertain};
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::template::Content;
+use crate::domain::ids::{CampaignId, TemplateId};
+use crate::domain::span::Span;
+use crate::services::{By, Services};
+use crate::store::campaigns::{self, CampaignChange, CampaignWithDetails, TransitionError};
+use crate::store::content::templates;
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
+
+/// Why a campaign is not created or edited.
+#[derive(Debug, thiserror::Error)]
+pub enum DraftError {
+    /// Only drafts and scheduled campaigns can be edited.
+    #[error("the campaign is {0}; only drafts and scheduled campaigns can be edited")]
+    NotEditable(CampaignStatus),
+    /// There is no such template.
+    #[error("there is no template {0}")]
+    NoSuchTemplate(TemplateId),
+    /// The template is for another channel.
+    #[error("template {template} is for {is_for}, the campaign for {channel}")]
+    OtherChannel {
+        /// The template.
+        template: TemplateId,
+        /// The template's channel.
+        is_for: ChannelKind,
+        /// The campaign's channel.
+        channel: ChannelKind,
+    },
+    /// Its launch time, or what a launch would need.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+impl From<LaunchError> for DraftError {
+    fn from(error: LaunchError) -> Self {
+        Self::Schedule(error.into())
+    }
+}
+
+impl From<StoreError> for DraftError {
+    fn from(error: StoreError) -> Self {
+        Self::Schedule(error.into())
+    }
+}
+
+impl MayBeStoreError for DraftError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Schedule(error) => error.into_store_error().map_err(Self::Schedule),
+            refused @ (Self::NotEditable(_) | Self::NoSuchTemplate(_) | Self::OtherChannel { .. }) => Err(refused),
+        }
+    }
+}
+
+/// What changes. `None` leaves a field as it is; the inner `None` clears it. Each field was checked by itself.
+#[derive(Debug, Clone)]
+pub struct Edit {
+    /// For people.
+    pub name: Option<String>,
+    /// The sender pool's name.
+    pub pool: Option<Option<String>>,
+    /// Its template. With content of its own it has none.
+    pub template: Option<Option<TemplateId>>,
+    /// Its own content, whole.
+    pub content: Option<Content>,
+    /// Who it is for.
+    pub audience: Option<Option<Audience>>,
+    /// What happens to deliveries that stay ambiguous.
+    pub on_uncertain: Option<OnUncertain>,
+    /// Hand-overs per second.
+    pub rate_per_second: Option<Option<f64>>,
+    /// How much waiting between tries its deliveries are given.
+    pub retry_for: Option<Option<Span>>,
+}
+
+/// Edits a campaign of a channel. A scheduled one must stay ready to be sent.
+///
+/// # Errors
+/// [`DraftError`]; nothing has changed then.
+pub async fn edit(
+    services: &Services,
+    (id, channel): (CampaignId, ChannelKind),
+    edit: Edit,
+    by: &By,
+) -> Result<CampaignWithDetails, DraftError> {
+    let settings = Arc::clone(&services.settings);
+    let work = move |conn: &mut Conn| {
+        let now = engine::now(conn)?;
+        check_template(conn, edit.template.flatten(), channel)?;
+        let mut change = CampaignChange {
+            name: edit.name,
+            pool: edit.pool,
+            template_id: edit.template,
+            on_uncertain: edit.on_uncertain,
+            rate_per_second: edit.rate_per_second,
+            retry_for_ms: edit.retry_for.map(|retry_for| retry_for.map(Span::as_ms)),
+            ..CampaignChange::default()
+        };
+        if let Some(content) = &edit.content {
+            change.template_id = Some(None);
+            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
+        } else if edit.template.flatten().is_some() {
+            change.template_version_id = Some(None);
+        }
+        if let Some(audience) = edit.audience {
+            if let Some(audience) = &audience {
+                check_audience(conn, audience)?;
+            }
+            change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
+        }
+        let row = campaigns::edit(conn, id, &change).map_err(|error| match error {
+            TransitionError::Illegal(BadTransition { from, .. }) => DraftError::NotEditable(from),
+            other @ (TransitionError::NotFound(_) | TransitionError::SweepUnderWay(_) | TransitionError::Store(_)) => {
+                LaunchError::from(other).into()
+            }
+        })?;
+        // Nobody looks at it again before its time comes.
+        if row.status == CampaignStatus::Scheduled {
+            check_launchable(conn, &settings.pools, id)?;
+        }
+        Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
+    };
+    let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
+    tracing::info!(campaign.id = id.0, by = %by, "campaign.edited");
+    Ok(campaign)
+}
+
+/// Checks that a template exists and is for the channel.
+pub(super) fn check_template(
+    conn: &mut Conn,
+    template: Option<TemplateId>,
+    channel: ChannelKind,
+) -> Result<(), DraftError> {
+    let Some(template) = template else { return Ok(()) };
+    match templates::find(conn, template, None)? {
+        None => Err(DraftError::NoSuchTemplate(template)),
+        Some(row) if row.channel != channel => Err(DraftError::OtherChannel { template, is_for: row.channel, channel }),
+        Some(_) => Ok(()),
+    }
+}

@@ -1,0 +1,73 @@
+//! The launch of a campaign whose time has come.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::launch::{self, LaunchError};
+use crate::domain::ids::CampaignId;
+use crate::services::{By, Services};
+use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::engine::{self, CampaignLock};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
+
+/// Launches a campaign that was found due; a late one goes out all the same. One that cannot be launched ends as failed, with
+/// the reason. Returns whether it was launched.
+///
+/// # Errors
+/// The database failed: its turn comes again.
+pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool, StoreError> {
+    let (id, due_at) = (found.id, found.scheduled_at);
+    let settings = Arc::clone(&services.settings);
+    let began = Instant::now();
+    let attempt = move |conn: &mut Conn| {
+        engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
+        // Moved to another time, or deleted, since it was found due.
+        if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
+            return Ok(None);
+        }
+        match launch::in_transaction(conn, &settings.pools, id, None) {
+            Ok(launched) => Ok(Some(Ok(launched))),
+            Err(error) => {
+                let refused = match error.into_store_error() {
+                    Ok(error) => return Err(error),
+                    Err(refused) => refused,
+                };
+                // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
+                if !matches!(refused, LaunchError::Transition(_)) {
+                    fail(conn, id, &refused)?;
+                }
+                Ok(Some(Err(refused)))
+            }
+        }
+    };
+    match services.store.transact(Lane::Control, "launch a due campaign", attempt).await? {
+        None => Ok(false),
+        Some(Ok(launched)) => {
+            launch::announce(services, &launched, began, &By::scheduler());
+            Ok(true)
+        }
+        Some(Err(LaunchError::Transition(refused))) => {
+            tracing::info!(campaign.id = id.0, refused = %refused, "a due campaign was taken up elsewhere");
+            Ok(false)
+        }
+        Some(Err(refused)) => {
+            tracing::error!(
+                campaign.id = id.0,
+                code = refused.code(),
+                reason = %refused,
+                "a scheduled campaign cannot be launched"
+            );
+            Ok(false)
+        }
+    }
+}
+
+fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError) -> Result<(), StoreError> {
+    match campaigns::end_unlaunched(conn, id, why.code(), &why.to_string()) {
+        Err(TransitionError::Store(error)) => Err(error),
+        // Another one was quicker: an edit, a launch, a deletion.
+        Ok(_) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => {
+            Ok(())
+        }
+    }
+}

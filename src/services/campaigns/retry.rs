@@ -1,0 +1,29 @@
+//! Another try for what has failed.
+
+use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::ids::CampaignId;
+use crate::services::{By, Services};
+use crate::store::Lane;
+use crate::store::campaigns::{self, CampaignWithDetails, TransitionError};
+
+/// Puts what failed back to pending, and opens the campaign again: all of it, or what was last refused for a reason of one
+/// `class`. A paused campaign stays paused.
+///
+/// # Errors
+/// The campaign is missing, is neither ended nor paused, or an earlier pass over its pages has not ended.
+pub async fn retry_failed(
+    services: &Services,
+    id: CampaignId,
+    class: Option<AnswerClass>,
+    by: &By,
+) -> Result<CampaignWithDetails, TransitionError> {
+    let retry = move |conn: &mut _| {
+        let row = campaigns::retry_failed(conn, id, class)?;
+        Ok::<_, TransitionError>(CampaignWithDetails::of(conn, row)?)
+    };
+    let campaign = services.store.transact(Lane::Control, "re-open a campaign", retry).await?;
+    services.status.set(id, campaign.row.status, campaign.row.status_version);
+    tracing::info!(campaign.id = id.0, answer_class = class.map(AnswerClass::as_str), by = %by, "campaign.retried");
+    services.hints.campaign_changed(id);
+    Ok(campaign)
+}

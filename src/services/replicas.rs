@@ -1,0 +1,3 @@
+//! Decisions that concern all instances.
+
+pub mod switch_pool;

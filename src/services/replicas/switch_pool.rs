@@ -1,0 +1,78 @@
+//! The suspension of a pool, and its end.
+
+use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::replicas::messages::Control;
+use crate::services::{By, Services};
+use crate::store::replicas::pool_switch::PoolSwitch;
+use crate::store::replicas::pool_switches;
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
+
+/// What an operator decides about a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolDecision {
+    /// Nothing is handed over through it, on any instance.
+    Suspend {
+        /// For people.
+        reason: String,
+        /// When it goes on by itself.
+        until: Option<UtcInstant>,
+    },
+    /// It goes on.
+    Resume,
+}
+
+/// Why a pool is not switched.
+#[derive(Debug, thiserror::Error)]
+pub enum SwitchError {
+    /// The end of the suspension has passed.
+    #[error("must lie in the future (it is {now})")]
+    Past {
+        /// The time of the database.
+        now: UtcInstant,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl MayBeStoreError for SwitchError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            refused @ Self::Past { .. } => Err(refused),
+        }
+    }
+}
+
+/// Suspends a pool on every instance, or lets it go on. Returns the switch and the database's time. A suspension holds on
+/// this instance before this returns.
+///
+/// # Errors
+/// [`SwitchError`]; nothing has changed then.
+pub async fn switch_pool(
+    services: &Services,
+    pool: &str,
+    decision: PoolDecision,
+    by: &By,
+) -> Result<(PoolSwitch, UtcInstant), SwitchError> {
+    let name = pool.to_owned();
+    let work = move |conn: &mut Conn| {
+        let now = engine::now(conn)?;
+        let set = match &decision {
+            PoolDecision::Suspend { until: Some(until), .. } if *until <= now => return Err(SwitchError::Past { now }),
+            PoolDecision::Suspend { reason, until } => pool_switches::set(conn, &name, true, Some(reason), *until)?,
+            PoolDecision::Resume => pool_switches::set(conn, &name, false, None, None)?,
+        };
+        Ok((set, now))
+    };
+    let (set, now) = services.store.transact(Lane::Control, "set a pool's switch", work).await?;
+    if set.suspended {
+        // Before the answer, and whatever the decision's follower is at: nothing more begins here.
+        services.suspensions.suspend(pool, set.version);
+    }
+    let action = if set.suspended { Action::Suspend } else { Action::Resume };
+    services.hints.decision_stored(&Control::of(&Subject::Pool(pool.to_owned()), action, set.version), by);
+    tracing::info!(pool, suspended = set.suspended, version = set.version, by = %by, "pool.control");
+    Ok((set, now))
+}
