@@ -21,7 +21,9 @@ use crate::domain::text_enum::text_enum;
 use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
 pub use doubt::{Doubt, doubt};
-pub use finding::{CampaignWithDetails, Details, Filter, Unfinished, details, due, has_open_page, list, unfinished};
+pub use finding::{
+    CampaignWithDetails, Details, Filter, Unfinished, content, details, due, has_open_page, list, unfinished,
+};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]

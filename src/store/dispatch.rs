@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod deliveries;
 pub mod dialect;
+pub mod eligibility;
 pub mod housekeeping;
 pub mod inspection;
 pub mod late_evidence;

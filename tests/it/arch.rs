@@ -38,7 +38,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         &[
             ("campaigns", &[]),
             ("content", &["people"]),
-            ("dispatch", &["campaigns"]),
+            ("dispatch", &["campaigns", "people"]),
             ("import", &["people"]),
             ("people", &[]),
             ("replicas", &["campaigns", "dispatch"]),

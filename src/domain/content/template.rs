@@ -26,6 +26,7 @@ pub use self::error::{RenderError, TemplateError, UnknownName};
 use self::names::{Found, Lookup, Names};
 use self::scan::{Role, Token};
 use super::message::Message;
+use crate::domain::channel::ChannelKind;
 use crate::domain::people::contact::Profile;
 
 /// The longest source of one part, in bytes.
@@ -89,6 +90,17 @@ pub enum SubjectRule {
     Optional,
     /// A blank one is a [`RenderError::SubjectBlank`].
     Required,
+}
+
+impl SubjectRule {
+    /// What a channel asks for: only e-mail cannot do without a subject.
+    #[must_use]
+    pub fn of(channel: ChannelKind) -> Self {
+        match channel {
+            ChannelKind::Email => Self::Required,
+            ChannelKind::Sms | ChannelKind::Whatsapp | ChannelKind::Http => Self::Optional,
+        }
+    }
 }
 
 /// A template ready to be rendered. Owns its data; one serves all senders.

@@ -1,4 +1,6 @@
-//! Which provider knows an idempotency key.
+//! Which provider knows an idempotency key, and for how long that is relied on.
+
+use std::time::Duration;
 
 /// A pool's provider and the form in which it sends, as a number: in the upper half a hash of where the provider is and
 /// whether it honours keys, in the lower one a hash of what the pool's settings add to every message.
@@ -20,6 +22,13 @@ impl ProviderFingerprint {
     pub fn is_same_provider(self, other: Self) -> bool {
         self.0 >> 32 == other.0 >> 32
     }
+}
+
+/// How long a key is relied on that a provider promises to know for so long, in milliseconds: a tenth less. `None` when that is
+/// longer than can be said.
+#[must_use]
+pub fn relied_on_ms(promised: Duration) -> Option<i64> {
+    i64::try_from(promised.as_millis() / 10 * 9).ok()
 }
 
 #[cfg(test)]

@@ -57,17 +57,6 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// Where a channel reaches the contact: its address, its number, or for an HTTP API whatever names it best.
-    #[must_use]
-    pub fn address(&self, channel: crate::domain::channel::ChannelKind) -> Option<&str> {
-        use crate::domain::channel::ChannelKind as C;
-        match channel {
-            C::Email => self.email.as_deref(),
-            C::Sms | C::Whatsapp => self.phone.as_deref(),
-            C::Http => self.email.as_deref().or(self.phone.as_deref()).or(self.external_id.as_deref()),
-        }
-    }
-
     /// First and last name, as far as they are known.
     #[must_use]
     pub fn full_name(&self) -> Option<String> {

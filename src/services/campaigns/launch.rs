@@ -10,7 +10,6 @@ use crate::domain::ids::{CampaignId, TemplateVersionId};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
-use crate::store::content::templates;
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::attributes;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
@@ -196,16 +195,12 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
     Ok(())
 }
 
-/// The content that a launch pins: the template's newest version, or the campaign's own.
+/// The content that a launch pins.
 fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<TemplateVersionId, LaunchError> {
-    let version = match campaign.template_id {
-        Some(template) => templates::find(conn, template, None)?.ok_or(LaunchError::NoTemplate)?.version.id,
-        None => campaign.template_version_id.ok_or(LaunchError::NoTemplate)?,
-    };
-    let content = templates::find_version(conn, version)?.ok_or(LaunchError::NoTemplate)?.content();
+    let version = campaigns::content(conn, campaign)?.ok_or(LaunchError::NoTemplate)?;
     let known = attributes::known(conn)?;
-    Compiled::compile(&content, &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
-    Ok(version)
+    Compiled::compile(&version.content(), &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    Ok(version.id)
 }
 
 /// The pool a campaign names, or the only one of its channel.

@@ -13,7 +13,7 @@ use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::store::content::templates;
+use crate::store::content::templates::{self, VersionRow};
 use crate::store::dispatch::dialect::{sum_page_counts, waiting};
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::page_states::{is_leased, is_ready};
@@ -171,6 +171,19 @@ pub fn has_open_page(conn: &mut Conn, id: CampaignId) -> Result<bool, StoreError
         }
     }
     Ok(false)
+}
+
+/// The content that a campaign is sent with, or would be: its own or what its launch has pinned, else the newest version of its
+/// template. `None`: it has neither.
+///
+/// # Errors
+/// A query failed.
+pub fn content(conn: &mut Conn, campaign: &CampaignRow) -> Result<Option<VersionRow>, StoreError> {
+    match (campaign.template_version_id, campaign.template_id) {
+        (Some(version), _) => templates::find_version(conn, version),
+        (None, Some(template)) => Ok(templates::find(conn, template, None)?.map(|row| row.version)),
+        (None, None) => Ok(None),
+    }
 }
 
 /// A campaign and what belongs to it.

@@ -10,6 +10,7 @@ use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::dispatch::eligibility::{Contactable, address_for};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::PageState;
@@ -215,11 +216,13 @@ fn judge(candidate: &mut Candidate, terms: Terms, kept: Option<&Kept>) -> Fitnes
         let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
         Fitness::Ends(state, reason)
     };
-    let Some(contact) = candidate.contact.take().filter(|contact| contact.deleted_at.is_none()) else {
+    // One that was erased is as good as deleted.
+    let Some(contact) = candidate.contact.take() else {
         return ends(SkipReason::ContactDeleted.as_str());
     };
-    let Some(address) = contact.address(terms.channel) else {
-        return ends(SkipReason::NoAddress.as_str());
+    let address = match address_for(terms.channel, &contact) {
+        Ok(address) => address,
+        Err(reason) => return ends(reason.as_str()),
     };
     if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
         return Fitness::Ends(DeliveryState::Uncertain, reason);
@@ -270,15 +273,18 @@ fn in_doubt(
 /// Why a delivery ends whose contact cannot be read.
 const UNREADABLE: &str = "the contact's stored attributes are not readable";
 
-impl ContactColumns {
-    fn address(&self, channel: ChannelKind) -> Option<&String> {
-        match channel {
-            ChannelKind::Email => self.email.as_ref(),
-            ChannelKind::Sms | ChannelKind::Whatsapp => self.phone.as_ref(),
-            ChannelKind::Http => self.email.as_ref().or(self.phone.as_ref()).or(self.external_id.as_ref()),
+impl<'a> From<&'a ContactColumns> for Contactable<'a> {
+    fn from(contact: &'a ContactColumns) -> Self {
+        Self {
+            email: contact.email.as_deref(),
+            phone: contact.phone.as_deref(),
+            external_id: contact.external_id.as_deref(),
+            is_deleted: contact.deleted_at.is_some(),
         }
     }
+}
 
+impl ContactColumns {
     fn into_profile(self) -> Result<Profile, serde_json::Error> {
         let attributes = match self.attributes.as_str() {
             "{}" => crate::domain::people::contact::Attributes::new(),

@@ -4,7 +4,6 @@ use diesel::prelude::*;
 
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
-use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};
@@ -191,15 +190,6 @@ pub fn parse_audience(stored: Option<&str>) -> Result<Audience, StoreError> {
     let corrupt = |detail: String| StoreError::Corrupt { what: "audience", detail };
     let stored = stored.ok_or_else(|| corrupt("there is none".to_owned()))?;
     serde_json::from_str(stored).map_err(|error| corrupt(error.to_string()))
-}
-
-/// Which contacts a channel can reach; the column test stands in `dialect`.
-pub(in crate::store) fn address_test(channel: ChannelKind) -> &'static str {
-    match channel {
-        ChannelKind::Email => "c.email IS NOT NULL",
-        ChannelKind::Sms | ChannelKind::Whatsapp => "c.phone IS NOT NULL",
-        ChannelKind::Http => "(c.email IS NOT NULL OR c.phone IS NOT NULL OR c.external_id IS NOT NULL)",
-    }
 }
 
 /// The counts of a page that was just packed.

@@ -1,6 +1,7 @@
 //! The delivery protocol.
 
 mod doubts;
+mod eligibility;
 mod fences;
 mod housekeeping;
 mod late_outcomes;

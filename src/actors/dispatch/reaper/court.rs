@@ -8,6 +8,7 @@ use crate::channels::Channel;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::abandoned::{Evidence, Repeat};
+use crate::domain::dispatch::fingerprint::relied_on_ms;
 use crate::domain::dispatch::lease::Lease;
 use crate::journal::Testimony;
 use crate::store::dispatch::lost_leases::{self, Ended, Judged, OwnerFate};
@@ -93,7 +94,7 @@ impl Court {
 fn repeat(pool: &PoolConfig, call: Duration, timing: &Timing) -> Repeat {
     let on_the_wire = timing.on_the_wire(call);
     Repeat {
-        key_valid_ms: pool.idempotent_for().and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok()),
+        key_valid_ms: pool.idempotent_for().and_then(relied_on_ms),
         on_the_wire_ms: i64::try_from(on_the_wire.as_millis()).unwrap_or(i64::MAX),
         max_attempts: i32::try_from(pool.retries().tries()).unwrap_or(i32::MAX),
         provider: Some(pool.fingerprint()),

@@ -13,6 +13,7 @@ use super::{Freed, SenderPool};
 use crate::actors::dispatch::recorder::Record;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
+use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::NotBegun;
 use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::settlement::{Settlement, Verdict};
@@ -277,7 +278,7 @@ impl SenderPool {
         if shared.domains.is_empty() {
             return Some(over);
         }
-        let domain = over.claimed.profile.address(over.content.channel).and_then(bin_of);
+        let domain = address_for(over.content.channel, &over.claimed.profile).ok().and_then(bin_of);
         let Some(wait) = shared.domain_wait(domain, self.tempo.now()) else { return Some(over) };
         let wait_ms = i64::try_from(Duration::try_from_secs_f64(wait).unwrap_or_default().as_millis()).unwrap_or(0);
         let verdict = Verdict { wait_ms, ambiguous: over.claimed.ambiguous, ..Verdict::untouched() };

@@ -59,7 +59,7 @@ impl CampaignContent {
         let known = attributes::known(conn)?;
         let compiled =
             Compiled::compile(&content, &known).map_err(|error| ContentError::Template(error.to_string()))?;
-        let compiled = compiled.with_subject_rule(subject_rule(campaign.channel));
+        let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -90,13 +90,5 @@ impl CampaignContent {
     /// One for the delivery's whole life.
     pub(super) fn delivery_key(&self, contact: ContactId) -> String {
         format!("{}:{contact}", self.key)
-    }
-}
-
-/// Only e-mail cannot do without a subject.
-fn subject_rule(channel: ChannelKind) -> SubjectRule {
-    match channel {
-        ChannelKind::Email => SubjectRule::Required,
-        ChannelKind::Sms | ChannelKind::Whatsapp | ChannelKind::Http => SubjectRule::Optional,
     }
 }

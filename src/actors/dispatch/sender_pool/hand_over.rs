@@ -18,6 +18,8 @@ use crate::domain::content::message::{Envelope, Kept, Message};
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::eligibility::address_for;
+use crate::domain::dispatch::fingerprint::relied_on_ms;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::retries::Retries;
@@ -227,11 +229,11 @@ pub(super) async fn hand_over(
         (false, _) if over.claimed.content.is_some() && verdict.state != DeliveryState::Pending => Some(String::new()),
         _ => None,
     };
-    let domain = over.claimed.profile.address(over.content.channel).and_then(bin_of);
+    let domain = address_for(over.content.channel, &over.claimed.profile).ok().and_then(bin_of);
     let settlement = Settlement {
         key: over.key,
         page: over.page,
-        key_valid_ms: begun.and(key_valid_ms(line.idempotent_for)),
+        key_valid_ms: begun.and(line.idempotent_for.and_then(relied_on_ms)),
         verdict,
         content,
     };
@@ -262,11 +264,6 @@ pub(super) async fn hand_over(
 /// How long a refused delivery waits whose fate nobody decided.
 const UNDECIDED: Duration = Duration::from_secs(1);
 
-/// How long a key is relied on: a tenth less than the provider promises.
-pub(super) fn key_valid_ms(idempotent_for: Option<Duration>) -> Option<i64> {
-    idempotent_for.and_then(|valid| i64::try_from(valid.as_millis() / 10 * 9).ok())
-}
-
 async fn attempt(
     channel: &dyn Channel,
     over: &HandOver,
@@ -284,7 +281,7 @@ async fn attempt(
             Err(outcome) => return outcome,
         },
     };
-    let Some(to) = over.claimed.profile.address(over.content.channel) else {
+    let Ok(to) = address_for(over.content.channel, &over.claimed.profile) else {
         return Outcome::Unsendable(Trouble::new(ErrorCategory::ContactNotFound, "the contact has no address"));
     };
     let envelope = Envelope {

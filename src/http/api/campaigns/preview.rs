@@ -12,6 +12,7 @@ use crate::channels::Gate;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Envelope;
 use crate::domain::content::template::Content;
+use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
@@ -22,7 +23,6 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::services::campaigns::launch;
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow};
-use crate::store::content::templates;
 use crate::store::people::{attributes, contacts};
 
 /// Most recipients of a test-send.
@@ -72,11 +72,7 @@ async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError
         .store
         .run(Lane::Read, "read a campaign's content", move |conn| {
             let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
-            let version = match (campaign.template_version_id, campaign.template_id) {
-                (Some(version), _) => templates::find_version(conn, version)?,
-                (None, Some(template)) => templates::find(conn, template, None)?.map(|row| row.version),
-                (None, None) => None,
-            };
+            let version = campaigns::content(conn, &campaign)?;
             let known = attributes::known(conn)?;
             Ok(Some((campaign, version.map(|version| version.content()), known)))
         })
@@ -207,7 +203,7 @@ pub(in crate::http) async fn test_send(
     }
     let mut results = Vec::with_capacity(tests.len());
     for (contact_id, (profile, message)) in contact_ids.into_iter().zip(tests) {
-        let Some(to) = profile.address(channel_kind) else {
+        let Ok(to) = address_for(channel_kind, &profile) else {
             results.push(TestResult { contact_id, outcome: "no_address", detail: None });
             continue;
         };

@@ -43,9 +43,9 @@ pub fn check(
     known: &BTreeSet<String>,
     pointers: Pointers,
 ) -> Result<Compiled, ApiError> {
-    let subject_rule = check_shape(channel, content, pointers)?;
+    check_shape(channel, content, pointers)?;
     Compiled::compile(content, known)
-        .and_then(|compiled| compiled.try_out().map(|()| compiled.with_subject_rule(subject_rule)))
+        .and_then(|compiled| compiled.try_out().map(|()| compiled.with_subject_rule(SubjectRule::of(channel))))
         .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
 }
 
@@ -59,16 +59,16 @@ pub fn check_for_preview(
     known: &BTreeSet<String>,
     pointers: Pointers,
 ) -> Result<(Compiled, BTreeSet<String>), ApiError> {
-    let subject_rule = check_shape(channel, content, pointers)?;
+    check_shape(channel, content, pointers)?;
     Compiled::compile_leniently(content, known)
         .and_then(|(compiled, unknown)| {
-            compiled.try_out().map(|()| (compiled.with_subject_rule(subject_rule), unknown))
+            compiled.try_out().map(|()| (compiled.with_subject_rule(SubjectRule::of(channel)), unknown))
         })
         .map_err(|error| ApiError::Invalid(problems_of(&error, pointers)))
 }
 
 /// What a channel asks of content, before its placeholders are looked at.
-fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> Result<SubjectRule, ApiError> {
+fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> Result<(), ApiError> {
     let mut problems = Vec::new();
     let mut refuse = |field, code, reason: &str| problems.push(FieldProblem::new(field, code, reason));
     let is_blank = |text: &str| text.trim().is_empty();
@@ -85,7 +85,7 @@ fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> R
     if content.html.as_deref().is_some_and(has_nul) {
         refuse(pointers.html, "control_character", "contains control characters");
     }
-    let subject_rule = match channel {
+    match channel {
         ChannelKind::Email => {
             if is_blank(&content.subject) {
                 refuse(pointers.subject, "subject_required", "an email needs a subject");
@@ -93,7 +93,6 @@ fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> R
             if is_blank(&content.text) && !has_html {
                 refuse(pointers.text, "body_required", "an email needs a text or an HTML body");
             }
-            SubjectRule::Required
         }
         ChannelKind::Sms | ChannelKind::Whatsapp => {
             if is_blank(&content.text) {
@@ -102,16 +101,14 @@ fn check_shape(channel: ChannelKind, content: &Content, pointers: Pointers) -> R
             if content.html.is_some() {
                 refuse(pointers.html, "html_not_allowed", "this channel shows no HTML");
             }
-            SubjectRule::Optional
         }
         ChannelKind::Http => {
             if is_blank(&content.text) && !has_html {
                 refuse(pointers.text, "body_required", "the message needs a text or an HTML body");
             }
-            SubjectRule::Optional
         }
-    };
-    if problems.is_empty() { Ok(subject_rule) } else { Err(ApiError::Invalid(problems)) }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::Invalid(problems)) }
 }
 
 fn has_nul(text: &str) -> bool {

@@ -7,7 +7,8 @@ use crate::domain::campaigns::audience::Audience;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
-use crate::store::dispatch::packing::{Span, address_test, fresh_counts};
+use crate::store::dispatch::eligibility::skip_reason;
+use crate::store::dispatch::packing::{Span, fresh_counts};
 use crate::store::engine::schema::list_members;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
@@ -218,16 +219,13 @@ pub(in crate::store) fn insert_deliveries(
     channel: ChannelKind,
     span: Span,
 ) -> Result<Counts, StoreError> {
-    let reachable = address_test(channel);
+    let reason = skip_reason(channel);
     let insert = |before: &str, Source { from, to, rest, key }, after: &str| {
         sql(format!("{before}INSERT INTO deliveries (campaign_id, contact_id, page_id, state, reason) SELECT "))
             .bind::<BigInt, _>(campaign, ", c.id, ")
             .bind::<BigInt, _>(
                 page,
-                format!(
-                    ", CASE WHEN c.deleted_at IS NULL AND {reachable} THEN 'pending' ELSE 'skipped' END, CASE WHEN \
-                     c.deleted_at IS NOT NULL THEN 'contact_deleted' WHEN {reachable} THEN NULL ELSE 'no_address' END {from}"
-                ),
+                format!(", CASE WHEN {reason} IS NULL THEN 'pending' ELSE 'skipped' END, {reason} {from}"),
             )
             .bind::<BigInt, _>(span.after, to)
             .bind::<BigInt, _>(span.up_to, format!("{rest} ORDER BY {key}{after}"))
