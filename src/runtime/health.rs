@@ -60,6 +60,8 @@ pub struct Health {
 #[derive(Default)]
 struct Parts {
     store: Option<Attention>,
+    /// How often the database turned out to be away.
+    absences: u64,
     journal: Option<Attention>,
     pools: BTreeMap<String, Option<Attention>>,
     campaigns: BTreeMap<i64, Attention>,
@@ -80,7 +82,18 @@ impl Health {
                 ("database_unavailable", error.to_string())
             }
         });
-        replace(&mut self.lock().store, next)
+        let mut parts = self.lock();
+        if result.is_err_and(StoreError::is_absence) {
+            parts.absences += 1;
+        }
+        replace(&mut parts.store, next)
+    }
+
+    /// How often any part of this process found the database away. The same as before: it was there all the time, as far as
+    /// anybody noticed.
+    #[must_use]
+    pub fn absences(&self) -> u64 {
+        self.lock().absences
     }
 
     /// Notes whether the journal takes writes. Returns whether that is news.

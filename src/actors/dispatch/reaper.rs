@@ -99,8 +99,9 @@ impl Reaper {
         }
         self.busy = true;
         let (round, mut watch) = (self.round.clone(), std::mem::take(&mut self.watch));
+        let health = self.health.clone();
         let work = async move {
-            let ended = round.go(&mut watch).await?;
+            let ended = round.go(&mut watch, &health).await?;
             Ok::<_, StoreError>((ended, watch))
         };
         ctx.spawn(work.into_actor(self).map(|result, reaper, _| {
@@ -141,7 +142,7 @@ impl Round {
     }
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
-    async fn go(&self, watch: &mut Watch) -> Result<u64, StoreError> {
+    async fn go(&self, watch: &mut Watch, health: &Health) -> Result<u64, StoreError> {
         let (me, mut after, mut lost) = (self.identity.instance, PageId(0), Vec::new());
         let (in_flight, lease, mut asked) = (self.traffic.in_flight(), self.patience, Instant::now());
         watch.round_begins(asked, self.tick);
@@ -150,7 +151,7 @@ impl Round {
         loop {
             let look = move |conn: &mut Conn| instances::doubtful_leases(conn, me, after, lease);
             let mut found = in_time(self.store.run(Lane::LookUp, "look for ended leases", look)).await?;
-            if !watch.heard(asked) {
+            if !watch.heard(asked, health.absences()) {
                 lost.clear();
             }
             asked = Instant::now();

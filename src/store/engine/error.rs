@@ -137,6 +137,26 @@ impl StoreError {
         matches!(self, Self::Query { source: DieselError::DatabaseError(UniqueViolation, _), .. })
     }
 
+    /// Whether the database is away, or this connection to it is gone.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Unanswered { .. } => true,
+            Self::Query { source, .. } => super::dialect::conn::taints_connection(source),
+            Self::BadUrl
+            | Self::Folder { .. }
+            | Self::UnsafeDurability { .. }
+            | Self::Migration { .. }
+            | Self::DiskFull { .. }
+            | Self::Corrupt { .. }
+            | Self::Taken { .. }
+            | Self::Stale { .. }
+            | Self::NoRandomness { .. }
+            | Self::Closed
+            | Self::Panicked { .. } => false,
+        }
+    }
+
     /// Whether waiting may help: the database is away, busy or full. Everything that drives deliveries tries again.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -52,6 +52,8 @@ pub(super) struct Watch {
     /// Leases of others: when their owner was last heard of and they end, and since when that has stayed so.
     silent: HashMap<LeaseToken, (Silence, Instant)>,
     seen: HashSet<LeaseToken>,
+    /// How often the database had been away when this watch began.
+    absences: u64,
 }
 
 /// For how long an owner that neither renews nor says that it lives is waited for, while the database answers. It does both
@@ -76,6 +78,7 @@ impl Default for Watch {
             progress: HashMap::new(),
             silent: HashMap::new(),
             seen: HashSet::new(),
+            absences: 0,
         }
     }
 }
@@ -92,14 +95,18 @@ impl Watch {
     }
 
     /// The database has answered a round's question, of which that moment is the earliest that it may speak of. Returns
-    /// whether the answer may be used together with earlier ones: not when it was so slow that they are too old.
-    pub(super) fn heard(&mut self, asked: Instant) -> bool {
+    /// whether the answer may be used together with earlier ones: not when it was so slow that they are too old, and not when
+    /// another part of this process has found the database away since. An outage may end before this round has noticed it.
+    pub(super) fn heard(&mut self, asked: Instant, absences: u64) -> bool {
         let in_time = asked.elapsed() <= SLOW;
         if !in_time {
             tracing::info!(took_ms = asked.elapsed().as_millis(), "the database took its time");
-            *self = Self::default();
         }
-        in_time
+        let goes_on = in_time && absences == self.absences;
+        if !goes_on {
+            *self = Self { absences, ..Self::default() };
+        }
+        goes_on
     }
 
     /// Whether the lease has lost its owner. One of this instance's living pools is not taken away for being late: the
@@ -118,7 +125,9 @@ impl Watch {
         } else if self.expired.entry(lease.token).or_insert_with(Instant::now).elapsed() >= round.patience {
             return Some(Loss::NotRenewed);
         }
-        self.stands_still(lease, round.court.on_the_wire(&lease.pool)).then_some(Loss::StandsStill)
+        // For so long the database may have been away without a round that noticed it; outcomes waited for it, too.
+        let unnoticed = SLOW + round.tick;
+        self.stands_still(lease, round.court.on_the_wire(&lease.pool) + unnoticed).then_some(Loss::StandsStill)
     }
 
     /// Whether another instance has lost the lease. After the database was away, everybody's heartbeats are old, all
@@ -140,8 +149,8 @@ impl Watch {
         expired.then_some(if dead { Loss::OwnerDied } else { Loss::NotRenewed })
     }
 
-    /// Whether nothing has moved on the page for as long as a call can take. A page that waits for its rate, its provider
-    /// or a retry has claimed nobody.
+    /// Whether nothing has moved on the page for as long as a call and the record of its outcome can take. A page that waits
+    /// for its rate, its provider or a retry has claimed nobody.
     fn stands_still(&mut self, lease: &OpenLease, longest: Duration) -> bool {
         if !lease.is_sending() {
             self.progress.remove(&lease.token);
@@ -200,8 +209,16 @@ mod tests {
     fn what_was_seen_before_a_slow_answer_is_forgotten() {
         let token = LeaseToken(1);
         let mut watch = watching(token);
-        assert!(watch.heard(Instant::now()) && watch.expired.contains_key(&token));
+        assert!(watch.heard(Instant::now(), 0) && watch.expired.contains_key(&token));
         let long_ago = Instant::now().checked_sub(SLOW + TICK).unwrap();
-        assert!(!watch.heard(long_ago) && watch.expired.is_empty());
+        assert!(!watch.heard(long_ago, 0) && watch.expired.is_empty());
+    }
+
+    #[test]
+    fn what_was_seen_before_an_outage_that_others_noticed_is_forgotten() {
+        let token = LeaseToken(1);
+        let mut watch = watching(token);
+        assert!(!watch.heard(Instant::now(), 1) && watch.expired.is_empty());
+        assert!(watch.heard(Instant::now(), 1), "once");
     }
 }
