@@ -27,7 +27,7 @@ pub struct Climate {
     pub error_after: u64,
     /// It says "later", without a word of why (HTTP 425; SMTP 451).
     pub later: u64,
-    /// It refuses the recipient for good.
+    /// It refuses the recipient finally.
     pub rejected: u64,
 }
 

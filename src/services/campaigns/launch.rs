@@ -1,4 +1,4 @@
-//! The launch, whoever asks for it: everything that must be true is checked, then one transaction.
+//! The launch, for every door: everything that must be true is checked, then one transaction.
 
 use std::time::Instant;
 

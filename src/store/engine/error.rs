@@ -140,21 +140,8 @@ impl StoreError {
     /// Whether the database is away, or this connection to it is gone.
     #[must_use]
     pub fn is_absence(&self) -> bool {
-        match self {
-            Self::Unavailable { .. } | Self::Unanswered { .. } => true,
-            Self::Query { source, .. } => super::dialect::conn::taints_connection(source),
-            Self::BadUrl
-            | Self::Folder { .. }
-            | Self::UnsafeDurability { .. }
-            | Self::Migration { .. }
-            | Self::DiskFull { .. }
-            | Self::Corrupt { .. }
-            | Self::Taken { .. }
-            | Self::Stale { .. }
-            | Self::NoRandomness { .. }
-            | Self::Closed
-            | Self::Panicked { .. } => false,
-        }
+        // A full disk and a failed migration drop their connection, too, and say nothing about the others.
+        self.taints_connection() && !matches!(self, Self::DiskFull { .. } | Self::Migration { .. })
     }
 
     /// Whether waiting may help: the database is away, busy or full. Everything that drives deliveries tries again.

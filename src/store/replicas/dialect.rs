@@ -193,7 +193,7 @@ pub(in crate::store) fn take_pages_to_announce(
     let now = engine::now(conn)?;
     let Conn::Pg(conn) = conn else { return Ok(Vec::new()) };
     let again = now.plus_ms(-again_after_ms);
-    // The inner LIMIT bounds what is looked at; whoever fills a campaign's window has enough announced.
+    // The inner LIMIT bounds what is looked at; a campaign whose window is full has enough announced.
     sql("WITH open AS (SELECT p.id, p.announced_at, row_number() OVER (PARTITION BY p.campaign_id ORDER BY p.due_at, p.id) \
          AS turn FROM campaigns AS c CROSS JOIN LATERAL (SELECT id, campaign_id, due_at, announced_at FROM pages \
          WHERE campaign_id = c.id AND state = 'ready' AND due_at <= ")
