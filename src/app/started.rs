@@ -15,7 +15,7 @@ use crate::actors::dispatch::reaper::{Court, Identity, Reaper, Round};
 use crate::actors::dispatch::recorder::OutcomeRecorder;
 use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::sender_pool::threads::Threads;
-use crate::actors::dispatch::sender_pool::{Parts, SenderPool};
+use crate::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
 use crate::actors::dispatch::supervisor::CampaignSupervisor;
 use crate::actors::guardian::{Guardian, Ward};
 use crate::actors::import::importer::Importer;
@@ -81,7 +81,7 @@ impl Started {
         let paces = Paces::new(store.clone());
         let traffic = Arc::new(Traffic::default());
         let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
-        let told = Arc::new(AtomicBool::new(false));
+        let broker_announces = Arc::new(AtomicBool::new(false));
         let announcer = if settings.broker.url.is_some() { Announcer::with_broker() } else { Announcer::default() };
         let (flush, batch) = (timing.flush(), timing.flush_batch);
         let (recorder, inbox) =
@@ -100,7 +100,7 @@ impl Started {
         for pool in &settings.pools {
             let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
-            let parts = Parts {
+            let parts = PoolDeps {
                 store: store.clone(),
                 pool: pool.clone(),
                 timing: timing.clone(),
@@ -114,7 +114,7 @@ impl Started {
                 threads: threads.clone(),
                 traffic: Arc::clone(&traffic),
                 suspended: suspensions.switch(&pool.name),
-                told: Arc::clone(&told),
+                broker_announces: Arc::clone(&broker_announces),
                 announcer: announcer.clone(),
                 trusts: pools.trusts(),
                 paces: paces.clone(),
@@ -138,7 +138,7 @@ impl Started {
         let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
         wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
         wards.push(scheduler_ward(services.clone(), scheduler.clone()));
-        let parts = switchboard::Parts {
+        let parts = switchboard::PoolDeps {
             store: store.clone(),
             instance: identity.instance,
             status: Arc::clone(&status),
@@ -152,7 +152,7 @@ impl Started {
         wards.push(switchboard_ward(parts, switchboard.clone()));
         let broker = settings.broker.url.is_some().then(Present::nowhere);
         if let Some(link) = &broker {
-            let parts = broker_link::Parts {
+            let parts = broker_link::PoolDeps {
                 services: services.clone(),
                 instance: identity.instance,
                 pools: pools.clone(),
@@ -160,7 +160,7 @@ impl Started {
                 switchboard: switchboard.clone(),
                 supervisor: supervisor.clone().recipient(),
                 announcer: announcer.clone(),
-                told,
+                broker_announces,
                 draining: Arc::clone(&draining),
             };
             wards.push(broker_ward(parts, link.clone()));
@@ -235,7 +235,7 @@ impl Started {
 }
 
 /// Each pool decides on a thread of its own, which its hand-overs never keep busy.
-fn pool_ward(parts: Parts, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
+fn pool_ward(parts: PoolDeps, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
     let name = parts.pool.name.clone();
     let arbiter = Arbiter::new().handle();
     Ward::new(format!("pool {name}"), move |generation| {
@@ -255,7 +255,7 @@ fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Re
     })
 }
 
-fn switchboard_ward(parts: switchboard::Parts, present: Present<Switchboard>) -> Ward {
+fn switchboard_ward(parts: switchboard::PoolDeps, present: Present<Switchboard>) -> Ward {
     Ward::new("switchboard", move |_| {
         let addr = Switchboard::new(parts.clone()).start();
         present.enter(addr.clone());
@@ -264,7 +264,7 @@ fn switchboard_ward(parts: switchboard::Parts, present: Present<Switchboard>) ->
 }
 
 /// The link lives on a thread of its own: no other work delays what it hears.
-fn broker_ward(parts: broker_link::Parts, present: Present<BrokerLink>) -> Ward {
+fn broker_ward(parts: broker_link::PoolDeps, present: Present<BrokerLink>) -> Ward {
     let arbiter = Arbiter::new().handle();
     Ward::new("broker link", move |_| {
         let parts = parts.clone();

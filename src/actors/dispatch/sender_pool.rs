@@ -32,7 +32,7 @@ use futures_util::Stream;
 
 use self::alike::Shared;
 use self::content::CampaignContent;
-use self::hand_over::{Line, Reach};
+use self::hand_over::{PoolContext, ProviderSignal};
 use self::meters::Meters;
 use self::pace::Pace;
 use self::rate::Rate;
@@ -82,7 +82,7 @@ const LOOK_WHEN_TOLD: Duration = Duration::from_secs(1);
 
 /// What a pool is built from; kept by the guardian to build it again.
 #[derive(Clone)]
-pub struct Parts {
+pub struct PoolDeps {
     /// The database.
     pub store: Store,
     /// The pool's settings.
@@ -110,7 +110,7 @@ pub struct Parts {
     /// Set while an operator has suspended the pool.
     pub suspended: Arc<AtomicBool>,
     /// Set while the broker tells of ready pages: the database is then looked at less often.
-    pub told: Arc<AtomicBool>,
+    pub broker_announces: Arc<AtomicBool>,
     /// Who hears of pages that are done.
     pub announcer: Announcer,
     /// Where the leases of all pools are entered, so that the reaper can fence them.
@@ -121,8 +121,8 @@ pub struct Parts {
 
 /// The actor.
 pub struct SenderPool {
-    parts: Parts,
-    line: Arc<Line>,
+    deps: PoolDeps,
+    context: Arc<PoolContext>,
     /// Whom the pool hands over to, as the settings have it.
     provider: ProviderFingerprint,
     shares: Vec<Share>,
@@ -131,11 +131,11 @@ pub struct SenderPool {
     /// Campaigns that may have ready pages, in turn.
     turns: VecDeque<CampaignId>,
     /// Those of them that had no page to lease: not asked again before the next look finds one.
-    dry: HashSet<CampaignId>,
+    exhausted_campaigns: HashSet<CampaignId>,
     /// Pages that the broker told of, oldest first.
     offers: VecDeque<Offer>,
     /// The last offer was of no use: one of the pages that are known to be there comes first.
-    misled: bool,
+    last_offer_failed: bool,
     /// Whom a page was given back for.
     room_for: Option<CampaignId>,
     /// When a page was last given back for somebody else.
@@ -153,7 +153,7 @@ pub struct SenderPool {
     looking: bool,
     linger: Option<SpawnHandle>,
     /// When something may begin that may not begin now, and the timer that is set to then.
-    alarm: Option<(Instant, SpawnHandle)>,
+    wake_timer: Option<(Instant, SpawnHandle)>,
     lingered: bool,
     freed: Arc<Tray<Freed>>,
     acks: Arc<Tray<Acknowledged>>,
@@ -168,7 +168,7 @@ pub struct SenderPool {
 /// A place is free again.
 struct Freed {
     campaign: CampaignId,
-    reach: Reach,
+    signal: ProviderSignal,
     /// How long it was taken.
     held: Duration,
     /// When the call was admitted, on the clock of the pool's pace.
@@ -180,44 +180,44 @@ struct Freed {
 impl SenderPool {
     /// A pool over a provider, by one channel for each thread it uses, as the owner that its leases will name.
     #[must_use]
-    pub fn new(parts: Parts, channels: &[Arc<dyn Channel>], owner: Owner) -> Self {
+    pub fn new(deps: PoolDeps, channels: &[Arc<dyn Channel>], owner: Owner) -> Self {
         let now = Instant::now();
-        let line = Line {
-            pool: parts.pool.name.clone(),
-            journal: Arc::clone(&parts.journal),
-            status: Arc::clone(&parts.status),
-            draining: Arc::clone(&parts.draining),
-            inbox: parts.recorder.clone(),
-            meters: Meters::new(&parts.pool.name, parts.pool.channel),
-            flow: parts.traffic.of(Subject::Pool(parts.pool.name.clone())),
-            suspended: Arc::clone(&parts.suspended),
-            history: Arc::clone(parts.store.history()),
+        let context = PoolContext {
+            pool: deps.pool.name.clone(),
+            journal: Arc::clone(&deps.journal),
+            status: Arc::clone(&deps.status),
+            draining: Arc::clone(&deps.draining),
+            inbox: deps.recorder.clone(),
+            meters: Meters::new(&deps.pool.name, deps.pool.channel),
+            flow: deps.traffic.of(Subject::Pool(deps.pool.name.clone())),
+            suspended: Arc::clone(&deps.suspended),
+            history: Arc::clone(deps.store.history()),
             halted: AtomicBool::new(false),
-            retries: parts.pool.retries(),
-            alike: Shared::new(parts.alike),
-            idempotent_for: parts.pool.idempotent_for(),
+            retries: deps.pool.retries(),
+            alike: Shared::new(deps.alike),
+            idempotent_for: deps.pool.idempotent_for(),
         };
         Self {
-            provider: parts.pool.fingerprint(),
+            provider: deps.pool.fingerprint(),
             rate: Rate::new(
-                format!("pool:{}", parts.pool.name),
-                parts.pool.rate_per_second,
-                parts.pool.burst(),
-                !parts.store.has_one_writer(),
+                format!("pool:{}", deps.pool.name),
+                deps.pool.rate_per_second,
+                deps.pool.burst(),
+                !deps.store.has_one_writer(),
                 now,
             ),
             offers: VecDeque::new(),
-            misled: false,
+            last_offer_failed: false,
             room_for: None,
             room_made: None,
-            tempo: Tempo::new(owner.instance.0, &parts.pool, &parts.timing, &parts.paces),
-            line: Arc::new(line),
-            shares: Share::spread(&parts.threads, channels, parts.pool.concurrency),
-            parts,
+            tempo: Tempo::new(owner.instance.0, &deps.pool, &deps.timing, &deps.paces),
+            context: Arc::new(context),
+            shares: Share::spread(&deps.threads, channels, deps.pool.concurrency),
+            deps,
             owner,
             runs: BTreeMap::new(),
             turns: VecDeque::new(),
-            dry: HashSet::new(),
+            exhausted_campaigns: HashSet::new(),
             contents: HashMap::new(),
             rates: HashMap::new(),
             pace: Pace::default(),
@@ -227,7 +227,7 @@ impl SenderPool {
             leasing: false,
             looking: false,
             linger: None,
-            alarm: None,
+            wake_timer: None,
             lingered: false,
             freed: Arc::new(Tray::new()),
             acks: Arc::new(Tray::new()),
@@ -239,11 +239,11 @@ impl SenderPool {
     }
 
     fn draining(&self) -> bool {
-        self.parts.draining.load(Ordering::Acquire)
+        self.deps.draining.load(Ordering::Acquire)
     }
 
     fn suspended(&self) -> bool {
-        self.parts.suspended.load(Ordering::Acquire)
+        self.deps.suspended.load(Ordering::Acquire)
     }
 
     /// 0.0 to 1.0, to spread retries (xorshift; nothing secret hangs on it).
@@ -260,7 +260,7 @@ impl SenderPool {
         if self.draining() {
             return self.finish_drain(ctx);
         }
-        let at_once = if self.parts.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
+        let at_once = if self.deps.store.has_one_writer() { 1 } else { CLAIMS_AT_ONCE };
         loop {
             while self.claims < at_once && !self.suspended() {
                 let Some((page, n)) = self.next_claim(ctx) else { break };
@@ -272,25 +272,25 @@ impl SenderPool {
         }
         self.ask_for_tokens(ctx);
         self.lease(ctx);
-        self.line.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
+        self.context.meters.in_flight(self.in_flight.load(Ordering::Relaxed));
     }
 
     fn store_failed(&self, error: &StoreError) {
-        if self.parts.health.note_store(Err(error)) {
-            tracing::error!(pool = self.line.pool, error = %error, "the database does not answer");
+        if self.deps.health.note_store(Err(error)) {
+            tracing::error!(pool = self.context.pool, error = %error, "the database does not answer");
         }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
         self.follow_pace();
-        self.measured = self.line.meters.throughput(self.measured, Instant::now());
+        self.measured = self.context.meters.throughput(self.measured, Instant::now());
         self.close_paused();
         self.look_at_held();
         self.due(ctx);
         self.let_old_offers_go();
         // Also with all pages in hand: a campaign that holds none gets one, however long the others take for theirs.
-        let told = self.parts.told.load(Ordering::Acquire);
-        let too_early = told && self.looked.elapsed() < LOOK_WHEN_TOLD;
+        let broker_announces = self.deps.broker_announces.load(Ordering::Acquire);
+        let too_early = broker_announces && self.looked.elapsed() < LOOK_WHEN_TOLD;
         if !self.draining() && !self.looking && !too_early {
             self.look(ctx);
         }
@@ -319,10 +319,10 @@ impl Actor for SenderPool {
         ctx.set_mailbox_capacity(64);
         ctx.add_stream(events(Arc::clone(&self.freed), Event::Freed));
         ctx.add_stream(events(Arc::clone(&self.acks), Event::Recorded));
-        let timing = self.parts.timing.clone();
+        let timing = self.deps.timing.clone();
         ctx.run_interval(timing.due_tick(), |pool, ctx| pool.tick(ctx));
         ctx.run_interval(timing.lease_renew(), |pool, ctx| pool.renew(ctx));
-        self.parts.health.note_pool(&self.line.pool, None);
+        self.deps.health.note_pool(&self.context.pool, None);
         self.look(ctx);
     }
 }
@@ -406,10 +406,10 @@ impl Handler<GetState> for SenderPool {
             phase: run.phase.name(),
         });
         MessageResult(PoolState {
-            pool: self.line.pool.clone(),
+            pool: self.context.pool.clone(),
             generation: self.owner.generation,
             in_flight: self.in_flight.load(Ordering::Acquire),
-            concurrency: self.parts.pool.concurrency,
+            concurrency: self.deps.pool.concurrency,
             claims: self.claims,
             pages: pages.collect(),
             offers: self.offers.len(),

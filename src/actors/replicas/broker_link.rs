@@ -58,7 +58,7 @@ pub struct Parts {
     /// What is to be published.
     pub announcer: Announcer,
     /// Set while the broker tells of ready pages.
-    pub told: Arc<AtomicBool>,
+    pub broker_announces: Arc<AtomicBool>,
     /// Set when the process drains: no more pages are taken.
     pub draining: Arc<AtomicBool>,
 }
@@ -83,7 +83,7 @@ impl BrokerLink {
     /// A link that connects when it is started.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let state = State::new(Arc::clone(&parts.told));
+        let state = State::new(Arc::clone(&parts.broker_announces));
         Self { link: Arc::new(Link { parts, state }) }
     }
 }

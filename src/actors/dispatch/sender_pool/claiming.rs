@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::hand_over::{HandOver, Reach, hand_over};
+use super::hand_over::{HandOver, ProviderSignal, hand_over};
 use super::run::{PageRun, Phase};
 use super::threads::Share;
 use super::{Freed, SenderPool};
@@ -30,8 +30,8 @@ impl SenderPool {
         if self.tempo.rests(now) {
             return None;
         }
-        let chunk = self.parts.timing.claim_chunk;
-        let places = self.parts.pool.concurrency;
+        let chunk = self.deps.timing.claim_chunk;
+        let places = self.deps.pool.concurrency;
         let limited = self.tempo.member.is_limited();
         let places = if limited { places } else { places + self.pace.ahead(places, chunk) };
         // One by one, calls from before that hang do not count.
@@ -66,7 +66,7 @@ impl SenderPool {
         let (page, n) = self.choose(now, free, ctx)?;
         self.lingered = false;
         if !careful {
-            self.line.halted.store(false, Ordering::Release);
+            self.context.halted.store(false, Ordering::Release);
         }
         Some((page, n))
     }
@@ -110,7 +110,7 @@ impl SenderPool {
 
     pub(super) fn start_linger(&mut self, ctx: &mut Context<Self>) {
         if self.linger.is_none() {
-            self.linger = Some(ctx.run_later(self.parts.timing.claim_linger(), |pool, ctx| {
+            self.linger = Some(ctx.run_later(self.deps.timing.claim_linger(), |pool, ctx| {
                 pool.linger = None;
                 pool.lingered = true;
                 pool.pump(ctx);
@@ -122,15 +122,15 @@ impl SenderPool {
         // The due tick comes anyway, and so does the end of a call that is waited for; only shorter waits need a timer, and
         // of several the shortest.
         let at = Instant::now() + wait;
-        let is_sooner = self.alarm.as_ref().is_none_or(|(known, _)| at < *known);
-        if wait.is_zero() || wait >= self.parts.timing.due_tick() || !is_sooner {
+        let is_sooner = self.wake_timer.as_ref().is_none_or(|(known, _)| at < *known);
+        if wait.is_zero() || wait >= self.deps.timing.due_tick() || !is_sooner {
             return;
         }
         let timer = ctx.run_later(wait.max(Duration::from_millis(1)), |pool, ctx| {
-            pool.alarm = None;
+            pool.wake_timer = None;
             pool.pump(ctx);
         });
-        if let Some((_, later)) = self.alarm.replace((at, timer)) {
+        if let Some((_, later)) = self.wake_timer.replace((at, timer)) {
             ctx.cancel_future(later);
         }
     }
@@ -155,9 +155,9 @@ impl SenderPool {
             provider: self.provider,
         };
         // Read before the claim is asked for: whatever the claim waits for counts against the deadline.
-        let start_by = Boottime::now().plus(self.parts.timing.start_deadline());
+        let start_by = Boottime::now().plus(self.deps.timing.start_deadline());
         let asked_at = Instant::now();
-        let store = self.parts.store.clone();
+        let store = self.deps.store.clone();
         let work =
             async move { store.run(Lane::Hot, "claim recipients", move |conn| claims::claim(conn, claim)).await };
         ctx.spawn(work.into_actor(self).map(move |result, pool, ctx| {
@@ -189,33 +189,33 @@ impl SenderPool {
                 }
                 run.unrecorded += recipients.len();
                 let found = recipients.len();
-                self.parts.status.set(campaign, CampaignStatus::Sending, status_version);
+                self.deps.status.set(campaign, CampaignStatus::Sending, status_version);
                 if found > 0 && Boottime::now() > start_by {
                     // None of them may begin. Without a word, that would look like a campaign that stands still.
                     let detail =
                         "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
-                    if self.parts.health.note_pool(&self.line.pool, Some(("database_slow", detail.to_owned()))) {
-                        tracing::warn!(pool = self.line.pool, "{detail}");
+                    if self.deps.health.note_pool(&self.context.pool, Some(("database_slow", detail.to_owned()))) {
+                        tracing::warn!(pool = self.context.pool, "{detail}");
                     }
                 }
-                let mut overs = Vec::with_capacity(recipients.len());
+                let mut hand_overs = Vec::with_capacity(recipients.len());
                 for claimed in recipients {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
                     let over = self.prepare(page, claimed, (key_lives, status_version), start_by, (admitted, careful));
-                    overs.extend(over.and_then(|over| self.unless_its_domain_waits(over)));
+                    hand_overs.extend(over.and_then(|over| self.unless_its_domain_waits(over)));
                 }
-                begun = overs.len();
+                begun = hand_overs.len();
                 self.tempo.member.started(begun, self.tempo.now());
-                self.begin(overs);
+                self.begin(hand_overs);
             }
             Ok(ClaimOutcome::NotSending { status, status_version }) => {
                 run.close();
-                self.parts.status.set(campaign, status, status_version);
+                self.deps.status.set(campaign, status, status_version);
             }
             Ok(ClaimOutcome::Suspended) => {
                 // The switchboard has not said so yet; it also says when it is over.
                 run.close();
-                self.parts.suspended.store(true, Ordering::Release);
+                self.deps.suspended.store(true, Ordering::Release);
             }
             Ok(ClaimOutcome::Lost) => {
                 tracing::warn!(page.id = page.0, campaign.id = campaign.0, "lease lost");
@@ -283,14 +283,14 @@ impl SenderPool {
         let wait_ms = i64::try_from(Duration::try_from_secs_f64(wait).unwrap_or_default().as_millis()).unwrap_or(0);
         let verdict = Verdict { wait_ms, ambiguous: over.claimed.ambiguous, ..Verdict::untouched() };
         let settlement = Settlement { key: over.key, page: over.page, key_valid_ms: None, verdict, content: None };
-        self.line.inbox.take(Record { settlement, begun: None, ack: Arc::clone(&self.acks) });
+        self.context.inbox.take(Record { settlement, begun: None, ack: Arc::clone(&self.acks) });
         None
     }
 
     /// Starts each hand-over in a task of its own, on the thread with the least to carry.
-    fn begin(&mut self, overs: Vec<HandOver>) {
+    fn begin(&mut self, hand_overs: Vec<HandOver>) {
         let mut tasks: Vec<Vec<_>> = self.shares.iter().map(|_| Vec::new()).collect();
-        for over in overs {
+        for over in hand_overs {
             // A probe goes through a connection that was kept, if there is one: a new one may be one too many.
             let probes = over.careful;
             let emptiest = self
@@ -310,7 +310,7 @@ impl SenderPool {
 
     /// Waits for a place, hands over, and leaves the outcome with the recorder.
     fn task(&self, share: Share, over: HandOver) -> impl Future<Output = ()> + Send + 'static {
-        let line = Arc::clone(&self.line);
+        let context = Arc::clone(&self.context);
         let (freed, ack) = (Arc::clone(&self.freed), Arc::clone(&self.acks));
         let in_flight = Arc::clone(&self.in_flight);
         async move {
@@ -321,39 +321,39 @@ impl SenderPool {
                 if over.careful { None } else { Some(tokio::time::timeout(patience, share.places.acquire()).await) };
             let in_time = place.as_ref().is_none_or(Result::is_ok);
             let began = Instant::now();
-            let result = hand_over(&line, &*share.channel, over, in_time, &ack).await;
+            let result = hand_over(&context, &*share.channel, over, in_time, &ack).await;
             drop(place);
             if let Some((settlement, begun)) = result.settled {
-                line.meters.became(channel, settlement.verdict.state);
+                context.meters.became(channel, settlement.verdict.state);
                 // A recorder that died takes the process with it, and the next start reads the outcome from the journal.
-                line.inbox.take(Record { settlement, begun, ack });
+                context.inbox.take(Record { settlement, begun, ack });
             }
             share.leave();
             in_flight.fetch_sub(1, Ordering::AcqRel);
-            let (reach, domain) = (result.reach, result.domain);
-            freed.leave(Freed { campaign, reach, held: began.elapsed(), admitted, domain });
+            let (signal, domain) = (result.signal, result.domain);
+            freed.leave(Freed { campaign, signal, held: began.elapsed(), admitted, domain });
         }
     }
 
     pub(super) fn freed(&mut self, freed: Freed) {
-        let Freed { campaign, reach, held, admitted, domain } = freed;
+        let Freed { campaign, signal, held, admitted, domain } = freed;
         let now = self.tempo.now();
-        if !matches!(reach, Reach::Untried(_)) {
+        if !matches!(signal, ProviderSignal::Untried(_)) {
             self.pace.called(held);
         }
         // What was not begun is given back below.
-        if !matches!(reach, Reach::Untried(Some(_))) {
+        if !matches!(signal, ProviderSignal::Untried(Some(_))) {
             self.tempo.member.ended(admitted);
         }
-        match reach {
-            Reach::Accepted => {
+        match signal {
+            ProviderSignal::Accepted => {
                 (self.tempo.trouble, self.tempo.clears) = (None, true);
                 self.tempo.member.accepted(now - held.as_secs_f64(), domain, now);
             }
-            Reach::Answered => self.tempo.member.answered(now),
-            Reach::Refused(undecided) => self.refused(*undecided, held, domain),
-            Reach::Silence(detail) => self.tempo.member.lost(&detail, now),
-            Reach::Untried(reason) => self.not_begun(campaign, reason, admitted),
+            ProviderSignal::Answered => self.tempo.member.answered(now),
+            ProviderSignal::Refused(undecided) => self.refused(*undecided, held, domain),
+            ProviderSignal::Silence(detail) => self.tempo.member.lost(&detail, now),
+            ProviderSignal::Untried(reason) => self.not_begun(campaign, reason, admitted),
         }
     }
 
@@ -377,11 +377,11 @@ impl SenderPool {
                 self.turns.retain(|known| *known != campaign);
             }
             NotBegun::JournalUnavailable => {
-                let trouble = self.parts.journal.trouble();
-                if self.parts.health.note_journal(trouble) {
+                let trouble = self.deps.journal.trouble();
+                if self.deps.health.note_journal(trouble) {
                     tracing::error!("the journal cannot be written; nothing is handed over");
                 }
-                self.tempo.rests_until = Some(Instant::now() + self.parts.timing.circuit_first());
+                self.tempo.rests_until = Some(Instant::now() + self.deps.timing.circuit_first());
             }
             NotBegun::Fenced => {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {

@@ -25,7 +25,7 @@ impl SenderPool {
 
     fn doubt_campaign(&mut self, campaign: CampaignId, doubt: Doubt, ctx: &mut Context<Self>) {
         self.note_doubt(campaign, &doubt, true);
-        let store = self.parts.store.clone();
+        let store = self.deps.store.clone();
         let cause = doubt.clone();
         let work = async move {
             let pause = move |conn: &mut crate::store::Conn| match conn
@@ -48,11 +48,11 @@ impl SenderPool {
             };
             // Paused by somebody else in this moment: the doubt is raised when it goes on.
             pool.note_doubt(campaign, &doubt, doubt.is_noted(&row));
-            pool.parts.status.set(campaign, row.status, row.status_version);
+            pool.deps.status.set(campaign, row.status, row.status_version);
             if row.status == CampaignStatus::Paused {
                 // Of itself the pause holds everywhere; told of it, the others stop in the middle of what they have claimed.
                 let pause = Control::of(&Subject::Campaign(campaign), Action::Pause, row.status_version);
-                pool.parts.announcer.control(&pause, None);
+                pool.deps.announcer.control(&pause, None);
                 let why = match doubt {
                     Doubt::Content => "too many recipients could not be rendered",
                     Doubt::Refusals { .. } => "nearly everybody is refused alike",

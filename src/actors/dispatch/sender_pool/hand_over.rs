@@ -35,7 +35,7 @@ use crate::store::dispatch::claims::Claimed;
 use crate::store::engine::history::History;
 
 /// What all hand-overs of a pool share.
-pub(super) struct Line {
+pub(super) struct PoolContext {
     pub(super) pool: String,
     pub(super) journal: Arc<Journal>,
     pub(super) status: Arc<StatusCache>,
@@ -79,16 +79,16 @@ pub(super) struct HandOver {
 }
 
 /// What a hand-over came to.
-pub(super) struct Result {
+pub(super) struct HandedOver {
     /// Its settlement, unless it was refused.
     pub(super) settled: Option<(Settlement, Option<Begun>)>,
-    pub(super) reach: Reach,
+    pub(super) signal: ProviderSignal,
     /// The recipient's domain.
     pub(super) domain: Option<u8>,
 }
 
 /// What a hand-over says of the provider as a whole.
-pub(super) enum Reach {
+pub(super) enum ProviderSignal {
     /// It took the message.
     Accepted,
     /// It answered.
@@ -102,7 +102,7 @@ pub(super) enum Reach {
 }
 
 struct HandOverGate<'a> {
-    line: &'a Line,
+    context: &'a PoolContext,
     over: &'a HandOver,
     begun: std::sync::OnceLock<Begun>,
     /// Whether it is counted as under way.
@@ -111,18 +111,18 @@ struct HandOverGate<'a> {
 
 impl HandOverGate<'_> {
     /// Whether it may begin at this moment, which is returned.
-    fn is_open(&self) -> std::result::Result<Boottime, NotBegun> {
+    fn is_open(&self) -> Result<Boottime, NotBegun> {
         let now = Boottime::now();
-        if self.line.draining.load(Ordering::Acquire) {
+        if self.context.draining.load(Ordering::Acquire) {
             return Err(NotBegun::ShuttingDown);
         }
-        if self.line.suspended.load(Ordering::Acquire) {
+        if self.context.suspended.load(Ordering::Acquire) {
             return Err(NotBegun::Halted);
         }
-        if self.line.history.is_unsettled() {
+        if self.context.history.is_unsettled() {
             return Err(NotBegun::Halted);
         }
-        match self.line.status.get(self.over.key.campaign) {
+        match self.context.status.get(self.over.key.campaign) {
             Some(CampaignStatus::Sending) => {}
             // Unknown: a claim set it moments ago, so something has taken it away.
             Some(CampaignStatus::Paused) | None => return Err(NotBegun::Paused),
@@ -151,28 +151,28 @@ impl HandOverGate<'_> {
 impl Drop for HandOverGate<'_> {
     fn drop(&mut self) {
         if self.flows.load(Ordering::Relaxed) {
-            self.line.flow.leave();
+            self.context.flow.leave();
             self.over.flow.leave();
         }
     }
 }
 
 impl Gate for HandOverGate<'_> {
-    fn begin(&self) -> std::result::Result<(), NotBegun> {
+    fn begin(&self) -> Result<(), NotBegun> {
         self.is_open()?;
         // A channel that has to take another connection asks again; the line stands already.
         if self.begun.get().is_some() {
             return Ok(());
         }
         let begun =
-            self.line.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
+            self.context.journal.begin(self.over.key).map_err(|_noted_by_the_journal| NotBegun::JournalUnavailable)?;
         let _ = self.begun.set(begun);
         self.flows.store(true, Ordering::Relaxed);
-        self.line.flow.enter();
+        self.context.flow.enter();
         self.over.flow.enter();
         // The journal may have waited for a slow disk, and a pause or the lease's end have been in the meantime.
         let now = self.is_open()?;
-        self.line.flow.begin(now);
+        self.context.flow.begin(now);
         self.over.flow.begin(now);
         Ok(())
     }
@@ -180,31 +180,31 @@ impl Gate for HandOverGate<'_> {
 
 /// Hands one recipient over, if its turn came `in_time`. Never fails: every way it can end is a settlement.
 pub(super) async fn hand_over(
-    line: &Line,
+    context: &PoolContext,
     channel: &dyn Channel,
     over: HandOver,
     in_time: bool,
     acks: &Arc<Tray<Acknowledged>>,
-) -> Result {
-    let gate = HandOverGate { line, over: &over, begun: std::sync::OnceLock::new(), flows: AtomicBool::new(false) };
+) -> HandedOver {
+    let gate = HandOverGate { context, over: &over, begun: std::sync::OnceLock::new(), flows: AtomicBool::new(false) };
     let mut spoken = None;
     let started = Instant::now();
     let outcome = if !in_time {
         Outcome::NotBegun(NotBegun::Late)
-    } else if line.halted.load(Ordering::Acquire) && !over.careful {
+    } else if context.halted.load(Ordering::Acquire) && !over.careful {
         Outcome::NotBegun(NotBegun::Halted)
     } else {
         let attempt = AssertUnwindSafe(attempt(channel, &over, &gate, &mut spoken)).catch_unwind().await;
         attempt.unwrap_or_else(|_| panicked(gate.begun.get().is_some()))
     };
     let begun = gate.begun.get().copied();
-    line.meters.called(&outcome, started.elapsed());
-    over.content.answers.note(&outcome, over.status_version, &line.alike);
+    context.meters.called(&outcome, started.elapsed());
+    over.content.answers.note(&outcome, over.status_version, &context.alike);
     let tries = Tries {
         attempts_before: u32::try_from(over.claimed.attempts).unwrap_or(0),
         retry_for: over.content.retry_for,
         was_ambiguous: over.claimed.ambiguous,
-        key_honoured: line.idempotent_for.is_some() && over.key_lives,
+        key_honoured: context.idempotent_for.is_some() && over.key_lives,
         on_uncertain: over.content.on_uncertain,
         jitter: over.jitter,
     };
@@ -217,10 +217,10 @@ pub(super) async fn hand_over(
         | Outcome::Unsendable(_)
         | Outcome::Unknown(_)
         | Outcome::KeySeen { .. }
-        | Outcome::NotBegun(_) => settle(&outcome, tries.attempt(&line.retries)),
+        | Outcome::NotBegun(_) => settle(&outcome, tries.attempt(&context.retries)),
     };
     if begun.is_some() {
-        line.journal.outcome(over.key, &verdict);
+        context.journal.outcome(over.key, &verdict);
     }
     let repeated = verdict.state == DeliveryState::Pending && begun.is_some();
     let content = match (repeated, spoken) {
@@ -233,15 +233,15 @@ pub(super) async fn hand_over(
     let settlement = Settlement {
         key: over.key,
         page: over.page,
-        key_valid_ms: begun.and(line.idempotent_for.and_then(relied_on_ms)),
+        key_valid_ms: begun.and(context.idempotent_for.and_then(relied_on_ms)),
         verdict,
         content,
     };
-    let reach = match outcome {
+    let signal = match outcome {
         Outcome::Refused(refusal) => {
             let undecided = Undecided {
                 record: Some(Record { settlement, begun, ack: Arc::clone(acks) }),
-                inbox: line.inbox.clone(),
+                inbox: context.inbox.clone(),
                 refusal,
                 tries,
                 channel: over.content.channel,
@@ -249,16 +249,16 @@ pub(super) async fn hand_over(
                 first_try: over.claimed.put_offs == 0 && over.claimed.attempts == 0,
                 has_content: over.claimed.content.is_some(),
             };
-            return Result { settled: None, reach: Reach::Refused(Box::new(undecided)), domain };
+            return HandedOver { settled: None, signal: ProviderSignal::Refused(Box::new(undecided)), domain };
         }
-        Outcome::Accepted { .. } => Reach::Accepted,
+        Outcome::Accepted { .. } => ProviderSignal::Accepted,
         // A key that was seen says when to come back for this one, and nothing about the others.
-        Outcome::KeySeen { .. } => Reach::Answered,
-        Outcome::Unknown(trouble) => Reach::Silence(trouble.detail),
-        Outcome::Unsendable(_) => Reach::Untried(None),
-        Outcome::NotBegun(reason) => Reach::Untried(Some(reason)),
+        Outcome::KeySeen { .. } => ProviderSignal::Answered,
+        Outcome::Unknown(trouble) => ProviderSignal::Silence(trouble.detail),
+        Outcome::Unsendable(_) => ProviderSignal::Untried(None),
+        Outcome::NotBegun(reason) => ProviderSignal::Untried(Some(reason)),
     };
-    Result { settled: Some((settlement, begun)), reach, domain }
+    HandedOver { settled: Some((settlement, begun)), signal, domain }
 }
 
 /// How long a refused delivery waits whose fate nobody decided.
@@ -305,7 +305,7 @@ async fn attempt(
 
 /// The message of one recipient. What runs in the template language may take a while: it runs on a thread of its own, so
 /// that replies and timeouts of other pools do not wait for it.
-async fn rendered(over: &HandOver) -> std::result::Result<Message, Outcome> {
+async fn rendered(over: &HandOver) -> Result<Message, Outcome> {
     let is_new = over.claimed.claim_no == 1;
     let rendered = if over.content.is_program() {
         let (content, profile) = (Arc::clone(&over.content), over.claimed.profile.clone());

@@ -48,7 +48,7 @@ impl SenderPool {
         let keep = if run.phase == Phase::Closing { Duration::ZERO } else { keep };
         run.phase = Phase::Settling;
         let token = run.token;
-        let store = self.parts.store.clone();
+        let store = self.deps.store.clone();
         let work = async move {
             store
                 .run(Lane::Hot, "settle a page", move |conn| {
@@ -83,7 +83,7 @@ impl SenderPool {
             Ok((Settled::Kept(due), now)) => {
                 // At least until others may have come due, too: a claim for each would cost more than the wait.
                 let wait = Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0));
-                let wait = wait.max(self.parts.timing.due_tick());
+                let wait = wait.max(self.deps.timing.due_tick());
                 if let Some(run) = self.runs.get_mut(&page) {
                     run.phase = Phase::Resting(Instant::now() + wait);
                 }
@@ -91,10 +91,10 @@ impl SenderPool {
             }
             Ok((Settled::Done(counts), _)) => {
                 if let Some(run) = self.runs.remove(&page) {
-                    self.parts.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
+                    self.deps.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
                     self.report(&run, counts);
                     // A lost hint costs one tick of the supervisor.
-                    let _ = self.parts.settled.try_send(PageSettled { campaign: run.campaign });
+                    let _ = self.deps.settled.try_send(PageSettled { campaign: run.campaign });
                 }
             }
             Ok((Settled::Ready(counts), _)) => {
@@ -111,7 +111,7 @@ impl SenderPool {
                     run.phase = Phase::Settling;
                 }
                 // The page stays leased and renewed; its settlement is tried again.
-                ctx.run_later(self.parts.timing.due_tick(), move |pool, ctx| {
+                ctx.run_later(self.deps.timing.due_tick(), move |pool, ctx| {
                     if let Some(run) = pool.run_under(page, token) {
                         run.phase = Phase::Closing;
                     }
@@ -128,7 +128,7 @@ impl SenderPool {
     /// Says how a page stands whose lease has ended in order. Who is pending waits for a retry, unless the campaign was
     /// paused or stopped or the process drains: those are `aborted`.
     fn report(&self, run: &PageRun, counts: Counts) {
-        let halted = self.parts.status.get(run.campaign).is_some_and(|status| status != CampaignStatus::Sending);
+        let halted = self.deps.status.get(run.campaign).is_some_and(|status| status != CampaignStatus::Sending);
         let aborted = if halted || self.draining() { counts.pending } else { 0 };
         tracing::info!(
             campaign.id = run.campaign.0,
@@ -170,7 +170,7 @@ impl SenderPool {
             let now = Instant::now();
             self.rates.retain(|campaign, rate| held.contains(campaign) || !rate.is_rested(now));
             self.turns.retain(|campaign| held.contains(campaign) || self.room_for == Some(*campaign));
-            self.dry.retain(|campaign| held.contains(campaign));
+            self.exhausted_campaigns.retain(|campaign| held.contains(campaign));
         }
     }
 
@@ -192,7 +192,7 @@ impl SenderPool {
             if suspended || run.trust.has_ended() {
                 run.close();
             }
-            let known = self.parts.status.get(run.campaign);
+            let known = self.deps.status.get(run.campaign);
             if known.is_some_and(|status| status != CampaignStatus::Sending) {
                 run.close();
             }
@@ -203,7 +203,7 @@ impl SenderPool {
     pub(super) fn look(&mut self, ctx: &mut Context<Self>) {
         self.looking = true;
         self.looked = Instant::now();
-        let (store, pool) = (self.parts.store.clone(), self.line.pool.clone());
+        let (store, pool) = (self.deps.store.clone(), self.context.pool.clone());
         let work = async move {
             store
                 .run(Lane::Read, "look for ready pages", move |conn| pages::campaigns_with_ready_pages(conn, &pool))
@@ -214,7 +214,7 @@ impl SenderPool {
             match result {
                 Ok(campaigns) => {
                     for campaign in campaigns {
-                        pool.dry.remove(&campaign);
+                        pool.exhausted_campaigns.remove(&campaign);
                         if !pool.turns.contains(&campaign) {
                             pool.turns.push_back(campaign);
                         }
@@ -237,11 +237,11 @@ impl SenderPool {
         }
         let Some((campaign, which, offer)) = self.next_page() else { return };
         self.leasing = true;
-        let (store, pool, owner) = (self.parts.store.clone(), self.line.pool.clone(), self.owner);
-        let (lease, trust) = (self.parts.timing.lease(), self.parts.timing.lease_trust());
+        let (store, pool, owner) = (self.deps.store.clone(), self.context.pool.clone(), self.owner);
+        let (lease, trust) = (self.deps.timing.lease(), self.deps.timing.lease_trust());
         let known = self.contents.get(&campaign).cloned();
         let held: Vec<PageId> = self.runs.keys().copied().collect();
-        let trusts = self.parts.trusts.clone();
+        let trusts = self.deps.trusts.clone();
         let work = async move {
             let trust = Trust::until(Boottime::now().plus(trust));
             let content = match known {
@@ -269,29 +269,29 @@ impl SenderPool {
     }
 
     pub(super) fn leased(&mut self, campaign: CampaignId, which: WhichPage, result: Result<Option<Won>, ContentError>) {
-        self.misled = false;
+        self.last_offer_failed = false;
         match result {
             Ok(Some((row, token, trust, content))) => {
-                self.parts.health.note_campaign(campaign, None);
+                self.deps.health.note_campaign(campaign, None);
                 if !self.rates.contains_key(&campaign) && content.rate_per_second > 0.0 {
-                    let (rate, shared) = (content.rate_per_second, !self.parts.store.has_one_writer());
+                    let (rate, shared) = (content.rate_per_second, !self.deps.store.has_one_writer());
                     let scope = format!("campaign:{campaign}");
                     self.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
                 }
                 if !self.turns.contains(&campaign) {
                     self.turns.push_back(campaign);
                 }
-                let flow = self.parts.traffic.of(Subject::Campaign(campaign));
+                let flow = self.deps.traffic.of(Subject::Campaign(campaign));
                 self.contents.insert(campaign, Arc::clone(&content));
-                self.parts.journal.leased(Lease { campaign, page: row.id, token });
+                self.deps.journal.leased(Lease { campaign, page: row.id, token });
                 self.room_for = self.room_for.filter(|meant| *meant != campaign);
                 self.runs.insert(row.id, PageRun::new(&row, token, trust, content, flow));
             }
             // Somebody was faster, or the message was old.
-            Ok(None) if which != WhichPage::Oldest => self.misled = true,
+            Ok(None) if which != WhichPage::Oldest => self.last_offer_failed = true,
             // No page of this campaign is ready: the next look brings it back.
             Ok(None) => {
-                self.dry.insert(campaign);
+                self.exhausted_campaigns.insert(campaign);
                 self.room_for = self.room_for.filter(|meant| *meant != campaign);
                 self.turns.retain(|known| *known != campaign || self.runs.values().any(|run| run.campaign == *known));
             }
@@ -302,7 +302,7 @@ impl SenderPool {
             }
             Err(error) => {
                 tracing::error!(campaign.id = campaign.0, error = %error, "a campaign cannot be rendered");
-                self.parts.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
+                self.deps.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
                 self.turns.retain(|known| *known != campaign);
             }
         }
@@ -313,8 +313,8 @@ impl SenderPool {
         if leases.is_empty() {
             return;
         }
-        let trust = Boottime::now().plus(self.parts.timing.lease_trust());
-        let (store, lease) = (self.parts.store.clone(), self.parts.timing.lease());
+        let trust = Boottime::now().plus(self.deps.timing.lease_trust());
+        let (store, lease) = (self.deps.store.clone(), self.deps.timing.lease());
         let asked = leases.clone();
         let work = async move {
             store

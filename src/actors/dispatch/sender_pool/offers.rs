@@ -43,12 +43,12 @@ impl SenderPool {
     }
 
     fn ask(&self, campaign: Option<CampaignId>, limit: Limit, ctx: &mut Context<Self>) {
-        let store = self.parts.store.clone();
+        let store = self.deps.store.clone();
         let work = async move {
             store.run(Lane::Hot, "take tokens", move |conn| conn.write(|conn| rates::take(conn, &limit))).await
         };
         ctx.spawn(work.into_actor(self).map(move |result: Result<Grant, StoreError>, pool, ctx| {
-            let patience = pool.parts.timing.due_tick();
+            let patience = pool.deps.timing.due_tick();
             if let Err(error) = &result {
                 pool.store_failed(error);
             }

@@ -121,7 +121,7 @@ impl SenderPool {
             Decision::PutOff(wait) => self.put_off(undecided, wait),
             Decision::Hold(held) => {
                 // Nothing else may be written for as long as it is held.
-                self.line.journal.flush();
+                self.context.journal.flush();
                 self.tempo.held.push((undecided, held));
             }
         }
@@ -161,12 +161,12 @@ impl SenderPool {
             refusal.class = AnswerClass::Recipient;
         }
         let said = undecided.refusal.class;
-        let verdict = settle(&Outcome::Refused(refusal), undecided.tries.attempt(&self.line.retries));
+        let verdict = settle(&Outcome::Refused(refusal), undecided.tries.attempt(&self.context.retries));
         self.decided(undecided, Verdict { class: Some(said), put_off: goes_on, ..verdict });
     }
 
     fn put_off(&mut self, undecided: Undecided, wait: Seconds) {
-        metrics::counter!("volley_put_offs_total", "pool" => self.line.pool.clone()).increment(1);
+        metrics::counter!("volley_put_offs_total", "pool" => self.context.pool.clone()).increment(1);
         let wait = Duration::try_from_secs_f64(wait.max(0.0)).unwrap_or_default();
         let said = Some(undecided.refusal.class);
         let verdict = Verdict::put_off(wait, &undecided.refusal.trouble, undecided.tries.was_ambiguous);
@@ -176,13 +176,13 @@ impl SenderPool {
     fn decided(&self, mut undecided: Undecided, verdict: Verdict) {
         let Some(mut record) = undecided.record.take() else { return };
         if record.begun.is_some() {
-            self.line.journal.outcome(record.settlement.key, &verdict);
+            self.context.journal.outcome(record.settlement.key, &verdict);
         }
         if verdict.state != DeliveryState::Pending {
             record.settlement.content = undecided.has_content.then(String::new);
         }
-        self.line.meters.became(undecided.channel, verdict.state);
+        self.context.meters.became(undecided.channel, verdict.state);
         record.settlement.verdict = verdict;
-        self.line.inbox.take(record);
+        self.context.inbox.take(record);
     }
 }

@@ -20,7 +20,7 @@ impl SenderPool {
     /// How many pages are held at most. One for each place: a page whose last call is still waited for takes one, so that
     /// such pages alone never keep others out.
     fn most_pages(&self) -> usize {
-        PAGES_HELD.max(self.parts.pool.concurrency.min(MOST_PAGES_HELD))
+        PAGES_HELD.max(self.deps.pool.concurrency.min(MOST_PAGES_HELD))
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -50,7 +50,11 @@ impl SenderPool {
         let has_room = self.has_room(now);
         let fits =
             |campaign: CampaignId| self.working(campaign) == 0 || has_room && self.held_back(campaign, now).is_zero();
-        let hopeful = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign) && fits(*campaign));
+        let hopeful = self
+            .turns
+            .iter()
+            .copied()
+            .filter(|campaign| !self.exhausted_campaigns.contains(campaign) && fits(*campaign));
         let next = hopeful.min_by_key(|campaign| {
             (self.room_for != Some(*campaign), self.working(*campaign), self.held_back(*campaign, now))
         });
@@ -67,7 +71,7 @@ impl SenderPool {
         };
         match (next, offered) {
             (Some(campaign), None) => Some((campaign, WhichPage::Oldest, None)),
-            (Some(campaign), Some(_)) if self.misled => Some((campaign, WhichPage::Oldest, None)),
+            (Some(campaign), Some(_)) if self.last_offer_failed => Some((campaign, WhichPage::Oldest, None)),
             (_, Some(at)) => {
                 let offer = self.offers.remove(at)?;
                 Some((offer.campaign, WhichPage::This(offer.page), Some(offer)))
@@ -80,11 +84,11 @@ impl SenderPool {
     /// page goes whose campaign's next token is farthest away, else the one that has been held for longest.
     pub(super) fn make_room(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        let lately = self.room_made.is_some_and(|made| now.duration_since(made) < self.parts.timing.due_tick());
+        let lately = self.room_made.is_some_and(|made| now.duration_since(made) < self.deps.timing.due_tick());
         if lately || self.runs.values().any(|run| run.phase == Phase::Settling) {
             return;
         }
-        let known = self.turns.iter().copied().filter(|campaign| !self.dry.contains(campaign));
+        let known = self.turns.iter().copied().filter(|campaign| !self.exhausted_campaigns.contains(campaign));
         let mut waiting = known.chain(self.offers.iter().map(|offer| offer.campaign));
         let ready = |campaign: &CampaignId| self.working(*campaign) == 0 && self.held_back(*campaign, now).is_zero();
         let Some(campaign) = waiting.find(ready) else { return };

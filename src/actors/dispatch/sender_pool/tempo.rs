@@ -119,14 +119,14 @@ impl SenderPool {
         if !news {
             self.tempo.member.forget(row_now);
         }
-        let pool = self.line.pool.clone();
+        let pool = self.context.pool.clone();
         let limits = self.tempo.member.limits.clone();
-        if !self.parts.paces.are_shared() {
+        if !self.deps.paces.are_shared() {
             let heard = if news {
                 let report = self.tempo.member.take_report(row_now);
-                self.parts.paces.exchange_here(&pool, &report, &limits)
+                self.deps.paces.exchange_here(&pool, &report, &limits)
             } else {
-                let (shared, now) = self.parts.paces.read_here(&pool);
+                let (shared, now) = self.deps.paces.read_here(&pool);
                 (shared.unwrap_or_default(), Exchange::default(), now)
             };
             let granted = heard.1.block.is_some() || heard.1.probe;
@@ -134,7 +134,7 @@ impl SenderPool {
             return granted;
         }
         self.tempo.asking = true;
-        let paces = self.parts.paces.clone();
+        let paces = self.deps.paces.clone();
         if news {
             let report = self.tempo.member.take_report(row_now);
             let told = report.clone();
@@ -160,7 +160,7 @@ impl SenderPool {
         match result {
             Ok(heard) => self.heard(heard),
             Err(error) => {
-                self.tempo.not_before = Instant::now() + self.parts.timing.due_tick();
+                self.tempo.not_before = Instant::now() + self.deps.timing.due_tick();
                 self.store_failed(&error);
             }
         }
@@ -186,19 +186,21 @@ impl SenderPool {
         }
         let shared = &self.tempo.member.shared;
         let state = shared.state(&self.tempo.member.limits, now);
-        self.line.halted.store(matches!(state, State::CircuitOpen | State::Paused), Ordering::Release);
-        self.line.meters.pace(shared.rate.ceiling, places, state);
+        self.context.halted.store(matches!(state, State::CircuitOpen | State::Paused), Ordering::Release);
+        self.context.meters.pace(shared.rate.ceiling, places, state);
         self.tempo.shown = self.tempo.trouble.is_some();
         let trouble = self.trouble(state, now);
         let code = trouble.as_ref().map(|(code, _)| *code);
         // Other troubles of the pool are over when something is accepted.
         let says = code.is_some() || std::mem::take(&mut self.tempo.clears);
         self.tempo.clears |= code.is_some();
-        if says && self.parts.health.note_pool(&self.line.pool, trouble) {
+        if says && self.deps.health.note_pool(&self.context.pool, trouble) {
             match code {
-                None => tracing::info!(pool = self.line.pool, "provider answers again"),
-                Some("provider_throttling") => tracing::info!(pool = self.line.pool, "provider is given fewer calls"),
-                Some(_) => tracing::warn!(pool = self.line.pool, "provider cannot be used; deliveries stay pending"),
+                None => tracing::info!(pool = self.context.pool, "provider answers again"),
+                Some("provider_throttling") => {
+                    tracing::info!(pool = self.context.pool, "provider is given fewer calls")
+                }
+                Some(_) => tracing::warn!(pool = self.context.pool, "provider cannot be used; deliveries stay pending"),
             }
         }
     }

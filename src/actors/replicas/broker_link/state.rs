@@ -55,7 +55,7 @@ pub struct LinkState {
 }
 
 pub(super) struct State {
-    told: Arc<AtomicBool>,
+    broker_announces: Arc<AtomicBool>,
     inner: Mutex<Inner>,
 }
 
@@ -66,8 +66,8 @@ struct Inner {
 }
 
 impl State {
-    pub(super) fn new(told: Arc<AtomicBool>) -> Self {
-        let state = Self { told, inner: Mutex::default() };
+    pub(super) fn new(broker_announces: Arc<AtomicBool>) -> Self {
+        let state = Self { broker_announces, inner: Mutex::default() };
         for which in Connection::ALL {
             state.set(which, false, None);
         }
@@ -104,7 +104,7 @@ impl State {
         let since = known.map_or_else(now, |known| known.since);
         inner.connections.insert(which, ConnectionState { connection: which.name(), connected, since, error });
         let stands = |which| inner.connections.get(&which).is_some_and(|state| state.connected);
-        self.told.store(stands(Connection::Publishing) && stands(Connection::Consuming), Ordering::Release);
+        self.broker_announces.store(stands(Connection::Publishing) && stands(Connection::Consuming), Ordering::Release);
     }
 
     pub(super) fn measured(&self, queue: &str, waiting: Option<u32>) {

@@ -8,7 +8,7 @@ use volley::actors::dispatch::paces::Paces;
 use volley::actors::dispatch::reaper::{Court, Identity, Reaper, Round};
 use volley::actors::dispatch::recorder::OutcomeRecorder;
 use volley::actors::dispatch::sender_pool::threads::Threads;
-use volley::actors::dispatch::sender_pool::{Parts, SenderPool};
+use volley::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
 use volley::actors::dispatch::supervisor::CampaignSupervisor;
 use volley::actors::replicas::broker_link::outbox::Announcer;
 use volley::channels::Channel;
@@ -26,7 +26,7 @@ use crate::support::Database;
 
 /// An incarnation that serves a campaign, without its pool so far.
 pub(in crate::store) struct Pooled {
-    parts: Parts,
+    parts: PoolDeps,
     identity: Identity,
     pools: PoolDirectory,
     generation: i64,
@@ -75,7 +75,7 @@ impl Pooled {
             10,
         );
         let supervisor = supervisor.start();
-        let parts = Parts {
+        let parts = PoolDeps {
             paces: Paces::new(store.clone()),
             store,
             pool,
@@ -90,7 +90,7 @@ impl Pooled {
             threads: Threads::start(),
             traffic: Arc::default(),
             suspended: Arc::default(),
-            told: Arc::default(),
+            broker_announces: Arc::default(),
             announcer,
             trusts: pools.trusts(),
         };
@@ -118,7 +118,7 @@ impl Pooled {
 
     /// Starts the reaper.
     pub(in crate::store) fn reap(&self, channel: &Arc<dyn Channel>) {
-        let Parts { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
+        let PoolDeps { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
         let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
         let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, traffic, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
