@@ -28,12 +28,12 @@ use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::server;
 use crate::journal::{Journal, Retention, Testimony};
-use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
 use crate::store::access::api_keys;
 use crate::store::dispatch::housekeeping;
 use crate::store::replicas::instances::{self, Incarnation};
-use crate::store::replicas::presence::Presence;
+use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Lane, Store, StoreError};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
@@ -64,12 +64,12 @@ pub struct App {
     pools: PoolDirectory,
     recorder: Addr<OutcomeRecorder>,
     supervisor: Addr<CampaignSupervisor>,
-    scheduler: Present<Scheduler>,
+    scheduler: Current<Scheduler>,
     vital: Vec<Vital>,
     draining: Arc<AtomicBool>,
     patience: Duration,
     /// Held for as long as the instance lives.
-    _locks: (Option<DatabaseLock>, Slot, Presence),
+    _locks: (Option<DatabaseLock>, Slot, SessionLock),
 }
 
 impl App {
@@ -90,7 +90,7 @@ impl App {
         prepare(&store).await?;
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot, &settings).await?;
-        let presence = Presence::of(&store, identity.instance);
+        let session_lock = SessionLock::of(&store, identity.instance);
         let court = Court::new(&settings.pools, &channels, &settings.timing);
         let rewind = Rewind {
             store: store.clone(),
@@ -140,7 +140,7 @@ impl App {
             vital,
             draining,
             patience: settings.sending.shutdown(),
-            _locks: (database_lock, slot, presence),
+            _locks: (database_lock, slot, session_lock),
         })
     }
 
@@ -167,9 +167,9 @@ impl App {
             tracing::warn!("requests were still open when the HTTP server stopped");
         }
         if let Some(scheduler) = self.scheduler.get() {
-            rest("scheduler", left(), scheduler.send(scheduler::Rest)).await;
+            quiesce("scheduler", left(), scheduler.send(scheduler::Quiesce)).await;
         }
-        rest("supervisor", left(), self.supervisor.send(supervisor::Rest)).await;
+        quiesce("supervisor", left(), self.supervisor.send(supervisor::Quiesce)).await;
         for pool in self.pools.drains() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
                 tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
@@ -204,7 +204,7 @@ impl App {
 }
 
 /// Waits a moment until an actor that makes new work has taken it that it shall not.
-async fn rest(actor: &'static str, left: Duration, asked: impl Future<Output = Result<(), MailboxError>>) {
+async fn quiesce(actor: &'static str, left: Duration, asked: impl Future<Output = Result<(), MailboxError>>) {
     if tokio::time::timeout(left.min(Duration::from_secs(2)), asked).await.is_err() {
         tracing::warn!(actor, "an actor did not come to rest in time");
     }

@@ -1,13 +1,13 @@
 //! What one process shares: clocks, caches, counters, health, where its actors are found and what they are told. Nothing here
 //! is an actor, and nothing here opens a transaction.
 
+pub(crate) mod batcher;
 pub mod clock;
 pub mod directory;
 pub mod health;
 pub mod hints;
+pub mod in_flight;
 pub mod pool;
 pub mod status_cache;
 pub mod suspensions;
-pub mod traffic;
-pub(crate) mod tray;
 pub(crate) mod trust;

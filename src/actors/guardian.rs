@@ -14,7 +14,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(250);
 const RESTART: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
 
 /// Something that can be built again.
-pub struct Ward {
+pub struct Supervised {
     name: String,
     build: Box<dyn Fn(i64) -> Box<dyn Fn() -> bool>>,
     alive: Box<dyn Fn() -> bool>,
@@ -23,7 +23,7 @@ pub struct Ward {
     failures: u32,
 }
 
-impl Ward {
+impl Supervised {
     /// Builds generation 1 at once. `build` starts the given generation and returns how to ask whether it lives.
     pub fn new(name: impl Into<String>, build: impl Fn(i64) -> Box<dyn Fn() -> bool> + 'static) -> Self {
         let alive = build(1);
@@ -52,17 +52,17 @@ impl Ward {
 
 /// The actor.
 pub struct Guardian {
-    wards: Vec<Ward>,
+    supervised: Vec<Supervised>,
 }
 
 /// Reports every ward.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Vec<WardState>")]
+#[rtype(result = "Vec<SupervisedState>")]
 pub struct GetState;
 
 /// How an actor fares.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct WardState {
+pub struct SupervisedState {
     /// The actor.
     pub actor: String,
     /// How often it was built.
@@ -74,8 +74,8 @@ pub struct WardState {
 impl Guardian {
     /// A guardian of these.
     #[must_use]
-    pub fn new(wards: Vec<Ward>) -> Self {
-        Self { wards }
+    pub fn new(supervised: Vec<Supervised>) -> Self {
+        Self { supervised }
     }
 }
 
@@ -85,7 +85,7 @@ impl Actor for Guardian {
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(CHECK_EVERY, |guardian, _| {
             let now = Instant::now();
-            guardian.wards.iter_mut().for_each(|ward| ward.check(now));
+            guardian.supervised.iter_mut().for_each(|supervised| supervised.check(now));
         });
     }
 }
@@ -94,8 +94,11 @@ impl Handler<GetState> for Guardian {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
-        let state =
-            |ward: &Ward| WardState { actor: ward.name.clone(), generation: ward.generation, alive: (ward.alive)() };
-        MessageResult(self.wards.iter().map(state).collect())
+        let state = |supervised: &Supervised| SupervisedState {
+            actor: supervised.name.clone(),
+            generation: supervised.generation,
+            alive: (supervised.alive)(),
+        };
+        MessageResult(self.supervised.iter().map(state).collect())
     }
 }

@@ -6,14 +6,14 @@ use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::switchboard::Switchboard;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Control;
-use crate::runtime::directory::Present;
+use crate::runtime::directory::Current;
 use crate::runtime::hints::{Changed, Listen};
 use crate::services::{By, Hints};
 
 /// Tells the actors of this process, and through the broker those of others.
 pub(super) struct ActorHints {
     pub(super) campaigns: Recipient<Changed>,
-    pub(super) decisions: Present<Switchboard>,
+    pub(super) decisions: Current<Switchboard>,
     pub(super) announcer: Announcer,
 }
 

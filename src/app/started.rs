@@ -17,7 +17,7 @@ use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::sender_pool::threads::Threads;
 use crate::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
 use crate::actors::dispatch::supervisor::CampaignSupervisor;
-use crate::actors::guardian::{Guardian, Ward};
+use crate::actors::guardian::{Guardian, Supervised};
 use crate::actors::import::importer::Importer;
 use crate::actors::import::importer::files::ImportFolder;
 use crate::actors::replicas::broker_link::outbox::Announcer;
@@ -31,11 +31,11 @@ use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
 use crate::journal::Journal;
-use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
+use crate::runtime::in_flight::InFlight;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
-use crate::runtime::traffic::Traffic;
 use crate::services::Services;
 use crate::store::Store;
 
@@ -54,10 +54,10 @@ pub(super) struct Started {
     pub(super) supervisor: Addr<CampaignSupervisor>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
-    reaper: Present<Reaper>,
-    pub(super) scheduler: Present<Scheduler>,
-    switchboard: Present<Switchboard>,
-    broker: Option<Present<BrokerLink>>,
+    reaper: Current<Reaper>,
+    pub(super) scheduler: Current<Scheduler>,
+    switchboard: Current<Switchboard>,
+    broker: Option<Current<BrokerLink>>,
     paces: Paces,
     threads: Threads,
     pub(super) draining: Arc<AtomicBool>,
@@ -79,7 +79,7 @@ impl Started {
         let pools = PoolDirectory::default();
         let draining = Arc::new(AtomicBool::new(false));
         let paces = Paces::new(store.clone());
-        let traffic = Arc::new(Traffic::default());
+        let in_flight = Arc::new(InFlight::default());
         let suspensions = Suspensions::of(settings.pools.iter().map(|pool| pool.name.as_str()));
         let broker_announces = Arc::new(AtomicBool::new(false));
         let announcer = if settings.broker.url.is_some() { Announcer::with_broker() } else { Announcer::default() };
@@ -96,11 +96,11 @@ impl Started {
         )
         .start();
         let threads = Threads::start();
-        let mut wards = Vec::new();
+        let mut supervised = Vec::new();
         for pool in &settings.pools {
             let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
-            let parts = PoolDeps {
+            let deps = PoolDeps {
                 store: store.clone(),
                 pool: pool.clone(),
                 timing: timing.clone(),
@@ -112,16 +112,16 @@ impl Started {
                 settled: supervisor.clone().recipient(),
                 draining: Arc::clone(&draining),
                 threads: threads.clone(),
-                traffic: Arc::clone(&traffic),
+                in_flight: Arc::clone(&in_flight),
                 suspended: suspensions.switch(&pool.name),
                 broker_announces: Arc::clone(&broker_announces),
                 announcer: announcer.clone(),
                 trusts: pools.trusts(),
                 paces: paces.clone(),
             };
-            wards.push(pool_ward(parts, each, identity.instance, pools.clone()));
+            supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }
-        let (reaper, scheduler, switchboard) = (Present::nowhere(), Present::nowhere(), Present::nowhere());
+        let (reaper, scheduler, switchboard) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
         let hints = ActorHints {
             campaigns: supervisor.clone().recipient(),
             decisions: switchboard.clone(),
@@ -134,25 +134,25 @@ impl Started {
             suspensions: suspensions.clone(),
             hints: Arc::new(hints),
         };
-        let (tally, book) = (Arc::clone(&traffic), Arc::clone(&journal));
+        let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
         let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
-        wards.push(reaper_ward(round, health.clone(), timing.reaper_tick(), reaper.clone()));
-        wards.push(scheduler_ward(services.clone(), scheduler.clone()));
-        let parts = switchboard::PoolDeps {
+        supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));
+        supervised.push(supervise_scheduler(services.clone(), scheduler.clone()));
+        let deps = switchboard::FollowerDeps {
             store: store.clone(),
             instance: identity.instance,
             status: Arc::clone(&status),
             suspensions,
-            traffic,
+            in_flight,
             pools: pools.clone(),
             supervisor: supervisor.clone().recipient(),
             health: health.clone(),
             timing: timing.clone(),
         };
-        wards.push(switchboard_ward(parts, switchboard.clone()));
-        let broker = settings.broker.url.is_some().then(Present::nowhere);
+        supervised.push(supervise_switchboard(deps, switchboard.clone()));
+        let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {
-            let parts = broker_link::PoolDeps {
+            let deps = broker_link::LinkDeps {
                 services: services.clone(),
                 instance: identity.instance,
                 pools: pools.clone(),
@@ -163,10 +163,10 @@ impl Started {
                 broker_announces,
                 draining: Arc::clone(&draining),
             };
-            wards.push(broker_ward(parts, link.clone()));
+            supervised.push(supervise_broker(deps, link.clone()));
         }
         let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
-        let guardian = Guardian::new(wards).start();
+        let guardian = Guardian::new(supervised).start();
         Ok(Self {
             services,
             status,
@@ -235,49 +235,54 @@ impl Started {
 }
 
 /// Each pool decides on a thread of its own, which its hand-overs never keep busy.
-fn pool_ward(parts: PoolDeps, channels: Vec<Arc<dyn Channel>>, instance: InstanceId, pools: PoolDirectory) -> Ward {
-    let name = parts.pool.name.clone();
+fn supervise_pool(
+    deps: PoolDeps,
+    channels: Vec<Arc<dyn Channel>>,
+    instance: InstanceId,
+    pools: PoolDirectory,
+) -> Supervised {
+    let name = deps.pool.name.clone();
     let arbiter = Arbiter::new().handle();
-    Ward::new(format!("pool {name}"), move |generation| {
-        let (parts, channels) = (parts.clone(), channels.clone());
+    Supervised::new(format!("pool {name}"), move |generation| {
+        let (deps, channels) = (deps.clone(), channels.clone());
         let owner = Owner { instance, generation };
-        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(parts, &channels, owner));
+        let addr = SenderPool::start_in_arbiter(&arbiter, move |_| SenderPool::new(deps, &channels, owner));
         pools.enter(&name, &addr, generation);
         Box::new(move || addr.connected())
     })
 }
 
-fn reaper_ward(round: Round, health: Health, tick: Duration, present: Present<Reaper>) -> Ward {
-    Ward::new("reaper", move |_| {
+fn supervise_reaper(round: Round, health: Health, tick: Duration, current: Current<Reaper>) -> Supervised {
+    Supervised::new("reaper", move |_| {
         let addr = Reaper::new(round.clone(), health.clone(), tick).start();
-        present.enter(addr.clone());
+        current.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }
 
-fn switchboard_ward(parts: switchboard::PoolDeps, present: Present<Switchboard>) -> Ward {
-    Ward::new("switchboard", move |_| {
-        let addr = Switchboard::new(parts.clone()).start();
-        present.enter(addr.clone());
+fn supervise_switchboard(deps: switchboard::FollowerDeps, current: Current<Switchboard>) -> Supervised {
+    Supervised::new("switchboard", move |_| {
+        let addr = Switchboard::new(deps.clone()).start();
+        current.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }
 
 /// The link lives on a thread of its own: no other work delays what it hears.
-fn broker_ward(parts: broker_link::PoolDeps, present: Present<BrokerLink>) -> Ward {
+fn supervise_broker(deps: broker_link::LinkDeps, current: Current<BrokerLink>) -> Supervised {
     let arbiter = Arbiter::new().handle();
-    Ward::new("broker link", move |_| {
-        let parts = parts.clone();
-        let addr = BrokerLink::start_in_arbiter(&arbiter, move |_| BrokerLink::new(parts));
-        present.enter(addr.clone());
+    Supervised::new("broker link", move |_| {
+        let deps = deps.clone();
+        let addr = BrokerLink::start_in_arbiter(&arbiter, move |_| BrokerLink::new(deps));
+        current.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }
 
-fn scheduler_ward(services: Services, present: Present<Scheduler>) -> Ward {
-    Ward::new("scheduler", move |_| {
+fn supervise_scheduler(services: Services, current: Current<Scheduler>) -> Supervised {
+    Supervised::new("scheduler", move |_| {
         let addr = Scheduler::new(services.clone()).start();
-        present.enter(addr.clone());
+        current.enter(addr.clone());
         Box::new(move || addr.connected())
     })
 }

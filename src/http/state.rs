@@ -24,7 +24,7 @@ use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
 use crate::journal::Journal;
-use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
 use crate::services::Services;
 use crate::store::Store;
@@ -53,13 +53,13 @@ pub struct AppState {
     /// Asked how the others fare.
     pub guardian: Addr<Guardian>,
     /// Asked what it has done.
-    pub reaper: Present<Reaper>,
+    pub reaper: Current<Reaper>,
     /// Asked what it has done.
-    pub scheduler: Present<Scheduler>,
+    pub scheduler: Current<Scheduler>,
     /// Asked what it has done.
-    pub switchboard: Present<Switchboard>,
+    pub switchboard: Current<Switchboard>,
     /// The link to the broker, if one is configured.
-    pub broker: Option<Present<BrokerLink>>,
+    pub broker: Option<Current<BrokerLink>>,
     /// The pace that each pool has found.
     pub paces: Paces,
     /// Messages of the broker that could not be read.
@@ -90,7 +90,7 @@ impl AppState {
 
     /// The state of the link to the broker. `None`: none is configured, or it does not answer in time.
     pub(super) async fn link_state(&self) -> Option<LinkState> {
-        let link = self.broker.as_ref().and_then(Present::get)?;
+        let link = self.broker.as_ref().and_then(Current::get)?;
         link.send(broker_link::GetState).timeout(STATE_WITHIN).await.ok()
     }
 }

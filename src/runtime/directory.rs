@@ -116,9 +116,9 @@ impl PoolDirectory {
 }
 
 /// Where an actor that may be built again is to be found at the moment.
-pub struct Present<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
+pub struct Current<A: Actor>(Arc<Mutex<Option<Addr<A>>>>);
 
-impl<A: Actor> Present<A> {
+impl<A: Actor> Current<A> {
     /// Nowhere yet.
     #[must_use]
     pub fn nowhere() -> Self {
@@ -137,7 +137,7 @@ impl<A: Actor> Present<A> {
     }
 }
 
-impl<A: Actor> Clone for Present<A> {
+impl<A: Actor> Clone for Current<A> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

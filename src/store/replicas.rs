@@ -8,5 +8,5 @@ pub mod notices;
 pub mod paces;
 pub mod pool_switch;
 pub mod pool_switches;
-pub mod presence;
 pub mod rates;
+pub mod session_lock;

@@ -39,7 +39,7 @@ pub struct Paginator {
 /// Packs nothing more; what is packed stays, and the cursor with it.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Rest;
+pub struct Quiesce;
 
 /// Reports how far it is.
 #[derive(Debug, Clone, Copy, Message)]
@@ -178,10 +178,10 @@ impl Actor for Paginator {
     }
 }
 
-impl Handler<Rest> for Paginator {
+impl Handler<Quiesce> for Paginator {
     type Result = ();
 
-    fn handle(&mut self, _: Rest, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Quiesce, ctx: &mut Self::Context) {
         ctx.stop();
     }
 }

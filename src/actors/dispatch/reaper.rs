@@ -19,8 +19,8 @@ use crate::domain::ids::{InstanceId, PageId};
 use crate::journal::{Journal, Testimony};
 use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
+use crate::runtime::in_flight::InFlight;
 use crate::runtime::pool::Forget;
-use crate::runtime::traffic::Traffic;
 use crate::store::replicas::instances::{self, OpenLease};
 use crate::store::{Conn, Lane, Store, StoreError};
 
@@ -54,7 +54,7 @@ pub struct Round {
     court: Court,
     pools: PoolDirectory,
     journal: Arc<Journal>,
-    traffic: Arc<Traffic>,
+    in_flight: Arc<InFlight>,
     /// How long a lease of our own may lie unrenewed, with a database that answers, before nobody is taken to hold it;
     /// and twice as long as another instance may be silent before it is taken for dead.
     patience: Duration,
@@ -135,16 +135,16 @@ impl Round {
         court: Court,
         pools: PoolDirectory,
         journal: Arc<Journal>,
-        traffic: Arc<Traffic>,
+        in_flight: Arc<InFlight>,
         timing: &Timing,
     ) -> Self {
-        Self { store, identity, court, pools, journal, traffic, patience: timing.lease(), tick: timing.reaper_tick() }
+        Self { store, identity, court, pools, journal, in_flight, patience: timing.lease(), tick: timing.reaper_tick() }
     }
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
     async fn go(&self, watch: &mut Watch, health: &Health) -> Result<u64, StoreError> {
         let (me, mut after, mut lost) = (self.identity.instance, PageId(0), Vec::new());
-        let (in_flight, lease, mut asked) = (self.traffic.in_flight(), self.patience, Instant::now());
+        let (in_flight, lease, mut asked) = (self.in_flight.in_flight(), self.patience, Instant::now());
         watch.round_begins(asked, self.tick);
         let report = move |conn: &mut Conn| instances::report(conn, me, in_flight);
         in_time(self.store.run(Lane::Control, "write a heartbeat", report)).await?;

@@ -15,8 +15,8 @@ use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::PageId;
 use crate::journal::{Begun, Journal};
+use crate::runtime::batcher::Batcher;
 use crate::runtime::health::Health;
-use crate::runtime::tray::Tray;
 use crate::store::dispatch::outcomes;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Lane, Store, StoreError};
@@ -35,7 +35,7 @@ pub struct Record {
     /// Its begin-line, if the hand-over had begun.
     pub begun: Option<Begun>,
     /// Where to say that it is recorded. Never holds more than was claimed.
-    pub(in crate::actors) ack: Arc<Tray<Acknowledged>>,
+    pub(in crate::actors) ack: Arc<Batcher<Acknowledged>>,
 }
 
 /// One outcome of a page is recorded that was claimed under this lease.

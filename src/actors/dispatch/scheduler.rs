@@ -12,13 +12,13 @@ pub struct Scheduler {
     services: Services,
     looking: bool,
     launched: u64,
-    resting: bool,
+    quiescing: bool,
 }
 
 /// Launches nothing more: the process ends.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Rest;
+pub struct Quiesce;
 
 /// Reports what it has done.
 #[derive(Debug, Clone, Copy, Message)]
@@ -38,11 +38,11 @@ impl Scheduler {
     /// A scheduler.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        Self { services, looking: false, launched: 0, resting: false }
+        Self { services, looking: false, launched: 0, quiescing: false }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking || self.resting {
+        if self.looking || self.quiescing {
             return;
         }
         self.looking = true;
@@ -83,11 +83,11 @@ impl Actor for Scheduler {
     }
 }
 
-impl Handler<Rest> for Scheduler {
+impl Handler<Quiesce> for Scheduler {
     type Result = ();
 
-    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
-        self.resting = true;
+    fn handle(&mut self, _: Quiesce, _: &mut Self::Context) {
+        self.quiescing = true;
     }
 }
 

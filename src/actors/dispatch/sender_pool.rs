@@ -53,13 +53,13 @@ use crate::domain::dispatch::pace::Seconds;
 use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::replicas::decision::Subject;
 use crate::journal::Journal;
+use crate::runtime::batcher::Batcher;
 use crate::runtime::health::Health;
 use crate::runtime::hints::PageSettled;
+use crate::runtime::in_flight::InFlight;
 pub use crate::runtime::pool::Offer;
 use crate::runtime::pool::{Drain, Forget, GetState, HeldPage, PoolState, Wake};
 use crate::runtime::status_cache::StatusCache;
-use crate::runtime::traffic::Traffic;
-use crate::runtime::tray::Tray;
 pub use crate::runtime::trust::Trusts;
 use crate::store::{Store, StoreError};
 
@@ -106,7 +106,7 @@ pub struct PoolDeps {
     /// The threads that carry hand-overs.
     pub threads: Threads,
     /// What is being handed over.
-    pub traffic: Arc<Traffic>,
+    pub in_flight: Arc<InFlight>,
     /// Set while an operator has suspended the pool.
     pub suspended: Arc<AtomicBool>,
     /// Set while the broker tells of ready pages: the database is then looked at less often.
@@ -155,8 +155,8 @@ pub struct SenderPool {
     /// When something may begin that may not begin now, and the timer that is set to then.
     wake_timer: Option<(Instant, SpawnHandle)>,
     lingered: bool,
-    freed: Arc<Tray<Freed>>,
-    acks: Arc<Tray<Acknowledged>>,
+    freed: Arc<Batcher<Freed>>,
+    acks: Arc<Batcher<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
     seed: u64,
     /// When ready pages were last looked for.
@@ -189,7 +189,7 @@ impl SenderPool {
             draining: Arc::clone(&deps.draining),
             inbox: deps.recorder.clone(),
             meters: Meters::new(&deps.pool.name, deps.pool.channel),
-            flow: deps.traffic.of(Subject::Pool(deps.pool.name.clone())),
+            flow: deps.in_flight.of(Subject::Pool(deps.pool.name.clone())),
             suspended: Arc::clone(&deps.suspended),
             history: Arc::clone(deps.store.history()),
             halted: AtomicBool::new(false),
@@ -229,8 +229,8 @@ impl SenderPool {
             linger: None,
             wake_timer: None,
             lingered: false,
-            freed: Arc::new(Tray::new()),
-            acks: Arc::new(Tray::new()),
+            freed: Arc::new(Batcher::new()),
+            acks: Arc::new(Batcher::new()),
             drained: Vec::new(),
             seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             looked: now,
@@ -342,8 +342,8 @@ enum Event {
 }
 
 /// What tasks report, as a stream that the actor handles by as many as there are: then it decides once for all of them.
-fn events<T: 'static>(tray: Arc<Tray<T>>, event: fn(Vec<T>) -> Event) -> impl Stream<Item = Event> {
-    futures_util::stream::unfold(tray, move |tray| async move { Some((event(tray.next().await), tray)) })
+fn events<T: 'static>(batcher: Arc<Batcher<T>>, event: fn(Vec<T>) -> Event) -> impl Stream<Item = Event> {
+    futures_util::stream::unfold(batcher, move |batcher| async move { Some((event(batcher.next().await), batcher)) })
 }
 
 impl StreamHandler<Event> for SenderPool {

@@ -23,7 +23,7 @@ use crate::store::{Lane, Store, StoreError};
 /// Starts nothing more, and has the paginators stop at the page they are at: the process ends.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Rest;
+pub struct Quiesce;
 
 /// Reports what is being driven.
 #[derive(Debug, Clone, Copy, Message)]
@@ -56,7 +56,7 @@ pub struct CampaignSupervisor {
     sweeping: HashSet<CampaignId>,
     completing: HashSet<CampaignId>,
     looking: bool,
-    resting: bool,
+    quiescing: bool,
 }
 
 impl CampaignSupervisor {
@@ -81,12 +81,12 @@ impl CampaignSupervisor {
             sweeping: HashSet::new(),
             completing: HashSet::new(),
             looking: false,
-            resting: false,
+            quiescing: false,
         }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
-        if self.looking || self.resting {
+        if self.looking || self.quiescing {
             return;
         }
         self.looking = true;
@@ -95,7 +95,7 @@ impl CampaignSupervisor {
         ctx.spawn(work.into_actor(self).map(|result, supervisor, ctx| {
             supervisor.looking = false;
             match result {
-                Ok(_) if supervisor.resting => {}
+                Ok(_) if supervisor.quiescing => {}
                 Ok(unfinished) => {
                     for (campaign, packing) in &unfinished {
                         supervisor.drive(campaign, packing, ctx);
@@ -239,14 +239,14 @@ impl Handler<PageSettled> for CampaignSupervisor {
     }
 }
 
-impl Handler<Rest> for CampaignSupervisor {
+impl Handler<Quiesce> for CampaignSupervisor {
     type Result = ();
 
-    fn handle(&mut self, _: Rest, _: &mut Self::Context) {
-        self.resting = true;
+    fn handle(&mut self, _: Quiesce, _: &mut Self::Context) {
+        self.quiescing = true;
         for paginator in self.paginators.values() {
             // One that does not hear it is cut off between two pages, which is where it goes on.
-            let _ = paginator.try_send(paginator::Rest);
+            let _ = paginator.try_send(paginator::Quiesce);
         }
     }
 }

@@ -29,7 +29,7 @@ use super::switchboard::Switchboard;
 use crate::config::Settings;
 use crate::domain::dispatch::backoff;
 use crate::domain::ids::InstanceId;
-use crate::runtime::directory::{PoolDirectory, Present};
+use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::hints::{Changed, Listen};
 use crate::runtime::status_cache::StatusCache;
 use crate::services::Services;
@@ -42,7 +42,7 @@ const LASTING: Duration = Duration::from_secs(10);
 
 /// What the link is built from; kept by the guardian to build it again.
 #[derive(Clone)]
-pub struct Parts {
+pub struct LinkDeps {
     /// The settings, the database, and launches from outside.
     pub services: Services,
     /// This incarnation.
@@ -52,7 +52,7 @@ pub struct Parts {
     /// Campaign statuses.
     pub status: Arc<StatusCache>,
     /// Told when a decision may have been posted.
-    pub switchboard: Present<Switchboard>,
+    pub switchboard: Current<Switchboard>,
     /// Told when a campaign changed elsewhere.
     pub supervisor: Recipient<Changed>,
     /// What is to be published.
@@ -70,7 +70,7 @@ pub struct BrokerLink {
 
 /// What the connections share.
 struct Link {
-    parts: Parts,
+    deps: LinkDeps,
     state: State,
 }
 
@@ -82,9 +82,9 @@ pub struct GetState;
 impl BrokerLink {
     /// A link that connects when it is started.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        let state = State::new(Arc::clone(&parts.broker_announces));
-        Self { link: Arc::new(Link { parts, state }) }
+    pub fn new(deps: LinkDeps) -> Self {
+        let state = State::new(Arc::clone(&deps.broker_announces));
+        Self { link: Arc::new(Link { deps, state }) }
     }
 }
 
@@ -159,17 +159,17 @@ impl Handler<GetState> for BrokerLink {
 
 impl Link {
     fn is_draining(&self) -> bool {
-        self.parts.draining.load(Ordering::Acquire)
+        self.deps.draining.load(Ordering::Acquire)
     }
 
     /// A decision may have been posted.
     fn listen(&self) {
-        if let Some(switchboard) = self.parts.switchboard.get() {
+        if let Some(switchboard) = self.deps.switchboard.get() {
             let _ = switchboard.try_send(Listen);
         }
     }
 
     fn pool_names(&self) -> Vec<String> {
-        pool_names(&self.parts.services.settings)
+        pool_names(&self.deps.services.settings)
     }
 }

@@ -15,9 +15,9 @@ use crate::domain::replicas::decision::{Action, Subject};
 use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
 use crate::runtime::hints::{Changed, Listen};
+use crate::runtime::in_flight::InFlight;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
-use crate::runtime::traffic::Traffic;
 use crate::store::replicas::notices::{self, Acknowledgement, Unheard};
 use crate::store::replicas::pool_switches;
 use crate::store::{Lane, Store, StoreError};
@@ -40,7 +40,7 @@ pub struct SwitchboardState {
 
 /// What the switchboard is built from; kept by the guardian to build it again.
 #[derive(Clone)]
-pub struct Parts {
+pub struct FollowerDeps {
     /// The database.
     pub store: Store,
     /// This incarnation.
@@ -50,7 +50,7 @@ pub struct Parts {
     /// Suspended pools.
     pub suspensions: Suspensions,
     /// What is being handed over.
-    pub traffic: Arc<Traffic>,
+    pub in_flight: Arc<InFlight>,
     /// The pools, told to let go of what they hold.
     pub pools: PoolDirectory,
     /// Told of changed campaigns.
@@ -63,7 +63,7 @@ pub struct Parts {
 
 /// The actor.
 pub struct Switchboard {
-    parts: Parts,
+    deps: FollowerDeps,
     looking: bool,
     /// A hint came during a look, which may have been too early for it.
     again: bool,
@@ -73,8 +73,8 @@ pub struct Switchboard {
 impl Switchboard {
     /// A switchboard that looks when it is started, and from then on each due tick.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self { parts, looking: false, again: false, acknowledged: 0 }
+    pub fn new(deps: FollowerDeps) -> Self {
+        Self { deps, looking: false, again: false, acknowledged: 0 }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -83,8 +83,8 @@ impl Switchboard {
             return;
         }
         self.looking = true;
-        let parts = self.parts.clone();
-        ctx.spawn(async move { parts.follow().await }.into_actor(self).map(|result, switchboard, ctx| {
+        let deps = self.deps.clone();
+        ctx.spawn(async move { deps.follow().await }.into_actor(self).map(|result, switchboard, ctx| {
             switchboard.looking = false;
             match result {
                 Ok(heard) => switchboard.acknowledged += heard,
@@ -97,7 +97,7 @@ impl Switchboard {
     }
 }
 
-impl Parts {
+impl FollowerDeps {
     /// Follows what is posted, and says so. Returns how many decisions that were.
     async fn follow(&self) -> Result<u64, StoreError> {
         let me = self.instance;
@@ -140,7 +140,7 @@ impl Parts {
             self.status.set(campaign, status, version);
             let _ = self.supervisor.try_send(Changed { campaign });
         }
-        let (in_flight, last_begun_ms_ago) = self.traffic.seen(&subject);
+        let (in_flight, last_begun_ms_ago) = self.in_flight.seen(&subject);
         Acknowledgement { subject, version, in_flight, last_begun_ms_ago }
     }
 }
@@ -150,7 +150,7 @@ impl Actor for Switchboard {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look(ctx);
-        ctx.run_interval(self.parts.timing.due_tick(), |switchboard, ctx| {
+        ctx.run_interval(self.deps.timing.due_tick(), |switchboard, ctx| {
             if !switchboard.looking {
                 switchboard.look(ctx);
             }
@@ -172,7 +172,7 @@ impl Handler<GetState> for Switchboard {
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         MessageResult(SwitchboardState {
             acknowledged: self.acknowledged,
-            suspended: self.parts.suspensions.suspended(),
+            suspended: self.deps.suspensions.suspended(),
             looking: self.looking,
         })
     }

@@ -9,7 +9,7 @@ use crate::actors::dispatch::reaper::{self, ReaperState};
 use crate::actors::dispatch::recorder::{self, RecorderState};
 use crate::actors::dispatch::scheduler::{self, SchedulerState};
 use crate::actors::dispatch::supervisor::{self, SupervisorState};
-use crate::actors::guardian::{self, WardState};
+use crate::actors::guardian::{self, SupervisedState};
 use crate::actors::import::importer::{self, ImporterState};
 use crate::actors::replicas::broker_link::LinkState;
 use crate::actors::replicas::switchboard::{self, SwitchboardState};
@@ -40,7 +40,7 @@ pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -
 /// What every actor holds and waits for. An actor that does not answer in time is missing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ActorStates {
-    wards: Option<Vec<WardState>>,
+    wards: Option<Vec<SupervisedState>>,
     supervisor: Option<SupervisorState>,
     paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,

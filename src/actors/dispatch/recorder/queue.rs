@@ -97,7 +97,7 @@ mod tests {
     use crate::domain::dispatch::lease::LeaseToken;
     use crate::domain::dispatch::settlement::{Settlement, Verdict};
     use crate::domain::ids::{CampaignId, ContactId};
-    use crate::runtime::tray::Tray;
+    use crate::runtime::batcher::Batcher;
 
     fn outcomes(pages: &[i64], now: Instant) -> Vec<Waiting> {
         let outcome = |(contact, page): (usize, &i64)| {
@@ -105,7 +105,7 @@ mod tests {
             let key = ClaimKey { campaign: CampaignId(1), contact, claim_no: 1, token: LeaseToken(1) };
             let verdict = Verdict::untouched();
             let settlement = Settlement { key, page: PageId(*page), verdict, key_valid_ms: None, content: None };
-            (Record { settlement, begun: None, ack: Arc::new(Tray::new()) }, now)
+            (Record { settlement, begun: None, ack: Arc::new(Batcher::new()) }, now)
         };
         pages.iter().enumerate().map(outcome).collect()
     }

@@ -26,10 +26,10 @@ use crate::domain::dispatch::retries::Retries;
 use crate::domain::dispatch::settlement::{Settlement, Verdict, settle};
 use crate::domain::dispatch::trouble::Trouble;
 use crate::journal::{Begun, Journal};
+use crate::runtime::batcher::Batcher;
 use crate::runtime::clock::Boottime;
+use crate::runtime::in_flight::InFlightCount;
 use crate::runtime::status_cache::StatusCache;
-use crate::runtime::traffic::Flow;
-use crate::runtime::tray::Tray;
 use crate::runtime::trust::Trust;
 use crate::store::dispatch::claims::Claimed;
 use crate::store::engine::history::History;
@@ -45,7 +45,7 @@ pub(super) struct PoolContext {
     pub(super) inbox: Inbox,
     pub(super) meters: Meters,
     /// What goes through this pool.
-    pub(super) flow: Arc<Flow>,
+    pub(super) flow: Arc<InFlightCount>,
     /// An operator has suspended the pool.
     pub(super) suspended: Arc<AtomicBool>,
     /// Whether the database is the one that the claims were made in.
@@ -63,7 +63,7 @@ pub(super) struct HandOver {
     pub(super) page: crate::domain::ids::PageId,
     pub(super) content: Arc<CampaignContent>,
     /// What goes out for this campaign.
-    pub(super) flow: Arc<Flow>,
+    pub(super) flow: Arc<InFlightCount>,
     pub(super) trust: Trust,
     /// Not begun after this.
     pub(super) start_by: Boottime,
@@ -184,7 +184,7 @@ pub(super) async fn hand_over(
     channel: &dyn Channel,
     over: HandOver,
     in_time: bool,
-    acks: &Arc<Tray<Acknowledged>>,
+    acks: &Arc<Batcher<Acknowledged>>,
 ) -> HandedOver {
     let gate = HandOverGate { context, over: &over, begun: std::sync::OnceLock::new(), flows: AtomicBool::new(false) };
     let mut spoken = None;

@@ -281,7 +281,7 @@ impl SenderPool {
                 if !self.turns.contains(&campaign) {
                     self.turns.push_back(campaign);
                 }
-                let flow = self.deps.traffic.of(Subject::Campaign(campaign));
+                let flow = self.deps.in_flight.of(Subject::Campaign(campaign));
                 self.contents.insert(campaign, Arc::clone(&content));
                 self.deps.journal.leased(Lease { campaign, page: row.id, token });
                 self.room_for = self.room_for.filter(|meant| *meant != campaign);

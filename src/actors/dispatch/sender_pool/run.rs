@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::content::CampaignContent;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
-use crate::runtime::traffic::Flow;
+use crate::runtime::in_flight::InFlightCount;
 use crate::runtime::trust::Trust;
 use crate::store::dispatch::pages::PageRow;
 
@@ -46,7 +46,7 @@ pub(super) struct PageRun {
     pub(super) token: LeaseToken,
     pub(super) trust: Trust,
     pub(super) content: Arc<CampaignContent>,
-    pub(super) flow: Arc<Flow>,
+    pub(super) flow: Arc<InFlightCount>,
     pub(super) phase: Phase,
     /// Everyone up to here was claimed in this round.
     pub(super) cursor: ContactId,
@@ -67,7 +67,7 @@ impl PageRun {
         token: LeaseToken,
         trust: Trust,
         content: Arc<CampaignContent>,
-        flow: Arc<Flow>,
+        flow: Arc<InFlightCount>,
     ) -> Self {
         let first = ContactId(row.first_contact_id.0 - 1);
         Self {

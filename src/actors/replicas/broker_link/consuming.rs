@@ -29,7 +29,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 const BURY_WITHIN: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(link: &Link) -> Ends {
-    let broker = &link.parts.services.settings.broker;
+    let broker = &link.deps.services.settings.broker;
     let connection = connect(broker, "consuming").await?;
     let declaring = confirming(&connection).await?;
     let pools = link.pool_names();
@@ -43,7 +43,7 @@ pub(super) async fn run(link: &Link) -> Ends {
     }
     link.state.connected(Connection::Consuming);
     // What was announced while nobody listened is found by a look.
-    link.parts.pools.wake_all();
+    link.deps.pools.wake_all();
     let mut readers: FuturesUnordered<_> =
         readers.into_iter().map(|(pool, consumer)| read(link, pool, consumer)).collect();
     readers.next().await.unwrap_or(Err(LinkError::Ended("take pages")))
@@ -84,8 +84,8 @@ async fn take(link: &Link, pool: Option<&str>, delivery: Delivery) -> Result<Ack
     };
     if let Err(bad) = read {
         tracing::warn!(exchange = delivery.exchange.as_str(), reason = %bad, "Invalid payload");
-        let letter = dead_letters::letter(&delivery, &bad.to_string(), link.parts.instance);
-        let buried = link.parts.announcer.hand_in(letter);
+        let letter = dead_letters::letter(&delivery, &bad.to_string(), link.deps.instance);
+        let buried = link.deps.announcer.hand_in(letter);
         match tokio::time::timeout(BURY_WITHIN, buried).await {
             Ok(Ok(())) => link.state.dead_lettered(),
             Ok(Err(_)) | Err(_) => return Err(LinkError::NotTaken("put a message aside")),
@@ -106,7 +106,7 @@ async fn offer(link: &Link, pool: &str, delivery: &Delivery) -> Result<(), messa
         return std::future::pending().await;
     }
     let (held, mut let_go) = oneshot::channel();
-    link.parts.pools.offer(pool, Offer { campaign: campaign_id, page: page_id, since: Instant::now(), held });
+    link.deps.pools.offer(pool, Offer { campaign: campaign_id, page: page_id, since: Instant::now(), held });
     // A pool that dies lets everything go.
     let _ = (&mut let_go).await;
     Ok(())
@@ -118,7 +118,7 @@ async fn launch_from_message(link: &Link, delivery: &Delivery) -> Result<(), mes
     let pack: Pack = messages::parse(&delivery.data)?;
     let (id, by) = (pack.campaign_id, By::broker(pack.triggered_by));
     loop {
-        let refused = match launch::launch(&link.parts.services, id, &by).await {
+        let refused = match launch::launch(&link.deps.services, id, &by).await {
             Ok(_) => return Ok(()),
             Err(refused) => refused,
         };

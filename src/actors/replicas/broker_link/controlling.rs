@@ -28,7 +28,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(15);
 const PING: &str = "volley.ping";
 
 pub(super) async fn run(link: &Link) -> Ends {
-    let broker = &link.parts.services.settings.broker;
+    let broker = &link.deps.services.settings.broker;
     let connection = connect(broker, "controlling").await?;
     let channel = confirming(&connection).await?;
     topology::declare(&channel, &[], false).await?;
@@ -91,7 +91,7 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
                 Action::Resume | Action::Suspend => None,
             };
             if let (Some(Subject::Campaign(campaign)), Some(status)) = (control.subject(), status) {
-                link.parts.status.hear(campaign, status, control.status_version);
+                link.deps.status.hear(campaign, status, control.status_version);
             }
             link.listen();
         }
@@ -104,7 +104,7 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
 /// Asks how many messages wait in each queue, on a channel of its own: to ask for a queue that is missing closes it.
 async fn measure_queues(link: &Link, connection: &Amqp, channel: &mut Option<Channel>) {
     let mut queues: Vec<String> = link.pool_names().iter().map(|pool| topology::send_queue(pool)).collect();
-    if link.parts.services.settings.broker.accept_pack {
+    if link.deps.services.settings.broker.accept_pack {
         queues.push(topology::PACK_QUEUE.to_owned());
     }
     queues.push(topology::DEAD_QUEUE.to_owned());

@@ -16,7 +16,7 @@ use crate::store::replicas::announcements;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(link: &Link) -> Ends {
-    let broker = &link.parts.services.settings.broker;
+    let broker = &link.deps.services.settings.broker;
     let connection = connect(broker, "publishing").await?;
     let mut events = std::pin::pin!(connection.events_listener());
     let channel = confirming(&connection).await?;
@@ -25,7 +25,7 @@ pub(super) async fn run(link: &Link) -> Ends {
     link.state.connected(Connection::Publishing);
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let announcer = &link.parts.announcer;
+    let announcer = &link.deps.announcer;
     loop {
         tokio::select! {
             _ = tick.tick() => announce(link, &channel, &pools).await?,
@@ -48,7 +48,7 @@ async fn announce(link: &Link, channel: &Channel, pools: &[String]) -> Result<()
     empty(link, channel).await?;
     for pool in pools {
         let name = pool.clone();
-        let taken = link.parts.services.store.run(Lane::Write, "take pages to announce", move |conn| {
+        let taken = link.deps.services.store.run(Lane::Write, "take pages to announce", move |conn| {
             conn.write(|conn| announcements::take(conn, &name))
         });
         // Without the database there is nothing to announce.
@@ -66,7 +66,7 @@ async fn announce(link: &Link, channel: &Channel, pools: &[String]) -> Result<()
 
 /// Publishes what waits in the outbox.
 async fn empty(link: &Link, channel: &Channel) -> Result<(), LinkError> {
-    for parcel in link.parts.announcer.waiting() {
+    for parcel in link.deps.announcer.waiting() {
         link.state.published(parcel.letter.exchange, 1);
         publish(channel, vec![parcel.letter]).await?;
         if let Some(taken) = parcel.taken {

@@ -88,7 +88,7 @@ impl Pooled {
             settled: supervisor.recipient(),
             draining: Arc::new(AtomicBool::new(false)),
             threads: Threads::start(),
-            traffic: Arc::default(),
+            in_flight: Arc::default(),
             suspended: Arc::default(),
             broker_announces: Arc::default(),
             announcer,
@@ -118,9 +118,9 @@ impl Pooled {
 
     /// Starts the reaper.
     pub(in crate::store) fn reap(&self, channel: &Arc<dyn Channel>) {
-        let PoolDeps { store, pool, timing, journal, health, traffic, .. } = self.parts.clone();
+        let PoolDeps { store, pool, timing, journal, health, in_flight, .. } = self.parts.clone();
         let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
-        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, traffic, &timing);
+        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, in_flight, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
     }
 }

@@ -17,12 +17,12 @@ const CHECK_EVERY: Duration = Duration::from_secs(1);
 
 /// The session; it ends with this. With SQLite there is nobody to show anything to.
 #[derive(Debug)]
-pub struct Presence {
+pub struct SessionLock {
     /// Its end wakes the thread.
     _ends: Option<Sender<()>>,
 }
 
-impl Presence {
+impl SessionLock {
     /// Shows that `me` lives, on a connection and a thread of its own.
     #[must_use]
     pub fn of(store: &Store, me: InstanceId) -> Self {

@@ -10,12 +10,12 @@ use tokio::sync::Notify;
 const LINGER: Duration = Duration::from_millis(1);
 
 /// Things for one owner, in order. Leaving one never waits.
-pub(crate) struct Tray<T> {
+pub(crate) struct Batcher<T> {
     things: Mutex<Vec<T>>,
     first: Notify,
 }
 
-impl<T> Tray<T> {
+impl<T> Batcher<T> {
     pub(crate) fn new() -> Self {
         Self { things: Mutex::new(Vec::new()), first: Notify::new() }
     }

@@ -15,13 +15,13 @@ const REMEMBERED: i64 = 600 * 1_000_000_000;
 
 /// The hand-overs of one campaign or pool.
 #[derive(Debug, Default)]
-pub struct Flow {
+pub struct InFlightCount {
     in_flight: AtomicI64,
     /// By CLOCK_BOOTTIME; 0 while none has begun.
     last_begun: AtomicI64,
 }
 
-impl Flow {
+impl InFlightCount {
     /// A hand-over is about to begin. Counted before it looks for the last time whether it may: whoever forbids it and
     /// then counts either is seen by it, or sees it.
     pub fn enter(&self) {
@@ -53,14 +53,14 @@ impl Flow {
 
 /// Every flow of this instance.
 #[derive(Debug, Default)]
-pub struct Traffic {
-    flows: Mutex<HashMap<Subject, Arc<Flow>>>,
+pub struct InFlight {
+    flows: Mutex<HashMap<Subject, Arc<InFlightCount>>>,
 }
 
-impl Traffic {
+impl InFlight {
     /// The flow of a campaign or pool, which whoever hands over keeps at hand.
     #[must_use]
-    pub fn of(&self, subject: Subject) -> Arc<Flow> {
+    pub fn of(&self, subject: Subject) -> Arc<InFlightCount> {
         let mut flows = self.lock();
         if flows.len() > KEPT {
             let now = Boottime::now().to_bits();
@@ -78,14 +78,14 @@ impl Traffic {
     /// Hand-overs under way on this instance.
     #[must_use]
     pub fn in_flight(&self) -> i64 {
-        let pools = |(subject, flow): (&Subject, &Arc<Flow>)| match subject {
+        let pools = |(subject, flow): (&Subject, &Arc<InFlightCount>)| match subject {
             Subject::Pool(_) => flow.in_flight.load(Ordering::Acquire),
             Subject::Campaign(_) => 0,
         };
         self.lock().iter().map(pools).sum()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<Flow>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Subject, Arc<InFlightCount>>> {
         self.flows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -97,21 +97,21 @@ mod tests {
 
     #[test]
     fn what_has_ended_is_not_in_flight_and_its_beginning_is_remembered() {
-        let traffic = Traffic::default();
-        let pool = traffic.of(Subject::Pool("p".to_owned()));
-        let campaign = traffic.of(Subject::Campaign(CampaignId(1)));
+        let in_flight = InFlight::default();
+        let pool = in_flight.of(Subject::Pool("p".to_owned()));
+        let campaign = in_flight.of(Subject::Campaign(CampaignId(1)));
         let now = Boottime::now();
         for flow in [&pool, &campaign] {
             flow.enter();
             flow.begin(now);
         }
-        assert_eq!(traffic.in_flight(), 1);
+        assert_eq!(in_flight.in_flight(), 1);
         for flow in [&pool, &campaign] {
             flow.leave();
         }
-        let (in_flight, ago) = traffic.seen(&Subject::Campaign(CampaignId(1)));
-        assert_eq!(in_flight, 0);
+        let (count, ago) = in_flight.seen(&Subject::Campaign(CampaignId(1)));
+        assert_eq!(count, 0);
         assert!(ago.is_some_and(|ago| ago < 60_000), "{ago:?}");
-        assert_eq!(traffic.seen(&Subject::Campaign(CampaignId(2))), (0, None));
+        assert_eq!(in_flight.seen(&Subject::Campaign(CampaignId(2))), (0, None));
     }
 }
