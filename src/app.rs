@@ -16,18 +16,18 @@ use actix_web::web;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::actors::dispatch::campaign_driver::{self, CampaignDriver};
 use crate::actors::dispatch::open_work;
-use crate::actors::dispatch::reaper::{self, Court, Identity};
+use crate::actors::dispatch::reaper::{self, Identity, LeaseResolver};
 use crate::actors::dispatch::recorder::{self, OutcomeRecorder};
 use crate::actors::dispatch::rewind::Rewind;
 use crate::actors::dispatch::scheduler::{self, Scheduler};
-use crate::actors::dispatch::supervisor::{self, CampaignSupervisor};
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
 use crate::http::server;
-use crate::journal::{Journal, Retention, Testimony};
+use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
 use crate::store::access::api_keys;
@@ -63,7 +63,7 @@ pub struct App {
     instance: InstanceId,
     pools: PoolDirectory,
     recorder: Addr<OutcomeRecorder>,
-    supervisor: Addr<CampaignSupervisor>,
+    driver: Addr<CampaignDriver>,
     scheduler: Current<Scheduler>,
     vital: Vec<Vital>,
     draining: Arc<AtomicBool>,
@@ -91,7 +91,7 @@ impl App {
         let slot = Slot::take(&settings.sending.data_dir)?;
         let identity = register(&store, &slot, &settings).await?;
         let session_lock = SessionLock::of(&store, identity.instance);
-        let court = Court::new(&settings.pools, &channels, &settings.timing);
+        let resolver = LeaseResolver::new(&settings.pools, &channels, &settings.timing);
         let rewind = Rewind {
             store: store.clone(),
             page_size: settings.sending.page_size,
@@ -105,7 +105,7 @@ impl App {
             age: Duration::from_secs(settings.sending.journal_keep_seconds),
             bytes: settings.sending.journal_keep_mib << 20,
         };
-        let journal = Arc::new(recover(&store, &identity, &court, &slot, retention).await?);
+        let journal = Arc::new(recover(&store, &identity, &resolver, &slot, retention).await?);
         let first_key = first_key(&store, &settings).await?;
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
@@ -113,12 +113,12 @@ impl App {
         actix_rt::spawn(tidy(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
         actix_rt::spawn(open_work::show(store.clone(), pools));
-        let started = Started::launch(&settings, &store, &identity, channels, court, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal))?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
         let instance = identity.instance;
         let (pools, recorder) = (started.pools.clone(), started.recorder.clone());
-        let (supervisor, scheduler) = (started.supervisor.clone(), started.scheduler.clone());
+        let (driver, scheduler) = (started.driver.clone(), started.scheduler.clone());
         let draining = Arc::clone(&started.draining);
         let mut vital = started.vital();
         vital.push(("registration of this instance", Box::new(move || !orphaned.load(Ordering::Acquire))));
@@ -135,7 +135,7 @@ impl App {
             instance,
             pools,
             recorder,
-            supervisor,
+            driver,
             scheduler,
             vital,
             draining,
@@ -169,7 +169,7 @@ impl App {
         if let Some(scheduler) = self.scheduler.get() {
             quiesce("scheduler", left(), scheduler.send(scheduler::Quiesce)).await;
         }
-        quiesce("supervisor", left(), self.supervisor.send(supervisor::Quiesce)).await;
+        quiesce("supervisor", left(), self.driver.send(campaign_driver::Quiesce)).await;
         for pool in self.pools.drains() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
                 tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
@@ -266,13 +266,14 @@ fn build_channels(pools: &[PoolConfig]) -> anyhow::Result<Channels> {
 async fn recover(
     store: &Store,
     identity: &Identity,
-    court: &Court,
+    resolver: &LeaseResolver,
     slot: &Slot,
     retention: Retention,
 ) -> anyhow::Result<Journal> {
-    let (testimony, files) = Testimony::of_folder(&slot.folder).context("cannot read the journals of earlier runs")?;
-    let testimony = Arc::new(testimony);
-    patiently(async || reaper::recover(store, identity, court, Arc::clone(&testimony)).await).await?;
+    let (journals, files) =
+        JournalContents::of_folder(&slot.folder).context("cannot read the journals of earlier runs")?;
+    let journals = Arc::new(journals);
+    patiently(async || reaper::recover(store, identity, resolver, Arc::clone(&journals)).await).await?;
     let journal = Journal::create_and_keep(&slot.folder, identity.instance, &identity.boot_id, retention)
         .with_context(|| format!("sending.data_dir: cannot write a journal in {}", slot.folder.display()))?;
     // All their leases are resolved: nobody will ask them again, unless the database forgets it.

@@ -7,19 +7,19 @@
 //!
 //! One file per `SEGMENT_BYTES`; when everything in it and before it is recorded, a file is put aside and kept for a while,
 //! for the case that the database loses what it has acknowledged (`kept`). Each line carries a
-//! checksum, so that a line cut short by a full disk is passed over. `testimony` reads what was written here.
+//! checksum, so that a line cut short by a full disk is passed over. `journals` reads what was written here.
 
+mod contents;
 mod kept;
-mod testimony;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use self::contents::JournalContents;
 pub use self::kept::Retention;
 use self::kept::Shelf;
-pub use self::testimony::Testimony;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::lease::Lease;
 use crate::domain::dispatch::settlement::Verdict;
@@ -232,23 +232,23 @@ impl Journal {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn read_back(&self) -> io::Result<Testimony> {
+    pub fn read_back(&self) -> io::Result<JournalContents> {
         self.flush();
         let numbers: Vec<u64> = self.lock().segments.iter().map(|segment| segment.number).collect();
-        let mut testimony = Testimony::default();
+        let mut journals = JournalContents::default();
         for number in numbers {
-            testimony.read(&segment_path(&self.folder, number), number)?;
+            journals.read(&segment_path(&self.folder, number), number)?;
         }
-        Ok(testimony)
+        Ok(journals)
     }
 
     /// What this slot's files know, those that were put aside too: for a database that has lost what it acknowledged.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn everything(&self) -> io::Result<Testimony> {
+    pub fn everything(&self) -> io::Result<JournalContents> {
         self.flush();
-        Testimony::of_everything(&self.folder)
+        JournalContents::of_everything(&self.folder)
     }
 
     /// Goes on in a new file when the present one is long enough; when there is no new one to be had, in the present one.
@@ -361,21 +361,21 @@ mod tests {
         journal.outcome(a_claim(1), &sent());
         // Its line stands with the next one that begins, which is before its place is taken again.
         journal.begin(a_claim(2)).unwrap();
-        let (testimony, files) = Testimony::of_folder(folder.path()).unwrap();
+        let (journals, files) = JournalContents::of_folder(folder.path()).unwrap();
         assert_eq!(files.len(), 1);
-        assert!(testimony.is_valid_for(InstanceId(3), "boot-a"));
-        assert_eq!(testimony.evidence(a_claim(1)), Evidence::Ended(sent()));
-        assert_eq!(testimony.evidence(a_claim(2)), Evidence::Ambiguous);
-        assert_eq!(testimony.evidence(a_claim(3)), Evidence::NotBegun);
+        assert!(journals.is_valid_for(InstanceId(3), "boot-a"));
+        assert_eq!(journals.evidence(a_claim(1)), Evidence::Ended(sent()));
+        assert_eq!(journals.evidence(a_claim(2)), Evidence::Ambiguous);
+        assert_eq!(journals.evidence(a_claim(3)), Evidence::NotBegun);
     }
 
     #[test]
     fn a_journal_from_another_boot_or_incarnation_proves_nothing() {
         let folder = tempfile::tempdir().unwrap();
         Journal::create(folder.path(), InstanceId(3), "boot-a").unwrap();
-        let (testimony, _) = Testimony::of_folder(folder.path()).unwrap();
-        assert!(!testimony.is_valid_for(InstanceId(3), "boot-b"));
-        assert!(!testimony.is_valid_for(InstanceId(4), "boot-a"));
+        let (journals, _) = JournalContents::of_folder(folder.path()).unwrap();
+        assert!(!journals.is_valid_for(InstanceId(3), "boot-b"));
+        assert!(!journals.is_valid_for(InstanceId(4), "boot-a"));
     }
 
     #[test]
@@ -387,9 +387,9 @@ mod tests {
         file.write_all(b"deadbeef B 7 1 1").unwrap();
         journal.lock().torn = true;
         journal.begin(a_claim(2)).unwrap();
-        let (testimony, _) = Testimony::of_folder(folder.path()).unwrap();
-        assert_eq!(testimony.evidence(a_claim(1)), Evidence::NotBegun);
-        assert_eq!(testimony.evidence(a_claim(2)), Evidence::Ambiguous);
+        let (journals, _) = JournalContents::of_folder(folder.path()).unwrap();
+        assert_eq!(journals.evidence(a_claim(1)), Evidence::NotBegun);
+        assert_eq!(journals.evidence(a_claim(2)), Evidence::Ambiguous);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The actors that pack, hand over, record and recover.
 
+pub mod campaign_driver;
 pub mod open_work;
 pub mod paces;
 pub mod paginator;
@@ -8,4 +9,3 @@ pub mod recorder;
 pub mod rewind;
 pub mod scheduler;
 pub mod sender_pool;
-pub mod supervisor;

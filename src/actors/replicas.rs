@@ -1,4 +1,4 @@
 //! The actors that speak with other instances.
 
 pub mod broker_link;
-pub mod switchboard;
+pub mod decision_follower;

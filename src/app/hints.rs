@@ -3,17 +3,17 @@
 use actix::Recipient;
 
 use crate::actors::replicas::broker_link::outbox::Announcer;
-use crate::actors::replicas::switchboard::Switchboard;
+use crate::actors::replicas::decision_follower::DecisionFollower;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Control;
 use crate::runtime::directory::Current;
-use crate::runtime::hints::{Changed, Listen};
+use crate::runtime::hints::{Changed, LookNow};
 use crate::services::{By, Hints};
 
 /// Tells the actors of this process, and through the broker those of others.
 pub(super) struct ActorHints {
     pub(super) campaigns: Recipient<Changed>,
-    pub(super) decisions: Current<Switchboard>,
+    pub(super) decisions: Current<DecisionFollower>,
     pub(super) announcer: Announcer,
 }
 
@@ -25,7 +25,7 @@ impl Hints for ActorHints {
 
     fn decision_stored(&self, decision: &Control, by: &By) {
         if let Some(follower) = self.decisions.get() {
-            let _ = follower.try_send(Listen);
+            let _ = follower.try_send(LookNow);
         }
         self.announcer.control(decision, by.request_id.as_deref());
     }

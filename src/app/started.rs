@@ -10,19 +10,19 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Vital;
 use super::hints::ActorHints;
+use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::paces::Paces;
-use crate::actors::dispatch::reaper::{Court, Identity, Reaper, Round};
+use crate::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
 use crate::actors::dispatch::recorder::OutcomeRecorder;
 use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::dispatch::sender_pool::threads::Threads;
 use crate::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
-use crate::actors::dispatch::supervisor::CampaignSupervisor;
 use crate::actors::guardian::{Guardian, Supervised};
 use crate::actors::import::importer::Importer;
 use crate::actors::import::importer::files::ImportFolder;
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters};
-use crate::actors::replicas::switchboard::{self, Switchboard};
+use crate::actors::replicas::decision_follower::{self, DecisionFollower};
 use crate::channels::{self, Channel};
 use crate::config::Settings;
 use crate::domain::dispatch::lease::Owner;
@@ -51,12 +51,12 @@ pub(super) struct Started {
     pub(super) pools: PoolDirectory,
     channels: Channels,
     pub(super) recorder: Addr<OutcomeRecorder>,
-    pub(super) supervisor: Addr<CampaignSupervisor>,
+    pub(super) driver: Addr<CampaignDriver>,
     importer: Addr<Importer>,
     guardian: Addr<Guardian>,
     reaper: Current<Reaper>,
     pub(super) scheduler: Current<Scheduler>,
-    switchboard: Current<Switchboard>,
+    follower: Current<DecisionFollower>,
     broker: Option<Current<BrokerLink>>,
     paces: Paces,
     threads: Threads,
@@ -70,7 +70,7 @@ impl Started {
         store: &Store,
         identity: &Identity,
         channels: Channels,
-        court: Court,
+        resolver: LeaseResolver,
         journal: Arc<Journal>,
     ) -> anyhow::Result<Self> {
         let timing = settings.timing.clone();
@@ -86,7 +86,7 @@ impl Started {
         let (flush, batch) = (timing.flush(), timing.flush_batch);
         let (recorder, inbox) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), flush, batch).begin();
-        let supervisor = CampaignSupervisor::new(
+        let driver = CampaignDriver::new(
             store.clone(),
             pools.clone(),
             Arc::clone(&status),
@@ -109,7 +109,7 @@ impl Started {
                 status: Arc::clone(&status),
                 health: health.clone(),
                 recorder: inbox.clone(),
-                settled: supervisor.clone().recipient(),
+                settled: driver.clone().recipient(),
                 draining: Arc::clone(&draining),
                 threads: threads.clone(),
                 in_flight: Arc::clone(&in_flight),
@@ -121,10 +121,10 @@ impl Started {
             };
             supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }
-        let (reaper, scheduler, switchboard) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
+        let (reaper, scheduler, follower) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
         let hints = ActorHints {
-            campaigns: supervisor.clone().recipient(),
-            decisions: switchboard.clone(),
+            campaigns: driver.clone().recipient(),
+            decisions: follower.clone(),
             announcer: announcer.clone(),
         };
         let services = Services {
@@ -135,21 +135,21 @@ impl Started {
             hints: Arc::new(hints),
         };
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
-        let round = Round::new(store.clone(), identity.clone(), court, pools.clone(), book, tally, &timing);
+        let round = Round::new(store.clone(), identity.clone(), resolver, pools.clone(), book, tally, &timing);
         supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));
         supervised.push(supervise_scheduler(services.clone(), scheduler.clone()));
-        let deps = switchboard::FollowerDeps {
+        let deps = decision_follower::FollowerDeps {
             store: store.clone(),
             instance: identity.instance,
             status: Arc::clone(&status),
             suspensions,
             in_flight,
             pools: pools.clone(),
-            supervisor: supervisor.clone().recipient(),
+            driver: driver.clone().recipient(),
             health: health.clone(),
             timing: timing.clone(),
         };
-        supervised.push(supervise_switchboard(deps, switchboard.clone()));
+        supervised.push(supervise_switchboard(deps, follower.clone()));
         let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {
             let deps = broker_link::LinkDeps {
@@ -157,8 +157,8 @@ impl Started {
                 instance: identity.instance,
                 pools: pools.clone(),
                 status: Arc::clone(&status),
-                switchboard: switchboard.clone(),
-                supervisor: supervisor.clone().recipient(),
+                follower: follower.clone(),
+                driver: driver.clone().recipient(),
                 announcer: announcer.clone(),
                 broker_announces,
                 draining: Arc::clone(&draining),
@@ -175,12 +175,12 @@ impl Started {
             pools,
             channels,
             recorder,
-            supervisor,
+            driver,
             importer,
             guardian,
             reaper,
             scheduler,
-            switchboard,
+            follower,
             broker,
             paces,
             threads,
@@ -189,12 +189,12 @@ impl Started {
     }
 
     pub(super) fn vital(&self) -> Vec<Vital> {
-        let (recorder, supervisor) = (self.recorder.clone(), self.supervisor.clone());
+        let (recorder, driver) = (self.recorder.clone(), self.driver.clone());
         let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
         vec![
             ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
-            ("campaign supervisor", Box::new(move || supervisor.connected())),
+            ("campaign supervisor", Box::new(move || driver.connected())),
             ("importer", Box::new(move || importer.connected())),
             ("guardian", Box::new(move || guardian.connected())),
         ]
@@ -213,12 +213,12 @@ impl Started {
             auth: Auth::new(&settings.auth),
             importer: self.importer.clone().recipient(),
             importer_state: self.importer.recipient(),
-            supervisor: self.supervisor,
+            driver: self.driver,
             recorder: self.recorder,
             guardian: self.guardian,
             reaper: self.reaper,
             scheduler: self.scheduler,
-            switchboard: self.switchboard,
+            follower: self.follower,
             dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
             broker: self.broker,
             paces: self.paces,
@@ -260,9 +260,9 @@ fn supervise_reaper(round: Round, health: Health, tick: Duration, current: Curre
     })
 }
 
-fn supervise_switchboard(deps: switchboard::FollowerDeps, current: Current<Switchboard>) -> Supervised {
+fn supervise_switchboard(deps: decision_follower::FollowerDeps, current: Current<DecisionFollower>) -> Supervised {
     Supervised::new("switchboard", move |_| {
-        let addr = Switchboard::new(deps.clone()).start();
+        let addr = DecisionFollower::new(deps.clone()).start();
         current.enter(addr.clone());
         Box::new(move || addr.connected())
     })

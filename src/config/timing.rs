@@ -14,7 +14,7 @@ pub struct Timing {
     pub lease_renew_ms: u64,
     /// How long after asking for it a lease is trusted; past that nothing is handed over. 8,000.
     pub lease_trust_ms: u64,
-    /// How often the supervisor looks for campaigns that nobody drives. 1,000.
+    /// How often the campaign driver looks for campaigns that nobody drives. 1,000.
     pub supervisor_tick_ms: u64,
     /// How often a pool looks for pages that came due. 250.
     pub due_tick_ms: u64,
@@ -104,7 +104,7 @@ durations! {
     lease_renew = lease_renew_ms;
     /// How long after asking for it a lease is trusted.
     lease_trust = lease_trust_ms;
-    /// The supervisor's tick.
+    /// The campaign driver's tick.
     supervisor_tick = supervisor_tick_ms;
     /// The pools' tick.
     due_tick = due_tick_ms;

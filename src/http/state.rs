@@ -11,15 +11,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
 use super::web::problem::ApiError;
+use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::paces::Paces;
 use crate::actors::dispatch::reaper::Reaper;
 use crate::actors::dispatch::recorder::OutcomeRecorder;
 use crate::actors::dispatch::scheduler::Scheduler;
-use crate::actors::dispatch::supervisor::CampaignSupervisor;
 use crate::actors::guardian::Guardian;
 use crate::actors::import::importer::{self, Look};
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters, LinkState};
-use crate::actors::replicas::switchboard::Switchboard;
+use crate::actors::replicas::decision_follower::DecisionFollower;
 use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
@@ -47,7 +47,7 @@ pub struct AppState {
     /// Asked what the importer is at.
     pub importer_state: Recipient<importer::GetState>,
     /// Asked what it is at.
-    pub supervisor: Addr<CampaignSupervisor>,
+    pub driver: Addr<CampaignDriver>,
     /// Asked what the recorder holds.
     pub recorder: Addr<OutcomeRecorder>,
     /// Asked how the others fare.
@@ -57,7 +57,7 @@ pub struct AppState {
     /// Asked what it has done.
     pub scheduler: Current<Scheduler>,
     /// Asked what it has done.
-    pub switchboard: Current<Switchboard>,
+    pub follower: Current<DecisionFollower>,
     /// The link to the broker, if one is configured.
     pub broker: Option<Current<BrokerLink>>,
     /// The pace that each pool has found.

@@ -23,4 +23,4 @@ pub struct PageSettled {
 /// A decision may have been posted. A hint: a lost one costs one tick.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct Listen;
+pub struct LookNow;

@@ -19,7 +19,7 @@ struct Switch {
 }
 
 impl Suspensions {
-    /// Nobody knows yet: until the switchboard has looked, nothing is handed over.
+    /// Nobody knows yet: until the decision follower has looked, nothing is handed over.
     #[must_use]
     pub fn of<'a>(pools: impl Iterator<Item = &'a str>) -> Self {
         let off = || Switch { is_off: Arc::new(AtomicBool::new(true)), version: Arc::default() };
@@ -32,7 +32,7 @@ impl Suspensions {
         self.pools.get(pool).map(|switch| Arc::clone(&switch.is_off)).unwrap_or_default()
     }
 
-    /// Suspends a pool at once, by a decision that is stored. Only the switchboard lets it go on again, when it has read
+    /// Suspends a pool at once, by a decision that is stored. Only the decision follower lets it go on again, when it has read
     /// this decision or a later one.
     pub fn suspend(&self, pool: &str, version: i64) {
         self.follow(pool, version, true);

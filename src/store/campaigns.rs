@@ -1,13 +1,13 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
-mod doubt;
+mod content_guard;
 mod finding;
 pub mod launch;
 
 use diesel::prelude::*;
 
 use super::engine::schema::{campaigns, packings};
-use super::replicas::notices;
+use super::replicas::decisions;
 use super::{Conn, MayBeStoreError, StoreError};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
@@ -20,7 +20,7 @@ use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::text_enum::text_enum;
 use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
-pub use doubt::{Doubt, doubt};
+pub use content_guard::{Doubt, doubt};
 pub use finding::{
     CampaignWithDetails, Details, Filter, Unfinished, content, details, due, has_open_page, list, unfinished,
 };
@@ -306,12 +306,12 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
         arm(conn, id, Sweep::SkipPending)?;
     }
     if event == CampaignEvent::Resume {
-        doubt::waive(conn, id)?;
+        content_guard::waive(conn, id)?;
         forget_rewind(conn, id)?;
     }
     let row = set_status(conn, &row, next, None)?;
     if let Some(action) = Action::of(event) {
-        notices::post(conn, &Subject::Campaign(id), row.status_version, action)?;
+        decisions::post(conn, &Subject::Campaign(id), row.status_version, action)?;
     }
     Ok(row)
 }

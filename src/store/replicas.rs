@@ -2,9 +2,9 @@
 
 pub mod announcement;
 pub mod announcements;
+pub mod decisions;
 pub(in crate::store) mod dialect;
 pub mod instances;
-pub mod notices;
 pub mod paces;
 pub mod pool_switch;
 pub mod pool_switches;

@@ -21,7 +21,7 @@ const ROWS_PER_STEP: i64 = 4_000;
 /// Pages per transaction at most: each takes some statements, however few it holds, and a pause waits for them.
 const PAGES_PER_STEP: i64 = 50;
 
-/// Packs one campaign, and stops when that is done or the campaign is paused; the supervisor starts another on resume.
+/// Packs one campaign, and stops when that is done or the campaign is paused; the campaign driver starts another on resume.
 pub struct Paginator {
     store: Store,
     pools: PoolDirectory,

@@ -1,7 +1,7 @@
 //! The reaper: leases that ended without their owner are resolved here, and this instance says that it lives.
 
-mod court;
 mod recovery;
+mod resolver;
 mod watch;
 
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use serde::Serialize;
 
-pub use self::court::Court;
 pub use self::recovery::recover;
+pub use self::resolver::LeaseResolver;
 use self::watch::{Loss, Watch};
 use crate::config::timing::Timing;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{InstanceId, PageId};
-use crate::journal::{Journal, Testimony};
+use crate::journal::{Journal, JournalContents};
 use crate::runtime::directory::PoolDirectory;
 use crate::runtime::health::Health;
 use crate::runtime::in_flight::InFlight;
@@ -51,7 +51,7 @@ pub struct Reaper {
 pub struct Round {
     store: Store,
     identity: Identity,
-    court: Court,
+    resolver: LeaseResolver,
     pools: PoolDirectory,
     journal: Arc<Journal>,
     in_flight: Arc<InFlight>,
@@ -132,13 +132,22 @@ impl Round {
     pub fn new(
         store: Store,
         identity: Identity,
-        court: Court,
+        resolver: LeaseResolver,
         pools: PoolDirectory,
         journal: Arc<Journal>,
         in_flight: Arc<InFlight>,
         timing: &Timing,
     ) -> Self {
-        Self { store, identity, court, pools, journal, in_flight, patience: timing.lease(), tick: timing.reaper_tick() }
+        Self {
+            store,
+            identity,
+            resolver,
+            pools,
+            journal,
+            in_flight,
+            patience: timing.lease(),
+            tick: timing.reaper_tick(),
+        }
     }
 
     /// Says that this instance lives, and resolves what has lost its owner. Returns how many leases that were.
@@ -172,11 +181,11 @@ impl Round {
         let own: Vec<LeaseToken> =
             lost.iter().filter(|(_, lease)| is_own(lease)).map(|(_, lease)| lease.token).collect();
         own.iter().for_each(|token| self.pools.fence(*token));
-        let testimony = if own.is_empty() { None } else { self.read_journal().await };
+        let journals = if own.is_empty() { None } else { self.read_journal().await };
         let mut ended = 0;
         for (loss, lease) in lost {
             let (page, own) = (lease.page, is_own(&lease));
-            match self.end(lease, loss, if own { testimony.clone() } else { None }).await {
+            match self.end(lease, loss, if own { journals.clone() } else { None }).await {
                 Ok(did) => ended += u64::from(did),
                 Err(error @ (StoreError::Unavailable { .. } | StoreError::Unanswered { .. } | StoreError::Closed)) => {
                     return Err(error);
@@ -189,15 +198,20 @@ impl Round {
     }
 
     /// What the journal of this instance says. `None`: it cannot be read, and nothing is known.
-    async fn read_journal(&self) -> Option<Arc<Testimony>> {
+    async fn read_journal(&self) -> Option<Arc<JournalContents>> {
         let journal = Arc::clone(&self.journal);
         let read = tokio::task::spawn_blocking(move || journal.read_back()).await;
         read.ok().and_then(Result::ok).map(Arc::new)
     }
 
-    async fn end(&self, lease: OpenLease, loss: Loss, testimony: Option<Arc<Testimony>>) -> Result<bool, StoreError> {
+    async fn end(
+        &self,
+        lease: OpenLease,
+        loss: Loss,
+        journals: Option<Arc<JournalContents>>,
+    ) -> Result<bool, StoreError> {
         let (owner, judged) = (loss.owner(), Some(loss.judged(&lease)));
-        let ended = in_time(self.court.end(&self.store, &lease, owner, judged, testimony)).await?;
+        let ended = in_time(self.resolver.end(&self.store, &lease, owner, judged, journals)).await?;
         if ended.is_none() {
             return Ok(false);
         }

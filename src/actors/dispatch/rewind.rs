@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::dispatch::evidence::Known;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
-use crate::journal::{Journal, Testimony};
+use crate::journal::{Journal, JournalContents};
 use crate::runtime::status_cache::StatusCache;
 use crate::store::dispatch::{packing, rewind};
 use crate::store::engine::history::Lineage;
@@ -69,7 +69,7 @@ impl Rewind {
             let book = Arc::clone(&journal);
             let read = tokio::task::spawn_blocking(move || book.everything()).await;
             let settled = match read.map_err(std::io::Error::other).flatten() {
-                Ok(testimony) => self.settle_living(found, &testimony).await,
+                Ok(journals) => self.settle_living(found, &journals).await,
                 Err(error) => Err(error.into()),
             };
             match settled {
@@ -97,13 +97,14 @@ impl Rewind {
         if noted.trim() == present.to_string() {
             return Ok(());
         }
-        let testimony = if noted.is_empty() { Testimony::default() } else { Testimony::of_everything(&self.folder)? };
-        self.settle(present, &testimony).await
+        let journals =
+            if noted.is_empty() { JournalContents::default() } else { JournalContents::of_everything(&self.folder)? };
+        self.settle(present, &journals).await
     }
 
     /// The same for a process that goes on.
-    async fn settle_living(&self, found: Lineage, testimony: &Testimony) -> Result<(), RewindError> {
-        self.settle(found, testimony).await?;
+    async fn settle_living(&self, found: Lineage, journals: &JournalContents) -> Result<(), RewindError> {
+        self.settle(found, journals).await?;
         let (me, slot) = (self.instance, self.slot.clone());
         let known = self.run("look for this instance", move |conn| instances::is_registered(conn, me, &slot)).await?;
         if !known {
@@ -113,13 +114,13 @@ impl Rewind {
         Ok(())
     }
 
-    async fn settle(&self, found: Lineage, testimony: &Testimony) -> Result<(), RewindError> {
+    async fn settle(&self, found: Lineage, journals: &JournalContents) -> Result<(), RewindError> {
         let paused = self.run("pause all campaigns", move |conn| rewind::pause_all(conn, found)).await?;
         for campaign in paused {
             tracing::warn!(campaign.id = campaign.0, "campaign paused: the database has gone back in time");
         }
         let (mut restored, mut lost) = (0, 0);
-        for (campaign, known) in testimony.by_campaign() {
+        for (campaign, known) in journals.by_campaign() {
             let mut known = known.into_iter().peekable();
             while known.peek().is_some() {
                 let part: Known = known.by_ref().take(AT_ONCE).collect();

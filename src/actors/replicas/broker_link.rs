@@ -1,6 +1,6 @@
 //! The broker link: RabbitMQ between instances. It carries hints and decides nothing.
 //!
-//! Three connections, each with a supervisor of ours: one publishes, one takes pages, one hears of decisions. When the
+//! Three connections, each with a campaign driver of ours: one publishes, one takes pages, one hears of decisions. When the
 //! broker raises an alarm it stops reading from connections that publish, acknowledgements and heartbeats included; so
 //! publishing has one of its own. Whatever a connection meets (a timeout, a closed channel, a queue that was deleted),
 //! the whole of it is dropped and built anew, which declares and subscribes again; then the rows are looked at, for what
@@ -25,12 +25,12 @@ pub use self::dead_letters::{DeadLetter, DeadLetterError, DeadLetters};
 pub use self::outbox::Announcer;
 use self::state::{Connection, State};
 pub use self::state::{ConnectionState, LinkState};
-use super::switchboard::Switchboard;
+use super::decision_follower::DecisionFollower;
 use crate::config::Settings;
 use crate::domain::dispatch::backoff;
 use crate::domain::ids::InstanceId;
 use crate::runtime::directory::{Current, PoolDirectory};
-use crate::runtime::hints::{Changed, Listen};
+use crate::runtime::hints::{Changed, LookNow};
 use crate::runtime::status_cache::StatusCache;
 use crate::services::Services;
 
@@ -52,9 +52,9 @@ pub struct LinkDeps {
     /// Campaign statuses.
     pub status: Arc<StatusCache>,
     /// Told when a decision may have been posted.
-    pub switchboard: Current<Switchboard>,
+    pub follower: Current<DecisionFollower>,
     /// Told when a campaign changed elsewhere.
-    pub supervisor: Recipient<Changed>,
+    pub driver: Recipient<Changed>,
     /// What is to be published.
     pub announcer: Announcer,
     /// Set while the broker tells of ready pages.
@@ -164,8 +164,8 @@ impl Link {
 
     /// A decision may have been posted.
     fn listen(&self) {
-        if let Some(switchboard) = self.deps.switchboard.get() {
-            let _ = switchboard.try_send(Listen);
+        if let Some(follower) = self.deps.follower.get() {
+            let _ = follower.try_send(LookNow);
         }
     }
 

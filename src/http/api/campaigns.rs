@@ -1,17 +1,17 @@
 //! `/v1/campaigns`: campaigns as clients write and read them.
 
 pub(in crate::http) mod actions;
+mod bodies;
 pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
 mod refusals;
-mod shape;
 
 use std::collections::BTreeSet;
 
 use actix_web::{HttpResponse, web};
 
-pub(in crate::http) use self::shape::Campaign;
-use self::shape::{CampaignFilter, CampaignInput, CampaignPatch};
+pub(in crate::http) use self::bodies::Campaign;
+use self::bodies::{CampaignFilter, CampaignInput, CampaignPatch};
 use super::content::checks::{self, Pointers};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
@@ -26,9 +26,9 @@ use crate::http::web::paging::{ListParams, Listing};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
-use crate::services::campaigns::create::Draft;
-use crate::services::campaigns::edit::Edit;
-use crate::services::campaigns::{create, delete, edit, launch};
+use crate::services::campaigns::create::{self, Draft};
+use crate::services::campaigns::edit::{self, Edit};
+use crate::services::campaigns::{delete, launch};
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignWithDetails};
 use crate::store::people::attributes;

@@ -4,15 +4,15 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actors::dispatch::campaign_driver::{self, DriverState};
 use crate::actors::dispatch::paginator::{self, PaginatorState};
 use crate::actors::dispatch::reaper::{self, ReaperState};
 use crate::actors::dispatch::recorder::{self, RecorderState};
 use crate::actors::dispatch::scheduler::{self, SchedulerState};
-use crate::actors::dispatch::supervisor::{self, SupervisorState};
 use crate::actors::guardian::{self, SupervisedState};
 use crate::actors::import::importer::{self, ImporterState};
 use crate::actors::replicas::broker_link::LinkState;
-use crate::actors::replicas::switchboard::{self, SwitchboardState};
+use crate::actors::replicas::decision_follower::{self, DecisionFollowerState};
 use crate::http::state::{AppState, STATE_WITHIN};
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
@@ -41,13 +41,13 @@ pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ActorStates {
     wards: Option<Vec<SupervisedState>>,
-    supervisor: Option<SupervisorState>,
+    supervisor: Option<DriverState>,
     paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
     reaper: Option<ReaperState>,
     scheduler: Option<SchedulerState>,
-    switchboard: Option<SwitchboardState>,
+    switchboard: Option<DecisionFollowerState>,
     broker: Option<LinkState>,
     pools: Vec<PoolState>,
     journal: JournalState,
@@ -66,13 +66,13 @@ pub(in crate::http) async fn actor_states(
         pools.extend(pool.send(pool::GetState).timeout(STATE_WITHIN).await.ok());
     }
     let mut paginators = Vec::new();
-    let at_work = state.supervisor.send(supervisor::Paginators).timeout(STATE_WITHIN).await;
+    let at_work = state.driver.send(campaign_driver::Paginators).timeout(STATE_WITHIN).await;
     for paginator in at_work.unwrap_or_default() {
         paginators.extend(paginator.send(paginator::GetState).timeout(STATE_WITHIN).await.ok());
     }
     Ok(web::Json(ActorStates {
         wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
-        supervisor: state.supervisor.send(supervisor::GetState).timeout(STATE_WITHIN).await.ok(),
+        supervisor: state.driver.send(campaign_driver::GetState).timeout(STATE_WITHIN).await.ok(),
         recorder: state.recorder.send(recorder::GetState).timeout(STATE_WITHIN).await.ok(),
         importer: state.importer_state.send(importer::GetState).timeout(STATE_WITHIN).await.ok(),
         reaper: match state.reaper.get() {
@@ -83,8 +83,8 @@ pub(in crate::http) async fn actor_states(
             Some(scheduler) => scheduler.send(scheduler::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
-        switchboard: match state.switchboard.get() {
-            Some(switchboard) => switchboard.send(switchboard::GetState).timeout(STATE_WITHIN).await.ok(),
+        switchboard: match state.follower.get() {
+            Some(switchboard) => switchboard.send(decision_follower::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
         broker: state.link_state().await,

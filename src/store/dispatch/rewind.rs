@@ -23,7 +23,7 @@ use crate::store::dispatch::dialect;
 use crate::store::engine::history::Lineage;
 use crate::store::engine::schema::{campaigns as campaign, database_history as history, deliveries};
 use crate::store::engine::{self, CampaignLock};
-use crate::store::replicas::notices;
+use crate::store::replicas::decisions;
 use crate::store::{Conn, StoreError};
 
 /// By how much the version of a paused campaign's status rises: above every version that it had in the lost time, of which
@@ -86,7 +86,7 @@ fn pause(conn: &mut Conn, id: CampaignId, now: UtcInstant) -> Result<bool, Trans
         .map_err(StoreError::query("pause a campaign"))?;
     let row = campaigns::locked(conn, id)?;
     let row = campaigns::set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
-    notices::post(conn, &Subject::Campaign(id), row.status_version, Action::Pause)?;
+    decisions::post(conn, &Subject::Campaign(id), row.status_version, Action::Pause)?;
     Ok(true)
 }
 

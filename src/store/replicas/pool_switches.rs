@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::notices;
+use super::decisions;
 use super::pool_switch::PoolSwitch;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
@@ -65,6 +65,6 @@ pub fn set(
         .execute(conn)
         .map_err(StoreError::query("set a pool's switch"))?;
     let action = if suspended { Action::Suspend } else { Action::Resume };
-    notices::post(conn, &Subject::Pool(pool.to_owned()), next.version, action)?;
+    decisions::post(conn, &Subject::Pool(pool.to_owned()), next.version, action)?;
     Ok(next)
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Court, Identity};
+use super::{Identity, LeaseResolver};
 use crate::domain::ids::PageId;
-use crate::journal::Testimony;
+use crate::journal::JournalContents;
 use crate::store::dispatch::late_evidence;
 use crate::store::dispatch::lost_leases::OwnerFate;
 use crate::store::replicas::instances::{self, OpenLease};
@@ -21,18 +21,18 @@ const OUTCOMES_AT_ONCE: usize = 500;
 pub async fn recover(
     store: &Store,
     identity: &Identity,
-    court: &Court,
-    testimony: Arc<Testimony>,
+    resolver: &LeaseResolver,
+    journals: Arc<JournalContents>,
 ) -> Result<(), StoreError> {
-    end_leases(store, identity, court, &testimony).await?;
-    testify(store, identity, testimony).await
+    end_leases(store, identity, resolver, &journals).await?;
+    reconcile(store, identity, journals).await
 }
 
 async fn end_leases(
     store: &Store,
     identity: &Identity,
-    court: &Court,
-    testimony: &Arc<Testimony>,
+    resolver: &LeaseResolver,
+    journals: &Arc<JournalContents>,
 ) -> Result<(), StoreError> {
     let mut after = PageId(0);
     loop {
@@ -43,31 +43,31 @@ async fn end_leases(
         let Some(last) = former.last() else { return Ok(()) };
         after = last.page;
         for lease in former {
-            let valid = is_valid(testimony, identity, &lease);
-            court.end(store, &lease, OwnerFate::Died, None, valid.then(|| Arc::clone(testimony))).await?;
+            let valid = is_valid(journals, identity, &lease);
+            resolver.end(store, &lease, OwnerFate::Died, None, valid.then(|| Arc::clone(journals))).await?;
         }
     }
 }
 
 /// Whether the journals are those of the lease's owner, and of the machine's present boot.
-fn is_valid(testimony: &Testimony, identity: &Identity, lease: &OpenLease) -> bool {
-    lease.instance.is_some_and(|owner| testimony.is_valid_for(owner, &identity.boot_id))
+fn is_valid(journals: &JournalContents, identity: &Identity, lease: &OpenLease) -> bool {
+    lease.instance.is_some_and(|owner| journals.is_valid_for(owner, &identity.boot_id))
         && lease.owner.as_ref().is_some_and(|owner| owner.boot_id == identity.boot_id)
 }
 
 /// Says of deliveries whose leases somebody else has ended what the journals know of them.
-async fn testify(store: &Store, identity: &Identity, testimony: Arc<Testimony>) -> Result<(), StoreError> {
+async fn reconcile(store: &Store, identity: &Identity, journals: Arc<JournalContents>) -> Result<(), StoreError> {
     let (mut known, mut given_back) = (0, 0);
-    for chunk in testimony.outcomes().chunks(OUTCOMES_AT_ONCE) {
+    for chunk in journals.outcomes().chunks(OUTCOMES_AT_ONCE) {
         let chunk = chunk.to_vec();
         let settle = move |conn: &mut crate::store::Conn| conn.write(|conn| late_evidence::settle(conn, &chunk));
         known += store.run(Lane::Control, "record what a journal knows", settle).await?;
     }
-    for lease in testimony.whole_leases(&identity.boot_id) {
-        let testimony = Arc::clone(&testimony);
+    for lease in journals.whole_leases(&identity.boot_id) {
+        let journals = Arc::clone(&journals);
         given_back += store
             .run(Lane::Control, "give back what was not begun", move |conn| {
-                conn.write(|conn| late_evidence::give_back(conn, lease, &|key| testimony.has_begun(key)))
+                conn.write(|conn| late_evidence::give_back(conn, lease, &|key| journals.has_begun(key)))
             })
             .await?;
     }

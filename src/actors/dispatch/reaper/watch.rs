@@ -127,7 +127,7 @@ impl Watch {
         }
         // For so long the database may have been away without a round that noticed it; outcomes waited for it, too.
         let unnoticed = SLOW + round.tick;
-        self.stands_still(lease, round.court.on_the_wire(&lease.pool) + unnoticed).then_some(Loss::StandsStill)
+        self.stands_still(lease, round.resolver.on_the_wire(&lease.pool) + unnoticed).then_some(Loss::StandsStill)
     }
 
     /// Whether another instance has lost the lease. After the database was away, everybody's heartbeats are old, all

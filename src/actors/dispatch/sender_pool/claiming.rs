@@ -213,7 +213,7 @@ impl SenderPool {
                 self.deps.status.set(campaign, status, status_version);
             }
             Ok(ClaimOutcome::Suspended) => {
-                // The switchboard has not said so yet; it also says when it is over.
+                // The decision follower has not said so yet; it also says when it is over.
                 run.close();
                 self.deps.suspended.store(true, Ordering::Release);
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::alike::Answers;
-use super::fit::Fit;
+use super::render_tally::RenderTally;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;
@@ -25,7 +25,7 @@ pub(super) struct CampaignContent {
     /// What log lines about this sending carry.
     pub(super) correlation: Option<String>,
     /// How it has fared with its recipients.
-    pub(super) fit: Fit,
+    pub(super) render_tally: RenderTally,
     /// How they were answered.
     pub(super) answers: Answers,
     key: String,
@@ -66,7 +66,7 @@ impl CampaignContent {
             rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
             retry_for: campaign.retry_for_ms.map(|ms| Span::from_ms(ms).0),
             correlation: campaign.correlation_id,
-            fit: Fit::default(),
+            render_tally: RenderTally::default(),
             answers: Answers::default(),
             key,
             compiled,
@@ -77,7 +77,7 @@ impl CampaignContent {
     pub(super) fn render(&self, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
         let rendered = self.compiled.render(profile);
         if is_new {
-            self.fit.note(rendered.is_ok());
+            self.render_tally.note(rendered.is_ok());
         }
         rendered
     }

@@ -93,7 +93,7 @@ impl SenderPool {
                 if let Some(run) = self.runs.remove(&page) {
                     self.deps.announcer.tracked(&Tracked::page(run.campaign, run.seq, counts));
                     self.report(&run, counts);
-                    // A lost hint costs one tick of the supervisor.
+                    // A lost hint costs one tick of the campaign driver.
                     let _ = self.deps.settled.try_send(PageSettled { campaign: run.campaign });
                 }
             }

@@ -11,7 +11,7 @@ use crate::domain::replicas::decision::{Action, Subject};
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params};
 use crate::http::web::problem::ApiError;
-use crate::store::replicas::notices::{self, Reply};
+use crate::store::replicas::decisions::{self, Reply};
 use crate::store::{Lane, StoreError};
 
 /// How long an answer waits for acknowledgements at most, in milliseconds, unless the request says otherwise.
@@ -116,7 +116,8 @@ impl Receipt {
 
 /// The receipt of the newest decision on a subject, as it stands. `None`: nothing was ever decided.
 pub(in crate::http) async fn read(state: &AppState, subject: Subject) -> Result<Option<Receipt>, StoreError> {
-    let replies = state.store.run(Lane::LookUp, "read a receipt", move |conn| notices::replies(conn, &subject)).await?;
+    let replies =
+        state.store.run(Lane::LookUp, "read a receipt", move |conn| decisions::replies(conn, &subject)).await?;
     Ok(Receipt::of(replies, state.settings.timing.start_deadline_ms))
 }
 

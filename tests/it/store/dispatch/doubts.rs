@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use volley::actors::dispatch::reaper::{self, Court, Identity};
+use volley::actors::dispatch::reaper::{self, Identity, LeaseResolver};
 use volley::channels::{self, Channel};
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::secret::Secret;
@@ -15,7 +15,7 @@ use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::fingerprint::ProviderFingerprint;
 use volley::domain::dispatch::settlement::{Settlement, Verdict};
 use volley::domain::ids::{ContactId, InstanceId};
-use volley::journal::{Journal, Testimony};
+use volley::journal::{Journal, JournalContents};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::deliveries::{self, DeliveryRow, Resolution};
 use volley::store::{Conn, Lane};
@@ -79,12 +79,12 @@ async fn register(campaign: &Campaign, boot: &'static str) {
 /// The next start in the same slot, with the journals that lie in the test's folder.
 async fn restart(db: &Database, campaign: &Campaign, pool: PoolConfig) {
     let channel: Arc<dyn Channel> = Arc::from(channels::build(&pool).unwrap());
-    let court = Court::new(&[pool], &BTreeMap::from([(POOL.to_owned(), channel)]), &Timing::default());
+    let resolver = LeaseResolver::new(&[pool], &BTreeMap::from([(POOL.to_owned(), channel)]), &Timing::default());
     let identity = Identity { instance: InstanceId(2), slot: "slot".to_owned(), boot_id: BOOT.to_owned() };
     let folder = db.folder().join("journal");
     std::fs::create_dir_all(&folder).unwrap();
-    let (testimony, _files) = Testimony::of_folder(&folder).unwrap();
-    reaper::recover(&campaign.store, &identity, &court, Arc::new(testimony)).await.unwrap();
+    let (testimony, _files) = JournalContents::of_folder(&folder).unwrap();
+    reaper::recover(&campaign.store, &identity, &resolver, Arc::new(testimony)).await.unwrap();
 }
 
 fn journal(db: &Database, boot: &str) -> Journal {
@@ -92,7 +92,7 @@ fn journal(db: &Database, boot: &str) -> Journal {
 }
 
 /// Writes the history of four claims: one ended, one begun, two of which there is no line.
-fn testify(journal: &Journal, leased: &Leased, claimed: &[Claimed]) {
+fn reconcile(journal: &Journal, leased: &Leased, claimed: &[Claimed]) {
     let key = |n: usize| leased.settlement(&claimed[n], Verdict::untouched()).key;
     journal.leased(leased.lease());
     journal.begin(key(0)).unwrap();
@@ -241,7 +241,7 @@ both_backends! {
         register(&campaign, EARLIER).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim_for(provider(false), 4).await;
-        testify(&journal(db, EARLIER), &leased, &claimed);
+        reconcile(&journal(db, EARLIER), &leased, &claimed);
         restart(db, &campaign, pool(false)).await;
         let books = campaign.books().await;
         // What was written down did happen; what was not may have happened all the same.
@@ -253,7 +253,7 @@ both_backends! {
         register(&campaign, EARLIER).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim_for(provider(true), 4).await;
-        testify(&journal(db, EARLIER), &leased, &claimed);
+        reconcile(&journal(db, EARLIER), &leased, &claimed);
         restart(db, &campaign, pool(true)).await;
         assert!(campaign.lease().await.is_none(), "each of them may still be under way");
         wait_out_the_call(&campaign).await;
@@ -267,7 +267,7 @@ both_backends! {
         register(&campaign, BOOT).await;
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim_for(provider(false), 4).await;
-        testify(&journal(db, BOOT), &leased, &claimed);
+        reconcile(&journal(db, BOOT), &leased, &claimed);
         restart(db, &campaign, pool(false)).await;
         let books = campaign.books().await;
         assert_eq!((books.sent, books.uncertain, books.pending), (1, 1, 2));

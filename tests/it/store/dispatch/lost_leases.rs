@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use volley::actors::dispatch::reaper::{self, Court, Identity};
+use volley::actors::dispatch::reaper::{self, Identity, LeaseResolver};
 use volley::config::timing::Timing;
 use volley::domain::campaigns::CampaignEvent;
 use volley::domain::dispatch::abandoned::{Evidence, Repeat};
@@ -11,7 +11,7 @@ use volley::domain::dispatch::claim::ClaimKey;
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::ids::{ContactId, InstanceId};
-use volley::journal::{Journal, Testimony};
+use volley::journal::{Journal, JournalContents};
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::lost_leases::{self, Ended, OwnerFate};
 use volley::store::dispatch::{deliveries, sweeps};
@@ -54,9 +54,9 @@ fn sent() -> Verdict {
 /// The start of the next incarnation, with what the journals of this folder say.
 async fn recover(db: &Database, campaign: &Campaign) {
     let identity = Identity { instance: InstanceId(2), slot: SLOT.to_owned(), boot_id: BOOT.to_owned() };
-    let (testimony, _files) = Testimony::of_folder(&db.folder().join("journal")).unwrap();
-    let court = Court::new(&[], &BTreeMap::new(), &Timing::default());
-    reaper::recover(&campaign.store, &identity, &court, Arc::new(testimony)).await.unwrap();
+    let (testimony, _files) = JournalContents::of_folder(&db.folder().join("journal")).unwrap();
+    let resolver = LeaseResolver::new(&[], &BTreeMap::new(), &Timing::default());
+    reaper::recover(&campaign.store, &identity, &resolver, Arc::new(testimony)).await.unwrap();
 }
 
 fn journal(db: &Database) -> Journal {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use actix::{Actor, Addr};
+use volley::actors::dispatch::campaign_driver::CampaignDriver;
 use volley::actors::dispatch::paces::Paces;
-use volley::actors::dispatch::reaper::{Court, Identity, Reaper, Round};
+use volley::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
 use volley::actors::dispatch::recorder::OutcomeRecorder;
 use volley::actors::dispatch::sender_pool::threads::Threads;
 use volley::actors::dispatch::sender_pool::{PoolDeps, SenderPool};
-use volley::actors::dispatch::supervisor::CampaignSupervisor;
 use volley::actors::replicas::broker_link::outbox::Announcer;
 use volley::channels::Channel;
 use volley::config::pools::{PoolConfig, Provider};
@@ -66,7 +66,7 @@ impl Pooled {
         let (_, recorder) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), timing.flush(), 100).begin();
         let announcer = Announcer::default();
-        let supervisor = CampaignSupervisor::new(
+        let supervisor = CampaignDriver::new(
             store.clone(),
             pools.clone(),
             Arc::clone(&status),
@@ -119,8 +119,8 @@ impl Pooled {
     /// Starts the reaper.
     pub(in crate::store) fn reap(&self, channel: &Arc<dyn Channel>) {
         let PoolDeps { store, pool, timing, journal, health, in_flight, .. } = self.parts.clone();
-        let court = Court::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
-        let round = Round::new(store, self.identity.clone(), court, self.pools.clone(), journal, in_flight, &timing);
+        let resolver = LeaseResolver::new(&[pool], &[(POOL.to_owned(), Arc::clone(channel))].into(), &timing);
+        let round = Round::new(store, self.identity.clone(), resolver, self.pools.clone(), journal, in_flight, &timing);
         Reaper::new(round, health, timing.reaper_tick()).start();
     }
 }

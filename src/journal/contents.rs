@@ -16,7 +16,7 @@ use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 
 /// What journals say of claims.
 #[derive(Debug, Default)]
-pub struct Testimony {
+pub struct JournalContents {
     /// `None`: begun, with no outcome.
     lines: HashMap<ClaimKey, Option<Verdict>>,
     /// Whose journals these are and from which boot, with the numbers of the files that are still there.
@@ -25,19 +25,19 @@ pub struct Testimony {
     leases: Vec<(Lease, u64)>,
 }
 
-impl Testimony {
+impl JournalContents {
     /// Reads what former incarnations left unrecorded in a slot's folder, and says which files that is.
     ///
     /// # Errors
     /// A file cannot be read.
     pub fn of_folder(folder: &Path) -> io::Result<(Self, Vec<u64>)> {
-        let mut testimony = Self::default();
+        let mut journals = Self::default();
         let mut files = Vec::new();
         for number in numbers(folder)? {
-            testimony.read(&segment_path(folder, number), number)?;
+            journals.read(&segment_path(folder, number), number)?;
             files.push(number);
         }
-        Ok((testimony, files))
+        Ok((journals, files))
     }
 
     /// Reads the files that were put aside as well.
@@ -45,14 +45,14 @@ impl Testimony {
     /// # Errors
     /// A file cannot be read.
     pub fn of_everything(folder: &Path) -> io::Result<Self> {
-        let mut testimony = Self::default();
+        let mut journals = Self::default();
         for number in kept_numbers(folder)? {
-            testimony.read(&kept_path(folder, number), number)?;
+            journals.read(&kept_path(folder, number), number)?;
         }
         for number in numbers(folder)? {
-            testimony.read(&segment_path(folder, number), number)?;
+            journals.read(&segment_path(folder, number), number)?;
         }
-        Ok(testimony)
+        Ok(journals)
     }
 
     /// Every claim that began, by campaign and contact, oldest first.
@@ -180,17 +180,17 @@ fn checked(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn a_testimony(lines: &[(u64, &str)]) -> Testimony {
-        let mut testimony = Testimony::default();
-        lines.iter().for_each(|(number, line)| testimony.note(line, *number));
-        testimony
+    fn a_testimony(lines: &[(u64, &str)]) -> JournalContents {
+        let mut journals = JournalContents::default();
+        lines.iter().for_each(|(number, line)| journals.note(line, *number));
+        journals
     }
 
     #[test]
     fn a_lease_is_whole_while_no_file_since_it_has_gone() {
         let lines = [(1, "H 3 boot"), (1, "L 7 1 11"), (2, "H 3 boot"), (2, "L 7 2 22"), (3, "H 3 boot")];
-        let tokens = |testimony: Testimony, boot| {
-            testimony.whole_leases(boot).into_iter().map(|lease| lease.token.0).collect::<Vec<i64>>()
+        let tokens = |journals: JournalContents, boot| {
+            journals.whole_leases(boot).into_iter().map(|lease| lease.token.0).collect::<Vec<i64>>()
         };
         assert_eq!(tokens(a_testimony(&lines), "boot"), [11, 22]);
         assert!(tokens(a_testimony(&lines), "another boot").is_empty());

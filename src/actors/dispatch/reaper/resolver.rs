@@ -10,7 +10,7 @@ use crate::config::timing::Timing;
 use crate::domain::dispatch::abandoned::{Evidence, Repeat};
 use crate::domain::dispatch::fingerprint::relied_on_ms;
 use crate::domain::dispatch::lease::Lease;
-use crate::journal::Testimony;
+use crate::journal::JournalContents;
 use crate::store::dispatch::lost_leases::{self, Ended, Judged, OwnerFate};
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::replicas::instances::OpenLease;
@@ -18,11 +18,11 @@ use crate::store::{Lane, Store, StoreError};
 
 /// What a lost lease is judged by.
 #[derive(Clone)]
-pub struct Court {
+pub struct LeaseResolver {
     repeats: Arc<HashMap<String, Repeat>>,
 }
 
-impl Court {
+impl LeaseResolver {
     /// From the configured pools and the channels that serve them.
     #[must_use]
     pub fn new(pools: &[PoolConfig], channels: &BTreeMap<String, Arc<dyn Channel>>, timing: &Timing) -> Self {
@@ -54,16 +54,16 @@ impl Court {
         lease: &OpenLease,
         owner: OwnerFate,
         judged: Option<Judged>,
-        testimony: Option<Arc<Testimony>>,
+        journals: Option<Arc<JournalContents>>,
     ) -> Result<Option<Ended>, StoreError> {
         let repeat = self.of(&lease.pool);
-        let journal_read = testimony.is_some();
+        let journal_read = journals.is_some();
         let lease = Lease { campaign: lease.campaign, page: lease.page, token: lease.token };
         let ended = store
             .run(Lane::Control, "resolve a lost lease", move |conn| {
                 let ended = conn.write(|conn| {
-                    let evidence = |key| match &testimony {
-                        Some(testimony) => testimony.evidence(key),
+                    let evidence = |key| match &journals {
+                        Some(journals) => journals.evidence(key),
                         None => Evidence::Ambiguous,
                     };
                     let ended = lost_leases::end_lease(conn, lease, owner, judged, repeat, &evidence)?;

@@ -1,4 +1,4 @@
-//! The campaign supervisor: the lifecycle after a status is stored. Handlers store transitions; what comes here are
+//! The campaign driver: the lifecycle after a status is stored. Handlers store transitions; what comes here are
 //! hints, and the tick finds whatever a hint would have said.
 
 use std::collections::{HashMap, HashSet};
@@ -27,7 +27,7 @@ pub struct Quiesce;
 
 /// Reports what is being driven.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "SupervisorState")]
+#[rtype(result = "DriverState")]
 pub struct GetState;
 
 /// Asks for the paginators that are at work, who say themselves how far they are.
@@ -37,7 +37,7 @@ pub struct Paginators;
 
 /// What is being driven.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
-pub struct SupervisorState {
+pub struct DriverState {
     /// Campaigns being packed.
     pub packing: Vec<CampaignId>,
     /// Campaigns with a pass over their pages under way.
@@ -45,7 +45,7 @@ pub struct SupervisorState {
 }
 
 /// The actor.
-pub struct CampaignSupervisor {
+pub struct CampaignDriver {
     store: Store,
     pools: PoolDirectory,
     status: std::sync::Arc<StatusCache>,
@@ -59,8 +59,8 @@ pub struct CampaignSupervisor {
     quiescing: bool,
 }
 
-impl CampaignSupervisor {
-    /// A supervisor that packs pages of `page_size`.
+impl CampaignDriver {
+    /// A campaign driver that packs pages of `page_size`.
     #[must_use]
     pub fn new(
         store: Store,
@@ -92,13 +92,13 @@ impl CampaignSupervisor {
         self.looking = true;
         let store = self.store.clone();
         let work = async move { store.run(Lane::Read, "look for unfinished campaigns", campaigns::unfinished).await };
-        ctx.spawn(work.into_actor(self).map(|result, supervisor, ctx| {
-            supervisor.looking = false;
+        ctx.spawn(work.into_actor(self).map(|result, driver, ctx| {
+            driver.looking = false;
             match result {
-                Ok(_) if supervisor.quiescing => {}
+                Ok(_) if driver.quiescing => {}
                 Ok(unfinished) => {
                     for (campaign, packing) in &unfinished {
-                        supervisor.drive(campaign, packing, ctx);
+                        driver.drive(campaign, packing, ctx);
                     }
                 }
                 Err(error) => tracing::warn!(error = %error, "the supervisor waits for the database"),
@@ -143,12 +143,12 @@ impl CampaignSupervisor {
                 }
             }
         };
-        ctx.spawn(work.into_actor(self).map(move |result, supervisor, ctx| {
-            supervisor.sweeping.remove(&id);
+        ctx.spawn(work.into_actor(self).map(move |result, driver, ctx| {
+            driver.sweeping.remove(&id);
             match result {
                 Ok(()) => {
-                    supervisor.pools.wake_all();
-                    supervisor.complete(id, ctx);
+                    driver.pools.wake_all();
+                    driver.complete(id, ctx);
                 }
                 // The cursor stands where it stopped; the tick goes on from there.
                 Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a pass over pages was interrupted"),
@@ -184,12 +184,12 @@ impl CampaignSupervisor {
                 .await
         };
         ctx.spawn(work.into_actor(self).map(
-            move |result: Result<Option<(CampaignRow, Counts)>, StoreError>, supervisor, _| {
-                supervisor.completing.remove(&id);
+            move |result: Result<Option<(CampaignRow, Counts)>, StoreError>, driver, _| {
+                driver.completing.remove(&id);
                 match result {
                     Ok(Some((row, counts))) => {
-                        supervisor.status.set(id, row.status, row.status_version);
-                        supervisor.announcer.tracked(&Tracked::campaign(id, counts));
+                        driver.status.set(id, row.status, row.status_version);
+                        driver.announcer.tracked(&Tracked::campaign(id, counts));
                         tracing::info!(
                             campaign.id = id.0,
                             correlation.id = row.correlation_id,
@@ -207,18 +207,18 @@ impl CampaignSupervisor {
     }
 }
 
-impl Actor for CampaignSupervisor {
+impl Actor for CampaignDriver {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         // Hints only: whatever does not fit is found by the tick.
         ctx.set_mailbox_capacity(256);
         self.look(ctx);
-        ctx.run_interval(self.timing.supervisor_tick(), |supervisor, ctx| supervisor.look(ctx));
+        ctx.run_interval(self.timing.supervisor_tick(), |driver, ctx| driver.look(ctx));
     }
 }
 
-impl Handler<Changed> for CampaignSupervisor {
+impl Handler<Changed> for CampaignDriver {
     type Result = ();
 
     fn handle(&mut self, changed: Changed, ctx: &mut Self::Context) {
@@ -229,7 +229,7 @@ impl Handler<Changed> for CampaignSupervisor {
     }
 }
 
-impl Handler<PageSettled> for CampaignSupervisor {
+impl Handler<PageSettled> for CampaignDriver {
     type Result = ();
 
     fn handle(&mut self, settled: PageSettled, ctx: &mut Self::Context) {
@@ -239,7 +239,7 @@ impl Handler<PageSettled> for CampaignSupervisor {
     }
 }
 
-impl Handler<Quiesce> for CampaignSupervisor {
+impl Handler<Quiesce> for CampaignDriver {
     type Result = ();
 
     fn handle(&mut self, _: Quiesce, _: &mut Self::Context) {
@@ -251,16 +251,16 @@ impl Handler<Quiesce> for CampaignSupervisor {
     }
 }
 
-impl Handler<GetState> for CampaignSupervisor {
+impl Handler<GetState> for CampaignDriver {
     type Result = MessageResult<GetState>;
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let packing = self.paginators.iter().filter(|(_, addr)| addr.connected()).map(|(id, _)| *id).collect();
-        MessageResult(SupervisorState { packing, sweeping: self.sweeping.iter().copied().collect() })
+        MessageResult(DriverState { packing, sweeping: self.sweeping.iter().copied().collect() })
     }
 }
 
-impl Handler<Paginators> for CampaignSupervisor {
+impl Handler<Paginators> for CampaignDriver {
     type Result = MessageResult<Paginators>;
 
     fn handle(&mut self, _: Paginators, _: &mut Self::Context) -> Self::Result {

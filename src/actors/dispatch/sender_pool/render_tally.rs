@@ -6,14 +6,14 @@ use crate::domain::campaigns::content_doubt::is_content_doubtful;
 
 /// How a campaign's content has fared on this instance. Each recipient counts once.
 #[derive(Debug, Default)]
-pub(super) struct Fit {
+pub(super) struct RenderTally {
     tried: AtomicU32,
     unrenderable: AtomicU32,
     /// The doubt is being raised, or was.
     pub(super) raised: AtomicBool,
 }
 
-impl Fit {
+impl RenderTally {
     pub(super) fn note(&self, is_rendered: bool) {
         self.tried.fetch_add(1, Ordering::Relaxed);
         if !is_rendered {

@@ -67,14 +67,14 @@ impl SenderPool {
     fn note_doubt(&self, campaign: CampaignId, doubt: &Doubt, raised: bool) {
         let Some(content) = self.contents.get(&campaign) else { return };
         match doubt {
-            Doubt::Content => content.fit.raised.store(raised, Ordering::Relaxed),
+            Doubt::Content => content.render_tally.raised.store(raised, Ordering::Relaxed),
             Doubt::Refusals { .. } => content.answers.note_raised(raised),
         }
     }
 }
 
 fn doubt_of(content: &CampaignContent) -> Option<Doubt> {
-    if content.fit.is_to_be_doubted() {
+    if content.render_tally.is_to_be_doubted() {
         return Some(Doubt::Content);
     }
     content.answers.doubt().map(|(quote, version)| Doubt::Refusals { quote, version })

@@ -8,7 +8,7 @@ use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::store::engine::schema::campaigns;
-use crate::store::replicas::notices;
+use crate::store::replicas::decisions;
 use crate::store::{Conn, StoreError};
 
 /// Why a campaign should not go on as it is.
@@ -55,7 +55,7 @@ pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignR
     }
     .map_err(StoreError::query("doubt a campaign"))?;
     let paused = set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
-    notices::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
+    decisions::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
     Ok(paused)
 }
 

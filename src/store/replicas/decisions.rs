@@ -46,7 +46,7 @@ pub fn post(conn: &mut Conn, subject: &Subject, version: i64, action: Action) ->
 
 /// A decision that this instance has not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unheard {
+pub struct Unacknowledged {
     /// What it is about.
     pub subject: Subject,
     /// Its version.
@@ -59,7 +59,7 @@ pub struct Unheard {
 ///
 /// # Errors
 /// The query failed.
-pub fn unheard(conn: &mut Conn, me: InstanceId) -> Result<Vec<Unheard>, StoreError> {
+pub fn unacknowledged(conn: &mut Conn, me: InstanceId) -> Result<Vec<Unacknowledged>, StoreError> {
     let rows: Vec<(Scope, String, i64, Action)> = notices::table
         .filter(notices::instance_id.eq(me).and(notices::acknowledged_at.is_null()))
         // The same order everywhere: two that acknowledge do not lock each other out.
@@ -67,10 +67,10 @@ pub fn unheard(conn: &mut Conn, me: InstanceId) -> Result<Vec<Unheard>, StoreErr
         .select((notices::scope, notices::subject, notices::version, notices::action))
         .load(conn)
         .map_err(StoreError::query("look for notices"))?;
-    let unheard = rows.into_iter().filter_map(|(scope, name, version, action)| {
-        Some(Unheard { subject: Subject::parse(scope, &name)?, version, action })
+    let unacknowledged = rows.into_iter().filter_map(|(scope, name, version, action)| {
+        Some(Unacknowledged { subject: Subject::parse(scope, &name)?, version, action })
     });
-    Ok(unheard.collect())
+    Ok(unacknowledged.collect())
 }
 
 /// What an instance says when it has acted on a decision.
