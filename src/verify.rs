@@ -2,11 +2,9 @@
 //! Volley's books against what its own recording providers have taken. Knows instances as their operator does: through
 //! processes, links and the REST API. What it reads from the database only times recoveries.
 
-pub mod attack;
 pub mod audit;
 pub mod climate;
 pub mod demands;
-pub mod dice;
 pub mod lateness;
 pub mod plan;
 pub mod ports;
@@ -16,12 +14,14 @@ pub mod report;
 pub mod scratch;
 pub mod servers;
 pub mod watch;
-pub mod weather;
 
 mod api;
 mod broker;
 mod fleet;
-mod lab;
+pub mod injector;
+pub mod provider_mode;
+pub mod rng;
+mod runtime;
 mod stage;
 
 use std::cell::{Cell, RefCell};
@@ -35,9 +35,9 @@ use crate::config::Settings;
 use crate::config::secret::Secret;
 use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
-use attack::{Attack, Found, millis};
 use climate::Faults;
 use demands::Excuses;
+use injector::{Attack, Found, millis};
 use plan::Plan;
 use provider::kind::Kind;
 use report::Report;
@@ -239,7 +239,7 @@ async fn act(
     let launched = Instant::now();
     stage.launch(&campaigns).await?;
     let (over, calm, found) = (Cell::new(false), Cell::new(false), RefCell::new(Found::default()));
-    let attack = Attack {
+    let injector = Attack {
         stage,
         plan: &plan,
         campaigns: &campaigns,
@@ -261,7 +261,7 @@ async fn act(
         found: &found,
     };
     let attacked = async {
-        attack.run().await?;
+        injector.run().await?;
         stage.providers.iter().for_each(provider::Provider::hurry);
         calm.set(true);
         Ok(())

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use volley::verify::dice::Dice;
+use volley::verify::rng::Rng;
 
 use crate::fleet::{LIMIT, Outfit, broker, database, is_flowing, launch};
 use crate::provider::Provider;
@@ -41,12 +41,12 @@ pub(crate) fn measure(depth: Depth) {
     let fleet = outfit.start_all(&provider, INSTANCES);
     let apis: Vec<Api> = fleet.iter().map(Volley::api).collect();
     let mut supply = Supply::launch(&apis[0], people);
-    let dice = Dice::new(3);
+    let rng = Rng::new(3);
     let mut seen = Vec::new();
     for number in 0..trials {
         // A moment like any other.
         wait_until("every instance hands over", LIMIT, || is_flowing(&mut provider, INSTANCES, 1));
-        std::thread::sleep(dice.millis(100, 400));
+        std::thread::sleep(rng.millis(100, 400));
         let api = &apis[number % INSTANCES];
         seen.push(Trial::measure(api, &mut provider, supply.campaign));
         api.resume(supply.campaign);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
-use volley::verify::dice::Dice;
+use volley::verify::rng::Rng;
 
 use crate::fleet::{LIMIT, Outfit, broker, database, is_flowing, launch, wait_connected};
 use crate::provider::Provider;
@@ -49,14 +49,14 @@ pub(crate) fn measure(depth: Depth) {
     let mut fleet = outfit.start_all(&provider, INSTANCES);
     let list = fleet[0].api().a_list_of(usize::try_from(PAGES * PAGE_SIZE).expect("a count"));
     let mut connection = PgConnection::establish(&db.url()).expect("reach PostgreSQL");
-    let dice = Dice::new(4);
+    let rng = Rng::new(4);
     let mut seen = Vec::new();
     for number in 0..trials {
         let (victim, survivor) = (number % INSTANCES, (number + 1) % INSTANCES);
         let api = fleet[survivor].api();
         let campaign = launch_shared(&api, &mut provider, list);
         // A moment like any other.
-        std::thread::sleep(dice.millis(0, 1_000));
+        std::thread::sleep(rng.millis(0, 1_000));
         seen.push(Trial::measure(&mut fleet[victim], survivor, &mut provider, &mut connection));
         api.stop(campaign);
         fleet[victim].start();

@@ -7,7 +7,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 
 use super::VerifyError;
-use super::dice::Dice;
+use super::rng::Rng;
 use super::stage::{Campaign, Stage};
 use crate::domain::ids::CampaignId;
 use crate::store::Lane;
@@ -44,7 +44,7 @@ pub(super) async fn confuse(stage: &Stage, campaigns: &[Campaign], seed: u64, co
         messages.extend(pages.iter().take(3).map(|(page, number)| (pool, message(campaign.id + 1, page.0, *number))));
         messages.push((pool, json!({ "campaignId": "seven", "surprise": true })));
     }
-    Dice::new(seed ^ copies).shuffle(&mut messages);
+    Rng::new(seed ^ copies).shuffle(&mut messages);
     // An outage of the broker is another fault's.
     let _unanswered = tokio::time::timeout(PATIENCE, publish(url.expose(), &messages)).await;
     Ok(())

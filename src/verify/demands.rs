@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::attack::Record;
 use super::audit::Account;
+use super::injector::Record;
 use super::plan::Fault;
 use super::provider::kind::Kind;
 use crate::verify::climate::Demands;

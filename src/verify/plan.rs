@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::climate::Demands;
-use super::dice::Dice;
-use super::weather::Weather;
+use super::provider_mode::ProviderMode;
+use super::rng::Rng;
 use crate::verify::climate::{Climate, Faults};
 
 /// What there is to break.
 #[derive(Debug, Clone, Copy)]
-pub struct Terrain {
+pub struct Topology {
     /// How many instances.
     pub instances: usize,
     /// How long a lease lasts: whoever is frozen is frozen for longer.
@@ -105,7 +105,7 @@ pub enum Fault {
     Provider {
         /// How.
         #[serde(flatten)]
-        weather: Weather,
+        weather: ProviderMode,
         /// For how long.
         for_ms: u64,
     },
@@ -189,41 +189,41 @@ impl Card {
         Self::Provider,
     ];
 
-    fn exists_in(self, terrain: &Terrain) -> bool {
+    fn exists_in(self, topology: &Topology) -> bool {
         match self {
-            Self::RestartDatabase | Self::DatabaseLink => terrain.database,
-            Self::RestartBroker | Self::BrokerLink | Self::BrokerMessages => terrain.broker,
+            Self::RestartDatabase | Self::DatabaseLink => topology.database,
+            Self::RestartBroker | Self::BrokerLink | Self::BrokerMessages => topology.broker,
             // With one instance that is a plain kill.
-            Self::KillAll => terrain.instances > 1,
+            Self::KillAll => topology.instances > 1,
             Self::Kill | Self::Freeze | Self::Pause | Self::RollingRestart | Self::Provider => true,
         }
     }
 
-    fn play(self, terrain: &Terrain, dice: &Dice) -> Fault {
+    fn play(self, topology: &Topology, rng: &Rng) -> Fault {
         const LINK: &[LinkTrouble] =
             &[LinkTrouble::Cut, LinkTrouble::Refuse, LinkTrouble::BlackHole, LinkTrouble::Slow, LinkTrouble::Sliced];
-        let instance = dice.place(terrain.instances);
-        let lease_ms = u64::try_from(terrain.lease.as_millis()).unwrap_or(u64::MAX);
-        let one_of = |all: &[LinkTrouble]| all.get(dice.place(all.len())).copied().unwrap_or(LinkTrouble::Cut);
+        let instance = rng.place(topology.instances);
+        let lease_ms = u64::try_from(topology.lease.as_millis()).unwrap_or(u64::MAX);
+        let one_of = |all: &[LinkTrouble]| all.get(rng.place(all.len())).copied().unwrap_or(LinkTrouble::Cut);
         match self {
             // Every third one stays away for so long that the others have to take over.
             Self::Kill => {
-                let long = terrain.instances > 1 && dice.between(1, 3) == 1;
-                Fault::Kill { instance, down_ms: dice.between(0, 3_000) + if long { lease_ms } else { 0 } }
+                let long = topology.instances > 1 && rng.between(1, 3) == 1;
+                Fault::Kill { instance, down_ms: rng.between(0, 3_000) + if long { lease_ms } else { 0 } }
             }
-            Self::KillAll => Fault::KillAll { down_ms: dice.between(0, 1_000) },
-            Self::Freeze => Fault::Freeze { instance, for_ms: lease_ms + dice.between(2_000, 4_000) },
-            Self::Pause => Fault::Pause { for_ms: dice.between(1_000, 2_500) },
+            Self::KillAll => Fault::KillAll { down_ms: rng.between(0, 1_000) },
+            Self::Freeze => Fault::Freeze { instance, for_ms: lease_ms + rng.between(2_000, 4_000) },
+            Self::Pause => Fault::Pause { for_ms: rng.between(1_000, 2_500) },
             Self::RollingRestart => Fault::RollingRestart,
-            Self::RestartDatabase => Fault::RestartDatabase { down_ms: dice.between(0, 2_000) },
-            Self::RestartBroker => Fault::RestartBroker { down_ms: dice.between(0, 2_000) },
+            Self::RestartDatabase => Fault::RestartDatabase { down_ms: rng.between(0, 2_000) },
+            Self::RestartBroker => Fault::RestartBroker { down_ms: rng.between(0, 2_000) },
             Self::DatabaseLink => {
-                Fault::DatabaseLink { instance, trouble: one_of(LINK), for_ms: dice.between(500, 4_000) }
+                Fault::DatabaseLink { instance, trouble: one_of(LINK), for_ms: rng.between(500, 4_000) }
             }
-            Self::BrokerLink => Fault::BrokerLink { instance, trouble: one_of(LINK), for_ms: dice.between(500, 4_000) },
-            Self::BrokerMessages => Fault::BrokerMessages { copies: dice.between(2, 10) },
+            Self::BrokerLink => Fault::BrokerLink { instance, trouble: one_of(LINK), for_ms: rng.between(500, 4_000) },
+            Self::BrokerMessages => Fault::BrokerMessages { copies: rng.between(2, 10) },
             Self::Provider => {
-                let (weather, for_ms) = Weather::draw(dice);
+                let (weather, for_ms) = ProviderMode::draw(rng);
                 Fault::Provider { weather, for_ms }
             }
         }
@@ -271,40 +271,40 @@ impl Fault {
 impl Plan {
     /// Deals faults over `duration`: every kind once before any comes twice, as far as the time allows.
     #[must_use]
-    pub fn new(seed: u64, faults: Faults, terrain: &Terrain, duration: Duration) -> Self {
+    pub fn new(seed: u64, faults: Faults, topology: &Topology, duration: Duration) -> Self {
         let (cards, gap_ms) = match faults {
             Faults::None => (&[][..], (1, 1)),
             Faults::Light => (Card::LIGHT, (5_000, 9_000)),
             Faults::Heavy => (Card::HEAVY, (400, 2_200)),
         };
-        let dice = Dice::new(seed);
+        let rng = Rng::new(seed);
         let mut plan = Self { seed, demands: Demands::of(faults), climate: Climate::of(faults), faults: Vec::new() };
-        let cards: Vec<Card> = cards.iter().copied().filter(|card| card.exists_in(terrain)).collect();
+        let cards: Vec<Card> = cards.iter().copied().filter(|card| card.exists_in(topology)).collect();
         let end = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let mut busy: Vec<(Part, u64)> = Vec::new();
         let mut deck: Vec<Card> = Vec::new();
-        let mut now = dice.between(500, 2_000);
+        let mut now = rng.between(500, 2_000);
         while now < end && !cards.is_empty() {
             if deck.is_empty() {
                 deck.clone_from(&cards);
-                dice.shuffle(&mut deck);
+                rng.shuffle(&mut deck);
             }
             busy.retain(|(_, until)| *until > now);
             let is_free = |part: &Part| busy.iter().all(|(taken, _)| taken != part);
             let dealt = deck.iter().enumerate().find_map(|(place, card)| {
-                let fault = card.play(terrain, &dice);
-                let fits = now + fault.length_ms(terrain.instances) <= end;
-                (fits && fault.parts(terrain.instances).iter().all(is_free)).then_some((place, fault))
+                let fault = card.play(topology, &rng);
+                let fits = now + fault.length_ms(topology.instances) <= end;
+                (fits && fault.parts(topology.instances).iter().all(is_free)).then_some((place, fault))
             });
             if let Some((place, fault)) = dealt {
                 deck.remove(place);
-                let until = now + fault.length_ms(terrain.instances);
-                busy.extend(fault.parts(terrain.instances).into_iter().map(|part| (part, until)));
+                let until = now + fault.length_ms(topology.instances);
+                busy.extend(fault.parts(topology.instances).into_iter().map(|part| (part, until)));
                 plan.faults.push(Timed { at_ms: now, fault });
                 // Light faults come one at a time.
                 now = if faults == Faults::Light { until } else { now };
             }
-            now += dice.between(gap_ms.0, gap_ms.1);
+            now += rng.between(gap_ms.0, gap_ms.1);
         }
         plan
     }
@@ -318,38 +318,38 @@ mod tests {
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
-    fn terrain(instances: usize, database: bool, broker: bool) -> Terrain {
-        Terrain { instances, lease: Duration::from_secs(10), database, broker }
+    fn topology(instances: usize, database: bool, broker: bool) -> Topology {
+        Topology { instances, lease: Duration::from_secs(10), database, broker }
     }
 
-    fn any_terrain() -> impl Strategy<Value = Terrain> {
+    fn any_terrain() -> impl Strategy<Value = Topology> {
         (1..6_usize, any::<bool>(), any::<bool>()).prop_map(|(instances, database, broker)| {
             let database = database || instances > 1 || broker;
-            terrain(instances, database, broker)
+            topology(instances, database, broker)
         })
     }
 
     proptest! {
         #[test]
-        fn the_same_seed_makes_the_same_plan(seed: u64, terrain in any_terrain(), seconds in 1..200_u64) {
-            let make = || Plan::new(seed, Faults::Heavy, &terrain, Duration::from_secs(seconds));
+        fn the_same_seed_makes_the_same_plan(seed: u64, topology in any_terrain(), seconds in 1..200_u64) {
+            let make = || Plan::new(seed, Faults::Heavy, &topology, Duration::from_secs(seconds));
             prop_assert_eq!(make(), make());
         }
 
         #[test]
         fn faults_come_in_order_end_in_time_and_never_share_a_part(
-            seed: u64, terrain in any_terrain(), seconds in 1..200_u64, heavy: bool,
+            seed: u64, topology in any_terrain(), seconds in 1..200_u64, heavy: bool,
         ) {
             let faults = if heavy { Faults::Heavy } else { Faults::Light };
             let end = seconds * 1_000;
-            let plan = Plan::new(seed, faults, &terrain, Duration::from_secs(seconds));
+            let plan = Plan::new(seed, faults, &topology, Duration::from_secs(seconds));
             for (place, one) in plan.faults.iter().enumerate() {
-                prop_assert!(one.at_ms + one.fault.length_ms(terrain.instances) <= end);
+                prop_assert!(one.at_ms + one.fault.length_ms(topology.instances) <= end);
                 for later in &plan.faults[place + 1..] {
                     prop_assert!(one.at_ms <= later.at_ms);
-                    let overlap = later.at_ms < one.at_ms + one.fault.length_ms(terrain.instances);
-                    let parts = one.fault.parts(terrain.instances);
-                    let shared = later.fault.parts(terrain.instances).iter().any(|part| parts.contains(part));
+                    let overlap = later.at_ms < one.at_ms + one.fault.length_ms(topology.instances);
+                    let parts = one.fault.parts(topology.instances);
+                    let shared = later.fault.parts(topology.instances).iter().any(|part| parts.contains(part));
                     prop_assert!(!(overlap && shared), "{one:?} and {later:?}");
                 }
             }
@@ -358,7 +358,7 @@ mod tests {
         #[test]
         fn nothing_is_broken_that_is_not_there(seed: u64, heavy: bool) {
             let faults = if heavy { Faults::Heavy } else { Faults::Light };
-            let plan = Plan::new(seed, faults, &terrain(1, false, false), Duration::from_secs(120));
+            let plan = Plan::new(seed, faults, &topology(1, false, false), Duration::from_secs(120));
             prop_assert!(!plan.faults.is_empty());
             for Timed { fault, .. } in plan.faults {
                 let local = matches!(fault, Fault::Kill { instance: 0, .. } | Fault::Freeze { instance: 0, .. }
@@ -369,7 +369,7 @@ mod tests {
 
         #[test]
         fn a_long_plan_breaks_everything_there_is(seed: u64) {
-            let plan = Plan::new(seed, Faults::Heavy, &terrain(3, true, true), DAY / 60);
+            let plan = Plan::new(seed, Faults::Heavy, &topology(3, true, true), DAY / 60);
             let kinds: std::collections::HashSet<_> =
                 plan.faults.iter().map(|one| std::mem::discriminant(&one.fault)).collect();
             prop_assert_eq!(kinds.len(), 11);
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn no_faults_are_no_faults() {
-        let plan = Plan::new(7, Faults::None, &terrain(3, true, true), DAY);
+        let plan = Plan::new(7, Faults::None, &topology(3, true, true), DAY);
         assert_eq!((plan.faults, plan.climate), (vec![], Climate::default()));
     }
 }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use super::VerifyError;
 use super::climate::Climate;
-use super::dice::mix;
-use super::weather::Weather;
+use super::provider_mode::ProviderMode;
+use super::rng::mix;
 use crate::verify::provider::kind::Kind;
 use act::{Act, Moment, Stage, Step};
 use ledger::{Ledger, number_in};
@@ -109,16 +109,16 @@ impl Provider {
     ///
     /// # Errors
     /// Another program has taken the port that was given up, or the weather's script is wrong.
-    pub(super) fn set_weather(&self, weather: Weather) -> Result<(), VerifyError> {
+    pub(super) fn set_weather(&self, weather: ProviderMode) -> Result<(), VerifyError> {
         let script = Script::parse(&weather.script(self.kind));
         let script = script.map_err(|error| VerifyError::failed("read the script of a weather", &error))?;
         let state = Arc::clone(&self.state);
         self.server.play(move |moment| script.act(moment).or_else(|| state.act(moment)));
-        if weather == Weather::Refused {
+        if weather == ProviderMode::Refused {
             self.server.refuse_connections();
             return Ok(());
         }
-        if weather == Weather::HangUp {
+        if weather == ProviderMode::HangUp {
             self.server.cut_all();
         }
         self.server.accept_connections().map_err(VerifyError::io("open a provider's port again"))

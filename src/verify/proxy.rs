@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::lab::{Lab, reset};
 use super::plan::LinkTrouble;
+use super::runtime::{Runtime, reset};
 
 /// How late everything comes on a slow link.
 const SLOW: Duration = Duration::from_millis(80);
@@ -21,7 +21,7 @@ const PIECES: usize = 40;
 
 /// The proxy: a thread of its own for all its links.
 pub struct Proxy {
-    lab: Lab,
+    runtime: Runtime,
 }
 
 /// One way through the proxy.
@@ -54,7 +54,7 @@ impl Proxy {
     /// # Errors
     /// The system gives no thread.
     pub fn start() -> io::Result<Self> {
-        Ok(Self { lab: Lab::start("verify-proxy")? })
+        Ok(Self { runtime: Runtime::start("verify-proxy")? })
     }
 
     /// Opens a way to `target` (`host:port`).
@@ -65,7 +65,7 @@ impl Proxy {
         let (state, seen) = watch::channel(State::default());
         let target = Arc::new(Mutex::new(target.to_owned()));
         let aim = Arc::clone(&target);
-        let addr = self.lab.listen(move |client| {
+        let addr = self.runtime.listen(move |client| {
             let target = aim.lock().unwrap_or_else(PoisonError::into_inner).clone();
             forward(client, target, seen.clone())
         })?;

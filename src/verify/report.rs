@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::attack::{Pauses, Record};
 use super::audit::Account;
 use super::climate::Faults;
+use super::injector::{Pauses, Record};
 use super::plan::{Fault, LinkTrouble, Plan};
 
 /// The report, as it is written to a file.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::api::Question;
 use super::fleet::{Fleet, Instance, Outfit};
-use super::plan::{Plan, Terrain};
+use super::plan::{Plan, Topology};
 use super::provider::http::path_of;
 use super::provider::kind::Kind;
 use super::provider::ledger::{Ledger, address};
@@ -133,13 +133,13 @@ impl Stage {
             let why = "the embedded database belongs to one instance; give --private or --database for several";
             return Err(VerifyError::Unfit(why.to_owned()));
         }
-        let terrain = Terrain {
+        let topology = Topology {
             instances,
             lease: settings.timing.lease(),
             database: servers.database.is_some(),
             broker: servers.broker.is_some(),
         };
-        let plan = Plan::new(options.seed, options.faults, &terrain, options.duration);
+        let plan = Plan::new(options.seed, options.faults, &topology, options.duration);
         let load = Load::of(options, instances);
         let providers = start_providers(options, &plan, &load, instances)?;
         let proxy = Proxy::start().map_err(VerifyError::io("start the proxy"))?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::attack::{Found, millis};
+use super::injector::{Found, millis};
 use super::stage::{Campaign, Stage};
 use super::{Event, Tell, VerifyError};
 use crate::domain::campaigns::CampaignStatus;

@@ -47,7 +47,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::act::{Act, Moment, Stage, Step};
-use crate::verify::dice::{Dice, mix};
+use crate::verify::rng::{Rng, mix};
 
 /// What `rate` looks back on.
 const RATE_SPAN: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ pub struct ScriptError {
 pub struct Script {
     rules: Vec<Rule>,
     began: OnceLock<Instant>,
-    dice: Dice,
+    rng: Rng,
 }
 
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Script {
     /// # Errors
     /// Names the first rule that is none, and why.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
-        Ok(Self { rules: text::rules(text)?, began: OnceLock::new(), dice: Dice::new(7) })
+        Ok(Self { rules: text::rules(text)?, began: OnceLock::new(), rng: Rng::new(7) })
     }
 
     /// What is to be done at this moment; `None` where no rule speaks of it.
@@ -147,7 +147,7 @@ impl Script {
         let rule = self.rules.iter().find(|rule| rule.fires(moment, at, now))?;
         let steps = rule.steps.iter().map(|step| match step {
             Planned::Step(step) => step.clone(),
-            Planned::WaitAbout(low, high) => Step::Wait(self.dice.millis(*low, *high)),
+            Planned::WaitAbout(low, high) => Step::Wait(self.rng.millis(*low, *high)),
         });
         Some(Act { steps: steps.collect() })
     }

@@ -13,15 +13,15 @@ use tokio::sync::watch;
 use super::act::{Act, Moment};
 use super::wire::{Conduct, Open, OpenOne, Protocol, Shared, Wire, Witness};
 use super::{http, smtp};
-use crate::verify::lab::{Lab, Listening};
 use crate::verify::ports::free_port;
+use crate::verify::runtime::{Listening, Runtime};
 
 /// A server on a thread of its own. Dropping it closes it.
 pub struct Server {
     addr: SocketAddr,
     shared: Arc<Shared>,
     listening: Mutex<Option<Listening>>,
-    lab: Lab,
+    runtime: Runtime,
 }
 
 impl Server {
@@ -34,7 +34,7 @@ impl Server {
         witness: Arc<dyn Witness>,
         conduct: impl Fn(&Moment<'_>) -> Option<Act> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let lab = Lab::start(match protocol {
+        let runtime = Runtime::start(match protocol {
             Protocol::Smtp => "scripted-smtp",
             Protocol::Http => "scripted-http",
         })?;
@@ -50,7 +50,7 @@ impl Server {
             cuts: watch::channel(0).0,
         });
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        let server = Self { addr, shared, listening: Mutex::new(None), lab };
+        let server = Self { addr, shared, listening: Mutex::new(None), runtime };
         server.accept_connections()?;
         Ok(server)
     }
@@ -90,7 +90,7 @@ impl Server {
         let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
         if listening.is_none() {
             let shared = Arc::clone(&self.shared);
-            *listening = Some(self.lab.listen_at(self.addr, move |stream| serve(stream, Arc::clone(&shared)))?);
+            *listening = Some(self.runtime.listen_at(self.addr, move |stream| serve(stream, Arc::clone(&shared)))?);
         }
         Ok(())
     }

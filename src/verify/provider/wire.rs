@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
 
 use super::act::{Act, Message, Moment, Request, Stage, Step, Words};
-use crate::verify::lab::reset;
+use crate::verify::runtime::reset;
 
 /// Decides what a server does at a moment; `None` is what one in good health does.
 pub type Conduct = dyn Fn(&Moment<'_>) -> Option<Act> + Send + Sync;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use volley::verify::dice::Dice;
+use volley::verify::rng::Rng;
 
 use crate::support::both_backends;
 use crate::support::provider::{CONCURRENCY, POOL, Provider};
@@ -16,29 +16,29 @@ const KILLS: u64 = 10;
 const LATENCY_MS: (u64, u64) = (5, 20);
 
 /// Dice seeded by `VOLLEY_TEST_SEED` or by the system; prints the seed.
-fn thrown_dice() -> Dice {
+fn thrown_dice() -> Rng {
     let given = std::env::var_os("VOLLEY_TEST_SEED").and_then(|text| text.to_str()?.parse().ok());
     let seed = given.unwrap_or_else(|| u64::from(uuid::Uuid::new_v4().as_fields().0));
     println!("VOLLEY_TEST_SEED={seed}");
-    Dice::new(seed)
+    Rng::new(seed)
 }
 
 /// Kills and restarts the process at moments spread by dice over the campaign. Returns how often it was killed.
 fn kill_again_and_again(stage: &mut Stage) -> u64 {
-    let dice = thrown_dice();
+    let rng = thrown_dice();
     let watch = stage.watch();
     let mut kills = 0;
     let stretch = u64::try_from(PEOPLE).unwrap() / (KILLS + 2);
     for kill in 0..KILLS {
-        let progress = kill * stretch + dice.between(1, stretch);
+        let progress = kill * stretch + rng.between(1, stretch);
         stage.wait_reached(usize::try_from(progress).unwrap());
-        std::thread::sleep(dice.millis(0, 20));
+        std::thread::sleep(rng.millis(0, 20));
         stage.volley.kill_9();
         kills += 1;
-        if dice.between(0, 2) == 0 {
+        if rng.between(0, 2) == 0 {
             // Once more, while it is still starting.
             stage.volley.spawn();
-            std::thread::sleep(dice.millis(0, 300));
+            std::thread::sleep(rng.millis(0, 300));
             stage.volley.kill_9();
             kills += 1;
         }

@@ -71,7 +71,7 @@ impl Provider {
     }
 
     /// Whether a call is taken, and how long it takes. A connection of its own is needed unless one was kept.
-    pub(super) fn call(&mut self, recipient: i64, domain: u8, kept: bool, dice: f64, now: f64) -> (bool, f64) {
+    pub(super) fn call(&mut self, recipient: i64, domain: u8, kept: bool, rng: f64, now: f64) -> (bool, f64) {
         let short = self.latency.min(0.02);
         let taken = match self.rule {
             Rule::Rate(rate) => self.allows(rate, now),
@@ -89,7 +89,7 @@ impl Provider {
                 let listed = ((recipient * 7919) % 1000) as f64 / 1000.0 < share;
                 !listed || now - first >= 300.0
             }
-            Rule::Domain => domain != 1 || dice < 0.2,
+            Rule::Domain => domain != 1 || rng < 0.2,
         };
         if !taken {
             return (false, short);
@@ -97,7 +97,7 @@ impl Provider {
         self.accepted += 1;
         let slower = if let Rule::Slows(well) = self.rule { self.at_once as f64 / well as f64 } else { 1.0 };
         let takes = self.latency * slower.max(1.0).powf(1.25);
-        (true, takes * (0.8 + 0.4 * dice))
+        (true, takes * (0.8 + 0.4 * rng))
     }
 
     /// What it would take a second, of so many places in all.

@@ -93,7 +93,7 @@ impl World {
         world
     }
 
-    fn dice(&mut self) -> f64 {
+    fn rng(&mut self) -> f64 {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
@@ -224,8 +224,8 @@ impl World {
             return true;
         }
         let kept = self.idle[member] > 0;
-        let dice = self.dice();
-        let (accepted, takes) = self.provider.call(recipient, domain, kept, dice, self.now);
+        let rng = self.rng();
+        let (accepted, takes) = self.provider.call(recipient, domain, kept, rng, self.now);
         if kept {
             self.idle[member] -= 1;
         } else if accepted {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use volley::domain::replicas::messages::{self, Control, Send, Tracked};
-use volley::verify::dice::Dice;
+use volley::verify::rng::Rng;
 
 use super::{LATENCY_MS, ground};
 use crate::support::fleet::Fleet;
@@ -193,7 +193,7 @@ fn confusion(fleet: &Fleet, pages: i64) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<_> =
         real.chain(forged).chain(others).map(|body| (POOL.to_owned(), body.to_string().into_bytes())).collect();
     all.push(("elsewhere".to_owned(), message(campaign, 1).to_string().into_bytes()));
-    Dice::new(3).shuffle(&mut all);
+    Rng::new(3).shuffle(&mut all);
     all
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use volley::verify::dice::Dice;
 use volley::verify::provider::act::{Act, Message, Moment, Request, Stage, Step, Words};
 use volley::verify::provider::script::Script;
 use volley::verify::provider::wire::Witness;
+use volley::verify::rng::Rng;
 
 use super::ledger::Ledger;
 use super::scripted_http::Asked;
@@ -28,7 +28,7 @@ pub(crate) struct Recorder {
     pub(crate) ledger: Ledger,
     latency_ms: (u64, u64),
     honours_keys: bool,
-    dice: Dice,
+    rng: Rng,
     rejected: Mutex<HashSet<String>>,
     offer: Mutex<Option<&'static str>>,
     heard: Mutex<Heard>,
@@ -54,7 +54,7 @@ impl Recorder {
             ledger: Ledger::default(),
             latency_ms,
             honours_keys,
-            dice: Dice::new(7),
+            rng: Rng::new(7),
             rejected: Mutex::default(),
             offer: Mutex::default(),
             heard: Mutex::default(),
@@ -86,7 +86,7 @@ impl Recorder {
         if high == 0 || !matches!(stage, Stage::Final | Stage::Request) {
             return act;
         }
-        let half = Step::Wait(self.dice.millis(low, high) / 2);
+        let half = Step::Wait(self.rng.millis(low, high) / 2);
         let steps = match act {
             None => vec![half.clone(), Step::Take, half],
             Some(act) => [vec![half], act.steps].concat(),

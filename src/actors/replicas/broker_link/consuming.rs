@@ -84,8 +84,8 @@ async fn take(link: &Link, pool: Option<&str>, delivery: Delivery) -> Result<Ack
     };
     if let Err(bad) = read {
         tracing::warn!(exchange = delivery.exchange.as_str(), reason = %bad, "Invalid payload");
-        let letter = dead_letters::letter(&delivery, &bad.to_string(), link.deps.instance);
-        let buried = link.deps.announcer.hand_in(letter);
+        let publication = dead_letters::publication(&delivery, &bad.to_string(), link.deps.instance);
+        let buried = link.deps.announcer.hand_in(publication);
         match tokio::time::timeout(BURY_WITHIN, buried).await {
             Ok(Ok(())) => link.state.dead_lettered(),
             Ok(Err(_)) | Err(_) => return Err(LinkError::NotTaken("put a message aside")),

@@ -8,7 +8,7 @@ use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Connection as Amqp};
 
-use super::session::{Ends, Letter, LinkError, call, confirming, connect, publish, short};
+use super::session::{Ends, LinkError, Publication, call, confirming, connect, publish, short};
 use super::state::Connection;
 use super::{Link, topology};
 use crate::domain::campaigns::CampaignStatus;
@@ -70,9 +70,9 @@ pub(super) async fn run(link: &Link) -> Ends {
 }
 
 /// Through the exchange, as every decision comes.
-fn to_self(queue: &str) -> Letter {
-    let letter = Letter::plain(topology::CONTROL, "", queue.as_bytes().to_vec());
-    Letter { properties: letter.properties.clone().with_type(ShortString::from(PING)), ..letter }
+fn to_self(queue: &str) -> Publication {
+    let publication = Publication::plain(topology::CONTROL, "", queue.as_bytes().to_vec());
+    Publication { properties: publication.properties.clone().with_type(ShortString::from(PING)), ..publication }
 }
 
 /// Acts on a message. Returns whether it was our own.

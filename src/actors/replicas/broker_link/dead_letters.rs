@@ -8,7 +8,7 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel};
 use serde::Serialize;
 
-use super::session::{Letter, LinkError, call, confirming, connect, publish};
+use super::session::{LinkError, Publication, call, confirming, connect, publish};
 use super::topology;
 use crate::config::broker::Broker;
 use crate::domain::ids::InstanceId;
@@ -61,7 +61,7 @@ impl From<LinkError> for DeadLetterError {
 }
 
 /// What cannot be read, on its way to the dead-letter queue.
-pub(super) fn letter(delivery: &Delivery, reason: &str, instance: InstanceId) -> Letter {
+pub(super) fn publication(delivery: &Delivery, reason: &str, instance: InstanceId) -> Publication {
     let mut headers = FieldTable::default();
     let mut header = |name: &'static str, value: &str| {
         headers.insert(ShortString::from(name), AMQPValue::LongString(LongString::from(value.to_owned())));
@@ -80,7 +80,7 @@ pub(super) fn letter(delivery: &Delivery, reason: &str, instance: InstanceId) ->
     let body = delivery.data.get(..delivery.data.len().min(MAX_BYTES)).unwrap_or_default().to_vec();
     // By the default exchange, straight into the queue.
     let key = topology::DEAD_QUEUE.to_owned();
-    Letter { exchange: "", key, body, properties, mandatory: true }
+    Publication { exchange: "", key, body, properties, mandatory: true }
 }
 
 /// The dead-letter queue, over a connection of its own for each look: whatever is not taken away goes back when that ends.
@@ -106,13 +106,13 @@ impl DeadLetters {
         let _turn = self.turn.lock().await;
         let connection = connect(&self.broker, "dead letters").await?;
         let channel = self.channel(&connection).await?;
-        let mut letters = Vec::new();
-        while letters.len() < SHOWN
+        let mut publications = Vec::new();
+        while publications.len() < SHOWN
             && let Some(delivery) = next(&channel).await?
         {
-            letters.push(shown(&delivery));
+            publications.push(shown(&delivery));
         }
-        Ok(letters)
+        Ok(publications)
     }
 
     /// Publishes a letter again where it came from, and takes it away once the broker has it.
@@ -132,8 +132,8 @@ impl DeadLetters {
             }
             let exchange = [topology::PACK, topology::SEND].into_iter().find(|known| *known == found.exchange);
             let Some(exchange) = exchange else { break };
-            let letter = Letter::lasting(exchange, &found.routing_key, delivery.data.clone());
-            publish(&channel, vec![Letter { mandatory: true, ..letter }]).await?;
+            let publication = Publication::lasting(exchange, &found.routing_key, delivery.data.clone());
+            publish(&channel, vec![Publication { mandatory: true, ..publication }]).await?;
             call("take a dead letter away", delivery.acker.ack(BasicAckOptions::default())).await?;
             replayed = Some(found);
             break;

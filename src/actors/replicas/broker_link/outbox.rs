@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use tokio::sync::{Notify, oneshot};
 
-use super::session::Letter;
+use super::session::Publication;
 use super::topology;
 use crate::domain::replicas::messages::{Control, Tracked};
 
@@ -21,14 +21,14 @@ pub struct Announcer {
 
 #[derive(Default)]
 struct Outbox {
-    parcels: Mutex<VecDeque<Parcel>>,
+    queue: Mutex<VecDeque<Waiting>>,
     left: Notify,
     pages: Notify,
 }
 
 /// A message that waits, and who is told that the broker has it.
-pub(super) struct Parcel {
-    pub(super) letter: Letter,
+pub(super) struct Waiting {
+    pub(super) publication: Publication,
     pub(super) taken: Option<oneshot::Sender<()>>,
 }
 
@@ -42,18 +42,18 @@ impl Announcer {
     /// A page or a campaign is done.
     pub fn tracked(&self, message: &Tracked) {
         let key = message.campaign_id.to_string();
-        self.leave(|| serde_json::to_vec(message).ok().map(|body| Letter::lasting(topology::TRACKED, &key, body)));
+        self.leave(|| serde_json::to_vec(message).ok().map(|body| Publication::lasting(topology::TRACKED, &key, body)));
     }
 
     /// An operator has decided, by a request of this id.
     pub fn control(&self, message: &Control, request: Option<&str>) {
         self.leave(|| {
-            let letter = Letter::plain(topology::CONTROL, "", serde_json::to_vec(message).ok()?);
-            let Some(request) = request else { return Some(letter) };
+            let publication = Publication::plain(topology::CONTROL, "", serde_json::to_vec(message).ok()?);
+            let Some(request) = request else { return Some(publication) };
             let mut headers = FieldTable::default();
             let value = AMQPValue::LongString(LongString::from(request.to_owned()));
             headers.insert(ShortString::from("x-request-id"), value);
-            Some(letter.with_headers(headers))
+            Some(publication.with_headers(headers))
         });
     }
 
@@ -64,25 +64,25 @@ impl Announcer {
         }
     }
 
-    fn leave(&self, letter: impl FnOnce() -> Option<Letter>) {
+    fn leave(&self, publication: impl FnOnce() -> Option<Publication>) {
         if let Some(outbox) = &self.outbox
-            && let Some(letter) = letter()
+            && let Some(publication) = publication()
         {
-            outbox.push(Parcel { letter, taken: None });
+            outbox.push(Waiting { publication, taken: None });
         }
     }
 
     /// Leaves a letter; resolves when the broker has it.
-    pub(super) fn hand_in(&self, letter: Letter) -> oneshot::Receiver<()> {
+    pub(super) fn hand_in(&self, publication: Publication) -> oneshot::Receiver<()> {
         let (taken, wait) = oneshot::channel();
         if let Some(outbox) = &self.outbox {
-            outbox.push(Parcel { letter, taken: Some(taken) });
+            outbox.push(Waiting { publication, taken: Some(taken) });
         }
         wait
     }
 
     /// Everything that waits.
-    pub(super) fn waiting(&self) -> Vec<Parcel> {
+    pub(super) fn waiting(&self) -> Vec<Waiting> {
         self.outbox.as_ref().map(|outbox| outbox.lock().drain(..).collect()).unwrap_or_default()
     }
 
@@ -104,20 +104,20 @@ impl Announcer {
 }
 
 impl Outbox {
-    fn push(&self, parcel: Parcel) {
+    fn push(&self, waiting: Waiting) {
         {
-            let mut parcels = self.lock();
-            if parcels.len() >= CAPACITY {
-                parcels.pop_front();
-                metrics::counter!("volley_broker_messages_total", "exchange" => parcel.letter.exchange, "result" => "dropped")
+            let mut queue = self.lock();
+            if queue.len() >= CAPACITY {
+                queue.pop_front();
+                metrics::counter!("volley_broker_messages_total", "exchange" => waiting.publication.exchange, "result" => "dropped")
                     .increment(1);
             }
-            parcels.push_back(parcel);
+            queue.push_back(waiting);
         }
         self.left.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Parcel>> {
-        self.parcels.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use lapin::{Channel, Event};
 
-use super::session::{Ends, Letter, LinkError, confirming, connect, publish};
+use super::session::{Ends, LinkError, Publication, confirming, connect, publish};
 use super::state::Connection;
 use super::{Link, topology};
 use crate::domain::replicas::messages::Send;
@@ -53,23 +53,23 @@ async fn announce(link: &Link, channel: &Channel, pools: &[String]) -> Result<()
         });
         // Without the database there is nothing to announce.
         let Ok(pages) = taken.await else { return Ok(()) };
-        let letters = pages.iter().filter_map(|page| {
+        let publications = pages.iter().filter_map(|page| {
             let body = serde_json::to_vec(&Send::of(page.campaign_id, page.id, page.seq)).ok()?;
-            Some(Letter { mandatory: true, ..Letter::plain(topology::SEND, pool, body) })
+            Some(Publication { mandatory: true, ..Publication::plain(topology::SEND, pool, body) })
         });
-        let letters: Vec<Letter> = letters.collect();
-        link.state.published(topology::SEND, letters.len());
-        publish(channel, letters).await?;
+        let publications: Vec<Publication> = publications.collect();
+        link.state.published(topology::SEND, publications.len());
+        publish(channel, publications).await?;
     }
     Ok(())
 }
 
 /// Publishes what waits in the outbox.
 async fn empty(link: &Link, channel: &Channel) -> Result<(), LinkError> {
-    for parcel in link.deps.announcer.waiting() {
-        link.state.published(parcel.letter.exchange, 1);
-        publish(channel, vec![parcel.letter]).await?;
-        if let Some(taken) = parcel.taken {
+    for waiting in link.deps.announcer.waiting() {
+        link.state.published(waiting.publication.exchange, 1);
+        publish(channel, vec![waiting.publication]).await?;
+        if let Some(taken) = waiting.taken {
             let _ = taken.send(());
         }
     }

@@ -161,7 +161,7 @@ pub(super) async fn confirming(connection: &Connection) -> Result<Channel, LinkE
 }
 
 /// A message, ready to be published.
-pub(super) struct Letter {
+pub(super) struct Publication {
     pub(super) exchange: &'static str,
     pub(super) key: String,
     pub(super) body: Vec<u8>,
@@ -170,7 +170,7 @@ pub(super) struct Letter {
     pub(super) mandatory: bool,
 }
 
-impl Letter {
+impl Publication {
     /// A message with nothing but its body. It is not written to disk: what it says is in a row.
     pub(super) fn plain(exchange: &'static str, key: &str, body: Vec<u8>) -> Self {
         let properties = BasicProperties::default()
@@ -195,14 +195,14 @@ impl Letter {
 }
 
 /// Publishes messages and waits until the broker has taken each.
-pub(super) async fn publish(channel: &Channel, letters: Vec<Letter>) -> Result<(), LinkError> {
+pub(super) async fn publish(channel: &Channel, publications: Vec<Publication>) -> Result<(), LinkError> {
     const ACTION: &str = "publish";
-    let mut confirms = Vec::with_capacity(letters.len());
-    for letter in letters {
-        let options = BasicPublishOptions { mandatory: letter.mandatory, immediate: false };
-        let (exchange, key) = (ShortString::from(letter.exchange), short(&letter.key));
-        let sent = channel.basic_publish(exchange, key, options, &letter.body, letter.properties);
-        confirms.push((letter.mandatory, call(ACTION, sent).await?));
+    let mut confirms = Vec::with_capacity(publications.len());
+    for publication in publications {
+        let options = BasicPublishOptions { mandatory: publication.mandatory, immediate: false };
+        let (exchange, key) = (ShortString::from(publication.exchange), short(&publication.key));
+        let sent = channel.basic_publish(exchange, key, options, &publication.body, publication.properties);
+        confirms.push((publication.mandatory, call(ACTION, sent).await?));
     }
     for (mandatory, confirm) in confirms {
         let confirmed = call(ACTION, confirm).await?;

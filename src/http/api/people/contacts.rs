@@ -112,12 +112,12 @@ pub(in crate::http) struct ContactPatch {
 
 /// Gathers a draft and everything that is wrong with it.
 #[derive(Default)]
-struct Reading {
+struct DraftReader {
     draft: ContactDraft,
     errors: Vec<FieldProblem>,
 }
 
-impl Reading {
+impl DraftReader {
     fn field(&mut self, field: BuiltIn, raw: Option<&str>) {
         if let Some(Err(error)) = raw.map(|raw| self.draft.set(field, raw)) {
             self.errors.push(FieldProblem::new(format!("/{field}", field = field.as_str()), error.code, error.reason));
@@ -144,7 +144,7 @@ fn no_key(error: FieldError) -> ApiError {
 
 impl ContactInput {
     fn draft(self) -> Result<ContactDraft, ApiError> {
-        let mut reading = Reading::default();
+        let mut reading = DraftReader::default();
         for (field, raw) in [
             (BuiltIn::ExternalId, &self.external_id),
             (BuiltIn::Email, &self.email),
@@ -165,7 +165,7 @@ impl ContactInput {
 
 impl ContactPatch {
     fn change(self) -> Result<ContactChange, ApiError> {
-        let mut reading = Reading::default();
+        let mut reading = DraftReader::default();
         let mut clear = Vec::new();
         for (field, patch) in [
             (BuiltIn::ExternalId, &self.external_id),

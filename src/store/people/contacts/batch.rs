@@ -21,7 +21,7 @@ pub enum Fate {
 }
 
 /// Live contacts around a batch, and what the batch makes of them.
-struct Crowd {
+struct Matched {
     people: Vec<Person>,
     /// Key → place in `people`, for external ids, addresses and numbers.
     by_key: [HashMap<String, usize>; 3],
@@ -40,13 +40,13 @@ enum Standing {
     Changed,
 }
 
-impl Crowd {
+impl Matched {
     fn new(rows: Vec<ContactRow>) -> Self {
-        let mut crowd = Self { people: Vec::with_capacity(rows.len()), by_key: Default::default() };
+        let mut matched = Self { people: Vec::with_capacity(rows.len()), by_key: Default::default() };
         for row in rows {
-            crowd.admit(row, Standing::Stored);
+            matched.admit(row, Standing::Stored);
         }
-        crowd
+        matched
     }
 
     fn admit(&mut self, row: ContactRow, standing: Standing) {
@@ -125,13 +125,13 @@ pub fn apply(
     list: Option<ListId>,
     now: UtcInstant,
 ) -> Result<Applied, StoreError> {
-    let mut crowd = Crowd::new(dialect::sharing_keys(conn, drafts)?);
+    let mut matched = Matched::new(dialect::sharing_keys(conn, drafts)?);
     let mut fates = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        fates.push(crowd.apply(draft, now)?);
+        fates.push(matched.apply(draft, now)?);
     }
     let (mut new, mut changed, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-    for person in crowd.people.into_iter().filter(|person| person.touched) {
+    for person in matched.people.into_iter().filter(|person| person.touched) {
         match person.standing {
             Standing::New => new.push(person.row),
             Standing::Stored => ids.push(person.row.id),
@@ -184,55 +184,55 @@ mod tests {
         ContactDraft { external_id: field(external_id), email: field(email), phone: field(phone), ..Default::default() }
     }
 
-    fn crowd(people: &[ContactDraft]) -> Crowd {
+    fn matched(people: &[ContactDraft]) -> Matched {
         let rows = people
             .iter()
             .zip(1..)
             .map(|(draft, id)| ContactRow { id: ContactId(id), ..ContactRow::new(draft, UtcInstant(0)) });
-        Crowd::new(rows.collect())
+        Matched::new(rows.collect())
     }
 
-    fn fate(crowd: &mut Crowd, draft: &ContactDraft) -> Fate {
-        crowd.apply(draft, UtcInstant(1)).unwrap()
+    fn fate(matched: &mut Matched, draft: &ContactDraft) -> Fate {
+        matched.apply(draft, UtcInstant(1)).unwrap()
     }
 
     #[test]
     fn the_strongest_key_decides_who_is_meant() {
-        let mut crowd = crowd(&[draft("a", "a@x.example", ""), draft("", "b@x.example", "+491")]);
-        assert_eq!(fate(&mut crowd, &draft("a", "new@x.example", "")), Fate::Updated);
-        assert_eq!(fate(&mut crowd, &draft("", "b@x.example", "+492")), Fate::Updated);
-        assert_eq!(fate(&mut crowd, &draft("c", "b@x.example", "")), Fate::Updated, "a key it lacked is taken over");
-        assert_eq!(fate(&mut crowd, &draft("d", "", "")), Fate::Created);
+        let mut matched = matched(&[draft("a", "a@x.example", ""), draft("", "b@x.example", "+491")]);
+        assert_eq!(fate(&mut matched, &draft("a", "new@x.example", "")), Fate::Updated);
+        assert_eq!(fate(&mut matched, &draft("", "b@x.example", "+492")), Fate::Updated);
+        assert_eq!(fate(&mut matched, &draft("c", "b@x.example", "")), Fate::Updated, "a key it lacked is taken over");
+        assert_eq!(fate(&mut matched, &draft("d", "", "")), Fate::Created);
     }
 
     #[test]
     fn keys_of_two_people_are_a_conflict_that_names_both() {
-        let mut crowd = crowd(&[draft("a", "a@x.example", ""), draft("b", "b@x.example", "")]);
+        let mut matched = matched(&[draft("a", "a@x.example", ""), draft("b", "b@x.example", "")]);
         let both = Fate::Conflict(vec![ContactId(1), ContactId(2)]);
-        assert_eq!(fate(&mut crowd, &draft("a", "b@x.example", "")), both);
+        assert_eq!(fate(&mut matched, &draft("a", "b@x.example", "")), both);
     }
 
     #[test]
     fn a_weaker_key_of_somebody_with_another_stronger_one_is_a_conflict() {
-        let mut crowd = crowd(&[draft("a", "a@x.example", "+491")]);
-        assert_eq!(fate(&mut crowd, &draft("z", "a@x.example", "")), Fate::Conflict(vec![ContactId(1)]));
-        assert_eq!(fate(&mut crowd, &draft("", "z@x.example", "+491")), Fate::Conflict(vec![ContactId(1)]));
+        let mut matched = matched(&[draft("a", "a@x.example", "+491")]);
+        assert_eq!(fate(&mut matched, &draft("z", "a@x.example", "")), Fate::Conflict(vec![ContactId(1)]));
+        assert_eq!(fate(&mut matched, &draft("", "z@x.example", "+491")), Fate::Conflict(vec![ContactId(1)]));
     }
 
     #[test]
     fn three_rows_about_one_person_come_to_one_contact() {
-        let mut crowd = crowd(&[]);
-        assert_eq!(fate(&mut crowd, &draft("", "a@x.example", "")), Fate::Created);
-        assert_eq!(fate(&mut crowd, &draft("", "a@x.example", "+491")), Fate::Updated);
-        assert_eq!(fate(&mut crowd, &draft("", "", "+491")), Fate::Updated);
-        assert_eq!(crowd.people.len(), 1);
-        assert_eq!(crowd.people[0].row.version, 1, "it was never stored in between");
+        let mut matched = matched(&[]);
+        assert_eq!(fate(&mut matched, &draft("", "a@x.example", "")), Fate::Created);
+        assert_eq!(fate(&mut matched, &draft("", "a@x.example", "+491")), Fate::Updated);
+        assert_eq!(fate(&mut matched, &draft("", "", "+491")), Fate::Updated);
+        assert_eq!(matched.people.len(), 1);
+        assert_eq!(matched.people[0].row.version, 1, "it was never stored in between");
     }
 
     #[test]
     fn a_key_that_was_given_up_is_free_for_the_next_row() {
-        let mut crowd = crowd(&[draft("a", "old@x.example", "")]);
-        assert_eq!(fate(&mut crowd, &draft("a", "new@x.example", "")), Fate::Updated);
-        assert_eq!(fate(&mut crowd, &draft("b", "old@x.example", "")), Fate::Created);
+        let mut matched = matched(&[draft("a", "old@x.example", "")]);
+        assert_eq!(fate(&mut matched, &draft("a", "new@x.example", "")), Fate::Updated);
+        assert_eq!(fate(&mut matched, &draft("b", "old@x.example", "")), Fate::Created);
     }
 }

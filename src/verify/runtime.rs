@@ -11,13 +11,13 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// The thread. Dropping it ends everything that runs on it, and waits for that.
-pub(super) struct Lab {
+pub(super) struct Runtime {
     runtime: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-impl Lab {
+impl Runtime {
     /// # Errors
     /// The system gives no thread, or no runtime.
     pub(super) fn start(name: &str) -> io::Result<Self> {
@@ -91,7 +91,7 @@ impl Listening {
     }
 }
 
-impl Drop for Lab {
+impl Drop for Runtime {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

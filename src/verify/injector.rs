@@ -14,9 +14,9 @@ use super::api::Question;
 use super::fleet::Instance;
 use super::lateness::Lateness;
 use super::plan::{Fault, LinkTrouble, Part, Plan, Timed};
+use super::provider_mode::ProviderMode;
 use super::proxy::Link;
 use super::stage::{Campaign, DRAIN_SECONDS, Server, Stage, blocking};
-use super::weather::Weather;
 use super::{Event, Tell, VerifyError, broker};
 use crate::config::timing::Timing;
 use crate::domain::ids::InstanceId;
@@ -173,7 +173,7 @@ impl Attack<'_> {
                 };
                 set(weather)?;
                 pass(for_ms).await;
-                set(Weather::Fair)?;
+                set(ProviderMode::Fair)?;
                 Ok(self.taken())
             }
         }

@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 
-use super::dice::Dice;
 use super::provider::kind::Kind;
+use super::rng::Rng;
 
 /// How the providers behave for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "weather", rename_all = "snake_case")]
-pub enum Weather {
+pub enum ProviderMode {
     /// They work.
     Fair,
     /// They hang up on everybody.
@@ -67,13 +67,13 @@ pub enum Weather {
 /// How long an outage lasts.
 const OUTAGE_MS: u64 = 10_000;
 
-impl Weather {
+impl ProviderMode {
     /// Bad weather, and how long it lasts, in milliseconds.
     #[must_use]
-    pub fn draw(dice: &Dice) -> (Self, u64) {
-        let short = || dice.between(500, 3_000);
-        let long = || dice.between(3_000, 8_000);
-        match dice.between(1, 18) {
+    pub fn draw(rng: &Rng) -> (Self, u64) {
+        let short = || rng.between(500, 3_000);
+        let long = || rng.between(3_000, 8_000);
+        match rng.between(1, 18) {
             1 => (Self::HangUp, short()),
             2 => (Self::Silent, short()),
             3 => (Self::Busy, short()),
@@ -82,13 +82,13 @@ impl Weather {
             7 => (Self::OutageAtMail, OUTAGE_MS),
             8 => (Self::OutageAtRcpt, OUTAGE_MS),
             9 => (Self::OutageAtFinal, OUTAGE_MS),
-            10 | 11 => (Self::FewConnections { allowed: dice.between(2, 10) }, long()),
-            12 => (Self::FewAtOnce { allowed: dice.between(2, 10) }, long()),
-            13 | 14 => (Self::SlowRate { allowed: dice.between(5, 50) }, long()),
-            15 => (Self::SlowRecipients { allowed: dice.between(5, 50) }, long()),
-            16 => (Self::FewRecipients { allowed: dice.between(2, 10) }, long()),
-            17 => (Self::Greylisting { for_ms: dice.between(1_000, 3_000) }, long()),
-            _ => (Self::Quota { left: dice.between(0, 50) }, long()),
+            10 | 11 => (Self::FewConnections { allowed: rng.between(2, 10) }, long()),
+            12 => (Self::FewAtOnce { allowed: rng.between(2, 10) }, long()),
+            13 | 14 => (Self::SlowRate { allowed: rng.between(5, 50) }, long()),
+            15 => (Self::SlowRecipients { allowed: rng.between(5, 50) }, long()),
+            16 => (Self::FewRecipients { allowed: rng.between(2, 10) }, long()),
+            17 => (Self::Greylisting { for_ms: rng.between(1_000, 3_000) }, long()),
+            _ => (Self::Quota { left: rng.between(0, 50) }, long()),
         }
     }
 
@@ -156,7 +156,7 @@ impl Weather {
     }
 }
 
-impl std::fmt::Display for Weather {
+impl std::fmt::Display for ProviderMode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Fair => write!(f, "fair"),
@@ -188,16 +188,16 @@ mod tests {
 
     #[test]
     fn every_weather_is_drawn_and_every_script_can_be_read() {
-        let dice = Dice::new(3);
+        let rng = Rng::new(3);
         let mut kinds = HashSet::new();
         for _ in 0..2_000 {
-            let (weather, for_ms) = Weather::draw(&dice);
+            let (weather, for_ms) = ProviderMode::draw(&rng);
             assert!((500..=OUTAGE_MS).contains(&for_ms), "{weather:?}");
             kinds.insert(std::mem::discriminant(&weather));
             for kind in [Kind::Smtp, Kind::Http] {
                 let text = weather.script(kind);
                 assert!(Script::parse(&text).is_ok(), "{weather:?}: {text}");
-                assert_eq!(text.is_empty(), weather == Weather::Refused, "{weather:?}");
+                assert_eq!(text.is_empty(), weather == ProviderMode::Refused, "{weather:?}");
             }
         }
         assert_eq!(kinds.len(), 15);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// A splitmix64 generator.
 #[derive(Debug)]
-pub struct Dice(AtomicU64);
+pub struct Rng(AtomicU64);
 
-impl Dice {
+impl Rng {
     /// Dice that always fall the same way for the same seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
