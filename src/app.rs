@@ -126,7 +126,12 @@ impl App {
         let http = server::start(state, listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
         actix_rt::spawn(http);
-        tracing::info!(http.addr = %addr, instance.id = instance.0, "listening on http://{addr}");
+        tracing::info!(
+            event = "http.listening",
+            http.addr = %addr,
+            instance.id = instance.0,
+            "the HTTP server listens"
+        );
         Ok(Self {
             addr,
             first_key,
@@ -164,7 +169,7 @@ impl App {
         self.draining.store(true, Ordering::Release);
         let left = || deadline.saturating_duration_since(Instant::now());
         if tokio::time::timeout(left().min(Duration::from_secs(5)), self.http.stop(true)).await.is_err() {
-            tracing::warn!("requests were still open when the HTTP server stopped");
+            tracing::warn!(event = "http.stop_timeout", "requests were still open when the HTTP server stopped");
         }
         if let Some(scheduler) = self.scheduler.get() {
             quiesce("scheduler", left(), scheduler.send(scheduler::Quiesce)).await;
@@ -172,7 +177,10 @@ impl App {
         quiesce("supervisor", left(), self.driver.send(campaign_driver::Quiesce)).await;
         for pool in self.pools.drains() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
-                tracing::warn!("a pool did not come to rest in time; the journal holds what was in flight");
+                tracing::warn!(
+                    event = "pool.stop_timeout",
+                    "a pool did not stop in time; the journal has what was in flight"
+                );
             }
         }
         while let Ok(Ok(state)) = tokio::time::timeout(left(), self.recorder.send(recorder::GetState)).await {
@@ -185,9 +193,18 @@ impl App {
         let retire = self.store.run(Lane::Control, "retire this instance", move |conn| instances::retire(conn, me));
         // Without a database nobody can be told, and nobody needs to be: the leases end by themselves.
         match tokio::time::timeout(left().max(Duration::from_secs(1)), retire).await {
-            Ok(Ok(_)) => tracing::info!("stopped"),
-            Ok(Err(error)) => tracing::warn!(error = %error, "stopped; the database could not be told"),
-            Err(_) => tracing::warn!("stopped; the database could not be told in time"),
+            Ok(Ok(_)) => tracing::info!(event = "instance.stopped", "the instance has stopped"),
+            Ok(Err(error)) => {
+                tracing::warn!(
+                    event = "instance.stop_unrecorded",
+                    error = %error,
+                    "the instance has stopped, but the database could not store it"
+                )
+            }
+            Err(_) => tracing::warn!(
+                event = "instance.stop_unrecorded",
+                "the instance has stopped, but the database did not store it in time"
+            ),
         }
     }
 
@@ -206,7 +223,7 @@ impl App {
 /// Waits a moment until an actor that makes new work has taken it that it shall not.
 async fn quiesce(actor: &'static str, left: Duration, asked: impl Future<Output = Result<(), MailboxError>>) {
     if tokio::time::timeout(left.min(Duration::from_secs(2)), asked).await.is_err() {
-        tracing::warn!(actor, "an actor did not come to rest in time");
+        tracing::warn!(event = "actor.stop_timeout", actor, "an actor did not stop in time");
     }
 }
 
@@ -217,7 +234,7 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
     loop {
         match ask().await {
             Err(error) if error.is_transient() && Instant::now() < deadline => {
-                tracing::warn!(error = %error, "waiting for the database");
+                tracing::warn!(event = "database.waiting", error = %error, "the start waits for the database");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             answered => return answered,
@@ -228,7 +245,7 @@ async fn patiently<T>(ask: impl AsyncFn() -> Result<T, StoreError>) -> Result<T,
 async fn prepare(store: &Store) -> anyhow::Result<()> {
     let applied = patiently(async || store.migrate().await).await;
     for migration in applied.context("database.url: cannot prepare the database")? {
-        tracing::info!(migration, "migrated");
+        tracing::info!(event = "database.migrated", migration, "a migration was applied");
     }
     Ok(())
 }
@@ -308,7 +325,11 @@ async fn condense(metrics: PrometheusHandle) {
 async fn tidy(store: Store) {
     loop {
         if let Err(error) = store.run(Lane::Write, "remove old rows", housekeeping::tidy).await {
-            tracing::debug!(error = %error, "old rows stay for another hour");
+            tracing::debug!(
+                event = "database.tidy_failed",
+                error = %error,
+                "old rows cannot be removed; it is tried again in an hour"
+            );
         }
         tokio::time::sleep(TIDY_EVERY).await;
     }

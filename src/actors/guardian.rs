@@ -45,7 +45,12 @@ impl Supervised {
         self.generation += 1;
         self.since = now;
         metrics::counter!("volley_actor_restarts_total", "actor" => self.name.clone()).increment(1);
-        tracing::error!(actor = self.name, generation = self.generation, "an actor died and is built again");
+        tracing::error!(
+            event = "actor.died",
+            actor = self.name,
+            generation = self.generation,
+            "an actor has died and is started again"
+        );
         self.alive = (self.build)(self.generation);
     }
 }

@@ -51,21 +51,29 @@ pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result
     let app = tokio::select! {
         app = App::start(settings) => app?,
         name = signals.next() => {
-            tracing::info!(signal.name = name, "stopped while starting");
+            tracing::info!(event = "instance.start_ended", signal.name = name, "a signal ended the start");
             return Ok(ExitCode::SUCCESS);
         }
     };
     let addr = app.addr();
-    tracing::info!(http.addr = %addr, "serving");
+    tracing::info!(event = "instance.serving", http.addr = %addr, "the instance serves requests");
     if let Some(key) = app.first_key() {
         // Printed, not logged: logs are kept and shipped.
         let text = format!("API key (shown this once; `volley key create` makes more): {key}");
         output.either(&json!({ "key": key }), &text)?;
     }
     tokio::select! {
-        name = signals.next() => tracing::info!(signal.name = name, "stopping"),
+        name = signals.next() => tracing::info!(
+            event = "instance.stopping",
+            signal.name = name,
+            "a signal asks the instance to stop; it finishes what is in flight"
+        ),
         error = app.failed() => {
-            tracing::error!(error = format!("{error:#}"), "a vital part has died");
+            tracing::error!(
+                event = "instance.failed",
+                error = format!("{error:#}"),
+                "a vital part has died, so the process ends"
+            );
             // Recovery by journal is the tested path; limping on is not.
             return Err(error);
         }
@@ -78,7 +86,11 @@ pub(crate) async fn stop(app: App, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         () = app.stop() => ExitCode::SUCCESS,
         name = signals.next() => {
-            tracing::warn!(signal.name = name, "stopped at once, without draining");
+            tracing::warn!(
+                event = "instance.stop_forced",
+                signal.name = name,
+                "a second signal has ended the process at once"
+            );
             std::process::exit(1)
         }
     }

@@ -110,7 +110,11 @@ impl Auth {
                 if let Err(error) =
                     store.run(Lane::Write, "record the use of an API key", move |conn| api_keys::touch(conn, id)).await
                 {
-                    tracing::debug!(%error, "use of an api key not recorded");
+                    tracing::debug!(
+                        event = "key.use_unrecorded",
+                        %error,
+                        "the last use of an API key cannot be stored"
+                    );
                 }
             });
         }

@@ -101,7 +101,11 @@ impl CampaignDriver {
                         driver.drive(campaign, packing, ctx);
                     }
                 }
-                Err(error) => tracing::warn!(error = %error, "the supervisor waits for the database"),
+                Err(error) => tracing::warn!(
+                    event = "driver.poll_failed",
+                    error = %error,
+                    "the campaign driver cannot read the database; it tries again"
+                ),
             }
         }));
     }
@@ -151,7 +155,12 @@ impl CampaignDriver {
                     driver.complete(id, ctx);
                 }
                 // The cursor stands where it stopped; the tick goes on from there.
-                Err(error) => tracing::warn!(campaign.id = id.0, error = %error, "a pass over pages was interrupted"),
+                Err(error) => tracing::warn!(
+                    event = "campaign.sweep_failed",
+                    campaign.id = id.0,
+                    error = %error,
+                    "a sweep over the pages of a campaign was interrupted; it is tried again"
+                ),
             }
         }));
     }
@@ -191,15 +200,21 @@ impl CampaignDriver {
                         driver.status.set(id, row.status, row.status_version);
                         driver.announcer.tracked(&Tracked::campaign(id, counts));
                         tracing::info!(
+                            event = "campaign.completed",
                             campaign.id = id.0,
                             correlation.id = row.correlation_id,
                             campaign.status = row.status.as_str(),
-                            "campaign.completed"
+                            "the campaign has ended"
                         );
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::warn!(campaign.id = id.0, error = %error, "a completion waits for the database")
+                        tracing::warn!(
+                            event = "campaign.completion_failed",
+                            campaign.id = id.0,
+                            error = %error,
+                            "the end of the campaign cannot be stored; it is tried again"
+                        )
                     }
                 }
             },
@@ -222,7 +237,11 @@ impl Handler<Changed> for CampaignDriver {
     type Result = ();
 
     fn handle(&mut self, changed: Changed, ctx: &mut Self::Context) {
-        tracing::debug!(campaign.id = changed.campaign.0, "a campaign changed");
+        tracing::debug!(
+            event = "campaign.changed",
+            campaign.id = changed.campaign.0,
+            "the campaign has changed, so the driver polls now"
+        );
         self.pools.wake_all();
         self.announcer.pages();
         self.look(ctx);

@@ -13,7 +13,11 @@ const EVERY: Duration = Duration::from_secs(5);
 pub async fn show(store: Store, pools: Vec<String>) {
     loop {
         if let Err(error) = count(&store, &pools).await {
-            tracing::debug!(error = %error, "open work is not counted");
+            tracing::debug!(
+                event = "metrics.open_work_failed",
+                error = %error,
+                "the open work cannot be counted for the metrics"
+            );
         }
         tokio::time::sleep(EVERY).await;
     }

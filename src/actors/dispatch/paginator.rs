@@ -109,7 +109,12 @@ impl Paginator {
             Ok(packed) => packed,
             Err(error) => {
                 self.waits_for = Some("database");
-                tracing::warn!(campaign.id = self.campaign.0, error = %error, "packing waits for the database");
+                tracing::warn!(
+                    event = "campaign.packing_failed",
+                    campaign.id = self.campaign.0,
+                    error = %error,
+                    "the audience cannot be packed now; it is tried again"
+                );
                 ctx.run_later(RETRY_AFTER, |paginator, ctx| paginator.step(ctx));
                 return;
             }
@@ -131,11 +136,12 @@ impl Paginator {
                 }
                 Packed::NotSending(status) => {
                     tracing::info!(
+                        event = "campaign.pagination_aborted",
                         campaign.id = self.campaign.0,
                         correlation.id = self.correlation,
                         campaign.status = status.as_str(),
                         pages = self.pages,
-                        "campaign.pagination_aborted"
+                        "packing ended early: the campaign is no longer sending"
                     );
                     goes_on = false;
                 }
@@ -152,20 +158,22 @@ impl Paginator {
     fn report(&self, summary: Option<&Summary>) {
         let Some(summary) = summary else { return };
         tracing::info!(
+            event = "campaign.packed",
             campaign.id = self.campaign.0,
             correlation.id = self.correlation,
             audienceSize = summary.expected,
             validContacts = summary.contacts - summary.unreachable,
             invalidContacts = summary.unreachable,
             strategy = summary.strategy,
-            "campaign.packed"
+            "the whole audience is packed"
         );
         tracing::info!(
+            event = "campaign.paginated",
             campaign.id = self.campaign.0,
             correlation.id = self.correlation,
             pages = summary.pages,
             contacts = summary.contacts,
-            "campaign.paginated"
+            "the audience is divided into pages"
         );
     }
 }

@@ -90,8 +90,12 @@ impl Reaper {
         let trouble = self.round.journal.trouble();
         if self.health.note_journal(trouble.clone()) {
             match trouble {
-                None => tracing::info!("the journal takes writes again"),
-                Some(trouble) => tracing::error!(trouble, "the journal cannot be written; nothing is handed over"),
+                None => tracing::info!(event = "journal.recovered", "the journal can be written again"),
+                Some(trouble) => tracing::error!(
+                    event = "journal.unavailable",
+                    trouble,
+                    "the journal cannot be written, so nothing is handed over"
+                ),
             }
         }
         if self.busy {
@@ -115,11 +119,13 @@ impl Reaper {
                     reaper.ended += ended;
                     reaper.watch = watch;
                     if news {
-                        tracing::info!("the database answers again");
+                        tracing::info!(event = "database.recovered", "the database answers again");
                         reaper.round.pools.wake_all();
                     }
                 }
-                Err(error) if news => tracing::error!(error = %error, "the database does not answer"),
+                Err(error) if news => {
+                    tracing::error!(event = "database.unavailable", error = %error, "the database does not answer")
+                }
                 Err(_) => {}
             }
         }));
@@ -191,7 +197,14 @@ impl Round {
                     return Err(error);
                 }
                 // One that resists must not hold up those behind it; its turn comes again.
-                Err(error) => tracing::error!(page.id = page.0, error = %error, "a lost lease stays unresolved"),
+                Err(error) => {
+                    tracing::error!(
+                        event = "lease.resolution_failed",
+                        page.id = page.0,
+                        error = %error,
+                        "a lost lease cannot be resolved; it is tried again"
+                    )
+                }
             }
         }
         Ok(ended)
@@ -216,7 +229,12 @@ impl Round {
             return Ok(false);
         }
         if loss == Loss::StandsStill {
-            tracing::error!(page.id = lease.page.0, pool = lease.pool, "a page stood still under a living pool");
+            tracing::error!(
+                event = "page.stalled",
+                page.id = lease.page.0,
+                pool = lease.pool,
+                "a page made no progress although its pool is alive; its lease was ended"
+            );
         }
         if lease.instance == Some(self.identity.instance) {
             self.pools.forget(&lease.pool, Forget { page: lease.page, token: lease.token });

@@ -68,7 +68,7 @@ impl Inbox {
             outcomes.len()
         };
         if (count == 1 || count == self.batch) && !self.recorder.connected() {
-            tracing::error!("the recorder is gone; the journal holds the outcomes");
+            tracing::error!(event = "recorder.gone", "the recorder is gone; the journal holds the outcomes");
         } else if count == 1 || count == self.batch {
             // A hint: a full mailbox costs one look.
             let _ = self.recorder.try_send(Collect);
@@ -189,7 +189,7 @@ impl OutcomeRecorder {
         match result {
             Ok(()) => {
                 if self.health.note_store(Ok(())) {
-                    tracing::info!("recording outcomes again");
+                    tracing::info!(event = "outcomes.recovered", "outcomes are recorded again");
                 }
                 self.queue.recorded(&batch);
                 self.trouble = self.trouble.take().filter(|_| self.queue.is_resisted());
@@ -207,7 +207,11 @@ impl OutcomeRecorder {
             }
             Err(error @ (StoreError::Unavailable { .. } | StoreError::DiskFull { .. } | StoreError::Closed)) => {
                 if self.health.note_store(Err(&error)) {
-                    tracing::error!(error = %error, "outcomes cannot be recorded; they stay in the journal");
+                    tracing::error!(
+                        event = "outcomes.unrecorded",
+                        error = %error,
+                        "outcomes cannot be recorded; they stay in the journal"
+                    );
                 }
                 self.trouble = Some(error.to_string());
                 self.queue.put_back(batch);
@@ -215,7 +219,13 @@ impl OutcomeRecorder {
             }
             Err(error) => {
                 let page = batch.first().map(|(record, _)| record.settlement.page.0);
-                tracing::error!(page.id = page, outcomes = batch.len(), error = %error, "a batch cannot be recorded");
+                tracing::error!(
+                    event = "outcomes.batch_failed",
+                    page.id = page,
+                    outcomes = batch.len(),
+                    error = %error,
+                    "a batch of outcomes cannot be recorded; it is tried again page by page"
+                );
                 self.trouble = Some(error.to_string());
                 self.queue.resisted(batch, Instant::now());
                 // The others go on at once.
@@ -250,6 +260,7 @@ fn report(unmatched: &[(ClaimKey, DeliveryState)]) {
         metrics::counter!("volley_outcomes_unmatched_total", "outcome" => state.as_str()).increment(1);
         if *state == DeliveryState::Sent {
             tracing::warn!(
+                event = "delivery.accepted_late",
                 campaign.id = key.campaign.0,
                 contact.id = key.contact.0,
                 claim_no = key.claim_no,

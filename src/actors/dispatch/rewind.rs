@@ -63,7 +63,11 @@ impl Rewind {
         while !self.store.has_one_writer() {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(found) = self.store.history().found() else { continue };
-            tracing::error!(history = %found, "the database has another history than before; nothing is handed over");
+            tracing::error!(
+                event = "database.rewound",
+                history = %found,
+                "the database has another history than before, so nothing is handed over"
+            );
             // What was believed has versions of a time that is gone.
             status.forget_all();
             let book = Arc::clone(&journal);
@@ -75,11 +79,19 @@ impl Rewind {
             match settled {
                 Ok(()) if self.store.history().accept(found) => {
                     status.forget_all();
-                    tracing::warn!(history = %found, "the journal was compared with the database; work goes on");
+                    tracing::warn!(
+                        event = "journal.compared",
+                        history = %found,
+                        "the journal was compared with the database, and work continues"
+                    );
                 }
                 Ok(()) => {}
                 Err(error) => {
-                    tracing::error!(error = %error, "the journal cannot be compared with the database yet");
+                    tracing::error!(
+                        event = "journal.comparison_failed",
+                        error = %error,
+                        "the journal cannot be compared with the database; it is tried again"
+                    );
                     tokio::time::sleep(RETRY).await;
                 }
             }
@@ -117,7 +129,12 @@ impl Rewind {
     async fn settle(&self, found: Lineage, journals: &JournalContents) -> Result<(), RewindError> {
         let paused = self.run("pause all campaigns", move |conn| rewind::pause_all(conn, found)).await?;
         for campaign in paused {
-            tracing::warn!(campaign.id = campaign.0, "campaign paused: the database has gone back in time");
+            tracing::warn!(
+                event = "campaign.paused",
+                campaign.id = campaign.0,
+                reason = "the database has gone back in time",
+                "Volley has paused the campaign by itself"
+            );
         }
         let (mut restored, mut lost) = (0, 0);
         for (campaign, known) in journals.by_campaign() {
@@ -131,10 +148,18 @@ impl Rewind {
         }
         std::fs::write(note_path(&self.folder), found.to_string())?;
         if restored > 0 {
-            tracing::warn!(restored, "the journal knew of hand-overs that the database had lost");
+            tracing::warn!(
+                event = "journal.restored",
+                restored,
+                "hand-overs that the database had lost were restored from the journal"
+            );
         }
         if lost > 0 {
-            tracing::error!(lost, "people were handed over for a campaign whose launch the database has lost");
+            tracing::error!(
+                event = "journal.launch_lost",
+                lost,
+                "the journal has hand-overs of a campaign whose launch the database has lost"
+            );
         }
         Ok(())
     }

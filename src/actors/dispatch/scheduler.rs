@@ -58,7 +58,12 @@ impl Scheduler {
                     Err(error @ (StoreError::Unavailable { .. } | StoreError::Closed)) => return Err(error),
                     // One that cannot be launched must not hold up those behind it; its turn comes again.
                     Err(error) => {
-                        tracing::error!(campaign.id = id.0, error = %error, "a due campaign cannot be launched now");
+                        tracing::error!(
+                            event = "campaign.due_launch_failed",
+                            campaign.id = id.0,
+                            error = %error,
+                            "a due campaign cannot be launched now; it is tried again"
+                        );
                     }
                 }
             }
@@ -68,7 +73,11 @@ impl Scheduler {
             scheduler.looking = false;
             match result {
                 Ok(launched) => scheduler.launched += launched,
-                Err(error) => tracing::warn!(error = %error, "the scheduler waits for the database"),
+                Err(error) => tracing::warn!(
+                    event = "scheduler.poll_failed",
+                    error = %error,
+                    "the scheduler cannot read the database; it tries again"
+                ),
             }
         }));
     }

@@ -277,7 +277,12 @@ impl SenderPool {
 
     fn store_failed(&self, error: &StoreError) {
         if self.deps.health.note_store(Err(error)) {
-            tracing::error!(pool = self.context.pool, error = %error, "the database does not answer");
+            tracing::error!(
+                event = "database.unavailable",
+                pool = self.context.pool,
+                error = %error,
+                "the database does not answer"
+            );
         }
     }
 

@@ -90,7 +90,7 @@ impl Actor for Importer {
         let (store, folder) = (self.store.clone(), self.folder.clone());
         let sweep = async move {
             if let Err(error) = sweep(&store, &folder).await {
-                tracing::warn!(error = %error, "uploads left behind were not swept");
+                tracing::warn!(event = "import.sweep_failed", error = %error, "old uploaded files cannot be removed");
             }
         };
         context.wait(sweep.into_actor(self));
@@ -131,7 +131,11 @@ impl Importer {
             importer.is_busy = false;
             importer.progress.import.store(0, Ordering::Relaxed);
             if let Err(error) = result {
-                tracing::warn!(error = %error, "imports wait for the database");
+                tracing::warn!(
+                    event = "import.waiting",
+                    error = %error,
+                    "imports cannot continue without the database; they are tried again"
+                );
             }
         });
         context.spawn(done);
@@ -185,8 +189,10 @@ impl Work {
                 },
             };
             match &failure {
-                None => tracing::info!(import.id = %id, "import completed"),
-                Some(reason) => tracing::warn!(import.id = %id, reason, "import failed"),
+                None => tracing::info!(event = "import.completed", import.id = %id, "the import is complete"),
+                Some(reason) => {
+                    tracing::warn!(event = "import.failed", import.id = %id, reason, "the import has failed")
+                }
             }
             let end = move |conn: &mut _| imports::finish(conn, id, failure.as_deref());
             self.store.run(Lane::Write, "end an import", end).await?;

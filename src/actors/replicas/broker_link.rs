@@ -137,7 +137,12 @@ async fn supervise(link: Arc<Link>, which: Connection) {
         };
         failures = if began.elapsed() > LASTING { 1 } else { failures + 1 };
         if link.state.lost(which, &error) {
-            tracing::warn!(connection = which.name(), error = %error, "the broker is away; work goes on without it");
+            tracing::warn!(
+                event = "broker.disconnected",
+                connection = which.name(),
+                error = %error,
+                "the broker cannot be reached; work continues without it"
+            );
         }
         tokio::time::sleep(backoff::doubling(RECONNECT.0, failures, RECONNECT.1).mul_f64(jitter())).await;
     }

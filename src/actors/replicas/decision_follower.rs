@@ -88,7 +88,11 @@ impl DecisionFollower {
             follower.looking = false;
             match result {
                 Ok(heard) => follower.acknowledged += heard,
-                Err(error) => tracing::debug!(error = %error, "decisions wait for the database"),
+                Err(error) => tracing::debug!(
+                    event = "decisions.poll_failed",
+                    error = %error,
+                    "decisions cannot be read from the database; it is tried again"
+                ),
             }
             if std::mem::take(&mut follower.again) {
                 follower.look(ctx);
@@ -109,7 +113,12 @@ impl FollowerDeps {
             let holds = known.is_some_and(|known| known.holds(now));
             if self.suspensions.follow(pool, known.map_or(0, |known| known.version), holds) {
                 if known.is_some() {
-                    tracing::info!(pool, suspended = holds, "pool.control");
+                    tracing::info!(
+                        event = "pool.control",
+                        pool,
+                        suspended = holds,
+                        "this instance follows a decision about the pool"
+                    );
                 }
                 self.pools.wake(pool);
             }

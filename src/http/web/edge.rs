@@ -130,8 +130,8 @@ fn log_failure(response: &ServiceResponse) {
                 causes.push_str(&cause.to_string());
                 next = cause.source();
             }
-            tracing::error!(error = %error, causes, "request failed");
+            tracing::error!(event = "http.request_failed", error = %error, causes, "a request has failed");
         }
-        None => tracing::error!(error = %error, "request failed"),
+        None => tracing::error!(event = "http.request_failed", error = %error, "a request has failed"),
     }
 }

@@ -197,7 +197,13 @@ async fn conclude(state: &Data<AppState>, key: Key, answer: Option<Answer>) {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(RETRY.1);
                 }
-                Err(error) => return tracing::warn!(error = %error, "an idempotency key stays taken without an answer"),
+                Err(error) => {
+                    return tracing::warn!(
+                        event = "idempotency.answer_unrecorded",
+                        error = %error,
+                        "the answer of an idempotent request cannot be stored; its key stays taken"
+                    );
+                }
             }
         }
     });

@@ -23,11 +23,12 @@ pub async fn control(
     let row = services.store.transact(Lane::Control, "change a campaign's status", change).await?;
     services.status.set(id, row.status, row.status_version);
     tracing::info!(
+        event = "campaign.control",
         campaign.id = id.0,
         campaign.status = row.status.as_str(),
-        event = event.as_str(),
+        campaign.event = event.as_str(),
         by = %by,
-        "campaign.control"
+        "a decision about the campaign is stored"
     );
     services.hints.campaign_changed(id);
     if let Some(action) = Action::of(event) {

@@ -84,6 +84,6 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Write, "create a campaign", create).await?;
-    tracing::info!(campaign.id = campaign.row.id.0, by = %by, "campaign.created");
+    tracing::info!(event = "campaign.created", campaign.id = campaign.row.id.0, by = %by, "a campaign was created");
     Ok(campaign)
 }

@@ -39,6 +39,6 @@ impl MayBeStoreError for DeleteError {
 pub async fn delete(services: &Services, id: CampaignId, by: &By) -> Result<(), DeleteError> {
     let delete = move |conn: &mut _| campaigns::delete(conn, id)?.map_err(DeleteError::Active);
     services.store.transact(Lane::Control, "delete a campaign", delete).await?;
-    tracing::info!(campaign.id = id.0, by = %by, "campaign.deleted");
+    tracing::info!(event = "campaign.deleted", campaign.id = id.0, by = %by, "the campaign was deleted");
     Ok(())
 }

@@ -129,7 +129,7 @@ pub async fn edit(
         Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
-    tracing::info!(campaign.id = id.0, by = %by, "campaign.edited");
+    tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
     Ok(campaign)
 }
 

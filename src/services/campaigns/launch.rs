@@ -102,13 +102,14 @@ pub fn announce(services: &Services, launched: &Launched, began: Instant, by: &B
     let Launched { campaign, expected } = launched;
     services.status.set(campaign.id, campaign.status, campaign.status_version);
     tracing::info!(
+        event = "campaign.launched",
         campaign.id = campaign.id.0,
         correlation.id = campaign.correlation_id,
         campaign.expected = expected,
         campaign.scheduled_at = campaign.scheduled_at.map(tracing::field::display),
         by = %by,
         duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "campaign.launched"
+        "the campaign is launched"
     );
     services.hints.campaign_changed(campaign.id);
 }

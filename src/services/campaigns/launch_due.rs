@@ -47,15 +47,21 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
             Ok(true)
         }
         Some(Err(LaunchError::Transition(refused))) => {
-            tracing::info!(campaign.id = id.0, refused = %refused, "a due campaign was taken up elsewhere");
+            tracing::info!(
+                event = "campaign.due_elsewhere",
+                campaign.id = id.0,
+                refused = %refused,
+                "a due campaign was launched or changed by another request"
+            );
             Ok(false)
         }
         Some(Err(refused)) => {
             tracing::error!(
+                event = "campaign.due_launch_refused",
                 campaign.id = id.0,
                 code = refused.code(),
                 reason = %refused,
-                "a scheduled campaign cannot be launched"
+                "a scheduled campaign cannot be launched, so it ends as failed"
             );
             Ok(false)
         }

@@ -32,7 +32,14 @@ pub async fn resolve(
         Resolution::Pending => send_again(services, id, contacts).await?,
         Resolution::Sent | Resolution::Failed => settle(services, id, contacts, resolution).await?,
     };
-    tracing::info!(campaign.id = id.0, resolved = done.resolved, resolution = resolution.state().as_str(), by = %by, "campaign.resolved");
+    tracing::info!(
+        event = "campaign.resolved",
+        campaign.id = id.0,
+        resolved = done.resolved,
+        resolution = resolution.state().as_str(),
+        by = %by,
+        "uncertain deliveries of the campaign were resolved"
+    );
     Ok(done)
 }
 

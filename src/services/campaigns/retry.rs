@@ -23,7 +23,13 @@ pub async fn retry_failed(
     };
     let campaign = services.store.transact(Lane::Control, "re-open a campaign", retry).await?;
     services.status.set(id, campaign.row.status, campaign.row.status_version);
-    tracing::info!(campaign.id = id.0, answer_class = class.map(AnswerClass::as_str), by = %by, "campaign.retried");
+    tracing::info!(
+        event = "campaign.retried",
+        campaign.id = id.0,
+        answer_class = class.map(AnswerClass::as_str),
+        by = %by,
+        "failed deliveries of the campaign are pending again"
+    );
     services.hints.campaign_changed(id);
     Ok(campaign)
 }

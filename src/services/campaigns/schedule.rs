@@ -86,7 +86,13 @@ pub async fn schedule(
         Ok::<_, ScheduleError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Control, "schedule a campaign", schedule).await?;
-    tracing::info!(campaign.id = id.0, campaign.scheduled_at = %at, by = %by, "campaign.scheduled");
+    tracing::info!(
+        event = "campaign.scheduled",
+        campaign.id = id.0,
+        campaign.scheduled_at = %at,
+        by = %by,
+        "the launch time of the campaign is stored"
+    );
     Ok(campaign)
 }
 
@@ -100,6 +106,11 @@ pub async fn unschedule(services: &Services, id: CampaignId, by: &By) -> Result<
         Ok::<_, TransitionError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Control, "unschedule a campaign", unschedule).await?;
-    tracing::info!(campaign.id = id.0, by = %by, "campaign.unscheduled");
+    tracing::info!(
+        event = "campaign.unscheduled",
+        campaign.id = id.0,
+        by = %by,
+        "the launch time of the campaign was removed"
+    );
     Ok(campaign)
 }

@@ -73,6 +73,13 @@ pub async fn switch_pool(
     }
     let action = if set.suspended { Action::Suspend } else { Action::Resume };
     services.hints.decision_stored(&Control::of(&Subject::Pool(pool.to_owned()), action, set.version), by);
-    tracing::info!(pool, suspended = set.suspended, version = set.version, by = %by, "pool.control");
+    tracing::info!(
+        event = "pool.control",
+        pool,
+        suspended = set.suspended,
+        version = set.version,
+        by = %by,
+        "a decision about the pool is stored"
+    );
     Ok((set, now))
 }

@@ -96,9 +96,13 @@ impl Armed {
         let armed = Self::parse(&text);
         match &armed {
             Some(armed) => {
-                tracing::warn!(at = armed.at.name(), "this process will end itself: VOLLEY_FAIL_POINT is set")
+                tracing::warn!(
+                    event = "fail_point.armed",
+                    at = armed.at.name(),
+                    "this process will end itself, because VOLLEY_FAIL_POINT is set"
+                )
             }
-            None => tracing::error!("VOLLEY_FAIL_POINT names no place in this process"),
+            None => tracing::error!(event = "fail_point.unknown", "VOLLEY_FAIL_POINT names no place in this process"),
         }
         armed
     }

@@ -148,7 +148,11 @@ pub(in crate::store) fn ask(conn: &mut PgConnection) -> QueryResult<Server> {
         Err(DieselError::DatabaseError(kind, detail))
             if !matches!(kind, diesel::result::DatabaseErrorKind::ClosedConnection) =>
         {
-            tracing::debug!(error = detail.message(), "the server does not tell its timeline");
+            tracing::debug!(
+                event = "database.timeline_unknown",
+                error = detail.message(),
+                "the database server does not say its timeline"
+            );
             Ok(Server::Primary(None))
         }
         Err(error) => Err(error),

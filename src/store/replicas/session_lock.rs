@@ -35,7 +35,11 @@ impl SessionLock {
         let shows = std::thread::Builder::new().name("presence".to_owned()).spawn(move || show(&manager, me, &ended));
         if let Err(error) = shows {
             // Others then wait for the leases to end, should this process die.
-            tracing::warn!(error = %error, "no thread to show that this instance lives");
+            tracing::warn!(
+                event = "instance.presence_unshown",
+                error = %error,
+                "no thread can be started to hold the session lock of this instance"
+            );
         }
         Self { _ends: Some(ends) }
     }

@@ -49,6 +49,6 @@ fn outcomes_that_were_caught_in_a_deadlock_are_recorded_again() {
     provoke(&db, &stage);
     assert!(db.server().log().contains("deadlock detected"), "{}", db.server().log());
     stage.assert_everyone_once();
-    assert!(stage.volley.log().contains("a batch cannot be recorded"));
+    assert!(stage.volley.log().contains("outcomes.batch_failed"));
     stage.volley.stop();
 }

@@ -158,7 +158,7 @@ fn a_blocked_broker_that_is_lost_again_and_again_costs_no_file_and_no_thread() {
     wait_for_link(&fleet, "ready");
     broker.alarm(true);
     let volley = &fleet.stage.volley;
-    let made = || volley.log().matches("connected to the broker").count();
+    let made = || volley.log().matches("broker.connected").count();
     let lose_until = |count: usize| {
         wait_until("connections come and go", Duration::from_secs(600), || {
             let before = made();

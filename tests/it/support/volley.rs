@@ -163,7 +163,7 @@ impl Volley {
     /// How many acceptances came too late for their deliveries, which others had got in the meantime. On a provider without
     /// keys each may be a second message.
     pub(crate) fn late_acceptances(&self) -> usize {
-        self.log().matches("an acceptance came too late for its delivery").count()
+        self.log().matches("delivery.accepted_late").count()
     }
 
     /// Everything the process has written so far.

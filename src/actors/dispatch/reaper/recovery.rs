@@ -72,7 +72,12 @@ async fn reconcile(store: &Store, identity: &Identity, journals: Arc<JournalCont
             .await?;
     }
     if known + given_back > 0 {
-        tracing::warn!(known, given_back, "the journal knew what had to be left uncertain");
+        tracing::warn!(
+            event = "journal.reconciled",
+            known,
+            given_back,
+            "uncertain deliveries were settled from the journal"
+        );
     }
     Ok(())
 }

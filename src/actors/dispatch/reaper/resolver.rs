@@ -77,6 +77,7 @@ impl LeaseResolver {
         if let Some(ended) = ended {
             metrics::counter!("volley_leases_lost_total").increment(1);
             tracing::warn!(
+                event = "lease.resolved",
                 campaign.id = lease.campaign.0,
                 page.id = lease.page.0,
                 journal_read,
@@ -84,7 +85,7 @@ impl LeaseResolver {
                 known = ended.known,
                 uncertain = ended.uncertain,
                 poison = ended.poison,
-                "a lease ended without its owner"
+                "a lease was ended without its owner, and its deliveries were settled"
             );
         }
         Ok(ended)

@@ -89,7 +89,11 @@ impl Watch {
     pub(super) fn round_begins(&mut self, now: Instant, tick: Duration) {
         let gap = self.last_round.map(|last| now.saturating_duration_since(last));
         if gap.is_some_and(|gap| gap > 2 * tick + Duration::from_secs(1)) {
-            tracing::info!(gap_ms = gap.map(|gap| gap.as_millis()), "no round of the reaper for a while");
+            tracing::info!(
+                event = "reaper.delayed",
+                gap_ms = gap.map(|gap| gap.as_millis()),
+                "the reaper made no round for a while; it forgets what it saw before"
+            );
             *self = Self::default();
         }
     }
@@ -100,7 +104,11 @@ impl Watch {
     pub(super) fn heard(&mut self, asked: Instant, absences: u64) -> bool {
         let in_time = asked.elapsed() <= SLOW;
         if !in_time {
-            tracing::info!(took_ms = asked.elapsed().as_millis(), "the database took its time");
+            tracing::info!(
+                event = "database.slow",
+                took_ms = asked.elapsed().as_millis(),
+                "the database took long to answer; the reaper judges no lease by that answer"
+            );
         }
         let goes_on = in_time && absences == self.absences;
         if !goes_on {

@@ -195,7 +195,11 @@ impl SenderPool {
                     let detail =
                         "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
                     if self.deps.health.note_pool(&self.context.pool, Some(("database_slow", detail.to_owned()))) {
-                        tracing::warn!(pool = self.context.pool, "{detail}");
+                        tracing::warn!(
+                            event = "pool.claims_late",
+                            pool = self.context.pool,
+                            "claims take longer than timing.start_deadline_ms: the database is too slow or too far"
+                        );
                     }
                 }
                 let mut hand_overs = Vec::with_capacity(recipients.len());
@@ -218,7 +222,12 @@ impl SenderPool {
                 self.deps.suspended.store(true, Ordering::Release);
             }
             Ok(ClaimOutcome::Lost) => {
-                tracing::warn!(page.id = page.0, campaign.id = campaign.0, "lease lost");
+                tracing::warn!(
+                    event = "page.lease_lost",
+                    page.id = page.0,
+                    campaign.id = campaign.0,
+                    "the pool has lost the lease of a page and stops its work on it"
+                );
                 run.trust.end();
                 run.close();
             }
@@ -365,10 +374,12 @@ impl SenderPool {
                 for run in self.runs.values_mut().filter(|run| run.campaign == campaign) {
                     if run.phase == Phase::Working {
                         tracing::info!(
+                            event = "page.aborted",
                             campaign.id = campaign.0,
                             correlation.id = run.content.correlation,
                             page.seq = run.seq,
-                            "aborted: {reason}"
+                            %reason,
+                            "aborted: the campaign is paused or stopped"
                         );
                     }
                     run.close();
@@ -379,7 +390,10 @@ impl SenderPool {
             NotBegun::JournalUnavailable => {
                 let trouble = self.deps.journal.trouble();
                 if self.deps.health.note_journal(trouble) {
-                    tracing::error!("the journal cannot be written; nothing is handed over");
+                    tracing::error!(
+                        event = "journal.unavailable",
+                        "the journal cannot be written, so nothing is handed over"
+                    );
                 }
                 self.tempo.rests_until = Some(Instant::now() + self.deps.timing.circuit_first());
             }

@@ -55,9 +55,15 @@ impl SenderPool {
                 pool.deps.announcer.control(&pause, None);
                 let why = match doubt {
                     Doubt::Content => "too many recipients could not be rendered",
-                    Doubt::Refusals { .. } => "nearly everybody is refused alike",
+                    Doubt::Refusals { .. } => "nearly all recipients got the same refusal",
                 };
-                tracing::warn!(campaign.id = campaign.0, correlation.id = row.correlation_id, "campaign paused: {why}");
+                tracing::warn!(
+                    event = "campaign.paused",
+                    campaign.id = campaign.0,
+                    correlation.id = row.correlation_id,
+                    reason = why,
+                    "Volley has paused the campaign by itself"
+                );
             }
             pool.close_paused();
             pool.pump(ctx);

@@ -131,6 +131,7 @@ impl SenderPool {
         let halted = self.deps.status.get(run.campaign).is_some_and(|status| status != CampaignStatus::Sending);
         let aborted = if halted || self.draining() { counts.pending } else { 0 };
         tracing::info!(
+            event = "campaign.batch.processed",
             campaign.id = run.campaign.0,
             correlation.id = run.content.correlation,
             page.seq = run.seq,
@@ -140,7 +141,7 @@ impl SenderPool {
             uncertain = counts.uncertain,
             retrying = counts.pending - aborted,
             aborted,
-            "campaign.batch.processed"
+            "a pool has given a page back"
         );
     }
 
@@ -298,10 +299,20 @@ impl SenderPool {
             Err(ContentError::Store(error)) => self.store_failed(&error),
             // A message may name what does not exist.
             Err(error) if which != WhichPage::Oldest => {
-                tracing::debug!(campaign.id = campaign.0, error = %error, "a page that was told of cannot be leased");
+                tracing::debug!(
+                    event = "page.announced_unusable",
+                    campaign.id = campaign.0,
+                    error = %error,
+                    "an announced page cannot be leased"
+                );
             }
             Err(error) => {
-                tracing::error!(campaign.id = campaign.0, error = %error, "a campaign cannot be rendered");
+                tracing::error!(
+                    event = "campaign.content_unusable",
+                    campaign.id = campaign.0,
+                    error = %error,
+                    "the campaign cannot be rendered, so none of its pages is leased"
+                );
                 self.deps.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
                 self.turns.retain(|known| *known != campaign);
             }

@@ -196,11 +196,23 @@ impl SenderPool {
         self.tempo.clears |= code.is_some();
         if says && self.deps.health.note_pool(&self.context.pool, trouble) {
             match code {
-                None => tracing::info!(pool = self.context.pool, "provider answers again"),
+                None => tracing::info!(
+                    event = "pool.recovered",
+                    pool = self.context.pool,
+                    "the provider of the pool answers again"
+                ),
                 Some("provider_throttling") => {
-                    tracing::info!(pool = self.context.pool, "provider is given fewer calls")
+                    tracing::info!(
+                        event = "pool.throttled",
+                        pool = self.context.pool,
+                        "the provider asks for fewer calls, so the pool slows down"
+                    )
                 }
-                Some(_) => tracing::warn!(pool = self.context.pool, "provider cannot be used; deliveries stay pending"),
+                Some(_) => tracing::warn!(
+                    event = "pool.unavailable",
+                    pool = self.context.pool,
+                    "the provider of the pool cannot be used; deliveries stay pending"
+                ),
             }
         }
     }

@@ -97,7 +97,10 @@ impl Share {
             }
         };
         if !self.thread.spawn(begin) {
-            tracing::error!("a thread for hand-overs is gone; the journal knows how far it came");
+            tracing::error!(
+                event = "pool.thread_gone",
+                "a thread for hand-overs is gone; the journal has what it began"
+            );
         }
     }
 }

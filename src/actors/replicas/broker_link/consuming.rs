@@ -83,7 +83,12 @@ async fn take(link: &Link, pool: Option<&str>, delivery: Delivery) -> Result<Ack
         None => launch_from_message(link, &delivery).await,
     };
     if let Err(bad) = read {
-        tracing::warn!(exchange = delivery.exchange.as_str(), reason = %bad, "Invalid payload");
+        tracing::warn!(
+            event = "broker.message_invalid",
+            exchange = delivery.exchange.as_str(),
+            reason = %bad,
+            "Invalid payload: the message goes to the dead letters"
+        );
         let publication = dead_letters::publication(&delivery, &bad.to_string(), link.deps.instance);
         let buried = link.deps.announcer.hand_in(publication);
         match tokio::time::timeout(BURY_WITHIN, buried).await {
@@ -124,17 +129,32 @@ async fn launch_from_message(link: &Link, delivery: &Delivery) -> Result<(), mes
         };
         match refused.into_store_error() {
             Err(refused) => {
-                tracing::warn!(campaign.id = id.0, error = %refused, "a launch from outside was refused");
+                tracing::warn!(
+                    event = "broker.launch_refused",
+                    campaign.id = id.0,
+                    error = %refused,
+                    "a launch message was refused"
+                );
                 return Ok(());
             }
             // The process ends; the message stays with the broker.
             Ok(StoreError::Closed) => std::future::pending().await,
             Ok(error) if error.is_transient() => {
-                tracing::warn!(campaign.id = id.0, error = %error, "a launch waits for the database");
+                tracing::warn!(
+                    event = "broker.launch_waiting",
+                    campaign.id = id.0,
+                    error = %error,
+                    "a launch message waits for the database"
+                );
                 tokio::time::sleep(RETRY_AFTER).await;
             }
             Ok(error) => {
-                tracing::error!(campaign.id = id.0, error = %error, "a launch from outside failed");
+                tracing::error!(
+                    event = "broker.launch_failed",
+                    campaign.id = id.0,
+                    error = %error,
+                    "a launch message has failed"
+                );
                 return Ok(());
             }
         }

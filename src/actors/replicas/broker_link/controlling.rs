@@ -96,7 +96,14 @@ fn hear(link: &Link, queue: &str, message: &Delivery) -> bool {
             link.listen();
         }
         // A copy went to every instance: none of them puts it aside.
-        Err(bad) => tracing::warn!(exchange = topology::CONTROL, reason = %bad, "Invalid payload"),
+        Err(bad) => {
+            tracing::warn!(
+                event = "broker.control_invalid",
+                exchange = topology::CONTROL,
+                reason = %bad,
+                "Invalid payload: the control message is ignored"
+            )
+        }
     }
     false
 }

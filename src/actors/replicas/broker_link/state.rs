@@ -76,7 +76,11 @@ impl State {
 
     pub(super) fn connected(&self, which: Connection) {
         self.set(which, true, None);
-        tracing::info!(connection = which.name(), "connected to the broker");
+        tracing::info!(
+            event = "broker.connected",
+            connection = which.name(),
+            "this instance is connected to the broker"
+        );
     }
 
     /// Returns whether that is news.

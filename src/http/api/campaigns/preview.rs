@@ -227,6 +227,11 @@ pub(in crate::http) async fn test_send(
         };
         results.push(TestResult { contact_id, outcome: name, detail });
     }
-    tracing::info!(campaign.id = id.0, recipients = results.len(), "campaign.test_sent");
+    tracing::info!(
+        event = "campaign.test_sent",
+        campaign.id = id.0,
+        recipients = results.len(),
+        "a test message was sent"
+    );
     Ok(web::Json(TestResults { results }))
 }

@@ -119,7 +119,10 @@ fn alone(conn: &mut PgConnection) -> Result<(), StoreError> {
         }
         if said.elapsed() >= SAY_EVERY {
             said = Instant::now();
-            tracing::info!("waiting for another instance that migrates the database");
+            tracing::info!(
+                event = "database.migrating_elsewhere",
+                "the start waits for another instance that migrates the database"
+            );
         }
         std::thread::sleep(BREATHE);
     }
@@ -151,7 +154,11 @@ pub fn apply_pending(
             match conn.run_migration(&migration) {
                 Ok(_) => break,
                 Err(error) if met_a_lock(&*error) && began.elapsed() < patience => {
-                    tracing::info!(migration = name, "others use a table that a migration changes; it is tried again");
+                    tracing::info!(
+                        event = "database.migration_waits",
+                        migration = name,
+                        "a migration waits for a table that others use; it is tried again"
+                    );
                     std::thread::sleep(BREATHE);
                 }
                 Err(error) => return Err(failed(&*error)),
