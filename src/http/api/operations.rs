@@ -40,7 +40,8 @@ pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -
 /// What every actor holds and waits for. An actor that does not answer in time is missing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ActorStates {
-    wards: Option<Vec<SupervisedState>>,
+    /// The actors that are started again when they die.
+    actors: Option<Vec<SupervisedState>>,
     supervisor: Option<DriverState>,
     paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
@@ -71,7 +72,7 @@ pub(in crate::http) async fn actor_states(
         paginators.extend(paginator.send(paginator::GetState).timeout(STATE_WITHIN).await.ok());
     }
     Ok(web::Json(ActorStates {
-        wards: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
+        actors: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
         supervisor: state.driver.send(campaign_driver::GetState).timeout(STATE_WITHIN).await.ok(),
         recorder: state.recorder.send(recorder::GetState).timeout(STATE_WITHIN).await.ok(),
         importer: state.importer_state.send(importer::GetState).timeout(STATE_WITHIN).await.ok(),

@@ -107,13 +107,13 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     }
     let state = api.get("/v1/admin/state");
     for name in
-        ["wards", "supervisor", "recorder", "importer", "reaper", "scheduler", "switchboard", "pools", "status_cache"]
+        ["actors", "supervisor", "recorder", "importer", "reaper", "scheduler", "switchboard", "pools", "status_cache"]
     {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
-    let wards: BTreeSet<&str> =
-        state["wards"].as_array().unwrap().iter().filter_map(|ward| ward["actor"].as_str()).collect();
-    assert_eq!(wards, ["pool seen-in-metrics", "reaper", "scheduler", "switchboard"].into(), "{state}");
+    let actors: BTreeSet<&str> =
+        state["actors"].as_array().unwrap().iter().filter_map(|actor| actor["actor"].as_str()).collect();
+    assert_eq!(actors, ["pool seen-in-metrics", "reaper", "scheduler", "switchboard"].into(), "{state}");
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
     assert_eq!(pool["circuit_open"], false, "{state}");
