@@ -17,11 +17,15 @@ use crate::domain::dispatch::page::PageState;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
-use crate::store::dispatch::dialect::{self, Candidate, ClaimGround, ContactColumns, due_recipients};
+use crate::store::dispatch::dialect::{self, Candidate, ClaimGround, ContactColumns, Taken, due_recipients};
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::schema::{deliveries, delivery_contents};
 use crate::store::{Conn, StoreError};
+
+/// How long after its end a key is surely forgotten by the provider, in milliseconds: a day, for what it may remember
+/// beyond its promise.
+const KEY_FORGOTTEN_MS: i64 = 86_400_000;
 
 /// What is to be claimed.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +61,7 @@ pub struct Claimed {
     /// The contact's data.
     pub profile: Profile,
     /// What an earlier attempt said, word for word.
-    pub content: Option<Kept>,
+    pub content: Option<Box<Kept>>,
 }
 
 /// What a claim came to.
@@ -152,18 +156,17 @@ fn sort_out(
     for mut candidate in candidates {
         let contact = candidate.contact_id;
         let content = contents.remove(&contact);
-        match judge(&mut candidate, terms, content.as_ref()) {
+        match judge(&mut candidate, terms, content.as_deref()) {
             Fitness::Fit(version, profile) => {
-                taken.push((contact, version));
+                let key_until = candidate.key_until.filter(|until| candidate.is_relied_on(*until, terms));
+                taken.push(Taken { contact, version, key_until });
                 recipients.push(Claimed {
                     contact,
                     claim_no: candidate.claim_no + 1,
                     attempts: candidate.attempts,
                     put_offs: candidate.put_offs,
                     ambiguous: candidate.ambiguous,
-                    key_until: candidate.key_until.filter(|until| {
-                        candidate.is_for(terms.provider) && until.plus_ms(dialect::KEY_FORGOTTEN_MS) >= now
-                    }),
+                    key_until,
                     profile,
                     content,
                 });
@@ -206,6 +209,12 @@ impl Candidate {
     /// Whether the provider that knows the key, if any does, is this one.
     fn is_for(&self, provider: ProviderFingerprint) -> bool {
         self.provider.is_none_or(|earlier| earlier.is_same_provider(provider))
+    }
+
+    /// Whether the end of a key says something of this attempt: another provider's does not, and a delivery that is sent
+    /// again after its key is surely forgotten, on an operator's word, begins with the key anew.
+    fn is_relied_on(&self, until: UtcInstant, terms: Terms) -> bool {
+        self.is_for(terms.provider) && until.plus_ms(KEY_FORGOTTEN_MS) >= terms.now
     }
 }
 
@@ -309,7 +318,7 @@ fn kept_contents(
     conn: &mut Conn,
     campaign: CampaignId,
     candidates: &[Candidate],
-) -> Result<HashMap<ContactId, Kept>, StoreError> {
+) -> Result<HashMap<ContactId, Box<Kept>>, StoreError> {
     let again = candidates.iter().filter(|candidate| candidate.claim_no > 0);
     let again: Vec<ContactId> = again.map(|candidate| candidate.contact_id).collect();
     if again.is_empty() {

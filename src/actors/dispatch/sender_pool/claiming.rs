@@ -317,12 +317,13 @@ impl SenderPool {
         }
     }
 
-    /// Waits for a place, hands over, and leaves the outcome with the recorder.
-    fn task(&self, share: Share, over: HandOver) -> impl Future<Output = ()> + Send + 'static {
+    /// Waits for a place, hands over, and leaves the outcome with the recorder. The task's future is some kilobytes large: it
+    /// is made where it runs, so that what travels is the hand-over alone.
+    fn task(&self, share: Share, over: HandOver) -> impl AsyncFnOnce() + Send + 'static {
         let context = Arc::clone(&self.context);
         let (freed, ack) = (Arc::clone(&self.freed), Arc::clone(&self.acks));
         let in_flight = Arc::clone(&self.in_flight);
-        async move {
+        async move || {
             let (campaign, channel, admitted) = (over.key.campaign, over.content.channel, over.admitted);
             // Whoever waits behind calls that hang goes back in time, too.
             let patience = over.start_by.remaining(Boottime::now());

@@ -270,12 +270,9 @@ async fn attempt(
     gate: &HandOverGate<'_>,
     spoken: &mut Option<Kept>,
 ) -> Outcome {
-    let (kept, kept_for) = match over.claimed.content.clone() {
-        Some(kept) => (Some(kept.message), kept.to.map(|to| (to, kept.to_name))),
-        None => (None, None),
-    };
+    let kept = over.claimed.content.as_deref();
     let message = match kept {
-        Some(message) => message,
+        Some(kept) => kept.message.clone(),
         None => match rendered(over).await {
             Ok(message) => message,
             Err(outcome) => return outcome,
@@ -288,9 +285,9 @@ async fn attempt(
         campaign_id: over.key.campaign,
         contact_id: over.key.contact,
         to: to.to_owned(),
-        to_name: match kept_for {
+        to_name: match kept {
             // The name goes into the message, too: the same address gets the same one.
-            Some((kept_to, name)) if kept_to == to => name,
+            Some(kept) if kept.to.as_deref() == Some(to) => kept.to_name.clone(),
             _ => over.claimed.profile.full_name(),
         },
         message,

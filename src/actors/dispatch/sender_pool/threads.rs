@@ -90,10 +90,10 @@ impl Share {
     }
 
     /// Begins tasks on this thread, all in one go.
-    pub(super) fn begin(&self, tasks: Vec<impl Future<Output = ()> + Send + 'static>) {
+    pub(super) fn begin(&self, tasks: Vec<impl AsyncFnOnce() + Send + 'static>) {
         let begin = async move {
             for task in tasks {
-                actix::spawn(task);
+                actix::spawn(task());
             }
         };
         if !self.thread.spawn(begin) {

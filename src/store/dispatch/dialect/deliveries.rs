@@ -17,16 +17,20 @@ use crate::store::engine::schema::delivery_contents;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 
-/// How long after its end a key is surely forgotten by the provider, in milliseconds: a day, for what it may remember beyond its
-/// promise. A delivery that is sent again after that, on an operator's word, begins with the key anew.
-pub(in crate::store) const KEY_FORGOTTEN_MS: i64 = 86_400_000;
+/// A recipient that a claim takes.
+pub(in crate::store) struct Taken {
+    pub(in crate::store) contact: ContactId,
+    /// The version of the contact that is rendered.
+    pub(in crate::store) version: i64,
+    /// Until when this claim's provider honours the key of an earlier attempt.
+    pub(in crate::store) key_until: Option<UtcInstant>,
+}
 
-/// Turns pending recipients of a locked page to `sending`, for a provider. What another one said of their keys is
-/// forgotten, and so is a key that has long ended. Returns how many changed.
+/// Turns pending recipients of a locked page to `sending`, for a provider. Returns how many changed.
 pub(in crate::store) fn mark_sending(
     conn: &mut Conn,
     campaign: CampaignId,
-    recipients: &[(ContactId, i64)],
+    recipients: &[Taken],
     token: LeaseToken,
     provider: ProviderFingerprint,
     now: UtcInstant,
@@ -34,40 +38,38 @@ pub(in crate::store) fn mark_sending(
     if recipients.is_empty() {
         return Ok(0);
     }
-    let long_ago = now.plus_ms(-KEY_FORGOTTEN_MS);
     match conn {
         Conn::Pg(conn) => {
-            let (contacts, versions): (Vec<i64>, Vec<i64>) =
-                recipients.iter().map(|(contact, version)| (contact.0, *version)).unzip();
+            let contacts: Vec<i64> = recipients.iter().map(|taken| taken.contact.0).collect();
+            let versions: Vec<i64> = recipients.iter().map(|taken| taken.version).collect();
+            let keys: Vec<Option<i64>> = recipients.iter().map(|taken| taken.key_until.map(|until| until.0)).collect();
             sql(
                 "UPDATE deliveries AS d SET state = 'sending', claim_no = d.claim_no + 1, contact_version = v.version, \
-                 provider_key_until = CASE WHEN d.provider_fingerprint >> 32 <> ",
+                 provider_key_until = v.key_until, provider_fingerprint = ",
             )
-            .bind::<BigInt, _>(provider, " >> 32 OR d.provider_key_until < ")
-            .bind::<BigInt, _>(long_ago, " THEN NULL ELSE d.provider_key_until END, provider_fingerprint = ")
             .bind::<BigInt, _>(provider, ", token = ")
             .bind::<BigInt, _>(token, ", claimed_at = ")
             .bind::<BigInt, _>(now, " FROM unnest(")
             .bind::<Array<BigInt>, _>(vec![campaign.0; contacts.len()], ", ")
             .bind::<Array<BigInt>, _>(contacts, ", ")
-            .bind::<Array<BigInt>, _>(
-                versions,
-                ") AS v (campaign_id, contact_id, version) WHERE d.campaign_id = v.campaign_id \
+            .bind::<Array<BigInt>, _>(versions, ", ")
+            .bind::<Array<Nullable<BigInt>>, _>(
+                keys,
+                ") AS v (campaign_id, contact_id, version, key_until) WHERE d.campaign_id = v.campaign_id \
                      AND d.contact_id = v.contact_id AND d.state = 'pending'",
             )
             .execute(conn)
         }
-        Conn::Sqlite(conn) => recipients.iter().try_fold(0, |changed, (contact, version)| {
+        Conn::Sqlite(conn) => recipients.iter().try_fold(0, |changed, taken| {
             // Not by diesel's own `update`: it is never cached, and would be parsed anew for each row.
             sql("UPDATE deliveries SET state = 'sending', claim_no = claim_no + 1, contact_version = ")
-                .bind::<BigInt, _>(*version, ", provider_key_until = CASE WHEN provider_fingerprint >> 32 <> ")
-                .bind::<BigInt, _>(provider, " >> 32 OR provider_key_until < ")
-                .bind::<BigInt, _>(long_ago, " THEN NULL ELSE provider_key_until END, provider_fingerprint = ")
+                .bind::<BigInt, _>(taken.version, ", provider_key_until = ")
+                .bind::<Nullable<BigInt>, _>(taken.key_until, ", provider_fingerprint = ")
                 .bind::<BigInt, _>(provider, ", token = ")
                 .bind::<BigInt, _>(token, ", claimed_at = ")
                 .bind::<BigInt, _>(now, " WHERE campaign_id = ")
                 .bind::<BigInt, _>(campaign, " AND contact_id = ")
-                .bind::<BigInt, _>(*contact, " AND state = 'pending'")
+                .bind::<BigInt, _>(taken.contact, " AND state = 'pending'")
                 .execute(conn)
                 .map(|one| changed + one)
         }),
