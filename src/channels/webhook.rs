@@ -189,8 +189,10 @@ impl Webhook {
             return Outcome::NotBegun(reason);
         }
         let mut wire = lent.connection;
-        let deadline = Instant::now() + self.timeout;
-        match self.exchange(&mut wire, &request, deadline, &envelope.to).await {
+        let asked_at = Instant::now();
+        let deadline = asked_at + self.timeout;
+        let quiet_for = wire.quiet_before(asked_at.into_std());
+        match self.exchange(&mut wire, quiet_for, &request, deadline, &envelope.to).await {
             Ok(outcome) => {
                 self.keep(wire);
                 return outcome;
@@ -207,7 +209,7 @@ impl Webhook {
             self.keep(wire);
             return Outcome::NotBegun(reason);
         }
-        match self.exchange(&mut wire, &request, deadline, &envelope.to).await {
+        match self.exchange(&mut wire, Duration::ZERO, &request, deadline, &envelope.to).await {
             Ok(outcome) => {
                 self.keep(wire);
                 outcome
@@ -216,12 +218,19 @@ impl Webhook {
         }
     }
 
-    /// Asks, and reads the answer.
+    /// Asks on a connection that was quiet for so long, and reads the answer.
     ///
     /// # Errors
     /// The connection was over before a byte of the request had left.
-    async fn exchange(&self, wire: &mut Wire, request: &[u8], deadline: Instant, to: &str) -> Result<Outcome, Trouble> {
-        let (answers, quiet_for) = (wire.answers(), wire.quiet_for());
+    async fn exchange(
+        &self,
+        wire: &mut Wire,
+        quiet_for: Duration,
+        request: &[u8],
+        deadline: Instant,
+        to: &str,
+    ) -> Result<Outcome, Trouble> {
+        let answers = wire.answers();
         let network = |words: String| Trouble::new(ErrorCategory::Network, words);
         if !wire.is_quiet().await {
             self.habit.hung_up(answers, quiet_for);
@@ -249,16 +258,18 @@ impl Webhook {
     async fn connection(&self) -> Result<Lent<Wire>, Refusal> {
         while let Some(mut lent) = self.idle.take() {
             let wire = &mut lent.connection;
-            if wire.has_expired(MAX_IDLE) {
+            let mut quiet_for = wire.quiet_for();
+            if wire.has_expired(quiet_for, MAX_IDLE) {
                 continue;
             }
             let used = wire.answers() > 0;
-            let unproven = self.habit.still_to_prove(wire.quiet_for());
+            let unproven = self.habit.still_to_prove(quiet_for);
             if used && !unproven.is_zero() {
                 sleep(unproven).await;
+                quiet_for = wire.quiet_for();
             }
-            let quiet_for = wire.quiet_for();
-            if wire.is_quiet().await {
+            // Spoken on a moment ago: the look before the request is enough.
+            if quiet_for < habit::PROOF || wire.is_quiet().await {
                 if used {
                     self.habit.stayed_open(quiet_for);
                 }

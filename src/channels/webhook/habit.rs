@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long a kept connection must have stayed open before the first of them is used again. A server that hangs up
 /// after the answer has then done so: its hanging up takes the same way as its answer.
-const PROOF: Duration = Duration::from_millis(50);
+pub(super) const PROOF: Duration = Duration::from_millis(50);
 
 /// A hanging up that comes later, or after more answers, is a limit of the server's, or its restart.
 const SOON: Duration = Duration::from_secs(1);
@@ -44,7 +44,8 @@ impl Habit {
 
     /// Whether it is worth keeping connections.
     pub(super) fn allows_keeping(&self) -> bool {
-        self.allows_keeping_at(Instant::now())
+        // The time is asked for only where it decides.
+        !matches!(self.state(), State::Closes(_)) || self.allows_keeping_at(Instant::now())
     }
 
     fn allows_keeping_at(&self, now: Instant) -> bool {

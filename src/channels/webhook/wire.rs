@@ -125,11 +125,16 @@ impl Wire {
         self.quiet_since.elapsed()
     }
 
-    /// Whether the server may be about to hang up: `longest` is over, or what it said itself. The last second of what it promises, or the
-    /// last half where it promises less than two, is left to it.
-    pub(super) fn has_expired(&self, longest: Duration) -> bool {
+    /// How long it had been quiet at that moment.
+    pub(super) fn quiet_before(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.quiet_since)
+    }
+
+    /// Whether the server may be about to hang up on a connection that was quiet for so long: `longest` is over, or what it
+    /// said itself. The last second of what it promises, or the last half where it promises less than two, is left to it.
+    pub(super) fn has_expired(&self, quiet_for: Duration, longest: Duration) -> bool {
         let usable = |promised: Duration| promised.saturating_sub(Duration::from_secs(1)).max(promised / 2);
-        self.quiet_for() >= self.left_open.map_or(longest, |promised| usable(promised).min(longest))
+        quiet_for >= self.left_open.map_or(longest, |promised| usable(promised).min(longest))
     }
 
     /// Sends a request and reads the answer up to its body.
