@@ -36,6 +36,12 @@ fn tables(text: &str, first: &str) -> Vec<Vec<String>> {
 
 /// All Rust sources below a folder, without their unit tests.
 fn sources(folder: &str) -> Vec<String> {
+    let without_tests = |text: &String| text.split("\n#[cfg(test)]").next().unwrap_or_default().to_owned();
+    texts(folder).iter().map(without_tests).collect()
+}
+
+/// All Rust sources below a folder.
+pub(crate) fn texts(folder: &str) -> Vec<String> {
     let mut texts = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
@@ -44,8 +50,7 @@ fn sources(folder: &str) -> Vec<String> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("a readable file");
-                texts.push(text.split("\n#[cfg(test)]").next().unwrap_or_default().to_owned());
+                texts.push(fs::read_to_string(&path).expect("a readable file"));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The integration tests: one binary, so that it links once and shares one private PostgreSQL and RabbitMQ.
 //!
-//! `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
+//! `bodies` has snapshots of what clients see, `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
 //! of the repository, `trials` plays relays and gateways of the field, `docs` and `state_machines` that its pages say what the code does, `replicas` has several instances
 //! share a database and a broker. What they need stands in `support`; nothing there touches a server that was already
 //! running.
@@ -15,6 +15,7 @@
 )]
 
 mod arch;
+mod bodies;
 mod channels;
 mod cli;
 mod config;

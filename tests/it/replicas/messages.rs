@@ -127,6 +127,10 @@ fn unreadable_messages_are_put_aside_with_the_reason_and_can_be_replayed() {
         assert!(letter["reason"].as_str().unwrap().contains(reason), "{letter}");
         assert_eq!((&letter["exchange"], &letter["routing_key"]), (&json!("campaigns.send"), &json!(POOL)));
     }
+    let not_json = found.iter().find(|letter| letter["body"] == "not JSON").unwrap();
+    let mut shown = not_json.clone();
+    shown["id"] = json!("[id]");
+    crate::bodies::see("dead_letter", &shown);
     // Nothing has changed: it comes back, as another letter.
     let first = found[0]["id"].as_str().unwrap();
     let replay = format!("/v1/dead-letters/{first}/replay");

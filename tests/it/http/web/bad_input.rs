@@ -277,6 +277,7 @@ fn a_body_that_never_comes_ends_with_a_408_and_a_free_server() {
     );
     let answer = server.raw(head.as_bytes());
     assert_eq!((answer.status, answer.code()), (408, "body_timeout"));
+    crate::bodies::see("problem_body_timeout", &answer.body);
     assert_eq!(server.send("GET", "/v1/lists", &[], b"").status, 200);
 }
 

@@ -58,6 +58,7 @@ fn a_database_that_is_away_is_a_503_that_says_to_try_again() {
     db.server().stop_immediately();
     let away = server.send("GET", "/v1/lists", &[], b"");
     assert_eq!((away.status, away.code()), (503, "database_unavailable"));
+    crate::bodies::see("problem_database_unavailable", &away.body);
     assert!(away.header("retry-after").is_some());
     let detail = away.body["detail"].as_str().unwrap();
     assert!(!detail.contains("connection to server"), "the driver's words belong in the log: {detail}");

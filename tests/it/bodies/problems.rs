@@ -1,0 +1,228 @@
+//! Problem documents: one for each code that a request alone can cause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use volley::domain::channel::ChannelKind;
+
+use super::{JSON, see};
+use crate::support::Database;
+use crate::support::api::id;
+use crate::support::server::{Raw, Server, sandbox};
+
+/// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
+const ELSEWHERE: [&str; 11] = [
+    "body_incomplete",
+    "body_timeout",
+    "broker_unavailable",
+    "changed_meanwhile",
+    "database_unavailable",
+    "disk_full",
+    "idempotency_key_in_progress",
+    "idempotency_outcome_unknown",
+    "internal_error",
+    "malformed",
+    "pass_under_way",
+];
+
+/// What was collected: of each code its document.
+struct Collected<'a> {
+    server: &'a Server,
+    problems: BTreeMap<String, Value>,
+    /// What was answered otherwise than expected.
+    wrong: Vec<String>,
+}
+
+impl Collected<'_> {
+    fn keep(&mut self, code: &str, answer: &Raw) {
+        if answer.body["code"] == code {
+            assert_eq!(answer.code(), code);
+            self.problems.insert(code.to_owned(), answer.body.clone());
+        } else {
+            self.wrong.push(format!("{code}: {} {}", answer.status, answer.head));
+            self.wrong.push(answer.body.to_string().chars().take(300).collect());
+        }
+    }
+
+    fn get(&mut self, code: &str, path: &str) {
+        self.keep(code, &self.server.send("GET", path, &[], b""));
+    }
+
+    fn ask(&mut self, code: &str, method: &str, path: &str, body: &Value) {
+        self.keep(code, &self.server.send(method, path, &[JSON], body.to_string().as_bytes()));
+    }
+
+    fn raw(&mut self, code: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) {
+        self.keep(code, &self.server.send("POST", path, headers, body));
+    }
+}
+
+#[test]
+fn every_code_that_a_request_can_cause() {
+    let db = Database::sqlite();
+    let pools = vec![sandbox("main", ChannelKind::Email, 0.0), sandbox("texts", ChannelKind::Sms, 0.0)];
+    let server = Server::with(&db, |settings| {
+        settings.pools = pools;
+        settings.http.max_body_bytes = 1024 * 1024;
+    });
+    let mut all = Collected { server: &server, problems: BTreeMap::new(), wrong: Vec::new() };
+    requests(&mut all);
+    contacts_and_files(&mut all);
+    templates(&mut all);
+    campaigns(&mut all);
+    assert!(all.wrong.is_empty(), "{}", all.wrong.join("\n"));
+    let documented: BTreeSet<String> = crate::docs::table(&crate::docs::page("docs/api-design.md"), "code")
+        .into_iter()
+        .map(|row| row[0].trim_matches('`').to_owned())
+        .collect();
+    let shown: BTreeSet<String> = all.problems.keys().cloned().chain(ELSEWHERE.map(str::to_owned)).collect();
+    assert_eq!(documented.difference(&shown).collect::<Vec<_>>(), Vec::<&String>::new(), "no document of these codes");
+    see("problems", &json!(all.problems));
+}
+
+fn requests(all: &mut Collected<'_>) {
+    let contacts = "/v1/contacts";
+    all.raw("json_malformed", contacts, &[JSON], b"[]");
+    all.raw("encoding", contacts, &[JSON], b"{\"email\":\"\xff\"}");
+    all.raw("body_too_large", contacts, &[JSON], "x".repeat(1_100_000).as_bytes());
+    all.raw("unsupported_media_type", contacts, &[("Content-Type", "text/plain")], b"{}");
+    all.raw("idempotency_key_malformed", contacts, &[JSON, ("Idempotency-Key", "a b")], b"{}");
+    all.get("id_malformed", "/v1/contacts/abc");
+    all.get("unknown_parameter", "/v1/contacts?pgae=2");
+    all.get("parameter_repeated", "/v1/contacts?page=1&page=2");
+    all.get("key_in_query", "/v1/contacts?api_key=abc");
+    all.get("cursor_invalid", "/v1/contacts?cursor=abc");
+    all.get("out_of_range", "/v1/contacts?page_size=0");
+    all.get("not_allowed", "/v1/templates?channel=fax");
+    all.get("target_too_long", &format!("/v1/contacts?search={}", "x".repeat(16 * 1024)));
+    let long = "x".repeat(40 * 1024);
+    all.keep("headers_too_large", &all.server.send("GET", contacts, &[("X-A", &long)], b""));
+    all.keep("unauthorized", &all.server.send("GET", contacts, &[("Authorization", "Bearer x")], b""));
+    all.get("route_not_found", "/v1/nothing");
+    all.keep("method_not_allowed", &all.server.send("PUT", contacts, &[], b""));
+    for (code, path) in [
+        ("contact_not_found", "/v1/contacts/4711"),
+        ("list_not_found", "/v1/lists/4711"),
+        ("import_not_found", "/v1/imports/4711"),
+        ("template_not_found", "/v1/templates/4711"),
+        ("campaign_not_found", "/v1/campaigns/4711"),
+        ("receipt_not_found", "/v1/pools/main/receipt"),
+        ("no_broker", "/v1/dead-letters"),
+    ] {
+        all.get(code, path);
+    }
+    all.ask("pool_not_found", "POST", "/v1/pools/nowhere/suspend", &json!({ "reason": "a test" }));
+    all.ask("key_not_found", "DELETE", "/v1/keys/4711", &json!({}));
+    all.ask("required", "POST", "/v1/lists", &json!({}));
+    all.ask("unknown_field", "POST", "/v1/lists", &json!({ "name": "a", "colour": "red" }));
+    all.ask("wrong_type", "POST", "/v1/lists", &json!({ "name": 5 }));
+    all.ask("too_long", "POST", "/v1/lists", &json!({ "name": "x".repeat(201) }));
+    all.ask("control_character", "POST", "/v1/lists", &json!({ "name": "a\u{202e}b" }));
+    let list = all.server.api().create_list("Customers");
+    assert_eq!(list, 1);
+    all.ask("list_name_taken", "POST", "/v1/lists", &json!({ "name": "Customers" }));
+    let key = [JSON, ("Idempotency-Key", "k")];
+    assert_eq!(all.server.send("POST", "/v1/lists", &key, br#"{"name":"News"}"#).status, 201);
+    all.raw("idempotency_key_reused", "/v1/lists", &key, br#"{"name":"Other"}"#);
+}
+
+fn contacts_and_files(all: &mut Collected<'_>) {
+    let refused = |all: &mut Collected<'_>, code: &str, body: &Value| all.ask(code, "POST", "/v1/contacts", body);
+    refused(all, "no_key", &json!({ "first_name": "Ann" }));
+    refused(all, "validation_failed", &json!({ "email": "a@", "phone": "+", "timezone": "Mars/X" }));
+    refused(all, "email_invalid", &json!({ "email": "a@" }));
+    refused(all, "email_too_long", &json!({ "email": format!("{}@example.com", "a".repeat(65)) }));
+    refused(all, "email_unsupported", &json!({ "email": "j\u{fc}rgen@example.com" }));
+    refused(all, "phone_invalid", &json!({ "phone": "+49abc" }));
+    refused(all, "phone_region_needed", &json!({ "phone": "0612345678" }));
+    refused(all, "phone_scientific", &json!({ "phone": "1.23457E+11" }));
+    refused(all, "timezone_invalid", &json!({ "email": "a@b.example", "timezone": "Mars/X" }));
+    refused(all, "locale_invalid", &json!({ "email": "a@b.example", "locale": "no language" }));
+    refused(all, "field_too_long", &json!({ "email": "a@b.example", "first_name": "x".repeat(256) }));
+    let attribute = |name: &str, value: Value| json!({ "email": "a@b.example", "attributes": { name: value } });
+    refused(all, "attribute_name", &attribute("***", json!(1)));
+    refused(all, "attribute_reserved", &attribute("First Name", json!(1)));
+    refused(all, "attribute_too_long", &attribute("a", json!("x".repeat(5_000))));
+    let twice = json!({ "email": "a@b.example", "attributes": { "Tier": 1, "tier": 2 } });
+    refused(all, "attribute_duplicate", &twice);
+    let ann = json!({ "external_id": "a", "email": "ann@example.com" });
+    assert_eq!(id(&all.server.api().post("/v1/contacts", &ann)), 1);
+    assert_eq!(id(&all.server.api().post("/v1/contacts", &json!({ "email": "bob@example.com" }))), 2);
+    refused(all, "contact_conflict", &json!({ "external_id": "a", "email": "bob@example.com" }));
+    for (code, csv) in [
+        ("csv_empty", String::new()),
+        ("no_key_column", "name,city\nAnn,Bonn\n".to_owned()),
+        ("duplicate_column", "email,Email\na@b.example,c@d.example\n".to_owned()),
+        ("column_name", "email,***\n".to_owned()),
+    ] {
+        all.raw(code, "/v1/contacts/import", &[("Content-Type", "text/csv")], csv.as_bytes());
+    }
+}
+
+fn templates(all: &mut Collected<'_>) {
+    let email =
+        |subject: &str, text: &str| json!({ "name": "t", "channel": "email", "subject": subject, "body_text": text });
+    let refused = |all: &mut Collected<'_>, code: &str, body: &Value| all.ask(code, "POST", "/v1/templates", body);
+    refused(all, "unknown_placeholder", &email("s", "one\n {nickname}"));
+    refused(all, "template_syntax", &email("s", "Dear {{ first_name"));
+    refused(all, "template_too_long", &email("s", &"x".repeat(600_000)));
+    refused(
+        all,
+        "template_too_heavy",
+        &email("s", "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}"),
+    );
+    refused(all, "subject_required", &email(" ", "b"));
+    refused(all, "subject_too_long", &email(&"s".repeat(2_000), "b"));
+    refused(all, "body_required", &email("s", " "));
+    let with_html = json!({ "name": "t", "channel": "sms", "body_text": "b", "body_html": "<p>" });
+    refused(all, "html_not_allowed", &with_html);
+    let api = all.server.api();
+    let template = api.create_template("email", "{first_name}", "b");
+    let path = format!("/v1/templates/{template}");
+    let as_text = json!({ "name": "t", "channel": "sms", "body_text": "b" });
+    all.ask("channel_fixed", "PUT", &path, &as_text);
+    all.get("template_version_not_found", &format!("{path}?version=9"));
+    all.ask("render_failed", "POST", &format!("{path}/preview"), &json!({ "contact_id": 2 }));
+}
+
+fn campaigns(all: &mut Collected<'_>) {
+    let api = all.server.api();
+    let texts = id(&api.post("/v1/templates", &json!({ "name": "t", "channel": "sms", "body_text": "b" })));
+    let fields = |more: Value| {
+        let mut body = json!({
+            "name": "Spring", "channel": "email", "pool": "main", "subject": "s", "base_template": "b",
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let refused =
+        |all: &mut Collected<'_>, code: &str, more: Value| all.ask(code, "POST", "/v1/campaigns", &fields(more));
+    refused(all, "invalid", json!({ "retry_for": -1 }));
+    refused(all, "pool_missing", json!({ "pool": "nowhere" }));
+    refused(all, "content_ambiguous", json!({ "template_id": texts }));
+    refused(all, "channel_mismatch", json!({ "template_id": texts, "subject": null, "base_template": null }));
+    refused(all, "audience_required", json!({ "audience": {} }));
+    refused(all, "audience_ambiguous", json!({ "audience": { "lists": [1], "all": true } }));
+    let past = json!({ "scheduled_at": "2020-01-01T00:00:00Z", "audience": { "all": true } });
+    refused(all, "schedule_out_of_range", past);
+    let bare = json!({ "name": "Bare", "channel": "email", "pool": "main", "audience": { "all": true } });
+    let bare = id(&api.post("/v1/campaigns", &bare));
+    all.ask("template_required", "POST", &format!("/v1/campaigns/{bare}/send"), &json!({}));
+
+    let template = api.create_template("email", "s", "b");
+    let open = json!({ "name": "Open", "channel": "email", "pool": "main", "template_id": template, "audience": { "lists": [1] } });
+    let open = id(&api.post("/v1/campaigns", &open));
+    let path = format!("/v1/campaigns/{open}");
+    all.ask("recipients_required", "POST", &format!("{path}/send"), &json!({ "contact_ids": [] }));
+    all.ask("invalid_transition", "POST", &format!("{path}/pause"), &json!({}));
+    // A suspended pool keeps the campaign open.
+    api.post("/v1/lists/1/members", &json!({ "contact_ids": [1] }));
+    api.post("/v1/pools/main/suspend", &json!({ "reason": "a test" }));
+    api.send(open);
+    api.wait(open, "it is packed", Duration::from_secs(60), |seen| seen.stats.total == 1);
+    all.ask("campaign_not_editable", "PATCH", &path, &json!({ "name": "Late" }));
+    all.ask("campaign_active", "DELETE", &path, &json!({}));
+    all.ask("list_in_use", "DELETE", "/v1/lists/1", &json!({}));
+    all.ask("template_in_use", "DELETE", &format!("/v1/templates/{template}"), &json!({}));
+}
