@@ -15,7 +15,7 @@ pub mod webhook;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::config::pools::{PoolConfig, Provider};
+use crate::config::pools::{PoolConfig, ProviderConfig};
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 
@@ -85,9 +85,13 @@ pub struct BuildError {
     pub reason: String,
 }
 
-impl BuildError {
-    fn new(pool: &PoolConfig, reason: impl Into<String>) -> Self {
-        Self { pool: pool.name.clone(), reason: reason.into() }
+/// The reason of a [`BuildError`].
+#[derive(Debug)]
+struct Unusable(String);
+
+impl Unusable {
+    fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
     }
 }
 
@@ -96,9 +100,14 @@ impl BuildError {
 /// # Errors
 /// [`BuildError`] when the settings contradict themselves.
 pub fn build(pool: &PoolConfig) -> Result<Box<dyn Channel>, BuildError> {
-    Ok(match pool.provider {
-        Provider::Smtp => Box::new(smtp::Smtp::new(pool)?),
-        Provider::Webhook => Box::new(webhook::Webhook::new(pool)?),
-        Provider::Sandbox => Box::new(sandbox::Sandbox::new(pool)?),
-    })
+    let channel = match &pool.provider {
+        ProviderConfig::Smtp(config) => smtp::Smtp::new(pool, config).map(boxed),
+        ProviderConfig::Webhook(config) => webhook::Webhook::new(pool, config).map(boxed),
+        ProviderConfig::Sandbox(config) => sandbox::Sandbox::new(config).map(boxed),
+    };
+    channel.map_err(|Unusable(reason)| BuildError { pool: pool.name.clone(), reason })
+}
+
+fn boxed(channel: impl Channel + 'static) -> Box<dyn Channel> {
+    Box::new(channel)
 }

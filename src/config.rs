@@ -1,7 +1,6 @@
 //! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
 //! Passed to whoever needs them, never global.
 
-mod answers;
 pub mod broker;
 pub mod check;
 pub mod load;
@@ -10,7 +9,6 @@ pub mod redact;
 pub mod retries;
 pub mod secret;
 pub mod timing;
-pub mod webhook;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{BuildError, Channel, Deliver, Gate, Probe};
-use crate::config::pools::PoolConfig;
+use super::{Channel, Deliver, Gate, Probe, Unusable};
+use crate::config::pools::SandboxConfig;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::delivery::ErrorCategory;
@@ -29,22 +29,22 @@ impl Sandbox {
     ///
     /// # Errors
     /// `latency_ms` is upside down, `failure_rate` is no share, or the system gives no randomness.
-    pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        let [shortest, longest] = pool.latency_ms.unwrap_or(DEFAULT_LATENCY_MS);
+    pub(super) fn new(config: &SandboxConfig) -> Result<Self, Unusable> {
+        let [shortest, longest] = config.latency_ms.unwrap_or(DEFAULT_LATENCY_MS);
         if shortest > longest {
-            return Err(BuildError::new(pool, "latency_ms: the first must not be greater than the second"));
+            return Err(Unusable::new("latency_ms: the first must not be greater than the second"));
         }
-        let failure_rate = pool.failure_rate.unwrap_or(0.0);
+        let failure_rate = config.failure_rate.unwrap_or(0.0);
         if !(0.0..=1.0).contains(&failure_rate) {
-            return Err(BuildError::new(pool, "failure_rate must be between 0.0 and 1.0"));
+            return Err(Unusable::new("failure_rate must be between 0.0 and 1.0"));
         }
         let seed = getrandom::u64()
-            .map_err(|error| BuildError::new(pool, format!("failure_rate: no randomness to draw from ({error})")))?;
+            .map_err(|error| Unusable::new(format!("failure_rate: no randomness to draw from ({error})")))?;
         Ok(Self {
             shortest: Duration::from_millis(shortest),
             longest: Duration::from_millis(longest),
             failure_rate,
-            crash_on: pool.crash_on.clone(),
+            crash_on: config.crash_on.clone(),
             dice: Dice(AtomicU64::new(seed)),
         })
     }

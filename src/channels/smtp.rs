@@ -16,11 +16,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::idle::{Idle, Lent};
-use super::{BuildError, Channel, Deliver, Gate, Probe};
-use crate::config::pools::PoolConfig;
+use super::{Channel, Deliver, Gate, Probe, Unusable};
+use crate::config::pools::{PoolConfig, SmtpConfig};
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal, signature};
-use crate::domain::dispatch::answers::Book;
+use crate::domain::dispatch::answers::{Book, Way};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::trouble::Trouble;
@@ -87,16 +87,16 @@ impl Smtp {
     /// A relay as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`BuildError`] when `url`, `from`, or the credentials cannot work.
-    pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
+    /// [`Unusable`] when `url`, `from`, or the credentials cannot work.
+    pub(super) fn new(pool: &PoolConfig, config: &SmtpConfig) -> Result<Self, Unusable> {
         Ok(Self {
-            relay: Relay::new(pool)?,
-            composer: Composer::new(pool)?,
+            relay: Relay::new(config, pool.timeout())?,
+            composer: Composer::new(pool.from.as_deref())?,
             timeout: pool.timeout(),
-            final_reply_timeout: pool.final_reply_timeout(),
-            ahead: Ahead::new(pool.pipelining),
+            final_reply_timeout: config.final_reply_timeout(),
+            ahead: Ahead::new(config.pipelining),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
-            book: pool.book().map_err(|reason| BuildError::new(pool, reason))?,
+            book: config.server.book(Way::Smtp).map_err(Unusable)?,
         })
     }
 

@@ -13,9 +13,9 @@ use rustls::{CertificateError, ClientConfig, OtherError, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::BuildError;
+use super::Unusable;
 use super::socket::Socket;
-use crate::config::pools::PoolConfig;
+use crate::config::pools::ServerConfig;
 use trust::Trust;
 
 /// What a pool's handshakes have in common; built once, so that sessions are resumed.
@@ -29,11 +29,11 @@ impl Tls {
     /// inside (ALPN), the best one first; none where there is no choice.
     ///
     /// # Errors
-    /// [`BuildError`] when `tls_ca_file` or `tls_fingerprint` cannot be used, or no certificate could name `host`.
-    pub(super) fn new(pool: &PoolConfig, host: &str, protocols: &[&str]) -> Result<Self, BuildError> {
-        let fault = |reason: String| BuildError::new(pool, reason);
-        let own = pool.authorities().map_err(|reason| fault(format!("tls_ca_file: {reason}")))?;
-        let pin = pool.pinned_certificate().map_err(|reason| fault(format!("tls_fingerprint: {reason}")))?;
+    /// [`Unusable`] when `tls_ca_file` or `tls_fingerprint` cannot be used, or no certificate could name `host`.
+    pub(super) fn new(server: &ServerConfig, host: &str, protocols: &[&str]) -> Result<Self, Unusable> {
+        let fault = Unusable;
+        let own = server.authorities().map_err(|reason| fault(format!("tls_ca_file: {reason}")))?;
+        let pin = server.pinned_certificate().map_err(|reason| fault(format!("tls_fingerprint: {reason}")))?;
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for authority in &own {
             roots.add(authority.clone()).map_err(|error| fault(format!("tls_ca_file: {error}")))?;

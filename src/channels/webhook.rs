@@ -28,9 +28,9 @@ use url::Url;
 
 use super::idle::{Idle, Lent};
 use super::redact::redact;
-use super::{BuildError, Channel, Deliver, Gate, Probe};
-use crate::config::pools::PoolConfig;
-use crate::config::webhook::HttpVersion;
+use super::{Channel, Deliver, Gate, Probe, Unusable};
+use crate::config::pools::webhook::HttpVersion;
+use crate::config::pools::{PoolConfig, WebhookConfig};
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::dispatch::delivery::ErrorCategory;
@@ -77,20 +77,20 @@ impl Webhook {
     /// An API as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`BuildError`] when `url`, `proxy`, `tls_ca_file`, `http_version`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
-    pub fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        let url = parse_url(pool)?;
+    /// [`Unusable`] when `url`, `proxy`, `tls_ca_file`, `http_version`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
+    pub(super) fn new(pool: &PoolConfig, config: &WebhookConfig) -> Result<Self, Unusable> {
+        let url = parse_url(config)?;
         Ok(Self {
-            route: Route::new(pool, &url)?,
-            prototype: Prototype::new(pool, &url)?,
-            body: Body::new(pool.body.as_deref()).map_err(|reason| BuildError::new(pool, format!("body: {reason}")))?,
-            reader: Reader::new(pool)?,
-            question: Question::new(pool, &url)?,
+            route: Route::new(config, &url)?,
+            prototype: Prototype::new(config, &url)?,
+            body: Body::new(config.body.as_deref()).map_err(|reason| Unusable(format!("body: {reason}")))?,
+            reader: Reader::new(config)?,
+            question: Question::new(config, &url)?,
             timeout: pool.timeout(),
-            keep_alive: pool.keep_alive,
+            keep_alive: config.keep_alive,
             habit: Habit::new(),
             idle: Idle::new(pool.concurrency, MAX_IDLE),
-            shared: may_share(pool, &url).then(Shared::new),
+            shared: may_share(config, &url).then(Shared::new),
         })
     }
 
@@ -344,21 +344,21 @@ impl Channel for Webhook {
 }
 
 /// Whether HTTP/2 may be spoken. In the clear nothing is agreed on with the server: there only a setting says so.
-fn may_share(pool: &PoolConfig, url: &Url) -> bool {
-    match pool.http_version {
+fn may_share(config: &WebhookConfig, url: &Url) -> bool {
+    match config.http_version {
         HttpVersion::One => false,
         HttpVersion::Two => true,
         HttpVersion::Auto => url.scheme() == "https",
     }
 }
 
-fn parse_url(pool: &PoolConfig) -> Result<Url, BuildError> {
-    let fault = |reason: &str| BuildError::new(pool, reason);
-    let text = pool.url.as_ref().ok_or_else(|| fault("url is required, such as https://host/path"))?.expose();
+fn parse_url(config: &WebhookConfig) -> Result<Url, Unusable> {
+    let fault = |reason: &str| Unusable(reason.to_owned());
+    let text = config.server.url.as_ref().ok_or_else(|| fault("url is required, such as https://host/path"))?.expose();
     if text.len() > MAX_URL_BYTES {
         return Err(fault("url must not be longer than 2048 bytes"));
     }
-    let url = Url::parse(text).map_err(|error| BuildError::new(pool, format!("url: {error}")))?;
+    let url = Url::parse(text).map_err(|error| Unusable::new(format!("url: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(fault("url must begin with http:// or https://"));
     }

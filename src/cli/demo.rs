@@ -19,7 +19,7 @@ use super::serve::{self, Signals};
 use super::watch::{self, Books, Sight};
 use crate::app::App;
 use crate::config::Settings;
-use crate::config::pools::{PoolConfig, Provider};
+use crate::config::pools::{PoolConfig, SandboxConfig};
 use crate::config::secret::Secret;
 use crate::verify::scratch::ScratchDir;
 
@@ -78,13 +78,8 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
 }
 
 fn sandbox() -> PoolConfig {
-    PoolConfig {
-        name: "sandbox".to_owned(),
-        latency_ms: Some([5, 20]),
-        failure_rate: Some(0.08),
-        concurrency: 50,
-        ..PoolConfig::bare(Provider::Sandbox)
-    }
+    let sandbox = SandboxConfig { latency_ms: Some([5, 20]), failure_rate: Some(0.08), crash_on: None };
+    PoolConfig { name: "sandbox".to_owned(), concurrency: 50, ..PoolConfig::bare(sandbox) }
 }
 
 const WHAT_NEXT: &str = "

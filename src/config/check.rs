@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::pools::{PoolConfig, Provider};
+use super::pools::{PoolConfig, Provider, ProviderConfig, SandboxConfig, ServerConfig};
 use super::secret::Secret;
 use super::{Database, Settings};
 use crate::domain::channel::ChannelKind;
-use crate::domain::dispatch::answers::is_provider;
+use crate::domain::dispatch::answers::{Way, is_provider};
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::span::Span;
 
@@ -232,22 +232,26 @@ impl PoolConfig {
         }
         within(&at("max_attempts"), self.max_attempts, 0..=1_000)?;
         within(&at("timeout_seconds"), self.timeout_seconds, 1..=3_600)?;
-        within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
-        within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
-        self.check_foreign(&at)?;
+        match &self.provider {
+            ProviderConfig::Smtp(smtp) => {
+                smtp.server.check(Way::Smtp, &at)?;
+                smtp.check(self, &at)
+            }
+            ProviderConfig::Webhook(webhook) => {
+                webhook.server.check(Way::Http, &at)?;
+                webhook.check(&at)
+            }
+            ProviderConfig::Sandbox(sandbox) => sandbox.check(&at),
+        }
+    }
+}
+
+impl ServerConfig {
+    fn check(&self, way: Way, at: &dyn Fn(&str) -> String) -> Check {
         self.authorities().map_err(|reason| bad(at("tls_ca_file"), reason))?;
         let pin = self.pinned_certificate().map_err(|reason| bad(at("tls_fingerprint"), reason))?;
         let both = pin.is_some() && self.ca_file().is_some();
         ensure(!both, &at("tls_fingerprint"), "the one certificate that is trusted then; leave tls_ca_file out")?;
-        self.check_answers(&at)?;
-        match self.provider {
-            Provider::Smtp => self.check_smtp(&at),
-            Provider::Webhook => self.check_webhook(&at),
-            Provider::Sandbox => self.check_sandbox(&at),
-        }
-    }
-
-    fn check_answers(&self, at: &dyn Fn(&str) -> String) -> Check {
         let name = self.answers_of.as_deref();
         ensure(
             name.is_none_or(is_provider),
@@ -255,56 +259,10 @@ impl PoolConfig {
             format!("{:?} is no provider of docs/provider-answers.md", name.unwrap_or_default()),
         )?;
         // The reason begins with the row's key.
-        self.book().map(drop).map_err(|reason| match reason.split_once(": ") {
+        self.book(way).map(drop).map_err(|reason| match reason.split_once(": ") {
             Some((key, reason)) => bad(at(key), reason),
             None => bad(at("answers"), reason),
         })
-    }
-
-    /// Refuses what belongs to another provider: it would be ignored, and somebody counted on it.
-    fn check_foreign(&self, at: &dyn Fn(&str) -> String) -> Check {
-        let default = PoolConfig::bare(self.provider);
-        let set = [
-            ("url", "smtp and webhook", self.url.is_some()),
-            ("username", "smtp", self.username.is_some()),
-            ("password", "smtp", self.password.is_some()),
-            ("oauth_token_file", "smtp", self.oauth_token_file.is_some()),
-            ("oauth_token_command", "smtp", !self.oauth_token_command.is_empty()),
-            ("ehlo_name", "smtp", self.ehlo_name.is_some()),
-            ("pipelining", "smtp", self.pipelining != default.pipelining),
-            ("tls_ca_file", "smtp and webhook", self.tls_ca_file.is_some()),
-            ("tls_fingerprint", "smtp and webhook", self.tls_fingerprint.is_some()),
-            (
-                "final_reply_timeout_seconds",
-                "smtp",
-                self.final_reply_timeout_seconds != default.final_reply_timeout_seconds,
-            ),
-            ("method", "webhook", self.method.is_some()),
-            ("headers", "webhook", !self.headers.is_empty()),
-            ("idempotent", "webhook", self.idempotent),
-            ("idempotent_for_seconds", "webhook", self.idempotent_for_seconds != default.idempotent_for_seconds),
-            ("body", "webhook", self.body.is_some()),
-            ("provider_id_pointer", "webhook", self.provider_id_pointer.is_some()),
-            ("failures", "webhook", !self.failures.is_empty()),
-            ("proxy", "webhook", self.proxy.is_some()),
-            ("http_version", "webhook", self.http_version != default.http_version),
-            ("keep_alive", "webhook", !self.keep_alive),
-            ("probe", "webhook", self.probe.is_some()),
-            ("answers_of", "smtp and webhook", self.answers_of.is_some()),
-            ("answers", "smtp and webhook", !self.answers.is_empty()),
-            ("latency_ms", "sandbox", self.latency_ms.is_some()),
-            ("failure_rate", "sandbox", self.failure_rate.is_some()),
-            ("crash_on", "sandbox", self.crash_on.is_some()),
-        ];
-        for (setting, owners, is_set) in set {
-            let belongs = owners.split(" and ").any(|owner| owner == self.provider.as_str());
-            ensure(
-                belongs || !is_set,
-                &at(setting),
-                format!("belongs to {owners}, and this pool's provider is {}", self.provider),
-            )?;
-        }
-        Ok(())
     }
 
     fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
@@ -314,7 +272,26 @@ impl PoolConfig {
         ensure(encrypted || !pinned, &at("tls_fingerprint"), reason)
     }
 
-    fn check_sandbox(&self, at: &dyn Fn(&str) -> String) -> Check {
+    /// The address, where it has one of `schemes` and a host. Its text is not repeated: it may hold a password.
+    fn checked_url(
+        &self,
+        provider: Provider,
+        at: &dyn Fn(&str) -> String,
+        schemes: &[&str],
+        form: &str,
+    ) -> Result<Url, BadSetting> {
+        let Some(text) = &self.url else {
+            return Err(bad(at("url"), format!("{provider} needs an address; {form}")));
+        };
+        Url::parse(text.expose())
+            .ok()
+            .filter(|url| schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
+            .ok_or_else(|| bad(at("url"), format!("not an address that {provider} can use; {form}")))
+    }
+}
+
+impl SandboxConfig {
+    fn check(&self, at: &dyn Fn(&str) -> String) -> Check {
         if let Some([shortest, longest]) = self.latency_ms {
             ensure(
                 shortest <= longest && longest <= 60_000,
@@ -324,16 +301,5 @@ impl PoolConfig {
         }
         within(&at("failure_rate"), self.failure_rate.unwrap_or_default(), 0.0..=1.0)?;
         ensure(self.crash_on.as_deref() != Some(""), &at("crash_on"), "name an address, or leave it out")
-    }
-
-    /// The pool's address, where it has one of `schemes` and a host. Its text is not repeated: it may hold a password.
-    fn address(&self, at: &dyn Fn(&str) -> String, schemes: &[&str], form: &str) -> Result<Url, BadSetting> {
-        let Some(text) = &self.url else {
-            return Err(bad(at("url"), format!("{} needs an address; {form}", self.provider)));
-        };
-        Url::parse(text.expose())
-            .ok()
-            .filter(|url| schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty()))
-            .ok_or_else(|| bad(at("url"), format!("not an address that {} can use; {form}", self.provider)))
     }
 }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Settings;
+use super::pools::{PoolConfig, PoolError};
 use super::redact::{is_secret, redact_path, redact_url};
 
 /// The documented defaults, as the repository ships them.
@@ -255,22 +256,42 @@ impl Layers {
     }
 
     fn parse(&self) -> Result<Settings, ConfigError> {
-        serde_path_to_error::deserialize(Value::Table(self.values.clone())).map_err(|error| {
-            let path = error.path().to_string();
-            let message = error.inner().message();
-            // serde names an unknown field in its message only.
-            let field = ["unknown field `", "missing field `"]
-                .iter()
-                .find_map(|prefix| message.strip_prefix(prefix)?.split_once('`'))
-                .map(|(field, _)| field);
-            let key = match field {
-                Some(field) if path == "." => field.to_owned(),
-                Some(field) if !path.ends_with(field) => format!("{path}.{field}"),
-                _ => path,
-            };
-            let reason = if is_secret(&key) && field.is_none() { "must be text".to_owned() } else { plain(message) };
-            self.invalid(key, reason)
-        })
+        let mut values = self.values.clone();
+        // One by one, because what a pool may say depends on its provider. Anything but an array is for serde to refuse.
+        let pools = match values.remove("pools") {
+            Some(Value::Array(pools)) => pools,
+            Some(other) => {
+                values.insert("pools".to_owned(), other);
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let mut settings: Settings = serde_path_to_error::deserialize(Value::Table(values))
+            .map_err(|error| self.refused("", &error.path().to_string(), error.inner().message()))?;
+        for (index, block) in pools.iter().enumerate() {
+            let section = format!("pools[{index}]");
+            settings.pools.push(PoolConfig::read(block).map_err(|error| match error {
+                PoolError::Value { path, message } => self.refused(&section, &path, &message),
+                PoolError::Foreign { setting, reason } => self.invalid(format!("{section}.{setting}"), reason),
+            })?);
+        }
+        Ok(settings)
+    }
+
+    /// What serde says about the value at `path` in `section`.
+    fn refused(&self, section: &str, path: &str, message: &str) -> ConfigError {
+        // serde names an unknown field in its message only.
+        let field = ["unknown field `", "missing field `"]
+            .iter()
+            .find_map(|prefix| message.strip_prefix(prefix)?.split_once('`'))
+            .map(|(field, _)| field);
+        let field = field.filter(|field| !path.ends_with(field));
+        let parts = [Some(section), Some(path).filter(|path| *path != "."), field];
+        let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        let key = parts.join(".");
+        let is_value = !message.starts_with("unknown field `") && !message.starts_with("missing field `");
+        let reason = if is_secret(&key) && is_value { "must be text".to_owned() } else { plain(message) };
+        self.invalid(key, reason)
     }
 
     fn invalid(&self, key: String, reason: String) -> ConfigError {

@@ -26,10 +26,11 @@ impl Settings {
         let tables = table.get_mut("pools").and_then(Value::as_array_mut).into_iter().flatten();
         for (table, pool) in tables.zip(&self.pools) {
             let mut table = table.as_table_mut();
-            put_url(table.as_deref_mut(), pool.url.as_ref());
-            put_address(table.as_deref_mut(), "proxy", pool.proxy.as_ref());
+            put_url(table.as_deref_mut(), pool.provider.server().and_then(|server| server.url.as_ref()));
+            let Some(webhook) = pool.provider.webhook() else { continue };
+            put_address(table.as_deref_mut(), "proxy", webhook.proxy.as_ref());
             let probe = table.and_then(|table| table.get_mut("probe")).and_then(Value::as_table_mut);
-            if let (Some(table), Some(probe)) = (probe, &pool.probe) {
+            if let (Some(table), Some(probe)) = (probe, &webhook.probe) {
                 table.insert("path".to_owned(), Value::String(redact_path(probe.path.expose())));
             }
         }

@@ -1,10 +1,10 @@
-//! `[retries]`: when those are tried again who were refused for now, by channel. A pool may say otherwise.
+//! `[retries]`: when a recipient is tried again after a refusal for now, by channel. A pool may say otherwise.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::pools::{PoolConfig, Provider};
+use super::pools::{PoolConfig, ProviderConfig};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::retries;
 use crate::domain::span::Span;
@@ -62,7 +62,8 @@ impl Retries {
 
     /// Gives a pool what it leaves out. The sandbox keeps its own: it refuses by dice, and nobody wants to wait for those.
     pub fn complete(&self, pool: &mut PoolConfig) {
-        if pool.provider != Provider::Sandbox {
+        let is_sandbox = matches!(pool.provider, ProviderConfig::Sandbox(_));
+        if !is_sandbox {
             let (delays, retry_for) = self.of(pool.channel);
             pool.retry_delays.get_or_insert_with(|| delays.to_vec());
             pool.retry_for.get_or_insert(retry_for);
@@ -74,9 +75,9 @@ impl PoolConfig {
     /// The pool's waits. What it leaves out is its channel's default; a sandbox waits for 1, 2 and 4 seconds.
     #[must_use]
     pub fn retries(&self) -> retries::Retries {
-        let (delays, retry_for) = match self.provider {
-            Provider::Sandbox => ([1, 2, 4].map(Span::seconds).to_vec(), Span::seconds(7)),
-            Provider::Smtp | Provider::Webhook => {
+        let (delays, retry_for) = match &self.provider {
+            ProviderConfig::Sandbox(_) => ([1, 2, 4].map(Span::seconds).to_vec(), Span::seconds(7)),
+            ProviderConfig::Smtp(_) | ProviderConfig::Webhook(_) => {
                 let defaults = Retries::default();
                 let (delays, retry_for) = defaults.of(self.channel);
                 (delays.to_vec(), retry_for)

@@ -6,8 +6,8 @@ use lettre::message::{Body, Mailbox, Mailboxes};
 
 use super::quoted_printable;
 use super::wire::{END, Offers};
-use crate::channels::BuildError;
-use crate::config::pools::{PoolConfig, parse_sender};
+use crate::channels::Unusable;
+use crate::config::pools::parse_sender;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
@@ -46,12 +46,9 @@ impl Letter {
 }
 
 impl Composer {
-    pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        let from = pool
-            .from
-            .as_deref()
-            .ok_or_else(|| BuildError::new(pool, "from is required, such as Shop <shop@example.com>"))?;
-        let from = parse_sender(from).map_err(|reason| BuildError::new(pool, format!("from: {reason}")))?;
+    pub(super) fn new(from: Option<&str>) -> Result<Self, Unusable> {
+        let from = from.ok_or_else(|| Unusable::new("from is required, such as Shop <shop@example.com>"))?;
+        let from = parse_sender(from).map_err(|reason| Unusable(format!("from: {reason}")))?;
         let mut headers = Headers::with_capacity(1);
         headers.set(From::from(Mailboxes::from(from.clone())));
         Ok(Self {

@@ -8,8 +8,8 @@ use super::reply::Failure;
 use super::token::Token;
 use super::wire::Wire;
 use crate::channels::base64::base64;
-use crate::channels::{BuildError, percent};
-use crate::config::pools::PoolConfig;
+use crate::channels::{Unusable, percent};
+use crate::config::pools::SmtpConfig;
 use crate::config::secret::Secret;
 
 /// The longest command line with its line end, in bytes (RFC 5321 4.5.3.1.4). RFC 4954 4 holds a first answer that stands
@@ -38,30 +38,29 @@ impl Login {
     /// From the settings, or else from the URL; nothing where there is no login.
     ///
     /// # Errors
-    /// [`BuildError`] when a part is missing or cannot be read.
-    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Option<Self>, BuildError> {
+    /// [`Unusable`] when a part is missing or cannot be read.
+    pub(super) fn new(config: &SmtpConfig, url: &Url) -> Result<Option<Self>, Unusable> {
         let decode = |text: &str| {
-            percent::decode(text)
-                .ok_or_else(|| BuildError::new(pool, "url: user or password is not percent-encoded UTF-8"))
+            percent::decode(text).ok_or_else(|| Unusable::new("url: user or password is not percent-encoded UTF-8"))
         };
-        let user = match &pool.username {
+        let user = match &config.username {
             Some(user) => user.clone(),
             None => decode(url.username())?,
         };
-        let password = match &pool.password {
+        let password = match &config.password {
             Some(password) => password.clone(),
             None => Secret::new(decode(url.password().unwrap_or_default())?),
         };
-        let proof = match (Token::new(pool), password.expose().is_empty()) {
+        let proof = match (Token::new(config), password.expose().is_empty()) {
             (Some(_), false) => {
-                return Err(BuildError::new(pool, "password: a token takes its place; give one of them"));
+                return Err(Unusable::new("password: a token takes its place; give one of them"));
             }
             (Some(token), true) => Proof::Token(token),
             (None, false) => Proof::Password(password),
             (None, true) if user.is_empty() => return Ok(None),
-            (None, true) => return Err(apart(pool)),
+            (None, true) => return Err(apart()),
         };
-        if user.is_empty() { Err(apart(pool)) } else { Ok(Some(Self { user, proof })) }
+        if user.is_empty() { Err(apart()) } else { Ok(Some(Self { user, proof })) }
     }
 
     /// Logs in. `step` is kept up to date for whoever reports a failure.
@@ -123,8 +122,8 @@ impl Login {
     }
 }
 
-fn apart(pool: &PoolConfig) -> BuildError {
-    BuildError::new(pool, "username and password (or a token) belong together: one of them is missing")
+fn apart() -> Unusable {
+    Unusable::new("username and password (or a token) belong together: one of them is missing")
 }
 
 /// Gives `answers`, one after each challenge; the first with the command if it may stand there and fits. A challenge beyond

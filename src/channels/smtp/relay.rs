@@ -9,10 +9,10 @@ use super::exchange::within;
 use super::login::Login;
 use super::reply::Failure;
 use super::wire::Wire;
-use crate::channels::BuildError;
+use crate::channels::Unusable;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
-use crate::config::pools::PoolConfig;
+use crate::config::pools::SmtpConfig;
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::dispatch::answers::{Book, Stage as Place};
 use crate::domain::host_name::is_domain_name;
@@ -44,9 +44,10 @@ enum Security {
 }
 
 impl Relay {
-    pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        let fault = |reason: String| BuildError::new(pool, reason);
-        let text = pool.url.as_ref().ok_or_else(|| fault("url is required, such as smtp://host:port".to_owned()))?;
+    pub(super) fn new(config: &SmtpConfig, timeout: Duration) -> Result<Self, Unusable> {
+        let fault = Unusable;
+        let text =
+            config.server.url.as_ref().ok_or_else(|| fault("url is required, such as smtp://host:port".to_owned()))?;
         let url = Url::parse(text.expose()).map_err(|error| fault(format!("url: {error}")))?;
         let port = url.port();
         let address = |default| Address::new(url.host_str().unwrap_or_default(), port.unwrap_or(default));
@@ -63,7 +64,7 @@ impl Relay {
             }
         }
         let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let tls = || Tls::new(pool, &host, &[]);
+        let tls = || Tls::new(&config.server, &host, &[]);
         let (security, default_port) = match (url.scheme(), policy.as_deref()) {
             ("smtps", None | Some("required")) => (Security::Implicit(tls()?), SUBMISSIONS_PORT),
             ("smtps", Some(_)) => return Err(fault("url: smtps:// is always encrypted; leave tls out".to_owned())),
@@ -73,14 +74,14 @@ impl Relay {
             ("smtp", _) => (Security::StartTls(tls()?), SUBMISSION_PORT),
             (scheme, _) => return Err(fault(format!("url: {scheme}:// is neither smtp:// nor smtps://"))),
         };
-        let login = Login::new(pool, &url)?;
+        let login = Login::new(config, &url)?;
         if login.is_some() && !loopback && matches!(security, Security::Plain | Security::Opportunistic(_)) {
             return Err(fault(
                 "a password or token must not travel in the clear: use smtps:// or tls=required".to_owned(),
             ));
         }
-        let name = pool.introduction().map(str::to_owned).or_else(host_name);
-        Ok(Self { address: address(default_port), security, login, name, timeout: pool.timeout() })
+        let name = config.introduction().map(str::to_owned).or_else(host_name);
+        Ok(Self { address: address(default_port), security, login, name, timeout })
     }
 
     /// Opens a connection and brings it to where `MAIL FROM` may be said.

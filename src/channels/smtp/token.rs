@@ -9,7 +9,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use super::reply::Failure;
-use crate::config::pools::PoolConfig;
+use crate::config::pools::SmtpConfig;
 use crate::config::secret::Secret;
 
 /// The longest token, in bytes.
@@ -34,8 +34,8 @@ enum Source {
 
 impl Token {
     /// As the pool's settings say; nothing if they name no source.
-    pub(super) fn new(pool: &PoolConfig) -> Option<Self> {
-        let source = match (pool.token_file(), pool.oauth_token_command.split_first()) {
+    pub(super) fn new(config: &SmtpConfig) -> Option<Self> {
+        let source = match (config.token_file(), config.oauth_token_command.split_first()) {
             (Some(file), _) => Source::File(file.to_owned()),
             (None, Some((program, arguments))) => Source::Command(program.clone(), arguments.to_vec()),
             (None, None) => return None,

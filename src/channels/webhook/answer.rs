@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 use super::failures::Failures;
 use super::reply::{Content, Head};
 use crate::channels::redact::redact;
-use crate::channels::{BuildError, percent};
-use crate::config::pools::PoolConfig;
+use crate::channels::{Unusable, percent};
+use crate::config::pools::WebhookConfig;
 use crate::domain::dispatch::answer::{Refusal, signature};
-use crate::domain::dispatch::answers::{Book, Meaning};
+use crate::domain::dispatch::answers::{Book, Meaning, Way};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::trouble::Trouble;
@@ -36,13 +36,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        let provider_id_pointer = pool.provider_id_pointer.clone().filter(|pointer| !pointer.is_empty());
+    pub(super) fn new(config: &WebhookConfig) -> Result<Self, Unusable> {
+        let provider_id_pointer = config.provider_id_pointer.clone().filter(|pointer| !pointer.is_empty());
         if provider_id_pointer.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
-            return Err(BuildError::new(pool, "provider_id_pointer must begin with / (RFC 6901)"));
+            return Err(Unusable::new("provider_id_pointer must begin with / (RFC 6901)"));
         }
-        let book = pool.book().map_err(|reason| BuildError::new(pool, reason))?;
-        Ok(Self { idempotent: pool.idempotent, provider_id_pointer, failures: Failures::new(pool)?, book })
+        let book = config.server.book(Way::Http).map_err(Unusable)?;
+        Ok(Self { idempotent: config.idempotent, provider_id_pointer, failures: Failures::new(config)?, book })
     }
 
     /// What an answer means.

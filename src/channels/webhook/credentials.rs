@@ -3,16 +3,15 @@
 use url::Url;
 
 use crate::channels::base64::base64;
-use crate::channels::{BuildError, percent};
-use crate::config::pools::PoolConfig;
+use crate::channels::{Unusable, percent};
 
 /// What goes into `Authorization` or `Proxy-Authorization`, where an address names a user (RFC 7617).
 ///
 /// # Errors
-/// [`BuildError`] that names `setting`, where the address is: the user or the password cannot be decoded.
-pub(super) fn authorization(pool: &PoolConfig, setting: &str, url: &Url) -> Result<Option<String>, BuildError> {
+/// [`Unusable`] that names `setting`, where the address is: the user or the password cannot be decoded.
+pub(super) fn authorization(setting: &str, url: &Url) -> Result<Option<String>, Unusable> {
     let Some(login) = login(url) else { return Ok(None) };
-    let reason = || BuildError::new(pool, format!("{setting}: user or password is not percent-encoded UTF-8"));
+    let reason = || Unusable::new(format!("{setting}: user or password is not percent-encoded UTF-8"));
     login.map(|login| Some(format!("Basic {}", base64(&login)))).ok_or_else(reason)
 }
 

@@ -2,21 +2,21 @@
 
 use serde_json::Value;
 
-use crate::channels::BuildError;
-use crate::config::pools::PoolConfig;
-use crate::config::webhook::FailureRule;
+use crate::channels::Unusable;
+use crate::config::pools::WebhookConfig;
+use crate::config::pools::webhook::FailureRule;
 
 /// The rules of a pool.
 pub(super) struct Failures(Vec<FailureRule>);
 
 impl Failures {
     /// # Errors
-    /// [`BuildError`] when a pointer is none.
-    pub(super) fn new(pool: &PoolConfig) -> Result<Self, BuildError> {
-        if pool.failures.iter().any(|rule| !rule.pointer.starts_with('/')) {
-            return Err(BuildError::new(pool, "failures: pointer must begin with / (RFC 6901)"));
+    /// [`Unusable`] when a pointer is none.
+    pub(super) fn new(config: &WebhookConfig) -> Result<Self, Unusable> {
+        if config.failures.iter().any(|rule| !rule.pointer.starts_with('/')) {
+            return Err(Unusable::new("failures: pointer must begin with / (RFC 6901)"));
         }
-        Ok(Self(pool.failures.clone()))
+        Ok(Self(config.failures.clone()))
     }
 
     /// Whether every 2xx is an acceptance.

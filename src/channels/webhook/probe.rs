@@ -11,8 +11,8 @@ use super::http2::{self, Stream};
 use super::reply::Content;
 use super::request;
 use super::wire::{NoAnswer, Wire};
-use crate::channels::BuildError;
-use crate::config::pools::PoolConfig;
+use crate::channels::Unusable;
+use crate::config::pools::WebhookConfig;
 
 /// A request that sends nobody anything, and the answers that mean that all is well.
 pub(super) struct Question {
@@ -29,14 +29,14 @@ impl Question {
     /// The one that the settings name.
     ///
     /// # Errors
-    /// [`BuildError`] when it cannot be written.
-    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Option<Self>, BuildError> {
-        let Some(probe) = &pool.probe else { return Ok(None) };
+    /// [`Unusable`] when it cannot be written.
+    pub(super) fn new(config: &WebhookConfig, url: &Url) -> Result<Option<Self>, Unusable> {
+        let Some(probe) = &config.probe else { return Ok(None) };
         let method = probe.method.as_deref().unwrap_or("GET");
-        let target = url.join(probe.path.expose()).map_err(|error| BuildError::new(pool, format!("probe: {error}")))?;
+        let target = url.join(probe.path.expose()).map_err(|error| Unusable::new(format!("probe: {error}")))?;
         Ok(Some(Self {
-            request: request::bare(pool, method, url, &target)?,
-            shared: request::bare_shared(pool, method, url, &target)?,
+            request: request::bare(config, method, url, &target)?,
+            shared: request::bare_shared(config, method, url, &target)?,
             shown: format!("{method} {}", target.path()),
             is_head: method == "HEAD",
             expect: probe.expect.clone(),

@@ -10,10 +10,10 @@ use reqwest::header::{
 use url::Url;
 
 use super::route;
-use crate::channels::BuildError;
+use crate::channels::Unusable;
 use crate::channels::webhook::credentials::authorization;
-use crate::config::pools::PoolConfig;
-use crate::config::webhook::HttpVersion;
+use crate::config::pools::WebhookConfig;
+use crate::config::pools::webhook::HttpVersion;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
@@ -40,13 +40,13 @@ pub(super) struct Prototype {
 }
 
 /// The request line and the headers of every request, each with its line end.
-fn head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> Result<Vec<u8>, BuildError> {
+fn head(config: &WebhookConfig, method: &str, target: &Url, headers: &HeaderMap) -> Result<Vec<u8>, Unusable> {
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
     // A proxy is told the whole address (RFC 9112 3.2.2), unless it only passes on what TLS hides from it.
-    let proxy = route::proxy(pool)?.filter(|_| target.scheme() == "http");
+    let proxy = route::proxy(config)?.filter(|_| target.scheme() == "http");
     let server = if proxy.is_some() { format!("http://{}", host(target)) } else { String::new() };
     let mut head = format!("{method} {server}{}{query} HTTP/1.1\r\n", target.path()).into_bytes();
-    if let Some(credentials) = proxy.map(|proxy| authorization(pool, "proxy", &proxy)).transpose()?.flatten() {
+    if let Some(credentials) = proxy.map(|proxy| authorization("proxy", &proxy)).transpose()?.flatten() {
         head.extend_from_slice(format!("proxy-authorization: {credentials}\r\n").as_bytes());
     }
     for (name, value) in headers {
@@ -59,11 +59,11 @@ fn head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> R
 }
 
 /// The same as a request of HTTP/2, which names the host apart from the headers.
-fn shared_head(pool: &PoolConfig, method: &str, target: &Url, headers: &HeaderMap) -> Result<Request<()>, BuildError> {
+fn shared_head(method: &str, target: &Url, headers: &HeaderMap) -> Result<Request<()>, Unusable> {
     let query = target.query().map(|query| format!("?{query}")).unwrap_or_default();
     let address = format!("{}://{}{}{query}", target.scheme(), host(target), target.path());
     let request = Request::builder().method(method).uri(address).body(());
-    let mut request = request.map_err(|error| BuildError::new(pool, format!("url: {error}")))?;
+    let mut request = request.map_err(|error| Unusable::new(format!("url: {error}")))?;
     *request.headers_mut() = headers.clone();
     request.headers_mut().remove(HOST);
     Ok(request)
@@ -79,11 +79,11 @@ fn host(url: &Url) -> String {
 /// `target` what is asked for.
 ///
 /// # Errors
-/// [`BuildError`] when `headers` or the user in `url` cannot work.
-pub(super) fn bare(pool: &PoolConfig, method: &str, url: &Url, target: &Url) -> Result<Vec<u8>, BuildError> {
-    let mut headers = headers(pool, url)?;
+/// [`Unusable`] when `headers` or the user in `url` cannot work.
+pub(super) fn bare(config: &WebhookConfig, method: &str, url: &Url, target: &Url) -> Result<Vec<u8>, Unusable> {
+    let mut headers = headers(config, url)?;
     headers.remove(CONTENT_TYPE);
-    let mut request = head(pool, method, target, &headers)?;
+    let mut request = head(config, method, target, &headers)?;
     if method == "POST" {
         request.extend_from_slice(b"content-length: 0\r\n");
     }
@@ -95,33 +95,33 @@ pub(super) fn bare(pool: &PoolConfig, method: &str, url: &Url, target: &Url) -> 
 /// The same for HTTP/2.
 ///
 /// # Errors
-/// [`BuildError`] when `headers` or an address cannot work.
+/// [`Unusable`] when `headers` or an address cannot work.
 pub(super) fn bare_shared(
-    pool: &PoolConfig,
+    config: &WebhookConfig,
     method: &str,
     url: &Url,
     target: &Url,
-) -> Result<Option<Request<()>>, BuildError> {
-    if pool.http_version == HttpVersion::One {
+) -> Result<Option<Request<()>>, Unusable> {
+    if config.http_version == HttpVersion::One {
         return Ok(None);
     }
-    let mut headers = headers(pool, url)?;
+    let mut headers = headers(config, url)?;
     headers.remove(CONTENT_TYPE);
-    shared_head(pool, method, target, &headers).map(Some)
+    shared_head(method, target, &headers).map(Some)
 }
 
 impl Prototype {
     /// # Errors
-    /// [`BuildError`] when `method`, `headers` or the user in `url` cannot work.
-    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Self, BuildError> {
-        let method = pool.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
+    /// [`Unusable`] when `method`, `headers` or the user in `url` cannot work.
+    pub(super) fn new(config: &WebhookConfig, url: &Url) -> Result<Self, Unusable> {
+        let method = config.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
         if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
-            return Err(BuildError::new(pool, "method must be POST, PUT or PATCH"));
+            return Err(Unusable::new("method must be POST, PUT or PATCH"));
         }
-        let headers = headers(pool, url)?;
-        let may_share = pool.http_version != HttpVersion::One;
-        let shared = may_share.then(|| shared_head(pool, &method, url, &headers)).transpose()?;
-        Ok(Self { head: head(pool, &method, url, &headers)?, shared })
+        let headers = headers(config, url)?;
+        let may_share = config.http_version != HttpVersion::One;
+        let shared = may_share.then(|| shared_head(&method, url, &headers)).transpose()?;
+        Ok(Self { head: head(config, &method, url, &headers)?, shared })
     }
 
     /// The whole request for one delivery. Unless `keep`, the server is to hang up after its answer.
@@ -162,18 +162,18 @@ fn unfit_key() -> Trouble {
 }
 
 /// The headers that every request has; those of the settings replace our own.
-fn headers(pool: &PoolConfig, url: &Url) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::with_capacity(pool.headers.len() + 5);
-    let unfit = |_: InvalidHeaderValue| BuildError::new(pool, "url: host, user or password fits in no header");
+fn headers(config: &WebhookConfig, url: &Url) -> Result<HeaderMap, Unusable> {
+    let mut headers = HeaderMap::with_capacity(config.headers.len() + 5);
+    let unfit = |_: InvalidHeaderValue| Unusable::new("url: host, user or password fits in no header");
     headers.insert(HOST, HeaderValue::from_str(&host(url)).map_err(unfit)?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Volley/", env!("CARGO_PKG_VERSION"))));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(credentials) = authorization(pool, "url", url)? {
+    if let Some(credentials) = authorization("url", url)? {
         headers.insert(AUTHORIZATION, HeaderValue::from_str(&credentials).map_err(unfit)?);
     }
-    for (name, value) in &pool.headers {
-        let fault = |what: &str| BuildError::new(pool, format!("headers: {name:?} {what}"));
+    for (name, value) in &config.headers {
+        let fault = |what: &str| Unusable::new(format!("headers: {name:?} {what}"));
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_invalid| fault("is not a header name"))?;
         if OURS.contains(&header.as_str()) {
             return Err(fault("is set by Volley"));

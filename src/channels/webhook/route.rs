@@ -9,11 +9,11 @@ use url::Url;
 
 use super::credentials::authorization;
 use super::wire::{NoAnswer, Wire};
-use crate::channels::BuildError;
+use crate::channels::Unusable;
 use crate::channels::socket::{Address, Socket};
 use crate::channels::tls::Tls;
-use crate::config::pools::PoolConfig;
-use crate::config::webhook::HttpVersion;
+use crate::config::pools::WebhookConfig;
+use crate::config::pools::webhook::HttpVersion;
 use crate::domain::dispatch::answer::{AnswerClass, Refusal};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
@@ -59,24 +59,25 @@ impl From<io::Error> for Obstacle {
 
 impl Route {
     /// # Errors
-    /// [`BuildError`] when `proxy` or `tls_ca_file` cannot be used, or no certificate could name the host.
-    pub(super) fn new(pool: &PoolConfig, url: &Url) -> Result<Self, BuildError> {
+    /// [`Unusable`] when `proxy` or `tls_ca_file` cannot be used, or no certificate could name the host.
+    pub(super) fn new(config: &WebhookConfig, url: &Url) -> Result<Self, Unusable> {
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
         let server = Address::new(host, port);
-        let tls = (url.scheme() == "https").then(|| Tls::new(pool, server.host(), &[ONE])).transpose()?;
-        let version = pool.http_version;
+        let tls = (url.scheme() == "https").then(|| Tls::new(&config.server, server.host(), &[ONE])).transpose()?;
+        let version = config.http_version;
         let offer: &[&str] = match version {
             HttpVersion::One => &[],
             HttpVersion::Two => &[TWO],
             HttpVersion::Auto => &[TWO, ONE],
         };
-        let newer = (tls.is_some() && !offer.is_empty()).then(|| Tls::new(pool, server.host(), offer)).transpose()?;
-        let Some(proxy) = proxy(pool)? else {
+        let newer =
+            (tls.is_some() && !offer.is_empty()).then(|| Tls::new(&config.server, server.host(), offer)).transpose()?;
+        let Some(proxy) = proxy(config)? else {
             return Ok(Self { address: server, tunnel: None, tls, newer, version });
         };
         // Only requests of HTTP/1.1 in the clear are for the proxy to read.
         let passes_on = tls.is_some() || version == HttpVersion::Two;
-        let tunnel = if passes_on { Some(connect(pool, &proxy, host, port)?) } else { None };
+        let tunnel = if passes_on { Some(connect(&proxy, host, port)?) } else { None };
         let (host, port) = (proxy.host_str().unwrap_or_default(), proxy.port_or_known_default().unwrap_or_default());
         Ok(Self { address: Address::new(host, port), tunnel, tls, newer, version })
     }
@@ -158,16 +159,16 @@ async fn through(tcp: TcpStream, tunnel: &[u8]) -> Result<TcpStream, Obstacle> {
 /// The proxy that the settings name.
 ///
 /// # Errors
-/// [`BuildError`] when it is none.
-pub(super) fn proxy(pool: &PoolConfig) -> Result<Option<Url>, BuildError> {
-    let Some(proxy) = &pool.proxy else { return Ok(None) };
+/// [`Unusable`] when it is none.
+pub(super) fn proxy(config: &WebhookConfig) -> Result<Option<Url>, Unusable> {
+    let Some(proxy) = &config.proxy else { return Ok(None) };
     let url = Url::parse(proxy.expose()).ok().filter(|url| url.scheme() == "http" && url.host_str().is_some());
-    url.map(Some).ok_or_else(|| BuildError::new(pool, "proxy must be an address such as http://proxy.example.com:3128"))
+    url.map(Some).ok_or_else(|| Unusable::new("proxy must be an address such as http://proxy.example.com:3128"))
 }
 
-fn connect(pool: &PoolConfig, proxy: &Url, host: &str, port: u16) -> Result<Vec<u8>, BuildError> {
+fn connect(proxy: &Url, host: &str, port: u16) -> Result<Vec<u8>, Unusable> {
     let mut request = format!("CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n");
-    if let Some(credentials) = authorization(pool, "proxy", proxy)? {
+    if let Some(credentials) = authorization("proxy", proxy)? {
         request.push_str(&format!("proxy-authorization: {credentials}\r\n"));
     }
     request.push_str("\r\n");

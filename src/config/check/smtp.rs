@@ -4,22 +4,23 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::Url;
 
-use super::{Check, bad, ensure};
-use crate::config::pools::{PoolConfig, parse_sender};
+use super::{Check, bad, ensure, within};
+use crate::config::pools::{PoolConfig, Provider, SmtpConfig, parse_sender};
 use crate::domain::channel::ChannelKind;
 use crate::domain::host_name::is_domain_name;
 
-impl PoolConfig {
-    pub(super) fn check_smtp(&self, at: &dyn Fn(&str) -> String) -> Check {
+impl SmtpConfig {
+    pub(super) fn check(&self, pool: &PoolConfig, at: &dyn Fn(&str) -> String) -> Check {
         const FORM: &str = "give smtp://HOST:PORT or smtps://HOST:PORT";
+        within(&at("final_reply_timeout_seconds"), self.final_reply_timeout_seconds, 1..=3_600)?;
         ensure(
-            self.channel == ChannelKind::Email,
+            pool.channel == ChannelKind::Email,
             &at("channel"),
-            format!("smtp carries email, not {}", self.channel),
+            format!("smtp carries email, not {}", pool.channel),
         )?;
-        let url = self.address(at, &["smtp", "smtps"], FORM)?;
+        let url = self.server.checked_url(Provider::Smtp, at, &["smtp", "smtps"], FORM)?;
         let in_the_clear = url.query_pairs().any(|(name, value)| name == "tls" && value == "none");
-        self.check_encrypted(at, !in_the_clear)?;
+        self.server.check_encrypted(at, !in_the_clear)?;
         for (name, value) in url.query_pairs() {
             ensure(name == "tls", &at("url"), format!("unknown parameter {name:?}; tls is the only one"))?;
             ensure(
@@ -35,7 +36,7 @@ impl PoolConfig {
             &at("ehlo_name"),
             format!("{:?} is neither a domain name nor an address such as [192.0.2.1]", name.unwrap_or_default()),
         )?;
-        let from = self.from.as_deref().unwrap_or_default();
+        let from = pool.from.as_deref().unwrap_or_default();
         ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
         parse_sender(from).map_err(|reason| bad(at("from"), reason)).map(drop)
     }

@@ -5,9 +5,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Check, ensure, within};
-use crate::config::pools::PoolConfig;
+use crate::config::pools::webhook::{FailureRule, HttpVersion, ProbeRequest};
+use crate::config::pools::{Provider, WebhookConfig};
 use crate::config::secret::Secret;
-use crate::config::webhook::{FailureRule, HttpVersion, ProbeRequest};
 
 /// Written by Volley or by the protocol; a second one would contradict the first.
 const RESERVED: &[&str] = &[
@@ -23,10 +23,12 @@ const RESERVED: &[&str] = &[
 /// About one connection of HTTP/1.1; HTTP/2 has no such headers (RFC 9113 8.2.2).
 const OF_CONNECTIONS: &[&str] = &["keep-alive", "proxy-connection", "te", "upgrade"];
 
-impl PoolConfig {
-    pub(super) fn check_webhook(&self, at: &dyn Fn(&str) -> String) -> Check {
-        let url = self.address(at, &["http", "https"], "give http://HOST/PATH or https://HOST/PATH")?;
-        self.check_encrypted(at, url.scheme() == "https")?;
+impl WebhookConfig {
+    pub(super) fn check(&self, at: &dyn Fn(&str) -> String) -> Check {
+        const FORM: &str = "give http://HOST/PATH or https://HOST/PATH";
+        within(&at("idempotent_for_seconds"), self.idempotent_for_seconds, 1..=90 * 24 * 3_600)?;
+        let url = self.server.checked_url(Provider::Webhook, at, &["http", "https"], FORM)?;
+        self.server.check_encrypted(at, url.scheme() == "https")?;
         if let Some(proxy) = &self.proxy {
             check_proxy(proxy, at)?;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use volley::app::App;
 use volley::config::Settings;
-use volley::config::pools::{PoolConfig, Provider};
+use volley::config::pools::{PoolConfig, SandboxConfig, ServerConfig, WebhookConfig};
 use volley::config::secret::Secret;
 use volley::domain::channel::ChannelKind;
 use volley::store::{Conn, Lane, Store, StoreError};
@@ -44,23 +44,18 @@ pub(crate) fn settings(db: &Database) -> Settings {
 
 /// A pool without a network whose calls take no time and fail at this rate.
 pub(crate) fn sandbox(name: &str, channel: ChannelKind, failure_rate: f64) -> PoolConfig {
-    PoolConfig {
-        name: name.to_owned(),
-        channel,
-        latency_ms: Some([0, 1]),
-        failure_rate: Some(failure_rate),
-        ..PoolConfig::bare(Provider::Sandbox)
-    }
+    let sandbox = SandboxConfig { latency_ms: Some([0, 1]), failure_rate: Some(failure_rate), crash_on: None };
+    PoolConfig { name: name.to_owned(), channel, ..PoolConfig::bare(sandbox) }
 }
 
 /// A pool in front of `sink` that relies on no keys: what the sink does not answer well is uncertain.
 pub(crate) fn webhook(name: &str, sink: &ScriptedHttp) -> PoolConfig {
+    let server = ServerConfig::at(format!("http://127.0.0.1:{}/send", sink.port()));
     PoolConfig {
         name: name.to_owned(),
         channel: ChannelKind::Http,
-        url: Some(Secret::new(format!("http://127.0.0.1:{}/send", sink.port()))),
         timeout_seconds: 2,
-        ..PoolConfig::bare(Provider::Webhook)
+        ..PoolConfig::bare(WebhookConfig { server, ..WebhookConfig::default() })
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use volley::actors::dispatch::reaper::{self, Identity, LeaseResolver};
 use volley::channels::{self, Channel};
-use volley::config::pools::{PoolConfig, Provider};
-use volley::config::secret::Secret;
+use volley::config::pools::{PoolConfig, ServerConfig, WebhookConfig};
 use volley::config::timing::Timing;
 use volley::domain::channel::ChannelKind;
 use volley::domain::content::message::{Kept, Message};
@@ -28,14 +27,15 @@ const EARLIER: &str = "earlier-boot";
 
 /// A provider that honours keys, or does not.
 fn pool(idempotent: bool) -> PoolConfig {
-    PoolConfig {
-        name: POOL.to_owned(),
-        channel: ChannelKind::Email,
-        url: Some(Secret::new("http://127.0.0.1:1/".to_owned())),
-        timeout_seconds: 20,
-        idempotent,
-        ..PoolConfig::bare(Provider::Webhook)
-    }
+    pool_of(webhook(idempotent))
+}
+
+fn pool_of(webhook: WebhookConfig) -> PoolConfig {
+    PoolConfig { name: POOL.to_owned(), channel: ChannelKind::Email, timeout_seconds: 20, ..PoolConfig::bare(webhook) }
+}
+
+fn webhook(idempotent: bool) -> WebhookConfig {
+    WebhookConfig { server: ServerConfig::at("http://127.0.0.1:1/"), idempotent, ..WebhookConfig::default() }
 }
 
 fn provider(idempotent: bool) -> ProviderFingerprint {
@@ -197,7 +197,7 @@ both_backends! {
         let deferred = Settlement { key_valid_ms: Some(60_000), ..leased.settlement(&claimed[2], Verdict::untouched()) };
         let batch = vec![unanswered(&leased, &claimed[0], None), unanswered(&leased, &claimed[1], None), deferred];
         record(&campaign.store, batch).await.unwrap();
-        let moved = PoolConfig { url: Some(Secret::new("http://127.0.0.1:2/".to_owned())), ..pool(true) };
+        let moved = pool_of(WebhookConfig { server: ServerConfig::at("http://127.0.0.1:2/"), ..webhook(true) });
         let again = leased.claim_for(moved.fingerprint(), 3).await;
         assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(3)]);
         assert_eq!(again[0].key_until, None, "what the first provider said of its key is nothing to the second");
@@ -211,7 +211,7 @@ both_backends! {
         let leased = campaign.lease().await.unwrap();
         let claimed = leased.claim_for(provider(true), 1).await;
         record(&campaign.store, vec![unanswered(&leased, &claimed[0], None)]).await.unwrap();
-        let reworded = PoolConfig { body: Some(r#"{"to":"{to}"}"#.to_owned()), ..pool(true) };
+        let reworded = pool_of(WebhookConfig { body: Some(r#"{"to":"{to}"}"#.to_owned()), ..webhook(true) });
         let again = leased.claim_for(reworded.fingerprint(), 2).await;
         assert_eq!(again.iter().map(|claimed| claimed.contact).collect::<Vec<_>>(), [ContactId(2)]);
         let reason = rows(&campaign).await.swap_remove(0).reason.unwrap_or_default();

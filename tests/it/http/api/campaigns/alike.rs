@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::json;
-use volley::config::pools::{PoolConfig, Provider};
-use volley::config::secret::Secret;
+use volley::config::pools::{PoolConfig, ServerConfig, SmtpConfig, WebhookConfig};
 use volley::domain::channel::ChannelKind;
 
 use super::{LONG, ask};
@@ -23,23 +22,18 @@ const PLACES: usize = 5;
 const BURNT: u64 = 30 + 2 * 5;
 
 fn relay(name: &str, server: &ScriptedSmtp) -> PoolConfig {
+    let smtp = SmtpConfig { server: ServerConfig::at(server.url()), ..SmtpConfig::default() };
     PoolConfig {
         name: name.to_owned(),
-        url: Some(Secret::new(server.url())),
         from: Some("Shop <shop@example.com>".to_owned()),
         concurrency: PLACES,
-        ..PoolConfig::bare(Provider::Smtp)
+        ..PoolConfig::bare(smtp)
     }
 }
 
 fn gateway(name: &str, server: &ScriptedHttp) -> PoolConfig {
-    PoolConfig {
-        name: name.to_owned(),
-        channel: ChannelKind::Http,
-        url: Some(Secret::new(server.url())),
-        concurrency: PLACES,
-        ..PoolConfig::bare(Provider::Webhook)
-    }
+    let webhook = WebhookConfig { server: ServerConfig::at(server.url()), ..WebhookConfig::default() };
+    PoolConfig { name: name.to_owned(), channel: ChannelKind::Http, concurrency: PLACES, ..PoolConfig::bare(webhook) }
 }
 
 /// A relay that answers like this at `stage` for as long as it is `wrong`.

@@ -1,10 +1,14 @@
-//! What only pools of an HTTP API can be told.
+//! The settings of pools of an HTTP API.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::secret::Secret;
+use super::server::ServerConfig;
+use crate::config::secret::Secret;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::text_enum::text_enum;
 
@@ -17,6 +21,65 @@ text_enum! {
         Two = "2",
         /// What the server chooses in the TLS handshake (ALPN, RFC 7301); HTTP/1.1 where the address is http://.
         Auto = "auto",
+    }
+}
+
+/// Any HTTP API.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default)]
+pub struct WebhookConfig {
+    /// Where it is.
+    #[serde(flatten, skip_deserializing)]
+    pub server: ServerConfig,
+    /// `POST` unless set.
+    pub method: Option<String>,
+    /// Headers of every request.
+    pub headers: BTreeMap<String, Secret>,
+    /// Whether the receiver honours `Idempotency-Key`, so that an unanswered request may be repeated.
+    pub idempotent: bool,
+    /// How long the receiver remembers a key, in seconds. 1 to 7,776,000; a day unless set.
+    pub idempotent_for_seconds: u64,
+    /// JSON template of the body.
+    pub body: Option<String>,
+    /// Where the provider's message id stands in its answer, as a JSON pointer (RFC 6901).
+    pub provider_id_pointer: Option<String>,
+    /// Which 2xx answers mean that the message was not accepted.
+    pub failures: Vec<FailureRule>,
+    /// The proxy that requests go through, `http://HOST:PORT`; a user and password may stand in it.
+    pub proxy: Option<Secret>,
+    /// Which HTTP is spoken. Over HTTP/2 requests share connections.
+    #[serde(deserialize_with = "version")]
+    pub http_version: HttpVersion,
+    /// Whether a connection is used again. Without it each request has a connection of its own.
+    pub keep_alive: bool,
+    /// What `volley doctor` asks the provider.
+    pub probe: Option<ProbeRequest>,
+}
+
+impl Default for WebhookConfig {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            method: None,
+            headers: BTreeMap::new(),
+            idempotent: false,
+            idempotent_for_seconds: 24 * 3_600,
+            body: None,
+            provider_id_pointer: None,
+            failures: Vec::new(),
+            proxy: None,
+            http_version: HttpVersion::One,
+            keep_alive: true,
+            probe: None,
+        }
+    }
+}
+
+impl WebhookConfig {
+    /// How long an unanswered attempt may be repeated under its key, where the receiver honours keys.
+    #[must_use]
+    pub fn idempotent_for(&self) -> Option<Duration> {
+        self.idempotent.then(|| Duration::from_secs(self.idempotent_for_seconds))
     }
 }
 
@@ -43,12 +106,8 @@ fn policy() -> AnswerClass {
     AnswerClass::Policy
 }
 
-pub(super) fn oldest() -> HttpVersion {
-    HttpVersion::One
-}
-
 /// A version as text, or as the number that it looks like.
-pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpVersion, D::Error> {
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HttpVersion, D::Error> {
     struct Version;
 
     impl Visitor<'_> for Version {
@@ -78,7 +137,7 @@ pub(super) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Http
     deserializer.deserialize_any(Version)
 }
 
-pub(super) fn yes() -> bool {
+fn yes() -> bool {
     true
 }
 

@@ -1,0 +1,71 @@
+//! The settings of pools of an SMTP relay.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::server::ServerConfig;
+use crate::config::secret::Secret;
+
+/// An SMTP relay.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(default)]
+pub struct SmtpConfig {
+    /// The relay.
+    #[serde(flatten, skip_deserializing)]
+    pub server: ServerConfig,
+    /// The user, unless the address names one.
+    pub username: Option<String>,
+    /// The password, unless the address has one.
+    pub password: Option<Secret>,
+    /// A file that holds an OAuth token, for XOAUTH2 in place of a password. Read for each new connection, so that what
+    /// refreshes it has only to write it.
+    pub oauth_token_file: Option<PathBuf>,
+    /// A program and its arguments that print an OAuth token, run without a shell and ended after `timeout_seconds`. Its
+    /// token is used for other connections for a minute, or until the relay refuses it.
+    pub oauth_token_command: Vec<String>,
+    /// The name or address literal that Volley introduces itself with (RFC 5321 4.1.1.1). Unset, the host's name if it has a
+    /// dot, or else the connection's own address.
+    pub ehlo_name: Option<String>,
+    /// Whether `MAIL`, `RCPT` and `DATA` are sent in one piece to a relay that offers PIPELINING (RFC 2920).
+    pub pipelining: bool,
+    /// How long the reply to the final dot is waited for, in seconds. 1 to 3,600. RFC 5321 4.5.3.2.6 asks for long waits:
+    /// after a short one it is often unknown whether the relay took the message.
+    pub final_reply_timeout_seconds: u64,
+}
+
+impl Default for SmtpConfig {
+    fn default() -> Self {
+        Self {
+            server: ServerConfig::default(),
+            username: None,
+            password: None,
+            oauth_token_file: None,
+            oauth_token_command: Vec::new(),
+            ehlo_name: None,
+            pipelining: true,
+            final_reply_timeout_seconds: 300,
+        }
+    }
+}
+
+impl SmtpConfig {
+    /// `oauth_token_file`, where it names one.
+    #[must_use]
+    pub fn token_file(&self) -> Option<&Path> {
+        self.oauth_token_file.as_deref().filter(|file| !file.as_os_str().is_empty())
+    }
+
+    /// `ehlo_name`, where one is set.
+    #[must_use]
+    pub fn introduction(&self) -> Option<&str> {
+        self.ehlo_name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// How long the reply to the final dot is waited for.
+    #[must_use]
+    pub fn final_reply_timeout(&self) -> Duration {
+        Duration::from_secs(self.final_reply_timeout_seconds)
+    }
+}
