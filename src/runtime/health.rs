@@ -6,7 +6,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 
 use crate::domain::instant::UtcInstant;
+use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
+
+text_enum! {
+    /// Why work does not go on. docs/operations.md says of each what to do.
+    AttentionCode {
+        /// The pool's provider cannot be reached, or accepts nothing.
+        ProviderUnreachable = "provider_unreachable",
+        /// The pool's provider asked for fewer calls, and gets them.
+        ProviderThrottling = "provider_throttling",
+        /// No pool of the campaign's name is configured on this instance.
+        PoolMissing = "pool_missing",
+        /// An operator has suspended the pool.
+        PoolSuspended = "pool_suspended",
+        /// The disk of the database or of the journal is full.
+        DiskFull = "disk_full",
+        /// The database does not answer.
+        DatabaseUnavailable = "database_unavailable",
+        /// A claim took longer than `timing.start_deadline_ms`.
+        DatabaseSlow = "database_slow",
+        /// The database lost its newest commits.
+        DatabaseRewound = "database_rewound",
+        /// The journal cannot be written, for another reason than a full disk.
+        JournalUnavailable = "journal_unavailable",
+        /// The content cannot be compiled, or cannot be rendered for too many recipients.
+        ContentUnusable = "content_unusable",
+        /// Nearly all recipients were refused alike.
+        RefusedAlike = "refused_alike",
+    }
+}
+
+/// A code and one line of detail: an [`Attention`] before it has a time.
+pub type Trouble = (AttentionCode, String);
 
 /// Something that keeps work from going on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -14,7 +46,8 @@ pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
     /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `pool_suspended`,
     /// `database_rewound`.
-    pub code: String,
+    #[schema(value_type = String)]
+    pub code: AttentionCode,
     /// One line for people.
     pub detail: String,
     /// Since when.
@@ -27,27 +60,22 @@ impl Attention {
     pub fn content_doubted(since: UtcInstant) -> Self {
         let detail = "more than 1 % of the recipients could not be rendered: the failed deliveries say why; \
                       resume to send to the others, or stop";
-        let code = "content_unusable".to_owned();
-        Self { code, detail: detail.to_owned(), since }
+        Self { code: AttentionCode::ContentUnusable, detail: detail.to_owned(), since }
     }
 
     /// A campaign was paused because nearly everybody was refused alike.
     #[must_use]
     pub fn refused_alike(quote: &str, since: UtcInstant) -> Self {
         let detail = format!("{quote}; set that right, retry-failed, then resume; or stop");
-        let code = "refused_alike".to_owned();
-        Self { code, detail, since }
+        Self { code: AttentionCode::RefusedAlike, detail, since }
     }
-}
 
-impl Attention {
     /// A campaign was paused because the database went back in time.
     #[must_use]
     pub fn database_rewound(since: UtcInstant) -> Self {
         let detail = "the database lost its newest commits when it was failed over or restored: see that every instance \
                       has been started again and look through the uncertain deliveries, then resume";
-        let code = "database_rewound".to_owned();
-        Self { code, detail: detail.to_owned(), since }
+        Self { code: AttentionCode::DatabaseRewound, detail: detail.to_owned(), since }
     }
 }
 
@@ -77,9 +105,9 @@ impl Health {
     pub fn note_store(&self, result: Result<(), &StoreError>) -> bool {
         let next = result.err().map(|error| {
             if matches!(error, StoreError::DiskFull { .. }) {
-                ("disk_full", "the disk of the database is full".to_owned())
+                (AttentionCode::DiskFull, "the disk of the database is full".to_owned())
             } else {
-                ("database_unavailable", error.to_string())
+                (AttentionCode::DatabaseUnavailable, error.to_string())
             }
         });
         let mut parts = self.lock();
@@ -100,9 +128,9 @@ impl Health {
     pub fn note_journal(&self, trouble: Option<String>) -> bool {
         let next = trouble.map(|detail| {
             let code = if detail.contains("No space left") || detail.contains("File too large") {
-                "disk_full"
+                AttentionCode::DiskFull
             } else {
-                "journal_unavailable"
+                AttentionCode::JournalUnavailable
             };
             (code, format!("the journal cannot be written: {detail}"))
         });
@@ -110,7 +138,7 @@ impl Health {
     }
 
     /// Notes whether a pool's provider can be used. Returns whether that is news.
-    pub fn note_pool(&self, pool: &str, trouble: Option<(&'static str, String)>) -> bool {
+    pub fn note_pool(&self, pool: &str, trouble: Option<Trouble>) -> bool {
         let mut parts = self.lock();
         match parts.pools.get_mut(pool) {
             Some(slot) => replace(slot, trouble),
@@ -122,7 +150,7 @@ impl Health {
     pub fn note_suspension(&self, pool: &str, reason: Option<String>) {
         let trouble = reason.map(|reason| {
             let detail = if reason.is_empty() { "an operator has suspended the pool".to_owned() } else { reason };
-            ("pool_suspended", detail)
+            (AttentionCode::PoolSuspended, detail)
         });
         let mut parts = self.lock();
         match parts.suspended.get_mut(pool) {
@@ -132,7 +160,7 @@ impl Health {
     }
 
     /// Notes what is wrong with one campaign itself.
-    pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<(&'static str, String)>) {
+    pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<Trouble>) {
         let mut parts = self.lock();
         let mut slot = parts.campaigns.remove(&campaign.0);
         replace(&mut slot, trouble);
@@ -173,16 +201,17 @@ impl Health {
         }
         match pool.map(|name| (name, parts.pools.get(name))) {
             Some((_, Some(trouble))) => trouble.clone(),
-            Some((name, None)) => {
-                Some(attention("pool_missing", format!("no pool named {name} is configured on this instance")))
-            }
-            None => Some(attention("pool_missing", "the campaign has no pool".to_owned())),
+            Some((name, None)) => Some(attention(
+                AttentionCode::PoolMissing,
+                format!("no pool named {name} is configured on this instance"),
+            )),
+            None => Some(attention(AttentionCode::PoolMissing, "the campaign has no pool".to_owned())),
         }
     }
 }
 
 /// Puts a trouble in its slot; one that goes on keeps its `since`.
-fn replace(slot: &mut Option<Attention>, next: Option<(&'static str, String)>) -> bool {
+fn replace(slot: &mut Option<Attention>, next: Option<Trouble>) -> bool {
     match (slot.as_mut(), next) {
         (None, None) => false,
         (Some(_), None) => {
@@ -200,8 +229,8 @@ fn replace(slot: &mut Option<Attention>, next: Option<(&'static str, String)>) -
     }
 }
 
-fn attention(code: &str, detail: String) -> Attention {
+fn attention(code: AttentionCode, detail: String) -> Attention {
     // Shown to people only; nothing is decided by it.
     let since = UtcInstant(jiff::Timestamp::now().as_millisecond());
-    Attention { code: code.to_owned(), detail, since }
+    Attention { code, detail, since }
 }

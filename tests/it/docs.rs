@@ -2,6 +2,7 @@
 
 mod answers;
 mod architecture;
+mod attention;
 mod logging;
 mod places;
 mod settings;

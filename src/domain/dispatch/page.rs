@@ -77,9 +77,18 @@ impl Counts {
     }
 }
 
-/// When a page last recorded something, and how many of its recipients are pending, sending and sent: while that stays the
-/// same, the page stands still.
-pub type Progress = (Option<UtcInstant>, i64, i64, i64);
+/// How far a page has come. While this stays the same, the page stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, diesel::Queryable)]
+pub struct Progress {
+    /// When it last recorded something.
+    pub at: Option<UtcInstant>,
+    /// How many of its recipients are pending.
+    pub pending: i64,
+    /// How many are being sent.
+    pub sending: i64,
+    /// How many are sent.
+    pub sent: i64,
+}
 
 #[cfg(test)]
 mod tests {

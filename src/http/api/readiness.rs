@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::actors::replicas::broker_link::LinkState;
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
-use crate::runtime::health::Attention;
+use crate::runtime::health::{Attention, AttentionCode};
 
 /// Whether this instance can work.
 #[derive(Debug, Serialize, ToSchema)]
@@ -22,7 +22,8 @@ pub(in crate::http) struct Readiness {
     status: &'static str,
     /// Why it is unavailable.
     #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
+    #[schema(value_type = Option<String>)]
+    code: Option<AttentionCode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
     /// Each pool, and its trouble or `null`.

@@ -67,7 +67,7 @@ impl PageRow {
     /// How far it has come.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        (self.progress_at, self.pending, self.sending, self.sent)
+        Progress { at: self.progress_at, pending: self.pending, sending: self.sending, sent: self.sent }
     }
 
     /// The counts.

@@ -168,7 +168,7 @@ impl OpenLease {
     /// Whether something is claimed under it.
     #[must_use]
     pub fn is_sending(&self) -> bool {
-        self.progress.2 > 0
+        self.progress.sending > 0
     }
 }
 

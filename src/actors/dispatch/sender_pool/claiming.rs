@@ -19,6 +19,7 @@ use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::settlement::{Settlement, Verdict};
 use crate::domain::ids::{CampaignId, PageId};
 use crate::runtime::clock::Boottime;
+use crate::runtime::health::AttentionCode;
 use crate::store::dispatch::claims::{self, Claim, ClaimOutcome, Claimed};
 use crate::store::{Lane, StoreError};
 
@@ -194,7 +195,11 @@ impl SenderPool {
                     // None of them may begin. Without a word, that would look like a campaign that stands still.
                     let detail =
                         "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
-                    if self.deps.health.note_pool(&self.context.pool, Some(("database_slow", detail.to_owned()))) {
+                    if self
+                        .deps
+                        .health
+                        .note_pool(&self.context.pool, Some((AttentionCode::DatabaseSlow, detail.to_owned())))
+                    {
                         tracing::warn!(
                             event = "pool.claims_late",
                             pool = self.context.pool,

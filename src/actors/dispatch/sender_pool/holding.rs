@@ -19,6 +19,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::domain::replicas::messages::Tracked;
 use crate::runtime::clock::Boottime;
+use crate::runtime::health::AttentionCode;
 use crate::runtime::hints::PageSettled;
 use crate::runtime::trust::Trust;
 use crate::store::dispatch::pages::{self, PageRow, Settled, Wanted, WhichPage};
@@ -313,7 +314,7 @@ impl SenderPool {
                     error = %error,
                     "the campaign cannot be rendered, so none of its pages is leased"
                 );
-                self.deps.health.note_campaign(campaign, Some(("content_unusable", error.to_string())));
+                self.deps.health.note_campaign(campaign, Some((AttentionCode::ContentUnusable, error.to_string())));
                 self.turns.retain(|known| *known != campaign);
             }
         }

@@ -11,6 +11,7 @@ use crate::actors::dispatch::paces::{Heard, Paces};
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::pace::{Cut, Exchange, Held, Limits, Member, Seconds, Shared, State};
+use crate::runtime::health::{AttentionCode, Trouble};
 use crate::store::StoreError;
 
 /// How often an instance tells what it saw while there is nothing urgent.
@@ -201,7 +202,7 @@ impl SenderPool {
                     pool = self.context.pool,
                     "the provider of the pool answers again"
                 ),
-                Some("provider_throttling") => {
+                Some(AttentionCode::ProviderThrottling) => {
                     tracing::info!(
                         event = "pool.throttled",
                         pool = self.context.pool,
@@ -217,32 +218,36 @@ impl SenderPool {
         }
     }
 
-    fn trouble(&self, state: State, now: Seconds) -> Option<(&'static str, String)> {
+    fn trouble(&self, state: State, now: Seconds) -> Option<Trouble> {
         let shared = &self.tempo.member.shared;
         if state == State::CircuitOpen {
-            return Some(("provider_unreachable", shared.circuit.reason.clone()));
+            return Some((AttentionCode::ProviderUnreachable, shared.circuit.reason.clone()));
         }
         if let Some(detail) = &self.tempo.trouble {
-            return Some(("provider_unreachable", detail.clone()));
+            return Some((AttentionCode::ProviderUnreachable, detail.clone()));
         }
         // Slow is a trouble only to who has work.
         let lately = |cut: &&Cut| now - cut.at < SHOWN && !self.runs.is_empty();
         let said = shared.last_cut.as_ref().filter(lately).map(|cut| cut.detail.as_str());
         match state {
             State::Tiptoe => {
-                Some(("provider_unreachable", "nothing was accepted lately: one call at a time".to_owned()))
+                Some((AttentionCode::ProviderUnreachable, "nothing was accepted lately: one call at a time".to_owned()))
             }
             State::Paused => {
                 let seconds = (shared.pause_until - now).ceil();
-                Some(("provider_throttling", format!("the provider asked for quiet: {seconds} s to go")))
+                Some((AttentionCode::ProviderThrottling, format!("the provider asked for quiet: {seconds} s to go")))
             }
             State::SlowedRate => {
                 let rate = shared.rate.ceiling.unwrap_or_default();
-                said.map(|said| ("provider_throttling", format!("slowed to {rate:.1} a second after: {said}")))
+                said.map(|said| {
+                    (AttentionCode::ProviderThrottling, format!("slowed to {rate:.1} a second after: {said}"))
+                })
             }
             State::SlowedPlaces => {
                 let places = self.tempo.places;
-                said.map(|said| ("provider_throttling", format!("slowed to {places} calls at once after: {said}")))
+                said.map(|said| {
+                    (AttentionCode::ProviderThrottling, format!("slowed to {places} calls at once after: {said}"))
+                })
             }
             State::Full | State::CircuitOpen => None,
         }

@@ -4,6 +4,7 @@ use volley::domain::campaigns::CampaignEvent;
 use volley::domain::dispatch::abandoned::{Evidence, Repeat};
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::outcome::Outcome;
+use volley::domain::dispatch::page::Progress;
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::ContactId;
@@ -124,8 +125,7 @@ both_backends! {
         let claimed = leased.claim(1).await;
         let judge = |progress, until| end(&leased, OwnerFate::Lives, Some(Judged { progress, until }), UNKEYED, Evidence::NotBegun);
         assert_eq!(judge(progress, None).await, None, "somebody was claimed in the meantime");
-        let (before, pending, sending, sent) = progress;
-        let claimed_one = (before, pending - 1, sending + 1, sent);
+        let claimed_one = Progress { pending: progress.pending - 1, sending: progress.sending + 1, ..progress };
         assert_eq!(judge(claimed_one, until.map(|until| until.plus_ms(-1))).await, None, "it was renewed in the meantime");
         assert_eq!(campaign.books().await.sending, 1);
         assert_eq!(record(&campaign.store, leased.accepted(&claimed)).await.unwrap().changed, 1);

@@ -99,7 +99,7 @@ impl Pooled {
 
     /// What keeps the work from going on, by its code.
     pub(in crate::store) fn trouble(&self) -> Option<String> {
-        self.parts.health.pools().remove(POOL).flatten().map(|attention| attention.code)
+        self.parts.health.pools().remove(POOL).flatten().map(|attention| attention.code.to_string())
     }
 
     /// Starts the next generation of the pool.
