@@ -14,7 +14,6 @@ pub(in crate::http) use self::bodies::Campaign;
 use self::bodies::{CampaignFilter, CampaignInput, CampaignPatch};
 use super::content::checks::{self, Pointers};
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::campaigns::audience::Audience;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
@@ -110,7 +109,7 @@ pub(in crate::http) async fn create(
         pool: body.pool,
         template: body.template_id,
         content: own,
-        audience: body.audience.map(tidy),
+        audience: body.audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
@@ -120,20 +119,6 @@ pub(in crate::http) async fn create(
     let campaign = Campaign::new(stored, &state)?;
     let location = format!("/v1/campaigns/{}", campaign.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
-}
-
-/// Ids each once, in order: two ways to say the same are stored the same.
-fn tidy(mut audience: Audience) -> Audience {
-    let Audience { lists, contact_ids, exclude, all: _ } = &mut audience;
-    for ids in [contact_ids, &mut exclude.contact_ids] {
-        ids.sort_unstable();
-        ids.dedup();
-    }
-    for ids in [lists, &mut exclude.lists] {
-        ids.sort_unstable();
-        ids.dedup();
-    }
-    audience
 }
 
 /// Lists campaigns, newest first.
@@ -227,7 +212,7 @@ pub(in crate::http) async fn change(
         pool: body.pool,
         template: body.template_id,
         content: own,
-        audience: body.audience.map(|audience| audience.map(tidy)),
+        audience: body.audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,

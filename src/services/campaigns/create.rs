@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::edit::{DraftError, check_template};
-use super::launch::{check_audience, check_launchable};
+use super::launch::{LaunchError, check_audience, check_launchable};
 use super::schedule::check_time;
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
@@ -31,7 +31,7 @@ pub struct Draft {
     /// Its own content.
     pub content: Option<Content>,
     /// Who it is for.
-    pub audience: Option<Audience>,
+    pub audience: Option<AudienceForm>,
     /// What happens to deliveries that stay ambiguous.
     pub on_uncertain: OnUncertain,
     /// Hand-overs per second.
@@ -58,7 +58,8 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             Some(content) => Some(templates::add_version(conn, None, 1, content, now)?.id),
             None => None,
         };
-        if let Some(audience) = &draft.audience {
+        let audience = draft.audience.map(Audience::try_from).transpose().map_err(LaunchError::from)?;
+        if let Some(audience) = &audience {
             check_audience(conn, audience)?;
         }
         let is_scheduled = draft.scheduled_at.is_some();
@@ -69,7 +70,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             pool: draft.pool,
             template_id: draft.template,
             template_version_id,
-            audience: draft.audience.as_ref().and_then(|audience| serde_json::to_string(audience).ok()),
+            audience: audience.as_ref().and_then(|audience| serde_json::to_string(audience).ok()),
             on_uncertain: draft.on_uncertain,
             rate_per_second: draft.rate_per_second,
             retry_for_ms: draft.retry_for.map(Span::as_ms),

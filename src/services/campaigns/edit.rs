@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::launch::{LaunchError, check_audience, check_launchable};
 use super::schedule::ScheduleError;
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{BadTransition, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
@@ -72,7 +72,7 @@ pub struct Edit {
     /// Its own content, whole.
     pub content: Option<Content>,
     /// Who it is for.
-    pub audience: Option<Option<Audience>>,
+    pub audience: Option<Option<AudienceForm>>,
     /// What happens to deliveries that stay ambiguous.
     pub on_uncertain: Option<OnUncertain>,
     /// Hand-overs per second.
@@ -111,6 +111,7 @@ pub async fn edit(
             change.template_version_id = Some(None);
         }
         if let Some(audience) = edit.audience {
+            let audience = audience.map(Audience::try_from).transpose().map_err(LaunchError::from)?;
             if let Some(audience) = &audience {
                 check_audience(conn, audience)?;
             }

@@ -177,18 +177,17 @@ fn prepare(
     Ok(Ready { audience, template_version, pool })
 }
 
-/// Checks that an audience names somebody, and only people and lists that exist.
+/// Checks that an audience names only people and lists that exist.
 ///
 /// # Errors
 /// As [`in_transaction`].
 pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), LaunchError> {
-    audience.check()?;
-    let mut missing = launch::missing_contacts(conn, &audience.contact_ids)?;
+    let mut missing = launch::missing_contacts(conn, audience.source.contacts())?;
     missing.extend(launch::missing_contacts(conn, &audience.exclude.contact_ids)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownContacts(missing.into_iter().map(|id| id.0).collect()));
     }
-    let mut missing = launch::missing_lists(conn, &audience.lists)?;
+    let mut missing = launch::missing_lists(conn, audience.source.lists())?;
     missing.extend(launch::missing_lists(conn, &audience.exclude.lists)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownLists(missing.into_iter().map(|id| id.0).collect()));

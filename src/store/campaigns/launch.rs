@@ -50,7 +50,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
     let next = row.status.next(CampaignEvent::Launch)?;
     write_audience(conn, launch)?;
     // Nobody joins these lists until the commit: the members at this instant are the audience.
-    hold_lists(conn, &launch.audience.lists)?;
+    hold_lists(conn, launch.audience.source.lists())?;
     let now = engine::now(conn)?;
     let audience = serde_json::to_string(&launch.audience)
         .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
@@ -84,7 +84,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         .execute(conn)
         .map_err(StoreError::query("begin a packing"))?;
     let campaign = campaigns::set_status(conn, &row, next, None)?;
-    if !launch.audience.lists.is_empty() {
+    if !launch.audience.source.lists().is_empty() {
         outlast(conn, now)?;
     }
     Ok(Launched { campaign, expected })
@@ -104,11 +104,11 @@ fn outlast(conn: &mut Conn, instant: UtcInstant) -> Result<(), StoreError> {
 
 fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
     let audience = &launch.audience;
-    for (ids, excluded) in [(&audience.contact_ids, false), (&audience.exclude.contact_ids, true)] {
+    for (ids, excluded) in [(audience.source.contacts(), false), (&audience.exclude.contact_ids, true)] {
         insert_audience_contacts(conn, launch.campaign, ids, excluded)?;
     }
-    for (ids, excluded) in [(&audience.lists, false), (&audience.exclude.lists, true)] {
-        let mut ids = ids.clone();
+    for (ids, excluded) in [(audience.source.lists(), false), (&audience.exclude.lists, true)] {
+        let mut ids = ids.to_vec();
         ids.sort_unstable();
         ids.dedup();
         for list in ids {

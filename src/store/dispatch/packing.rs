@@ -131,7 +131,7 @@ pub fn summary(conn: &mut Conn, id: CampaignId) -> Result<Option<Summary>, Store
         pages: packing.next_page - 1,
         contacts: campaigns::counts(conn, id)?.total(),
         unreachable: packing.unreachable,
-        strategy: parse_audience(campaign.audience.as_deref())?.strategy(),
+        strategy: parse_audience(campaign.audience.as_deref())?.source.kind(),
     }))
 }
 

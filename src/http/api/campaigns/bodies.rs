@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
@@ -33,6 +33,7 @@ pub(in crate::http) struct Campaign {
     pub(super) template_id: Option<TemplateId>,
     #[serde(flatten)]
     pub(super) content: Option<OwnContent>,
+    #[schema(value_type = Option<AudienceForm>)]
     pub(super) audience: Option<Audience>,
     pub(super) on_uncertain: OnUncertain,
     pub(super) rate_per_second: Option<f64>,
@@ -128,7 +129,7 @@ pub(in crate::http) struct CampaignInput {
     pub(super) subject: Option<String>,
     pub(super) base_template: Option<String>,
     pub(super) base_template_html: Option<String>,
-    pub(super) audience: Option<Audience>,
+    pub(super) audience: Option<AudienceForm>,
     /// Launches by itself then.
     pub(super) scheduled_at: Option<UtcInstant>,
     /// Hand-overs per second.
@@ -162,8 +163,8 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<String>)]
     pub(super) base_template_html: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Audience>)]
-    pub(super) audience: Option<Option<Audience>>,
+    #[schema(value_type = Option<AudienceForm>)]
+    pub(super) audience: Option<Option<AudienceForm>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>)]
     pub(super) rate_per_second: Option<Option<f64>>,

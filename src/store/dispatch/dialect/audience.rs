@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, AudienceSource};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
@@ -50,14 +50,14 @@ impl Source {
     }
 
     fn new(audience: &Audience, contacts: &str, are_live: &str) -> Self {
-        let (from, to, rest, key) = match audience.lists.as_slice() {
-            _ if audience.all => (
+        let (from, to, rest, key) = match &audience.source {
+            AudienceSource::All => (
                 "FROM contacts c WHERE c.id > ".to_owned(),
                 " AND c.id <= ",
                 " AND c.deleted_at IS NULL".to_owned(),
                 "c.id",
             ),
-            [] => (
+            AudienceSource::Contacts(_) => (
                 "FROM audience_contacts a JOIN contacts c ON c.id = a.contact_id WHERE a.campaign_id = $1 AND NOT \
                  a.excluded AND a.contact_id > "
                     .to_owned(),
@@ -65,7 +65,7 @@ impl Source {
                 String::new(),
                 "a.contact_id",
             ),
-            [_] => (
+            AudienceSource::Lists(lists) if lists.len() == 1 => (
                 format!(
                     "FROM list_members m{contacts} WHERE m.list_id = (SELECT list_id FROM audience_lists WHERE \
                      campaign_id = $1 AND NOT excluded) AND {AT_LAUNCH} AND m.contact_id > "
@@ -75,7 +75,7 @@ impl Source {
                 "m.contact_id",
             ),
             // A contact may be on several of them.
-            [..] => (
+            AudienceSource::Lists(_) => (
                 format!(
                     "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE \
                      a.campaign_id = $1 AND NOT a.excluded AND m.list_id = a.list_id AND {AT_LAUNCH} AND m.contact_id > "
@@ -118,7 +118,7 @@ pub fn count_audience(
     audience: &Audience,
     up_to: ContactId,
 ) -> Result<i64, StoreError> {
-    if audience.all && audience.exclude.is_empty() {
+    if audience.source == AudienceSource::All && audience.exclude.is_empty() {
         return count_live_contacts(conn, up_to);
     }
     let bind = |Source { from, to, rest, .. }| {
@@ -164,14 +164,18 @@ pub(in crate::store) fn audience_bound(
     span: Span,
     limit: i64,
 ) -> Result<Option<ContactId>, StoreError> {
-    let (of, owner, key, rest) = match audience.lists.as_slice() {
-        _ if audience.all => ("contacts WHERE 0 = ", 0, "id", " AND deleted_at IS NULL"),
-        [] => ("audience_contacts WHERE campaign_id = ", campaign.0, "contact_id", " AND NOT excluded"),
-        [list] => ("list_members WHERE list_id = ", list.0, "contact_id", ""),
-        [..] => {
-            let merged = merged_members(conn, &audience.lists, span, limit);
-            return merged.map(|ids| ids.last().copied()).map_err(StoreError::query("walk an audience"));
+    let (of, owner, key, rest) = match &audience.source {
+        AudienceSource::All => ("contacts WHERE 0 = ", 0, "id", " AND deleted_at IS NULL"),
+        AudienceSource::Contacts(_) => {
+            ("audience_contacts WHERE campaign_id = ", campaign.0, "contact_id", " AND NOT excluded")
         }
+        AudienceSource::Lists(lists) => match lists.as_slice() {
+            [list] => ("list_members WHERE list_id = ", list.0, "contact_id", ""),
+            several => {
+                let merged = merged_members(conn, several, span, limit);
+                return merged.map(|ids| ids.last().copied()).map_err(StoreError::query("walk an audience"));
+            }
+        },
     };
     // The limit is part of the text: SQLite plans a bound one anew at each run.
     let query = sql(format!("SELECT max(id) AS id FROM (SELECT {key} AS id FROM {of}"))

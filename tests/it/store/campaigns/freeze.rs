@@ -18,7 +18,7 @@ const LISTS: &str = "
         (1, 1, 0), (1, 2, 0), (1, 3, 0), (1, 4, 0), (1, 5, 0), (2, 4, 0), (2, 5, 0), (2, 6, 0), (2, 7, 0);";
 
 fn audience(lists: &[i64]) -> Audience {
-    Audience { lists: lists.iter().copied().map(ListId).collect(), ..Audience::default() }
+    Audience::of_lists(lists.iter().copied().map(ListId).collect())
 }
 
 async fn join(campaign: &Campaign, list: i64, ids: &'static [i64]) {

@@ -44,8 +44,7 @@ pub(in crate::store) struct Campaign {
 
 impl Campaign {
     pub(in crate::store) async fn launched(db: &Database, people: i64) -> Self {
-        let everyone = Audience { all: true, ..Audience::default() };
-        Self::launched_to(db, people, everyone, "SELECT 1").await
+        Self::launched_to(db, people, Audience::everyone(), "SELECT 1").await
     }
 
     /// The same to an audience that `prepare`, an SQL script, may have made the lists for.
