@@ -39,8 +39,9 @@ impl RabbitMq {
         let program = find().ok_or_else(absent)?;
         let home = Home::make("volley-mq-", User::unprivileged(&["rabbitmq", "nobody"])?)?;
         let erlang = (free_port(), free_port());
-        // The whole group of processes; the name server is a daemon of its own, and stays until it has missed the node.
-        let stop = "kill -9 -- -$(cat \"$0/group\"); \
+        // The whole group of processes, in the words of POSIX: dash takes `--` after `-s`, not after `-9`. The name server is
+        // a daemon of its own, and stays until it has missed the node.
+        let stop = "kill -s KILL -- \"-$(cat \"$0/group\")\"; \
                     for _ in 1 2 3 4 5 6 7 8 9; do epmd -port \"$1\" -kill && break; sleep 0.3; done";
         let watchdog = home.watchdog(stop, &[erlang.0.to_string().as_ref()])?;
         let broker = Self { program, port: free_port(), erlang, node: Mutex::new(None), _watchdog: watchdog, home };

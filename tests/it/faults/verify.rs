@@ -1,8 +1,12 @@
 //! `volley verify`, the adversary that ships with the program, run as anybody would run it.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use rustix::process::{Pid, test_kill_process_group};
 use serde_json::{Value, json};
 use volley::verify::servers::rabbitmq::RabbitMq;
 
@@ -11,6 +15,7 @@ use crate::support::database::is_long;
 use crate::support::rabbitmq::Broker;
 use crate::support::server::Server;
 use crate::support::turns::my_turn;
+use crate::support::waiting::{wait_for, wait_until};
 
 /// Leases are shorter than by default, so that frozen and killed owners are seen to lose theirs in a short plan.
 const SETTINGS: &[(&str, &str)] = &[
@@ -23,21 +28,25 @@ const SETTINGS: &[(&str, &str)] = &[
 fn verify(arguments: &str) -> (Output, Value) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
-    let programs = std::env::var_os("VOLLEY_TEST_PG_BIN").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_volley"))
         .arg("verify")
         .args(arguments.split_whitespace())
         .arg("--report")
         .arg(&report)
         .env_clear()
-        .env("PATH", path)
+        .env("PATH", path())
         .envs(SETTINGS.iter().copied())
         .output()
         .unwrap();
     let report = std::fs::read(report).map_or(Value::Null, |json| serde_json::from_slice(&json).unwrap());
     (output, report)
+}
+
+/// Where the programs are that it runs.
+fn path() -> OsString {
+    let programs = std::env::var_os("VOLLEY_TEST_PG_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path))).unwrap()
 }
 
 fn words(output: &Output) -> String {
@@ -98,6 +107,46 @@ fn twenty_seeds_of_the_heavy_plan_pass() {
         assert!(output.status.success(), "seed {seed}: {}", words(&output));
         println!("{}", words(&output));
     }
+}
+
+#[test]
+fn private_servers_end_with_a_process_that_is_killed() {
+    let test = "private_servers_end_with_a_process_that_is_killed";
+    if Broker::shared(test).is_none() || Database::postgres(test).is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // The servers run as other users.
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let place = folder.path().join("servers");
+    std::fs::create_dir(&place).unwrap();
+    std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
+    let mut verify = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_volley"), "verify", "--private"])
+        .env_clear()
+        .env("PATH", path())
+        .env("TMPDIR", &place)
+        .spawn()
+        .unwrap();
+    let number = |file: &str, word: &str| wait_for(file, Duration::from_secs(120), || first_number(&place, file, word));
+    let (broker, database) = (number("group", ""), number("data/postmaster.pid", "ready"));
+    verify.kill().unwrap();
+    verify.wait().unwrap();
+    wait_until("the broker has ended", Duration::from_secs(30), || test_kill_process_group(broker).is_err());
+    wait_until("PostgreSQL has ended", Duration::from_secs(30), || test_kill_process_group(database).is_err());
+    wait_until("their folders are gone", Duration::from_secs(30), || {
+        let left = std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        !left.into_iter().any(|name| name.starts_with("volley-mq-") || name.starts_with("volley-pg-"))
+    });
+}
+
+/// The process whose number begins `file` of one of the folders in `place`, once the file has this `word`, too.
+fn first_number(place: &Path, file: &str, word: &str) -> Option<Pid> {
+    let mut texts = std::fs::read_dir(place).ok()?.flatten().filter_map(|folder| {
+        let text = std::fs::read_to_string(folder.path().join(file)).ok()?;
+        text.lines().next().filter(|_| text.contains(word))?.trim().parse().ok()
+    });
+    texts.next().and_then(Pid::from_raw)
 }
 
 #[test]
