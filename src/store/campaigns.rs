@@ -247,38 +247,30 @@ pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, St
         .map_err(StoreError::query("read a packing"))
 }
 
-/// Edits a draft or scheduled campaign.
+/// Edits a campaign that the caller has locked, and whose status allows it.
 ///
 /// # Errors
-/// [`TransitionError::Illegal`] when it is neither.
-pub fn edit(conn: &mut Conn, id: CampaignId, change: &CampaignChange) -> Result<CampaignRow, TransitionError> {
-    let row = locked(conn, id)?;
-    if !row.status.is_editable() {
-        return Err(BadTransition { from: row.status, event: CampaignEvent::Schedule }.into());
-    }
+/// The query failed.
+pub fn edit(conn: &mut Conn, locked: &CampaignRow, change: &CampaignChange) -> Result<CampaignRow, StoreError> {
     let now = engine::now(conn)?;
-    diesel::update(campaigns::table.find(id))
+    diesel::update(campaigns::table.find(locked.id))
         .set((change, campaigns::updated_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("edit a campaign"))?;
-    Ok(read(conn, id)?)
+    read(conn, locked.id)
 }
 
-/// Soft-deletes a campaign that is not active. `false` when it is active.
+/// Marks a campaign as deleted that the caller has locked, and whose status allows it. Its rows stay.
 ///
 /// # Errors
-/// The campaign is missing, or the query failed.
-pub fn delete(conn: &mut Conn, id: CampaignId) -> Result<Result<(), CampaignStatus>, TransitionError> {
-    let row = locked(conn, id)?;
-    if matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused) {
-        return Ok(Err(row.status));
-    }
+/// The query failed.
+pub fn delete(conn: &mut Conn, locked: &CampaignRow) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
-    diesel::update(campaigns::table.find(id))
+    diesel::update(campaigns::table.find(locked.id))
         .set((campaigns::deleted_at.eq(now), campaigns::scheduled_at.eq(None::<UtcInstant>)))
         .execute(conn)
-        .map_err(StoreError::query("delete a campaign"))?;
-    Ok(Ok(()))
+        .map(drop)
+        .map_err(StoreError::query("delete a campaign"))
 }
 
 /// Takes the campaign's exclusive lock, then reads it: lock first, look second. From here to the end of the transaction

@@ -4,7 +4,7 @@ use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, TransitionError};
-use crate::store::{Lane, MayBeStoreError, StoreError};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
 /// Why a campaign is not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,13 @@ impl MayBeStoreError for DeleteError {
 /// # Errors
 /// [`DeleteError`]; nothing has changed then.
 pub async fn delete(services: &Services, id: CampaignId, by: &By) -> Result<(), DeleteError> {
-    let delete = move |conn: &mut _| campaigns::delete(conn, id)?.map_err(DeleteError::Active);
+    let delete = move |conn: &mut Conn| {
+        let row = campaigns::locked(conn, id)?;
+        if matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused) {
+            return Err(DeleteError::Active(row.status));
+        }
+        Ok(campaigns::delete(conn, &row)?)
+    };
     services.store.transact(Lane::Control, "delete a campaign", delete).await?;
     tracing::info!(event = "campaign.deleted", campaign.id = id.0, by = %by, "the campaign was deleted");
     Ok(())

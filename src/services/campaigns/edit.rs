@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::launch::{LaunchError, check_audience, check_launchable};
 use super::schedule::ScheduleError;
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
-use crate::domain::campaigns::{BadTransition, CampaignStatus, OnUncertain};
+use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId};
@@ -41,6 +41,12 @@ pub enum DraftError {
 
 impl From<LaunchError> for DraftError {
     fn from(error: LaunchError) -> Self {
+        Self::Schedule(error.into())
+    }
+}
+
+impl From<TransitionError> for DraftError {
+    fn from(error: TransitionError) -> Self {
         Self::Schedule(error.into())
     }
 }
@@ -117,12 +123,11 @@ pub async fn edit(
             }
             change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
         }
-        let row = campaigns::edit(conn, id, &change).map_err(|error| match error {
-            TransitionError::Illegal(BadTransition { from, .. }) => DraftError::NotEditable(from),
-            other @ (TransitionError::NotFound(_) | TransitionError::SweepUnderWay(_) | TransitionError::Store(_)) => {
-                LaunchError::from(other).into()
-            }
-        })?;
+        let locked = campaigns::locked(conn, id)?;
+        if !locked.status.is_editable() {
+            return Err(DraftError::NotEditable(locked.status));
+        }
+        let row = campaigns::edit(conn, &locked, &change)?;
         // Nobody looks at it again before its time comes.
         if row.status == CampaignStatus::Scheduled {
             check_launchable(conn, &settings.pools, id)?;

@@ -57,6 +57,10 @@ pub async fn switch_pool(
     by: &By,
 ) -> Result<(PoolSwitch, UtcInstant), SwitchError> {
     let name = pool.to_owned();
+    let (suspends, action) = match &decision {
+        PoolDecision::Suspend { .. } => (true, Action::Suspend),
+        PoolDecision::Resume => (false, Action::Resume),
+    };
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         let set = match &decision {
@@ -67,16 +71,15 @@ pub async fn switch_pool(
         Ok((set, now))
     };
     let (set, now) = services.store.transact(Lane::Control, "set a pool's switch", work).await?;
-    if set.suspended {
+    if suspends {
         // Before the answer, and whatever the decision's follower is at: nothing more begins here.
         services.suspensions.suspend(pool, set.version);
     }
-    let action = if set.suspended { Action::Suspend } else { Action::Resume };
     services.hints.decision_stored(&Control::of(&Subject::Pool(pool.to_owned()), action, set.version), by);
     tracing::info!(
         event = "pool.control",
         pool,
-        suspended = set.suspended,
+        suspended = suspends,
         version = set.version,
         by = %by,
         "a decision about the pool is stored"
