@@ -11,5 +11,6 @@ pub mod import;
 pub mod instant;
 pub mod people;
 pub mod replicas;
+pub mod shown;
 pub mod span;
 pub(crate) mod text_enum;

@@ -3,15 +3,19 @@
 //! A service takes input that was parsed and checked, and who asks ([`By`]). It commits. Then it enters the new status in the
 //! cache, writes a log line, and hints to the actors ([`Hints`]), in this order. It never knows HTTP.
 
+pub mod blocking;
 mod by;
 pub mod campaigns;
+pub mod content;
 mod hints;
 pub mod replicas;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use self::by::{Asker, By};
 pub use self::hints::Hints;
+use crate::channels::Channel;
 use crate::config::Settings;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
@@ -28,6 +32,8 @@ pub struct Services {
     pub status: Arc<StatusCache>,
     /// Changed before the suspension of a pool is answered.
     pub suspensions: Suspensions,
+    /// What each pool of this instance sends through, by its name. Tests are sent through it.
+    pub channels: Arc<BTreeMap<String, Arc<dyn Channel>>>,
     /// Told after the commit.
     pub hints: Arc<dyn Hints>,
 }

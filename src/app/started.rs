@@ -49,7 +49,6 @@ pub(super) struct Started {
     health: Health,
     journal: Arc<Journal>,
     pub(super) pools: PoolDirectory,
-    channels: Channels,
     pub(super) recorder: Addr<OutcomeRecorder>,
     pub(super) driver: Addr<CampaignDriver>,
     importer: Addr<Importer>,
@@ -132,6 +131,7 @@ impl Started {
             settings: Arc::clone(settings),
             status: Arc::clone(&status),
             suspensions: suspensions.clone(),
+            channels: Arc::new(channels),
             hints: Arc::new(hints),
         };
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
@@ -173,7 +173,6 @@ impl Started {
             health,
             journal,
             pools,
-            channels,
             recorder,
             driver,
             importer,
@@ -223,7 +222,6 @@ impl Started {
             broker: self.broker,
             paces: self.paces,
             pools: self.pools,
-            channels: self.channels,
             services: self.services,
             health: self.health,
             database_probe: DatabaseProbe::default(),

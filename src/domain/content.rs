@@ -1,4 +1,5 @@
 //! What a message is made of.
 
+pub mod check;
 pub mod message;
 pub mod template;

@@ -1,6 +1,5 @@
 //! What handlers need.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,6 @@ use crate::actors::guardian::Guardian;
 use crate::actors::import::importer::{self, Look};
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters, LinkState};
 use crate::actors::replicas::decision_follower::DecisionFollower;
-use crate::channels::Channel;
 use crate::config::Settings;
 use crate::domain::ids::InstanceId;
 use crate::journal::Journal;
@@ -68,8 +66,6 @@ pub struct AppState {
     pub journal: Arc<Journal>,
     /// The pools as they are now.
     pub pools: PoolDirectory,
-    /// Each pool's provider, for test-sends.
-    pub channels: BTreeMap<String, Arc<dyn Channel>>,
     /// What keeps work from going on.
     pub health: Health,
     /// When the database was last asked whether it answers.

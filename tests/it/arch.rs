@@ -57,7 +57,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("replicas", &["engine"]),
         ],
     ),
-    ("services", &[("campaigns", &[]), ("replicas", &[])]),
+    ("services", &[("campaigns", &["content"]), ("content", &[]), ("replicas", &[])]),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
     ("http", &[("web", &[]), ("api", &["web"])]),
     (

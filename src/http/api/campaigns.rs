@@ -6,16 +6,13 @@ pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
 mod refusals;
 
-use std::collections::BTreeSet;
-
 use actix_web::{HttpResponse, web};
 
 pub(in crate::http) use self::bodies::Campaign;
 use self::bodies::{CampaignFilter, CampaignInput, CampaignPatch};
-use super::content::checks::{self, Pointers};
+use super::content::pointers::Pointers;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::template::Content;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
 use crate::domain::span::Span;
@@ -26,11 +23,10 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
 use crate::services::campaigns::create::{self, Draft};
+use crate::services::campaigns::delete;
 use crate::services::campaigns::edit::{self, Edit};
-use crate::services::campaigns::{delete, launch};
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignWithDetails};
-use crate::store::people::attributes;
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 255;
@@ -62,19 +58,6 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
     }
 }
 
-async fn check_pool(state: &AppState, channel: ChannelKind, pool: Option<&str>) -> Result<(), ApiError> {
-    match pool {
-        None => Ok(()),
-        Some(name) => Ok(launch::choose_pool(&state.settings.pools, channel, Some(name)).map(drop)?),
-    }
-}
-
-async fn check_content(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
-    let known: BTreeSet<String> = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
-    let checked = web::block(move || checks::check(channel, &content, &known, CONTENT).map(|_| content)).await;
-    checked.map_err(|source| ApiError::Unexpected { action: "check content", source: Box::new(source) })?
-}
-
 /// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
     responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
@@ -87,28 +70,12 @@ pub(in crate::http) async fn create(
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
     check_retry_for(body.retry_for)?;
-    check_pool(&state, body.channel, body.pool.as_deref()).await?;
-    let has_own = body.subject.is_some() || body.base_template.is_some() || body.base_template_html.is_some();
-    if has_own && body.template_id.is_some() {
-        let reason = "a campaign has a template or content of its own, not both";
-        return Err(ApiError::field("/template_id", "content_ambiguous", reason));
-    }
-    let own = if has_own {
-        let content = Content {
-            subject: body.subject.unwrap_or_default(),
-            text: body.base_template.unwrap_or_default(),
-            html: body.base_template_html,
-        };
-        Some(check_content(&state, body.channel, content).await?)
-    } else {
-        None
-    };
     let draft = Draft {
         name,
         channel: body.channel,
+        content: body.own_content(),
         pool: body.pool,
         template: body.template_id,
-        content: own,
         audience: body.audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
@@ -178,46 +145,20 @@ pub(in crate::http) async fn change(
     by: By,
     Json(body): Json<CampaignPatch>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    let name = body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
+    let name = body.name.as_deref().map(|name| text::name("/name", name, MAX_NAME)).transpose()?;
     check_rate(body.rate_per_second.flatten())?;
     check_retry_for(body.retry_for.flatten())?;
-    let before = state
-        .store
-        .run(Lane::Read, "read a campaign", move |conn| match campaigns::find(conn, id)? {
-            Some(row) => CampaignWithDetails::of(conn, row).map(Some),
-            None => Ok(None),
-        })
-        .await?
-        .ok_or(ApiError::not_found("campaign", id.0))?;
-    let channel = before.row.channel;
-    check_pool(&state, channel, body.pool.as_ref().and_then(|pool| pool.as_deref())).await?;
-    let has_own = body.subject.is_some() || body.base_template.is_some() || body.base_template_html.is_some();
-    if has_own && body.template_id.flatten().is_some() {
-        let reason = "a campaign has a template or content of its own, not both";
-        return Err(ApiError::field("/template_id", "content_ambiguous", reason));
-    }
-    let own = if has_own {
-        let old = before.details.content.unwrap_or_default();
-        let content = Content {
-            subject: body.subject.unwrap_or(old.subject),
-            text: body.base_template.unwrap_or(old.text),
-            html: body.base_template_html.unwrap_or(old.html),
-        };
-        Some(check_content(&state, channel, content).await?)
-    } else {
-        None
-    };
     let change = Edit {
         name,
+        content: body.own_content(),
         pool: body.pool,
         template: body.template_id,
-        content: own,
         audience: body.audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
     };
-    let campaign = edit::edit(&state.services, (id, channel), change, &by).await?;
+    let campaign = edit::edit(&state.services, id, change, &by).await?;
     Ok(web::Json(Campaign::new(campaign, &state)?))
 }
 

@@ -1,4 +1,5 @@
 //! Templates.
 
-pub mod checks;
+pub mod pointers;
+mod refusals;
 pub(in crate::http) mod templates;

@@ -17,7 +17,8 @@ pub(in crate::http) use json::{gather, next_chunk, refuse_content_encoding};
 pub(in crate::http) use query::bad as bad_parameter;
 pub use query::{FromQuery, Params, Query};
 
-use super::problem::{ApiError, shown};
+use super::problem::ApiError;
+use crate::domain::shown::shown;
 
 /// The `{id}` of the path: 1 to 2^63 - 1.
 #[derive(Debug, Clone, Copy)]

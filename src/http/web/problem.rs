@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 
+use crate::domain::shown::shown;
 use crate::store::{MayBeStoreError, StoreError};
 
 /// The media type of problem documents.
@@ -57,16 +58,6 @@ impl FieldProblem {
     pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), code: code.into(), reason: reason.into() }
     }
-}
-
-/// Received text as an error may show it: control characters escaped, at most 80 characters.
-#[must_use]
-pub fn shown(received: &str) -> String {
-    let mut shown: String = received.chars().take(80).flat_map(char::escape_debug).collect();
-    if received.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Why a request was not served.

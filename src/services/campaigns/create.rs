@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::edit::{DraftError, check_template};
+use super::edit::{DraftError, check_pool, check_template};
 use super::launch::{LaunchError, check_audience, check_launchable};
 use super::schedule::check_time;
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
@@ -12,12 +12,13 @@ use crate::domain::content::template::Content;
 use crate::domain::ids::TemplateId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
+use crate::services::content::check::check;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign};
 use crate::store::content::templates;
 use crate::store::{Conn, Lane, engine};
 
-/// What a new campaign is made of. Each field was checked by itself.
+/// What a new campaign is made of. Each field but the content was checked by itself.
 #[derive(Debug, Clone)]
 pub struct Draft {
     /// For people.
@@ -48,13 +49,19 @@ pub struct Draft {
 /// [`DraftError`]; nothing is stored then.
 pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let settings = Arc::clone(&services.settings);
+    check_pool(&settings.pools, draft.channel, draft.pool.as_deref())?;
+    let content = match draft.content {
+        Some(_) if draft.template.is_some() => return Err(DraftError::TwoContents),
+        Some(content) => Some(check(&services.store, draft.channel, content).await?),
+        None => None,
+    };
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, draft.template, draft.channel)?;
         if let Some(at) = draft.scheduled_at {
             check_time(at, now)?;
         }
-        let template_version_id = match &draft.content {
+        let template_version_id = match &content {
             Some(content) => Some(templates::add_version(conn, None, 1, content, now)?.id),
             None => None,
         };

@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 
-use super::launch::{LaunchError, check_audience, check_launchable};
+use super::launch::{LaunchError, check_audience, check_launchable, choose_pool};
 use super::schedule::ScheduleError;
+use crate::config::pools::PoolConfig;
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::span::Span;
+use crate::services::content::check::{ContentError, check};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignChange, CampaignWithDetails, TransitionError};
 use crate::store::content::templates;
-use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
+use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
 /// Why a campaign is not created or edited.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +36,12 @@ pub enum DraftError {
         /// The campaign's channel.
         channel: ChannelKind,
     },
+    /// It would have a template, and content of its own.
+    #[error("a campaign has a template or content of its own, not both")]
+    TwoContents,
+    /// Its content is refused.
+    #[error(transparent)]
+    Content(#[from] ContentError),
     /// Its launch time, or what a launch would need.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -61,12 +69,39 @@ impl MayBeStoreError for DraftError {
     fn into_store_error(self) -> Result<StoreError, Self> {
         match self {
             Self::Schedule(error) => error.into_store_error().map_err(Self::Schedule),
-            refused @ (Self::NotEditable(_) | Self::NoSuchTemplate(_) | Self::OtherChannel { .. }) => Err(refused),
+            Self::Content(ContentError::Store(error)) => Ok(error),
+            refused @ (Self::NotEditable(_)
+            | Self::NoSuchTemplate(_)
+            | Self::OtherChannel { .. }
+            | Self::TwoContents
+            | Self::Content(ContentError::Parts(_) | ContentError::Interrupted(_))) => Err(refused),
         }
     }
 }
 
-/// What changes. `None` leaves a field as it is; the inner `None` clears it. Each field was checked by itself.
+/// What changes of a campaign's own content. `None` leaves a part as it is; the inner `None` takes the HTML away.
+#[derive(Debug, Clone)]
+pub struct ContentEdit {
+    /// The subject line.
+    pub subject: Option<String>,
+    /// The plain text.
+    pub text: Option<String>,
+    /// The HTML.
+    pub html: Option<Option<String>>,
+}
+
+impl ContentEdit {
+    fn of(self, before: Content) -> Content {
+        Content {
+            subject: self.subject.unwrap_or(before.subject),
+            text: self.text.unwrap_or(before.text),
+            html: self.html.unwrap_or(before.html),
+        }
+    }
+}
+
+/// What changes. `None` leaves a field as it is; the inner `None` clears it. Each field but the content was checked by
+/// itself.
 #[derive(Debug, Clone)]
 pub struct Edit {
     /// For people.
@@ -75,8 +110,8 @@ pub struct Edit {
     pub pool: Option<Option<String>>,
     /// Its template. With content of its own it has none.
     pub template: Option<Option<TemplateId>>,
-    /// Its own content, whole.
-    pub content: Option<Content>,
+    /// Its own content.
+    pub content: Option<ContentEdit>,
     /// Who it is for.
     pub audience: Option<Option<AudienceForm>>,
     /// What happens to deliveries that stay ambiguous.
@@ -87,17 +122,22 @@ pub struct Edit {
     pub retry_for: Option<Option<Span>>,
 }
 
-/// Edits a campaign of a channel. A scheduled one must stay ready to be sent.
+/// Edits a campaign. A scheduled one must stay ready to be sent.
 ///
 /// # Errors
 /// [`DraftError`]; nothing has changed then.
-pub async fn edit(
-    services: &Services,
-    (id, channel): (CampaignId, ChannelKind),
-    edit: Edit,
-    by: &By,
-) -> Result<CampaignWithDetails, DraftError> {
+pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let settings = Arc::clone(&services.settings);
+    let before = find(&services.store, id).await?;
+    let channel = before.row.channel;
+    check_pool(&settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
+    let content = match edit.content {
+        Some(_) if edit.template.flatten().is_some() => return Err(DraftError::TwoContents),
+        Some(change) => {
+            Some(check(&services.store, channel, change.of(before.details.content.unwrap_or_default())).await?)
+        }
+        None => None,
+    };
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, edit.template.flatten(), channel)?;
@@ -110,7 +150,7 @@ pub async fn edit(
             retry_for_ms: edit.retry_for.map(|retry_for| retry_for.map(Span::as_ms)),
             ..CampaignChange::default()
         };
-        if let Some(content) = &edit.content {
+        if let Some(content) = &content {
             change.template_id = Some(None);
             change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
         } else if edit.template.flatten().is_some() {
@@ -137,6 +177,23 @@ pub async fn edit(
     let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
     tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
     Ok(campaign)
+}
+
+async fn find(store: &Store, id: CampaignId) -> Result<CampaignWithDetails, DraftError> {
+    let find = move |conn: &mut Conn| match campaigns::find(conn, id)? {
+        Some(row) => CampaignWithDetails::of(conn, row).map(Some),
+        None => Ok(None),
+    };
+    let found = store.run(Lane::Read, "read a campaign", find).await?;
+    Ok(found.ok_or(TransitionError::NotFound(id))?)
+}
+
+/// Checks that the pool a campaign names is one for its channel. A draft may name none.
+///
+/// # Errors
+/// [`LaunchError::NoPool`].
+pub(super) fn check_pool(pools: &[PoolConfig], channel: ChannelKind, named: Option<&str>) -> Result<(), LaunchError> {
+    named.map_or(Ok(()), |name| choose_pool(pools, channel, Some(name)).map(drop))
 }
 
 /// Checks that a template exists and is for the channel.

@@ -7,6 +7,7 @@ use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::instant::UtcInstant;
@@ -16,6 +17,7 @@ use crate::http::web::extract::{FromQuery, Params, present};
 use crate::http::web::paging::Paging;
 use crate::http::web::problem::ApiError;
 use crate::runtime::health::Attention;
+use crate::services::campaigns::edit::ContentEdit;
 use crate::store::StoreError;
 use crate::store::campaigns::{CampaignWithDetails, Details, Filter};
 use crate::store::dispatch::packing;
@@ -142,6 +144,19 @@ pub(in crate::http) struct CampaignInput {
     pub(super) on_uncertain: OnUncertain,
 }
 
+impl CampaignInput {
+    /// Content of its own, where it has any.
+    pub(super) fn own_content(&self) -> Option<Content> {
+        let Self { subject, base_template, base_template_html, .. } = self;
+        let has_own = subject.is_some() || base_template.is_some() || base_template_html.is_some();
+        has_own.then(|| Content {
+            subject: subject.clone().unwrap_or_default(),
+            text: base_template.clone().unwrap_or_default(),
+            html: base_template_html.clone(),
+        })
+    }
+}
+
 fn hold() -> OnUncertain {
     OnUncertain::Hold
 }
@@ -172,6 +187,19 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<f64>)]
     pub(super) retry_for: Option<Option<Span>>,
     pub(super) on_uncertain: Option<OnUncertain>,
+}
+
+impl CampaignPatch {
+    /// What changes of its own content, if anything does.
+    pub(super) fn own_content(&self) -> Option<ContentEdit> {
+        let Self { subject, base_template, base_template_html, .. } = self;
+        let has_own = subject.is_some() || base_template.is_some() || base_template_html.is_some();
+        has_own.then(|| ContentEdit {
+            subject: subject.clone(),
+            text: base_template.clone(),
+            html: base_template_html.clone(),
+        })
+    }
 }
 
 #[derive(Debug)]

@@ -1,29 +1,22 @@
 //! What a campaign would say: a preview for one contact, and a test-send to a few.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::Arc;
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::CONTENT;
-use crate::channels::Gate;
-use crate::domain::channel::ChannelKind;
-use crate::domain::content::message::Envelope;
-use crate::domain::content::template::Content;
-use crate::domain::dispatch::eligibility::address_for;
-use crate::domain::dispatch::outcome::{NotBegun, Outcome};
+use super::refusals::unrendered;
+use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::ids::{CampaignId, ContactId};
-use crate::domain::people::contact::Profile;
-use crate::http::api::content::checks::{self, Pointers};
+use crate::http::api::content::pointers::Pointers;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::services::campaigns::launch;
-use crate::store::Lane;
-use crate::store::campaigns::{self, CampaignRow};
-use crate::store::people::{attributes, contacts};
+use crate::services::By;
+use crate::services::campaigns::preview;
+use crate::services::campaigns::test_send::{self, Tested};
 
 /// Most recipients of a test-send.
 const MAX_TEST: usize = 5;
@@ -61,49 +54,6 @@ pub(in crate::http) struct PreviewContact {
     first_name: Option<String>,
 }
 
-struct Material {
-    campaign: CampaignRow,
-    content: Content,
-    known: BTreeSet<String>,
-}
-
-async fn material(state: &AppState, id: CampaignId) -> Result<Material, ApiError> {
-    let found = state
-        .store
-        .run(Lane::Read, "read a campaign's content", move |conn| {
-            let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
-            let version = campaigns::content(conn, &campaign)?;
-            let known = attributes::known(conn)?;
-            Ok(Some((campaign, version.map(|version| version.content()), known)))
-        })
-        .await?;
-    let (campaign, content, known) = found.ok_or(ApiError::not_found("campaign", id.0))?;
-    Ok(Material { campaign, content: content.unwrap_or_default(), known })
-}
-
-async fn compile<T: Send + 'static>(
-    material: &Material,
-    check: fn(ChannelKind, &Content, &BTreeSet<String>, Pointers) -> Result<T, ApiError>,
-    pointers: Pointers,
-) -> Result<T, ApiError> {
-    let (channel, content, known) = (material.campaign.channel, material.content.clone(), material.known.clone());
-    web::block(move || check(channel, &content, &known, pointers))
-        .await
-        .map_err(|source| ApiError::Unexpected { action: "compile content", source: Box::new(source) })?
-}
-
-/// The contacts, in the order asked for; 404 names all that are missing.
-async fn profiles(state: &AppState, ids: &[ContactId]) -> Result<Vec<Profile>, ApiError> {
-    let (mut found, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
-    for id in ids.iter().copied() {
-        match state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await? {
-            Some(row) => found.push(row.profile()?),
-            None => missing.push(id.0),
-        }
-    }
-    if missing.is_empty() { Ok(found) } else { Err(ApiError::NotFound { what: "contact", ids: missing }) }
-}
-
 /// Renders a campaign for one contact.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/personalized-preview", tag = "campaigns", params(("id" = i64, Path)),
     request_body = PreviewInput, responses((status = 200, body = PersonalizedPreview), (status = "4XX", body = Problem)))]
@@ -113,26 +63,20 @@ pub(in crate::http) async fn preview(
     _: Query<()>,
     Json(body): Json<PreviewInput>,
 ) -> Result<web::Json<PersonalizedPreview>, ApiError> {
-    let mut material = material(&state, id).await?;
-    let mut pointers = CONTENT;
-    if let Some(text) = body.override_template {
-        material.content.text = text;
-        pointers.text = "/override_template";
-    }
-    let (compiled, unknown) = compile(&material, checks::check_for_preview, pointers).await?;
-    let found = profiles(&state, &[body.contact_id]).await?;
-    let profile = found.into_iter().next().ok_or(ApiError::not_found("contact", body.contact_id.0))?;
-    let message = compiled
-        .render(&profile)
-        .map_err(|error| ApiError::field(pointers.text, "render_failed", error.to_string()))?;
+    let pointers = match body.override_template {
+        Some(_) => Pointers { text: "/override_template", ..CONTENT },
+        None => CONTENT,
+    };
+    let preview = preview::preview(&state.services, id, body.contact_id, body.override_template).await;
+    let preview = preview.map_err(|error| unrendered(error, pointers))?;
     Ok(web::Json(PersonalizedPreview {
-        rendered_message: message.text,
-        rendered_subject: message.subject,
-        rendered_html: message.html,
-        used_template: material.content.text,
-        missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
-        unknown,
-        contact: PreviewContact { id: body.contact_id, first_name: profile.first_name },
+        rendered_message: preview.message.text,
+        rendered_subject: preview.message.subject,
+        rendered_html: preview.message.html,
+        used_template: preview.text,
+        missing: preview.missing,
+        unknown: preview.unknown,
+        contact: PreviewContact { id: body.contact_id, first_name: preview.first_name },
     }))
 }
 
@@ -160,12 +104,18 @@ pub(in crate::http) struct TestResult {
     detail: Option<String>,
 }
 
-/// A test is outside the books: it begins whenever it is asked for.
-struct AlwaysOpen;
-
-impl Gate for AlwaysOpen {
-    fn begin(&self) -> Result<(), NotBegun> {
-        Ok(())
+impl From<Tested> for TestResult {
+    fn from(Tested { contact: contact_id, outcome }: Tested) -> Self {
+        let Some(outcome) = outcome else { return Self { contact_id, outcome: "no_address", detail: None } };
+        let name = outcome.name();
+        let detail = match outcome {
+            Outcome::Accepted { provider_id } => provider_id,
+            Outcome::NotBegun(reason) => Some(reason.to_string()),
+            Outcome::Refused(_) | Outcome::Unsendable(_) | Outcome::Unknown(_) | Outcome::KeySeen { .. } => {
+                outcome.trouble().map(|trouble| trouble.detail.clone())
+            }
+        };
+        Self { contact_id, outcome: name, detail }
     }
 }
 
@@ -176,62 +126,16 @@ pub(in crate::http) async fn test_send(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<TestInput>,
 ) -> Result<web::Json<TestResults>, ApiError> {
     if body.contact_ids.is_empty() || body.contact_ids.len() > MAX_TEST {
         let reason = format!("name 1 to {MAX_TEST} contacts");
         return Err(ApiError::field("/contact_ids", "out_of_range", reason));
     }
-    let material = material(&state, id).await?;
-    let channel_kind = material.campaign.channel;
-    let pool = launch::choose_pool(&state.settings.pools, channel_kind, material.campaign.pool.as_deref())?;
-    let channel = state.channels.get(&pool.name).map(Arc::clone).ok_or(ApiError::Unavailable {
-        code: "pool_missing",
-        detail: format!("pool {} is not running here", pool.name),
-    })?;
-    let compiled = compile(&material, checks::check, CONTENT).await?;
-    let mut contact_ids = body.contact_ids;
+    let mut contacts = body.contact_ids;
     let mut seen = HashSet::new();
-    contact_ids.retain(|id| seen.insert(*id));
-    // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
-    let mut tests = Vec::with_capacity(contact_ids.len());
-    for profile in profiles(&state, &contact_ids).await? {
-        let message = compiled
-            .render(&profile)
-            .map_err(|error| ApiError::field(CONTENT.text, "render_failed", error.to_string()))?;
-        tests.push((profile, message));
-    }
-    let mut results = Vec::with_capacity(tests.len());
-    for (contact_id, (profile, message)) in contact_ids.into_iter().zip(tests) {
-        let Ok(to) = address_for(channel_kind, &profile) else {
-            results.push(TestResult { contact_id, outcome: "no_address", detail: None });
-            continue;
-        };
-        let envelope = Envelope {
-            campaign_id: id,
-            contact_id,
-            to: to.to_owned(),
-            to_name: profile.full_name(),
-            message,
-            key: format!("test-{}", uuid::Uuid::new_v4().simple()),
-            attempt: 1,
-        };
-        let outcome = channel.deliver(&envelope, &AlwaysOpen).await;
-        let name = outcome.name();
-        let detail = match &outcome {
-            Outcome::Accepted { provider_id } => provider_id.clone(),
-            Outcome::NotBegun(reason) => Some(reason.to_string()),
-            Outcome::Refused(_) | Outcome::Unsendable(_) | Outcome::Unknown(_) | Outcome::KeySeen { .. } => {
-                outcome.trouble().map(|trouble| trouble.detail.clone())
-            }
-        };
-        results.push(TestResult { contact_id, outcome: name, detail });
-    }
-    tracing::info!(
-        event = "campaign.test_sent",
-        campaign.id = id.0,
-        recipients = results.len(),
-        "a test message was sent"
-    );
-    Ok(web::Json(TestResults { results }))
+    contacts.retain(|id| seen.insert(*id));
+    let tested = test_send::test_send(&state.services, id, contacts, &by).await?;
+    Ok(web::Json(TestResults { results: tested.into_iter().map(TestResult::from).collect() }))
 }

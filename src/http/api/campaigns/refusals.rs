@@ -1,11 +1,15 @@
 //! What a refused decision on a campaign is for clients.
 
+use super::CONTENT;
 use crate::domain::campaigns::BadTransition;
+use crate::http::api::content::pointers::Pointers;
 use crate::http::web::problem::ApiError;
 use crate::services::campaigns::delete::DeleteError;
 use crate::services::campaigns::edit::DraftError;
 use crate::services::campaigns::launch::LaunchError;
+use crate::services::campaigns::render::RenderingError;
 use crate::services::campaigns::schedule::ScheduleError;
+use crate::services::campaigns::test_send::TestError;
 use crate::store::campaigns::TransitionError;
 
 impl From<TransitionError> for ApiError {
@@ -60,6 +64,8 @@ impl From<DraftError> for ApiError {
             DraftError::NotEditable(_) => Self::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() },
             DraftError::NoSuchTemplate(_) => Self::field("/template_id", "template_not_found", detail),
             DraftError::OtherChannel { .. } => Self::field("/template_id", "channel_mismatch", detail),
+            DraftError::TwoContents => Self::field("/template_id", "content_ambiguous", detail),
+            DraftError::Content(error) => CONTENT.refusal(error),
             DraftError::Schedule(error) => error.into(),
         }
     }
@@ -72,6 +78,29 @@ impl From<DeleteError> for ApiError {
                 Self::Conflict { code: "campaign_active", detail: error.to_string(), ids: Vec::new() }
             }
             DeleteError::Campaign(error) => error.into(),
+        }
+    }
+}
+
+/// What it is that a campaign could not be rendered, whose content stands at `pointers`.
+pub(super) fn unrendered(error: RenderingError, pointers: Pointers) -> ApiError {
+    match error {
+        RenderingError::NoCampaign(id) => ApiError::not_found("campaign", id.0),
+        RenderingError::NoContacts(ids) => {
+            ApiError::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() }
+        }
+        RenderingError::Content(error) => pointers.refusal(error),
+        RenderingError::Unrenderable(error) => ApiError::field(pointers.text, "render_failed", error.to_string()),
+    }
+}
+
+impl From<TestError> for ApiError {
+    fn from(error: TestError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TestError::Rendering(error) => unrendered(error, CONTENT),
+            TestError::Launch(error) => error.into(),
+            TestError::NotRunning(_) => Self::Unavailable { code: "pool_missing", detail },
         }
     }
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::checks::{self, TEMPLATE};
+use super::pointers::TEMPLATE;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{ContactId, TemplateId};
@@ -16,9 +16,13 @@ use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
 use crate::http::web::paging::{ListParams, Listing, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
+use crate::services::By;
+use crate::services::content::change_template::{change_template, check_channel};
+use crate::services::content::create_template::create_template;
+use crate::services::content::delete_template::delete_template;
+use crate::services::content::preview_template::{TemplatePreview, preview_template};
 use crate::store::Lane;
-use crate::store::content::templates::{self, Deleted, TemplateChange, TemplateRow, VersionRow};
-use crate::store::people::{attributes, contacts};
+use crate::store::content::templates::{self, TemplateRow, VersionRow};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -118,6 +122,20 @@ pub(in crate::http) struct Preview {
     unknown: BTreeSet<String>,
 }
 
+impl From<TemplatePreview> for Preview {
+    fn from(preview: TemplatePreview) -> Self {
+        let TemplatePreview { message, placeholders, missing, unknown } = preview;
+        Self {
+            subject: message.subject,
+            body_text: message.text,
+            body_html: message.html,
+            placeholders,
+            missing,
+            unknown,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(in crate::http) struct TemplateFilter {
     paging: Paging,
@@ -144,26 +162,20 @@ impl FromQuery for WhichVersion {
     }
 }
 
-/// Checks content against the attributes that contacts have.
-async fn check(state: &AppState, channel: ChannelKind, content: Content) -> Result<Content, ApiError> {
-    let known = state.store.run(Lane::Read, "read attribute names", attributes::known).await?;
-    let checked = web::block(move || checks::check(channel, &content, &known, TEMPLATE).map(|_| content)).await;
-    checked.map_err(|source| ApiError::Unexpected { action: "check a template", source: Box::new(source) })?
-}
-
 /// Creates a template.
 #[utoipa::path(post, path = "/v1/templates", tag = "templates", request_body = TemplateInput,
     responses((status = 201, body = Template), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
+    by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<HttpResponse, ApiError> {
     let TemplateInput { name, channel, subject, body_text, body_html } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
-    let content = check(&state, channel, Content { subject, text: body_text, html: body_html }).await?;
-    let create = move |conn: &mut _| templates::create(conn, &name, channel, &content);
-    let template = Template::from(state.store.run(Lane::Write, "create a template", create).await?);
+    let content = Content { subject, text: body_text, html: body_html };
+    let created = create_template(&state.services, name, channel, content, &by).await;
+    let template = Template::from(created.map_err(|error| TEMPLATE.refusal(error))?);
     let location = format!("/v1/templates/{}", template.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
 }
@@ -225,15 +237,15 @@ pub(in crate::http) async fn replace(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<web::Json<Template>, ApiError> {
     let latest = find(&state, id, None).await?;
-    if body.channel != latest.channel {
-        let reason = format!("this template is for {}; make another one", latest.channel);
-        return Err(ApiError::field("/channel", "channel_fixed", reason));
-    }
+    check_channel(&latest, body.channel)?;
+    let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
-    store(&state, &latest, Some(body.name), content).await
+    let row = change_template(&state.services, &latest, Some(name), content, &by).await?;
+    Ok(web::Json(row.into()))
 }
 
 /// Changes a template; other content makes a new version.
@@ -243,29 +255,17 @@ pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<TemplatePatch>,
 ) -> Result<web::Json<Template>, ApiError> {
     let latest = find(&state, id, None).await?;
+    let name = body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
     let mut content = latest.version.content();
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    store(&state, &latest, body.name, content).await
-}
-
-async fn store(
-    state: &AppState,
-    latest: &TemplateRow,
-    name: Option<String>,
-    content: Content,
-) -> Result<web::Json<Template>, ApiError> {
-    let (id, based_on) = (latest.id, latest.version.version);
-    let name = name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?;
-    let content = check(state, latest.channel, content).await?;
-    let change = TemplateChange { based_on, name, content };
-    let store = move |conn: &mut _| templates::change(conn, id, &change);
-    let row = state.store.run(Lane::Write, "change a template", store).await?;
-    row.map(|row| web::Json(row.into())).ok_or(ApiError::not_found("template", id.0))
+    let row = change_template(&state.services, &latest, name, content, &by).await?;
+    Ok(web::Json(row.into()))
 }
 
 /// Deletes a template. Refused while a campaign that is scheduled, sending or paused uses it.
@@ -275,16 +275,10 @@ pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
     _: Query<()>,
+    by: By,
 ) -> Result<HttpResponse, ApiError> {
-    match state.store.run(Lane::Write, "delete a template", move |conn| templates::delete(conn, id)).await? {
-        Deleted::Done => Ok(HttpResponse::NoContent().finish()),
-        Deleted::NotFound => Err(ApiError::not_found("template", id.0)),
-        Deleted::InUse(campaigns) => Err(ApiError::Conflict {
-            code: "template_in_use",
-            detail: "campaigns that are scheduled, sending or paused use this template".to_owned(),
-            ids: campaigns.iter().map(|campaign| campaign.0).collect(),
-        }),
-    }
+    delete_template(&state.services, id, &by).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// Renders a template for one contact.
@@ -296,36 +290,5 @@ pub(in crate::http) async fn preview(
     _: Query<()>,
     Json(body): Json<PreviewInput>,
 ) -> Result<web::Json<Preview>, ApiError> {
-    let template = find(&state, id, body.version).await?;
-    render(&state, template.channel, template.version.content(), body.contact_id).await.map(web::Json)
-}
-
-/// Renders content for one contact.
-///
-/// # Errors
-/// 404 for an unknown contact, 422 where the content cannot be rendered for it.
-pub(in crate::http) async fn render(
-    state: &AppState,
-    channel: ChannelKind,
-    content: Content,
-    contact_id: ContactId,
-) -> Result<Preview, ApiError> {
-    let read = move |conn: &mut _| Ok((attributes::known(conn)?, contacts::find(conn, contact_id)?));
-    let (known, contact) = state.store.run(Lane::Read, "read a contact", read).await?;
-    let profile = contact.ok_or(ApiError::not_found("contact", contact_id.0))?.profile()?;
-    let rendered = web::block(move || {
-        let (compiled, unknown) = checks::check_for_preview(channel, &content, &known, TEMPLATE)?;
-        let message =
-            compiled.render(&profile).map_err(|error| ApiError::field("", "render_failed", error.to_string()))?;
-        Ok(Preview {
-            subject: message.subject,
-            body_text: message.text,
-            body_html: message.html,
-            placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
-            missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
-            unknown,
-        })
-    });
-    let rendered = rendered.await;
-    rendered.map_err(|source| ApiError::Unexpected { action: "render a preview", source: Box::new(source) })?
+    Ok(web::Json(preview_template(&state.services, id, body.version, body.contact_id).await?.into()))
 }

@@ -14,8 +14,9 @@ use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, Map
 use serde_path_to_error::Segment;
 use sha2::{Digest, Sha256};
 
+use crate::domain::shown::shown;
 use crate::http::state::AppState;
-use crate::http::web::problem::{ApiError, FieldProblem, shown};
+use crate::http::web::problem::{ApiError, FieldProblem};
 
 /// How long a body may be silent.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);

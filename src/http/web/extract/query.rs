@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
-use crate::http::web::problem::{ApiError, FieldProblem, shown};
+use crate::domain::shown::shown;
+use crate::http::web::problem::{ApiError, FieldProblem};
 
 /// Parameters that a route takes.
 pub trait FromQuery: Sized {

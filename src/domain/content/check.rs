@@ -1,0 +1,170 @@
+//! What a channel asks of content, before a template or a campaign may have it.
+
+use std::collections::BTreeSet;
+
+use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
+use crate::domain::channel::ChannelKind;
+use crate::domain::shown::shown;
+
+/// How many valid names an error lists.
+const LISTED_NAMES: usize = 200;
+
+/// What is wrong with one part of a content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartProblem {
+    /// The part.
+    pub part: Part,
+    /// Stable, for programs: `subject_required`.
+    pub code: &'static str,
+    /// For people: what is wrong, and what is allowed.
+    pub reason: String,
+}
+
+impl PartProblem {
+    fn new(part: Part, code: &'static str, reason: impl Into<String>) -> Self {
+        Self { part, code, reason: reason.into() }
+    }
+}
+
+/// Checks content for a channel and compiles it. Valid placeholders are the built-in fields and `known` attributes.
+///
+/// # Errors
+/// What is wrong with which part.
+pub fn check(channel: ChannelKind, content: &Content, known: &BTreeSet<String>) -> Result<Compiled, Vec<PartProblem>> {
+    check_shape(channel, content)?;
+    Compiled::compile(content, known)
+        .and_then(|compiled| compiled.try_out().map(|()| compiled.with_subject_rule(SubjectRule::of(channel))))
+        .map_err(|error| problems_of(&error))
+}
+
+/// As [`check`], but unknown placeholders are no error: they are listed, and print nothing.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_for_preview(
+    channel: ChannelKind,
+    content: &Content,
+    known: &BTreeSet<String>,
+) -> Result<(Compiled, BTreeSet<String>), Vec<PartProblem>> {
+    check_shape(channel, content)?;
+    Compiled::compile_leniently(content, known)
+        .and_then(|(compiled, unknown)| {
+            compiled.try_out().map(|()| (compiled.with_subject_rule(SubjectRule::of(channel)), unknown))
+        })
+        .map_err(|error| problems_of(&error))
+}
+
+/// What a channel asks of content, before its placeholders are looked at.
+fn check_shape(channel: ChannelKind, content: &Content) -> Result<(), Vec<PartProblem>> {
+    let mut problems = Vec::new();
+    let mut refuse = |part, code, reason: &str| problems.push(PartProblem::new(part, code, reason));
+    let is_blank = |text: &str| text.trim().is_empty();
+    let has_html = content.html.as_deref().is_some_and(|html| !is_blank(html));
+    if content.subject.chars().any(char::is_control) {
+        refuse(Part::Subject, "control_character", "a subject is one line without control characters");
+    }
+    if content.subject.chars().count() > MAX_SUBJECT {
+        refuse(Part::Subject, "subject_too_long", &format!("at most {MAX_SUBJECT} characters"));
+    }
+    if has_control(&content.text) {
+        refuse(Part::Text, "control_character", "contains control characters");
+    }
+    if content.html.as_deref().is_some_and(has_control) {
+        refuse(Part::Html, "control_character", "contains control characters");
+    }
+    match channel {
+        ChannelKind::Email => {
+            if is_blank(&content.subject) {
+                refuse(Part::Subject, "subject_required", "an email needs a subject");
+            }
+            if is_blank(&content.text) && !has_html {
+                refuse(Part::Text, "body_required", "an email needs a text or an HTML body");
+            }
+        }
+        ChannelKind::Sms | ChannelKind::Whatsapp => {
+            if is_blank(&content.text) {
+                refuse(Part::Text, "body_required", "the message needs a text");
+            }
+            if content.html.is_some() {
+                refuse(Part::Html, "html_not_allowed", "this channel shows no HTML");
+            }
+        }
+        ChannelKind::Http => {
+            if is_blank(&content.text) && !has_html {
+                refuse(Part::Text, "body_required", "the message needs a text or an HTML body");
+            }
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// Whether a text has control characters besides line ends and tabs.
+fn has_control(text: &str) -> bool {
+    text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn problems_of(error: &TemplateError) -> Vec<PartProblem> {
+    let code = error.code();
+    match error {
+        TemplateError::UnknownNames { unknown, valid } => {
+            let mut names = valid.iter().take(LISTED_NAMES).cloned().collect::<Vec<_>>().join(", ");
+            if valid.len() > LISTED_NAMES {
+                names.push_str(", …");
+            }
+            unknown
+                .iter()
+                .map(|name| {
+                    let at = format!("line {}, column {}", name.line, name.column);
+                    let reason = format!("no contact has {}, {at}; valid are: {names}", shown(&name.name));
+                    PartProblem::new(name.part, code, reason)
+                })
+                .collect()
+        }
+        TemplateError::Syntax { part, line, column, detail } => {
+            vec![PartProblem::new(*part, code, format!("line {line}, column {column}: {detail}"))]
+        }
+        TemplateError::TooLong { part, .. } | TemplateError::TooHeavy { part, .. } => {
+            vec![PartProblem::new(*part, code, error.to_string())]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(channel: ChannelKind, content: &Content) -> Vec<(Part, &'static str)> {
+        let problems = check(channel, content, &BTreeSet::new()).err().unwrap_or_default();
+        problems.into_iter().map(|problem| (problem.part, problem.code)).collect()
+    }
+
+    fn content(subject: &str, text: &str, html: Option<&str>) -> Content {
+        Content { subject: subject.to_owned(), text: text.to_owned(), html: html.map(str::to_owned) }
+    }
+
+    #[test]
+    fn each_channel_asks_for_what_it_shows() {
+        use ChannelKind::{Email, Http, Sms, Whatsapp};
+        assert_eq!(codes(Email, &content("Hello", "", Some("<p>Hi</p>"))), []);
+        assert_eq!(
+            codes(Email, &content(" ", "", None)),
+            [(Part::Subject, "subject_required"), (Part::Text, "body_required")]
+        );
+        for channel in [Sms, Whatsapp] {
+            assert_eq!(codes(channel, &content("", "Hi", None)), []);
+            let wrong = [(Part::Text, "body_required"), (Part::Html, "html_not_allowed")];
+            assert_eq!(codes(channel, &content("", "", Some("<p>Hi</p>"))), wrong);
+        }
+        assert_eq!(codes(Http, &content("", "", Some("<p>Hi</p>"))), []);
+        assert_eq!(codes(Http, &content("", " ", None)), [(Part::Text, "body_required")]);
+    }
+
+    #[test]
+    fn each_unknown_name_is_a_problem_of_its_part() {
+        let content = content("{nobody}", "{first_name} {no_one}", None);
+        let wrong = [(Part::Subject, "unknown_placeholder"), (Part::Text, "unknown_placeholder")];
+        assert_eq!(codes(ChannelKind::Email, &content), wrong);
+        let (_, unknown) = check_for_preview(ChannelKind::Email, &content, &BTreeSet::new()).unwrap();
+        assert_eq!(unknown, ["nobody".to_owned(), "no_one".to_owned()].into());
+    }
+}

@@ -1,0 +1,50 @@
+//! What a campaign would say to one contact.
+
+use std::collections::BTreeSet;
+
+use super::render::{Material, RenderingError, profiles};
+use crate::domain::content::check::check_for_preview;
+use crate::domain::content::message::Message;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::services::Services;
+
+/// A campaign as one contact would get it.
+#[derive(Debug)]
+pub struct CampaignPreview {
+    /// What it says.
+    pub message: Message,
+    /// The text that was rendered.
+    pub text: String,
+    /// Names that the content uses and this contact has no value for.
+    pub missing: Vec<String>,
+    /// Names that the content uses and no contact has ever had.
+    pub unknown: BTreeSet<String>,
+    /// The contact's given name.
+    pub first_name: Option<String>,
+}
+
+/// Renders a campaign for one contact, with `text` instead of its own if that is given. Nothing is stored.
+///
+/// # Errors
+/// [`RenderingError`].
+pub async fn preview(
+    services: &Services,
+    id: CampaignId,
+    contact: ContactId,
+    text: Option<String>,
+) -> Result<CampaignPreview, RenderingError> {
+    let mut material = Material::read(&services.store, id).await?;
+    if let Some(text) = text {
+        material.content.text = text;
+    }
+    let (compiled, unknown) = material.compile(check_for_preview).await?;
+    let found = profiles(&services.store, &[contact]).await?;
+    let profile = found.into_iter().next().ok_or_else(|| RenderingError::NoContacts(vec![contact]))?;
+    Ok(CampaignPreview {
+        message: compiled.render(&profile)?,
+        text: material.content.text,
+        missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
+        unknown,
+        first_name: profile.first_name,
+    })
+}

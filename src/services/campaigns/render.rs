@@ -1,0 +1,74 @@
+//! What a campaign would say to a contact: found and compiled as it is now.
+
+use std::collections::BTreeSet;
+
+use crate::domain::content::template::{Content, RenderError};
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::people::contact::Profile;
+use crate::services::content::check::{self, Check, ContentError};
+use crate::store::campaigns::{self, CampaignRow};
+use crate::store::people::{attributes, contacts};
+use crate::store::{Conn, Lane, Store, StoreError};
+
+/// Why a campaign is not rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderingError {
+    /// There is no such campaign.
+    #[error("there is no campaign {0}")]
+    NoCampaign(CampaignId),
+    /// There are no such contacts: all that are missing.
+    #[error("{} of the contacts do not exist", .0.len())]
+    NoContacts(Vec<ContactId>),
+    /// Its content is refused.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// It cannot be rendered for one of the contacts.
+    #[error(transparent)]
+    Unrenderable(#[from] RenderError),
+}
+
+impl From<StoreError> for RenderingError {
+    fn from(error: StoreError) -> Self {
+        Self::Content(error.into())
+    }
+}
+
+/// A campaign, what it says, and which attributes contacts have.
+pub(super) struct Material {
+    pub(super) campaign: CampaignRow,
+    /// Empty where it has none.
+    pub(super) content: Content,
+    known: BTreeSet<String>,
+}
+
+impl Material {
+    /// Reads it as it is now.
+    pub(super) async fn read(store: &Store, id: CampaignId) -> Result<Self, RenderingError> {
+        let read = move |conn: &mut Conn| {
+            let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
+            let version = campaigns::content(conn, &campaign)?;
+            let known = attributes::known(conn)?;
+            let content = version.map(|version| version.content()).unwrap_or_default();
+            Ok(Some(Self { campaign, content, known }))
+        };
+        let found = store.run(Lane::Read, "read a campaign's content", read).await?;
+        found.ok_or(RenderingError::NoCampaign(id))
+    }
+
+    /// Checks and compiles the content.
+    pub(super) async fn compile<T: Send + 'static>(&self, check: Check<T>) -> Result<T, ContentError> {
+        check::compile(self.campaign.channel, self.content.clone(), self.known.clone(), check).await
+    }
+}
+
+/// The contacts, in the order asked for.
+pub(super) async fn profiles(store: &Store, ids: &[ContactId]) -> Result<Vec<Profile>, RenderingError> {
+    let (mut found, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in ids.iter().copied() {
+        match store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await? {
+            Some(row) => found.push(row.profile()?),
+            None => missing.push(id),
+        }
+    }
+    if missing.is_empty() { Ok(found) } else { Err(RenderingError::NoContacts(missing)) }
+}

@@ -1,0 +1,94 @@
+//! A test of a campaign with a few contacts.
+
+use std::sync::Arc;
+
+use super::launch::{LaunchError, choose_pool};
+use super::render::{Material, RenderingError, profiles};
+use crate::channels::Gate;
+use crate::domain::content::check::check;
+use crate::domain::content::message::Envelope;
+use crate::domain::dispatch::eligibility::address_for;
+use crate::domain::dispatch::outcome::{NotBegun, Outcome};
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::services::{By, Services};
+
+/// What came of one contact's test.
+#[derive(Debug)]
+pub struct Tested {
+    /// The contact.
+    pub contact: ContactId,
+    /// What the provider made of it. `None`: the channel does not reach this contact.
+    pub outcome: Option<Outcome>,
+}
+
+/// Why nobody gets a test.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// There is no such campaign or contact, or it cannot be rendered.
+    #[error(transparent)]
+    Rendering(#[from] RenderingError),
+    /// It has no pool.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// Its pool is configured, but this instance does not run it.
+    #[error("pool {0} is not running here")]
+    NotRunning(String),
+}
+
+/// A test is outside the books: it begins whenever it is asked for.
+struct AlwaysOpen;
+
+impl Gate for AlwaysOpen {
+    fn begin(&self) -> Result<(), NotBegun> {
+        Ok(())
+    }
+}
+
+/// Sends a campaign to these contacts at once, outside the books: nothing is stored, retried or counted.
+///
+/// # Errors
+/// [`TestError`]; nobody got a test then.
+pub async fn test_send(
+    services: &Services,
+    id: CampaignId,
+    contacts: Vec<ContactId>,
+    _: &By,
+) -> Result<Vec<Tested>, TestError> {
+    let material = Material::read(&services.store, id).await?;
+    let kind = material.campaign.channel;
+    let pool = choose_pool(&services.settings.pools, kind, material.campaign.pool.as_deref())?;
+    let channel = services.channels.get(&pool.name).map(Arc::clone);
+    let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
+    let compiled = material.compile(check).await.map_err(RenderingError::from)?;
+    // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
+    let mut tests = Vec::with_capacity(contacts.len());
+    for profile in profiles(&services.store, &contacts).await? {
+        let message = compiled.render(&profile).map_err(RenderingError::from)?;
+        tests.push((profile, message));
+    }
+    let mut results = Vec::with_capacity(tests.len());
+    for (contact, (profile, message)) in contacts.into_iter().zip(tests) {
+        let Ok(to) = address_for(kind, &profile) else {
+            results.push(Tested { contact, outcome: None });
+            continue;
+        };
+        let envelope = Envelope {
+            campaign_id: id,
+            contact_id: contact,
+            to: to.to_owned(),
+            to_name: profile.full_name(),
+            message,
+            key: format!("test-{}", uuid::Uuid::new_v4().simple()),
+            attempt: 1,
+        };
+        let outcome = Some(channel.deliver(&envelope, &AlwaysOpen).await);
+        results.push(Tested { contact, outcome });
+    }
+    tracing::info!(
+        event = "campaign.test_sent",
+        campaign.id = id.0,
+        recipients = results.len(),
+        "a test message was sent"
+    );
+    Ok(results)
+}

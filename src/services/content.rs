@@ -1,0 +1,7 @@
+//! Decisions on templates, and on what a message may contain.
+
+pub mod change_template;
+pub mod check;
+pub mod create_template;
+pub mod delete_template;
+pub mod preview_template;

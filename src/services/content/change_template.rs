@@ -1,0 +1,55 @@
+//! Another name for a template, or a new version of it.
+
+use super::check::{ContentError, check};
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::template::Content;
+use crate::domain::ids::TemplateId;
+use crate::services::{By, Services};
+use crate::store::content::templates::{self, TemplateChange, TemplateRow};
+use crate::store::{Lane, StoreError};
+
+/// Why a template is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// There is no such template.
+    #[error("there is no template {0}")]
+    NotFound(TemplateId),
+    /// A template keeps its channel.
+    #[error("this template is for {0}; make another one")]
+    OtherChannel(ChannelKind),
+    /// The content is refused.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Content(error.into())
+    }
+}
+
+/// Checks that a template is for this channel.
+///
+/// # Errors
+/// [`ChangeError::OtherChannel`].
+pub fn check_channel(template: &TemplateRow, channel: ChannelKind) -> Result<(), ChangeError> {
+    if channel == template.channel { Ok(()) } else { Err(ChangeError::OtherChannel(template.channel)) }
+}
+
+/// Changes a template, as the caller has read it. Other content makes a new version. `None` leaves the name as it is.
+///
+/// # Errors
+/// [`ChangeError`]. [`StoreError::Stale`] is among the database's errors: somebody else has written a version since.
+pub async fn change_template(
+    services: &Services,
+    latest: &TemplateRow,
+    name: Option<String>,
+    content: Content,
+    _: &By,
+) -> Result<TemplateRow, ChangeError> {
+    let (id, based_on) = (latest.id, latest.version.version);
+    let content = check(&services.store, latest.channel, content).await?;
+    let change = TemplateChange { based_on, name, content };
+    let store = move |conn: &mut _| templates::change(conn, id, &change);
+    services.store.run(Lane::Write, "change a template", store).await?.ok_or(ChangeError::NotFound(id))
+}

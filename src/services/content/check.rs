@@ -1,0 +1,47 @@
+//! Whether a template or a campaign may have a content.
+
+use std::collections::BTreeSet;
+
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::check::{self, PartProblem};
+use crate::domain::content::template::Content;
+use crate::services::blocking::{Interrupted, blocking};
+use crate::store::people::attributes;
+use crate::store::{Lane, Store, StoreError};
+
+/// Why content is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// What is wrong with which part.
+    #[error("the content has {} problems", .0.len())]
+    Parts(Vec<PartProblem>),
+    /// The check was interrupted.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Checks content for a channel, against the attributes that contacts have. Returns the content as it was.
+///
+/// # Errors
+/// [`ContentError`].
+pub async fn check(store: &Store, channel: ChannelKind, content: Content) -> Result<Content, ContentError> {
+    let known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    compile(channel, content.clone(), known, check::check).await?;
+    Ok(content)
+}
+
+/// A check of the domain: content for a channel, and the names of the attributes that contacts have.
+pub(in crate::services) type Check<T> = fn(ChannelKind, &Content, &BTreeSet<String>) -> Result<T, Vec<PartProblem>>;
+
+/// Runs a check of the domain on a thread of its own: a large content keeps it busy.
+pub(in crate::services) async fn compile<T: Send + 'static>(
+    channel: ChannelKind,
+    content: Content,
+    known: BTreeSet<String>,
+    check: Check<T>,
+) -> Result<T, ContentError> {
+    blocking("check content", move || check(channel, &content, &known)).await?.map_err(ContentError::Parts)
+}
