@@ -8,6 +8,7 @@ mod by;
 pub mod campaigns;
 pub mod content;
 mod hints;
+pub mod people;
 pub mod replicas;
 
 use std::collections::BTreeMap;

@@ -57,7 +57,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("replicas", &["engine"]),
         ],
     ),
-    ("services", &[("campaigns", &["content"]), ("content", &[]), ("replicas", &[])]),
+    ("services", &[("campaigns", &["content"]), ("content", &[]), ("people", &[]), ("replicas", &[])]),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
     ("http", &[("web", &[]), ("api", &["web"])]),
     (

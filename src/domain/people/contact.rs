@@ -102,6 +102,12 @@ impl FieldError {
     pub fn new(field: impl Into<String>, code: &'static str, reason: impl Into<String>) -> Self {
         Self { field: field.into(), code: Cow::Borrowed(code), reason: reason.into() }
     }
+
+    /// A contact has nothing that it is known by.
+    #[must_use]
+    pub fn no_key() -> Self {
+        Self::new("contact", "no_key", "needs an email, a phone or an external_id")
+    }
 }
 
 impl std::fmt::Display for FieldError {
@@ -245,7 +251,7 @@ impl ContactDraft {
     /// [`FieldError`] with the code `no_key` when `email`, `phone` and `external_id` are all unset.
     pub fn check_key(&self) -> Result<(), FieldError> {
         if self.email.is_none() && self.phone.is_none() && self.external_id.is_none() {
-            return Err(FieldError::new("contact", "no_key", "needs an email, a phone or an external_id"));
+            return Err(FieldError::no_key());
         }
         Ok(())
     }

@@ -2,3 +2,4 @@
 
 pub(in crate::http) mod contacts;
 pub(in crate::http) mod lists;
+mod refusals;

@@ -5,16 +5,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::refusals::no_key;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, FieldError};
+use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
 use crate::domain::people::spelling::composed;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
 use crate::http::web::paging::{Listing, Paging};
 use crate::http::web::problem::{ApiError, FieldProblem, Problem};
+use crate::services::By;
+use crate::services::people::change_contact::change_contact;
+use crate::services::people::delete_contact::delete_contact;
+use crate::services::people::upsert_contact::{Stored, upsert_contact};
 use crate::store::people::contact_row::ContactRow;
-use crate::store::people::contacts::{self, Changed, ContactChange, Upserted};
+use crate::store::people::contacts::{self, ContactChange};
 use crate::store::{Lane, StoreError};
 
 /// A contact.
@@ -138,10 +143,6 @@ impl DraftReader {
     }
 }
 
-fn no_key(error: FieldError) -> ApiError {
-    ApiError::field("", error.code, error.reason)
-}
-
 impl ContactInput {
     fn draft(self) -> Result<ContactDraft, ApiError> {
         let mut reading = DraftReader::default();
@@ -189,14 +190,6 @@ impl ContactPatch {
     }
 }
 
-fn conflict(ids: &[ContactId]) -> ApiError {
-    ApiError::Conflict {
-        code: "contact_conflict",
-        detail: "external_id, email and phone do not belong to one and the same contact".to_owned(),
-        ids: ids.iter().map(|id| id.0).collect(),
-    }
-}
-
 /// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means.
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = ContactInput, responses(
     (status = 201, description = "Created", body = Contact), (status = 200, description = "Updated", body = Contact),
@@ -204,15 +197,14 @@ fn conflict(ids: &[ContactId]) -> ApiError {
 pub(in crate::http) async fn upsert(
     state: web::Data<AppState>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ContactInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let draft = body.draft()?;
-    match state.store.run(Lane::Write, "store a contact", move |conn| contacts::upsert(conn, &draft)).await? {
-        Upserted::Created(row) => Ok(HttpResponse::Created()
+    match upsert_contact(&state.services, body.draft()?, &by).await? {
+        Stored::Created(row) => Ok(HttpResponse::Created()
             .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
             .json(Contact::try_from(row)?)),
-        Upserted::Updated(row) => Ok(HttpResponse::Ok().json(Contact::try_from(row)?)),
-        Upserted::Conflict(ids) => Err(conflict(&ids)),
+        Stored::Updated(row) => Ok(HttpResponse::Ok().json(Contact::try_from(row)?)),
     }
 }
 
@@ -279,15 +271,11 @@ pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ContactPatch>,
 ) -> Result<web::Json<Contact>, ApiError> {
-    let change = body.change()?;
-    match state.store.run(Lane::Write, "change a contact", move |conn| contacts::change(conn, id, &change)).await? {
-        Changed::Done(row) => Ok(web::Json(Contact::try_from(row)?)),
-        Changed::NotFound => Err(ApiError::not_found("contact", id.0)),
-        Changed::Conflict(ids) => Err(conflict(&ids)),
-        Changed::NoKey => ContactDraft::default().check_key().map_err(no_key).and(Err(conflict(&[]))),
-    }
+    let row = change_contact(&state.services, id, body.change()?, &by).await?;
+    Ok(web::Json(Contact::try_from(row)?))
 }
 
 /// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.
@@ -297,7 +285,8 @@ pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,
+    by: By,
 ) -> Result<HttpResponse, ApiError> {
-    let was_there = state.store.run(Lane::Write, "delete a contact", move |conn| contacts::delete(conn, id)).await?;
-    if was_there { Ok(HttpResponse::NoContent().finish()) } else { Err(ApiError::not_found("contact", id.0)) }
+    delete_contact(&state.services, id, &by).await?;
+    Ok(HttpResponse::NoContent().finish())
 }

@@ -12,8 +12,13 @@ use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, path_id};
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
+use crate::services::By;
+use crate::services::people::change_list::change_list;
+use crate::services::people::change_members::{MemberChange, Members, change_members};
+use crate::services::people::create_list::create_list;
+use crate::services::people::delete_list::delete_list;
 use crate::store::Lane;
-use crate::store::people::lists::{self, CountedList, Deleted, ListChange, Membership};
+use crate::store::people::lists::{self, CountedList, ListChange};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -85,6 +90,12 @@ pub(in crate::http) struct MembersChanged {
     member_count: i64,
 }
 
+impl From<Members> for MembersChanged {
+    fn from(Members { changed, count }: Members) -> Self {
+        Self { changed, member_count: count }
+    }
+}
+
 #[derive(Debug)]
 pub(in crate::http) struct ListFilter(Paging);
 
@@ -113,12 +124,12 @@ impl FromQuery for MemberFilter {
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ListInput>,
 ) -> Result<HttpResponse, ApiError> {
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let description = text::prose("/description", &body.description, MAX_DESCRIPTION)?;
-    let create = move |conn: &mut _| lists::create(conn, &name, &description);
-    let list = List::from(state.store.run(Lane::Write, "create a list", create).await?);
+    let list = List::from(create_list(&state.services, name, description, &by).await?);
     Ok(HttpResponse::Created().insert_header(("Location", format!("/v1/lists/{}", list.id))).json(list))
 }
 
@@ -153,6 +164,7 @@ pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<ListPatch>,
 ) -> Result<web::Json<List>, ApiError> {
     let change = ListChange {
@@ -162,8 +174,7 @@ pub(in crate::http) async fn change(
             .map(|description| text::prose("/description", &description, MAX_DESCRIPTION))
             .transpose()?,
     };
-    let list = state.store.run(Lane::Write, "change a list", move |conn| lists::change(conn, id, &change)).await?;
-    list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
+    Ok(web::Json(change_list(&state.services, id, change, &by).await?.into()))
 }
 
 /// Deletes a list; its members stay contacts. Refused while a campaign is sending to it.
@@ -173,16 +184,10 @@ pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
+    by: By,
 ) -> Result<HttpResponse, ApiError> {
-    match state.store.run(Lane::Write, "delete a list", move |conn| lists::delete(conn, id)).await? {
-        Deleted::Done => Ok(HttpResponse::NoContent().finish()),
-        Deleted::NotFound => Err(ApiError::not_found("list", id.0)),
-        Deleted::InUse(campaigns) => Err(ApiError::Conflict {
-            code: "list_in_use",
-            detail: "campaigns are sending to this list".to_owned(),
-            ids: campaigns.iter().map(|campaign| campaign.0).collect(),
-        }),
-    }
+    delete_list(&state.services, id, &by).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
 
 fn checked(body: MembersInput) -> Result<Vec<ContactId>, ApiError> {
@@ -194,16 +199,6 @@ fn checked(body: MembersInput) -> Result<Vec<ContactId>, ApiError> {
     Ok(contact_ids)
 }
 
-fn answered(id: ListId, membership: Membership) -> Result<web::Json<MembersChanged>, ApiError> {
-    match membership {
-        Membership::Done { changed, members } => Ok(web::Json(MembersChanged { changed, member_count: members })),
-        Membership::NoList => Err(ApiError::not_found("list", id.0)),
-        Membership::NoContacts(ids) => {
-            Err(ApiError::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() })
-        }
-    }
-}
-
 /// Puts contacts on a list: all of them, or none where one does not exist.
 #[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
@@ -211,11 +206,11 @@ pub(in crate::http) async fn add_members(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<MembersInput>,
 ) -> Result<web::Json<MembersChanged>, ApiError> {
-    let ids = checked(body)?;
-    let add = move |conn: &mut _| lists::add_members(conn, id, &ids);
-    answered(id, state.store.run(Lane::Write, "add members to a list", add).await?)
+    let changed = change_members(&state.services, id, MemberChange::Add, checked(body)?, &by).await?;
+    Ok(web::Json(changed.into()))
 }
 
 /// Takes contacts off a list; those who are not on it do not matter.
@@ -225,9 +220,11 @@ pub(in crate::http) async fn remove_members(
     state: web::Data<AppState>,
     Id(id): Id<ListId>,
     _: Query<()>,
+    by: By,
     Json(body): Json<MembersInput>,
 ) -> Result<web::Json<MembersChanged>, ApiError> {
-    remove(&state, id, checked(body)?).await
+    let changed = change_members(&state.services, id, MemberChange::Remove, checked(body)?, &by).await?;
+    Ok(web::Json(changed.into()))
 }
 
 /// Takes one contact off a list.
@@ -239,13 +236,11 @@ pub(in crate::http) async fn remove_member(
     Id(id): Id<ListId>,
     request: HttpRequest,
     _: Query<()>,
+    by: By,
 ) -> Result<web::Json<MembersChanged>, ApiError> {
-    remove(&state, id, vec![path_id(&request, "contact_id")?]).await
-}
-
-async fn remove(state: &AppState, id: ListId, ids: Vec<ContactId>) -> Result<web::Json<MembersChanged>, ApiError> {
-    let remove = move |conn: &mut _| lists::remove_members(conn, id, &ids);
-    answered(id, state.store.run(Lane::Write, "take contacts off a list", remove).await?)
+    let contact = path_id(&request, "contact_id")?;
+    let changed = change_members(&state.services, id, MemberChange::Remove, vec![contact], &by).await?;
+    Ok(web::Json(changed.into()))
 }
 
 /// Lists the members of a list, newest contact first.

@@ -1,0 +1,86 @@
+//! What a refused decision on a contact or a list is for clients.
+
+use crate::domain::ids::ContactId;
+use crate::domain::people::contact::FieldError;
+use crate::http::web::problem::ApiError;
+use crate::services::people::upsert_contact::UpsertError;
+use crate::services::people::{change_contact, change_list, change_members, delete_contact, delete_list};
+
+/// A contact that would have no key.
+pub(super) fn no_key(error: FieldError) -> ApiError {
+    ApiError::field("", error.code, error.reason)
+}
+
+fn conflict(detail: String, ids: &[ContactId]) -> ApiError {
+    ApiError::Conflict { code: "contact_conflict", detail, ids: ids.iter().map(|id| id.0).collect() }
+}
+
+impl From<UpsertError> for ApiError {
+    fn from(error: UpsertError) -> Self {
+        let detail = error.to_string();
+        match error {
+            UpsertError::Conflict(ids) => conflict(detail, &ids),
+            UpsertError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<change_contact::ChangeError> for ApiError {
+    fn from(error: change_contact::ChangeError) -> Self {
+        use change_contact::ChangeError;
+        let detail = error.to_string();
+        match error {
+            ChangeError::NotFound(id) => Self::not_found("contact", id.0),
+            ChangeError::Conflict(ids) => conflict(detail, &ids),
+            ChangeError::NoKey => no_key(FieldError::no_key()),
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<delete_contact::DeleteError> for ApiError {
+    fn from(error: delete_contact::DeleteError) -> Self {
+        match error {
+            delete_contact::DeleteError::NotFound(id) => Self::not_found("contact", id.0),
+            delete_contact::DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<change_list::ChangeError> for ApiError {
+    fn from(error: change_list::ChangeError) -> Self {
+        match error {
+            change_list::ChangeError::NotFound(id) => Self::not_found("list", id.0),
+            change_list::ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<delete_list::DeleteError> for ApiError {
+    fn from(error: delete_list::DeleteError) -> Self {
+        use delete_list::DeleteError;
+        let detail = error.to_string();
+        match error {
+            DeleteError::NotFound(id) => Self::not_found("list", id.0),
+            DeleteError::InUse(campaigns) => Self::Conflict {
+                code: "list_in_use",
+                detail,
+                ids: campaigns.iter().map(|campaign| campaign.0).collect(),
+            },
+            DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<change_members::MembersError> for ApiError {
+    fn from(error: change_members::MembersError) -> Self {
+        use change_members::MembersError;
+        match error {
+            MembersError::NoList(id) => Self::not_found("list", id.0),
+            MembersError::NoContacts(ids) => {
+                Self::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() }
+            }
+            MembersError::Store(error) => error.into(),
+        }
+    }
+}

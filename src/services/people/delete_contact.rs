@@ -1,0 +1,27 @@
+//! The deletion of a contact.
+
+use crate::domain::ids::ContactId;
+use crate::services::{By, Services};
+use crate::store::people::contacts;
+use crate::store::{Lane, StoreError};
+
+/// Why a contact is not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is no such contact.
+    #[error("there is no contact {0}")]
+    NotFound(ContactId),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.
+///
+/// # Errors
+/// [`DeleteError`].
+pub async fn delete_contact(services: &Services, id: ContactId, _: &By) -> Result<(), DeleteError> {
+    let delete = move |conn: &mut _| contacts::delete(conn, id);
+    let was_there = services.store.run(Lane::Write, "delete a contact", delete).await?;
+    if was_there { Ok(()) } else { Err(DeleteError::NotFound(id)) }
+}
