@@ -30,7 +30,8 @@ use crate::http::server;
 use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
-use crate::store::access::api_keys;
+use crate::services::By;
+use crate::services::access::mint_first_key::mint_first_key;
 use crate::store::dispatch::housekeeping;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
@@ -303,12 +304,7 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
     if settings.auth.root_key.is_some() {
         return Ok(None);
     }
-    let mint = |conn: &mut crate::store::Conn| {
-        conn.write(|conn| {
-            if api_keys::list(conn)?.is_empty() { api_keys::create(conn, "first key").map(Some) } else { Ok(None) }
-        })
-    };
-    let minted = store.run(Lane::Control, "mint the first API key", mint).await?;
+    let minted = mint_first_key(store, &By::start()).await?;
     Ok(minted.map(|minted| minted.secret.expose().to_owned()))
 }
 

@@ -3,11 +3,13 @@
 //! A service takes input that was parsed and checked, and who asks ([`By`]). It commits. Then it enters the new status in the
 //! cache, writes a log line, and hints to the actors ([`Hints`]), in this order. It never knows HTTP.
 
+pub mod access;
 pub mod blocking;
 mod by;
 pub mod campaigns;
 pub mod content;
 mod hints;
+pub mod import;
 pub mod people;
 pub mod replicas;
 
@@ -21,6 +23,7 @@ use crate::config::Settings;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::store::Store;
+use crate::store::replicas::kept_paces::Paces;
 
 /// What every decision needs besides its input. One per process.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ pub struct Services {
     pub suspensions: Suspensions,
     /// What each pool of this instance sends through, by its name. Tests are sent through it.
     pub channels: Arc<BTreeMap<String, Arc<dyn Channel>>>,
+    /// The pace that each pool has found.
+    pub paces: Paces,
     /// Told after the commit.
     pub hints: Arc<dyn Hints>,
 }

@@ -2,7 +2,6 @@
 
 pub mod campaign_driver;
 pub mod open_work;
-pub mod paces;
 pub mod paginator;
 pub mod reaper;
 pub mod recorder;

@@ -2,6 +2,7 @@
 
 use actix::Recipient;
 
+use crate::actors::import::importer::Look;
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::actors::replicas::decision_follower::DecisionFollower;
 use crate::domain::ids::CampaignId;
@@ -13,6 +14,7 @@ use crate::services::{By, Hints};
 /// Tells the actors of this process, and through the broker those of others.
 pub(super) struct ActorHints {
     pub(super) campaigns: Recipient<Changed>,
+    pub(super) imports: Recipient<Look>,
     pub(super) decisions: Current<DecisionFollower>,
     pub(super) announcer: Announcer,
 }
@@ -21,6 +23,10 @@ impl Hints for ActorHints {
     fn campaign_changed(&self, campaign: CampaignId) {
         // A full mailbox loses the hint, which costs one tick.
         let _ = self.campaigns.try_send(Changed { campaign });
+    }
+
+    fn import_stored(&self) {
+        let _ = self.imports.try_send(Look);
     }
 
     fn decision_stored(&self, decision: &Control, by: &By) {

@@ -11,6 +11,8 @@ use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
+use crate::services::By;
+use crate::services::access::{create_key, revoke_key};
 use crate::store::access::api_keys;
 use crate::store::{Lane, Store, StoreError, Target, engine};
 
@@ -53,8 +55,7 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
 /// The database does not answer.
 pub async fn create_key(settings: &Settings, name: &str) -> anyhow::Result<String> {
     let store = migrated(settings).await?;
-    let name = name.to_owned();
-    let minted = store.run(Lane::Control, "create an API key", move |conn| api_keys::create(conn, &name)).await?;
+    let minted = create_key::create_key(&store, name.to_owned(), &By::command_line()).await?;
     Ok(minted.secret.expose().to_owned())
 }
 
@@ -84,8 +85,7 @@ pub async fn list_keys(settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
 /// The database does not answer.
 pub async fn revoke_key(settings: &Settings, id: i64) -> anyhow::Result<bool> {
     let store = migrated(settings).await?;
-    let revoke = move |conn: &mut crate::store::Conn| api_keys::revoke(conn, ApiKeyId(id));
-    Ok(store.run(Lane::Control, "revoke an API key", revoke).await?.is_some())
+    Ok(revoke_key::revoke_key(&store, ApiKeyId(id), &By::command_line()).await?.is_some())
 }
 
 /// What `doctor` says of the database.

@@ -11,7 +11,6 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use super::Vital;
 use super::hints::ActorHints;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
-use crate::actors::dispatch::paces::Paces;
 use crate::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
 use crate::actors::dispatch::recorder::OutcomeRecorder;
 use crate::actors::dispatch::scheduler::Scheduler;
@@ -38,6 +37,7 @@ use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
 use crate::store::Store;
+use crate::store::replicas::kept_paces::Paces;
 
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
@@ -57,7 +57,6 @@ pub(super) struct Started {
     pub(super) scheduler: Current<Scheduler>,
     follower: Current<DecisionFollower>,
     broker: Option<Current<BrokerLink>>,
-    paces: Paces,
     threads: Threads,
     pub(super) draining: Arc<AtomicBool>,
 }
@@ -121,8 +120,10 @@ impl Started {
             supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler, follower) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
+        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let hints = ActorHints {
             campaigns: driver.clone().recipient(),
+            imports: importer.clone().recipient(),
             decisions: follower.clone(),
             announcer: announcer.clone(),
         };
@@ -132,6 +133,7 @@ impl Started {
             status: Arc::clone(&status),
             suspensions: suspensions.clone(),
             channels: Arc::new(channels),
+            paces,
             hints: Arc::new(hints),
         };
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
@@ -165,7 +167,6 @@ impl Started {
             };
             supervised.push(supervise_broker(deps, link.clone()));
         }
-        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
         let guardian = Guardian::new(supervised).start();
         Ok(Self {
             services,
@@ -181,7 +182,6 @@ impl Started {
             scheduler,
             follower,
             broker,
-            paces,
             threads,
             draining,
         })
@@ -210,7 +210,6 @@ impl Started {
             store: store.clone(),
             settings: Arc::clone(settings),
             auth: Auth::new(&settings.auth),
-            importer: self.importer.clone().recipient(),
             importer_state: self.importer.recipient(),
             driver: self.driver,
             recorder: self.recorder,
@@ -220,7 +219,6 @@ impl Started {
             follower: self.follower,
             dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
             broker: self.broker,
-            paces: self.paces,
             pools: self.pools,
             services: self.services,
             health: self.health,

@@ -11,12 +11,11 @@ use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
 use super::web::problem::ApiError;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
-use crate::actors::dispatch::paces::Paces;
 use crate::actors::dispatch::reaper::Reaper;
 use crate::actors::dispatch::recorder::OutcomeRecorder;
 use crate::actors::dispatch::scheduler::Scheduler;
 use crate::actors::guardian::Guardian;
-use crate::actors::import::importer::{self, Look};
+use crate::actors::import::importer;
 use crate::actors::replicas::broker_link::{self, BrokerLink, DeadLetters, LinkState};
 use crate::actors::replicas::decision_follower::DecisionFollower;
 use crate::config::Settings;
@@ -40,8 +39,6 @@ pub struct AppState {
     pub services: Services,
     /// Who may call.
     pub auth: Auth,
-    /// Told when an import was stored. A hint: the importer looks by itself too.
-    pub importer: Recipient<Look>,
     /// Asked what the importer is at.
     pub importer_state: Recipient<importer::GetState>,
     /// Asked what it is at.
@@ -58,8 +55,6 @@ pub struct AppState {
     pub follower: Current<DecisionFollower>,
     /// The link to the broker, if one is configured.
     pub broker: Option<Current<BrokerLink>>,
-    /// The pace that each pool has found.
-    pub paces: Paces,
     /// Messages of the broker that could not be read.
     pub dead_letters: Option<DeadLetters>,
     /// What this incarnation's journal is at.

@@ -20,6 +20,10 @@ pub enum Asker {
     RootKey,
     /// A client with a stored API key.
     ApiKey(ApiKeyId),
+    /// A person at the command line.
+    CommandLine,
+    /// The start of an instance.
+    Start,
     /// The scheduler: a campaign's time has come.
     Scheduler,
     /// A message of the broker, and who it says has sent it.
@@ -27,6 +31,18 @@ pub enum Asker {
 }
 
 impl By {
+    /// A person at the command line.
+    #[must_use]
+    pub fn command_line() -> Self {
+        Self { asker: Asker::CommandLine, request_id: None }
+    }
+
+    /// The start of an instance.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { asker: Asker::Start, request_id: None }
+    }
+
     /// The scheduler.
     #[must_use]
     pub fn scheduler() -> Self {
@@ -45,6 +61,8 @@ impl fmt::Display for By {
         match &self.asker {
             Asker::RootKey => f.write_str("root key"),
             Asker::ApiKey(id) => write!(f, "API key {id}"),
+            Asker::CommandLine => f.write_str("command line"),
+            Asker::Start => f.write_str("start"),
             Asker::Scheduler => f.write_str("scheduler"),
             Asker::Broker(triggered_by) => write!(f, "broker: {triggered_by}"),
         }

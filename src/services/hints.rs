@@ -10,6 +10,9 @@ pub trait Hints: Send + Sync {
     /// A campaign was launched or opened again, or its status changed.
     fn campaign_changed(&self, campaign: CampaignId);
 
+    /// An import was stored.
+    fn import_stored(&self);
+
     /// A decision was stored that every instance follows and acknowledges.
     fn decision_stored(&self, decision: &Control, by: &By);
 }

@@ -1,3 +1,5 @@
 //! Decisions that concern all instances.
 
+pub mod change_pace;
+mod known_pool;
 pub mod switch_pool;

@@ -57,7 +57,17 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("replicas", &["engine"]),
         ],
     ),
-    ("services", &[("campaigns", &["content"]), ("content", &[]), ("people", &[]), ("replicas", &[])]),
+    (
+        "services",
+        &[
+            ("access", &[]),
+            ("campaigns", &["content"]),
+            ("content", &[]),
+            ("import", &[]),
+            ("people", &[]),
+            ("replicas", &[]),
+        ],
+    ),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
     ("http", &[("web", &[]), ("api", &["web"])]),
     (

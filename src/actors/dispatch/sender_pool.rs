@@ -40,7 +40,6 @@ use self::run::PageRun;
 use self::tempo::Tempo;
 pub use self::tempo::limits;
 use self::threads::{Share, Threads};
-use super::paces::Paces;
 use super::recorder::{Acknowledged, Inbox};
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::channels::Channel;
@@ -61,6 +60,7 @@ pub use crate::runtime::pool::Offer;
 use crate::runtime::pool::{Drain, Forget, GetState, HeldPage, PoolState, Wake};
 use crate::runtime::status_cache::StatusCache;
 pub use crate::runtime::trust::Trusts;
+use crate::store::replicas::kept_paces::Paces;
 use crate::store::{Store, StoreError};
 
 /// Pages that a pool claims from at once: a claim on one overlaps with a flush of another.

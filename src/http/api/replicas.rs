@@ -2,7 +2,6 @@
 
 pub(in crate::http) mod dead_letters;
 pub(in crate::http) mod instances;
-mod known_pools;
 pub(in crate::http) mod paces;
 pub(in crate::http) mod pools;
 pub(in crate::http) mod receipt;

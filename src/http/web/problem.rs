@@ -211,6 +211,11 @@ impl ApiError {
         Self::NotFound { what, ids: vec![id] }
     }
 
+    /// What goes by a name is missing.
+    pub fn no_such(what: &'static str, name: &str) -> Self {
+        Self::NoSuch { what, name: name.to_owned() }
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Cow<'static, str> {

@@ -1,5 +1,6 @@
 //! The suspension of a pool, and its end.
 
+use super::known_pool::is_known;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
@@ -25,6 +26,9 @@ pub enum PoolDecision {
 /// Why a pool is not switched.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
+    /// There is no such pool.
+    #[error("there is no pool {0}")]
+    NoSuchPool(String),
     /// The end of the suspension has passed.
     #[error("must lie in the future (it is {now})")]
     Past {
@@ -40,7 +44,7 @@ impl MayBeStoreError for SwitchError {
     fn into_store_error(self) -> Result<StoreError, Self> {
         match self {
             Self::Store(error) => Ok(error),
-            refused @ Self::Past { .. } => Err(refused),
+            refused @ (Self::NoSuchPool(_) | Self::Past { .. }) => Err(refused),
         }
     }
 }
@@ -56,6 +60,9 @@ pub async fn switch_pool(
     decision: PoolDecision,
     by: &By,
 ) -> Result<(PoolSwitch, UtcInstant), SwitchError> {
+    if !is_known(services, pool).await? {
+        return Err(SwitchError::NoSuchPool(pool.to_owned()));
+    }
     let name = pool.to_owned();
     let (suspends, action) = match &decision {
         PoolDecision::Suspend { .. } => (true, Action::Suspend),

@@ -7,12 +7,12 @@ use actix::prelude::*;
 
 use super::SenderPool;
 use super::refusals::Undecided;
-use crate::actors::dispatch::paces::{Heard, Paces};
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::pace::{Cut, Exchange, Held, Limits, Member, Seconds, Shared, State};
 use crate::runtime::health::{AttentionCode, Trouble};
 use crate::store::StoreError;
+use crate::store::replicas::kept_paces::{Heard, Paces};
 
 /// How often an instance tells what it saw while there is nothing urgent.
 const REGULARLY: Duration = Duration::from_secs(1);

@@ -9,6 +9,9 @@ use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::services::By;
+use crate::services::access::create_key::create_key;
+use crate::services::access::revoke_key::revoke_key;
 use crate::store::Lane;
 use crate::store::access::api_keys::{self, ApiKeyRow};
 
@@ -65,10 +68,11 @@ pub(in crate::http) struct CreateKey {
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
+    by: By,
     Json(body): Json<CreateKey>,
 ) -> Result<HttpResponse, ApiError> {
     let name = crate::http::web::text::name("/name", &body.name, MAX_NAME)?;
-    let minted = state.store.run(Lane::Control, "create an API key", move |conn| api_keys::create(conn, &name)).await?;
+    let minted = create_key(&state.store, name, &by).await?;
     let location = format!("/v1/keys/{}", minted.row.id);
     let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(key))
@@ -88,8 +92,9 @@ pub(in crate::http) async fn revoke(
     state: web::Data<AppState>,
     Id(id): Id<ApiKeyId>,
     _: Query<()>,
+    by: By,
 ) -> Result<web::Json<ApiKey>, ApiError> {
-    let row = state.store.run(Lane::Control, "revoke an API key", move |conn| api_keys::revoke(conn, id)).await?;
+    let row = revoke_key(&state.store, id, &by).await?;
     state.auth.forget();
     row.map(|row| web::Json(row.into())).ok_or(ApiError::not_found("key", id.0))
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::actors::import::importer::Look;
 use crate::actors::import::importer::files::{ImportFolder, Upload};
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
@@ -19,8 +18,10 @@ use crate::http::web::extract::{FromQuery, Id, Params, Query, next_chunk, refuse
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::services::By;
+use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
-use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection, Submitted};
+use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection};
 use crate::store::{Lane, StoreError};
 
 /// What is said of a file that has a header and nothing below it.
@@ -107,6 +108,7 @@ pub(in crate::http) async fn upload(
     request: HttpRequest,
     Query(destination): Query<Destination>,
     key: IdempotencyKey,
+    by: By,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     check_headers(&request, &state)?;
@@ -116,29 +118,31 @@ pub(in crate::http) async fn upload(
     check_header_line(Arc::clone(&upload)).await?;
     let list = destination.list;
     let key = key.scoped("contacts.import", &format!("{list:?} {body_hash}"));
-    let name = upload.name();
-    let submitted = state
-        .store
-        .run(Lane::Write, "store an import", move |conn| {
-            imports::submit(conn, &name, list, key.as_ref(), |row| {
-                let import = Import::try_from(row)?;
-                let location = Some(format!("/v1/imports/{}", import.id));
-                Ok(Answer { status: 202, body: serde_json::json!(import).to_string(), location })
-            })
-        })
-        .await?;
-    match submitted {
-        Submitted::Stored(answer) => {
+    let new = NewImport { file: upload.name(), list };
+    match start_import(&state.services, new, key, answer_to, &by).await? {
+        Begun::Now(answer) => {
             if let Some(upload) = Arc::into_inner(upload) {
                 upload.keep();
             }
-            // A hint; the importer looks by itself too.
-            let _ = state.importer.try_send(Look);
             Ok(respond(answer))
         }
-        Submitted::Before(answer) => Ok(respond(answer)),
-        Submitted::KeyReused => Err(reused()),
-        Submitted::NoList => Err(ApiError::not_found("list", list.map_or(0, |list| list.0))),
+        Begun::Before(answer) => Ok(respond(answer)),
+    }
+}
+
+fn answer_to(row: ImportRow) -> Result<Answer, StoreError> {
+    let import = Import::try_from(row)?;
+    let location = Some(format!("/v1/imports/{}", import.id));
+    Ok(Answer { status: 202, body: serde_json::json!(import).to_string(), location })
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::KeyReused => reused(),
+            StartError::NoList(id) => Self::not_found("list", id.0),
+            StartError::Store(error) => error.into(),
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::known_pools::no_such;
 use crate::actors::replicas::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Nothing, Query};
@@ -51,7 +50,7 @@ fn letters(state: &AppState) -> Result<&DeadLetters, ApiError> {
 
 fn unreachable(error: DeadLetterError) -> ApiError {
     match error {
-        DeadLetterError::NotFound(id) => no_such("dead_letter", &id),
+        DeadLetterError::NotFound(id) => ApiError::no_such("dead_letter", &id),
         DeadLetterError::Broker(detail) => ApiError::Unavailable { code: "broker_unavailable", detail },
     }
 }

@@ -4,7 +4,6 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::known_pools::known;
 use crate::actors::dispatch::sender_pool;
 use crate::domain::dispatch::pace::{Limits, Seconds, Shared, State, instant};
 use crate::domain::instant::UtcInstant;
@@ -12,6 +11,8 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Json, Nothing};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
+use crate::services::By;
+use crate::services::replicas::change_pace::{PaceDecision, PaceError, change_pace};
 
 /// Longest signature of an answer, in characters.
 const MAX_SIGNATURE: usize = 300;
@@ -149,18 +150,22 @@ fn limits(state: &AppState, pool: &str) -> Limits {
 
 /// A pool's pace; `None` where nothing was found out about it.
 pub(in crate::http) async fn pace_of(state: &AppState, pool: &str) -> Result<Option<Pace>, ApiError> {
-    let (shared, now) = state.paces.read(pool.to_owned()).await?;
+    let (shared, now) = state.services.paces.read(pool.to_owned()).await?;
     Ok(shared.map(|shared| Pace::of(&shared, &limits(state, pool), now)))
 }
 
-async fn change(
-    state: &AppState,
-    pool: &str,
-    work: impl FnOnce(&mut Shared, Seconds) + Send + 'static,
-) -> Result<web::Json<Pace>, ApiError> {
-    known(state, pool).await?;
-    let (shared, now) = state.paces.change(pool.to_owned(), work).await?;
+async fn change(state: &AppState, pool: &str, decision: PaceDecision, by: &By) -> Result<web::Json<Pace>, ApiError> {
+    let (shared, now) = change_pace(&state.services, pool, decision, by).await?;
     Ok(web::Json(Pace::of(&shared, &limits(state, pool), now)))
+}
+
+impl From<PaceError> for ApiError {
+    fn from(error: PaceError) -> Self {
+        match error {
+            PaceError::NoSuchPool(name) => Self::no_such("pool", &name),
+            PaceError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// Forgets the ceilings that a pool has found, and everything that led to them. What operators marked stays.
@@ -169,9 +174,10 @@ async fn change(
 pub(in crate::http) async fn reset(
     state: web::Data<AppState>,
     name: web::Path<String>,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Pace>, ApiError> {
-    change(&state, &name, Shared::reset).await
+    change(&state, &name, PaceDecision::Reset, &by).await
 }
 
 /// Probes a provider that is left alone, or that asked for quiet, with the next delivery.
@@ -180,9 +186,10 @@ pub(in crate::http) async fn reset(
 pub(in crate::http) async fn probe(
     state: web::Data<AppState>,
     name: web::Path<String>,
+    by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Pace>, ApiError> {
-    change(&state, &name, Shared::probe_now).await
+    change(&state, &name, PaceDecision::Probe, &by).await
 }
 
 /// Ceilings that are neither raised nor lowered until a reset.
@@ -204,6 +211,7 @@ pub(in crate::http) struct PinInput {
 pub(in crate::http) async fn pin(
     state: web::Data<AppState>,
     name: web::Path<String>,
+    by: By,
     Json(body): Json<PinInput>,
 ) -> Result<web::Json<Pace>, ApiError> {
     let (rate, places) = (body.rate_per_second, body.places);
@@ -213,7 +221,7 @@ pub(in crate::http) async fn pin(
     if places.is_some_and(|places| !(1..=1_000_000).contains(&places)) {
         return Err(ApiError::field("/places", "out_of_range", "must be 1 to 1000000"));
     }
-    change(&state, &name, move |shared, now| shared.pin(rate, places.map(f64::from), now)).await
+    change(&state, &name, PaceDecision::Pin { rate, places: places.map(f64::from) }, &by).await
 }
 
 /// What an unclear answer is about.
@@ -240,9 +248,10 @@ enum MarkScope {
 pub(in crate::http) async fn mark(
     state: web::Data<AppState>,
     name: web::Path<String>,
+    by: By,
     Json(body): Json<MarkInput>,
 ) -> Result<web::Json<Pace>, ApiError> {
     let signature = text::name("/signature", &body.signature, MAX_SIGNATURE)?;
     let relay = body.scope.map(|scope| scope == MarkScope::Relay);
-    change(&state, &name, move |shared, now| shared.mark(&signature, relay, now)).await
+    change(&state, &name, PaceDecision::Mark { signature, relay }, &by).await
 }

@@ -4,7 +4,6 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::known_pools::{known, no_such};
 use super::paces::{Pace, pace_of};
 use super::receipt::{self, Receipt, Wait};
 use crate::domain::instant::UtcInstant;
@@ -129,7 +128,6 @@ async fn switch(
     wait: Wait,
     by: &By,
 ) -> Result<web::Json<Pool>, ApiError> {
-    known(state, name).await?;
     let (set, now) = switch_pool(&state.services, name, decision, by).await?;
     // The decision stands, whatever becomes of the question who has heard of it.
     let receipt = receipt::wait(state, Subject::Pool(name.to_owned()), wait).await.ok().flatten();
@@ -139,6 +137,7 @@ async fn switch(
 impl From<SwitchError> for ApiError {
     fn from(error: SwitchError) -> Self {
         match error {
+            SwitchError::NoSuchPool(name) => Self::no_such("pool", &name),
             SwitchError::Past { .. } => Self::field("/expires_at", "out_of_range", error.to_string()),
             SwitchError::Store(error) => error.into(),
         }
@@ -154,5 +153,5 @@ pub(in crate::http) async fn pool_receipt(
     _: Query<()>,
 ) -> Result<web::Json<Receipt>, ApiError> {
     let receipt = receipt::read(&state, Subject::Pool(name.clone())).await?;
-    receipt.map(web::Json).ok_or_else(|| no_such("receipt", &name))
+    receipt.map(web::Json).ok_or_else(|| ApiError::no_such("receipt", &name))
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::AtomicBool;
 
 use actix::{Actor, Addr};
 use volley::actors::dispatch::campaign_driver::CampaignDriver;
-use volley::actors::dispatch::paces::Paces;
 use volley::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
 use volley::actors::dispatch::recorder::OutcomeRecorder;
 use volley::actors::dispatch::sender_pool::threads::Threads;
@@ -20,6 +19,7 @@ use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
 use volley::runtime::status_cache::StatusCache;
 use volley::store::replicas::instances::{self, Incarnation};
+use volley::store::replicas::kept_paces::Paces;
 
 use super::packed::{Campaign, POOL, execute, write};
 use crate::support::Database;

@@ -46,7 +46,7 @@ impl Paces {
     }
 
     /// Tells what an instance saw where nobody else has to be asked.
-    pub(in crate::actors) fn exchange_here(&self, pool: &str, report: &Report, limits: &Limits) -> Heard {
+    pub fn exchange_here(&self, pool: &str, report: &Report, limits: &Limits) -> Heard {
         let now = self.now();
         let mut here = self.lock();
         let shared = here.entry(pool.to_owned()).or_default();
@@ -56,7 +56,7 @@ impl Paces {
     }
 
     /// A pool's pace where nobody else has to be asked, and the time on its clock.
-    pub(in crate::actors) fn read_here(&self, pool: &str) -> (Option<Shared>, Seconds) {
+    pub fn read_here(&self, pool: &str) -> (Option<Shared>, Seconds) {
         (self.lock().get(pool).cloned(), self.now())
     }
 
@@ -64,12 +64,7 @@ impl Paces {
     ///
     /// # Errors
     /// The database does not answer: the same report may be told again.
-    pub(in crate::actors) async fn exchange(
-        &self,
-        pool: String,
-        report: Report,
-        limits: Limits,
-    ) -> Result<Heard, StoreError> {
+    pub async fn exchange(&self, pool: String, report: Report, limits: Limits) -> Result<Heard, StoreError> {
         self.store
             .run(Lane::Hot, "find a pool's pace", move |conn| {
                 conn.write(|conn| paces::exchange(conn, &pool, &report, &limits))

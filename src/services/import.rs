@@ -1,0 +1,3 @@
+//! Decisions on imports.
+
+pub mod start_import;

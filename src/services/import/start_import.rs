@@ -1,0 +1,63 @@
+//! The import of an uploaded file.
+
+use crate::domain::ids::ListId;
+use crate::services::{By, Services};
+use crate::store::engine::idempotency::{Answer, Key};
+use crate::store::import::imports::{self, ImportRow, Submitted};
+use crate::store::{Lane, StoreError};
+
+/// What is imported, and where it goes.
+#[derive(Debug, Clone)]
+pub struct NewImport {
+    /// The name of the file in the folder of imports. It is complete.
+    pub file: String,
+    /// The list whose members the contacts become.
+    pub list: Option<ListId>,
+}
+
+/// What a door answers.
+#[derive(Debug)]
+pub enum Begun {
+    /// The import is stored, and its file is in use.
+    Now(Answer),
+    /// The same import was stored before under the same key. This file is not needed.
+    Before(Answer),
+}
+
+/// Why nothing is imported.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// There is no such list.
+    #[error("there is no list {0}")]
+    NoList(ListId),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Stores an import, and in the same transaction the `answer` under the key of its request. The importer reads the file
+/// later.
+///
+/// # Errors
+/// [`StartError`]; nothing is stored then.
+pub async fn start_import(
+    services: &Services,
+    NewImport { file, list }: NewImport,
+    key: Option<Key>,
+    answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
+    _: &By,
+) -> Result<Begun, StartError> {
+    let submit = move |conn: &mut _| imports::submit(conn, &file, list, key.as_ref(), answer);
+    match services.store.run(Lane::Write, "store an import", submit).await? {
+        Submitted::Stored(answer) => {
+            services.hints.import_stored();
+            Ok(Begun::Now(answer))
+        }
+        Submitted::Before(answer) => Ok(Begun::Before(answer)),
+        Submitted::KeyReused => Err(StartError::KeyReused),
+        Submitted::NoList => Err(StartError::NoList(list.unwrap_or(ListId(0)))),
+    }
+}
