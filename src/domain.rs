@@ -1,5 +1,6 @@
 //! Types, parsers, state machines and arithmetic. No I/O, no async, no clock of its own.
 
+pub mod access;
 pub mod campaigns;
 pub mod certificate;
 pub mod channel;

@@ -7,7 +7,7 @@ mod access;
 pub mod api;
 pub mod auth;
 mod openapi;
-mod routes;
+pub mod routes;
 pub mod server;
 pub mod state;
 pub mod web;

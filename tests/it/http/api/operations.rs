@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use volley::domain::access::Scope;
 use volley::domain::channel::ChannelKind;
+use volley::http::routes::{API, Door, Repeats, TABLE, Verb};
 
 use crate::support::Database;
 use crate::support::api::id;
@@ -124,21 +126,9 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     assert_eq!(state["paginators"], json!([]), "nobody packs any more: {state}");
 }
 
-/// Path and method of every route, read from the route table's own text.
+/// Path and method of every route.
 fn table() -> BTreeSet<(String, String)> {
-    let source = include_str!("../../../../src/http/routes.rs");
-    let (outside, inside) = source.split_once("scope(\"/v1\")").expect("a scope");
-    let mut routes = BTreeSet::new();
-    for (prefix, part) in [("", outside), ("/v1", inside)] {
-        for resource in part.split("resource(\"").skip(1) {
-            let (path, rest) = resource.split_once('"').unwrap();
-            for route in rest.split(".route(").skip(1) {
-                let (method, _) = route.split_once('(').unwrap();
-                routes.insert((format!("{prefix}{path}"), method.to_owned()));
-            }
-        }
-    }
-    routes
+    TABLE.iter().map(|entry| (entry.path.to_owned(), entry.method.as_str().to_lowercase())).collect()
 }
 
 #[test]
@@ -159,4 +149,55 @@ fn the_description_has_every_route_of_the_table_and_no_other() {
     assert!(table.len() > 40, "the table was not read: {table:?}");
     assert!(table.remove(&("/openapi.json".to_owned(), "get".to_owned())));
     assert_eq!(methods(&description["paths"]), table);
+}
+
+#[test]
+fn every_route_names_its_door_and_what_a_key_must_allow() {
+    assert_eq!(table().len(), TABLE.len(), "a route is in the table twice");
+    for entry in TABLE {
+        let is_below = entry.path.strip_prefix(API).is_some_and(|rest| rest.starts_with('/'));
+        let scope = match entry.door {
+            Door::Open => None,
+            Door::Api(scope) => Some(scope.as_str()),
+        };
+        assert_eq!(scope.is_some(), is_below, "{entry:?}");
+        let changes = entry.method != Verb::Get && !entry.path.ends_with("preview");
+        if let Some(scope) = scope {
+            assert_eq!(!scope.ends_with(":read"), changes, "{entry:?}");
+        }
+        // A key's answer has a secret that is stored nowhere.
+        let takes_key = entry.method == Verb::Post && changes && entry.path != "/v1/keys";
+        assert_eq!(entry.repeats != Repeats::NoKey, takes_key, "{entry:?}");
+    }
+    let unused: Vec<_> =
+        Scope::ALL.iter().filter(|scope| !TABLE.iter().any(|e| e.door == Door::Api(**scope))).collect();
+    assert!(unused.is_empty(), "no route asks for {unused:?}");
+}
+
+#[test]
+fn the_door_for_programs_is_closed_without_a_key() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    for entry in TABLE {
+        let path = entry.path.replace("{id}", "1").replace("{contact_id}", "1").replace("{name}", "a");
+        let head = format!(
+            "{} {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+            entry.method.as_str()
+        );
+        let refused = server.raw(head.as_bytes()).status == 401;
+        assert_eq!(refused, entry.door != Door::Open, "{entry:?}");
+    }
+}
+
+#[test]
+fn the_description_offers_an_idempotency_key_where_a_route_takes_one() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    for entry in TABLE.iter().filter(|entry| entry.path != "/openapi.json") {
+        let operation = &description["paths"][entry.path][entry.method.as_str().to_lowercase()];
+        let offered = operation["parameters"].as_array().into_iter().flatten();
+        let offered = offered.filter(|parameter| parameter["name"] == "Idempotency-Key").count();
+        assert_eq!(offered, usize::from(entry.repeats != Repeats::NoKey), "{entry:?}");
+    }
 }
