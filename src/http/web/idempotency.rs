@@ -20,8 +20,8 @@ use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
 use crate::http::auth::Caller;
 use crate::http::state::AppState;
-use crate::store::Lane;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
+use crate::store::{Conn, Lane};
 
 /// The name of the header.
 pub(in crate::http) const HEADER: &str = "Idempotency-Key";
@@ -72,6 +72,27 @@ impl FromRequest for IdempotencyKey {
         let caller = request.extensions().get::<Caller>().copied();
         ready(Self::read(request.headers()).map(|key| Self { key, caller }))
     }
+}
+
+/// Does `work` inside the caller's write transaction, which stores the answer together with the effect. If the same request
+/// was answered before, `work` is not done, and the old answer comes alone.
+pub(in crate::http) fn answered_once<T>(
+    conn: &mut Conn,
+    key: Option<&Key>,
+    work: impl FnOnce(&mut Conn) -> Result<(Answer, T), ApiError>,
+) -> Result<(Answer, Option<T>), ApiError> {
+    let Some(key) = key else {
+        let (answer, done) = work(conn)?;
+        return Ok((answer, Some(done)));
+    };
+    match idempotency::recall(conn, key)? {
+        Recall::New => {}
+        Recall::Answered(answer) => return Ok((answer, None)),
+        Recall::Reused | Recall::UnderWay => return Err(reused()),
+    }
+    let (answer, done) = work(conn)?;
+    idempotency::remember(conn, key, &answer)?;
+    Ok((answer, Some(done)))
 }
 
 /// Whose keys for what: a stored API key is told from others by its id.
@@ -127,7 +148,7 @@ async fn reserve(request: &mut ServiceRequest, key: String) -> Result<(Key, Rese
     let began = Instant::now();
     loop {
         let wanted = key.clone();
-        let recall = move |conn: &mut crate::store::Conn| conn.write(|conn| idempotency::recall(conn, &wanted));
+        let recall = move |conn: &mut Conn| conn.write(|conn| idempotency::recall(conn, &wanted));
         match state.store.run(Lane::Control, "reserve an idempotency key", recall).await {
             Ok(Recall::New) => return Ok((key, Reserved::Now(state))),
             Ok(Recall::Answered(answer)) if answer.status >= 500 => return Err(unknown()),

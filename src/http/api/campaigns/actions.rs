@@ -17,11 +17,12 @@ use crate::domain::text_enum::text_enum;
 use crate::http::api::replicas::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
-use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
+use crate::http::web::idempotency::{IdempotencyKey, answered_once, respond};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::campaigns::{control, delete, launch, retry, schedule};
 use crate::services::{By, Services};
-use crate::store::engine::idempotency::{self, Answer, Recall};
+use crate::store::campaigns::launch::Launched;
+use crate::store::engine::idempotency::Answer;
 use crate::store::{Conn, Lane};
 
 /// Most campaigns in one bulk action.
@@ -67,28 +68,24 @@ pub(in crate::http) async fn send(
     let settings = std::sync::Arc::clone(&state.settings);
     let began = Instant::now();
     let launch = move |conn: &mut Conn| {
-        if let Some(key) = &key {
-            match idempotency::recall(conn, key)? {
-                Recall::New => {}
-                Recall::Answered(answer) => return Ok((answer, None)),
-                Recall::Reused | Recall::UnderWay => return Err(reused()),
-            }
-        }
-        let launched = launch::in_transaction(conn, &settings.pools, id, audience)?;
-        let sent = Sent { campaign_id: id, messages_queued: launched.expected, status: launched.campaign.status };
-        let body = serde_json::to_string(&sent)
-            .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
-        let answer = Answer { status: 202, body, location: Some(format!("/v1/campaigns/{id}")) };
-        if let Some(key) = &key {
-            idempotency::remember(conn, key, &answer)?;
-        }
-        Ok((answer, Some(launched)))
+        answered_once(conn, key.as_ref(), |conn| {
+            let launched = launch::in_transaction(conn, &settings.pools, id, audience)?;
+            Ok((answer_to(&launched)?, launched))
+        })
     };
     let (answer, launched) = state.store.transact(Lane::Control, "launch a campaign", launch).await?;
     if let Some(launched) = launched {
         launch::announce(&state.services, &launched, began, &by);
     }
     Ok(respond(answer))
+}
+
+fn answer_to(launched: &Launched) -> Result<Answer, ApiError> {
+    let Launched { campaign, expected } = launched;
+    let sent = Sent { campaign_id: campaign.id, messages_queued: *expected, status: campaign.status };
+    let body = serde_json::to_string(&sent)
+        .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
+    Ok(Answer { status: 202, body, location: Some(format!("/v1/campaigns/{}", campaign.id)) })
 }
 
 /// A campaign after a decision, and how the instances have taken it.
