@@ -1,7 +1,7 @@
 //! The REST API: the route table, a folder for each door and one for what they share, authentication, OpenAPI.
 //!
-//! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`. A handler parses at the edge, calls
-//! the store, and answers; it holds no rule of the domain.
+//! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`. A handler parses at the edge,
+//! reads from the store or calls a service, and answers. It holds no rule of the domain.
 
 mod access;
 pub mod api;
