@@ -2,6 +2,7 @@
 //!
 //! A service takes input that was parsed and checked, and who asks ([`By`]). It commits. Then it enters the new status in the
 //! cache, writes a log line, and hints to the actors ([`Hints`]), in this order. It never knows HTTP.
+//! A decision without an event in the log takes [`By`] all the same: every door says who asks.
 
 pub mod access;
 pub mod blocking;

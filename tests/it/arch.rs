@@ -85,6 +85,12 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
 
 const LONGEST_FILE: usize = 500;
 
+/// The longest handler, in lines. A longer one hides a decision, which belongs in a service.
+const LONGEST_HANDLER: usize = 30;
+
+/// Handlers that are longer and decide nothing: this one asks every actor for its state.
+const LONGER_HANDLERS: &[&str] = &["actor_states"];
+
 #[test]
 fn imports_point_one_way() {
     let imports = imports();
@@ -155,6 +161,37 @@ fn only_dialects_ask_which_database_it_is() {
         .map(|(module, _)| module.join("::"))
         .collect();
     assert!(wrong.is_empty(), "these match on the kind of connection: {}", wrong.join(", "));
+}
+
+/// A decision is in a service, so that every door can call it. A handler parses, calls and answers.
+#[test]
+fn handlers_are_short() {
+    let mut long = Vec::new();
+    let mut all = 0;
+    for file in sources("src/http/api") {
+        for handler in read(&file).split("#[utoipa::path(").skip(1) {
+            let (_, function) = handler.split_once("async fn ").expect("a function below its description");
+            let (body, _) = function.split_once("\n}").expect("the end of a function");
+            let name = body.split(['(', '<']).next().unwrap_or_default();
+            all += 1;
+            let lines = body.lines().count() + 1;
+            if lines > LONGEST_HANDLER && !LONGER_HANDLERS.contains(&name) {
+                long.push(format!("{}: {name} has {lines} lines", file.display()));
+            }
+        }
+    }
+    assert!(all > 40, "the handlers were not found: {all}");
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// Rooms cannot be imported upwards, but crates can: a service that names actix would know HTTP or an actor.
+#[test]
+fn services_know_neither_http_nor_actors() {
+    let wrong: Vec<PathBuf> = sources("src/services")
+        .into_iter()
+        .filter(|file| without_comments_and_strings(&read(file)).contains("actix"))
+        .collect();
+    assert!(wrong.is_empty(), "these name actix: {wrong:?}");
 }
 
 fn imports() -> Imports {
