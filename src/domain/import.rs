@@ -351,13 +351,13 @@ mod tests {
         let rows = rows(&mut reader);
         assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 4]);
         let ann = rows[0].result.as_ref().unwrap();
-        assert_eq!(ann.email.as_deref(), Some("ann@example.com"));
-        assert_eq!(ann.first_name.as_deref(), Some("Ann"));
-        assert_eq!(ann.phone.as_deref(), Some("+442079460123"));
+        assert_eq!(ann.fields.email.as_deref(), Some("ann@example.com"));
+        assert_eq!(ann.fields.first_name.as_deref(), Some("Ann"));
+        assert_eq!(ann.fields.phone.as_deref(), Some("+442079460123"));
         assert_eq!(ann.attributes["loyalty_tier"], "Gold; plus");
         assert_eq!(ann.attributes["spend"], "007");
         let bob = rows[1].result.as_ref().unwrap();
-        assert_eq!((&bob.first_name, bob.attributes.len()), (&None, 0));
+        assert_eq!((&bob.fields.first_name, bob.attributes.len()), (&None, 0));
     }
 
     #[test]
@@ -450,7 +450,7 @@ mod tests {
         let (good, bad): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.result.is_ok());
         assert_eq!(bad.len(), 12);
         let emails: std::collections::BTreeSet<_> =
-            good.iter().filter_map(|row| row.result.as_ref().ok()?.email.clone()).collect();
+            good.iter().filter_map(|row| row.result.as_ref().ok()?.fields.email.clone()).collect();
         assert!(emails.len() < good.len(), "no duplicates");
         assert!(
             emails

@@ -2,6 +2,7 @@
 
 pub mod contact;
 pub mod email;
+pub mod fields;
 pub mod locale;
 pub mod phone;
 pub mod spelling;

@@ -1,5 +1,6 @@
 //! What all tables share: connections, errors, the schema, pages of lists, and what the two databases do differently.
 
+pub(in crate::store) mod contact_fields;
 pub mod dialect;
 pub(in crate::store) mod error;
 pub mod fail_point;

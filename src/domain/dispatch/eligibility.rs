@@ -22,9 +22,9 @@ impl<'a> From<&'a Profile> for Contactable<'a> {
     /// A profile is of a contact that was not deleted.
     fn from(profile: &'a Profile) -> Self {
         Self {
-            email: profile.email.as_deref(),
-            phone: profile.phone.as_deref(),
-            external_id: profile.external_id.as_deref(),
+            email: profile.fields.email.as_deref(),
+            phone: profile.fields.phone.as_deref(),
+            external_id: profile.fields.external_id.as_deref(),
             is_deleted: false,
         }
     }

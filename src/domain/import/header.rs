@@ -86,7 +86,7 @@ fn built_in(name: &str) -> Option<BuiltIn> {
         "external_id" | "externalid" | "customer_id" | "customerid" | "user_id" | "userid" => BuiltIn::ExternalId,
         "timezone" | "time_zone" | "tz" => BuiltIn::Timezone,
         "locale" | "language" | "lang" => BuiltIn::Locale,
-        _ => return None,
+        other => return BuiltIn::from_name(other),
     })
 }
 

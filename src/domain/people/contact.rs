@@ -5,26 +5,15 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::fields::{BuiltIn, Fields};
 use super::spelling::trim;
 use super::{email, locale, phone, spelling, timezone};
 
 /// A contact's own data, parsed and normalised: what a POST or an import row comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ContactDraft {
-    /// The client's own id. At most [`MAX_FIELD`] characters.
-    pub external_id: Option<String>,
-    /// Trimmed and lower-cased; see [`super::email::parse`].
-    pub email: Option<String>,
-    /// E.164; see [`super::phone::parse`].
-    pub phone: Option<String>,
-    /// Given name.
-    pub first_name: Option<String>,
-    /// Family name.
-    pub last_name: Option<String>,
-    /// IANA time zone name.
-    pub timezone: Option<String>,
-    /// BCP 47 language tag.
-    pub locale: Option<String>,
+    /// The built-in fields.
+    pub fields: Fields,
     /// Everything else: attribute name → JSON value.
     pub attributes: Attributes,
 }
@@ -38,20 +27,9 @@ pub const MAX_FIELD: usize = 255;
 /// The contact's data as a template sees it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Profile {
-    /// The client's own id.
-    pub external_id: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// E.164 number.
-    pub phone: Option<String>,
-    /// Given name.
-    pub first_name: Option<String>,
-    /// Family name.
-    pub last_name: Option<String>,
-    /// IANA time zone name.
-    pub timezone: Option<String>,
-    /// BCP 47 language tag.
-    pub locale: Option<String>,
+    /// The built-in fields.
+    #[serde(flatten)]
+    pub fields: Fields,
     /// Everything else.
     pub attributes: Attributes,
 }
@@ -60,17 +38,13 @@ impl Profile {
     /// First and last name, as far as they are known.
     #[must_use]
     pub fn full_name(&self) -> Option<String> {
-        match (self.first_name.as_deref(), self.last_name.as_deref()) {
+        match (self.fields.first_name.as_deref(), self.fields.last_name.as_deref()) {
             (None, None) => None,
             (Some(only), None) | (None, Some(only)) => Some(only.to_owned()),
             (Some(first), Some(last)) => Some(format!("{first} {last}")),
         }
     }
 }
-
-/// The built-in fields, by the names that templates, imports and the API use.
-pub const BUILT_IN_FIELDS: &[&str] =
-    &["external_id", "email", "phone", "first_name", "last_name", "timezone", "locale"];
 
 /// Attribute names that every template may use, whether or not a contact has brought them yet.
 pub const STANDING_ATTRIBUTES: &[&str] = &["location", "preferred_product"];
@@ -118,50 +92,7 @@ impl std::fmt::Display for FieldError {
 
 impl std::error::Error for FieldError {}
 
-/// A built-in field; [`BUILT_IN_FIELDS`] has their names in the same order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BuiltIn {
-    /// The client's own id.
-    ExternalId,
-    /// E-mail address.
-    Email,
-    /// E.164 number.
-    Phone,
-    /// Given name.
-    FirstName,
-    /// Family name.
-    LastName,
-    /// IANA time zone name.
-    Timezone,
-    /// BCP 47 language tag.
-    Locale,
-}
-
 impl BuiltIn {
-    /// Every built-in field.
-    pub const ALL: &[Self] =
-        &[Self::ExternalId, Self::Email, Self::Phone, Self::FirstName, Self::LastName, Self::Timezone, Self::Locale];
-
-    /// The name that templates, imports and the API use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ExternalId => "external_id",
-            Self::Email => "email",
-            Self::Phone => "phone",
-            Self::FirstName => "first_name",
-            Self::LastName => "last_name",
-            Self::Timezone => "timezone",
-            Self::Locale => "locale",
-        }
-    }
-
-    /// The field of that name, if there is one.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|field| field.as_str() == name)
-    }
-
     /// Reads a value of this field as a client wrote it. Blank text is no value.
     ///
     /// # Errors
@@ -201,25 +132,12 @@ impl BuiltIn {
 }
 
 impl ContactDraft {
-    /// The place of a built-in field.
-    pub fn field_mut(&mut self, field: BuiltIn) -> &mut Option<String> {
-        match field {
-            BuiltIn::ExternalId => &mut self.external_id,
-            BuiltIn::Email => &mut self.email,
-            BuiltIn::Phone => &mut self.phone,
-            BuiltIn::FirstName => &mut self.first_name,
-            BuiltIn::LastName => &mut self.last_name,
-            BuiltIn::Timezone => &mut self.timezone,
-            BuiltIn::Locale => &mut self.locale,
-        }
-    }
-
     /// Reads and keeps a built-in field. Blank text leaves it unset.
     ///
     /// # Errors
     /// As [`BuiltIn::parse`].
     pub fn set(&mut self, field: BuiltIn, raw: &str) -> Result<(), FieldError> {
-        *self.field_mut(field) = field.parse(raw)?;
+        *self.fields.get_mut(field) = field.parse(raw)?;
         Ok(())
     }
 
@@ -250,7 +168,7 @@ impl ContactDraft {
     /// # Errors
     /// [`FieldError`] with the code `no_key` when `email`, `phone` and `external_id` are all unset.
     pub fn check_key(&self) -> Result<(), FieldError> {
-        if self.email.is_none() && self.phone.is_none() && self.external_id.is_none() {
+        if self.fields.keys() == [None; 3] {
             return Err(FieldError::no_key());
         }
         Ok(())
@@ -370,12 +288,6 @@ mod tests {
 
     fn code_of<T: std::fmt::Debug>(result: Result<T, FieldError>) -> String {
         result.unwrap_err().code.into_owned()
-    }
-
-    #[test]
-    fn built_in_fields_and_their_names_agree() {
-        let names: Vec<_> = BuiltIn::ALL.iter().map(|field| field.as_str()).collect();
-        assert_eq!(names, BUILT_IN_FIELDS);
     }
 
     #[test]

@@ -45,6 +45,6 @@ pub async fn preview(
         text: material.content.text,
         missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,
-        first_name: profile.first_name,
+        first_name: profile.fields.first_name,
     })
 }

@@ -285,9 +285,9 @@ const UNREADABLE: &str = "the contact's stored attributes are not readable";
 impl<'a> From<&'a ContactColumns> for Contactable<'a> {
     fn from(contact: &'a ContactColumns) -> Self {
         Self {
-            email: contact.email.as_deref(),
-            phone: contact.phone.as_deref(),
-            external_id: contact.external_id.as_deref(),
+            email: contact.fields.email.as_deref(),
+            phone: contact.fields.phone.as_deref(),
+            external_id: contact.fields.external_id.as_deref(),
             is_deleted: contact.deleted_at.is_some(),
         }
     }
@@ -299,16 +299,7 @@ impl ContactColumns {
             "{}" => crate::domain::people::contact::Attributes::new(),
             text => serde_json::from_str(text)?,
         };
-        Ok(Profile {
-            external_id: self.external_id,
-            email: self.email,
-            phone: self.phone,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            timezone: self.timezone,
-            locale: self.locale,
-            attributes,
-        })
+        Ok(Profile { fields: self.fields, attributes })
     }
 }
 

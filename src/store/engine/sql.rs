@@ -38,6 +38,24 @@ impl<T> Sql<T> {
     pub(in crate::store) fn bind<ST, V>(self, value: V, text: impl Into<Cow<'static, str>>) -> Sql<Bound<T, ST, V>> {
         Sql { tail: Bound { head: self.tail, value, text: text.into(), sql_type: std::marker::PhantomData } }
     }
+
+    /// Adds values of one type, each behind its own text and in front of a comma, and the text behind them all.
+    pub(in crate::store) fn bind_each<ST, V>(
+        self,
+        values: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, V)>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Sql<Each<T, ST, V>> {
+        let values = values.into_iter().map(|(before, value)| (before.into(), value)).collect();
+        Sql { tail: Each { head: self.tail, values, text: text.into(), sql_type: std::marker::PhantomData } }
+    }
+}
+
+/// Values in a row, after what came before them and before more text.
+pub(in crate::store) struct Each<Head, ST, V> {
+    head: Head,
+    values: Vec<(Cow<'static, str>, V)>,
+    text: Cow<'static, str>,
+    sql_type: std::marker::PhantomData<ST>,
 }
 
 /// A piece that can write itself.
@@ -61,6 +79,24 @@ where
     fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.head.write(out)?;
         out.push_bind_param::<ST, V>(&self.value)?;
+        out.push_sql(&self.text);
+        Ok(())
+    }
+}
+
+impl<DB, Head, ST, V> Piece<DB> for Each<Head, ST, V>
+where
+    DB: Backend + HasSqlType<ST>,
+    Head: Piece<DB>,
+    V: ToSql<ST, DB>,
+{
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.head.write(out)?;
+        for (before, value) in &self.values {
+            out.push_sql(before);
+            out.push_bind_param::<ST, V>(value)?;
+            out.push_sql(", ");
+        }
         out.push_sql(&self.text);
         Ok(())
     }

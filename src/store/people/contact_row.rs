@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, Profile};
+use crate::domain::people::contact::{Attributes, ContactDraft, Fields, Profile};
 use crate::store::StoreError;
 use crate::store::engine::schema::contacts;
 
@@ -14,20 +14,9 @@ use crate::store::engine::schema::contacts;
 pub struct ContactRow {
     /// Its id.
     pub id: ContactId,
-    /// The client's own id.
-    pub external_id: Option<String>,
-    /// E-mail address.
-    pub email: Option<String>,
-    /// E.164 number.
-    pub phone: Option<String>,
-    /// Given name.
-    pub first_name: Option<String>,
-    /// Family name.
-    pub last_name: Option<String>,
-    /// IANA time zone name.
-    pub timezone: Option<String>,
-    /// BCP 47 language tag.
-    pub locale: Option<String>,
+    /// The built-in fields.
+    #[diesel(embed)]
+    pub fields: Fields,
     /// Everything else, as a JSON object.
     pub attributes: String,
     /// Rises with every change.
@@ -53,63 +42,25 @@ impl ContactRow {
     /// # Errors
     /// See [`ContactRow::attributes`].
     pub fn profile(&self) -> Result<Profile, StoreError> {
-        Ok(Profile {
-            external_id: self.external_id.clone(),
-            email: self.email.clone(),
-            phone: self.phone.clone(),
-            first_name: self.first_name.clone(),
-            last_name: self.last_name.clone(),
-            timezone: self.timezone.clone(),
-            locale: self.locale.clone(),
-            attributes: self.attributes()?,
-        })
+        Ok(Profile { fields: self.fields.clone(), attributes: self.attributes()? })
     }
 
     pub(super) fn new(draft: &ContactDraft, now: UtcInstant) -> Self {
-        let mut row = Self {
+        let mut given = Attributes::new();
+        merge_attributes(&mut given, &draft.attributes);
+        Self {
             id: ContactId(0),
-            external_id: None,
-            email: None,
-            phone: None,
-            first_name: None,
-            last_name: None,
-            timezone: None,
-            locale: None,
-            attributes: "{}".to_owned(),
+            fields: draft.fields.clone(),
+            attributes: to_json(&given),
             version: 1,
             created_at: now,
             updated_at: now,
-        };
-        let mut given = Attributes::new();
-        merge_attributes(&mut given, &draft.attributes);
-        row.take_fields(draft);
-        row.attributes = to_json(&given);
-        row
-    }
-
-    /// Takes over the fields that the draft has; whether anything changed.
-    fn take_fields(&mut self, draft: &ContactDraft) -> bool {
-        let mut changed = false;
-        for (own, given) in [
-            (&mut self.external_id, &draft.external_id),
-            (&mut self.email, &draft.email),
-            (&mut self.phone, &draft.phone),
-            (&mut self.first_name, &draft.first_name),
-            (&mut self.last_name, &draft.last_name),
-            (&mut self.timezone, &draft.timezone),
-            (&mut self.locale, &draft.locale),
-        ] {
-            if given.is_some() && own != given {
-                own.clone_from(given);
-                changed = true;
-            }
         }
-        changed
     }
 
     /// Takes over fields and attributes; whether anything changed.
     pub(super) fn take(&mut self, draft: &ContactDraft) -> Result<bool, StoreError> {
-        let mut changed = self.take_fields(draft);
+        let mut changed = self.fields.take(&draft.fields);
         if !draft.attributes.is_empty() {
             let mut attributes = self.attributes()?;
             if merge_attributes(&mut attributes, &draft.attributes) {
@@ -118,22 +69,6 @@ impl ContactRow {
             }
         }
         Ok(changed)
-    }
-
-    pub(super) fn keys(&self) -> [Option<&str>; 3] {
-        [self.external_id.as_deref(), self.email.as_deref(), self.phone.as_deref()]
-    }
-
-    pub(super) fn field_mut(&mut self, field: BuiltIn) -> &mut Option<String> {
-        match field {
-            BuiltIn::ExternalId => &mut self.external_id,
-            BuiltIn::Email => &mut self.email,
-            BuiltIn::Phone => &mut self.phone,
-            BuiltIn::FirstName => &mut self.first_name,
-            BuiltIn::LastName => &mut self.last_name,
-            BuiltIn::Timezone => &mut self.timezone,
-            BuiltIn::Locale => &mut self.locale,
-        }
     }
 }
 

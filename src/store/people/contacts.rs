@@ -109,9 +109,9 @@ pub fn change(conn: &mut Conn, id: ContactId, change: &ContactChange) -> Result<
         }
         after.take(&change.set)?;
         for field in &change.clear {
-            *after.field_mut(*field) = None;
+            *after.fields.get_mut(*field) = None;
         }
-        if after.keys() == [None; 3] {
+        if after.fields.keys() == [None; 3] {
             return Ok(Changed::NoKey);
         }
         if after != before {

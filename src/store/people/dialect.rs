@@ -5,17 +5,25 @@ use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::store::engine::schema::lists;
 use crate::store::engine::sql::sql;
 use crate::store::people::contact_row::ContactRow;
 use crate::store::{Conn, StoreError, engine};
 
-macro_rules! columns {
-    () => {
-        "id, external_id, email, phone, first_name, last_name, timezone, locale, attributes, version, created_at, \
-         updated_at"
-    };
+/// The columns of the built-in fields: `external_id, email, …`.
+fn field_names() -> String {
+    BuiltIn::ALL.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// What makes a [`ContactRow`].
+fn columns() -> String {
+    format!("id, {}, attributes, version, created_at, updated_at", field_names())
+}
+
+/// An array for each built-in field, as `unnest` takes them.
+fn arrays(rows: &[ContactRow]) -> impl Iterator<Item = (&'static str, Vec<Option<&str>>)> {
+    BuiltIn::ALL.iter().map(move |field| ("", column(rows, |row| row.fields.get(*field))))
 }
 
 /// The values of one column.
@@ -28,15 +36,14 @@ fn column<'a, T>(rows: &'a [ContactRow], each: impl Fn(&'a ContactRow) -> T) -> 
 /// # Errors
 /// A query failed.
 pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -> Result<Vec<ContactRow>, StoreError> {
-    let external_ids: Vec<&str> = drafts.iter().filter_map(|draft| draft.external_id.as_deref()).collect();
-    let emails: Vec<&str> = drafts.iter().filter_map(|draft| draft.email.as_deref()).collect();
-    let phones: Vec<&str> = drafts.iter().filter_map(|draft| draft.phone.as_deref()).collect();
+    let external_ids: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.external_id.as_deref()).collect();
+    let emails: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.email.as_deref()).collect();
+    let phones: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.phone.as_deref()).collect();
     engine::keep_to_indexes(conn)?;
     match conn {
-        Conn::Pg(conn) => sql(concat!(
-            "SELECT ",
-            columns!(),
-            " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY("
+        Conn::Pg(conn) => sql(format!(
+            "SELECT {} FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY(",
+            columns()
         ))
         .bind::<Array<Text>, _>(
             external_ids,
@@ -47,11 +54,10 @@ pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -
         .load(conn),
         Conn::Sqlite(conn) => {
             let json = |values: &[&str]| serde_json::json!(values).to_string();
-            sql(concat!(
-                "SELECT ",
-                columns!(),
-                " FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id IN \
-                 (SELECT value FROM json_each("
+            sql(format!(
+                "SELECT {} FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id IN \
+                 (SELECT value FROM json_each(",
+                columns()
             ))
             .bind::<Text, _>(
                 json(&external_ids),
@@ -73,11 +79,11 @@ pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -
 /// # Errors
 /// The query failed.
 pub(in crate::store) fn lock(conn: &mut Conn, id: ContactId) -> Result<Option<ContactRow>, StoreError> {
-    const SELECT: &str = concat!("SELECT ", columns!(), " FROM contacts WHERE deleted_at IS NULL AND id = ");
+    let select = format!("SELECT {} FROM contacts WHERE deleted_at IS NULL AND id = ", columns());
     match conn {
-        Conn::Pg(conn) => sql(SELECT).bind::<BigInt, _>(id, " FOR UPDATE").get_result(conn),
+        Conn::Pg(conn) => sql(select).bind::<BigInt, _>(id, " FOR UPDATE").get_result(conn),
         // The transaction is IMMEDIATE: nobody else writes.
-        Conn::Sqlite(conn) => sql(SELECT).bind::<BigInt, _>(id, "").get_result(conn),
+        Conn::Sqlite(conn) => sql(select).bind::<BigInt, _>(id, "").get_result(conn),
     }
     .optional()
     .map_err(StoreError::query("lock a contact"))
@@ -98,17 +104,11 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
         return Ok(Vec::new());
     }
     let inserted: QueryResult<Vec<Inserted>> = match conn {
-        Conn::Pg(conn) => sql(
-            "INSERT INTO contacts (external_id, email, phone, first_name, last_name, timezone, locale, attributes, \
-             created_at, updated_at) SELECT * FROM unnest(",
-        )
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.external_id), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.email), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.phone), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.first_name), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.last_name), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.timezone), ", ")
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.locale), ", ")
+        Conn::Pg(conn) => sql(format!(
+            "INSERT INTO contacts ({}, attributes, created_at, updated_at) SELECT * FROM unnest(",
+            field_names()
+        ))
+        .bind_each::<Array<Nullable<Text>>, _>(arrays(rows), "")
         .bind::<Array<Text>, _>(column(rows, |row| &row.attributes), ", ")
         .bind::<Array<BigInt>, _>(column(rows, |row| row.created_at), ", ")
         .bind::<Array<BigInt>, _>(column(rows, |row| row.updated_at), ") RETURNING id")
@@ -121,20 +121,14 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
 /// Inserts row by row and asks for all ids at once: the transaction is IMMEDIATE, so nobody else inserts in between.
 fn insert_sqlite(conn: &mut SqliteConnection, rows: &[ContactRow]) -> QueryResult<Vec<Inserted>> {
     let newest: Inserted = sql("SELECT coalesce(max(id), 0) AS id FROM contacts").get_result(conn)?;
+    let insert = format!("INSERT INTO contacts ({}, attributes, created_at, updated_at) VALUES (", field_names());
     for row in rows {
-        sql("INSERT INTO contacts (external_id, email, phone, first_name, last_name, timezone, locale, attributes, \
-             created_at, updated_at) VALUES (")
-        .bind::<Nullable<Text>, _>(&row.external_id, ", ")
-        .bind::<Nullable<Text>, _>(&row.email, ", ")
-        .bind::<Nullable<Text>, _>(&row.phone, ", ")
-        .bind::<Nullable<Text>, _>(&row.first_name, ", ")
-        .bind::<Nullable<Text>, _>(&row.last_name, ", ")
-        .bind::<Nullable<Text>, _>(&row.timezone, ", ")
-        .bind::<Nullable<Text>, _>(&row.locale, ", ")
-        .bind::<Text, _>(&row.attributes, ", ")
-        .bind::<BigInt, _>(row.created_at, ", ")
-        .bind::<BigInt, _>(row.updated_at, ")")
-        .execute(conn)?;
+        sql(insert.clone())
+            .bind_each::<Nullable<Text>, _>(BuiltIn::ALL.iter().map(|field| ("", row.fields.get(*field))), "")
+            .bind::<Text, _>(&row.attributes, ", ")
+            .bind::<BigInt, _>(row.created_at, ", ")
+            .bind::<BigInt, _>(row.updated_at, ")")
+            .execute(conn)?;
     }
     sql("SELECT id FROM contacts WHERE id > ").bind::<BigInt, _>(newest.id, "").load(conn)
 }
@@ -149,36 +143,27 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
     }
     match conn {
         Conn::Pg(conn) => {
-            sql("UPDATE contacts SET external_id = r.external_id, email = r.email, phone = r.phone, first_name = \
-             r.first_name, last_name = r.last_name, timezone = r.timezone, locale = r.locale, attributes = \
-             r.attributes, version = r.version, updated_at = r.updated_at FROM unnest(")
+            let assigned: Vec<String> =
+                BuiltIn::ALL.iter().map(|field| format!("{field} = r.{field}", field = field.as_str())).collect();
+            sql(format!(
+                "UPDATE contacts SET {}, attributes = r.attributes, version = r.version, updated_at = r.updated_at FROM unnest(",
+                assigned.join(", ")
+            ))
             .bind::<Array<BigInt>, _>(column(rows, |row| row.id), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.external_id), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.email), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.phone), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.first_name), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.last_name), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.timezone), ", ")
-            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| &row.locale), ", ")
+            .bind_each::<Array<Nullable<Text>>, _>(arrays(rows), "")
             .bind::<Array<Text>, _>(column(rows, |row| &row.attributes), ", ")
             .bind::<Array<BigInt>, _>(column(rows, |row| row.version), ", ")
             .bind::<Array<BigInt>, _>(
                 column(rows, |row| row.updated_at),
-                ") AS r (id, external_id, email, phone, first_name, last_name, timezone, locale, attributes, version, \
-             updated_at) WHERE contacts.id = r.id",
+                format!(") AS r (id, {}, attributes, version, updated_at) WHERE contacts.id = r.id", field_names()),
             )
             .execute(conn)
             .map(drop)
         }
         Conn::Sqlite(conn) => rows.iter().try_for_each(|row| {
-            sql("UPDATE contacts SET external_id = ")
-                .bind::<Nullable<Text>, _>(&row.external_id, ", email = ")
-                .bind::<Nullable<Text>, _>(&row.email, ", phone = ")
-                .bind::<Nullable<Text>, _>(&row.phone, ", first_name = ")
-                .bind::<Nullable<Text>, _>(&row.first_name, ", last_name = ")
-                .bind::<Nullable<Text>, _>(&row.last_name, ", timezone = ")
-                .bind::<Nullable<Text>, _>(&row.timezone, ", locale = ")
-                .bind::<Nullable<Text>, _>(&row.locale, ", attributes = ")
+            let fields = BuiltIn::ALL.iter().map(|field| (format!("{} = ", field.as_str()), row.fields.get(*field)));
+            sql("UPDATE contacts SET ")
+                .bind_each::<Nullable<Text>, _>(fields, "attributes = ")
                 .bind::<Text, _>(&row.attributes, ", version = ")
                 .bind::<BigInt, _>(row.version, ", updated_at = ")
                 .bind::<BigInt, _>(row.updated_at, " WHERE id = ")

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::domain::people::contact::{BUILT_IN_FIELDS, BuiltIn, Profile, STANDING_ATTRIBUTES};
+use crate::domain::people::contact::{BuiltIn, Profile, STANDING_ATTRIBUTES};
 
 /// The placeholder for first and last name together.
 const FULL_NAME: &str = "name";
@@ -51,8 +51,9 @@ impl<'k> Names<'k> {
 
     /// Every valid name, sorted.
     pub(super) fn all(&self) -> Vec<String> {
-        let fixed = BUILT_IN_FIELDS.iter().chain(STANDING_ATTRIBUTES).chain(&[FULL_NAME]);
-        let all: BTreeSet<&str> = fixed.copied().chain(self.attributes.iter().map(String::as_str)).collect();
+        let built_in = BuiltIn::ALL.iter().map(|field| field.as_str());
+        let fixed = built_in.chain(STANDING_ATTRIBUTES.iter().copied()).chain([FULL_NAME]);
+        let all: BTreeSet<&str> = fixed.chain(self.attributes.iter().map(String::as_str)).collect();
         all.into_iter().map(str::to_owned).collect()
     }
 }
@@ -83,7 +84,7 @@ impl Lookup {
     /// The contact's value, unless it is missing or empty.
     pub(super) fn find<'p>(&self, profile: &'p Profile) -> Option<Found<'p>> {
         let text = match &self.source {
-            Source::BuiltIn(field) => built_in(profile, *field).map(Cow::Borrowed),
+            Source::BuiltIn(field) => profile.fields.get(*field).map(Cow::Borrowed),
             Source::FullName => match full_name(profile) {
                 // An import may have brought the name as a column of its own.
                 None => return found(profile.attributes.get(FULL_NAME)?),
@@ -131,21 +132,8 @@ fn found(value: &Value) -> Option<Found<'_>> {
     }
 }
 
-fn built_in(profile: &Profile, field: BuiltIn) -> Option<&str> {
-    match field {
-        BuiltIn::ExternalId => &profile.external_id,
-        BuiltIn::Email => &profile.email,
-        BuiltIn::Phone => &profile.phone,
-        BuiltIn::FirstName => &profile.first_name,
-        BuiltIn::LastName => &profile.last_name,
-        BuiltIn::Timezone => &profile.timezone,
-        BuiltIn::Locale => &profile.locale,
-    }
-    .as_deref()
-}
-
 fn full_name(profile: &Profile) -> Option<Cow<'_, str>> {
-    let part = |field| built_in(profile, field).filter(|text| !text.is_empty());
+    let part = |field| profile.fields.get(field).filter(|text| !text.is_empty());
     match (part(BuiltIn::FirstName), part(BuiltIn::LastName)) {
         (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
         (Some(only), None) | (None, Some(only)) => Some(Cow::Borrowed(only)),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::domain::people::contact::Fields;
 
 fn text(source: &str) -> Content {
     Content { text: source.to_owned(), ..Content::default() }
@@ -13,9 +14,12 @@ fn known() -> BTreeSet<String> {
 
 fn ann() -> Profile {
     Profile {
-        email: Some("ann@example.com".into()),
-        first_name: Some("Ann".into()),
-        last_name: Some("O'Hara & <Sons>".into()),
+        fields: Fields {
+            email: Some("ann@example.com".into()),
+            first_name: Some("Ann".into()),
+            last_name: Some("O'Hara & <Sons>".into()),
+            ..Fields::default()
+        },
         attributes: [
             ("address".to_owned(), json!({"city": "Zürich", "zip": 8001})),
             ("tags".to_owned(), json!(["a", "b\""])),
@@ -26,7 +30,6 @@ fn ann() -> Profile {
             ("location".to_owned(), json!(null)),
         ]
         .into(),
-        ..Profile::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Trying a template out before it is saved.
 
 use super::{Compiled, RenderError, TemplateError};
-use crate::domain::people::contact::Profile;
+use crate::domain::people::contact::{Fields, Profile};
 
 impl Compiled {
     /// Renders the template once for a contact of short values. One that takes too long even so would be refused for
@@ -11,9 +11,12 @@ impl Compiled {
     /// [`TemplateError::TooHeavy`].
     pub fn try_out(&self) -> Result<(), TemplateError> {
         let sample = Profile {
-            email: Some("a@example.com".to_owned()),
-            first_name: Some("A".to_owned()),
-            last_name: Some("B".to_owned()),
+            fields: Fields {
+                email: Some("a@example.com".to_owned()),
+                first_name: Some("A".to_owned()),
+                last_name: Some("B".to_owned()),
+                ..Fields::default()
+            },
             ..Profile::default()
         };
         match self.render(&sample) {

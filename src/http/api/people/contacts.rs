@@ -9,6 +9,7 @@ use super::refusals::no_key;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
+use crate::domain::people::fields::built_in_fields;
 use crate::domain::people::spelling::composed;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
@@ -22,98 +23,77 @@ use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, ContactChange};
 use crate::store::{Lane, StoreError};
 
-/// A contact.
-#[derive(Serialize, ToSchema)]
-pub(in crate::http) struct Contact {
-    pub(in crate::http) id: ContactId,
-    /// The client's own id; unique among live contacts.
-    external_id: Option<String>,
-    /// Lower case; unique among live contacts.
-    email: Option<String>,
-    /// E.164; unique among live contacts.
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    /// IANA name.
-    timezone: Option<String>,
-    /// BCP 47.
-    locale: Option<String>,
-    #[schema(value_type = Object)]
-    attributes: Attributes,
-    /// Rises with every change.
-    version: i64,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
-}
+/// What requests and answers say of a contact, with its built-in fields as fields of their own: a struct that takes them in
+/// (`flatten`) would refuse no unknown field, and would not name a field of a wrong type.
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $variant:ident = $name:ident,)+) => {
+        /// A contact.
+        #[derive(Serialize, ToSchema)]
+        pub(in crate::http) struct Contact {
+            pub(in crate::http) id: ContactId,
+            $($(#[$doc])* $name: Option<String>,)+
+            #[schema(value_type = Object)]
+            attributes: Attributes,
+            /// Rises with every change.
+            version: i64,
+            created_at: UtcInstant,
+            updated_at: UtcInstant,
+        }
 
-impl TryFrom<ContactRow> for Contact {
-    type Error = StoreError;
+        impl TryFrom<ContactRow> for Contact {
+            type Error = StoreError;
 
-    fn try_from(row: ContactRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            attributes: row.attributes()?,
-            id: row.id,
-            external_id: row.external_id,
-            email: row.email,
-            phone: row.phone,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            timezone: row.timezone,
-            locale: row.locale,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
-    }
-}
+            fn try_from(row: ContactRow) -> Result<Self, StoreError> {
+                Ok(Self {
+                    attributes: row.attributes()?,
+                    id: row.id,
+                    $($name: row.fields.$name,)+
+                    version: row.version,
+                    created_at: row.created_at,
+                    updated_at: row.updated_at,
+                })
+            }
+        }
 
-/// A contact to create or update. At least one of `external_id`, `email` and `phone` is needed.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ContactInput {
-    external_id: Option<String>,
-    email: Option<String>,
-    /// International form, `+44 20 7946 0123`.
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
-    timezone: Option<String>,
-    locale: Option<String>,
-    /// Merged into those that are there; `null` takes one away.
-    #[schema(value_type = Option<Object>)]
-    attributes: Option<Map<String, Value>>,
-}
+        /// A contact to create or update. At least one of `external_id`, `email` and `phone` is needed.
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::http) struct ContactInput {
+            $($(#[$doc])* $name: Option<String>,)+
+            /// Merged into those that are there; `null` takes one away.
+            #[schema(value_type = Option<Object>)]
+            attributes: Option<Map<String, Value>>,
+        }
 
-/// What is to change: absent stays, `null` clears.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ContactPatch {
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    external_id: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    email: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    phone: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    first_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    last_name: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    timezone: Option<Option<String>>,
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
-    locale: Option<Option<String>>,
-    /// Merged into those that are there; `null` takes one away, `null` for the whole takes all away.
-    #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<Object>)]
-    attributes: Option<Option<Map<String, Value>>>,
+        impl ContactInput {
+            fn fields(&self) -> impl Iterator<Item = (BuiltIn, &Option<String>)> {
+                [$((BuiltIn::$variant, &self.$name)),+].into_iter()
+            }
+        }
+
+        /// What is to change: absent stays, `null` clears.
+        #[derive(Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(in crate::http) struct ContactPatch {
+            $(
+                #[serde(default, deserialize_with = "present")]
+                #[schema(value_type = Option<String>)]
+                $name: Option<Option<String>>,
+            )+
+            /// Merged into those that are there; `null` takes one away, `null` for the whole takes all away.
+            #[serde(default, deserialize_with = "present")]
+            #[schema(value_type = Option<Object>)]
+            attributes: Option<Option<Map<String, Value>>>,
+        }
+
+        impl ContactPatch {
+            fn fields(&self) -> impl Iterator<Item = (BuiltIn, &Option<Option<String>>)> {
+                [$((BuiltIn::$variant, &self.$name)),+].into_iter()
+            }
+        }
+    };
 }
+built_in_fields!(bodies);
 
 /// Gathers a draft and everything that is wrong with it.
 #[derive(Default)]
@@ -146,15 +126,7 @@ impl DraftReader {
 impl ContactInput {
     fn draft(self) -> Result<ContactDraft, ApiError> {
         let mut reading = DraftReader::default();
-        for (field, raw) in [
-            (BuiltIn::ExternalId, &self.external_id),
-            (BuiltIn::Email, &self.email),
-            (BuiltIn::Phone, &self.phone),
-            (BuiltIn::FirstName, &self.first_name),
-            (BuiltIn::LastName, &self.last_name),
-            (BuiltIn::Timezone, &self.timezone),
-            (BuiltIn::Locale, &self.locale),
-        ] {
+        for (field, raw) in self.fields() {
             reading.field(field, raw.as_deref());
         }
         reading.attributes(self.attributes);
@@ -168,19 +140,11 @@ impl ContactPatch {
     fn change(self) -> Result<ContactChange, ApiError> {
         let mut reading = DraftReader::default();
         let mut clear = Vec::new();
-        for (field, patch) in [
-            (BuiltIn::ExternalId, &self.external_id),
-            (BuiltIn::Email, &self.email),
-            (BuiltIn::Phone, &self.phone),
-            (BuiltIn::FirstName, &self.first_name),
-            (BuiltIn::LastName, &self.last_name),
-            (BuiltIn::Timezone, &self.timezone),
-            (BuiltIn::Locale, &self.locale),
-        ] {
+        for (field, patch) in self.fields() {
             let Some(raw) = patch else { continue };
             reading.field(field, raw.as_deref());
             // Blank text is no value either.
-            if reading.draft.field_mut(field).is_none() {
+            if reading.draft.fields.get(field).is_none() {
                 clear.push(field);
             }
         }

@@ -7,7 +7,9 @@ use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::Fields;
 use crate::store::dispatch::pages::{PageRow, on_page};
+use crate::store::engine::contact_fields::field_columns;
 use crate::store::engine::schema::{contacts, deliveries};
 use crate::store::{Conn, StoreError};
 
@@ -28,13 +30,7 @@ pub(in crate::store::dispatch) struct Candidate {
 /// The contact of one, if it is still there.
 #[derive(Queryable)]
 pub(in crate::store::dispatch) struct ContactColumns {
-    pub(in crate::store::dispatch) external_id: Option<String>,
-    pub(in crate::store::dispatch) email: Option<String>,
-    pub(in crate::store::dispatch) phone: Option<String>,
-    pub(in crate::store::dispatch) first_name: Option<String>,
-    pub(in crate::store::dispatch) last_name: Option<String>,
-    pub(in crate::store::dispatch) timezone: Option<String>,
-    pub(in crate::store::dispatch) locale: Option<String>,
+    pub(in crate::store::dispatch) fields: Fields,
     pub(in crate::store::dispatch) attributes: String,
     pub(in crate::store::dispatch) version: i64,
     pub(in crate::store::dispatch) deleted_at: Option<UtcInstant>,
@@ -63,19 +59,7 @@ pub(in crate::store::dispatch) fn due_recipients(
             deliveries::provider_key_until,
             deliveries::contact_version,
             deliveries::provider_fingerprint,
-            (
-                contacts::external_id,
-                contacts::email,
-                contacts::phone,
-                contacts::first_name,
-                contacts::last_name,
-                contacts::timezone,
-                contacts::locale,
-                contacts::attributes,
-                contacts::version,
-                contacts::deleted_at,
-            )
-                .nullable(),
+            (field_columns(), contacts::attributes, contacts::version, contacts::deleted_at).nullable(),
         ));
     match conn {
         Conn::Pg(conn) => due.limit(limit).load(conn),

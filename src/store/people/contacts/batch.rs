@@ -51,7 +51,7 @@ impl Matched {
 
     fn admit(&mut self, row: ContactRow, standing: Standing) {
         let place = self.people.len();
-        for (map, key) in self.by_key.iter_mut().zip(row.keys()) {
+        for (map, key) in self.by_key.iter_mut().zip(row.fields.keys()) {
             map.extend(key.map(|key| (key.to_owned(), place)));
         }
         self.people.push(Person { row, standing, touched: standing == Standing::New });
@@ -60,7 +60,7 @@ impl Matched {
     /// Whom the draft means.
     fn find(&self, draft: &ContactDraft) -> Result<Option<usize>, Vec<ContactId>> {
         let places: BTreeSet<usize> =
-            self.by_key.iter().zip(draft_keys(draft)).filter_map(|(map, key)| map.get(key?).copied()).collect();
+            self.by_key.iter().zip(draft.fields.keys()).filter_map(|(map, key)| map.get(key?).copied()).collect();
         let mut people = places.iter().filter_map(|place| Some((*place, &self.people.get(*place)?.row)));
         match (people.next(), people.next()) {
             (None, _) => Ok(None),
@@ -86,7 +86,9 @@ impl Matched {
                         person.row.version += 1;
                         person.row.updated_at = now;
                     }
-                    for ((map, old), new) in self.by_key.iter_mut().zip(before.keys()).zip(person.row.keys()) {
+                    for ((map, old), new) in
+                        self.by_key.iter_mut().zip(before.fields.keys()).zip(person.row.fields.keys())
+                    {
                         if old != new {
                             old.and_then(|old| map.remove(old));
                             map.extend(new.map(|new| (new.to_owned(), place)));
@@ -101,7 +103,7 @@ impl Matched {
 
 /// Whether the strongest key that both have is the same one.
 fn agrees(row: &ContactRow, draft: &ContactDraft) -> bool {
-    let both = row.keys().into_iter().zip(draft_keys(draft)).find_map(|(own, given)| Some((own?, given?)));
+    let both = row.fields.keys().into_iter().zip(draft.fields.keys()).find_map(|(own, given)| Some((own?, given?)));
     both.is_none_or(|(own, given)| own == given)
 }
 
@@ -171,17 +173,15 @@ pub fn apply_one_by_one(
     Ok(all)
 }
 
-fn draft_keys(draft: &ContactDraft) -> [Option<&str>; 3] {
-    [draft.external_id.as_deref(), draft.email.as_deref(), draft.phone.as_deref()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::people::contact::Fields;
 
     fn draft(external_id: &str, email: &str, phone: &str) -> ContactDraft {
         let field = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        ContactDraft { external_id: field(external_id), email: field(email), phone: field(phone), ..Default::default() }
+        let (external_id, email, phone) = (field(external_id), field(email), field(phone));
+        ContactDraft { fields: Fields { external_id, email, phone, ..Fields::default() }, ..ContactDraft::default() }
     }
 
     fn matched(people: &[ContactDraft]) -> Matched {

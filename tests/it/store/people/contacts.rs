@@ -2,7 +2,7 @@
 
 use diesel::RunQueryDsl;
 use volley::domain::import::ResumePoint;
-use volley::domain::people::contact::ContactDraft;
+use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::store::engine::idempotency::Answer;
 use volley::store::import::imports::{self, Batch, Submitted};
 use volley::store::people::{contacts, lists};
@@ -18,7 +18,8 @@ async fn open(db: &Database) -> Store {
 }
 
 fn draft(email: &str) -> ContactDraft {
-    ContactDraft { email: Some(email.to_owned()), ..ContactDraft::default() }
+    let fields = Fields { email: Some(email.to_owned()), ..Fields::default() };
+    ContactDraft { fields, ..ContactDraft::default() }
 }
 
 both_backends! {
