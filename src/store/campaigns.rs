@@ -4,6 +4,8 @@ mod content_guard;
 mod finding;
 pub mod launch;
 
+use std::ops::Deref;
+
 use diesel::prelude::*;
 
 use super::engine::schema::{campaigns, packings};
@@ -247,11 +249,11 @@ pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, St
         .map_err(StoreError::query("read a packing"))
 }
 
-/// Edits a campaign that the caller has locked, and whose status allows it.
+/// Edits a campaign whose status allows it.
 ///
 /// # Errors
 /// The query failed.
-pub fn edit(conn: &mut Conn, locked: &CampaignRow, change: &CampaignChange) -> Result<CampaignRow, StoreError> {
+pub fn edit(conn: &mut Conn, locked: &LockedCampaign, change: &CampaignChange) -> Result<CampaignRow, StoreError> {
     let now = engine::now(conn)?;
     diesel::update(campaigns::table.find(locked.id))
         .set((change, campaigns::updated_at.eq(now)))
@@ -260,11 +262,11 @@ pub fn edit(conn: &mut Conn, locked: &CampaignRow, change: &CampaignChange) -> R
     read(conn, locked.id)
 }
 
-/// Marks a campaign as deleted that the caller has locked, and whose status allows it. Its rows stay.
+/// Marks a campaign as deleted whose status allows it. Its rows stay.
 ///
 /// # Errors
 /// The query failed.
-pub fn delete(conn: &mut Conn, locked: &CampaignRow) -> Result<(), StoreError> {
+pub fn delete(conn: &mut Conn, locked: &LockedCampaign) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     diesel::update(campaigns::table.find(locked.id))
         .set((campaigns::deleted_at.eq(now), campaigns::scheduled_at.eq(None::<UtcInstant>)))
@@ -273,14 +275,34 @@ pub fn delete(conn: &mut Conn, locked: &CampaignRow) -> Result<(), StoreError> {
         .map_err(StoreError::query("delete a campaign"))
 }
 
+/// A campaign as it was read under its exclusive lock, which only [`locked`] takes: a function that takes one runs under the
+/// lock.
+pub struct LockedCampaign(CampaignRow);
+
+impl Deref for LockedCampaign {
+    type Target = CampaignRow;
+
+    fn deref(&self) -> &CampaignRow {
+        &self.0
+    }
+}
+
+impl LockedCampaign {
+    /// The campaign alone, for the time after the transaction.
+    #[must_use]
+    pub fn into_row(self) -> CampaignRow {
+        self.0
+    }
+}
+
 /// Takes the campaign's exclusive lock, then reads it: lock first, look second. From here to the end of the transaction
 /// no claim commits.
 ///
 /// # Errors
 /// The campaign is missing, or the query failed.
-pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<CampaignRow, TransitionError> {
+pub fn locked(conn: &mut Conn, id: CampaignId) -> Result<LockedCampaign, TransitionError> {
     engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
-    find(conn, id)?.ok_or(TransitionError::NotFound(id))
+    find(conn, id)?.map(LockedCampaign).ok_or(TransitionError::NotFound(id))
 }
 
 /// Applies `event` by compare-and-set, with what belongs to it: a stop arms the pass that skips what is left, a resume
@@ -292,14 +314,14 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     let row = locked(conn, id)?;
     let next = row.status.next(event)?;
     if next == row.status {
-        return Ok(row);
+        return Ok(row.into_row());
     }
     if event == CampaignEvent::Stop {
-        arm(conn, id, Sweep::SkipPending)?;
+        arm(conn, &row, Sweep::SkipPending)?;
     }
     if event == CampaignEvent::Resume {
-        content_guard::waive(conn, id)?;
-        forget_rewind(conn, id)?;
+        content_guard::waive(conn, &row)?;
+        forget_rewind(conn, &row)?;
     }
     let row = set_status(conn, &row, next, None)?;
     if let Some(action) = Action::of(event) {
@@ -337,14 +359,14 @@ pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<C
         return Err(TransitionError::SweepUnderWay(under_way));
     }
     if let Some(sweep) = sweep {
-        arm(conn, id, sweep)?;
+        arm(conn, &row, sweep)?;
     }
-    Ok(if next == row.status { row } else { set_status(conn, &row, next, None)? })
+    Ok(if next == row.status { row.into_row() } else { set_status(conn, &row, next, None)? })
 }
 
 /// An operator has taken in that the database went back in time.
-fn forget_rewind(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
-    diesel::update(campaigns::table.find(id).filter(campaigns::rewound_at.is_not_null()))
+fn forget_rewind(conn: &mut Conn, row: &LockedCampaign) -> Result<(), StoreError> {
+    diesel::update(campaigns::table.find(row.id).filter(campaigns::rewound_at.is_not_null()))
         .set(campaigns::rewound_at.eq(None::<UtcInstant>))
         .execute(conn)
         .map(drop)
@@ -374,18 +396,18 @@ pub fn retry_failed(
     Ok(row)
 }
 
-fn arm(conn: &mut Conn, id: CampaignId, sweep: Sweep) -> Result<(), StoreError> {
-    diesel::update(packings::table.find(id))
+fn arm(conn: &mut Conn, row: &LockedCampaign, sweep: Sweep) -> Result<(), StoreError> {
+    diesel::update(packings::table.find(row.id))
         .set((packings::sweep.eq(sweep), packings::sweep_page_id.eq(0), packings::sweep_class.eq(None::<AnswerClass>)))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("arm a pass over pages"))
 }
 
-/// Writes a status by compare-and-set from `row`'s. The caller holds the exclusive lock.
+/// Writes a status by compare-and-set from `row`'s.
 pub(super) fn set_status(
     conn: &mut Conn,
-    row: &CampaignRow,
+    row: &LockedCampaign,
     next: CampaignStatus,
     outcome: Option<CampaignOutcome>,
 ) -> Result<CampaignRow, StoreError> {

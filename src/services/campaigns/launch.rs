@@ -9,7 +9,7 @@ use crate::domain::content::template::{Compiled, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
-use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::campaigns::{self, CampaignRow, LockedCampaign, TransitionError};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::attributes;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
@@ -161,7 +161,7 @@ struct Ready {
 fn prepare(
     conn: &mut Conn,
     pools: &[PoolConfig],
-    campaign: &CampaignRow,
+    campaign: &LockedCampaign,
     audience: Option<Audience>,
 ) -> Result<Ready, LaunchError> {
     let audience = match audience {

@@ -74,14 +74,14 @@ async fn send_again(
         let Some(contacts) = contacts else {
             let uncertain = campaigns::counts(conn, id)?.uncertain;
             if uncertain == 0 {
-                return Ok((campaigns::locked(conn, id)?, 0));
+                return Ok((campaigns::locked(conn, id)?.into_row(), 0));
             }
             return Ok((campaigns::reopen(conn, id, Some(Sweep::ResendUncertain))?, uncertain));
         };
         let before = campaigns::locked(conn, id)?;
         let pages = deliveries::uncertain_pages(conn, id, Some(&contacts))?;
         if pages.is_empty() {
-            return Ok((before, 0));
+            return Ok((before.into_row(), 0));
         }
         let row = campaigns::reopen(conn, id, None)?;
         let mut resolved = 0;

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{CampaignRow, TransitionError, locked, set_status};
+use super::{CampaignRow, LockedCampaign, TransitionError, locked, set_status};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
@@ -43,7 +43,7 @@ impl Doubt {
 pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
     if row.status != CampaignStatus::Sending || doubt.is_noted(&row) {
-        return Ok(row);
+        return Ok(row.into_row());
     }
     match doubt {
         Doubt::Content => diesel::update(campaigns::table.find(id))
@@ -59,8 +59,9 @@ pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignR
     Ok(paused)
 }
 
-/// Notes that a doubt was overruled. The caller holds the exclusive lock.
-pub(super) fn waive(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError> {
+/// Notes that a doubt was overruled.
+pub(super) fn waive(conn: &mut Conn, row: &LockedCampaign) -> Result<(), StoreError> {
+    let id = row.id;
     diesel::update(campaigns::table.find(id).filter(campaigns::content_doubt.eq(ContentDoubt::Raised)))
         .set(campaigns::content_doubt.eq(ContentDoubt::Waived))
         .execute(conn)

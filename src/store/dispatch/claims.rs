@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::outcomes::forget_content;
-use super::pages::{self, PageRow};
+use super::pages;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
@@ -17,7 +17,9 @@ use crate::domain::dispatch::page::PageState;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
-use crate::store::dispatch::dialect::{self, Candidate, ClaimGround, ContactColumns, Taken, due_recipients};
+use crate::store::dispatch::dialect::{
+    self, Candidate, ClaimGround, ContactColumns, LockedPage, Taken, due_recipients,
+};
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::schema::{deliveries, delivery_contents};
@@ -143,7 +145,7 @@ struct Terms {
 /// Turns the reachable ones to `sending` and ends the others with a reason; moves the page's counts by what changed.
 fn sort_out(
     conn: &mut Conn,
-    page: &PageRow,
+    page: &LockedPage,
     token: LeaseToken,
     terms: Terms,
     candidates: Vec<Candidate>,
@@ -189,7 +191,7 @@ fn sort_out(
             }
         }
     }
-    let claimed = dialect::mark_sending(conn, page.campaign_id, &taken, token, terms.provider, now)?;
+    let claimed = dialect::mark_sending(conn, page, &taken, token, terms.provider, now)?;
     if claimed != taken.len() {
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }

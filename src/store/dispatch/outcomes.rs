@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
-use super::pages::{self, PageRow};
+use super::pages;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
@@ -13,7 +13,7 @@ use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::store::dispatch::dialect;
+use crate::store::dispatch::dialect::{self, LockedPage};
 use crate::store::engine::schema::{deliveries, delivery_contents, pages as page};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
@@ -91,7 +91,7 @@ pub(in crate::store) struct Tally {
 }
 
 impl Tally {
-    fn of(page: &PageRow) -> Self {
+    fn of(page: &LockedPage) -> Self {
         Self { counts: page.counts(), deaths: page.deaths, settled: 0, changed: 0 }
     }
 
@@ -241,7 +241,7 @@ pub(in crate::store) fn forget_content(
 }
 
 /// Evidence that came after the page was closed ("not taken") leaves a pending delivery on a page that is done: open it.
-fn reopen_for_late_evidence(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
+fn reopen_for_late_evidence(conn: &mut Conn, page: &LockedPage) -> Result<(), StoreError> {
     diesel::update(page::table.find(page.id))
         .set((page::state.eq(PageState::Ready), page::due_at.eq(UtcInstant(0))))
         .execute(conn)

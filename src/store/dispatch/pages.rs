@@ -8,7 +8,7 @@ use crate::domain::dispatch::lease::{LeaseToken, Owner};
 use crate::domain::dispatch::page::{Counts, PageState, Progress};
 use crate::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::store::dispatch::dialect;
+use crate::store::dispatch::dialect::{self, LockedPage};
 use crate::store::engine::page_states::is_ready;
 use crate::store::engine::schema::{campaigns, deliveries, delivery_contents, pages};
 use crate::store::{Conn, StoreError, engine};
@@ -136,7 +136,7 @@ pub fn lease(
         ))
         .execute(conn)
         .map_err(StoreError::query("lease a page"))?;
-    if leased == 1 { lock(conn, id) } else { Ok(None) }
+    if leased == 1 { Ok(lock(conn, id)?.map(LockedPage::into_row)) } else { Ok(None) }
 }
 
 /// Campaigns that have a ready, due page for `pool`.
@@ -248,7 +248,7 @@ pub fn settle(
 ///
 /// # Errors
 /// The query failed.
-pub fn lock(conn: &mut Conn, id: PageId) -> Result<Option<PageRow>, StoreError> {
+pub(in crate::store) fn lock(conn: &mut Conn, id: PageId) -> Result<Option<LockedPage>, StoreError> {
     dialect::lock_page(conn, id)
 }
 
@@ -292,7 +292,7 @@ pub(in crate::store) fn on_page(page: &PageRow) -> OnPage {
         .and(deliveries::contact_id.between(page.first_contact_id, page.last_contact_id))
 }
 
-fn give_back(conn: &mut Conn, page: &PageRow, token: LeaseToken) -> Result<i64, StoreError> {
+fn give_back(conn: &mut Conn, page: &LockedPage, token: LeaseToken) -> Result<i64, StoreError> {
     let changed = diesel::update(
         deliveries::table
             .filter(on_page(page).and(deliveries::state.eq(DeliveryState::Sending)).and(deliveries::token.eq(token))),
@@ -312,7 +312,7 @@ pub(in crate::store) struct Skipped {
 /// Ends what is pending on a page. What was ever ambiguous becomes `uncertain`: skipping would claim to know.
 pub(in crate::store) fn skip_pending(
     conn: &mut Conn,
-    page: &PageRow,
+    page: &LockedPage,
     reason: SkipReason,
 ) -> Result<Skipped, StoreError> {
     let now = engine::now(conn)?;
@@ -334,7 +334,7 @@ pub(in crate::store) fn skip_pending(
 }
 
 /// Forgets what attempts said whose deliveries have ended. Needed wherever deliveries end other than by their outcome.
-pub(in crate::store) fn forget_contents(conn: &mut Conn, page: &PageRow) -> Result<(), StoreError> {
+pub(in crate::store) fn forget_contents(conn: &mut Conn, page: &LockedPage) -> Result<(), StoreError> {
     let open = deliveries::table
         .filter(deliveries::campaign_id.eq(delivery_contents::campaign_id))
         .filter(deliveries::contact_id.eq(delivery_contents::contact_id))
@@ -348,10 +348,10 @@ pub(in crate::store) fn forget_contents(conn: &mut Conn, page: &PageRow) -> Resu
         .map_err(StoreError::query("forget what attempts said"))
 }
 
-/// Ends the lease on a locked page, and writes its counts.
+/// Ends the lease on a page, and writes its counts.
 pub(in crate::store) fn close_lease(
     conn: &mut Conn,
-    page: &PageRow,
+    page: &LockedPage,
     state: PageState,
     due_at: UtcInstant,
     counts: Counts,
@@ -371,12 +371,12 @@ pub(in crate::store) fn close_lease(
     write_counts(conn, page, counts)
 }
 
-/// Writes the counts of a locked page.
-pub(in crate::store) fn write_counts(conn: &mut Conn, page: &PageRow, counts: Counts) -> Result<(), StoreError> {
+/// Writes a page's counts, if they have changed.
+pub(in crate::store) fn write_counts(conn: &mut Conn, page: &LockedPage, counts: Counts) -> Result<(), StoreError> {
     if counts == page.counts() {
         return Ok(());
     }
-    dialect::write_counts(conn, page.id, counts)
+    dialect::write_counts(conn, page, counts)
 }
 
 pub(in crate::store) fn count(changed: usize) -> Result<i64, StoreError> {

@@ -3,8 +3,9 @@
 
 use diesel::prelude::*;
 
+use super::dialect::LockedPage;
 use super::lost_leases::next_state;
-use super::pages::{self, PageRow, on_page};
+use super::pages::{self, on_page};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
@@ -64,7 +65,7 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
     Ok(Swept::Page(id))
 }
 
-fn apply(conn: &mut Conn, row: &PageRow, sweep: Sweep, class: Option<AnswerClass>) -> Result<(), StoreError> {
+fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerClass>) -> Result<(), StoreError> {
     let mut counts = row.counts();
     match sweep {
         Sweep::SkipPending => {
@@ -85,7 +86,7 @@ fn apply(conn: &mut Conn, row: &PageRow, sweep: Sweep, class: Option<AnswerClass
 }
 
 /// Writes a page's new counts and, unless it is leased, the state that follows from them.
-pub(in crate::store) fn after_moving(conn: &mut Conn, row: &PageRow, counts: Counts) -> Result<(), StoreError> {
+pub(in crate::store) fn after_moving(conn: &mut Conn, row: &LockedPage, counts: Counts) -> Result<(), StoreError> {
     if row.state == PageState::Leased {
         return pages::write_counts(conn, row, counts);
     }
@@ -95,7 +96,7 @@ pub(in crate::store) fn after_moving(conn: &mut Conn, row: &PageRow, counts: Cou
 
 fn back_to_pending(
     conn: &mut Conn,
-    row: &PageRow,
+    row: &LockedPage,
     from: DeliveryState,
     class: Option<AnswerClass>,
 ) -> Result<i64, StoreError> {

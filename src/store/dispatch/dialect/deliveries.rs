@@ -12,6 +12,7 @@ use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
+use crate::store::dispatch::dialect::LockedPage;
 use crate::store::dispatch::outcomes::{Write, fence};
 use crate::store::engine::schema::delivery_contents;
 use crate::store::engine::sql::sql;
@@ -26,10 +27,10 @@ pub(in crate::store) struct Taken {
     pub(in crate::store) key_until: Option<UtcInstant>,
 }
 
-/// Turns pending recipients of a locked page to `sending`, for a provider. Returns how many changed.
+/// Turns pending recipients of a page to `sending`, for a provider. Returns how many changed.
 pub(in crate::store) fn mark_sending(
     conn: &mut Conn,
-    campaign: CampaignId,
+    page: &LockedPage,
     recipients: &[Taken],
     token: LeaseToken,
     provider: ProviderFingerprint,
@@ -38,6 +39,7 @@ pub(in crate::store) fn mark_sending(
     if recipients.is_empty() {
         return Ok(0);
     }
+    let campaign = page.campaign_id;
     match conn {
         Conn::Pg(conn) => {
             let contacts: Vec<i64> = recipients.iter().map(|taken| taken.contact.0).collect();

@@ -1,6 +1,7 @@
 //! Locks. SQLite needs none of them: its write transactions already stand in line.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
@@ -13,6 +14,29 @@ use crate::store::dispatch::pages::{PageRow, Wanted, WhichPage};
 use crate::store::engine::schema::pages;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
+
+/// A page as it was read under its row's lock. Only the statements of this file make one, so a function that takes it runs
+/// under the lock: page rows, their deliveries and their counts change together.
+#[derive(QueryableByName)]
+pub(in crate::store) struct LockedPage {
+    #[diesel(embed)]
+    row: PageRow,
+}
+
+impl Deref for LockedPage {
+    type Target = PageRow;
+
+    fn deref(&self) -> &PageRow {
+        &self.row
+    }
+}
+
+impl LockedPage {
+    /// The page alone, for the time after the transaction.
+    pub(in crate::store) fn into_row(self) -> PageRow {
+        self.row
+    }
+}
 
 /// What a claim has to know before it looks for recipients.
 #[derive(QueryableByName)]
@@ -31,7 +55,7 @@ pub(in crate::store) struct ClaimGround {
     #[diesel(sql_type = BigInt)]
     pub(in crate::store) now: UtcInstant,
     #[diesel(embed)]
-    pub(in crate::store) page: PageRow,
+    pub(in crate::store) page: LockedPage,
 }
 
 /// Locks a page, and reads it, its campaign's status and the clock, all in one statement: for a transaction that holds
@@ -59,19 +83,19 @@ pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Resu
 }
 
 #[derive(QueryableByName)]
-struct LockedPage {
+struct PageAndNow {
     #[diesel(sql_type = BigInt)]
     now: UtcInstant,
     #[diesel(embed)]
-    page: PageRow,
+    page: LockedPage,
 }
 
 /// Locks several pages, in the order of their ids, and reads them and the clock.
 pub(in crate::store) fn lock_pages(
     conn: &mut Conn,
     ids: &BTreeSet<PageId>,
-) -> Result<(Vec<PageRow>, UtcInstant), StoreError> {
-    let locked: diesel::QueryResult<Vec<LockedPage>> = match conn {
+) -> Result<(Vec<LockedPage>, UtcInstant), StoreError> {
+    let locked: diesel::QueryResult<Vec<PageAndNow>> = match conn {
         Conn::Pg(conn) => {
             let ids: Vec<PageId> = ids.iter().copied().collect();
             sql("SELECT p.*, (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now FROM pages AS p \
@@ -96,13 +120,13 @@ pub(in crate::store) fn lock_pages(
 }
 
 /// Locks a page's row and reads it.
-pub(in crate::store) fn lock_page(conn: &mut Conn, id: PageId) -> Result<Option<PageRow>, StoreError> {
+pub(in crate::store) fn lock_page(conn: &mut Conn, id: PageId) -> Result<Option<LockedPage>, StoreError> {
     // Not `first`: its bound `LIMIT` makes SQLite plan the statement anew at each run.
-    match conn {
+    let row = match conn {
         Conn::Pg(conn) => pages::table.find(id).select(PageRow::as_select()).for_update().get_result(conn).optional(),
         Conn::Sqlite(conn) => pages::table.find(id).select(PageRow::as_select()).get_result(conn).optional(),
-    }
-    .map_err(StoreError::query("lock a page"))
+    };
+    row.map(|row| row.map(|row| LockedPage { row })).map_err(StoreError::query("lock a page"))
 }
 
 /// Locks the page of a campaign that a lease asks for, if it is ready and due and none of `held`, passing over those

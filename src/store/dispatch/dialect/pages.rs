@@ -9,12 +9,13 @@ use diesel::sql_types::{Array, BigInt, Bool, Text};
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
+use crate::store::dispatch::dialect::LockedPage;
 use crate::store::dispatch::outcomes::Tally;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 
-/// Writes the counts of a locked page.
-pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Counts) -> Result<(), StoreError> {
+/// Writes a page's counts.
+pub(in crate::store) fn write_counts(conn: &mut Conn, page: &LockedPage, counts: Counts) -> Result<(), StoreError> {
     let statement = sql("UPDATE pages SET pending = ")
         .bind::<BigInt, _>(counts.pending, ", sending = ")
         .bind::<BigInt, _>(counts.sending, ", sent = ")
@@ -22,7 +23,7 @@ pub(in crate::store) fn write_counts(conn: &mut Conn, page: PageId, counts: Coun
         .bind::<BigInt, _>(counts.failed, ", skipped = ")
         .bind::<BigInt, _>(counts.skipped, ", uncertain = ")
         .bind::<BigInt, _>(counts.uncertain, " WHERE id = ")
-        .bind::<BigInt, _>(page, "");
+        .bind::<BigInt, _>(page.id, "");
     match conn {
         Conn::Pg(conn) => statement.execute(conn),
         Conn::Sqlite(conn) => statement.execute(conn),
