@@ -175,7 +175,7 @@ impl App {
         if let Some(scheduler) = self.scheduler.get() {
             quiesce("scheduler", left(), scheduler.send(scheduler::Quiesce)).await;
         }
-        quiesce("supervisor", left(), self.driver.send(campaign_driver::Quiesce)).await;
+        quiesce("campaign driver", left(), self.driver.send(campaign_driver::Quiesce)).await;
         for pool in self.pools.drains() {
             if tokio::time::timeout(left(), pool.send(Drain)).await.is_err() {
                 tracing::warn!(

@@ -71,9 +71,9 @@ enum Command {
     Key(key::KeyCommand),
     /// Check the settings and print those in force, secrets hidden
     Config,
-    /// Check database, disk and providers, and say how to mend what is wrong
+    /// Check database, disk and providers, and say how to fix what is wrong
     Doctor,
-    /// Break things around instances of its own, and show that nobody is lost and nobody is reached twice
+    /// Break things around its own instances, and show that no recipient is lost or reached twice
     Verify(verify::VerifyArgs),
 }
 

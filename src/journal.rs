@@ -56,7 +56,7 @@ struct Segment {
     open: usize,
 }
 
-/// What a journal is at.
+/// The state of a journal.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct JournalState {
     /// The file that is written.

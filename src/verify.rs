@@ -161,7 +161,7 @@ pub enum VerifyError {
         detail: String,
     },
     /// Nothing is broken any more, and nothing moves.
-    #[error("the campaigns have stood still for {seconds} s: {at}")]
+    #[error("the campaigns have made no progress for {seconds} s: {at}")]
     Stuck {
         /// For how long.
         seconds: u64,

@@ -65,7 +65,7 @@ pub struct Guardian {
 #[rtype(result = "Vec<SupervisedState>")]
 pub struct GetState;
 
-/// How an actor fares.
+/// The state of an actor.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct SupervisedState {
     /// The actor.

@@ -29,7 +29,7 @@ pub struct KeyInfo {
     pub created_at: UtcInstant,
     /// When it was last used, to the minute.
     pub last_used_at: Option<UtcInstant>,
-    /// Since when it is void.
+    /// When it was revoked.
     pub revoked_at: Option<UtcInstant>,
 }
 

@@ -193,7 +193,7 @@ impl Started {
         vec![
             ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
-            ("campaign supervisor", Box::new(move || driver.connected())),
+            ("campaign driver", Box::new(move || driver.connected())),
             ("importer", Box::new(move || importer.connected())),
             ("guardian", Box::new(move || guardian.connected())),
         ]

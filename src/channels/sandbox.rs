@@ -62,9 +62,9 @@ impl Sandbox {
         if luck >= self.failure_rate {
             Outcome::Accepted { provider_id: Some(format!("sandbox-{:016x}", self.dice.roll())) }
         } else if luck < self.failure_rate / 2.0 {
-            refused(true, Trouble::new(ErrorCategory::Refused, "sandbox: refused for good"))
+            refused(true, Trouble::new(ErrorCategory::Refused, "sandbox: refused permanently"))
         } else {
-            refused(false, Trouble::new(ErrorCategory::ProviderError, "sandbox: refused for now"))
+            refused(false, Trouble::new(ErrorCategory::ProviderError, "sandbox: refused temporarily"))
         }
     }
 }

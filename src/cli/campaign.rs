@@ -32,22 +32,22 @@ pub(crate) enum CampaignCommand {
         #[arg(long)]
         watch: bool,
     },
-    /// Stop handing over until `resume`
+    /// Hand nothing over until `resume`
     Pause {
         /// Campaign id
         id: i64,
     },
-    /// Go on after a pause
+    /// Continue after a pause
     Resume {
         /// Campaign id
         id: i64,
     },
-    /// End a campaign for good; who was not reached stays unreached
+    /// End a campaign; recipients that it has not reached get no message
     Stop {
         /// Campaign id
         id: i64,
     },
-    /// Try those again who failed; a paused campaign stays paused
+    /// Try failed recipients again; a paused campaign stays paused
     RetryFailed {
         /// Campaign id
         id: i64,

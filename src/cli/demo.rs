@@ -223,7 +223,7 @@ impl Tour<'_> {
         let table = output::table(&["", "STATISTICS", "ROWS COUNTED"], &rows);
         let document = json!({ "campaign_id": id, "status": sight.status, "import": import, "audit": audit, "balanced": balanced });
         self.output.either(&document, &format!("\n{table}\n\n{verdict}"))?;
-        ensure!(balanced, "campaign {id}: statistics and rows disagree, or somebody is missing");
+        ensure!(balanced, "campaign {id}: statistics and rows disagree, or a recipient is missing");
         Ok(())
     }
 }

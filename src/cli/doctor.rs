@@ -27,7 +27,7 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
     if settings.broker.url.is_some() {
         let result = app::check_broker(settings).await.map(|()| "reachable, exchanges and queues declared".to_owned());
         let result = result.map_err(|reason| {
-            format!("{reason}; check broker.url and the user's permissions (docs/broker.md); work goes on without it")
+            format!("{reason}; check broker.url and the user's permissions (docs/broker.md); work continues without it")
         });
         findings.push(Finding { subject: "broker".to_owned(), result });
     }
@@ -101,7 +101,7 @@ impl Place {
 
     fn check_space(&self) -> Result<String, String> {
         let (folder, setting) = (self.folder.display(), self.setting);
-        let stat = rustix::fs::statvfs(&self.folder).map_err(|error| format!("cannot look at {folder} ({error})"))?;
+        let stat = rustix::fs::statvfs(&self.folder).map_err(|error| format!("cannot read {folder} ({error})"))?;
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let text = format!("{} MiB free", free >> 20);
         if free < LOW_SPACE_BYTES {

@@ -21,7 +21,7 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct ImportArgs {
     /// CSV file with a header line
     file: PathBuf,
-    /// Put the contacts on the list of this name; it is made when there is none
+    /// Put the contacts on the list with this name; it is created if it is missing
     #[arg(long, value_name = "NAME")]
     list: Option<String>,
 }
@@ -60,9 +60,9 @@ pub(crate) async fn list_named(client: &Client, name: &str) -> anyhow::Result<i6
     match client.post("v1/lists", &json!({ "name": name })).await {
         Ok(list) => client::number(&list, "/id"),
         // Somebody made it meanwhile.
-        Err(ClientError::Refused(problem)) if problem.status == StatusCode::CONFLICT => {
-            find_list(client, name).await?.with_context(|| format!("the list {name:?} comes and goes"))
-        }
+        Err(ClientError::Refused(problem)) if problem.status == StatusCode::CONFLICT => find_list(client, name)
+            .await?
+            .with_context(|| format!("the list {name:?} was deleted in this moment; try again")),
         Err(error) => Err(error.into()),
     }
 }

@@ -12,14 +12,14 @@ use crate::config::Settings;
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key and print it, this once
+    /// Create a key and print it, this once
     Create {
-        /// What or whom it is for
+        /// What the key is for
         name: String,
     },
-    /// List keys; the keys themselves are not stored
+    /// List keys, without the secrets: those are not stored
     List,
-    /// Make a key useless, at once and for good
+    /// Revoke a key: it stops working at once, and stays revoked
     Revoke {
         /// Key id, as `key list` shows it
         id: i64,
@@ -53,7 +53,7 @@ pub(crate) async fn run(command: KeyCommand, settings: &Settings, output: &Outpu
             output.either(&json!({ "data": keys }), &output::table(&header, &rows))?;
         }
         KeyCommand::Revoke { id } => {
-            anyhow::ensure!(app::revoke_key(settings, id).await?, "there is no key {id} that could be revoked");
+            anyhow::ensure!(app::revoke_key(settings, id).await?, "there is no active key {id}");
             output.either(&json!({ "id": id, "revoked": true }), &format!("key {id} revoked"))?;
         }
     }

@@ -22,7 +22,7 @@ pub(crate) struct VerifyArgs {
     /// How much breaks
     #[arg(long, default_value = "light", value_parser = PossibleValuesParser::new(Faults::ALL.iter().map(|it| it.as_str())))]
     faults: String,
-    /// Makes the same plan again; random unless given
+    /// Make the same plan again; random if left out
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Instances; 3 with a database server, else 1
@@ -31,7 +31,7 @@ pub(crate) struct VerifyArgs {
     /// Recipients in all
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(2..=10_000_000))]
     recipients: u32,
-    /// How long things break, in seconds
+    /// How long the faults last, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     duration: u64,
     /// Who takes the messages

@@ -104,12 +104,16 @@ impl Settings {
         }
         let uri = broker.uri().map_err(|reason| bad("broker.url", reason))?;
         let in_the_clear = uri.scheme == lapin::uri::AMQPScheme::AMQP;
-        let reason = "belongs to amqps://, and the address asks for a connection in the clear";
+        let reason = "belongs to amqps://, and the address asks for an unencrypted connection";
         ensure(!in_the_clear || broker.ca_file().is_none(), "broker.tls_ca_file", reason)?;
         let host = uri.authority.host.as_str();
         let on_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
         let guest = uri.authority.userinfo.username == "guest";
-        ensure(on_loopback || !guest, "broker.url", "give a user of its own: guest is refused beyond this machine")?;
+        ensure(
+            on_loopback || !guest,
+            "broker.url",
+            "give a user of its own: RabbitMQ accepts guest only from its own machine",
+        )?;
         ensure(
             !self.database.url.expose().starts_with("sqlite:"),
             "broker.url",
@@ -266,7 +270,7 @@ impl ServerConfig {
     }
 
     fn check_encrypted(&self, at: &dyn Fn(&str) -> String, encrypted: bool) -> Check {
-        let reason = "belongs to encrypted connections, and the address asks for one in the clear";
+        let reason = "belongs to encrypted connections, and the address asks for an unencrypted connection";
         ensure(encrypted || self.ca_file().is_none(), &at("tls_ca_file"), reason)?;
         let pinned = self.tls_fingerprint.as_deref().is_some_and(|text| !text.is_empty());
         ensure(encrypted || !pinned, &at("tls_fingerprint"), reason)

@@ -73,7 +73,7 @@ pub enum ConfigError {
         origin: String,
     },
     /// A secret stands in a file that every user of the machine can read.
-    #[error("{key}: a secret in a file that everybody can read (set by {path}); run: chmod o-r {path}", path = path.display())]
+    #[error("{key}: a secret in a file that every user can read (set by {path}); run: chmod o-r {path}", path = path.display())]
     Exposed {
         /// The setting.
         key: String,

@@ -31,7 +31,7 @@ ids! {
     TemplateVersionId;
     /// One broadcast and its single execution.
     CampaignId;
-    /// Up to [`crate::domain::dispatch::page::DEFAULT_PAGE_SIZE`] recipients of a campaign: the unit of fan-out, lease and progress.
+    /// Some recipients of a campaign, by default up to 1000: the unit of fan-out, lease and progress.
     PageId;
     /// A CSV import.
     ImportId;

@@ -63,7 +63,7 @@ impl utoipa::Modify for IdempotencyKeys {
                 .name(HEADER)
                 .parameter_in(ParameterIn::Header)
                 .required(Required::False)
-                .description(Some("The same request under the same key is answered again, and done once."))
+                .description(Some("The same request with the same key gets the same answer, and is done once."))
                 .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255))));
             post.parameters.get_or_insert_default().push(RefOr::T(parameter.build()));
         }

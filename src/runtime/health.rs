@@ -66,7 +66,7 @@ impl Attention {
     /// A campaign was paused because nearly everybody was refused alike.
     #[must_use]
     pub fn refused_alike(quote: &str, since: UtcInstant) -> Self {
-        let detail = format!("{quote}; set that right, retry-failed, then resume; or stop");
+        let detail = format!("{quote}; fix the cause, retry-failed, then resume; or stop");
         Self { code: AttentionCode::RefusedAlike, detail, since }
     }
 

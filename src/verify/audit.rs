@@ -63,7 +63,7 @@ impl Account {
             account.complain(format!("{} times one key came with two bodies", totals.conflicts));
         }
         if totals.strangers > 0 {
-            account.complain(format!("{} messages to nobody of the audience", totals.strangers));
+            account.complain(format!("{} messages to addresses outside the audience", totals.strangers));
         }
         account
     }
@@ -196,7 +196,7 @@ pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -
             match number.and_then(|number| states.get_mut(number)) {
                 Some(state @ None) => *state = Some(status),
                 Some(Some(_)) => account.complain(format!("two deliveries to {:?}", contact.email)),
-                None => account.complain(format!("a delivery to nobody of the audience: {:?}", contact.email)),
+                None => account.complain(format!("a delivery to an address outside the audience: {:?}", contact.email)),
             }
         }
         let Some(next) = page.next_cursor else { break };

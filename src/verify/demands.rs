@@ -78,7 +78,7 @@ pub(super) fn complaints(account: &Account, demands: Demands, excuses: Excuses) 
     }
     if account.failed > account.failed_by_refusal {
         let others = account.failed - account.failed_by_refusal;
-        complain(format!("{others} failed whom the provider never refused for good"));
+        complain(format!("{others} failed that the provider never refused permanently"));
     }
     if account.skipped > 0 {
         complain(format!("{} were skipped, though everyone has an address", account.skipped));
@@ -118,7 +118,7 @@ mod tests {
     fn a_build_that_fails_everybody_does_not_pass() {
         let found = complaints(&account(Kind::Smtp, 0, 2_000, 0), HEAVY, Excuses::default());
         assert!(found[0].contains("0 of 2000 were sent; at least 1800"), "{found:?}");
-        assert!(found[1].contains("2000 failed whom the provider never refused"), "{found:?}");
+        assert!(found[1].contains("2000 failed that the provider never refused"), "{found:?}");
     }
 
     #[test]

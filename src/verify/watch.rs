@@ -220,7 +220,7 @@ fn violations(before: Option<&Sight>, now: &Sight, audience: i64) -> Vec<&'stati
         (is_packed && total != audience, "everyone is packed, and the audience is not whole"),
         (now.packing.is_some_and(|packing| packing.expected != audience), "the audience was counted wrongly"),
         (before.is_some_and(|before| before.total > total), "recipients have disappeared"),
-        (before.is_some_and(|before| before.counts.sent > counts.sent), "a recipient who was sent to is so no more"),
+        (before.is_some_and(|before| before.counts.sent > counts.sent), "a recipient that was sent is no longer sent"),
     ];
     rules.into_iter().filter_map(|(broken, what)| broken.then_some(what)).collect()
 }

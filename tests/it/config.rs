@@ -241,7 +241,7 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (
             smtp(&format!("tls_fingerprint = \"{}\"\n", "ab".repeat(32))).replace("2525", "2525?tls=none"),
             "pools[0].tls_fingerprint",
-            "asks for one in the clear",
+            "asks for an unencrypted connection",
         ),
         (webhook("ehlo_name = \"mail.example.com\""), "pools[0].ehlo_name", "belongs to smtp"),
         (webhook("pipelining = false"), "pools[0].pipelining", "belongs to smtp"),

@@ -46,7 +46,7 @@ pub struct Quiesce;
 #[rtype(result = "PaginatorState")]
 pub struct GetState;
 
-/// How far a paginator is.
+/// The progress of a paginator.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct PaginatorState {
     /// The campaign.

@@ -48,7 +48,7 @@ pub enum RewindError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The database does not know this incarnation any more.
-    #[error("the database has lost the registration of this instance; it has to start anew")]
+    #[error("the database has lost the registration of this instance; it must be started again")]
     Orphaned,
     /// The journal cannot be read, or the history not be noted.
     #[error("cannot read or write in the journal's folder")]

@@ -64,7 +64,7 @@ pub struct Look;
 #[rtype(result = "ImporterState")]
 pub struct GetState;
 
-/// What the importer is at.
+/// The state of the importer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ImporterState {
     /// The import whose rows are being stored.
@@ -161,7 +161,7 @@ async fn sweep(store: &Store, folder: &ImportFolder) -> Result<(), StoreError> {
 enum Stop {
     /// For good.
     Failed(String),
-    /// For now: the database is away, or another importer is at it.
+    /// For now: the database is away, or another importer has the file.
     Later(StoreError),
 }
 

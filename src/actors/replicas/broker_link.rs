@@ -74,7 +74,7 @@ struct Link {
     state: State,
 }
 
-/// Reports how the link fares.
+/// Reports the state of the link.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "LinkState")]
 pub struct GetState;

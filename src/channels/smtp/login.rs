@@ -143,5 +143,5 @@ async fn exchange(wire: &mut Wire, mechanism: &str, at_once: bool, answers: &[&s
         }
         line = answers.pop_front().unwrap_or_default();
     }
-    Err(Failure::Cut("the relay asks on and on".to_owned()))
+    Err(Failure::Cut("the relay asks again and again".to_owned()))
 }

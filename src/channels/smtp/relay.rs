@@ -77,7 +77,7 @@ impl Relay {
         let login = Login::new(config, &url)?;
         if login.is_some() && !loopback && matches!(security, Security::Plain | Security::Opportunistic(_)) {
             return Err(fault(
-                "a password or token must not travel in the clear: use smtps:// or tls=required".to_owned(),
+                "a password or token must not be sent unencrypted: use smtps:// or tls=required".to_owned(),
             ));
         }
         let name = config.introduction().map(str::to_owned).or_else(host_name);

@@ -132,7 +132,7 @@ fn token_in(output: &[u8]) -> Result<Secret, Failure> {
     }
     let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
     if !text.iter().all(is_token_byte) {
-        return Err(no_token("what came is no token"));
+        return Err(no_token("the output is no token"));
     }
     Ok(Secret::new(String::from_utf8_lossy(text)))
 }

@@ -64,7 +64,7 @@ fn check_shape(channel: ChannelKind, content: &Content) -> Result<(), Vec<PartPr
         refuse(Part::Subject, "control_character", "a subject is one line without control characters");
     }
     if content.subject.chars().count() > MAX_SUBJECT {
-        refuse(Part::Subject, "subject_too_long", &format!("at most {MAX_SUBJECT} characters"));
+        refuse(Part::Subject, "subject_too_long", &format!("must have at most {MAX_SUBJECT} characters"));
     }
     if has_control(&content.text) {
         refuse(Part::Text, "control_character", "contains control characters");

@@ -11,7 +11,7 @@ text_enum! {
         Sending = "sending",
         /// The provider accepted it.
         Sent = "sent",
-        /// Refused for good, or out of attempts.
+        /// Refused permanently, or out of attempts.
         Failed = "failed",
         /// Not sent, for a stated reason.
         Skipped = "skipped",

@@ -36,7 +36,7 @@ pub struct Counts {
     pub sending: i64,
     /// Accepted by the provider.
     pub sent: i64,
-    /// Refused for good.
+    /// Refused permanently.
     pub failed: i64,
     /// Not sent, with a reason.
     pub skipped: i64,

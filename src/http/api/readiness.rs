@@ -29,7 +29,7 @@ pub(in crate::http) struct Readiness {
     /// Each pool, and its trouble or `null`.
     #[schema(value_type = Object)]
     pools: BTreeMap<String, Option<Attention>>,
-    /// How the link to the broker fares, if one is configured. Without it work goes on.
+    /// The state of the link to the broker, if one is configured. Work continues without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<LinkState>,
 }

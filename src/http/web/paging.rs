@@ -54,7 +54,7 @@ pub struct Pagination {
     pub total_count: i64,
     /// Pages of the whole list.
     pub total_pages: i64,
-    /// Give it as `anchor` with the next `page`: rows that came later then neither appear nor push others about.
+    /// Give it as `anchor` with the next `page`: rows that were added later then do not appear, and do not move the others.
     pub anchor: i64,
 }
 
@@ -87,7 +87,7 @@ impl Paging {
         let paging = Self::decode(cursor, resource, filter)?;
         let agrees = |given: Option<i64>, own: i64| given.is_none_or(|given| given == own);
         if page.is_some() || anchor.is_some() || !agrees(page_size, paging.page_size) {
-            return Err(invalid("a cursor knows its page, page_size and anchor; leave them out"));
+            return Err(invalid("a cursor contains page, page_size and anchor; leave them out"));
         }
         Ok(paging)
     }
@@ -130,7 +130,7 @@ impl Paging {
     }
 
     fn decode(cursor: &str, resource: &'static str, filter: String) -> Result<Self, ApiError> {
-        let refused = || invalid("not a cursor of this list, or of a list with other filters");
+        let refused = || invalid("this cursor is damaged, or belongs to another list or other filters");
         let (numbers, check) = cursor.rsplit_once('.').ok_or_else(refused)?;
         let parsed: Vec<i64> = numbers
             .split('.')

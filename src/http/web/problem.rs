@@ -78,7 +78,7 @@ pub enum ApiError {
     #[error("a valid API key is required")]
     Unauthorized,
     /// 404: these do not exist.
-    #[error("no such {what}: {}", join(.ids))]
+    #[error("no such {}: {}", what.replace('_', " "), join(.ids))]
     NotFound {
         /// The kind of thing: `contact`.
         what: &'static str,
@@ -86,7 +86,7 @@ pub enum ApiError {
         ids: Vec<i64>,
     },
     /// 404: what goes by a name does not exist.
-    #[error("no such {what}: {}", shown(.name))]
+    #[error("no such {}: {}", what.replace('_', " "), shown(.name))]
     NoSuch {
         /// The kind of thing: `pool`.
         what: &'static str,

@@ -26,7 +26,7 @@ fn check(field: &str, text: &str, min: usize, max: usize) -> Result<String, Fiel
         return Err(FieldProblem::new(field, "required", "must not be empty"));
     }
     if chars > max {
-        return Err(FieldProblem::new(field, "too_long", format!("{chars} characters; at most {max}")));
+        return Err(FieldProblem::new(field, "too_long", format!("has {chars} characters; at most {max} are allowed")));
     }
     if text.chars().any(is_unsafe) {
         return Err(FieldProblem::new(field, "control_character", "contains control or direction characters"));

@@ -96,7 +96,7 @@ pub async fn schedule(
     Ok(campaign)
 }
 
-/// Takes the launch time away: the campaign is a draft again.
+/// Removes the launch time: the campaign is a draft again.
 ///
 /// # Errors
 /// The campaign is missing or not scheduled, or the database failed.

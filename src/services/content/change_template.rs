@@ -15,7 +15,7 @@ pub enum ChangeError {
     #[error("there is no template {0}")]
     NotFound(TemplateId),
     /// A template keeps its channel.
-    #[error("this template is for {0}; make another one")]
+    #[error("this template is for {0}; create a new one for another channel")]
     OtherChannel(ChannelKind),
     /// The content is refused.
     #[error(transparent)]

@@ -32,7 +32,7 @@ pub struct ApiKeyRow {
     pub created_at: UtcInstant,
     /// Its last use, to the minute.
     pub last_used_at: Option<UtcInstant>,
-    /// Since when it is void.
+    /// When it was revoked.
     pub revoked_at: Option<UtcInstant>,
 }
 

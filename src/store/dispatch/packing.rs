@@ -74,7 +74,7 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
         diesel::update(packings::table.find(id))
             .set(packings::unreachable.eq(packings::unreachable + unreachable))
             .execute(conn)
-            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+            .map_err(StoreError::query("count recipients without an address"))?;
     }
     Ok(packed)
 }
@@ -98,7 +98,7 @@ pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: Co
         diesel::update(packings::table.find(id))
             .set(packings::unreachable.eq(packings::unreachable + size - pending))
             .execute(conn)
-            .map_err(StoreError::query("count whom the channel cannot reach"))?;
+            .map_err(StoreError::query("count recipients without an address"))?;
     }
     Ok(true)
 }

@@ -245,7 +245,7 @@ pub struct Batch {
 /// Stores a batch and the import's progress in one transaction: a batch that comes a second time changes nothing.
 ///
 /// # Errors
-/// [`StoreError::Stale`] when the import does not stand where the batch begins: another importer is at it, or the
+/// [`StoreError::Stale`] when the import does not stand where the batch begins: another importer has the file, or the
 /// transaction before was committed without an answer. Or a query failed.
 pub fn store_batch(conn: &mut Conn, id: ImportId, batch: &Batch) -> Result<(), StoreError> {
     let mut result = conn.write(|conn| store_batch_by(conn, id, batch, contacts::apply));

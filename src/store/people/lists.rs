@@ -272,7 +272,7 @@ pub fn add_members(conn: &mut Conn, id: ListId, ids: &[ContactId]) -> Result<Mem
     })
 }
 
-/// Takes contacts off a list; those who are not on it do not matter.
+/// Removes contacts from a list; contacts that are not on it are ignored.
 ///
 /// # Errors
 /// A query failed.

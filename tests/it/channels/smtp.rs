@@ -388,7 +388,7 @@ fn settings_that_cannot_work_are_refused_naming_the_setting() {
         (serde_json::json!({"url": "smtp://relay.test?tsl=none", "from": "a@example.com"}), "tsl"),
         (serde_json::json!({"url": "smtps://relay.test?tls=none", "from": "a@example.com"}), "smtps"),
         (serde_json::json!({"url": "smtp://u@relay.test", "from": "a@example.com"}), "password"),
-        (serde_json::json!({"url": "smtp://u:p@relay.test?tls=none", "from": "a@example.com"}), "in the clear"),
+        (serde_json::json!({"url": "smtp://u:p@relay.test?tls=none", "from": "a@example.com"}), "unencrypted"),
         (serde_json::json!({"url": "smtp://relay.test", "from": "Shop"}), "from"),
         (serde_json::json!({"url": "smtp://relay.test", "from": "Shop\r\nBcc: x <a@example.com>"}), "from"),
     ] {

@@ -198,9 +198,9 @@ async fn a_token_command_that_fails_hangs_or_chatters_is_the_pools_fault_and_is_
         (json!(["false"]), "oauth_token_command: false ended with exit status: 1"),
         (json!(["/nonexistent/token"]), "oauth_token_command: /nonexistent/token: "),
         (json!(["true"]), "oauth_token_command: nothing came; one token"),
-        (json!(["echo", "s3cret and more"]), "oauth_token_command: what came is no token"),
+        (json!(["echo", "s3cret and more"]), "oauth_token_command: the output is no token"),
         // No shell: nothing is expanded.
-        (json!(["echo", "$(echo s3cret)"]), "oauth_token_command: what came is no token"),
+        (json!(["echo", "$(echo s3cret)"]), "oauth_token_command: the output is no token"),
         (json!(["yes", "s3cret"]), "oauth_token_command: more than 16 KiB came"),
         (json!(["sleep", "60"]), "oauth_token_command: no answer within 1 s"),
     ] {

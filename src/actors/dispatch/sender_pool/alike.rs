@@ -68,7 +68,7 @@ impl Answers {
         let (Some(refusal), Some(own), Some(all)) = (refusal, own, all) else { return };
         if pool.rule.breaks(own, all) && !self.holds(version) {
             state.quote =
-                format!("{} of the last {} were refused alike: {}", own.refused, own.of, refusal.trouble.detail);
+                format!("{} of the last {} got the same refusal: {}", own.refused, own.of, refusal.trouble.detail);
             self.held.store(version, Ordering::Release);
         }
     }
@@ -115,7 +115,7 @@ mod tests {
             answers.note(&denied(), 7, &pool);
         }
         assert!(answers.holds(7) && !answers.holds(8));
-        assert_eq!(answers.doubt().unwrap().0, "5 of the last 5 were refused alike: 550 5.7.1 relaying denied");
+        assert_eq!(answers.doubt().unwrap().0, "5 of the last 5 got the same refusal: 550 5.7.1 relaying denied");
         answers.note_raised(true);
         assert_eq!(answers.doubt(), None);
         // Resumed: what comes late from before counts no more, and the first refusals hold nobody.

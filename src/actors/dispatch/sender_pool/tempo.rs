@@ -235,7 +235,7 @@ impl SenderPool {
             }
             State::Paused => {
                 let seconds = (shared.pause_until - now).ceil();
-                Some((AttentionCode::ProviderThrottling, format!("the provider asked for quiet: {seconds} s to go")))
+                Some((AttentionCode::ProviderThrottling, format!("the provider asked for a pause: {seconds} s left")))
             }
             State::SlowedRate => {
                 let rate = shared.rate.ceiling.unwrap_or_default();

@@ -32,7 +32,7 @@ pub enum OpenError {
     #[error("the uploaded file is gone")]
     Gone,
     /// Another importer has it.
-    #[error("another importer is at it")]
+    #[error("another importer has the file")]
     Locked,
     /// It cannot be opened.
     #[error("cannot open the uploaded file")]

@@ -29,7 +29,7 @@ const INSTANCE: &str = "x-instance";
 /// A message that could not be read.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct DeadLetter {
-    /// By which it is played again.
+    /// The id by which it is replayed.
     pub id: String,
     /// Where it was published.
     pub exchange: String,

@@ -50,7 +50,7 @@ pub(super) enum LinkError {
     #[error("{0}: the subscription was ended")]
     Ended(&'static str),
     /// What was sent to ourselves did not come back.
-    #[error("nothing comes back on the control queue")]
+    #[error("no message comes back on the control queue")]
     Deaf,
     /// The broker stopped reading: memory or disk alarm.
     #[error("the broker blocks publishers: {0}")]

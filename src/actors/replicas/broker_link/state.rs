@@ -1,4 +1,4 @@
-//! How the link fares: for `/readyz`, `/v1/admin/state` and the metrics.
+//! The state of the link: for `/readyz`, `/v1/admin/state` and the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,12 +30,12 @@ impl Connection {
     }
 }
 
-/// How one connection fares.
+/// The state of one connection.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct ConnectionState {
     /// `publishing`, `consuming` or `controlling`.
     pub connection: &'static str,
-    /// Whether it stands.
+    /// Whether it is open.
     pub connected: bool,
     /// Since when.
     pub since: UtcInstant,
@@ -43,10 +43,10 @@ pub struct ConnectionState {
     pub error: Option<String>,
 }
 
-/// How the link to the broker fares.
+/// The state of the link to the broker.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct LinkState {
-    /// Whether every connection stands.
+    /// Whether every connection is open.
     pub connected: bool,
     /// Each connection.
     pub connections: Vec<ConnectionState>,

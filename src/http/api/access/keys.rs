@@ -28,7 +28,7 @@ pub(in crate::http) struct ApiKey {
     created_at: UtcInstant,
     /// To the minute.
     last_used_at: Option<UtcInstant>,
-    /// Since when it is void.
+    /// When it was revoked.
     revoked_at: Option<UtcInstant>,
 }
 
@@ -54,7 +54,7 @@ pub(in crate::http) struct NewApiKey {
     secret: String,
 }
 
-/// A key to make.
+/// A key to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateKey {

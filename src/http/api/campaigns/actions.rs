@@ -28,7 +28,7 @@ use crate::store::{Conn, Lane};
 /// Most campaigns in one bulk action.
 const MAX_BULK: usize = 100;
 
-/// Whom to send to, if not the draft's audience.
+/// The recipients, if not the draft's audience.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct SendInput {
@@ -152,7 +152,7 @@ pub(in crate::http) async fn resume(
     control(&state, id, CampaignEvent::Resume, wait, &by).await
 }
 
-/// Stops a campaign for good: what is pending is skipped.
+/// Ends a campaign: pending recipients are skipped. It cannot be resumed.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns", params(("id" = i64, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
     responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
@@ -175,7 +175,7 @@ pub(in crate::http) struct ScheduleInput {
     scheduled_at: UtcInstant,
 }
 
-/// Has a draft launch by itself, or moves its time. The campaign must be ready to be sent.
+/// Sets or changes the time at which a draft launches by itself. The campaign must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/schedule", tag = "campaigns", params(("id" = i64, Path)),
     request_body = ScheduleInput, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn schedule(
@@ -189,7 +189,7 @@ pub(in crate::http) async fn schedule(
     Ok(web::Json(Campaign::new(campaign, &state)?))
 }
 
-/// Takes the launch time away: the campaign is a draft again.
+/// Removes the launch time: the campaign is a draft again.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/unschedule", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn unschedule(
@@ -261,7 +261,7 @@ pub(in crate::http) struct BulkResults {
 pub(in crate::http) struct BulkResult {
     campaign_id: CampaignId,
     ok: bool,
-    /// Where it stands now, if that worked.
+    /// The campaign's status now, if the action worked.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<CampaignStatus>,
     /// Why not, if it did not.
@@ -269,7 +269,7 @@ pub(in crate::http) struct BulkResult {
     problem: Option<Problem>,
 }
 
-/// Does one thing with several campaigns, each by itself; the answer says what came of each.
+/// Applies one action to several campaigns, one after the other; the answer has a result for each.
 #[utoipa::path(post, path = "/v1/campaigns/bulk-action", tag = "campaigns", request_body = BulkInput,
     responses((status = 200, body = BulkResults), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn bulk(

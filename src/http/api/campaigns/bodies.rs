@@ -39,7 +39,7 @@ pub(in crate::http) struct Campaign {
     pub(super) audience: Option<Audience>,
     pub(super) on_uncertain: OnUncertain,
     pub(super) rate_per_second: Option<f64>,
-    /// How much waiting between tries a recipient is given who was refused for now, in seconds; null: as the pool says.
+    /// For how long a temporarily refused recipient is tried again: the sum of its waits, in seconds; null: as the pool says.
     pub(super) retry_for: Option<f64>,
     pub(super) scheduled_at: Option<UtcInstant>,
     /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
@@ -48,7 +48,7 @@ pub(in crate::http) struct Campaign {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) launch_error: Option<LaunchFailure>,
     pub(super) stats: Stats,
-    /// Who waits for another try, if anybody does.
+    /// Recipients that wait for another try, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) waiting: Option<Waiting>,
     /// How far the audience is cut into pages; absent before the launch.
@@ -60,7 +60,7 @@ pub(in crate::http) struct Campaign {
     pub(super) created_at: UtcInstant,
     pub(super) updated_at: UtcInstant,
     pub(super) launched_at: Option<UtcInstant>,
-    /// What log lines about its sending carry; a UUID, minted at launch.
+    /// The id in all log lines about its sending; a UUID that is created at launch.
     pub(super) correlation_id: Option<String>,
     pub(super) ended_at: Option<UtcInstant>,
 }
@@ -85,7 +85,7 @@ pub(in crate::http) struct OwnContent {
     pub(super) base_template_html: Option<String>,
 }
 
-/// How many recipients stand where. `total` is what is packed so far, and always the sum of the others.
+/// How many recipients are in each state. `total` is what is packed so far, and always the sum of the others.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct Stats {
     pub(super) total: i64,
@@ -99,7 +99,7 @@ impl From<Counts> for Stats {
     }
 }
 
-/// Who is pending and waits for another try.
+/// Pending recipients that wait for another try.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct Waiting {
     /// How many, those on pages not counted from which others are handed over at this moment.
@@ -117,7 +117,7 @@ pub(in crate::http) struct Packing {
     pub(super) expected: i64,
 }
 
-/// A campaign to make.
+/// A campaign to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CampaignInput {
@@ -136,7 +136,7 @@ pub(in crate::http) struct CampaignInput {
     pub(super) scheduled_at: Option<UtcInstant>,
     /// Hand-overs per second.
     pub(super) rate_per_second: Option<f64>,
-    /// How much waiting between tries a recipient is given who was refused for now, in seconds (or `"6h"`); 0 is no second
+    /// For how long a temporarily refused recipient is tried again: the sum of its waits, in seconds (or `"6h"`); 0 is no second
     /// try, at most 7 days. Left out: as the pool says.
     #[schema(value_type = Option<f64>)]
     pub(super) retry_for: Option<Span>,
@@ -161,7 +161,7 @@ fn hold() -> OnUncertain {
     OnUncertain::Hold
 }
 
-/// What is to change; `null` takes a value away.
+/// What is to change; `null` removes a value.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CampaignPatch {

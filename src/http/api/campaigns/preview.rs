@@ -21,7 +21,7 @@ use crate::services::campaigns::test_send::{self, Tested};
 /// Most recipients of a test-send.
 const MAX_TEST: usize = 5;
 
-/// For whom to render.
+/// The contact to render for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewInput {
@@ -47,7 +47,7 @@ pub(in crate::http) struct PersonalizedPreview {
     contact: PreviewContact,
 }
 
-/// The contact, so that people see whom they look at.
+/// The contact that was rendered for.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct PreviewContact {
     id: ContactId,
@@ -80,7 +80,7 @@ pub(in crate::http) async fn preview(
     }))
 }
 
-/// Whom to send a test to.
+/// The contacts that get a test message.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct TestInput {
@@ -119,7 +119,7 @@ impl From<Tested> for TestResult {
     }
 }
 
-/// Sends a campaign to a few contacts at once, outside the books: nothing is retried, nothing is counted.
+/// Sends a campaign's message to a few contacts as a test: nothing is retried, nothing is counted.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/test-send", tag = "campaigns", params(("id" = i64, Path)),
     request_body = TestInput, responses((status = 200, body = TestResults), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn test_send(

@@ -31,7 +31,7 @@ pub(in crate::http) struct Delivery {
     status: DeliveryState,
     /// Hand-overs that counted.
     attempts: i32,
-    /// Why it stands where it stands.
+    /// Why it is in this state.
     error: Option<String>,
     /// What kind of trouble that was.
     error_category: Option<ErrorCategory>,
@@ -44,7 +44,7 @@ pub(in crate::http) struct Delivery {
     settled_at: Option<UtcInstant>,
 }
 
-/// Whom a delivery is for, as the contact stands now; shown after a deletion, too.
+/// The contact of a delivery, as it is now; also after its deletion.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Recipient {
     id: ContactId,
@@ -203,7 +203,7 @@ text_enum! {
     }
 }
 
-/// An operator's word on uncertain deliveries.
+/// An operator's decision about uncertain deliveries.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ResolveInput {

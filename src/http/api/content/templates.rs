@@ -93,13 +93,13 @@ pub(in crate::http) struct TemplatePatch {
     name: Option<String>,
     subject: Option<String>,
     body_text: Option<String>,
-    /// `null` takes it away.
+    /// `null` removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     body_html: Option<Option<String>>,
 }
 
-/// For whom to render.
+/// The contact to render for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewInput {

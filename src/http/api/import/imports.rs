@@ -25,7 +25,7 @@ use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection};
 use crate::store::{Lane, StoreError};
 
 /// What is said of a file that has a header and nothing below it.
-const NO_ROWS: &str = "the file names its columns and has no row below them: nobody was imported";
+const NO_ROWS: &str = "the file has a header and no row below it: no contact was imported";
 
 /// An import.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub(in crate::http) struct Import {
     rows_read: i64,
     /// Rows that made a new contact.
     rows_created: i64,
-    /// Rows about somebody who was there, be it since an earlier row of the same file: the later row wins.
+    /// Rows of contacts that existed, or that an earlier row of the file has created: the later row wins.
     rows_updated: i64,
     /// Rows that were refused.
     rows_rejected: i64,

@@ -60,7 +60,7 @@ macro_rules! bodies {
         #[serde(deny_unknown_fields)]
         pub(in crate::http) struct ContactInput {
             $($(#[$doc])* $name: Option<String>,)+
-            /// Merged into those that are there; `null` takes one away.
+            /// Merged into those that are there; `null` removes one.
             #[schema(value_type = Option<Object>)]
             attributes: Option<Map<String, Value>>,
         }
@@ -80,7 +80,7 @@ macro_rules! bodies {
                 #[schema(value_type = Option<String>)]
                 $name: Option<Option<String>>,
             )+
-            /// Merged into those that are there; `null` takes one away, `null` for the whole takes all away.
+            /// Merged into those that are there; `null` removes one, `null` for the whole removes all.
             #[serde(default, deserialize_with = "present")]
             #[schema(value_type = Option<Object>)]
             attributes: Option<Option<Map<String, Value>>>,

@@ -199,7 +199,7 @@ fn checked(body: MembersInput) -> Result<Vec<ContactId>, ApiError> {
     Ok(contact_ids)
 }
 
-/// Puts contacts on a list: all of them, or none where one does not exist.
+/// Adds contacts to a list: all of them, or none if one of them does not exist.
 #[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn add_members(
@@ -213,7 +213,7 @@ pub(in crate::http) async fn add_members(
     Ok(web::Json(changed.into()))
 }
 
-/// Takes contacts off a list; those who are not on it do not matter.
+/// Removes contacts from a list; contacts that are not on it are ignored.
 #[utoipa::path(delete, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn remove_members(
@@ -227,7 +227,7 @@ pub(in crate::http) async fn remove_members(
     Ok(web::Json(changed.into()))
 }
 
-/// Takes one contact off a list.
+/// Removes one contact from a list.
 #[utoipa::path(delete, path = "/v1/lists/{id}/members/{contact_id}", tag = "lists",
     params(("id" = i64, Path), ("contact_id" = i64, Path)),
     responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]

@@ -27,7 +27,7 @@ pub(in crate::http) async fn dead_letters(
     Ok(web::Json(DeadLetterList { data }))
 }
 
-/// Publishes such a message again where it came from, and takes it away.
+/// Publishes such a message again to its exchange, and removes it from the list.
 #[utoipa::path(post, path = "/v1/dead-letters/{id}/replay", tag = "operations", params(("id" = String, Path)),
     responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn replay(
@@ -43,7 +43,7 @@ pub(in crate::http) async fn replay(
 fn letters(state: &AppState) -> Result<&DeadLetters, ApiError> {
     state.dead_letters.as_ref().ok_or_else(|| ApiError::Conflict {
         code: "no_broker",
-        detail: "no broker is configured: set broker.url".to_owned(),
+        detail: "no broker is configured: broker.url is not set".to_owned(),
         ids: Vec::new(),
     })
 }

@@ -20,8 +20,8 @@ const MAX_SIGNATURE: usize = 300;
 /// The pace that a pool has found, all instances together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Pace {
-    /// `full`, `slowed_rate`, `slowed_places`, `tiptoe` (one call at a time), `paused` (the provider asked for quiet) or
-    /// `circuit_open` (the provider is left alone, and probed).
+    /// `full`, `slowed_rate`, `slowed_places`, `tiptoe` (one call at a time), `paused` (the provider asked for a pause) or
+    /// `circuit_open` (nothing but probes is handed over).
     state: &'static str,
     /// The ceiling on hand-overs a second.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,10 +37,10 @@ pub(in crate::http) struct Pace {
     /// When the rate may be raised next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_raise_at: Option<UtcInstant>,
-    /// Until when the provider asked for quiet.
+    /// The provider asked for a pause until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     paused_until: Option<UtcInstant>,
-    /// When a provider that is left alone is probed next.
+    /// When an open circuit is probed next.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_probe_at: Option<UtcInstant>,
     /// The last time that a ceiling was lowered.
@@ -180,7 +180,7 @@ pub(in crate::http) async fn reset(
     change(&state, &name, PaceDecision::Reset, &by).await
 }
 
-/// Probes a provider that is left alone, or that asked for quiet, with the next delivery.
+/// Tries the next delivery as a probe, although the circuit is open or the provider asked for a pause.
 #[utoipa::path(post, path = "/v1/pools/{name}/pace/probe", tag = "operations", params(("name" = String, Path)),
     responses((status = 200, body = Pace), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn probe(
@@ -230,7 +230,7 @@ pub(in crate::http) async fn pin(
 pub(in crate::http) struct MarkInput {
     /// The answer, as `verdicts` shows it: 1 to 300 characters.
     signature: String,
-    /// `relay`, `recipient`, or null: found out by how others fare.
+    /// `relay`, `recipient`, or null: judged by the answers to other recipients.
     scope: Option<MarkScope>,
 }
 

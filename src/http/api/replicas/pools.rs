@@ -32,7 +32,7 @@ pub(in crate::http) struct Pool {
     /// When the suspension ends by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<UtcInstant>,
-    /// How the newest decision fared.
+    /// The receipt of the newest decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<Receipt>,
     /// The pace that the pool has found, where anything was found out about its provider. In the list only.

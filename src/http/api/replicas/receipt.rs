@@ -44,9 +44,9 @@ pub(in crate::http) struct Receipt {
     decided_at: UtcInstant,
     /// Whether every instance that was alive then has acted on it.
     complete: bool,
-    /// Instances that have: from then on nothing began there.
+    /// Instances that have acted on it: no hand-over begins there after that.
     acknowledged: Vec<Acknowledged>,
-    /// Instances that have not, so far. What they had claimed may begin within `start_deadline_ms` of the claim; after that
+    /// Instances that have not acted on it so far. What they had claimed may begin within `start_deadline_ms` of the claim; after that
     /// nothing does, because no claim succeeds.
     missing: Vec<Missing>,
     /// When the last hand-over began anywhere, as far as that was said.
@@ -69,12 +69,12 @@ pub(in crate::http) struct Acknowledged {
     last_hand_over_at: Option<UtcInstant>,
 }
 
-/// An instance that has not said anything.
+/// An instance that has not acknowledged a decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Missing {
     instance_id: InstanceId,
     host: String,
-    /// When it was last heard of.
+    /// When its last heartbeat was stored.
     last_seen_at: UtcInstant,
 }
 

@@ -60,7 +60,7 @@ impl Params {
                 return Err(bad(&shown(&name), "unknown_parameter", format!("this route takes: {known}")));
             }
             if params.iter().any(|(seen, _)| *seen == name) {
-                return Err(bad(&name, "parameter_repeated", "give it once".to_owned()));
+                return Err(bad(&name, "parameter_repeated", "give this parameter once".to_owned()));
             }
             params.push((name.into_owned(), value.into_owned()));
         }
