@@ -90,7 +90,7 @@ pub fn main() -> ExitCode {
     };
     match run(cli) {
         Ok(code) => code,
-        // Whoever reads our output has seen enough: `volley campaign list | head`.
+        // The reader of our output has closed it: `volley campaign list | head`.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&format!("volley: {error:#}"));

@@ -1,5 +1,5 @@
 //! Settings: code default < `config/default.toml` < `--config FILE` < `VOLLEY_SECTION__KEY` < flag.
-//! Passed to whoever needs them, never global.
+//! Passed to the parts that need them, never global.
 
 pub mod broker;
 pub mod check;

@@ -65,7 +65,7 @@ enum Lanes {
     Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded },
 }
 
-/// A pool behind a semaphore of its size: whoever waits, waits asynchronously and in order.
+/// A pool behind a semaphore of its size: requests wait asynchronously and in order.
 struct Guarded {
     pool: Pool,
     permits: Arc<Semaphore>,

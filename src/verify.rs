@@ -122,7 +122,7 @@ pub enum Event {
     Progress(Progress),
 }
 
-/// Whom events are told.
+/// The receiver of events.
 pub type Tell<'a> = &'a dyn Fn(&Event);
 
 /// Why a run came to no report.

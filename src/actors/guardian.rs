@@ -1,4 +1,4 @@
-//! The guardian: a panic ends an actor for good, so somebody outside holds the factories and builds it again.
+//! The guardian: a panic ends an actor forever, so the guardian holds the factories and starts it again.
 
 use std::time::{Duration, Instant};
 

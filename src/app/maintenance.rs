@@ -91,7 +91,7 @@ pub async fn revoke_key(settings: &Settings, id: i64) -> anyhow::Result<bool> {
 /// What `doctor` says of the database.
 ///
 /// # Errors
-/// What is wrong, and how to mend it.
+/// What is wrong, and how to fix it.
 pub async fn check_database(settings: &Settings) -> Result<String, String> {
     let check = async {
         let store = Store::open(&settings.database)?;

@@ -62,7 +62,7 @@ pub(super) struct Started {
 }
 
 impl Started {
-    /// Starts the actors bottom-up: whoever is written to before whoever writes.
+    /// Starts the actors bottom-up: a receiver before its senders.
     pub(super) fn launch(
         settings: &Arc<Settings>,
         store: &Store,

@@ -50,7 +50,7 @@ impl Sandbox {
     }
 
     async fn call(&self, envelope: &Envelope, gate: &dyn Gate) -> Outcome {
-        // Like a message that kills whoever composes it: nothing has left, so nothing is uncertain about it.
+        // Like a message that ends the process that composes it: nothing has left, so nothing is uncertain about it.
         if self.crash_on.as_deref() == Some(envelope.to.as_str()) {
             std::process::abort();
         }

@@ -1,4 +1,4 @@
-//! `volley doctor`: what is wrong with an installation, and how to mend it.
+//! `volley doctor`: what is wrong with an installation, and how to fix it.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ use crate::verify::climate::Faults;
 use crate::verify::report::Report;
 use crate::verify::{self, Event, Options, Providers};
 
-/// What is broken, around whom, and for how long.
+/// What is broken, around which instances, and for how long.
 #[derive(Debug, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// How much breaks

@@ -20,7 +20,7 @@ text_enum! {
         Sent = "sent",
         /// Ended: something failed, nothing was sent and nothing is uncertain; or the launch itself was impossible.
         Failed = "failed",
-        /// Ended by an operator, for good.
+        /// Ended by an operator; final.
         Stopped = "stopped",
     }
 }
@@ -40,7 +40,7 @@ text_enum! {
         Pause = "pause",
         /// Hand-overs go on.
         Resume = "resume",
-        /// Hand-overs stop for good.
+        /// Hand-overs stop, and never resume.
         Stop = "stop",
         /// Everyone is settled and at least one was sent, or nobody failed.
         CompleteSent = "complete_sent",

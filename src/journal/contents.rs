@@ -1,4 +1,4 @@
-//! What journals say, read back by whoever resolves a lease that lost its owner.
+//! What journals say. It is read back when a lease that has lost its owner is resolved.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -124,7 +124,7 @@ impl JournalContents {
         }
     }
 
-    /// Every outcome that was written down: true whoever wrote it, and whenever.
+    /// Every outcome that was written down: it is true whichever incarnation wrote it, and whenever.
     #[must_use]
     pub fn outcomes(&self) -> Vec<(ClaimKey, Verdict)> {
         let ended = |(key, line): (&ClaimKey, &Option<Verdict>)| line.clone().map(|verdict| (*key, verdict));

@@ -22,8 +22,8 @@ pub struct InFlightCount {
 }
 
 impl InFlightCount {
-    /// A hand-over is about to begin. Counted before it looks for the last time whether it may: whoever forbids it and
-    /// then counts either is seen by it, or sees it.
+    /// A hand-over is about to begin. It is counted before the last check whether it may begin. A pause that stores its
+    /// status and then counts is therefore either seen by that check, or counts this hand-over.
     pub fn enter(&self) {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
     }
@@ -58,7 +58,7 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// The flow of a campaign or pool, which whoever hands over keeps at hand.
+    /// The flow of a campaign or pool. A hand-over keeps it, so that it need not be looked up.
     #[must_use]
     pub fn of(&self, subject: Subject) -> Arc<InFlightCount> {
         let mut flows = self.lock();

@@ -50,7 +50,7 @@ pub struct PoolState {
     pub claims: usize,
     /// Leased pages.
     pub pages: Vec<HeldPage>,
-    /// Pages that the broker told of and that wait for room.
+    /// Announced pages that wait for room.
     pub offers: usize,
     /// Whether an operator has suspended it.
     pub suspended: bool,

@@ -27,12 +27,12 @@ struct Known {
     status: CampaignStatus,
     version: i64,
     at: Instant,
-    /// Hearsay is believed for a shorter time.
+    /// Heard from the broker, not read from the table: expires sooner.
     ttl: Duration,
 }
 
-/// How long hearsay is believed.
-const HEARSAY: Duration = Duration::from_secs(1);
+/// How long a status that was heard from the broker is believed.
+const UNCONFIRMED_TTL: Duration = Duration::from_secs(1);
 
 impl Known {
     fn is_stale(&self) -> bool {
@@ -72,7 +72,7 @@ impl StatusCache {
         if let Some(mut known) = self.entries.get_mut(&campaign)
             && known.version < version
         {
-            *known = Known { status, version, at: Instant::now(), ttl: self.ttl.min(HEARSAY) };
+            *known = Known { status, version, at: Instant::now(), ttl: self.ttl.min(UNCONFIRMED_TTL) };
         }
     }
 

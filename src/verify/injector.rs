@@ -87,10 +87,10 @@ enum Sign {
 }
 
 impl Attack<'_> {
-    /// Carries everything out; comes back when the last fault is mended and recovered from.
+    /// Carries everything out; returns when the last fault has ended and everything has recovered.
     ///
     /// # Errors
-    /// Something cannot be broken or mended, which is no fault of what is tested.
+    /// A fault cannot be begun or ended, which is no failure of what is tested.
     pub(super) async fn run(&self) -> Result<(), VerifyError> {
         let parts: Vec<Mutex<()>> = (0..self.stage.fleet.instances.len() + 4).map(|_| Mutex::new(())).collect();
         let mut faults: FuturesUnordered<_> =

@@ -14,7 +14,7 @@ use crate::verify::climate::{Climate, Faults};
 pub struct Topology {
     /// How many instances.
     pub instances: usize,
-    /// How long a lease lasts: whoever is frozen is frozen for longer.
+    /// How long a lease lasts: an instance is frozen for longer.
     pub lease: Duration,
     /// Whether the database is a server, with links to it.
     pub database: bool,
@@ -38,7 +38,7 @@ pub enum LinkTrouble {
     Sliced,
 }
 
-/// One thing that breaks, and how it is mended.
+/// One thing that breaks, and how it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fault {
@@ -249,8 +249,8 @@ impl Fault {
         }
     }
 
-    /// A broker that restarts and a link that is cut are no excuse for a late pause, a provider's mood even less; whoever
-    /// is frozen may have asked its gate already, and without a database no pause is stored.
+    /// A broker that restarts and a link that is cut are no excuse for a late pause, a provider's mood even less; an
+    /// instance that is frozen may have asked its gate already, and without a database no pause is stored.
     pub(super) fn parts(&self, instances: usize) -> Vec<Part> {
         let all = (0..instances).map(Part::Instance);
         match *self {

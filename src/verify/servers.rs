@@ -40,7 +40,7 @@ impl User {
     }
 }
 
-/// A folder for a server, and whoever may use it.
+/// A folder for a server, and its owner.
 #[derive(Debug)]
 struct Home {
     folder: PathBuf,

@@ -47,7 +47,7 @@ pub(in crate::actors) struct Acknowledged {
     pub(in crate::actors) token: LeaseToken,
 }
 
-/// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder is told of the first and
+/// Where hand-overs leave their outcomes. They lie in one place under a lock, and the recorder gets a hint for the first and
 /// of a full batch only: a message for each would wake its thread for each.
 #[derive(Clone)]
 pub struct Inbox {

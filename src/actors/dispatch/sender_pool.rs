@@ -123,7 +123,7 @@ pub struct PoolDeps {
 pub struct SenderPool {
     deps: PoolDeps,
     context: Arc<PoolContext>,
-    /// Whom the pool hands over to, as the settings have it.
+    /// The provider that the pool hands over to, as the settings have it.
     provider: ProviderFingerprint,
     shares: Vec<Share>,
     owner: Owner,
@@ -132,11 +132,11 @@ pub struct SenderPool {
     turns: VecDeque<CampaignId>,
     /// Those of them that had no page to lease: not asked again before the next look finds one.
     exhausted_campaigns: HashSet<CampaignId>,
-    /// Pages that the broker told of, oldest first.
+    /// Pages that the broker announced, oldest first.
     offers: VecDeque<Offer>,
     /// The last offer was of no use: one of the pages that are known to be there comes first.
     last_offer_failed: bool,
-    /// Whom a page was given back for.
+    /// The campaign that a page was given back for.
     room_for: Option<CampaignId>,
     /// When a page was last given back for somebody else.
     room_made: Option<Instant>,

@@ -159,7 +159,7 @@ async fn sweep(store: &Store, folder: &ImportFolder) -> Result<(), StoreError> {
 
 /// Why an import stopped.
 enum Stop {
-    /// For good.
+    /// The import has failed, and is not tried again.
     Failed(String),
     /// For now: the database is away, or another importer has the file.
     Later(StoreError),

@@ -47,7 +47,7 @@ pub struct LinkDeps {
     pub services: Services,
     /// This incarnation.
     pub instance: InstanceId,
-    /// Who is told of pages.
+    /// The pools that get announced pages.
     pub pools: PoolDirectory,
     /// Campaign statuses.
     pub status: Arc<StatusCache>,

@@ -51,9 +51,9 @@ pub struct FollowerDeps {
     pub suspensions: Suspensions,
     /// What is being handed over.
     pub in_flight: Arc<InFlight>,
-    /// The pools, told to let go of what they hold.
+    /// The pools, which then give back what they hold.
     pub pools: PoolDirectory,
-    /// Told of changed campaigns.
+    /// Gets the hints about changed campaigns.
     pub driver: Recipient<Changed>,
     /// Where suspensions show.
     pub health: Health,

@@ -63,7 +63,7 @@ impl Login {
         if user.is_empty() { Err(apart()) } else { Ok(Some(Self { user, proof })) }
     }
 
-    /// Logs in. `step` is kept up to date for whoever reports a failure.
+    /// Logs in. `step` is kept up to date for the report of a failure.
     ///
     /// # Errors
     /// The relay offers no mechanism that fits, refuses, or there is no token. No error holds a secret.

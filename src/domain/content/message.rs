@@ -17,7 +17,7 @@ pub struct Message {
     pub html: Option<String>,
 }
 
-/// What an attempt said and to whom: what the next one under the same key repeats. Holds personal data: never logged, hence
+/// What an attempt said, and its address: what the next one under the same key repeats. Holds personal data: never logged, hence
 /// no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {

@@ -33,7 +33,7 @@ pub struct Repeat {
     pub on_the_wire_ms: i64,
     /// Attempts allowed.
     pub max_attempts: i32,
-    /// Who would be asked again; `None`: whoever was asked before.
+    /// The provider that would be asked again; `None`: the one that was asked before.
     pub provider: Option<ProviderFingerprint>,
 }
 
@@ -50,7 +50,7 @@ pub struct Abandoned {
     pub key_until: Option<UtcInstant>,
     /// When it was claimed.
     pub claimed_at: UtcInstant,
-    /// Whom it was claimed for, where that is known.
+    /// The provider that it was claimed for, where that is known.
     pub provider: Option<ProviderFingerprint>,
 }
 

@@ -17,7 +17,7 @@ use crate::domain::ids::PageId;
 /// Attempts that a delivery in doubt has at most where no key makes repeating them harmless: each may be a second message.
 pub const MOST_RESENDS: u32 = 4;
 
-/// How long somebody waits whom the provider refused for coming too fast, where it does not say how long.
+/// How long a recipient waits that was refused because calls came too fast, if the provider does not say how long.
 const RELAYS_PACE: Duration = Duration::from_secs(1);
 
 /// What is known of a delivery when its attempt ends.

@@ -1,6 +1,6 @@
 //! What instances tell one another over the broker: camelCase, unknown fields refused, a fresh UUID v4 in every message.
 //!
-//! Whoever publishes and whoever consumes use the same types; [`parse`] is the one validator. A message is a hint: it names
+//! Publishers and consumers use the same types; [`parse`] is the one validator. A message is a hint: it names
 //! rows, and the rows are the truth.
 
 use serde::de::{DeserializeOwned, Error as _};

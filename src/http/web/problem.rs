@@ -133,7 +133,7 @@ pub enum ApiError {
     /// The store failed; 503 when waiting may help.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// 503: something that waiting may mend, other than the database.
+    /// 503: something other than the database, which may work again later.
     #[error("{detail}")]
     Unavailable {
         /// `disk_full`, `shutting_down`, …
@@ -188,7 +188,7 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
     }
 }
 
-/// Whether the database is well and refused what it was asked: a mistake of ours, which trying again does not mend.
+/// Whether the database is well and refused what it was asked: a mistake of ours, which another try does not fix.
 fn is_broken_rule(kind: &DatabaseErrorKind) -> bool {
     use DatabaseErrorKind as Kind;
     matches!(kind, Kind::UniqueViolation | Kind::ForeignKeyViolation | Kind::CheckViolation | Kind::NotNullViolation)

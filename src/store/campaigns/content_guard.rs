@@ -14,7 +14,7 @@ use crate::store::{Conn, StoreError};
 /// Why a campaign should not go on as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
-    /// Too many of its recipients could not be rendered. Raised once only: whoever resumes it has taken that in.
+    /// Too many of its recipients could not be rendered. Raised once only: an operator who resumes the campaign has seen it.
     Content,
     /// Nearly all of its recipients are refused alike. Raised again after a resume that changed nothing.
     Refusals {

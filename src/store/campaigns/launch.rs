@@ -19,7 +19,7 @@ use crate::store::{Conn, StoreError, campaigns, engine};
 pub struct Launch {
     /// The campaign.
     pub campaign: CampaignId,
-    /// Whom it is for; checked.
+    /// The recipients; checked.
     pub audience: Audience,
     /// The content.
     pub template_version: TemplateVersionId,

@@ -42,7 +42,7 @@ pub struct Claim {
     pub after: ContactId,
     /// At most so many.
     pub limit: i64,
-    /// Whom the pool hands over to.
+    /// The provider that the pool hands over to.
     pub provider: ProviderFingerprint,
 }
 
@@ -306,7 +306,7 @@ impl ContactColumns {
 }
 
 /// What earlier attempts said. An attempt that did not count may have carried the key to the provider all the same, so
-/// whoever was ever claimed is looked up, all in one query. What cannot be read any more was not kept.
+/// every recipient that was ever claimed is looked up, all in one query. What cannot be read any more was not kept.
 fn kept_contents(
     conn: &mut Conn,
     campaign: CampaignId,

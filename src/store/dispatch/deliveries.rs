@@ -41,7 +41,7 @@ pub struct DeliveryRow {
     pub settled_at: Option<UtcInstant>,
 }
 
-/// Whom a delivery is for. Personal data: never logged, hence no `Debug`.
+/// The contact of a delivery. Personal data: never logged, hence no `Debug`.
 #[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = contacts)]
 pub struct RecipientRow {

@@ -1,5 +1,5 @@
-//! Leases that ended without their owner: whoever ends a lease resolves all of its rows, the counts and the page's state
-//! in one transaction.
+//! Leases that ended without their owner: all rows of the lease, the counts and the page's state are resolved in one
+//! transaction.
 
 use diesel::prelude::*;
 
@@ -42,7 +42,7 @@ pub struct Ended {
     pub poison: i64,
 }
 
-/// What a lease was judged by: whoever ends it has looked, and then read a journal, and in between the page may have moved.
+/// What a lease was judged by. A journal is read between that look and the end of the lease, and the page may have moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judged {
     /// The page's progress.

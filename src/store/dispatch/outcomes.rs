@@ -147,7 +147,7 @@ impl Write<'_> {
     fn is_news_of(&self, from: DeliveryState) -> bool {
         match from {
             DeliveryState::Sending => true,
-            // That it is uncertain is no news of an uncertain one: a repeated batch must not count its attempt again.
+            // An `uncertain` verdict adds nothing to an `uncertain` row: a repeated batch must not count its attempt again.
             DeliveryState::Uncertain => self.state != DeliveryState::Uncertain,
             // It will be asked again in any case, unless this says that there is nothing left to ask. `failed` is said only of
             // what was never in doubt before this attempt.

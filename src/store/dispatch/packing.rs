@@ -103,7 +103,7 @@ pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: Co
     Ok(true)
 }
 
-/// What the packing of a campaign came to, whoever did it and however often it was interrupted.
+/// The result of packing a campaign, also after interruptions and by several instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The audience as it was counted at launch.

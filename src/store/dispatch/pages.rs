@@ -89,7 +89,7 @@ impl PageRow {
 pub enum WhichPage {
     /// The one that has been due for longest.
     Oldest,
-    /// This one: a message told of it.
+    /// This one: a message announced it.
     This(PageId),
 }
 
@@ -102,8 +102,8 @@ pub struct Wanted<'a> {
     pub pool: &'a str,
     /// Which one.
     pub which: WhichPage,
-    /// None of these: a pool that lost a lease may still have calls of that page in flight, and to mix them with those of
-    /// a new lease would make it believe, when it settles, that nothing is under way any more.
+    /// None of these: a pool that lost a lease may still have calls of that page in flight. It would count them together
+    /// with the calls of a new lease, and settle too early.
     pub held: &'a [PageId],
 }
 

@@ -1,5 +1,5 @@
 //! After the database went back in time: campaigns are paused, and what this instance's journal knows of the lost commits is
-//! written down again, so that nobody whom they were about is handed over a second time.
+//! written down again, so that none of their recipients is handed over a second time.
 //!
 //! The journal has a line for every hand-over that began. The database may lack the outcome of one, its claim, or even the
 //! row: the page was packed in the lost time.

@@ -1,6 +1,6 @@
 //! Idempotency keys. Where a request is one transaction, its answer is stored in it: [`recall`], the effect, [`remember`].
-//! Where it is more than that, the key is reserved in a transaction before and answered in one after, by whoever reserved
-//! it: a process that dies in between leaves a key that is never used again, because nobody can say how far it had come.
+//! Where it is more than that, the key is reserved in a transaction before and answered in one after. A process that dies
+//! in between leaves a key that is never used again, because it is not known how far the request had come.
 
 use std::borrow::Cow;
 

@@ -227,7 +227,7 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         if !using.is_empty() {
             return Ok(Deleted::InUse(using));
         }
-        // The list first: whoever was just adding members to it has ended by then.
+        // The list first: an addition of members that was running has ended by then.
         let deleted =
             diesel::delete(lists::table.find(id)).execute(conn).map_err(StoreError::query("delete a list"))?;
         diesel::delete(list_members::table.filter(list_members::list_id.eq(id)))

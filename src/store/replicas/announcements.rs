@@ -9,7 +9,7 @@ use crate::store::{Conn, StoreError};
 pub const AGAIN_AFTER_MS: i64 = 5_000;
 
 /// Takes ready pages of `pool` that are due and not announced, and notes that they are: a few of each campaign in turn.
-/// With SQLite there is nobody to announce them to.
+/// SQLite has one instance: nothing is announced.
 ///
 /// # Errors
 /// The query failed. Pages noted by a transaction whose end went unanswered are announced again later.

@@ -184,7 +184,7 @@ pub(in crate::store) fn hold_presence(conn: &mut Conn, me: InstanceId) -> Result
 const WAITING_AT_ONCE: i64 = 32;
 
 /// Takes ready pages of `pool` that are due and were not announced within `again_after_ms`, and notes that they are. With
-/// SQLite there is nobody to announce them to.
+/// SQLite, which has one instance, nothing is announced.
 pub(in crate::store) fn take_pages_to_announce(
     conn: &mut Conn,
     pool: &str,

@@ -77,8 +77,8 @@ fn spend(limit: &Limit, saved: f64, elapsed_ms: i64) -> (f64, Grant) {
     (left, Grant { tokens: granted, wait: Duration::from_secs_f64(wait) })
 }
 
-/// Forgets buckets that nobody has taken from since `before`. Returns how many those were. Whoever takes from one again finds
-/// it full, as it would be by then.
+/// Forgets buckets from which no token was taken since `before`. Returns how many those were. Such a bucket is full by then,
+/// as a new one is.
 ///
 /// # Errors
 /// The query failed.

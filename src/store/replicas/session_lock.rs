@@ -15,7 +15,7 @@ use crate::store::{Store, Target};
 /// How often the session is looked at, and tried again when it is gone.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 
-/// The session; it ends with this. With SQLite there is nobody to show anything to.
+/// The session; it ends with this. SQLite has one instance: no lock is held.
 #[derive(Debug)]
 pub struct SessionLock {
     /// Its end wakes the thread.

@@ -27,7 +27,7 @@ struct Recipient {
     tries: u8,
     /// How often it was taken, repeats under the same key aside.
     taken: u8,
-    /// Whether it was refused for good.
+    /// Whether it was refused permanently.
     refused: bool,
     key: u64,
     body: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Totals {
     pub(crate) unanswered: usize,
     /// Keys that came with two bodies.
     pub(crate) conflicts: u64,
-    /// Recipients whom nobody asked for.
+    /// Recipients that are not in the audience.
     pub(crate) strangers: u64,
     /// When somebody was last taken.
     pub(crate) last_taken: Option<Instant>,
@@ -134,14 +134,14 @@ impl Ledger {
         totals.last_taken = Some(now);
     }
 
-    /// Notes that the provider refuses a recipient for good.
+    /// Notes that the provider refuses a recipient permanently.
     pub(crate) fn refuse(&self, recipient: usize) {
         if let Some(entry) = self.entry(&mut self.entries(), recipient) {
             entry.refused = true;
         }
     }
 
-    /// Whether a recipient was refused for good.
+    /// Whether a recipient was refused permanently.
     pub(crate) fn has_refused(&self, recipient: usize) -> bool {
         self.entry(&mut self.entries(), recipient).is_some_and(|entry| entry.refused)
     }
@@ -150,7 +150,7 @@ impl Ledger {
         entries.recipients.get_mut(recipient.checked_sub(self.first)?)
     }
 
-    /// How often a recipient was taken; `None` for one whom nobody asked for.
+    /// How often a recipient was taken; `None` for one that is not in the audience.
     pub(crate) fn times_taken(&self, recipient: usize) -> Option<u8> {
         let place = recipient.checked_sub(self.first)?;
         self.entries().recipients.get(place).map(|entry| entry.taken)

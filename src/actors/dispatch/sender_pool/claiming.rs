@@ -178,7 +178,7 @@ impl SenderPool {
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
     ) {
-        // Let go meanwhile, perhaps leased again: whoever ended the lease has resolved what was claimed under it.
+        // Given back meanwhile, perhaps leased again: what was claimed was resolved when the lease was ended.
         let Some(run) = self.run_under(page, token) else { return self.give_back(campaign, asked, admitted) };
         run.claiming = false;
         let mut begun = 0;
@@ -330,7 +330,7 @@ impl SenderPool {
         let in_flight = Arc::clone(&self.in_flight);
         async move || {
             let (campaign, channel, admitted) = (over.key.campaign, over.content.channel, over.admitted);
-            // Whoever waits behind calls that hang goes back in time, too.
+            // Recipients that wait behind calls that hang are given back in time, too.
             let patience = over.start_by.remaining(Boottime::now());
             let place =
                 if over.careful { None } else { Some(tokio::time::timeout(patience, share.places.acquire()).await) };

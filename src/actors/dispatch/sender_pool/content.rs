@@ -73,7 +73,7 @@ impl CampaignContent {
         })
     }
 
-    /// The message of one recipient. `is_new`: nobody has tried it before, so it tells how the content fares.
+    /// The message of one recipient. `is_new`: this is the first try, which counts for the content's tally.
     pub(super) fn render(&self, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
         let rendered = self.compiled.render(profile);
         if is_new {

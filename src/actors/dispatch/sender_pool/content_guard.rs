@@ -50,7 +50,7 @@ impl SenderPool {
             pool.note_doubt(campaign, &doubt, doubt.is_noted(&row));
             pool.deps.status.set(campaign, row.status, row.status_version);
             if row.status == CampaignStatus::Paused {
-                // Of itself the pause holds everywhere; told of it, the others stop in the middle of what they have claimed.
+                // The stored pause holds everywhere; the message makes the others stop in the middle of what they have claimed.
                 let pause = Control::of(&Subject::Campaign(campaign), Action::Pause, row.status_version);
                 pool.deps.announcer.control(&pause, None);
                 let why = match doubt {

@@ -151,7 +151,7 @@ impl SenderPool {
         self.runs.get_mut(&page).filter(|run| run.token == token)
     }
 
-    /// Lets go of a page whose lease somebody has ended, and with it resolved whoever was claimed under it. What is still
+    /// Drops a page whose lease was ended elsewhere, which has resolved what was claimed under it. What is still
     /// under way reports to the recorder by the old token, and nobody here waits for it: a call that never ends must not
     /// keep the page from this pool.
     pub(super) fn let_go(&mut self, page: PageId, token: LeaseToken) {
@@ -228,7 +228,7 @@ impl SenderPool {
         }));
     }
 
-    /// Leases one more page: one that the broker told of, else one for the campaign that holds the fewest.
+    /// Leases one more page: one that the broker announced, else one for the campaign that holds the fewest.
     pub(super) fn lease(&mut self, ctx: &mut Context<Self>) {
         let idle = self.tempo.member.shared.circuit.is_open() && !self.runs.is_empty() || self.suspended();
         if self.leasing || self.draining() || idle {

@@ -32,7 +32,7 @@ pub(super) struct Stock {
     fresh_at: Instant,
 }
 
-/// Tokens that nobody has spent for so long are let go: saved up on several instances, they would pass the rate together.
+/// Tokens that were not spent for so long are dropped: saved up on several instances, they would pass the rate together.
 const TOKENS_KEEP: Duration = Duration::from_secs(1);
 
 impl Rate {

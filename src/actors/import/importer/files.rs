@@ -1,4 +1,4 @@
-//! The folder of uploads. Whoever writes or reads a file holds its lock, so that instances may share the folder.
+//! The folder of uploads. A writer or reader of a file holds its lock, so that instances may share the folder.
 
 use std::fs::{self, File};
 use std::io;

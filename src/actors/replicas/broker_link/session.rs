@@ -105,7 +105,7 @@ impl Wire {
     }
 }
 
-/// Shuts the socket, whoever else still holds it.
+/// Shuts the socket, although other parts may still hold it.
 struct ShutOnDrop(Wire);
 
 impl Drop for ShutOnDrop {

@@ -42,7 +42,7 @@ pub struct Circuit {
     pub(super) run_since: Seconds,
     /// Final answers without a reason among them, in a row.
     bare: u32,
-    /// The recipient whom all refusals in a row were about.
+    /// The recipient of all refusals in a row.
     alone: Option<i64>,
     /// Calls in a row that were never answered.
     lost: u32,

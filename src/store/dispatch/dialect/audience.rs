@@ -44,7 +44,7 @@ impl Source {
         Self::new(audience, " CROSS JOIN contacts c", "c.id = m.contact_id AND c.deleted_at IS NULL")
     }
 
-    /// For counting: whoever is deleted leaves all lists, so members need not be looked at one by one.
+    /// For counting: a deleted contact leaves all lists, so members need not be looked at one by one.
     fn to_count(audience: &Audience) -> Self {
         Self::new(audience, "", "TRUE")
     }
@@ -213,7 +213,7 @@ struct Inserted {
     pending: i64,
 }
 
-/// Inserts the deliveries of a stretch: `pending`, or `skipped` for those whom the channel cannot reach, so that the
+/// Inserts the deliveries of a stretch: `pending`, or `skipped` for those that the channel cannot reach, so that the
 /// books cover everyone the audience named.
 pub(in crate::store) fn insert_deliveries(
     conn: &mut Conn,

@@ -321,7 +321,7 @@ pub(in crate::store) fn pool(manager: Manager, size: u32, checkout: Duration) ->
         .max_size(size.max(1))
         .min_idle(Some(0))
         .connection_timeout(checkout)
-        // After PostgreSQL was cut off, every idle connection is dead: whoever gets one is given another. What claims and
+        // After PostgreSQL was cut off, every idle connection is dead: a request that gets one is given another. What claims and
         // records tries again by itself, and is not made to ask each time; SQLite's connections do not die.
         .test_on_check_out(!matches!(purpose, Purpose::Hot | Purpose::Writer))
         // A long-lived connection is what carries the prepared statements.

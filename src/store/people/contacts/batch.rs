@@ -1,4 +1,4 @@
-//! Batches of contacts: whom each draft means, decided in memory, then written in bulk.
+//! Batches of contacts: the contact that each draft means is found in memory, then all are written in bulk.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -57,7 +57,7 @@ impl Matched {
         self.people.push(Person { row, standing, touched: standing == Standing::New });
     }
 
-    /// Whom the draft means.
+    /// The contact that the draft means.
     fn find(&self, draft: &ContactDraft) -> Result<Option<usize>, Vec<ContactId>> {
         let places: BTreeSet<usize> =
             self.by_key.iter().zip(draft.fields.keys()).filter_map(|(map, key)| map.get(key?).copied()).collect();

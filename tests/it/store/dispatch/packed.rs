@@ -32,7 +32,7 @@ use crate::support::Database;
 
 pub(in crate::store) const POOL: &str = "main";
 
-/// Whom the pool hands over to.
+/// The provider that the pool hands over to.
 pub(in crate::store) const PROVIDER: ProviderFingerprint = ProviderFingerprint(1 << 32 | 1);
 
 /// A campaign to `people` contacts, launched; packed by those who ask for it.
