@@ -268,8 +268,7 @@ impl Webhook {
                 sleep(unproven).await;
                 quiet_for = wire.quiet_for();
             }
-            // Spoken on a moment ago: the look before the request is enough.
-            if quiet_for < habit::PROOF || wire.is_quiet().await {
+            if wire.is_quiet().await {
                 if used {
                     self.habit.stayed_open(quiet_for);
                 }

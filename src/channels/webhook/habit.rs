@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long a kept connection must have stayed open before the first of them is used again. A server that hangs up
 /// after the answer has then done so: its hanging up takes the same way as its answer.
-pub(super) const PROOF: Duration = Duration::from_millis(50);
+const PROOF: Duration = Duration::from_millis(50);
 
 /// A hanging up that comes later, or after more answers, is a limit of the server's, or its restart.
 const SOON: Duration = Duration::from_secs(1);
