@@ -38,8 +38,8 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// Stores an import, and in the same transaction the `answer` under the key of its request. The importer reads the file
-/// later.
+/// Stores an import, and in the same transaction the `answer` under the key of its request. Then `let_go` leaves the file to
+/// the importer, which is woken after it.
 ///
 /// # Errors
 /// [`StartError`]; nothing is stored then.
@@ -48,11 +48,13 @@ pub async fn start_import(
     NewImport { file, list }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
+    let_go: impl FnOnce(),
     _: &By,
 ) -> Result<Begun, StartError> {
     let submit = move |conn: &mut _| imports::submit(conn, &file, list, key.as_ref(), answer);
     match services.store.run(Lane::Write, "store an import", submit).await? {
         Submitted::Stored(answer) => {
+            let_go();
             services.hints.import_stored();
             Ok(Begun::Now(answer))
         }

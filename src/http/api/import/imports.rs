@@ -119,14 +119,13 @@ pub(in crate::http) async fn upload(
     let list = destination.list;
     let key = key.scoped("contacts.import", &format!("{list:?} {body_hash}"));
     let new = NewImport { file: upload.name(), list };
-    match start_import(&state.services, new, key, answer_to, &by).await? {
-        Begun::Now(answer) => {
-            if let Some(upload) = Arc::into_inner(upload) {
-                upload.keep();
-            }
-            Ok(respond(answer))
+    let let_go = || {
+        if let Some(upload) = Arc::into_inner(upload) {
+            upload.keep();
         }
-        Begun::Before(answer) => Ok(respond(answer)),
+    };
+    match start_import(&state.services, new, key, answer_to, let_go, &by).await? {
+        Begun::Now(answer) | Begun::Before(answer) => Ok(respond(answer)),
     }
 }
 
