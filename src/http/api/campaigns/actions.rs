@@ -124,7 +124,8 @@ pub(in crate::http) async fn receipt(
     receipt.map(web::Json).ok_or_else(|| ApiError::not_found("receipt", id.0))
 }
 
-/// Pauses a campaign: once this is answered, no hand-over begins. Pausing a paused campaign changes nothing.
+/// Pauses a campaign: no hand-over begins once this is answered on the instances that the receipt names as acknowledged, and on
+/// the others within `start_deadline_ms`. Pausing a paused campaign changes nothing.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = i64, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
     responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
