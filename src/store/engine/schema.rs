@@ -1,18 +1,18 @@
 //! The tables, in the types that both databases share. A test compares this with what the migrations create.
 
-diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, introduced_at -> Nullable<BigInt>, } }
 
 diesel::table! { attribute_keys (name) { name -> Text, created_at -> BigInt, } }
 
-diesel::table! { lists (id) { id -> BigInt, name -> Text, description -> Text, created_at -> BigInt, updated_at -> BigInt, } }
+diesel::table! { lists (id) { id -> BigInt, name -> Text, description -> Text, created_at -> BigInt, updated_at -> BigInt, slug -> Nullable<Text>, default_opt_in -> Bool, double_opt_in -> Bool, public -> Bool, public_title -> Text, public_description -> Text, } }
 
-diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact_id -> BigInt, created_at -> BigInt, } }
+diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact_id -> BigInt, created_at -> BigInt, status_at -> Nullable<BigInt>, source -> Nullable<Text>, status -> Text, } }
 
-diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, category -> Text, } }
 
 diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, } }
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, category -> Text, topic_id -> Nullable<BigInt>, link_kid -> Nullable<Text>, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, } }
 
@@ -43,6 +43,22 @@ diesel::table! { pool_switches (pool) { pool -> Text, version -> BigInt, suspend
 diesel::table! { database_history (id) { id -> BigInt, system_id -> BigInt, timeline -> BigInt, noted_at -> BigInt, } }
 diesel::table! { pool_paces (pool) { pool -> Text, version -> BigInt, state -> Text, changed_at -> BigInt, } }
 
+diesel::table! { suppressions (address, channel, topic) { address -> Text, channel -> Text, topic -> BigInt, unsubscribed_at -> Nullable<BigInt>, complained_at -> Nullable<BigInt>, bounced_at -> Nullable<BigInt>, soft_until -> Nullable<BigInt>, blocked_at -> Nullable<BigInt>, source -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, } }
+
+diesel::table! { blocked_domains (domain) { domain -> Text, blocked_at -> BigInt, source -> Nullable<Text>, } }
+
+diesel::table! { consent_log (id) { id -> BigInt, at -> BigInt, contact_id -> Nullable<BigInt>, list_id -> Nullable<BigInt>, channel -> Nullable<Text>, before -> Nullable<Text>, after -> Nullable<Text>, source -> Text, note -> Nullable<Text>, campaign_id -> Nullable<BigInt>, request_id -> Nullable<Text>, refusal_id -> Nullable<Text>, address -> Nullable<Text>, ip -> Nullable<Text>, user_agent -> Nullable<Text>, } }
+
+diesel::table! { tags (id) { id -> BigInt, name -> Text, created_at -> BigInt, } }
+
+diesel::table! { contact_tags (tag_id, contact_id) { tag_id -> BigInt, contact_id -> BigInt, created_at -> BigInt, } }
+
+diesel::table! { audience_tags (campaign_id, tag_id, excluded) { campaign_id -> BigInt, tag_id -> BigInt, excluded -> Bool, } }
+
+diesel::table! { page_skips (campaign_id, page_id, reason) { campaign_id -> BigInt, page_id -> BigInt, reason -> Text, n -> BigInt, } }
+
+diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -66,4 +82,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     pool_switches,
     database_history,
     pool_paces,
+    suppressions,
+    blocked_domains,
+    consent_log,
+    tags,
+    contact_tags,
+    audience_tags,
+    page_skips,
+    link_keys,
 );

@@ -56,16 +56,19 @@ pub fn create(conn: &mut Conn, name: &str, description: &str) -> Result<CountedL
     conn.write(|conn| {
         refuse_taken(conn, name, None)?;
         let now = engine::now(conn)?;
-        let list = diesel::insert_into(lists::table)
-            .values((
-                lists::name.eq(name),
-                lists::description.eq(description),
-                lists::created_at.eq(now),
-                lists::updated_at.eq(now),
-            ))
-            .returning(lists::all_columns)
-            .get_result(conn)
-            .map_err(taken_or("create a list"))?;
+        let list =
+            diesel::insert_into(lists::table)
+                .values((
+                    lists::name.eq(name),
+                    lists::description.eq(description),
+                    lists::created_at.eq(now),
+                    lists::updated_at.eq(now),
+                ))
+                .returning(
+                    <ListRow as Selectable<crate::store::engine::dialect::conn::MultiBackend>>::construct_selection(),
+                )
+                .get_result(conn)
+                .map_err(taken_or("create a list"))?;
         Ok(CountedList { list, members: 0 })
     })
 }
