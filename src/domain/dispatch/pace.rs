@@ -18,6 +18,7 @@ mod rate;
 mod report;
 mod scope;
 mod shared;
+mod tally;
 mod undo;
 mod verdict;
 mod window;

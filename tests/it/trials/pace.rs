@@ -52,6 +52,30 @@ both_backends! {
         volley.stop();
     }
 
+    fn a_relay_that_is_back_is_found_although_old_calls_still_hang(db: &Database) {
+        let _turn = my_turn();
+        let relay = ScriptedSmtp::playing("final n<=3: {hold};;mail at>1s at<5s: 421 4.3.2 shutting down {cut}");
+        let pool = Pool::smtp("relay", &relay).set("rate_per_second", "60");
+        let volley = Volley::on(db).pool(pool).start();
+        let api = volley.api();
+        let list = api.create_list("everyone");
+        api.import_csv(list, &people::csv(400));
+        let campaign = api.create_campaign("email", "relay", list, &json!({}));
+        let began = Instant::now();
+        api.send(campaign);
+        let limit = Duration::from_secs(30);
+        api.wait(campaign, "the relay is away", limit, |_| began.elapsed() > Duration::from_secs(5));
+        let before = relay.ledger().reached();
+        api.wait(campaign, "mails are accepted again", limit, |_| relay.ledger().reached() > before + 10);
+        // Nobody has answered the three, and their calls may take minutes.
+        assert!(api.campaign(campaign).stats.sending >= 3, "the old calls are over: this proves nothing");
+        assert!(before < 380, "{before} were accepted before the relay went away");
+        relay.play("");
+        let ended = api.wait(campaign, "it is sent", Duration::from_secs(60), |campaign| campaign.is_ended());
+        assert_eq!((ended.stats.sent, relay.ledger().reached()), (400, 400), "{ended:?}");
+        volley.stop();
+    }
+
     fn a_rate_without_a_burst_begins_with_one_seconds_worth(db: &Database) {
         let _turn = my_turn();
         let relay = ScriptedSmtp::playing("");

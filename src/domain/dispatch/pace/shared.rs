@@ -6,6 +6,7 @@ use super::circuit::{CUTS_NOTHING, Circuit};
 use super::places::Places;
 use super::rate::{Block, RateCeiling};
 use super::report::{Passed, Refused, Report, Step};
+use super::tally::Tally;
 use super::undo::Undo;
 use super::verdict::{DomainWait, Scope, Verdict};
 use super::window::{Window, second_of};
@@ -52,6 +53,7 @@ pub struct Shared {
     /// What accepted calls take, smoothed.
     pub latency: Seconds,
     pub(super) window: Window,
+    tally: Tally,
     /// Instances that have work, and when they last reported.
     members: Vec<(i64, Seconds)>,
     /// Who last heard a wish for quiet, and when.
@@ -259,8 +261,24 @@ impl Shared {
         self.window.accepted_per_second(now, (2.0 * self.latency).max(3.0))
     }
 
+    /// How many of a thousand calls of the last ten minutes were refused, not surely for their recipient's sake. `None`: no calls.
+    #[must_use]
+    pub fn refused_per_thousand(&self, now: Seconds) -> Option<f64> {
+        self.tally.refused_per_thousand(now)
+    }
+
+    /// The instances that have work, with the places that each may use now.
+    #[must_use]
+    pub fn places_by_instance(&self, limits: &Limits, now: Seconds) -> Vec<(i64, usize)> {
+        let at_work = self.members.iter().filter(|(_, at)| now - at < GONE_AFTER);
+        at_work.map(|(member, _)| (*member, self.part_of(*member, limits, now))).collect()
+    }
+
     fn passed(&mut self, passed: &Passed, limits: &Limits, now: Seconds) {
         self.window.started(passed.second, passed.started);
+        if passed.accepted + passed.answered > 0 {
+            self.tally.add(passed.at, passed.accepted + passed.answered, 0);
+        }
         if passed.answered > 0 {
             self.circuit.answered(passed.at);
         }
@@ -313,6 +331,7 @@ impl Shared {
 
     fn refused(&mut self, refused: &Refused, limits: &Limits, now: Seconds) {
         self.window.refused(second_of(refused.at), refused.domain);
+        self.tally.add(refused.at, 1, 1);
         let is_unsure = refused.class == AnswerClass::Unsure;
         let is_bare = is_unsure && refused.permanent;
         let before = (self.rate.ceiling, self.rate.measured, self.places.total);

@@ -32,6 +32,16 @@ pub(in crate::http) struct Pace {
     /// The ceiling on hand-overs at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     places: Option<f64>,
+    /// What each instance with work may use of them now.
+    places_by_instance: Vec<InstancePlaces>,
+    /// Accepted hand-overs a second, over the last seconds. Absent where nothing is held back: then instances do not
+    /// tell each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accepted_per_second: Option<f64>,
+    /// Of a thousand hand-overs of the last ten minutes, how many were refused, other than surely because of their recipient
+    /// or message. It counts the hand-overs that instances told each other of, which they do while there is trouble.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_per_thousand: Option<f64>,
     /// Whether an operator has pinned a ceiling.
     pinned: bool,
     /// When the rate may be raised next.
@@ -52,6 +62,13 @@ pub(in crate::http) struct Pace {
     domains_waiting: Vec<DomainWaiting>,
     /// How often ceilings were restored because lowering them did not help.
     undone_cuts: u32,
+}
+
+/// An instance's part of a pool's places.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct InstancePlaces {
+    instance_id: i64,
+    places: usize,
 }
 
 /// A ceiling that was lowered.
@@ -107,6 +124,13 @@ impl Pace {
             rate_per_second: ceiling,
             rate_measured: ceiling.map(|_| shared.rate.measured),
             places: shared.places.total,
+            places_by_instance: shared
+                .places_by_instance(limits, now)
+                .into_iter()
+                .map(|(instance_id, places)| InstancePlaces { instance_id, places })
+                .collect(),
+            accepted_per_second: (!shared.is_calm()).then(|| tenths(shared.accepted_per_second(now))),
+            refused_per_thousand: shared.refused_per_thousand(now).map(tenths),
             pinned: shared.rate.pinned || shared.places.pinned,
             next_raise_at: ceiling.filter(|_| !shared.rate.pinned).map(|_| instant(shared.rate.next_raise_at)),
             paused_until: (state == State::Paused).then(|| instant(shared.pause_until)),
@@ -141,6 +165,11 @@ impl Pace {
             undone_cuts: shared.undo.undone,
         }
     }
+}
+
+/// A measured number, as exact as people need it.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
 }
 
 fn limits(state: &AppState, pool: &str) -> Limits {
