@@ -14,7 +14,7 @@ use crate::channels::Channel;
 /// More threads than this are not used for hand-overs: the database is the narrower place then.
 const MOST_THREADS: usize = 4;
 
-/// The threads that all pools share: one for each core.
+/// The threads that all pools share: one for each core, up to `MOST_THREADS`.
 #[derive(Clone)]
 pub struct Threads(Arc<[ArbiterHandle]>);
 
