@@ -151,7 +151,7 @@ impl Started {
             health: health.clone(),
             timing: timing.clone(),
         };
-        supervised.push(supervise_switchboard(deps, follower.clone()));
+        supervised.push(supervise_decision_follower(deps, follower.clone()));
         let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {
             let deps = broker_link::LinkDeps {
@@ -256,8 +256,11 @@ fn supervise_reaper(round: Round, health: Health, tick: Duration, current: Curre
     })
 }
 
-fn supervise_switchboard(deps: decision_follower::FollowerDeps, current: Current<DecisionFollower>) -> Supervised {
-    Supervised::new("switchboard", move |_| {
+fn supervise_decision_follower(
+    deps: decision_follower::FollowerDeps,
+    current: Current<DecisionFollower>,
+) -> Supervised {
+    Supervised::new("decision_follower", move |_| {
         let addr = DecisionFollower::new(deps.clone()).start();
         current.enter(addr.clone());
         Box::new(move || addr.connected())

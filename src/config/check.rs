@@ -147,7 +147,7 @@ impl super::timing::Timing {
             ("timing.lease_ms", self.lease_ms),
             ("timing.lease_renew_ms", self.lease_renew_ms),
             ("timing.lease_trust_ms", self.lease_trust_ms),
-            ("timing.supervisor_tick_ms", self.supervisor_tick_ms),
+            ("timing.driver_tick_ms", self.driver_tick_ms),
             ("timing.due_tick_ms", self.due_tick_ms),
             ("timing.start_deadline_ms", self.start_deadline_ms),
             ("timing.status_ttl_ms", self.status_ttl_ms),

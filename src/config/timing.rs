@@ -15,7 +15,7 @@ pub struct Timing {
     /// How long after asking for it a lease is trusted; past that nothing is handed over. 8,000.
     pub lease_trust_ms: u64,
     /// How often the campaign driver looks for campaigns that nobody drives. 1,000.
-    pub supervisor_tick_ms: u64,
+    pub driver_tick_ms: u64,
     /// How often a pool looks for pages that came due. 250.
     pub due_tick_ms: u64,
     /// A claimed delivery whose hand-over has not begun this long after asking for the claim is not begun. 500.
@@ -56,7 +56,7 @@ impl Default for Timing {
             lease_ms: 10_000,
             lease_renew_ms: 2_000,
             lease_trust_ms: 8_000,
-            supervisor_tick_ms: 1_000,
+            driver_tick_ms: 1_000,
             due_tick_ms: 250,
             start_deadline_ms: 500,
             claim_chunk: 64,
@@ -105,7 +105,7 @@ durations! {
     /// How long after asking for it a lease is trusted.
     lease_trust = lease_trust_ms;
     /// The campaign driver's tick.
-    supervisor_tick = supervisor_tick_ms;
+    driver_tick = driver_tick_ms;
     /// The pools' tick.
     due_tick = due_tick_ms;
     /// The start deadline.

@@ -229,7 +229,7 @@ impl Actor for CampaignDriver {
         // Hints only: whatever does not fit is found by the tick.
         ctx.set_mailbox_capacity(256);
         self.look(ctx);
-        ctx.run_interval(self.timing.supervisor_tick(), |driver, ctx| driver.look(ctx));
+        ctx.run_interval(self.timing.driver_tick(), |driver, ctx| driver.look(ctx));
     }
 }
 

@@ -42,13 +42,13 @@ pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -
 pub(in crate::http) struct ActorStates {
     /// The actors that are started again when they die.
     actors: Option<Vec<SupervisedState>>,
-    supervisor: Option<DriverState>,
+    campaign_driver: Option<DriverState>,
     paginators: Vec<PaginatorState>,
     recorder: Option<RecorderState>,
     importer: Option<ImporterState>,
     reaper: Option<ReaperState>,
     scheduler: Option<SchedulerState>,
-    switchboard: Option<DecisionFollowerState>,
+    decision_follower: Option<DecisionFollowerState>,
     broker: Option<LinkState>,
     pools: Vec<PoolState>,
     journal: JournalState,
@@ -73,7 +73,7 @@ pub(in crate::http) async fn actor_states(
     }
     Ok(web::Json(ActorStates {
         actors: state.guardian.send(guardian::GetState).timeout(STATE_WITHIN).await.ok(),
-        supervisor: state.driver.send(campaign_driver::GetState).timeout(STATE_WITHIN).await.ok(),
+        campaign_driver: state.driver.send(campaign_driver::GetState).timeout(STATE_WITHIN).await.ok(),
         recorder: state.recorder.send(recorder::GetState).timeout(STATE_WITHIN).await.ok(),
         importer: state.importer_state.send(importer::GetState).timeout(STATE_WITHIN).await.ok(),
         reaper: match state.reaper.get() {
@@ -84,8 +84,8 @@ pub(in crate::http) async fn actor_states(
             Some(scheduler) => scheduler.send(scheduler::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
-        switchboard: match state.follower.get() {
-            Some(switchboard) => switchboard.send(decision_follower::GetState).timeout(STATE_WITHIN).await.ok(),
+        decision_follower: match state.follower.get() {
+            Some(follower) => follower.send(decision_follower::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
         broker: state.link_state().await,

@@ -27,8 +27,8 @@ fn health_pools_instances_and_the_actors_state() {
         ("journal", "bytes"),
         ("reaper", "busy"),
         ("scheduler", "looking"),
-        ("switchboard", "looking"),
-        ("switchboard", "acknowledged"),
+        ("decision_follower", "looking"),
+        ("decision_follower", "acknowledged"),
     ] {
         assert!(!state[part][field].is_null(), "{part}.{field} is missing in {state}");
         state[part][field] = json!("[replaced]");

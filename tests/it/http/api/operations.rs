@@ -108,14 +108,22 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
     }
     let state = api.get("/v1/admin/state");
-    for name in
-        ["actors", "supervisor", "recorder", "importer", "reaper", "scheduler", "switchboard", "pools", "status_cache"]
-    {
+    for name in [
+        "actors",
+        "campaign_driver",
+        "recorder",
+        "importer",
+        "reaper",
+        "scheduler",
+        "decision_follower",
+        "pools",
+        "status_cache",
+    ] {
         assert!(!state[name].is_null(), "{name} is missing in {state}");
     }
     let actors: BTreeSet<&str> =
         state["actors"].as_array().unwrap().iter().filter_map(|actor| actor["actor"].as_str()).collect();
-    assert_eq!(actors, ["pool seen-in-metrics", "reaper", "scheduler", "switchboard"].into(), "{state}");
+    assert_eq!(actors, ["pool seen-in-metrics", "reaper", "scheduler", "decision_follower"].into(), "{state}");
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
     assert_eq!(pool["circuit_open"], false, "{state}");

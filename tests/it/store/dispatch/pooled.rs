@@ -66,7 +66,7 @@ impl Pooled {
         let (_, recorder) =
             OutcomeRecorder::new(store.clone(), Arc::clone(&journal), health.clone(), timing.flush(), 100).begin();
         let announcer = Announcer::default();
-        let supervisor = CampaignDriver::new(
+        let driver = CampaignDriver::new(
             store.clone(),
             pools.clone(),
             Arc::clone(&status),
@@ -74,7 +74,7 @@ impl Pooled {
             timing.clone(),
             10,
         );
-        let supervisor = supervisor.start();
+        let driver = driver.start();
         let parts = PoolDeps {
             paces: Paces::new(store.clone()),
             store,
@@ -85,7 +85,7 @@ impl Pooled {
             status,
             health,
             recorder,
-            settled: supervisor.recipient(),
+            settled: driver.recipient(),
             draining: Arc::new(AtomicBool::new(false)),
             threads: Threads::start(),
             in_flight: Arc::default(),
