@@ -9,6 +9,7 @@ use crate::actors::replicas::broker_link;
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
+use crate::domain::access::{Rights, Scope};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::services::By;
@@ -23,12 +24,16 @@ pub struct KeyInfo {
     pub id: ApiKeyId,
     /// What it is for.
     pub name: String,
+    /// What it allows.
+    pub scope: Scope,
     /// Its first characters.
     pub prefix: String,
     /// When it was made.
     pub created_at: UtcInstant,
     /// When it was last used, to the minute.
     pub last_used_at: Option<UtcInstant>,
+    /// When it stops working by itself.
+    pub expires_at: Option<UtcInstant>,
     /// When it was revoked.
     pub revoked_at: Option<UtcInstant>,
 }
@@ -52,10 +57,10 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
 /// Makes an API key; its secret is the answer, shown this once.
 ///
 /// # Errors
-/// The database does not answer.
-pub async fn create_key(settings: &Settings, name: &str) -> anyhow::Result<String> {
+/// The database does not answer, or the end of the key has passed.
+pub async fn create_key(settings: &Settings, name: &str, rights: Rights) -> anyhow::Result<String> {
     let store = migrated(settings).await?;
-    let minted = create_key::create_key(&store, name.to_owned(), &By::command_line()).await?;
+    let minted = create_key::create_key(&store, name.to_owned(), rights, &By::command_line()).await?;
     Ok(minted.secret.expose().to_owned())
 }
 
@@ -71,6 +76,8 @@ pub async fn list_keys(settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
         .map(|row| KeyInfo {
             id: row.id,
             name: row.name,
+            scope: row.scope,
+            expires_at: row.expires_at,
             prefix: row.prefix,
             created_at: row.created_at,
             last_used_at: row.last_used_at,

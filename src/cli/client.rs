@@ -48,7 +48,7 @@ impl std::fmt::Display for Problem {
         }
         write!(f, " ({} {})", self.status.as_u16(), self.code)?;
         if self.status == StatusCode::UNAUTHORIZED {
-            write!(f, "; set VOLLEY_CLI__KEY to an API key (`volley key create NAME` makes one)")?;
+            write!(f, "; set VOLLEY_CLI__KEY to an API key (`volley key create NAME --scope SCOPE` makes one)")?;
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use serde_json::json;
 use super::output::{self, Output};
 use crate::app;
 use crate::config::Settings;
+use crate::domain::access::{Rights, Scope};
+use crate::domain::instant::UtcInstant;
 
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
@@ -16,6 +18,13 @@ pub(crate) enum KeyCommand {
     Create {
         /// What the key is for
         name: String,
+        /// What the key allows: ingest (put in contacts), read (see everything but keys), operate (both, and change and send
+        /// campaigns), admin (everything)
+        #[arg(long, value_parser = scope)]
+        scope: Scope,
+        /// When the key stops working by itself: a time (2027-03-01T09:00:00Z) or a number of days (90d). Without it, never
+        #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
+        expires: Option<Expiry>,
     },
     /// List keys, without the secrets: those are not stored
     List,
@@ -26,30 +35,69 @@ pub(crate) enum KeyCommand {
     },
 }
 
+fn scope(text: &str) -> Result<Scope, String> {
+    let all = || Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ");
+    Scope::from_text(text).ok_or_else(|| format!("one of: {}", all()))
+}
+
+/// When a key expires, as people write it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expiry {
+    /// At this time.
+    At(UtcInstant),
+    /// So many days from now.
+    Days(u32),
+}
+
+impl Expiry {
+    fn parse(text: &str) -> Result<Self, String> {
+        let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+        match days {
+            Some(days) => Ok(Self::Days(days)),
+            None => {
+                UtcInstant::parse(text).map(Self::At).map_err(|error| format!("{error}, and no number of days (90d)"))
+            }
+        }
+    }
+
+    fn instant(self) -> UtcInstant {
+        match self {
+            Self::At(at) => at,
+            Self::Days(days) => {
+                let now = UtcInstant(jiff::Timestamp::now().as_millisecond());
+                now.plus(std::time::Duration::from_secs(u64::from(days) * 86_400))
+            }
+        }
+    }
+}
+
 pub(crate) async fn run(command: KeyCommand, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
-        KeyCommand::Create { name } => {
-            let key = app::create_key(settings, &name).await?;
-            output.either(&json!({ "name": name, "key": key }), &key)?;
+        KeyCommand::Create { name, scope, expires } => {
+            let expires_at = expires.map(Expiry::instant);
+            let key = app::create_key(settings, &name, Rights { scope, expires_at }).await?;
+            output.either(&json!({ "name": name, "scope": scope, "expires_at": expires_at, "key": key }), &key)?;
             output::complain("This key is not shown again.");
         }
         KeyCommand::List => {
             let keys = app::list_keys(settings).await?;
-            let when = |at: Option<crate::domain::instant::UtcInstant>| at.map_or("-".to_owned(), |at| at.to_string());
+            let when = |at: Option<UtcInstant>| at.map_or("-".to_owned(), |at| at.to_string());
             let rows: Vec<Vec<String>> = keys
                 .iter()
                 .map(|key| {
                     vec![
                         key.id.to_string(),
                         key.name.clone(),
+                        key.scope.to_string(),
                         format!("{}…", key.prefix),
                         key.created_at.to_string(),
                         when(key.last_used_at),
+                        when(key.expires_at),
                         when(key.revoked_at),
                     ]
                 })
                 .collect();
-            let header = ["ID", "NAME", "KEY", "CREATED", "LAST USED", "REVOKED"];
+            let header = ["ID", "NAME", "SCOPE", "KEY", "CREATED", "LAST USED", "EXPIRES", "REVOKED"];
             output.either(&json!({ "data": keys }), &output::table(&header, &rows))?;
         }
         KeyCommand::Revoke { id } => {

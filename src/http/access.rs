@@ -1,6 +1,6 @@
-//! Who is let in: the middleware of the door for programs.
+//! Who is let in: the middleware of the door for programs, and of each of its routes.
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
@@ -9,6 +9,7 @@ use super::auth::Caller;
 use super::state::AppState;
 use super::web::extract::bad_parameter;
 use super::web::problem::ApiError;
+use crate::domain::access::Scope;
 use crate::store::access::api_keys;
 
 /// Keys in an address end up in logs and histories.
@@ -35,6 +36,24 @@ pub(super) async fn require_key<B: MessageBody>(
             next.call(request).await.map(ServiceResponse::map_into_left_body)
         }
         Err(error) => Ok(request.error_response(error).map_into_right_body()),
+    }
+}
+
+/// Lets a request pass whose key allows what the route asks for. Nothing of the body has been read by then.
+pub(super) async fn require_scope(
+    asked: Scope,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let caller = request.extensions().get::<Caller>().copied();
+    let refused = match caller.map(|caller| caller.rights().scope) {
+        Some(own) if own.includes(asked) => None,
+        Some(own) => Some(ApiError::InsufficientScope { asked, own }),
+        None => Some(ApiError::Unauthorized),
+    };
+    match refused {
+        None => next.call(request).await,
+        Some(error) => Ok(request.error_response(error)),
     }
 }
 

@@ -13,7 +13,9 @@ use subtle::ConstantTimeEq;
 use super::web::edge;
 use super::web::problem::ApiError;
 use crate::config::Auth as Settings;
+use crate::domain::access::Rights;
 use crate::domain::ids::ApiKeyId;
+use crate::domain::instant::UtcInstant;
 use crate::services::{Asker, By};
 use crate::store::access::api_keys;
 use crate::store::{Lane, Store, engine};
@@ -30,8 +32,19 @@ const REMEMBERED: usize = 1000;
 pub enum Caller {
     /// The root key of the settings.
     Root,
-    /// A stored key.
-    Key(ApiKeyId),
+    /// A stored key, and what it allows.
+    Key(ApiKeyId, Rights),
+}
+
+impl Caller {
+    /// What the caller may do.
+    #[must_use]
+    pub const fn rights(self) -> Rights {
+        match self {
+            Self::Root => Rights::ALL,
+            Self::Key(_, rights) => rights,
+        }
+    }
 }
 
 impl FromRequest for By {
@@ -43,9 +56,9 @@ impl FromRequest for By {
         ready(caller.map(|caller| {
             let asker = match caller {
                 Caller::Root => Asker::RootKey,
-                Caller::Key(id) => Asker::ApiKey(id),
+                Caller::Key(id, _) => Asker::ApiKey(id),
             };
-            Self { asker, request_id: edge::request_id(request) }
+            Self { asker, rights: caller.rights(), request_id: edge::request_id(request) }
         }))
     }
 }
@@ -60,7 +73,16 @@ pub struct Auth {
 struct Remembered {
     /// Rises with every revocation: what was looked up before one is not remembered after it.
     epoch: u64,
-    valid: HashMap<String, (ApiKeyId, Instant)>,
+    valid: HashMap<String, Known>,
+}
+
+/// A key that was found valid.
+#[derive(Clone, Copy)]
+struct Known {
+    id: ApiKeyId,
+    rights: Rights,
+    /// Until when that is believed.
+    until: Instant,
 }
 
 impl Auth {
@@ -88,22 +110,23 @@ impl Auth {
             return Err(ApiError::Unauthorized);
         }
         let (epoch, known) = self.look_up(&hash);
-        if let Some(id) = known {
-            return Ok(Caller::Key(id));
+        if let Some(known) = known {
+            return Ok(Caller::Key(known.id, known.rights));
         }
         let wanted = hash.clone();
+        // Before the question: an answer that took long is believed for less.
+        let asked = Instant::now();
         let found = store
             .run(Lane::LookUp, "look up an API key", move |conn| {
-                let found = api_keys::find_valid(conn, &wanted)?;
                 let now = engine::now(conn)?;
-                Ok(found
-                    .filter(|(_, stored)| same(stored, &wanted))
-                    .map(|(row, _)| (row.id, api_keys::is_touch_due(&row, now))))
+                let found = api_keys::find_valid(conn, &wanted, now)?;
+                Ok(found.filter(|(_, stored)| same(stored, &wanted)).map(|(row, _)| (row, now)))
             })
             .await?;
-        let (id, touch_due) = found.ok_or(ApiError::Unauthorized)?;
-        self.remember(epoch, hash, id);
-        if touch_due {
+        let (row, now) = found.ok_or(ApiError::Unauthorized)?;
+        let (id, rights) = (row.id, row.rights());
+        self.remember(epoch, hash, Known { id, rights, until: asked + believed_for(rights, now) });
+        if api_keys::is_touch_due(&row, now) {
             let store = store.clone();
             // Nobody waits for it: a use that goes unrecorded harms nobody.
             actix_web::rt::spawn(async move {
@@ -118,16 +141,16 @@ impl Auth {
                 }
             });
         }
-        Ok(Caller::Key(id))
+        Ok(Caller::Key(id, rights))
     }
 
-    fn look_up(&self, hash: &str) -> (u64, Option<ApiKeyId>) {
+    fn look_up(&self, hash: &str) -> (u64, Option<Known>) {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = remembered.valid.get(hash).filter(|(_, until)| Instant::now() < *until).map(|(id, _)| *id);
+        let known = remembered.valid.get(hash).filter(|known| Instant::now() < known.until).copied();
         (remembered.epoch, known)
     }
 
-    fn remember(&self, epoch: u64, hash: String, id: ApiKeyId) {
+    fn remember(&self, epoch: u64, hash: String, known: Known) {
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.epoch != epoch {
             return;
@@ -135,8 +158,14 @@ impl Auth {
         if remembered.valid.len() >= REMEMBERED {
             remembered.valid.clear();
         }
-        remembered.valid.insert(hash, (id, Instant::now() + BELIEVED_FOR));
+        remembered.valid.insert(hash, known);
     }
+}
+
+/// How long a key is believed that was valid at `now`: never beyond its end.
+fn believed_for(rights: Rights, now: UtcInstant) -> Duration {
+    let left = rights.expires_at.map(|end| Duration::from_millis(u64::try_from(end.0 - now.0).unwrap_or(0)));
+    left.map_or(BELIEVED_FOR, |left| left.min(BELIEVED_FOR))
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -154,6 +183,18 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Scope;
+
+    #[test]
+    fn a_key_is_believed_for_a_second_and_never_beyond_its_end() {
+        let until = |end: Option<i64>| Rights { scope: Scope::Read, expires_at: end.map(UtcInstant) };
+        let now = UtcInstant(10_000);
+        for (end, ms) in
+            [(None, 1_000), (Some(60_000), 1_000), (Some(10_250), 250), (Some(10_000), 0), (Some(9_000), 0)]
+        {
+            assert_eq!(believed_for(until(end), now), Duration::from_millis(ms), "{end:?}");
+        }
+    }
 
     fn headers(values: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();

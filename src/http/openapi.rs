@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::keys;
@@ -16,6 +16,7 @@ use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
+use crate::domain::access::Scope;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -70,7 +71,25 @@ impl utoipa::Modify for IdempotencyKeys {
     }
 }
 
-/// `/openapi.json`: needs no key.
-pub(super) async fn describe(_: Query<()>) -> HttpResponse {
-    HttpResponse::Ok().json(Description::openapi())
+/// `/openapi.json`: needs no key. `asked` has the path, method and scope of every route that asks for a scope.
+pub(super) async fn describe(
+    _: Query<()>,
+    asked: impl Iterator<Item = (&'static str, &'static str, Scope)>,
+) -> HttpResponse {
+    let mut description = Description::openapi();
+    for (path, method, scope) in asked {
+        let Some(item) = description.paths.paths.get_mut(path) else { continue };
+        let operation = match method {
+            "GET" => item.get.as_mut(),
+            "POST" => item.post.as_mut(),
+            "PUT" => item.put.as_mut(),
+            "PATCH" => item.patch.as_mut(),
+            "DELETE" => item.delete.as_mut(),
+            _ => None,
+        };
+        if let Some(operation) = operation {
+            operation.security = Some(vec![SecurityRequirement::new("api_key", [scope.as_str()])]);
+        }
+    }
+    HttpResponse::Ok().json(description)
 }

@@ -1,12 +1,14 @@
 //! The route table.
 
+use actix_web::body::BoxBody;
+use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
 use self::Door::{Api, Open};
-use super::access::require_key;
+use super::access::{require_key, require_scope};
 use super::api::access::keys;
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
@@ -16,17 +18,15 @@ use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::openapi;
 use super::web::idempotency::once;
-use crate::domain::access::Scope::{
-    self, CampaignsRead, CampaignsSend, CampaignsWrite, ContentRead, ContentWrite, KeysRead, KeysWrite, OperationsRead,
-    OperationsWrite, PeopleRead, PeopleWrite,
-};
+use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 
 /// Who knocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     /// Anybody: probes, the scraper of metrics, readers of the description. No key is asked for.
     Open,
-    /// A program with an API key, for what this scope names. Below [`API`].
+    /// A program with an API key whose scope includes this one. Below [`API`]. A key of less is refused before the handler,
+    /// in [`Entry::route`] and nowhere else.
     Api(Scope),
 }
 
@@ -112,9 +112,15 @@ impl Entry {
 
     fn route(&self) -> Route {
         let route = (self.handler)().method(self.method.method());
-        match self.repeats {
+        let route = match self.repeats {
             Repeats::Once => route.wrap(from_fn(once)),
             Repeats::NoKey | Repeats::Handler => route,
+        };
+        // The last one is the outermost: without the scope nothing else happens.
+        match self.door {
+            Open => route,
+            Api(asked) => route
+                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next))),
         }
     }
 }
@@ -144,67 +150,75 @@ pub const TABLE: &[Entry] = &[
     get("/healthz", Open, || to(operations::healthz)),
     get("/readyz", Open, || to(readiness::readyz)),
     get("/metrics", Open, || to(operations::metrics)),
-    get("/openapi.json", Open, || to(openapi::describe)),
-    get("/v1/keys", Api(KeysRead), || to(keys::list)),
-    post("/v1/keys", Api(KeysWrite), || to(keys::create)),
-    delete("/v1/keys/{id}", Api(KeysWrite), || to(keys::revoke)),
-    get("/v1/contacts", Api(PeopleRead), || to(contacts::list)),
-    post("/v1/contacts", Api(PeopleWrite), || to(contacts::upsert)).once(),
-    post("/v1/contacts/import", Api(PeopleWrite), || to(imports::upload)).keeps_key(),
-    get("/v1/contacts/{id}", Api(PeopleRead), || to(contacts::show)),
-    patch("/v1/contacts/{id}", Api(PeopleWrite), || to(contacts::change)),
-    delete("/v1/contacts/{id}", Api(PeopleWrite), || to(contacts::delete)),
-    get("/v1/imports", Api(PeopleRead), || to(imports::list)),
-    get("/v1/imports/{id}", Api(PeopleRead), || to(imports::show)),
-    get("/v1/lists", Api(PeopleRead), || to(lists::list)),
-    post("/v1/lists", Api(PeopleWrite), || to(lists::create)).once(),
-    get("/v1/lists/{id}", Api(PeopleRead), || to(lists::show)),
-    patch("/v1/lists/{id}", Api(PeopleWrite), || to(lists::change)),
-    delete("/v1/lists/{id}", Api(PeopleWrite), || to(lists::delete)),
-    get("/v1/lists/{id}/members", Api(PeopleRead), || to(lists::members)),
-    post("/v1/lists/{id}/members", Api(PeopleWrite), || to(lists::add_members)).once(),
-    delete("/v1/lists/{id}/members", Api(PeopleWrite), || to(lists::remove_members)),
-    delete("/v1/lists/{id}/members/{contact_id}", Api(PeopleWrite), || to(lists::remove_member)),
-    get("/v1/templates", Api(ContentRead), || to(templates::list)),
-    post("/v1/templates", Api(ContentWrite), || to(templates::create)).once(),
-    get("/v1/templates/{id}", Api(ContentRead), || to(templates::show)),
-    put("/v1/templates/{id}", Api(ContentWrite), || to(templates::replace)),
-    patch("/v1/templates/{id}", Api(ContentWrite), || to(templates::change)),
-    delete("/v1/templates/{id}", Api(ContentWrite), || to(templates::delete)),
-    get("/v1/templates/{id}/versions", Api(ContentRead), || to(templates::versions)),
-    post("/v1/templates/{id}/preview", Api(ContentRead), || to(templates::preview)),
-    get("/v1/campaigns", Api(CampaignsRead), || to(campaigns::list)),
-    post("/v1/campaigns", Api(CampaignsWrite), || to(campaigns::create)).once(),
-    post("/v1/campaigns/bulk-action", Api(CampaignsSend), || to(actions::bulk)).once(),
-    get("/v1/campaigns/{id}", Api(CampaignsRead), || to(campaigns::show)),
-    patch("/v1/campaigns/{id}", Api(CampaignsWrite), || to(campaigns::change)),
-    delete("/v1/campaigns/{id}", Api(CampaignsWrite), || to(campaigns::delete)),
-    post("/v1/campaigns/{id}/send", Api(CampaignsSend), || to(actions::send)).keeps_key(),
-    post("/v1/campaigns/{id}/pause", Api(CampaignsSend), || to(actions::pause)).once(),
-    post("/v1/campaigns/{id}/resume", Api(CampaignsSend), || to(actions::resume)).once(),
-    post("/v1/campaigns/{id}/stop", Api(CampaignsSend), || to(actions::stop)).once(),
-    post("/v1/campaigns/{id}/schedule", Api(CampaignsSend), || to(actions::schedule)).once(),
-    post("/v1/campaigns/{id}/unschedule", Api(CampaignsSend), || to(actions::unschedule)).once(),
-    post("/v1/campaigns/{id}/retry-failed", Api(CampaignsSend), || to(actions::retry_failed)).once(),
-    post("/v1/campaigns/{id}/personalized-preview", Api(CampaignsRead), || to(preview::preview)),
-    post("/v1/campaigns/{id}/test-send", Api(CampaignsSend), || to(preview::test_send)).once(),
-    get("/v1/campaigns/{id}/deliveries", Api(CampaignsRead), || to(recipients::list)),
-    post("/v1/campaigns/{id}/deliveries/resolve", Api(CampaignsSend), || to(recipients::resolve)).once(),
-    get("/v1/campaigns/{id}/audit", Api(CampaignsRead), || to(recipients::audit)),
-    get("/v1/campaigns/{id}/receipt", Api(CampaignsRead), || to(actions::receipt)),
-    get("/v1/instances", Api(OperationsRead), || to(instances::list_instances)),
-    get("/v1/pools", Api(OperationsRead), || to(pools::list_pools)),
-    post("/v1/pools/{name}/suspend", Api(OperationsWrite), || to(pools::suspend)).once(),
-    post("/v1/pools/{name}/resume", Api(OperationsWrite), || to(pools::resume)).once(),
-    get("/v1/pools/{name}/receipt", Api(OperationsRead), || to(pools::pool_receipt)),
-    post("/v1/pools/{name}/pace/reset", Api(OperationsWrite), || to(paces::reset)).once(),
-    post("/v1/pools/{name}/pace/probe", Api(OperationsWrite), || to(paces::probe)).once(),
-    post("/v1/pools/{name}/pace/pin", Api(OperationsWrite), || to(paces::pin)).once(),
-    post("/v1/pools/{name}/pace/mark", Api(OperationsWrite), || to(paces::mark)).once(),
-    get("/v1/dead-letters", Api(OperationsRead), || to(dead_letters::dead_letters)),
-    post("/v1/dead-letters/{id}/replay", Api(OperationsWrite), || to(dead_letters::replay)).once(),
-    get("/v1/admin/state", Api(OperationsRead), || to(operations::actor_states)),
+    get("/openapi.json", Open, || to(|query| openapi::describe(query, asked_scopes()))),
+    get("/v1/keys", Api(Admin), || to(keys::list)),
+    post("/v1/keys", Api(Admin), || to(keys::create)),
+    delete("/v1/keys/{id}", Api(Admin), || to(keys::revoke)),
+    get("/v1/contacts", Api(Read), || to(contacts::list)),
+    post("/v1/contacts", Api(Ingest), || to(contacts::upsert)).once(),
+    post("/v1/contacts/import", Api(Ingest), || to(imports::upload)).keeps_key(),
+    get("/v1/contacts/{id}", Api(Read), || to(contacts::show)),
+    patch("/v1/contacts/{id}", Api(Ingest), || to(contacts::change)),
+    delete("/v1/contacts/{id}", Api(Ingest), || to(contacts::delete)),
+    get("/v1/imports", Api(Read), || to(imports::list)),
+    get("/v1/imports/{id}", Api(Ingest), || to(imports::show)),
+    get("/v1/lists", Api(Read), || to(lists::list)),
+    post("/v1/lists", Api(Operate), || to(lists::create)).once(),
+    get("/v1/lists/{id}", Api(Read), || to(lists::show)),
+    patch("/v1/lists/{id}", Api(Operate), || to(lists::change)),
+    delete("/v1/lists/{id}", Api(Operate), || to(lists::delete)),
+    get("/v1/lists/{id}/members", Api(Read), || to(lists::members)),
+    post("/v1/lists/{id}/members", Api(Ingest), || to(lists::add_members)).once(),
+    delete("/v1/lists/{id}/members", Api(Ingest), || to(lists::remove_members)),
+    delete("/v1/lists/{id}/members/{contact_id}", Api(Ingest), || to(lists::remove_member)),
+    get("/v1/templates", Api(Read), || to(templates::list)),
+    post("/v1/templates", Api(Operate), || to(templates::create)).once(),
+    get("/v1/templates/{id}", Api(Read), || to(templates::show)),
+    put("/v1/templates/{id}", Api(Operate), || to(templates::replace)),
+    patch("/v1/templates/{id}", Api(Operate), || to(templates::change)),
+    delete("/v1/templates/{id}", Api(Operate), || to(templates::delete)),
+    get("/v1/templates/{id}/versions", Api(Read), || to(templates::versions)),
+    post("/v1/templates/{id}/preview", Api(Read), || to(templates::preview)),
+    get("/v1/campaigns", Api(Read), || to(campaigns::list)),
+    post("/v1/campaigns", Api(Operate), || to(campaigns::create)).once(),
+    post("/v1/campaigns/bulk-action", Api(Operate), || to(actions::bulk)).once(),
+    get("/v1/campaigns/{id}", Api(Read), || to(campaigns::show)),
+    patch("/v1/campaigns/{id}", Api(Operate), || to(campaigns::change)),
+    delete("/v1/campaigns/{id}", Api(Operate), || to(campaigns::delete)),
+    post("/v1/campaigns/{id}/send", Api(Operate), || to(actions::send)).keeps_key(),
+    post("/v1/campaigns/{id}/pause", Api(Operate), || to(actions::pause)).once(),
+    post("/v1/campaigns/{id}/resume", Api(Operate), || to(actions::resume)).once(),
+    post("/v1/campaigns/{id}/stop", Api(Operate), || to(actions::stop)).once(),
+    post("/v1/campaigns/{id}/schedule", Api(Operate), || to(actions::schedule)).once(),
+    post("/v1/campaigns/{id}/unschedule", Api(Operate), || to(actions::unschedule)).once(),
+    post("/v1/campaigns/{id}/retry-failed", Api(Operate), || to(actions::retry_failed)).once(),
+    post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
+    post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once(),
+    get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)),
+    post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
+    get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
+    get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
+    get("/v1/instances", Api(Read), || to(instances::list_instances)),
+    get("/v1/pools", Api(Read), || to(pools::list_pools)),
+    post("/v1/pools/{name}/suspend", Api(Admin), || to(pools::suspend)).once(),
+    post("/v1/pools/{name}/resume", Api(Admin), || to(pools::resume)).once(),
+    get("/v1/pools/{name}/receipt", Api(Read), || to(pools::pool_receipt)),
+    post("/v1/pools/{name}/pace/reset", Api(Admin), || to(paces::reset)).once(),
+    post("/v1/pools/{name}/pace/probe", Api(Admin), || to(paces::probe)).once(),
+    post("/v1/pools/{name}/pace/pin", Api(Admin), || to(paces::pin)).once(),
+    post("/v1/pools/{name}/pace/mark", Api(Admin), || to(paces::mark)).once(),
+    get("/v1/dead-letters", Api(Read), || to(dead_letters::dead_letters)),
+    post("/v1/dead-letters/{id}/replay", Api(Admin), || to(dead_letters::replay)).once(),
+    get("/v1/admin/state", Api(Read), || to(operations::actor_states)),
 ];
+
+/// Path, method and scope of every route that asks for one.
+fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
+    TABLE.iter().filter_map(|entry| match entry.door {
+        Open => None,
+        Api(asked) => Some((entry.path, entry.method.as_str(), asked)),
+    })
+}
 
 /// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
 pub fn routes(config: &mut ServiceConfig) {

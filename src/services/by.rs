@@ -2,13 +2,16 @@
 
 use std::fmt;
 
+use crate::domain::access::Rights;
 use crate::domain::ids::ApiKeyId;
 
-/// Who asks for a decision, and by which request. It stands in the log line of the decision.
+/// Who asks for a decision, what they may do, and by which request. It stands in the log line of the decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
     /// Who asks.
     pub asker: Asker,
+    /// What they may do. A route has asked for its scope already; some decisions ask for more.
+    pub rights: Rights,
     /// The id of the HTTP request, if there was one.
     pub request_id: Option<String>,
 }
@@ -31,28 +34,32 @@ pub enum Asker {
 }
 
 impl By {
+    fn itself(asker: Asker) -> Self {
+        Self { asker, rights: Rights::ALL, request_id: None }
+    }
+
     /// A person at the command line.
     #[must_use]
     pub fn command_line() -> Self {
-        Self { asker: Asker::CommandLine, request_id: None }
+        Self::itself(Asker::CommandLine)
     }
 
     /// The start of an instance.
     #[must_use]
     pub fn start() -> Self {
-        Self { asker: Asker::Start, request_id: None }
+        Self::itself(Asker::Start)
     }
 
     /// The scheduler.
     #[must_use]
     pub fn scheduler() -> Self {
-        Self { asker: Asker::Scheduler, request_id: None }
+        Self::itself(Asker::Scheduler)
     }
 
     /// A message of the broker, and who it says has sent it.
     #[must_use]
     pub fn broker(triggered_by: String) -> Self {
-        Self { asker: Asker::Broker(triggered_by), request_id: None }
+        Self::itself(Asker::Broker(triggered_by))
     }
 }
 

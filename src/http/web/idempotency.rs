@@ -98,7 +98,7 @@ pub(in crate::http) fn answered_once<T>(
 /// Whose keys for what: a stored API key is told from others by its id.
 fn scope_of(caller: Option<Caller>, scope: &str) -> String {
     match caller {
-        Some(Caller::Key(id)) => format!("key {id} {scope}"),
+        Some(Caller::Key(id, _)) => format!("key {id} {scope}"),
         Some(Caller::Root) | None => format!("root {scope}"),
     }
 }

@@ -8,6 +8,7 @@ use actix_web::{HttpResponse, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 
+use crate::domain::access::Scope;
 use crate::domain::shown::shown;
 use crate::store::{MayBeStoreError, StoreError};
 
@@ -77,6 +78,22 @@ pub enum ApiError {
     /// 401: no key, or none that is valid.
     #[error("a valid API key is required")]
     Unauthorized,
+    /// 403: the key is valid and does not allow this.
+    #[error("this needs a key with the scope {asked}; this key has {own}")]
+    InsufficientScope {
+        /// What the route asks for.
+        asked: Scope,
+        /// What the key has.
+        own: Scope,
+    },
+    /// 403: the key allows the route, and not what the body asks for.
+    #[error("{detail}")]
+    Forbidden {
+        /// `key_exceeds_maker`, …
+        code: &'static str,
+        /// What is not allowed.
+        detail: String,
+    },
     /// 404: these do not exist.
     #[error("no such {}: {}", what.replace('_', " "), join(.ids))]
     NotFound {
@@ -220,9 +237,11 @@ impl ApiError {
     #[must_use]
     pub fn code(&self) -> Cow<'static, str> {
         match self {
-            Self::Malformed { code, .. } | Self::Conflict { code, .. } | Self::Unavailable { code, .. } => {
-                Cow::Borrowed(code)
-            }
+            Self::Malformed { code, .. }
+            | Self::Forbidden { code, .. }
+            | Self::Conflict { code, .. }
+            | Self::Unavailable { code, .. } => Cow::Borrowed(code),
+            Self::InsufficientScope { .. } => Cow::Borrowed("insufficient_scope"),
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
             Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
@@ -263,6 +282,8 @@ impl ApiError {
             Self::Malformed { .. }
             | Self::BadParameter(_)
             | Self::Unauthorized
+            | Self::InsufficientScope { .. }
+            | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::NoSuch { .. }
             | Self::BodyTimeout
@@ -282,6 +303,8 @@ impl ApiError {
             Self::Malformed { .. }
             | Self::NoSuch { .. }
             | Self::Unauthorized
+            | Self::InsufficientScope { .. }
+            | Self::Forbidden { .. }
             | Self::BodyTimeout
             | Self::TooLarge { .. }
             | Self::TargetTooLong { .. }
@@ -317,6 +340,7 @@ impl ResponseError for ApiError {
         match self {
             Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::InsufficientScope { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::NotFound { .. } | Self::NoSuch { .. } => StatusCode::NOT_FOUND,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -347,6 +371,13 @@ impl ResponseError for ApiError {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"volley\""));
+        }
+        if let Self::InsufficientScope { asked, .. } = self {
+            // RFC 6750, section 3.1.
+            let challenge = format!("Bearer realm=\"volley\", error=\"insufficient_scope\", scope=\"{asked}\"");
+            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            }
         }
         response.extensions_mut().insert(problem);
         response

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::config::secret::Secret;
+use crate::domain::access::{Rights, Scope};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::api_keys;
@@ -34,6 +35,18 @@ pub struct ApiKeyRow {
     pub last_used_at: Option<UtcInstant>,
     /// When it was revoked.
     pub revoked_at: Option<UtcInstant>,
+    /// What it allows.
+    pub scope: Scope,
+    /// When it stops working by itself.
+    pub expires_at: Option<UtcInstant>,
+}
+
+impl ApiKeyRow {
+    /// What its holder may do.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        Rights { scope: self.scope, expires_at: self.expires_at }
+    }
 }
 
 /// A key that was just made: the only time its secret is known.
@@ -68,7 +81,7 @@ fn checksum(random: &str) -> String {
 ///
 /// # Errors
 /// The system's generator or the query failed.
-pub fn create(conn: &mut Conn, name: &str) -> Result<MintedKey, StoreError> {
+pub fn create(conn: &mut Conn, name: &str, rights: Rights) -> Result<MintedKey, StoreError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|source| StoreError::Corrupt { what: "system random generator", detail: source.to_string() })?;
@@ -81,6 +94,8 @@ pub fn create(conn: &mut Conn, name: &str) -> Result<MintedKey, StoreError> {
             api_keys::prefix.eq(key.chars().take(SHOWN_CHARS).collect::<String>()),
             api_keys::hash.eq(hash(&key)),
             api_keys::created_at.eq(now),
+            api_keys::scope.eq(rights.scope),
+            api_keys::expires_at.eq(rights.expires_at),
         ))
         .returning(<ApiKeyRow as Selectable<crate::store::engine::dialect::conn::MultiBackend>>::construct_selection())
         .get_result(conn)
@@ -88,28 +103,18 @@ pub fn create(conn: &mut Conn, name: &str) -> Result<MintedKey, StoreError> {
     Ok(MintedKey { row, secret: Secret::new(key) })
 }
 
-/// Makes the first key of a new installation; `None` when there has been one.
-///
-/// # Errors
-/// See [`create`].
-pub fn create_first(conn: &mut Conn) -> Result<Option<MintedKey>, StoreError> {
-    conn.write(|conn| {
-        let keys: i64 = api_keys::table.count().get_result(conn).map_err(StoreError::query("count API keys"))?;
-        if keys == 0 { create(conn, "first start").map(Some) } else { Ok(None) }
-    })
-}
-
-/// The valid key with this hash, together with the hash for a comparison in constant time.
+/// The key with this hash that is valid at `now`, together with the hash for a comparison in constant time.
 ///
 /// # Errors
 /// The query failed.
-pub fn find_valid(conn: &mut Conn, hash: &str) -> Result<Option<(ApiKeyRow, String)>, StoreError> {
-    api_keys::table
+pub fn find_valid(conn: &mut Conn, hash: &str, now: UtcInstant) -> Result<Option<(ApiKeyRow, String)>, StoreError> {
+    let found: Option<(ApiKeyRow, String)> = api_keys::table
         .filter(api_keys::hash.eq(hash).and(api_keys::revoked_at.is_null()))
         .select((ApiKeyRow::as_select(), api_keys::hash))
         .first(conn)
         .optional()
-        .map_err(StoreError::query("look up an API key"))
+        .map_err(StoreError::query("look up an API key"))?;
+    Ok(found.filter(|(row, _)| row.expires_at.is_none_or(|end| now < end)))
 }
 
 /// Whether a use now is worth recording.

@@ -28,7 +28,7 @@ diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> Bi
 
 diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, } }
 
-diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, } }
+diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, scope -> Text, expires_at -> Nullable<BigInt>, } }
 
 diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
 

@@ -76,7 +76,7 @@ fn keys() {
     let db = Database::sqlite();
     let server = Server::on(&db);
     let api = server.api();
-    let key = api.post("/v1/keys", &json!({ "name": "nightly import" }));
+    let key = api.post("/v1/keys", &json!({ "name": "nightly import", "scope": "ingest" }));
     see("key_created", &key);
     see("key_list", &api.get("/v1/keys"));
     see("key_revoked", &done(&server, "DELETE", &format!("/v1/keys/{}", id(&key)), &json!({})));

@@ -99,6 +99,14 @@ fn requests(all: &mut Collected<'_>) {
     let long = "x".repeat(40 * 1024);
     all.keep("headers_too_large", &all.server.send("GET", contacts, &[("X-A", &long)], b""));
     all.keep("unauthorized", &all.server.send("GET", contacts, &[("Authorization", "Bearer x")], b""));
+    let short = json!({ "name": "a", "scope": "admin", "expires_at": "2100-01-01T00:00:00Z" });
+    let lasting = all.server.api().post("/v1/keys", &short);
+    let read = all.server.api().post("/v1/keys", &json!({ "name": "a", "scope": "read" }));
+    let bearer = |key: &Value| format!("Bearer {}", key["secret"].as_str().unwrap());
+    let (lasting, read) = (bearer(&lasting), bearer(&read));
+    all.keep("insufficient_scope", &all.server.send("GET", "/v1/keys", &[("Authorization", &read)], b""));
+    let forever = br#"{"name":"b","scope":"read"}"#;
+    all.raw("key_exceeds_maker", "/v1/keys", &[JSON, ("Authorization", &lasting)], forever);
     all.get("route_not_found", "/v1/nothing");
     all.keep("method_not_allowed", &all.server.send("PUT", contacts, &[], b""));
     for (code, path) in [

@@ -63,17 +63,23 @@ both_backends! {
     fn a_key_is_made_listed_and_revoked_beside_a_serving_process(db: &Database) {
         let terminal = Terminal::over(db);
         let volley = Volley::on(db).pool(Pool::sandbox("main", "email")).start();
-        let key = terminal.succeed(&["key", "create", "the shop"]).trim().to_owned();
+        let key = terminal.succeed(&["key", "create", "the shop", "--scope", "read", "--expires", "30d"]).trim().to_owned();
         assert_eq!(status_with(&volley, &key), 200);
         let listed = terminal.succeed(&["key", "list"]);
-        assert!(listed.contains("the shop") && !listed.contains(&key), "{listed}");
+        assert!(listed.contains("the shop") && listed.contains(" read ") && !listed.contains(&key), "{listed}");
         let listed: Value = serde_json::from_str(&terminal.succeed(&["key", "list", "--json"])).unwrap();
+        assert_eq!(listed["data"][0]["scope"], "read", "{listed}");
+        assert!(listed["data"][0]["expires_at"].is_string(), "{listed}");
         let id = listed["data"][0]["id"].to_string();
         assert_eq!(terminal.succeed(&["key", "revoke", &id]), format!("key {id} revoked\n"));
         wait_until("the process has heard of it", Duration::from_secs(10), || status_with(&volley, &key) == 401);
         assert_eq!(terminal.succeed(&["key", "revoke", &id]), format!("key {id} revoked\n"), "once more changes nothing");
         let refused = terminal.fail(&["key", "revoke", "999"]);
         assert!(refused.contains("there is no active key 999"), "{refused}");
+        let refused = terminal.fail(&["key", "create", "late", "--scope", "read", "--expires", "2020-01-01T00:00:00Z"]);
+        assert!(refused.contains("is not in the future"), "{refused}");
+        let misspelt = terminal.run(&["key", "create", "the shop", "--scope", "write"]);
+        assert_eq!(misspelt.status.code(), Some(2), "{}", stdout(&misspelt));
         volley.stop();
     }
 

@@ -4,13 +4,14 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::access::{Rights, Scope};
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
-use crate::services::access::create_key::create_key;
+use crate::services::access::create_key::{CreateKeyError, create_key};
 use crate::services::access::revoke_key::revoke_key;
 use crate::store::Lane;
 use crate::store::access::api_keys::{self, ApiKeyRow};
@@ -23,19 +24,23 @@ const MAX_NAME: usize = 100;
 pub(in crate::http) struct ApiKey {
     id: ApiKeyId,
     name: String,
+    /// What it allows: `ingest`, `read`, `operate` (includes both) or `admin` (includes all).
+    scope: Scope,
     /// The first characters, by which people tell keys apart.
     prefix: String,
     created_at: UtcInstant,
     /// To the minute.
     last_used_at: Option<UtcInstant>,
+    /// When it stops working by itself. `null`: it does not.
+    expires_at: Option<UtcInstant>,
     /// When it was revoked.
     revoked_at: Option<UtcInstant>,
 }
 
 impl From<ApiKeyRow> for ApiKey {
     fn from(row: ApiKeyRow) -> Self {
-        let ApiKeyRow { id, name, prefix, created_at, last_used_at, revoked_at } = row;
-        Self { id, name, prefix, created_at, last_used_at, revoked_at }
+        let ApiKeyRow { id, name, prefix, created_at, last_used_at, revoked_at, scope, expires_at } = row;
+        Self { id, name, scope, prefix, created_at, last_used_at, expires_at, revoked_at }
     }
 }
 
@@ -60,6 +65,23 @@ pub(in crate::http) struct NewApiKey {
 pub(in crate::http) struct CreateKey {
     /// What it is for.
     name: String,
+    /// What it allows: `ingest`, `read`, `operate` (includes both) or `admin` (includes all). At most what the key of this
+    /// request allows.
+    scope: Scope,
+    /// When it stops working by itself; not later than the key of this request. Without it, the new key does not expire.
+    #[serde(default)]
+    expires_at: Option<UtcInstant>,
+}
+
+impl From<CreateKeyError> for ApiError {
+    fn from(error: CreateKeyError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CreateKeyError::Expired { .. } => Self::field("/expires_at", "out_of_range", detail),
+            CreateKeyError::MoreThanMaker(_) => Self::Forbidden { code: "key_exceeds_maker", detail },
+            CreateKeyError::Store(error) => error.into(),
+        }
+    }
 }
 
 /// Makes an API key. The answer is the only place where its secret is shown.
@@ -72,13 +94,14 @@ pub(in crate::http) async fn create(
     Json(body): Json<CreateKey>,
 ) -> Result<HttpResponse, ApiError> {
     let name = crate::http::web::text::name("/name", &body.name, MAX_NAME)?;
-    let minted = create_key(&state.store, name, &by).await?;
+    let rights = Rights { scope: body.scope, expires_at: body.expires_at };
+    let minted = create_key(&state.store, name, rights, &by).await?;
     let location = format!("/v1/keys/{}", minted.row.id);
     let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(key))
 }
 
-/// Lists the API keys, revoked ones too, newest first.
+/// Lists the API keys, revoked and expired ones too, newest first.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = ApiKeys)))]
 pub(in crate::http) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ApiKeys>, ApiError> {
     let rows = state.store.run(Lane::Read, "list API keys", api_keys::list).await?;

@@ -1,3 +1,4 @@
 //! API keys.
 
 mod auth;
+mod scopes;

@@ -289,7 +289,7 @@ fn names_and_lists_of_nonsense() {
         ("/v1/lists", json!({ "name": "" }), "required", "/name"),
         ("/v1/lists", json!({ "name": "a\u{202e}b" }), "control_character", "/name"),
         ("/v1/lists", json!({ "name": "x".repeat(201) }), "too_long", "/name"),
-        ("/v1/keys", json!({ "name": "\u{0}" }), "control_character", "/name"),
+        ("/v1/keys", json!({ "name": "\u{0}", "scope": "read" }), "control_character", "/name"),
         ("/v1/lists/1/members", json!({ "contact_ids": [] }), "out_of_range", "/contact_ids"),
     ] {
         let answer = server.send("POST", path, &[JSON], body.to_string().as_bytes());

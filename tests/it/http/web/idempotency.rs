@@ -107,7 +107,7 @@ both_backends! {
     fn an_idempotency_key_belongs_to_the_api_key_that_sent_it(db: &Database) {
         let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
         let clients: Vec<String> = ["one", "two"].map(|name| {
-            let made = server.api().post("/v1/keys", &json!({ "name": name }));
+            let made = server.api().post("/v1/keys", &json!({ "name": name, "scope": "admin" }));
             format!("Bearer {}", made["secret"].as_str().expect("a new key is shown"))
         }).into();
         let with = |client: &str, path: &str, body: &Value| {

@@ -10,10 +10,14 @@ fn without_one_valid_bearer_header_every_answer_is_the_same_401() {
     let db = Database::sqlite();
     let server = Server::on(&db);
     let api = server.api();
-    let revoked = api.post("/v1/keys", &json!({ "name": "soon gone" }));
+    let revoked = api.post("/v1/keys", &json!({ "name": "soon gone", "scope": "admin" }));
     let revoked_secret = revoked["secret"].as_str().unwrap().to_owned();
     server.send("DELETE", &format!("/v1/keys/{}", revoked["id"]), &[], b"");
     let unknown = format!("{}{}", &revoked_secret[..revoked_secret.len() - 1], "x");
+    let expired =
+        api.post("/v1/keys", &json!({ "name": "over", "scope": "admin", "expires_at": "2100-01-01T00:00:00Z" }));
+    server.execute(format!("UPDATE api_keys SET expires_at = 1 WHERE id = {}", expired["id"]));
+    let bearer_expired = format!("Bearer {}", expired["secret"].as_str().unwrap());
     let bearer_revoked = format!("Bearer {revoked_secret}");
     let bearer_unknown = format!("Bearer {unknown}");
     let bearer_root = format!("Bearer {ROOT_KEY}");
@@ -26,6 +30,7 @@ fn without_one_valid_bearer_header_every_answer_is_the_same_401() {
         ("wrong prefix", vec!["Bearer xxx_1234"]),
         ("unknown", vec![bearer_unknown.as_str()]),
         ("revoked", vec![bearer_revoked.as_str()]),
+        ("expired", vec![bearer_expired.as_str()]),
         ("two headers", vec![bearer_root.as_str(), bearer_root.as_str()]),
     ] {
         let headers: Vec<_> = headers.into_iter().map(|value| ("Authorization", value)).collect();
@@ -46,7 +51,7 @@ both_backends! {
     fn a_key_works_until_it_is_revoked_and_not_an_instant_longer(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
-        let made = api.post("/v1/keys", &json!({ "name": "  nightly import " }));
+        let made = api.post("/v1/keys", &json!({ "name": "  nightly import ", "scope": "read" }));
         assert_eq!(made["name"], "nightly import");
         let secret = made["secret"].as_str().unwrap().to_owned();
         assert!(secret.starts_with(made["prefix"].as_str().unwrap()));
@@ -68,7 +73,7 @@ both_backends! {
     fn the_use_of_a_key_is_recorded(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
-        let made = api.post("/v1/keys", &json!({ "name": "k" }));
+        let made = api.post("/v1/keys", &json!({ "name": "k", "scope": "read" }));
         assert!(made["last_used_at"].is_null());
         let header = format!("Bearer {}", made["secret"].as_str().unwrap());
         server.send("GET", "/v1/lists", &[("Authorization", header.as_str())], b"");
