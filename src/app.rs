@@ -32,6 +32,8 @@ use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
+use crate::services::gathered::Gathered;
+use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
@@ -61,6 +63,7 @@ pub struct App {
     first_key: Option<String>,
     http: ServerHandle,
     store: Store,
+    gathered: Gathered,
     instance: InstanceId,
     pools: PoolDirectory,
     recorder: Addr<OutcomeRecorder>,
@@ -111,7 +114,9 @@ impl App {
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        actix_rt::spawn(tidy(store.clone()));
+        actix_rt::spawn(tidy(store.clone(), settings.audit.keep_days));
+        let gathered = Gathered::default();
+        actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
         actix_rt::spawn(open_work::show(store.clone(), pools));
         let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal))?;
@@ -123,7 +128,7 @@ impl App {
         let draining = Arc::clone(&started.draining);
         let mut vital = started.vital();
         vital.push(("registration of this instance", Box::new(move || !orphaned.load(Ordering::Acquire))));
-        let state = web::Data::new(started.into_state(&settings, &store, metrics, instance));
+        let state = web::Data::new(started.into_state(&settings, &store, metrics, gathered.clone(), instance));
         let http = server::start(state, listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
         actix_rt::spawn(http);
@@ -138,6 +143,7 @@ impl App {
             first_key,
             http: handle,
             store,
+            gathered,
             instance,
             pools,
             recorder,
@@ -190,6 +196,8 @@ impl App {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // What stays unwritten is said in the log.
+        let _ = tokio::time::timeout(left(), self.gathered.write_all(&self.store)).await;
         let me = self.instance;
         let retire = self.store.run(Lane::Control, "retire this instance", move |conn| instances::retire(conn, me));
         // Without a database nobody can be told, and nobody needs to be: the leases end by themselves.
@@ -318,9 +326,13 @@ async fn condense(metrics: PrometheusHandle) {
 }
 
 /// Removes rows that nobody asks for any more, now and every hour.
-async fn tidy(store: Store) {
+async fn tidy(store: Store, keep_audit_days: u32) {
+    let work = move |conn: &mut crate::store::Conn| {
+        audit_log::prune(conn, keep_audit_days)?;
+        housekeeping::tidy(conn)
+    };
     loop {
-        if let Err(error) = store.run(Lane::Write, "remove old rows", housekeeping::tidy).await {
+        if let Err(error) = store.run(Lane::Write, "remove old rows", work).await {
             tracing::debug!(
                 event = "database.tidy_failed",
                 error = %error,

@@ -31,6 +31,8 @@ pub struct Settings {
     pub http: Http,
     /// `[auth]`
     pub auth: Auth,
+    /// `[audit]`
+    pub audit: Audit,
     /// `[log]`
     pub log: Log,
     /// `[sending]`
@@ -98,6 +100,20 @@ impl Default for Http {
 pub struct Auth {
     /// An API key with full rights. Unset: a first start creates one and prints it once.
     pub root_key: Option<Secret>,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// How long lines of the audit log are kept, in days. 400; 0 keeps all of them.
+    pub keep_days: u32,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { keep_days: 400 }
+    }
 }
 
 text_enum! {

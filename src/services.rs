@@ -2,13 +2,15 @@
 //!
 //! A service takes input that was parsed and checked, and who asks ([`By`]). It commits. Then it enters the new status in the
 //! cache, writes a log line, and hints to the actors ([`Hints`]), in this order. It never knows HTTP.
-//! A decision without an event in the log takes [`By`] all the same: every door says who asks.
+//! Every decision writes its line of the [`audit`] log, in the same transaction.
 
 pub mod access;
+pub mod audit;
 pub mod blocking;
 mod by;
 pub mod campaigns;
 pub mod content;
+pub mod gathered;
 mod hints;
 pub mod import;
 pub mod people;

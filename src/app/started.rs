@@ -36,6 +36,7 @@ use crate::runtime::in_flight::InFlight;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
+use crate::services::gathered::Gathered;
 use crate::store::Store;
 use crate::store::replicas::kept_paces::Paces;
 
@@ -204,12 +205,14 @@ impl Started {
         settings: &Arc<Settings>,
         store: &Store,
         metrics: PrometheusHandle,
+        gathered: Gathered,
         instance: InstanceId,
     ) -> AppState {
         AppState {
             store: store.clone(),
             settings: Arc::clone(settings),
             auth: Auth::new(&settings.auth),
+            gathered,
             importer_state: self.importer.recipient(),
             driver: self.driver,
             recorder: self.recorder,

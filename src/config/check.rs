@@ -69,6 +69,7 @@ impl Settings {
             check_delays(&format!("retries.{channel}_delays"), delays)?;
             check_retry_for(&format!("retries.{channel}_for"), retry_for)?;
         }
+        within("audit.keep_days", self.audit.keep_days, 0..=36_500)?;
         check_level(&self.log.level)?;
         ensure(!self.sending.data_dir.as_os_str().is_empty(), "sending.data_dir", "name a directory")?;
         within("sending.shutdown_seconds", self.sending.shutdown_seconds, 1..=3_600)?;

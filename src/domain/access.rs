@@ -1,4 +1,6 @@
-//! What a client may do.
+//! What a client may do, and the words for what was done.
+
+pub mod audit;
 
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;

@@ -37,6 +37,8 @@ ids! {
     ImportId;
     /// An API key.
     ApiKeyId;
+    /// A line of the audit log.
+    AuditEntryId;
     /// One incarnation of a running process. A restart is a new instance.
     InstanceId;
 }

@@ -5,11 +5,12 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage};
 
-use super::auth::Caller;
+use super::auth::{self, Caller};
 use super::state::AppState;
 use super::web::extract::bad_parameter;
 use super::web::problem::ApiError;
 use crate::domain::access::Scope;
+use crate::domain::access::audit::{Action, Object};
 use crate::store::access::api_keys;
 
 /// Keys in an address end up in logs and histories.
@@ -53,8 +54,31 @@ pub(super) async fn require_scope(
     };
     match refused {
         None => next.call(request).await,
-        Some(error) => Ok(request.error_response(error)),
+        Some(error) => {
+            if let (Ok(state), Some(by)) = (AppState::of(request.request()), auth::by(request.request())) {
+                let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+                state.gathered.note(by, Action::Denied, Object::Route, Some(route));
+            }
+            Ok(request.error_response(error))
+        }
     }
+}
+
+/// Notes a request that was shown personal data: of one `object` where it has an id of its own, else of contacts.
+pub(super) async fn note_read(
+    object: Object,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let response = next.call(request).await?;
+    if response.status().is_success()
+        && let (Ok(state), Some(by)) = (AppState::of(response.request()), auth::by(response.request()))
+    {
+        // Contacts are many: they are counted.
+        let id = response.request().match_info().get("id").filter(|_| object != Object::Contact);
+        state.gathered.note(by, Action::Read, object, id.map(ToOwned::to_owned));
+    }
+    Ok(response)
 }
 
 async fn authenticate(request: &ServiceRequest) -> Result<Caller, ApiError> {

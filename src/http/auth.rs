@@ -10,8 +10,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use subtle::ConstantTimeEq;
 
-use super::web::edge;
 use super::web::problem::ApiError;
+use super::web::{client, edge};
 use crate::config::Auth as Settings;
 use crate::domain::access::Rights;
 use crate::domain::ids::ApiKeyId;
@@ -47,19 +47,23 @@ impl Caller {
     }
 }
 
+/// Who asks for what `request` asks for. `None`: nobody whom [`Auth`] has let in.
+pub(super) fn by(request: &HttpRequest) -> Option<By> {
+    let caller = request.extensions().get::<Caller>().copied()?;
+    let asker = match caller {
+        Caller::Root => Asker::RootKey,
+        Caller::Key(id, _) => Asker::ApiKey(id),
+    };
+    let (client, request_id) = (client::address(request), edge::request_id(request));
+    Some(By { asker, rights: caller.rights(), client, request_id })
+}
+
 impl FromRequest for By {
     type Error = ApiError;
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = request.extensions().get::<Caller>().copied().ok_or(ApiError::Unauthorized);
-        ready(caller.map(|caller| {
-            let asker = match caller {
-                Caller::Root => Asker::RootKey,
-                Caller::Key(id, _) => Asker::ApiKey(id),
-            };
-            Self { asker, rights: caller.rights(), request_id: edge::request_id(request) }
-        }))
+        ready(by(request).ok_or(ApiError::Unauthorized))
     }
 }
 

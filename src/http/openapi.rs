@@ -7,7 +7,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
-use super::api::access::keys;
+use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
 use super::api::import::imports;
@@ -28,7 +28,7 @@ use crate::domain::access::Scope;
         lists::members, lists::add_members, lists::remove_members, lists::remove_member,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
-        keys::create, keys::list, keys::revoke,
+        keys::create, keys::list, keys::revoke, audit_log::list,
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,

@@ -8,8 +8,8 @@ use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
 use self::Door::{Api, Open};
-use super::access::{require_key, require_scope};
-use super::api::access::keys;
+use super::access::{note_read, require_key, require_scope};
+use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
 use super::api::import::imports;
@@ -19,6 +19,7 @@ use super::api::{operations, readiness};
 use super::openapi;
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
+use crate::domain::access::audit::Object;
 
 /// Who knocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Entry {
     pub door: Door,
     /// What it does with an `Idempotency-Key`.
     pub repeats: Repeats,
+    /// Whose personal data it shows: the audit log counts who has read it.
+    pub shows: Option<Object>,
     handler: fn() -> Route,
 }
 
@@ -99,7 +102,7 @@ impl Verb {
 
 impl Entry {
     const fn new(method: Verb, path: &'static str, door: Door, handler: fn() -> Route) -> Self {
-        Self { method, path, door, repeats: Repeats::NoKey, handler }
+        Self { method, path, door, repeats: Repeats::NoKey, shows: None, handler }
     }
 
     const fn once(self) -> Self {
@@ -110,11 +113,20 @@ impl Entry {
         Self { repeats: Repeats::Handler, ..self }
     }
 
+    const fn shows(self, object: Object) -> Self {
+        Self { shows: Some(object), ..self }
+    }
+
     fn route(&self) -> Route {
         let route = (self.handler)().method(self.method.method());
         let route = match self.repeats {
             Repeats::Once => route.wrap(from_fn(once)),
             Repeats::NoKey | Repeats::Handler => route,
+        };
+        let route = match self.shows {
+            None => route,
+            Some(object) => route
+                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| note_read(object, request, next))),
         };
         // The last one is the outermost: without the scope nothing else happens.
         match self.door {
@@ -154,10 +166,11 @@ pub const TABLE: &[Entry] = &[
     get("/v1/keys", Api(Admin), || to(keys::list)),
     post("/v1/keys", Api(Admin), || to(keys::create)),
     delete("/v1/keys/{id}", Api(Admin), || to(keys::revoke)),
-    get("/v1/contacts", Api(Read), || to(contacts::list)),
+    get("/v1/audit-log", Api(Admin), || to(audit_log::list)),
+    get("/v1/contacts", Api(Read), || to(contacts::list)).shows(Object::Contact),
     post("/v1/contacts", Api(Ingest), || to(contacts::upsert)).once(),
     post("/v1/contacts/import", Api(Ingest), || to(imports::upload)).keeps_key(),
-    get("/v1/contacts/{id}", Api(Read), || to(contacts::show)),
+    get("/v1/contacts/{id}", Api(Read), || to(contacts::show)).shows(Object::Contact),
     patch("/v1/contacts/{id}", Api(Ingest), || to(contacts::change)),
     delete("/v1/contacts/{id}", Api(Ingest), || to(contacts::delete)),
     get("/v1/imports", Api(Read), || to(imports::list)),
@@ -167,7 +180,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/lists/{id}", Api(Read), || to(lists::show)),
     patch("/v1/lists/{id}", Api(Operate), || to(lists::change)),
     delete("/v1/lists/{id}", Api(Operate), || to(lists::delete)),
-    get("/v1/lists/{id}/members", Api(Read), || to(lists::members)),
+    get("/v1/lists/{id}/members", Api(Read), || to(lists::members)).shows(Object::List),
     post("/v1/lists/{id}/members", Api(Ingest), || to(lists::add_members)).once(),
     delete("/v1/lists/{id}/members", Api(Ingest), || to(lists::remove_members)),
     delete("/v1/lists/{id}/members/{contact_id}", Api(Ingest), || to(lists::remove_member)),
@@ -194,7 +207,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/campaigns/{id}/retry-failed", Api(Operate), || to(actions::retry_failed)).once(),
     post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
     post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once(),
-    get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)),
+    get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),

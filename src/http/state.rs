@@ -24,6 +24,7 @@ use crate::journal::Journal;
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
 use crate::services::Services;
+use crate::services::gathered::Gathered;
 use crate::store::Store;
 
 /// How long an actor may take to say what it is at.
@@ -39,6 +40,8 @@ pub struct AppState {
     pub services: Services,
     /// Who may call.
     pub auth: Auth,
+    /// What the audit log says of requests that change nothing.
+    pub gathered: Gathered,
     /// Asked what the importer is at.
     pub importer_state: Recipient<importer::GetState>,
     /// Asked what it is at.

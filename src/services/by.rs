@@ -1,23 +1,27 @@
 //! Who asks for a decision.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::domain::access::Rights;
 use crate::domain::ids::ApiKeyId;
 
-/// Who asks for a decision, what they may do, and by which request. It stands in the log line of the decision.
+/// Who asks for a decision, what they may do, from where and by which request. It stands in the log line of the decision, and in
+/// the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct By {
     /// Who asks.
     pub asker: Asker,
     /// What they may do. A route has asked for its scope already; some decisions ask for more.
     pub rights: Rights,
+    /// Where the HTTP request came from, if there was one.
+    pub client: Option<IpAddr>,
     /// The id of the HTTP request, if there was one.
     pub request_id: Option<String>,
 }
 
 /// Who asks for a decision.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Asker {
     /// A client with the root key of the settings.
     RootKey,
@@ -35,7 +39,7 @@ pub enum Asker {
 
 impl By {
     fn itself(asker: Asker) -> Self {
-        Self { asker, rights: Rights::ALL, request_id: None }
+        Self { asker, rights: Rights::ALL, client: None, request_id: None }
     }
 
     /// A person at the command line.

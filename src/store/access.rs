@@ -1,3 +1,4 @@
-//! API keys.
+//! API keys, and the log of what was done.
 
 pub mod api_keys;
+pub mod audit_log;

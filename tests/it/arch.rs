@@ -36,6 +36,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
     (
         "domain",
         &[
+            ("access", &[]),
             ("campaigns", &[]),
             ("content", &["people"]),
             ("dispatch", &["campaigns", "people"]),

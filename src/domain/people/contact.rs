@@ -141,6 +141,14 @@ impl ContactDraft {
         Ok(())
     }
 
+    /// The fields that have a value, by their names in templates: for what tells of a change without its values.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let fields = BuiltIn::ALL.iter().filter(|field| self.fields.get(**field).is_some());
+        let fields = fields.map(|field| field.as_str().to_owned());
+        fields.chain(self.attributes.keys().map(|name| format!("attributes.{name}"))).collect()
+    }
+
     /// Keeps an attribute, its name brought into the one spelling (see [`attribute_name`]).
     ///
     /// # Errors

@@ -1,3 +1,4 @@
-//! API keys.
+//! API keys and the audit log.
 
+pub(in crate::http) mod audit_log;
 pub(in crate::http) mod keys;

@@ -1,8 +1,12 @@
 //! A new API key.
 
+use serde_json::json;
+
 use crate::domain::access::Rights;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::instant::UtcInstant;
 use crate::services::By;
+use crate::services::audit::{self, Line};
 use crate::store::access::api_keys::{self, MintedKey};
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
@@ -42,14 +46,23 @@ pub async fn create_key(store: &Store, name: String, rights: Rights, by: &By) ->
     if !by.rights.cover(rights) {
         return Err(CreateKeyError::MoreThanMaker(described(by.rights)));
     }
+    let by = by.clone();
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         if let Some(at) = rights.expires_at.filter(|at| *at <= now) {
             return Err(CreateKeyError::Expired { at, now });
         }
-        Ok(api_keys::create(conn, &name, rights)?)
+        Ok(make(conn, &name, rights, &by)?)
     };
     store.transact(Lane::Control, "create an API key", create).await
+}
+
+/// Makes a key and writes its line, in the caller's transaction.
+pub(super) fn make(conn: &mut Conn, name: &str, rights: Rights, by: &By) -> Result<MintedKey, StoreError> {
+    let minted = api_keys::create(conn, name, rights)?;
+    let line = Line::of(Action::Created, Object::Key, minted.row.id);
+    audit::write(conn, by, line.after(json!({ "scope": rights.scope, "expires_at": rights.expires_at })))?;
+    Ok(minted)
 }
 
 fn described(rights: Rights) -> String {

@@ -1,5 +1,6 @@
 //! The first API key of an installation.
 
+use super::create_key::make;
 use crate::domain::access::Rights;
 use crate::services::By;
 use crate::store::access::api_keys::{self, MintedKey};
@@ -12,9 +13,10 @@ const NAME: &str = "first key";
 ///
 /// # Errors
 /// The system's random generator or the database failed.
-pub async fn mint_first_key(store: &Store, _: &By) -> Result<Option<MintedKey>, StoreError> {
-    let mint = |conn: &mut Conn| {
-        if api_keys::list(conn)?.is_empty() { api_keys::create(conn, NAME, Rights::ALL).map(Some) } else { Ok(None) }
+pub async fn mint_first_key(store: &Store, by: &By) -> Result<Option<MintedKey>, StoreError> {
+    let by = by.clone();
+    let mint = move |conn: &mut Conn| {
+        if api_keys::list(conn)?.is_empty() { make(conn, NAME, Rights::ALL, &by).map(Some) } else { Ok(None) }
     };
     store.transact(Lane::Control, "mint the first API key", mint).await
 }

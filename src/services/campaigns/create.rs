@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::edit::{DraftError, check_pool, check_template};
 use super::launch::{LaunchError, check_audience, check_launchable};
 use super::schedule::check_time;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
@@ -12,6 +15,7 @@ use crate::domain::content::template::Content;
 use crate::domain::ids::TemplateId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
+use crate::services::audit::{self, Line};
 use crate::services::content::check::check;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign};
@@ -55,6 +59,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         Some(content) => Some(check(&services.store, draft.channel, content).await?),
         None => None,
     };
+    let asker = by.clone();
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, draft.template, draft.channel)?;
@@ -89,6 +94,8 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         if is_scheduled {
             check_launchable(conn, &settings.pools, row.id)?;
         }
+        let line = Line::of(Action::Created, Object::Campaign, row.id);
+        audit::write(conn, &asker, line.after(json!({ "status": row.status, "scheduled_at": row.scheduled_at })))?;
         Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Write, "create a campaign", create).await?;

@@ -1,7 +1,11 @@
 //! The deletion of a campaign.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, TransitionError};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
@@ -37,12 +41,15 @@ impl MayBeStoreError for DeleteError {
 /// # Errors
 /// [`DeleteError`]; nothing has changed then.
 pub async fn delete(services: &Services, id: CampaignId, by: &By) -> Result<(), DeleteError> {
+    let asker = by.clone();
     let delete = move |conn: &mut Conn| {
         let row = campaigns::locked(conn, id)?;
         if matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused) {
             return Err(DeleteError::Active(row.status));
         }
-        Ok(campaigns::delete(conn, &row)?)
+        campaigns::delete(conn, &row)?;
+        let line = Line::of(Action::Deleted, Object::Campaign, id);
+        Ok(audit::write(conn, &asker, line.before(json!({ "status": row.status })))?)
     };
     services.store.transact(Lane::Control, "delete a campaign", delete).await?;
     tracing::info!(event = "campaign.deleted", campaign.id = id.0, by = %by, "the campaign was deleted");

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::launch::{LaunchError, check_audience, check_launchable, choose_pool};
 use super::schedule::ScheduleError;
 use crate::config::pools::PoolConfig;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId};
 use crate::domain::span::Span;
+use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignChange, CampaignWithDetails, TransitionError};
@@ -122,12 +126,31 @@ pub struct Edit {
     pub retry_for: Option<Option<Span>>,
 }
 
+impl Edit {
+    /// The fields that it sets or clears.
+    fn names(&self) -> Vec<&'static str> {
+        let Self { name, pool, template, content, audience, on_uncertain, rate_per_second, retry_for } = self;
+        let set = [
+            ("name", name.is_some()),
+            ("pool", pool.is_some()),
+            ("template_id", template.is_some()),
+            ("content", content.is_some()),
+            ("audience", audience.is_some()),
+            ("on_uncertain", on_uncertain.is_some()),
+            ("rate_per_second", rate_per_second.is_some()),
+            ("retry_for", retry_for.is_some()),
+        ];
+        set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
+    }
+}
+
 /// Edits a campaign. A scheduled one must stay ready to be sent.
 ///
 /// # Errors
 /// [`DraftError`]; nothing has changed then.
 pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let settings = Arc::clone(&services.settings);
+    let (asker, fields) = (by.clone(), edit.names());
     let before = find(&services.store, id).await?;
     let channel = before.row.channel;
     check_pool(&settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
@@ -172,6 +195,8 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         if row.status == CampaignStatus::Scheduled {
             check_launchable(conn, &settings.pools, id)?;
         }
+        let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));
+        audit::write(conn, &asker, line.after(json!({ "status": row.status, "fields": fields })))?;
         Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;

@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::config::pools::PoolConfig;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceError};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::{Compiled, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, LockedCampaign, TransitionError};
@@ -91,7 +95,8 @@ impl MayBeStoreError for LaunchError {
 pub async fn launch(services: &Services, id: CampaignId, by: &By) -> Result<CampaignRow, LaunchError> {
     let began = Instant::now();
     let settings = std::sync::Arc::clone(&services.settings);
-    let launch = move |conn: &mut Conn| in_transaction(conn, &settings.pools, id, None);
+    let asker = by.clone();
+    let launch = move |conn: &mut Conn| in_transaction(conn, &settings.pools, id, None, &asker);
     let launched = services.store.transact(Lane::Control, "launch a campaign", launch).await?;
     announce(services, &launched, began, by);
     Ok(launched.campaign)
@@ -124,6 +129,7 @@ pub fn in_transaction(
     pools: &[PoolConfig],
     id: CampaignId,
     audience: Option<Audience>,
+    by: &By,
 ) -> Result<Launched, LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
     campaign
@@ -139,7 +145,10 @@ pub fn in_transaction(
         key: fresh_key()?,
         correlation_id: uuid::Uuid::new_v4().to_string(),
     };
-    Ok(launch::launch(conn, &launch)?)
+    let launched = launch::launch(conn, &launch)?;
+    let line = Line::of(Action::Launched, Object::Campaign, id).before(json!({ "status": campaign.status }));
+    audit::write(conn, by, line.after(json!({ "status": launched.campaign.status, "expected": launched.expected })))?;
+    Ok(launched)
 }
 
 /// Checks that a campaign could be launched as it is now.

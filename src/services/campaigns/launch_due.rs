@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
+
 use super::launch::{self, LaunchError};
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::engine::{self, CampaignLock};
@@ -25,7 +29,7 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
         if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
             return Ok(None);
         }
-        match launch::in_transaction(conn, &settings.pools, id, None) {
+        match launch::in_transaction(conn, &settings.pools, id, None, &By::scheduler()) {
             Ok(launched) => Ok(Some(Ok(launched))),
             Err(error) => {
                 let refused = match error.into_store_error() {
@@ -72,8 +76,10 @@ fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError) -> Result<(), StoreE
     match campaigns::end_unlaunched(conn, id, why.code(), &why.to_string()) {
         Err(TransitionError::Store(error)) => Err(error),
         // Another one was quicker: an edit, a launch, a deletion.
-        Ok(_) | Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => {
-            Ok(())
+        Ok(_) => {
+            let line = Line::of(Action::LaunchFailed, Object::Campaign, id);
+            audit::write(conn, &By::scheduler(), line.after(json!({ "code": why.code() })))
         }
+        Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => Ok(()),
     }
 }

@@ -1,7 +1,11 @@
 //! An operator's word on what is uncertain.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, Sweep, TransitionError};
 use crate::store::dispatch::deliveries::{self, Resolution};
@@ -28,9 +32,11 @@ pub async fn resolve(
     resolution: Resolution,
     by: &By,
 ) -> Result<Resolved, TransitionError> {
+    let asked = json!({ "resolution": resolution.state(), "contacts": contacts.as_ref().map(Vec::len) });
+    let line = Line::of(Action::Resolved, Object::Campaign, id).after(asked);
     let done = match resolution {
-        Resolution::Pending => send_again(services, id, contacts).await?,
-        Resolution::Sent | Resolution::Failed => settle(services, id, contacts, resolution).await?,
+        Resolution::Pending => send_again(services, id, contacts, line, by).await?,
+        Resolution::Sent | Resolution::Failed => settle(services, id, contacts, resolution, line, by).await?,
     };
     tracing::info!(
         event = "campaign.resolved",
@@ -49,10 +55,14 @@ async fn settle(
     id: CampaignId,
     contacts: Option<Vec<ContactId>>,
     resolution: Resolution,
+    line: Line,
+    by: &By,
 ) -> Result<Resolved, TransitionError> {
     // No read behind the effect: it could fail, and who asks again would resolve what became uncertain meanwhile.
     let found = services.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
     let status = found.ok_or(TransitionError::NotFound(id))?.status;
+    // Before the first page: it says what was asked for.
+    audit::announce(&services.store, by, line).await?;
     let chosen = contacts.clone();
     let find = move |conn: &mut _| deliveries::uncertain_pages(conn, id, chosen.as_deref());
     let pages = services.store.run(Lane::Read, "find what is uncertain", find).await?;
@@ -69,8 +79,14 @@ async fn send_again(
     services: &Services,
     id: CampaignId,
     contacts: Option<Vec<ContactId>>,
+    line: Line,
+    by: &By,
 ) -> Result<Resolved, TransitionError> {
+    let by = by.clone();
     let again = move |conn: &mut Conn| {
+        // First the lock, which says whether there is such a campaign.
+        campaigns::locked(conn, id)?;
+        audit::write(conn, &by, line)?;
         let Some(contacts) = contacts else {
             let uncertain = campaigns::counts(conn, id)?.uncertain;
             if uncertain == 0 {

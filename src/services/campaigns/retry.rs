@@ -1,10 +1,14 @@
 //! Another try for what has failed.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::CampaignId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
-use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignWithDetails, TransitionError};
+use crate::store::{Conn, Lane};
 
 /// Puts what failed back to pending, and opens the campaign again: all of it, or what was last refused for a reason of one
 /// `class`. A paused campaign stays paused.
@@ -17,8 +21,12 @@ pub async fn retry_failed(
     class: Option<AnswerClass>,
     by: &By,
 ) -> Result<CampaignWithDetails, TransitionError> {
-    let retry = move |conn: &mut _| {
+    let asker = by.clone();
+    let retry = move |conn: &mut Conn| {
+        let before = campaigns::locked(conn, id)?.status;
         let row = campaigns::retry_failed(conn, id, class)?;
+        let line = Line::of(Action::Retried, Object::Campaign, id).before(json!({ "status": before }));
+        audit::write(conn, &asker, line.after(json!({ "status": row.status, "answer_class": class })))?;
         Ok::<_, TransitionError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Control, "re-open a campaign", retry).await?;

@@ -1,11 +1,15 @@
 //! The time at which a campaign launches by itself.
 
+use serde_json::json;
+
 use super::launch::{LaunchError, check_launchable};
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignWithDetails, TransitionError};
-use crate::store::{Lane, MayBeStoreError, StoreError, engine};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
 
 /// A time further away than this is taken for a mistake, in milliseconds: two years.
 const FURTHEST_MS: i64 = 2 * 366 * 86_400_000;
@@ -78,11 +82,14 @@ pub async fn schedule(
     by: &By,
 ) -> Result<CampaignWithDetails, ScheduleError> {
     let settings = std::sync::Arc::clone(&services.settings);
-    let schedule = move |conn: &mut _| {
+    let asker = by.clone();
+    let schedule = move |conn: &mut Conn| {
         check_time(at, engine::now(conn)?)?;
         // The status first: a campaign that is sending is not asked whether it could be launched.
         let row = campaigns::schedule(conn, id, Some(at))?;
         check_launchable(conn, &settings.pools, id)?;
+        let line = Line::of(Action::Scheduled, Object::Campaign, id);
+        audit::write(conn, &asker, line.after(json!({ "scheduled_at": at })))?;
         Ok::<_, ScheduleError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Control, "schedule a campaign", schedule).await?;
@@ -101,8 +108,10 @@ pub async fn schedule(
 /// # Errors
 /// The campaign is missing or not scheduled, or the database failed.
 pub async fn unschedule(services: &Services, id: CampaignId, by: &By) -> Result<CampaignWithDetails, TransitionError> {
-    let unschedule = move |conn: &mut _| {
+    let asker = by.clone();
+    let unschedule = move |conn: &mut Conn| {
         let row = campaigns::schedule(conn, id, None)?;
+        audit::write(conn, &asker, Line::of(Action::Unscheduled, Object::Campaign, id))?;
         Ok::<_, TransitionError>(CampaignWithDetails::of(conn, row)?)
     };
     let campaign = services.store.transact(Lane::Control, "unschedule a campaign", unschedule).await?;

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::launch::{LaunchError, choose_pool};
 use super::render::{Material, RenderingError, profiles};
 use crate::channels::Gate;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::content::check::check;
 use crate::domain::content::message::Envelope;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 
 /// What came of one contact's test.
@@ -52,7 +56,7 @@ pub async fn test_send(
     services: &Services,
     id: CampaignId,
     contacts: Vec<ContactId>,
-    _: &By,
+    by: &By,
 ) -> Result<Vec<Tested>, TestError> {
     let material = Material::read(&services.store, id).await?;
     let kind = material.campaign.channel;
@@ -66,6 +70,8 @@ pub async fn test_send(
         let message = compiled.render(&profile).map_err(RenderingError::from)?;
         tests.push((profile, message));
     }
+    let line = Line::of(Action::Tested, Object::Campaign, id).after(json!({ "contact_ids": contacts }));
+    audit::announce(&services.store, by, line).await.map_err(RenderingError::from)?;
     let mut results = Vec::with_capacity(tests.len());
     for (contact, (profile, message)) in contacts.into_iter().zip(tests) {
         let Ok(to) = address_for(kind, &profile) else {

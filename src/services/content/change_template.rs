@@ -1,12 +1,16 @@
 //! Another name for a template, or a new version of it.
 
+use serde_json::json;
+
 use super::check::{ContentError, check};
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::TemplateId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::content::templates::{self, TemplateChange, TemplateRow};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Why a template is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -45,11 +49,19 @@ pub async fn change_template(
     latest: &TemplateRow,
     name: Option<String>,
     content: Content,
-    _: &By,
+    by: &By,
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
     let content = check(&services.store, latest.channel, content).await?;
     let change = TemplateChange { based_on, name, content };
-    let store = move |conn: &mut _| templates::change(conn, id, &change);
-    services.store.run(Lane::Write, "change a template", store).await?.ok_or(ChangeError::NotFound(id))
+    let by = by.clone();
+    let store = move |conn: &mut Conn| {
+        let row = templates::change(conn, id, &change)?;
+        if let Some(row) = &row {
+            let line = Line::of(Action::Updated, Object::Template, id).before(json!({ "version": based_on }));
+            audit::write(conn, &by, line.after(json!({ "version": row.version.version })))?;
+        }
+        Ok::<_, StoreError>(row)
+    };
+    services.store.transact(Lane::Write, "change a template", store).await?.ok_or(ChangeError::NotFound(id))
 }

@@ -1,10 +1,14 @@
 //! The import of an uploaded file.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ListId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::engine::idempotency::{Answer, Key};
 use crate::store::import::imports::{self, ImportRow, Submitted};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// What is imported, and where it goes.
 #[derive(Debug, Clone)]
@@ -49,10 +53,23 @@ pub async fn start_import(
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
-    _: &By,
+    by: &By,
 ) -> Result<Begun, StartError> {
-    let submit = move |conn: &mut _| imports::submit(conn, &file, list, key.as_ref(), answer);
-    match services.store.run(Lane::Write, "store an import", submit).await? {
+    let by = by.clone();
+    let submit = move |conn: &mut Conn| {
+        let mut id = None;
+        let answer = |row: ImportRow| {
+            id = Some(row.id);
+            answer(row)
+        };
+        let submitted = imports::submit(conn, &file, list, key.as_ref(), answer)?;
+        if let Some(id) = id {
+            let line = Line::of(Action::Created, Object::Import, id);
+            audit::write(conn, &by, line.after(json!({ "list_id": list })))?;
+        }
+        Ok::<_, StoreError>(submitted)
+    };
+    match services.store.transact(Lane::Write, "store an import", submit).await? {
         Submitted::Stored(answer) => {
             let_go();
             services.hints.import_stored();

@@ -1,10 +1,14 @@
 //! The change of a contact.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, Changed, ContactChange};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Why a contact is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +35,18 @@ pub async fn change_contact(
     services: &Services,
     id: ContactId,
     change: ContactChange,
-    _: &By,
+    by: &By,
 ) -> Result<ContactRow, ChangeError> {
-    let work = move |conn: &mut _| contacts::change(conn, id, &change);
-    match services.store.run(Lane::Write, "change a contact", work).await? {
+    let by = by.clone();
+    let work = move |conn: &mut Conn| {
+        let changed = contacts::change(conn, id, &change)?;
+        if let Changed::Done(_) = changed {
+            let line = Line::of(Action::Updated, Object::Contact, id);
+            audit::write(conn, &by, line.after(json!({ "fields": change.names() })))?;
+        }
+        Ok::<_, StoreError>(changed)
+    };
+    match services.store.transact(Lane::Write, "change a contact", work).await? {
         Changed::Done(row) => Ok(row),
         Changed::NotFound => Err(ChangeError::NotFound(id)),
         Changed::Conflict(ids) => Err(ChangeError::Conflict(ids)),

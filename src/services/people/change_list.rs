@@ -1,9 +1,13 @@
 //! Another name or description for a list.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ListId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::lists::{self, CountedList, ListChange};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Why a list is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +28,16 @@ pub async fn change_list(
     services: &Services,
     id: ListId,
     change: ListChange,
-    _: &By,
+    by: &By,
 ) -> Result<CountedList, ChangeError> {
-    let work = move |conn: &mut _| lists::change(conn, id, &change);
-    services.store.run(Lane::Write, "change a list", work).await?.ok_or(ChangeError::NotFound(id))
+    let by = by.clone();
+    let work = move |conn: &mut Conn| {
+        let changed = lists::change(conn, id, &change)?;
+        if changed.is_some() {
+            let line = Line::of(Action::Updated, Object::List, id);
+            audit::write(conn, &by, line.after(json!({ "fields": change.names() })))?;
+        }
+        Ok::<_, StoreError>(changed)
+    };
+    services.store.transact(Lane::Write, "change a list", work).await?.ok_or(ChangeError::NotFound(id))
 }

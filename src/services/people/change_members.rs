@@ -1,9 +1,16 @@
 //! Contacts that come to a list or leave it.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::{ContactId, ListId};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::lists::{self, Membership};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
+
+/// How many contacts the audit log names, the first ones.
+const NAMED: usize = 100;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,17 +53,26 @@ pub async fn change_members(
     id: ListId,
     change: MemberChange,
     contacts: Vec<ContactId>,
-    _: &By,
+    by: &By,
 ) -> Result<Members, MembersError> {
     let action = match change {
         MemberChange::Add => "add members to a list",
         MemberChange::Remove => "take contacts off a list",
     };
-    let work = move |conn: &mut _| match change {
-        MemberChange::Add => lists::add_members(conn, id, &contacts),
-        MemberChange::Remove => lists::remove_members(conn, id, &contacts),
+    let by = by.clone();
+    let work = move |conn: &mut Conn| {
+        let (action, done) = match change {
+            MemberChange::Add => (Action::MembersAdded, lists::add_members(conn, id, &contacts)?),
+            MemberChange::Remove => (Action::MembersRemoved, lists::remove_members(conn, id, &contacts)?),
+        };
+        if let Membership::Done { changed, .. } = done {
+            let some: Vec<_> = contacts.iter().take(NAMED).collect();
+            let after = json!({ "changed": changed, "asked": contacts.len(), "contact_ids": some });
+            audit::write(conn, &by, Line::of(action, Object::List, id).after(after))?;
+        }
+        Ok::<_, StoreError>(done)
     };
-    match services.store.run(Lane::Write, action, work).await? {
+    match services.store.transact(Lane::Write, action, work).await? {
         Membership::Done { changed, members } => Ok(Members { changed, count: members }),
         Membership::NoList => Err(MembersError::NoList(id)),
         Membership::NoContacts(ids) => Err(MembersError::NoContacts(ids)),

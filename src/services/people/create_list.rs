@@ -1,8 +1,10 @@
 //! A new list.
 
+use crate::domain::access::audit::{Action, Object};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::lists::{self, CountedList};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Creates a list.
 ///
@@ -12,8 +14,13 @@ pub async fn create_list(
     services: &Services,
     name: String,
     description: String,
-    _: &By,
+    by: &By,
 ) -> Result<CountedList, StoreError> {
-    let create = move |conn: &mut _| lists::create(conn, &name, &description);
-    services.store.run(Lane::Write, "create a list", create).await
+    let by = by.clone();
+    let create = move |conn: &mut Conn| {
+        let created = lists::create(conn, &name, &description)?;
+        audit::write(conn, &by, Line::of(Action::Created, Object::List, created.list.id))?;
+        Ok(created)
+    };
+    services.store.transact(Lane::Write, "create a list", create).await
 }

@@ -1,9 +1,11 @@
 //! The deletion of a contact.
 
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::contacts;
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Why a contact is not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +22,15 @@ pub enum DeleteError {
 ///
 /// # Errors
 /// [`DeleteError`].
-pub async fn delete_contact(services: &Services, id: ContactId, _: &By) -> Result<(), DeleteError> {
-    let delete = move |conn: &mut _| contacts::delete(conn, id);
-    let was_there = services.store.run(Lane::Write, "delete a contact", delete).await?;
+pub async fn delete_contact(services: &Services, id: ContactId, by: &By) -> Result<(), DeleteError> {
+    let by = by.clone();
+    let delete = move |conn: &mut Conn| {
+        let was_there = contacts::delete(conn, id)?;
+        if was_there {
+            audit::write(conn, &by, Line::of(Action::Deleted, Object::Contact, id))?;
+        }
+        Ok::<_, StoreError>(was_there)
+    };
+    let was_there = services.store.transact(Lane::Write, "delete a contact", delete).await?;
     if was_there { Ok(()) } else { Err(DeleteError::NotFound(id)) }
 }

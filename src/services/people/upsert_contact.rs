@@ -1,11 +1,15 @@
 //! A contact, by what it is known by.
 
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
 use crate::domain::people::contact::ContactDraft;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, Upserted};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError};
 
 /// A contact as it is stored now.
 pub enum Stored {
@@ -30,9 +34,19 @@ pub enum UpsertError {
 ///
 /// # Errors
 /// [`UpsertError`]; nothing has changed then.
-pub async fn upsert_contact(services: &Services, draft: ContactDraft, _: &By) -> Result<Stored, UpsertError> {
-    let upsert = move |conn: &mut _| contacts::upsert(conn, &draft);
-    match services.store.run(Lane::Write, "store a contact", upsert).await? {
+pub async fn upsert_contact(services: &Services, draft: ContactDraft, by: &By) -> Result<Stored, UpsertError> {
+    let by = by.clone();
+    let upsert = move |conn: &mut Conn| {
+        let stored = contacts::upsert(conn, &draft)?;
+        let line = match &stored {
+            Upserted::Created(row) => Line::of(Action::Created, Object::Contact, row.id),
+            Upserted::Updated(row) => Line::of(Action::Updated, Object::Contact, row.id),
+            Upserted::Conflict(_) => return Ok(stored),
+        };
+        audit::write(conn, &by, line.after(json!({ "fields": draft.names() })))?;
+        Ok::<_, StoreError>(stored)
+    };
+    match services.store.transact(Lane::Write, "store a contact", upsert).await? {
         Upserted::Created(row) => Ok(Stored::Created(row)),
         Upserted::Updated(row) => Ok(Stored::Updated(row)),
         Upserted::Conflict(ids) => Err(UpsertError::Conflict(ids)),

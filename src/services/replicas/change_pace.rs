@@ -1,7 +1,11 @@
 //! An operator's correction of the pace that a pool has found.
 
+use serde_json::{Value, json};
+
 use super::known_pool::is_known;
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::dispatch::pace::{Seconds, Shared};
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::StoreError;
 
@@ -29,6 +33,16 @@ pub enum PaceDecision {
 }
 
 impl PaceDecision {
+    /// For the audit log. A provider's words are left out.
+    fn described(&self) -> Value {
+        match self {
+            Self::Reset => json!({ "pace": "reset" }),
+            Self::Probe => json!({ "pace": "probe" }),
+            Self::Pin { rate, places } => json!({ "pace": "pin", "rate_per_second": rate, "places": places }),
+            Self::Mark { relay, .. } => json!({ "pace": "mark", "relay": relay }),
+        }
+    }
+
     fn apply(&self, shared: &mut Shared, now: Seconds) {
         match self {
             Self::Reset => shared.reset(now),
@@ -58,11 +72,14 @@ pub async fn change_pace(
     services: &Services,
     pool: &str,
     decision: PaceDecision,
-    _: &By,
+    by: &By,
 ) -> Result<(Shared, Seconds), PaceError> {
     if !is_known(services, pool).await? {
         return Err(PaceError::NoSuchPool(pool.to_owned()));
     }
+    // On SQLite the pace is kept in memory: there is no transaction to join.
+    let line = Line::of(Action::PaceChanged, Object::Pool, pool).after(decision.described());
+    audit::announce(&services.store, by, line).await?;
     let change = move |shared: &mut Shared, now| decision.apply(shared, now);
     Ok(services.paces.change(pool.to_owned(), change).await?)
 }

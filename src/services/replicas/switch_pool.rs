@@ -1,9 +1,13 @@
 //! The suspension of a pool, and its end.
 
+use serde_json::json;
+
 use super::known_pool::is_known;
+use crate::domain::access::audit::{Action as Done, Object};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
+use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::replicas::pool_switches;
@@ -68,6 +72,7 @@ pub async fn switch_pool(
         PoolDecision::Suspend { .. } => (true, Action::Suspend),
         PoolDecision::Resume => (false, Action::Resume),
     };
+    let asker = by.clone();
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         let set = match &decision {
@@ -75,6 +80,9 @@ pub async fn switch_pool(
             PoolDecision::Suspend { reason, until } => pool_switches::set(conn, &name, true, Some(reason), *until)?,
             PoolDecision::Resume => pool_switches::set(conn, &name, false, None, None)?,
         };
+        let done = if suspends { Done::Suspended } else { Done::Resumed };
+        let line = Line::of(done, Object::Pool, &name);
+        audit::write(conn, &asker, line.after(json!({ "version": set.version, "expires_at": set.expires_at })))?;
         Ok((set, now))
     };
     let (set, now) = services.store.transact(Lane::Control, "set a pool's switch", work).await?;

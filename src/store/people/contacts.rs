@@ -77,6 +77,19 @@ pub struct ContactChange {
     pub clear_attributes: bool,
 }
 
+impl ContactChange {
+    /// The fields that it sets or clears.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.set.names();
+        names.extend(self.clear.iter().map(|field| field.as_str().to_owned()));
+        if self.clear_attributes {
+            names.push("attributes".to_owned());
+        }
+        names
+    }
+}
+
 /// What became of a change.
 pub enum Changed {
     /// The contact as it is now.

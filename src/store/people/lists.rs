@@ -48,6 +48,16 @@ pub struct ListChange {
     pub description: Option<String>,
 }
 
+impl ListChange {
+    /// The fields that it sets.
+    #[must_use]
+    pub fn names(&self) -> Vec<&'static str> {
+        let Self { name, description } = self;
+        let set = [("name", name.is_some()), ("description", description.is_some())];
+        set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
+    }
+}
+
 /// Creates a list.
 ///
 /// # Errors

@@ -140,6 +140,8 @@ fn unreadable_messages_are_put_aside_with_the_reason_and_can_be_replayed() {
     assert!(back.iter().any(|letter| letter["body"] == found[0]["body"]), "{back:?}");
     let gone = api.try_post(&replay, &json!({})).unwrap();
     assert_eq!((gone.status, &gone.body["code"]), (404, &json!("dead_letter_not_found")), "{}", gone.body);
+    let audited = api.get(&format!("/v1/audit-log?object=dead_letter&object_id={first}"));
+    assert_eq!(audited["data"][0]["action"], "replayed", "{audited}");
     fleet.stop();
 }
 

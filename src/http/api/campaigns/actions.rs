@@ -66,10 +66,10 @@ pub(in crate::http) async fn send(
     };
     let key = key.scoped("campaigns.send", &hash);
     let settings = std::sync::Arc::clone(&state.settings);
-    let began = Instant::now();
+    let (began, asker) = (Instant::now(), by.clone());
     let launch = move |conn: &mut Conn| {
         answered_once(conn, key.as_ref(), |conn| {
-            let launched = launch::in_transaction(conn, &settings.pools, id, audience)?;
+            let launched = launch::in_transaction(conn, &settings.pools, id, audience, &asker)?;
             Ok((answer_to(&launched)?, launched))
         })
     };

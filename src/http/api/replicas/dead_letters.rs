@@ -5,9 +5,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::actors::replicas::broker_link::{DeadLetter, DeadLetterError, DeadLetters};
+use crate::domain::access::audit::{Action, Object};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Nothing, Query};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::services::By;
+use crate::services::audit::{self, Line};
 
 /// Messages that could not be read.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,9 +37,12 @@ pub(in crate::http) async fn replay(
     state: web::Data<AppState>,
     id: web::Path<String>,
     _: Query<()>,
+    by: By,
     _: crate::http::web::extract::Hashed<Nothing>,
 ) -> Result<HttpResponse, ApiError> {
-    let letter = letters(&state)?.replay(&id).await.map_err(unreachable)?;
+    let letters = letters(&state)?;
+    audit::announce(&state.store, &by, Line::of(Action::Replayed, Object::DeadLetter, &id)).await?;
+    let letter = letters.replay(&id).await.map_err(unreachable)?;
     Ok(HttpResponse::Ok().json(letter))
 }
 

@@ -23,14 +23,32 @@ pub enum Conn {
 
 impl Conn {
     /// Runs `work` in one write transaction: IMMEDIATE on SQLite, where a transaction that begins by reading could not
-    /// be upgraded while another one writes.
+    /// be upgraded while another one writes. Inside another one it is a part of that one, which can fail and be tried again by
+    /// itself: a savepoint.
     ///
     /// # Errors
     /// What `work` returned, after a rollback; or the error of BEGIN or COMMIT. An unanswered COMMIT is an error too:
     /// the caller must treat it as "may have happened".
     pub fn write<T, E: From<StoreError>>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
-        self.begin("BEGIN").map_err(StoreError::query("begin a transaction"))?;
+        let begun = if self.is_in_transaction() { self.begin_part() } else { self.begin("BEGIN") };
+        begun.map_err(StoreError::query("begin a transaction"))?;
         self.finish_with(work)
+    }
+
+    fn is_in_transaction(&mut self) -> bool {
+        let status = match self {
+            Self::Pg(conn) => AnsiTransactionManager::transaction_manager_status_mut(conn),
+            Self::Sqlite(conn) => AnsiTransactionManager::transaction_manager_status_mut(conn),
+        };
+        // A broken one begins nothing, and says so.
+        matches!(status.transaction_depth(), Ok(Some(_)))
+    }
+
+    fn begin_part(&mut self) -> diesel::QueryResult<()> {
+        match self {
+            Self::Pg(conn) => AnsiTransactionManager::begin_transaction(conn),
+            Self::Sqlite(conn) => AnsiTransactionManager::begin_transaction(conn),
+        }
     }
 
     /// [`Conn::write`] under a campaign's lock. It is a statement of its own, as it must be, so that whatever is read

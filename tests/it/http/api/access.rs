@@ -1,4 +1,5 @@
 //! API keys.
 
+mod audit;
 mod auth;
 mod scopes;

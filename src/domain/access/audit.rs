@@ -1,0 +1,93 @@
+//! The words of the audit log: what was done, to which kind of thing.
+
+use crate::domain::text_enum::text_enum;
+
+text_enum! {
+    /// Who acted.
+    Actor {
+        /// A client with a stored API key.
+        ApiKey = "api_key",
+        /// A client with the root key of the settings.
+        RootKey = "root_key",
+        /// A person at the command line.
+        CommandLine = "command_line",
+        /// The start of an instance.
+        Start = "start",
+        /// The scheduler: a campaign's time had come.
+        Scheduler = "scheduler",
+        /// A message of the broker.
+        Broker = "broker",
+    }
+}
+
+text_enum! {
+    /// What was done.
+    Action {
+        /// It was made.
+        Created = "created",
+        /// Some of its fields were set.
+        Updated = "updated",
+        /// It was deleted.
+        Deleted = "deleted",
+        /// An API key was made void.
+        Revoked = "revoked",
+        /// Contacts were put on a list.
+        MembersAdded = "members_added",
+        /// Contacts were taken off a list.
+        MembersRemoved = "members_removed",
+        /// A campaign was launched.
+        Launched = "launched",
+        /// The scheduled launch of a campaign was impossible.
+        LaunchFailed = "launch_failed",
+        /// A launch time was set or moved.
+        Scheduled = "scheduled",
+        /// The launch time was removed.
+        Unscheduled = "unscheduled",
+        /// A campaign was paused.
+        Paused = "paused",
+        /// A campaign or a pool goes on.
+        Resumed = "resumed",
+        /// A campaign was stopped.
+        Stopped = "stopped",
+        /// What had failed is tried again.
+        Retried = "retried",
+        /// Uncertain deliveries were resolved.
+        Resolved = "resolved",
+        /// A test was sent.
+        Tested = "tested",
+        /// A pool was suspended.
+        Suspended = "suspended",
+        /// A pool's pace was corrected.
+        PaceChanged = "pace_changed",
+        /// A dead letter was published again.
+        Replayed = "replayed",
+        /// Personal data was read.
+        Read = "read",
+        /// A key was refused that lacks the scope of a route.
+        Denied = "denied",
+    }
+}
+
+text_enum! {
+    /// The kind of thing that something was done to.
+    Object {
+        /// An API key.
+        Key = "key",
+        /// A contact. Without an id: several, read one by one or as a list.
+        Contact = "contact",
+        /// A list. Read: its members.
+        List = "list",
+        /// An import.
+        Import = "import",
+        /// A template.
+        Template = "template",
+        /// A campaign. Read: its deliveries.
+        Campaign = "campaign",
+        /// A sender pool; its id is its name.
+        Pool = "pool",
+        /// A message of the broker that could not be read.
+        DeadLetter = "dead_letter",
+        /// A route of the API; its id is its method and path.
+        Route = "route",
+    }
+}

@@ -1,0 +1,151 @@
+//! `/v1/audit-log`: who did what.
+
+use actix_web::web;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::domain::access::audit::{Action, Actor, Object};
+use crate::domain::ids::{ApiKeyId, AuditEntryId};
+use crate::domain::instant::UtcInstant;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Params, Query, bad_parameter};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::store::Lane;
+use crate::store::access::audit_log::{self, EntryRow, Filter, KeyName};
+
+/// Longest text of a filter, in characters.
+const MAX_TEXT: usize = 128;
+
+/// One line of the audit log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AuditEntry {
+    id: AuditEntryId,
+    at: UtcInstant,
+    /// Who acted: `api_key`, `root_key`, `command_line`, `start`, `scheduler` or `broker`.
+    actor: String,
+    /// With which API key.
+    key: Option<AuditKey>,
+    /// Where the request came from. `null` where there was none.
+    ip: Option<String>,
+    /// What was done: `created`, `launched`, `read`, …
+    action: String,
+    /// To which kind of thing: `campaign`, `contact`, …
+    object: String,
+    /// To which one: its id, or the name of a pool.
+    object_id: Option<String>,
+    /// How it was: statuses, ids and names of fields.
+    #[schema(value_type = Option<serde_json::Value>)]
+    before: Option<Box<RawValue>>,
+    /// How it is since: statuses, ids and names of fields.
+    #[schema(value_type = Option<serde_json::Value>)]
+    after: Option<Box<RawValue>>,
+    /// The `X-Request-Id` of the request.
+    request_id: Option<String>,
+}
+
+/// An API key, as people tell it from others.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AuditKey {
+    id: ApiKeyId,
+    name: Option<String>,
+    prefix: Option<String>,
+}
+
+/// A part of the audit log, newest line first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AuditLog {
+    data: Vec<AuditEntry>,
+    /// The next part: give it as `cursor`. `null` on the last one.
+    next_cursor: Option<String>,
+}
+
+/// Which lines.
+#[derive(Debug)]
+pub(in crate::http) struct Which {
+    filter: Filter,
+    page_size: i64,
+}
+
+impl FromQuery for Which {
+    const NAMES: &'static [&'static str] =
+        &["actor", "key_id", "action", "object", "object_id", "request_id", "from", "to", "cursor", "page_size"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let before = match params.text("cursor") {
+            None => None,
+            Some(text) => Some(
+                text.strip_prefix("before-")
+                    .and_then(|id| id.parse().ok())
+                    .map(AuditEntryId)
+                    .ok_or_else(|| bad_parameter("cursor", "cursor_invalid", "not a cursor of this list".to_owned()))?,
+            ),
+        };
+        let filter = Filter {
+            actor: params.choice("actor", Actor::ALL)?,
+            key: params.integer("key_id", 1..=i64::MAX)?.map(ApiKeyId),
+            action: params.choice("action", Action::ALL)?,
+            object: params.choice("object", Object::ALL)?,
+            object_id: short(params, "object_id")?,
+            request_id: short(params, "request_id")?,
+            from: instant(params, "from")?,
+            to: instant(params, "to")?,
+            before,
+        };
+        Ok(Self { filter, page_size: params.integer("page_size", 1..=100)?.unwrap_or(20) })
+    }
+}
+
+fn short(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
+    match params.text(name) {
+        Some(text) if text.chars().count() > MAX_TEXT => {
+            Err(bad_parameter(name, "too_long", format!("has more than {MAX_TEXT} characters")))
+        }
+        text => Ok(text.map(ToOwned::to_owned)),
+    }
+}
+
+fn instant(params: &Params, name: &str) -> Result<Option<UtcInstant>, ApiError> {
+    let parsed = params.text(name).map(UtcInstant::parse).transpose();
+    parsed.map_err(|error| bad_parameter(name, "invalid", error.to_string()))
+}
+
+/// Who did what, and who read personal data, newest first.
+#[utoipa::path(get, path = "/v1/audit-log", tag = "keys",
+    params(("actor" = Option<Actor>, Query), ("key_id" = Option<i64>, Query), ("action" = Option<Action>, Query),
+        ("object" = Option<Object>, Query), ("object_id" = Option<String>, Query),
+        ("request_id" = Option<String>, Query), ("from" = Option<UtcInstant>, Query), ("to" = Option<UtcInstant>, Query),
+        ("cursor" = Option<String>, Query), ("page_size" = Option<i64>, Query)),
+    responses((status = 200, body = AuditLog), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    Query(which): Query<Which>,
+) -> Result<web::Json<AuditLog>, ApiError> {
+    let Which { filter, page_size } = which;
+    let read = move |conn: &mut _| audit_log::list(conn, &filter, page_size + 1);
+    let mut rows = state.store.run(Lane::Read, "read the audit log", read).await?;
+    let limit = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().filter(|_| more).map(|(row, _)| row.id);
+    let data = rows.into_iter().map(entry).collect();
+    Ok(web::Json(AuditLog { data, next_cursor: last.map(|id| format!("before-{id}")) }))
+}
+
+fn entry((row, key): (EntryRow, Option<KeyName>)) -> AuditEntry {
+    let json = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
+    let (name, prefix) = key.map(|key| (key.name, key.prefix)).unzip();
+    AuditEntry {
+        id: row.id,
+        at: row.at,
+        actor: row.actor,
+        key: row.api_key_id.map(|id| AuditKey { id, name, prefix }),
+        ip: row.ip,
+        action: row.action,
+        object: row.object,
+        object_id: row.object_id,
+        before: json(row.before),
+        after: json(row.after),
+        request_id: row.request_id,
+    }
+}
