@@ -33,6 +33,7 @@ use crate::runtime::pool::Drain;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
 use crate::services::gathered::Gathered;
+use crate::services::people::links::Links;
 use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
 use crate::store::replicas::instances::{self, Incarnation};
@@ -40,7 +41,7 @@ use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Lane, Store, StoreError};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
-    revoke_key,
+    revoke_key, rotate_links,
 };
 use slot::{DatabaseLock, Slot};
 use started::{Channels, Started};
@@ -50,6 +51,9 @@ const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often measurements are condensed.
 const CONDENSE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the keys of links are read again.
+const KNOW_KEYS_EVERY: Duration = Duration::from_secs(15);
 
 /// How often old rows are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -111,6 +115,9 @@ impl App {
         };
         let journal = Arc::new(recover(&store, &identity, &resolver, &slot, retention).await?);
         let first_key = first_key(&store, &settings).await?;
+        let links = Links::new(store.clone(), settings.links.base(addr));
+        patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
+        actix_rt::spawn(know_keys(links.clone()));
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
@@ -119,7 +126,7 @@ impl App {
         actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
         actix_rt::spawn(open_work::show(store.clone(), pools));
-        let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal))?;
+        let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), links)?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
         let instance = identity.instance;
@@ -322,6 +329,17 @@ async fn condense(metrics: PrometheusHandle) {
     loop {
         tokio::time::sleep(CONDENSE_EVERY).await;
         metrics.run_upkeep();
+    }
+}
+
+/// Takes in keys that another instance, or the command line, has created: a link can then be opened although the database is
+/// away. A failure costs one round.
+async fn know_keys(links: Links) {
+    loop {
+        tokio::time::sleep(KNOW_KEYS_EVERY).await;
+        if let Err(error) = links.refresh().await {
+            tracing::debug!(event = "links.unread", error = %error, "the keys of links cannot be read; it is tried again");
+        }
     }
 }
 

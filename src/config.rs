@@ -5,6 +5,8 @@ pub mod broker;
 pub mod check;
 pub mod load;
 pub mod pools;
+pub mod proxies;
+pub mod public;
 pub mod redact;
 pub mod retries;
 pub mod secret;
@@ -29,6 +31,10 @@ pub struct Settings {
     pub broker: broker::Broker,
     /// `[http]`
     pub http: Http,
+    /// `[links]`
+    pub links: public::Links,
+    /// `[email]`
+    pub email: public::Email,
     /// `[auth]`
     pub auth: Auth,
     /// `[audit]`
@@ -82,6 +88,10 @@ impl Default for Database {
 pub struct Http {
     /// Where the API listens. Default `127.0.0.1:8080`; port 0 takes a free one.
     pub addr: String,
+    /// Where a second listener serves the public pages and nothing else. Unset: there is none.
+    pub public_addr: Option<String>,
+    /// Proxies whose `X-Forwarded-For` is believed. Nobody's.
+    pub trusted_proxies: proxies::Proxies,
     /// Largest JSON body, in bytes. 2 MiB.
     pub max_body_bytes: usize,
     /// Largest import, in bytes. 4 GiB.
@@ -90,7 +100,13 @@ pub struct Http {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { addr: "127.0.0.1:8080".to_owned(), max_body_bytes: 2 << 20, max_import_bytes: 4 << 30 }
+        Self {
+            addr: "127.0.0.1:8080".to_owned(),
+            public_addr: None,
+            trusted_proxies: proxies::Proxies::default(),
+            max_body_bytes: 2 << 20,
+            max_import_bytes: 4 << 30,
+        }
     }
 }
 

@@ -43,6 +43,8 @@ pub struct Services {
     pub channels: Arc<BTreeMap<String, Arc<dyn Channel>>>,
     /// The pace that each pool has found.
     pub paces: Paces,
+    /// The links that messages have.
+    pub links: people::links::Links,
     /// Told after the commit.
     pub hints: Arc<dyn Hints>,
 }

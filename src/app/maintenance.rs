@@ -14,6 +14,7 @@ use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::services::By;
 use crate::services::access::{create_key, revoke_key};
+use crate::services::people::rotate_links;
 use crate::store::access::api_keys;
 use crate::store::{Lane, Store, StoreError, Target, engine};
 
@@ -93,6 +94,15 @@ pub async fn list_keys(settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
 pub async fn revoke_key(settings: &Settings, id: i64) -> anyhow::Result<bool> {
     let store = migrated(settings).await?;
     Ok(revoke_key::revoke_key(&store, ApiKeyId(id), &By::command_line()).await?.is_some())
+}
+
+/// Makes a new key for links; its name.
+///
+/// # Errors
+/// The database does not answer.
+pub async fn rotate_links(settings: &Settings) -> anyhow::Result<String> {
+    let store = migrated(settings).await?;
+    Ok(rotate_links::rotate_links(&store, &By::command_line()).await?.to_string())
 }
 
 /// What `doctor` says of the database.

@@ -37,6 +37,7 @@ use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
 use crate::services::gathered::Gathered;
+use crate::services::people::links::Links;
 use crate::store::Store;
 use crate::store::replicas::kept_paces::Paces;
 
@@ -71,6 +72,7 @@ impl Started {
         channels: Channels,
         resolver: LeaseResolver,
         journal: Arc<Journal>,
+        links: Links,
     ) -> anyhow::Result<Self> {
         let timing = settings.timing.clone();
         let health = Health::default();
@@ -135,6 +137,7 @@ impl Started {
             suspensions: suspensions.clone(),
             channels: Arc::new(channels),
             paces,
+            links,
             hints: Arc::new(hints),
         };
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));

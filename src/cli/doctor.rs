@@ -8,6 +8,7 @@ use serde_json::json;
 use super::output::Output;
 use crate::app;
 use crate::config::Settings;
+use crate::domain::channel::ChannelKind;
 
 /// Below this much free space a campaign may not get far.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
@@ -16,24 +17,36 @@ const LOW_SPACE_BYTES: u64 = 1 << 30;
 struct Finding {
     subject: String,
     result: Result<String, String>,
+    /// It works, and an operator should know more about it.
+    is_note: bool,
+}
+
+impl Finding {
+    fn new(subject: impl Into<String>, result: Result<String, String>) -> Self {
+        Self { subject: subject.into(), result, is_note: false }
+    }
+
+    fn note(subject: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { subject: subject.into(), result: Ok(advice.into()), is_note: true }
+    }
 }
 
 pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
-    let mut findings = vec![Finding { subject: "database".to_owned(), result: app::check_database(settings).await }];
+    let mut findings = vec![Finding::new("database", app::check_database(settings).await)];
     for place in places(settings) {
-        findings.push(Finding { subject: place.setting.to_owned(), result: place.check_writable() });
-        findings.push(Finding { subject: format!("disk of {}", place.setting), result: place.check_space() });
+        findings.push(Finding::new(place.setting, place.check_writable()));
+        findings.push(Finding::new(format!("disk of {}", place.setting), place.check_space()));
     }
     if settings.broker.url.is_some() {
         let result = app::check_broker(settings).await.map(|()| "reachable, exchanges and queues declared".to_owned());
         let result = result.map_err(|reason| {
             format!("{reason}; check broker.url and the user's permissions (docs/broker.md); work continues without it")
         });
-        findings.push(Finding { subject: "broker".to_owned(), result });
+        findings.push(Finding::new("broker", result));
     }
     if settings.pools.is_empty() {
         let advice = "none configured: nothing can be sent; add a [[pools]] block (config/default.toml has examples)";
-        findings.push(Finding { subject: "pools".to_owned(), result: Err(advice.to_owned()) });
+        findings.push(Finding::new("pools", Err(advice.to_owned())));
     }
     for pool in &settings.pools {
         let result = app::probe(pool).await.map_err(|reason| {
@@ -42,26 +55,69 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
                  machine through"
             )
         });
-        findings.push(Finding { subject: format!("pool {}", pool.name), result });
+        findings.push(Finding::new(format!("pool {}", pool.name), result));
+    }
+    if settings.pools.iter().any(|pool| pool.channel == ChannelKind::Email) {
+        findings.extend(email_findings(settings));
     }
     let healthy = findings.iter().all(|finding| finding.result.is_ok());
     let as_json: Vec<_> = findings
         .iter()
         .map(|finding| {
             let (Ok(detail) | Err(detail)) = &finding.result;
-            json!({ "subject": finding.subject, "ok": finding.result.is_ok(), "detail": detail })
+            json!({
+                "subject": finding.subject, "ok": finding.result.is_ok(), "note": finding.is_note, "detail": detail,
+            })
         })
         .collect();
     let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or_default();
     let lines: Vec<String> = findings
         .iter()
         .map(|finding| match &finding.result {
+            Ok(detail) if finding.is_note => format!("note   {:<width$}  {detail}", finding.subject),
             Ok(detail) => format!("ok     {:<width$}  {detail}", finding.subject),
             Err(detail) => format!("WRONG  {:<width$}  {detail}", finding.subject),
         })
         .collect();
     output.either(&json!({ "healthy": healthy, "findings": as_json }), &lines.join("\n"))?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What every marketing email needs besides a pool.
+fn email_findings(settings: &Settings) -> Vec<Finding> {
+    let listener = settings.http.public_addr.as_ref().unwrap_or(&settings.http.addr);
+    let base = listener.parse().ok().and_then(|addr| settings.links.base(addr));
+    let links = match (&settings.links.public_url, base) {
+        (Some(url), _) => Finding::new("links.public_url", Ok(format!("links in messages lead to {url}"))),
+        (None, Some(base)) => Finding::note(
+            "links.public_url",
+            format!(
+                "not set: links in messages lead to {base}, which only this machine can open; set it to the https:// \
+                 address at which recipients reach Volley"
+            ),
+        ),
+        (None, None) if settings.links.require_unsubscribe => Finding::new(
+            "links.public_url",
+            Err("not set: marketing emails need a link to unsubscribe; set it to the https:// address at which recipients \
+                 reach Volley"
+                .to_owned()),
+        ),
+        (None, None) => Finding::note("links.public_url", "not set: no message has a link to unsubscribe"),
+    };
+    let address = match &settings.email.postal_address {
+        Some(_) => Finding::new("email.postal_address", Ok("set".to_owned())),
+        None if settings.email.require_postal_address => Finding::note(
+            "email.postal_address",
+            "not set: marketing campaigns are refused; set it, or email.require_postal_address = false",
+        ),
+        None => Finding::note("email.postal_address", "not set, and not required"),
+    };
+    let signature = Finding::note(
+        "DKIM",
+        "the relay's signature must cover List-Unsubscribe and List-Unsubscribe-Post (its h= names both): else mailbox \
+         providers show no button to unsubscribe",
+    );
+    vec![links, address, signature]
 }
 
 /// A folder that is written to all the time, and the setting that names it.

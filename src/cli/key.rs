@@ -33,6 +33,8 @@ pub(crate) enum KeyCommand {
         /// Key id, as `key list` shows it
         id: i64,
     },
+    /// Sign the links of new campaigns with a new key; links that were sent stay valid
+    RotateLinks,
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -103,6 +105,11 @@ pub(crate) async fn run(command: KeyCommand, settings: &Settings, output: &Outpu
         KeyCommand::Revoke { id } => {
             anyhow::ensure!(app::revoke_key(settings, id).await?, "there is no active key {id}");
             output.either(&json!({ "id": id, "revoked": true }), &format!("key {id} revoked"))?;
+        }
+        KeyCommand::RotateLinks => {
+            let kid = app::rotate_links(settings).await?;
+            let text = format!("Campaigns that are launched from now on sign their links with key {kid}.");
+            output.either(&json!({ "kid": kid }), &text)?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -55,12 +55,12 @@ impl Settings {
     pub fn check(&self) -> Check {
         self.database.check()?;
         self.check_broker()?;
-        let addr = &self.http.addr;
-        ensure(
-            addr.parse::<SocketAddr>().is_ok(),
-            "http.addr",
-            format!("{addr:?} is not IP:PORT, such as 127.0.0.1:8080"),
-        )?;
+        check_listener("http.addr", &self.http.addr)?;
+        if let Some(addr) = &self.http.public_addr {
+            check_listener("http.public_addr", addr)?;
+        }
+        self.links.check_url().map_err(|reason| bad("links.public_url", reason))?;
+        check_postal_address(self.email.postal_address.as_deref())?;
         within("http.max_body_bytes", self.http.max_body_bytes, 1 << 10..=1 << 30)?;
         within("http.max_import_bytes", self.http.max_import_bytes, 1..=1 << 50)?;
         check_key("auth.root_key", self.auth.root_key.as_ref())?;
@@ -183,6 +183,20 @@ impl super::timing::Timing {
             format!("{} must not exceed circuit_max_ms = {}", self.circuit_first_ms, self.circuit_max_ms),
         )
     }
+}
+
+fn check_listener(key: &str, addr: &str) -> Check {
+    let reason = format!("{addr:?} is not IP:PORT, such as 127.0.0.1:8080");
+    ensure(addr.parse::<SocketAddr>().is_ok(), key, reason)
+}
+
+fn check_postal_address(address: Option<&str>) -> Check {
+    let is_line = |text: &str| {
+        let chars = text.chars().count();
+        text.trim() == text && (1..=500).contains(&chars) && !text.chars().any(char::is_control)
+    };
+    let reason = "must be one line of 1 to 500 characters, without blanks around it";
+    ensure(address.is_none_or(is_line), "email.postal_address", reason)
 }
 
 fn check_delays(key: &str, delays: &[Span]) -> Check {

@@ -340,7 +340,14 @@ fn default_table() -> Table {
 /// `database_url` is meant to be `VOLLEY_DATABASE__URL`.
 fn near_miss(path: &str) -> Option<String> {
     let (section, key) = path.split_once('_')?;
-    let optional = [("auth", "root_key"), ("cli", "key")];
+    let optional = [
+        ("auth", "root_key"),
+        ("cli", "key"),
+        ("http", "public_addr"),
+        ("links", "public_url"),
+        ("links", "texts_dir"),
+        ("email", "postal_address"),
+    ];
     let known = default_table().get(section).is_some_and(|section| section.get(key).is_some());
     (known || optional.contains(&(section, key)))
         .then(|| format!("VOLLEY_{}__{}", section.to_ascii_uppercase(), key.to_ascii_uppercase()))

@@ -3,6 +3,7 @@
 pub mod contact;
 pub mod email;
 pub mod fields;
+pub mod link;
 pub mod locale;
 pub mod phone;
 pub mod spelling;

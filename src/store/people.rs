@@ -4,4 +4,5 @@ pub mod attributes;
 pub mod contact_row;
 pub mod contacts;
 pub(in crate::store) mod dialect;
+pub mod link_keys;
 pub mod lists;

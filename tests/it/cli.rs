@@ -155,6 +155,30 @@ fn doctor_looks_at_the_folder_of_an_embedded_database_too() {
 }
 
 #[test]
+fn doctor_says_where_links_lead_and_what_email_needs() {
+    let data = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/volley.db", data.path().display());
+    let pool = r#"[{"name": "main", "channel": "email", "provider": "sandbox"}]"#;
+    let base = [
+        ("VOLLEY_SENDING__DATA_DIR", data.path().to_str().unwrap()),
+        ("VOLLEY_DATABASE__URL", &database),
+        ("VOLLEY_POOLS", pool),
+    ];
+    let link_of = |more: &[(&str, &str)]| {
+        let found = findings(&[&base, more].concat());
+        found.into_iter().find(|(subject, ..)| subject == "links.public_url").map(|(_, well, detail)| (well, detail)).unwrap()
+    };
+    let everywhere = ("VOLLEY_HTTP__ADDR", "0.0.0.0:8080");
+    let (well, detail) = link_of(&[everywhere]);
+    assert!(!well && detail.contains("https://"), "{detail}");
+    let (well, detail) = link_of(&[everywhere, ("VOLLEY_LINKS__PUBLIC_URL", "https://mail.example.com")]);
+    assert!(well && detail.contains("https://mail.example.com"), "{detail}");
+    let (well, detail) = link_of(&[everywhere, ("VOLLEY_HTTP__PUBLIC_ADDR", "127.0.0.1:9000")]);
+    assert!(well && detail.contains("http://127.0.0.1:9000"), "{detail}");
+    assert!(link_of(&[everywhere, ("VOLLEY_LINKS__REQUIRE_UNSUBSCRIBE", "false")]).0);
+}
+
+#[test]
 fn a_client_that_reaches_nobody_says_where_it_looked() {
     let server = nobody();
     for args in [&["campaign", "list"][..], &["campaign", "pause", "1"], &["import", "Cargo.toml", "--list", "x"]] {

@@ -138,6 +138,14 @@ fn a_pool_retries_as_its_channel_does_unless_it_says_otherwise() {
 }
 
 #[test]
+fn proxies_can_be_given_by_a_variable() {
+    let settings = from_variables(&[("VOLLEY_HTTP__TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1")]).unwrap();
+    let proxies = settings.http.trusted_proxies;
+    assert!(proxies.contains("10.9.8.7".parse().unwrap()) && proxies.contains("2001:db8::1".parse().unwrap()));
+    assert!(!proxies.contains("192.0.2.1".parse().unwrap()));
+}
+
+#[test]
 fn a_key_of_digits_keeps_its_leading_zeros() {
     let settings = from_variables(&[("VOLLEY_CLI__KEY", "007")]).unwrap();
     assert_eq!(settings.cli.key.unwrap().expose(), "007");
@@ -179,6 +187,14 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         ("[database]\nurl = \"sqlite://\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
         ("[database]\nurl = \"postgres//db\"\n".to_owned(), "database.url", "sqlite://PATH or postgres://"),
         ("[database]\nconnections = 0\n".to_owned(), "database.connections", "outside 1 to 200"),
+        ("[http]\npublic_addr = \"8081\"\n".to_owned(), "http.public_addr", "IP:PORT"),
+        ("[http]\ntrusted_proxies = [\"10.0.0.0/33\"]\n".to_owned(), "http.trusted_proxies", "such as 10.0.0.1 or 10.0.0.0/8"),
+        ("[http]\ntrusted_proxies = 7\n".to_owned(), "http.trusted_proxies", "addresses or networks such as"),
+        ("[links]\npublic_url = \"http://mail.example.com\"\n".to_owned(), "links.public_url", "must begin with https://"),
+        ("[links]\npublic_url = \"mail.example.com\"\n".to_owned(), "links.public_url", "https://mail.example.com"),
+        ("[links]\nrequire_unsubscribe = \"no\"\n".to_owned(), "links.require_unsubscribe", "expected a boolean"),
+        ("[email]\npostal_address = \"\"\n".to_owned(), "email.postal_address", "one line of 1 to 500"),
+        ("[email]\npostal_address = \"a\\nb\"\n".to_owned(), "email.postal_address", "one line of 1 to 500"),
         ("[auth]\nroot_key = \"\"\n".to_owned(), "auth.root_key", "printable ASCII"),
         ("[auth]\nroot_key = \"with space\"\n".to_owned(), "auth.root_key", "printable ASCII"),
         ("[log]\nlevel = \"verbose\"\n".to_owned(), "log.level", "error, warn, info"),

@@ -73,6 +73,8 @@ text_enum! {
     Object {
         /// An API key.
         Key = "key",
+        /// A key that signs links; its id is its name.
+        LinkKey = "link_key",
         /// A contact. Without an id: several, read one by one or as a list.
         Contact = "contact",
         /// A list. Read: its members.

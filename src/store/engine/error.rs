@@ -83,7 +83,7 @@ pub enum StoreError {
         what: &'static str,
     },
     /// The system's random generator failed.
-    #[error("no randomness for a lease's token: {detail}")]
+    #[error("no randomness for a token or a key: {detail}")]
     NoRandomness {
         /// What the system said.
         detail: String,

@@ -95,7 +95,9 @@ both_backends! {
         std::fs::write(&config, "[[pools]]\nname = \"main\"\nchannel = \"email\"\nprovider = \"sandbox\"\n").unwrap();
         let healthy = terminal.succeed(&["doctor", "--config", config.to_str().unwrap()]);
         let mut lines = healthy.lines();
-        assert!(lines.by_ref().all(|line| line.starts_with("ok ")), "{healthy}");
+        assert!(lines.by_ref().all(|line| line.starts_with("ok ") || line.starts_with("note ")), "{healthy}");
+        assert!(healthy.contains("note   links.public_url") && healthy.contains("http://127.0.0.1:8080"), "{healthy}");
+        assert!(healthy.contains("List-Unsubscribe-Post"), "{healthy}");
         assert!(healthy.contains("pool main") && healthy.contains("the sandbox is always there"), "{healthy}");
         let unreachable = config.with_file_name("unreachable.toml");
         let pool = format!(
@@ -108,6 +110,20 @@ both_backends! {
         let wrong: Vec<&Value> = said["findings"].as_array().unwrap().iter().filter(|one| one["ok"] == false).collect();
         assert_eq!((&said["healthy"], wrong.len()), (&Value::Bool(false), 1), "{said}");
         assert_eq!(wrong[0]["subject"], "pool gone", "{said}");
+    }
+}
+
+both_backends! {
+    fn each_rotation_makes_another_key_for_links(db: &Database) {
+        let terminal = Terminal::over(db);
+        let rotate = || {
+            let said: Value = serde_json::from_str(&terminal.succeed(&["key", "rotate-links", "--json"])).unwrap();
+            said["kid"].as_str().unwrap().to_owned()
+        };
+        let (one, two) = (rotate(), rotate());
+        assert!(one != two && one.len() == 4, "{one} {two}");
+        assert!(terminal.succeed(&["key", "rotate-links"]).contains("sign their links with key"));
+        assert_eq!(db.number("SELECT count(*) AS n FROM link_keys"), 3, "no key is removed");
     }
 }
 

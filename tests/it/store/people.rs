@@ -1,3 +1,15 @@
-//! Contacts.
+//! Contacts, and the keys of links.
 
 mod contacts;
+mod link_keys;
+
+use volley::store::Store;
+
+use crate::support::Database;
+use crate::support::server::settings;
+
+async fn open(db: &Database) -> Store {
+    let store = Store::open(&settings(db).database).unwrap();
+    store.migrate().await.unwrap();
+    store
+}

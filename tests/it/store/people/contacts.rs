@@ -8,14 +8,8 @@ use volley::store::import::imports::{self, Batch, Submitted};
 use volley::store::people::{contacts, lists};
 use volley::store::{Conn, Lane, Store, StoreError, engine};
 
-use crate::support::server::settings;
+use super::open;
 use crate::support::{Database, both_backends};
-
-async fn open(db: &Database) -> Store {
-    let store = Store::open(&settings(db).database).unwrap();
-    store.migrate().await.unwrap();
-    store
-}
 
 fn draft(email: &str) -> ContactDraft {
     let fields = Fields { email: Some(email.to_owned()), ..Fields::default() };

@@ -1,0 +1,340 @@
+//! Signed links: what a recipient may open without an account.
+//!
+//! A token is `kid · purpose · payload · MAC` in base64url (RFC 4648 5) without padding, 36 to 50 characters. The kid names
+//! the key. The MAC is HMAC-SHA256 (RFC 2104), cut to its left 128 bits (RFC 2104 5), over everything before it. Because the
+//! purpose is under the MAC, a link to the preferences confirms nothing. A token has one spelling, and the same key and link
+//! give the same token.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::domain::ids::{CampaignId, ContactId, ListId};
+use crate::domain::instant::UtcInstant;
+
+/// How long a link to the preferences shows them, in days from the launch of its campaign.
+pub const PREFERENCES_DAYS: i64 = 30;
+
+/// How long a link confirms a subscription, in days.
+pub const CONFIRM_DAYS: i64 = 7;
+
+/// The bytes of a MAC.
+const MAC_BYTES: usize = 16;
+
+/// The bytes of the mark of an address.
+const MARK_BYTES: usize = 8;
+
+/// The characters of a kid: 24 bits, so that a token begins with its kid in clear.
+const KID_CHARS: usize = 4;
+
+/// The longest token, in characters. A longer text is none.
+const MAX_TOKEN: usize = 96;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The name of a key: four characters of base64url.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kid([u8; KID_CHARS]);
+
+impl Kid {
+    /// Reads a kid. `None`: it is not four characters of base64url.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; KID_CHARS] = text.as_bytes().try_into().ok()?;
+        bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).then_some(Self(bytes))
+    }
+
+    /// The kid of these random bytes.
+    #[must_use]
+    pub fn from_random(bytes: [u8; 3]) -> Self {
+        let mut kid = [b'A'; KID_CHARS];
+        // Three bytes are four characters exactly.
+        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut kid);
+        Self(kid)
+    }
+
+    /// As it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for Kid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An address as a token holds it: 64 bits of a MAC under the token's key, from which nobody learns the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressMark([u8; MARK_BYTES]);
+
+/// What a link lets its holder do, and whom it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Refuses a campaign's topics. It never expires.
+    Unsubscribe {
+        /// The campaign whose message had the link.
+        campaign: CampaignId,
+        /// Its recipient.
+        contact: ContactId,
+    },
+    /// Shows and changes what a contact agreed to.
+    Preferences {
+        /// The campaign whose message had the link.
+        campaign: CampaignId,
+        /// Its recipient.
+        contact: ContactId,
+        /// From then on it only refuses.
+        expires: Hour,
+    },
+    /// Confirms a subscription.
+    Confirm {
+        /// To which list.
+        list: ListId,
+        /// Whose.
+        contact: ContactId,
+        /// The address that was asked.
+        address: AddressMark,
+        /// From then on it only refuses.
+        expires: Hour,
+    },
+}
+
+/// A point in time in whole hours since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hour(i64);
+
+impl Hour {
+    /// The first full hour that is at least so many days after `instant`.
+    #[must_use]
+    pub fn days_after(instant: UtcInstant, days: i64) -> Self {
+        let ms = instant.0.saturating_add(days.saturating_mul(24 * HOUR_MS));
+        Self(ms.saturating_add(HOUR_MS - 1).div_euclid(HOUR_MS))
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub fn instant(self) -> UtcInstant {
+        UtcInstant(self.0.saturating_mul(HOUR_MS))
+    }
+}
+
+impl Link {
+    /// The link to the preferences in the messages of a campaign. Its end counts from the launch, so that every message to
+    /// one recipient has the same.
+    #[must_use]
+    pub fn preferences(campaign: CampaignId, contact: ContactId, launched_at: UtcInstant) -> Self {
+        Self::Preferences { campaign, contact, expires: Hour::days_after(launched_at, PREFERENCES_DAYS) }
+    }
+
+    /// The link that confirms a subscription which was asked for at `asked_at`.
+    #[must_use]
+    pub fn confirm(list: ListId, contact: ContactId, address: AddressMark, asked_at: UtcInstant) -> Self {
+        Self::Confirm { list, contact, address, expires: Hour::days_after(asked_at, CONFIRM_DAYS) }
+    }
+
+    /// Whom it is about.
+    #[must_use]
+    pub fn contact(&self) -> ContactId {
+        match self {
+            Self::Unsubscribe { contact, .. } | Self::Preferences { contact, .. } | Self::Confirm { contact, .. } => {
+                *contact
+            }
+        }
+    }
+
+    /// Whether it only refuses by now.
+    #[must_use]
+    pub fn is_expired(&self, now: UtcInstant) -> bool {
+        match self {
+            Self::Unsubscribe { .. } => false,
+            Self::Preferences { expires, .. } | Self::Confirm { expires, .. } => expires.instant() <= now,
+        }
+    }
+
+    /// Purpose and payload.
+    fn write(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Unsubscribe { campaign, contact } => {
+                bytes.push(b'u');
+                write_number(bytes, campaign.0);
+                write_number(bytes, contact.0);
+            }
+            Self::Preferences { campaign, contact, expires } => {
+                bytes.push(b'p');
+                write_number(bytes, campaign.0);
+                write_number(bytes, contact.0);
+                write_number(bytes, expires.0);
+            }
+            Self::Confirm { list, contact, address, expires } => {
+                bytes.push(b'c');
+                write_number(bytes, list.0);
+                write_number(bytes, contact.0);
+                bytes.extend_from_slice(&address.0);
+                write_number(bytes, expires.0);
+            }
+        }
+    }
+
+    /// What [`Self::write`] has written, and nothing else.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (purpose, mut rest) = bytes.split_first()?;
+        let rest = &mut rest;
+        let link = match purpose {
+            b'u' => {
+                Self::Unsubscribe { campaign: CampaignId(read_number(rest)?), contact: ContactId(read_number(rest)?) }
+            }
+            b'p' => Self::Preferences {
+                campaign: CampaignId(read_number(rest)?),
+                contact: ContactId(read_number(rest)?),
+                expires: Hour(read_number(rest)?),
+            },
+            b'c' => Self::Confirm {
+                list: ListId(read_number(rest)?),
+                contact: ContactId(read_number(rest)?),
+                address: read_mark(rest)?,
+                expires: Hour(read_number(rest)?),
+            },
+            _ => return None,
+        };
+        rest.is_empty().then_some(link)
+    }
+}
+
+/// A key that signs links. Its secret is never shown.
+#[derive(Clone)]
+pub struct LinkKey {
+    kid: Kid,
+    mac: Hmac<Sha256>,
+}
+
+impl std::fmt::Debug for LinkKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkKey({})", self.kid)
+    }
+}
+
+impl LinkKey {
+    /// The key of this name.
+    #[must_use]
+    pub fn new(kid: Kid, secret: &[u8; 32]) -> Self {
+        // A block of SHA-256 has 64 bytes; a shorter secret is filled up with zeros (RFC 2104 2).
+        let mut block = [0_u8; 64];
+        if let Some(start) = block.first_chunk_mut() {
+            *start = *secret;
+        }
+        Self { kid, mac: Hmac::new(&block.into()) }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn kid(&self) -> Kid {
+        self.kid
+    }
+
+    /// The token of `link`.
+    #[must_use]
+    pub fn sign(&self, link: &Link) -> String {
+        let mut bytes = Vec::with_capacity(48);
+        link.write(&mut bytes);
+        let mut mac = self.mac.clone();
+        mac.update(&self.kid.0);
+        mac.update(&bytes);
+        bytes.extend(mac.finalize().into_bytes().into_iter().take(MAC_BYTES));
+        format!("{}{}", self.kid, URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The mark of `address` in tokens of this key.
+    #[must_use]
+    pub fn mark(&self, address: &str) -> AddressMark {
+        // No token's MAC begins so: a kid has no zero byte.
+        let mut mac = self.mac.clone();
+        mac.update(&[0]);
+        mac.update(address.as_bytes());
+        AddressMark(mac.finalize().into_bytes().first_chunk().copied().unwrap_or_default())
+    }
+
+    /// The link that `token` is, if this key has signed it. Compares in constant time.
+    #[must_use]
+    pub fn open(&self, token: &Token) -> Option<Link> {
+        let mut mac = self.mac.clone();
+        mac.update(&token.kid.0);
+        mac.update(&token.content);
+        mac.verify_truncated_left(&token.mac).ok()?;
+        Link::read(&token.content)
+    }
+}
+
+/// A text of the shape of a token. Nothing in it may be believed before a key has opened it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    kid: Kid,
+    content: Vec<u8>,
+    mac: [u8; MAC_BYTES],
+}
+
+impl Token {
+    /// Reads a token. `None`: no key can have signed this text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > MAX_TOKEN {
+            return None;
+        }
+        let (kid, rest) = text.split_at_checked(KID_CHARS)?;
+        // Refuses padding and bits beyond the last byte, so that a token has one spelling.
+        let bytes = URL_SAFE_NO_PAD.decode(rest).ok()?;
+        let (content, mac) = bytes.split_last_chunk()?;
+        Some(Self { kid: Kid::parse(kid)?, content: content.to_vec(), mac: *mac })
+    }
+
+    /// The key that it says has signed it.
+    #[must_use]
+    pub fn kid(&self) -> Kid {
+        self.kid
+    }
+}
+
+/// A number in groups of seven bits, the lowest first (LEB128).
+fn write_number(bytes: &mut Vec<u8>, number: i64) {
+    let mut rest = number.cast_unsigned();
+    loop {
+        let [low, ..] = (rest & 0x7f).to_le_bytes();
+        rest >>= 7;
+        if rest == 0 {
+            bytes.push(low);
+            return;
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Takes a number from the front. `None`: it is cut, too large, or longer than needed.
+fn read_number(bytes: &mut &[u8]) -> Option<i64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let low = u64::from(byte & 0x7f);
+        if low << shift >> shift != low {
+            return None;
+        }
+        number |= low << shift;
+        if byte & 0x80 == 0 {
+            let is_shortest = shift == 0 || *byte != 0;
+            return is_shortest.then_some(number.cast_signed());
+        }
+    }
+    None
+}
+
+fn read_mark(bytes: &mut &[u8]) -> Option<AddressMark> {
+    let (mark, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(AddressMark(*mark))
+}
+
+#[cfg(test)]
+mod tests;

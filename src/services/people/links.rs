@@ -1,0 +1,178 @@
+//! Links in messages: made for one recipient, and opened again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::ids::{CampaignId, ContactId, ListId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::link::{Kid, Link, LinkKey, Token};
+use crate::store::people::link_keys;
+use crate::store::{Conn, Lane, Store, StoreError, engine};
+
+/// How long an unknown kid is not looked up again: forged tokens must not keep the database busy.
+const LOOKED_UP_EVERY: Duration = Duration::from_secs(1);
+
+/// The keys of links as this process knows them, and where links lead.
+#[derive(Clone)]
+pub struct Links {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    base: Option<Arc<str>>,
+    known: Mutex<Known>,
+    /// Held while keys are read, so that the others wait for the answer instead of asking as well.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
+    keys: HashMap<Kid, LinkKey>,
+    newest: Option<LinkKey>,
+    read_at: Option<Instant>,
+}
+
+impl Known {
+    fn take_in(&mut self, keys: Vec<LinkKey>) {
+        self.newest = keys.first().cloned();
+        // Added, not replaced: a database that went back in time may lack a key whose links people have.
+        self.keys.extend(keys.into_iter().map(|key| (key.kid(), key)));
+    }
+}
+
+impl Links {
+    /// Links that begin with `base`, which has no slash at its end. `None`: links cannot be made, only opened.
+    #[must_use]
+    pub fn new(store: Store, base: Option<String>) -> Self {
+        let inner = Inner { store, base: base.map(Arc::from), known: Mutex::default(), reading: tokio::sync::Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What links begin with.
+    #[must_use]
+    pub fn base(&self) -> Option<&Arc<str>> {
+        self.inner.base.as_ref()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.inner.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The link that a token is. `None`: it was never signed here. Only a kid that is unknown asks the database, and at most
+    /// once in a second.
+    ///
+    /// # Errors
+    /// The kid is unknown, and the database does not answer.
+    pub async fn open(&self, text: &str) -> Result<Option<(Link, Kid)>, StoreError> {
+        let Some(token) = Token::parse(text) else { return Ok(None) };
+        let key = self.key(token.kid()).await?;
+        Ok(key.and_then(|key| key.open(&token)).map(|link| (link, token.kid())))
+    }
+
+    /// The key of this name.
+    ///
+    /// # Errors
+    /// It is unknown, and the database does not answer.
+    pub async fn key(&self, kid: Kid) -> Result<Option<LinkKey>, StoreError> {
+        let asked_at = Instant::now();
+        if let Some(key) = self.known().keys.get(&kid).cloned() {
+            return Ok(Some(key));
+        }
+        let _reading = self.inner.reading.lock().await;
+        {
+            let known = self.known();
+            let key = known.keys.get(&kid).cloned();
+            let is_fresh = known.read_at.is_some_and(|at| at >= asked_at || at.elapsed() < LOOKED_UP_EVERY);
+            if key.is_some() || is_fresh {
+                return Ok(key);
+            }
+        }
+        self.read().await?;
+        Ok(self.known().keys.get(&kid).cloned())
+    }
+
+    /// Reads all keys, and creates the first one if there is none. Called at the start, so that tokens can be opened while the
+    /// database is away.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        let read = |conn: &mut Conn| link_keys::newest_or_first(conn).and_then(|_| link_keys::all(conn));
+        let keys = self.inner.store.transact(Lane::Control, "prepare the keys of links", read).await?;
+        self.known().take_in(keys);
+        Ok(())
+    }
+
+    /// Reads all keys. A failure counts as a look, too: a database that is away is not asked for every forged token.
+    async fn read(&self) -> Result<(), StoreError> {
+        self.known().read_at = Some(Instant::now());
+        let keys = self.inner.store.run(Lane::LookUp, "read the keys of links", link_keys::all).await?;
+        self.known().take_in(keys);
+        Ok(())
+    }
+
+    /// Reads all keys again, so that the key of a rotation elsewhere is known before its first link is opened.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let _reading = self.inner.reading.lock().await;
+        self.read().await
+    }
+
+    /// The address that confirms the subscription of `contact` at `address` to `list`; valid for seven days from now. `None`:
+    /// nobody has said where links lead (`links.public_url`).
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn confirm_url(
+        &self,
+        list: ListId,
+        contact: ContactId,
+        address: &str,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(base) = self.base() else { return Ok(None) };
+        let now = self.inner.store.run(Lane::LookUp, "read the database's clock", engine::now).await?;
+        let newest = self.known().newest.clone();
+        let key = match newest {
+            Some(key) => key,
+            None => self.inner.store.transact(Lane::Control, "find the key of links", link_keys::newest_or_first).await?,
+        };
+        let token = key.sign(&Link::confirm(list, contact, key.mark(address), now));
+        Ok(Some(format!("{base}/confirm/{token}")))
+    }
+}
+
+/// The links of one campaign's messages. The same recipient gets the same links, however often a message is made: the key is
+/// the campaign's own, and ends count from its launch.
+#[derive(Debug, Clone)]
+pub struct CampaignLinks {
+    base: Arc<str>,
+    key: LinkKey,
+    campaign: CampaignId,
+    launched_at: UtcInstant,
+}
+
+impl CampaignLinks {
+    /// The links of a campaign that was launched then, under its key.
+    #[must_use]
+    pub fn new(base: Arc<str>, key: LinkKey, campaign: CampaignId, launched_at: UtcInstant) -> Self {
+        Self { base, key, campaign, launched_at }
+    }
+
+    /// Where `contact` refuses the campaign's topics.
+    #[must_use]
+    pub fn unsubscribe(&self, contact: ContactId) -> String {
+        let token = self.key.sign(&Link::Unsubscribe { campaign: self.campaign, contact });
+        format!("{}/u/{token}", self.base)
+    }
+
+    /// Where `contact` sees and changes what it agreed to.
+    #[must_use]
+    pub fn preferences(&self, contact: ContactId) -> String {
+        let token = self.key.sign(&Link::preferences(self.campaign, contact, self.launched_at));
+        format!("{}/preferences/{token}", self.base)
+    }
+}
