@@ -1,7 +1,5 @@
 //! A new campaign.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::edit::{DraftError, check_pool, check_template};
@@ -52,8 +50,8 @@ pub struct Draft {
 /// # Errors
 /// [`DraftError`]; nothing is stored then.
 pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<CampaignWithDetails, DraftError> {
-    let settings = Arc::clone(&services.settings);
-    check_pool(&settings.pools, draft.channel, draft.pool.as_deref())?;
+    let shared = services.clone();
+    check_pool(&services.settings.pools, draft.channel, draft.pool.as_deref())?;
     let content = match draft.content {
         Some(_) if draft.template.is_some() => return Err(DraftError::TwoContents),
         Some(content) => Some(check(&services.store, draft.channel, content).await?),
@@ -92,7 +90,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         };
         let row = campaigns::insert(conn, &new)?;
         if is_scheduled {
-            check_launchable(conn, &settings.pools, row.id)?;
+            check_launchable(conn, &shared, row.id)?;
         }
         let line = Line::of(Action::Created, Object::Campaign, row.id);
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "scheduled_at": row.scheduled_at })))?;

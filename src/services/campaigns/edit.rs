@@ -1,7 +1,5 @@
 //! The edit of a campaign that is a draft or scheduled.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::launch::{LaunchError, check_audience, check_launchable, choose_pool};
@@ -149,11 +147,11 @@ impl Edit {
 /// # Errors
 /// [`DraftError`]; nothing has changed then.
 pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
-    let settings = Arc::clone(&services.settings);
+    let shared = services.clone();
     let (asker, fields) = (by.clone(), edit.names());
     let before = find(&services.store, id).await?;
     let channel = before.row.channel;
-    check_pool(&settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
+    check_pool(&services.settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
     let content = match edit.content {
         Some(_) if edit.template.flatten().is_some() => return Err(DraftError::TwoContents),
         Some(change) => {
@@ -193,7 +191,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         let row = campaigns::edit(conn, &locked, &change)?;
         // Nobody looks at it again before its time comes.
         if row.status == CampaignStatus::Scheduled {
-            check_launchable(conn, &settings.pools, id)?;
+            check_launchable(conn, &shared, id)?;
         }
         let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "fields": fields })))?;

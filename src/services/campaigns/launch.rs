@@ -94,9 +94,9 @@ impl MayBeStoreError for LaunchError {
 /// [`LaunchError`]; nothing is stored then.
 pub async fn launch(services: &Services, id: CampaignId, by: &By) -> Result<CampaignRow, LaunchError> {
     let began = Instant::now();
-    let settings = std::sync::Arc::clone(&services.settings);
+    let shared = services.clone();
     let asker = by.clone();
-    let launch = move |conn: &mut Conn| in_transaction(conn, &settings.pools, id, None, &asker);
+    let launch = move |conn: &mut Conn| in_transaction(conn, &shared, id, None, &asker);
     let launched = services.store.transact(Lane::Control, "launch a campaign", launch).await?;
     announce(services, &launched, began, by);
     Ok(launched.campaign)
@@ -126,7 +126,7 @@ pub fn announce(services: &Services, launched: &Launched, began: Instant, by: &B
 /// [`LaunchError`]; nothing is stored then, if the caller rolls back.
 pub fn in_transaction(
     conn: &mut Conn,
-    pools: &[PoolConfig],
+    services: &Services,
     id: CampaignId,
     audience: Option<Audience>,
     by: &By,
@@ -136,7 +136,7 @@ pub fn in_transaction(
         .status
         .next(crate::domain::campaigns::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
-    let ready = prepare(conn, pools, &campaign, audience)?;
+    let ready = prepare(conn, services, &campaign, audience)?;
     let launch = Launch {
         campaign: id,
         audience: ready.audience,
@@ -155,9 +155,9 @@ pub fn in_transaction(
 ///
 /// # Errors
 /// As [`in_transaction`].
-pub fn check_launchable(conn: &mut Conn, pools: &[PoolConfig], id: CampaignId) -> Result<(), LaunchError> {
+pub fn check_launchable(conn: &mut Conn, services: &Services, id: CampaignId) -> Result<(), LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
-    prepare(conn, pools, &campaign, None).map(drop)
+    prepare(conn, services, &campaign, None).map(drop)
 }
 
 /// What a launch needs, found and checked.
@@ -169,7 +169,7 @@ struct Ready {
 
 fn prepare(
     conn: &mut Conn,
-    pools: &[PoolConfig],
+    services: &Services,
     campaign: &LockedCampaign,
     audience: Option<Audience>,
 ) -> Result<Ready, LaunchError> {
@@ -182,7 +182,7 @@ fn prepare(
     };
     check_audience(conn, &audience)?;
     let template_version = content_of(conn, campaign)?;
-    let pool = choose_pool(pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
+    let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
     Ok(Ready { audience, template_version, pool })
 }
 

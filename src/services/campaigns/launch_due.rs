@@ -1,6 +1,5 @@
 //! The launch of a campaign whose time has come.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
@@ -21,7 +20,7 @@ use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 /// The database failed: its turn comes again.
 pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool, StoreError> {
     let (id, due_at) = (found.id, found.scheduled_at);
-    let settings = Arc::clone(&services.settings);
+    let shared = services.clone();
     let began = Instant::now();
     let attempt = move |conn: &mut Conn| {
         engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
@@ -29,7 +28,7 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
         if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
             return Ok(None);
         }
-        match launch::in_transaction(conn, &settings.pools, id, None, &By::scheduler()) {
+        match launch::in_transaction(conn, &shared, id, None, &By::scheduler()) {
             Ok(launched) => Ok(Some(Ok(launched))),
             Err(error) => {
                 let refused = match error.into_store_error() {

@@ -81,13 +81,13 @@ pub async fn schedule(
     at: UtcInstant,
     by: &By,
 ) -> Result<CampaignWithDetails, ScheduleError> {
-    let settings = std::sync::Arc::clone(&services.settings);
+    let shared = services.clone();
     let asker = by.clone();
     let schedule = move |conn: &mut Conn| {
         check_time(at, engine::now(conn)?)?;
         // The status first: a campaign that is sending is not asked whether it could be launched.
         let row = campaigns::schedule(conn, id, Some(at))?;
-        check_launchable(conn, &settings.pools, id)?;
+        check_launchable(conn, &shared, id)?;
         let line = Line::of(Action::Scheduled, Object::Campaign, id);
         audit::write(conn, &asker, line.after(json!({ "scheduled_at": at })))?;
         Ok::<_, ScheduleError>(CampaignWithDetails::of(conn, row)?)

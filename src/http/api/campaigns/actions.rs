@@ -65,11 +65,11 @@ pub(in crate::http) async fn send(
         ids => ids.map(Audience::of_contacts),
     };
     let key = key.scoped("campaigns.send", &hash);
-    let settings = std::sync::Arc::clone(&state.settings);
+    let services = state.services.clone();
     let (began, asker) = (Instant::now(), by.clone());
     let launch = move |conn: &mut Conn| {
         answered_once(conn, key.as_ref(), |conn| {
-            let launched = launch::in_transaction(conn, &settings.pools, id, audience, &asker)?;
+            let launched = launch::in_transaction(conn, &services, id, audience, &asker)?;
             Ok((answer_to(&launched)?, launched))
         })
     };
