@@ -119,6 +119,8 @@ impl Started {
                 announcer: announcer.clone(),
                 trusts: pools.trusts(),
                 paces: paces.clone(),
+                links: links.clone(),
+                settings: Arc::clone(settings),
             };
             supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }

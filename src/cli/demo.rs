@@ -53,6 +53,7 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     let mut own = Settings { log, pools: vec![sandbox()], ..Settings::default() };
     own.database.url = Secret::new(format!("sqlite://{}", scratch.path().join("volley.db").display()));
     own.http.addr = "127.0.0.1:0".to_owned();
+    own.email.postal_address = Some("Example Ltd, 1 High Street, Springfield".to_owned());
     own.auth.root_key = Some(key.clone());
     own.sending.data_dir = scratch.path().to_owned();
 
@@ -142,9 +143,12 @@ impl Tour<'_> {
             "name": "Spring greeting",
             "channel": "email",
             "subject": "Hello {first_name|there}, spring is here",
-            "body_text": "Hello {first_name|there},\n\nour {preferred_product|best} selection has come to {location|your town}.\n",
+            "body_text": "Hello {first_name|there},\n\n\
+                our {preferred_product|best} selection has come to {location|your town}.\n\n\
+                No more of this: {{ unsubscribe_url }}\n{{ postal_address }}\n",
             "body_html": "<p>Hello {first_name|there},</p>\
-                <p>our {preferred_product|best} selection has come to {location|your town}.</p>",
+                <p>our {preferred_product|best} selection has come to {location|your town}.</p>\
+                <p><a href=\"{{ unsubscribe_url }}\">No more of this</a> · {{ postal_address }}</p>",
         });
         let template = client::number(&self.client.post("v1/templates", &template).await?, "/id")?;
         let mut campaign = json!({

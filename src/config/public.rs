@@ -101,7 +101,9 @@ mod tests {
 
     #[test]
     fn an_address_must_be_one_that_mailbox_providers_take() {
-        for url in ["https://mail.example.com", "https://example.com:8443/a/", "http://127.0.0.1:8080", "http://localhost"] {
+        for url in
+            ["https://mail.example.com", "https://example.com:8443/a/", "http://127.0.0.1:8080", "http://localhost"]
+        {
             assert_eq!(links(url).check_url(), Ok(()), "{url}");
         }
         for url in [

@@ -1,5 +1,6 @@
 //! Decisions on campaigns.
 
+pub mod carried;
 pub mod control;
 pub mod create;
 pub mod delete;

@@ -61,6 +61,8 @@ pub struct CampaignRow {
     pub key: Option<String>,
     /// What log lines about its sending carry; minted at launch.
     pub correlation_id: Option<String>,
+    /// The key that signs its links; pinned at launch.
+    pub link_kid: Option<String>,
     /// How it ended, where the status does not say.
     pub outcome: Option<CampaignOutcome>,
     /// Whether its content was found to suit its recipients badly.

@@ -6,3 +6,4 @@ pub mod contacts;
 pub(in crate::store) mod dialect;
 pub mod link_keys;
 pub mod lists;
+pub mod topics;

@@ -205,7 +205,7 @@ impl Stage {
             let campaign = json!({
                 "name": name, "channel": channel, "pool": kind.name(), "audience": { "lists": [list] },
                 "subject": "Hello {first_name|friend}",
-                "base_template": "Dear {first_name|friend}, this is a test of whether everyone is reached once.",
+                "base_template": CONTENT,
             });
             let campaign = self.fleet.ask(Question::post("/v1/campaigns", &campaign)).await?;
             let audience = provider.ledger().recipients().len();
@@ -300,6 +300,10 @@ fn start_providers(
     Ok(providers)
 }
 
+/// What the campaigns say.
+const CONTENT: &str = "Dear {first_name|friend}, this is a test of whether everyone is reached once.\n\n\
+                       Unsubscribe: {{ unsubscribe_url }}\n{{ postal_address }}";
+
 /// The settings file of an instance: the caller's own delays but one, and pools of ours.
 fn instance_settings(
     number: usize,
@@ -318,6 +322,9 @@ fn instance_settings(
             "page_size": settings.sending.page_size,
             "shutdown_seconds": DRAIN_SECONDS,
         },
+        // One address for all instances: a message is the same whichever of them makes it.
+        "links": { "public_url": "https://verify.example.com" },
+        "email": { "postal_address": "Example Ltd, 1 High Street, Springfield" },
         "pools": pools,
     });
     toml::to_string(&file).map_err(|error| VerifyError::failed("write an instance's settings", &error))

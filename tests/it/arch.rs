@@ -62,8 +62,8 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         "services",
         &[
             ("access", &[]),
-            ("campaigns", &["content"]),
-            ("content", &[]),
+            ("campaigns", &["content", "people"]),
+            ("content", &["people"]),
             ("import", &[]),
             ("people", &[]),
             ("replicas", &[]),

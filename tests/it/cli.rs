@@ -166,7 +166,11 @@ fn doctor_says_where_links_lead_and_what_email_needs() {
     ];
     let link_of = |more: &[(&str, &str)]| {
         let found = findings(&[&base, more].concat());
-        found.into_iter().find(|(subject, ..)| subject == "links.public_url").map(|(_, well, detail)| (well, detail)).unwrap()
+        found
+            .into_iter()
+            .find(|(subject, ..)| subject == "links.public_url")
+            .map(|(_, well, detail)| (well, detail))
+            .unwrap()
     };
     let everywhere = ("VOLLEY_HTTP__ADDR", "0.0.0.0:8080");
     let (well, detail) = link_of(&[everywhere]);

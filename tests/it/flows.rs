@@ -4,4 +4,5 @@ mod audiences;
 mod campaigns;
 mod http2;
 mod launches;
+mod links;
 mod unrenderable;

@@ -43,6 +43,7 @@ use self::threads::{Share, Threads};
 use super::recorder::{Acknowledged, Inbox};
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::channels::Channel;
+use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::config::timing::Timing;
 use crate::domain::dispatch::alike::Rule;
@@ -60,6 +61,7 @@ pub use crate::runtime::pool::Offer;
 use crate::runtime::pool::{Drain, Forget, GetState, HeldPage, PoolState, Wake};
 use crate::runtime::status_cache::StatusCache;
 pub use crate::runtime::trust::Trusts;
+use crate::services::people::links::Links;
 use crate::store::replicas::kept_paces::Paces;
 use crate::store::{Store, StoreError};
 
@@ -117,6 +119,10 @@ pub struct PoolDeps {
     pub trusts: Trusts,
     /// Where the pools' paces are kept.
     pub paces: Paces,
+    /// The links that messages have.
+    pub links: Links,
+    /// What else messages carry.
+    pub settings: Arc<Settings>,
 }
 
 /// The actor.

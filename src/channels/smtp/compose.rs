@@ -8,7 +8,7 @@ use super::quoted_printable;
 use super::wire::{END, Offers};
 use crate::channels::Unusable;
 use crate::config::pools::parse_sender;
-use crate::domain::content::message::Envelope;
+use crate::domain::content::message::{Envelope, ListHeaders};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
 
@@ -87,6 +87,9 @@ impl Composer {
         headers.set(Date::now());
         let mut content =
             format!("Message-ID: {}\r\n{}{headers}", self.message_id(&envelope.key), self.head).into_bytes();
+        if let Some(list) = &message.list {
+            write_list_headers(&mut content, list)?;
+        }
         let length = message.text.len() + message.html.as_ref().map_or(0, String::len);
         content.reserve(length + length / 8 + 512);
         match &message.html {
@@ -110,6 +113,22 @@ impl Composer {
         let safe: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
         format!("<{safe}@{}>", self.domain)
     }
+}
+
+/// The headers by which mailbox providers offer to unsubscribe (RFC 2369 3.2, RFC 8058 3.1, RFC 2919 3).
+fn write_list_headers(content: &mut Vec<u8>, list: &ListHeaders) -> Result<(), Trouble> {
+    let ListHeaders { unsubscribe, id } = list;
+    let fits = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'<' && byte != b'>');
+    if !fits(unsubscribe) || !id.as_deref().is_none_or(fits) {
+        return Err(Trouble::new(ErrorCategory::Render, "the link to unsubscribe does not fit in a header"));
+    }
+    let unsubscribe =
+        format!("List-Unsubscribe: <{unsubscribe}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+    content.extend_from_slice(unsubscribe.as_bytes());
+    if let Some(id) = id {
+        content.extend_from_slice(format!("List-Id: <{id}>\r\n").as_bytes());
+    }
+    Ok(())
 }
 
 fn address(to: &str) -> Result<Address, Trouble> {

@@ -32,6 +32,12 @@ struct Document<'a> {
     subject: &'a str,
     text: &'a str,
     html: Option<&'a str>,
+    /// Where the recipient unsubscribes; in marketing only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsubscribe_url: Option<&'a str>,
+    /// The topic (RFC 2919); in marketing only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list_id: Option<&'a str>,
 }
 
 impl Document<'_> {
@@ -43,6 +49,8 @@ impl Document<'_> {
             ("subject", Value::from(self.subject)),
             ("text", Value::from(self.text)),
             ("html", self.html.map_or_else(|| Value::from(()), Value::from)),
+            ("unsubscribe_url", self.unsubscribe_url.map_or_else(|| Value::from(()), Value::from)),
+            ("list_id", self.list_id.map_or_else(|| Value::from(()), Value::from)),
         ])
     }
 }
@@ -78,6 +86,8 @@ impl Body {
             subject: &message.subject,
             text: &message.text,
             html: message.html.as_deref(),
+            unsubscribe_url: message.list.as_ref().map(|list| list.unsubscribe.as_str()),
+            list_id: message.list.as_ref().and_then(|list| list.id.as_deref()),
         };
         match self {
             Self::Standard => serde_json::to_vec(&document).map_err(|error| unrendered(&error)),
@@ -100,7 +110,7 @@ fn sample(html: Option<String>) -> Envelope {
         contact_id: ContactId(1),
         to: "sample@example.com".to_owned(),
         to_name: None,
-        message: Message { subject: "a \"sample\"".to_owned(), text: "one\ntwo\\".to_owned(), html },
+        message: Message { subject: "a \"sample\"".to_owned(), text: "one\ntwo\\".to_owned(), html, list: None },
         key: "sample:1".to_owned(),
         attempt: 1,
     }
@@ -109,6 +119,7 @@ fn sample(html: Option<String>) -> Envelope {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::content::message::ListHeaders;
 
     #[test]
     fn a_template_that_cannot_work_is_refused_with_the_reason() {
@@ -121,6 +132,21 @@ mod tests {
             let refused = Body::new(Some(template)).err().unwrap_or_default();
             assert!(refused.contains(reason), "{template}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_message_of_marketing_says_where_its_recipient_unsubscribes() {
+        let mut envelope = sample(None);
+        let plain: serde_json::Value = serde_json::from_slice(&Body::Standard.render(&envelope).unwrap()).unwrap();
+        assert_eq!(plain.get("unsubscribe_url"), None, "{plain}");
+        let unsubscribe = "https://mail.example.com/u/abc".to_owned();
+        envelope.message.list = Some(ListHeaders { unsubscribe, id: Some("news.example.com".to_owned()) });
+        let written: serde_json::Value = serde_json::from_slice(&Body::Standard.render(&envelope).unwrap()).unwrap();
+        assert_eq!(written["unsubscribe_url"], "https://mail.example.com/u/abc");
+        assert_eq!(written["list_id"], "news.example.com");
+        let body = Body::new(Some("{\"a\": {{ unsubscribe_url }}, \"b\": {{ list_id }}}")).unwrap();
+        let written: serde_json::Value = serde_json::from_slice(&body.render(&envelope).unwrap()).unwrap();
+        assert_eq!(written, serde_json::json!({"a": "https://mail.example.com/u/abc", "b": "news.example.com"}));
     }
 
     #[test]

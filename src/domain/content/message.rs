@@ -15,6 +15,19 @@ pub struct Message {
     /// HTML, where the template has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// How its recipient unsubscribes, in a message of marketing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<ListHeaders>,
+}
+
+/// What a mailbox provider needs to offer its own button to unsubscribe (RFC 2369, RFC 8058, RFC 2919).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListHeaders {
+    /// Takes a POST that unsubscribes at once. ASCII.
+    pub unsubscribe: String,
+    /// Names the topic: `news.mail.example.com`. ASCII.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// What an attempt said, and its address: what the next one under the same key repeats. Holds personal data: never logged, hence

@@ -2,7 +2,8 @@
 //! recipient.
 //!
 //! `{first_name}`, `{contact.first_name}`, `{{ first_name }}` and `{{ contact.first_name }}` all print a field;
-//! `{first_name|Customer}` prints `Customer` when the field is missing or empty. `{{ … }}` and `{% … %}` are
+//! `{first_name|Customer}` prints `Customer` when the field is missing or empty. `unsubscribe_url`, `preferences_url` and
+//! `postal_address` are what Volley brings; an attribute of such a name is printed after `contact.`. `{{ … }}` and `{% … %}` are
 //! [minijinja](https://docs.rs/minijinja), without files, other templates or anything else outside the contact. A
 //! single brace around anything but a name is text, so CSS and JSON need no escaping; `{{ "{first_name}" }}` or
 //! `{% raw %}…{% endraw %}` prints braces around a name. A contact's values are data: what looks like a placeholder in
@@ -13,6 +14,7 @@ mod error;
 mod filters;
 mod growth;
 mod names;
+mod provided;
 mod scan;
 mod trial;
 
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use self::engine::Translation;
 pub use self::error::{RenderError, TemplateError, UnknownName};
 use self::names::{Found, Lookup, Names};
+pub use self::provided::{Provided, ProvidedName};
 use self::scan::{Role, Token};
 use super::message::Message;
 use crate::domain::channel::ChannelKind;
@@ -129,7 +132,7 @@ enum Piece {
 
 impl Compiled {
     /// Checks and compiles `content`. Valid names are the built-in fields, `name` (first and last name together), the
-    /// standing attributes and `known_attributes`, each also after `contact.`.
+    /// standing attributes and `known_attributes`, each also after `contact.`; and [`ProvidedName`].
     ///
     /// # Errors
     /// [`TemplateError`]; unknown names are collected over all parts.
@@ -207,16 +210,24 @@ impl Compiled {
         Self { subject_rule, ..self }
     }
 
+    /// [`Self::render_for`] without anything that Volley brings.
+    ///
+    /// # Errors
+    /// As [`Self::render_for`].
+    pub fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
+        self.render_for(profile, &Provided::default())
+    }
+
     /// Renders the message for one contact. Values are escaped in HTML and nowhere else.
     ///
     /// # Errors
     /// [`RenderError`]: this contact's message cannot be made; others may be.
-    pub fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
+    pub fn render_for(&self, profile: &Profile, provided: &Provided) -> Result<Message, RenderError> {
         let mut message = Message::default();
         for (part, body) in &self.parts {
             let rendered = match body {
-                Body::Pieces(pieces) => print(*part, pieces, profile)?,
-                Body::Program(lookups) => engine::run(&self.env, *part, lookups, profile)?,
+                Body::Pieces(pieces) => print(*part, pieces, profile, provided)?,
+                Body::Program(lookups) => engine::run(&self.env, *part, lookups, profile, provided)?,
             };
             match part {
                 Part::Subject => message.subject = rendered,
@@ -246,10 +257,33 @@ impl Compiled {
         self.placeholders.keys().map(String::as_str)
     }
 
+    /// Whether the template uses a value that Volley brings.
+    #[must_use]
+    pub fn uses(&self, name: ProvidedName) -> bool {
+        self.placeholders.values().any(|lookup| lookup.provided() == Some(name))
+    }
+
+    /// The first body that says something without using a value that Volley brings. Recipients see one of the bodies, so a
+    /// value that everybody is to see stands in each.
+    #[must_use]
+    pub fn lacks(&self, name: ProvidedName) -> Option<Part> {
+        let is_name = |lookup: &Lookup| lookup.provided() == Some(name);
+        let lacks = |(part, body): &&(Part, Body)| match body {
+            _ if *part == Part::Subject => false,
+            Body::Program(lookups) => !lookups.iter().any(is_name),
+            Body::Pieces(pieces) => {
+                let uses = |piece: &Piece| matches!(piece, Piece::Field(lookup, _) if is_name(lookup));
+                let says = |piece: &Piece| !matches!(piece, Piece::Text(text) if text.trim().is_empty());
+                pieces.iter().any(says) && !pieces.iter().any(uses)
+            }
+        };
+        self.parts.iter().find(lacks).map(|(part, _)| *part)
+    }
+
     /// The names that the template uses and this contact has no value for, sorted. One with a fallback counts too.
     #[must_use]
-    pub fn missing(&self, profile: &Profile) -> Vec<String> {
-        let is_missing = |(_, lookup): &(&String, &Lookup)| lookup.find(profile).is_none();
+    pub fn missing(&self, profile: &Profile, provided: &Provided) -> Vec<String> {
+        let is_missing = |(_, lookup): &(&String, &Lookup)| lookup.find(profile, provided).is_none();
         self.placeholders.iter().filter(is_missing).map(|(name, _)| name.clone()).collect()
     }
 
@@ -382,14 +416,14 @@ fn pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Vec<Piece> {
 }
 
 /// Prints a part that needs no template language.
-fn print(part: Part, pieces: &[Piece], profile: &Profile) -> Result<String, RenderError> {
+fn print(part: Part, pieces: &[Piece], profile: &Profile, provided: &Provided) -> Result<String, RenderError> {
     let is_html = part == Part::Html;
     let size: usize = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 32 }).sum();
     let mut out = String::with_capacity(size);
     for piece in pieces {
         let written = match piece {
             Piece::Text(text) => engine::write_text(&mut out, text, false),
-            Piece::Field(lookup, fallback) => match (lookup.find(profile), fallback) {
+            Piece::Field(lookup, fallback) => match (lookup.find(profile, provided), fallback) {
                 (Some(Found::Text(text)), _) => engine::write_text(&mut out, &text, is_html),
                 (Some(Found::Json(json)), _) => engine::write_text(&mut out, &json.to_string(), is_html),
                 (None, Some(fallback)) => engine::write_text(&mut out, fallback, is_html),

@@ -4,18 +4,20 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::carried::is_marketing;
+use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceError};
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::template::{Compiled, TemplateError};
+use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError};
 use crate::domain::ids::{CampaignId, TemplateVersionId};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, LockedCampaign, TransitionError};
 use crate::store::dispatch::packing::parse_audience;
-use crate::store::people::attributes;
+use crate::store::people::{attributes, link_keys};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
 /// Why a campaign cannot be launched.
@@ -42,6 +44,22 @@ pub enum LaunchError {
     /// No pool is configured for it.
     #[error("{0}")]
     NoPool(String),
+    /// A marketing email without a link by which its recipients say no.
+    #[error("{reason}")]
+    NoUnsubscribe {
+        /// The body that has none; none where links cannot be made.
+        part: Option<Part>,
+        /// What is missing, and where.
+        reason: String,
+    },
+    /// A marketing email without the sender's postal address.
+    #[error("{reason}")]
+    NoPostalAddress {
+        /// The body that has none; none where the setting is missing.
+        part: Option<Part>,
+        /// What is missing, and where.
+        reason: String,
+    },
     /// The system's random generator failed.
     #[error("no randomness for the campaign's key")]
     NoRandomness(#[source] getrandom::Error),
@@ -71,6 +89,8 @@ impl LaunchError {
             Self::NoTemplate => "template_required",
             Self::Template(error) => error.code(),
             Self::NoPool(_) => "pool_missing",
+            Self::NoUnsubscribe { .. } => "unsubscribe_missing",
+            Self::NoPostalAddress { .. } => "postal_address_missing",
             Self::NoRandomness(_) => "internal_error",
         }
     }
@@ -144,6 +164,7 @@ pub fn in_transaction(
         pool: ready.pool,
         key: fresh_key()?,
         correlation_id: uuid::Uuid::new_v4().to_string(),
+        link_kid: link_keys::newest_or_first(conn)?.kid(),
     };
     let launched = launch::launch(conn, &launch)?;
     let line = Line::of(Action::Launched, Object::Campaign, id).before(json!({ "status": campaign.status }));
@@ -181,7 +202,8 @@ fn prepare(
         },
     };
     check_audience(conn, &audience)?;
-    let template_version = content_of(conn, campaign)?;
+    let (template_version, compiled) = content_of(conn, campaign)?;
+    check_carried(services, campaign, &compiled)?;
     let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
     Ok(Ready { audience, template_version, pool })
 }
@@ -205,11 +227,41 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
 }
 
 /// The content that a launch pins.
-fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<TemplateVersionId, LaunchError> {
+fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<(TemplateVersionId, Compiled), LaunchError> {
     let version = campaigns::content(conn, campaign)?.ok_or(LaunchError::NoTemplate)?;
     let known = attributes::known(conn)?;
-    Compiled::compile(&version.content(), &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
-    Ok(version.id)
+    let compiled =
+        Compiled::compile(&version.content(), &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    Ok((version.id, compiled))
+}
+
+/// Checks that every body of a marketing email has a link by which its recipients say no, and the sender's postal address.
+fn check_carried(services: &Services, campaign: &CampaignRow, compiled: &Compiled) -> Result<(), LaunchError> {
+    if campaign.channel != ChannelKind::Email || !is_marketing(campaign) {
+        return Ok(());
+    }
+    let Settings { links, email, .. } = &*services.settings;
+    if links.require_unsubscribe {
+        if services.links.base().is_none() {
+            let reason = "a marketing email needs a link to unsubscribe, and links.public_url is not set";
+            return Err(LaunchError::NoUnsubscribe { part: None, reason: reason.to_owned() });
+        }
+        if let Some(part) = compiled.lacks(ProvidedName::UnsubscribeUrl) {
+            let reason = format!("the {part} of a marketing email needs {{{{ unsubscribe_url }}}}");
+            return Err(LaunchError::NoUnsubscribe { part: Some(part), reason });
+        }
+    }
+    if email.require_postal_address {
+        if email.postal_address.is_none() {
+            let reason = "a marketing email needs the sender's postal address, and email.postal_address is not set";
+            return Err(LaunchError::NoPostalAddress { part: None, reason: reason.to_owned() });
+        }
+        if let Some(part) = compiled.lacks(ProvidedName::PostalAddress) {
+            let reason = format!("the {part} of a marketing email needs {{{{ postal_address }}}}");
+            return Err(LaunchError::NoPostalAddress { part: Some(part), reason });
+        }
+    }
+    Ok(())
 }
 
 /// The pool a campaign names, or the only one of its channel.

@@ -40,10 +40,11 @@ pub async fn preview(
     let (compiled, unknown) = material.compile(check_for_preview).await?;
     let found = profiles(&services.store, &[contact]).await?;
     let profile = found.into_iter().next().ok_or_else(|| RenderingError::NoContacts(vec![contact]))?;
+    let provided = services.links.sample(&services.settings);
     Ok(CampaignPreview {
-        message: compiled.render(&profile)?,
+        message: compiled.render_for(&profile, &provided)?,
         text: material.content.text,
-        missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
+        missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,
         first_name: profile.fields.first_name,
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::carried::Carried;
 use super::launch::{LaunchError, choose_pool};
 use super::render::{Material, RenderingError, profiles};
 use crate::channels::Gate;
@@ -15,6 +16,8 @@ use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
+use crate::store::campaigns::CampaignRow;
+use crate::store::{Conn, Lane};
 
 /// What came of one contact's test.
 #[derive(Debug)]
@@ -48,6 +51,13 @@ impl Gate for AlwaysOpen {
     }
 }
 
+/// What a test carries. Its links work: a tester who says no is not written to again.
+async fn carried(services: &Services, campaign: &CampaignRow) -> Result<Carried, RenderingError> {
+    let (links, settings, campaign) = (services.links.clone(), Arc::clone(&services.settings), campaign.clone());
+    let read = move |conn: &mut Conn| Carried::of(conn, &links, &settings, &campaign);
+    Ok(services.store.run(Lane::Read, "read what a message carries", read).await?)
+}
+
 /// Sends a campaign to these contacts at once, outside the books: nothing is stored, retried or counted.
 ///
 /// # Errors
@@ -64,10 +74,11 @@ pub async fn test_send(
     let channel = services.channels.get(&pool.name).map(Arc::clone);
     let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
     let compiled = material.compile(check).await.map_err(RenderingError::from)?;
+    let carried = carried(services, &material.campaign).await?;
     // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
     let mut tests = Vec::with_capacity(contacts.len());
-    for profile in profiles(&services.store, &contacts).await? {
-        let message = compiled.render(&profile).map_err(RenderingError::from)?;
+    for (contact, profile) in contacts.iter().zip(profiles(&services.store, &contacts).await?) {
+        let message = carried.render(&compiled, *contact, &profile).map_err(RenderingError::from)?;
         tests.push((profile, message));
     }
     let line = Line::of(Action::Tested, Object::Campaign, id).after(json!({ "contact_ids": contacts }));

@@ -68,14 +68,15 @@ pub async fn preview_template(
     let read = move |conn: &mut _| Ok((attributes::known(conn)?, contacts::find(conn, contact)?));
     let (known, row) = services.store.run(Lane::Read, "read a contact", read).await?;
     let profile = row.ok_or(PreviewError::NoContact(contact))?.profile()?;
+    let provided = services.links.sample(&services.settings);
     let render = move || {
         let content = template.version.content();
         let (compiled, unknown) =
             check::check_for_preview(template.channel, &content, &known).map_err(ContentError::Parts)?;
         Ok(TemplatePreview {
-            message: compiled.render(&profile)?,
+            message: compiled.render_for(&profile, &provided)?,
             placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
-            missing: compiled.missing(&profile).into_iter().filter(|name| !unknown.contains(name)).collect(),
+            missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
             unknown,
         })
     };

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::config::Settings;
+use crate::domain::content::template::Provided;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::link::{Kid, Link, LinkKey, Token};
@@ -46,7 +48,8 @@ impl Links {
     /// Links that begin with `base`, which has no slash at its end. `None`: links cannot be made, only opened.
     #[must_use]
     pub fn new(store: Store, base: Option<String>) -> Self {
-        let inner = Inner { store, base: base.map(Arc::from), known: Mutex::default(), reading: tokio::sync::Mutex::default() };
+        let inner =
+            Inner { store, base: base.map(Arc::from), known: Mutex::default(), reading: tokio::sync::Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 
@@ -122,6 +125,16 @@ impl Links {
         self.read().await
     }
 
+    /// What a preview shows for the values that Volley brings: links that lead nowhere.
+    #[must_use]
+    pub fn sample(&self, settings: &Settings) -> Provided {
+        Provided {
+            unsubscribe_url: self.base().map(|base| format!("{base}/u/{SAMPLE}")),
+            preferences_url: self.base().map(|base| format!("{base}/preferences/{SAMPLE}")),
+            postal_address: settings.email.postal_address.clone(),
+        }
+    }
+
     /// The address that confirms the subscription of `contact` at `address` to `list`; valid for seven days from now. `None`:
     /// nobody has said where links lead (`links.public_url`).
     ///
@@ -138,12 +151,17 @@ impl Links {
         let newest = self.known().newest.clone();
         let key = match newest {
             Some(key) => key,
-            None => self.inner.store.transact(Lane::Control, "find the key of links", link_keys::newest_or_first).await?,
+            None => {
+                self.inner.store.transact(Lane::Control, "find the key of links", link_keys::newest_or_first).await?
+            }
         };
         let token = key.sign(&Link::confirm(list, contact, key.mark(address), now));
         Ok(Some(format!("{base}/confirm/{token}")))
     }
 }
+
+/// What stands for a recipient's token in a preview, which must not let anybody refuse in the recipient's name.
+const SAMPLE: &str = "preview";
 
 /// The links of one campaign's messages. The same recipient gets the same links, however often a message is made: the key is
 /// the campaign's own, and ends count from its launch.
@@ -160,6 +178,14 @@ impl CampaignLinks {
     #[must_use]
     pub fn new(base: Arc<str>, key: LinkKey, campaign: CampaignId, launched_at: UtcInstant) -> Self {
         Self { base, key, campaign, launched_at }
+    }
+
+    /// The host of the links; `localhost` for an address of IPv6, whose brackets fit in no identifier.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = url::Url::parse(&self.base).ok();
+        let host = url.as_ref().and_then(url::Url::host_str).filter(|host| !host.starts_with('['));
+        host.unwrap_or("localhost").to_owned()
     }
 
     /// Where `contact` refuses the campaign's topics.

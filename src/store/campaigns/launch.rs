@@ -9,6 +9,7 @@ use crate::domain::campaigns::CampaignEvent;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::link::Kid;
 use crate::store::dispatch::dialect::{count_audience, insert_audience_contacts};
 use crate::store::engine::schema::{audience_lists, campaigns as campaign, contacts, packings};
 use crate::store::people::dialect::hold_lists;
@@ -29,6 +30,8 @@ pub struct Launch {
     pub key: String,
     /// What log lines about this sending will carry: a UUID.
     pub correlation_id: String,
+    /// The key that signs the links of its messages.
+    pub link_kid: Kid,
 }
 
 /// A launched campaign and its audience, counted once.
@@ -61,6 +64,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
             campaign::pool.eq(&launch.pool),
             campaign::key.eq(&launch.key),
             campaign::correlation_id.eq(&launch.correlation_id),
+            campaign::link_kid.eq(launch.link_kid.as_str()),
             campaign::launched_at.eq(now),
         ))
         .execute(conn)

@@ -81,6 +81,8 @@ fn read(kid: &str, secret: &str) -> Result<LinkKey, StoreError> {
     let secret = URL_SAFE_NO_PAD.decode(secret).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     match (Kid::parse(kid), secret) {
         (Some(kid), Some(secret)) => Ok(LinkKey::new(kid, &secret)),
-        (None, _) | (_, None) => Err(StoreError::Corrupt { what: "key of links", detail: "a key is damaged".to_owned() }),
+        (None, _) | (_, None) => {
+            Err(StoreError::Corrupt { what: "key of links", detail: "a key is damaged".to_owned() })
+        }
     }
 }

@@ -65,6 +65,9 @@ fn every_code_that_a_request_can_cause() {
     let server = Server::with(&db, |settings| {
         settings.pools = pools;
         settings.http.max_body_bytes = 1024 * 1024;
+        settings.links.require_unsubscribe = true;
+        settings.email.require_postal_address = true;
+        settings.email.postal_address = Some("Example Ltd, 1 High Street".to_owned());
     });
     let mut all = Collected { server: &server, problems: BTreeMap::new(), wrong: Vec::new() };
     requests(&mut all);
@@ -218,7 +221,12 @@ fn campaigns(all: &mut Collected<'_>) {
     let bare = id(&api.post("/v1/campaigns", &bare));
     all.ask("template_required", "POST", &format!("/v1/campaigns/{bare}/send"), &json!({}));
 
-    let template = api.create_template("email", "s", "b");
+    for (code, text) in [("unsubscribe_missing", "b"), ("postal_address_missing", "{{ unsubscribe_url }}")] {
+        let lacks =
+            id(&api.post("/v1/campaigns", &fields(json!({ "base_template": text, "audience": { "all": true } }))));
+        all.ask(code, "POST", &format!("/v1/campaigns/{lacks}/send"), &json!({}));
+    }
+    let template = api.create_template("email", "s", "{{ unsubscribe_url }} {{ postal_address }}");
     let open = json!({ "name": "Open", "channel": "email", "pool": "main", "template_id": template, "audience": { "lists": [1] } });
     let open = id(&api.post("/v1/campaigns", &open));
     let path = format!("/v1/campaigns/{open}");

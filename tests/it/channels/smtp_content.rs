@@ -1,7 +1,7 @@
 use super::smtp::{relay, relay_with};
 use super::{Turnstile, envelope, kind, trouble};
 use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage, Taken};
-use volley::domain::content::message::Envelope;
+use volley::domain::content::message::{Envelope, ListHeaders};
 use volley::domain::dispatch::delivery::ErrorCategory;
 
 /// Hands `envelope` over and returns what the server took.
@@ -55,6 +55,35 @@ async fn a_plain_message_has_its_headers_once_and_its_key_as_message_id() {
     assert_eq!(header(&taken.content, "Content-Type"), "text/plain; charset=utf-8");
     assert!(header(&taken.content, "Date").ends_with("+0000"));
     assert_eq!(body(&taken.content), "Hello Bob");
+}
+
+#[tokio::test]
+async fn a_message_of_marketing_offers_a_button_to_unsubscribe() {
+    let mut envelope = envelope();
+    let unsubscribe = "https://mail.example.com/u/Ab-_dQFmYWtlLXRva2VuLWZvci1hLXRlc3Q";
+    let id = Some("news.mail.example.com".to_owned());
+    envelope.message.list = Some(ListHeaders { unsubscribe: unsubscribe.to_owned(), id });
+    let taken = sent(&envelope).await;
+    assert_eq!(header(&taken.content, "List-Unsubscribe"), format!("<{unsubscribe}>"));
+    assert_eq!(header(&taken.content, "List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+    assert_eq!(header(&taken.content, "List-Id"), "<news.mail.example.com>");
+    envelope.message.list = None;
+    let taken = sent(&envelope).await;
+    assert!(!taken.content.contains("List-"), "{}", taken.content);
+}
+
+#[tokio::test]
+async fn a_link_that_could_end_its_header_is_not_sent() {
+    for unsubscribe in
+        ["https://mail.example.com/u/a\r\nBcc: x@example.com", "https://mail.example.com/u/a>", "a b", "ü"]
+    {
+        let mut envelope = envelope();
+        envelope.message.list = Some(ListHeaders { unsubscribe: unsubscribe.to_owned(), id: None });
+        let server = ScriptedSmtp::start(|_| None);
+        let outcome = relay(&server.url()).deliver(&envelope, &Turnstile::default()).await;
+        assert_eq!(trouble(&outcome).category, ErrorCategory::Render, "{unsubscribe}");
+        assert!(server.taken().is_empty());
+    }
 }
 
 #[tokio::test]

@@ -248,6 +248,12 @@ impl Builder {
             ("VOLLEY_SENDING__DATA_DIR", self.data_dir.display().to_string()),
         ];
         environment.extend(self.broker.map(|url| ("VOLLEY_BROKER__URL", url)));
+        // Most tests are about other things than what a message says.
+        let unasked =
+            [("[links]", "VOLLEY_LINKS__REQUIRE_UNSUBSCRIBE"), ("[email]", "VOLLEY_EMAIL__REQUIRE_POSTAL_ADDRESS")];
+        for (_, variable) in unasked.into_iter().filter(|(section, _)| !self.toml.contains(section)) {
+            environment.push((variable, "false".to_owned()));
+        }
         if !self.toml.contains("second_look_ms") {
             // What takes half a minute in earnest.
             environment.push(("VOLLEY_TIMING__SECOND_LOOK_MS", "300".to_owned()));

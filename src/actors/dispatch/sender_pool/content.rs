@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::alike::Answers;
 use super::render_tally::RenderTally;
+use crate::config::Settings;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;
@@ -11,6 +12,8 @@ use crate::domain::content::template::{Compiled, RenderError, SubjectRule};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
 use crate::domain::span::Span;
+use crate::services::campaigns::carried::Carried;
+use crate::services::people::links::Links;
 use crate::store::content::templates;
 use crate::store::people::attributes;
 use crate::store::{Conn, StoreError, campaigns};
@@ -30,6 +33,7 @@ pub(super) struct CampaignContent {
     pub(super) answers: Answers,
     key: String,
     compiled: Compiled,
+    carried: Carried,
 }
 
 /// Why a campaign cannot be rendered at all.
@@ -47,9 +51,14 @@ pub(super) enum ContentError {
 }
 
 impl CampaignContent {
-    pub(super) fn load(conn: &mut Conn, id: CampaignId) -> Result<Self, ContentError> {
+    pub(super) fn load(
+        conn: &mut Conn,
+        id: CampaignId,
+        links: &Links,
+        settings: &Settings,
+    ) -> Result<Self, ContentError> {
         let campaign = campaigns::find(conn, id)?.ok_or(ContentError::NotLaunched)?;
-        let (Some(key), Some(version)) = (campaign.key, campaign.template_version_id) else {
+        let (Some(key), Some(version)) = (campaign.key.clone(), campaign.template_version_id) else {
             return Err(ContentError::NotLaunched);
         };
         if campaign.status == CampaignStatus::Draft {
@@ -60,6 +69,7 @@ impl CampaignContent {
         let compiled =
             Compiled::compile(&content, &known).map_err(|error| ContentError::Template(error.to_string()))?;
         let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
+        let carried = Carried::of(conn, links, settings, &campaign)?;
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -70,12 +80,13 @@ impl CampaignContent {
             answers: Answers::default(),
             key,
             compiled,
+            carried,
         })
     }
 
     /// The message of one recipient. `is_new`: this is the first try, which counts for the content's tally.
-    pub(super) fn render(&self, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
-        let rendered = self.compiled.render(profile);
+    pub(super) fn render(&self, contact: ContactId, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
+        let rendered = self.carried.render(&self.compiled, contact, profile);
         if is_new {
             self.render_tally.note(rendered.is_ok());
         }

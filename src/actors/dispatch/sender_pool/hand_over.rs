@@ -303,10 +303,10 @@ async fn attempt(
 /// The message of one recipient. What runs in the template language may take a while: it runs on a thread of its own, so
 /// that replies and timeouts of other pools do not wait for it.
 async fn rendered(over: &HandOver) -> Result<Message, Outcome> {
-    let is_new = over.claimed.claim_no == 1;
+    let (contact, is_new) = (over.key.contact, over.claimed.claim_no == 1);
     let rendered = if over.content.is_program() {
         let (content, profile) = (Arc::clone(&over.content), over.claimed.profile.clone());
-        match tokio::task::spawn_blocking(move || content.render(&profile, is_new)).await {
+        match tokio::task::spawn_blocking(move || content.render(contact, &profile, is_new)).await {
             Ok(rendered) => rendered,
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -314,7 +314,7 @@ async fn rendered(over: &HandOver) -> Result<Message, Outcome> {
             },
         }
     } else {
-        over.content.render(&over.claimed.profile, is_new)
+        over.content.render(contact, &over.claimed.profile, is_new)
     };
     rendered.map_err(|error| Outcome::Unsendable(Trouble::new(ErrorCategory::Render, error.to_string())))
 }

@@ -11,6 +11,7 @@ use super::rate::Rate;
 use super::run::{PageRun, Phase};
 use super::{KEEP_WITHIN, SenderPool};
 use crate::actors::dispatch::recorder::Acknowledged;
+use crate::config::Settings;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::lease::{Lease, LeaseToken};
 use crate::domain::dispatch::page::Counts;
@@ -22,9 +23,10 @@ use crate::runtime::clock::Boottime;
 use crate::runtime::health::AttentionCode;
 use crate::runtime::hints::PageSettled;
 use crate::runtime::trust::Trust;
+use crate::services::people::links::Links;
 use crate::store::dispatch::pages::{self, PageRow, Settled, Wanted, WhichPage};
 use crate::store::engine::fail_point::FailPoint;
-use crate::store::{Lane, Store, StoreError, engine};
+use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// A lease that was won, and what goes with it.
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
@@ -244,11 +246,12 @@ impl SenderPool {
         let known = self.contents.get(&campaign).cloned();
         let held: Vec<PageId> = self.runs.keys().copied().collect();
         let trusts = self.deps.trusts.clone();
+        let (links, settings) = (self.deps.links.clone(), Arc::clone(&self.deps.settings));
         let work = async move {
             let trust = Trust::until(Boottime::now().plus(trust));
             let content = match known {
                 Some(content) => content,
-                None => load_content(&store, campaign).await?,
+                None => load_content(&store, links, settings, campaign).await?,
             };
             let token = fresh_token()?;
             trusts.enter(token, &trust);
@@ -350,13 +353,17 @@ impl SenderPool {
     }
 }
 
-async fn load_content(store: &Store, campaign: CampaignId) -> Result<Arc<CampaignContent>, ContentError> {
-    let loaded = store
-        .run(Lane::Read, "load a campaign's content", move |conn| match CampaignContent::load(conn, campaign) {
-            Err(ContentError::Store(error)) => Err(error),
-            other => Ok(other),
-        })
-        .await?;
+async fn load_content(
+    store: &Store,
+    links: Links,
+    settings: Arc<Settings>,
+    campaign: CampaignId,
+) -> Result<Arc<CampaignContent>, ContentError> {
+    let load = move |conn: &mut Conn| match CampaignContent::load(conn, campaign, &links, &settings) {
+        Err(ContentError::Store(error)) => Err(error),
+        other => Ok(other),
+    };
+    let loaded = store.run(Lane::Read, "load a campaign's content", load).await?;
     loaded.map(Arc::new)
 }
 

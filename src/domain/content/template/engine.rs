@@ -7,6 +7,7 @@ use minijinja::value::{Object, Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, syntax::SyntaxConfig};
 
 use super::names::{Found, Lookup};
+use super::provided::Provided;
 use super::scan::Token;
 use super::{MAX_OUTPUT_BYTES, Part, RenderError};
 use crate::domain::people::contact::Profile;
@@ -136,7 +137,7 @@ impl Translation {
     }
 }
 
-/// A contact's values under the names that a template uses.
+/// Values under the names that a template uses.
 #[derive(Debug)]
 struct Fields(Vec<(String, Value)>);
 
@@ -150,9 +151,13 @@ impl Object for Fields {
     }
 }
 
-/// What a template sees: the fields by themselves, and again below `contact`.
+/// What a template sees: the contact's fields by themselves, and again below `contact`; and what Volley brings, which hides
+/// attributes of the same name.
 #[derive(Debug)]
-struct Root(Arc<Fields>);
+struct Root {
+    contact: Arc<Fields>,
+    provided: Arc<Fields>,
+}
 
 impl Object for Root {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -160,7 +165,10 @@ impl Object for Root {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        if key == "contact" { Some(Value::from_dyn_object(self.0.clone())) } else { self.0.get_value_by_str(key) }
+        if key == "contact" {
+            return Some(Value::from_dyn_object(self.contact.clone()));
+        }
+        self.provided.get_value_by_str(key).or_else(|| self.contact.get_value_by_str(key))
     }
 }
 
@@ -173,15 +181,20 @@ pub(super) fn run(
     part: Part,
     lookups: &[Lookup],
     profile: &Profile,
+    provided: &Provided,
 ) -> Result<String, RenderError> {
-    let fields = lookups.iter().filter_map(|lookup| {
-        let value = match lookup.find(profile)? {
-            Found::Text(text) => Value::from(text.as_ref()),
-            Found::Json(json) => Value::from(Serde(json)),
+    let (mut own, mut brought) = (Vec::new(), Vec::new());
+    for lookup in lookups {
+        let value = match lookup.find(profile, provided) {
+            None => continue,
+            Some(Found::Text(text)) => Value::from(text.as_ref()),
+            Some(Found::Json(json)) => Value::from(Serde(json)),
         };
-        Some((lookup.root_name().to_owned(), value))
-    });
-    let root = Value::from_object(Root(Arc::new(Fields(fields.collect()))));
+        let fields = if lookup.provided().is_some() { &mut brought } else { &mut own };
+        fields.push((lookup.root_name().to_owned(), value));
+    }
+    let root = Root { contact: Arc::new(Fields(own)), provided: Arc::new(Fields(brought)) };
+    let root = Value::from_object(root);
     let mut out = Capped(Vec::with_capacity(1024));
     env.get_template(part.as_str())
         .and_then(|template| template.render_captured_to(root, &mut out).map(drop))

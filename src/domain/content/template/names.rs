@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::provided::{Provided, ProvidedName};
 use crate::domain::people::contact::{BuiltIn, Profile, STANDING_ATTRIBUTES};
 
 /// The placeholder for first and last name together.
@@ -26,16 +27,20 @@ impl<'k> Names<'k> {
 
     /// What `path` (`first_name`, `contact.first_name`, `address.city`) means, if it is valid.
     pub(super) fn resolve(&self, path: &str) -> Option<Lookup> {
-        let path = match path.strip_prefix(CONTACT) {
-            Some(path) => path,
+        let (path, is_contacts) = match path.strip_prefix(CONTACT) {
+            Some(path) => (path, true),
             // By itself it is the contact, whatever attribute may have the same name, and the contact cannot be printed.
             None if path == CONTACT.trim_end_matches('.') => return None,
-            None => path,
+            None => (path, false),
         };
         let (root, inner) = match path.split_once('.') {
             Some((root, inner)) => (root, inner.split('.').map(str::to_owned).collect()),
             None => (path, Vec::new()),
         };
+        if !is_contacts && let Some(name) = ProvidedName::from_name(root) {
+            // There is nothing inside a text.
+            return inner.is_empty().then_some(Lookup { source: Source::Provided(name), inner });
+        }
         let source = match BuiltIn::from_name(root) {
             Some(field) => Source::BuiltIn(field),
             None if root == FULL_NAME => Source::FullName,
@@ -52,7 +57,8 @@ impl<'k> Names<'k> {
     /// Every valid name, sorted.
     pub(super) fn all(&self) -> Vec<String> {
         let built_in = BuiltIn::ALL.iter().map(|field| field.as_str());
-        let fixed = built_in.chain(STANDING_ATTRIBUTES.iter().copied()).chain([FULL_NAME]);
+        let provided = ProvidedName::ALL.iter().map(|name| name.as_str());
+        let fixed = built_in.chain(provided).chain(STANDING_ATTRIBUTES.iter().copied()).chain([FULL_NAME]);
         let all: BTreeSet<&str> = fixed.chain(self.attributes.iter().map(String::as_str)).collect();
         all.into_iter().map(str::to_owned).collect()
     }
@@ -64,6 +70,7 @@ enum Source {
     BuiltIn(BuiltIn),
     FullName,
     Attribute(String),
+    Provided(ProvidedName),
 }
 
 /// A valid name, ready to be looked up in a contact.
@@ -74,16 +81,21 @@ pub(super) struct Lookup {
     inner: Vec<String>,
 }
 
-/// A contact's value. Missing, null and empty ones are not found.
+/// A value. Missing, null and empty ones are not found.
 pub(super) enum Found<'p> {
     Text(Cow<'p, str>),
     Json(&'p Value),
 }
 
 impl Lookup {
-    /// The contact's value, unless it is missing or empty.
-    pub(super) fn find<'p>(&self, profile: &'p Profile) -> Option<Found<'p>> {
+    /// The value, unless it is missing or empty.
+    pub(super) fn find<'p>(&self, profile: &'p Profile, provided: &'p Provided) -> Option<Found<'p>> {
         let text = match &self.source {
+            Source::Provided(name) => match provided.get(*name) {
+                // An import may have brought one of another tool.
+                None => return found(profile.attributes.get(name.as_str())?),
+                text => text.map(Cow::Borrowed),
+            },
             Source::BuiltIn(field) => profile.fields.get(*field).map(Cow::Borrowed),
             Source::FullName => match full_name(profile) {
                 // An import may have brought the name as a column of its own.
@@ -109,12 +121,22 @@ impl Lookup {
             Source::BuiltIn(field) => field.as_str(),
             Source::FullName => FULL_NAME,
             Source::Attribute(name) => name,
+            Source::Provided(name) => name.as_str(),
         }
     }
 
-    /// The name in full, without `contact.`.
+    /// Which of Volley's own values it is, if it is one.
+    pub(super) fn provided(&self) -> Option<ProvidedName> {
+        match self.source {
+            Source::Provided(name) => Some(name),
+            Source::BuiltIn(_) | Source::FullName | Source::Attribute(_) => None,
+        }
+    }
+
+    /// The name in full, without `contact.` where it means the same.
     pub(super) fn path(&self) -> String {
-        let mut path = self.root_name().to_owned();
+        let is_hidden = self.provided().is_none() && ProvidedName::from_name(self.root_name()).is_some();
+        let mut path = format!("{}{}", if is_hidden { CONTACT } else { "" }, self.root_name());
         for key in &self.inner {
             path.push('.');
             path.push_str(key);

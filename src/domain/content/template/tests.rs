@@ -264,7 +264,7 @@ fn used_and_missing_names_are_listed_without_contact() {
     let source = "{contact.first_name|x}{phone|y}{{ address.street }}{% for t in tags %}{t}{% endfor %}{phone}";
     let compiled = compile(source).unwrap();
     assert_eq!(compiled.placeholders().collect::<Vec<_>>(), ["address.street", "first_name", "phone", "tags"]);
-    assert_eq!(compiled.missing(&ann()), ["address.street", "phone"]);
+    assert_eq!(compiled.missing(&ann(), &Provided::default()), ["address.street", "phone"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::CONTENT;
 use crate::domain::campaigns::BadTransition;
+use crate::domain::content::template::Part;
 use crate::http::api::content::pointers::Pointers;
 use crate::http::web::problem::ApiError;
 use crate::services::campaigns::delete::DeleteError;
@@ -41,6 +42,10 @@ impl From<LaunchError> for ApiError {
             }
             LaunchError::Template(error) => Self::field("/base_template", code, error.to_string()),
             LaunchError::NoPool(reason) => Self::field("/pool", code, reason),
+            LaunchError::NoUnsubscribe { part, reason } | LaunchError::NoPostalAddress { part, reason } => {
+                let field = if part == Some(Part::Html) { CONTENT.html } else { CONTENT.text };
+                Self::field(field, code, reason)
+            }
             LaunchError::NoRandomness(_) => Self::Unexpected { action: "mint a key", source: error.into() },
         }
     }

@@ -2,6 +2,7 @@
 
 mod alike;
 mod at_once;
+mod carried;
 mod drafts;
 mod previews;
 mod recipients;

@@ -19,6 +19,7 @@ use volley::domain::dispatch::settlement::{Attempt, Settlement, Verdict, settle}
 use volley::domain::dispatch::trouble::Trouble;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId, TemplateVersionId};
 use volley::domain::instant::UtcInstant;
+use volley::domain::people::link::Kid;
 use volley::store::campaigns::launch::{self, Launch};
 use volley::store::campaigns::{self, CampaignRow, NewCampaign, TransitionError};
 use volley::store::dispatch::claims::{self, Claim, ClaimOutcome, Claimed};
@@ -91,6 +92,7 @@ impl Campaign {
                 pool: POOL.to_owned(),
                 key: "key".to_owned(),
                 correlation_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+                link_kid: Kid::from_random([0; 3]),
             };
             launch::launch(conn, &order).expect("a draft can be launched");
             Ok(campaign)

@@ -18,6 +18,7 @@ use volley::journal::Journal;
 use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
 use volley::runtime::status_cache::StatusCache;
+use volley::services::people::links::Links;
 use volley::store::replicas::instances::{self, Incarnation};
 use volley::store::replicas::kept_paces::Paces;
 
@@ -77,6 +78,8 @@ impl Pooled {
         let driver = driver.start();
         let parts = PoolDeps {
             paces: Paces::new(store.clone()),
+            links: Links::new(store.clone(), None),
+            settings: Arc::default(),
             store,
             pool,
             timing,

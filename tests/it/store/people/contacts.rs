@@ -6,10 +6,10 @@ use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::store::engine::idempotency::Answer;
 use volley::store::import::imports::{self, Batch, Submitted};
 use volley::store::people::{contacts, lists};
-use volley::store::{Conn, Lane, Store, StoreError, engine};
+use volley::store::{Conn, Lane, StoreError, engine};
 
 use super::open;
-use crate::support::{Database, both_backends};
+use crate::support::both_backends;
 
 fn draft(email: &str) -> ContactDraft {
     let fields = Fields { email: Some(email.to_owned()), ..Fields::default() };

@@ -12,7 +12,7 @@ use volley::store::people::link_keys;
 use volley::store::{Conn, Lane, Store};
 
 use super::open;
-use crate::support::{Database, both_backends};
+use crate::support::both_backends;
 
 const UNSUBSCRIBE: Link = Link::Unsubscribe { campaign: CampaignId(1), contact: ContactId(2) };
 

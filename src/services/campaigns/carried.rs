@@ -1,0 +1,117 @@
+//! What the messages of a campaign carry beside their content: links, the sender's postal address, and the headers by which
+//! mailbox providers offer to unsubscribe.
+
+use std::sync::Arc;
+
+use crate::config::Settings;
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::message::{ListHeaders, Message};
+use crate::domain::content::template::{Compiled, Provided, ProvidedName, RenderError};
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::people::contact::Profile;
+use crate::domain::people::link::{Kid, LinkKey};
+use crate::services::people::links::{CampaignLinks, Links};
+use crate::store::campaigns::CampaignRow;
+use crate::store::dispatch::packing::parse_audience;
+use crate::store::people::{link_keys, topics};
+use crate::store::{Conn, StoreError, engine};
+
+/// What the messages of one campaign carry. Made once for a campaign, and asked for each recipient.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    links: Option<CampaignLinks>,
+    postal_address: Option<Arc<str>>,
+    /// Whether its messages have the headers.
+    has_headers: bool,
+    list_id: Option<String>,
+}
+
+impl Carried {
+    /// What the messages of `campaign` carry. One that is not launched yet is tested with the newest key.
+    ///
+    /// # Errors
+    /// A query failed, or the campaign's key is gone.
+    pub fn of(conn: &mut Conn, links: &Links, settings: &Settings, campaign: &CampaignRow) -> Result<Self, StoreError> {
+        let links = match links.base() {
+            Some(base) => {
+                let launched_at = match campaign.launched_at {
+                    Some(at) => at,
+                    None => engine::now(conn)?,
+                };
+                Some(CampaignLinks::new(Arc::clone(base), key_of(conn, campaign)?, campaign.id, launched_at))
+            }
+            None => None,
+        };
+        let has_headers = match campaign.channel {
+            // What an HTTP API is told may become an email.
+            ChannelKind::Email | ChannelKind::Http => is_marketing(campaign),
+            ChannelKind::Sms | ChannelKind::Whatsapp => false,
+        };
+        let list_id = match (&links, has_headers) {
+            (Some(links), true) => list_id(conn, campaign, &links.host())?,
+            (None, _) | (_, false) => None,
+        };
+        let postal_address = settings.email.postal_address.as_deref().map(Arc::from);
+        Ok(Self { links, postal_address, has_headers, list_id })
+    }
+
+    /// The message of one recipient.
+    ///
+    /// # Errors
+    /// As [`Compiled::render_for`].
+    pub fn render(&self, compiled: &Compiled, contact: ContactId, profile: &Profile) -> Result<Message, RenderError> {
+        // Each link costs a MAC: only those that are used are made.
+        let in_content = compiled.uses(ProvidedName::UnsubscribeUrl);
+        let unsubscribe =
+            self.links.as_ref().filter(|_| in_content || self.has_headers).map(|links| links.unsubscribe(contact));
+        let preferences = self.links.as_ref().filter(|_| compiled.uses(ProvidedName::PreferencesUrl));
+        let provided = Provided {
+            unsubscribe_url: unsubscribe.clone(),
+            preferences_url: preferences.map(|links| links.preferences(contact)),
+            postal_address: self.postal_address.as_deref().map(str::to_owned),
+        };
+        let mut message = compiled.render_for(profile, &provided)?;
+        if let Some(unsubscribe) = unsubscribe.filter(|_| self.has_headers) {
+            message.list = Some(ListHeaders { unsubscribe, id: self.list_id.clone() });
+        }
+        Ok(message)
+    }
+}
+
+/// Why a campaign is sent.
+pub(super) fn is_marketing(_: &CampaignRow) -> bool {
+    true
+}
+
+/// The key that was pinned at the launch. A campaign that was launched by a version without links takes the oldest, which
+/// stays the oldest.
+fn key_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<LinkKey, StoreError> {
+    let mut keys = link_keys::all(conn)?;
+    let key = match (&campaign.link_kid, campaign.launched_at) {
+        (Some(kid), _) => {
+            let kid = Kid::parse(kid);
+            keys.into_iter().find(|key| Some(key.kid()) == kid)
+        }
+        (None, Some(_)) => keys.pop(),
+        (None, None) => keys.into_iter().next(),
+    };
+    key.ok_or_else(|| StoreError::Corrupt {
+        what: "key of links",
+        detail: format!("the key of campaign {} is missing", campaign.id),
+    })
+}
+
+/// The identifier of the list that a campaign is about (RFC 2919): its slug before the host of links.
+fn list_id(conn: &mut Conn, campaign: &CampaignRow, host: &str) -> Result<Option<String>, StoreError> {
+    let Some(topic) = topic_of(campaign)? else { return Ok(None) };
+    let label = match topics::slug(conn, topic)? {
+        Some(slug) => slug,
+        None => format!("list-{topic}"),
+    };
+    Ok(Some(format!("{label}.{host}")))
+}
+
+fn topic_of(campaign: &CampaignRow) -> Result<Option<ListId>, StoreError> {
+    let audience = campaign.audience.as_deref().map(|stored| parse_audience(Some(stored))).transpose()?;
+    Ok(audience.and_then(|audience| audience.source.lists().first().copied()))
+}

@@ -1,0 +1,123 @@
+//! What marketing carries, on its way to the provider.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::both_backends;
+use crate::support::people;
+use crate::support::provider::{POOL, Provider};
+use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage as Moment};
+use crate::support::stage::LONG;
+use crate::support::volley::{Pool, Volley};
+use crate::support::waiting::wait_until;
+
+const SETTINGS: &str = "[links]\npublic_url = \"https://mail.example.com/news/\"\n\
+                        [email]\npostal_address = \"Example Ltd, 1 High Street\"\n";
+const CONTENT: &str = "Hello. {{ unsubscribe_url }} {{ preferences_url }} {{ postal_address }}";
+
+/// A message's header.
+fn header(message: &str, name: &str) -> String {
+    let (head, _) = message.split_once("\r\n\r\n").unwrap();
+    let head = head.replace("\r\n ", " ");
+    let prefix = format!("{name}: ");
+    let found: Vec<&str> = head.split("\r\n").filter_map(|line| line.strip_prefix(prefix.as_str())).collect();
+    assert_eq!(found.len(), 1, "{name} in {head}");
+    found[0].to_owned()
+}
+
+/// A message's text, without quoted-printable's soft breaks.
+fn text(message: &str) -> String {
+    message.split_once("\r\n\r\n").unwrap().1.replace("=\r\n", "").replace("=3D", "=")
+}
+
+both_backends! {
+    fn every_marketing_email_has_its_recipients_own_link(db: &Database) {
+        let provider = Provider::smtp((0, 2));
+        let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool()).start();
+        let api = volley.api();
+        let list = api.a_list_of(50);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let mut links = BTreeSet::new();
+        for n in 1..=50 {
+            let message = provider.ledger().message_to(&people::address(n));
+            let link = header(&message, "List-Unsubscribe");
+            let link = link.strip_prefix('<').and_then(|link| link.strip_suffix('>')).unwrap().to_owned();
+            assert!(link.starts_with("https://mail.example.com/news/u/"), "{link}");
+            assert_eq!(header(&message, "List-Unsubscribe-Post"), "List-Unsubscribe=One-Click");
+            let id = header(&message, "List-Id");
+            assert!(id.starts_with('<') && id.ends_with(".mail.example.com>"), "{id}");
+            let text = text(&message);
+            assert!(text.contains(&link) && text.contains("https://mail.example.com/news/preferences/"), "{text}");
+            assert!(text.contains("Example Ltd, 1 High Street"), "{text}");
+            links.insert(link);
+        }
+        assert_eq!(links.len(), 50, "nobody has another one's link");
+        volley.stop();
+    }
+
+    fn an_http_api_is_told_where_the_recipient_unsubscribes(db: &Database) {
+        let provider = Provider::webhook((0, 2));
+        let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool()).start();
+        let api = volley.api();
+        let list = api.a_list_of(3);
+        let campaign = api.create_campaign("http", POOL, list, &json!({ "base_template": "{{ unsubscribe_url }}" }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let request: Value = serde_json::from_str(&provider.ledger().message_to(&people::address(1))).unwrap();
+        assert_eq!(request["text"], request["unsubscribe_url"], "{request}");
+        assert!(request["unsubscribe_url"].as_str().unwrap().starts_with("https://mail.example.com/news/u/"), "{request}");
+        assert!(request["list_id"].as_str().unwrap().ends_with(".mail.example.com"), "{request}");
+        volley.stop();
+    }
+
+    fn a_message_that_is_tried_again_has_the_links_of_the_first_try(db: &Database) {
+        let relay = ScriptedSmtp::at(Moment::Final, Act::Say("451 4.3.0 later"));
+        let pool = || Pool::smtp(POOL, &relay).set("retry_delays", "[\"50ms\"]");
+        let builder = || Volley::on(db).settings(SETTINGS).pool(pool());
+        let mut volley = builder().start();
+        let api = volley.api();
+        let list = api.a_list_of(1);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        api.send(campaign);
+        wait_until("the first try was refused", LONG, || {
+            db.number("SELECT count(*) AS n FROM deliveries WHERE attempts > 0") == 1
+        });
+        volley.kill_9();
+        relay.play("");
+        let volley = builder().amend("https://mail.example.com/news/", "https://elsewhere.example.com/").start();
+        volley.api().wait_ended(campaign, LONG);
+        let message = relay.ledger().message_to(&people::address(1));
+        assert!(header(&message, "List-Unsubscribe").starts_with("<https://mail.example.com/news/u/"), "{message}");
+        assert!(text(&message).contains("https://mail.example.com/news/u/"), "{message}");
+        volley.stop();
+    }
+
+    fn a_test_has_a_link_that_works_and_a_rotation_changes_no_launched_campaign(db: &Database) {
+        let provider = Provider::smtp((0, 2));
+        let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool().set("rate_per_second", "2").set("burst", "1")).start();
+        let api = volley.api();
+        let list = api.a_list_of(4);
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        let contact = api.get("/v1/contacts")["data"][0]["id"].as_i64().unwrap();
+        api.post(&format!("/v1/campaigns/{campaign}/test-send"), &json!({ "contact_ids": [contact] }));
+        assert_eq!(provider.ledger().reached(), 1);
+        api.send(campaign);
+        api.wait(campaign, "one is sent", LONG, |seen| seen.stats.sent >= 1);
+        let kid = |n: usize| {
+            let message = provider.ledger().message_to(&people::address(n));
+            header(&message, "List-Unsubscribe").rsplit('/').next().unwrap()[..4].to_owned()
+        };
+        db.execute("INSERT INTO link_keys (kid, secret, created_at) VALUES ('zzzz', 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 9000000000000)");
+        api.wait_ended(campaign, LONG);
+        let kids: BTreeSet<String> = (1..=4).map(kid).collect();
+        assert_eq!(kids.len(), 1, "one campaign, one key: {kids:?}");
+        let later = api.create_campaign("email", POOL, list, &json!({ "name": "L", "subject": "s", "base_template": CONTENT }));
+        api.send(later);
+        assert_eq!(db.number(&format!("SELECT count(*) AS n FROM campaigns WHERE id = {later} AND link_kid = 'zzzz'")), 1);
+        api.wait_ended(later, LONG);
+        volley.stop();
+    }
+}
