@@ -6,25 +6,22 @@
 //! both alike.
 
 mod header;
+mod opening;
 mod records;
+pub mod suppressions;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use serde_json::Value;
 
 use self::header::{Column, Target};
+use self::opening::{find_delimiter, read_cells};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
 use super::people::contact::{ContactDraft, FieldError, check_attribute};
 use super::people::spelling::trim;
 
 /// How many columns a file may have.
 pub const MAX_COLUMNS: usize = 1000;
-
-/// How much of the file is read at a time, in bytes.
-const BUFFER_BYTES: usize = 64 * 1024;
-
-/// What may stand between cells, the likeliest first.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Why a file cannot be imported, or no further.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +68,12 @@ pub enum ImportError {
         /// The headers.
         found: Vec<String>,
     },
+    /// No column of addresses, in a file of suppressions.
+    #[error("the file needs a column address, email or phone; it has: {}", found.join(", "))]
+    NoAddressColumn {
+        /// The headers.
+        found: Vec<String>,
+    },
     /// A quote that nothing closes: all that follows would be one cell.
     #[error("the quote that opens on line {line} is not closed")]
     UnclosedQuote {
@@ -94,6 +97,7 @@ impl ImportError {
             Self::DuplicateColumn { .. } => "duplicate_column",
             Self::ColumnName { .. } => "column_name",
             Self::NoKeyColumn { .. } => "no_key_column",
+            Self::NoAddressColumn { .. } => "no_address_column",
             Self::UnclosedQuote { .. } => "unclosed_quote",
             Self::Io(_) => "read_failed",
         }
@@ -144,24 +148,8 @@ impl<R: Read + Seek> ImportReader<R> {
     /// # Errors
     /// [`ImportError`]: nothing of the file can be imported.
     pub fn open(reader: R, resume: Option<ResumePoint>) -> Result<Self, ImportError> {
-        let mut reader = BufReader::with_capacity(BUFFER_BYTES, reader);
-        let start = skip_byte_order_mark(&mut reader)?;
         let mut record = Record::default();
-        // The delimiter is the one that finds the most columns; where none finds two, there is one column.
-        let mut best = (0, b',');
-        for delimiter in DELIMITERS {
-            reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
-            let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
-            let outcome = records.read(&mut record);
-            reader = records.into_reader();
-            match outcome {
-                Ok(false) => return Err(ImportError::Empty),
-                Ok(true) if record.count > best.0 => best = (record.count, delimiter),
-                Err(RecordError::Io(source)) => return Err(ImportError::Io(source)),
-                Ok(true) | Err(RecordError::UnclosedQuote { .. }) => {}
-            }
-        }
-        let (_, delimiter) = best;
+        let (mut reader, delimiter, start) = find_delimiter(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
         let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
         records.read(&mut record)?;
@@ -279,38 +267,8 @@ fn fill(draft: &mut ContactDraft, column: &Column, cell: &[u8]) -> Result<(), Fi
     Ok(())
 }
 
-/// Refuses UTF-16 and tells where the text begins.
-fn skip_byte_order_mark(reader: &mut BufReader<impl Read + Seek>) -> Result<u64, ImportError> {
-    let mut head = Vec::with_capacity(4);
-    reader.by_ref().take(4).read_to_end(&mut head).map_err(ImportError::Io)?;
-    match head.as_slice() {
-        [] | [0xef, 0xbb, 0xbf] => Err(ImportError::Empty),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ImportError::Encoding { byte: 0 }),
-        // UTF-16 without a mark: every other byte of its Latin letters is zero.
-        [0, _, ..] => Err(ImportError::Encoding { byte: 0 }),
-        [_, 0, ..] => Err(ImportError::Encoding { byte: 1 }),
-        [0xef, 0xbb, 0xbf, ..] => Ok(3),
-        _ => Ok(0),
-    }
-}
-
 fn read_header(record: &Record, start: u64) -> Result<Vec<Column>, ImportError> {
-    if record.count > MAX_COLUMNS {
-        return Err(ImportError::TooManyColumns { found: record.count });
-    }
-    if record.overflow.is_some() {
-        return Err(ImportError::HeaderTooLong);
-    }
-    let mut cells = Vec::with_capacity(record.count);
-    let mut before = start;
-    for cell in record.cells() {
-        let length = |count| u64::try_from(count).unwrap_or(u64::MAX);
-        let text = std::str::from_utf8(cell)
-            .map_err(|error| ImportError::Encoding { byte: before + length(error.valid_up_to()) })?;
-        cells.push(text);
-        before += length(cell.len()) + 1;
-    }
-    header::columns(cells.into_iter())
+    header::columns(read_cells(record, start)?.into_iter())
 }
 
 #[cfg(test)]

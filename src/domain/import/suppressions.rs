@@ -1,0 +1,221 @@
+//! Addresses that are not to be written to, from a CSV file: as other tools export them.
+//!
+//! One column names the address (`address`, `email`, `phone` …), others may name `channel` and `reason`. All else is passed over. An
+//! address such as `@example.com` is a whole domain. Without a reason, the person has unsubscribed: another tool's unsubscribes do
+//! not keep password resets back.
+
+use std::io::{BufReader, Read, Seek, SeekFrom};
+
+use super::ImportError;
+use super::opening::{find_delimiter, read_cells};
+use super::records::{Record, Records};
+use crate::domain::channel::ChannelKind;
+use crate::domain::people::consent::{Reason, guessed, normalised};
+use crate::domain::people::contact::{FieldError, normalised_name};
+use crate::domain::people::email;
+use crate::domain::people::spelling::trim;
+
+/// What is not written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// An address, on these channels.
+    Address {
+        /// The channels.
+        channels: Vec<ChannelKind>,
+        /// In the form that contacts hold it in.
+        address: String,
+    },
+    /// Every email address of a domain.
+    Domain(String),
+}
+
+impl Target {
+    /// Reads an address as people write it, on a channel where one is given.
+    ///
+    /// # Errors
+    /// It is no address, or none of this channel.
+    pub fn parse(raw: &str, channel: Option<ChannelKind>) -> Result<Self, FieldError> {
+        // What an export has put before it, so that a spreadsheet takes it for text.
+        let raw = trim(raw);
+        let raw = raw.strip_prefix('\'').unwrap_or(raw);
+        if let Some(domain) = raw.strip_prefix("*@").or_else(|| raw.strip_prefix('@')) {
+            return Self::parse_domain(domain);
+        }
+        match channel {
+            Some(channel) => Ok(Self::Address { channels: vec![channel], address: normalised(channel, raw)? }),
+            None => guessed(raw).map(|(channels, address)| Self::Address { channels: channels.to_vec(), address }),
+        }
+    }
+
+    /// Reads a domain of email addresses.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn parse_domain(raw: &str) -> Result<Self, FieldError> {
+        let refuse = |error: email::EmailError| FieldError::new("domain", "domain_invalid", error.to_string());
+        let address = email::parse(&format!("x@{}", trim(raw))).map_err(refuse)?;
+        let domain = address.split_once('@').map(|(_, domain)| domain.to_owned()).unwrap_or_default();
+        Ok(Self::Domain(domain))
+    }
+}
+
+/// A row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressionLine {
+    /// The line on which it begins; the header is line 1.
+    pub line: u64,
+    /// What it says, or what is wrong with it.
+    pub result: Result<(Target, Reason), FieldError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Address(Option<ChannelKind>),
+    Channel,
+    Reason,
+    Other,
+}
+
+/// Reads suppressions from a CSV file. Holds one row at a time.
+#[derive(Debug)]
+pub struct SuppressionReader<R> {
+    records: Records<BufReader<R>>,
+    columns: Vec<Column>,
+    record: Record,
+}
+
+impl<R: Read + Seek> SuppressionReader<R> {
+    /// Reads the header, then stands before the first row.
+    ///
+    /// # Errors
+    /// [`ImportError`]: nothing of the file can be used.
+    pub fn open(reader: R) -> Result<Self, ImportError> {
+        let mut record = Record::default();
+        let (mut reader, delimiter, start) = find_delimiter(reader, &mut record)?;
+        reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
+        let mut records = Records::new(reader, delimiter, super::MAX_COLUMNS, start, 1);
+        records.read(&mut record)?;
+        let names: Vec<String> = read_cells(&record, start)?.into_iter().map(ToOwned::to_owned).collect();
+        let columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
+        if !columns.iter().any(|column| matches!(column, Column::Address(_))) {
+            return Err(ImportError::NoAddressColumn { found: names });
+        }
+        Ok(Self { records, columns, record })
+    }
+}
+
+impl<R: Read> SuppressionReader<R> {
+    /// The next row that is not blank; `None` at the end of the file.
+    ///
+    /// # Errors
+    /// [`ImportError::UnclosedQuote`] and [`ImportError::Io`], after which there is nothing more to read.
+    pub fn next_line(&mut self) -> Result<Option<SuppressionLine>, ImportError> {
+        loop {
+            if !self.records.read(&mut self.record)? {
+                return Ok(None);
+            }
+            if self.record.cells().any(|cell| !cell.trim_ascii().is_empty()) {
+                return Ok(Some(SuppressionLine { line: self.record.line, result: self.read_line() }));
+            }
+        }
+    }
+
+    fn read_line(&self) -> Result<(Target, Reason), FieldError> {
+        let (mut address, mut named, mut channel, mut reason) = (None, None, None, Reason::Unsubscribed);
+        for (column, cell) in self.columns.iter().zip(self.record.cells()) {
+            let text = std::str::from_utf8(cell)
+                .map_err(|error| FieldError::new("row", "encoding", format!("is not UTF-8: {error}")))?;
+            let text = trim(text);
+            match column {
+                _ if text.is_empty() => {}
+                Column::Address(kind) if address.is_none() => (address, named) = (Some(text.to_owned()), *kind),
+                Column::Address(_) | Column::Other => {}
+                Column::Channel => channel = Some(read_channel(text)?),
+                Column::Reason => reason = read_reason(text)?,
+            }
+        }
+        let address = address.ok_or_else(|| FieldError::new("address", "required", "must not be empty"))?;
+        Target::parse(&address, channel.or(named)).map(|target| (target, reason))
+    }
+}
+
+fn column(name: &str) -> Column {
+    match normalised_name(trim(name)).as_str() {
+        "address" => Column::Address(None),
+        "email" | "e_mail" | "mail" | "email_address" | "e_mail_address" | "emailaddress" => {
+            Column::Address(Some(ChannelKind::Email))
+        }
+        // For text messages and WhatsApp alike.
+        "phone" | "phone_number" | "phonenumber" | "telephone" | "mobile" => Column::Address(None),
+        "channel" => Column::Channel,
+        "reason" | "type" | "suppression_reason" => Column::Reason,
+        _ => Column::Other,
+    }
+}
+
+fn read_channel(text: &str) -> Result<ChannelKind, FieldError> {
+    ChannelKind::from_text(&text.to_ascii_lowercase()).ok_or_else(|| {
+        let all = ChannelKind::ALL.iter().map(|channel| channel.as_str()).collect::<Vec<_>>().join(", ");
+        FieldError::new("channel", "not_allowed", format!("is none of: {all}"))
+    })
+}
+
+fn read_reason(text: &str) -> Result<Reason, FieldError> {
+    Ok(match normalised_name(text).as_str() {
+        "unsubscribed" | "unsubscribe" | "optout" | "opt_out" | "opted_out" => Reason::Unsubscribed,
+        "complained" | "complaint" | "spam" | "spam_complaint" | "abuse" => Reason::Complained,
+        "bounced" | "bounce" | "hard_bounce" | "hardbounce" | "invalid" => Reason::Bounced,
+        "blocked" | "block" | "manual" | "manually_blocked" => Reason::Blocked,
+        _ => {
+            let reason = "is none of: unsubscribed, complained, bounced, blocked";
+            return Err(FieldError::new("reason", "not_allowed", reason));
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    fn lines(csv: &str) -> Vec<SuppressionLine> {
+        let mut reader = SuppressionReader::open(Cursor::new(csv.as_bytes().to_vec())).unwrap();
+        std::iter::from_fn(|| reader.next_line().unwrap()).collect()
+    }
+
+    fn mail(address: &str) -> Target {
+        Target::Address { channels: vec![ChannelKind::Email], address: address.to_owned() }
+    }
+
+    #[test]
+    fn another_tools_file_is_read_and_its_unsubscribes_stay_unsubscribes() {
+        let read = lines("Email Address;Type;Country\nAnn@Example.com;;DE\nbob@example.com;spam;\n\n;;\nx;bounce;\n");
+        let results: Vec<_> = read.iter().map(|line| (line.line, line.result.clone())).collect();
+        assert_eq!(results[0], (2, Ok((mail("ann@example.com"), Reason::Unsubscribed))));
+        assert_eq!(results[1], (3, Ok((mail("bob@example.com"), Reason::Complained))));
+        let (line, Err(error)) = &results[3] else { panic!("{results:?}") };
+        assert_eq!((*line, error.field.as_str(), &*error.code), (6, "address", "email_invalid"));
+    }
+
+    #[test]
+    fn phones_channels_and_whole_domains_are_understood() {
+        let read =
+            lines("address,channel,reason\n'+44 20 7946 0123,,\n+442079460123,sms,blocked\n@Example.ORG,,\n?,fax,\n");
+        let target = |index: usize| read[index].result.clone().map(|(target, _)| target);
+        let phone = |channels: &[ChannelKind]| Target::Address {
+            channels: channels.to_vec(),
+            address: "+442079460123".to_owned(),
+        };
+        assert_eq!(target(0), Ok(phone(&[ChannelKind::Sms, ChannelKind::Whatsapp])));
+        assert_eq!(target(1), Ok(phone(&[ChannelKind::Sms])));
+        assert_eq!(target(2), Ok(Target::Domain("example.org".to_owned())));
+        assert_eq!(target(3).unwrap_err().code, "not_allowed");
+    }
+
+    #[test]
+    fn a_file_without_addresses_is_refused() {
+        let error = SuppressionReader::open(Cursor::new(b"name,reason\nAnn,spam\n".to_vec())).unwrap_err();
+        assert_eq!(error.code(), "no_address_column");
+    }
+}
