@@ -34,8 +34,10 @@ use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
+use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
 use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
+use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Lane, Store, StoreError};
@@ -114,6 +116,8 @@ impl App {
             bytes: settings.sending.journal_keep_mib << 20,
         };
         let journal = Arc::new(recover(&store, &identity, &resolver, &slot, retention).await?);
+        let refusals = RefusalBook::below(&settings.sending.data_dir);
+        restore(&store, &refusals).await?;
         let first_key = first_key(&store, &settings).await?;
         let links = Links::new(store.clone(), settings.links.base(addr));
         patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
@@ -312,6 +316,17 @@ async fn recover(
     // All their leases are resolved: nobody will ask them again, unless the database forgets it.
     journal.put_aside(files);
     Ok(journal)
+}
+
+/// Stores the filed refusals that the database does not know. Before anything is sent: it may have been restored from a backup.
+async fn restore(store: &Store, refusals: &RefusalBook) -> anyhow::Result<()> {
+    let restored = patiently(async || match restore_refusals(store, refusals, &By::start()).await {
+        Err(RestoreError::Store(error)) => Err(error),
+        Err(RestoreError::Unreadable(error)) => Ok(Err(error)),
+        Ok(count) => Ok(Ok(count)),
+    });
+    restored.await?.context("sending.data_dir: cannot read the refusals that are filed there")?;
+    Ok(())
 }
 
 /// A first start without a configured root key mints one.

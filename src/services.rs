@@ -26,6 +26,7 @@ use crate::config::Settings;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::store::Store;
+use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::kept_paces::Paces;
 
 /// What every decision needs besides its input. One per process.
@@ -45,6 +46,8 @@ pub struct Services {
     pub paces: Paces,
     /// The links that messages have.
     pub links: people::links::Links,
+    /// Where refusals are filed beside the database.
+    pub refusals: RefusalBook,
     /// Told after the commit.
     pub hints: Arc<dyn Hints>,
 }

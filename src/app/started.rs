@@ -39,6 +39,7 @@ use crate::services::Services;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::store::Store;
+use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::kept_paces::Paces;
 
 /// What each pool sends through.
@@ -125,7 +126,9 @@ impl Started {
             supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler, follower) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
-        let importer = Importer::new(store.clone(), ImportFolder::below(&settings.sending.data_dir)).start();
+        let refusals = RefusalBook::below(&settings.sending.data_dir);
+        let folder = ImportFolder::below(&settings.sending.data_dir);
+        let importer = Importer::new(store.clone(), folder, refusals.clone()).start();
         let hints = ActorHints {
             campaigns: driver.clone().recipient(),
             imports: importer.clone().recipient(),
@@ -140,6 +143,7 @@ impl Started {
             channels: Arc::new(channels),
             paces,
             links,
+            refusals,
             hints: Arc::new(hints),
         };
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));

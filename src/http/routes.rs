@@ -13,7 +13,7 @@ use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
 use super::api::import::imports;
-use super::api::people::{contacts, lists};
+use super::api::people::{contacts, lists, subscriptions};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::openapi;
@@ -180,6 +180,8 @@ pub const TABLE: &[Entry] = &[
     get("/v1/lists/{id}", Api(Read), || to(lists::show)),
     patch("/v1/lists/{id}", Api(Operate), || to(lists::change)),
     delete("/v1/lists/{id}", Api(Operate), || to(lists::delete)),
+    post("/v1/lists/{id}/subscribe", Api(Ingest), || to(subscriptions::subscribe)).once(),
+    post("/v1/lists/{id}/unsubscribe", Api(Ingest), || to(subscriptions::unsubscribe)).once(),
     get("/v1/lists/{id}/members", Api(Read), || to(lists::members)).shows(Object::List),
     post("/v1/lists/{id}/members", Api(Ingest), || to(lists::add_members)).once(),
     delete("/v1/lists/{id}/members", Api(Ingest), || to(lists::remove_members)),

@@ -4,6 +4,7 @@ pub(in crate::http) mod client;
 pub(in crate::http) mod edge;
 pub mod extract;
 pub mod idempotency;
+pub(in crate::http) mod list_path;
 pub mod paging;
 pub mod problem;
 pub(in crate::http) mod text;

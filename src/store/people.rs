@@ -1,9 +1,15 @@
-//! Contacts, the lists that they are on, and the names of their attributes.
+//! Contacts, how they stand on lists, the addresses that are not written to, and the names of attributes.
 
 pub mod attributes;
+pub mod consent;
+mod consent_line;
 pub mod contact_row;
 pub mod contacts;
 pub(in crate::store) mod dialect;
 pub mod link_keys;
 pub mod lists;
+pub mod refusals;
+pub mod standings;
+pub mod suppression_row;
+pub mod suppressions;
 pub mod topics;

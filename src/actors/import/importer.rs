@@ -17,7 +17,10 @@ use tokio::sync::mpsc;
 use self::files::{ImportFolder, OpenError};
 use crate::domain::ids::ImportId;
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
+use crate::domain::people::consent::{Act, Source};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
+use crate::store::people::consent::Scribe;
+use crate::store::people::refusals::RefusalBook;
 use crate::store::{Lane, Store, StoreError, Target, engine};
 
 /// How often unfinished imports are looked for without being told.
@@ -42,6 +45,7 @@ const LOST_AFTER: Duration = Duration::from_secs(600);
 pub struct Importer {
     store: Store,
     folder: ImportFolder,
+    refusals: RefusalBook,
     is_busy: bool,
     progress: Arc<Progress>,
 }
@@ -74,10 +78,10 @@ pub struct ImporterState {
 }
 
 impl Importer {
-    /// An importer of the uploads in `folder`.
+    /// An importer of the uploads in `folder`, which files the refusals that it reads in `refusals`.
     #[must_use]
-    pub fn new(store: Store, folder: ImportFolder) -> Self {
-        Self { store, folder, is_busy: false, progress: Arc::default() }
+    pub fn new(store: Store, folder: ImportFolder, refusals: RefusalBook) -> Self {
+        Self { store, folder, refusals, is_busy: false, progress: Arc::default() }
     }
 }
 
@@ -125,8 +129,12 @@ impl Importer {
             return;
         }
         self.is_busy = true;
-        let work =
-            Work { store: self.store.clone(), folder: self.folder.clone(), progress: Arc::clone(&self.progress) };
+        let work = Work {
+            store: self.store.clone(),
+            folder: self.folder.clone(),
+            scribe: Scribe { act: Arc::new(Act::of(Source::IMPORT)), book: self.refusals.clone() },
+            progress: Arc::clone(&self.progress),
+        };
         let done = work.all().into_actor(self).map(|result, importer, _| {
             importer.is_busy = false;
             importer.progress.import.store(0, Ordering::Relaxed);
@@ -168,6 +176,7 @@ enum Stop {
 struct Work {
     store: Store,
     folder: ImportFolder,
+    scribe: Scribe,
     progress: Arc<Progress>,
 }
 
@@ -228,7 +237,8 @@ impl Work {
                 Parsed::Rows(batch) => {
                     let rows = batch.lines.len() + batch.rejected_rows;
                     self.progress.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
-                    let store = move |conn: &mut _| imports::store_batch(conn, id, &batch);
+                    let scribe = self.scribe.clone();
+                    let store = move |conn: &mut _| imports::store_batch(conn, &scribe, id, &batch);
                     self.store.run(Lane::Write, "store imported contacts", store).await
                 }
             };

@@ -3,3 +3,4 @@
 pub(in crate::http) mod contacts;
 pub(in crate::http) mod lists;
 mod refusals;
+pub(in crate::http) mod subscriptions;

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
+use crate::domain::people::consent::Source;
 use crate::services::audit::{self, Line};
+use crate::services::people::standings::scribe;
 use crate::services::{By, Services};
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, Changed, ContactChange};
@@ -37,9 +39,9 @@ pub async fn change_contact(
     change: ContactChange,
     by: &By,
 ) -> Result<ContactRow, ChangeError> {
-    let by = by.clone();
+    let (scribe, by) = (scribe(services, by, Source::API), by.clone());
     let work = move |conn: &mut Conn| {
-        let changed = contacts::change(conn, id, &change)?;
+        let changed = contacts::change(conn, &scribe, id, &change)?;
         if let Changed::Done(_) = changed {
             let line = Line::of(Action::Updated, Object::Contact, id);
             audit::write(conn, &by, line.after(json!({ "fields": change.names() })))?;

@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::{ContactId, ListId};
+use crate::domain::people::consent::Source;
 use crate::services::audit::{self, Line};
+use crate::services::people::standings::scribe;
 use crate::services::{By, Services};
 use crate::store::people::lists::{self, Membership};
 use crate::store::{Conn, Lane, StoreError};
@@ -15,7 +17,7 @@ const NAMED: usize = 100;
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberChange {
-    /// All of the contacts become members, or none where one does not exist.
+    /// All of the contacts become members, or none where one does not exist. Who has refused stays so.
     Add,
     /// They are members no more. Contacts that were not on the list do not matter.
     Remove,
@@ -59,11 +61,11 @@ pub async fn change_members(
         MemberChange::Add => "add members to a list",
         MemberChange::Remove => "take contacts off a list",
     };
-    let by = by.clone();
+    let (scribe, by) = (scribe(services, by, Source::API), by.clone());
     let work = move |conn: &mut Conn| {
         let (action, done) = match change {
-            MemberChange::Add => (Action::MembersAdded, lists::add_members(conn, id, &contacts)?),
-            MemberChange::Remove => (Action::MembersRemoved, lists::remove_members(conn, id, &contacts)?),
+            MemberChange::Add => (Action::MembersAdded, lists::add_members(conn, &scribe, id, &contacts)?),
+            MemberChange::Remove => (Action::MembersRemoved, lists::remove_members(conn, &scribe, id, &contacts)?),
         };
         if let Membership::Done { changed, .. } = done {
             let some: Vec<_> = contacts.iter().take(NAMED).collect();

@@ -2,7 +2,9 @@
 
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
+use crate::domain::people::consent::Source;
 use crate::services::audit::{self, Line};
+use crate::services::people::standings::scribe;
 use crate::services::{By, Services};
 use crate::store::people::contacts;
 use crate::store::{Conn, Lane, StoreError};
@@ -18,14 +20,15 @@ pub enum DeleteError {
     Store(#[from] StoreError),
 }
 
-/// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.
+/// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books, and what it
+/// refused stays with its addresses.
 ///
 /// # Errors
 /// [`DeleteError`].
 pub async fn delete_contact(services: &Services, id: ContactId, by: &By) -> Result<(), DeleteError> {
-    let by = by.clone();
+    let (scribe, by) = (scribe(services, by, Source::DELETION), by.clone());
     let delete = move |conn: &mut Conn| {
-        let was_there = contacts::delete(conn, id)?;
+        let was_there = contacts::delete(conn, &scribe, id)?;
         if was_there {
             audit::write(conn, &by, Line::of(Action::Deleted, Object::Contact, id))?;
         }

@@ -4,11 +4,14 @@ use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
+use crate::domain::people::consent::Source;
 use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::standing::Grounds;
 use crate::services::audit::{self, Line};
+use crate::services::people::standings::scribe;
 use crate::services::{By, Services};
 use crate::store::people::contact_row::ContactRow;
-use crate::store::people::contacts::{self, Upserted};
+use crate::store::people::contacts::{self, Joining, Upserted};
 use crate::store::{Conn, Lane, StoreError};
 
 /// A contact as it is stored now.
@@ -30,14 +33,21 @@ pub enum UpsertError {
     Store(#[from] StoreError),
 }
 
-/// Creates the contact that the draft describes, or updates the one that its keys mean.
+/// Creates the contact that the draft describes, or updates the one that its keys mean. With `is_confirmed`, the person has confirmed
+/// the address: a list with double opt-in does not ask again.
 ///
 /// # Errors
 /// [`UpsertError`]; nothing has changed then.
-pub async fn upsert_contact(services: &Services, draft: ContactDraft, by: &By) -> Result<Stored, UpsertError> {
-    let by = by.clone();
+pub async fn upsert_contact(
+    services: &Services,
+    draft: ContactDraft,
+    is_confirmed: bool,
+    by: &By,
+) -> Result<Stored, UpsertError> {
+    let (scribe, by) = (scribe(services, by, Source::API), by.clone());
+    let grounds = if is_confirmed { Grounds::Confirmed } else { Grounds::Claimed };
     let upsert = move |conn: &mut Conn| {
-        let stored = contacts::upsert(conn, &draft)?;
+        let stored = contacts::upsert(conn, &scribe, &draft, &Joining { grounds, ..Joining::NOTHING })?;
         let line = match &stored {
             Upserted::Created(row) => Line::of(Action::Created, Object::Contact, row.id),
             Upserted::Updated(row) => Line::of(Action::Updated, Object::Contact, row.id),

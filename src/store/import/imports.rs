@@ -12,7 +12,8 @@ use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::imports;
-use crate::store::people::contacts::{self, Applied, Fate};
+use crate::store::people::consent::{Ledger, Scribe};
+use crate::store::people::contacts::{self, Applied, Fate, Joining};
 use crate::store::people::{attributes, lists};
 use crate::store::{Conn, StoreError};
 
@@ -247,13 +248,13 @@ pub struct Batch {
 /// # Errors
 /// [`StoreError::Stale`] when the import does not stand where the batch begins: another importer has the file, or the
 /// transaction before was committed without an answer. Or a query failed.
-pub fn store_batch(conn: &mut Conn, id: ImportId, batch: &Batch) -> Result<(), StoreError> {
-    let mut result = conn.write(|conn| store_batch_by(conn, id, batch, contacts::apply));
+pub fn store_batch(conn: &mut Conn, scribe: &Scribe, id: ImportId, batch: &Batch) -> Result<(), StoreError> {
+    let mut result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply));
     // Keys that move between contacts within a batch, or that somebody else stored meanwhile.
     for _ in 0..3 {
         match &result {
             Err(error) if error.is_unique_violation() => {
-                result = conn.write(|conn| store_batch_by(conn, id, batch, contacts::apply_one_by_one));
+                result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply_one_by_one));
             }
             Ok(()) | Err(_) => break,
         }
@@ -262,16 +263,24 @@ pub fn store_batch(conn: &mut Conn, id: ImportId, batch: &Batch) -> Result<(), S
 }
 
 /// How the drafts of a batch are stored: all at once, or one by one.
-type Apply = fn(&mut Conn, &[ContactDraft], Option<ListId>, UtcInstant) -> Result<Applied, StoreError>;
+type Apply = fn(&mut Conn, &mut Ledger<'_>, &[ContactDraft], &Joining<'_>, UtcInstant) -> Result<Applied, StoreError>;
 
-fn store_batch_by(conn: &mut Conn, id: ImportId, batch: &Batch, apply: Apply) -> Result<(), StoreError> {
+fn store_batch_by(
+    conn: &mut Conn,
+    scribe: &Scribe,
+    id: ImportId,
+    batch: &Batch,
+    apply: Apply,
+) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     let Some(mut row) = find(conn, id)? else { return Err(StoreError::Stale { what: "the import" }) };
     if row.status != ImportStatus::Running || row.resume_point() != batch.from {
         return Err(StoreError::Stale { what: "the import" });
     }
     let byte_offset = row.byte_offset;
-    let applied = apply(conn, &batch.drafts, row.list_id, now)?;
+    let mut ledger = Ledger::new(scribe);
+    let applied = apply(conn, &mut ledger, &batch.drafts, &Joining::list(row.list_id), now)?;
+    ledger.close(conn)?;
     row.count(&applied, batch)?;
     let changed = diesel::update(imports::table.filter(
         imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),

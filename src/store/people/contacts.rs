@@ -10,15 +10,18 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
-pub use self::batch::{Applied, Fate, apply, apply_one_by_one};
+pub use self::batch::{Applied, Fate, Joining, apply, apply_one_by_one};
 use super::attributes;
 use super::contact_row::ContactRow;
 use crate::domain::ids::ContactId;
+use crate::domain::people::consent::addresses_of;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
-use crate::store::engine::schema::{contacts, list_members};
-use crate::store::people::dialect;
+use crate::store::engine::schema::{contact_tags, contacts, list_members};
+use crate::store::people::consent::{Ledger, Scribe};
+use crate::store::people::dialect::{self, Hold};
+use crate::store::people::standings::{self, Moved};
 use crate::store::{Conn, StoreError, engine};
 
 /// How often a write is tried when another transaction takes one of its keys meanwhile.
@@ -38,10 +41,17 @@ pub enum Upserted {
 ///
 /// # Errors
 /// A query failed.
-pub fn upsert(conn: &mut Conn, draft: &ContactDraft) -> Result<Upserted, StoreError> {
+pub fn upsert(
+    conn: &mut Conn,
+    scribe: &Scribe,
+    draft: &ContactDraft,
+    joining: &Joining<'_>,
+) -> Result<Upserted, StoreError> {
     retrying(conn, |conn| {
         let now = engine::now(conn)?;
-        let applied = apply(conn, std::slice::from_ref(draft), None, now)?;
+        let mut ledger = Ledger::new(scribe);
+        let applied = apply(conn, &mut ledger, std::slice::from_ref(draft), joining, now)?;
+        ledger.close(conn)?;
         let stored = match applied.ids.first() {
             Some(id) => find(conn, *id)?,
             None => None,
@@ -75,6 +85,8 @@ pub struct ContactChange {
     pub clear: Vec<BuiltIn>,
     /// Whether the attributes that are there are taken away first.
     pub clear_attributes: bool,
+    /// Whether the person has confirmed the new address: a list with double opt-in does not ask again.
+    pub is_confirmed: bool,
 }
 
 impl ContactChange {
@@ -106,11 +118,13 @@ pub enum Changed {
 ///
 /// # Errors
 /// A query failed.
-pub fn change(conn: &mut Conn, id: ContactId, change: &ContactChange) -> Result<Changed, StoreError> {
+pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactChange) -> Result<Changed, StoreError> {
     retrying(conn, |conn| {
         let Some(before) = dialect::lock(conn, id)? else { return Ok(Changed::NotFound) };
-        let others: BTreeSet<ContactId> =
-            dialect::sharing_keys(conn, std::slice::from_ref(&change.set))?.iter().map(|row| row.id).collect();
+        let others: BTreeSet<ContactId> = dialect::sharing_keys(conn, std::slice::from_ref(&change.set), Hold::No)?
+            .iter()
+            .map(|row| row.id)
+            .collect();
         let others: Vec<ContactId> = others.into_iter().filter(|other| *other != id).collect();
         if !others.is_empty() {
             return Ok(Changed::Conflict(others));
@@ -132,6 +146,16 @@ pub fn change(conn: &mut Conn, id: ContactId, change: &ContactChange) -> Result<
             after.updated_at = now;
             dialect::update(conn, std::slice::from_ref(&after))?;
             attributes::record(conn, change.set.attributes.keys(), now)?;
+            let mut ledger = Ledger::new(scribe);
+            let moved = Moved {
+                contact: id,
+                before: before.fields,
+                after: after.fields.clone(),
+                is_new: false,
+                is_confirmed: change.is_confirmed,
+            };
+            standings::follow_addresses(conn, &mut ledger, &[moved])?;
+            ledger.close(conn)?;
         }
         Ok(Changed::Done(after))
     })
@@ -169,13 +193,19 @@ pub fn missing(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, Sto
     Ok(missing.into_iter().collect())
 }
 
-/// Deletes a contact: it leaves its lists, its keys are free again, and what was sent to it stays on the books. Whether
-/// it was there.
+/// Deletes a contact: it leaves its lists, its keys are free again, and what was sent to it stays on the books. What it refused
+/// stays with its addresses. Whether it was there.
 ///
 /// # Errors
 /// A query failed.
-pub fn delete(conn: &mut Conn, id: ContactId) -> Result<bool, StoreError> {
+pub fn delete(conn: &mut Conn, scribe: &Scribe, id: ContactId) -> Result<bool, StoreError> {
     conn.write(|conn| {
+        let held = standings::hold(conn, &[id])?;
+        let mut ledger = Ledger::new(scribe);
+        for contact in held.iter().filter(|contact| !contact.is_deleted) {
+            standings::leave_refusals(conn, &mut ledger, id, &addresses_of(&contact.keys))?;
+        }
+        ledger.close(conn)?;
         let now = engine::now(conn)?;
         let deleted = diesel::update(contacts::table.filter(contacts::id.eq(id).and(contacts::deleted_at.is_null())))
             .set((
@@ -188,6 +218,9 @@ pub fn delete(conn: &mut Conn, id: ContactId) -> Result<bool, StoreError> {
         diesel::delete(list_members::table.filter(list_members::contact_id.eq(id)))
             .execute(conn)
             .map_err(StoreError::query("take a contact off its lists"))?;
+        diesel::delete(contact_tags::table.filter(contact_tags::contact_id.eq(id)))
+            .execute(conn)
+            .map_err(StoreError::query("take the tags off a contact"))?;
         Ok(deleted == 1)
     })
 }

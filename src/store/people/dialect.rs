@@ -1,5 +1,11 @@
 //! Contacts in bulk. PostgreSQL takes arrays; SQLite takes rows one by one, prepared once, inside one transaction.
 
+pub(in crate::store) mod consent;
+pub(in crate::store) mod standings;
+pub(in crate::store) mod suppressions;
+
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
@@ -31,18 +37,31 @@ fn column<'a, T>(rows: &'a [ContactRow], each: impl Fn(&'a ContactRow) -> T) -> 
     rows.iter().map(each).collect()
 }
 
-/// Live contacts that have a key of one of the drafts.
+/// Whether rows that are found are locked, in the order of their ids.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Hold {
+    Yes,
+    No,
+}
+
+/// Live contacts that have a key of one of the drafts. A row that is locked is read as it is behind the lock: it may have lost the
+/// key meanwhile.
 ///
 /// # Errors
 /// A query failed.
-pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -> Result<Vec<ContactRow>, StoreError> {
+pub(in crate::store) fn sharing_keys(
+    conn: &mut Conn,
+    drafts: &[ContactDraft],
+    hold: Hold,
+) -> Result<Vec<ContactRow>, StoreError> {
     let external_ids: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.external_id.as_deref()).collect();
     let emails: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.email.as_deref()).collect();
     let phones: Vec<&str> = drafts.iter().filter_map(|draft| draft.fields.phone.as_deref()).collect();
     engine::keep_to_indexes(conn)?;
     match conn {
         Conn::Pg(conn) => sql(format!(
-            "SELECT {} FROM contacts WHERE id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND external_id = ANY(",
+            "SELECT {} FROM contacts WHERE deleted_at IS NULL AND id IN (SELECT id FROM contacts WHERE deleted_at IS NULL AND \
+             external_id = ANY(",
             columns()
         ))
         .bind::<Array<Text>, _>(
@@ -50,7 +69,13 @@ pub(in crate::store) fn sharing_keys(conn: &mut Conn, drafts: &[ContactDraft]) -
             ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND email = ANY(",
         )
         .bind::<Array<Text>, _>(emails, ") UNION SELECT id FROM contacts WHERE deleted_at IS NULL AND phone = ANY(")
-        .bind::<Array<Text>, _>(phones, "))")
+        .bind::<Array<Text>, _>(
+            phones,
+            match hold {
+                Hold::Yes => ")) ORDER BY id FOR NO KEY UPDATE",
+                Hold::No => "))",
+            },
+        )
         .load(conn),
         Conn::Sqlite(conn) => {
             let json = |values: &[&str]| serde_json::json!(values).to_string();
@@ -93,9 +118,21 @@ pub(in crate::store) fn lock(conn: &mut Conn, id: ContactId) -> Result<Option<Co
 struct Inserted {
     #[diesel(sql_type = BigInt)]
     id: ContactId,
+    #[diesel(sql_type = Nullable<Text>)]
+    external_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    email: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    phone: Option<String>,
 }
 
-/// Inserts new contacts; their ids, in no particular order.
+#[derive(diesel::QueryableByName)]
+struct Newest {
+    #[diesel(sql_type = BigInt)]
+    id: ContactId,
+}
+
+/// Inserts new contacts, as introduced now; their ids, in the order of the rows.
 ///
 /// # Errors
 /// A query failed.
@@ -105,32 +142,47 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
     }
     let inserted: QueryResult<Vec<Inserted>> = match conn {
         Conn::Pg(conn) => sql(format!(
-            "INSERT INTO contacts ({}, attributes, created_at, updated_at) SELECT * FROM unnest(",
+            "INSERT INTO contacts ({}, attributes, created_at, updated_at, introduced_at) SELECT *, n.created_at FROM unnest(",
             field_names()
         ))
         .bind_each::<Array<Nullable<Text>>, _>(arrays(rows), "")
         .bind::<Array<Text>, _>(column(rows, |row| &row.attributes), ", ")
         .bind::<Array<BigInt>, _>(column(rows, |row| row.created_at), ", ")
-        .bind::<Array<BigInt>, _>(column(rows, |row| row.updated_at), ") RETURNING id")
+        .bind::<Array<BigInt>, _>(
+            column(rows, |row| row.updated_at),
+            format!(
+                ") AS n ({}, attributes, created_at, updated_at) RETURNING id, external_id, email, phone",
+                field_names()
+            ),
+        )
         .load(conn),
         Conn::Sqlite(conn) => insert_sqlite(conn, rows),
     };
-    inserted.map(|rows| rows.into_iter().map(|row| row.id).collect()).map_err(StoreError::query("insert contacts"))
+    let inserted = inserted.map_err(StoreError::query("insert contacts"))?;
+    // Each has a key that no other one has. Nothing promises in which order rows come back.
+    let ids: HashMap<[Option<&str>; 3], ContactId> = inserted
+        .iter()
+        .map(|row| ([row.external_id.as_deref(), row.email.as_deref(), row.phone.as_deref()], row.id))
+        .collect();
+    let found: Option<Vec<ContactId>> = rows.iter().map(|row| ids.get(&row.fields.keys()).copied()).collect();
+    found.ok_or(StoreError::Stale { what: "the contact" })
 }
 
 /// Inserts row by row and asks for all ids at once: the transaction is IMMEDIATE, so nobody else inserts in between.
 fn insert_sqlite(conn: &mut SqliteConnection, rows: &[ContactRow]) -> QueryResult<Vec<Inserted>> {
-    let newest: Inserted = sql("SELECT coalesce(max(id), 0) AS id FROM contacts").get_result(conn)?;
-    let insert = format!("INSERT INTO contacts ({}, attributes, created_at, updated_at) VALUES (", field_names());
+    let newest: Newest = sql("SELECT coalesce(max(id), 0) AS id FROM contacts").get_result(conn)?;
+    let insert =
+        format!("INSERT INTO contacts ({}, attributes, created_at, updated_at, introduced_at) VALUES (", field_names());
     for row in rows {
         sql(insert.clone())
             .bind_each::<Nullable<Text>, _>(BuiltIn::ALL.iter().map(|field| ("", row.fields.get(*field))), "")
             .bind::<Text, _>(&row.attributes, ", ")
             .bind::<BigInt, _>(row.created_at, ", ")
-            .bind::<BigInt, _>(row.updated_at, ")")
+            .bind::<BigInt, _>(row.updated_at, ", ")
+            .bind::<BigInt, _>(row.created_at, ")")
             .execute(conn)?;
     }
-    sql("SELECT id FROM contacts WHERE id > ").bind::<BigInt, _>(newest.id, "").load(conn)
+    sql("SELECT id, external_id, email, phone FROM contacts WHERE id > ").bind::<BigInt, _>(newest.id, "").load(conn)
 }
 
 /// Writes changed contacts.
@@ -173,39 +225,6 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
         }),
     }
     .map_err(StoreError::query("update contacts"))
-}
-
-/// Makes contacts members of a list; those who are stay. How many were added: nobody, when the list is gone.
-///
-/// # Errors
-/// A query failed.
-pub(in crate::store) fn add_members(conn: &mut Conn, list: ListId, ids: &[ContactId]) -> Result<usize, StoreError> {
-    match conn {
-        Conn::Pg(conn) => {
-            // Held until the end of the transaction: a deletion of the list waits, and then removes these too; a launch
-            // that waits sees them. The clock is read behind the lock, so that who waited for a launch joins after it.
-            sql("SELECT id FROM lists WHERE id = ").bind::<BigInt, _>(list, " FOR KEY SHARE").execute(conn).and_then(
-                |found| match found {
-                    0 => Ok(0),
-                    _ => sql("INSERT INTO list_members (list_id, contact_id, created_at) SELECT ")
-                        .bind::<BigInt, _>(
-                            list,
-                            ", id, (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT FROM unnest(",
-                        )
-                        .bind::<Array<BigInt>, _>(ids, ") AS id ON CONFLICT DO NOTHING")
-                        .execute(conn),
-                },
-            )
-        }
-        Conn::Sqlite(conn) => {
-            sql("INSERT OR IGNORE INTO list_members (list_id, contact_id, created_at) SELECT lists.id, named.value, \
-                 CAST(unixepoch('subsec') * 1000 AS INTEGER) FROM lists CROSS JOIN json_each(")
-            .bind::<Text, _>(serde_json::json!(ids).to_string(), ") AS named WHERE lists.id = ")
-            .bind::<BigInt, _>(list, "")
-            .execute(conn)
-        }
-    }
-    .map_err(StoreError::query("add members to a list"))
 }
 
 /// Keeps an attribute name.

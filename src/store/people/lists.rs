@@ -1,16 +1,20 @@
 //! Lists and who is on them.
 
+mod members;
+
 use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::contact_row::ContactRow;
+pub use self::members::{Membership, add_members, members, remove_members};
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::ids::{CampaignId, ContactId, ListId};
+use crate::domain::ids::{CampaignId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::slug;
+use crate::domain::people::standing::Standing;
+use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
-use crate::store::engine::schema::{audience_lists, campaigns, contacts, list_members, lists};
-use crate::store::people::dialect;
+use crate::store::engine::schema::{audience_lists, campaigns, list_members, lists, suppressions};
 use crate::store::{Conn, StoreError, engine};
 
 /// A list as stored.
@@ -21,12 +25,73 @@ pub struct ListRow {
     pub id: ListId,
     /// Unique.
     pub name: String,
-    /// For people.
+    /// For operators.
     pub description: String,
+    /// Stands wherever the id may; unique. None: made by an older version.
+    pub slug: Option<String>,
+    /// Whether it counts everybody who was introduced and has not refused.
+    pub default_opt_in: bool,
+    /// Whether a subscription counts only when the person has confirmed it.
+    pub double_opt_in: bool,
+    /// Whether public pages show it.
+    pub public: bool,
+    /// Its title there.
+    pub public_title: String,
+    /// Its description there.
+    pub public_description: String,
     /// When it was created.
     pub created_at: UtcInstant,
-    /// When name or description changed last.
+    /// When something above changed last.
     pub updated_at: UtcInstant,
+}
+
+/// A list to create.
+#[derive(Debug, Clone, Default)]
+pub struct NewList {
+    /// Unique.
+    pub name: String,
+    /// For operators.
+    pub description: String,
+    /// Stands wherever the id may; unique. None: made of the name.
+    pub slug: Option<String>,
+    /// Whether it counts everybody who was introduced and has not refused.
+    pub default_opt_in: bool,
+    /// Whether a subscription counts only when the person has confirmed it. Not together with `default_opt_in`.
+    pub double_opt_in: bool,
+    /// Whether public pages show it.
+    pub public: bool,
+    /// Its title there.
+    pub public_title: String,
+    /// Its description there.
+    pub public_description: String,
+}
+
+impl NewList {
+    /// A list with a name, and all else as usual.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), ..Self::default() }
+    }
+}
+
+/// What a list goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListKey {
+    /// Its id.
+    Id(ListId),
+    /// Its slug.
+    Slug(String),
+}
+
+/// How many contacts stand on a list, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Agreed to it.
+    pub subscribed: i64,
+    /// Have not confirmed it yet.
+    pub unconfirmed: i64,
+    /// Refused it.
+    pub unsubscribed: i64,
 }
 
 /// A list and how many are on it.
@@ -34,8 +99,8 @@ pub struct ListRow {
 pub struct CountedList {
     /// The list.
     pub list: ListRow,
-    /// Its live members.
-    pub members: i64,
+    /// Its live members, by standing.
+    pub counts: Counts,
 }
 
 /// What is to change; `None` stays.
@@ -46,14 +111,45 @@ pub struct ListChange {
     pub name: Option<String>,
     /// The new description.
     pub description: Option<String>,
+    /// The new slug.
+    pub slug: Option<String>,
+    /// Whether it counts everybody who has not refused.
+    pub default_opt_in: Option<bool>,
+    /// Whether a subscription needs a confirmation.
+    pub double_opt_in: Option<bool>,
+    /// Whether public pages show it.
+    pub public: Option<bool>,
+    /// The new title there.
+    pub public_title: Option<String>,
+    /// The new description there.
+    pub public_description: Option<String>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone)]
+pub enum ListChanged {
+    /// The list as it is now.
+    Done(CountedList),
+    /// There is no such list.
+    NotFound,
+    /// It would count everybody who has not refused, and also ask for confirmations.
+    BothOptIns,
 }
 
 impl ListChange {
     /// The fields that it sets.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
-        let Self { name, description } = self;
-        let set = [("name", name.is_some()), ("description", description.is_some())];
+        let set = [
+            ("name", self.name.is_some()),
+            ("description", self.description.is_some()),
+            ("slug", self.slug.is_some()),
+            ("default_opt_in", self.default_opt_in.is_some()),
+            ("double_opt_in", self.double_opt_in.is_some()),
+            ("public", self.public.is_some()),
+            ("public_title", self.public_title.is_some()),
+            ("public_description", self.public_description.is_some()),
+        ];
         set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
     }
 }
@@ -61,25 +157,46 @@ impl ListChange {
 /// Creates a list.
 ///
 /// # Errors
-/// [`StoreError::Taken`] when another list has the name, or a query failed.
-pub fn create(conn: &mut Conn, name: &str, description: &str) -> Result<CountedList, StoreError> {
+/// [`StoreError::Taken`] when another list has the name or the slug, or a query failed.
+pub fn create(conn: &mut Conn, new: &NewList) -> Result<CountedList, StoreError> {
     conn.write(|conn| {
-        refuse_taken(conn, name, None)?;
+        refuse_taken(conn, &new.name, None)?;
+        refuse_taken_slug(conn, new.slug.as_deref(), None)?;
+        let made = slug::of_name(&new.name);
+        let is_free = |conn: &mut Conn, slug: &str| Ok::<_, StoreError>(by_slug(conn, slug)?.is_none());
+        let slug = match &new.slug {
+            Some(slug) => Some(slug.clone()),
+            None if !made.is_empty() && is_free(conn, &made)? => Some(made.clone()),
+            None => None,
+        };
         let now = engine::now(conn)?;
-        let list =
-            diesel::insert_into(lists::table)
-                .values((
-                    lists::name.eq(name),
-                    lists::description.eq(description),
-                    lists::created_at.eq(now),
-                    lists::updated_at.eq(now),
-                ))
-                .returning(
-                    <ListRow as Selectable<crate::store::engine::dialect::conn::MultiBackend>>::construct_selection(),
-                )
-                .get_result(conn)
-                .map_err(taken_or("create a list"))?;
-        Ok(CountedList { list, members: 0 })
+        let mut list: ListRow = diesel::insert_into(lists::table)
+            .values((
+                lists::name.eq(&new.name),
+                lists::description.eq(&new.description),
+                lists::slug.eq(&slug),
+                lists::default_opt_in.eq(new.default_opt_in),
+                lists::double_opt_in.eq(new.double_opt_in),
+                lists::public.eq(new.public),
+                lists::public_title.eq(&new.public_title),
+                lists::public_description.eq(&new.public_description),
+                lists::created_at.eq(now),
+                lists::updated_at.eq(now),
+            ))
+            .returning(<ListRow as Selectable<MultiBackend>>::construct_selection())
+            .get_result(conn)
+            .map_err(taken_or("create a list"))?;
+        if slug.is_none() {
+            let made = format!("{}-{}", if made.is_empty() { "list" } else { &made }, list.id);
+            if is_free(conn, &made)? {
+                diesel::update(lists::table.find(list.id))
+                    .set(lists::slug.eq(&made))
+                    .execute(conn)
+                    .map_err(taken_or("create a list"))?;
+                list.slug = Some(made);
+            }
+        }
+        Ok(CountedList { list, counts: Counts::default() })
     })
 }
 
@@ -93,11 +210,44 @@ fn refuse_taken(conn: &mut Conn, name: &str, by_other_than: Option<ListId>) -> R
     }
 }
 
-/// Another transaction may take the name between the look and the write.
+fn refuse_taken_slug(conn: &mut Conn, slug: Option<&str>, by_other_than: Option<ListId>) -> Result<(), StoreError> {
+    let holder = slug.map(|slug| by_slug(conn, slug)).transpose()?.flatten();
+    match holder {
+        Some(id) if Some(id) != by_other_than => Err(StoreError::Taken { field: "list_slug", by: Some(id.0) }),
+        _ => Ok(()),
+    }
+}
+
+/// Another transaction may take the name or the slug between the look and the write.
 fn taken_or(action: &'static str) -> impl FnOnce(diesel::result::Error) -> StoreError {
     move |source| {
+        let is_slug = source.to_string().contains("slug");
         let error = StoreError::query(action)(source);
-        if error.is_unique_violation() { StoreError::Taken { field: "list_name", by: None } } else { error }
+        if error.is_unique_violation() {
+            StoreError::Taken { field: if is_slug { "list_slug" } else { "list_name" }, by: None }
+        } else {
+            error
+        }
+    }
+}
+
+fn by_slug(conn: &mut Conn, slug: &str) -> Result<Option<ListId>, StoreError> {
+    lists::table
+        .filter(lists::slug.eq(slug))
+        .select(lists::id)
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("find a list by its slug"))
+}
+
+/// The id of the list that goes by this.
+///
+/// # Errors
+/// The query failed.
+pub fn resolve(conn: &mut Conn, key: &ListKey) -> Result<Option<ListId>, StoreError> {
+    match key {
+        ListKey::Id(id) => Ok(Some(*id)),
+        ListKey::Slug(slug) => by_slug(conn, slug),
     }
 }
 
@@ -114,20 +264,18 @@ pub fn find_by_name(conn: &mut Conn, name: &str) -> Result<Option<ListRow>, Stor
         .map_err(StoreError::query("find a list by name"))
 }
 
-/// A list and its count.
+fn find_row(conn: &mut Conn, id: ListId) -> Result<Option<ListRow>, StoreError> {
+    lists::table.find(id).select(ListRow::as_select()).first(conn).optional().map_err(StoreError::query("read a list"))
+}
+
+/// A list and its counts.
 ///
 /// # Errors
 /// A query failed.
 pub fn find(conn: &mut Conn, id: ListId) -> Result<Option<CountedList>, StoreError> {
-    let list = lists::table
-        .find(id)
-        .select(ListRow::as_select())
-        .first(conn)
-        .optional()
-        .map_err(StoreError::query("read a list"))?;
-    let Some(list) = list else { return Ok(None) };
-    let members = counts(conn, &[id])?.remove(&id).unwrap_or_default();
-    Ok(Some(CountedList { list, members }))
+    let Some(list) = find_row(conn, id)? else { return Ok(None) };
+    let counts = counts(conn, &[id])?.remove(&id).unwrap_or_default();
+    Ok(Some(CountedList { list, counts }))
 }
 
 /// Those of `ids` that are no lists, in order.
@@ -146,14 +294,24 @@ pub fn missing(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<ListId>, StoreErro
     Ok(missing)
 }
 
-fn counts(conn: &mut Conn, ids: &[ListId]) -> Result<HashMap<ListId, i64>, StoreError> {
-    list_members::table
+fn counts(conn: &mut Conn, ids: &[ListId]) -> Result<HashMap<ListId, Counts>, StoreError> {
+    let rows = list_members::table
         .filter(list_members::list_id.eq_any(ids))
-        .group_by(list_members::list_id)
-        .select((list_members::list_id, diesel::dsl::count_star()))
-        .load::<(ListId, i64)>(conn)
-        .map(|rows| rows.into_iter().collect())
-        .map_err(StoreError::query("count the members of lists"))
+        .group_by((list_members::list_id, list_members::status))
+        .select((list_members::list_id, list_members::status, diesel::dsl::count_star()))
+        .load::<(ListId, Standing, i64)>(conn)
+        .map_err(StoreError::query("count the members of lists"))?;
+    let mut all: HashMap<ListId, Counts> = HashMap::new();
+    for (list, standing, n) in rows {
+        let counts = all.entry(list).or_default();
+        match standing {
+            Standing::Subscribed => counts.subscribed = n,
+            Standing::Unconfirmed => counts.unconfirmed = n,
+            Standing::Unsubscribed => counts.unsubscribed = n,
+            Standing::Moved => {}
+        }
+    }
+    Ok(all)
 }
 
 /// Lists with `search` in their names, or all.
@@ -187,27 +345,33 @@ pub fn list(conn: &mut Conn, window: Window) -> Result<Slice<CountedList>, Store
         let mut counts = counts(conn, &ids)?;
         let rows = rows
             .into_iter()
-            .map(|list| CountedList { members: counts.remove(&list.id).unwrap_or_default(), list })
+            .map(|list| CountedList { counts: counts.remove(&list.id).unwrap_or_default(), list })
             .collect();
         Ok(window.slice(rows, total, anchor))
     })
 }
 
-/// Changes name or description. `None` when there is no such list.
+/// Changes a list.
 ///
 /// # Errors
-/// [`StoreError::Taken`] when another list has the name, or a query failed.
-pub fn change(conn: &mut Conn, id: ListId, change: &ListChange) -> Result<Option<CountedList>, StoreError> {
+/// [`StoreError::Taken`] when another list has the name or the slug, or a query failed.
+pub fn change(conn: &mut Conn, id: ListId, change: &ListChange) -> Result<ListChanged, StoreError> {
     conn.write(|conn| {
         if let Some(name) = &change.name {
             refuse_taken(conn, name, Some(id))?;
+        }
+        refuse_taken_slug(conn, change.slug.as_deref(), Some(id))?;
+        let Some(before) = find_row(conn, id)? else { return Ok(ListChanged::NotFound) };
+        let default_opt_in = change.default_opt_in.unwrap_or(before.default_opt_in);
+        if default_opt_in && change.double_opt_in.unwrap_or(before.double_opt_in) {
+            return Ok(ListChanged::BothOptIns);
         }
         let now = engine::now(conn)?;
         diesel::update(lists::table.find(id))
             .set((change, lists::updated_at.eq(now)))
             .execute(conn)
             .map_err(taken_or("change a list"))?;
-        find(conn, id)
+        Ok(find(conn, id)?.map_or(ListChanged::NotFound, ListChanged::Done))
     })
 }
 
@@ -246,100 +410,10 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         diesel::delete(list_members::table.filter(list_members::list_id.eq(id)))
             .execute(conn)
             .map_err(StoreError::query("empty a deleted list"))?;
+        // Refusals of a topic that is no more; its id may be given out again.
+        diesel::delete(suppressions::table.filter(suppressions::topic.eq(id)))
+            .execute(conn)
+            .map_err(StoreError::query("remove refusals of a deleted list"))?;
         Ok(if deleted == 1 { Deleted::Done } else { Deleted::NotFound })
-    })
-}
-
-/// What became of adding or removing members.
-#[derive(Debug)]
-pub enum Membership {
-    /// How many were added or removed, and how many are on the list now.
-    Done {
-        /// Contacts that changed sides.
-        changed: usize,
-        /// Members now.
-        members: i64,
-    },
-    /// There is no such list.
-    NoList,
-    /// These are no live contacts; nothing was changed.
-    NoContacts(Vec<ContactId>),
-}
-
-/// Puts contacts on a list: all or, where one does not exist, none.
-///
-/// # Errors
-/// A query failed.
-pub fn add_members(conn: &mut Conn, id: ListId, ids: &[ContactId]) -> Result<Membership, StoreError> {
-    conn.write(|conn| {
-        if find(conn, id)?.is_none() {
-            return Ok(Membership::NoList);
-        }
-        let missing = super::contacts::missing(conn, ids)?;
-        if !missing.is_empty() {
-            return Ok(Membership::NoContacts(missing));
-        }
-        let changed = dialect::add_members(conn, id, ids)?;
-        let members = counts(conn, &[id])?.remove(&id).unwrap_or_default();
-        Ok(Membership::Done { changed, members })
-    })
-}
-
-/// Removes contacts from a list; contacts that are not on it are ignored.
-///
-/// # Errors
-/// A query failed.
-pub fn remove_members(conn: &mut Conn, id: ListId, ids: &[ContactId]) -> Result<Membership, StoreError> {
-    conn.write(|conn| {
-        if find(conn, id)?.is_none() {
-            return Ok(Membership::NoList);
-        }
-        let mut changed = 0;
-        for chunk in ids.chunks(1000) {
-            let on_list = list_members::list_id.eq(id).and(list_members::contact_id.eq_any(chunk));
-            changed += diesel::delete(list_members::table.filter(on_list))
-                .execute(conn)
-                .map_err(StoreError::query("take contacts off a list"))?;
-        }
-        let members = counts(conn, &[id])?.remove(&id).unwrap_or_default();
-        Ok(Membership::Done { changed, members })
-    })
-}
-
-/// The members of a list, newest contact first. `None` when there is no such list.
-///
-/// # Errors
-/// A query failed.
-pub fn members(conn: &mut Conn, id: ListId, window: Window) -> Result<Option<Slice<ContactRow>>, StoreError> {
-    conn.snapshot(|conn| {
-        let Some(list) = find(conn, id)? else { return Ok(None) };
-        let on_list = list_members::table.inner_join(contacts::table.on(contacts::id.eq(list_members::contact_id)));
-        let anchor = match window.anchor {
-            Some(anchor) => anchor,
-            None => list_members::table
-                .filter(list_members::list_id.eq(id))
-                .select(diesel::dsl::max(list_members::contact_id))
-                .first::<Option<i64>>(conn)
-                .map_err(StoreError::query("list members"))?
-                .unwrap_or_default(),
-        };
-        let total = match window.anchor {
-            None => list.members,
-            Some(anchor) => list_members::table
-                .filter(list_members::list_id.eq(id).and(list_members::contact_id.le(anchor)))
-                .count()
-                .get_result(conn)
-                .map_err(StoreError::query("count members"))?,
-        };
-        let rows = on_list
-            .filter(list_members::list_id.eq(id).and(list_members::contact_id.le(anchor)))
-            .filter(list_members::contact_id.lt(window.before.unwrap_or(i64::MAX)))
-            .order(list_members::contact_id.desc())
-            .offset(window.offset)
-            .limit(window.fetch())
-            .select(ContactRow::as_select())
-            .load(conn)
-            .map_err(StoreError::query("list members"))?;
-        Ok(Some(window.slice(rows, total, anchor)))
     })
 }

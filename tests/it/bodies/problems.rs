@@ -133,6 +133,11 @@ fn requests(all: &mut Collected<'_>) {
     let list = all.server.api().create_list("Customers");
     assert_eq!(list, 1);
     all.ask("list_name_taken", "POST", "/v1/lists", &json!({ "name": "Customers" }));
+    all.ask("slug_invalid", "POST", "/v1/lists", &json!({ "name": "a", "slug": "1" }));
+    let both = json!({ "name": "a", "default_opt_in": true, "double_opt_in": true });
+    all.ask("opt_in_conflict", "POST", "/v1/lists", &both);
+    let both = json!({ "contact_id": 1, "email": "ann@example.com" });
+    all.ask("members_ambiguous", "POST", "/v1/lists/1/subscribe", &both);
     let key = [JSON, ("Idempotency-Key", "k")];
     assert_eq!(all.server.send("POST", "/v1/lists", &key, br#"{"name":"News"}"#).status, 201);
     all.raw("idempotency_key_reused", "/v1/lists", &key, br#"{"name":"Other"}"#);

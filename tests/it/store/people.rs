@@ -1,7 +1,8 @@
-//! Contacts, and the keys of links.
+//! Contacts, what they refuse, and the keys of links.
 
 mod contacts;
 mod link_keys;
+mod refusals;
 
 use volley::store::Store;
 

@@ -14,14 +14,16 @@ use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Params, Query, next_chunk, refuse_content_encoding};
+use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter, next_chunk, refuse_content_encoding};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
+use crate::http::web::list_path;
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
 use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
 use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection};
+use crate::store::people::lists::ListKey;
 use crate::store::{Lane, StoreError};
 
 /// What is said of a file that has a header and nothing below it.
@@ -76,14 +78,15 @@ impl TryFrom<ImportRow> for Import {
 /// Where the contacts go.
 #[derive(Debug)]
 pub(in crate::http) struct Destination {
-    list: Option<ListId>,
+    list: Option<ListKey>,
 }
 
 impl FromQuery for Destination {
     const NAMES: &'static [&'static str] = &["list"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
-        Ok(Self { list: params.integer("list", 1..=i64::MAX)?.map(ListId) })
+        let parse = |text| list_path::parse(text).map_err(|why| bad_parameter("list", "out_of_range", why));
+        Ok(Self { list: params.text("list").map(parse).transpose()? })
     }
 }
 
@@ -100,7 +103,7 @@ impl FromQuery for ImportFilter {
 
 /// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
-    params(("list" = Option<i64>, Query)),
+    params(("list" = Option<String>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
@@ -112,11 +115,14 @@ pub(in crate::http) async fn upload(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     check_headers(&request, &state)?;
+    let list = match destination.list {
+        Some(key) => Some(list_path::resolve(&state, key).await?),
+        None => None,
+    };
     let folder = ImportFolder::below(&state.settings.sending.data_dir);
     let (upload, body_hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
     let upload = Arc::new(upload);
     check_header_line(Arc::clone(&upload)).await?;
-    let list = destination.list;
     let key = key.scoped("contacts.import", &format!("{list:?} {body_hash}"));
     let new = NewImport { file: upload.name(), list };
     let let_go = || {
@@ -229,6 +235,7 @@ async fn check_header_line(upload: Arc<Upload>) -> Result<(), ApiError> {
         | ImportError::DuplicateColumn { .. }
         | ImportError::ColumnName { .. }
         | ImportError::NoKeyColumn { .. }
+        | ImportError::NoAddressColumn { .. }
         | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
     })
 }

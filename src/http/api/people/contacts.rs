@@ -63,6 +63,9 @@ macro_rules! bodies {
             /// Merged into those that are there; `null` removes one.
             #[schema(value_type = Option<Object>)]
             attributes: Option<Map<String, Value>>,
+            /// The person has confirmed the address: lists with double opt-in do not ask again.
+            #[serde(default)]
+            confirmed: bool,
         }
 
         impl ContactInput {
@@ -84,6 +87,9 @@ macro_rules! bodies {
             #[serde(default, deserialize_with = "present")]
             #[schema(value_type = Option<Object>)]
             attributes: Option<Option<Map<String, Value>>>,
+            /// The person has confirmed the new address: lists with double opt-in do not ask again.
+            #[serde(default)]
+            confirmed: bool,
         }
 
         impl ContactPatch {
@@ -150,7 +156,7 @@ impl ContactPatch {
         }
         let clear_attributes = matches!(self.attributes, Some(None));
         reading.attributes(self.attributes.flatten());
-        Ok(ContactChange { set: reading.finish()?, clear, clear_attributes })
+        Ok(ContactChange { set: reading.finish()?, clear, clear_attributes, is_confirmed: self.confirmed })
     }
 }
 
@@ -164,7 +170,8 @@ pub(in crate::http) async fn upsert(
     by: By,
     Json(body): Json<ContactInput>,
 ) -> Result<HttpResponse, ApiError> {
-    match upsert_contact(&state.services, body.draft()?, &by).await? {
+    let is_confirmed = body.confirmed;
+    match upsert_contact(&state.services, body.draft()?, is_confirmed, &by).await? {
         Stored::Created(row) => Ok(HttpResponse::Created()
             .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
             .json(Contact::try_from(row)?)),

@@ -7,8 +7,11 @@ use utoipa::ToSchema;
 use super::contacts::Contact;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::slug;
+use crate::domain::people::standing::Standing;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, path_id};
+use crate::http::web::extract::{FromQuery, Json, Params, Query, path_id};
+use crate::http::web::list_path::ListPath;
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
@@ -18,7 +21,7 @@ use crate::services::people::change_members::{MemberChange, Members, change_memb
 use crate::services::people::create_list::create_list;
 use crate::services::people::delete_list::delete_list;
 use crate::store::Lane;
-use crate::store::people::lists::{self, CountedList, ListChange};
+use crate::store::people::lists::{self, CountedList, ListChange, NewList};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -35,20 +38,56 @@ pub(in crate::http) struct List {
     id: ListId,
     name: String,
     description: String,
-    /// Its live members.
+    /// Stands wherever the id may.
+    slug: Option<String>,
+    /// Whether it counts everybody who was introduced and has not refused.
+    default_opt_in: bool,
+    /// Whether a subscription counts only when the person has confirmed it.
+    double_opt_in: bool,
+    /// Whether public pages show it.
+    public: bool,
+    /// Its title there.
+    public_title: String,
+    /// Its description there.
+    public_description: String,
+    /// Its live members: those who are subscribed.
     member_count: i64,
+    /// Contacts by standing.
+    counts: StandingCounts,
     created_at: UtcInstant,
     updated_at: UtcInstant,
 }
 
+/// How many contacts stand on a list, and how.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct StandingCounts {
+    /// Agreed to what the list is about.
+    subscribed: i64,
+    /// Have not confirmed it yet.
+    unconfirmed: i64,
+    /// Refused it.
+    unsubscribed: i64,
+}
+
 impl From<CountedList> for List {
     fn from(counted: CountedList) -> Self {
-        let CountedList { list, members } = counted;
+        let CountedList { list, counts } = counted;
         Self {
             id: list.id,
             name: list.name,
             description: list.description,
-            member_count: members,
+            slug: list.slug,
+            default_opt_in: list.default_opt_in,
+            double_opt_in: list.double_opt_in,
+            public: list.public,
+            public_title: list.public_title,
+            public_description: list.public_description,
+            member_count: counts.subscribed,
+            counts: StandingCounts {
+                subscribed: counts.subscribed,
+                unconfirmed: counts.unconfirmed,
+                unsubscribed: counts.unsubscribed,
+            },
             created_at: list.created_at,
             updated_at: list.updated_at,
         }
@@ -63,6 +102,52 @@ pub(in crate::http) struct ListInput {
     name: String,
     #[serde(default)]
     description: String,
+    /// Stands wherever the id may; unique. 1 to 64 of a-z, 0-9, - and _, with a letter. Made of the name unless given.
+    slug: Option<String>,
+    /// Counts everybody who was introduced (by an import or by `POST /v1/contacts`) and has not refused.
+    #[serde(default)]
+    default_opt_in: bool,
+    /// A subscription counts only when the person has confirmed it. Not together with `default_opt_in`.
+    #[serde(default)]
+    double_opt_in: bool,
+    /// Public pages show it.
+    #[serde(default)]
+    public: bool,
+    /// Its title there.
+    #[serde(default)]
+    public_title: String,
+    /// Its description there.
+    #[serde(default)]
+    public_description: String,
+}
+
+impl ListInput {
+    fn new_list(self) -> Result<NewList, ApiError> {
+        Ok(NewList {
+            name: text::name("/name", &self.name, MAX_NAME)?,
+            description: text::prose("/description", &self.description, MAX_DESCRIPTION)?,
+            slug: self.slug.map(checked_slug).transpose()?,
+            default_opt_in: self.default_opt_in,
+            double_opt_in: self.double_opt_in,
+            public: self.public,
+            public_title: public_title(&self.public_title)?,
+            public_description: public_description(&self.public_description)?,
+        })
+    }
+}
+
+fn checked_slug(slug: String) -> Result<String, ApiError> {
+    slug::check(&slug).map_err(|error| ApiError::field("/slug", "slug_invalid", error.to_string()))?;
+    Ok(slug)
+}
+
+/// One line; may be empty.
+fn public_title(raw: &str) -> Result<String, ApiError> {
+    if raw.trim().is_empty() { Ok(String::new()) } else { text::name("/public_title", raw, MAX_NAME) }
+}
+
+fn public_description(raw: &str) -> Result<String, ApiError> {
+    text::prose("/public_description", raw, MAX_DESCRIPTION)
 }
 
 /// What is to change.
@@ -71,6 +156,28 @@ pub(in crate::http) struct ListInput {
 pub(in crate::http) struct ListPatch {
     name: Option<String>,
     description: Option<String>,
+    slug: Option<String>,
+    default_opt_in: Option<bool>,
+    double_opt_in: Option<bool>,
+    public: Option<bool>,
+    public_title: Option<String>,
+    public_description: Option<String>,
+}
+
+impl ListPatch {
+    fn change(self) -> Result<ListChange, ApiError> {
+        let prose = |text: String| text::prose("/description", &text, MAX_DESCRIPTION);
+        Ok(ListChange {
+            name: self.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?,
+            description: self.description.map(prose).transpose()?,
+            slug: self.slug.map(checked_slug).transpose()?,
+            default_opt_in: self.default_opt_in,
+            double_opt_in: self.double_opt_in,
+            public: self.public,
+            public_title: self.public_title.as_deref().map(public_title).transpose()?,
+            public_description: self.public_description.as_deref().map(public_description).transpose()?,
+        })
+    }
 }
 
 /// Who is meant.
@@ -108,13 +215,20 @@ impl FromQuery for ListFilter {
 }
 
 #[derive(Debug)]
-pub(in crate::http) struct MemberFilter(Paging);
+pub(in crate::http) struct MemberFilter {
+    paging: Paging,
+    standing: Standing,
+}
 
 impl FromQuery for MemberFilter {
-    const NAMES: &'static [&'static str] = &PARAMETERS;
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "standing"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
-        Paging::read(params, "members", &[]).map(Self)
+        let shown = [Standing::Subscribed, Standing::Unconfirmed, Standing::Unsubscribed];
+        Ok(Self {
+            paging: Paging::read(params, "members", &["standing"])?,
+            standing: params.choice("standing", &shown)?.unwrap_or(Standing::Subscribed),
+        })
     }
 }
 
@@ -127,9 +241,7 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<ListInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = text::name("/name", &body.name, MAX_NAME)?;
-    let description = text::prose("/description", &body.description, MAX_DESCRIPTION)?;
-    let list = List::from(create_list(&state.services, name, description, &by).await?);
+    let list = List::from(create_list(&state.services, body.new_list()?, &by).await?);
     Ok(HttpResponse::Created().insert_header(("Location", format!("/v1/lists/{}", list.id))).json(list))
 }
 
@@ -146,43 +258,36 @@ pub(in crate::http) async fn list(
 }
 
 /// Shows a list.
-#[utoipa::path(get, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
+#[utoipa::path(get, path = "/v1/lists/{id}", tag = "lists", params(("id" = String, Path)),
     responses((status = 200, body = List), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn show(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     _: Query<()>,
 ) -> Result<web::Json<List>, ApiError> {
     let list = state.store.run(Lane::Read, "read a list", move |conn| lists::find(conn, id)).await?;
     list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
 }
 
-/// Changes a list's name or description.
-#[utoipa::path(patch, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)), request_body = ListPatch,
+/// Changes a list.
+#[utoipa::path(patch, path = "/v1/lists/{id}", tag = "lists", params(("id" = String, Path)), request_body = ListPatch,
     responses((status = 200, body = List), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn change(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     _: Query<()>,
     by: By,
     Json(body): Json<ListPatch>,
 ) -> Result<web::Json<List>, ApiError> {
-    let change = ListChange {
-        name: body.name.map(|name| text::name("/name", &name, MAX_NAME)).transpose()?,
-        description: body
-            .description
-            .map(|description| text::prose("/description", &description, MAX_DESCRIPTION))
-            .transpose()?,
-    };
-    Ok(web::Json(change_list(&state.services, id, change, &by).await?.into()))
+    Ok(web::Json(change_list(&state.services, id, body.change()?, &by).await?.into()))
 }
 
 /// Deletes a list; its members stay contacts. Refused while a campaign is sending to it.
-#[utoipa::path(delete, path = "/v1/lists/{id}", tag = "lists", params(("id" = i64, Path)),
+#[utoipa::path(delete, path = "/v1/lists/{id}", tag = "lists", params(("id" = String, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn delete(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     _: Query<()>,
     by: By,
 ) -> Result<HttpResponse, ApiError> {
@@ -199,12 +304,12 @@ fn checked(body: MembersInput) -> Result<Vec<ContactId>, ApiError> {
     Ok(contact_ids)
 }
 
-/// Adds contacts to a list: all of them, or none if one of them does not exist.
-#[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
+/// Adds contacts to a list: all of them, or none if one of them does not exist. Contacts that have refused stay unsubscribed.
+#[utoipa::path(post, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = String, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn add_members(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     _: Query<()>,
     by: By,
     Json(body): Json<MembersInput>,
@@ -213,12 +318,12 @@ pub(in crate::http) async fn add_members(
     Ok(web::Json(changed.into()))
 }
 
-/// Removes contacts from a list; contacts that are not on it are ignored.
-#[utoipa::path(delete, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path)),
+/// Removes contacts from a list; contacts that are not on it are ignored. Refusals stay.
+#[utoipa::path(delete, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = String, Path)),
     request_body = MembersInput, responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn remove_members(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     _: Query<()>,
     by: By,
     Json(body): Json<MembersInput>,
@@ -229,11 +334,11 @@ pub(in crate::http) async fn remove_members(
 
 /// Removes one contact from a list.
 #[utoipa::path(delete, path = "/v1/lists/{id}/members/{contact_id}", tag = "lists",
-    params(("id" = i64, Path), ("contact_id" = i64, Path)),
+    params(("id" = String, Path), ("contact_id" = i64, Path)),
     responses((status = 200, body = MembersChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn remove_member(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
+    ListPath(id): ListPath,
     request: HttpRequest,
     _: Query<()>,
     by: By,
@@ -243,19 +348,20 @@ pub(in crate::http) async fn remove_member(
     Ok(web::Json(changed.into()))
 }
 
-/// Lists the members of a list, newest contact first.
-#[utoipa::path(get, path = "/v1/lists/{id}/members", tag = "lists", params(("id" = i64, Path), ListParams),
+/// Lists the contacts that stand on a list, newest contact first: those who are subscribed, unless `standing` asks for others.
+#[utoipa::path(get, path = "/v1/lists/{id}/members", tag = "lists",
+    params(("id" = String, Path), ("standing" = Option<Standing>, Query), ListParams),
     responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn members(
     state: web::Data<AppState>,
-    Id(id): Id<ListId>,
-    Query(MemberFilter(paging)): Query<MemberFilter>,
+    ListPath(id): ListPath,
+    Query(MemberFilter { paging, standing }): Query<MemberFilter>,
 ) -> Result<web::Json<Listing<Contact>>, ApiError> {
     let window = paging.window();
     let slice = state
         .store
         .run(Lane::Read, "list members", move |conn| {
-            lists::members(conn, id, window)?.map(|slice| slice.try_map(Contact::try_from)).transpose()
+            lists::members(conn, id, standing, window)?.map(|slice| slice.try_map(Contact::try_from)).transpose()
         })
         .await?;
     let slice = slice.ok_or(ApiError::not_found("list", id.0))?;

@@ -4,7 +4,9 @@ use crate::domain::ids::ContactId;
 use crate::domain::people::contact::FieldError;
 use crate::http::web::problem::ApiError;
 use crate::services::people::upsert_contact::UpsertError;
-use crate::services::people::{change_contact, change_list, change_members, delete_contact, delete_list};
+use crate::services::people::{
+    change_contact, change_list, change_members, create_list, delete_contact, delete_list, subscribe_members,
+};
 
 /// A contact that would have no key.
 pub(super) fn no_key(error: FieldError) -> ApiError {
@@ -51,7 +53,21 @@ impl From<change_list::ChangeError> for ApiError {
     fn from(error: change_list::ChangeError) -> Self {
         match error {
             change_list::ChangeError::NotFound(id) => Self::not_found("list", id.0),
+            change_list::ChangeError::BothOptIns => both_opt_ins(error.to_string()),
             change_list::ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn both_opt_ins(reason: String) -> ApiError {
+    ApiError::field("/double_opt_in", "opt_in_conflict", reason)
+}
+
+impl From<create_list::CreateError> for ApiError {
+    fn from(error: create_list::CreateError) -> Self {
+        match error {
+            create_list::CreateError::BothOptIns => both_opt_ins(error.to_string()),
+            create_list::CreateError::Store(error) => error.into(),
         }
     }
 }
@@ -68,6 +84,21 @@ impl From<delete_list::DeleteError> for ApiError {
                 ids: campaigns.iter().map(|campaign| campaign.0).collect(),
             },
             DeleteError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<subscribe_members::MembersError> for ApiError {
+    fn from(error: subscribe_members::MembersError) -> Self {
+        use subscribe_members::MembersError;
+        let detail = error.to_string();
+        match error {
+            MembersError::NoList(id) => Self::not_found("list", id.0),
+            MembersError::NoContacts(ids) => {
+                Self::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() }
+            }
+            MembersError::Conflict(ids) => conflict(detail, &ids),
+            MembersError::Store(error) => error.into(),
         }
     }
 }

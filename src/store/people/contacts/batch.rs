@@ -4,8 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::consent::{Said, Source};
+use crate::domain::people::contact::{ContactDraft, Fields};
+use crate::domain::people::standing::{Grounds, Standing as ListStanding, Wish};
+use crate::store::people::consent::Ledger;
 use crate::store::people::contact_row::ContactRow;
+use crate::store::people::dialect::Hold;
+use crate::store::people::standings::{self, Moved, Outcome, Wished};
 use crate::store::people::{attributes, dialect};
 use crate::store::{Conn, StoreError};
 
@@ -29,12 +34,14 @@ struct Matched {
 
 struct Person {
     row: ContactRow,
-    standing: Standing,
+    state: State,
     touched: bool,
+    /// Its fields before the first change; of a new one: none.
+    before: Option<Fields>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum State {
     New,
     Stored,
     Changed,
@@ -44,17 +51,17 @@ impl Matched {
     fn new(rows: Vec<ContactRow>) -> Self {
         let mut matched = Self { people: Vec::with_capacity(rows.len()), by_key: Default::default() };
         for row in rows {
-            matched.admit(row, Standing::Stored);
+            matched.admit(row, State::Stored);
         }
         matched
     }
 
-    fn admit(&mut self, row: ContactRow, standing: Standing) {
+    fn admit(&mut self, row: ContactRow, state: State) {
         let place = self.people.len();
         for (map, key) in self.by_key.iter_mut().zip(row.fields.keys()) {
             map.extend(key.map(|key| (key.to_owned(), place)));
         }
-        self.people.push(Person { row, standing, touched: standing == Standing::New });
+        self.people.push(Person { row, state, touched: state == State::New, before: None });
     }
 
     /// The contact that the draft means.
@@ -69,20 +76,22 @@ impl Matched {
         }
     }
 
-    fn apply(&mut self, draft: &ContactDraft, now: UtcInstant) -> Result<Fate, StoreError> {
+    /// Takes a draft over: what became of it, and the place of the person that it means.
+    fn apply(&mut self, draft: &ContactDraft, now: UtcInstant) -> Result<(Fate, Option<usize>), StoreError> {
         match self.find(draft) {
-            Err(ids) => Ok(Fate::Conflict(ids)),
+            Err(ids) => Ok((Fate::Conflict(ids), None)),
             Ok(None) => {
-                self.admit(ContactRow::new(draft, now), Standing::New);
-                Ok(Fate::Created)
+                self.admit(ContactRow::new(draft, now), State::New);
+                Ok((Fate::Created, Some(self.people.len() - 1)))
             }
             Ok(Some(place)) => {
-                let Some(person) = self.people.get_mut(place) else { return Ok(Fate::Conflict(Vec::new())) };
+                let Some(person) = self.people.get_mut(place) else { return Ok((Fate::Conflict(Vec::new()), None)) };
                 let before = person.row.clone();
                 person.touched = true;
                 if person.row.take(draft)? {
-                    if person.standing == Standing::Stored {
-                        person.standing = Standing::Changed;
+                    if person.state == State::Stored {
+                        person.state = State::Changed;
+                        person.before = Some(before.fields.clone());
                         person.row.version += 1;
                         person.row.updated_at = now;
                     }
@@ -95,7 +104,7 @@ impl Matched {
                         }
                     }
                 }
-                Ok(Fate::Updated)
+                Ok((Fate::Updated, Some(place)))
             }
         }
     }
@@ -107,51 +116,143 @@ fn agrees(row: &ContactRow, draft: &ContactDraft) -> bool {
     both.is_none_or(|(own, given)| own == given)
 }
 
+/// What a batch says of consent.
+#[derive(Clone, Copy)]
+pub struct Joining<'a> {
+    /// The list that the contacts are to be on.
+    pub list: Option<ListId>,
+    /// What their consent rests on.
+    pub grounds: Grounds,
+    /// What each draft says, in their order; empty: nothing.
+    pub said: &'a [Said],
+}
+
+impl Joining<'_> {
+    /// Nothing is said.
+    pub const NOTHING: Self = Self { list: None, grounds: Grounds::Claimed, said: &[] };
+
+    /// Everybody is to be on a list.
+    #[must_use]
+    pub const fn list(list: Option<ListId>) -> Self {
+        Self { list, ..Self::NOTHING }
+    }
+
+    fn part(&self, index: usize) -> Self {
+        Self { said: self.said.get(index..=index).unwrap_or_default(), ..*self }
+    }
+}
+
 /// What became of a batch.
 pub struct Applied {
     /// What became of each draft, in order.
     pub fates: Vec<Fate>,
     /// The contacts that were created or meant, without those in conflict, in no particular order.
     pub ids: Vec<ContactId>,
+    /// What became of their standings on the list.
+    pub standings: Vec<Outcome>,
 }
 
-/// Creates or updates a contact for each draft, and makes them members of `list`. Belongs in a write transaction.
-/// Drafts that mean the same person come to one contact; later ones win.
+/// Creates or updates a contact for each draft, and makes it stand on the list as it is said. Belongs in a write transaction.
+/// Drafts that mean the same person come to one contact; later ones win. Contacts that are found are held until the transaction
+/// ends.
 ///
 /// # Errors
 /// A query failed. A unique violation means that another transaction stored one of the keys meanwhile, or that keys were
 /// handed from one contact to another within the batch: see [`apply_one_by_one`].
 pub fn apply(
     conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
     drafts: &[ContactDraft],
-    list: Option<ListId>,
+    joining: &Joining<'_>,
     now: UtcInstant,
 ) -> Result<Applied, StoreError> {
-    let mut matched = Matched::new(dialect::sharing_keys(conn, drafts)?);
-    let mut fates = Vec::with_capacity(drafts.len());
+    let mut matched = Matched::new(dialect::sharing_keys(conn, drafts, Hold::Yes)?);
+    let (mut fates, mut places) = (Vec::with_capacity(drafts.len()), Vec::with_capacity(drafts.len()));
     for draft in drafts {
-        fates.push(matched.apply(draft, now)?);
+        let (fate, place) = matched.apply(draft, now)?;
+        fates.push(fate);
+        places.push(place);
     }
-    let (mut new, mut changed, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-    for person in matched.people.into_iter().filter(|person| person.touched) {
-        match person.standing {
-            Standing::New => new.push(person.row),
-            Standing::Stored => ids.push(person.row.id),
-            Standing::Changed => {
-                ids.push(person.row.id);
-                changed.push(person.row);
-            }
-        }
-    }
+    let mut people = matched.people;
+    write(conn, &mut people)?;
+    let taken_over = follow_addresses(conn, ledger, &people, joining.grounds)?;
+    let wished = wished(&people, &places, joining, &taken_over);
+    let standings = standings::apply(conn, ledger, &wished)?;
+    attributes::record(conn, drafts.iter().flat_map(|draft| draft.attributes.keys()), now)?;
+    let ids = people.iter().filter(|person| person.touched).map(|person| person.row.id).collect();
+    Ok(Applied { fates, ids, standings })
+}
+
+/// Writes what is new and what has changed; new ones get their ids.
+fn write(conn: &mut Conn, people: &mut [Person]) -> Result<(), StoreError> {
+    let rows = |people: &[Person], state| -> Vec<ContactRow> {
+        people.iter().filter(|person| person.state == state).map(|person| person.row.clone()).collect()
+    };
+    let mut changed = rows(people, State::Changed);
     // One order everywhere: two batches that change the same rows cannot block each other.
     changed.sort_unstable_by_key(|row| row.id);
     dialect::update(conn, &changed)?;
-    ids.extend(dialect::insert(conn, &new)?);
-    if let Some(list) = list {
-        dialect::add_members(conn, list, &ids)?;
+    let ids = dialect::insert(conn, &rows(people, State::New))?;
+    for (person, id) in people.iter_mut().filter(|person| person.state == State::New).zip(ids) {
+        person.row.id = id;
     }
-    attributes::record(conn, drafts.iter().flat_map(|draft| draft.attributes.keys()), now)?;
-    Ok(Applied { fates, ids })
+    Ok(())
+}
+
+fn follow_addresses(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    people: &[Person],
+    grounds: Grounds,
+) -> Result<BTreeSet<ContactId>, StoreError> {
+    let moved: Vec<Moved> = people
+        .iter()
+        .filter(|person| match person.state {
+            State::New => true,
+            State::Stored => false,
+            State::Changed => person.before.as_ref().is_some_and(|before| before.keys() != person.row.fields.keys()),
+        })
+        .map(|person| Moved {
+            contact: person.row.id,
+            before: person.before.clone().unwrap_or_default(),
+            after: person.row.fields.clone(),
+            is_new: person.state == State::New,
+            is_confirmed: grounds != Grounds::Claimed,
+        })
+        .collect();
+    standings::follow_addresses(conn, ledger, &moved)
+}
+
+/// What is asked of the list, in the order of the drafts.
+fn wished(
+    people: &[Person],
+    places: &[Option<usize>],
+    joining: &Joining<'_>,
+    taken_over: &BTreeSet<ContactId>,
+) -> Vec<Wished> {
+    let Some(list) = joining.list else { return Vec::new() };
+    let nothing = Said::default();
+    let mut wished = Vec::with_capacity(places.len());
+    for (index, place) in places.iter().enumerate() {
+        let Some(person) = place.and_then(|place| people.get(place)) else { continue };
+        let said = joining.said.get(index).unwrap_or(&nothing);
+        let wish = match said.standing {
+            Some(ListStanding::Unsubscribed) => Wish::Unsubscribe,
+            Some(ListStanding::Unconfirmed) => Wish::Note,
+            Some(ListStanding::Subscribed | ListStanding::Moved) | None => Wish::Subscribe(joining.grounds),
+        };
+        wished.push(Wished {
+            source: said.source.as_deref().map(|source| Source::import(Some(source))),
+            note: said.at.map(|at| format!("said to hold since {at}")),
+            addresses: match wish {
+                Wish::Unsubscribe => crate::domain::people::consent::addresses_of(&person.row.fields),
+                Wish::Subscribe(_) | Wish::Note | Wish::Doubt => Vec::new(),
+            },
+            is_new: person.state == State::New && !taken_over.contains(&person.row.id),
+            ..Wished::new(person.row.id, list, wish)
+        });
+    }
+    wished
 }
 
 /// Like [`apply`], each draft for itself: slower, and right even where keys move between contacts.
@@ -160,15 +261,17 @@ pub fn apply(
 /// A query failed.
 pub fn apply_one_by_one(
     conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
     drafts: &[ContactDraft],
-    list: Option<ListId>,
+    joining: &Joining<'_>,
     now: UtcInstant,
 ) -> Result<Applied, StoreError> {
-    let mut all = Applied { fates: Vec::with_capacity(drafts.len()), ids: Vec::new() };
-    for draft in drafts {
-        let one = apply(conn, std::slice::from_ref(draft), list, now)?;
+    let mut all = Applied { fates: Vec::with_capacity(drafts.len()), ids: Vec::new(), standings: Vec::new() };
+    for (index, draft) in drafts.iter().enumerate() {
+        let one = apply(conn, ledger, std::slice::from_ref(draft), &joining.part(index), now)?;
         all.fates.extend(one.fates);
         all.ids.extend(one.ids);
+        all.standings.extend(one.standings);
     }
     Ok(all)
 }
@@ -193,7 +296,7 @@ mod tests {
     }
 
     fn fate(matched: &mut Matched, draft: &ContactDraft) -> Fate {
-        matched.apply(draft, UtcInstant(1)).unwrap()
+        matched.apply(draft, UtcInstant(1)).unwrap().0
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use volley::domain::campaigns::CampaignEvent;
 use volley::domain::campaigns::audience::Audience;
 use volley::domain::ids::{ContactId, ListId};
+use volley::domain::people::consent::Source;
 use volley::store::dispatch::deliveries;
 use volley::store::dispatch::packing::Packed;
+use volley::store::people::consent::Scribe;
 use volley::store::people::lists;
 use volley::store::{Conn, Lane, campaigns};
 
@@ -21,14 +23,19 @@ fn audience(lists: &[i64]) -> Audience {
     Audience::of_lists(lists.iter().copied().map(ListId).collect())
 }
 
+fn api() -> Scribe {
+    Scribe::of(Source::API)
+}
+
 async fn join(campaign: &Campaign, list: i64, ids: &'static [i64]) {
     let ids: Vec<ContactId> = ids.iter().copied().map(ContactId).collect();
-    let joined = campaign.store.run(Lane::Write, "join", move |conn| lists::add_members(conn, ListId(list), &ids));
+    let joined =
+        campaign.store.run(Lane::Write, "join", move |conn| lists::add_members(conn, &api(), ListId(list), &ids));
     joined.await.unwrap();
 }
 
 async fn leave(campaign: &Campaign, list: i64, contact: i64) {
-    let left = move |conn: &mut Conn| lists::remove_members(conn, ListId(list), &[ContactId(contact)]);
+    let left = move |conn: &mut Conn| lists::remove_members(conn, &api(), ListId(list), &[ContactId(contact)]);
     campaign.store.run(Lane::Write, "leave", left).await.unwrap();
 }
 
@@ -80,7 +87,7 @@ both_backends! {
         let campaign = Campaign::launched_to(db, 12, audience(&[1]), LISTS).await;
         let id = campaign.id;
         let look = move |conn: &mut Conn| {
-            lists::add_members(conn, ListId(1), &[ContactId(8)])?;
+            lists::add_members(conn, &api(), ListId(1), &[ContactId(8)])?;
             let launched = campaigns::find(conn, id)?.unwrap().launched_at.unwrap();
             let members = "SELECT created_at AS n FROM list_members WHERE contact_id = 8";
             Ok((launched.0, number(conn, members)))

@@ -2,14 +2,22 @@
 
 use diesel::RunQueryDsl;
 use volley::domain::import::ResumePoint;
+use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::store::engine::idempotency::Answer;
 use volley::store::import::imports::{self, Batch, Submitted};
+use volley::store::people::consent::{Ledger, Scribe};
+use volley::store::people::contacts::Joining;
+use volley::store::people::lists::NewList;
 use volley::store::people::{contacts, lists};
 use volley::store::{Conn, Lane, StoreError, engine};
 
 use super::open;
 use crate::support::both_backends;
+
+fn scribe() -> Scribe {
+    Scribe::of(Source::API)
+}
 
 fn draft(email: &str) -> ContactDraft {
     let fields = Fields { email: Some(email.to_owned()), ..Fields::default() };
@@ -39,8 +47,8 @@ both_backends! {
             rejections: Vec::new(),
         };
         let again = batch.clone();
-        store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, import, &batch)).await.unwrap();
-        let repeated = store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, import, &again)).await;
+        store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch)).await.unwrap();
+        let repeated = store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &again)).await;
         assert!(matches!(repeated, Err(StoreError::Stale { .. })), "{repeated:?}");
         let row = store.run(Lane::Read, "read", move |conn| imports::find(conn, import)).await.unwrap().unwrap();
         assert_eq!((row.rows_read, row.rows_created, row.byte_offset, row.line), (2, 2, 100, 3));
@@ -52,7 +60,7 @@ both_backends! {
         let store = open(db).await;
         let all = (0..8).map(|_| {
             store.run(Lane::Write, "store", |conn| {
-                Ok(match contacts::upsert(conn, &draft("ann@example.com"))? {
+                Ok(match contacts::upsert(conn, &scribe(), &draft("ann@example.com"), &Joining::NOTHING)? {
                     contacts::Upserted::Created(row) => (true, row.id),
                     contacts::Upserted::Updated(row) => (false, row.id),
                     contacts::Upserted::Conflict(ids) => panic!("a conflict with {ids:?}"),
@@ -68,7 +76,8 @@ both_backends! {
         use volley::domain::ids::ContactId;
         let store = open(db).await;
         let missing = store.run(Lane::Write, "look", |conn| {
-            let contacts::Upserted::Created(row) = contacts::upsert(conn, &draft("a@example.com"))? else { panic!("known") };
+            let upserted = contacts::upsert(conn, &scribe(), &draft("a@example.com"), &Joining::NOTHING)?;
+            let contacts::Upserted::Created(row) = upserted else { panic!("known") };
             let mut ids: Vec<_> = (1..2_500).rev().map(ContactId).collect();
             ids.push(row.id);
             Ok((row.id, contacts::missing(conn, &ids)?))
@@ -81,13 +90,16 @@ both_backends! {
     async fn who_is_put_on_a_list_that_is_just_deleted_is_on_none(db: &Database) {
         let store = open(db).await;
         for round in 0..30 {
-            let list = store.run(Lane::Write, "make", move |conn| lists::create(conn, &format!("list {round}"), "")).await;
+            let list = store.run(Lane::Write, "make", move |conn| lists::create(conn, &NewList::named(&format!("list {round}")))).await;
             let list = list.unwrap().list.id;
             let people: Vec<_> = (0..50).map(|n| draft(&format!("p{round}-{n}@example.com"))).collect();
             let added = store.run(Lane::Write, "add", move |conn| {
                 conn.write(|conn| {
                     let now = engine::now(conn)?;
-                    contacts::apply(conn, &people, Some(list), now).map(drop)
+                    let scribe = scribe();
+                    let mut ledger = Ledger::new(&scribe);
+                    contacts::apply(conn, &mut ledger, &people, &Joining::list(Some(list)), now)?;
+                    ledger.close(conn)
                 })
             });
             let deleted = store.run(Lane::Control, "delete", move |conn| lists::delete(conn, list));

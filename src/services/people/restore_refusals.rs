@@ -1,0 +1,113 @@
+//! Refusals that a restored backup does not know: they are filed beside the database, and said again.
+
+use std::collections::HashSet;
+use std::io;
+
+use crate::domain::people::consent::{EVERYTHING, Reason, Source, addresses_of};
+use crate::services::By;
+use crate::services::people::standings::{Refusal, RefusalScope, refuse};
+use crate::store::people::consent::{self, Ledger, Scribe};
+use crate::store::people::refusals::{Filed, RefusalBook};
+use crate::store::people::standings;
+use crate::store::people::suppressions::{self, Entry};
+use crate::store::{Conn, Lane, Store, StoreError};
+
+/// Why refusals are not restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A file of refusals cannot be read.
+    #[error("cannot read the refusals that are filed in data_dir/refusals")]
+    Unreadable(#[from] io::Error),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Stores the filed refusals whose ids the consent log does not have. How many those were. May be repeated.
+///
+/// # Errors
+/// [`RestoreError`]; some may be stored then.
+pub async fn restore_refusals(store: &Store, book: &RefusalBook, by: &By) -> Result<usize, RestoreError> {
+    let mut count = 0;
+    book.read(async |filed: Vec<Filed>| -> Result<(), RestoreError> {
+        let by = by.clone();
+        let work = move |conn: &mut Conn| restore(conn, &filed, &by);
+        count += store.transact(Lane::Control, "restore refusals", work).await?;
+        Ok(())
+    })
+    .await?;
+    if count > 0 {
+        tracing::warn!(
+            event = "consent.refusals_restored",
+            refusals = count,
+            by = %by,
+            "refusals that the database did not know are stored again: it was restored from an older backup"
+        );
+    }
+    Ok(count)
+}
+
+fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreError> {
+    let ids: Vec<&str> = filed.iter().map(|filed| filed.id.as_str()).collect();
+    let known: HashSet<String> = consent::known_refusals(conn, &ids)?.into_iter().collect();
+    let mut seen = HashSet::new();
+    let missing: Vec<&Filed> =
+        filed.iter().filter(|filed| !known.contains(&filed.id) && seen.insert(filed.id.as_str())).collect();
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    let mut refusals = Vec::new();
+    let mut entries = Vec::new();
+    for filed in &missing {
+        match filed.reason {
+            Reason::Unsubscribed => refusals.extend(said_again(conn, filed)?),
+            Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
+                entries.extend(filed.addresses.iter().map(|(channel, address)| Entry {
+                    address: address.clone(),
+                    channel: *channel,
+                    topic: filed.list.unwrap_or(EVERYTHING),
+                    reason: filed.reason,
+                    at: filed.at,
+                    contact: filed.contact,
+                    act: None,
+                    is_said: false,
+                }));
+            }
+        }
+    }
+    // They are filed already.
+    let scribe = Scribe::of(Source::RESTORED);
+    refuse(conn, &scribe.book, by, &refusals)?;
+    let mut ledger = Ledger::new(&scribe);
+    suppressions::set(conn, &mut ledger, &entries)?;
+    for filed in &missing {
+        ledger.restored(filed);
+    }
+    ledger.close(conn)?;
+    Ok(missing.len())
+}
+
+/// The refusal again: of its contact, where that has one of its addresses still; else of its addresses. An id alone is not believed,
+/// because the file may have been beside another database.
+fn said_again(conn: &mut Conn, filed: &Filed) -> Result<Vec<Refusal>, StoreError> {
+    let refusal = |contact, address| Refusal {
+        contact,
+        address,
+        scope: filed.list.map_or(RefusalScope::Everything, |list| RefusalScope::Topics(vec![list])),
+        source: Source::stored(filed.source.clone()),
+        campaign: filed.campaign,
+        at: Some(filed.at),
+        client: None,
+    };
+    if let Some(id) = filed.contact {
+        let known = standings::look(conn, &[id])?;
+        let is_same = known.iter().any(|contact| {
+            let addresses = addresses_of(&contact.keys);
+            !contact.is_deleted && filed.addresses.iter().any(|address| addresses.contains(address))
+        });
+        if is_same {
+            return Ok(vec![refusal(Some(id), None)]);
+        }
+    }
+    Ok(filed.addresses.iter().map(|address| refusal(None, Some(address.clone()))).collect())
+}

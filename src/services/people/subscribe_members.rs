@@ -1,0 +1,227 @@
+//! Contacts that are subscribed to a list or unsubscribed from it, by any of their keys.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::domain::access::audit::{Action, Object};
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::people::consent::{Act, Source, addresses_of};
+use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::standing::{Grounds, Standing};
+use crate::services::audit::{self, Line};
+use crate::services::people::standings::{self, Refusal, RefusalScope, Subscribed, Tally};
+use crate::services::{By, Services};
+use crate::store::people::consent::{Ledger, Scribe};
+use crate::store::people::contacts::{self, Fate, Joining};
+use crate::store::people::standings::{holders, look, of_contacts};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
+
+/// Who is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Members {
+    /// By their ids.
+    pub ids: Vec<ContactId>,
+    /// By their keys: each draft has one or more of them and nothing else.
+    pub keys: Vec<ContactDraft>,
+}
+
+/// How they are subscribed.
+#[derive(Debug, Clone)]
+pub struct How {
+    /// What their consent rests on.
+    pub grounds: Grounds,
+    /// What the client says of where it comes from.
+    pub source: Option<String>,
+    /// Why an operator overrides a refusal.
+    pub reason: Option<String>,
+}
+
+/// How contacts stand now.
+#[derive(Debug, Clone, Default)]
+pub struct Stand {
+    /// How many changed, and how.
+    pub tally: Tally,
+    /// Each contact that was meant, and how it stands on the list.
+    pub contacts: Vec<(ContactId, Option<Standing>)>,
+    /// Addresses that no contact has: they are refused as addresses.
+    pub addresses: usize,
+}
+
+/// Why nothing has changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MembersError {
+    /// There is no such list.
+    #[error("there is no list {0}")]
+    NoList(ListId),
+    /// There are no such contacts: all that are missing.
+    #[error("{} of the contacts do not exist", .0.len())]
+    NoContacts(Vec<ContactId>),
+    /// The keys of one member belong to different contacts: these.
+    #[error("external_id, email and phone do not belong to one and the same contact")]
+    Conflict(Vec<ContactId>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl MayBeStoreError for MembersError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        if let Self::Store(error) = self { Ok(error) } else { Err(self) }
+    }
+}
+
+/// Subscribes contacts to a list, as far as the rules allow; contacts that are named by keys that nobody has are created.
+///
+/// # Errors
+/// [`MembersError`]; nothing has changed then.
+pub async fn subscribe_members(
+    services: &Services,
+    list: ListId,
+    members: Members,
+    how: How,
+    by: &By,
+) -> Result<Stand, MembersError> {
+    let scribe = standings::scribe(services, by, Source::api(how.source.as_deref()));
+    let act = Act { note: how.reason.clone(), ..Act::clone(&scribe.act) };
+    let scribe = Scribe { act: Arc::new(act), ..scribe };
+    let by = by.clone();
+    let work = move |conn: &mut Conn| {
+        let stand = subscribe(conn, &scribe, list, &members, how.grounds)?;
+        audit::write(conn, &by, line(Action::MembersAdded, list, &stand, how.grounds))?;
+        Ok::<_, MembersError>(stand)
+    };
+    services.store.transact(Lane::Write, "subscribe contacts to a list", work).await
+}
+
+/// How many contacts a line of the audit log names.
+const NAMED: usize = 100;
+
+fn line(action: Action, list: ListId, stand: &Stand, grounds: Grounds) -> Line {
+    let some: Vec<_> = stand.contacts.iter().take(NAMED).map(|(contact, _)| contact).collect();
+    let tally = &stand.tally;
+    Line::of(action, Object::List, list).after(json!({
+        "asked": stand.contacts.len(),
+        "subscribed": tally.subscribed,
+        "unconfirmed": tally.unconfirmed,
+        "unsubscribed": tally.unsubscribed,
+        "addresses": stand.addresses,
+        "confirmed": grounds == Grounds::Confirmed,
+        "resubscribe": grounds == Grounds::Overridden,
+        "contact_ids": some,
+    }))
+}
+
+fn subscribe(
+    conn: &mut Conn,
+    scribe: &Scribe,
+    list: ListId,
+    members: &Members,
+    grounds: Grounds,
+) -> Result<Stand, MembersError> {
+    let mut stand = Stand::default();
+    let mut ids = members.ids.clone();
+    match standings::subscribe(conn, scribe, list, &members.ids, grounds, None)? {
+        Subscribed::Done(tally) => stand.tally = tally,
+        Subscribed::NoList => return Err(MembersError::NoList(list)),
+        Subscribed::NoContacts(ids) => return Err(MembersError::NoContacts(ids)),
+    }
+    if !members.keys.is_empty() {
+        let now = engine::now(conn)?;
+        let mut ledger = Ledger::new(scribe);
+        let joining = Joining { grounds, ..Joining::list(Some(list)) };
+        let applied = contacts::apply(conn, &mut ledger, &members.keys, &joining, now)?;
+        ledger.close(conn)?;
+        for fate in applied.fates {
+            if let Fate::Conflict(ids) = fate {
+                return Err(MembersError::Conflict(ids));
+            }
+        }
+        stand.tally.add(&applied.standings);
+        ids.extend(applied.ids);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    stand.contacts = standing_on(conn, list, &ids)?;
+    Ok(stand)
+}
+
+fn standing_on(
+    conn: &mut Conn,
+    list: ListId,
+    ids: &[ContactId],
+) -> Result<Vec<(ContactId, Option<Standing>)>, StoreError> {
+    let all = of_contacts(conn, ids)?;
+    let found: std::collections::HashMap<ContactId, Standing> =
+        all.into_iter().filter(|(on, ..)| *on == list).map(|(_, contact, standing)| (contact, standing)).collect();
+    Ok(ids.iter().map(|id| (*id, found.get(id).copied())).collect())
+}
+
+/// Unsubscribes contacts from a list. A key that no contact has is refused as an address: who has it later is unsubscribed.
+///
+/// # Errors
+/// [`MembersError`]; nothing has changed then.
+pub async fn unsubscribe_members(
+    services: &Services,
+    list: ListId,
+    members: Members,
+    source: Option<String>,
+    by: &By,
+) -> Result<Stand, MembersError> {
+    let (book, by) = (services.refusals.clone(), by.clone());
+    let work = move |conn: &mut Conn| {
+        let known = look(conn, &members.ids)?;
+        let missing: Vec<ContactId> =
+            members.ids.iter().filter(|id| !known.iter().any(|known| known.id == **id)).copied().collect();
+        if !missing.is_empty() {
+            return Err(MembersError::NoContacts(missing));
+        }
+        if crate::store::people::standings::hold_lists(conn, &[list])?.is_empty() {
+            return Err(MembersError::NoList(list));
+        }
+        let (mut ids, mut loose) = (members.ids.clone(), Vec::new());
+        for draft in &members.keys {
+            let addresses = addresses_of(&draft.fields);
+            let found = holders(conn, &addresses)?;
+            if found.is_empty() {
+                loose.extend(addresses.into_iter().filter(|(channel, _)| is_own(*channel, draft)));
+            }
+            ids.extend(found);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let before = standing_on(conn, list, &ids)?;
+        let refusal = |contact, address| Refusal {
+            contact,
+            address,
+            scope: RefusalScope::Topics(vec![list]),
+            source: Source::api(source.as_deref()),
+            campaign: None,
+            at: None,
+            client: None,
+        };
+        let refusals: Vec<Refusal> = ids
+            .iter()
+            .map(|id| refusal(Some(*id), None))
+            .chain(loose.iter().map(|address| refusal(None, Some(address.clone()))))
+            .collect();
+        standings::refuse(conn, &book, &by, &refusals)?;
+        let contacts = standing_on(conn, list, &ids)?;
+        let changed = before.iter().zip(&contacts).filter(|(before, after)| before.1 != after.1).count();
+        let unchanged = contacts.len() - changed;
+        let tally = Tally { unsubscribed: changed, unchanged, ..Tally::default() };
+        let stand = Stand { tally, contacts, addresses: loose.len() };
+        audit::write(conn, &by, line(Action::MembersRemoved, list, &stand, Grounds::Claimed))?;
+        Ok(stand)
+    };
+    services.store.transact(Lane::Write, "unsubscribe contacts from a list", work).await
+}
+
+/// One entry for each key: an email is refused as such, and channel `http` is taken along.
+fn is_own(channel: ChannelKind, draft: &ContactDraft) -> bool {
+    match channel {
+        ChannelKind::Email | ChannelKind::Sms | ChannelKind::Whatsapp => true,
+        ChannelKind::Http => draft.fields.email.is_none() && draft.fields.phone.is_none(),
+    }
+}

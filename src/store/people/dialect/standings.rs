@@ -1,0 +1,261 @@
+//! Standings in bulk. PostgreSQL takes arrays; SQLite takes JSON, or rows one by one, inside one transaction.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::fields::Fields;
+use crate::domain::people::standing::Standing;
+use crate::store::engine::sql::sql;
+use crate::store::people::dialect::Hold;
+use crate::store::{Conn, StoreError};
+
+/// A contact, by its keys.
+#[derive(QueryableByName)]
+pub(in crate::store) struct Held {
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) id: ContactId,
+    #[diesel(sql_type = Nullable<Text>)]
+    external_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    email: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    phone: Option<String>,
+    #[diesel(sql_type = Bool)]
+    pub(in crate::store) is_deleted: bool,
+}
+
+impl Held {
+    /// Its keys, as the fields of a contact.
+    pub(in crate::store) fn keys(&self) -> Fields {
+        Fields {
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+            ..Fields::default()
+        }
+    }
+}
+
+const HELD: &str = "SELECT id, external_id, email, phone, deleted_at IS NOT NULL AS is_deleted FROM contacts WHERE id ";
+
+/// Contacts in the order of their ids, deleted ones, too; locked in this order where they are to be held. Whoever changes a standing
+/// holds the contact first.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn contacts(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<Held>, StoreError> {
+    match conn {
+        Conn::Pg(conn) => sql(format!("{HELD} = ANY("))
+            .bind::<Array<BigInt>, _>(
+                ids,
+                match hold {
+                    Hold::Yes => ") ORDER BY id FOR NO KEY UPDATE",
+                    Hold::No => ") ORDER BY id",
+                },
+            )
+            .load(conn),
+        // The transaction is IMMEDIATE: nobody else writes.
+        Conn::Sqlite(conn) => sql(format!("{HELD} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), ")) ORDER BY id")
+            .load(conn),
+    }
+    .map_err(StoreError::query("lock contacts"))
+}
+
+/// A topic that a standing is about.
+#[derive(QueryableByName)]
+pub(in crate::store) struct Topic {
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) id: ListId,
+    #[diesel(sql_type = Bool)]
+    pub(in crate::store) default_opt_in: bool,
+    #[diesel(sql_type = Bool)]
+    pub(in crate::store) double_opt_in: bool,
+}
+
+/// Those of `ids` that are lists, held until the end of the transaction: a deletion of a list waits, and then removes what was
+/// written; a launch that waits sees it. The clock is read behind this lock, so that who waited for a launch joins after it.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn hold_topics(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<Topic>, StoreError> {
+    const SELECT: &str = "SELECT id, default_opt_in, double_opt_in FROM lists WHERE id ";
+    match conn {
+        Conn::Pg(conn) => {
+            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(ids, ") ORDER BY id FOR KEY SHARE").load(conn)
+        }
+        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), "))")
+            .load(conn),
+    }
+    .map_err(StoreError::query("lock lists"))
+}
+
+/// A standing as stored.
+#[derive(QueryableByName)]
+pub(in crate::store) struct Stored {
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) list_id: ListId,
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) contact_id: ContactId,
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) status: Standing,
+}
+
+/// The standings of these pairs of list and contact, where there are any.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn read(conn: &mut Conn, pairs: &[(ListId, ContactId)]) -> Result<Vec<Stored>, StoreError> {
+    if pairs.is_empty() {
+        return Ok(Vec::new());
+    }
+    match conn {
+        Conn::Pg(conn) => {
+            let (lists, contacts): (Vec<ListId>, Vec<ContactId>) = pairs.iter().copied().unzip();
+            sql("SELECT m.list_id, m.contact_id, m.status FROM unnest(")
+                .bind::<Array<BigInt>, _>(lists, ", ")
+                .bind::<Array<BigInt>, _>(
+                    contacts,
+                    ") AS w (l, c) JOIN list_members m ON m.list_id = w.l AND m.contact_id = w.c",
+                )
+                .load(conn)
+        }
+        Conn::Sqlite(conn) => sql("SELECT m.list_id, m.contact_id, m.status FROM json_each(")
+            .bind::<Text, _>(
+                serde_json::json!(pairs).to_string(),
+                ") AS w CROSS JOIN list_members m ON m.list_id = w.value ->> 0 AND m.contact_id = w.value ->> 1",
+            )
+            .load(conn),
+    }
+    .map_err(StoreError::query("read standings"))
+}
+
+/// Every standing of these contacts.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn read_all(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<Stored>, StoreError> {
+    const SELECT: &str = "SELECT list_id, contact_id, status FROM list_members WHERE contact_id ";
+    match conn {
+        Conn::Pg(conn) => sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(contacts, ")").load(conn),
+        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(contacts).to_string(), "))")
+            .load(conn),
+    }
+    .map_err(StoreError::query("read standings of contacts"))
+}
+
+/// A standing to be written.
+pub(in crate::store) struct Written {
+    pub(in crate::store) list: ListId,
+    pub(in crate::store) contact: ContactId,
+    pub(in crate::store) status: Standing,
+    pub(in crate::store) at: UtcInstant,
+    pub(in crate::store) source: String,
+}
+
+/// Writes standings. `now` is when rows that are new were made.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn write(conn: &mut Conn, rows: &[Written], now: UtcInstant) -> Result<(), StoreError> {
+    const INSERT: &str = "INSERT INTO list_members (list_id, contact_id, created_at, status, status_at, source) ";
+    const ELSE_UPDATE: &str = " ON CONFLICT (list_id, contact_id) DO UPDATE SET status = excluded.status, status_at = \
+                               excluded.status_at, source = excluded.source";
+    if rows.is_empty() {
+        return Ok(());
+    }
+    match conn {
+        Conn::Pg(conn) => {
+            let lists: Vec<ListId> = rows.iter().map(|row| row.list).collect();
+            let contacts: Vec<ContactId> = rows.iter().map(|row| row.contact).collect();
+            let statuses: Vec<Standing> = rows.iter().map(|row| row.status).collect();
+            let times: Vec<UtcInstant> = rows.iter().map(|row| row.at).collect();
+            let sources: Vec<&str> = rows.iter().map(|row| row.source.as_str()).collect();
+            sql(format!("{INSERT} SELECT r.l, r.c, "))
+                .bind::<BigInt, _>(now, ", r.status, r.at, r.source FROM unnest(")
+                .bind::<Array<BigInt>, _>(lists, ", ")
+                .bind::<Array<BigInt>, _>(contacts, ", ")
+                .bind::<Array<Text>, _>(statuses, ", ")
+                .bind::<Array<BigInt>, _>(times, ", ")
+                .bind::<Array<Text>, _>(sources, format!(") AS r (l, c, status, at, source) {ELSE_UPDATE}"))
+                .execute(conn)
+                .map(drop)
+        }
+        Conn::Sqlite(conn) => rows.iter().try_for_each(|row| {
+            sql(format!("{INSERT} VALUES ("))
+                .bind::<BigInt, _>(row.list, ", ")
+                .bind::<BigInt, _>(row.contact, ", ")
+                .bind::<BigInt, _>(now, ", ")
+                .bind::<Text, _>(row.status, ", ")
+                .bind::<BigInt, _>(row.at, ", ")
+                .bind::<Text, _>(&row.source, format!(") {ELSE_UPDATE}"))
+                .execute(conn)
+                .map(drop)
+        }),
+    }
+    .map_err(StoreError::query("write standings"))
+}
+
+/// Removes the standings of these contacts on a list, but refusals; what was removed.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn remove(
+    conn: &mut Conn,
+    list: ListId,
+    contacts: &[ContactId],
+) -> Result<Vec<Stored>, StoreError> {
+    const RETURNING: &str = " AND status <> 'unsubscribed' RETURNING list_id, contact_id, status";
+    match conn {
+        Conn::Pg(conn) => sql("DELETE FROM list_members WHERE list_id = ")
+            .bind::<BigInt, _>(list, " AND contact_id = ANY(")
+            .bind::<Array<BigInt>, _>(contacts, format!("){RETURNING}"))
+            .load(conn),
+        Conn::Sqlite(conn) => sql("DELETE FROM list_members WHERE list_id = ")
+            .bind::<BigInt, _>(list, " AND contact_id IN (SELECT value FROM json_each(")
+            .bind::<Text, _>(serde_json::json!(contacts).to_string(), format!(")){RETURNING}"))
+            .load(conn),
+    }
+    .map_err(StoreError::query("take contacts off a list"))
+}
+
+#[derive(QueryableByName)]
+struct Holder {
+    #[diesel(sql_type = BigInt)]
+    id: ContactId,
+}
+
+/// Living contacts that have one of these keys: email, phone or external id.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn holders(conn: &mut Conn, keys: &[String]) -> Result<Vec<ContactId>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let one =
+        |column: &str, from: &str| format!("SELECT id FROM contacts WHERE deleted_at IS NULL AND {column} {from}");
+    let found: QueryResult<Vec<Holder>> = match conn {
+        Conn::Pg(conn) => sql(one("email", "= ANY("))
+            .bind::<Array<Text>, _>(keys, format!(") UNION {}", one("phone", "= ANY(")))
+            .bind::<Array<Text>, _>(keys, format!(") UNION {}", one("external_id", "= ANY(")))
+            .bind::<Array<Text>, _>(keys, ")")
+            .load(conn),
+        Conn::Sqlite(conn) => {
+            let json = serde_json::json!(keys).to_string();
+            const LIST: &str = "IN (SELECT value FROM json_each(";
+            sql(one("email", LIST))
+                .bind::<Text, _>(json.clone(), format!(")) UNION {}", one("phone", LIST)))
+                .bind::<Text, _>(json.clone(), format!(")) UNION {}", one("external_id", LIST)))
+                .bind::<Text, _>(json, "))")
+                .load(conn)
+        }
+    };
+    found
+        .map(|rows| rows.into_iter().map(|row| row.id).collect())
+        .map_err(StoreError::query("find contacts by their addresses"))
+}

@@ -1,0 +1,405 @@
+//! How contacts stand on lists: the one place that writes it.
+//!
+//! Order of locks: the contacts, in the order of their ids; then the lists, shared; then the standings, which nobody else changes
+//! while their contact is held. Rows go with their contact, with their list, or when a contact is taken off a list. A refusal
+//! stays.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::consent::Ledger;
+use super::consent_line::Line;
+use super::suppressions::{self, Entry};
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source, addresses_of};
+use crate::domain::people::fields::Fields;
+use crate::domain::people::standing::{self, Grounds, Next, Standing, Wish};
+use crate::store::people::dialect::standings::Written;
+use crate::store::people::dialect::{self, Hold};
+use crate::store::{Conn, StoreError, engine};
+
+/// A contact, by its keys.
+pub struct KnownContact {
+    /// Its id.
+    pub id: ContactId,
+    /// Its keys.
+    pub keys: Fields,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+}
+
+fn known(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<KnownContact>, StoreError> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = dialect::standings::contacts(conn, &ids, hold)?;
+    Ok(found.into_iter().map(|row| KnownContact { id: row.id, keys: row.keys(), is_deleted: row.is_deleted }).collect())
+}
+
+/// Locks contacts in the order of their ids, deleted ones, too.
+///
+/// # Errors
+/// The query failed.
+pub fn hold(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<KnownContact>, StoreError> {
+    known(conn, ids, Hold::Yes)
+}
+
+/// Looks at contacts without locking them, deleted ones, too.
+///
+/// # Errors
+/// The query failed.
+pub fn look(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<KnownContact>, StoreError> {
+    known(conn, ids, Hold::No)
+}
+
+/// What is asked for one contact and one list.
+#[derive(Clone)]
+pub struct Wished {
+    /// The contact. It is held.
+    pub contact: ContactId,
+    /// The list.
+    pub list: ListId,
+    /// What is asked for.
+    pub wish: Wish,
+    /// What it comes from, where that is not what the whole decision comes from.
+    pub act: Option<Arc<Act>>,
+    /// In place of the source of that.
+    pub source: Option<Source>,
+    /// Said of it, for the log.
+    pub note: Option<String>,
+    /// The address that the person used, or that a refusal is filed under.
+    pub addresses: Vec<(ChannelKind, String)>,
+    /// Whether the contact was made in this transaction, so that it has no standing yet.
+    pub is_new: bool,
+}
+
+impl Wished {
+    /// A plain wish.
+    #[must_use]
+    pub const fn new(contact: ContactId, list: ListId, wish: Wish) -> Self {
+        Self { contact, list, wish, act: None, source: None, note: None, addresses: Vec::new(), is_new: false }
+    }
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The contact.
+    pub contact: ContactId,
+    /// The list.
+    pub list: ListId,
+    /// How it stood.
+    pub before: Option<Standing>,
+    /// How it stands.
+    pub after: Option<Standing>,
+    /// The contact has refused, and this was not enough to change that.
+    pub stays_refused: bool,
+}
+
+impl Outcome {
+    /// Whether anything changed.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        self.before != self.after
+    }
+}
+
+/// Grants wishes as far as the rules allow, in their order. What changes no standing changes nothing: neither its time nor its
+/// source. Wishes on lists that do not exist are passed over.
+///
+/// # Errors
+/// A query failed.
+pub fn apply(conn: &mut Conn, ledger: &mut Ledger<'_>, wished: &[Wished]) -> Result<Vec<Outcome>, StoreError> {
+    if wished.is_empty() {
+        return Ok(Vec::new());
+    }
+    engine::keep_to_indexes(conn)?;
+    let lists: Vec<ListId> = wished.iter().map(|wished| wished.list).collect::<BTreeSet<_>>().into_iter().collect();
+    let topics: HashMap<ListId, bool> = dialect::standings::hold_topics(conn, &lists)?
+        .into_iter()
+        .map(|topic| (topic.id, topic.double_opt_in))
+        .collect();
+    // Behind the lock of the lists: who waited for a launch joins after it.
+    let now = ledger.refresh(conn)?;
+    let asked = wished.iter().filter(|wished| !wished.is_new).map(|wished| (wished.list, wished.contact));
+    let asked: Vec<_> = asked.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut standings: HashMap<(ListId, ContactId), Standing> = dialect::standings::read(conn, &asked)?
+        .into_iter()
+        .map(|row| ((row.list_id, row.contact_id), row.status))
+        .collect();
+    let mut written: BTreeMap<(ListId, ContactId), Written> = BTreeMap::new();
+    let mut outcomes = Vec::with_capacity(wished.len());
+    let mut taken_back = Vec::new();
+    for wished in wished {
+        let Some(double_opt_in) = topics.get(&wished.list) else { continue };
+        let key = (wished.list, wished.contact);
+        let before = standings.get(&key).copied();
+        let next = standing::next(before, wished.wish, *double_opt_in);
+        let after = match next {
+            Next::Becomes(after) => Some(after),
+            Next::Stays | Next::StaysRefused => before,
+        };
+        outcomes.push(Outcome {
+            contact: wished.contact,
+            list: wished.list,
+            before,
+            after,
+            stays_refused: next == Next::StaysRefused,
+        });
+        if matches!(wished.wish, Wish::Subscribe(Grounds::OwnAct | Grounds::Overridden)) {
+            taken_back.push(key);
+        }
+        let Next::Becomes(after) = next else { continue };
+        standings.insert(key, after);
+        let line = ledger.line(wished.act.as_ref());
+        let source = wished.source.clone().unwrap_or_else(|| line.source.clone());
+        let at = if after == Standing::Unsubscribed { line.act.said_by(now) } else { now };
+        let row = Written {
+            list: wished.list,
+            contact: wished.contact,
+            status: after,
+            at,
+            source: source.as_str().to_owned(),
+        };
+        written.insert(key, row);
+        let line = Line {
+            contact: Some(wished.contact),
+            list: Some(wished.list),
+            before: before.map(Standing::as_str),
+            source,
+            address: wished.addresses.first().map(|(_, address)| address.clone()),
+            note: wished.note.clone().or_else(|| line.note.clone()),
+            ..line
+        };
+        if after == Standing::Unsubscribed {
+            ledger.refusal(line, Reason::Unsubscribed, &wished.addresses);
+        } else {
+            ledger.standing(before, Some(after), line);
+        }
+    }
+    let rows: Vec<Written> = written.into_values().collect();
+    for chunk in rows.chunks(5_000) {
+        dialect::standings::write(conn, chunk, now)?;
+    }
+    forget_refused_topics(conn, ledger, &taken_back)?;
+    Ok(outcomes)
+}
+
+/// Who took a refusal back would otherwise get it again from the own address with the next change of the contact.
+fn forget_refused_topics(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    taken_back: &[(ListId, ContactId)],
+) -> Result<(), StoreError> {
+    if taken_back.is_empty() {
+        return Ok(());
+    }
+    let contacts: Vec<ContactId> = taken_back.iter().map(|(_, contact)| *contact).collect();
+    let keys: HashMap<ContactId, Fields> =
+        hold(conn, &contacts)?.into_iter().map(|held| (held.id, held.keys)).collect();
+    for (list, contact) in taken_back {
+        let Some(keys) = keys.get(contact) else { continue };
+        suppressions::lift(conn, ledger, &addresses_of(keys), *list, Reason::Unsubscribed, Some(*contact))?;
+    }
+    Ok(())
+}
+
+/// Takes contacts off a list, but those that have refused: their refusal stays. The contacts are held. How many went.
+///
+/// # Errors
+/// A query failed.
+pub fn take_off(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    list: ListId,
+    contacts: &[ContactId],
+) -> Result<usize, StoreError> {
+    let gone = dialect::standings::remove(conn, list, contacts)?;
+    for row in &gone {
+        let line = Line { contact: Some(row.contact_id), list: Some(row.list_id), ..ledger.line(None) };
+        ledger.standing(Some(row.status), None, line);
+    }
+    Ok(gone.len())
+}
+
+/// The standings of contacts: list, contact and how it stands.
+///
+/// # Errors
+/// The query failed.
+pub fn of_contacts(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<(ListId, ContactId, Standing)>, StoreError> {
+    let rows = dialect::standings::read_all(conn, contacts)?;
+    Ok(rows.into_iter().map(|row| (row.list_id, row.contact_id, row.status)).collect())
+}
+
+/// Those of `ids` that are lists, held until the transaction ends, and whether each counts everybody who has not refused.
+///
+/// # Errors
+/// The query failed.
+pub fn hold_lists(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<(ListId, bool)>, StoreError> {
+    let topics = dialect::standings::hold_topics(conn, ids)?;
+    Ok(topics.into_iter().map(|topic| (topic.id, topic.default_opt_in)).collect())
+}
+
+/// Living contacts that have one of these addresses.
+///
+/// # Errors
+/// The query failed.
+pub fn holders(conn: &mut Conn, addresses: &[(ChannelKind, String)]) -> Result<Vec<ContactId>, StoreError> {
+    let keys: BTreeSet<String> = addresses.iter().map(|(_, address)| address.clone()).collect();
+    dialect::standings::holders(conn, &keys.into_iter().collect::<Vec<_>>())
+}
+
+/// Writes the list refusals of a contact under the addresses that it gives up: a new contact, or another one, that has such an
+/// address later takes them over.
+///
+/// # Errors
+/// A query failed.
+pub fn leave_refusals(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    contact: ContactId,
+    given_up: &[(ChannelKind, String)],
+) -> Result<(), StoreError> {
+    if given_up.is_empty() {
+        return Ok(());
+    }
+    let at = ledger.now(conn)?;
+    let refused =
+        of_contacts(conn, &[contact])?.into_iter().filter(|(.., standing)| *standing == Standing::Unsubscribed);
+    let entries: Vec<Entry> = refused
+        .flat_map(|(list, ..)| given_up.iter().map(move |address| (list, address)))
+        .map(|(topic, (channel, address))| Entry {
+            address: address.clone(),
+            channel: *channel,
+            topic,
+            reason: Reason::Unsubscribed,
+            at,
+            contact: Some(contact),
+            act: None,
+            is_said: false,
+        })
+        .collect();
+    suppressions::set(conn, ledger, &entries).map(drop)
+}
+
+/// A contact and its addresses before and after a change.
+pub struct Moved {
+    /// The contact. It is held.
+    pub contact: ContactId,
+    /// Its keys before; of a new contact: none.
+    pub before: Fields,
+    /// Its keys now.
+    pub after: Fields,
+    /// Whether it was made in this transaction.
+    pub is_new: bool,
+    /// Whether the person has confirmed the new address.
+    pub is_confirmed: bool,
+}
+
+/// Addresses that a contact has and did not have before.
+struct Gained {
+    contact: ContactId,
+    is_new: bool,
+    addresses: Vec<(ChannelKind, String)>,
+}
+
+/// A contact with another address takes its refusals along, and those of the new address over; a list that asks for a
+/// confirmation asks again. The contacts that took refusals over.
+///
+/// # Errors
+/// A query failed.
+pub fn follow_addresses(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    moved: &[Moved],
+) -> Result<BTreeSet<ContactId>, StoreError> {
+    let mut gained: Vec<Gained> = Vec::new();
+    for moved in moved {
+        let (before, after) = (addresses_of(&moved.before), addresses_of(&moved.after));
+        let given_up: Vec<_> = before.iter().filter(|address| !after.contains(address)).cloned().collect();
+        let new: Vec<_> = after.into_iter().filter(|address| !before.contains(address)).collect();
+        if !before.is_empty() {
+            leave_refusals(conn, ledger, moved.contact, &given_up)?;
+            refuse_new_addresses(conn, ledger, moved.contact, &before, &new)?;
+            if moved.before.email != moved.after.email && moved.after.email.is_some() && !moved.is_confirmed {
+                doubt(conn, ledger, moved.contact)?;
+            }
+        }
+        if !new.is_empty() {
+            gained.push(Gained { contact: moved.contact, is_new: moved.is_new, addresses: new });
+        }
+    }
+    take_over(conn, ledger, &gained)
+}
+
+/// Who refused everything refuses it at a new address, too, since the same time: what the person agreed to later still counts.
+fn refuse_new_addresses(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    contact: ContactId,
+    before: &[(ChannelKind, String)],
+    new: &[(ChannelKind, String)],
+) -> Result<(), StoreError> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let known = suppressions::of_addresses(conn, before)?;
+    let refused_at: Option<UtcInstant> =
+        known.iter().filter(|row| row.topic == EVERYTHING).filter_map(|row| row.unsubscribed_at).min();
+    let Some(at) = refused_at else { return Ok(()) };
+    let entries: Vec<Entry> = new
+        .iter()
+        .map(|(channel, address)| Entry {
+            address: address.clone(),
+            channel: *channel,
+            topic: EVERYTHING,
+            reason: Reason::Unsubscribed,
+            at,
+            contact: Some(contact),
+            act: None,
+            is_said: false,
+        })
+        .collect();
+    suppressions::set(conn, ledger, &entries).map(drop)
+}
+
+fn doubt(conn: &mut Conn, ledger: &mut Ledger<'_>, contact: ContactId) -> Result<(), StoreError> {
+    let standings = of_contacts(conn, &[contact])?;
+    let wished: Vec<Wished> = standings
+        .into_iter()
+        .filter(|(.., standing)| *standing == Standing::Subscribed)
+        .map(|(list, ..)| Wished { source: Some(Source::NEW_ADDRESS), ..Wished::new(contact, list, Wish::Doubt) })
+        .collect();
+    apply(conn, ledger, &wished).map(drop)
+}
+
+fn take_over(conn: &mut Conn, ledger: &mut Ledger<'_>, gained: &[Gained]) -> Result<BTreeSet<ContactId>, StoreError> {
+    let addresses: Vec<(ChannelKind, String)> = gained.iter().flat_map(|gained| gained.addresses.clone()).collect();
+    let known = suppressions::of_addresses(conn, &addresses)?;
+    let mut refused: HashMap<(String, &'static str), Vec<ListId>> = HashMap::new();
+    for row in known.into_iter().filter(|row| row.topic != EVERYTHING && row.unsubscribed_at.is_some()) {
+        refused.entry((row.address, row.channel.as_str())).or_default().push(row.topic);
+    }
+    if refused.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let mut wished = Vec::new();
+    for Gained { contact, is_new, addresses } in gained {
+        let topics: BTreeSet<ListId> = addresses
+            .iter()
+            .filter_map(|(channel, address)| refused.get(&(address.clone(), channel.as_str())))
+            .flatten()
+            .copied()
+            .collect();
+        wished.extend(topics.into_iter().map(|list| Wished {
+            source: Some(Source::TAKEN_OVER),
+            addresses: addresses.clone(),
+            is_new: *is_new,
+            ..Wished::new(*contact, list, Wish::Unsubscribe)
+        }));
+    }
+    let outcomes = apply(conn, ledger, &wished)?;
+    Ok(outcomes.into_iter().map(|outcome| outcome.contact).collect())
+}
