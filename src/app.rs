@@ -25,13 +25,16 @@ use crate::actors::dispatch::scheduler::{self, Scheduler};
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
-use crate::domain::ids::InstanceId;
+use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+use crate::http::public::words::Languages;
 use crate::http::server;
 use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
+use crate::runtime::refusal_spool::RefusalSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
+use crate::services::campaigns::carried;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
@@ -40,13 +43,13 @@ use crate::store::dispatch::housekeeping;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError, campaigns};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key, rotate_links,
 };
 use slot::{DatabaseLock, Slot};
-use started::{Channels, Started};
+use started::{Channels, ForRecipients, Started};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -68,6 +71,8 @@ pub struct App {
     addr: SocketAddr,
     first_key: Option<String>,
     http: ServerHandle,
+    public: Option<ServerHandle>,
+    links: Links,
     store: Store,
     gathered: Gathered,
     instance: InstanceId,
@@ -95,6 +100,9 @@ impl App {
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
         let addr = listener.local_addr().context("cannot read the address that was bound")?;
+        let public = settings.http.public_addr.as_deref().map(bind_public).transpose()?;
+        let languages = Languages::load(settings.links.texts_dir.as_deref())
+            .map_err(|reason| anyhow::anyhow!("links.texts_dir: {reason}"))?;
         let store = Store::open(&settings.database)?;
         let database_lock = DatabaseLock::take(store.target())?;
         prepare(&store).await?;
@@ -119,7 +127,7 @@ impl App {
         let refusals = RefusalBook::below(&settings.sending.data_dir);
         restore(&store, &refusals).await?;
         let first_key = first_key(&store, &settings).await?;
-        let links = Links::new(store.clone(), settings.links.base(addr));
+        let links = Links::new(store.clone(), settings.links.base(public.as_ref().map_or(addr, |(_, addr)| *addr)));
         patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
         actix_rt::spawn(know_keys(links.clone()));
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
@@ -130,7 +138,11 @@ impl App {
         actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
         actix_rt::spawn(open_work::show(store.clone(), pools));
-        let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), links)?;
+        let spool = RefusalSpool::below(&settings.sending.data_dir, slot.number());
+        let spool = Arc::new(spool.context("sending.data_dir: cannot read the spool of refusals")?);
+        let recipients = ForRecipients { links: links.clone(), refusals, spool };
+        let started =
+            Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
         let instance = identity.instance;
@@ -139,7 +151,18 @@ impl App {
         let draining = Arc::clone(&started.draining);
         let mut vital = started.vital();
         vital.push(("registration of this instance", Box::new(move || !orphaned.load(Ordering::Acquire))));
-        let state = web::Data::new(started.into_state(&settings, &store, metrics, gathered.clone(), instance));
+        let state =
+            web::Data::new(started.into_state(&settings, &store, metrics, gathered.clone(), instance, languages));
+        let public = match public {
+            Some((listener, addr)) => {
+                let server = server::start_public(state.clone(), listener).context("cannot start the public server")?;
+                let handle = server.handle();
+                actix_rt::spawn(server);
+                tracing::info!(event = "http.public_listening", http.addr = %addr, "the public pages have their port");
+                Some(handle)
+            }
+            None => None,
+        };
         let http = server::start(state, listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
         actix_rt::spawn(http);
@@ -153,6 +176,8 @@ impl App {
             addr,
             first_key,
             http: handle,
+            public,
+            links,
             store,
             gathered,
             instance,
@@ -179,6 +204,21 @@ impl App {
         self.first_key.as_deref()
     }
 
+    /// Where a contact says no to a campaign, as its messages have it. `None`: links lead nowhere.
+    ///
+    /// # Errors
+    /// There is no such campaign, or the database failed.
+    pub async fn unsubscribe_url(&self, campaign: CampaignId, contact: ContactId) -> anyhow::Result<Option<String>> {
+        let (links, id) = (self.links.clone(), campaign);
+        let read = move |conn: &mut Conn| match campaigns::find(conn, id)? {
+            Some(row) => Ok(Some(carried::links_of(conn, &links, &row)?)),
+            None => Ok(None),
+        };
+        let found = self.store.run(Lane::Read, "read a campaign's links", read).await?;
+        let links = found.with_context(|| format!("there is no campaign {campaign}"))?;
+        Ok(links.map(|links| links.unsubscribe(contact)))
+    }
+
     /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records
     /// everything, and says so in the database; within `sending.shutdown_seconds`. What is not through by then is left to
     /// the journal, which the next start reads.
@@ -186,7 +226,13 @@ impl App {
         let deadline = Instant::now() + self.patience.saturating_sub(Duration::from_secs(1));
         self.draining.store(true, Ordering::Release);
         let left = || deadline.saturating_duration_since(Instant::now());
-        if tokio::time::timeout(left().min(Duration::from_secs(5)), self.http.stop(true)).await.is_err() {
+        let public = async {
+            if let Some(public) = &self.public {
+                public.stop(true).await;
+            }
+        };
+        let both = async { tokio::join!(self.http.stop(true), public) };
+        if tokio::time::timeout(left().min(Duration::from_secs(5)), both).await.is_err() {
             tracing::warn!(event = "http.stop_timeout", "requests were still open when the HTTP server stopped");
         }
         if let Some(scheduler) = self.scheduler.get() {
@@ -240,6 +286,13 @@ impl App {
     }
 }
 
+/// The second listener, and where it is.
+fn bind_public(addr: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addr).with_context(|| format!("http.public_addr: cannot listen on {addr}"))?;
+    let addr = listener.local_addr().context("cannot read the address that was bound")?;
+    Ok((listener, addr))
+}
+
 /// Waits a moment until an actor that makes new work has taken it that it shall not.
 async fn quiesce(actor: &'static str, left: Duration, asked: impl Future<Output = Result<(), MailboxError>>) {
     if tokio::time::timeout(left.min(Duration::from_secs(2)), asked).await.is_err() {
@@ -282,7 +335,7 @@ async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Re
     // A row whose COMMIT went unanswered is a former incarnation that held nothing.
     let instance = patiently(async || {
         let incarnation = incarnation.clone();
-        let register = move |conn: &mut crate::store::Conn| instances::register(conn, &incarnation);
+        let register = move |conn: &mut Conn| instances::register(conn, &incarnation);
         store.run(Lane::Control, "register this instance", register).await
     });
     let instance = instance.await?;

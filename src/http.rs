@@ -7,6 +7,7 @@ mod access;
 pub mod api;
 pub mod auth;
 mod openapi;
+pub mod public;
 pub mod routes;
 pub mod server;
 pub mod state;

@@ -20,6 +20,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// The name of its folder.
+    pub(super) fn number(&self) -> &str {
+        self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("1")
+    }
+
     pub(super) fn take(data_dir: &Path) -> anyhow::Result<Self> {
         for n in 1..=SLOTS {
             let folder = data_dir.join("instances").join(n.to_string());

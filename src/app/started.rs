@@ -29,15 +29,18 @@ use crate::domain::ids::InstanceId;
 use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
+use crate::http::public::words::Languages;
 use crate::journal::Journal;
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
 use crate::runtime::in_flight::InFlight;
+use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
+use crate::services::people::refusal_desk::RefusalDesk;
 use crate::store::Store;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::kept_paces::Paces;
@@ -45,9 +48,17 @@ use crate::store::replicas::kept_paces::Paces;
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
 
+/// What the doors for recipients need.
+pub(super) struct ForRecipients {
+    pub(super) links: Links,
+    pub(super) refusals: RefusalBook,
+    pub(super) spool: Arc<RefusalSpool>,
+}
+
 /// Everything that runs.
 pub(super) struct Started {
     services: Services,
+    desk: RefusalDesk,
     pub(super) status: Arc<StatusCache>,
     health: Health,
     journal: Arc<Journal>,
@@ -73,8 +84,9 @@ impl Started {
         channels: Channels,
         resolver: LeaseResolver,
         journal: Arc<Journal>,
-        links: Links,
+        recipients: ForRecipients,
     ) -> anyhow::Result<Self> {
+        let ForRecipients { links, refusals, spool } = recipients;
         let timing = settings.timing.clone();
         let health = Health::default();
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
@@ -122,11 +134,11 @@ impl Started {
                 paces: paces.clone(),
                 links: links.clone(),
                 settings: Arc::clone(settings),
+                spool: Arc::clone(&spool),
             };
             supervised.push(supervise_pool(deps, each, identity.instance, pools.clone()));
         }
         let (reaper, scheduler, follower) = (Current::nowhere(), Current::nowhere(), Current::nowhere());
-        let refusals = RefusalBook::below(&settings.sending.data_dir);
         let folder = ImportFolder::below(&settings.sending.data_dir);
         let importer = Importer::new(store.clone(), folder, refusals.clone()).start();
         let hints = ActorHints {
@@ -177,9 +189,12 @@ impl Started {
             };
             supervised.push(supervise_broker(deps, link.clone()));
         }
+        let (desk, work) = RefusalDesk::new(store.clone(), services.refusals.clone(), spool);
+        actix_rt::spawn(work);
         let guardian = Guardian::new(supervised).start();
         Ok(Self {
             services,
+            desk,
             status,
             health,
             journal,
@@ -200,12 +215,14 @@ impl Started {
     pub(super) fn vital(&self) -> Vec<Vital> {
         let (recorder, driver) = (self.recorder.clone(), self.driver.clone());
         let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
+        let desk = self.desk.clone();
         vec![
             ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
             ("campaign driver", Box::new(move || driver.connected())),
             ("importer", Box::new(move || importer.connected())),
             ("guardian", Box::new(move || guardian.connected())),
+            ("desk for refusals", Box::new(move || desk.is_open())),
         ]
     }
 
@@ -216,10 +233,13 @@ impl Started {
         metrics: PrometheusHandle,
         gathered: Gathered,
         instance: InstanceId,
+        languages: Languages,
     ) -> AppState {
         AppState {
             store: store.clone(),
             settings: Arc::clone(settings),
+            desk: self.desk,
+            languages,
             auth: Auth::new(&settings.auth),
             gathered,
             importer_state: self.importer.recipient(),

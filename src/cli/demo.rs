@@ -21,6 +21,7 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::config::pools::{PoolConfig, SandboxConfig};
 use crate::config::secret::Secret;
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::verify::scratch::ScratchDir;
 
 /// How long the sending takes, so that there is something to watch and a middle to pause in.
@@ -65,8 +66,13 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         error = app.failed() => Err(error.context("a vital part of the demo's instance has died")),
         name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
     };
-    if result.is_ok() && args.serve {
-        tour.progress.say(&format!("\nStill serving. In another terminal:\n{}", invitation(&server, &key)))?;
+    if let (Ok(walked), true) = (&result, args.serve) {
+        let link = match walked.recipient {
+            Some(recipient) => app.unsubscribe_url(walked.campaign, recipient).await.ok().flatten(),
+            None => None,
+        };
+        let invitation = invitation(&server, &key, link.as_deref());
+        tour.progress.say(&format!("\nStill serving. In another terminal:\n{invitation}"))?;
         tokio::select! {
             _ = signals.next() => {}
             error = app.failed() => return Err(error),
@@ -75,7 +81,7 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         tour.progress.say(WHAT_NEXT)?;
     }
     let stopped = serve::stop(app, &mut signals).await;
-    result.map(|()| stopped)
+    result.map(|_| stopped)
 }
 
 fn sandbox() -> PoolConfig {
@@ -89,15 +95,28 @@ What next
   volley demo --contacts 100000  a bigger audience
   volley serve                   an instance of your own; README.md takes five minutes from here to real mail";
 
-fn invitation(server: &str, key: &Secret) -> String {
+fn invitation(server: &str, key: &Secret, link: Option<&str>) -> String {
+    let no = link.map_or_else(String::new, |link| {
+        format!(
+            "One of the recipients says no, by a button in a browser or as a mailbox provider does it:\n  {link}\n  \
+             curl -X POST {link}\n"
+        )
+    });
     format!(
         "  export VOLLEY_CLI__SERVER={server} VOLLEY_CLI__KEY={key}
   volley campaign list
   curl -H \"Authorization: Bearer $VOLLEY_CLI__KEY\" {server}/v1/campaigns
   curl {server}/openapi.json
-Ctrl-C ends it and removes everything.",
+{no}Ctrl-C ends it and removes everything.",
         key = key.expose()
     )
+}
+
+/// What a walk has left behind.
+struct Walked {
+    campaign: CampaignId,
+    /// One of those who got the message, if anybody did.
+    recipient: Option<ContactId>,
 }
 
 /// One walk through the API.
@@ -108,12 +127,15 @@ struct Tour<'a> {
 }
 
 impl Tour<'_> {
-    async fn run(&mut self, args: &DemoArgs) -> anyhow::Result<()> {
+    async fn run(&mut self, args: &DemoArgs) -> anyhow::Result<Walked> {
         let list = import::list_named(&self.client, "Newsletter").await?;
         let import = self.import(args.contacts, list).await?;
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
         let sight = self.send(campaign).await?;
-        self.close_books(campaign, &sight, &import).await
+        self.close_books(campaign, &sight, &import).await?;
+        let sent = self.client.get(&format!("v1/campaigns/{campaign}/deliveries"), &[("status", "sent")]).await?;
+        let recipient = sent.pointer("/data/0/contact/id").and_then(Value::as_i64).map(ContactId);
+        Ok(Walked { campaign: CampaignId(campaign), recipient })
     }
 
     async fn import(&mut self, count: Option<u32>, list: i64) -> anyhow::Result<Value> {

@@ -7,7 +7,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
-use self::Door::{Api, Open};
+use self::Door::{Api, Open, Public};
 use super::access::{note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
@@ -17,6 +17,7 @@ use super::api::people::{contacts, lists, subscriptions};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::openapi;
+use super::public::{self, confirm, pages, preferences, unsubscribe};
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
@@ -26,6 +27,8 @@ use crate::domain::access::audit::Object;
 pub enum Door {
     /// Anybody: probes, the scraper of metrics, readers of the description. No key is asked for.
     Open,
+    /// A recipient with a signed link. No key is asked for, and no account.
+    Public,
     /// A program with an API key whose scope includes this one. Below [`API`]. A key of less is refused before the handler,
     /// in [`Entry::route`] and nowhere else.
     Api(Scope),
@@ -66,6 +69,8 @@ pub struct Entry {
 pub enum Verb {
     /// Shows.
     Get,
+    /// As [`Verb::Get`], without a body.
+    Head,
     /// Makes, or causes an event.
     Post,
     /// Replaces.
@@ -82,6 +87,7 @@ impl Verb {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
+            Self::Head => "HEAD",
             Self::Post => "POST",
             Self::Put => "PUT",
             Self::Patch => "PATCH",
@@ -92,6 +98,7 @@ impl Verb {
     fn method(self) -> Method {
         match self {
             Self::Get => Method::GET,
+            Self::Head => Method::HEAD,
             Self::Post => Method::POST,
             Self::Put => Method::PUT,
             Self::Patch => Method::PATCH,
@@ -130,7 +137,7 @@ impl Entry {
         };
         // The last one is the outermost: without the scope nothing else happens.
         match self.door {
-            Open => route,
+            Open | Public => route,
             Api(asked) => route
                 .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next))),
         }
@@ -139,6 +146,10 @@ impl Entry {
 
 const fn get(path: &'static str, door: Door, handler: fn() -> Route) -> Entry {
     Entry::new(Verb::Get, path, door, handler)
+}
+
+const fn head(path: &'static str, door: Door, handler: fn() -> Route) -> Entry {
+    Entry::new(Verb::Head, path, door, handler)
 }
 
 const fn post(path: &'static str, door: Door, handler: fn() -> Route) -> Entry {
@@ -163,6 +174,16 @@ pub const TABLE: &[Entry] = &[
     get("/readyz", Open, || to(readiness::readyz)),
     get("/metrics", Open, || to(operations::metrics)),
     get("/openapi.json", Open, || to(|query| openapi::describe(query, asked_scopes()))),
+    get("/u/{token}", Public, || to(unsubscribe::show)),
+    head("/u/{token}", Public, || to(unsubscribe::show)),
+    post("/u/{token}", Public, || to(unsubscribe::refuse)),
+    get("/preferences/{token}", Public, || to(preferences::show)),
+    head("/preferences/{token}", Public, || to(preferences::show)),
+    post("/preferences/{token}", Public, || to(preferences::change)),
+    get("/confirm/{token}", Public, || to(confirm::show)),
+    head("/confirm/{token}", Public, || to(confirm::show)),
+    post("/confirm/{token}", Public, || to(confirm::answer_it)),
+    get("/assets/public.css", Public, || to(pages::style)),
     get("/v1/keys", Api(Admin), || to(keys::list)),
     post("/v1/keys", Api(Admin), || to(keys::create)),
     delete("/v1/keys/{id}", Api(Admin), || to(keys::revoke)),
@@ -230,7 +251,7 @@ pub const TABLE: &[Entry] = &[
 /// Path, method and scope of every route that asks for one.
 fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
     TABLE.iter().filter_map(|entry| match entry.door {
-        Open => None,
+        Open | Public => None,
         Api(asked) => Some((entry.path, entry.method.as_str(), asked)),
     })
 }
@@ -241,11 +262,21 @@ pub fn routes(config: &mut ServiceConfig) {
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first() else { continue };
         match first.door {
-            Open => _ = config.service(served(first.path, routes)),
+            Open | Public => _ = config.service(served(first.path, routes)),
             Api(_) => api = api.service(served(first.path.strip_prefix(API).unwrap_or(first.path), routes)),
         }
     }
     config.service(api.wrap(from_fn(require_key)));
+}
+
+/// Serves what recipients open, and nothing else.
+pub fn public_routes(config: &mut ServiceConfig) {
+    let public = TABLE.chunk_by(|one, next| one.path == next.path);
+    for routes in public.filter(|routes| routes.first().is_some_and(|first| first.door == Public)) {
+        let Some(first) = routes.first() else { continue };
+        config.service(served(first.path, routes));
+    }
+    config.default_service(to(public::nothing));
 }
 
 fn served(path: &str, routes: &[Entry]) -> Resource {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 
 use super::AppState;
@@ -25,16 +26,30 @@ const WORKERS: usize = 2;
 /// # Errors
 /// The listener cannot be used.
 pub fn start(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
+    serve(state, listener, super::routes)
+}
+
+/// Serves only the pages for recipients. As [`start`] otherwise.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn start_public(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
+    serve(state, listener, super::routes::public_routes)
+}
+
+fn serve(state: web::Data<AppState>, listener: TcpListener, routes: fn(&mut ServiceConfig)) -> std::io::Result<Server> {
     let shutdown_seconds = state.settings.sending.shutdown_seconds;
-    let server =
-        HttpServer::new(move || App::new().app_data(state.clone()).wrap(from_fn(edge)).configure(super::routes))
-            .workers(WORKERS)
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .client_disconnect_timeout(Duration::from_secs(2))
-            .shutdown_timeout(shutdown_seconds)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+    let proxies = web::Data::new(state.settings.http.trusted_proxies.clone());
+    let app =
+        move || App::new().app_data(state.clone()).app_data(proxies.clone()).wrap(from_fn(edge)).configure(routes);
+    let server = HttpServer::new(app)
+        .workers(WORKERS)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(Duration::from_secs(2))
+        .shutdown_timeout(shutdown_seconds)
+        .disable_signals()
+        .listen(listener)?
+        .run();
     Ok(server)
 }

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
+use super::public::words::Languages;
 use super::web::problem::ApiError;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::reaper::Reaper;
@@ -25,6 +26,7 @@ use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
 use crate::services::Services;
 use crate::services::gathered::Gathered;
+use crate::services::people::refusal_desk::RefusalDesk;
 use crate::store::Store;
 
 /// How long an actor may take to say what it is at.
@@ -38,6 +40,10 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Decisions.
     pub services: Services,
+    /// Takes refusals by links.
+    pub desk: RefusalDesk,
+    /// The words of the public pages.
+    pub languages: Languages,
     /// Who may call.
     pub auth: Auth,
     /// What the audit log says of requests that change nothing.

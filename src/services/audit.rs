@@ -86,6 +86,7 @@ fn actor(by: &By) -> (Actor, Option<ApiKeyId>) {
         Asker::CommandLine => (Actor::CommandLine, None),
         Asker::Start => (Actor::Start, None),
         Asker::Scheduler => (Actor::Scheduler, None),
+        Asker::Recipient => (Actor::Recipient, None),
         Asker::Broker(_) => (Actor::Broker, None),
     }
 }

@@ -33,6 +33,8 @@ pub enum Asker {
     Start,
     /// The scheduler: a campaign's time has come.
     Scheduler,
+    /// A recipient, by a signed link.
+    Recipient,
     /// A message of the broker, and who it says has sent it.
     Broker(String),
 }
@@ -60,6 +62,12 @@ impl By {
         Self::itself(Asker::Scheduler)
     }
 
+    /// A recipient, by a signed link.
+    #[must_use]
+    pub fn recipient() -> Self {
+        Self::itself(Asker::Recipient)
+    }
+
     /// A message of the broker, and who it says has sent it.
     #[must_use]
     pub fn broker(triggered_by: String) -> Self {
@@ -75,6 +83,7 @@ impl fmt::Display for By {
             Asker::CommandLine => f.write_str("command line"),
             Asker::Start => f.write_str("start"),
             Asker::Scheduler => f.write_str("scheduler"),
+            Asker::Recipient => f.write_str("recipient"),
             Asker::Broker(triggered_by) => write!(f, "broker: {triggered_by}"),
         }
     }

@@ -3,12 +3,16 @@
 pub mod change_contact;
 pub mod change_list;
 pub mod change_members;
+pub mod confirm;
 pub mod create_list;
 pub mod delete_contact;
 pub mod delete_list;
 pub mod links;
+pub mod preferences;
+pub mod refusal_desk;
 pub mod restore_refusals;
 pub mod rotate_links;
+pub mod say_no;
 pub mod standings;
 pub mod subscribe_members;
 pub mod upsert_contact;

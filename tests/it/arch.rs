@@ -70,7 +70,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         ],
     ),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
-    ("http", &[("web", &[]), ("api", &["web"])]),
+    ("http", &[("web", &[]), ("api", &["web"]), ("public", &["web"])]),
     (
         "http::api",
         &[

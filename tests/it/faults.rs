@@ -19,6 +19,7 @@ mod providers;
 mod refusals;
 mod renders;
 mod retries;
+mod spools;
 mod standstills;
 mod stragglers;
 mod verify;

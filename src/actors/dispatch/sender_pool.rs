@@ -59,6 +59,7 @@ use crate::runtime::hints::PageSettled;
 use crate::runtime::in_flight::InFlight;
 pub use crate::runtime::pool::Offer;
 use crate::runtime::pool::{Drain, Forget, GetState, HeldPage, PoolState, Wake};
+use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
 pub use crate::runtime::trust::Trusts;
 use crate::services::people::links::Links;
@@ -123,6 +124,8 @@ pub struct PoolDeps {
     pub links: Links,
     /// What else messages carry.
     pub settings: Arc<Settings>,
+    /// Refusals that wait for the database: nothing begins before it has them.
+    pub spool: Arc<RefusalSpool>,
 }
 
 /// The actor.
@@ -198,6 +201,7 @@ impl SenderPool {
             flow: deps.in_flight.of(Subject::Pool(deps.pool.name.clone())),
             suspended: Arc::clone(&deps.suspended),
             history: Arc::clone(deps.store.history()),
+            spool: Arc::clone(&deps.spool),
             halted: AtomicBool::new(false),
             retries: deps.pool.retries(),
             alike: Shared::new(deps.alike),

@@ -15,6 +15,8 @@ text_enum! {
         Start = "start",
         /// The scheduler: a campaign's time had come.
         Scheduler = "scheduler",
+        /// A recipient, by a signed link.
+        Recipient = "recipient",
         /// A message of the broker.
         Broker = "broker",
     }

@@ -2,19 +2,18 @@
 
 use std::net::IpAddr;
 
-use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
+use actix_web::{HttpRequest, web};
 
 use crate::config::proxies::Proxies;
-use crate::http::state::AppState;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The address of the client, by the settings' `http.trusted_proxies`. `None` where a request comes from no connection.
 pub(in crate::http) fn address(request: &HttpRequest) -> Option<IpAddr> {
-    match AppState::of(request) {
-        Ok(state) => behind(request, &state.settings.http.trusted_proxies),
-        Err(_unregistered) => behind(request, &Proxies::default()),
+    match request.app_data::<web::Data<Proxies>>() {
+        Some(proxies) => behind(request, proxies),
+        None => behind(request, &Proxies::default()),
     }
 }
 

@@ -75,8 +75,8 @@ fn finish(mut response: ServiceResponse, id: &RequestId) -> ServiceResponse {
         let stored = response.response().extensions().get::<Problem>().cloned();
         let problem = match stored {
             Some(problem) => Some(problem),
-            // A body that is JSON already (readiness, for one) says more than a status in words.
-            None if has_json_body(&response) => None,
+            // A body that is JSON already (readiness, for one) or a page says more than a status in words.
+            None if has_own_body(&response) => None,
             None => Some(plain(response.status())),
         };
         if let Some(mut problem) = problem {
@@ -94,12 +94,12 @@ fn finish(mut response: ServiceResponse, id: &RequestId) -> ServiceResponse {
     response
 }
 
-fn has_json_body(response: &ServiceResponse) -> bool {
+fn has_own_body(response: &ServiceResponse) -> bool {
     response
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.starts_with("application/json") || value.starts_with(PROBLEM_JSON))
+        .is_some_and(|value| ["application/json", PROBLEM_JSON, "text/html"].iter().any(|own| value.starts_with(own)))
 }
 
 /// The document of an error that actix made.

@@ -32,16 +32,7 @@ impl Carried {
     /// # Errors
     /// A query failed, or the campaign's key is gone.
     pub fn of(conn: &mut Conn, links: &Links, settings: &Settings, campaign: &CampaignRow) -> Result<Self, StoreError> {
-        let links = match links.base() {
-            Some(base) => {
-                let launched_at = match campaign.launched_at {
-                    Some(at) => at,
-                    None => engine::now(conn)?,
-                };
-                Some(CampaignLinks::new(Arc::clone(base), key_of(conn, campaign)?, campaign.id, launched_at))
-            }
-            None => None,
-        };
+        let links = links_of(conn, links, campaign)?;
         let has_headers = match campaign.channel {
             // What an HTTP API is told may become an email.
             ChannelKind::Email | ChannelKind::Http => is_marketing(campaign),
@@ -78,6 +69,19 @@ impl Carried {
     }
 }
 
+/// The links of a campaign's messages. One that is not launched yet is tested with the newest key. `None`: links lead nowhere.
+///
+/// # Errors
+/// As [`Carried::of`].
+pub fn links_of(conn: &mut Conn, links: &Links, campaign: &CampaignRow) -> Result<Option<CampaignLinks>, StoreError> {
+    let Some(base) = links.base() else { return Ok(None) };
+    let launched_at = match campaign.launched_at {
+        Some(at) => at,
+        None => engine::now(conn)?,
+    };
+    Ok(Some(CampaignLinks::new(Arc::clone(base), key_of(conn, campaign)?, campaign.id, launched_at)))
+}
+
 /// Why a campaign is sent.
 pub(super) fn is_marketing(_: &CampaignRow) -> bool {
     true
@@ -103,7 +107,13 @@ fn key_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<LinkKey, StoreError
 
 /// The identifier of the list that a campaign is about (RFC 2919): its slug before the host of links.
 fn list_id(conn: &mut Conn, campaign: &CampaignRow, host: &str) -> Result<Option<String>, StoreError> {
-    let Some(topic) = topic_of(campaign)? else { return Ok(None) };
+    let topic = match topics::topic_of(conn, campaign.id)? {
+        Some(topic) => topic,
+        None => match first_list(campaign)? {
+            Some(list) => list,
+            None => return Ok(None),
+        },
+    };
     let label = match topics::slug(conn, topic)? {
         Some(slug) => slug,
         None => format!("list-{topic}"),
@@ -111,7 +121,7 @@ fn list_id(conn: &mut Conn, campaign: &CampaignRow, host: &str) -> Result<Option
     Ok(Some(format!("{label}.{host}")))
 }
 
-fn topic_of(campaign: &CampaignRow) -> Result<Option<ListId>, StoreError> {
+fn first_list(campaign: &CampaignRow) -> Result<Option<ListId>, StoreError> {
     let audience = campaign.audience.as_deref().map(|stored| parse_audience(Some(stored))).transpose()?;
     Ok(audience.and_then(|audience| audience.source.lists().first().copied()))
 }

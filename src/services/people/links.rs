@@ -8,8 +8,10 @@ use crate::config::Settings;
 use crate::domain::content::template::Provided;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::addresses_of;
 use crate::domain::people::link::{Kid, Link, LinkKey, Token};
 use crate::store::people::link_keys;
+use crate::store::people::standings::{self, KnownContact};
 use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// How long an unknown kid is not looked up again: forged tokens must not keep the database busy.
@@ -135,19 +137,20 @@ impl Links {
         }
     }
 
-    /// The address that confirms the subscription of `contact` at `address` to `list`; valid for seven days from now. `None`:
-    /// nobody has said where links lead (`links.public_url`).
+    /// The addresses that confirm the subscriptions of these contacts to `list`, each at its email address or phone; valid for
+    /// seven days from now. None for contacts that are gone, and none at all where nobody has said where links lead
+    /// (`links.public_url`).
     ///
     /// # Errors
     /// The database failed.
-    pub async fn confirm_url(
+    pub async fn confirm_urls(
         &self,
         list: ListId,
-        contact: ContactId,
-        address: &str,
-    ) -> Result<Option<String>, StoreError> {
-        let Some(base) = self.base() else { return Ok(None) };
-        let now = self.inner.store.run(Lane::LookUp, "read the database's clock", engine::now).await?;
+        contacts: Vec<ContactId>,
+    ) -> Result<HashMap<ContactId, String>, StoreError> {
+        let Some(base) = self.base().filter(|_| !contacts.is_empty()) else { return Ok(HashMap::new()) };
+        let read = move |conn: &mut Conn| Ok((engine::now(conn)?, standings::look(conn, &contacts)?));
+        let (now, known) = self.inner.store.run(Lane::Read, "read whose subscriptions wait", read).await?;
         let newest = self.known().newest.clone();
         let key = match newest {
             Some(key) => key,
@@ -155,8 +158,12 @@ impl Links {
                 self.inner.store.transact(Lane::Control, "find the key of links", link_keys::newest_or_first).await?
             }
         };
-        let token = key.sign(&Link::confirm(list, contact, key.mark(address), now));
-        Ok(Some(format!("{base}/confirm/{token}")))
+        let url = |contact: KnownContact| {
+            let (_, address) = addresses_of(&contact.keys).into_iter().next().filter(|_| !contact.is_deleted)?;
+            let token = key.sign(&Link::confirm(list, contact.id, key.mark(&address), now));
+            Some((contact.id, format!("{base}/confirm/{token}")))
+        };
+        Ok(known.into_iter().filter_map(url).collect())
     }
 }
 

@@ -63,6 +63,11 @@ impl Volley {
         Api::new(&format!("http://127.0.0.1:{}", self.port), key)
     }
 
+    /// Where it listens on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().expect("the process was started").id()

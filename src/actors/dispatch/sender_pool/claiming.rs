@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 
-use super::hand_over::{HandOver, ProviderSignal, hand_over};
+use super::hand_over::{HandOver, ProviderSignal, Start, hand_over};
 use super::run::{PageRun, Phase};
 use super::threads::Share;
 use super::{Freed, SenderPool};
@@ -29,6 +29,10 @@ impl SenderPool {
         let now = Instant::now();
         let busy = self.in_flight.load(Ordering::Acquire) + self.reserved;
         if self.tempo.rests(now) {
+            return None;
+        }
+        // What waits in the spool is not in the database yet, so a claim could not honour it. The due tick looks again.
+        if self.deps.spool.has_lines() {
             return None;
         }
         let chunk = self.deps.timing.claim_chunk;
@@ -156,7 +160,8 @@ impl SenderPool {
             provider: self.provider,
         };
         // Read before the claim is asked for: whatever the claim waits for counts against the deadline.
-        let start_by = Boottime::now().plus(self.deps.timing.start_deadline());
+        let start =
+            Start { by: Boottime::now().plus(self.deps.timing.start_deadline()), spool: self.deps.spool.emptiness() };
         let asked_at = Instant::now();
         let store = self.deps.store.clone();
         let work =
@@ -165,7 +170,7 @@ impl SenderPool {
             pool.claims -= 1;
             pool.reserved -= n;
             pool.pace.claimed(asked_at.elapsed());
-            pool.claimed(claim, (n, admitted), start_by, result, ctx);
+            pool.claimed(claim, (n, admitted), start, result, ctx);
             pool.pump(ctx);
         }));
     }
@@ -174,7 +179,7 @@ impl SenderPool {
         &mut self,
         Claim { page, campaign, token, .. }: Claim,
         (asked, (admitted, careful)): (usize, (Seconds, bool)),
-        start_by: Boottime,
+        start: Start,
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
     ) {
@@ -191,7 +196,7 @@ impl SenderPool {
                 run.unrecorded += recipients.len();
                 let found = recipients.len();
                 self.deps.status.set(campaign, CampaignStatus::Sending, status_version);
-                if found > 0 && Boottime::now() > start_by {
+                if found > 0 && Boottime::now() > start.by {
                     // None of them may begin. Without a word, that would look like a campaign that stands still.
                     let detail =
                         "claims take longer than timing.start_deadline_ms: the database is too slow or too far";
@@ -210,7 +215,7 @@ impl SenderPool {
                 let mut hand_overs = Vec::with_capacity(recipients.len());
                 for claimed in recipients {
                     let key_lives = claimed.key_until.is_none_or(|until| until > now);
-                    let over = self.prepare(page, claimed, (key_lives, status_version), start_by, (admitted, careful));
+                    let over = self.prepare(page, claimed, (key_lives, status_version), start, (admitted, careful));
                     hand_overs.extend(over.and_then(|over| self.unless_its_domain_waits(over)));
                 }
                 begun = hand_overs.len();
@@ -260,7 +265,7 @@ impl SenderPool {
         page: PageId,
         claimed: Claimed,
         (key_lives, status_version): (bool, i64),
-        start_by: Boottime,
+        start: Start,
         (admitted, careful): (Seconds, bool),
     ) -> Option<HandOver> {
         let jitter = self.jitter();
@@ -277,7 +282,7 @@ impl SenderPool {
             content: Arc::clone(&run.content),
             flow: Arc::clone(&run.flow),
             trust: run.trust.clone(),
-            start_by,
+            start,
             key_lives,
             status_version,
             jitter,
@@ -331,7 +336,7 @@ impl SenderPool {
         async move || {
             let (campaign, channel, admitted) = (over.key.campaign, over.content.channel, over.admitted);
             // Recipients that wait behind calls that hang are given back in time, too.
-            let patience = over.start_by.remaining(Boottime::now());
+            let patience = over.start.by.remaining(Boottime::now());
             let place =
                 if over.careful { None } else { Some(tokio::time::timeout(patience, share.places.acquire()).await) };
             let in_time = place.as_ref().is_none_or(Result::is_ok);

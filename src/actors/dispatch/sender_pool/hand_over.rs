@@ -29,6 +29,7 @@ use crate::journal::{Begun, Journal};
 use crate::runtime::batcher::Batcher;
 use crate::runtime::clock::Boottime;
 use crate::runtime::in_flight::InFlightCount;
+use crate::runtime::refusal_spool::{Emptiness, RefusalSpool};
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::trust::Trust;
 use crate::store::dispatch::claims::Claimed;
@@ -50,6 +51,8 @@ pub(super) struct PoolContext {
     pub(super) suspended: Arc<AtomicBool>,
     /// Whether the database is the one that the claims were made in.
     pub(super) history: Arc<History>,
+    /// Whether refusals wait for the database.
+    pub(super) spool: Arc<RefusalSpool>,
     pub(super) retries: Retries,
     /// How all campaigns were answered.
     pub(super) alike: Shared,
@@ -65,8 +68,8 @@ pub(super) struct HandOver {
     /// What goes out for this campaign.
     pub(super) flow: Arc<InFlightCount>,
     pub(super) trust: Trust,
-    /// Not begun after this.
-    pub(super) start_by: Boottime,
+    /// When it may begin.
+    pub(super) start: Start,
     /// The database's time at the claim, to compare with the key's end.
     pub(super) key_lives: bool,
     /// The version of the campaign's status that it was claimed under.
@@ -76,6 +79,16 @@ pub(super) struct HandOver {
     pub(super) admitted: Seconds,
     /// One of few: it begins although no place is free, because calls from before may hang in them all.
     pub(super) careful: bool,
+}
+
+/// What held when a claim was asked for, and must still hold when its hand-overs begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    /// Not after this.
+    pub(super) by: Boottime,
+    /// The spool of refusals was empty, and has been since: a refusal that was spooled meanwhile may be of somebody whom the
+    /// claim has looked at before.
+    pub(super) spool: Option<Emptiness>,
 }
 
 /// What a hand-over came to.
@@ -138,7 +151,10 @@ impl HandOverGate<'_> {
         if self.over.content.answers.holds(self.over.status_version) {
             return Err(NotBegun::Paused);
         }
-        if now > self.over.start_by {
+        if self.over.start.spool.is_none() || self.context.spool.emptiness() != self.over.start.spool {
+            return Err(NotBegun::Halted);
+        }
+        if now > self.over.start.by {
             return Err(NotBegun::Late);
         }
         if !self.over.trust.holds(now) {

@@ -1,5 +1,7 @@
 //! `/v1/lists/{id}/subscribe` and `/unsubscribe`: consent, by any key of a contact.
 
+use std::collections::HashMap;
+
 use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -93,10 +95,13 @@ pub(in crate::http) struct StandingsChanged {
 pub(in crate::http) struct ContactStanding {
     contact_id: ContactId,
     standing: Option<Standing>,
+    /// Of an unconfirmed contact: where the person confirms it, for your own message. Valid for seven days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_url: Option<String>,
 }
 
 impl StandingsChanged {
-    fn of(list_id: ListId, stand: Stand) -> Self {
+    fn of(list_id: ListId, stand: Stand, mut confirm_urls: HashMap<ContactId, String>) -> Self {
         let Stand { tally, contacts, addresses } = stand;
         Self {
             list_id,
@@ -108,7 +113,11 @@ impl StandingsChanged {
             addresses,
             contacts: contacts
                 .into_iter()
-                .map(|(contact_id, standing)| ContactStanding { contact_id, standing })
+                .map(|(contact_id, standing)| ContactStanding {
+                    contact_id,
+                    standing,
+                    confirm_url: confirm_urls.remove(&contact_id),
+                })
                 .collect(),
         }
     }
@@ -210,7 +219,7 @@ impl SubscribeInput {
 
 /// Subscribes contacts to a list, by any of their keys; a key that no contact has makes one. Contacts that have refused stay
 /// unsubscribed, unless `resubscribe` is given with a `reason`. On a list with double opt-in, contacts are `unconfirmed` until they
-/// confirm.
+/// confirm, each at its `confirm_url`.
 #[utoipa::path(post, path = "/v1/lists/{id}/subscribe", tag = "lists", params(("id" = String, Path)),
     request_body = SubscribeInput, responses((status = 200, body = StandingsChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn subscribe(
@@ -222,7 +231,10 @@ pub(in crate::http) async fn subscribe(
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
     let (members, how) = body.read()?;
     let stand = subscribe_members(&state.services, id, members, how, &by).await?;
-    Ok(web::Json(StandingsChanged::of(id, stand)))
+    let unconfirmed = stand.contacts.iter().filter(|(_, standing)| *standing == Some(Standing::Unconfirmed));
+    let unconfirmed = unconfirmed.map(|(contact, _)| *contact).collect();
+    let confirm_urls = state.services.links.confirm_urls(id, unconfirmed).await?;
+    Ok(web::Json(StandingsChanged::of(id, stand, confirm_urls)))
 }
 
 /// Unsubscribes contacts from a list, by any of their keys. A key that no contact has is refused as an address: who has it later is
@@ -242,5 +254,5 @@ pub(in crate::http) async fn unsubscribe(
         MemberKeys { contact_id: body.contact_id, external_id: body.external_id, email: body.email, phone: body.phone };
     let members = read_members(single, body.members)?;
     let stand = unsubscribe_members(&state.services, id, members, source, &by).await?;
-    Ok(web::Json(StandingsChanged::of(id, stand)))
+    Ok(web::Json(StandingsChanged::of(id, stand, HashMap::new())))
 }

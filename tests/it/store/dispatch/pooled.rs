@@ -17,6 +17,7 @@ use volley::domain::dispatch::lease::Owner;
 use volley::journal::Journal;
 use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
+use volley::runtime::refusal_spool::RefusalSpool;
 use volley::runtime::status_cache::StatusCache;
 use volley::services::people::links::Links;
 use volley::store::replicas::instances::{self, Incarnation};
@@ -80,6 +81,7 @@ impl Pooled {
             paces: Paces::new(store.clone()),
             links: Links::new(store.clone(), None),
             settings: Arc::default(),
+            spool: Arc::new(RefusalSpool::below(db.folder(), "1").unwrap()),
             store,
             pool,
             timing,

@@ -1,0 +1,190 @@
+//! The door for recipients: pages behind signed links. No account, no cookie, no script.
+//!
+//! **Invariants.** `GET` and `HEAD` change nothing: scanners open every link. A token decides alone whom a page is about, and is
+//! opened before the database is asked. Nothing of a request but its token, its form and its client's address is believed.
+
+pub(in crate::http) mod confirm;
+pub(in crate::http) mod pages;
+pub(in crate::http) mod preferences;
+pub(in crate::http) mod unsubscribe;
+pub mod words;
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt;
+
+use self::pages::{Head, Said, answer};
+use self::words::Language;
+use super::AppState;
+use super::web::client;
+use crate::domain::ids::CampaignId;
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{Client, Source};
+use crate::domain::people::fields::Fields;
+use crate::domain::people::link::{Kid, Link};
+use crate::services::people::say_no::{SaidNo, What};
+
+/// What is read of a form, in bytes. The rest is not looked at.
+const MOST_OF_A_FORM: usize = 64 * 1024;
+
+/// The longest name of a program that is kept, in characters.
+const MOST_OF_AN_AGENT: usize = 200;
+
+/// A request to a page, and the link that its token is.
+struct Visit {
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    link: Link,
+    kid: Kid,
+}
+
+/// The fields of a form, in their order.
+struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// Reads a form of a browser. What is no form has no fields.
+    async fn read(mut payload: web::Payload) -> Self {
+        let mut bytes = Vec::new();
+        while let Some(Ok(chunk)) = payload.next().await {
+            if bytes.len() + chunk.len() > MOST_OF_A_FORM {
+                break;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Self(url::form_urlencoded::parse(&bytes).into_owned().collect())
+    }
+
+    /// The button that was pressed.
+    fn act(&self) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == "do").map(|(_, value)| value.as_str())
+    }
+
+    /// The numbers in the fields of this name.
+    fn numbers(&self, name: &str) -> Vec<i64> {
+        let all = self.0.iter().filter(|(field, _)| field == name);
+        all.filter_map(|(_, value)| value.parse().ok()).collect()
+    }
+}
+
+impl Visit {
+    /// Opens the token, or says why there is no page.
+    async fn of(state: web::Data<AppState>, request: HttpRequest, token: &str) -> Result<Self, HttpResponse> {
+        match state.services.links.open(token).await {
+            Ok(Some((link, kid))) => Ok(Self { state, request, link, kid }),
+            Ok(None) => Err(missing(&state, &request)),
+            Err(error) => {
+                tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
+                Err(away(&language(&state, &request, None)))
+            }
+        }
+    }
+
+    /// Whether the link only refuses by now. By the clock of this machine: a minute more or less decides nothing.
+    fn is_expired(&self) -> bool {
+        self.link.is_expired(now())
+    }
+
+    fn language(&self, locale: Option<&str>) -> Arc<Language> {
+        language(&self.state, &self.request, locale)
+    }
+
+    /// The other side.
+    fn client(&self) -> Client {
+        let address = client::address(&self.request);
+        let agent = self.request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok());
+        let agent = agent.map(|agent| agent.chars().take(MOST_OF_AN_AGENT).collect());
+        Client { ip: address.map(|address| address.to_string()), user_agent: agent }
+    }
+
+    /// A refusal by the holder of the link.
+    fn no(&self, what: What, campaign: Option<CampaignId>, source: &Source) -> SaidNo {
+        let Client { ip, user_agent } = self.client();
+        let source = source.as_str().to_owned();
+        SaidNo { contact: self.link.contact(), what, campaign, source, at: now(), ip, user_agent }
+    }
+
+    fn missing(&self) -> HttpResponse {
+        missing(&self.state, &self.request)
+    }
+
+    fn away(&self, error: &dyn std::fmt::Display) -> HttpResponse {
+        tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
+        away(&self.language(None))
+    }
+}
+
+fn now() -> UtcInstant {
+    UtcInstant(jiff::Timestamp::now().as_millisecond())
+}
+
+fn language(state: &AppState, request: &HttpRequest, locale: Option<&str>) -> Arc<Language> {
+    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    state.languages.choose(locale, accepted)
+}
+
+/// Whatever was wrong with a token: nobody learns what.
+fn missing(state: &AppState, request: &HttpRequest) -> HttpResponse {
+    let language = language(state, request, None);
+    let words = &language.words;
+    let head = Head::new(&language, &words.missing_title);
+    answer(StatusCode::NOT_FOUND, &Said { head, lines: vec![words.missing_text.clone()] })
+}
+
+fn away(language: &Language) -> HttpResponse {
+    let words = &language.words;
+    let head = Head::new(language, &words.away_title);
+    answer(StatusCode::SERVICE_UNAVAILABLE, &Said { head, lines: vec![words.away_text.clone()] })
+}
+
+/// What is served where there is nothing else.
+pub(in crate::http) async fn nothing(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+    missing(&state, &request)
+}
+
+/// An address in part: enough for its owner to know it.
+fn in_part(keys: &Fields) -> Option<String> {
+    let address = keys.email.as_deref().or(keys.phone.as_deref()).or(keys.external_id.as_deref())?;
+    let shown = match address.split_once('@') {
+        Some((local, domain)) => format!("{}…@{domain}", local.chars().next().unwrap_or_default()),
+        None => {
+            let end = address.char_indices().rev().nth(1).map_or(0, |(at, _)| at);
+            format!("…{}", address.get(end..).unwrap_or_default())
+        }
+    };
+    Some(shown)
+}
+
+/// Titles of topics as one text.
+fn listed<'t>(titles: impl Iterator<Item = &'t str>) -> String {
+    titles.map(|title| format!("“{title}”")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_in_part() {
+        let email = |email: &str| Fields { email: Some(email.to_owned()), ..Fields::default() };
+        assert_eq!(in_part(&email("ann.miller@example.com")).unwrap(), "a…@example.com");
+        assert_eq!(in_part(&email("ä@example.com")).unwrap(), "ä…@example.com");
+        let phone = Fields { phone: Some("+442079460123".to_owned()), ..Fields::default() };
+        assert_eq!(in_part(&phone).unwrap(), "…23");
+        assert_eq!(in_part(&Fields::default()), None);
+    }
+
+    #[test]
+    fn a_form_is_read_and_what_is_none_has_no_fields() {
+        let form = |text: &str| Form(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect());
+        assert_eq!(form("do=save&topic=1&topic=x&topic=3").numbers("topic"), [1, 3]);
+        assert_eq!(form("List-Unsubscribe=One-Click").act(), None);
+        assert_eq!(
+            form("--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click").act(),
+            None
+        );
+        assert_eq!(form("do=nothing").act(), Some("nothing"));
+    }
+}
