@@ -5,9 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::{Answer, Asked, Head, Said, answer};
 use super::words::{Language, fill};
-use super::{Form, Visit, in_part};
+use super::{Form, Visit};
 use crate::domain::people::consent::Source;
-use crate::domain::people::fields::Fields;
 use crate::domain::people::link::Link;
 use crate::http::AppState;
 use crate::http::web::edge;
@@ -36,9 +35,10 @@ pub(in crate::http) async fn show(
     }
     let Some((_, address)) = &asked.address else { return outdated(&language) };
     let words = &language.words;
+    // In full: the link was sent there, and a person may have two that look alike in part.
     let page = Asked {
         head: Head::new(&language, &words.confirm_title),
-        question: fill(&words.confirm_question, &[("{list}", asked.topic.title()), ("{address}", &shown(address))]),
+        question: fill(&words.confirm_question, &[("{list}", asked.topic.title()), ("{address}", address.as_str())]),
         quiet: None,
         answers: vec![Answer::first("confirm", &words.confirm_button), Answer::second("refuse", &words.confirm_refuse)],
     };
@@ -102,7 +102,7 @@ async fn subscribe(visit: &Visit) -> HttpResponse {
     let language = visit.language(asked.person.keys.locale.as_deref());
     let Some((_, address)) = &asked.address else { return outdated(&language) };
     let words = &language.words;
-    let line = fill(&words.confirmed_text, &[("{list}", asked.topic.title()), ("{address}", &shown(address))]);
+    let line = fill(&words.confirmed_text, &[("{list}", asked.topic.title()), ("{address}", address.as_str())]);
     answer(StatusCode::OK, &Said { head: Head::new(&language, &words.confirmed_title), lines: vec![line] })
 }
 
@@ -118,11 +118,6 @@ async fn refuse(visit: &Visit) -> HttpResponse {
     let line = read.map(|asked| fill(&words.refused_text, &[("{list}", asked.topic.title())]));
     let head = Head::new(&language, &words.refused_title);
     answer(StatusCode::OK, &Said { head, lines: line.into_iter().collect() })
-}
-
-/// The holder knows the whole address: the link was sent there.
-fn shown(address: &str) -> String {
-    in_part(&Fields { email: Some(address.to_owned()), ..Fields::default() }).unwrap_or_default()
 }
 
 fn outdated(language: &Language) -> HttpResponse {
