@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::access::limit::Limit;
 use crate::domain::dispatch::alike::Rule;
 use crate::domain::text_enum::text_enum;
 use secret::Secret;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub email: public::Email,
     /// `[auth]`
     pub auth: Auth,
+    /// `[limits]`
+    pub limits: Limits,
     /// `[audit]`
     pub audit: Audit,
     /// `[log]`
@@ -116,6 +119,60 @@ impl Default for Http {
 pub struct Auth {
     /// An API key with full rights. Unset: a first start creates one and prints it once.
     pub root_key: Option<Secret>,
+}
+
+/// `[limits]`: how much a minute. 0 is no limit.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Contacts and members that one key puts in. 60,000.
+    pub ingest_items_per_minute: u32,
+    /// Messages beside campaigns, such as tests, of one key. 6,000.
+    pub messages_per_minute: u32,
+    /// Launches and further tries of one key. 60.
+    pub launches_per_minute: u32,
+    /// All other requests of one key. 6,000.
+    pub requests_per_minute: u32,
+    /// Requests without a valid key from one address. 600.
+    pub without_key_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            ingest_items_per_minute: 60_000,
+            messages_per_minute: 6_000,
+            launches_per_minute: 60,
+            requests_per_minute: 6_000,
+            without_key_per_minute: 600,
+        }
+    }
+}
+
+impl Limits {
+    /// No limit at all.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            ingest_items_per_minute: 0,
+            messages_per_minute: 0,
+            launches_per_minute: 0,
+            requests_per_minute: 0,
+            without_key_per_minute: 0,
+        }
+    }
+
+    /// How much a minute. 0 is no limit.
+    #[must_use]
+    pub const fn of(&self, limit: Limit) -> u32 {
+        match limit {
+            Limit::Ingest => self.ingest_items_per_minute,
+            Limit::Messages => self.messages_per_minute,
+            Limit::Launches => self.launches_per_minute,
+            Limit::Requests => self.requests_per_minute,
+            Limit::WithoutKey => self.without_key_per_minute,
+        }
+    }
 }
 
 /// `[audit]`

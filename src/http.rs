@@ -6,6 +6,7 @@
 mod access;
 pub mod api;
 pub mod auth;
+pub mod limits;
 mod openapi;
 pub mod public;
 pub mod routes;

@@ -29,6 +29,7 @@ use crate::domain::ids::InstanceId;
 use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
+use crate::http::limits::Limits;
 use crate::http::public::words::Languages;
 use crate::journal::Journal;
 use crate::runtime::directory::{Current, PoolDirectory};
@@ -241,6 +242,7 @@ impl Started {
             desk: self.desk,
             languages,
             auth: Auth::new(&settings.auth),
+            limits: Limits::new(&settings.limits),
             gathered,
             importer_state: self.importer.recipient(),
             driver: self.driver,

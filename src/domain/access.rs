@@ -1,6 +1,7 @@
-//! What a client may do, and the words for what was done.
+//! What a client may do and how often, and the words for what was done.
 
 pub mod audit;
+pub mod limit;
 
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;

@@ -1,22 +1,17 @@
 //! Who may call: Bearer API keys (RFC 6750).
 
 use std::collections::HashMap;
-use std::future::{Ready, ready};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use subtle::ConstantTimeEq;
 
 use super::web::problem::ApiError;
-use super::web::{client, edge};
 use crate::config::Auth as Settings;
 use crate::domain::access::Rights;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
-use crate::services::{Asker, By};
 use crate::store::access::api_keys;
 use crate::store::{Lane, Store, engine};
 
@@ -44,26 +39,6 @@ impl Caller {
             Self::Root => Rights::ALL,
             Self::Key(_, rights) => rights,
         }
-    }
-}
-
-/// Who asks for what `request` asks for. `None`: nobody whom [`Auth`] has let in.
-pub(super) fn by(request: &HttpRequest) -> Option<By> {
-    let caller = request.extensions().get::<Caller>().copied()?;
-    let asker = match caller {
-        Caller::Root => Asker::RootKey,
-        Caller::Key(id, _) => Asker::ApiKey(id),
-    };
-    let (client, request_id) = (client::address(request), edge::request_id(request));
-    Some(By { asker, rights: caller.rights(), client, request_id })
-}
-
-impl FromRequest for By {
-    type Error = ApiError;
-    type Future = Ready<Result<Self, ApiError>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(by(request).ok_or(ApiError::Unauthorized))
     }
 }
 
@@ -97,25 +72,36 @@ impl Auth {
         Self { root_hash, remembered: Mutex::default() }
     }
 
-    /// Forgets which keys were valid. After a revocation: the key stops working here at once.
+    /// Believes no key any more without asking the database. After a revocation: the key stops working here at once.
     pub fn forget(&self) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.lock();
         remembered.epoch += 1;
-        remembered.valid.clear();
+        let now = Instant::now();
+        remembered.valid.values_mut().for_each(|known| known.until = now);
     }
 
-    pub(super) async fn caller(&self, store: &Store, headers: &HeaderMap) -> Result<Caller, ApiError> {
-        let key = bearer(headers).ok_or(ApiError::Unauthorized)?;
+    /// Who sends these headers. `count` counts a request without a key that is known to be valid, before the database is
+    /// asked: it may refuse.
+    pub(super) async fn caller(
+        &self,
+        store: &Store,
+        headers: &HeaderMap,
+        count: impl Fn() -> Result<(), ApiError>,
+    ) -> Result<Caller, ApiError> {
+        let Some(key) = bearer(headers) else { return Err(count().err().unwrap_or(ApiError::Unauthorized)) };
         let hash = api_keys::hash(key);
         if self.root_hash.as_ref().is_some_and(|root| same(root, &hash)) {
             return Ok(Caller::Root);
         }
+        let (epoch, known) = self.look_up(&hash);
+        match known {
+            Some(known) if Instant::now() < known.until => return Ok(Caller::Key(known.id, known.rights)),
+            // It was valid a while ago, or before a revocation of some key.
+            Some(_) => {}
+            None => count()?,
+        }
         if !api_keys::is_well_formed(key) {
             return Err(ApiError::Unauthorized);
-        }
-        let (epoch, known) = self.look_up(&hash);
-        if let Some(known) = known {
-            return Ok(Caller::Key(known.id, known.rights));
         }
         let wanted = hash.clone();
         // Before the question: an answer that took long is believed for less.
@@ -127,7 +113,10 @@ impl Auth {
                 Ok(found.filter(|(_, stored)| same(stored, &wanted)).map(|(row, _)| (row, now)))
             })
             .await?;
-        let (row, now) = found.ok_or(ApiError::Unauthorized)?;
+        let Some((row, now)) = found else {
+            self.lock().valid.remove(&hash);
+            return Err(ApiError::Unauthorized);
+        };
         let (id, rights) = (row.id, row.rights());
         self.remember(epoch, hash, Known { id, rights, until: asked + believed_for(rights, now) });
         if api_keys::is_touch_due(&row, now) {
@@ -148,14 +137,17 @@ impl Auth {
         Ok(Caller::Key(id, rights))
     }
 
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look_up(&self, hash: &str) -> (u64, Option<Known>) {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = remembered.valid.get(hash).filter(|known| Instant::now() < known.until).copied();
-        (remembered.epoch, known)
+        let remembered = self.lock();
+        (remembered.epoch, remembered.valid.get(hash).copied())
     }
 
     fn remember(&self, epoch: u64, hash: String, known: Known) {
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.lock();
         if remembered.epoch != epoch {
             return;
         }

@@ -8,7 +8,7 @@ use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
 use self::Door::{Api, Open, Public};
-use super::access::{note_read, require_key, require_scope};
+use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
@@ -21,6 +21,7 @@ use super::public::{self, confirm, pages, preferences, unsubscribe};
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
+use crate::domain::access::limit::Limit;
 
 /// Who knocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Entry {
     pub repeats: Repeats,
     /// Whose personal data it shows: the audit log counts who has read it.
     pub shows: Option<Object>,
+    /// Which limit its requests count towards. Routes without a key have none.
+    pub limit: Limit,
     handler: fn() -> Route,
 }
 
@@ -109,7 +112,11 @@ impl Verb {
 
 impl Entry {
     const fn new(method: Verb, path: &'static str, door: Door, handler: fn() -> Route) -> Self {
-        Self { method, path, door, repeats: Repeats::NoKey, shows: None, handler }
+        let limit = match (door, method) {
+            (Api(Ingest), Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Limit::Ingest,
+            (Open | Public | Api(_), _) => Limit::Requests,
+        };
+        Self { method, path, door, repeats: Repeats::NoKey, shows: None, limit, handler }
     }
 
     const fn once(self) -> Self {
@@ -118,6 +125,10 @@ impl Entry {
 
     const fn keeps_key(self) -> Self {
         Self { repeats: Repeats::Handler, ..self }
+    }
+
+    const fn limited(self, limit: Limit) -> Self {
+        Self { limit, ..self }
     }
 
     const fn shows(self, object: Object) -> Self {
@@ -135,11 +146,13 @@ impl Entry {
             Some(object) => route
                 .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| note_read(object, request, next))),
         };
-        // The last one is the outermost: without the scope nothing else happens.
+        // The last one is the outermost: what is refused here costs nothing more.
+        let limit = self.limit;
         match self.door {
             Open | Public => route,
             Api(asked) => route
-                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next))),
+                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next)))
+                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| limited(limit, request, next))),
         }
     }
 }
@@ -221,15 +234,15 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}", Api(Read), || to(campaigns::show)),
     patch("/v1/campaigns/{id}", Api(Operate), || to(campaigns::change)),
     delete("/v1/campaigns/{id}", Api(Operate), || to(campaigns::delete)),
-    post("/v1/campaigns/{id}/send", Api(Operate), || to(actions::send)).keeps_key(),
+    post("/v1/campaigns/{id}/send", Api(Operate), || to(actions::send)).keeps_key().limited(Limit::Launches),
     post("/v1/campaigns/{id}/pause", Api(Operate), || to(actions::pause)).once(),
     post("/v1/campaigns/{id}/resume", Api(Operate), || to(actions::resume)).once(),
     post("/v1/campaigns/{id}/stop", Api(Operate), || to(actions::stop)).once(),
     post("/v1/campaigns/{id}/schedule", Api(Operate), || to(actions::schedule)).once(),
     post("/v1/campaigns/{id}/unschedule", Api(Operate), || to(actions::unschedule)).once(),
-    post("/v1/campaigns/{id}/retry-failed", Api(Operate), || to(actions::retry_failed)).once(),
+    post("/v1/campaigns/{id}/retry-failed", Api(Operate), || to(actions::retry_failed)).once().limited(Limit::Launches),
     post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
-    post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once(),
+    post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once().limited(Limit::Messages),
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
+use super::limits::Limits;
 use super::public::words::Languages;
 use super::web::problem::ApiError;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
@@ -46,6 +47,8 @@ pub struct AppState {
     pub languages: Languages,
     /// Who may call.
     pub auth: Auth,
+    /// How often.
+    pub limits: Limits,
     /// What the audit log says of requests that change nothing.
     pub gathered: Gathered,
     /// Asked what the importer is at.

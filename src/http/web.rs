@@ -7,4 +7,5 @@ pub mod idempotency;
 pub(in crate::http) mod list_path;
 pub mod paging;
 pub mod problem;
+pub(in crate::http) mod rate_limit;
 pub(in crate::http) mod text;

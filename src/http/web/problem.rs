@@ -8,7 +8,9 @@ use actix_web::{HttpResponse, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 
+use super::rate_limit;
 use crate::domain::access::Scope;
+use crate::domain::access::limit::Standing;
 use crate::domain::shown::shown;
 use crate::store::{MayBeStoreError, StoreError};
 
@@ -135,6 +137,9 @@ pub enum ApiError {
         /// The cap, in bytes.
         limit: usize,
     },
+    /// 429: the caller has asked too often.
+    #[error("{0}")]
+    TooManyRequests(Standing),
     /// 431: the headers together are too large.
     #[error("the request's headers are larger than {limit} bytes")]
     HeadersTooLarge {
@@ -242,6 +247,7 @@ impl ApiError {
             | Self::Conflict { code, .. }
             | Self::Unavailable { code, .. } => Cow::Borrowed(code),
             Self::InsufficientScope { .. } => Cow::Borrowed("insufficient_scope"),
+            Self::TooManyRequests(_) => Cow::Borrowed("rate_limited"),
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
             Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
@@ -284,6 +290,7 @@ impl ApiError {
             | Self::Unauthorized
             | Self::InsufficientScope { .. }
             | Self::Forbidden { .. }
+            | Self::TooManyRequests(_)
             | Self::NotFound { .. }
             | Self::NoSuch { .. }
             | Self::BodyTimeout
@@ -305,6 +312,7 @@ impl ApiError {
             | Self::Unauthorized
             | Self::InsufficientScope { .. }
             | Self::Forbidden { .. }
+            | Self::TooManyRequests(_)
             | Self::BodyTimeout
             | Self::TooLarge { .. }
             | Self::TargetTooLong { .. }
@@ -341,6 +349,7 @@ impl ResponseError for ApiError {
             Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } | Self::NoSuch { .. } => StatusCode::NOT_FOUND,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -371,6 +380,10 @@ impl ResponseError for ApiError {
             response
                 .headers_mut()
                 .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"volley\""));
+        }
+        if let Self::TooManyRequests(standing) = self {
+            rate_limit::enter(standing, response.headers_mut());
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(standing.seconds().max(1)));
         }
         if let Self::InsufficientScope { asked, .. } = self {
             // RFC 6750, section 3.1.

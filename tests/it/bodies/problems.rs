@@ -68,6 +68,7 @@ fn every_code_that_a_request_can_cause() {
         settings.links.require_unsubscribe = true;
         settings.email.require_postal_address = true;
         settings.email.postal_address = Some("Example Ltd, 1 High Street".to_owned());
+        settings.limits.launches_per_minute = 10;
     });
     let mut all = Collected { server: &server, problems: BTreeMap::new(), wrong: Vec::new() };
     requests(&mut all);
@@ -110,6 +111,11 @@ fn requests(all: &mut Collected<'_>) {
     all.keep("insufficient_scope", &all.server.send("GET", "/v1/keys", &[("Authorization", &read)], b""));
     let forever = br#"{"name":"b","scope":"read"}"#;
     all.raw("key_exceeds_maker", "/v1/keys", &[JSON, ("Authorization", &lasting)], forever);
+    let busy = bearer(&all.server.api().post("/v1/keys", &json!({ "name": "a", "scope": "operate" })));
+    let headers = [JSON, ("Authorization", busy.as_str())];
+    let send = |server: &Server| server.send("POST", "/v1/campaigns/4711/retry-failed", &headers, b"{}");
+    while send(all.server).status != 429 {}
+    all.keep("rate_limited", &send(all.server));
     all.get("route_not_found", "/v1/nothing");
     all.keep("method_not_allowed", &all.server.send("PUT", contacts, &[], b""));
     for (code, path) in [

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use volley::app::App;
-use volley::config::Settings;
 use volley::config::pools::{PoolConfig, SandboxConfig, ServerConfig, WebhookConfig};
 use volley::config::secret::Secret;
+use volley::config::{Limits, Settings};
 use volley::domain::channel::ChannelKind;
 use volley::store::{Conn, Lane, Store, StoreError};
 
@@ -42,6 +42,8 @@ pub(crate) fn settings(db: &Database) -> Settings {
     // Most tests are about other things than what a message says.
     settings.links.require_unsubscribe = false;
     settings.email.require_postal_address = false;
+    // Tests ask as fast as they can; those of the limits set their own.
+    settings.limits = Limits::none();
     settings
 }
 

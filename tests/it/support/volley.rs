@@ -16,6 +16,15 @@ use super::scripted_http::ScriptedHttp;
 use super::scripted_smtp::ScriptedSmtp;
 use super::waiting::{wait_for, wait_until};
 
+/// The limits of requests.
+const UNLIMITED: [&str; 5] = [
+    "VOLLEY_LIMITS__INGEST_ITEMS_PER_MINUTE",
+    "VOLLEY_LIMITS__MESSAGES_PER_MINUTE",
+    "VOLLEY_LIMITS__LAUNCHES_PER_MINUTE",
+    "VOLLEY_LIMITS__REQUESTS_PER_MINUTE",
+    "VOLLEY_LIMITS__WITHOUT_KEY_PER_MINUTE",
+];
+
 /// The API key with full rights that every started process knows.
 const ROOT_KEY: &str = "vk_harness_0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -252,6 +261,8 @@ impl Builder {
             ("VOLLEY_AUTH__ROOT_KEY", ROOT_KEY.to_owned()),
             ("VOLLEY_SENDING__DATA_DIR", self.data_dir.display().to_string()),
         ];
+        // Tests ask as fast as they can.
+        environment.extend(UNLIMITED.map(|limit| (limit, "0".to_owned())));
         environment.extend(self.broker.map(|url| ("VOLLEY_BROKER__URL", url)));
         // Most tests are about other things than what a message says.
         let unasked =

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Campaign;
+use crate::domain::access::limit::Limit;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
@@ -14,6 +15,7 @@ use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::domain::text_enum::text_enum;
+use crate::http::access::Charge;
 use crate::http::api::replicas::receipt::{self, Receipt, Wait};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
@@ -277,6 +279,7 @@ pub(in crate::http) async fn bulk(
     state: web::Data<AppState>,
     _: Query<()>,
     by: By,
+    charge: Charge,
     Json(body): Json<BulkInput>,
 ) -> Result<web::Json<BulkResults>, ApiError> {
     let mut ids = body.campaign_ids;
@@ -286,6 +289,9 @@ pub(in crate::http) async fn bulk(
     }
     let mut seen = std::collections::HashSet::new();
     ids.retain(|id| seen.insert(*id));
+    if matches!(body.action, BulkVerb::Send) {
+        charge.take(Limit::Launches, ids.len())?;
+    }
     let mut results = Vec::with_capacity(ids.len());
     for id in ids {
         let done = one(&state.services, id, body.action, &by).await;

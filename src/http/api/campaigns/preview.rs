@@ -8,8 +8,10 @@ use utoipa::ToSchema;
 
 use super::CONTENT;
 use super::refusals::unrendered;
+use crate::domain::access::limit::Limit;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::http::access::Charge;
 use crate::http::api::content::pointers::Pointers;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
@@ -127,6 +129,7 @@ pub(in crate::http) async fn test_send(
     Id(id): Id<CampaignId>,
     _: Query<()>,
     by: By,
+    charge: Charge,
     Json(body): Json<TestInput>,
 ) -> Result<web::Json<TestResults>, ApiError> {
     if body.contact_ids.is_empty() || body.contact_ids.len() > MAX_TEST {
@@ -136,6 +139,7 @@ pub(in crate::http) async fn test_send(
     let mut contacts = body.contact_ids;
     let mut seen = HashSet::new();
     contacts.retain(|id| seen.insert(*id));
+    charge.rest(Limit::Messages, contacts.len())?;
     let tested = test_send::test_send(&state.services, id, contacts, &by).await?;
     Ok(web::Json(TestResults { results: tested.into_iter().map(TestResult::from).collect() }))
 }

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::contacts::Contact;
+use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::people::standing::Standing;
+use crate::http::access::Charge;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Json, Params, Query, path_id};
 use crate::http::web::list_path::ListPath;
@@ -312,9 +314,12 @@ pub(in crate::http) async fn add_members(
     ListPath(id): ListPath,
     _: Query<()>,
     by: By,
+    charge: Charge,
     Json(body): Json<MembersInput>,
 ) -> Result<web::Json<MembersChanged>, ApiError> {
-    let changed = change_members(&state.services, id, MemberChange::Add, checked(body)?, &by).await?;
+    let contacts = checked(body)?;
+    charge.rest(Limit::Ingest, contacts.len())?;
+    let changed = change_members(&state.services, id, MemberChange::Add, contacts, &by).await?;
     Ok(web::Json(changed.into()))
 }
 
@@ -326,9 +331,12 @@ pub(in crate::http) async fn remove_members(
     ListPath(id): ListPath,
     _: Query<()>,
     by: By,
+    charge: Charge,
     Json(body): Json<MembersInput>,
 ) -> Result<web::Json<MembersChanged>, ApiError> {
-    let changed = change_members(&state.services, id, MemberChange::Remove, checked(body)?, &by).await?;
+    let contacts = checked(body)?;
+    charge.rest(Limit::Ingest, contacts.len())?;
+    let changed = change_members(&state.services, id, MemberChange::Remove, contacts, &by).await?;
     Ok(web::Json(changed.into()))
 }
 
