@@ -3,6 +3,7 @@
 mod content_guard;
 mod finding;
 pub mod launch;
+mod passes;
 
 use std::ops::Deref;
 
@@ -26,6 +27,7 @@ pub use content_guard::{Doubt, doubt};
 pub use finding::{
     CampaignWithDetails, Details, Filter, Unfinished, content, details, due, has_open_page, list, unfinished,
 };
+pub use passes::{reopen, retry_failed};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -319,7 +321,7 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
         return Ok(row.into_row());
     }
     if event == CampaignEvent::Stop {
-        arm(conn, &row, Sweep::SkipPending)?;
+        passes::arm(conn, &row, Sweep::SkipPending)?;
     }
     if event == CampaignEvent::Resume {
         content_guard::waive(conn, &row)?;
@@ -347,25 +349,6 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
     Ok(set_status(conn, &row, next, None)?)
 }
 
-/// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
-///
-/// # Errors
-/// As [`transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
-pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
-    let row = locked(conn, id)?;
-    let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
-    let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
-    let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
-    if let Some(under_way) = packing.sweep {
-        return Err(TransitionError::SweepUnderWay(under_way));
-    }
-    if let Some(sweep) = sweep {
-        arm(conn, &row, sweep)?;
-    }
-    Ok(if next == row.status { row.into_row() } else { set_status(conn, &row, next, None)? })
-}
-
 /// An operator has taken in that the database went back in time.
 fn forget_rewind(conn: &mut Conn, row: &LockedCampaign) -> Result<(), StoreError> {
     diesel::update(campaigns::table.find(row.id).filter(campaigns::rewound_at.is_not_null()))
@@ -373,37 +356,6 @@ fn forget_rewind(conn: &mut Conn, row: &LockedCampaign) -> Result<(), StoreError
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("resume a campaign"))
-}
-
-/// Opens an ended campaign again, or takes a paused one, which stays paused, and arms the pass that puts back to pending what
-/// failed: all, or what was refused for a reason of one `class`.
-///
-/// # Errors
-/// The campaign is missing, is neither, or the query failed.
-pub fn retry_failed(
-    conn: &mut Conn,
-    id: CampaignId,
-    class: Option<AnswerClass>,
-) -> Result<CampaignRow, TransitionError> {
-    let row = locked(conn, id)?;
-    if row.status != CampaignStatus::Paused {
-        // While one is sending, its failures are not final.
-        row.status.next(CampaignEvent::Reopen)?;
-    }
-    let row = reopen(conn, id, Some(Sweep::RetryFailed))?;
-    diesel::update(packings::table.find(id))
-        .set(packings::sweep_class.eq(class))
-        .execute(conn)
-        .map_err(StoreError::query("choose what is tried again"))?;
-    Ok(row)
-}
-
-fn arm(conn: &mut Conn, row: &LockedCampaign, sweep: Sweep) -> Result<(), StoreError> {
-    diesel::update(packings::table.find(row.id))
-        .set((packings::sweep.eq(sweep), packings::sweep_page_id.eq(0), packings::sweep_class.eq(None::<AnswerClass>)))
-        .execute(conn)
-        .map(drop)
-        .map_err(StoreError::query("arm a pass over pages"))
 }
 
 /// Writes a status by compare-and-set from `row`'s.
