@@ -3,6 +3,7 @@
 
 pub mod broker;
 pub mod check;
+pub mod consent;
 pub mod load;
 pub mod pools;
 pub mod proxies;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub sending: Sending,
     /// `[retries]`
     pub retries: retries::Retries,
+    /// `[consent]`
+    pub consent: consent::Consent,
     /// `[timing]`
     pub timing: timing::Timing,
     /// `[cli]`

@@ -112,7 +112,12 @@ impl Big {
         for (name, audience) in [("everyone", json!({ "all": true })), ("a list", json!({ "lists": [self.list] }))] {
             let before = bare_packing(&self.db);
             let api = start_afresh(&mut self.volley);
-            let campaign = api.create_campaign("http", NOWHERE, self.list, &json!({ "audience": audience }));
+            let campaign = api.create_campaign(
+                "http",
+                NOWHERE,
+                self.list,
+                &json!({ "audience": audience, "topic_id": self.list }),
+            );
             let began = Instant::now();
             api.send(campaign);
             let all = u64::from(self.people);
@@ -134,7 +139,8 @@ impl Big {
         let mut firsts = [0.0; 3];
         for first in &mut firsts {
             let api = start_afresh(&mut self.volley);
-            let campaign = api.create_campaign("http", POOL, self.list, &json!({ "audience": audience }));
+            let campaign =
+                api.create_campaign("http", POOL, self.list, &json!({ "audience": audience, "topic_id": self.list }));
             let already = self.server.taken();
             let began = Instant::now();
             api.send(campaign);

@@ -162,7 +162,7 @@ impl Started {
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
         let round = Round::new(store.clone(), identity.clone(), resolver, pools.clone(), book, tally, &timing);
         supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));
-        supervised.push(supervise_scheduler(services.clone(), scheduler.clone()));
+        supervised.push(supervise_scheduler(services.clone(), health.clone(), scheduler.clone()));
         let deps = decision_follower::FollowerDeps {
             store: store.clone(),
             instance: identity.instance,
@@ -312,9 +312,9 @@ fn supervise_broker(deps: broker_link::LinkDeps, current: Current<BrokerLink>) -
     })
 }
 
-fn supervise_scheduler(services: Services, current: Current<Scheduler>) -> Supervised {
+fn supervise_scheduler(services: Services, health: Health, current: Current<Scheduler>) -> Supervised {
     Supervised::new("scheduler", move |_| {
-        let addr = Scheduler::new(services.clone()).start();
+        let addr = Scheduler::new(services.clone(), health.clone()).start();
         current.enter(addr.clone());
         Box::new(move || addr.connected())
     })

@@ -77,6 +77,8 @@ impl Settings {
         within("sending.journal_keep_mib", self.sending.journal_keep_mib, 0..=1_024)?;
         within("sending.alike_outcomes", self.sending.alike_outcomes, 5..=10_000)?;
         within("sending.alike_share", self.sending.alike_share, 0.5..=1.0)?;
+        let limit = self.consent.transactional_campaign_limit;
+        within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         self.timing.check()?;
         check_key("cli.key", self.cli.key.as_ref())?;
         let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));

@@ -25,6 +25,8 @@ ids! {
     ContactId;
     /// A consent topic.
     ListId;
+    /// A tag that contacts may have.
+    TagId;
     /// A template, whatever its version.
     TemplateId;
     /// One revision of a template's content; campaigns pin it at launch.

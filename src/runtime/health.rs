@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
@@ -34,6 +35,8 @@ text_enum! {
         ContentUnusable = "content_unusable",
         /// Nearly all recipients were refused alike.
         RefusedAlike = "refused_alike",
+        /// A scheduled campaign could not be launched as it is now.
+        LaunchImpossible = "launch_impossible",
     }
 }
 
@@ -45,7 +48,7 @@ pub type Trouble = (AttentionCode, String);
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
     /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `pool_suspended`,
-    /// `database_rewound`.
+    /// `database_rewound`, `launch_impossible`.
     #[schema(value_type = String)]
     pub code: AttentionCode,
     /// One line for people.
@@ -93,6 +96,7 @@ struct Parts {
     journal: Option<Attention>,
     pools: BTreeMap<String, Option<Attention>>,
     campaigns: BTreeMap<i64, Attention>,
+    unlaunchable: BTreeMap<i64, Attention>,
     suspended: BTreeMap<String, Option<Attention>>,
 }
 
@@ -159,8 +163,25 @@ impl Health {
         };
     }
 
+    /// Notes which scheduled campaigns could not be launched as they are now, and why not; all others could.
+    pub fn note_unlaunchable(&self, found: Vec<(CampaignId, String)>) {
+        let mut parts = self.lock();
+        let mut before = std::mem::take(&mut parts.unlaunchable);
+        for (campaign, reason) in found {
+            let mut slot = before.remove(&campaign.0);
+            replace(&mut slot, Some((AttentionCode::LaunchImpossible, reason)));
+            parts.unlaunchable.extend(slot.map(|attention| (campaign.0, attention)));
+        }
+    }
+
+    /// Why a scheduled campaign could not be launched as it was when it was last looked at.
+    #[must_use]
+    pub fn unlaunchable(&self, campaign: CampaignId) -> Option<Attention> {
+        self.lock().unlaunchable.get(&campaign.0).cloned()
+    }
+
     /// Notes what is wrong with one campaign itself.
-    pub fn note_campaign(&self, campaign: crate::domain::ids::CampaignId, trouble: Option<Trouble>) {
+    pub fn note_campaign(&self, campaign: CampaignId, trouble: Option<Trouble>) {
         let mut parts = self.lock();
         let mut slot = parts.campaigns.remove(&campaign.0);
         replace(&mut slot, trouble);
@@ -188,7 +209,7 @@ impl Health {
 
     /// Why a campaign that is `sending` through `pool` cannot go on, if it cannot.
     #[must_use]
-    pub fn attention(&self, campaign: crate::domain::ids::CampaignId, pool: Option<&str>) -> Option<Attention> {
+    pub fn attention(&self, campaign: CampaignId, pool: Option<&str>) -> Option<Attention> {
         if let Some(vital) = self.vital() {
             return Some(vital);
         }

@@ -15,9 +15,10 @@ use super::{Conn, MayBeStoreError, StoreError};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, ContactId, TemplateId, TemplateVersionId};
+use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::text_enum::text_enum;
@@ -25,7 +26,8 @@ use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
 pub use content_guard::{Doubt, doubt};
 pub use finding::{
-    CampaignWithDetails, Details, Filter, Unfinished, content, details, due, has_open_page, list, unfinished,
+    CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, to_come,
+    topics, unfinished,
 };
 pub use passes::{reopen, retry_failed};
 
@@ -85,6 +87,10 @@ pub struct CampaignRow {
     pub ended_at: Option<UtcInstant>,
     /// Since when it is paused because the database went back in time.
     pub rewound_at: Option<UtcInstant>,
+    /// Why it is sent. Until the launch that of its own content: a template has its own.
+    pub category: Category,
+    /// The list that it is about, where it names one.
+    pub topic_id: Option<ListId>,
 }
 
 /// What a new campaign is made of.
@@ -113,6 +119,10 @@ pub struct NewCampaign {
     pub retry_for_ms: Option<i64>,
     /// When it launches by itself.
     pub scheduled_at: Option<UtcInstant>,
+    /// Why its own content is sent.
+    pub category: Category,
+    /// The list that it is about.
+    pub topic_id: Option<ListId>,
     /// Now.
     pub created_at: UtcInstant,
     /// Now.
@@ -139,6 +149,10 @@ pub struct CampaignChange {
     pub rate_per_second: Option<Option<f64>>,
     /// How much waiting between tries its deliveries are given, in milliseconds.
     pub retry_for_ms: Option<Option<i64>>,
+    /// Why its own content is sent.
+    pub category: Option<Category>,
+    /// The list that it is about.
+    pub topic_id: Option<Option<ListId>>,
 }
 
 text_enum! {

@@ -7,6 +7,7 @@ pub mod eligibility;
 pub mod housekeeping;
 pub mod inspection;
 pub mod late_evidence;
+pub mod looks;
 pub mod lost_leases;
 pub mod open_work;
 pub mod outcomes;

@@ -39,7 +39,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("access", &[]),
             ("campaigns", &[]),
             ("content", &["people"]),
-            ("dispatch", &["campaigns", "people"]),
+            ("dispatch", &["campaigns", "content", "people"]),
             ("import", &["people"]),
             ("people", &[]),
             ("replicas", &["campaigns", "dispatch"]),

@@ -1,15 +1,19 @@
 //! The scheduler: campaigns whose time has come are launched, by the same path as an operator's send.
 
+use std::time::Duration;
+
 use actix::prelude::*;
 use serde::Serialize;
 
+use crate::runtime::health::Health;
 use crate::services::Services;
-use crate::services::campaigns::launch_due::launch_due;
+use crate::services::campaigns::launch_due::{self, launch_due};
 use crate::store::{Lane, StoreError, campaigns};
 
 /// The actor.
 pub struct Scheduler {
     services: Services,
+    health: Health,
     looking: bool,
     launched: u64,
     quiescing: bool,
@@ -37,8 +41,8 @@ pub struct SchedulerState {
 impl Scheduler {
     /// A scheduler.
     #[must_use]
-    pub fn new(services: Services) -> Self {
-        Self { services, looking: false, launched: 0, quiescing: false }
+    pub fn new(services: Services, health: Health) -> Self {
+        Self { services, health, looking: false, launched: 0, quiescing: false }
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
@@ -83,11 +87,32 @@ impl Scheduler {
     }
 }
 
+/// How often it is seen whether scheduled campaigns could be launched.
+const FORESEE_EVERY: Duration = Duration::from_secs(60);
+
+impl Scheduler {
+    /// Looks ahead: a campaign that could not be launched says so before it is due.
+    fn foresee(&self, ctx: &mut Context<Self>) {
+        let services = self.services.clone();
+        let work = async move { launch_due::unlaunchable(&services).await };
+        ctx.spawn(work.into_actor(self).map(|result, scheduler, _| match result {
+            Ok(found) => scheduler.health.note_unlaunchable(found),
+            Err(error) => tracing::debug!(
+                event = "scheduler.not_foreseen",
+                error = %error,
+                "the scheduler cannot look ahead now; it tries again"
+            ),
+        }));
+    }
+}
+
 impl Actor for Scheduler {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.look(ctx);
+        self.foresee(ctx);
+        ctx.run_interval(FORESEE_EVERY, |scheduler, ctx| scheduler.foresee(ctx));
         ctx.run_interval(self.services.settings.timing.scheduler_tick(), |scheduler, ctx| scheduler.look(ctx));
     }
 }

@@ -4,39 +4,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ContactId, ListId};
 
-/// Who a campaign is for: the people of a source, less those who are left out. Stored as an [`AudienceForm`].
+/// Who a campaign is for: everybody who is named in any way, each once, less those who are left out in any way. Stored as an
+/// [`AudienceForm`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "AudienceForm", into = "AudienceForm")]
 pub struct Audience {
-    /// Who is named.
-    pub source: AudienceSource,
+    /// Who is named: somebody is.
+    pub include: Inclusion,
     /// Who is left out of them.
     pub exclude: Exclusion,
 }
 
-/// Where the people of an audience come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AudienceSource {
+/// The people who are named, in any combination. Ids and names each once, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inclusion {
     /// Every live contact.
-    All,
-    /// Members of any of these lists: at least one, each once, in order.
-    Lists(Vec<ListId>),
-    /// These contacts: at least one, each once, in order.
-    Contacts(Vec<ContactId>),
+    pub all: bool,
+    /// Those who are subscribed to any of these lists.
+    pub lists: Vec<ListId>,
+    /// These contacts.
+    pub contact_ids: Vec<ContactId>,
+    /// Those who have any of these tags.
+    pub tags: Vec<String>,
 }
 
-/// An audience as clients write it and as it is stored. Exactly one of `lists`, `contact_ids` and `all` is given; mailing
-/// everybody must be said.
+/// An audience as clients write it and as it is stored: everybody who is named in any of the ways, each once, less those who are
+/// left out in any of them. Mailing everybody must be said.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Audience)]
 #[serde(deny_unknown_fields)]
 pub struct AudienceForm {
-    /// Members of any of these lists.
+    /// Those who are subscribed to any of these lists at the launch, and still are when they are packed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<ListId>,
     /// These contacts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contact_ids: Vec<ContactId>,
+    /// Those who have any of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Every live contact.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
@@ -49,84 +55,70 @@ pub struct AudienceForm {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exclusion {
-    /// Members of any of these lists.
+    /// Those who are on any of these lists, also if they left it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<ListId>,
     /// These contacts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contact_ids: Vec<ContactId>,
+    /// Those who have any of these tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 impl Exclusion {
     /// Whether nobody is left out.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.contact_ids.is_empty()
+        self.lists.is_empty() && self.contact_ids.is_empty() && self.tags.is_empty()
     }
 }
 
-/// Why an audience cannot be sent to.
+/// The audience names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AudienceError {
-    /// Nobody is named.
-    #[error("name an audience: lists, contact_ids, or all: true")]
-    Missing,
-    /// Two ways of naming people were mixed.
-    #[error("lists, contact_ids and all exclude one another: give one")]
-    Ambiguous,
-}
+#[error("name an audience: lists, contact_ids, tags, or all: true")]
+pub struct NobodyNamed;
 
-impl AudienceSource {
-    /// Its kind, as the field of an [`AudienceForm`] is called.
+impl Inclusion {
+    /// In which ways people are named, as the fields of an [`AudienceForm`] are called: `lists`, or `lists+tags`.
     #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Lists(_) => "lists",
-            Self::Contacts(_) => "contact_ids",
-        }
-    }
-
-    /// The lists that are named.
-    #[must_use]
-    pub fn lists(&self) -> &[ListId] {
-        match self {
-            Self::Lists(lists) => lists,
-            Self::All | Self::Contacts(_) => &[],
-        }
-    }
-
-    /// The contacts that are named one by one.
-    #[must_use]
-    pub fn contacts(&self) -> &[ContactId] {
-        match self {
-            Self::Contacts(contacts) => contacts,
-            Self::All | Self::Lists(_) => &[],
-        }
+    pub fn ways(&self) -> String {
+        let ways = [
+            ("all", self.all),
+            ("lists", !self.lists.is_empty()),
+            ("contact_ids", !self.contact_ids.is_empty()),
+            ("tags", !self.tags.is_empty()),
+        ];
+        let used: Vec<&str> = ways.iter().filter(|(_, used)| *used).map(|(way, _)| *way).collect();
+        used.join("+")
     }
 }
 
 impl Audience {
+    fn including(include: Inclusion) -> Self {
+        Self { include, exclude: Exclusion::default() }
+    }
+
     /// These contacts, each once, in id order. There is at least one.
     #[must_use]
     pub fn of_contacts(contacts: Vec<ContactId>) -> Self {
-        Self { source: AudienceSource::Contacts(sorted(contacts)), exclude: Exclusion::default() }
+        Self::including(Inclusion { contact_ids: sorted(contacts), ..Inclusion::default() })
     }
 
-    /// The members of these lists. There is at least one.
+    /// Those who are subscribed to these lists. There is at least one.
     #[must_use]
     pub fn of_lists(lists: Vec<ListId>) -> Self {
-        Self { source: AudienceSource::Lists(sorted(lists)), exclude: Exclusion::default() }
+        Self::including(Inclusion { lists: sorted(lists), ..Inclusion::default() })
     }
 
     /// Every live contact.
     #[must_use]
     pub fn everyone() -> Self {
-        Self { source: AudienceSource::All, exclude: Exclusion::default() }
+        Self::including(Inclusion { all: true, ..Inclusion::default() })
     }
 }
 
-/// Ids each once, in order: two ways to say the same are stored the same.
+/// Each once, in order: two ways to say the same are stored the same.
 fn sorted<T: Ord>(mut ids: Vec<T>) -> Vec<T> {
     ids.sort_unstable();
     ids.dedup();
@@ -134,32 +126,27 @@ fn sorted<T: Ord>(mut ids: Vec<T>) -> Vec<T> {
 }
 
 impl TryFrom<AudienceForm> for Audience {
-    type Error = AudienceError;
+    type Error = NobodyNamed;
 
     /// # Errors
-    /// None or several of the ways to name people are used.
-    fn try_from(form: AudienceForm) -> Result<Self, AudienceError> {
-        let AudienceForm { lists, contact_ids, all, exclude } = form;
-        let source = match (lists.is_empty(), contact_ids.is_empty(), all) {
-            (true, true, true) => AudienceSource::All,
-            (false, true, false) => AudienceSource::Lists(sorted(lists)),
-            (true, false, false) => AudienceSource::Contacts(sorted(contact_ids)),
-            (true, true, false) => return Err(AudienceError::Missing),
-            (false, false, _) | (false, true, true) | (true, false, true) => return Err(AudienceError::Ambiguous),
-        };
-        let exclude = Exclusion { lists: sorted(exclude.lists), contact_ids: sorted(exclude.contact_ids) };
-        Ok(Self { source, exclude })
+    /// Nobody is named.
+    fn try_from(form: AudienceForm) -> Result<Self, NobodyNamed> {
+        let AudienceForm { lists, contact_ids, tags, all, exclude } = form;
+        if lists.is_empty() && contact_ids.is_empty() && tags.is_empty() && !all {
+            return Err(NobodyNamed);
+        }
+        let Exclusion { lists: no_lists, contact_ids: no_contacts, tags: no_tags } = exclude;
+        Ok(Self {
+            include: Inclusion { all, lists: sorted(lists), contact_ids: sorted(contact_ids), tags: sorted(tags) },
+            exclude: Exclusion { lists: sorted(no_lists), contact_ids: sorted(no_contacts), tags: sorted(no_tags) },
+        })
     }
 }
 
 impl From<Audience> for AudienceForm {
     fn from(audience: Audience) -> Self {
-        let form = Self { exclude: audience.exclude, ..Self::default() };
-        match audience.source {
-            AudienceSource::All => Self { all: true, ..form },
-            AudienceSource::Lists(lists) => Self { lists, ..form },
-            AudienceSource::Contacts(contact_ids) => Self { contact_ids, ..form },
-        }
+        let Audience { include: Inclusion { all, lists, contact_ids, tags }, exclude } = audience;
+        Self { lists, contact_ids, tags, all, exclude }
     }
 }
 
@@ -168,21 +155,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_audience_names_people_in_exactly_one_way() {
+    fn an_audience_names_people_in_any_combination_of_ways() {
         let read = Audience::try_from;
-        assert_eq!(read(AudienceForm::default()), Err(AudienceError::Missing));
+        assert_eq!(read(AudienceForm::default()), Err(NobodyNamed));
+        let nobody = AudienceForm {
+            exclude: Exclusion { tags: vec!["vip".to_owned()], ..Exclusion::default() },
+            ..AudienceForm::default()
+        };
+        assert_eq!(read(nobody), Err(NobodyNamed), "to leave somebody out names nobody");
         let both = AudienceForm { all: true, lists: vec![ListId(1)], ..AudienceForm::default() };
-        assert_eq!(read(both), Err(AudienceError::Ambiguous));
+        assert_eq!(read(both).unwrap().include.ways(), "all+lists");
         assert_eq!(read(AudienceForm { all: true, ..AudienceForm::default() }), Ok(Audience::everyone()));
     }
 
     #[test]
     fn two_ways_to_say_the_same_are_stored_the_same() {
-        let written = r#"{"lists":[2,1,2],"exclude":{"contact_ids":[9,3,9]}}"#;
+        let written = r#"{"lists":[2,1,2],"tags":["b","a","b"],"exclude":{"contact_ids":[9,3,9]}}"#;
         let audience: Audience = serde_json::from_str(written).unwrap();
-        assert_eq!(audience.source, AudienceSource::Lists(vec![ListId(1), ListId(2)]));
+        assert_eq!(audience.include.lists, [ListId(1), ListId(2)]);
         let stored = serde_json::to_string(&audience).unwrap();
-        assert_eq!(stored, r#"{"lists":[1,2],"exclude":{"contact_ids":[3,9]}}"#);
+        assert_eq!(stored, r#"{"lists":[1,2],"tags":["a","b"],"exclude":{"contact_ids":[3,9]}}"#);
         assert_eq!(serde_json::to_string(&Audience::everyone()).unwrap(), r#"{"all":true}"#);
+    }
+
+    #[test]
+    fn what_an_older_version_has_stored_is_read_as_it_was_meant() {
+        for (stored, expected) in [
+            (r#"{"all":true}"#, Audience::everyone()),
+            (r#"{"lists":[3]}"#, Audience::of_lists(vec![ListId(3)])),
+            (r#"{"contact_ids":[4,5]}"#, Audience::of_contacts(vec![ContactId(4), ContactId(5)])),
+        ] {
+            assert_eq!(serde_json::from_str::<Audience>(stored).unwrap(), expected);
+        }
     }
 }

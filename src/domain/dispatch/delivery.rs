@@ -29,6 +29,14 @@ text_enum! {
         ContactDeleted = "contact_deleted",
         /// The campaign was stopped first.
         Stopped = "stopped",
+        /// Nothing is sent to the address: it bounced or complained, or an operator has blocked it or its domain.
+        Suppressed = "suppressed",
+        /// The person refused everything, or every topic of the campaign.
+        Unsubscribed = "unsubscribed",
+        /// The person has not confirmed yet that they want the topic.
+        Unconfirmed = "unconfirmed",
+        /// The person never agreed to a topic of the campaign.
+        NotSubscribed = "not_subscribed",
     }
 }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::message::{ListHeaders, Message};
 use crate::domain::content::template::{Compiled, Provided, ProvidedName, RenderError};
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::{Kid, LinkKey};
 use crate::services::people::links::{CampaignLinks, Links};
-use crate::store::campaigns::CampaignRow;
-use crate::store::dispatch::packing::parse_audience;
+use crate::store::campaigns::{self, CampaignRow};
 use crate::store::people::{link_keys, topics};
 use crate::store::{Conn, StoreError, engine};
 
@@ -35,7 +35,7 @@ impl Carried {
         let links = links_of(conn, links, campaign)?;
         let has_headers = match campaign.channel {
             // What an HTTP API is told may become an email.
-            ChannelKind::Email | ChannelKind::Http => is_marketing(campaign),
+            ChannelKind::Email | ChannelKind::Http => campaigns::category(conn, campaign)? == Category::Marketing,
             ChannelKind::Sms | ChannelKind::Whatsapp => false,
         };
         let list_id = match (&links, has_headers) {
@@ -82,11 +82,6 @@ pub fn links_of(conn: &mut Conn, links: &Links, campaign: &CampaignRow) -> Resul
     Ok(Some(CampaignLinks::new(Arc::clone(base), key_of(conn, campaign)?, campaign.id, launched_at)))
 }
 
-/// Why a campaign is sent.
-pub(super) fn is_marketing(_: &CampaignRow) -> bool {
-    true
-}
-
 /// The key that was pinned at the launch. A campaign that was launched by a version without links takes the oldest, which
 /// stays the oldest.
 fn key_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<LinkKey, StoreError> {
@@ -122,6 +117,5 @@ fn list_id(conn: &mut Conn, campaign: &CampaignRow, host: &str) -> Result<Option
 }
 
 fn first_list(campaign: &CampaignRow) -> Result<Option<ListId>, StoreError> {
-    let audience = campaign.audience.as_deref().map(|stored| parse_audience(Some(stored))).transpose()?;
-    Ok(audience.and_then(|audience| audience.source.lists().first().copied()))
+    Ok(campaigns::topics(campaign)?.first().copied())
 }

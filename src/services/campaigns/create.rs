@@ -3,14 +3,15 @@
 use serde_json::json;
 
 use super::edit::{DraftError, check_pool, check_template};
-use super::launch::{LaunchError, check_audience, check_launchable};
+use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists};
 use super::schedule::check_time;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
-use crate::domain::ids::TemplateId;
+use crate::domain::ids::{ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
@@ -33,6 +34,10 @@ pub struct Draft {
     pub template: Option<TemplateId>,
     /// Its own content.
     pub content: Option<Content>,
+    /// Why its own content is sent; a template says so itself.
+    pub category: Option<Category>,
+    /// The list that it is about.
+    pub topic: Option<ListId>,
     /// Who it is for.
     pub audience: Option<AudienceForm>,
     /// What happens to deliveries that stay ambiguous.
@@ -52,6 +57,9 @@ pub struct Draft {
 pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let shared = services.clone();
     check_pool(&services.settings.pools, draft.channel, draft.pool.as_deref())?;
+    if draft.template.is_some() && draft.category.is_some() {
+        return Err(DraftError::CategoryOfTemplate);
+    }
     let content = match draft.content {
         Some(_) if draft.template.is_some() => return Err(DraftError::TwoContents),
         Some(content) => Some(check(&services.store, draft.channel, content).await?),
@@ -61,6 +69,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, draft.template, draft.channel)?;
+        check_topic_exists(conn, draft.topic)?;
         if let Some(at) = draft.scheduled_at {
             check_time(at, now)?;
         }
@@ -85,12 +94,14 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             rate_per_second: draft.rate_per_second,
             retry_for_ms: draft.retry_for.map(Span::as_ms),
             scheduled_at: draft.scheduled_at,
+            category: draft.category.unwrap_or(Category::Marketing),
+            topic_id: draft.topic,
             created_at: now,
             updated_at: now,
         };
         let row = campaigns::insert(conn, &new)?;
         if is_scheduled {
-            check_launchable(conn, &shared, row.id)?;
+            check_launchable(conn, &shared, row.id, &asker)?;
         }
         let line = Line::of(Action::Created, Object::Campaign, row.id);
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "scheduled_at": row.scheduled_at })))?;

@@ -2,15 +2,16 @@
 
 use serde_json::json;
 
-use super::launch::{LaunchError, check_audience, check_launchable, choose_pool};
+use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, choose_pool};
 use super::schedule::ScheduleError;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
-use crate::domain::ids::{CampaignId, TemplateId};
+use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
@@ -41,6 +42,9 @@ pub enum DraftError {
     /// It would have a template, and content of its own.
     #[error("a campaign has a template or content of its own, not both")]
     TwoContents,
+    /// A category was given to a campaign whose content is a template's.
+    #[error("the category belongs to the template: set it there")]
+    CategoryOfTemplate,
     /// Its content is refused.
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -76,6 +80,7 @@ impl MayBeStoreError for DraftError {
             | Self::NoSuchTemplate(_)
             | Self::OtherChannel { .. }
             | Self::TwoContents
+            | Self::CategoryOfTemplate
             | Self::Content(ContentError::Parts(_) | ContentError::Interrupted(_))) => Err(refused),
         }
     }
@@ -114,6 +119,10 @@ pub struct Edit {
     pub template: Option<Option<TemplateId>>,
     /// Its own content.
     pub content: Option<ContentEdit>,
+    /// Why its own content is sent; a template says so itself.
+    pub category: Option<Category>,
+    /// The list that it is about.
+    pub topic: Option<Option<ListId>>,
     /// Who it is for.
     pub audience: Option<Option<AudienceForm>>,
     /// What happens to deliveries that stay ambiguous.
@@ -127,12 +136,15 @@ pub struct Edit {
 impl Edit {
     /// The fields that it sets or clears.
     fn names(&self) -> Vec<&'static str> {
-        let Self { name, pool, template, content, audience, on_uncertain, rate_per_second, retry_for } = self;
+        let Self { name, pool, template, content, category, topic, audience, on_uncertain, rate_per_second, retry_for } =
+            self;
         let set = [
             ("name", name.is_some()),
             ("pool", pool.is_some()),
             ("template_id", template.is_some()),
             ("content", content.is_some()),
+            ("category", category.is_some()),
+            ("topic_id", topic.is_some()),
             ("audience", audience.is_some()),
             ("on_uncertain", on_uncertain.is_some()),
             ("rate_per_second", rate_per_second.is_some()),
@@ -162,6 +174,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, edit.template.flatten(), channel)?;
+        check_topic_exists(conn, edit.topic.flatten())?;
         let mut change = CampaignChange {
             name: edit.name,
             pool: edit.pool,
@@ -169,6 +182,8 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             on_uncertain: edit.on_uncertain,
             rate_per_second: edit.rate_per_second,
             retry_for_ms: edit.retry_for.map(|retry_for| retry_for.map(Span::as_ms)),
+            category: edit.category,
+            topic_id: edit.topic,
             ..CampaignChange::default()
         };
         if let Some(content) = &content {
@@ -188,10 +203,13 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         if !locked.status.is_editable() {
             return Err(DraftError::NotEditable(locked.status));
         }
+        if change.category.is_some() && change.template_id.unwrap_or(locked.template_id).is_some() {
+            return Err(DraftError::CategoryOfTemplate);
+        }
         let row = campaigns::edit(conn, &locked, &change)?;
         // Nobody looks at it again before its time comes.
         if row.status == CampaignStatus::Scheduled {
-            check_launchable(conn, &shared, id)?;
+            check_launchable(conn, &shared, id, &asker)?;
         }
         let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "fields": fields })))?;

@@ -4,18 +4,19 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::carried::is_marketing;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
+use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
-use crate::domain::campaigns::audience::{Audience, AudienceError};
+use crate::domain::campaigns::audience::{Audience, NobodyNamed};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError};
-use crate::domain::ids::{CampaignId, TemplateVersionId};
+use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
-use crate::store::campaigns::{self, CampaignRow, LockedCampaign, TransitionError};
+use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::{attributes, link_keys};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
@@ -26,15 +27,26 @@ pub enum LaunchError {
     /// It is missing, or its status does not allow it.
     #[error(transparent)]
     Transition(#[from] TransitionError),
-    /// The audience names nobody, or in two ways.
+    /// The audience names nobody.
     #[error(transparent)]
-    Audience(#[from] AudienceError),
+    Audience(#[from] NobodyNamed),
     /// These contacts do not exist.
     #[error("these contacts do not exist: {}", listed(.0))]
     UnknownContacts(Vec<i64>),
     /// These lists do not exist.
     #[error("these lists do not exist: {}", listed(.0))]
     UnknownLists(Vec<i64>),
+    /// These tags do not exist.
+    #[error("these tags do not exist: {}", shown(.0))]
+    UnknownTags(Vec<String>),
+    /// It is marketing, and about no list that people could have agreed to.
+    #[error("a marketing campaign is about a list that people agreed to: name a topic_id, or lists in the audience")]
+    NoTopic,
+    /// It is transactional, goes to more people than the settings allow, and whoever asks is no administrator.
+    #[error(
+        "a transactional campaign to more than {0} people (consent.transactional_campaign_limit) needs a key with the scope admin"
+    )]
+    TransactionalLimit(i64),
     /// It has neither a template nor content of its own.
     #[error("the campaign has no template")]
     NoTemplate,
@@ -76,16 +88,23 @@ fn listed(ids: &[i64]) -> String {
     text
 }
 
+fn shown(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().take(LISTED_IDS).map(|name| crate::domain::shown::shown(name)).collect();
+    names.join(", ")
+}
+
 impl LaunchError {
     /// Stable, for programs: the code of the problem document that a client would get.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Transition(_) => "invalid_transition",
-            Self::Audience(AudienceError::Missing) => "audience_required",
-            Self::Audience(AudienceError::Ambiguous) => "audience_ambiguous",
+            Self::Audience(NobodyNamed) => "audience_required",
             Self::UnknownContacts(_) => "contact_not_found",
             Self::UnknownLists(_) => "list_not_found",
+            Self::UnknownTags(_) => "tag_not_found",
+            Self::NoTopic => "topic_required",
+            Self::TransactionalLimit(_) => "transactional_limit",
             Self::NoTemplate => "template_required",
             Self::Template(error) => error.code(),
             Self::NoPool(_) => "pool_missing",
@@ -157,16 +176,19 @@ pub fn in_transaction(
         .next(crate::domain::campaigns::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
     let ready = prepare(conn, services, &campaign, audience)?;
+    let category = ready.category;
     let launch = Launch {
         campaign: id,
         audience: ready.audience,
         template_version: ready.template_version,
+        category: ready.category,
         pool: ready.pool,
         key: fresh_key()?,
         correlation_id: uuid::Uuid::new_v4().to_string(),
         link_kid: link_keys::newest_or_first(conn)?.kid(),
     };
     let launched = launch::launch(conn, &launch)?;
+    check_reach(&services.settings, category, launched.expected, by)?;
     let line = Line::of(Action::Launched, Object::Campaign, id).before(json!({ "status": campaign.status }));
     audit::write(conn, by, line.after(json!({ "status": launched.campaign.status, "expected": launched.expected })))?;
     Ok(launched)
@@ -176,54 +198,115 @@ pub fn in_transaction(
 ///
 /// # Errors
 /// As [`in_transaction`].
-pub fn check_launchable(conn: &mut Conn, services: &Services, id: CampaignId) -> Result<(), LaunchError> {
+pub fn check_launchable(conn: &mut Conn, services: &Services, id: CampaignId, by: &By) -> Result<(), LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
-    prepare(conn, services, &campaign, None).map(drop)
+    let ready = prepare(conn, services, &campaign, None)?;
+    // Nobody is asked for their rights when its time comes. Until then the audience may grow: this is how far it reaches now.
+    if ready.category == Category::Transactional && !by.rights.scope.includes(Scope::Admin) {
+        let at_most = launch::at_most(conn, &ready.audience)?;
+        check_reach(&services.settings, ready.category, at_most, by)?;
+    }
+    Ok(())
+}
+
+/// Checks that so many people may be sent to without being asked for their consent.
+fn check_reach(settings: &Settings, category: Category, people: i64, by: &By) -> Result<(), LaunchError> {
+    let limit = settings.consent.transactional_campaign_limit;
+    match category {
+        Category::Transactional if people > limit && !by.rights.scope.includes(Scope::Admin) => {
+            Err(LaunchError::TransactionalLimit(limit))
+        }
+        Category::Transactional | Category::Marketing => Ok(()),
+    }
+}
+
+/// The same of a campaign as it was read, which may change at any moment: for what only shows it.
+///
+/// # Errors
+/// As [`in_transaction`].
+pub fn look_launchable(conn: &mut Conn, services: &Services, campaign: &CampaignRow) -> Result<(), LaunchError> {
+    prepare(conn, services, campaign, None).map(drop)
 }
 
 /// What a launch needs, found and checked.
 struct Ready {
     audience: Audience,
     template_version: TemplateVersionId,
+    category: Category,
     pool: String,
 }
 
 fn prepare(
     conn: &mut Conn,
     services: &Services,
-    campaign: &LockedCampaign,
+    campaign: &CampaignRow,
     audience: Option<Audience>,
 ) -> Result<Ready, LaunchError> {
     let audience = match audience {
         Some(audience) => audience,
         None => match campaign.audience.as_deref() {
-            None => return Err(AudienceError::Missing.into()),
+            None => return Err(NobodyNamed.into()),
             stored => parse_audience(stored)?,
         },
     };
     check_audience(conn, &audience)?;
     let (template_version, compiled) = content_of(conn, campaign)?;
-    check_carried(services, campaign, &compiled)?;
+    let category = campaigns::category(conn, campaign)?;
+    check_topic(conn, &services.settings, campaign.topic_id, category, &audience)?;
+    check_carried(services, campaign.channel, category, &compiled)?;
     let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
-    Ok(Ready { audience, template_version, pool })
+    Ok(Ready { audience, template_version, category, pool })
 }
 
-/// Checks that an audience names only people and lists that exist.
+/// Checks that an audience names only people, lists and tags that exist.
 ///
 /// # Errors
 /// As [`in_transaction`].
 pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), LaunchError> {
-    let mut missing = launch::missing_contacts(conn, audience.source.contacts())?;
+    let mut missing = launch::missing_contacts(conn, &audience.include.contact_ids)?;
     missing.extend(launch::missing_contacts(conn, &audience.exclude.contact_ids)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownContacts(missing.into_iter().map(|id| id.0).collect()));
     }
-    let mut missing = launch::missing_lists(conn, audience.source.lists())?;
+    let mut missing = launch::missing_lists(conn, &audience.include.lists)?;
     missing.extend(launch::missing_lists(conn, &audience.exclude.lists)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownLists(missing.into_iter().map(|id| id.0).collect()));
     }
+    let mut missing = launch::missing_tags(conn, &audience.include.tags)?;
+    missing.extend(launch::missing_tags(conn, &audience.exclude.tags)?);
+    if !missing.is_empty() {
+        return Err(LaunchError::UnknownTags(missing));
+    }
     Ok(())
+}
+
+/// Checks that a campaign is about a list, where it has to be: its own topic, or the lists of its audience.
+fn check_topic(
+    conn: &mut Conn,
+    settings: &Settings,
+    topic: Option<ListId>,
+    category: Category,
+    audience: &Audience,
+) -> Result<(), LaunchError> {
+    check_topic_exists(conn, topic)?;
+    let is_about_one = topic.is_some() || !audience.include.lists.is_empty();
+    match category {
+        Category::Marketing if settings.consent.require_topic && !is_about_one => Err(LaunchError::NoTopic),
+        Category::Marketing | Category::Transactional => Ok(()),
+    }
+}
+
+/// Checks that the list exists that a campaign names as its topic.
+///
+/// # Errors
+/// [`LaunchError::UnknownLists`].
+pub(super) fn check_topic_exists(conn: &mut Conn, topic: Option<ListId>) -> Result<(), LaunchError> {
+    let Some(topic) = topic else { return Ok(()) };
+    match launch::missing_lists(conn, &[topic])?.is_empty() {
+        true => Ok(()),
+        false => Err(LaunchError::UnknownLists(vec![topic.0])),
+    }
 }
 
 /// The content that a launch pins.
@@ -236,8 +319,13 @@ fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<(TemplateVersio
 }
 
 /// Checks that every body of a marketing email has a link by which its recipients say no, and the sender's postal address.
-fn check_carried(services: &Services, campaign: &CampaignRow, compiled: &Compiled) -> Result<(), LaunchError> {
-    if campaign.channel != ChannelKind::Email || !is_marketing(campaign) {
+fn check_carried(
+    services: &Services,
+    channel: ChannelKind,
+    category: Category,
+    compiled: &Compiled,
+) -> Result<(), LaunchError> {
+    if channel != ChannelKind::Email || category != Category::Marketing {
         return Ok(());
     }
     let Settings { links, email, .. } = &*services.settings;

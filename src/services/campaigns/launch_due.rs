@@ -82,3 +82,28 @@ fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError) -> Result<(), StoreE
         Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => Ok(()),
     }
 }
+
+/// How many scheduled campaigns are looked at ahead of their time, the soonest first.
+const LOOKED_AT: i64 = 200;
+
+/// Scheduled campaigns that could not be launched as they are now, and why not: an upgrade or a change of the settings may have
+/// made them so.
+///
+/// # Errors
+/// The database failed.
+pub async fn unlaunchable(services: &Services) -> Result<Vec<(CampaignId, String)>, StoreError> {
+    let shared = services.clone();
+    let look = move |conn: &mut Conn| {
+        let mut found = Vec::new();
+        for campaign in campaigns::to_come(conn, LOOKED_AT)? {
+            if let Err(error) = launch::look_launchable(conn, &shared, &campaign) {
+                match error.into_store_error() {
+                    Ok(error) => return Err(error),
+                    Err(refused) => found.push((campaign.id, format!("{}: {refused}", refused.code()))),
+                }
+            }
+        }
+        Ok(found)
+    };
+    services.store.run(Lane::Read, "look at scheduled campaigns", look).await
+}

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::render::{Material, RenderingError, profiles};
+use super::render::{Material, RenderingError, Standings, profiles};
 use crate::domain::content::check::check_for_preview;
 use crate::domain::content::message::Message;
+use crate::domain::dispatch::delivery::SkipReason;
+use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::Services;
 
@@ -21,6 +23,8 @@ pub struct CampaignPreview {
     pub unknown: BTreeSet<String>,
     /// The contact's given name.
     pub first_name: Option<String>,
+    /// Why it would not be sent to this contact.
+    pub skip_reason: Option<SkipReason>,
 }
 
 /// Renders a campaign for one contact, with `text` instead of its own if that is given. Nothing is stored.
@@ -41,11 +45,15 @@ pub async fn preview(
     let found = profiles(&services.store, &[contact]).await?;
     let profile = found.into_iter().next().ok_or_else(|| RenderingError::NoContacts(vec![contact]))?;
     let provided = services.links.sample(&services.settings);
+    let reached = address_for(material.campaign.channel, &profile).map(drop);
+    let asked = material.may_send(&services.store, contact, Standings::Asked).await?;
+    let skip_reason = reached.and(asked).err();
     Ok(CampaignPreview {
         message: compiled.render_for(&profile, &provided)?,
         text: material.content.text,
         missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,
         first_name: profile.fields.first_name,
+        skip_reason,
     })
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::content::category::Category;
 use crate::domain::content::template::{Content, RenderError};
-use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::dispatch::delivery::SkipReason;
+use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::services::content::check::{self, Check, ContentError};
 use crate::store::campaigns::{self, CampaignRow};
+use crate::store::dispatch::looks;
 use crate::store::people::{attributes, contacts};
 use crate::store::{Conn, Lane, Store, StoreError};
 
@@ -39,6 +42,16 @@ pub(super) struct Material {
     /// Empty where it has none.
     pub(super) content: Content,
     known: BTreeSet<String>,
+    category: Category,
+    /// Empty where it is about none.
+    topics: Vec<ListId>,
+}
+
+/// Whether somebody's standing on a campaign's topics is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standings {
+    Asked,
+    Ignored,
 }
 
 impl Material {
@@ -49,10 +62,25 @@ impl Material {
             let version = campaigns::content(conn, &campaign)?;
             let known = attributes::known(conn)?;
             let content = version.map(|version| version.content()).unwrap_or_default();
-            Ok(Some(Self { campaign, content, known }))
+            let category = campaigns::category(conn, &campaign)?;
+            let topics = campaigns::topics(&campaign)?;
+            Ok(Some(Self { campaign, content, known, category, topics }))
         };
         let found = store.run(Lane::Read, "read a campaign's content", read).await?;
         found.ok_or(RenderingError::NoCampaign(id))
+    }
+
+    /// Whether a claim would take this contact now.
+    pub(super) async fn may_send(
+        &self,
+        store: &Store,
+        contact: ContactId,
+        standings: Standings,
+    ) -> Result<Result<(), SkipReason>, StoreError> {
+        let (channel, category) = (self.campaign.channel, self.category);
+        let topics = if standings == Standings::Asked { self.topics.clone() } else { Vec::new() };
+        let look = move |conn: &mut Conn| looks::may_send_to(conn, contact, channel, category, &topics);
+        store.run(Lane::Read, "look at what a contact has refused", look).await
     }
 
     /// Checks and compiles the content.

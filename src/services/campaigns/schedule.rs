@@ -87,7 +87,7 @@ pub async fn schedule(
         check_time(at, engine::now(conn)?)?;
         // The status first: a campaign that is sending is not asked whether it could be launched.
         let row = campaigns::schedule(conn, id, Some(at))?;
-        check_launchable(conn, &shared, id)?;
+        check_launchable(conn, &shared, id, &asker)?;
         let line = Line::of(Action::Scheduled, Object::Campaign, id);
         audit::write(conn, &asker, line.after(json!({ "scheduled_at": at })))?;
         Ok::<_, ScheduleError>(CampaignWithDetails::of(conn, row)?)

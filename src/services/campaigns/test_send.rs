@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::carried::Carried;
 use super::launch::{LaunchError, choose_pool};
-use super::render::{Material, RenderingError, profiles};
+use super::render::{Material, RenderingError, Standings, profiles};
 use crate::channels::Gate;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::content::check::check;
 use crate::domain::content::message::Envelope;
+use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
@@ -24,8 +25,8 @@ use crate::store::{Conn, Lane};
 pub struct Tested {
     /// The contact.
     pub contact: ContactId,
-    /// What the provider made of it. `None`: the channel does not reach this contact.
-    pub outcome: Option<Outcome>,
+    /// What the provider made of it, or why it got none: a test overrides no refusal.
+    pub outcome: Result<Outcome, SkipReason>,
 }
 
 /// Why nobody gets a test.
@@ -77,17 +78,23 @@ pub async fn test_send(
     let carried = carried(services, &material.campaign).await?;
     // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
     let mut tests = Vec::with_capacity(contacts.len());
-    for (contact, profile) in contacts.iter().zip(profiles(&services.store, &contacts).await?) {
-        let message = carried.render(&compiled, *contact, &profile).map_err(RenderingError::from)?;
-        tests.push((profile, message));
+    for (contact, profile) in contacts.iter().copied().zip(profiles(&services.store, &contacts).await?) {
+        let message = carried.render(&compiled, contact, &profile).map_err(RenderingError::from)?;
+        // Whoever tests is seldom on the campaign's lists: standings are not asked.
+        let fitness =
+            material.may_send(&services.store, contact, Standings::Ignored).await.map_err(RenderingError::from)?;
+        tests.push((contact, profile, message, fitness));
     }
     let line = Line::of(Action::Tested, Object::Campaign, id).after(json!({ "contact_ids": contacts }));
     audit::announce(&services.store, by, line).await.map_err(RenderingError::from)?;
     let mut results = Vec::with_capacity(tests.len());
-    for (contact, (profile, message)) in contacts.into_iter().zip(tests) {
-        let Ok(to) = address_for(kind, &profile) else {
-            results.push(Tested { contact, outcome: None });
-            continue;
+    for (contact, profile, message, fitness) in tests {
+        let to = match fitness.and_then(|()| address_for(kind, &profile)) {
+            Ok(to) => to,
+            Err(reason) => {
+                results.push(Tested { contact, outcome: Err(reason) });
+                continue;
+            }
         };
         let envelope = Envelope {
             campaign_id: id,
@@ -98,7 +105,7 @@ pub async fn test_send(
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
         };
-        let outcome = Some(channel.deliver(&envelope, &AlwaysOpen).await);
+        let outcome = Ok(channel.deliver(&envelope, &AlwaysOpen).await);
         results.push(Tested { contact, outcome });
     }
     tracing::info!(

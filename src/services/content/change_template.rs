@@ -5,6 +5,7 @@ use serde_json::json;
 use super::check::{ContentError, check};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::ids::TemplateId;
 use crate::services::audit::{self, Line};
@@ -40,7 +41,8 @@ pub fn check_channel(template: &TemplateRow, channel: ChannelKind) -> Result<(),
     if channel == template.channel { Ok(()) } else { Err(ChangeError::OtherChannel(template.channel)) }
 }
 
-/// Changes a template, as the caller has read it. Other content makes a new version. `None` leaves the name as it is.
+/// Changes a template, as the caller has read it. Other content makes a new version. `None` leaves name or category as
+/// they are.
 ///
 /// # Errors
 /// [`ChangeError`]. [`StoreError::Stale`] is among the database's errors: somebody else has written a version since.
@@ -48,18 +50,20 @@ pub async fn change_template(
     services: &Services,
     latest: &TemplateRow,
     name: Option<String>,
+    category: Option<Category>,
     content: Content,
     by: &By,
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
     let content = check(&services.store, latest.channel, content).await?;
-    let change = TemplateChange { based_on, name, content };
-    let by = by.clone();
+    let change = TemplateChange { based_on, name, category, content };
+    let (by, before) = (by.clone(), latest.category);
     let store = move |conn: &mut Conn| {
         let row = templates::change(conn, id, &change)?;
         if let Some(row) = &row {
-            let line = Line::of(Action::Updated, Object::Template, id).before(json!({ "version": based_on }));
-            audit::write(conn, &by, line.after(json!({ "version": row.version.version })))?;
+            let line = Line::of(Action::Updated, Object::Template, id);
+            let line = line.before(json!({ "version": based_on, "category": before }));
+            audit::write(conn, &by, line.after(json!({ "version": row.version.version, "category": row.category })))?;
         }
         Ok::<_, StoreError>(row)
     };

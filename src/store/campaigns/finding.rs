@@ -1,6 +1,6 @@
 //! Campaigns found by what they are: for people's lists, and for the actors that drive them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
@@ -9,12 +9,14 @@ use diesel::sql_types::Bool;
 use super::{CampaignRow, PackingRow};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::store::content::templates::{self, VersionRow};
-use crate::store::dispatch::dialect::{sum_page_counts, waiting};
+use crate::store::dispatch::dialect::{sum_page_counts, sum_skips, waiting};
+use crate::store::dispatch::packing::parse_audience;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::page_states::{is_leased, is_ready};
 use crate::store::engine::schema::{campaigns, packings, pages};
@@ -69,6 +71,8 @@ pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<Cam
 pub struct Details {
     /// How many recipients stand where.
     pub counts: Counts,
+    /// How many were skipped for which reason.
+    pub skips: BTreeMap<String, i64>,
     /// How many of the pending wait for another try, and when the first of them may be tried: those on pages that are
     /// due later. Who waits on a page that is leased or due for somebody else is not among them.
     pub waiting: Option<(i64, UtcInstant)>,
@@ -76,9 +80,11 @@ pub struct Details {
     pub packing: Option<PackingRow>,
     /// Its own content, if it has no template.
     pub content: Option<Content>,
+    /// Why it is sent: as its launch has pinned it, else as its template says, else as its own content does.
+    pub category: Category,
 }
 
-/// The details of each of these campaigns, in their order: four queries, however many they are.
+/// The details of each of these campaigns, in their order: six queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -87,6 +93,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let own_version = |row: &CampaignRow| row.template_version_id.filter(|_| row.template_id.is_none());
     let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
     let counts = sum_page_counts(conn, &ids)?;
+    let mut skips = sum_skips(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
@@ -95,13 +102,17 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
         .map_err(StoreError::query("read packings"))?;
     let packings: HashMap<_, _> = packings.into_iter().map(|packing| (packing.campaign_id, packing)).collect();
     let contents = templates::contents(conn, &versions)?;
-    let of = |row: &CampaignRow| Details {
+    let unpinned: Vec<_> = rows.iter().filter_map(unpinned_template).collect();
+    let categories = templates::categories(conn, &unpinned)?;
+    let mut of = |row: &CampaignRow| Details {
+        skips: skips.remove(&row.id).unwrap_or_default(),
         counts: counts.get(&row.id).copied().unwrap_or_default(),
         waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),
         content: own_version(row).and_then(|version| contents.get(&version).cloned()),
+        category: unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),
     };
-    Ok(rows.iter().map(of).collect())
+    Ok(rows.iter().map(&mut of).collect())
 }
 
 /// What drives a campaign. Not the whole row: that may hold an audience of a million ids.
@@ -157,6 +168,21 @@ pub fn due(conn: &mut Conn) -> Result<Vec<CampaignRow>, StoreError> {
         .map_err(StoreError::query("list due campaigns"))
 }
 
+/// Campaigns that are scheduled and not due yet, soonest first, at most so many.
+///
+/// # Errors
+/// The query failed.
+pub fn to_come(conn: &mut Conn, most: i64) -> Result<Vec<CampaignRow>, StoreError> {
+    campaigns::table
+        .filter(campaigns::status.eq(CampaignStatus::Scheduled))
+        .filter(campaigns::deleted_at.is_null())
+        .select(CampaignRow::as_select())
+        .order(campaigns::scheduled_at)
+        .limit(most)
+        .load(conn)
+        .map_err(StoreError::query("list scheduled campaigns"))
+}
+
 /// Whether some page of the campaign is not done. Without the campaign's exclusive lock: only a hint.
 ///
 /// # Errors
@@ -183,6 +209,34 @@ pub fn content(conn: &mut Conn, campaign: &CampaignRow) -> Result<Option<Version
         (Some(version), _) => templates::find_version(conn, version),
         (None, Some(template)) => Ok(templates::find(conn, template, None)?.map(|row| row.version)),
         (None, None) => Ok(None),
+    }
+}
+
+/// Why a campaign is sent: as its launch has pinned it, else as its template says, else as its own content does.
+///
+/// # Errors
+/// The query failed.
+pub fn category(conn: &mut Conn, campaign: &CampaignRow) -> Result<Category, StoreError> {
+    match unpinned_template(campaign) {
+        Some(template) => Ok(templates::categories(conn, &[template])?.remove(&template).unwrap_or(campaign.category)),
+        None => Ok(campaign.category),
+    }
+}
+
+/// The template whose category is that of the campaign: until the launch pins it.
+fn unpinned_template(campaign: &CampaignRow) -> Option<TemplateId> {
+    campaign.template_id.filter(|_| campaign.launched_at.is_none())
+}
+
+/// The lists that a campaign is about: the one that it names, else those of its audience.
+///
+/// # Errors
+/// The stored audience is not readable.
+pub fn topics(campaign: &CampaignRow) -> Result<Vec<ListId>, StoreError> {
+    match (campaign.topic_id, campaign.audience.as_deref()) {
+        (Some(topic), _) => Ok(vec![topic]),
+        (None, None) => Ok(Vec::new()),
+        (None, stored) => Ok(parse_audience(stored)?.include.lists),
     }
 }
 

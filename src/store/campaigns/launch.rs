@@ -7,11 +7,15 @@ use diesel::prelude::*;
 use super::{CampaignRow, TransitionError};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::campaigns::audience::Audience;
-use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateVersionId};
+use crate::domain::content::category::Category;
+use crate::domain::ids::{CampaignId, ContactId, ListId, TagId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::link::Kid;
-use crate::store::dispatch::dialect::{count_audience, insert_audience_contacts};
-use crate::store::engine::schema::{audience_lists, campaigns as campaign, contacts, packings};
+use crate::store::dispatch::dialect::{People, count_audience, insert_audience_contacts};
+use crate::store::dispatch::packing::has_default;
+use crate::store::engine::schema::{
+    audience_lists, audience_tags, campaigns as campaign, contact_tags, contacts, list_members, packings, tags,
+};
 use crate::store::people::dialect::hold_lists;
 use crate::store::{Conn, StoreError, campaigns, engine};
 
@@ -24,6 +28,8 @@ pub struct Launch {
     pub audience: Audience,
     /// The content.
     pub template_version: TemplateVersionId,
+    /// Why it is sent.
+    pub category: Category,
     /// The pool that will send it.
     pub pool: String,
     /// Random: the first half of every idempotency key.
@@ -53,7 +59,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
     let next = row.status.next(CampaignEvent::Launch)?;
     write_audience(conn, launch)?;
     // Nobody joins these lists until the commit: the members at this instant are the audience.
-    hold_lists(conn, launch.audience.source.lists())?;
+    hold_lists(conn, &launch.audience.include.lists)?;
     let now = engine::now(conn)?;
     let audience = serde_json::to_string(&launch.audience)
         .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
@@ -61,6 +67,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         .set((
             campaign::audience.eq(audience),
             campaign::template_version_id.eq(launch.template_version),
+            campaign::category.eq(launch.category),
             campaign::pool.eq(&launch.pool),
             campaign::key.eq(&launch.key),
             campaign::correlation_id.eq(&launch.correlation_id),
@@ -74,7 +81,9 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         .first(conn)
         .map_err(StoreError::query("find the highest contact"))?;
     let max_contact_id = max_contact_id.unwrap_or(ContactId(0));
-    let expected = count_audience(conn, launch.campaign, &launch.audience, max_contact_id)?;
+    let has_default = has_default(conn, &launch.audience)?;
+    let people = People { campaign: launch.campaign, audience: &launch.audience, has_default };
+    let expected = count_audience(conn, people, max_contact_id)?;
     diesel::insert_into(packings::table)
         .values((
             packings::campaign_id.eq(launch.campaign),
@@ -88,7 +97,8 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         .execute(conn)
         .map_err(StoreError::query("begin a packing"))?;
     let campaign = campaigns::set_status(conn, &row, next, None)?;
-    if !launch.audience.source.lists().is_empty() {
+    let include = &launch.audience.include;
+    if !include.lists.is_empty() || !include.tags.is_empty() {
         outlast(conn, now)?;
     }
     Ok(Launched { campaign, expected })
@@ -106,21 +116,58 @@ fn outlast(conn: &mut Conn, instant: UtcInstant) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// How many people an audience could name at most, as things are now: quicker than to count them, and never less.
+///
+/// # Errors
+/// A query failed.
+pub fn at_most(conn: &mut Conn, audience: &Audience) -> Result<i64, StoreError> {
+    let include = &audience.include;
+    if include.all || has_default(conn, audience)? {
+        return contacts::table
+            .filter(contacts::deleted_at.is_null())
+            .count()
+            .get_result(conn)
+            .map_err(StoreError::query("count contacts"));
+    }
+    let members: i64 = list_members::table
+        .filter(list_members::list_id.eq_any(include.lists.clone()))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count the members of lists"))?;
+    let tags: Vec<TagId> = tags_named(conn, &include.tags)?.into_iter().map(|(tag, _)| tag).collect();
+    let tagged: i64 = contact_tags::table
+        .filter(contact_tags::tag_id.eq_any(tags))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count who has tags"))?;
+    let named = i64::try_from(include.contact_ids.len()).unwrap_or(i64::MAX);
+    Ok(members.saturating_add(tagged).saturating_add(named))
+}
+
 fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
     let audience = &launch.audience;
-    for (ids, excluded) in [(audience.source.contacts(), false), (&audience.exclude.contact_ids, true)] {
+    for (ids, excluded) in [(&audience.include.contact_ids, false), (&audience.exclude.contact_ids, true)] {
         insert_audience_contacts(conn, launch.campaign, ids, excluded)?;
     }
-    for (ids, excluded) in [(audience.source.lists(), false), (&audience.exclude.lists, true)] {
-        let mut ids = ids.to_vec();
-        ids.sort_unstable();
-        ids.dedup();
+    for (ids, excluded) in [(&audience.include.lists, false), (&audience.exclude.lists, true)] {
         for list in ids {
             diesel::insert_into(audience_lists::table)
                 .values((
                     audience_lists::campaign_id.eq(launch.campaign),
-                    audience_lists::list_id.eq(list),
+                    audience_lists::list_id.eq(*list),
                     audience_lists::excluded.eq(excluded),
+                ))
+                .execute(conn)
+                .map_err(StoreError::query("write an audience"))?;
+        }
+    }
+    for (names, excluded) in [(&audience.include.tags, false), (&audience.exclude.tags, true)] {
+        for (tag, _) in tags_named(conn, names)? {
+            diesel::insert_into(audience_tags::table)
+                .values((
+                    audience_tags::campaign_id.eq(launch.campaign),
+                    audience_tags::tag_id.eq(tag),
+                    audience_tags::excluded.eq(excluded),
                 ))
                 .execute(conn)
                 .map_err(StoreError::query("write an audience"))?;
@@ -135,6 +182,26 @@ fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {
 /// A query failed.
 pub fn missing_contacts(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactId>, StoreError> {
     crate::store::dispatch::dialect::missing_contacts(conn, ids)
+}
+
+fn tags_named(conn: &mut Conn, names: &[String]) -> Result<Vec<(TagId, String)>, StoreError> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    tags::table
+        .filter(tags::name.eq_any(names.to_vec()))
+        .select((tags::id, tags::name))
+        .load(conn)
+        .map_err(StoreError::query("look up tags"))
+}
+
+/// Which of `names` are not tags, in order.
+///
+/// # Errors
+/// The query failed.
+pub fn missing_tags(conn: &mut Conn, names: &[String]) -> Result<Vec<String>, StoreError> {
+    let found = tags_named(conn, names)?;
+    Ok(names.iter().filter(|name| !found.iter().any(|(_, found)| found == *name)).cloned().collect())
 }
 
 /// Which of `ids` are not lists.

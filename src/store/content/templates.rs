@@ -6,6 +6,7 @@ use diesel::prelude::*;
 
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{CampaignId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
@@ -22,6 +23,8 @@ pub struct TemplateRow {
     pub name: String,
     /// What it is written for.
     pub channel: ChannelKind,
+    /// Why its messages are sent.
+    pub category: Category,
     /// When it was created.
     pub created_at: UtcInstant,
     /// When its name or content changed last.
@@ -62,6 +65,8 @@ pub struct TemplateChange {
     pub based_on: i64,
     /// The new name; `None` stays.
     pub name: Option<String>,
+    /// The new category; `None` stays. A campaign keeps the one that it was launched with.
+    pub category: Option<Category>,
     /// The new content; the same as before makes no new version.
     pub content: Content,
 }
@@ -88,13 +93,20 @@ const VERSION_COLUMNS: VersionColumns = (
 ///
 /// # Errors
 /// A query failed.
-pub fn create(conn: &mut Conn, name: &str, channel: ChannelKind, content: &Content) -> Result<TemplateRow, StoreError> {
+pub fn create(
+    conn: &mut Conn,
+    name: &str,
+    channel: ChannelKind,
+    category: Category,
+    content: &Content,
+) -> Result<TemplateRow, StoreError> {
     conn.write(|conn| {
         let now = engine::now(conn)?;
         let id: TemplateId = diesel::insert_into(templates::table)
             .values((
                 templates::name.eq(name),
                 templates::channel.eq(channel),
+                templates::category.eq(category),
                 templates::created_at.eq(now),
                 templates::updated_at.eq(now),
             ))
@@ -102,8 +114,24 @@ pub fn create(conn: &mut Conn, name: &str, channel: ChannelKind, content: &Conte
             .get_result(conn)
             .map_err(StoreError::query("create a template"))?;
         let version = add_version(conn, Some(id), 1, content, now)?;
-        Ok(TemplateRow { id, name: name.to_owned(), channel, created_at: now, updated_at: now, version })
+        Ok(TemplateRow { id, name: name.to_owned(), channel, category, created_at: now, updated_at: now, version })
     })
+}
+
+/// Why the messages of these templates are sent.
+///
+/// # Errors
+/// The query failed.
+pub fn categories(conn: &mut Conn, ids: &[TemplateId]) -> Result<HashMap<TemplateId, Category>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    templates::table
+        .filter(templates::id.eq_any(ids.to_vec()))
+        .select((templates::id, templates::category))
+        .load::<(TemplateId, Category)>(conn)
+        .map(|rows| rows.into_iter().collect())
+        .map_err(StoreError::query("read the categories of templates"))
 }
 
 /// Writes content. Without a template it belongs to one campaign alone.
@@ -173,6 +201,7 @@ pub fn find(conn: &mut Conn, id: TemplateId, version: Option<i64>) -> Result<Opt
             templates::id,
             templates::name,
             templates::channel,
+            templates::category,
             templates::created_at,
             templates::updated_at,
             VERSION_COLUMNS,
@@ -260,6 +289,12 @@ pub fn change(conn: &mut Conn, id: TemplateId, change: &TemplateChange) -> Resul
                 .set(templates::name.eq(name))
                 .execute(conn)
                 .map_err(StoreError::query("rename a template"))?;
+        }
+        if let Some(category) = change.category {
+            diesel::update(templates::table.find(id))
+                .set(templates::category.eq(category))
+                .execute(conn)
+                .map_err(StoreError::query("change a template's category"))?;
         }
         if latest.version.version != change.based_on {
             return Err(StoreError::Stale { what: "the template" });

@@ -1,16 +1,15 @@
 //! Claims: the durable intent to hand a delivery over.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 
 use super::outcomes::forget_content;
 use super::pages;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
-use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
-use crate::domain::dispatch::eligibility::{Contactable, address_for};
+use crate::domain::dispatch::eligibility::{Contactable, address_for, may_send};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::PageState;
@@ -18,11 +17,12 @@ use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
 use crate::store::dispatch::dialect::{
-    self, Candidate, ClaimGround, ContactColumns, LockedPage, Taken, due_recipients,
+    self, Candidate, ClaimGround, ContactColumns, Ending, LockedPage, Taken, due_recipients,
 };
+use crate::store::dispatch::eligibility::Asked;
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
-use crate::store::engine::schema::{deliveries, delivery_contents};
+use crate::store::engine::schema::delivery_contents;
 use crate::store::{Conn, StoreError};
 
 /// How long after its end a key is surely forgotten by the provider, in milliseconds: a day, for what it may remember
@@ -112,7 +112,7 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
 
 fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     let Some(ground) = dialect::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
-    let ClaimGround { status, status_version, channel, on_uncertain, suspended, now, page } = ground;
+    let ClaimGround { status, status_version, channel, category, topics, on_uncertain, suspended, now, page } = ground;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
     }
@@ -125,18 +125,20 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
     if suspended {
         return Ok(ClaimOutcome::Suspended);
     }
-    let candidates = due_recipients(conn, &page, claim.after, claim.limit, now)?;
+    let asked = Asked::new(channel, category, topics.as_deref())?;
+    // A refusal that has committed by now is seen by this statement, and honoured.
+    let candidates = due_recipients(conn, &page, &asked, claim.after, claim.limit, now)?;
     let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
     let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
-    let terms = Terms { channel, on_uncertain, provider: claim.provider, now };
+    let terms = Terms { asked: &asked, on_uncertain, provider: claim.provider, now };
     let recipients = sort_out(conn, &page, claim.token, terms, candidates)?;
     Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
 }
 
 /// What candidates are judged by.
 #[derive(Clone, Copy)]
-struct Terms {
-    channel: ChannelKind,
+struct Terms<'a> {
+    asked: &'a Asked,
     on_uncertain: OnUncertain,
     provider: ProviderFingerprint,
     now: UtcInstant,
@@ -147,13 +149,14 @@ fn sort_out(
     conn: &mut Conn,
     page: &LockedPage,
     token: LeaseToken,
-    terms: Terms,
+    terms: Terms<'_>,
     candidates: Vec<Candidate>,
 ) -> Result<Vec<Claimed>, StoreError> {
     let now = terms.now;
     let mut counts = page.counts();
     let mut recipients = Vec::with_capacity(candidates.len());
     let mut taken = Vec::with_capacity(candidates.len());
+    let mut endings = Vec::new();
     let mut contents = kept_contents(conn, page.campaign_id, &candidates)?;
     for mut candidate in candidates {
         let contact = candidate.contact_id;
@@ -174,22 +177,17 @@ fn sort_out(
                 });
             }
             Fitness::Ends(state, reason) => {
-                let category = (state == DeliveryState::Failed).then(|| ErrorCategory::Render.as_str());
-                let changed = diesel::update(deliveries::table.find((page.campaign_id, contact)))
-                    .set((
-                        deliveries::state.eq(state),
-                        deliveries::reason.eq(reason),
-                        deliveries::category.eq(category),
-                        deliveries::settled_at.eq(now),
-                    ))
-                    .execute(conn)
-                    .map_err(StoreError::query("end a recipient"))?;
                 if content.is_some() {
                     forget_content(conn, page.campaign_id, contact)?;
                 }
-                counts.shift(DeliveryState::Pending, state, pages::count(changed)?);
+                let category = (state == DeliveryState::Failed).then_some(ErrorCategory::Render);
+                endings.push(Ending { contact, state, reason, category });
             }
         }
+    }
+    end(conn, page, &endings, now)?;
+    for ending in &endings {
+        counts.shift(DeliveryState::Pending, ending.state, 1);
     }
     let claimed = dialect::mark_sending(conn, page, &taken, token, terms.provider, now)?;
     if claimed != taken.len() {
@@ -198,6 +196,21 @@ fn sort_out(
     counts.shift(DeliveryState::Pending, DeliveryState::Sending, pages::count(claimed)?);
     pages::write_counts(conn, page, counts)?;
     Ok(recipients)
+}
+
+/// Ends recipients who are not handed over, and counts who is skipped by the reason.
+fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) -> Result<(), StoreError> {
+    if dialect::end_recipients(conn, page, endings, now)? != endings.len() {
+        return Err(StoreError::Stale { what: "a delivery under a locked page" });
+    }
+    let mut skips = BTreeMap::<&str, i64>::new();
+    for ending in endings.iter().filter(|ending| ending.state == DeliveryState::Skipped) {
+        *skips.entry(ending.reason).or_default() += 1;
+    }
+    for (reason, n) in skips {
+        dialect::count_skips(conn, page.campaign_id, page.id, reason, n)?;
+    }
+    Ok(())
 }
 
 enum Fitness {
@@ -215,13 +228,13 @@ impl Candidate {
 
     /// Whether the end of a key says something of this attempt: another provider's does not, and a delivery that is sent
     /// again after its key is surely forgotten, on an operator's word, begins with the key anew.
-    fn is_relied_on(&self, until: UtcInstant, terms: Terms) -> bool {
+    fn is_relied_on(&self, until: UtcInstant, terms: Terms<'_>) -> bool {
         self.is_for(terms.provider) && until.plus_ms(KEY_FORGOTTEN_MS) >= terms.now
     }
 }
 
 /// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
-fn judge(candidate: &mut Candidate, terms: Terms, kept: Option<&Kept>) -> Fitness {
+fn judge(candidate: &mut Candidate, terms: Terms<'_>, kept: Option<&Kept>) -> Fitness {
     let ambiguous = candidate.ambiguous;
     let ends = |reason: &'static str| {
         let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
@@ -231,10 +244,14 @@ fn judge(candidate: &mut Candidate, terms: Terms, kept: Option<&Kept>) -> Fitnes
     let Some(contact) = candidate.contact.take() else {
         return ends(SkipReason::ContactDeleted.as_str());
     };
-    let address = match address_for(terms.channel, &contact) {
+    let address = match address_for(terms.asked.channel, &contact) {
         Ok(address) => address,
         Err(reason) => return ends(reason.as_str()),
     };
+    let topics = terms.asked.on_topics(&candidate.look);
+    if let Err(reason) = may_send(terms.asked.category, &candidate.look.consent(&topics), terms.now) {
+        return ends(reason.as_str());
+    }
     if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
         return Fitness::Ends(DeliveryState::Uncertain, reason);
     }
@@ -252,7 +269,7 @@ fn in_doubt(
     candidate: &Candidate,
     contact: &ContactColumns,
     address: &str,
-    terms: Terms,
+    terms: Terms<'_>,
     kept: Option<&Kept>,
 ) -> Option<&'static str> {
     if candidate.key_until.is_some_and(|until| until <= terms.now) {

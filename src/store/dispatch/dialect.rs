@@ -6,13 +6,28 @@ mod deliveries;
 mod locks;
 mod packing;
 mod pages;
+mod skips;
 mod sums;
+mod walk;
 
-pub use audience::count_audience;
-pub(in crate::store) use audience::{audience_bound, insert_audience_contacts, insert_deliveries, missing_contacts};
+use crate::store::dispatch::eligibility::Spelling;
+pub(in crate::store) use audience::{
+    People, count_audience, insert_audience_contacts, insert_deliveries, missing_contacts,
+};
+pub(in crate::store) use candidates::look_at;
 pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_recipients};
-pub(in crate::store) use deliveries::{Taken, keep_content, mark_sending, write_outcomes};
+pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
 pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
+pub(in crate::store) use skips::{count_skips, sum_skips};
 pub(in crate::store) use sums::{sum_page_counts, waiting};
+pub(in crate::store) use walk::Walk;
+
+/// As PostgreSQL spells it.
+const PG: Spelling =
+    Spelling { bytewise: " COLLATE \"C\"", domain: "substr(c.email, strpos(c.email, '@') + 1)", join: "string_agg" };
+
+/// As SQLite spells it.
+const SQLITE: Spelling =
+    Spelling { bytewise: "", domain: "substr(c.email, instr(c.email, '@') + 1)", join: "group_concat" };

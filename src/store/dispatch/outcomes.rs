@@ -71,6 +71,13 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
     }
     tallies.retain(|_, tally| tally.changed > 0);
     dialect::write_progress(conn, &tallies, now)?;
+    for page in &pages {
+        let skipped = tallies.get(&page.id).map_or(0, |tally| tally.counts.skipped - page.skipped);
+        if skipped > 0 {
+            // Only a stop ends as skipped what was claimed.
+            dialect::count_skips(conn, page.campaign_id, page.id, SkipReason::Stopped.as_str(), skipped)?;
+        }
+    }
     for page in pages.iter().filter(|page| page.state == PageState::Done) {
         if tallies.get(&page.id).is_some_and(|tally| tally.counts.pending > 0) {
             reopen_for_late_evidence(conn, page)?;

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::dispatch::page::{Counts, PageState};
-use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::ids::{CampaignId, ContactId, PageId, TagId};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};
-use crate::store::dispatch::dialect;
-use crate::store::engine::schema::{packings, pages};
+use crate::store::dispatch::dialect::{self, People, Walk};
+use crate::store::engine::schema::{audience_tags, lists, packings, pages};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
 
@@ -59,10 +59,10 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
     }
     let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
     engine::keep_to_indexes(conn)?;
-    let audience = parse_audience(campaign.audience.as_deref())?;
+    let plan = Plan::of(conn, &campaign)?;
     let (mut packed, mut unreachable) = (Vec::with_capacity(most), 0);
     while packed.len() < most {
-        let page = pack_next(conn, &campaign, &mut packing, &audience, page_size)?;
+        let page = pack_next(conn, &campaign, &mut packing, &plan, page_size)?;
         packed.push(page);
         match page {
             Packed::Page { size, pending, .. } => unreachable += size - pending,
@@ -93,8 +93,8 @@ pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: Co
         return Ok(false);
     }
     engine::keep_to_indexes(conn)?;
-    let audience = parse_audience(campaign.audience.as_deref())?;
-    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &audience, page_size)? {
+    let plan = Plan::of(conn, &campaign)?;
+    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &plan, page_size)? {
         diesel::update(packings::table.find(id))
             .set(packings::unreachable.eq(packings::unreachable + size - pending))
             .execute(conn)
@@ -115,7 +115,7 @@ pub struct Summary {
     /// Of those, how many the channel could not reach.
     pub unreachable: i64,
     /// How the audience names people.
-    pub strategy: &'static str,
+    pub strategy: String,
 }
 
 /// Sums a packing up; `None` before the launch.
@@ -131,8 +131,51 @@ pub fn summary(conn: &mut Conn, id: CampaignId) -> Result<Option<Summary>, Store
         pages: packing.next_page - 1,
         contacts: campaigns::counts(conn, id)?.total(),
         unreachable: packing.unreachable,
-        strategy: parse_audience(campaign.audience.as_deref())?.source.kind(),
+        strategy: parse_audience(campaign.audience.as_deref())?.include.ways(),
     }))
+}
+
+/// How a campaign's audience is read.
+struct Plan {
+    audience: Audience,
+    has_default: bool,
+    walk: Walk,
+}
+
+impl Plan {
+    fn of(conn: &mut Conn, campaign: &CampaignRow) -> Result<Self, StoreError> {
+        let audience = parse_audience(campaign.audience.as_deref())?;
+        let has_default = has_default(conn, &audience)?;
+        let tags = if audience.include.tags.is_empty() { Vec::new() } else { tags_of(conn, campaign.id)? };
+        let walk = Walk::new(campaign.id, &audience, has_default, &tags);
+        Ok(Self { audience, has_default, walk })
+    }
+
+    fn people(&self, campaign: CampaignId) -> People<'_> {
+        People { campaign, audience: &self.audience, has_default: self.has_default }
+    }
+}
+
+/// Whether a list of an audience counts everybody who was introduced and has not refused.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn has_default(conn: &mut Conn, audience: &Audience) -> Result<bool, StoreError> {
+    let lists = &audience.include.lists;
+    if lists.is_empty() {
+        return Ok(false);
+    }
+    let counting = lists::table.filter(lists::id.eq_any(lists.clone()).and(lists::default_opt_in.eq(true)));
+    diesel::select(diesel::dsl::exists(counting)).get_result(conn).map_err(StoreError::query("look lists up"))
+}
+
+fn tags_of(conn: &mut Conn, campaign: CampaignId) -> Result<Vec<TagId>, StoreError> {
+    audience_tags::table
+        .filter(audience_tags::campaign_id.eq(campaign).and(audience_tags::excluded.eq(false)))
+        .order(audience_tags::tag_id)
+        .select(audience_tags::tag_id)
+        .load(conn)
+        .map_err(StoreError::query("read the tags of an audience"))
 }
 
 /// Packs one page, and moves `packing` on as its row is moved.
@@ -140,14 +183,14 @@ fn pack_next(
     conn: &mut Conn,
     campaign: &CampaignRow,
     packing: &mut PackingRow,
-    audience: &Audience,
+    plan: &Plan,
     page_size: i64,
 ) -> Result<Packed, StoreError> {
     if packing.done {
         return Ok(Packed::Done);
     }
     let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
-    let bound = dialect::audience_bound(conn, campaign.id, audience, rest, page_size)?;
+    let bound = plan.walk.bound(conn, rest, page_size)?;
     let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
     let seq = packing.next_page;
     let is_end = bound.is_none();
@@ -161,7 +204,7 @@ fn pack_next(
     }
     let pool = campaign.pool.as_deref().unwrap_or_default();
     let id = dialect::insert_page(conn, campaign.id, seq, pool, span)?;
-    let counts = dialect::insert_deliveries(conn, campaign.id, id, audience, campaign.channel, span)?;
+    let counts = dialect::insert_deliveries(conn, plan.people(campaign.id), id, campaign.channel, span)?;
     if counts.total() == 0 {
         diesel::delete(pages::table.find(id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
         dialect::number_next_page(conn, campaign.id, seq)?;

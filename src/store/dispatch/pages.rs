@@ -330,7 +330,11 @@ pub(in crate::store) fn skip_pending(
         .execute(conn)
         .map_err(StoreError::query("skip what is pending"))?;
     forget_contents(conn, page)?;
-    Ok(Skipped { skipped: count(skipped)?, uncertain: count(uncertain)? })
+    let skipped = count(skipped)?;
+    if skipped > 0 {
+        dialect::count_skips(conn, page.campaign_id, page.id, reason.as_str(), skipped)?;
+    }
+    Ok(Skipped { skipped, uncertain: count(uncertain)? })
 }
 
 /// Forgets what attempts said whose deliveries have ended. Needed wherever deliveries end other than by their outcome.

@@ -129,6 +129,7 @@ struct Row {
     token: Option<LeaseToken>,
     attempts: i32,
     ambiguous: bool,
+    reason: Option<String>,
 }
 
 fn read(conn: &mut Conn, id: CampaignId, contacts: Vec<ContactId>) -> Result<BTreeMap<ContactId, Row>, StoreError> {
@@ -142,6 +143,7 @@ fn read(conn: &mut Conn, id: CampaignId, contacts: Vec<ContactId>) -> Result<BTr
             deliveries::token,
             deliveries::attempts,
             deliveries::ambiguous,
+            deliveries::reason,
         ))
         .load(conn)
         .map_err(StoreError::query("compare deliveries with the journal"))?;
@@ -242,6 +244,11 @@ fn restore(
         for (row, key, verdict) in ends.iter().filter(|(row, ..)| row.page == page.id) {
             end(conn, row, *key, verdict, now)?;
             counts.shift(row.state, verdict.state, 1);
+            if row.state == DeliveryState::Skipped
+                && let Some(reason) = &row.reason
+            {
+                dialect::count_skips(conn, id, page.id, reason, -1)?;
+            }
         }
         sweeps::after_moving(conn, &page, counts)?;
         pages::forget_contents(conn, &page)?;
@@ -275,7 +282,16 @@ mod tests {
 
     fn row(state: DeliveryState, claim_no: i32, token: Option<i64>) -> Row {
         let token = token.map(LeaseToken);
-        Row { contact: ContactId(1), page: PageId(1), state, claim_no, token, attempts: 0, ambiguous: false }
+        Row {
+            contact: ContactId(1),
+            page: PageId(1),
+            state,
+            claim_no,
+            token,
+            attempts: 0,
+            ambiguous: false,
+            reason: None,
+        }
     }
 
     fn begun(claim_no: i32, token: i64, verdict: Option<Verdict>) -> Begun {

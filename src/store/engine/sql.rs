@@ -50,6 +50,46 @@ impl<T> Sql<T> {
     }
 }
 
+/// A statement that is put together at run time, all of whose values are of one type: text, value, text … For those of which
+/// the number of values differs.
+#[derive(Default)]
+pub(in crate::store) struct Pieces<V> {
+    values: Vec<(String, V)>,
+    text: String,
+}
+
+impl<V> Pieces<V> {
+    /// Adds text.
+    pub(in crate::store) fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    /// Adds a value behind the text so far.
+    pub(in crate::store) fn bind(&mut self, value: V) -> &mut Self {
+        self.values.push((std::mem::take(&mut self.text), value));
+        self
+    }
+
+    /// The whole statement, whose rows are read by position, as of these types.
+    pub(in crate::store) fn query<ST, Row>(self) -> Sql<Typed<Pieced<ST, V>, Row>> {
+        let pieced = Pieced { pieces: self, sql_type: std::marker::PhantomData };
+        Sql { tail: Typed { statement: pieced, row: std::marker::PhantomData } }
+    }
+}
+
+/// [`Pieces`] with the type of their values.
+pub(in crate::store) struct Pieced<ST, V> {
+    pieces: Pieces<V>,
+    sql_type: std::marker::PhantomData<ST>,
+}
+
+/// A statement whose rows are read by position: by name, each column of each row would be looked for.
+pub(in crate::store) struct Typed<T, Row> {
+    statement: T,
+    row: std::marker::PhantomData<Row>,
+}
+
 /// Values in a row, after what came before them and before more text.
 pub(in crate::store) struct Each<Head, ST, V> {
     head: Head,
@@ -102,6 +142,27 @@ where
     }
 }
 
+impl<DB, ST, V> Piece<DB> for Pieced<ST, V>
+where
+    DB: Backend + HasSqlType<ST>,
+    V: ToSql<ST, DB>,
+{
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        for (before, value) in &self.pieces.values {
+            out.push_sql(before);
+            out.push_bind_param::<ST, V>(value)?;
+        }
+        out.push_sql(&self.pieces.text);
+        Ok(())
+    }
+}
+
+impl<DB: Backend, T: Piece<DB>, Row> Piece<DB> for Typed<T, Row> {
+    fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.statement.write(out)
+    }
+}
+
 impl<DB: Backend, T: Piece<DB>> QueryFragment<DB> for Sql<T> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.tail.write(&mut out)
@@ -114,8 +175,29 @@ impl<T> QueryId for Sql<T> {
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<T> Query for Sql<T> {
+/// What a statement's rows are read as.
+pub(in crate::store) trait Rows {
+    type SqlType;
+}
+
+impl Rows for Text {
     type SqlType = Untyped;
+}
+
+impl<Head, ST, V> Rows for Bound<Head, ST, V> {
+    type SqlType = Untyped;
+}
+
+impl<Head, ST, V> Rows for Each<Head, ST, V> {
+    type SqlType = Untyped;
+}
+
+impl<T, Row> Rows for Typed<T, Row> {
+    type SqlType = Row;
+}
+
+impl<T: Rows> Query for Sql<T> {
+    type SqlType = T::SqlType;
 }
 
 impl<T, C> RunQueryDsl<C> for Sql<T> {}

@@ -12,7 +12,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 12] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -24,6 +24,7 @@ const ELSEWHERE: [&str; 11] = [
     "internal_error",
     "malformed",
     "pass_under_way",
+    "transactional_limit",
 ];
 
 /// What was collected: of each code its document.
@@ -69,6 +70,7 @@ fn every_code_that_a_request_can_cause() {
         settings.email.require_postal_address = true;
         settings.email.postal_address = Some("Example Ltd, 1 High Street".to_owned());
         settings.limits.launches_per_minute = 10;
+        settings.consent.require_topic = true;
     });
     let mut all = Collected { server: &server, problems: BTreeMap::new(), wrong: Vec::new() };
     requests(&mut all);
@@ -225,16 +227,24 @@ fn campaigns(all: &mut Collected<'_>) {
     refused(all, "content_ambiguous", json!({ "template_id": texts }));
     refused(all, "channel_mismatch", json!({ "template_id": texts, "subject": null, "base_template": null }));
     refused(all, "audience_required", json!({ "audience": {} }));
-    refused(all, "audience_ambiguous", json!({ "audience": { "lists": [1], "all": true } }));
+    refused(all, "tag_not_found", json!({ "audience": { "tags": ["nobody"] } }));
+    refused(
+        all,
+        "category_of_template",
+        json!({ "template_id": texts, "category": "transactional", "subject": null, "base_template": null }),
+    );
     let past = json!({ "scheduled_at": "2020-01-01T00:00:00Z", "audience": { "all": true } });
     refused(all, "schedule_out_of_range", past);
     let bare = json!({ "name": "Bare", "channel": "email", "pool": "main", "audience": { "all": true } });
     let bare = id(&api.post("/v1/campaigns", &bare));
     all.ask("template_required", "POST", &format!("/v1/campaigns/{bare}/send"), &json!({}));
+    let nothing = json!({ "name": "Nothing", "channel": "email", "pool": "main", "subject": "s", "base_template": "b", "audience": { "all": true } });
+    let nothing = id(&api.post("/v1/campaigns", &nothing));
+    all.ask("topic_required", "POST", &format!("/v1/campaigns/{nothing}/send"), &json!({}));
 
     for (code, text) in [("unsubscribe_missing", "b"), ("postal_address_missing", "{{ unsubscribe_url }}")] {
         let lacks =
-            id(&api.post("/v1/campaigns", &fields(json!({ "base_template": text, "audience": { "all": true } }))));
+            id(&api.post("/v1/campaigns", &fields(json!({ "base_template": text, "audience": { "lists": [1] } }))));
         all.ask(code, "POST", &format!("/v1/campaigns/{lacks}/send"), &json!({}));
     }
     let template = api.create_template("email", "s", "{{ unsubscribe_url }} {{ postal_address }}");

@@ -164,8 +164,12 @@ both_backends! {
             (json!({ "all": true, "exclude": { "lists": [some] } }), 18),
             (json!({ "lists": [everyone], "exclude": { "lists": [some, few], "contact_ids": [one] } }), 17),
             (json!({ "lists": [some, few], "exclude": { "contact_ids": [one] } }), 1),
+            (json!({ "lists": [few], "contact_ids": [one] }), 2),
+            (json!({ "lists": [some], "contact_ids": [one] }), 1),
+            (json!({ "all": true, "lists": [some], "contact_ids": [one] }), 19),
+            (json!({ "all": true, "contact_ids": [one], "exclude": { "lists": [some] } }), 18),
         ] {
-            let campaign = api.create_campaign("http", POOL, everyone, &json!({ "audience": audience }));
+            let campaign = api.create_campaign("http", POOL, everyone, &json!({ "audience": audience, "category": "transactional" }));
             let launched = api.post(&format!("/v1/campaigns/{campaign}/send"), &json!({}));
             assert_eq!(launched["messages_queued"], expected, "{audience}");
             let ended = api.wait_ended(campaign, LONG);

@@ -1,4 +1,5 @@
 //! Campaigns before and at their launch.
 
 mod freeze;
+mod unions;
 mod unlaunched;

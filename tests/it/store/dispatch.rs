@@ -7,6 +7,7 @@ mod housekeeping;
 mod late_outcomes;
 mod late_starts;
 mod ledger;
+mod looks;
 mod lost_leases;
 pub(in crate::store) mod packed;
 mod pooled;

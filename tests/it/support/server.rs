@@ -44,6 +44,8 @@ pub(crate) fn settings(db: &Database) -> Settings {
     settings.email.require_postal_address = false;
     // Tests ask as fast as they can; those of the limits set their own.
     settings.limits = Limits::none();
+    // Most tests are not about consent, and send to contacts by their ids.
+    settings.consent.require_topic = false;
     settings
 }
 

@@ -270,6 +270,10 @@ impl Builder {
         for (_, variable) in unasked.into_iter().filter(|(section, _)| !self.toml.contains(section)) {
             environment.push((variable, "false".to_owned()));
         }
+        if !self.toml.contains("require_topic") {
+            // Most tests are not about consent, and send to contacts by their ids.
+            environment.push(("VOLLEY_CONSENT__REQUIRE_TOPIC", "false".to_owned()));
+        }
         if !self.toml.contains("second_look_ms") {
             // What takes half a minute in earnest.
             environment.push(("VOLLEY_TIMING__SECOND_LOOK_MS", "300".to_owned()));

@@ -1,5 +1,7 @@
 //! Campaigns as clients write and read them: bodies, parameters, answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -7,9 +9,10 @@ use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, TemplateId};
+use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::http::state::AppState;
@@ -35,6 +38,10 @@ pub(in crate::http) struct Campaign {
     pub(super) template_id: Option<TemplateId>,
     #[serde(flatten)]
     pub(super) content: Option<OwnContent>,
+    /// Why it is sent: that of its template or of its own content; pinned at the launch.
+    pub(super) category: Category,
+    /// The list that it is about. Null: the lists of its audience.
+    pub(super) topic_id: Option<ListId>,
     #[schema(value_type = Option<AudienceForm>)]
     pub(super) audience: Option<Audience>,
     pub(super) on_uncertain: OnUncertain,
@@ -86,17 +93,15 @@ pub(in crate::http) struct OwnContent {
 }
 
 /// How many recipients are in each state. `total` is what is packed so far, and always the sum of the others.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Stats {
     pub(super) total: i64,
     #[serde(flatten)]
     pub(super) counts: Counts,
-}
-
-impl From<Counts> for Stats {
-    fn from(counts: Counts) -> Self {
-        Self { total: counts.total(), counts }
-    }
+    /// How many of the skipped for which reason: `no_address`, `contact_deleted`, `stopped`, `suppressed`, `unsubscribed`,
+    /// `unconfirmed`, `not_subscribed`. Whom an older version has skipped is not among them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) skipped_by_reason: BTreeMap<String, i64>,
 }
 
 /// Pending recipients that wait for another try.
@@ -131,6 +136,11 @@ pub(in crate::http) struct CampaignInput {
     pub(super) subject: Option<String>,
     pub(super) base_template: Option<String>,
     pub(super) base_template_html: Option<String>,
+    /// Why its own content is sent: `marketing` unless given. Left out with a template, which has its own.
+    pub(super) category: Option<Category>,
+    /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
+    /// marketing campaign has to be about one.
+    pub(super) topic_id: Option<ListId>,
     pub(super) audience: Option<AudienceForm>,
     /// Launches by itself then.
     pub(super) scheduled_at: Option<UtcInstant>,
@@ -177,6 +187,10 @@ pub(in crate::http) struct CampaignPatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) base_template_html: Option<Option<String>>,
+    pub(super) category: Option<Category>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<i64>)]
+    pub(super) topic_id: Option<Option<ListId>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<AudienceForm>)]
     pub(super) audience: Option<Option<AudienceForm>>,
@@ -222,7 +236,8 @@ impl FromQuery for CampaignFilter {
 
 impl Campaign {
     pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
-        let CampaignWithDetails { row, details: Details { counts, waiting, packing, content } } = whole;
+        let CampaignWithDetails { row, details: Details { counts, skips, waiting, packing, content, category } } =
+            whole;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -231,14 +246,13 @@ impl Campaign {
             (CampaignStatus::Paused, _) if rewound.is_some() => rewound,
             (CampaignStatus::Paused, Some(quote)) => Some(Attention::refused_alike(quote, row.updated_at)),
             (CampaignStatus::Paused, None) => content_doubted.then(|| Attention::content_doubted(row.updated_at)),
-            (
-                CampaignStatus::Draft
-                | CampaignStatus::Scheduled
-                | CampaignStatus::Sent
-                | CampaignStatus::Failed
-                | CampaignStatus::Stopped,
-                _,
-            ) => None,
+            // What was noted before it was last changed is old news.
+            (CampaignStatus::Scheduled, _) => {
+                state.health.unlaunchable(row.id).filter(|noted| noted.since >= row.updated_at)
+            }
+            (CampaignStatus::Draft | CampaignStatus::Sent | CampaignStatus::Failed | CampaignStatus::Stopped, _) => {
+                None
+            }
         };
         Ok(Self {
             id: row.id,
@@ -253,6 +267,8 @@ impl Campaign {
                 base_template: content.text,
                 base_template_html: content.html,
             }),
+            category,
+            topic_id: row.topic_id,
             audience,
             on_uncertain: row.on_uncertain,
             rate_per_second: row.rate_per_second,
@@ -264,7 +280,7 @@ impl Campaign {
                 detail: row.launch_error_detail.unwrap_or_default(),
                 at: row.ended_at,
             }),
-            stats: counts.into(),
+            stats: Stats { total: counts.total(), counts, skipped_by_reason: skips },
             waiting: waiting.map(|(count, next_at)| Waiting { count, next_at }),
             packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
             attention,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::CONTENT;
 use super::refusals::unrendered;
 use crate::domain::access::limit::Limit;
+use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::http::access::Charge;
@@ -47,6 +48,8 @@ pub(in crate::http) struct PersonalizedPreview {
     /// Names that the template uses and no contact has ever had: a campaign with them is refused.
     unknown: BTreeSet<String>,
     contact: PreviewContact,
+    /// Why the campaign would not be sent to this contact as things are now: `suppressed`, `unsubscribed`, …; null: it would be.
+    skip_reason: Option<SkipReason>,
 }
 
 /// The contact that was rendered for.
@@ -79,6 +82,7 @@ pub(in crate::http) async fn preview(
         missing: preview.missing,
         unknown: preview.unknown,
         contact: PreviewContact { id: body.contact_id, first_name: preview.first_name },
+        skip_reason: preview.skip_reason,
     }))
 }
 
@@ -100,7 +104,8 @@ pub(in crate::http) struct TestResults {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct TestResult {
     contact_id: ContactId,
-    /// `accepted`, `rejected`, `deferred`, `pool_fault`, `unknown`, `not_begun` or `no_address`.
+    /// `accepted`, `rejected`, `deferred`, `pool_fault`, `unknown`, `not_begun`; or why nothing was sent: `no_address`,
+    /// `suppressed`, `unsubscribed`.
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
@@ -108,7 +113,10 @@ pub(in crate::http) struct TestResult {
 
 impl From<Tested> for TestResult {
     fn from(Tested { contact: contact_id, outcome }: Tested) -> Self {
-        let Some(outcome) = outcome else { return Self { contact_id, outcome: "no_address", detail: None } };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(reason) => return Self { contact_id, outcome: reason.as_str(), detail: None },
+        };
         let name = outcome.name();
         let detail = match outcome {
             Outcome::Accepted { provider_id } => provider_id,
@@ -121,7 +129,8 @@ impl From<Tested> for TestResult {
     }
 }
 
-/// Sends a campaign's message to a few contacts as a test: nothing is retried, nothing is counted.
+/// Sends a campaign's message to a few contacts as a test: nothing is retried, nothing is counted. Who bounced, complained or
+/// refused everything gets none, and the answer says so.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/test-send", tag = "campaigns", params(("id" = i64, Path)),
     request_body = TestInput, responses((status = 200, body = TestResults), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn test_send(

@@ -36,6 +36,9 @@ impl From<LaunchError> for ApiError {
             LaunchError::Audience(reason) => Self::field("/audience", code, reason.to_string()),
             LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
             LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
+            LaunchError::UnknownTags(names) => Self::NoSuch { what: "tag", name: names.join(", ") },
+            LaunchError::TransactionalLimit(_) => Self::Forbidden { code, detail: error.to_string() },
+            LaunchError::NoTopic => Self::field("/topic_id", code, error.to_string()),
             LaunchError::NoTemplate => {
                 let reason = "give a template_id, or a base_template of its own";
                 Self::field("/template_id", code, reason)
@@ -70,6 +73,7 @@ impl From<DraftError> for ApiError {
             DraftError::NoSuchTemplate(_) => Self::field("/template_id", "template_not_found", detail),
             DraftError::OtherChannel { .. } => Self::field("/template_id", "channel_mismatch", detail),
             DraftError::TwoContents => Self::field("/template_id", "content_ambiguous", detail),
+            DraftError::CategoryOfTemplate => Self::field("/category", "category_of_template", detail),
             DraftError::Content(error) => CONTENT.refusal(error),
             DraftError::Schedule(error) => error.into(),
         }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::pointers::TEMPLATE;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{ContactId, TemplateId};
 use crate::domain::instant::UtcInstant;
@@ -33,6 +34,7 @@ pub(in crate::http) struct Template {
     id: TemplateId,
     name: String,
     channel: ChannelKind,
+    category: Category,
     #[serde(flatten)]
     content: Version,
     created_at: UtcInstant,
@@ -66,8 +68,8 @@ impl From<VersionRow> for Version {
 
 impl From<TemplateRow> for Template {
     fn from(row: TemplateRow) -> Self {
-        let TemplateRow { id, name, channel, created_at, updated_at, version } = row;
-        Self { id, name, channel, content: version.into(), created_at, updated_at }
+        let TemplateRow { id, name, channel, category, created_at, updated_at, version } = row;
+        Self { id, name, channel, category, content: version.into(), created_at, updated_at }
     }
 }
 
@@ -78,6 +80,9 @@ pub(in crate::http) struct TemplateInput {
     name: String,
     /// Does not change once the template is there.
     channel: ChannelKind,
+    /// Why its messages are sent: `marketing` unless given. `transactional` asks nobody whether they agreed.
+    #[serde(default = "marketing")]
+    category: Category,
     /// Emails need one.
     #[serde(default)]
     subject: String,
@@ -86,11 +91,16 @@ pub(in crate::http) struct TemplateInput {
     body_html: Option<String>,
 }
 
+fn marketing() -> Category {
+    Category::Marketing
+}
+
 /// What is to change. Other content makes a new version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct TemplatePatch {
     name: Option<String>,
+    category: Option<Category>,
     subject: Option<String>,
     body_text: Option<String>,
     /// `null` removes it.
@@ -171,10 +181,10 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let TemplateInput { name, channel, subject, body_text, body_html } = body;
+    let TemplateInput { name, channel, category, subject, body_text, body_html } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html };
-    let created = create_template(&state.services, name, channel, content, &by).await;
+    let created = create_template(&state.services, name, channel, category, content, &by).await;
     let template = Template::from(created.map_err(|error| TEMPLATE.refusal(error))?);
     let location = format!("/v1/templates/{}", template.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
@@ -244,7 +254,7 @@ pub(in crate::http) async fn replace(
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
-    let row = change_template(&state.services, &latest, Some(name), content, &by).await?;
+    let row = change_template(&state.services, &latest, Some(name), Some(body.category), content, &by).await?;
     Ok(web::Json(row.into()))
 }
 
@@ -264,7 +274,7 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    let row = change_template(&state.services, &latest, name, content, &by).await?;
+    let row = change_template(&state.services, &latest, name, body.category, content, &by).await?;
     Ok(web::Json(row.into()))
 }
 

@@ -1,16 +1,17 @@
 //! Audiences: who belongs to one, and their deliveries by `INSERT … SELECT`.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Untyped};
 
-use crate::domain::campaigns::audience::{Audience, AudienceSource};
+use super::skips::count_skips;
+use crate::domain::campaigns::audience::Audience;
 use crate::domain::channel::ChannelKind;
+use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, ContactId, ListId, PageId};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::dispatch::eligibility::skip_reason;
 use crate::store::dispatch::packing::{Span, fresh_counts};
-use crate::store::engine::schema::list_members;
-use crate::store::engine::sql::sql;
+use crate::store::engine::sql::{Pieces, sql};
 use crate::store::{Conn, StoreError};
 
 #[derive(QueryableByName)]
@@ -19,119 +20,217 @@ struct Number {
     n: i64,
 }
 
-/// Which members of a list belong to an audience: those who had joined by the launch. A launch lets no one join its lists
-/// before it has committed, and then only at a later millisecond. An excluded list counts as it is when a page is packed:
-/// a late exclusion still keeps a message back.
-const AT_LAUNCH: &str = "m.created_at <= (SELECT launched_at FROM campaigns WHERE id = $1)";
-
-/// An audience between two contact ids, as text around the two: `… after … up_to …`. The campaign is the first value of
-/// the whole statement. What has the fewest rows is walked: a small list among millions of contacts costs no more than it
-/// has members.
-struct Source {
-    /// `FROM … key > `
-    from: String,
-    /// ` AND key <= `
-    to: String,
-    rest: String,
-    /// The contact's id, in the order of which rows are found.
-    key: &'static str,
+/// The people of an audience, for statements that read a stretch of them.
+#[derive(Clone, Copy)]
+pub(in crate::store) struct People<'a> {
+    pub(in crate::store) campaign: CampaignId,
+    pub(in crate::store) audience: &'a Audience,
+    /// Whether a list of the audience counts everybody who was introduced and has not refused.
+    pub(in crate::store) has_default: bool,
 }
 
-impl Source {
-    /// With the contacts themselves, as `c`. People who were named one by one stay in the books when they are gone;
-    /// members of a list do not. Members count who were on the list at the launch: see [`AT_LAUNCH`].
-    fn of(audience: &Audience) -> Self {
-        Self::new(audience, " CROSS JOIN contacts c", "c.id = m.contact_id AND c.deleted_at IS NULL")
-    }
+/// Whether a statement needs the contacts themselves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contacts {
+    /// As `c`. People who were named one by one stay in the books when they are gone; all others do not.
+    Joined,
+    /// The same as PostgreSQL has to be told it: each is looked up by its id. It would rather walk through all contacts, to have
+    /// them in order.
+    LookedUp,
+    /// Counting does without them: who is deleted leaves all lists and tags.
+    Left,
+}
 
-    /// For counting: a deleted contact leaves all lists, so members need not be looked at one by one.
-    fn to_count(audience: &Audience) -> Self {
-        Self::new(audience, "", "TRUE")
-    }
-
-    fn new(audience: &Audience, contacts: &str, are_live: &str) -> Self {
-        let (from, to, rest, key) = match &audience.source {
-            AudienceSource::All => (
-                "FROM contacts c WHERE c.id > ".to_owned(),
-                " AND c.id <= ",
-                " AND c.deleted_at IS NULL".to_owned(),
-                "c.id",
-            ),
-            AudienceSource::Contacts(_) => (
-                "FROM audience_contacts a JOIN contacts c ON c.id = a.contact_id WHERE a.campaign_id = $1 AND NOT \
-                 a.excluded AND a.contact_id > "
-                    .to_owned(),
-                " AND a.contact_id <= ",
-                String::new(),
-                "a.contact_id",
-            ),
-            AudienceSource::Lists(lists) if lists.len() == 1 => (
-                format!(
-                    "FROM list_members m{contacts} WHERE m.list_id = (SELECT list_id FROM audience_lists WHERE \
-                     campaign_id = $1 AND NOT excluded) AND {AT_LAUNCH} AND m.contact_id > "
-                ),
-                " AND m.contact_id <= ",
-                format!(" AND {are_live}"),
-                "m.contact_id",
-            ),
-            // A contact may be on several of them.
-            AudienceSource::Lists(_) => (
-                format!(
-                    "FROM (SELECT DISTINCT m.contact_id FROM audience_lists a CROSS JOIN list_members m WHERE \
-                     a.campaign_id = $1 AND NOT a.excluded AND m.list_id = a.list_id AND {AT_LAUNCH} AND m.contact_id > "
-                ),
-                " AND m.contact_id <= ",
-                format!(") m{contacts} WHERE {are_live}"),
-                "m.contact_id",
-            ),
+impl People<'_> {
+    /// Adds `FROM … WHERE …`, and returns the column of the contact's id. What has the fewest rows is walked: a small list
+    /// among millions of contacts costs no more than it has members.
+    fn push(&self, to: &mut Pieces<i64>, span: Span, contacts: Contacts) -> &'static str {
+        let include = &self.audience.include;
+        let key = match (include.all, include.lists.as_slice()) {
+            (true, _) => {
+                to.push("FROM contacts AS c WHERE ");
+                between(to, "c.id", span);
+                to.push(" AND ");
+                self.push_living(to);
+                "c.id"
+            }
+            (false, [list]) if include.contact_ids.is_empty() && include.tags.is_empty() && !self.has_default => {
+                to.push("FROM list_members AS m");
+                self.push_contacts(to, contacts);
+                to.push("m.list_id = ").bind(list.0).push(" AND ");
+                self.push_subscribed(to);
+                between(to.push(" AND "), "m.contact_id", span);
+                "m.contact_id"
+            }
+            (false, []) if include.tags.is_empty() => {
+                to.push("FROM audience_contacts AS m");
+                self.push_contacts(to, contacts);
+                to.push("NOT m.excluded AND m.campaign_id = ").bind(self.campaign.0);
+                between(to.push(" AND "), "m.contact_id", span);
+                "m.contact_id"
+            }
+            (false, _) => {
+                to.push("FROM (");
+                self.push_union(to, span);
+                to.push(") AS m");
+                self.push_contacts(to, contacts);
+                to.push("m.contact_id IS NOT NULL");
+                "m.contact_id"
+            }
         };
-        let mut source = Self { from, to: to.to_owned(), rest, key };
-        if !audience.exclude.contact_ids.is_empty() {
-            source.rest.push_str(&format!(
-                " AND NOT EXISTS (SELECT 1 FROM audience_contacts x WHERE x.campaign_id = $1 AND x.excluded AND \
-                 x.contact_id = {key})"
-            ));
-        }
-        if !audience.exclude.lists.is_empty() {
-            source.rest.push_str(&format!(
-                " AND NOT EXISTS (SELECT 1 FROM audience_lists x JOIN list_members e ON e.list_id = x.list_id WHERE \
-                 x.campaign_id = $1 AND x.excluded AND e.contact_id = {key})"
-            ));
-        }
-        source
+        self.push_exclusions(to, key);
+        key
     }
 
-    /// As SQLite writes the first value: `$1` would be a name there.
-    fn for_sqlite(self) -> Self {
-        let numbered = |text: String| text.replace("$1", "?1");
-        Self { from: numbered(self.from), to: numbered(self.to), rest: numbered(self.rest), key: self.key }
+    fn push_contacts(&self, to: &mut Pieces<i64>, contacts: Contacts) {
+        let join = match contacts {
+            Contacts::Joined => " CROSS JOIN contacts AS c WHERE c.id = m.contact_id AND ",
+            Contacts::LookedUp => {
+                " CROSS JOIN LATERAL (SELECT k.id, k.email, k.phone, k.external_id, k.deleted_at FROM contacts AS k WHERE \
+                 k.id = m.contact_id OFFSET 0) AS c WHERE "
+            }
+            Contacts::Left => {
+                to.push(" WHERE ");
+                return;
+            }
+        };
+        to.push(join);
+        self.push_living(to);
+        to.push(" AND ");
     }
+
+    /// That a contact `c` lives, or was named by its id.
+    fn push_living(&self, to: &mut Pieces<i64>) {
+        if self.audience.include.contact_ids.is_empty() {
+            to.push("c.deleted_at IS NULL");
+            return;
+        }
+        to.push(
+            "(c.deleted_at IS NULL OR (SELECT n.contact_id FROM audience_contacts AS n WHERE NOT n.excluded AND \
+             n.contact_id = c.id AND n.campaign_id = ",
+        )
+        .bind(self.campaign.0)
+        .push(") = c.id)");
+    }
+
+    /// Everybody who is named, each once.
+    fn push_union(&self, to: &mut Pieces<i64>, span: Span) {
+        let include = &self.audience.include;
+        // The first of them takes away doubles of its own.
+        let next = |to: &mut Pieces<i64>, is_first: &mut bool| {
+            to.push(if std::mem::take(is_first) { "SELECT DISTINCT " } else { " UNION SELECT " });
+        };
+        let mut is_first = true;
+        if !include.lists.is_empty() {
+            next(to, &mut is_first);
+            to.push(
+                "m.contact_id FROM audience_lists AS a CROSS JOIN list_members AS m WHERE NOT a.excluded AND \
+                 m.list_id = a.list_id AND a.campaign_id = ",
+            )
+            .bind(self.campaign.0)
+            .push(" AND ");
+            self.push_subscribed(to);
+            between(to.push(" AND "), "m.contact_id", span);
+        }
+        if self.has_default {
+            next(to, &mut is_first);
+            to.push("c.id AS contact_id FROM contacts AS c WHERE c.deleted_at IS NULL AND c.introduced_at <= ");
+            self.push_launch(to);
+            to.push(
+                " AND (SELECT count(*) FROM audience_lists AS a JOIN lists AS l ON l.id = a.list_id WHERE l.default_opt_in \
+                 AND NOT a.excluded AND coalesce((SELECT m.status FROM list_members AS m WHERE m.list_id = a.list_id AND \
+                 m.contact_id = c.id), '') <> 'unsubscribed' AND a.campaign_id = ",
+            )
+            .bind(self.campaign.0);
+            between(to.push(") > 0 AND "), "c.id", span);
+        }
+        if !include.tags.is_empty() {
+            next(to, &mut is_first);
+            to.push(
+                "t.contact_id FROM audience_tags AS a CROSS JOIN contact_tags AS t WHERE NOT a.excluded AND \
+                 t.tag_id = a.tag_id AND a.campaign_id = ",
+            )
+            .bind(self.campaign.0)
+            .push(" AND t.created_at <= ");
+            self.push_launch(to);
+            between(to.push(" AND "), "t.contact_id", span);
+        }
+        if !include.contact_ids.is_empty() {
+            next(to, &mut is_first);
+            to.push("n.contact_id FROM audience_contacts AS n WHERE NOT n.excluded AND n.campaign_id = ")
+                .bind(self.campaign.0);
+            between(to.push(" AND "), "n.contact_id", span);
+        }
+    }
+
+    /// That a member `m` is subscribed, and was at the launch. A launch lets no one join its lists before it has committed, and
+    /// then only at a later millisecond. Whose standing moved to another contact of the same person since stays meant.
+    fn push_subscribed(&self, to: &mut Pieces<i64>) {
+        to.push("(m.status = 'subscribed' AND coalesce(m.status_at, m.created_at) <= ");
+        self.push_launch(to);
+        to.push(" OR m.status = 'moved' AND m.status_at > ");
+        self.push_launch(to);
+        to.push(" AND m.created_at <= ");
+        self.push_launch(to);
+        to.push(")");
+    }
+
+    fn push_launch(&self, to: &mut Pieces<i64>) {
+        to.push("(SELECT launched_at FROM campaigns WHERE id = ").bind(self.campaign.0).push(")");
+    }
+
+    /// Who is left out, as things are when a page is packed: a late exclusion still keeps a message back. Who left an excluded list
+    /// stays left out.
+    fn push_exclusions(&self, to: &mut Pieces<i64>, key: &str) {
+        let exclude = &self.audience.exclude;
+        for (is_used, from, on) in [
+            (!exclude.contact_ids.is_empty(), "audience_contacts AS x", "x.contact_id"),
+            (
+                !exclude.lists.is_empty(),
+                "audience_lists AS x JOIN list_members AS e ON e.list_id = x.list_id",
+                "e.contact_id",
+            ),
+            (
+                !exclude.tags.is_empty(),
+                "audience_tags AS x JOIN contact_tags AS e ON e.tag_id = x.tag_id",
+                "e.contact_id",
+            ),
+        ] {
+            if is_used {
+                to.push(&format!(
+                    " AND NOT EXISTS (SELECT 1 FROM {from} WHERE x.excluded AND {on} = {key} AND x.campaign_id = "
+                ))
+                .bind(self.campaign.0)
+                .push(")");
+            }
+        }
+    }
+}
+
+fn between(to: &mut Pieces<i64>, key: &str, span: Span) {
+    to.push(key).push(" > ").bind(span.after.0).push(" AND ").push(key).push(" <= ").bind(span.up_to.0);
 }
 
 /// How many an audience names. The campaign's `launched_at` is set already.
 ///
 /// # Errors
 /// The query failed.
-pub fn count_audience(
+pub(in crate::store) fn count_audience(
     conn: &mut Conn,
-    campaign: CampaignId,
-    audience: &Audience,
+    people: People<'_>,
     up_to: ContactId,
 ) -> Result<i64, StoreError> {
-    if audience.source == AudienceSource::All && audience.exclude.is_empty() {
+    // Whoever else is named lives, too.
+    if people.audience.include.all && people.audience.exclude.is_empty() {
         return count_live_contacts(conn, up_to);
     }
-    let bind = |Source { from, to, rest, .. }| {
-        // The first value is used by number alone, so it is named here once.
-        sql("SELECT count(*) AS n FROM (SELECT ")
-            .bind::<BigInt, _>(campaign, format!(" AS campaign {from}"))
-            .bind::<BigInt, _>(ContactId(0), to)
-            .bind::<BigInt, _>(up_to, format!("{rest}) AS everyone"))
-    };
-    let source = Source::to_count(audience);
+    let mut count = Pieces::default();
+    count.push("SELECT count(*) AS n ");
+    people.push(&mut count, Span { after: ContactId(0), up_to }, Contacts::Left);
+    let count = count.query::<BigInt, Untyped>();
     let row: QueryResult<Number> = match conn {
-        Conn::Pg(conn) => bind(source).get_result(conn),
-        Conn::Sqlite(conn) => bind(source.for_sqlite()).get_result(conn),
+        Conn::Pg(conn) => count.get_result(conn),
+        Conn::Sqlite(conn) => count.get_result(conn),
     };
     row.map(|row| row.n).map_err(StoreError::query("count an audience"))
 }
@@ -151,118 +250,84 @@ fn count_live_contacts(conn: &mut Conn, up_to: ContactId) -> Result<i64, StoreEr
 }
 
 #[derive(QueryableByName)]
-struct Bound {
-    #[diesel(sql_type = Nullable<BigInt>)]
-    id: Option<ContactId>,
-}
-
-/// The contact at which a stretch of about `limit` candidates ends; `None` when there is no candidate left.
-pub(in crate::store) fn audience_bound(
-    conn: &mut Conn,
-    campaign: CampaignId,
-    audience: &Audience,
-    span: Span,
-    limit: i64,
-) -> Result<Option<ContactId>, StoreError> {
-    let (of, owner, key, rest) = match &audience.source {
-        AudienceSource::All => ("contacts WHERE 0 = ", 0, "id", " AND deleted_at IS NULL"),
-        AudienceSource::Contacts(_) => {
-            ("audience_contacts WHERE campaign_id = ", campaign.0, "contact_id", " AND NOT excluded")
-        }
-        AudienceSource::Lists(lists) => match lists.as_slice() {
-            [list] => ("list_members WHERE list_id = ", list.0, "contact_id", ""),
-            several => {
-                let merged = merged_members(conn, several, span, limit);
-                return merged.map(|ids| ids.last().copied()).map_err(StoreError::query("walk an audience"));
-            }
-        },
-    };
-    // The limit is part of the text: SQLite plans a bound one anew at each run.
-    let query = sql(format!("SELECT max(id) AS id FROM (SELECT {key} AS id FROM {of}"))
-        .bind::<BigInt, _>(owner, format!(" AND {key} > "))
-        .bind::<BigInt, _>(span.after, format!(" AND {key} <= "))
-        .bind::<BigInt, _>(span.up_to, format!("{rest} ORDER BY {key} LIMIT {limit}) AS first"));
-    let row: QueryResult<Bound> = match conn {
-        Conn::Pg(conn) => query.get_result(conn),
-        Conn::Sqlite(conn) => query.get_result(conn),
-    };
-    row.map(|row| row.id).map_err(StoreError::query("walk an audience"))
-}
-
-/// The first `limit` members of several lists together: each list is walked by its key, so that none is ever read whole.
-fn merged_members(conn: &mut Conn, lists: &[ListId], span: Span, limit: i64) -> QueryResult<Vec<ContactId>> {
-    let mut ids = std::collections::BTreeSet::new();
-    for list in lists {
-        let members: Vec<ContactId> = list_members::table
-            .filter(list_members::list_id.eq(*list))
-            .filter(list_members::contact_id.gt(span.after).and(list_members::contact_id.le(span.up_to)))
-            .order(list_members::contact_id)
-            .limit(limit)
-            .select(list_members::contact_id)
-            .load(conn)?;
-        ids.extend(members);
-    }
-    Ok(ids.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
-}
-
-#[derive(QueryableByName)]
 struct Inserted {
     #[diesel(sql_type = BigInt)]
     size: i64,
     #[diesel(sql_type = BigInt)]
     pending: i64,
+    #[diesel(sql_type = BigInt)]
+    deleted: i64,
 }
 
 /// Inserts the deliveries of a stretch: `pending`, or `skipped` for those that the channel cannot reach, so that the
 /// books cover everyone the audience named.
 pub(in crate::store) fn insert_deliveries(
     conn: &mut Conn,
-    campaign: CampaignId,
+    people: People<'_>,
     page: PageId,
-    audience: &Audience,
     channel: ChannelKind,
     span: Span,
 ) -> Result<Counts, StoreError> {
-    let reason = skip_reason(channel);
-    let insert = |before: &str, Source { from, to, rest, key }, after: &str| {
-        sql(format!("{before}INSERT INTO deliveries (campaign_id, contact_id, page_id, state, reason) SELECT "))
-            .bind::<BigInt, _>(campaign, ", c.id, ")
-            .bind::<BigInt, _>(
-                page,
-                format!(", CASE WHEN {reason} IS NULL THEN 'pending' ELSE 'skipped' END, {reason} {from}"),
-            )
-            .bind::<BigInt, _>(span.after, to)
-            .bind::<BigInt, _>(span.up_to, format!("{rest} ORDER BY {key}{after}"))
+    let campaign = people.campaign;
+    let insert = |before: &str, contacts: Contacts, after: &str| {
+        let reason = skip_reason(channel);
+        let mut insert = Pieces::default();
+        insert
+            .push(before)
+            .push("INSERT INTO deliveries (campaign_id, contact_id, page_id, state, reason) SELECT ")
+            .bind(campaign.0)
+            .push(", c.id, ")
+            .bind(page.0)
+            .push(&format!(", CASE WHEN {reason} IS NULL THEN 'pending' ELSE 'skipped' END, {reason} "));
+        let key = people.push(&mut insert, span, contacts);
+        insert.push(" ORDER BY ").push(key).push(after);
+        insert.query::<BigInt, Untyped>()
     };
-    let source = Source::of(audience);
     let inserted = match conn {
         Conn::Pg(conn) => insert(
             "WITH packed AS (",
-            source,
-            " RETURNING state) SELECT count(*) AS size, count(*) FILTER (WHERE state = 'pending') AS pending FROM packed",
+            Contacts::LookedUp,
+            " RETURNING reason) SELECT count(*) AS size, count(*) FILTER (WHERE reason IS NULL) AS pending, \
+             count(*) FILTER (WHERE reason = 'contact_deleted') AS deleted FROM packed",
         )
         .get_result(conn)
         .map_err(StoreError::query("insert deliveries"))?,
         Conn::Sqlite(sqlite) => {
-            let size = insert("", source.for_sqlite(), "")
-                .execute(sqlite)
-                .map_err(StoreError::query("insert deliveries"))?;
+            let size =
+                insert("", Contacts::Joined, "").execute(sqlite).map_err(StoreError::query("insert deliveries"))?;
             let size = crate::store::dispatch::pages::count(size)?;
-            Inserted { size, pending: size - count_skipped(sqlite, campaign, span)? }
+            let (skipped, deleted) = count_skipped(sqlite, campaign, span)?;
+            Inserted { size, pending: size - skipped, deleted }
         }
     };
-    Ok(fresh_counts(inserted.size, inserted.pending))
+    let Inserted { size, pending, deleted } = inserted;
+    for (reason, n) in [(SkipReason::ContactDeleted, deleted), (SkipReason::NoAddress, size - pending - deleted)] {
+        if n > 0 {
+            count_skips(conn, campaign, page, reason.as_str(), n)?;
+        }
+    }
+    Ok(fresh_counts(size, pending))
 }
 
-/// How many of a stretch that was just packed cannot be reached.
-fn count_skipped(conn: &mut SqliteConnection, campaign: CampaignId, span: Span) -> Result<i64, StoreError> {
-    let row: Number = sql("SELECT count(*) AS n FROM deliveries WHERE campaign_id = ")
+#[derive(QueryableByName)]
+struct Unreachable {
+    #[diesel(sql_type = BigInt)]
+    skipped: i64,
+    #[diesel(sql_type = BigInt)]
+    deleted: i64,
+}
+
+/// How many of a stretch that was just packed cannot be reached, and how many of those are deleted.
+fn count_skipped(conn: &mut SqliteConnection, campaign: CampaignId, span: Span) -> Result<(i64, i64), StoreError> {
+    let row: Unreachable =
+        sql("SELECT count(*) AS skipped, count(*) FILTER (WHERE reason = 'contact_deleted') AS deleted \
+             FROM deliveries WHERE campaign_id = ")
         .bind::<BigInt, _>(campaign, " AND contact_id > ")
         .bind::<BigInt, _>(span.after, " AND contact_id <= ")
         .bind::<BigInt, _>(span.up_to, " AND state = 'skipped'")
         .get_result(conn)
         .map_err(StoreError::query("count who cannot be reached"))?;
-    Ok(row.n)
+    Ok((row.skipped, row.deleted))
 }
 
 /// Writes the explicit part of an audience, each contact once: a quarter of a million in some tenths of a second, because on

@@ -1,16 +1,20 @@
 //! Recipients who may be claimed.
 
 use diesel::connection::DefaultLoadingMode;
+use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::domain::dispatch::delivery::DeliveryState;
+use super::{PG, SQLITE};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::Fields;
-use crate::store::dispatch::pages::{PageRow, on_page};
-use crate::store::engine::contact_fields::field_columns;
+use crate::domain::people::contact::{BuiltIn, Fields};
+use crate::store::dispatch::eligibility::{Asked, Look, Spelling};
+use crate::store::dispatch::pages::PageRow;
+use crate::store::engine::contact_fields::FieldColumns;
 use crate::store::engine::schema::{contacts, deliveries};
+use crate::store::engine::sql::Pieces;
 use crate::store::{Conn, StoreError};
 
 /// A recipient who is due.
@@ -25,6 +29,7 @@ pub(in crate::store::dispatch) struct Candidate {
     pub(in crate::store::dispatch) seen_version: Option<i64>,
     pub(in crate::store::dispatch) provider: Option<ProviderFingerprint>,
     pub(in crate::store::dispatch) contact: Option<ContactColumns>,
+    pub(in crate::store::dispatch) look: Look,
 }
 
 /// The contact of one, if it is still there.
@@ -36,38 +41,107 @@ pub(in crate::store::dispatch) struct ContactColumns {
     pub(in crate::store::dispatch) deleted_at: Option<UtcInstant>,
 }
 
-/// The first `limit` due recipients of a page, in contact order.
+type ContactType = SqlTypeOf<(FieldColumns, contacts::attributes, contacts::version, contacts::deleted_at)>;
+
+/// The columns of a [`Look`].
+type LookType = (
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+);
+
+/// The columns of a [`Candidate`], in its order.
+type CandidateType = (
+    SqlTypeOf<deliveries::contact_id>,
+    SqlTypeOf<deliveries::claim_no>,
+    SqlTypeOf<deliveries::attempts>,
+    SqlTypeOf<deliveries::put_offs>,
+    SqlTypeOf<deliveries::ambiguous>,
+    SqlTypeOf<deliveries::provider_key_until>,
+    SqlTypeOf<deliveries::contact_version>,
+    SqlTypeOf<deliveries::provider_fingerprint>,
+    Nullable<ContactType>,
+    LookType,
+);
+
+/// The first `limit` due recipients of a page, in contact order, with what they have agreed to and refused at this moment.
+/// PostgreSQL finds them along indexes only where plans are pinned: on a connection of the hot lane.
 pub(in crate::store::dispatch) fn due_recipients(
     conn: &mut Conn,
     page: &PageRow,
+    asked: &Asked,
     after: ContactId,
     limit: i64,
     now: UtcInstant,
 ) -> Result<Vec<Candidate>, StoreError> {
-    let due = deliveries::table
-        .left_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
-        .filter(on_page(page))
-        .filter(deliveries::contact_id.gt(after))
-        .filter(deliveries::state.eq(DeliveryState::Pending).and(deliveries::due_at.le(now)))
-        .order(deliveries::contact_id)
-        .select((
-            deliveries::contact_id,
-            deliveries::claim_no,
-            deliveries::attempts,
-            deliveries::put_offs,
-            deliveries::ambiguous,
-            deliveries::provider_key_until,
-            deliveries::contact_version,
-            deliveries::provider_fingerprint,
-            (field_columns(), contacts::attributes, contacts::version, contacts::deleted_at).nullable(),
-        ));
     match conn {
-        Conn::Pg(conn) => due.limit(limit).load(conn),
+        Conn::Pg(conn) => {
+            let mut due = due(page, asked, after, now, PG);
+            due.push(" LIMIT ").bind(limit);
+            due.query::<BigInt, CandidateType>().load(conn)
+        }
         // A bound `LIMIT` makes SQLite plan the statement anew at each run. It finds rows one by one anyway.
         Conn::Sqlite(conn) => {
             let limit = usize::try_from(limit).unwrap_or(0);
+            let due = due(page, asked, after, now, SQLITE).query::<BigInt, CandidateType>();
             due.load_iter::<Candidate, DefaultLoadingMode>(conn).and_then(|rows| rows.take(limit).collect())
         }
     }
     .map_err(StoreError::query("find due recipients"))
+}
+
+fn due(page: &PageRow, asked: &Asked, after: ContactId, now: UtcInstant, spelling: Spelling) -> Pieces<i64> {
+    let mut due = Pieces::default();
+    due.push(
+        "SELECT d.contact_id, d.claim_no, d.attempts, d.put_offs, d.ambiguous, d.provider_key_until, d.contact_version, \
+         d.provider_fingerprint, ",
+    );
+    for field in BuiltIn::ALL {
+        due.push("c.").push(field.as_str()).push(", ");
+    }
+    due.push("c.attributes, c.version, c.deleted_at, ");
+    asked.columns(&mut due, page.campaign_id, spelling);
+    due.push(" FROM deliveries AS d LEFT JOIN contacts AS c ON c.id = d.contact_id")
+        .push(&asked.joins(spelling))
+        .push(" WHERE d.campaign_id = ")
+        .bind(page.campaign_id.0)
+        .push(" AND d.contact_id BETWEEN ")
+        .bind(page.first_contact_id.0)
+        .push(" AND ")
+        .bind(page.last_contact_id.0)
+        .push(" AND d.contact_id > ")
+        .bind(after.0)
+        .push(" AND d.state = 'pending' AND d.due_at <= ")
+        .bind(now.0)
+        .push(" ORDER BY d.contact_id");
+    due
+}
+
+/// What one contact has agreed to and refused. `None`: there is no such contact.
+pub(in crate::store) fn look_at(
+    conn: &mut Conn,
+    asked: &Asked,
+    contact: ContactId,
+) -> Result<Option<Look>, StoreError> {
+    let look = |spelling: Spelling| {
+        let mut look = Pieces::default();
+        look.push("SELECT ");
+        asked.columns(&mut look, crate::domain::ids::CampaignId(0), spelling);
+        look.push(" FROM contacts AS c").push(&asked.joins(spelling)).push(" WHERE c.id = ").bind(contact.0);
+        look.query::<BigInt, LookType>()
+    };
+    match conn {
+        Conn::Pg(conn) => look(PG).get_result(conn),
+        Conn::Sqlite(conn) => look(SQLITE).get_result(conn),
+    }
+    .optional()
+    .map_err(StoreError::query("look at what a contact has refused"))
 }

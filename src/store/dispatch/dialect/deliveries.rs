@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
-use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId};
@@ -77,6 +77,60 @@ pub(in crate::store) fn mark_sending(
         }),
     }
     .map_err(StoreError::query("claim recipients"))
+}
+
+/// A pending recipient who is not handed over.
+pub(in crate::store) struct Ending {
+    pub(in crate::store) contact: ContactId,
+    pub(in crate::store) state: DeliveryState,
+    pub(in crate::store) reason: &'static str,
+    pub(in crate::store) category: Option<ErrorCategory>,
+}
+
+/// Ends pending recipients of a page. Returns how many changed.
+pub(in crate::store) fn end_recipients(
+    conn: &mut Conn,
+    page: &LockedPage,
+    endings: &[Ending],
+    now: UtcInstant,
+) -> Result<usize, StoreError> {
+    if endings.is_empty() {
+        return Ok(0);
+    }
+    let campaign = page.campaign_id;
+    match conn {
+        Conn::Pg(conn) => {
+            let contacts: Vec<ContactId> = endings.iter().map(|ending| ending.contact).collect();
+            let states: Vec<DeliveryState> = endings.iter().map(|ending| ending.state).collect();
+            let reasons: Vec<&str> = endings.iter().map(|ending| ending.reason).collect();
+            let categories: Vec<Option<&str>> =
+                endings.iter().map(|ending| ending.category.map(ErrorCategory::as_str)).collect();
+            sql("UPDATE deliveries AS d SET state = v.state, reason = v.reason, category = v.category, settled_at = ")
+                .bind::<BigInt, _>(now, " FROM unnest(")
+                .bind::<Array<BigInt>, _>(vec![campaign.0; endings.len()], ", ")
+                .bind::<Array<BigInt>, _>(contacts, ", ")
+                .bind::<Array<Text>, _>(states, ", ")
+                .bind::<Array<Text>, _>(reasons, ", ")
+                .bind::<Array<Nullable<Text>>, _>(
+                    categories,
+                    ") AS v (campaign_id, contact_id, state, reason, category) WHERE d.campaign_id = v.campaign_id \
+                     AND d.contact_id = v.contact_id AND d.state = 'pending'",
+                )
+                .execute(conn)
+        }
+        Conn::Sqlite(conn) => endings.iter().try_fold(0, |changed, ending| {
+            sql("UPDATE deliveries SET state = ")
+                .bind::<Text, _>(ending.state, ", reason = ")
+                .bind::<Text, _>(ending.reason, ", category = ")
+                .bind::<Nullable<Text>, _>(ending.category.map(ErrorCategory::as_str), ", settled_at = ")
+                .bind::<BigInt, _>(now, " WHERE campaign_id = ")
+                .bind::<BigInt, _>(campaign, " AND contact_id = ")
+                .bind::<BigInt, _>(ending.contact, " AND state = 'pending'")
+                .execute(conn)
+                .map(|one| changed + one)
+        }),
+    }
+    .map_err(StoreError::query("end recipients"))
 }
 
 #[derive(QueryableByName)]

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 
+use super::{PG, SQLITE};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
 use crate::domain::ids::PageId;
 use crate::domain::instant::UtcInstant;
+use crate::store::dispatch::eligibility::Asked;
 use crate::store::dispatch::pages::{PageRow, Wanted, WhichPage};
 use crate::store::engine::schema::pages;
 use crate::store::engine::sql::sql;
@@ -48,6 +51,11 @@ pub(in crate::store) struct ClaimGround {
     #[diesel(sql_type = Text)]
     pub(in crate::store) channel: ChannelKind,
     #[diesel(sql_type = Text)]
+    pub(in crate::store) category: Category,
+    /// As [`Asked::new`] reads them.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(in crate::store) topics: Option<String>,
+    #[diesel(sql_type = Text)]
     pub(in crate::store) on_uncertain: OnUncertain,
     /// An operator has suspended the page's pool.
     #[diesel(sql_type = diesel::sql_types::Bool)]
@@ -62,19 +70,19 @@ pub(in crate::store) struct ClaimGround {
 /// the campaign's lock already, under which the status does not change.
 pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Result<Option<ClaimGround>, StoreError> {
     match conn {
-        Conn::Pg(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, c.on_uncertain, \
-                EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
+        Conn::Pg(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, \
+                {} AS topics, EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT)) AS suspended, \
                 (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now \
-                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
+                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ", Asked::topics_of_campaign(PG)))
         .bind::<BigInt, _>(page, " FOR UPDATE OF p")
         .get_result(conn)
         .optional(),
-        Conn::Sqlite(conn) => sql("SELECT p.*, c.status, c.status_version, c.channel, c.on_uncertain, \
-                EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
+        Conn::Sqlite(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, \
+                {} AS topics, EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER))) AS suspended, \
                 CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now \
-                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ")
+                FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.id = ", Asked::topics_of_campaign(SQLITE)))
         .bind::<BigInt, _>(page, "")
         .get_result(conn)
         .optional(),

@@ -9,6 +9,7 @@ mod recipients;
 mod refusals;
 mod schedules;
 mod sending;
+mod topics;
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;

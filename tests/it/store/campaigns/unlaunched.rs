@@ -2,6 +2,7 @@
 
 use volley::domain::campaigns::{CampaignStatus, OnUncertain};
 use volley::domain::channel::ChannelKind;
+use volley::domain::content::category::Category;
 use volley::domain::instant::UtcInstant;
 use volley::store::campaigns::{self, NewCampaign, Sweep, TransitionError};
 use volley::store::{Conn, Lane, Store};
@@ -22,6 +23,8 @@ fn scheduled() -> NewCampaign {
         rate_per_second: None,
         retry_for_ms: None,
         scheduled_at: Some(UtcInstant(1)),
+        category: Category::Marketing,
+        topic_id: None,
         created_at: UtcInstant(0),
         updated_at: UtcInstant(0),
     }

@@ -7,6 +7,7 @@ use diesel::connection::SimpleConnection;
 use volley::domain::campaigns::audience::Audience;
 use volley::domain::campaigns::{CampaignEvent, CampaignStatus, OnUncertain};
 use volley::domain::channel::ChannelKind;
+use volley::domain::content::category::Category;
 use volley::domain::dispatch::answer::{AnswerClass, Refusal};
 use volley::domain::dispatch::claim::ClaimKey;
 use volley::domain::dispatch::delivery::DeliveryState;
@@ -69,37 +70,17 @@ impl Campaign {
                 conn,
                 "INSERT INTO template_versions (id, version, subject, body_text, created_at) VALUES (1, 1, '', '', 0)",
             );
-            let new = NewCampaign {
-                name: "A campaign".to_owned(),
-                channel: ChannelKind::Email,
-                status: CampaignStatus::Draft,
-                pool: Some(POOL.to_owned()),
-                template_id: None,
-                template_version_id: Some(TemplateVersionId(1)),
-                audience: None,
-                on_uncertain: OnUncertain::Hold,
-                rate_per_second: None,
-                retry_for_ms: None,
-                scheduled_at: None,
-                created_at: UtcInstant(0),
-                updated_at: UtcInstant(0),
-            };
-            let campaign = campaigns::insert(conn, &new)?.id;
-            let order = Launch {
-                campaign,
-                audience,
-                template_version: TemplateVersionId(1),
-                pool: POOL.to_owned(),
-                key: "key".to_owned(),
-                correlation_id: "00000000-0000-4000-8000-000000000000".to_owned(),
-                link_kid: Kid::from_random([0; 3]),
-            };
-            launch::launch(conn, &order).expect("a draft can be launched");
-            Ok(campaign)
+            launch_to(conn, audience)
         })
         .await
         .unwrap();
         Self { store, id }
+    }
+
+    /// Another campaign in the same database, launched to this audience.
+    pub(in crate::store) async fn beside(&self, audience: Audience) -> Self {
+        let id = write(&self.store, move |conn| launch_to(conn, audience)).await.unwrap();
+        Self { store: self.store.clone(), id }
     }
 
     /// The same, packed into pages of that size.
@@ -293,6 +274,40 @@ pub(in crate::store) fn number(conn: &mut Conn, query: &str) -> i64 {
     }
     .expect("the query finds a number");
     found.n
+}
+
+/// A new campaign with the first content, launched.
+fn launch_to(conn: &mut Conn, audience: Audience) -> Result<CampaignId, StoreError> {
+    let new = NewCampaign {
+        name: "A campaign".to_owned(),
+        channel: ChannelKind::Email,
+        status: CampaignStatus::Draft,
+        pool: Some(POOL.to_owned()),
+        template_id: None,
+        template_version_id: Some(TemplateVersionId(1)),
+        audience: None,
+        on_uncertain: OnUncertain::Hold,
+        rate_per_second: None,
+        retry_for_ms: None,
+        scheduled_at: None,
+        category: Category::Marketing,
+        topic_id: None,
+        created_at: UtcInstant(0),
+        updated_at: UtcInstant(0),
+    };
+    let campaign = campaigns::insert(conn, &new)?.id;
+    let order = Launch {
+        campaign,
+        audience,
+        template_version: TemplateVersionId(1),
+        category: Category::Marketing,
+        pool: POOL.to_owned(),
+        key: "key".to_owned(),
+        correlation_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+        link_kid: Kid::from_random([0; 3]),
+    };
+    launch::launch(conn, &order).expect("a draft can be launched");
+    Ok(campaign)
 }
 
 fn people_sql(people: i64) -> String {

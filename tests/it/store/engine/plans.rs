@@ -6,12 +6,13 @@ use std::time::Duration;
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use volley::domain::campaigns::audience::Audience;
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
-use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
+use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, Wanted, WhichPage};
-use volley::store::dispatch::{deliveries, open_work, outcomes};
+use volley::store::dispatch::{deliveries, open_work, outcomes, packing};
 use volley::store::replicas::{announcements, instances};
 use volley::store::{Conn, Lane, StoreError, campaigns};
 
@@ -147,7 +148,7 @@ fn scanned(conn: &mut PgConnection) -> Vec<String> {
     let query = format!(
         "SELECT relname || ' was read ' || seq_scan || ' times from end to end, and ' || coalesce(idx_tup_fetch, 0) \
          || ' rows of it by index' AS detail FROM pg_stat_xact_user_tables \
-         WHERE relname IN ('deliveries', 'contacts', 'pages') AND (seq_scan > 0 OR coalesce(idx_tup_fetch, 0) > {FETCHED})"
+         WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members') AND (seq_scan > 0 OR coalesce(idx_tup_fetch, 0) > {FETCHED})"
     );
     let lines: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
     lines.into_iter().map(|line| line.detail).collect()
@@ -253,6 +254,28 @@ both_backends! {
         })
         .await;
         assert!(transact(&campaign.store, move |conn| campaigns::complete(conn, id)).await.unwrap().is_none());
+    }
+
+    async fn packing_reads_a_page_and_not_the_audience(db: &Database) {
+        let campaign = with_history(db).await;
+        let lists = "
+            INSERT INTO lists (id, name, created_at, updated_at) VALUES (1, 'a', 0, 0), (2, 'b', 0, 0), (3, 'c', 0, 0);
+            INSERT INTO list_members (list_id, contact_id, created_at)
+                SELECT 1 + id % 3, id, 0 FROM contacts WHERE id > 1000;
+            INSERT INTO list_members (list_id, contact_id, created_at, status)
+                SELECT 1 + (id + 1) % 3, id, 0, 'unsubscribed' FROM contacts WHERE id > 1000;";
+        let fill = move |conn: &mut Conn| {
+            execute(conn, lists);
+            Ok(())
+        };
+        campaign.store.run(Lane::Write, "fill", fill).await.unwrap();
+        let all = |ids: &[i64]| Audience::of_lists(ids.iter().copied().map(ListId).collect());
+        let mut both = all(&[1, 2]);
+        both.include.contact_ids = vec![ContactId(5), ContactId(100_500)];
+        for audience in [all(&[1]), all(&[1, 2, 3]), both] {
+            let packed = campaign.beside(audience).await.id;
+            check(&campaign, Lane::Write, "pack", move |conn| packing::pack_page(conn, packed, 40).map(drop)).await;
+        }
     }
 
     async fn a_list_of_deliveries_goes_along_indexes(db: &Database) {

@@ -24,7 +24,7 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
         json!({
             "rendered_message": "Dear Ann, ", "rendered_subject": "Hi Ann", "rendered_html": "<b>Ann</b>",
             "used_template": "Dear {first_name}, {last_name}", "missing": ["last_name"], "unknown": [],
-            "contact": { "id": ann, "first_name": "Ann" },
+            "contact": { "id": ann, "first_name": "Ann" }, "skip_reason": null,
         })
     );
     let body = json!({ "customer_id": ann, "override_template": "Bye {first_name|you}" });

@@ -58,7 +58,6 @@ fn a_campaign_that_makes_no_sense_is_not_stored() {
             "audience_required",
             "/audience",
         ),
-        ("two audiences", json!({ "audience": { "lists": [list], "all": true } }), "audience_ambiguous", "/audience"),
         ("an unknown audience", json!({ "audience": { "segment": 1 } }), "unknown_field", "/audience/segment"),
         ("ids as text", json!({ "audience": { "contact_ids": ["1"] } }), "wrong_type", "/audience/contact_ids/0"),
         (

@@ -1,0 +1,198 @@
+//! Who an audience is: the union of all that it names, less whoever is left out.
+
+use volley::domain::campaigns::audience::{Audience, AudienceForm, Exclusion};
+use volley::domain::ids::{ContactId, ListId};
+use volley::store::dispatch::deliveries;
+use volley::store::dispatch::packing::Packed;
+use volley::store::{Conn, Lane, campaigns};
+
+use crate::store::dispatch::packed::{Campaign, execute, write};
+use crate::support::both_backends;
+
+const PEOPLE: i64 = 60;
+
+/// One that was deleted.
+const GONE: i64 = 13;
+
+/// Long after every launch.
+const LATER: i64 = 9_000_000_000_000;
+
+/// How a contact stands on the lists, by its id.
+fn standings(id: i64) -> Vec<(i64, &'static str, i64)> {
+    let mut all = Vec::new();
+    if id == GONE {
+        return all;
+    }
+    if id % 2 == 0 {
+        all.push(match id % 10 {
+            0 => (1, "unsubscribed", 0),
+            // It was subscribed at the launch, and is part of another contact since.
+            2 => (1, "moved", LATER),
+            // It came back after the launch.
+            4 => (1, "subscribed", LATER),
+            _ => (1, "subscribed", 0),
+        });
+    }
+    if id % 3 == 0 {
+        all.push((2, "subscribed", 0));
+    }
+    if id % 5 == 0 {
+        all.push((3, "unconfirmed", 0));
+    }
+    if id % 7 == 0 {
+        all.push((4, "unsubscribed", 0));
+    }
+    all
+}
+
+fn is_introduced(id: i64) -> bool {
+    id % 4 != 3
+}
+
+/// The tags, each with its contacts and whether they have had it since before the launch.
+fn has_tag(id: i64, tag: &str) -> bool {
+    id != GONE && tag == "vip" && id % 11 == 0
+}
+
+fn script() -> String {
+    let mut script = format!(
+        "INSERT INTO lists (id, name, created_at, updated_at, default_opt_in) VALUES (1, 'a', 0, 0, FALSE), (2, 'b', 0, 0, FALSE), \
+         (3, 'c', 0, 0, FALSE), (4, 'd', 0, 0, TRUE); INSERT INTO tags (id, name, created_at) VALUES (1, 'vip', 0), (2, 'late', 0); \
+         UPDATE contacts SET deleted_at = 1 WHERE id = {GONE};"
+    );
+    for id in 1..=PEOPLE {
+        for (list, status, at) in standings(id) {
+            script.push_str(&format!(
+                "INSERT INTO list_members (list_id, contact_id, created_at, status, status_at) \
+                 VALUES ({list}, {id}, 0, '{status}', {at});"
+            ));
+        }
+        if !is_introduced(id) {
+            script.push_str(&format!("UPDATE contacts SET introduced_at = NULL WHERE id = {id};"));
+        }
+        if has_tag(id, "vip") {
+            script.push_str(&format!("INSERT INTO contact_tags (tag_id, contact_id, created_at) VALUES (1, {id}, 0);"));
+        }
+        if id % 6 == 1 {
+            script.push_str(&format!(
+                "INSERT INTO contact_tags (tag_id, contact_id, created_at) VALUES (2, {id}, {LATER});"
+            ));
+        }
+    }
+    script
+}
+
+/// Whether an audience holds a contact, in the words of the rules.
+fn holds(form: &AudienceForm, id: i64) -> bool {
+    let on = |list: i64| standings(id).into_iter().find(|(on, ..)| *on == list).map(|(_, status, at)| (status, at));
+    let subscribed = |list: &ListId| match (list.0, on(list.0)) {
+        (4, standing) => is_introduced(id) && standing.is_none(),
+        (_, Some(("subscribed", at))) => at == 0,
+        (_, Some(("moved", _))) => true,
+        (_, Some(_) | None) => false,
+    };
+    let named = form.contact_ids.contains(&ContactId(id));
+    let included = named
+        || id != GONE
+            && (form.all || form.lists.iter().any(subscribed) || form.tags.iter().any(|tag| has_tag(id, tag)));
+    let Exclusion { lists, contact_ids, tags } = &form.exclude;
+    // Whoever ever was on an excluded list is out, and so is who got the tag only just now.
+    let late = |tag: &String| tag == "late" && id % 6 == 1;
+    let excluded = lists.iter().any(|list| on(list.0).is_some())
+        || contact_ids.contains(&ContactId(id))
+        || tags.iter().any(|tag| has_tag(id, tag) || late(tag));
+    included && !excluded
+}
+
+fn forms() -> Vec<AudienceForm> {
+    let lists = |ids: &[i64]| ids.iter().copied().map(ListId).collect::<Vec<_>>();
+    let contacts = |ids: &[i64]| ids.iter().copied().map(ContactId).collect::<Vec<_>>();
+    let tags = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let none = AudienceForm::default;
+    let named = [
+        AudienceForm { lists: lists(&[1]), ..none() },
+        AudienceForm { lists: lists(&[3]), ..none() },
+        AudienceForm { lists: lists(&[4]), ..none() },
+        AudienceForm { lists: lists(&[1, 2, 3]), ..none() },
+        AudienceForm { lists: lists(&[1, 4]), ..none() },
+        AudienceForm { tags: tags(&["vip"]), ..none() },
+        AudienceForm { tags: tags(&["late", "vip"]), ..none() },
+        AudienceForm { contact_ids: contacts(&[1, 2, 59]), ..none() },
+        AudienceForm { lists: lists(&[2]), contact_ids: contacts(&[1, 3]), ..none() },
+        AudienceForm { lists: lists(&[1, 2]), contact_ids: contacts(&[1]), tags: tags(&["vip"]), ..none() },
+        AudienceForm { lists: lists(&[4]), contact_ids: contacts(&[3, 7]), tags: tags(&["vip"]), ..none() },
+        AudienceForm { all: true, ..none() },
+        AudienceForm { all: true, lists: lists(&[1]), contact_ids: contacts(&[1]), tags: tags(&["vip"]), ..none() },
+    ];
+    let left_out = [
+        Exclusion::default(),
+        Exclusion { lists: lists(&[1, 3]), ..Exclusion::default() },
+        Exclusion { contact_ids: contacts(&[1, 6, 11]), ..Exclusion::default() },
+        Exclusion { lists: lists(&[2]), contact_ids: contacts(&[59]), tags: tags(&["late", "vip"]) },
+    ];
+    let with = |form: &AudienceForm| {
+        let form = form.clone();
+        left_out.clone().map(move |exclude| AudienceForm { exclude, ..form.clone() })
+    };
+    named.iter().flat_map(with).collect()
+}
+
+/// Packs to the end. Who is in the books, and how many were announced.
+async fn packed(campaign: &Campaign, page_size: i64) -> (Vec<i64>, i64) {
+    while campaign.pack_page(page_size).await.unwrap() != Packed::Done {}
+    let id = campaign.id;
+    let look = move |conn: &mut Conn| {
+        let listed = deliveries::list(conn, id, None, ContactId(0), 100)?;
+        Ok((listed, campaigns::packing(conn, id)?.unwrap().expected))
+    };
+    let (listed, expected) = campaign.store.run(Lane::Read, "look", look).await.unwrap();
+    campaign.books().await;
+    (listed.into_iter().map(|(delivery, _)| delivery.contact_id.0).collect(), expected)
+}
+
+both_backends! {
+    async fn an_audience_is_everybody_it_names_in_any_way_less_whoever_is_left_out(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        for (n, form) in forms().into_iter().enumerate() {
+            let expected: Vec<i64> = (1..=PEOPLE).filter(|id| holds(&form, *id)).collect();
+            let count = i64::try_from(expected.len()).unwrap();
+            let campaign = first.beside(Audience::try_from(form.clone()).unwrap()).await;
+            let page_size = if n % 2 == 0 { 7 } else { 1_000 };
+            assert_eq!(packed(&campaign, page_size).await, (expected, count), "{form:?}");
+        }
+    }
+
+    async fn who_was_named_stays_on_the_books_and_who_was_only_on_a_list_does_not(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let form = AudienceForm { lists: vec![ListId(2)], contact_ids: vec![ContactId(59)], ..AudienceForm::default() };
+        let campaign = first.beside(Audience::try_from(form).unwrap()).await;
+        write(&first.store, |conn| {
+            execute(conn, "UPDATE contacts SET deleted_at = 1 WHERE id IN (3, 59); DELETE FROM list_members WHERE contact_id = 3;");
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let (found, _) = packed(&campaign, 7).await;
+        assert!(!found.contains(&3) && found.contains(&59), "{found:?}");
+        let id = campaign.id;
+        let skips = write(&first.store, move |conn| {
+            let row = campaigns::find(conn, id)?.expect("the campaign");
+            Ok(campaigns::details(conn, &[row])?.remove(0).skips)
+        })
+        .await
+        .unwrap();
+        assert_eq!(skips, [("contact_deleted".to_owned(), 1)].into());
+    }
+}
