@@ -1,6 +1,7 @@
 //! Several instances on one PostgreSQL and one RabbitMQ.
 
 mod brokers;
+mod consent;
 mod crashes;
 mod decisions;
 mod messages;
