@@ -31,7 +31,7 @@ pub enum Door {
     /// A recipient with a signed link. No key is asked for, and no account.
     Public,
     /// A program with an API key whose scope includes this one. Below [`API`]. A key of less is refused before the handler,
-    /// in [`Entry::route`] and nowhere else.
+    /// in `Entry::route` and nowhere else.
     Api(Scope),
 }
 

@@ -13,7 +13,7 @@ use crate::store::{Conn, StoreError};
 /// Re-opens an ended campaign, with the pass over its pages that goes with it, in one transaction.
 ///
 /// # Errors
-/// As [`transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
+/// As [`super::transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
     let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
