@@ -111,6 +111,14 @@ impl World {
                 let contact = self.contact();
                 (path("/v1/lists", self.list, &format!("/members/{contact}")), none, ("members_removed", "list"))
             }
+            ("POST", "/v1/lists/{id}/subscribe") => {
+                let who = json!({ "contact_id": self.contact() });
+                (path("/v1/lists", self.list, "/subscribe"), who, ("members_added", "list"))
+            }
+            ("POST", "/v1/lists/{id}/unsubscribe") => {
+                let who = json!({ "contact_id": self.contact() });
+                (path("/v1/lists", self.list, "/unsubscribe"), who, ("members_removed", "list"))
+            }
             ("POST", "/v1/templates") => {
                 let body = json!({ "name": "t", "channel": "email", "subject": "s", "body_text": "b" });
                 (entry.path.to_owned(), body, ("created", "template"))
