@@ -37,6 +37,7 @@ use crate::services::access::mint_first_key::mint_first_key;
 use crate::services::campaigns::carried;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
+use crate::services::people::prune_unconfirmed::prune_unconfirmed;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
 use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
@@ -133,7 +134,7 @@ impl App {
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
-        actix_rt::spawn(tidy(store.clone(), settings.audit.keep_days));
+        actix_rt::spawn(tidy(store.clone(), Arc::clone(&settings)));
         let gathered = Gathered::default();
         actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
@@ -412,13 +413,18 @@ async fn know_keys(links: Links) {
 }
 
 /// Removes rows that nobody asks for any more, now and every hour.
-async fn tidy(store: Store, keep_audit_days: u32) {
+async fn tidy(store: Store, settings: Arc<Settings>) {
+    let keep_audit_days = settings.audit.keep_days;
     let work = move |conn: &mut crate::store::Conn| {
         audit_log::prune(conn, keep_audit_days)?;
         housekeeping::tidy(conn)
     };
     loop {
-        if let Err(error) = store.run(Lane::Write, "remove old rows", work).await {
+        let tidied = match store.run(Lane::Write, "remove old rows", work).await {
+            Ok(_) => prune_unconfirmed(&store, settings.consent.unconfirmed_keep_days).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = tidied {
             tracing::debug!(
                 event = "database.tidy_failed",
                 error = %error,

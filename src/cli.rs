@@ -1,4 +1,4 @@
-//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign` and `demo`
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression` and `demo`
 //! are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
@@ -9,9 +9,11 @@ mod demo;
 mod doctor;
 mod import;
 mod key;
+mod list;
 mod output;
 mod progress;
 mod serve;
+mod suppression;
 mod verify;
 mod watch;
 
@@ -45,7 +47,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import` and `campaign`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list` and `suppression`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -66,6 +68,12 @@ enum Command {
     /// List, send, pause, resume, stop and watch campaigns
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
+    /// Subscribe contacts to lists, and unsubscribe them
+    #[command(subcommand)]
+    List(list::ListCommand),
+    /// List, add, remove, import and export addresses that are not written to
+    #[command(subcommand)]
+    Suppression(suppression::SuppressionCommand),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -110,6 +118,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => on_system(demo::demo(args, settings, &output)),
         Command::Import(args) => on_system(import::import(args, &settings, &output)),
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
+        Command::List(command) => on_system(list::run(command, &settings, &output)),
+        Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor => on_system(doctor::doctor(&settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
@@ -129,6 +139,8 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Demo(_)
         | Command::Import(_)
         | Command::Campaign(_)
+        | Command::List(_)
+        | Command::Suppression(_)
         | Command::Key(_)
         | Command::Config
         | Command::Doctor

@@ -114,6 +114,38 @@ impl Client {
         self.answer(self.request(Method::POST, path)?.json(body).timeout(ANSWER_TIMEOUT)).await
     }
 
+    pub(crate) async fn delete(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.answer(self.request(Method::DELETE, path)?.json(body).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// Writes a document as it arrives: it is never held in memory.
+    ///
+    /// # Errors
+    /// [`ClientError`], or it cannot be written.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        to: &mut impl std::io::Write,
+    ) -> anyhow::Result<()> {
+        let request = self.request(Method::GET, path)?.query(query);
+        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            let status = response.status();
+            let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+            let problem = serde_json::from_slice(&body).map(|body| Problem::read(status, &body));
+            return Err(match problem {
+                Ok(problem) => ClientError::Refused(problem),
+                Err(_) => self.foreign(&format!("HTTP {}", status.as_u16())),
+            }
+            .into());
+        }
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            to.write_all(&chunk)?;
+        }
+        to.flush().map_err(Into::into)
+    }
+
     /// As [`Client::post`], under a fresh `Idempotency-Key`.
     pub(crate) async fn post_once(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
         let key = uuid::Uuid::new_v4().to_string();

@@ -10,10 +10,12 @@ pub struct Consent {
     pub require_topic: bool,
     /// A transactional campaign to more people than this needs a key with the scope `admin`. 1,000.
     pub transactional_campaign_limit: i64,
+    /// How long a subscription waits for its confirmation, in days; 0 keeps it. 30.
+    pub unconfirmed_keep_days: u32,
 }
 
 impl Default for Consent {
     fn default() -> Self {
-        Self { require_topic: true, transactional_campaign_limit: 1_000 }
+        Self { require_topic: true, transactional_campaign_limit: 1_000, unconfirmed_keep_days: 30 }
     }
 }

@@ -14,11 +14,15 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use serde_json::Value;
 
-use self::header::{Column, Target};
+use self::header::{Column, SaidColumn, Target};
 use self::opening::{find_delimiter, read_cells};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
+use super::instant::UtcInstant;
+use super::people::consent::{Said, said_source};
 use super::people::contact::{ContactDraft, FieldError, check_attribute};
 use super::people::spelling::trim;
+use super::people::standing::Standing;
+use super::people::tag;
 
 /// How many columns a file may have.
 pub const MAX_COLUMNS: usize = 1000;
@@ -131,6 +135,8 @@ pub struct Row {
     pub end: ResumePoint,
     /// The contact, or what is wrong with it, by column.
     pub result: Result<ContactDraft, Vec<FieldError>>,
+    /// What the row says of it besides its fields.
+    pub said: Said,
 }
 
 /// Reads contacts from a CSV file. Holds one row at a time.
@@ -143,17 +149,18 @@ pub struct ImportReader<R> {
 }
 
 impl<R: Read + Seek> ImportReader<R> {
-    /// Reads the header from the file's start, then stands before the first row, or the first after `resume`.
+    /// Reads the header from the file's start, then stands before the first row, or the first after `resume`. `on_list`: the contacts
+    /// are to be on a list, so that columns may say how they stand on it.
     ///
     /// # Errors
     /// [`ImportError`]: nothing of the file can be imported.
-    pub fn open(reader: R, resume: Option<ResumePoint>) -> Result<Self, ImportError> {
+    pub fn open(reader: R, resume: Option<ResumePoint>, on_list: bool) -> Result<Self, ImportError> {
         let mut record = Record::default();
         let (mut reader, delimiter, start) = find_delimiter(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
         let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
         records.read(&mut record)?;
-        let columns = read_header(&record, start)?;
+        let columns = header::columns(read_cells(&record, start)?.into_iter(), on_list)?;
         let after = match resume {
             Some(point) if point.byte > records.byte => point,
             Some(_) | None => ResumePoint { byte: records.byte, line: records.line },
@@ -170,7 +177,7 @@ impl<R: Read> ImportReader<R> {
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter_map(|column| match &column.target {
             Target::Attribute(name) => Some(name.as_str()),
-            Target::BuiltIn(_) | Target::Nowhere => None,
+            Target::BuiltIn(_) | Target::Said(_) | Target::Nowhere => None,
         })
     }
 
@@ -188,7 +195,9 @@ impl<R: Read> ImportReader<R> {
                         && self.record.cells().all(|cell| cell.trim_ascii().is_empty()) => {}
                 Ok(true) => {
                     let end = ResumePoint { byte: self.records.byte, line: self.records.line };
-                    return Ok(Some(Row { line: self.record.line, end, result: self.draft() }));
+                    let mut said = Said::default();
+                    let result = self.draft(&mut said);
+                    return Ok(Some(Row { line: self.record.line, end, result, said }));
                 }
                 Err(error) => {
                     self.is_broken = true;
@@ -200,12 +209,12 @@ impl<R: Read> ImportReader<R> {
     }
 
     /// The contact in the present record, or everything that is wrong with it.
-    fn draft(&self) -> Result<ContactDraft, Vec<FieldError>> {
+    fn draft(&self, said: &mut Said) -> Result<ContactDraft, Vec<FieldError>> {
         self.check_shape().map_err(|error| vec![error])?;
         let mut draft = ContactDraft::default();
         let mut errors = Vec::new();
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
-            if let Err(mut error) = fill(&mut draft, column, cell) {
+            if let Err(mut error) = fill(&mut draft, said, column, cell) {
                 error.field.clone_from(&column.header);
                 errors.push(error);
             }
@@ -242,7 +251,7 @@ impl<R: Read> ImportReader<R> {
 const ROW: &str = "row";
 
 /// Puts a cell where its column belongs.
-fn fill(draft: &mut ContactDraft, column: &Column, cell: &[u8]) -> Result<(), FieldError> {
+fn fill(draft: &mut ContactDraft, said: &mut Said, column: &Column, cell: &[u8]) -> Result<(), FieldError> {
     let text = std::str::from_utf8(cell).map_err(|error| {
         let at = error.valid_up_to();
         FieldError::new(
@@ -257,6 +266,7 @@ fn fill(draft: &mut ContactDraft, column: &Column, cell: &[u8]) -> Result<(), Fi
     }
     match &column.target {
         Target::Nowhere => {}
+        Target::Said(said_column) => hear(said, *said_column, text)?,
         Target::BuiltIn(field) => draft.set(*field, text)?,
         Target::Attribute(name) => {
             let value = Value::String(text.to_owned());
@@ -267,8 +277,23 @@ fn fill(draft: &mut ContactDraft, column: &Column, cell: &[u8]) -> Result<(), Fi
     Ok(())
 }
 
-fn read_header(record: &Record, start: u64) -> Result<Vec<Column>, ImportError> {
-    header::columns(read_cells(record, start)?.into_iter())
+/// Reads what a cell says of consent or of tags.
+fn hear(said: &mut Said, column: SaidColumn, text: &str) -> Result<(), FieldError> {
+    match column {
+        SaidColumn::Standing => {
+            let known = Standing::from_text(&text.to_ascii_lowercase()).filter(|standing| *standing != Standing::Moved);
+            let refused =
+                || FieldError::new("status", "not_allowed", "is none of: subscribed, unconfirmed, unsubscribed");
+            said.standing = Some(known.ok_or_else(refused)?);
+        }
+        SaidColumn::StandingAt => {
+            let at = UtcInstant::parse(text);
+            said.at = Some(at.map_err(|error| FieldError::new("status_at", "time_invalid", error.to_string()))?);
+        }
+        SaidColumn::Source => said.source = said_source(text)?,
+        SaidColumn::Tags => said.tags = tag::parse_cell(text)?,
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -280,7 +305,7 @@ mod tests {
     use super::*;
 
     fn open(source: impl AsRef<[u8]>) -> Result<ImportReader<Cursor<Vec<u8>>>, ImportError> {
-        ImportReader::open(Cursor::new(source.as_ref().to_vec()), None)
+        ImportReader::open(Cursor::new(source.as_ref().to_vec()), None, false)
     }
 
     fn rows(reader: &mut ImportReader<Cursor<Vec<u8>>>) -> Vec<Row> {
@@ -436,7 +461,7 @@ mod tests {
                 all.push(row);
             }
             for (index, row) in all.iter().enumerate() {
-                let mut resumed = ImportReader::open(Cursor::new(source.clone()), Some(row.end)).unwrap();
+                let mut resumed = ImportReader::open(Cursor::new(source.clone()), Some(row.end), false).unwrap();
                 let mut rest = Vec::new();
                 while let Ok(Some(row)) = resumed.next_row() {
                     rest.push(row);

@@ -10,4 +10,5 @@ pub mod phone;
 pub mod slug;
 pub mod spelling;
 pub mod standing;
+pub mod tag;
 pub mod timezone;

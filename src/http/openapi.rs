@@ -10,8 +10,8 @@ use utoipa::openapi::{RefOr, Required};
 use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
-use super::api::import::imports;
-use super::api::people::{contacts, lists, subscriptions};
+use super::api::import::{imports, suppression_imports};
+use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::web::extract::Query;
@@ -25,7 +25,9 @@ use crate::domain::access::Scope;
         contacts::upsert, contacts::list, contacts::show, contacts::change, contacts::delete,
         imports::upload, imports::list, imports::show,
         lists::create, lists::list, lists::show, lists::change, lists::delete,
-        subscriptions::subscribe, subscriptions::unsubscribe, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        subscriptions::subscribe, subscriptions::unsubscribe,
+        suppressions::add, suppressions::remove, suppressions::list, suppressions::domains, suppressions::export,
+        suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
         keys::create, keys::list, keys::revoke, audit_log::list,

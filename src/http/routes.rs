@@ -12,8 +12,8 @@ use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, preview, recipients};
 use super::api::content::templates;
-use super::api::import::imports;
-use super::api::people::{contacts, lists, subscriptions};
+use super::api::import::{imports, suppression_imports};
+use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{operations, readiness};
 use super::openapi;
@@ -204,6 +204,8 @@ pub const TABLE: &[Entry] = &[
     get("/v1/contacts", Api(Read), || to(contacts::list)).shows(Object::Contact),
     post("/v1/contacts", Api(Ingest), || to(contacts::upsert)).once(),
     post("/v1/contacts/import", Api(Ingest), || to(imports::upload)).keeps_key(),
+    post("/v1/contacts/tags", Api(Ingest), || to(tags::change_many)).once(),
+    post("/v1/contacts/{id}/tags", Api(Ingest), || to(tags::change)).once(),
     get("/v1/contacts/{id}", Api(Read), || to(contacts::show)).shows(Object::Contact),
     patch("/v1/contacts/{id}", Api(Ingest), || to(contacts::change)),
     delete("/v1/contacts/{id}", Api(Ingest), || to(contacts::delete)),
@@ -220,6 +222,14 @@ pub const TABLE: &[Entry] = &[
     post("/v1/lists/{id}/members", Api(Ingest), || to(lists::add_members)).once(),
     delete("/v1/lists/{id}/members", Api(Ingest), || to(lists::remove_members)),
     delete("/v1/lists/{id}/members/{contact_id}", Api(Ingest), || to(lists::remove_member)),
+    get("/v1/suppressions", Api(Read), || to(suppressions::list)).shows(Object::Suppression),
+    post("/v1/suppressions", Api(Ingest), || to(suppressions::add)).once(),
+    delete("/v1/suppressions", Api(Operate), || to(suppressions::remove)),
+    get("/v1/suppressions/domains", Api(Read), || to(suppressions::domains)),
+    get("/v1/suppressions/export", Api(Read), || to(suppressions::export)).shows(Object::Suppression),
+    post("/v1/suppressions/import", Api(Ingest), || to(suppression_imports::upload)).keeps_key(),
+    get("/v1/consent", Api(Read), || to(consent::list)).shows(Object::Suppression),
+    get("/v1/tags", Api(Read), || to(tags::list)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),
     get("/v1/templates/{id}", Api(Read), || to(templates::show)),

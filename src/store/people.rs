@@ -2,7 +2,9 @@
 
 pub mod attributes;
 pub mod consent;
+pub mod consent_feed;
 mod consent_line;
+pub mod contact_filter;
 pub mod contact_row;
 pub mod contacts;
 pub(in crate::store) mod dialect;
@@ -12,4 +14,5 @@ pub mod refusals;
 pub mod standings;
 pub mod suppression_row;
 pub mod suppressions;
+pub mod tags;
 pub mod topics;

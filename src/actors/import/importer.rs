@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use self::files::{ImportFolder, OpenError};
 use crate::domain::ids::ImportId;
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
-use crate::domain::people::consent::{Act, Source};
+use crate::domain::people::consent::{Act, Said, Source};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
 use crate::store::people::consent::Scribe;
 use crate::store::people::refusals::RefusalBook;
@@ -228,7 +228,9 @@ impl Work {
             Target::Sqlite(_) => SQLITE_BATCH,
         };
         let (sender, mut batches) = mpsc::channel(AHEAD);
-        let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), rows, &sender));
+        let on_list = import.list_id.is_some();
+        let scribe = import.scribe(&self.scribe);
+        let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), on_list, rows, &sender));
         while let Some(parsed) = batches.recv().await {
             let stored = match parsed {
                 Parsed::Header(names) => {
@@ -237,7 +239,7 @@ impl Work {
                 Parsed::Rows(batch) => {
                     let rows = batch.lines.len() + batch.rejected_rows;
                     self.progress.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
-                    let scribe = self.scribe.clone();
+                    let scribe = scribe.clone();
                     let store = move |conn: &mut _| imports::store_batch(conn, &scribe, id, &batch);
                     self.store.run(Lane::Write, "store imported contacts", store).await
                 }
@@ -280,10 +282,11 @@ enum Parsed {
 fn parse(
     file: File,
     mut from: Option<ResumePoint>,
+    on_list: bool,
     rows: usize,
     sender: &mpsc::Sender<Parsed>,
 ) -> Result<(), ImportError> {
-    let mut reader = ImportReader::open(file, from)?;
+    let mut reader = ImportReader::open(file, from, on_list)?;
     let names = reader.attributes().map(ToOwned::to_owned).collect();
     if sender.blocking_send(Parsed::Header(names)).is_err() {
         return Ok(());
@@ -320,6 +323,7 @@ struct Gathered {
     to: Option<ResumePoint>,
     lines: Vec<u64>,
     drafts: Vec<crate::domain::people::contact::ContactDraft>,
+    said: Vec<Said>,
     rejected_rows: usize,
     rejections: Vec<Rejection>,
 }
@@ -332,6 +336,7 @@ impl Gathered {
             Ok(draft) => {
                 self.lines.push(row.line);
                 self.drafts.push(draft);
+                self.said.push(row.said);
             }
             Err(errors) => {
                 self.rejected_rows += 1;
@@ -354,7 +359,7 @@ impl Gathered {
     }
 
     fn finish(self, from: Option<ResumePoint>) -> Option<Batch> {
-        let Self { rows: _, to, lines, drafts, rejected_rows, rejections } = self;
-        Some(Batch { from, to: to?, lines, drafts, rejected_rows, rejections })
+        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections } = self;
+        Some(Batch { from, to: to?, lines, drafts, said, rejected_rows, rejections })
     }
 }

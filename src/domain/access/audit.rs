@@ -81,6 +81,8 @@ text_enum! {
         Contact = "contact",
         /// A list. Read: its members.
         List = "list",
+        /// What addresses and contacts refuse, and what keeps them from being written to.
+        Suppression = "suppression",
         /// An import.
         Import = "import",
         /// A template.

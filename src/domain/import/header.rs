@@ -20,19 +20,56 @@ pub(super) struct Column {
 pub(super) enum Target {
     BuiltIn(BuiltIn),
     Attribute(String),
+    /// Consent, and tags.
+    Said(SaidColumn),
     /// The column has no name: spreadsheets export such beside their tables.
     Nowhere,
 }
 
-/// Reads the header row.
+/// What a column says of a contact besides its fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SaidColumn {
+    /// How it stands on the list of the import.
+    Standing,
+    /// Since when.
+    StandingAt,
+    /// Where the consent comes from.
+    Source,
+    /// Its tags.
+    Tags,
+}
+
+impl SaidColumn {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standing => "status",
+            Self::StandingAt => "status_at",
+            Self::Source => "source",
+            Self::Tags => "tags",
+        }
+    }
+
+    /// The column of that name. Without a list, nobody can stand on it: these are attributes then, but tags.
+    fn from_name(name: &str, on_list: bool) -> Option<Self> {
+        match name {
+            "tags" => Some(Self::Tags),
+            "status" if on_list => Some(Self::Standing),
+            "status_at" if on_list => Some(Self::StandingAt),
+            "source" if on_list => Some(Self::Source),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the header row of a file whose contacts are to be on a list, or not.
 ///
 /// # Errors
 /// [`ImportError`] for too many columns, a column twice, an impossible name, or no column that could be a key.
-pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Vec<Column>, ImportError> {
+pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -> Result<Vec<Column>, ImportError> {
     let columns: Vec<Column> = cells
         .map(|cell| {
             let header = trim(cell).to_owned();
-            Ok(Column { target: target(&header)?, header })
+            Ok(Column { target: target(&header, on_list)?, header })
         })
         .collect::<Result<_, ImportError>>()?;
     if columns.len() > MAX_COLUMNS {
@@ -43,6 +80,7 @@ pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Vec<Co
         let name = match &column.target {
             Target::BuiltIn(field) => field.as_str(),
             Target::Attribute(name) => name,
+            Target::Said(said) => said.as_str(),
             Target::Nowhere => continue,
         };
         if let Some(first) = seen.insert(name, &column.header) {
@@ -62,11 +100,15 @@ pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>) -> Result<Vec<Co
     Ok(columns)
 }
 
-fn target(header: &str) -> Result<Target, ImportError> {
+fn target(header: &str, on_list: bool) -> Result<Target, ImportError> {
     if header.is_empty() {
         return Ok(Target::Nowhere);
     }
-    match built_in(&normalised_name(header)) {
+    let name = normalised_name(header);
+    if let Some(said) = SaidColumn::from_name(&name, on_list) {
+        return Ok(Target::Said(said));
+    }
+    match built_in(&name) {
         Some(field) => Ok(Target::BuiltIn(field)),
         None => attribute_name(header).map(Target::Attribute).map_err(|error| ImportError::ColumnName {
             header: header.chars().take(100).collect(),
@@ -95,7 +137,7 @@ mod tests {
     use super::*;
 
     fn targets(header: &str) -> Result<Vec<Target>, ImportError> {
-        Ok(columns(header.split(','))?.into_iter().map(|column| column.target).collect())
+        Ok(columns(header.split(','), false)?.into_iter().map(|column| column.target).collect())
     }
 
     #[test]
@@ -128,6 +170,29 @@ mod tests {
                 Target::Nowhere,
                 Target::Attribute("id".into()),
             ]
+        );
+    }
+
+    #[test]
+    fn consent_has_columns_where_the_contacts_are_to_be_on_a_list() {
+        let targets = |on_list| -> Vec<Target> {
+            let columns = columns("email,Status,status at,source,Tags".split(','), on_list).unwrap();
+            columns.into_iter().skip(1).map(|column| column.target).collect()
+        };
+        let said = |column| Target::Said(column);
+        assert_eq!(
+            targets(true),
+            [
+                said(SaidColumn::Standing),
+                said(SaidColumn::StandingAt),
+                said(SaidColumn::Source),
+                said(SaidColumn::Tags),
+            ]
+        );
+        let attribute = |name: &str| Target::Attribute(name.to_owned());
+        assert_eq!(
+            targets(false),
+            [attribute("status"), attribute("status_at"), attribute("source"), said(SaidColumn::Tags)]
         );
     }
 

@@ -1,3 +1,4 @@
 //! Imports.
 
 pub(in crate::http) mod imports;
+pub(in crate::http) mod suppression_imports;

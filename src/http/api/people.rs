@@ -1,6 +1,9 @@
-//! Contacts and lists.
+//! Contacts, lists, consent and suppressions.
 
+pub(in crate::http) mod consent;
 pub(in crate::http) mod contacts;
 pub(in crate::http) mod lists;
 mod refusals;
 pub(in crate::http) mod subscriptions;
+pub(in crate::http) mod suppressions;
+pub(in crate::http) mod tags;

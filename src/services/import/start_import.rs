@@ -7,7 +7,7 @@ use crate::domain::ids::ListId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::engine::idempotency::{Answer, Key};
-use crate::store::import::imports::{self, ImportRow, Submitted};
+use crate::store::import::imports::{self, ImportConsent, ImportRow, Submitted};
 use crate::store::{Conn, Lane, StoreError};
 
 /// What is imported, and where it goes.
@@ -17,6 +17,8 @@ pub struct NewImport {
     pub file: String,
     /// The list whose members the contacts become.
     pub list: Option<ListId>,
+    /// What is said of everybody's consent.
+    pub consent: ImportConsent,
 }
 
 /// What a door answers.
@@ -49,7 +51,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, list }: NewImport,
+    NewImport { file, list, consent }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -62,10 +64,12 @@ pub async fn start_import(
             id = Some(row.id);
             answer(row)
         };
-        let submitted = imports::submit(conn, &file, list, key.as_ref(), answer)?;
+        let submitted = imports::submit(conn, &file, list, &consent, key.as_ref(), answer)?;
         if let Some(id) = id {
             let line = Line::of(Action::Created, Object::Import, id);
-            audit::write(conn, &by, line.after(json!({ "list_id": list })))?;
+            audit::write(conn, &by, line.after(json!({
+                "list_id": list, "confirmed": consent.confirmed, "resubscribe": consent.resubscribe_reason.is_some(),
+            })))?;
         }
         Ok::<_, StoreError>(submitted)
     };

@@ -49,7 +49,7 @@ pub async fn change_contact(
         Ok::<_, StoreError>(changed)
     };
     match services.store.transact(Lane::Write, "change a contact", work).await? {
-        Changed::Done(row) => Ok(row),
+        Changed::Done(row) => Ok(*row),
         Changed::NotFound => Err(ChangeError::NotFound(id)),
         Changed::Conflict(ids) => Err(ChangeError::Conflict(ids)),
         Changed::NoKey => Err(ChangeError::NoKey),

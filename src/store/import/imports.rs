@@ -1,12 +1,16 @@
 //! CSV imports: what was uploaded, how far it is stored, and what was refused.
 
+use std::sync::Arc;
+
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{ImportId, ListId};
+use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{Act, Said};
 use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::standing::{Grounds, Standing};
 use crate::domain::text_enum::text_enum;
 use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
@@ -14,7 +18,7 @@ use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::imports;
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::contacts::{self, Applied, Fate, Joining};
-use crate::store::people::{attributes, lists};
+use crate::store::people::{attributes, lists, tags};
 use crate::store::{Conn, StoreError};
 
 text_enum! {
@@ -66,6 +70,23 @@ pub struct ImportRow {
     pub created_at: UtcInstant,
     /// When it advanced last.
     pub updated_at: UtcInstant,
+    /// Whether the people have confirmed their consent.
+    pub confirmed: bool,
+    /// Why refusals are overridden. None: they stay.
+    pub resubscribe_reason: Option<String>,
+    /// Contacts that had refused and are subscribed again.
+    pub resubscribed: i64,
+    /// Rows of contacts that have refused and stay unsubscribed.
+    pub stay_refused: i64,
+}
+
+/// What an import says of everybody's consent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportConsent {
+    /// The people have confirmed it.
+    pub confirmed: bool,
+    /// Why refusals are overridden. None: they stay.
+    pub resubscribe_reason: Option<String>,
 }
 
 /// Why a row was refused.
@@ -89,6 +110,22 @@ impl ImportRow {
     pub fn rejected(&self) -> Result<Vec<Rejection>, StoreError> {
         serde_json::from_str(&self.rejected)
             .map_err(|source| StoreError::Corrupt { what: "rejected rows of an import", detail: source.to_string() })
+    }
+
+    /// What the consent of its contacts rests on.
+    fn grounds(&self) -> Grounds {
+        match (&self.resubscribe_reason, self.confirmed) {
+            (Some(_), _) => Grounds::Overridden,
+            (None, true) => Grounds::Confirmed,
+            (None, false) => Grounds::Claimed,
+        }
+    }
+
+    /// A scribe that gives the reason of this import.
+    #[must_use]
+    pub fn scribe(&self, scribe: &Scribe) -> Scribe {
+        let act = Act { note: self.resubscribe_reason.clone(), ..Act::clone(&scribe.act) };
+        Scribe { act: Arc::new(act), book: scribe.book.clone() }
     }
 
     /// Where to go on; `None` before the first row.
@@ -119,6 +156,7 @@ pub fn submit(
     conn: &mut Conn,
     file: &str,
     list: Option<ListId>,
+    consent: &ImportConsent,
     key: Option<&Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError>,
 ) -> Result<Submitted, StoreError> {
@@ -139,6 +177,8 @@ pub fn submit(
                 imports::status.eq(ImportStatus::Pending),
                 imports::list_id.eq(list),
                 imports::file.eq(file),
+                imports::confirmed.eq(consent.confirmed),
+                imports::resubscribe_reason.eq(&consent.resubscribe_reason),
                 imports::created_at.eq(now),
                 imports::updated_at.eq(now),
             ))
@@ -237,6 +277,8 @@ pub struct Batch {
     pub lines: Vec<u64>,
     /// The good rows.
     pub drafts: Vec<ContactDraft>,
+    /// What they say besides the contacts' fields.
+    pub said: Vec<Said>,
     /// How many rows were refused.
     pub rejected_rows: usize,
     /// Why, for the first of them.
@@ -279,8 +321,14 @@ fn store_batch_by(
     }
     let byte_offset = row.byte_offset;
     let mut ledger = Ledger::new(scribe);
-    let applied = apply(conn, &mut ledger, &batch.drafts, &Joining::list(row.list_id), now)?;
+    let joining = Joining { list: row.list_id, grounds: row.grounds(), said: &batch.said };
+    let applied = apply(conn, &mut ledger, &batch.drafts, &joining, now)?;
     ledger.close(conn)?;
+    let said = applied.contacts.iter().zip(&batch.said);
+    let tagged = said.filter_map(|(contact, said)| Some(((*contact)?, said)));
+    let wanted: Vec<(ContactId, &str)> =
+        tagged.flat_map(|(contact, said)| said.tags.iter().map(move |tag| (contact, tag.as_str()))).collect();
+    tags::add(conn, &wanted)?;
     row.count(&applied, batch)?;
     let changed = diesel::update(imports::table.filter(
         imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),
@@ -293,6 +341,8 @@ fn store_batch_by(
         imports::rows_updated.eq(row.rows_updated),
         imports::rows_rejected.eq(row.rows_rejected),
         imports::rejected.eq(row.rejected),
+        imports::resubscribed.eq(row.resubscribed),
+        imports::stay_refused.eq(row.stay_refused),
         imports::updated_at.eq(now),
     ))
     .execute(conn)
@@ -320,6 +370,11 @@ impl ImportRow {
                     });
                 }
             }
+        }
+        for outcome in &applied.standings {
+            let is_back = outcome.before == Some(Standing::Unsubscribed) && outcome.after == Some(Standing::Subscribed);
+            self.resubscribed += i64::from(is_back);
+            self.stay_refused += i64::from(outcome.stays_refused);
         }
         if !rejections.is_empty() {
             self.keep(rejections)?;

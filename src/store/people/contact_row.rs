@@ -25,6 +25,8 @@ pub struct ContactRow {
     pub created_at: UtcInstant,
     /// When it changed last.
     pub updated_at: UtcInstant,
+    /// When it was introduced; 0: before that was kept. None: known by other means only.
+    pub introduced_at: Option<UtcInstant>,
 }
 
 impl ContactRow {
@@ -55,6 +57,7 @@ impl ContactRow {
             version: 1,
             created_at: now,
             updated_at: now,
+            introduced_at: Some(now),
         }
     }
 

@@ -8,7 +8,6 @@ mod batch;
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
 
 pub use self::batch::{Applied, Fate, Joining, apply, apply_one_by_one};
 use super::attributes;
@@ -16,8 +15,6 @@ use super::contact_row::ContactRow;
 use crate::domain::ids::ContactId;
 use crate::domain::people::consent::addresses_of;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
-use crate::store::engine::dialect::conn::MultiBackend;
-use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{contact_tags, contacts, list_members};
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::dialect::{self, Hold};
@@ -105,7 +102,7 @@ impl ContactChange {
 /// What became of a change.
 pub enum Changed {
     /// The contact as it is now.
-    Done(ContactRow),
+    Done(Box<ContactRow>),
     /// There is no such contact.
     NotFound,
     /// Others have the keys.
@@ -157,7 +154,7 @@ pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactC
             standings::follow_addresses(conn, &mut ledger, &[moved])?;
             ledger.close(conn)?;
         }
-        Ok(Changed::Done(after))
+        Ok(Changed::Done(Box::new(after)))
     })
 }
 
@@ -223,60 +220,6 @@ pub fn delete(conn: &mut Conn, scribe: &Scribe, id: ContactId) -> Result<bool, S
             .map_err(StoreError::query("take the tags off a contact"))?;
         Ok(deleted == 1)
     })
-}
-
-#[diesel::declare_sql_function]
-extern "SQL" {
-    /// Lower case; of ASCII letters at least.
-    fn lower(text: Nullable<Text>) -> Nullable<Text>;
-}
-
-/// Contacts with something in their keys or names that contains `search`, or all.
-///
-/// # Errors
-/// A query failed.
-pub fn list(conn: &mut Conn, search: Option<&str>, window: Window) -> Result<Slice<ContactRow>, StoreError> {
-    let pattern = search.map(|search| format!("%{}%", escape_like(&search.to_ascii_lowercase())));
-    conn.snapshot(|conn| {
-        let anchor = match window.anchor {
-            Some(anchor) => anchor,
-            None => contacts::table
-                .select(diesel::dsl::max(contacts::id))
-                .first::<Option<i64>>(conn)
-                .map_err(StoreError::query("list contacts"))?
-                .unwrap_or_default(),
-        };
-        let total = matching(pattern.as_deref(), anchor)
-            .count()
-            .get_result(conn)
-            .map_err(StoreError::query("count contacts"))?;
-        let mut page = matching(pattern.as_deref(), anchor);
-        if let Some(before) = window.before {
-            page = page.filter(contacts::id.lt(before));
-        }
-        let rows = page
-            .order(contacts::id.desc())
-            .offset(window.offset)
-            .limit(window.fetch())
-            .select(ContactRow::as_select())
-            .load(conn)
-            .map_err(StoreError::query("list contacts"))?;
-        Ok(window.slice(rows, total, anchor))
-    })
-}
-
-fn matching(pattern: Option<&str>, anchor: i64) -> contacts::BoxedQuery<'_, MultiBackend> {
-    let live = contacts::table.filter(contacts::deleted_at.is_null().and(contacts::id.le(anchor))).into_boxed();
-    match pattern {
-        None => live,
-        Some(pattern) => live.filter(
-            (lower(contacts::email).like(pattern).escape('\\'))
-                .or(lower(contacts::external_id).like(pattern).escape('\\'))
-                .or(contacts::phone.like(pattern).escape('\\'))
-                .or(lower(contacts::first_name).like(pattern).escape('\\'))
-                .or(lower(contacts::last_name).like(pattern).escape('\\')),
-        ),
-    }
 }
 
 /// Text that LIKE takes literally, with `\` as the escape character.

@@ -3,6 +3,7 @@
 pub(in crate::store) mod consent;
 pub(in crate::store) mod standings;
 pub(in crate::store) mod suppressions;
+pub(in crate::store) mod tags;
 
 use std::collections::HashMap;
 
@@ -24,7 +25,7 @@ fn field_names() -> String {
 
 /// What makes a [`ContactRow`].
 fn columns() -> String {
-    format!("id, {}, attributes, version, created_at, updated_at", field_names())
+    format!("id, {}, attributes, version, created_at, updated_at, introduced_at", field_names())
 }
 
 /// An array for each built-in field, as `unnest` takes them.

@@ -403,3 +403,38 @@ fn take_over(conn: &mut Conn, ledger: &mut Ledger<'_>, gained: &[Gained]) -> Res
     let outcomes = apply(conn, ledger, &wished)?;
     Ok(outcomes.into_iter().map(|outcome| outcome.contact).collect())
 }
+
+/// Up to `limit` standings that have been unconfirmed since before this.
+///
+/// # Errors
+/// The query failed.
+pub fn unconfirmed_before(
+    conn: &mut Conn,
+    before: UtcInstant,
+    limit: i64,
+) -> Result<Vec<(ListId, ContactId)>, StoreError> {
+    let rows = dialect::standings::unconfirmed_before(conn, before, limit)?;
+    Ok(rows.into_iter().map(|row| (row.list_id, row.contact_id)).collect())
+}
+
+/// Removes those of `pairs` that are still unconfirmed since before this. Their contacts are held. How many those were.
+///
+/// # Errors
+/// A query failed.
+pub fn expire(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    pairs: &[(ListId, ContactId)],
+    before: UtcInstant,
+) -> Result<usize, StoreError> {
+    let mut count = 0;
+    for (list, contact) in pairs {
+        let gone = dialect::standings::expire(conn, *list, *contact, before)?;
+        if gone > 0 {
+            count += gone;
+            let line = Line { contact: Some(*contact), list: Some(*list), ..ledger.line(None) };
+            ledger.standing(Some(Standing::Unconfirmed), None, line);
+        }
+    }
+    Ok(count)
+}

@@ -146,6 +146,7 @@ fn requests(all: &mut Collected<'_>) {
     all.ask("opt_in_conflict", "POST", "/v1/lists", &both);
     let both = json!({ "contact_id": 1, "email": "ann@example.com" });
     all.ask("members_ambiguous", "POST", "/v1/lists/1/subscribe", &both);
+    all.ask("tag_invalid", "POST", "/v1/contacts/1/tags", &json!({ "add": ["a,b"] }));
     let key = [JSON, ("Idempotency-Key", "k")];
     assert_eq!(all.server.send("POST", "/v1/lists", &key, br#"{"name":"News"}"#).status, 201);
     all.raw("idempotency_key_reused", "/v1/lists", &key, br#"{"name":"Other"}"#);

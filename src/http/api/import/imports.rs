@@ -22,7 +22,7 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
 use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
-use crate::store::import::imports::{self, ImportRow, ImportStatus, Rejection};
+use crate::store::import::imports::{self, ImportConsent, ImportRow, ImportStatus, Rejection};
 use crate::store::people::lists::ListKey;
 use crate::store::{Lane, StoreError};
 
@@ -44,6 +44,10 @@ pub(in crate::http) struct Import {
     rows_updated: i64,
     /// Rows that were refused.
     rows_rejected: i64,
+    /// Contacts that had refused the list and are subscribed again: with `resubscribe` only.
+    resubscribed: i64,
+    /// Rows of contacts that have refused the list and stay unsubscribed.
+    stay_refused: i64,
     /// The first hundred rejected rows.
     rejected: Vec<Rejection>,
     /// Why it failed.
@@ -67,6 +71,8 @@ impl TryFrom<ImportRow> for Import {
             rows_created: row.rows_created,
             rows_updated: row.rows_updated,
             rows_rejected: row.rows_rejected,
+            resubscribed: row.resubscribed,
+            stay_refused: row.stay_refused,
             error: row.error,
             warning: (row.status == ImportStatus::Completed && row.rows_read == 0).then_some(NO_ROWS),
             created_at: row.created_at,
@@ -79,14 +85,32 @@ impl TryFrom<ImportRow> for Import {
 #[derive(Debug)]
 pub(in crate::http) struct Destination {
     list: Option<ListKey>,
+    consent: ImportConsent,
 }
 
+/// Longest reason, in characters.
+const MAX_REASON: usize = 500;
+
 impl FromQuery for Destination {
-    const NAMES: &'static [&'static str] = &["list"];
+    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let parse = |text| list_path::parse(text).map_err(|why| bad_parameter("list", "out_of_range", why));
-        Ok(Self { list: params.text("list").map(parse).transpose()? })
+        let list = params.text("list").map(parse).transpose()?;
+        let says = |name| Ok::<_, ApiError>(params.choice(name, &["true", "false"])? == Some("true"));
+        let reason = params.text("reason").map(str::trim).filter(|reason| !reason.is_empty());
+        let is_long = reason.is_some_and(|reason| reason.chars().count() > MAX_REASON);
+        if is_long || reason.is_some_and(|reason| reason.chars().any(char::is_control)) {
+            let why = format!("one line of at most {MAX_REASON} characters");
+            return Err(bad_parameter("reason", "too_long", why));
+        }
+        let resubscribe = says("resubscribe")?;
+        if resubscribe && reason.is_none() {
+            let why = "say why contacts that have refused are subscribed again".to_owned();
+            return Err(bad_parameter("reason", "required", why));
+        }
+        let resubscribe_reason = reason.filter(|_| resubscribe).map(ToOwned::to_owned);
+        Ok(Self { list, consent: ImportConsent { confirmed: says("confirmed")?, resubscribe_reason } })
     }
 }
 
@@ -101,9 +125,13 @@ impl FromQuery for ImportFilter {
     }
 }
 
-/// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow.
+/// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow. With a `list`, the columns `status`
+/// (`subscribed`, `unconfirmed`, `unsubscribed`), `status_at` and `source` say how each contact stands on it. Contacts that have
+/// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`. `confirmed=true` says that the people have
+/// confirmed their consent. The column `tags` puts tags on contacts.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
-    params(("list" = Option<String>, Query)),
+    params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
+        ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
@@ -122,9 +150,10 @@ pub(in crate::http) async fn upload(
     let folder = ImportFolder::below(&state.settings.sending.data_dir);
     let (upload, body_hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
     let upload = Arc::new(upload);
-    check_header_line(Arc::clone(&upload)).await?;
-    let key = key.scoped("contacts.import", &format!("{list:?} {body_hash}"));
-    let new = NewImport { file: upload.name(), list };
+    check_header_line(Arc::clone(&upload), list.is_some()).await?;
+    let consent = destination.consent;
+    let key = key.scoped("contacts.import", &format!("{list:?} {consent:?} {body_hash}"));
+    let new = NewImport { file: upload.name(), list, consent };
     let let_go = || {
         if let Some(upload) = Arc::into_inner(upload) {
             upload.keep();
@@ -151,7 +180,7 @@ impl From<StartError> for ApiError {
     }
 }
 
-fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
+pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
     let mut types = request.headers().get_all(header::CONTENT_TYPE);
     let media_type = match (types.next(), types.next()) {
         (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
@@ -176,7 +205,7 @@ fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError
 const WRITE_BYTES: usize = 256 * 1024;
 
 /// Streams the body into a file. Also its SHA-256, in hex.
-async fn receive(folder: ImportFolder, payload: Payload, limit: u64) -> Result<(Upload, String), ApiError> {
+pub(super) async fn receive(folder: ImportFolder, payload: Payload, limit: u64) -> Result<(Upload, String), ApiError> {
     let mut payload = payload.into_inner();
     let mut upload = blocking(move || folder.create()).await?;
     let mut hasher = Sha256::new();
@@ -208,7 +237,7 @@ async fn receive(folder: ImportFolder, payload: Payload, limit: u64) -> Result<(
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T, ApiError> {
     match web::block(work).await {
@@ -224,9 +253,14 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A file whose header says that nothing of it can be imported is refused at once.
-async fn check_header_line(upload: Arc<Upload>) -> Result<(), ApiError> {
-    let opened = blocking(move || Ok(ImportReader::open(upload.reader()?, None).map(drop))).await?;
-    opened.map_err(|error| match error {
+async fn check_header_line(upload: Arc<Upload>, on_list: bool) -> Result<(), ApiError> {
+    let opened = blocking(move || Ok(ImportReader::open(upload.reader()?, None, on_list).map(drop))).await?;
+    opened.map_err(refuse_file)
+}
+
+/// What a file that cannot be read is for clients.
+pub(super) fn refuse_file(error: ImportError) -> ApiError {
+    match error {
         ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
         error @ (ImportError::Empty
         | ImportError::Encoding { .. }
@@ -237,7 +271,7 @@ async fn check_header_line(upload: Arc<Upload>) -> Result<(), ApiError> {
         | ImportError::NoKeyColumn { .. }
         | ImportError::NoAddressColumn { .. }
         | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
-    })
+    }
 }
 
 /// Shows an import.

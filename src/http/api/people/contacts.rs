@@ -11,17 +11,23 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
 use crate::domain::people::fields::built_in_fields;
 use crate::domain::people::spelling::composed;
+use crate::domain::people::standing::Standing;
+use crate::domain::people::tag;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, present};
+use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, bad_parameter, present};
+use crate::http::web::list_path;
 use crate::http::web::paging::{Listing, Paging};
 use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::services::By;
 use crate::services::people::change_contact::change_contact;
 use crate::services::people::delete_contact::delete_contact;
 use crate::services::people::upsert_contact::{Stored, upsert_contact};
+use crate::store::engine::listing::Slice;
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::contacts::{self, ContactChange};
-use crate::store::{Lane, StoreError};
+use crate::store::people::lists::ListKey;
+use crate::store::people::{contact_filter, tags};
+use crate::store::{Conn, Lane, StoreError};
 
 /// What requests and answers say of a contact, with its built-in fields as fields of their own: a struct that takes them in
 /// (`flatten`) would refuse no unknown field, and would not name a field of a wrong type.
@@ -34,6 +40,11 @@ macro_rules! bodies {
             $($(#[$doc])* $name: Option<String>,)+
             #[schema(value_type = Object)]
             attributes: Attributes,
+            /// In lower case, by name.
+            tags: Vec<String>,
+            /// When an import, this API or the person's own act introduced it. `null`: known by other means only, or before this was
+            /// kept.
+            introduced_at: Option<UtcInstant>,
             /// Rises with every change.
             version: i64,
             created_at: UtcInstant,
@@ -46,6 +57,8 @@ macro_rules! bodies {
             fn try_from(row: ContactRow) -> Result<Self, StoreError> {
                 Ok(Self {
                     attributes: row.attributes()?,
+                    tags: Vec::new(),
+                    introduced_at: row.introduced_at.filter(|at| at.0 > 0),
                     id: row.id,
                     $($name: row.fields.$name,)+
                     version: row.version,
@@ -100,6 +113,31 @@ macro_rules! bodies {
     };
 }
 built_in_fields!(bodies);
+
+impl Contact {
+    /// A contact with its tags.
+    fn read(conn: &mut Conn, row: ContactRow) -> Result<Self, StoreError> {
+        let id = row.id;
+        let mut tags = tags::of_contacts(conn, &[id])?;
+        Ok(Self { tags: tags.remove(&id).unwrap_or_default(), ..Self::try_from(row)? })
+    }
+}
+
+/// A contact that was there, with its tags.
+async fn with_tags(state: &AppState, row: ContactRow) -> Result<Contact, ApiError> {
+    let read = move |conn: &mut Conn| Contact::read(conn, row);
+    Ok(state.store.run(Lane::Read, "read the tags of a contact", read).await?)
+}
+
+/// Contacts with their tags.
+pub(super) fn tagged(conn: &mut Conn, slice: Slice<ContactRow>) -> Result<Slice<Contact>, StoreError> {
+    let ids: Vec<ContactId> = slice.rows.iter().map(|row| row.id).collect();
+    let mut tags = tags::of_contacts(conn, &ids)?;
+    slice.try_map(|row| {
+        let tags = tags.remove(&row.id).unwrap_or_default();
+        Ok(Contact { tags, ..Contact::try_from(row)? })
+    })
+}
 
 /// Gathers a draft and everything that is wrong with it.
 #[derive(Default)]
@@ -175,7 +213,7 @@ pub(in crate::http) async fn upsert(
         Stored::Created(row) => Ok(HttpResponse::Created()
             .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
             .json(Contact::try_from(row)?)),
-        Stored::Updated(row) => Ok(HttpResponse::Ok().json(Contact::try_from(row)?)),
+        Stored::Updated(row) => Ok(HttpResponse::Ok().json(with_tags(&state, row).await?)),
     }
 }
 
@@ -183,40 +221,62 @@ pub(in crate::http) async fn upsert(
 #[derive(Debug)]
 pub(in crate::http) struct ContactFilter {
     paging: Paging,
-    search: Option<String>,
+    filter: contact_filter::ContactFilter,
+    list: Option<ListKey>,
+    standing: Standing,
 }
 
 /// Longest search, in characters.
 const MAX_SEARCH: usize = 255;
 
 impl FromQuery for ContactFilter {
-    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "search"];
+    const NAMES: &'static [&'static str] =
+        &["page", "page_size", "anchor", "cursor", "search", "list", "standing", "tag", "suppressed"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
         if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
             let reason = format!("at most {MAX_SEARCH} characters");
-            return Err(crate::http::web::extract::bad_parameter("search", "too_long", reason));
+            return Err(bad_parameter("search", "too_long", reason));
         }
-        let paging = Paging::read(params, "contacts", &["search"])?;
-        Ok(Self { paging, search: search.map(|search| composed(search).into_owned()) })
+        let parse = |text: &str| list_path::parse(text).map_err(|why| bad_parameter("list", "id_malformed", why));
+        let list = params.text("list").map(parse).transpose()?;
+        let shown = [Standing::Subscribed, Standing::Unconfirmed, Standing::Unsubscribed];
+        let standing = params.choice("standing", &shown)?;
+        if standing.is_some() && list.is_none() {
+            return Err(bad_parameter("standing", "required", "needs a list".to_owned()));
+        }
+        let tag = params.text("tag").map(tag::parse).transpose();
+        let tag = tag.map_err(|error| bad_parameter("tag", "tag_invalid", error.reason))?;
+        let suppressed = params.choice("suppressed", &["true", "false"])?.map(|text| text == "true");
+        let paging = Paging::read(params, "contacts", &["search", "list", "standing", "tag", "suppressed"])?;
+        let search = search.map(|search| composed(search).into_owned());
+        let filter = contact_filter::ContactFilter { search, tag, suppressed, standing: None };
+        Ok(Self { paging, filter, list, standing: standing.unwrap_or(Standing::Subscribed) })
     }
 }
 
-/// Lists contacts, newest first. `search` finds text within email, phone, external id and names.
+/// Lists contacts, newest first. `search` finds text within email, phone, external id and names. `list` takes those that are subscribed
+/// to a list, or stand on it as `standing` says. `suppressed` goes by refusals of everything, complaints, bounces and blocks.
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
-    params(("search" = Option<String>, Query), crate::http::web::paging::ListParams),
+    params(("search" = Option<String>, Query), ("list" = Option<String>, Query),
+        ("standing" = Option<Standing>, Query), ("tag" = Option<String>, Query),
+        ("suppressed" = Option<bool>, Query), crate::http::web::paging::ListParams),
     responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<ContactFilter>,
 ) -> Result<web::Json<Listing<Contact>>, ApiError> {
-    let ContactFilter { paging, search } = filter;
+    let ContactFilter { paging, mut filter, list, standing } = filter;
+    if let Some(key) = list {
+        filter.standing = Some((list_path::resolve(&state, key).await?, standing));
+    }
     let window = paging.window();
     let slice = state
         .store
         .run(Lane::Read, "list contacts", move |conn| {
-            contacts::list(conn, search.as_deref(), window)?.try_map(Contact::try_from)
+            let slice = contact_filter::list(conn, &filter, window)?;
+            tagged(conn, slice)
         })
         .await?;
     Ok(web::Json(paging.answer(slice, |contact| contact.id.0)))
@@ -230,9 +290,9 @@ pub(in crate::http) async fn show(
     Id(id): Id<ContactId>,
     _: Query<()>,
 ) -> Result<web::Json<Contact>, ApiError> {
-    let row = state.store.run(Lane::Read, "read a contact", move |conn| contacts::find(conn, id)).await?;
-    let row = row.ok_or(ApiError::not_found("contact", id.0))?;
-    Ok(web::Json(Contact::try_from(row)?))
+    let read = move |conn: &mut Conn| contacts::find(conn, id)?.map(|row| Contact::read(conn, row)).transpose();
+    let found = state.store.run(Lane::Read, "read a contact", read).await?;
+    found.map(web::Json).ok_or(ApiError::not_found("contact", id.0))
 }
 
 /// Changes a contact: absent stays, `null` clears.
@@ -246,7 +306,7 @@ pub(in crate::http) async fn change(
     Json(body): Json<ContactPatch>,
 ) -> Result<web::Json<Contact>, ApiError> {
     let row = change_contact(&state.services, id, body.change()?, &by).await?;
-    Ok(web::Json(Contact::try_from(row)?))
+    with_tags(&state, row).await.map(web::Json)
 }
 
 /// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.

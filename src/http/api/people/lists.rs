@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::contacts::Contact;
+use super::contacts::{Contact, tagged};
 use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
@@ -369,7 +369,7 @@ pub(in crate::http) async fn members(
     let slice = state
         .store
         .run(Lane::Read, "list members", move |conn| {
-            lists::members(conn, id, standing, window)?.map(|slice| slice.try_map(Contact::try_from)).transpose()
+            lists::members(conn, id, standing, window)?.map(|slice| tagged(conn, slice)).transpose()
         })
         .await?;
     let slice = slice.ok_or(ApiError::not_found("list", id.0))?;

@@ -1,5 +1,6 @@
 //! What a refused decision on a contact or a list is for clients.
 
+use crate::domain::access::Scope;
 use crate::domain::ids::ContactId;
 use crate::domain::people::contact::FieldError;
 use crate::http::web::problem::ApiError;
@@ -7,6 +8,7 @@ use crate::services::people::upsert_contact::UpsertError;
 use crate::services::people::{
     change_contact, change_list, change_members, create_list, delete_contact, delete_list, subscribe_members,
 };
+use crate::services::people::{suppress, tag_contacts};
 
 /// A contact that would have no key.
 pub(super) fn no_key(error: FieldError) -> ApiError {
@@ -99,6 +101,30 @@ impl From<subscribe_members::MembersError> for ApiError {
             }
             MembersError::Conflict(ids) => conflict(detail, &ids),
             MembersError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<suppress::SuppressError> for ApiError {
+    fn from(error: suppress::SuppressError) -> Self {
+        use suppress::SuppressError;
+        let detail = error.to_string();
+        match error {
+            SuppressError::NoList(id) => Self::not_found("list", id.0),
+            SuppressError::AdminOnly { own } => Self::InsufficientScope { asked: Scope::Admin, own },
+            SuppressError::NoteRequired => Self::field("/note", "required", detail),
+            SuppressError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<tag_contacts::TagError> for ApiError {
+    fn from(error: tag_contacts::TagError) -> Self {
+        match error {
+            tag_contacts::TagError::NoContacts(ids) => {
+                Self::NotFound { what: "contact", ids: ids.iter().map(|id| id.0).collect() }
+            }
+            tag_contacts::TagError::Store(error) => error.into(),
         }
     }
 }

@@ -6,10 +6,12 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::consent::said_source;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::domain::people::standing::{Grounds, Standing};
+use crate::http::access::Charge;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Json, Query};
 use crate::http::web::list_path::ListPath;
@@ -226,10 +228,12 @@ pub(in crate::http) async fn subscribe(
     state: web::Data<AppState>,
     ListPath(id): ListPath,
     _: Query<()>,
+    charge: Charge,
     by: By,
     Json(body): Json<SubscribeInput>,
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
     let (members, how) = body.read()?;
+    charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
     let stand = subscribe_members(&state.services, id, members, how, &by).await?;
     let unconfirmed = stand.contacts.iter().filter(|(_, standing)| *standing == Some(Standing::Unconfirmed));
     let unconfirmed = unconfirmed.map(|(contact, _)| *contact).collect();
@@ -246,6 +250,7 @@ pub(in crate::http) async fn unsubscribe(
     state: web::Data<AppState>,
     ListPath(id): ListPath,
     _: Query<()>,
+    charge: Charge,
     by: By,
     Json(body): Json<UnsubscribeInput>,
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
@@ -253,6 +258,7 @@ pub(in crate::http) async fn unsubscribe(
     let single =
         MemberKeys { contact_id: body.contact_id, external_id: body.external_id, email: body.email, phone: body.phone };
     let members = read_members(single, body.members)?;
+    charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
     let stand = unsubscribe_members(&state.services, id, members, source, &by).await?;
     Ok(web::Json(StandingsChanged::of(id, stand, HashMap::new())))
 }

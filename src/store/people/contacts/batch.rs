@@ -148,6 +148,8 @@ pub struct Applied {
     pub fates: Vec<Fate>,
     /// The contacts that were created or meant, without those in conflict, in no particular order.
     pub ids: Vec<ContactId>,
+    /// The contact that each draft came to, in order; none: a conflict.
+    pub contacts: Vec<Option<ContactId>>,
     /// What became of their standings on the list.
     pub standings: Vec<Outcome>,
 }
@@ -180,7 +182,8 @@ pub fn apply(
     let standings = standings::apply(conn, ledger, &wished)?;
     attributes::record(conn, drafts.iter().flat_map(|draft| draft.attributes.keys()), now)?;
     let ids = people.iter().filter(|person| person.touched).map(|person| person.row.id).collect();
-    Ok(Applied { fates, ids, standings })
+    let contacts = places.iter().map(|place| place.and_then(|place| people.get(place)).map(|person| person.row.id));
+    Ok(Applied { fates, contacts: contacts.collect(), ids, standings })
 }
 
 /// Writes what is new and what has changed; new ones get their ids.
@@ -266,11 +269,17 @@ pub fn apply_one_by_one(
     joining: &Joining<'_>,
     now: UtcInstant,
 ) -> Result<Applied, StoreError> {
-    let mut all = Applied { fates: Vec::with_capacity(drafts.len()), ids: Vec::new(), standings: Vec::new() };
+    let mut all = Applied {
+        fates: Vec::with_capacity(drafts.len()),
+        ids: Vec::new(),
+        contacts: Vec::with_capacity(drafts.len()),
+        standings: Vec::new(),
+    };
     for (index, draft) in drafts.iter().enumerate() {
         let one = apply(conn, ledger, std::slice::from_ref(draft), &joining.part(index), now)?;
         all.fates.extend(one.fates);
         all.ids.extend(one.ids);
+        all.contacts.extend(one.contacts);
         all.standings.extend(one.standings);
     }
     Ok(all)

@@ -85,6 +85,15 @@ pub(in crate::store) fn insert(conn: &mut Conn, lines: &[Line], now: UtcInstant)
     .map_err(StoreError::query("write the consent log"))
 }
 
+/// How old a line must be before no transaction can add one with a lower id, in milliseconds. PostgreSQL hands ids out before a commit,
+/// and ends transactions that stand still for 3 s; SQLite has one writer.
+pub(in crate::store) const fn settles_after_ms(conn: &Conn) -> i64 {
+    match conn {
+        Conn::Pg(_) => 10_000,
+        Conn::Sqlite(_) => 0,
+    }
+}
+
 #[derive(diesel::QueryableByName)]
 struct Known {
     #[diesel(sql_type = Text)]

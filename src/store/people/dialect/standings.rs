@@ -259,3 +259,45 @@ pub(in crate::store) fn holders(conn: &mut Conn, keys: &[String]) -> Result<Vec<
         .map(|rows| rows.into_iter().map(|row| row.id).collect())
         .map_err(StoreError::query("find contacts by their addresses"))
 }
+
+/// Up to `limit` standings that have been unconfirmed since before this.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn unconfirmed_before(
+    conn: &mut Conn,
+    before: UtcInstant,
+    limit: i64,
+) -> Result<Vec<Stored>, StoreError> {
+    let select = sql(
+        "SELECT list_id, contact_id, status FROM list_members WHERE status = 'unconfirmed' AND coalesce(status_at, created_at) < ",
+    )
+    .bind::<BigInt, _>(before, " LIMIT ")
+    .bind::<BigInt, _>(limit, "");
+    match conn {
+        Conn::Pg(conn) => select.load(conn),
+        Conn::Sqlite(conn) => select.load(conn),
+    }
+    .map_err(StoreError::query("look for old unconfirmed subscriptions"))
+}
+
+/// Removes a standing that is unconfirmed since before this. How many rows went: one, or none.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn expire(
+    conn: &mut Conn,
+    list: ListId,
+    contact: ContactId,
+    before: UtcInstant,
+) -> Result<usize, StoreError> {
+    let delete = sql("DELETE FROM list_members WHERE list_id = ")
+        .bind::<BigInt, _>(list, " AND contact_id = ")
+        .bind::<BigInt, _>(contact, " AND status = 'unconfirmed' AND coalesce(status_at, created_at) < ")
+        .bind::<BigInt, _>(before, "");
+    match conn {
+        Conn::Pg(conn) => delete.execute(conn),
+        Conn::Sqlite(conn) => delete.execute(conn),
+    }
+    .map_err(StoreError::query("remove an old unconfirmed subscription"))
+}

@@ -1,4 +1,6 @@
 //! Contacts and lists.
 
+mod consent;
 mod contacts;
 mod lists;
+mod suppressions;

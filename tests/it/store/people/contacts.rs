@@ -5,7 +5,7 @@ use volley::domain::import::ResumePoint;
 use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::store::engine::idempotency::Answer;
-use volley::store::import::imports::{self, Batch, Submitted};
+use volley::store::import::imports::{self, Batch, ImportConsent, Submitted};
 use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::Joining;
 use volley::store::people::lists::NewList;
@@ -29,7 +29,7 @@ both_backends! {
         let store = open(db).await;
         let import = store.run(Lane::Write, "submit", |conn| {
             let mut id = None;
-            let submitted = imports::submit(conn, "x.csv", None, None, |row| {
+            let submitted = imports::submit(conn, "x.csv", None, &ImportConsent::default(), None, |row| {
                 id = Some(row.id);
                 Ok(Answer { status: 202, body: String::new(), location: None })
             })?;
@@ -43,6 +43,7 @@ both_backends! {
             to: ResumePoint { byte: 100, line: 3 },
             lines: vec![2, 3],
             drafts: vec![draft("a@example.com"), draft("b@example.com")],
+            said: Vec::new(),
             rejected_rows: 0,
             rejections: Vec::new(),
         };

@@ -8,6 +8,7 @@ use volley::domain::people::consent::{Act, EVERYTHING, Reason, Said, Source, add
 use volley::domain::people::contact::{BuiltIn, ContactDraft, Fields};
 use volley::domain::people::standing::{Grounds, Standing};
 use volley::services::By;
+use volley::services::people::prune_unconfirmed::prune_unconfirmed;
 use volley::services::people::restore_refusals::restore_refusals;
 use volley::services::people::standings::{Refusal, RefusalScope, Refused, Subscribed, refuse, subscribe};
 use volley::store::people::consent::{Ledger, Scribe};
@@ -427,6 +428,26 @@ both_backends! {
         let change = ListChange { default_opt_in: Some(true), double_opt_in: Some(false), ..ListChange::default() };
         let changed = people.bare(move |conn| lists::change(conn, list, &change)).await;
         assert!(matches!(changed, lists::ListChanged::Done(_)), "{changed:?}");
+    }
+
+    async fn a_subscription_that_nobody_confirms_goes_after_a_while_and_a_refusal_stays(db: &Database) {
+        let people = People::of(db).await;
+        let list = people.list(NewList { double_opt_in: true, ..NewList::named("News") }).await;
+        let (ann, bob) = (people.contact("", "ann@example.com").await, people.contact("", "bob@example.com").await);
+        let cleo = people.contact("", "cleo@example.com").await;
+        for contact in [ann, cleo] {
+            people.subscribe(contact, list, Grounds::Claimed).await;
+        }
+        people.unsubscribe(bob, list).await;
+        let age = format!("UPDATE list_members SET status_at = status_at - 2678400000 WHERE contact_id <> {cleo}");
+        people.run(move |conn| {
+            diesel::RunQueryDsl::execute(diesel::sql_query(age), conn).map_err(StoreError::query("age"))
+        }).await;
+        assert_eq!(prune_unconfirmed(&people.store, 0).await.unwrap(), 0, "0 keeps all");
+        assert_eq!(prune_unconfirmed(&people.store, 30).await.unwrap(), 1);
+        assert_eq!(people.standing(ann, list).await, None);
+        assert_eq!(people.standing(cleo, list).await, Some(Standing::Unconfirmed));
+        assert_eq!(people.standing(bob, list).await, Some(Standing::Unsubscribed));
     }
 
     async fn many_refusals_at_once_are_stored_like_one(db: &Database) {

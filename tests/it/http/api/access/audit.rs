@@ -119,6 +119,22 @@ impl World {
                 let who = json!({ "contact_id": self.contact() });
                 (path("/v1/lists", self.list, "/unsubscribe"), who, ("members_removed", "list"))
             }
+            ("POST", "/v1/contacts/tags") => {
+                let body = json!({ "contact_ids": [self.contact()], "add": ["vip"] });
+                (entry.path.to_owned(), body, ("updated", "contact"))
+            }
+            ("POST", "/v1/contacts/{id}/tags") => {
+                (path("/v1/contacts", self.contact, "/tags"), json!({ "add": ["vip"] }), ("updated", "contact"))
+            }
+            ("POST", "/v1/suppressions") => {
+                (entry.path.to_owned(), json!({ "address": "max@example.com" }), ("created", "suppression"))
+            }
+            ("POST", "/v1/suppressions/import") => (entry.path.to_owned(), json!(null), ("created", "suppression")),
+            ("DELETE", "/v1/suppressions") => {
+                let blocked = json!({ "address": "eva@example.com", "reason": "blocked" });
+                self.api.post("/v1/suppressions", &blocked);
+                (entry.path.to_owned(), blocked, ("deleted", "suppression"))
+            }
             ("POST", "/v1/templates") => {
                 let body = json!({ "name": "t", "channel": "email", "subject": "s", "body_text": "b" });
                 (entry.path.to_owned(), body, ("created", "template"))

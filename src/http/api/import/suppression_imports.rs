@@ -1,0 +1,140 @@
+//! `/v1/suppressions/import`: addresses that are not written to, from a CSV file.
+
+use std::sync::Arc;
+
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::imports::{blocking, check_headers, receive, refuse_file};
+use crate::actors::import::importer::files::{ImportFolder, Upload};
+use crate::domain::import::ImportError;
+use crate::domain::import::suppressions::{SuppressionLine, SuppressionReader};
+use crate::http::state::AppState;
+use crate::http::web::extract::Query;
+use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::services::By;
+use crate::services::people::import_suppressions::{Imported, import_suppressions};
+use crate::store::engine::idempotency::{self, Answer, Key, Recall};
+use crate::store::import::imports::Rejection;
+use crate::store::{Conn, Lane, StoreError};
+
+/// Rows that are stored together.
+const BATCH: usize = 500;
+
+/// What came of a file of suppressions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct SuppressionImport {
+    /// Rows dealt with.
+    rows_read: u64,
+    /// Rows that name an address or a domain.
+    rows_accepted: u64,
+    /// Rows that were refused.
+    rows_rejected: u64,
+    /// The first hundred rejected rows.
+    rejected: Vec<Rejection>,
+}
+
+/// Takes suppressions from a CSV file: `address` (or `email`, `phone`), and where they are there `channel` and `reason` (`unsubscribed`
+/// unless given, `complained`, `bounced` or `blocked`). An address such as `@example.com` blocks a domain. Rows are stored in
+/// batches; a file that is sent again changes nothing more.
+#[utoipa::path(post, path = "/v1/suppressions/import", tag = "suppressions",
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 200, body = SuppressionImport), (status = "4XX", body = Problem),
+        (status = 503, body = Problem)))]
+pub(in crate::http) async fn upload(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    _: Query<()>,
+    key: IdempotencyKey,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    check_headers(&request, &state)?;
+    let folder = ImportFolder::below(&state.settings.sending.data_dir);
+    let (upload, hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
+    let key = key.scoped("suppressions.import", &hash);
+    let asked = key.clone();
+    let before = state.store.transact(Lane::Write, "look a key up", move |conn| recall(conn, asked.as_ref())).await?;
+    if let Some(answer) = before {
+        return Ok(respond(answer));
+    }
+    let done = import(&state, Arc::new(upload), &by).await;
+    let answer = done.map(|imported| Answer {
+        status: 200,
+        body: serde_json::json!(SuppressionImport::from(imported)).to_string(),
+        location: None,
+    });
+    // What was refused leaves the key free: the file may be sent again.
+    let kept = answer.as_ref().ok().cloned();
+    state.store.transact(Lane::Write, "keep an answer", move |conn| keep(conn, key.as_ref(), kept.as_ref())).await?;
+    answer.map(respond)
+}
+
+fn recall(conn: &mut Conn, key: Option<&Key>) -> Result<Option<Answer>, ApiError> {
+    match key.map(|key| idempotency::recall(conn, key)).transpose()? {
+        Some(Recall::Answered(answer)) => Ok(Some(answer)),
+        Some(Recall::Reused | Recall::UnderWay) => Err(reused()),
+        Some(Recall::New) | None => Ok(None),
+    }
+}
+
+fn keep(conn: &mut Conn, key: Option<&Key>, answer: Option<&Answer>) -> Result<(), StoreError> {
+    match (key, answer) {
+        (Some(key), Some(answer)) => idempotency::remember(conn, key, answer),
+        (Some(key), None) => idempotency::release(conn, key),
+        (None, _) => Ok(()),
+    }
+}
+
+async fn import(state: &AppState, upload: Arc<Upload>, by: &By) -> Result<Imported, ApiError> {
+    let mut reader = open(upload).await?;
+    let mut imported = Imported::default();
+    loop {
+        let (next, lines, end) = blocking(move || Ok(batch(reader))).await?;
+        reader = next;
+        if !lines.is_empty() {
+            import_suppressions(&state.services, lines, &mut imported, by).await?;
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => return Ok(imported),
+            Some(Err(error)) => return Err(refuse_file(error)),
+        }
+    }
+}
+
+impl From<Imported> for SuppressionImport {
+    fn from(imported: Imported) -> Self {
+        Self {
+            rows_read: imported.accepted + imported.rejected,
+            rows_accepted: imported.accepted,
+            rows_rejected: imported.rejected,
+            rejected: imported.rejections,
+        }
+    }
+}
+
+type Reader = SuppressionReader<std::fs::File>;
+
+async fn open(upload: Arc<Upload>) -> Result<Reader, ApiError> {
+    let opened = blocking(move || Ok(SuppressionReader::open(upload.reader()?))).await?;
+    opened.map_err(refuse_file)
+}
+
+/// How the file ends: well, or with what cannot be read. The rows before that are good.
+type End = Option<Result<(), ImportError>>;
+
+fn batch(mut reader: Reader) -> (Reader, Vec<SuppressionLine>, End) {
+    let mut lines = Vec::with_capacity(BATCH);
+    while lines.len() < BATCH {
+        match reader.next_line() {
+            Ok(Some(line)) => lines.push(line),
+            Ok(None) => return (reader, lines, Some(Ok(()))),
+            Err(error) => return (reader, lines, Some(Err(error))),
+        }
+    }
+    (reader, lines, None)
+}

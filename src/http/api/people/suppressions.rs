@@ -1,0 +1,384 @@
+//! `/v1/suppressions`: addresses and domains that are not written to.
+
+use actix_web::web::Bytes;
+use actix_web::{HttpResponse, web};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::ListId;
+use crate::domain::import::suppressions::Target;
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{EVERYTHING, Reason};
+use crate::http::state::AppState;
+use crate::http::web::cursor;
+use crate::http::web::extract::{FromQuery, Json, Params, Query, bad_parameter};
+use crate::http::web::list_path;
+use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
+use crate::services::By;
+use crate::services::people::suppress::{Lift, Suppression as Wanted, lift, suppress};
+use crate::store::people::lists::ListKey;
+use crate::store::people::suppressions::listing::{self, DomainRow, Filter};
+use crate::store::people::suppressions::{Key, SuppressionRow};
+use crate::store::{Lane, Store, StoreError};
+
+/// Rows per page unless asked otherwise, and most of them.
+const PAGE: (i64, i64) = (100, 1_000);
+
+/// Longest note, in characters.
+const MAX_NOTE: usize = 500;
+
+/// Longest search, in characters.
+const MAX_SEARCH: usize = 255;
+
+/// Rows that are read at once for an export.
+const EXPORT_ROWS: i64 = 2_000;
+
+/// An address that is not written to on a channel, and why.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Suppression {
+    address: String,
+    channel: ChannelKind,
+    /// The list that is refused. `null`: everything.
+    list_id: Option<ListId>,
+    reasons: Vec<Reason>,
+    unsubscribed_at: Option<UtcInstant>,
+    complained_at: Option<UtcInstant>,
+    bounced_at: Option<UtcInstant>,
+    /// Until when a soft bounce keeps messages back.
+    soft_until: Option<UtcInstant>,
+    blocked_at: Option<UtcInstant>,
+    /// Where the last change came from.
+    source: Option<String>,
+    created_at: UtcInstant,
+    updated_at: UtcInstant,
+}
+
+impl From<SuppressionRow> for Suppression {
+    fn from(row: SuppressionRow) -> Self {
+        Self {
+            reasons: row.reasons(),
+            address: row.address,
+            channel: row.channel,
+            list_id: Some(row.topic).filter(|topic| *topic != EVERYTHING),
+            unsubscribed_at: row.unsubscribed_at,
+            complained_at: row.complained_at,
+            bounced_at: row.bounced_at,
+            soft_until: row.soft_until,
+            blocked_at: row.blocked_at,
+            source: row.source,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// Suppressions, in the order of their addresses.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Suppressions {
+    data: Vec<Suppression>,
+    /// The next page: give it as `cursor`. `null` on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A domain whose email addresses are not written to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct BlockedDomain {
+    domain: String,
+    blocked_at: UtcInstant,
+    source: Option<String>,
+}
+
+impl From<DomainRow> for BlockedDomain {
+    fn from(row: DomainRow) -> Self {
+        Self { domain: row.domain, blocked_at: row.blocked_at, source: row.source }
+    }
+}
+
+/// Blocked domains, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct BlockedDomains {
+    data: Vec<BlockedDomain>,
+    /// The next page: give it as `cursor`. `null` on the last one.
+    next_cursor: Option<String>,
+}
+
+/// What is suppressed: an address, or a whole domain.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct SuppressionInput {
+    /// An email address, a phone number, or what channel `http` goes by.
+    address: Option<String>,
+    /// A domain of email addresses, in place of an address. It is blocked.
+    domain: Option<String>,
+    /// Unless given: `email` for an email address, `sms` and `whatsapp` for a phone number.
+    channel: Option<ChannelKind>,
+    /// The list that is refused, by its id or its slug. Unless given: everything.
+    list: Option<String>,
+    /// `unsubscribed` unless given.
+    reason: Option<Reason>,
+    /// Why, for the log: at most 500 characters.
+    note: Option<String>,
+}
+
+/// What is lifted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LiftInput {
+    /// An email address, a phone number, or what channel `http` goes by.
+    address: Option<String>,
+    /// A domain of email addresses, in place of an address.
+    domain: Option<String>,
+    /// Unless given: `email` for an email address, `sms` and `whatsapp` for a phone number.
+    channel: Option<ChannelKind>,
+    /// The list, by its id or its slug. Unless given: everything.
+    list: Option<String>,
+    /// The reason that is lifted. Unless given: every one.
+    reason: Option<Reason>,
+    /// Why, for the log: at most 500 characters. A refusal is lifted with a note only.
+    note: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct Lifted {
+    /// Whether there was something to lift.
+    lifted: bool,
+}
+
+fn read_target(
+    address: Option<String>,
+    domain: Option<String>,
+    channel: Option<ChannelKind>,
+) -> Result<Target, ApiError> {
+    let at = |error: crate::domain::people::contact::FieldError| {
+        ApiError::field(format!("/{}", error.field), error.code, error.reason)
+    };
+    match (address, domain) {
+        (Some(address), None) => Target::parse(&address, channel).map_err(at),
+        (None, Some(domain)) => Target::parse_domain(&domain).map_err(at),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(ApiError::field("/address", "required", "give an address, or a domain"))
+        }
+    }
+}
+
+async fn read_topic(state: &AppState, list: Option<&str>) -> Result<ListId, ApiError> {
+    let Some(text) = list else { return Ok(EVERYTHING) };
+    let key: ListKey = list_path::parse(text).map_err(|reason| ApiError::field("/list", "id_malformed", reason))?;
+    list_path::resolve(state, key).await
+}
+
+fn read_note(note: Option<&str>) -> Result<Option<String>, ApiError> {
+    note.map(|note| text::name("/note", note, MAX_NOTE)).transpose()
+}
+
+/// Keeps an address from being written to, or every address of a domain. Reasons that are there stay. What is suppressed of the
+/// address now.
+#[utoipa::path(post, path = "/v1/suppressions", tag = "suppressions", request_body = SuppressionInput,
+    responses((status = 200, body = Suppressions), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn add(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    by: By,
+    Json(body): Json<SuppressionInput>,
+) -> Result<web::Json<Suppressions>, ApiError> {
+    let reason = body.reason.unwrap_or(Reason::Unsubscribed);
+    if reason == Reason::SoftBounced {
+        return Err(ApiError::field("/reason", "not_allowed", "soft bounces are what providers report"));
+    }
+    let target = read_target(body.address, body.domain, body.channel)?;
+    let topic = read_topic(&state, body.list.as_deref()).await?;
+    let note = read_note(body.note.as_deref())?;
+    let rows = suppress(&state.services, Wanted { target, topic, reason }, note, &by).await?;
+    Ok(web::Json(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: None }))
+}
+
+/// Lifts a suppression: one reason, or every one. Complaints and hard bounces need a key of scope `admin`; a refusal needs a `note`.
+#[utoipa::path(delete, path = "/v1/suppressions", tag = "suppressions", request_body = LiftInput,
+    responses((status = 200, body = Lifted), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn remove(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    by: By,
+    Json(body): Json<LiftInput>,
+) -> Result<web::Json<Lifted>, ApiError> {
+    let target = read_target(body.address, body.domain, body.channel)?;
+    let topic = read_topic(&state, body.list.as_deref()).await?;
+    let note = read_note(body.note.as_deref())?;
+    let lifted = lift(&state.services, Lift { target, topic, reason: body.reason, note }, &by).await?;
+    Ok(web::Json(Lifted { lifted }))
+}
+
+/// Which suppressions are listed.
+#[derive(Debug)]
+pub(in crate::http) struct SuppressionFilter {
+    filter: Filter,
+    list: Option<ListKey>,
+    after: Option<Key>,
+    limit: i64,
+}
+
+impl FromQuery for SuppressionFilter {
+    const NAMES: &'static [&'static str] = &["search", "channel", "reason", "list", "page_size", "cursor"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
+        if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
+            return Err(bad_parameter("search", "too_long", format!("at most {MAX_SEARCH} characters")));
+        }
+        let parse = |text: &str| list_path::parse(text).map_err(|why| bad_parameter("list", "id_malformed", why));
+        Ok(Self {
+            filter: Filter {
+                search: search.map(ToOwned::to_owned),
+                channel: params.choice("channel", ChannelKind::ALL)?,
+                reason: params.choice("reason", Reason::ALL)?,
+                topic: None,
+            },
+            list: params.text("list").map(parse).transpose()?,
+            after: cursor::read(params, "suppressions")?,
+            limit: params.integer("page_size", 1..=PAGE.1)?.unwrap_or(PAGE.0),
+        })
+    }
+}
+
+fn key_of(row: &SuppressionRow) -> Key {
+    (row.address.clone(), row.channel, row.topic)
+}
+
+/// Lists suppressions in the order of their addresses. `search` finds text within the address.
+#[utoipa::path(get, path = "/v1/suppressions", tag = "suppressions",
+    params(("search" = Option<String>, Query), ("channel" = Option<ChannelKind>, Query),
+        ("reason" = Option<Reason>, Query), ("list" = Option<String>, Query), ("page_size" = Option<i64>, Query),
+        ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = Suppressions), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    Query(asked): Query<SuppressionFilter>,
+) -> Result<web::Json<Suppressions>, ApiError> {
+    let SuppressionFilter { mut filter, list, after, limit } = asked;
+    if let Some(key) = list {
+        filter.topic = Some(list_path::resolve(&state, key).await?);
+    }
+    let read = move |conn: &mut _| listing::list(conn, &filter, after.as_ref(), limit + 1);
+    let mut rows = state.store.run(Lane::Read, "list suppressions", read).await?;
+    let next = cursor::cut(&mut rows, limit).map(|last| cursor::write("suppressions", &key_of(last)));
+    Ok(web::Json(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: next }))
+}
+
+/// Which domains are listed.
+#[derive(Debug)]
+pub(in crate::http) struct DomainFilter {
+    after: Option<String>,
+    limit: i64,
+}
+
+impl FromQuery for DomainFilter {
+    const NAMES: &'static [&'static str] = &["page_size", "cursor"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self {
+            after: cursor::read(params, "domains")?,
+            limit: params.integer("page_size", 1..=PAGE.1)?.unwrap_or(PAGE.0),
+        })
+    }
+}
+
+/// Lists blocked domains, by name.
+#[utoipa::path(get, path = "/v1/suppressions/domains", tag = "suppressions",
+    params(("page_size" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    responses((status = 200, body = BlockedDomains), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn domains(
+    state: web::Data<AppState>,
+    Query(DomainFilter { after, limit }): Query<DomainFilter>,
+) -> Result<web::Json<BlockedDomains>, ApiError> {
+    let read = move |conn: &mut _| listing::domains(conn, after.as_deref(), limit + 1);
+    let mut rows = state.store.run(Lane::Read, "list blocked domains", read).await?;
+    let next = cursor::cut(&mut rows, limit).map(|last| cursor::write("domains", &last.domain));
+    Ok(web::Json(BlockedDomains { data: rows.into_iter().map(BlockedDomain::from).collect(), next_cursor: next }))
+}
+
+/// How an export is written.
+#[derive(Debug)]
+pub(in crate::http) struct ExportForm {
+    raw: bool,
+}
+
+impl FromQuery for ExportForm {
+    const NAMES: &'static [&'static str] = &["raw"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self { raw: params.choice("raw", &["true", "false"])? == Some("true") })
+    }
+}
+
+/// Exports every suppression as CSV, a row for each reason, as the import takes it. Cells that a spreadsheet would take for formulas
+/// begin with `'`, unless `raw=true`.
+#[utoipa::path(get, path = "/v1/suppressions/export", tag = "suppressions", params(("raw" = Option<bool>, Query)),
+    responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn export(
+    state: web::Data<AppState>,
+    Query(ExportForm { raw }): Query<ExportForm>,
+) -> Result<HttpResponse, ApiError> {
+    // The first rows are read before the answer begins: an error is still a problem document then.
+    let first = portion(&state.store, None).await?;
+    let header = Bytes::from_static(b"address,channel,reason,list_id,since\r\n");
+    let store = state.store.clone();
+    let rows = stream::try_unfold((Some(first), store), move |(rows, store)| async move {
+        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
+        let text: String = rows.iter().map(|row| lines(row, raw)).collect();
+        let last = rows.last().map(key_of);
+        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORT_ROWS);
+        let next = if is_full { Some(portion(&store, last).await?) } else { None };
+        Ok(Some((Bytes::from(text), (next, store))))
+    });
+    let body = futures_util::StreamExt::chain(stream::iter([Ok(header)]), rows);
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", "attachment; filename=\"suppressions.csv\""))
+        .streaming(body))
+}
+
+async fn portion(store: &Store, after: Option<Key>) -> Result<Vec<SuppressionRow>, StoreError> {
+    let read = move |conn: &mut _| listing::list(conn, &Filter::default(), after.as_ref(), EXPORT_ROWS);
+    store.run(Lane::Read, "export suppressions", read).await
+}
+
+/// The lines of a row, one for each reason.
+fn lines(row: &SuppressionRow, raw: bool) -> String {
+    let list = Some(row.topic).filter(|topic| *topic != EVERYTHING).map(|topic| topic.to_string());
+    let mut text = String::new();
+    for reason in row.reasons() {
+        let since = row.get(reason).map(|at| at.to_string()).unwrap_or_default();
+        text.push_str(&format!(
+            "{},{},{reason},{},{since}\r\n",
+            cell(&row.address, raw),
+            row.channel,
+            list.as_deref().unwrap_or_default()
+        ));
+    }
+    text
+}
+
+/// A cell as RFC 4180 has it.
+fn cell(text: &str, raw: bool) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula && !raw { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_no_formula_and_no_two_cells() {
+        assert_eq!(cell("+442079460123", false), "'+442079460123");
+        assert_eq!(cell("+442079460123", true), "+442079460123");
+        assert_eq!(cell("=cmd|' /C calc'!A0", false), "'=cmd|' /C calc'!A0");
+        assert_eq!(cell("a\"b,c", false), "\"a\"\"b,c\"");
+        assert_eq!(cell("ann@example.com", false), "ann@example.com");
+    }
+}
