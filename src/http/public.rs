@@ -12,7 +12,7 @@ pub mod words;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT_LANGUAGE, USER_AGENT};
+use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 
@@ -20,6 +20,7 @@ use self::pages::{Head, Said, answer};
 use self::words::Language;
 use super::AppState;
 use super::web::client;
+use super::web::problem::ApiError;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Client, Source};
@@ -74,7 +75,7 @@ impl Visit {
     async fn of(state: web::Data<AppState>, request: HttpRequest, token: &str) -> Result<Self, HttpResponse> {
         match state.services.links.open(token).await {
             Ok(Some((link, kid))) => Ok(Self { state, request, link, kid }),
-            Ok(None) => Err(missing(&state, &request)),
+            Ok(None) => Err(guessed(&state, &request)),
             Err(error) => {
                 tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
                 Err(away(&language(&state, &request, None)))
@@ -123,6 +124,17 @@ fn now() -> UtcInstant {
 fn language(state: &AppState, request: &HttpRequest, locale: Option<&str>) -> Arc<Language> {
     let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     state.languages.choose(locale, accepted)
+}
+
+/// A token that no link has counts towards the limit of its address; a valid one never does, because mailbox providers ask for
+/// many people from few addresses. The page is the same.
+fn guessed(state: &AppState, request: &HttpRequest) -> HttpResponse {
+    let mut page = missing(state, request);
+    if let Err(ApiError::TooManyRequests(standing)) = state.limits.take_without_key(client::address(request)) {
+        *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        page.headers_mut().insert(RETRY_AFTER, HeaderValue::from(standing.seconds().max(1)));
+    }
+    page
 }
 
 /// Whatever was wrong with a token: nobody learns what.

@@ -82,6 +82,21 @@ both_backends! {
 }
 
 #[test]
+fn an_address_that_guesses_tokens_is_limited_and_a_valid_one_never_is() {
+    let db = Database::sqlite();
+    let site = Site::with(&db, |settings| settings.limits.without_key_per_minute = 3);
+    let statuses: Vec<u16> = (0..6).map(|_| site.get("/u/preview").status).collect();
+    assert_eq!(statuses, [404, 404, 404, 429, 429, 429]);
+    let refused = site.get("/u/preview");
+    assert_page(&refused, 429);
+    assert!(refused.header("retry-after").is_some(), "{refused:?}");
+    for _ in 0..10 {
+        assert_page(&site.get(&site.no()), 200);
+        assert_page(&site.press(&site.no(), ""), 200);
+    }
+}
+
+#[test]
 fn a_forged_cut_or_swapped_token_is_a_plain_404() {
     let db = Database::sqlite();
     let site = Site::on(&db);
