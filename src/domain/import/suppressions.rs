@@ -194,7 +194,7 @@ mod tests {
         let results: Vec<_> = read.iter().map(|line| (line.line, line.result.clone())).collect();
         assert_eq!(results[0], (2, Ok((mail("ann@example.com"), Reason::Unsubscribed))));
         assert_eq!(results[1], (3, Ok((mail("bob@example.com"), Reason::Complained))));
-        let (line, Err(error)) = &results[3] else { panic!("{results:?}") };
+        let (line, Err(error)) = &results[2] else { panic!("{results:?}") };
         assert_eq!((*line, error.field.as_str(), &*error.code), (6, "address", "email_invalid"));
     }
 
