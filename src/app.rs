@@ -97,11 +97,16 @@ impl App {
         settings.check()?;
         settings.pools.iter_mut().for_each(|pool| settings.retries.complete(pool));
         let channels = build_channels(&settings.pools)?;
-        let settings = Arc::new(settings);
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
         let addr = listener.local_addr().context("cannot read the address that was bound")?;
         let public = settings.http.public_addr.as_deref().map(bind_public).transpose()?;
+        let links_lead_to = settings.links.base(public.as_ref().map_or(addr, |(_, addr)| *addr));
+        // An attempt that may have been accepted is not repeated with other links under the same key.
+        let carries = [links_lead_to.clone(), settings.email.postal_address.clone()];
+        let carries: Vec<String> = carries.into_iter().map(Option::unwrap_or_default).collect();
+        settings.pools.iter_mut().for_each(|pool| pool.carries.clone_from(&carries));
+        let settings = Arc::new(settings);
         let languages = Languages::load(settings.links.texts_dir.as_deref())
             .map_err(|reason| anyhow::anyhow!("links.texts_dir: {reason}"))?;
         let store = Store::open(&settings.database)?;
@@ -128,7 +133,7 @@ impl App {
         let refusals = RefusalBook::below(&settings.sending.data_dir);
         restore(&store, &refusals).await?;
         let first_key = first_key(&store, &settings).await?;
-        let links = Links::new(store.clone(), settings.links.base(public.as_ref().map_or(addr, |(_, addr)| *addr)));
+        let links = Links::new(store.clone(), links_lead_to);
         patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
         actix_rt::spawn(know_keys(links.clone()));
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.

@@ -77,6 +77,10 @@ pub struct PoolConfig {
     /// the reply to the final dot.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u64,
+    /// What the instance's other settings add to its messages: where links lead, and the postal address. Not a setting of the
+    /// pool; set at the start.
+    #[serde(skip)]
+    pub carries: Vec<String>,
 }
 
 /// The settings of a pool that only its kind of provider has.
@@ -179,11 +183,12 @@ impl PoolConfig {
             retry_for: None,
             max_attempts: 0,
             timeout_seconds: default_timeout_seconds(),
+            carries: Vec::new(),
         }
     }
 
     /// Which provider this is, by scheme, host, port and path of its address and whether it honours keys; and in what form
-    /// it is sent to, by method, body, sender and headers. Credentials change neither.
+    /// it is sent to, by method, body, sender, headers and what messages carry. Credentials change neither.
     #[must_use]
     pub fn fingerprint(&self) -> ProviderFingerprint {
         let url = self.provider.server().and_then(ServerConfig::address);
@@ -201,7 +206,8 @@ impl PoolConfig {
         let headers = webhook.into_iter().flat_map(|webhook| &webhook.headers);
         let headers = headers.filter(|(name, _)| !is_credential(name));
         let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
-        ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers)))
+        let carries = self.carries.iter().map(String::as_str);
+        ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers).chain(carries)))
     }
 
     /// How many may begin at once after a quiet time, where a rate is set.
@@ -288,6 +294,7 @@ mod tests {
         for other in [
             fingerprint(|pool| pool.body = Some("{}".to_owned())),
             PoolConfig { from: Some("shop@example.com".to_owned()), ..pool(|_| {}) }.fingerprint(),
+            PoolConfig { carries: vec!["https://mail.example.com".to_owned()], ..pool(|_| {}) }.fingerprint(),
             fingerprint(|pool| pool.method = Some("PUT".to_owned())),
             fingerprint(|pool| pool.headers = header("X-Sender", "shop")),
         ] {

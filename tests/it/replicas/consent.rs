@@ -90,6 +90,8 @@ fn refusals_race_a_campaign_of_three_instances_while_the_broker_is_away() {
     let fleet = Fleet::set(&db, &broker.url(), crowd, 3, |_, builder| builder.settings("[sending]\npage_size = 100"));
     broker.kill();
     race(&db, &fleet.stage);
+    // Other tests use it, too.
+    broker.start_again();
     fleet.stop();
 }
 

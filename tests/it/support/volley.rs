@@ -270,6 +270,10 @@ impl Builder {
         for (_, variable) in unasked.into_iter().filter(|(section, _)| !self.toml.contains(section)) {
             environment.push((variable, "false".to_owned()));
         }
+        if !self.toml.contains("public_url") {
+            // Instances that share a database have to agree on it, and each listens on a port of its own.
+            environment.push(("VOLLEY_LINKS__PUBLIC_URL", "https://mail.example.com".to_owned()));
+        }
         if !self.toml.contains("require_topic") {
             // Most tests are not about consent, and send to contacts by their ids.
             environment.push(("VOLLEY_CONSENT__REQUIRE_TOPIC", "false".to_owned()));
