@@ -131,7 +131,7 @@ impl Tour<'_> {
         let list = import::list_named(&self.client, "Newsletter").await?;
         let import = self.import(args.contacts, list).await?;
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
-        let sight = self.send(campaign).await?;
+        let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
         let sent = self.client.get(&format!("v1/campaigns/{campaign}/deliveries"), &[("status", "sent")]).await?;
         let recipient = sent.pointer("/data/0/contact/id").and_then(Value::as_i64).map(ContactId);
@@ -192,7 +192,7 @@ impl Tour<'_> {
     }
 
     /// Launches, pauses at a third, checks that the counts stand still, resumes, waits for the end.
-    async fn send(&mut self, id: i64) -> anyhow::Result<Sight> {
+    async fn send(&mut self, id: i64, list: i64) -> anyhow::Result<Sight> {
         let launched = self.client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
         let queued = client::number(&launched, "/messages_queued")?;
         self.progress.say(&format!("Launched campaign {id}: {} messages queued", grouped(queued)))?;
@@ -200,14 +200,14 @@ impl Tour<'_> {
             |sight: &Sight| sight.status.is_ended() || sight.books.settled() * 3 >= sight.total().max(1);
         let sight = watch::follow(&self.client, id, &mut self.progress, a_third_or_ended).await?;
         if !sight.status.is_ended() {
-            self.pause_and_resume(id).await?;
+            self.pause_and_resume(id, list).await?;
         }
         let sight = watch::follow(&self.client, id, &mut self.progress, |sight| sight.status.is_ended()).await?;
         self.progress.end(&sight.line());
         Ok(sight)
     }
 
-    async fn pause_and_resume(&mut self, id: i64) -> anyhow::Result<()> {
+    async fn pause_and_resume(&mut self, id: i64, list: i64) -> anyhow::Result<()> {
         self.client.post_once(&format!("v1/campaigns/{id}/pause"), &json!({})).await?;
         // What was on the wire when the pause was answered is still recorded; nothing new begins.
         let quiet = |sight: &Sight| sight.books.sending == 0;
@@ -224,7 +224,25 @@ impl Tour<'_> {
             grouped(before.sent),
             grouped(after.sent)
         ))?;
+        self.say_no(id, list).await?;
         self.client.post_once(&format!("v1/campaigns/{id}/resume"), &json!({})).await?;
+        Ok(())
+    }
+
+    /// Takes some off the list whose message has not left yet: they get none.
+    async fn say_no(&mut self, id: i64, list: i64) -> anyhow::Result<()> {
+        let waiting = [("status", "pending"), ("page_size", "5")];
+        let waiting = self.client.get(&format!("v1/campaigns/{id}/deliveries"), &waiting).await?;
+        let waiting = waiting.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        let ids = waiting.iter().filter_map(|delivery| delivery.pointer("/contact/id"));
+        let members: Vec<Value> = ids.map(|id| json!({ "contact_id": id })).collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        let count = members.len();
+        let refused = json!({ "members": members, "source": "the demo" });
+        self.client.post_once(&format!("v1/lists/{list}/unsubscribe"), &refused).await?;
+        self.progress.say(&format!("{count} people unsubscribed meanwhile; they get no message"))?;
         Ok(())
     }
 
@@ -242,6 +260,16 @@ impl Tour<'_> {
             .zip(counted.states())
             .map(|((state, kept), (_, counted))| vec![state.to_owned(), grouped(kept), grouped(counted)])
             .collect();
+        let reasons = self.client.get(&format!("v1/campaigns/{id}"), &[]).await?;
+        let reasons =
+            reasons.pointer("/stats/skipped_by_reason").and_then(Value::as_object).cloned().unwrap_or_default();
+        let at = rows.iter().position(|row| row.first().is_some_and(|state| state == "skipped")).unwrap_or(rows.len());
+        for (reason, count) in reasons.iter().rev() {
+            rows.insert(
+                at + 1,
+                vec![format!("  {reason}"), grouped(count.as_i64().unwrap_or_default()), String::new()],
+            );
+        }
         rows.push(vec!["= recipients".to_owned(), grouped(kept.total), grouped(counted.total)]);
         let balanced = consistent && kept == counted && kept.balance() && kept.pending + kept.sending == 0;
         let verdict =

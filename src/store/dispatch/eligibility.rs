@@ -7,6 +7,7 @@ use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::{Consent, Held, OnTopic};
 use crate::domain::ids::{CampaignId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::Source;
 use crate::domain::people::standing::Standing;
 use crate::store::StoreError;
 use crate::store::engine::sql::Pieces;
@@ -27,8 +28,10 @@ pub fn skip_reason(channel: ChannelKind) -> String {
     )
 }
 
-/// Where a standing comes from that is the person's own act: a public page, a confirmed opt-in.
-const OWN_ACTS: &str = "('one_click', 'page', 'preferences', 'confirmation')";
+/// Where a standing comes from that is the person's own act, as a list in SQL.
+fn own_acts() -> String {
+    format!("('{}')", Source::OWN_ACTS.join("', '"))
+}
 
 /// What the two databases spell differently.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +179,8 @@ impl Asked {
                 .bind(topic.list.0)
                 .push(&format!(
                     " AND x.unsubscribed_at >= coalesce((SELECT m.status_at FROM list_members AS m WHERE m.list_id = x.topic \
-                     AND m.contact_id = c.id AND m.status = 'subscribed' AND m.source IN {OWN_ACTS}), x.unsubscribed_at)), "
+                     AND m.contact_id = c.id AND m.status = 'subscribed' AND m.source IN {}), x.unsubscribed_at)), ",
+                    own_acts()
                 ));
             standing(statement);
             statement.push(") ELSE ");
@@ -199,6 +203,7 @@ impl Asked {
                 self.refused(spelling)
             )
         };
+        let own = own_acts();
         // Among lists that count everybody, one is enough that has not been refused.
         statement
             .push(
@@ -218,7 +223,7 @@ impl Asked {
             ))
             .push(&format!(
                 "(SELECT CASE max(CASE WHEN m.status = 'moved' THEN 0 WHEN m.status = 'unconfirmed' THEN 1 \
-                 WHEN m.status = 'unsubscribed' OR {} >= CASE WHEN m.source IN {OWN_ACTS} THEN m.status_at ELSE 0 END THEN 2 \
+                 WHEN m.status = 'unsubscribed' OR {} >= CASE WHEN m.source IN {own} THEN m.status_at ELSE 0 END THEN 2 \
                  ELSE 3 END) WHEN 3 THEN 'subscribed' WHEN 2 THEN 'unsubscribed' WHEN 1 THEN 'unconfirmed' END FROM \
                  list_members AS m JOIN audience_lists AS a ON a.list_id = m.list_id AND NOT a.excluded AND a.campaign_id = ",
                 refused("m.list_id")
@@ -256,7 +261,8 @@ impl Asked {
 fn own_act() -> String {
     format!(
         "CASE WHEN s.unsubscribed_at IS NOT NULL THEN (SELECT max(m.status_at) FROM list_members AS m WHERE m.contact_id = c.id \
-         AND m.status = 'subscribed' AND m.source IN {OWN_ACTS} AND "
+         AND m.status = 'subscribed' AND m.source IN {} AND ",
+        own_acts()
     )
 }
 

@@ -386,20 +386,28 @@ pub enum Deleted {
     InUse(Vec<CampaignId>),
 }
 
-/// Deletes a list, unless a campaign that is under way may still have to pack members of it.
+/// Deletes a list, unless a campaign that is under way is about it, or may still have to pack members of it.
 ///
 /// # Errors
 /// A query failed.
 pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
     conn.write(|conn| {
-        let under_way = campaigns::status.eq(CampaignStatus::Sending).or(campaigns::status.eq(CampaignStatus::Paused));
+        let under_way =
+            || campaigns::status.eq(CampaignStatus::Sending).or(campaigns::status.eq(CampaignStatus::Paused));
         let mut using: Vec<CampaignId> = audience_lists::table
             .inner_join(campaigns::table.on(campaigns::id.eq(audience_lists::campaign_id)))
-            .filter(audience_lists::list_id.eq(id).and(under_way))
+            .filter(audience_lists::list_id.eq(id).and(under_way()))
             .order(campaigns::id)
             .select(campaigns::id)
             .load(conn)
             .map_err(StoreError::query("look for campaigns that use a list"))?;
+        let about: Vec<CampaignId> = campaigns::table
+            .filter(campaigns::topic_id.eq(id).and(under_way()))
+            .select(campaigns::id)
+            .load(conn)
+            .map_err(StoreError::query("look for campaigns that are about a list"))?;
+        using.extend(about);
+        using.sort_unstable();
         using.dedup();
         if !using.is_empty() {
             return Ok(Deleted::InUse(using));

@@ -144,5 +144,6 @@ fn the_demo_sends_a_campaign_and_closes_its_books() {
     let shown = stdout(&demo);
     assert!(shown.contains("The books balance: nobody lost, nobody twice."), "{shown}");
     assert!(shown.contains("= recipients") && shown.contains("120"), "{shown}");
+    assert!(shown.contains("people unsubscribed meanwhile") && shown.contains("  unsubscribed"), "{shown}");
     assert!(!db.folder().join("data").exists(), "the demo has a place of its own");
 }
