@@ -114,7 +114,7 @@ fn page(language: &Language, seen: Seen, note: Option<String>) -> HttpResponse {
     answer(StatusCode::OK, &page)
 }
 
-/// Whoever has the link may still say no.
+/// The holder of the link may still say no.
 fn expired(language: &Language) -> HttpResponse {
     let words = &language.words;
     let page = Asked {

@@ -42,7 +42,7 @@ pub enum LaunchError {
     /// It is marketing, and about no list that people could have agreed to.
     #[error("a marketing campaign is about a list that people agreed to: name a topic_id, or lists in the audience")]
     NoTopic,
-    /// It is transactional, goes to more people than the settings allow, and whoever asks is no administrator.
+    /// It is transactional, goes to more people than the settings allow, and the key that asks has not the scope `admin`.
     #[error(
         "a transactional campaign to more than {0} people (consent.transactional_campaign_limit) needs a key with the scope admin"
     )]

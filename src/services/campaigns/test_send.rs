@@ -80,7 +80,7 @@ pub async fn test_send(
     let mut tests = Vec::with_capacity(contacts.len());
     for (contact, profile) in contacts.iter().copied().zip(profiles(&services.store, &contacts).await?) {
         let message = carried.render(&compiled, contact, &profile).map_err(RenderingError::from)?;
-        // Whoever tests is seldom on the campaign's lists: standings are not asked.
+        // The recipient of a test is seldom on the campaign's lists: standings are not asked.
         let fitness =
             material.may_send(&services.store, contact, Standings::Ignored).await.map_err(RenderingError::from)?;
         tests.push((contact, profile, message, fitness));

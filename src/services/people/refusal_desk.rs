@@ -87,7 +87,7 @@ impl RefusalDesk {
         !self.sender.is_closed()
     }
 
-    /// Whether refusals wait for the database. Whoever would undo one waits, too.
+    /// Whether refusals wait for the database. A request that would undo one waits, too.
     #[must_use]
     pub fn is_spooling(&self) -> bool {
         self.spool.has_lines()

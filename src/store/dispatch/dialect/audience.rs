@@ -220,7 +220,7 @@ pub(in crate::store) fn count_audience(
     people: People<'_>,
     up_to: ContactId,
 ) -> Result<i64, StoreError> {
-    // Whoever else is named lives, too.
+    // Contacts that are named in another way live, too.
     if people.audience.include.all && people.audience.exclude.is_empty() {
         return count_live_contacts(conn, up_to);
     }

@@ -40,8 +40,8 @@ impl Held {
 
 const HELD: &str = "SELECT id, external_id, email, phone, deleted_at IS NOT NULL AS is_deleted FROM contacts WHERE id ";
 
-/// Contacts in the order of their ids, deleted ones, too; locked in this order where they are to be held. Whoever changes a standing
-/// holds the contact first.
+/// Contacts in the order of their ids, deleted ones, too; locked in this order where they are to be held. A change of
+/// a standing holds the contact first.
 ///
 /// # Errors
 /// The query failed.

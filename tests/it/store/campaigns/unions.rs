@@ -1,4 +1,4 @@
-//! Who an audience is: the union of all that it names, less whoever is left out.
+//! Who an audience is: the union of all that it names, less those who are left out.
 
 use volley::domain::campaigns::audience::{Audience, AudienceForm, Exclusion};
 use volley::domain::ids::{ContactId, ListId};
@@ -96,7 +96,7 @@ fn holds(form: &AudienceForm, id: i64) -> bool {
         || id != GONE
             && (form.all || form.lists.iter().any(subscribed) || form.tags.iter().any(|tag| has_tag(id, tag)));
     let Exclusion { lists, contact_ids, tags } = &form.exclude;
-    // Whoever ever was on an excluded list is out, and so is who got the tag only just now.
+    // A contact that ever was on an excluded list is out, and so is one that got the tag only just now.
     let late = |tag: &String| tag == "late" && id % 6 == 1;
     let excluded = lists.iter().any(|list| on(list.0).is_some())
         || contact_ids.contains(&ContactId(id))
@@ -151,7 +151,7 @@ async fn packed(campaign: &Campaign, page_size: i64) -> (Vec<i64>, i64) {
 }
 
 both_backends! {
-    async fn an_audience_is_everybody_it_names_in_any_way_less_whoever_is_left_out(db: &Database) {
+    async fn an_audience_is_everybody_it_names_in_any_way_less_those_who_are_left_out(db: &Database) {
         let first = Campaign::launched(db, PEOPLE).await;
         write(&first.store, |conn| {
             execute(conn, &script());
