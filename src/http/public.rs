@@ -1,6 +1,6 @@
 //! The door for recipients: pages behind signed links. No account, no cookie, no script.
 //!
-//! **Invariants.** `GET` and `HEAD` change nothing: scanners open every link. A token decides alone whom a page is about, and is
+//! **Invariants.** `GET` and `HEAD` change nothing: scanners open every link. A token decides alone which person a page is about, and is
 //! opened before the database is asked. Nothing of a request but its token, its form and its client's address is believed.
 
 pub(in crate::http) mod confirm;

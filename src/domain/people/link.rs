@@ -71,7 +71,7 @@ impl std::fmt::Display for Kid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressMark([u8; MARK_BYTES]);
 
-/// What a link lets its holder do, and whom it is about.
+/// What a link lets its holder do, and which person it is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// Refuses a campaign's topics. It never expires.
@@ -136,7 +136,7 @@ impl Link {
         Self::Confirm { list, contact, address, expires: Hour::days_after(asked_at, CONFIRM_DAYS) }
     }
 
-    /// Whom it is about.
+    /// The person that it is about.
     #[must_use]
     pub fn contact(&self) -> ContactId {
         match self {

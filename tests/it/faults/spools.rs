@@ -85,11 +85,10 @@ fn a_refusal_while_the_database_is_away_is_kept_and_nothing_is_sent_before_the_d
     db.server().start_again();
     let back = Instant::now();
     // The gate: until the database has them, nothing begins here.
-    while refusing.refused(&db) < 50 {
+    wait_until("the spool is applied", LONG, || {
         assert_eq!(refusing.stage.provider.ledger().begun(), begun, "something began before the spool was applied");
-        assert!(back.elapsed() < LONG, "the spool is never applied");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+        refusing.refused(&db) >= 50
+    });
     assert!(back.elapsed() < Duration::from_secs(5), "it took {:?} after the database's return", back.elapsed());
     refusing.assert_honoured(&db);
     refusing.stage.volley.stop();

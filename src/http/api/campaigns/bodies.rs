@@ -99,7 +99,7 @@ pub(in crate::http) struct Stats {
     #[serde(flatten)]
     pub(super) counts: Counts,
     /// How many of the skipped for which reason: `no_address`, `contact_deleted`, `stopped`, `suppressed`, `unsubscribed`,
-    /// `unconfirmed`, `not_subscribed`. Whom an older version has skipped is not among them.
+    /// `unconfirmed`, `not_subscribed`. Recipients that an older version has skipped are not among them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) skipped_by_reason: BTreeMap<String, i64>,
 }

@@ -68,7 +68,7 @@ const HELD: [Option<&str>; 8] = [
 const STANDINGS: [Option<&str>; 5] =
     [None, Some("subscribed"), Some("unconfirmed"), Some("unsubscribed"), Some("moved")];
 
-/// When a standing on the first list was written, and by whom.
+/// When a standing on the first list was written, and where it came from.
 const ACTS: [(i64, &str); 3] = [(600, "import"), (600, "page"), (800, "confirmation")];
 
 /// A contact, one for each way to stand.
@@ -120,7 +120,7 @@ impl Person {
         format!("person{}@{domain}", self.id)
     }
 
-    /// Whom a campaign may be sent to, in the words of the rules.
+    /// Who may be sent a campaign, in the words of the rules.
     fn skipped(&self, terms: Terms) -> Option<&'static str> {
         if matches!(self.held, 2..=5 | 7) {
             return Some("suppressed");
