@@ -92,15 +92,16 @@ fn goes_along_indexes(
         Conn::Sqlite(conn) => conn.set_instrumentation(listen),
     }
     let mut look = |conn: &mut Conn| {
+        let before = reads(conn);
         for _ in 0..RUNS {
             work(conn)?;
         }
         let statements = std::mem::take(&mut *statements.lock().unwrap());
         assert!(statements.iter().any(|text| text.contains("pages") || text.contains("deliveries")), "{statements:?}");
         Ok::<_, StoreError>(match (conn, transaction) {
-            (Conn::Pg(conn), Transaction::Ours) => scanned(conn),
             (Conn::Pg(_), Transaction::Its) => Vec::new(),
             (Conn::Sqlite(conn), _) => planned(conn, statements),
+            (conn, Transaction::Ours) => scanned(&before, &reads(conn)),
         })
     };
     let complaints = match (transaction, lane) {
@@ -143,15 +144,38 @@ fn scanned_since(conn: &mut Conn, before: Reads) -> Option<String> {
     (scans > 0 || rows > i64::from(FETCHED)).then(|| format!("deliveries: {scans} scans, {rows} rows by index"))
 }
 
-/// PostgreSQL: what this transaction has read. That counts whichever plan was taken, for statements with arrays too.
-fn scanned(conn: &mut PgConnection) -> Vec<String> {
-    let query = format!(
-        "SELECT relname || ' was read ' || seq_scan || ' times from end to end, and ' || coalesce(idx_tup_fetch, 0) \
-         || ' rows of it by index' AS detail FROM pg_stat_xact_user_tables \
-         WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members') AND (seq_scan > 0 OR coalesce(idx_tup_fetch, 0) > {FETCHED})"
-    );
-    let lines: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
-    lines.into_iter().map(|line| line.detail).collect()
+/// What a connection has read of a large table.
+#[derive(diesel::QueryableByName, Debug)]
+struct TableReads {
+    #[diesel(sql_type = Text)]
+    name: String,
+    #[diesel(sql_type = BigInt)]
+    scans: i64,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// PostgreSQL: what this connection has read and not yet reported, in the order of the tables' names. That counts whichever
+/// plan was taken, for statements with arrays too. It holds the reads of earlier transactions, too, for up to a second: only the
+/// difference within one transaction says what that transaction read.
+fn reads(conn: &mut Conn) -> Vec<TableReads> {
+    let Conn::Pg(conn) = conn else { return Vec::new() };
+    let query = "SELECT relname::text AS name, coalesce(seq_scan, 0) AS scans, coalesce(idx_tup_fetch, 0) AS rows \
+                 FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members') \
+                 ORDER BY relname";
+    diesel::sql_query(query).load(conn).unwrap()
+}
+
+fn scanned(before: &[TableReads], after: &[TableReads]) -> Vec<String> {
+    let read = before.iter().zip(after).map(|(before, after)| {
+        assert_eq!(before.name, after.name);
+        (&after.name, after.scans - before.scans, after.rows - before.rows)
+    });
+    read.filter(|(_, scans, rows)| *scans > 0 || *rows > i64::from(FETCHED))
+        .map(|(name, scans, rows)| {
+            format!("{name} was read {scans} times from end to end, and {rows} rows of it by index")
+        })
+        .collect()
 }
 
 /// SQLite: what it plans for the statements that were run. An index over open pages may be walked from end to end.
