@@ -1,6 +1,7 @@
 //! Contacts, what they refuse, and the keys of links.
 
 mod contacts;
+mod known;
 mod link_keys;
 mod refusals;
 
