@@ -116,8 +116,10 @@ impl App {
         let identity = register(&store, &slot, &settings).await?;
         let session_lock = SessionLock::of(&store, identity.instance);
         let resolver = LeaseResolver::new(&settings.pools, &channels, &settings.timing);
+        let refusals = RefusalBook::below(&settings.sending.data_dir);
         let rewind = Rewind {
             store: store.clone(),
+            refusals: refusals.clone(),
             page_size: settings.sending.page_size,
             folder: slot.folder.clone(),
             instance: identity.instance,
@@ -130,7 +132,6 @@ impl App {
             bytes: settings.sending.journal_keep_mib << 20,
         };
         let journal = Arc::new(recover(&store, &identity, &resolver, &slot, retention).await?);
-        let refusals = RefusalBook::below(&settings.sending.data_dir);
         restore(&store, &refusals).await?;
         let first_key = first_key(&store, &settings).await?;
         let links = Links::new(store.clone(), links_lead_to);
@@ -146,6 +147,8 @@ impl App {
         actix_rt::spawn(open_work::show(store.clone(), pools));
         let spool = RefusalSpool::below(&settings.sending.data_dir, slot.number());
         let spool = Arc::new(spool.context("sending.data_dir: cannot read the spool of refusals")?);
+        // Fewer instances may have been started than before.
+        slot.for_unused(&settings.sending.data_dir, |number| spool.take_over(number))?;
         let recipients = ForRecipients { links: links.clone(), refusals, spool };
         let started =
             Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;

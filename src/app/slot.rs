@@ -25,6 +25,26 @@ impl Slot {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("1")
     }
 
+    /// Runs `each` for the numbers of the folders that no process has now; none gets one of them meanwhile.
+    ///
+    /// # Errors
+    /// A lock cannot be tried, or `each` failed.
+    pub(super) fn for_unused(
+        &self,
+        data_dir: &Path,
+        mut each: impl FnMut(&str) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        for n in (1..=SLOTS).map(|n| n.to_string()).filter(|n| n != self.number()) {
+            let folder = data_dir.join("instances").join(&n);
+            if !folder.is_dir() {
+                continue;
+            }
+            let Some(_lock) = try_lock(&folder.join("lock"))? else { continue };
+            each(&n).with_context(|| format!("cannot take over what instance {n} has left"))?;
+        }
+        Ok(())
+    }
+
     pub(super) fn take(data_dir: &Path) -> anyhow::Result<Self> {
         for n in 1..=SLOTS {
             let folder = data_dir.join("instances").join(n.to_string());

@@ -47,6 +47,27 @@ impl RefusalSpool {
         Ok(Self { path, file: Mutex::new(None), turns: AtomicU64::new(u64::from(is_left)) })
     }
 
+    /// Takes over what the instance in slot `slot` has left, which does not run now. A crash in the middle leaves lines in both: storing
+    /// a refusal again changes nothing.
+    ///
+    /// # Errors
+    /// A file cannot be read or changed; the lines are still in the other one then.
+    pub fn take_over(&self, slot: &str) -> io::Result<()> {
+        let other = self.path.with_file_name(slot).with_extension("spool");
+        let lines = match std::fs::read(&other) {
+            Ok(lines) => lines,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.append(&lines)?;
+        let file = OpenOptions::new().write(true).open(&other)?;
+        file.set_len(0)?;
+        file.sync_data()
+    }
+
     /// That it is empty. `None`: it has lines.
     #[must_use]
     pub fn emptiness(&self) -> Option<Emptiness> {
@@ -74,6 +95,10 @@ impl RefusalSpool {
             serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
+        self.append(&text)
+    }
+
+    fn append(&self, text: &[u8]) -> io::Result<()> {
         let mut slot = self.lock();
         // Whatever becomes of the write: something of it may be in the file.
         if !self.has_lines() {
@@ -86,7 +111,7 @@ impl RefusalSpool {
         if file.metadata()?.len() > MOST_BYTES {
             return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool of refusals is full"));
         }
-        file.write_all(&text)?;
+        file.write_all(text)?;
         file.sync_data()?;
         *slot = Some(file);
         Ok(())
@@ -211,6 +236,20 @@ mod tests {
         assert_eq!(lines, ["a", "c"]);
         assert!(next.clear(read_to).unwrap());
         assert!(RefusalSpool::below(folder.path(), "1").unwrap().emptiness().is_some());
+    }
+
+    #[test]
+    fn what_an_instance_left_that_is_not_started_again_is_taken_over() {
+        let (folder, spool) = spool();
+        RefusalSpool::below(folder.path(), "2").unwrap().add(&["b"]).unwrap();
+        spool.take_over("2").unwrap();
+        spool.take_over("3").unwrap();
+        assert_eq!(spool.emptiness(), None);
+        assert_eq!(spool.read::<String>().unwrap().0, ["b"]);
+        spool.add(&["a"]).unwrap();
+        spool.take_over("2").unwrap();
+        assert_eq!(spool.read::<String>().unwrap().0, ["b", "a"], "once, and nothing of it is overwritten");
+        assert!(RefusalSpool::below(folder.path(), "2").unwrap().emptiness().is_some());
     }
 
     #[test]

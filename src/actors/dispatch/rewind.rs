@@ -10,8 +10,11 @@ use crate::domain::dispatch::evidence::Known;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
 use crate::journal::{Journal, JournalContents};
 use crate::runtime::status_cache::StatusCache;
+use crate::services::By;
+use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
 use crate::store::dispatch::{packing, rewind};
 use crate::store::engine::history::Lineage;
+use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances;
 use crate::store::{Conn, Store, StoreError};
 
@@ -37,6 +40,8 @@ pub struct Rewind {
     pub instance: InstanceId,
     /// Its slot.
     pub slot: String,
+    /// The refusals that are filed on this machine.
+    pub refusals: RefusalBook,
     /// Set when the database has lost this incarnation: another one may get its number, so the process has to end.
     pub orphaned: Arc<AtomicBool>,
 }
@@ -50,9 +55,18 @@ pub enum RewindError {
     /// The database does not know this incarnation any more.
     #[error("the database has lost the registration of this instance; it must be started again")]
     Orphaned,
-    /// The journal cannot be read, or the history not be noted.
-    #[error("cannot read or write in the journal's folder")]
+    /// The journal or the filed refusals cannot be read, or the history not be noted.
+    #[error("cannot read or write in the folders of the journal and of refusals")]
     Folder(#[from] std::io::Error),
+}
+
+impl From<RestoreError> for RewindError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Unreadable(error) => Self::Folder(error),
+            RestoreError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Rewind {
@@ -123,6 +137,8 @@ impl Rewind {
             self.orphaned.store(true, Ordering::Release);
             return Err(RewindError::Orphaned);
         }
+        // Before anything is sent. Who starts does so anyway.
+        restore_refusals(&self.store, &self.refusals, &By::start()).await?;
         Ok(())
     }
 

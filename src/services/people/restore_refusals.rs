@@ -1,16 +1,18 @@
 //! Refusals that a restored backup does not know: they are filed beside the database, and said again.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 
+use crate::domain::ids::ListId;
 use crate::domain::people::consent::{EVERYTHING, Reason, Source, addresses_of};
 use crate::services::By;
 use crate::services::people::standings::{Refusal, RefusalScope, refuse};
 use crate::store::people::consent::{self, Ledger, Scribe};
+use crate::store::people::lists;
 use crate::store::people::refusals::{Filed, RefusalBook};
 use crate::store::people::standings;
 use crate::store::people::suppressions::{self, Entry};
-use crate::store::{Conn, Lane, Store, StoreError};
+use crate::store::{Conn, Store, StoreError};
 
 /// Why refusals are not restored.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +25,8 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-/// Stores the filed refusals whose ids the consent log does not have. How many those were. May be repeated.
+/// Stores the filed refusals whose ids the consent log does not have. How many those were. May be repeated, and runs also while a
+/// database that has gone back in time serves nobody else.
 ///
 /// # Errors
 /// [`RestoreError`]; some may be stored then.
@@ -31,8 +34,8 @@ pub async fn restore_refusals(store: &Store, book: &RefusalBook, by: &By) -> Res
     let mut count = 0;
     book.read(async |filed: Vec<Filed>| -> Result<(), RestoreError> {
         let by = by.clone();
-        let work = move |conn: &mut Conn| restore(conn, &filed, &by);
-        count += store.transact(Lane::Control, "restore refusals", work).await?;
+        let work = move |conn: &mut Conn| conn.write(|conn| restore(conn, &filed, &by));
+        count += store.settle_history("restore refusals", work).await?;
         Ok(())
     })
     .await?;
@@ -56,11 +59,14 @@ fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreErro
     if missing.is_empty() {
         return Ok(0);
     }
+    let named: Vec<ListId> =
+        missing.iter().filter_map(|filed| filed.list).collect::<BTreeSet<_>>().into_iter().collect();
+    let gone = lists::missing(conn, &named)?;
     let mut refusals = Vec::new();
     let mut entries = Vec::new();
     for filed in &missing {
         match filed.reason {
-            Reason::Unsubscribed => refusals.extend(said_again(conn, filed)?),
+            Reason::Unsubscribed => refusals.extend(said_again(conn, filed, &gone)?),
             Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
                 entries.extend(filed.addresses.iter().map(|(channel, address)| Entry {
                     address: address.clone(),
@@ -89,11 +95,15 @@ fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreErro
 
 /// The refusal again: of its contact, where that has one of its addresses still; else of its addresses. An id alone is not believed,
 /// because the file may have been beside another database.
-fn said_again(conn: &mut Conn, filed: &Filed) -> Result<Vec<Refusal>, StoreError> {
+fn said_again(conn: &mut Conn, filed: &Filed, gone: &[ListId]) -> Result<Vec<Refusal>, StoreError> {
     let refusal = |contact, address| Refusal {
         contact,
         address,
-        scope: filed.list.map_or(RefusalScope::Everything, |list| RefusalScope::Topics(vec![list])),
+        // The backup may be from before the list was made. Nobody knows under which id it comes back: everything is refused then.
+        scope: match filed.list {
+            Some(list) if !gone.contains(&list) => RefusalScope::Topics(vec![list]),
+            Some(_) | None => RefusalScope::Everything,
+        },
         source: Source::stored(filed.source.clone()),
         campaign: filed.campaign,
         at: Some(filed.at),

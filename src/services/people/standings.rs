@@ -152,7 +152,7 @@ impl People {
         let mut people = Self { living, deleted, holders, standings: standings_of, topics, refusing: BTreeSet::new() };
         let everything = refusals.iter().filter(|refusal| !matches!(refusal.scope, RefusalScope::Topics(_)));
         let addresses: Vec<_> = everything.flat_map(|refusal| people.addresses(refusal)).collect();
-        let known = suppressions::of_addresses(conn, &addresses)?;
+        let known = suppressions::hold_of_addresses(conn, &addresses)?;
         let known = known.into_iter().filter(|row| row.topic == EVERYTHING && row.unsubscribed_at.is_some());
         people.refusing = known.map(|row| (row.channel.as_str(), row.address)).collect();
         Ok(people)

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
-use crate::domain::people::consent::{Act, Source, addresses_of};
-use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::consent::{Act, Source};
+use crate::domain::people::contact::{ContactDraft, Fields};
 use crate::domain::people::standing::{Grounds, Standing};
 use crate::services::audit::{self, Line};
 use crate::services::people::standings::{self, Refusal, RefusalScope, Subscribed, Tally};
@@ -158,7 +158,8 @@ fn standing_on(
     Ok(ids.iter().map(|id| (*id, found.get(id).copied())).collect())
 }
 
-/// Unsubscribes contacts from a list. A key that no contact has is refused as an address: who has it later is unsubscribed.
+/// Unsubscribes contacts from a list: everybody who has one of the keys. A key that no contact has is refused as an address: who
+/// has it later is unsubscribed.
 ///
 /// # Errors
 /// [`MembersError`]; nothing has changed then.
@@ -180,15 +181,9 @@ pub async fn unsubscribe_members(
         if crate::store::people::standings::hold_lists(conn, &[list])?.is_empty() {
             return Err(MembersError::NoList(list));
         }
-        let (mut ids, mut loose) = (members.ids.clone(), Vec::new());
-        for draft in &members.keys {
-            let addresses = addresses_of(&draft.fields);
-            let found = holders(conn, &addresses)?;
-            if found.is_empty() {
-                loose.extend(addresses.into_iter().filter(|(channel, _)| is_own(*channel, draft)));
-            }
-            ids.extend(found);
-        }
+        let keys: Vec<_> = members.keys.iter().flat_map(|draft| refused_as(&draft.fields)).collect();
+        let mut ids = members.ids.clone();
+        ids.extend(holders(conn, &keys)?);
         ids.sort_unstable();
         ids.dedup();
         let before = standing_on(conn, list, &ids)?;
@@ -201,27 +196,28 @@ pub async fn unsubscribe_members(
             at: None,
             client: None,
         };
-        let refusals: Vec<Refusal> = ids
-            .iter()
-            .map(|id| refusal(Some(*id), None))
-            .chain(loose.iter().map(|address| refusal(None, Some(address.clone()))))
-            .collect();
-        standings::refuse(conn, &book, &by, &refusals)?;
+        let by_id = members.ids.iter().map(|id| refusal(Some(*id), None));
+        let refusals: Vec<Refusal> = by_id.chain(keys.into_iter().map(|key| refusal(None, Some(key)))).collect();
+        let answers = standings::refuse(conn, &book, &by, &refusals)?;
         let contacts = standing_on(conn, list, &ids)?;
         let changed = before.iter().zip(&contacts).filter(|(before, after)| before.1 != after.1).count();
         let unchanged = contacts.len() - changed;
         let tally = Tally { unsubscribed: changed, unchanged, ..Tally::default() };
-        let stand = Stand { tally, contacts, addresses: loose.len() };
+        let addresses = answers.iter().filter(|refused| refused.contacts.is_empty()).count();
+        let stand = Stand { tally, contacts, addresses };
         audit::write(conn, &by, line(Action::MembersRemoved, list, &stand, Grounds::Claimed))?;
         Ok(stand)
     };
     services.store.transact(Lane::Write, "unsubscribe contacts from a list", work).await
 }
 
-/// One entry for each key: an email is refused as such, and channel `http` is taken along.
-fn is_own(channel: ChannelKind, draft: &ContactDraft) -> bool {
-    match channel {
-        ChannelKind::Email | ChannelKind::Sms | ChannelKind::Whatsapp => true,
-        ChannelKind::Http => draft.fields.email.is_none() && draft.fields.phone.is_none(),
-    }
+/// Each key as an address: an email is refused as such, and channel `http` is taken along.
+fn refused_as(fields: &Fields) -> Vec<(ChannelKind, String)> {
+    let mut all = Vec::new();
+    let mut add = |channel, key: Option<&String>| all.extend(key.map(|key| (channel, key.clone())));
+    add(ChannelKind::Email, fields.email.as_ref());
+    add(ChannelKind::Sms, fields.phone.as_ref());
+    add(ChannelKind::Whatsapp, fields.phone.as_ref());
+    add(ChannelKind::Http, fields.external_id.as_ref());
+    all
 }

@@ -177,7 +177,7 @@ pub async fn lift(services: &Services, lift: Lift, by: &By) -> Result<bool, Supp
             return Ok(was_blocked);
         }
         let addresses = addresses(&lift.target);
-        let rows = suppressions::of_addresses(conn, &addresses)?;
+        let rows = suppressions::hold_of_addresses(conn, &addresses)?;
         let there = rows.iter().filter(|row| row.topic == lift.topic).flat_map(SuppressionRow::reasons);
         let wanted: Vec<Reason> = there.filter(|reason| lift.reason.is_none_or(|wanted| wanted == *reason)).collect();
         if wanted.iter().any(|reason| reason.is_for_admins()) && !own.includes(Scope::Admin) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::consent::Ledger;
 use super::consent_line::Line;
-use super::suppressions::{self, Entry};
+use super::suppressions::{self, Entry, SuppressionRow};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
@@ -303,6 +303,10 @@ struct Gained {
     contact: ContactId,
     is_new: bool,
     addresses: Vec<(ChannelKind, String)>,
+    /// All that it has now.
+    all: Vec<(ChannelKind, String)>,
+    /// Since when the contact itself refuses everything.
+    refuses_since: Option<UtcInstant>,
 }
 
 /// A contact with another address takes its refusals along, and those of the new address over; a list that asks for a
@@ -317,52 +321,59 @@ pub fn follow_addresses(
 ) -> Result<BTreeSet<ContactId>, StoreError> {
     let mut gained: Vec<Gained> = Vec::new();
     for moved in moved {
-        let (before, after) = (addresses_of(&moved.before), addresses_of(&moved.after));
-        let given_up: Vec<_> = before.iter().filter(|address| !after.contains(address)).cloned().collect();
-        let new: Vec<_> = after.into_iter().filter(|address| !before.contains(address)).collect();
+        let (before, all) = (addresses_of(&moved.before), addresses_of(&moved.after));
+        let given_up: Vec<_> = before.iter().filter(|address| !all.contains(address)).cloned().collect();
+        let addresses: Vec<_> = all.iter().filter(|address| !before.contains(address)).cloned().collect();
+        let mut refuses_since = None;
         if !before.is_empty() {
             leave_refusals(conn, ledger, moved.contact, &given_up)?;
-            refuse_new_addresses(conn, ledger, moved.contact, &before, &new)?;
+            refuses_since = refuse_new_addresses(conn, ledger, moved.contact, &before, &addresses)?;
             if moved.before.email != moved.after.email && moved.after.email.is_some() && !moved.is_confirmed {
                 doubt(conn, ledger, moved.contact)?;
             }
         }
-        if !new.is_empty() {
-            gained.push(Gained { contact: moved.contact, is_new: moved.is_new, addresses: new });
+        if !addresses.is_empty() {
+            gained.push(Gained { contact: moved.contact, is_new: moved.is_new, addresses, all, refuses_since });
         }
     }
     take_over(conn, ledger, &gained)
 }
 
-/// Who refused everything refuses it at a new address, too, since the same time: what the person agreed to later still counts.
+/// Who refused everything refuses it at a new address, too, since the same time: what the person agreed to later still counts. Since
+/// when.
 fn refuse_new_addresses(
     conn: &mut Conn,
     ledger: &mut Ledger<'_>,
     contact: ContactId,
     before: &[(ChannelKind, String)],
     new: &[(ChannelKind, String)],
-) -> Result<(), StoreError> {
+) -> Result<Option<UtcInstant>, StoreError> {
     if new.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let known = suppressions::of_addresses(conn, before)?;
-    let refused_at: Option<UtcInstant> =
-        known.iter().filter(|row| row.topic == EVERYTHING).filter_map(|row| row.unsubscribed_at).min();
-    let Some(at) = refused_at else { return Ok(()) };
-    let entries: Vec<Entry> = new
-        .iter()
-        .map(|(channel, address)| Entry {
-            address: address.clone(),
-            channel: *channel,
-            topic: EVERYTHING,
-            reason: Reason::Unsubscribed,
-            at,
-            contact: Some(contact),
-            act: None,
-            is_said: false,
-        })
-        .collect();
-    suppressions::set(conn, ledger, &entries).map(drop)
+    let Some(at) = known.iter().filter_map(refused_everything_at).min() else { return Ok(None) };
+    suppressions::set(conn, ledger, &everything(contact, new, at))?;
+    Ok(Some(at))
+}
+
+fn refused_everything_at(row: &SuppressionRow) -> Option<UtcInstant> {
+    row.unsubscribed_at.filter(|_| row.topic == EVERYTHING)
+}
+
+/// A refusal of everything that is carried to these addresses.
+fn everything(contact: ContactId, addresses: &[(ChannelKind, String)], at: UtcInstant) -> Vec<Entry> {
+    let entry = |(channel, address): &(ChannelKind, String)| Entry {
+        address: address.clone(),
+        channel: *channel,
+        topic: EVERYTHING,
+        reason: Reason::Unsubscribed,
+        at,
+        contact: Some(contact),
+        act: None,
+        is_said: false,
+    };
+    addresses.iter().map(entry).collect()
 }
 
 fn doubt(conn: &mut Conn, ledger: &mut Ledger<'_>, contact: ContactId) -> Result<(), StoreError> {
@@ -378,21 +389,30 @@ fn doubt(conn: &mut Conn, ledger: &mut Ledger<'_>, contact: ContactId) -> Result
 fn take_over(conn: &mut Conn, ledger: &mut Ledger<'_>, gained: &[Gained]) -> Result<BTreeSet<ContactId>, StoreError> {
     let addresses: Vec<(ChannelKind, String)> = gained.iter().flat_map(|gained| gained.addresses.clone()).collect();
     let known = suppressions::of_addresses(conn, &addresses)?;
-    let mut refused: HashMap<(String, &'static str), Vec<ListId>> = HashMap::new();
-    for row in known.into_iter().filter(|row| row.topic != EVERYTHING && row.unsubscribed_at.is_some()) {
-        refused.entry((row.address, row.channel.as_str())).or_default().push(row.topic);
+    let refused = known.into_iter().filter(|row| row.unsubscribed_at.is_some());
+    let mut rows: HashMap<(String, &'static str), Vec<SuppressionRow>> = HashMap::new();
+    for row in refused {
+        rows.entry((row.address.clone(), row.channel.as_str())).or_default().push(row);
     }
-    if refused.is_empty() {
+    if rows.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let mut wished = Vec::new();
-    for Gained { contact, is_new, addresses } in gained {
-        let topics: BTreeSet<ListId> = addresses
-            .iter()
-            .filter_map(|(channel, address)| refused.get(&(address.clone(), channel.as_str())))
-            .flatten()
-            .copied()
-            .collect();
+    let (mut wished, mut entries, mut takers) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for Gained { contact, is_new, addresses, all, refuses_since } in gained {
+        let of_it = addresses.iter().filter_map(|(channel, address)| rows.get(&(address.clone(), channel.as_str())));
+        let of_it: Vec<&SuppressionRow> = of_it.flatten().collect();
+        let mut topics: BTreeSet<ListId> =
+            of_it.iter().map(|row| row.topic).filter(|topic| *topic != EVERYTHING).collect();
+        // The contact's own refusal, which it had taken there before, is no other one.
+        let others = of_it.iter().filter_map(|row| refused_everything_at(row)).filter(|at| Some(*at) != *refuses_since);
+        if let Some(at) = others.min() {
+            // On the addresses and on all standings, as when it is said: what the contact agreed to before does not pass it.
+            entries.extend(everything(*contact, all, at));
+            takers.insert(*contact);
+            if !is_new {
+                topics.extend(of_contacts(conn, &[*contact])?.into_iter().map(|(list, ..)| list));
+            }
+        }
         wished.extend(topics.into_iter().map(|list| Wished {
             source: Some(Source::TAKEN_OVER),
             addresses: addresses.clone(),
@@ -401,7 +421,9 @@ fn take_over(conn: &mut Conn, ledger: &mut Ledger<'_>, gained: &[Gained]) -> Res
         }));
     }
     let outcomes = apply(conn, ledger, &wished)?;
-    Ok(outcomes.into_iter().map(|outcome| outcome.contact).collect())
+    suppressions::set(conn, ledger, &entries)?;
+    takers.extend(outcomes.into_iter().map(|outcome| outcome.contact));
+    Ok(takers)
 }
 
 /// Up to `limit` standings that have been unconfirmed since before this.

@@ -20,7 +20,7 @@ use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Act, EVERYTHING, Reason, channels_held_by};
 use crate::store::engine::schema::{blocked_domains, suppressions};
-use crate::store::people::dialect;
+use crate::store::people::dialect::{self, Hold};
 use crate::store::{Conn, StoreError};
 
 /// Whose row it is.
@@ -163,14 +163,12 @@ pub fn lift(
     Ok(count)
 }
 
+/// Locks what is there: a refusal that is said while another one is lifted waits for it, and is not taken for said already.
 fn by_key<'a>(
     conn: &mut Conn,
     addresses: impl Iterator<Item = &'a str>,
 ) -> Result<BTreeMap<(String, &'static str, ListId), SuppressionRow>, StoreError> {
-    let mut addresses: Vec<&str> = addresses.collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    let rows = dialect::suppressions::of_addresses(conn, &addresses)?;
+    let rows = read(conn, addresses, Hold::Yes)?;
     Ok(rows.into_iter().map(|row| ((row.address.clone(), row.channel.as_str(), row.topic), row)).collect())
 }
 
@@ -179,10 +177,29 @@ fn by_key<'a>(
 /// # Errors
 /// The query failed.
 pub fn of_addresses(conn: &mut Conn, addresses: &[(ChannelKind, String)]) -> Result<Vec<SuppressionRow>, StoreError> {
-    let mut all: Vec<&str> = addresses.iter().map(|(_, address)| address.as_str()).collect();
-    all.sort_unstable();
-    all.dedup();
-    dialect::suppressions::of_addresses(conn, &all)
+    read(conn, addresses.iter().map(|(_, address)| address.as_str()), Hold::No)
+}
+
+/// Every suppression of these addresses, locked: who decides by them what to write.
+///
+/// # Errors
+/// The query failed.
+pub fn hold_of_addresses(
+    conn: &mut Conn,
+    addresses: &[(ChannelKind, String)],
+) -> Result<Vec<SuppressionRow>, StoreError> {
+    read(conn, addresses.iter().map(|(_, address)| address.as_str()), Hold::Yes)
+}
+
+fn read<'a>(
+    conn: &mut Conn,
+    addresses: impl Iterator<Item = &'a str>,
+    hold: Hold,
+) -> Result<Vec<SuppressionRow>, StoreError> {
+    let mut addresses: Vec<&str> = addresses.collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    dialect::suppressions::of_addresses(conn, &addresses, hold)
 }
 
 /// Keeps every email address of a domain from being written to. Whether that is new.

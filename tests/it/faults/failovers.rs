@@ -2,10 +2,15 @@
 
 use std::time::Instant;
 
+use reqwest::Method;
+use volley::domain::ids::{CampaignId, ContactId};
+use volley::domain::people::link;
+use volley::store::people::link_keys;
 use volley::verify::plan::LinkTrouble;
 use volley::verify::proxy::{Link, Proxy};
 
 use crate::support::Database;
+use crate::support::api::Api;
 use crate::support::postgres::PrivatePostgres;
 use crate::support::provider::Provider;
 use crate::support::scripted_http::{Keys, ScriptedHttp};
@@ -45,6 +50,20 @@ impl Pair {
     }
 }
 
+/// The first recipient, who has the message, says no by its link, and is answered.
+fn refuse_as_the_first(db: &Database, stage: &Stage) {
+    let key = link_keys::all(&mut db.connect()).unwrap().remove(0);
+    let link = link::Link::Unsubscribe { campaign: CampaignId(stage.campaign), contact: ContactId(1) };
+    let nobody = Api::new(&format!("http://127.0.0.1:{}", stage.volley.port()), "");
+    let answer = nobody.request(Method::POST, &format!("/u/{}", key.sign(&link)), "", None, &[]).expect("an answer");
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(refused(stage), 1);
+}
+
+fn refused(stage: &Stage) -> i64 {
+    stage.api.get("/v1/lists")["data"][0]["counts"]["unsubscribed"].as_i64().expect("a number")
+}
+
 /// Sends to everybody; in the middle the database loses what it acknowledged last, `lost` hand-overs at least.
 fn fails_over(test: &str, provider: Provider, keyed: bool, lost: usize) {
     let _turn = shared_turn();
@@ -57,6 +76,7 @@ fn fails_over(test: &str, provider: Provider, keyed: bool, lost: usize) {
     stage.api.send(stage.campaign);
     stage.wait_reached(800);
     pair.part();
+    refuse_as_the_first(&db, &stage);
     let before = stage.provider.ledger().reached();
     stage.wait_reached(before + lost);
     pair.fail_over(&db);
@@ -65,6 +85,7 @@ fn fails_over(test: &str, provider: Provider, keyed: bool, lost: usize) {
     let ready = || stage.api.try_get("/readyz").is_ok_and(|answer| answer.status == 200);
     crate::support::waiting::wait_until("the process is ready again", LONG, ready);
     stage.assert_silence(Instant::now());
+    assert_eq!(refused(&stage), 1, "a refusal that the database had lost is there before anything is sent");
     stage.api.audit(stage.campaign);
     stage.api.resume(stage.campaign);
     // At most what was on the wire when the primary died.

@@ -191,6 +191,10 @@ pub(in crate::http) async fn add(
     }
     let target = read_target(body.address, body.domain, body.channel)?;
     let topic = read_topic(&state, body.list.as_deref()).await?;
+    if topic != EVERYTHING && reason != Reason::Unsubscribed {
+        let why = "a list can only be refused, with reason `unsubscribed`; every other reason is about the address";
+        return Err(ApiError::field("/list", "not_allowed", why));
+    }
     let note = read_note(body.note.as_deref())?;
     let rows = suppress(&state.services, Wanted { target, topic, reason }, note, &by).await?;
     Ok(web::Json(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: None }))

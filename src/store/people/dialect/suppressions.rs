@@ -7,23 +7,34 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::sql::sql;
+use crate::store::people::dialect::Hold;
 use crate::store::people::suppression_row::SuppressionRow;
 use crate::store::{Conn, StoreError};
 
 const COLUMNS: &str = "address, channel, topic, unsubscribed_at, complained_at, bounced_at, soft_until, blocked_at, source, \
                        created_at, updated_at";
 
-/// Every suppression of these addresses.
+/// Every suppression of these addresses. Rows that are locked are so in the order of the key, and read as they are behind the lock.
 ///
 /// # Errors
 /// The query failed.
-pub(in crate::store) fn of_addresses(conn: &mut Conn, addresses: &[&str]) -> Result<Vec<SuppressionRow>, StoreError> {
+pub(in crate::store) fn of_addresses(
+    conn: &mut Conn,
+    addresses: &[&str],
+    hold: Hold,
+) -> Result<Vec<SuppressionRow>, StoreError> {
     if addresses.is_empty() {
         return Ok(Vec::new());
     }
     match conn {
         Conn::Pg(conn) => sql(format!("SELECT {COLUMNS} FROM suppressions WHERE address = ANY("))
-            .bind::<Array<Text>, _>(addresses, ")")
+            .bind::<Array<Text>, _>(
+                addresses,
+                match hold {
+                    Hold::Yes => ") ORDER BY address, channel, topic FOR UPDATE",
+                    Hold::No => ")",
+                },
+            )
             .load(conn),
         Conn::Sqlite(conn) => {
             sql(format!("SELECT {COLUMNS} FROM suppressions WHERE address IN (SELECT value FROM json_each("))

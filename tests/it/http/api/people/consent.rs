@@ -108,6 +108,22 @@ both_backends! {
         assert_eq!(found(&api, "search=new@").len(), 0, "nothing was stored by halves");
     }
 
+    fn every_key_of_a_request_to_unsubscribe_counts(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let list = api.create_list("News");
+        let ann = id(&api.post("/v1/contacts", &json!({ "external_id": "a", "email": "old@example.com" })));
+        api.post(&format!("/v1/lists/{list}/subscribe"), &json!({ "contact_id": ann }));
+        let off = api.post(
+            &format!("/v1/lists/{list}/unsubscribe"),
+            &json!({ "external_id": "a", "email": "new@example.com" }),
+        );
+        assert_eq!((&off["unsubscribed"], &off["addresses"], standing(&off)), (&json!(1), &json!(1), &json!("unsubscribed")));
+        assert_eq!(found(&api, &format!("list={list}&standing=unsubscribed")), [ann], "found by the external id");
+        let late = api.post(&format!("/v1/lists/{list}/subscribe"), &json!({ "email": "new@example.com" }));
+        assert_eq!((standing(&late), &late["stay_refused"]), (&json!("unsubscribed"), &json!(1)), "nobody had this address");
+    }
+
     fn who_has_refused_is_subscribed_again_only_with_a_reason(db: &Database) {
         let server = Server::on(db);
         let api = server.api();

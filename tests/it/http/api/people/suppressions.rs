@@ -87,6 +87,12 @@ both_backends! {
             let refused = post(&server, "/v1/suppressions", &body);
             assert_eq!((refused.status, refused.code(), refused.field()), (422, code, field), "{body}");
         }
+        let list = api.create_list("News");
+        for reason in ["complained", "bounced", "blocked"] {
+            let body = json!({ "address": "a@example.com", "list": list.to_string(), "reason": reason });
+            let refused = post(&server, "/v1/suppressions", &body);
+            assert_eq!((refused.status, refused.code(), refused.field()), (422, "not_allowed", "/list"), "{reason}");
+        }
         let unknown = post(&server, "/v1/suppressions", &json!({ "address": "a@example.com", "list": "nwes" }));
         assert_eq!((unknown.status, unknown.code()), (404, "list_not_found"));
     }
