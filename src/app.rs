@@ -25,7 +25,7 @@ use crate::actors::dispatch::scheduler::{self, Scheduler};
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
-use crate::domain::ids::{CampaignId, ContactId, InstanceId};
+use crate::domain::ids::InstanceId;
 use crate::http::public::words::Languages;
 use crate::http::server;
 use crate::journal::{Journal, JournalContents, Retention};
@@ -34,7 +34,6 @@ use crate::runtime::pool::Drain;
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
-use crate::services::campaigns::carried;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
@@ -44,7 +43,7 @@ use crate::store::dispatch::housekeeping;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
-use crate::store::{Conn, Lane, Store, StoreError, campaigns};
+use crate::store::{Conn, Lane, Store, StoreError};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key, rotate_links,
@@ -73,7 +72,6 @@ pub struct App {
     first_key: Option<String>,
     http: ServerHandle,
     public: Option<ServerHandle>,
-    links: Links,
     store: Store,
     gathered: Gathered,
     instance: InstanceId,
@@ -149,7 +147,7 @@ impl App {
         let spool = Arc::new(spool.context("sending.data_dir: cannot read the spool of refusals")?);
         // Fewer instances may have been started than before.
         slot.for_unused(&settings.sending.data_dir, |number| spool.take_over(number))?;
-        let recipients = ForRecipients { links: links.clone(), refusals, spool };
+        let recipients = ForRecipients { links, refusals, spool };
         let started =
             Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;
         let orphaned = Arc::clone(&rewind.orphaned);
@@ -186,7 +184,6 @@ impl App {
             first_key,
             http: handle,
             public,
-            links,
             store,
             gathered,
             instance,
@@ -211,21 +208,6 @@ impl App {
     #[must_use]
     pub fn first_key(&self) -> Option<&str> {
         self.first_key.as_deref()
-    }
-
-    /// Where a contact says no to a campaign, as its messages have it. `None`: links lead nowhere.
-    ///
-    /// # Errors
-    /// There is no such campaign, or the database failed.
-    pub async fn unsubscribe_url(&self, campaign: CampaignId, contact: ContactId) -> anyhow::Result<Option<String>> {
-        let (links, id) = (self.links.clone(), campaign);
-        let read = move |conn: &mut Conn| match campaigns::find(conn, id)? {
-            Some(row) => Ok(Some(carried::links_of(conn, &links, &row)?)),
-            None => Ok(None),
-        };
-        let found = self.store.run(Lane::Read, "read a campaign's links", read).await?;
-        let links = found.with_context(|| format!("there is no campaign {campaign}"))?;
-        Ok(links.map(|links| links.unsubscribe(contact)))
     }
 
     /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records

@@ -21,7 +21,6 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::config::pools::{PoolConfig, SandboxConfig};
 use crate::config::secret::Secret;
-use crate::domain::ids::{CampaignId, ContactId};
 use crate::verify::scratch::ScratchDir;
 
 /// How long the sending takes, so that there is something to watch and a middle to pause in.
@@ -67,11 +66,7 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
     };
     if let (Ok(walked), true) = (&result, args.serve) {
-        let link = match walked.recipient {
-            Some(recipient) => app.unsubscribe_url(walked.campaign, recipient).await.ok().flatten(),
-            None => None,
-        };
-        let invitation = invitation(&server, &key, link.as_deref());
+        let invitation = invitation(&server, &key, walked.link.as_deref());
         tour.progress.say(&format!("\nStill serving. In another terminal:\n{invitation}"))?;
         tokio::select! {
             _ = signals.next() => {}
@@ -114,9 +109,8 @@ fn invitation(server: &str, key: &Secret, link: Option<&str>) -> String {
 
 /// What a walk has left behind.
 struct Walked {
-    campaign: CampaignId,
-    /// One of those who got the message, if anybody did.
-    recipient: Option<ContactId>,
+    /// Where one of those who got the message says no, if anybody did.
+    link: Option<String>,
 }
 
 /// One walk through the API.
@@ -133,9 +127,16 @@ impl Tour<'_> {
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
         let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
-        let sent = self.client.get(&format!("v1/campaigns/{campaign}/deliveries"), &[("status", "sent")]).await?;
-        let recipient = sent.pointer("/data/0/contact/id").and_then(Value::as_i64).map(ContactId);
-        Ok(Walked { campaign: CampaignId(campaign), recipient })
+        Ok(Walked { link: self.link(campaign).await? })
+    }
+
+    /// Where one of those who got the message says no.
+    async fn link(&self, campaign: i64) -> anyhow::Result<Option<String>> {
+        let deliveries = format!("v1/campaigns/{campaign}/deliveries");
+        let sent = self.client.get(&deliveries, &[("status", "sent"), ("page_size", "1")]).await?;
+        let Some(contact) = sent.pointer("/data/0/contact/id").and_then(Value::as_i64) else { return Ok(None) };
+        let links = self.client.get(&format!("{deliveries}/{contact}/links"), &[]).await?;
+        Ok(links.get("unsubscribe_url").and_then(Value::as_str).map(ToOwned::to_owned))
     }
 
     async fn import(&mut self, count: Option<u32>, list: i64) -> anyhow::Result<Value> {

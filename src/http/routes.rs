@@ -10,7 +10,7 @@ use actix_web::{Resource, Route};
 use self::Door::{Api, Open, Public};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, preview, recipients};
+use super::api::campaigns::{self, actions, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
@@ -254,6 +254,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
     post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once().limited(Limit::Messages),
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
+    get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),

@@ -8,6 +8,7 @@ pub mod edit;
 pub mod launch;
 pub mod launch_due;
 pub mod preview;
+pub mod recipient_links;
 pub mod render;
 pub mod resolve;
 pub mod retry;

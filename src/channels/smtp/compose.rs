@@ -122,11 +122,8 @@ fn write_list_headers(content: &mut Vec<u8>, list: &ListHeaders) -> Result<(), T
     if !fits(unsubscribe) || !id.as_deref().is_none_or(fits) {
         return Err(Trouble::new(ErrorCategory::Render, "the link to unsubscribe does not fit in a header"));
     }
-    let unsubscribe =
-        format!("List-Unsubscribe: <{unsubscribe}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
-    content.extend_from_slice(unsubscribe.as_bytes());
-    if let Some(id) = id {
-        content.extend_from_slice(format!("List-Id: <{id}>\r\n").as_bytes());
+    for (name, value) in list.lines() {
+        content.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     Ok(())
 }

@@ -30,6 +30,19 @@ pub struct ListHeaders {
     pub id: Option<String>,
 }
 
+impl ListHeaders {
+    /// The headers of an email, in the order in which they are written: name and value.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("List-Unsubscribe", format!("<{}>", self.unsubscribe)),
+            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()),
+        ];
+        lines.extend(self.id.as_ref().map(|id| ("List-Id", format!("<{id}>"))));
+        lines
+    }
+}
+
 /// What an attempt said, and its address: what the next one under the same key repeats. Holds personal data: never logged, hence
 /// no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

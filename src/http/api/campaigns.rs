@@ -2,6 +2,7 @@
 
 pub(in crate::http) mod actions;
 mod bodies;
+pub(in crate::http) mod links;
 pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
 mod refusals;

@@ -62,18 +62,39 @@ impl Carried {
             postal_address: self.postal_address.as_deref().map(str::to_owned),
         };
         let mut message = compiled.render_for(profile, &provided)?;
-        if let Some(unsubscribe) = unsubscribe.filter(|_| self.has_headers) {
-            message.list = Some(ListHeaders { unsubscribe, id: self.list_id.clone() });
-        }
+        message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
+    }
+
+    fn headers(&self, unsubscribe: String) -> Option<ListHeaders> {
+        self.has_headers.then(|| ListHeaders { unsubscribe, id: self.list_id.clone() })
+    }
+
+    /// The same links and headers that the message of `contact` has.
+    #[must_use]
+    pub fn links(&self, contact: ContactId) -> RecipientLinks {
+        let unsubscribe_url = self.links.as_ref().map(|links| links.unsubscribe(contact));
+        RecipientLinks {
+            headers: unsubscribe_url.clone().and_then(|unsubscribe| self.headers(unsubscribe)),
+            preferences_url: self.links.as_ref().map(|links| links.preferences(contact)),
+            unsubscribe_url,
+        }
     }
 }
 
+/// What a message carries for its recipient to say no. A link lets its holder refuse in the recipient's name.
+#[derive(Clone)]
+pub struct RecipientLinks {
+    /// Where the recipient refuses what the campaign is about. None: links lead nowhere (`links.public_url`).
+    pub unsubscribe_url: Option<String>,
+    /// Where the recipient sees and changes what it agreed to.
+    pub preferences_url: Option<String>,
+    /// The headers of an email; none for other channels, and for what is transactional.
+    pub headers: Option<ListHeaders>,
+}
+
 /// The links of a campaign's messages. One that is not launched yet is tested with the newest key. `None`: links lead nowhere.
-///
-/// # Errors
-/// As [`Carried::of`].
-pub fn links_of(conn: &mut Conn, links: &Links, campaign: &CampaignRow) -> Result<Option<CampaignLinks>, StoreError> {
+fn links_of(conn: &mut Conn, links: &Links, campaign: &CampaignRow) -> Result<Option<CampaignLinks>, StoreError> {
     let Some(base) = links.base() else { return Ok(None) };
     let launched_at = match campaign.launched_at {
         Some(at) => at,

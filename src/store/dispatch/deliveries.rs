@@ -90,6 +90,17 @@ pub fn list(
     }
 }
 
+/// Whether the campaign has a delivery to this contact.
+///
+/// # Errors
+/// The query failed.
+pub fn exists(conn: &mut Conn, campaign: CampaignId, contact: ContactId) -> Result<bool, StoreError> {
+    let one = deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq(contact));
+    diesel::select(diesel::dsl::exists(deliveries::table.filter(one)))
+        .get_result(conn)
+        .map_err(StoreError::query("look for a delivery"))
+}
+
 /// How many pages are looked up at once.
 const PAGES_AT_ONCE: i64 = 100;
 

@@ -84,6 +84,14 @@ fn a_campaign_that_is_sent() {
     see("campaign_sent", &api.wait_ended(campaign, LONG).body);
     see("deliveries_of_a_sent_campaign", &api.get(&format!("/v1/campaigns/{campaign}/deliveries")));
     see("audit", &api.audit(campaign));
+    let mut links = api.get(&format!("/v1/campaigns/{campaign}/deliveries/1/links"));
+    for link in ["unsubscribe_url", "preferences_url"] {
+        let (path, _) = links[link].as_str().unwrap().rsplit_once('/').unwrap();
+        links[link] = json!(format!("{path}/[token]"));
+    }
+    let header = links["headers"]["List-Unsubscribe"].as_str().unwrap();
+    links["headers"]["List-Unsubscribe"] = json!(format!("{}/[token]>", header.rsplit_once('/').unwrap().0));
+    see("links_of_a_recipient", &links);
     let bulk = json!({ "action": "pause", "campaign_ids": [campaign, 4711] });
     see("bulk_action", &api.post("/v1/campaigns/bulk-action", &bulk));
 }

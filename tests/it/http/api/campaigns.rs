@@ -4,6 +4,7 @@ mod alike;
 mod at_once;
 mod carried;
 mod drafts;
+mod links;
 mod previews;
 mod recipients;
 mod refusals;

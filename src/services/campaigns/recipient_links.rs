@@ -1,0 +1,63 @@
+//! The links of one recipient, for an operator who answers a person, or who tries what a recipient can do.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::carried::{Carried, RecipientLinks};
+use crate::domain::access::audit::{Action, Object};
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::services::audit::{self, Line};
+use crate::services::{By, Services};
+use crate::store::campaigns;
+use crate::store::dispatch::deliveries;
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
+
+/// Why no links are given.
+#[derive(Debug, thiserror::Error)]
+pub enum LinksError {
+    /// There is no such campaign.
+    #[error("there is no campaign {0}")]
+    NoCampaign(CampaignId),
+    /// The contact is no recipient of the campaign, or is not packed yet.
+    #[error("the campaign has no delivery to contact {0}")]
+    NoDelivery(ContactId),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl MayBeStoreError for LinksError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        if let Self::Store(error) = self { Ok(error) } else { Err(self) }
+    }
+}
+
+/// The links and headers of the message that a recipient of a launched campaign got or will get. The holder of a link can refuse in
+/// the recipient's name: the audit log says, before the answer, for whom links were given and to which key.
+///
+/// # Errors
+/// [`LinksError`].
+pub async fn recipient_links(
+    services: &Services,
+    id: CampaignId,
+    contact: ContactId,
+    by: &By,
+) -> Result<RecipientLinks, LinksError> {
+    let (links, settings, by) = (services.links.clone(), Arc::clone(&services.settings), by.clone());
+    let give = move |conn: &mut Conn| {
+        let campaign = campaigns::find(conn, id)?.ok_or(LinksError::NoCampaign(id))?;
+        if !deliveries::exists(conn, id, contact)? {
+            return Err(LinksError::NoDelivery(contact));
+        }
+        let mut given = Carried::of(conn, &links, &settings, &campaign)?.links(contact);
+        if campaign.channel != ChannelKind::Email {
+            given.headers = None;
+        }
+        let after = json!({ "fields": ["links"], "contact_ids": [contact] });
+        audit::write(conn, &by, Line::of(Action::Read, Object::Campaign, id).after(after))?;
+        Ok(given)
+    };
+    services.store.transact(Lane::Write, "give the links of a recipient", give).await
+}
