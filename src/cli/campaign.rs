@@ -169,7 +169,12 @@ fn portrait(campaign: &Value) -> anyhow::Result<String> {
     rows.extend(sight.waiting.clone().map(|waiting| ["waiting".to_owned(), waiting]));
     rows.extend(sight.attention.clone().map(|attention| ["attention".to_owned(), attention]));
     rows.push(["recipients".to_owned(), grouped(sight.books.total)]);
-    rows.extend(sight.books.states().map(|(state, count)| [format!("  {state}"), grouped(count)]));
+    for (state, count) in sight.books.states() {
+        rows.push([format!("  {state}"), grouped(count)]);
+        if state == "skipped" {
+            rows.extend(watch::skips(campaign).into_iter().map(|(reason, n)| [format!("    {reason}"), grouped(n)]));
+        }
+    }
     let width = rows.iter().map(|[name, _]| name.len()).max().unwrap_or_default();
     Ok(rows.iter().map(|[name, value]| format!("{name:<width$}  {value}")).collect::<Vec<_>>().join("\n"))
 }
@@ -199,4 +204,26 @@ async fn watch_to_end(client: &Client, id: i64, output: &Output) -> anyhow::Resu
     let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
     output.either(&campaign, &portrait(&campaign)?)?;
     Ok(if sight.status == CampaignStatus::Failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_is_shown_with_its_skips_by_reason() {
+        let campaign = json!({
+            "name": "Spring", "status": "sending",
+            "stats": {
+                "total": 9, "pending": 1, "sending": 0, "sent": 5, "failed": 0, "skipped": 3, "uncertain": 0,
+                "skipped_by_reason": { "suppressed": 1, "unsubscribed": 2 },
+            },
+        });
+        let shown = portrait(&campaign).unwrap();
+        let from = shown.find("  skipped").unwrap();
+        assert_eq!(
+            shown[from..].lines().collect::<Vec<_>>(),
+            ["  skipped         3", "    suppressed    1", "    unsubscribed  2", "  uncertain       0"]
+        );
+    }
 }

@@ -27,6 +27,8 @@ use crate::verify::scratch::ScratchDir;
 const SENDING_SECONDS: f64 = 6.0;
 /// With more recipients than this the sandbox alone takes long enough.
 const UNLIMITED_FROM: i64 = 20_000;
+/// How many people are left as they are.
+const FEW: usize = 10;
 /// How many rejected rows are shown.
 const SHOWN_REJECTED: usize = 5;
 
@@ -124,6 +126,7 @@ impl Tour<'_> {
     async fn run(&mut self, args: &DemoArgs) -> anyhow::Result<Walked> {
         let list = import::list_named(&self.client, "Newsletter").await?;
         let import = self.import(args.contacts, list).await?;
+        self.note_bounce().await?;
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
         let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
@@ -158,6 +161,19 @@ impl Tour<'_> {
             self.progress.say("  … GET /v1/imports/{id} lists the rest")?;
         }
         Ok(import)
+    }
+
+    /// Notes that one of the addresses bounced before: nobody writes to it again.
+    async fn note_bounce(&mut self) -> anyhow::Result<()> {
+        let newest = self.client.get("v1/contacts", &[("page_size", "100")]).await?;
+        let newest = newest.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+        // Of a handful of people nobody is taken away.
+        let address = newest.iter().skip(FEW).find_map(|contact| contact.get("email").and_then(Value::as_str));
+        let Some(address) = address else { return Ok(()) };
+        let bounced = json!({ "address": address, "reason": "bounced" });
+        self.client.post_once("v1/suppressions", &bounced).await?;
+        self.progress.say("1 address bounced before; it gets no message")?;
+        Ok(())
     }
 
     /// A template and a campaign to the list, at a rate that leaves something to watch.
@@ -261,15 +277,10 @@ impl Tour<'_> {
             .zip(counted.states())
             .map(|((state, kept), (_, counted))| vec![state.to_owned(), grouped(kept), grouped(counted)])
             .collect();
-        let reasons = self.client.get(&format!("v1/campaigns/{id}"), &[]).await?;
-        let reasons =
-            reasons.pointer("/stats/skipped_by_reason").and_then(Value::as_object).cloned().unwrap_or_default();
+        let skips = watch::skips(&self.client.get(&format!("v1/campaigns/{id}"), &[]).await?);
         let at = rows.iter().position(|row| row.first().is_some_and(|state| state == "skipped")).unwrap_or(rows.len());
-        for (reason, count) in reasons.iter().rev() {
-            rows.insert(
-                at + 1,
-                vec![format!("  {reason}"), grouped(count.as_i64().unwrap_or_default()), String::new()],
-            );
+        for (reason, count) in skips.into_iter().rev() {
+            rows.insert(at + 1, vec![format!("  {reason}"), grouped(count), String::new()]);
         }
         rows.push(vec!["= recipients".to_owned(), grouped(kept.total), grouped(counted.total)]);
         let balanced = consistent && kept == counted && kept.balance() && kept.pending + kept.sending == 0;

@@ -72,7 +72,8 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let line = |cells: &mut dyn Iterator<Item = (usize, &str)>| {
         let cells = cells.map(|(column, cell)| {
             let width = width(column);
-            let numeric = rows.iter().filter_map(|row| row.get(column)).all(|cell| is_number(cell) || cell == "-");
+            let mut filled = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
+            let numeric = filled.peek().is_some() && filled.all(|cell| is_number(cell) || cell == "-");
             if numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
@@ -113,6 +114,12 @@ mod tests {
     fn columns_are_aligned_and_numbers_stand_to_the_right() {
         let rows = [vec!["7".to_owned(), "Spring".to_owned()], vec!["12".to_owned(), "Ü".to_owned()]];
         assert_eq!(table(&["ID", "NAME"], &rows), "ID  NAME\n 7  Spring\n12  Ü");
+        let rows = [["sent", "935", "935"], ["  again", "5", ""]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(
+            table(&["", "A", "B"], &rows),
+            "           A    B\nsent     935  935\n  again    5",
+            "some cells are empty"
+        );
     }
 
     #[test]

@@ -112,6 +112,13 @@ impl Sight {
     }
 }
 
+/// How many recipients were skipped for which reason, by name.
+pub(crate) fn skips(campaign: &Value) -> Vec<(String, i64)> {
+    let reasons = campaign.pointer("/stats/skipped_by_reason").and_then(Value::as_object);
+    let reasons = reasons.into_iter().flatten();
+    reasons.map(|(reason, count)| (reason.clone(), count.as_i64().unwrap_or_default())).collect()
+}
+
 /// The campaign as it is now.
 ///
 /// # Errors

@@ -144,6 +144,17 @@ fn the_demo_sends_a_campaign_and_closes_its_books() {
     let shown = stdout(&demo);
     assert!(shown.contains("The books balance: nobody lost, nobody twice."), "{shown}");
     assert!(shown.contains("= recipients") && shown.contains("120"), "{shown}");
-    assert!(shown.contains("people unsubscribed meanwhile") && shown.contains("  unsubscribed"), "{shown}");
+    assert!(shown.contains("people unsubscribed meanwhile") && shown.contains("1 address bounced before"), "{shown}");
+    let (_, table) = shown.split_once("ROWS COUNTED").unwrap();
+    let row = |name: &str| {
+        table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{shown}"))
+    };
+    let number = |name: &str| row(name).split_whitespace().nth(1).unwrap().parse::<u32>().unwrap();
+    assert_eq!((number("suppressed"), number("unsubscribed"), number("skipped")), (1, 5, 6), "{shown}");
+    let ends = ["sent", "  suppressed", "  unsubscribed"].map(|name| {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line.find(char::is_numeric).map(|at| at + line[at..].find(' ').unwrap_or(line.len() - at)).unwrap()
+    });
+    assert!(ends.iter().all(|end| *end == ends[0]), "numbers stand to the right: {shown}");
     assert!(!db.folder().join("data").exists(), "the demo has a place of its own");
 }
