@@ -28,7 +28,7 @@ pub struct Inclusion {
     pub tags: Vec<String>,
 }
 
-/// An audience as clients write it and as it is stored: everybody who is named in any of the ways, each once, less those who are
+/// An audience as it is stored and shown, with lists by their ids: everybody who is named in any of the ways, each once, less those who are
 /// left out in any of them. Mailing everybody must be said.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Audience)]

@@ -1,6 +1,7 @@
 //! `/v1/campaigns`: campaigns as clients write and read them.
 
 pub(in crate::http) mod actions;
+mod audience;
 mod bodies;
 pub(in crate::http) mod links;
 pub(in crate::http) mod preview;
@@ -71,6 +72,7 @@ pub(in crate::http) async fn create(
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
     check_retry_for(body.retry_for)?;
+    let (topic, audience) = audience::resolve(&state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
     let draft = Draft {
         name,
         channel: body.channel,
@@ -78,8 +80,8 @@ pub(in crate::http) async fn create(
         pool: body.pool,
         template: body.template_id,
         category: body.category,
-        topic: body.topic_id,
-        audience: body.audience,
+        topic,
+        audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
@@ -151,14 +153,17 @@ pub(in crate::http) async fn change(
     let name = body.name.as_deref().map(|name| text::name("/name", name, MAX_NAME)).transpose()?;
     check_rate(body.rate_per_second.flatten())?;
     check_retry_for(body.retry_for.flatten())?;
+    let (topic, audience) = (body.topic_id.as_ref().and_then(Option::as_ref), body.audience.as_ref());
+    let (topic, audience) = audience::resolve(&state, topic, audience.and_then(Option::as_ref)).await?;
     let change = Edit {
         name,
         content: body.own_content(),
         pool: body.pool,
         template: body.template_id,
         category: body.category,
-        topic: body.topic_id,
-        audience: body.audience,
+        // Absent stays, null clears.
+        topic: body.topic_id.map(|_| topic),
+        audience: body.audience.map(|_| audience),
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,

@@ -112,6 +112,16 @@ pub enum ApiError {
         /// Which one.
         name: String,
     },
+    /// 404: what fields of the body name does not exist.
+    #[error("{}", summary(.errors))]
+    Missing {
+        /// The kind of thing: `list`.
+        what: &'static str,
+        /// Which fields, and what they name.
+        errors: Vec<FieldProblem>,
+        /// Those of them that were named by an id.
+        ids: Vec<i64>,
+    },
     /// 408: the body did not arrive in time.
     #[error("the request body did not arrive in time")]
     BodyTimeout,
@@ -250,7 +260,9 @@ impl ApiError {
             Self::TooManyRequests(_) => Cow::Borrowed("rate_limited"),
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
-            Self::NotFound { what, .. } | Self::NoSuch { what, .. } => Cow::Owned(format!("{what}_not_found")),
+            Self::NotFound { what, .. } | Self::NoSuch { what, .. } | Self::Missing { what, .. } => {
+                Cow::Owned(format!("{what}_not_found"))
+            }
             Self::BodyTimeout => Cow::Borrowed("body_timeout"),
             Self::TooLarge { .. } => Cow::Borrowed("body_too_large"),
             Self::TargetTooLong { .. } => Cow::Borrowed("target_too_long"),
@@ -293,6 +305,7 @@ impl ApiError {
             | Self::TooManyRequests(_)
             | Self::NotFound { .. }
             | Self::NoSuch { .. }
+            | Self::Missing { .. }
             | Self::BodyTimeout
             | Self::Conflict { .. }
             | Self::TooLarge { .. }
@@ -305,6 +318,10 @@ impl ApiError {
         match self {
             Self::Invalid(errors) => problem.errors.clone_from(errors),
             Self::BadParameter(error) => problem.errors.push(error.clone()),
+            Self::Missing { errors, ids, .. } => {
+                problem.errors.clone_from(errors);
+                problem.ids.clone_from(ids);
+            }
             Self::NotFound { ids, .. } | Self::Conflict { ids, .. } => problem.ids.clone_from(ids),
             Self::Store(StoreError::Taken { by, .. }) => problem.ids.extend(by),
             Self::Malformed { .. }
@@ -350,7 +367,7 @@ impl ResponseError for ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound { .. } | Self::NoSuch { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuch { .. } | Self::Missing { .. } => StatusCode::NOT_FOUND,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

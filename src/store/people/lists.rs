@@ -75,7 +75,7 @@ impl NewList {
 }
 
 /// What a list goes by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ListKey {
     /// Its id.
     Id(ListId),
@@ -249,6 +249,33 @@ pub fn resolve(conn: &mut Conn, key: &ListKey) -> Result<Option<ListId>, StoreEr
         ListKey::Id(id) => Ok(Some(*id)),
         ListKey::Slug(slug) => by_slug(conn, slug),
     }
+}
+
+/// Those of `keys` that lists go by, each with the list's id.
+///
+/// # Errors
+/// A query failed.
+pub fn existing(conn: &mut Conn, keys: &[ListKey]) -> Result<HashMap<ListKey, ListId>, StoreError> {
+    let mut found = HashMap::new();
+    for chunk in keys.chunks(500) {
+        let (mut ids, mut slugs) = (Vec::new(), Vec::new());
+        for key in chunk {
+            match key {
+                ListKey::Id(id) => ids.push(*id),
+                ListKey::Slug(slug) => slugs.push(slug.clone()),
+            }
+        }
+        let rows: Vec<(ListId, Option<String>)> = lists::table
+            .filter(lists::id.eq_any(ids).or(lists::slug.eq_any(slugs)))
+            .select((lists::id, lists::slug))
+            .load(conn)
+            .map_err(StoreError::query("look up lists"))?;
+        for (id, slug) in rows {
+            found.insert(ListKey::Id(id), id);
+            found.extend(slug.map(|slug| (ListKey::Slug(slug), id)));
+        }
+    }
+    Ok(found)
 }
 
 /// The list with this name.

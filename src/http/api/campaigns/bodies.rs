@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::audience::AudienceInput;
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
@@ -17,6 +18,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, present};
+use crate::http::web::list_path::ListName;
 use crate::http::web::paging::Paging;
 use crate::http::web::problem::ApiError;
 use crate::runtime::health::Attention;
@@ -140,8 +142,8 @@ pub(in crate::http) struct CampaignInput {
     pub(super) category: Option<Category>,
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
     /// marketing campaign has to be about one.
-    pub(super) topic_id: Option<ListId>,
-    pub(super) audience: Option<AudienceForm>,
+    pub(super) topic_id: Option<ListName>,
+    pub(super) audience: Option<AudienceInput>,
     /// Launches by itself then.
     pub(super) scheduled_at: Option<UtcInstant>,
     /// Hand-overs per second.
@@ -189,11 +191,11 @@ pub(in crate::http) struct CampaignPatch {
     pub(super) base_template_html: Option<Option<String>>,
     pub(super) category: Option<Category>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<i64>)]
-    pub(super) topic_id: Option<Option<ListId>>,
+    #[schema(value_type = Option<ListName>)]
+    pub(super) topic_id: Option<Option<ListName>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<AudienceForm>)]
-    pub(super) audience: Option<Option<AudienceForm>>,
+    #[schema(value_type = Option<AudienceInput>)]
+    pub(super) audience: Option<Option<AudienceInput>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<f64>)]
     pub(super) rate_per_second: Option<Option<f64>>,

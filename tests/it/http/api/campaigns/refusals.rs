@@ -59,6 +59,7 @@ fn a_campaign_that_makes_no_sense_is_not_stored() {
             "/audience",
         ),
         ("an unknown audience", json!({ "audience": { "segment": 1 } }), "unknown_field", "/audience/segment"),
+        ("a query", json!({ "audience": { "query": "SELECT id FROM contacts" } }), "unknown_field", "/audience/query"),
         ("ids as text", json!({ "audience": { "contact_ids": ["1"] } }), "wrong_type", "/audience/contact_ids/0"),
         (
             "a past time",
@@ -106,6 +107,7 @@ fn a_campaign_that_makes_no_sense_is_not_stored() {
         (json!({ "contact_ids": [8, 7, 8] }), "contact_not_found", json!([7, 8])),
         (json!({ "all": true, "exclude": { "contact_ids": [9] } }), "contact_not_found", json!([9])),
         (json!({ "lists": [list, 4711] }), "list_not_found", json!([4711])),
+        (json!({ "lists": ["no-such-list"] }), "list_not_found", Value::Null),
     ] {
         let answer = ask(&server, "POST", "/v1/campaigns", &fields(&json!({ "audience": audience })));
         assert_refused(&answer, 404, code);

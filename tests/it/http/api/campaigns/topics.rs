@@ -60,6 +60,45 @@ both_backends! {
         assert_eq!(api.wait_ended(to_list, LONG).stats.sent, 2);
     }
 
+    fn a_campaign_names_its_lists_by_slug_and_what_is_wrong_is_named_with_its_field(db: &Database) {
+        let server = strict(db);
+        let api = server.api();
+        let ids = people(&api, 3);
+        let (news, tired) = (list_of(&api, "News", &ids), list_of(&api, "Tired people", &ids[..1]));
+        let audience = json!({ "lists": ["news", news], "exclude": { "lists": ["tired-people"] } });
+        let made = api.post("/v1/campaigns", &fields(&json!({ "topic_id": "news", "audience": audience })));
+        assert_eq!(made["topic_id"], news);
+        assert_eq!(made["audience"], json!({ "lists": [news], "exclude": { "lists": [tired] } }));
+        let path = format!("/v1/campaigns/{}", id(&made));
+        for (body, fields, ids) in [
+            (json!({ "topic_id": "newz" }), json!(["/topic_id"]), json!(null)),
+            (json!({ "topic_id": 4711 }), json!(["/topic_id"]), json!([4711])),
+            (
+                json!({ "audience": { "lists": ["news", "newz"], "exclude": { "lists": [4711, tired, "old"] } } }),
+                json!(["/audience/lists/1", "/audience/exclude/lists/0", "/audience/exclude/lists/2"]),
+                json!([4711]),
+            ),
+        ] {
+            let refused = ask(&server, "PATCH", &path, &body);
+            assert_refused(&refused, 404, "list_not_found");
+            let named: Value = refused.body["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
+            assert_eq!((&named, &refused.body["ids"]), (&fields, &ids), "{refused:?}");
+        }
+        for (name, code) in [(json!("Tired people"), "invalid"), (json!("12"), "invalid"), (json!(1.5), "wrong_type"), (json!(null), "wrong_type")] {
+            let refused = ask(&server, "PATCH", &path, &json!({ "audience": { "lists": [news, name] } }));
+            assert_eq!((refused.status, refused.code(), refused.field()), (422, code, "/audience/lists/1"), "{name}");
+        }
+        let many = ask(&server, "PATCH", &path, &json!({ "audience": { "lists": vec![news; 1_001] } }));
+        assert_eq!((many.status, many.code(), many.field()), (422, "out_of_range", "/audience/lists"));
+        assert_eq!(api.get(&path)["audience"], made["audience"], "nothing was stored by halves");
+        let cleared = ask(&server, "PATCH", &path, &json!({ "topic_id": null, "audience": { "lists": ["tired-people"] } }));
+        assert_eq!((&cleared.body["topic_id"], &cleared.body["audience"]), (&json!(null), &json!({ "lists": [tired] })));
+        let kept = ask(&server, "PATCH", &path, &json!({ "topic_id": "news" }));
+        assert_eq!((&kept.body["topic_id"], &kept.body["audience"]), (&json!(news), &json!({ "lists": [tired] })));
+        api.send(id(&made));
+        assert_eq!(api.wait_ended(id(&made), LONG).stats.sent, 1);
+    }
+
     fn transactional_is_said_by_the_template_and_pinned_at_the_launch(db: &Database) {
         let server = strict(db);
         let api = server.api();
