@@ -44,6 +44,21 @@ both_backends! {
         assert_eq!(stands(), ("subscribed".to_owned(), "subscribed".to_owned()));
     }
 
+    fn what_lists_are_called_is_text_on_a_page_and_never_markup(db: &Database) {
+        let site = Site::on(db);
+        let title = "<b class=x>News</b> & \"more\"";
+        let list = format!("/v1/lists/{}", site.spring);
+        let body = json!({ "public_title": title, "public_description": "<script>alert(1)</script>" }).to_string();
+        let json = ("Content-Type", "application/json");
+        assert_eq!(site.server.send("PATCH", &list, &[json], body.as_bytes()).status, 200);
+        for path in [site.preferences(), site.no(), site.confirm(site.spring)] {
+            let page = site.get(&path);
+            assert_page(&page, 200);
+            let shown = text(&page);
+            assert!(shown.contains("News") && !shown.contains("<b class") && !shown.contains("<script"), "{shown}");
+        }
+    }
+
     fn a_choice_reaches_only_what_the_page_has_shown(db: &Database) {
         let site = Site::on(db);
         let path = site.preferences();
