@@ -15,6 +15,7 @@ pub mod refusal_desk;
 pub mod restore_refusals;
 pub mod rotate_links;
 pub mod say_no;
+pub mod selection;
 pub mod standings;
 pub mod subscribe_members;
 pub mod suppress;

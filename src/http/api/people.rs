@@ -4,6 +4,7 @@ pub(in crate::http) mod consent;
 pub(in crate::http) mod contacts;
 pub(in crate::http) mod lists;
 mod refusals;
+mod selection;
 pub(in crate::http) mod subscriptions;
 pub(in crate::http) mod suppressions;
 pub(in crate::http) mod tags;

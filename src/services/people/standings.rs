@@ -320,6 +320,16 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Counts what became of others in.
+    pub fn count_in(&mut self, others: &Self) {
+        let Self { subscribed, unconfirmed, unsubscribed, unchanged, stay_refused } = others;
+        self.subscribed += subscribed;
+        self.unconfirmed += unconfirmed;
+        self.unsubscribed += unsubscribed;
+        self.unchanged += unchanged;
+        self.stay_refused += stay_refused;
+    }
+
     /// Adds outcomes.
     pub fn add(&mut self, outcomes: &[Outcome]) {
         for outcome in outcomes {

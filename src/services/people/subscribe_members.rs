@@ -11,6 +11,7 @@ use crate::domain::people::consent::{Act, Source};
 use crate::domain::people::contact::{ContactDraft, Fields};
 use crate::domain::people::standing::{Grounds, Standing};
 use crate::services::audit::{self, Line};
+use crate::services::people::selection::Selection;
 use crate::services::people::standings::{self, Refusal, RefusalScope, Subscribed, Tally};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
@@ -47,6 +48,16 @@ pub struct Stand {
     pub contacts: Vec<(ContactId, Option<Standing>)>,
     /// Addresses that no contact has: they are refused as addresses.
     pub addresses: usize,
+}
+
+impl Stand {
+    /// Counts another part in. Of its contacts, only those are kept that wait for a confirmation.
+    fn add(&mut self, part: Self) {
+        let Self { tally, contacts, addresses } = part;
+        self.tally.count_in(&tally);
+        self.contacts.extend(contacts.into_iter().filter(|(_, standing)| *standing == Some(Standing::Unconfirmed)));
+        self.addresses += addresses;
+    }
 }
 
 /// Why nothing has changed.
@@ -93,6 +104,73 @@ pub async fn subscribe_members(
         Ok::<_, MembersError>(stand)
     };
     services.store.transact(Lane::Write, "subscribe contacts to a list", work).await
+}
+
+/// Subscribes the contacts of a selection, a part in each transaction. Those that are deleted meanwhile are passed over. Of the
+/// contacts, only those are named that wait for a confirmation.
+///
+/// # Errors
+/// [`MembersError`]. The parts before it are stored, and the same selection again finishes the rest.
+pub async fn subscribe_selected(
+    services: &Services,
+    list: ListId,
+    selection: &mut Selection,
+    how: &How,
+    by: &By,
+) -> Result<Stand, MembersError> {
+    let mut stand = Stand::default();
+    let mut is_first = true;
+    loop {
+        let part = selection.next(services).await?;
+        // Also where nobody is meant: whether there is such a list, and the line of the audit log.
+        if part.is_empty() && !is_first {
+            return Ok(stand);
+        }
+        is_first = false;
+        let subscribe = |ids| subscribe_members(services, list, Members { ids, keys: Vec::new() }, how.clone(), by);
+        stand.add(of_living(part, subscribe).await?);
+    }
+}
+
+/// Unsubscribes the contacts of a selection, as [`subscribe_selected`] subscribes them.
+///
+/// # Errors
+/// As [`subscribe_selected`].
+pub async fn unsubscribe_selected(
+    services: &Services,
+    list: ListId,
+    selection: &mut Selection,
+    source: Option<String>,
+    by: &By,
+) -> Result<Stand, MembersError> {
+    let mut stand = Stand::default();
+    let mut is_first = true;
+    loop {
+        let part = selection.next(services).await?;
+        // Also where nobody is meant: whether there is such a list, and the line of the audit log.
+        if part.is_empty() && !is_first {
+            return Ok(stand);
+        }
+        is_first = false;
+        let refuse = |ids| unsubscribe_members(services, list, Members { ids, keys: Vec::new() }, source.clone(), by);
+        stand.add(of_living(part, refuse).await?);
+    }
+}
+
+/// Does something to those of `ids` that still exist.
+async fn of_living<F: Future<Output = Result<Stand, MembersError>>>(
+    mut ids: Vec<ContactId>,
+    work: impl Fn(Vec<ContactId>) -> F,
+) -> Result<Stand, MembersError> {
+    loop {
+        match work(ids.clone()).await {
+            Err(MembersError::NoContacts(gone)) => ids.retain(|id| !gone.contains(id)),
+            done => return done,
+        }
+        if ids.is_empty() {
+            return Ok(Stand::default());
+        }
+    }
 }
 
 /// How many contacts a line of the audit log names.
@@ -220,4 +298,24 @@ fn refused_as(fields: &Fields) -> Vec<(ChannelKind, String)> {
     add(ChannelKind::Whatsapp, fields.phone.as_ref());
     add(ChannelKind::Http, fields.external_id.as_ref());
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn who_is_deleted_meanwhile_is_passed_over() {
+        let work = |asked: Vec<ContactId>| {
+            let gone: Vec<ContactId> = asked.iter().copied().filter(|id| id.0 % 2 == 0).collect();
+            let done = Stand { addresses: asked.len(), ..Stand::default() };
+            std::future::ready(if gone.is_empty() { Ok(done) } else { Err(MembersError::NoContacts(gone)) })
+        };
+        for (ids, done) in [(vec![1, 2, 3, 4], 2), (vec![2], 0), (Vec::new(), 0)] {
+            let ids = ids.into_iter().map(ContactId).collect();
+            assert_eq!(of_living(ids, work).now_or_never().unwrap().unwrap().addresses, done);
+        }
+    }
 }

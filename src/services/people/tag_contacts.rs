@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
 use crate::services::audit::{self, Line};
+use crate::services::people::selection::Selection;
 use crate::services::{By, Services};
 use crate::store::people::{standings, tags};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
@@ -83,4 +84,34 @@ pub async fn tag_contacts(
         Ok(Tagged { added, removed })
     };
     services.store.transact(Lane::Write, "tag contacts", work).await
+}
+
+/// Tags the contacts of a selection, a part in each transaction. Those that are deleted meanwhile are passed over.
+///
+/// # Errors
+/// [`TagError`]. The parts before it are stored, and the same selection again finishes the rest.
+pub async fn tag_selected(
+    services: &Services,
+    selection: &mut Selection,
+    change: &TagChange,
+    by: &By,
+) -> Result<Tagged, TagError> {
+    let mut tagged = Tagged::default();
+    loop {
+        let mut part = selection.next(services).await?;
+        if part.is_empty() {
+            return Ok(tagged);
+        }
+        while !part.is_empty() {
+            match tag_contacts(services, part.clone(), change.clone(), by).await {
+                Err(TagError::NoContacts(gone)) => part.retain(|id| !gone.contains(id)),
+                done => {
+                    let Tagged { added, removed } = done?;
+                    tagged.added += added;
+                    tagged.removed += removed;
+                    break;
+                }
+            }
+        }
+    }
 }

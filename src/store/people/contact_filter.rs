@@ -7,7 +7,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::contact_row::ContactRow;
 use super::contacts::escape_like;
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::ListId;
+use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::EVERYTHING;
 use crate::domain::people::standing::Standing;
@@ -44,11 +44,7 @@ pub fn list(conn: &mut Conn, filter: &ContactFilter, window: Window) -> Result<S
         let now = engine::now(conn)?;
         let anchor = match window.anchor {
             Some(anchor) => anchor,
-            None => contacts::table
-                .select(diesel::dsl::max(contacts::id))
-                .first::<Option<i64>>(conn)
-                .map_err(StoreError::query("list contacts"))?
-                .unwrap_or_default(),
+            None => newest(conn)?.0,
         };
         let total =
             matching(filter, anchor, now).count().get_result(conn).map_err(StoreError::query("count contacts"))?;
@@ -65,6 +61,39 @@ pub fn list(conn: &mut Conn, filter: &ContactFilter, window: Window) -> Result<S
             .map_err(StoreError::query("list contacts"))?;
         Ok(window.slice(rows, total, anchor))
     })
+}
+
+/// The highest id that a contact has; 0 where there is none.
+///
+/// # Errors
+/// The query failed.
+pub fn newest(conn: &mut Conn) -> Result<ContactId, StoreError> {
+    let newest: Option<i64> = contacts::table
+        .select(diesel::dsl::max(contacts::id))
+        .first(conn)
+        .map_err(StoreError::query("find the newest contact"))?;
+    Ok(ContactId(newest.unwrap_or_default()))
+}
+
+/// Living contacts that the filter takes, oldest first: `limit` of those above `after`, up to `until`.
+///
+/// # Errors
+/// A query failed.
+pub fn ids(
+    conn: &mut Conn,
+    filter: &ContactFilter,
+    (after, until): (ContactId, ContactId),
+    limit: i64,
+) -> Result<Vec<ContactId>, StoreError> {
+    let now = engine::now(conn)?;
+    matching(filter, until.0, now)
+        .filter(contacts::id.gt(after.0))
+        .order(contacts::id)
+        .limit(limit)
+        .select(contacts::id)
+        .load(conn)
+        .map(|ids: Vec<i64>| ids.into_iter().map(ContactId).collect())
+        .map_err(StoreError::query("find contacts by a filter"))
 }
 
 fn matching(filter: &ContactFilter, anchor: i64, now: UtcInstant) -> contacts::BoxedQuery<'static, MultiBackend> {

@@ -102,6 +102,20 @@ fn an_import_makes_its_list_uploads_the_file_and_tells_the_rejected_rows() {
 }
 
 #[test]
+fn contacts_that_match_are_subscribed_until_there_are_no_more() {
+    let part = |subscribed: u32, next: serde_json::Value| {
+        (200, json!({ "list_id": 7, "subscribed": subscribed, "stay_refused": 1, "contacts": [], "next_cursor": next }))
+    };
+    let parts = vec![part(10_000, json!("after-10000-until-12000")), part(2_000, json!(null))];
+    let (server, script) = Script::serve(vec![("POST /v1/lists/news/subscribe", parts)]);
+    let output = run(&["list", "subscribe", "news", "--tag", "vip", "--on", "customers"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "news: 12,000 subscribed, 2 stay refused\n");
+    assert_eq!(stderr(&output), "10,000 subscribed, 1 stay refused so far\n");
+    assert_eq!(script.heard().len(), 2, "{:?}", script.heard());
+}
+
+#[test]
 fn a_failed_import_ends_with_1_and_its_reason() {
     let failed = json!({"id": 3, "status": "failed", "rows_read": 5, "error": "line 6 is not UTF-8"});
     let (server, _) = Script::serve(vec![

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::refusals::no_key;
+use super::selection::MAX_SEARCH;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
@@ -225,9 +226,6 @@ pub(in crate::http) struct ContactFilter {
     list: Option<ListKey>,
     standing: Standing,
 }
-
-/// Longest search, in characters.
-const MAX_SEARCH: usize = 255;
 
 impl FromQuery for ContactFilter {
     const NAMES: &'static [&'static str] =

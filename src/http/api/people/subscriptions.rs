@@ -6,6 +6,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::selection::{Asked, Cursor, FilterInput};
 use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::consent::said_source;
@@ -18,7 +19,9 @@ use crate::http::web::list_path::ListPath;
 use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::http::web::text;
 use crate::services::By;
-use crate::services::people::subscribe_members::{How, Members, Stand, subscribe_members, unsubscribe_members};
+use crate::services::people::subscribe_members::{
+    How, Members, Stand, subscribe_members, subscribe_selected, unsubscribe_members, unsubscribe_selected,
+};
 
 /// Most contacts per request.
 const MAX_MEMBERS: usize = 10_000;
@@ -46,6 +49,12 @@ pub(in crate::http) struct SubscribeInput {
     phone: Option<String>,
     /// Several contacts, in place of one: 1 to 10,000.
     members: Option<Vec<MemberKeys>>,
+    /// Contacts by what is known of them, in place of naming them.
+    filter: Option<FilterInput>,
+    /// With a filter: `next_cursor` of the answer before.
+    cursor: Option<String>,
+    /// With a filter: how many contacts at most, 1 to 10,000. Unless given, 10,000.
+    limit: Option<usize>,
     /// Where the consent comes from, for the log: at most 100 characters.
     source: Option<String>,
     /// The person has confirmed it to the caller: a list with double opt-in does not ask again.
@@ -68,6 +77,12 @@ pub(in crate::http) struct UnsubscribeInput {
     phone: Option<String>,
     /// Several contacts, in place of one: 1 to 10,000.
     members: Option<Vec<MemberKeys>>,
+    /// Contacts by what is known of them, in place of naming them.
+    filter: Option<FilterInput>,
+    /// With a filter: `next_cursor` of the answer before.
+    cursor: Option<String>,
+    /// With a filter: how many contacts at most, 1 to 10,000. Unless given, 10,000.
+    limit: Option<usize>,
     /// Where the refusal comes from, for the log: at most 100 characters.
     source: Option<String>,
 }
@@ -88,8 +103,12 @@ pub(in crate::http) struct StandingsChanged {
     stay_refused: usize,
     /// Addresses that no contact has: they are refused as such.
     addresses: usize,
-    /// Each contact, and how it stands now.
+    /// Each contact, and how it stands now. By a filter: only those that are unconfirmed now.
     contacts: Vec<ContactStanding>,
+    /// By a filter: give it as `cursor` to go on, until it is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Option<Cursor>>,
 }
 
 /// How a contact stands on a list.
@@ -121,6 +140,7 @@ impl StandingsChanged {
                     confirm_url: confirm_urls.remove(&contact_id),
                 })
                 .collect(),
+            next_cursor: None,
         }
     }
 }
@@ -197,7 +217,21 @@ fn read_source(source: Option<&str>) -> Result<Option<String>, ApiError> {
 }
 
 impl SubscribeInput {
-    fn read(self) -> Result<(Members, How), ApiError> {
+    fn asked(&mut self) -> Asked {
+        let names_contacts = self.members.is_some() || !self.single().is_empty();
+        Asked { filter: self.filter.take(), cursor: self.cursor.take(), limit: self.limit, names_contacts }
+    }
+
+    fn single(&self) -> MemberKeys {
+        MemberKeys {
+            contact_id: self.contact_id,
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+        }
+    }
+
+    fn how(&self) -> Result<How, ApiError> {
         let source = read_source(self.source.as_deref())?;
         let reason = self.reason.as_deref().map(|reason| text::name("/reason", reason, MAX_REASON)).transpose()?;
         let grounds = match (self.resubscribe, self.confirmed) {
@@ -209,19 +243,30 @@ impl SubscribeInput {
             (false, true) => Grounds::Confirmed,
             (false, false) => Grounds::Claimed,
         };
-        let single = MemberKeys {
+        Ok(How { grounds, source, reason })
+    }
+}
+
+impl UnsubscribeInput {
+    fn asked(&mut self) -> Asked {
+        let names_contacts = self.members.is_some() || !self.single().is_empty();
+        Asked { filter: self.filter.take(), cursor: self.cursor.take(), limit: self.limit, names_contacts }
+    }
+
+    fn single(&self) -> MemberKeys {
+        MemberKeys {
             contact_id: self.contact_id,
-            external_id: self.external_id,
-            email: self.email,
-            phone: self.phone,
-        };
-        Ok((read_members(single, self.members)?, How { grounds, source, reason }))
+            external_id: self.external_id.clone(),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+        }
     }
 }
 
 /// Subscribes contacts to a list, by any of their keys; a key that no contact has makes one. Contacts that have refused stay
 /// unsubscribed, unless `resubscribe` is given with a `reason`. On a list with double opt-in, contacts are `unconfirmed` until they
-/// confirm, each at its `confirm_url`.
+/// confirm, each at its `confirm_url`. In place of naming contacts, a `filter` takes up to 10,000 at a time; with the `next_cursor` of the
+/// answer, the same request goes on.
 #[utoipa::path(post, path = "/v1/lists/{id}/subscribe", tag = "lists", params(("id" = String, Path)),
     request_body = SubscribeInput, responses((status = 200, body = StandingsChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn subscribe(
@@ -230,19 +275,29 @@ pub(in crate::http) async fn subscribe(
     _: Query<()>,
     charge: Charge,
     by: By,
-    Json(body): Json<SubscribeInput>,
+    Json(mut body): Json<SubscribeInput>,
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
-    let (members, how) = body.read()?;
-    charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
-    let stand = subscribe_members(&state.services, id, members, how, &by).await?;
+    let how = body.how()?;
+    let (stand, next_cursor) = match body.asked().read(&state, &by).await? {
+        Some(mut selection) => {
+            let stand = subscribe_selected(&state.services, id, &mut selection, &how, &by).await?;
+            (stand, Some(Cursor::of(&selection)))
+        }
+        None => {
+            let members = read_members(body.single(), body.members)?;
+            charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
+            (subscribe_members(&state.services, id, members, how, &by).await?, None)
+        }
+    };
     let unconfirmed = stand.contacts.iter().filter(|(_, standing)| *standing == Some(Standing::Unconfirmed));
     let unconfirmed = unconfirmed.map(|(contact, _)| *contact).collect();
     let confirm_urls = state.services.links.confirm_urls(id, unconfirmed).await?;
-    Ok(web::Json(StandingsChanged::of(id, stand, confirm_urls)))
+    Ok(web::Json(StandingsChanged { next_cursor, ..StandingsChanged::of(id, stand, confirm_urls) }))
 }
 
 /// Unsubscribes contacts from a list, by any of their keys. A key that no contact has is refused as an address: who has it later is
-/// unsubscribed.
+/// unsubscribed. In place of naming contacts, a `filter` takes up to 10,000 at a time; with the `next_cursor` of the answer, the same
+/// request goes on.
 #[utoipa::path(post, path = "/v1/lists/{id}/unsubscribe", tag = "lists", params(("id" = String, Path)),
     request_body = UnsubscribeInput,
     responses((status = 200, body = StandingsChanged), (status = "4XX", body = Problem)))]
@@ -252,13 +307,19 @@ pub(in crate::http) async fn unsubscribe(
     _: Query<()>,
     charge: Charge,
     by: By,
-    Json(body): Json<UnsubscribeInput>,
+    Json(mut body): Json<UnsubscribeInput>,
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
     let source = read_source(body.source.as_deref())?;
-    let single =
-        MemberKeys { contact_id: body.contact_id, external_id: body.external_id, email: body.email, phone: body.phone };
-    let members = read_members(single, body.members)?;
-    charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
-    let stand = unsubscribe_members(&state.services, id, members, source, &by).await?;
-    Ok(web::Json(StandingsChanged::of(id, stand, HashMap::new())))
+    let (stand, next_cursor) = match body.asked().read(&state, &by).await? {
+        Some(mut selection) => {
+            let stand = unsubscribe_selected(&state.services, id, &mut selection, source, &by).await?;
+            (stand, Some(Cursor::of(&selection)))
+        }
+        None => {
+            let members = read_members(body.single(), body.members)?;
+            charge.rest(Limit::Ingest, members.ids.len() + members.keys.len())?;
+            (unsubscribe_members(&state.services, id, members, source, &by).await?, None)
+        }
+    };
+    Ok(web::Json(StandingsChanged { next_cursor, ..StandingsChanged::of(id, stand, HashMap::new()) }))
 }

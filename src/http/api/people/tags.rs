@@ -6,6 +6,7 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::selection::{Asked, Cursor, FilterInput};
 use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, TagId};
 use crate::domain::instant::UtcInstant;
@@ -15,7 +16,7 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::services::By;
-use crate::services::people::tag_contacts::{TagChange, Tagged, tag_contacts};
+use crate::services::people::tag_contacts::{TagChange, Tagged, tag_contacts, tag_selected};
 use crate::store::Lane;
 use crate::store::people::tags::{self, CountedTag};
 
@@ -62,7 +63,13 @@ pub(in crate::http) struct TagsInput {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct BulkTagsInput {
     /// 1 to 10,000.
-    contact_ids: Vec<ContactId>,
+    contact_ids: Option<Vec<ContactId>>,
+    /// Contacts by what is known of them, in place of naming them.
+    filter: Option<FilterInput>,
+    /// With a filter: `next_cursor` of the answer before.
+    cursor: Option<String>,
+    /// With a filter: how many contacts at most, 1 to 10,000. Unless given, 10,000.
+    limit: Option<usize>,
     /// Tags to put on: up to 50, of 1 to 64 characters each. They are kept in lower case.
     #[serde(default)]
     add: Vec<String>,
@@ -78,11 +85,15 @@ pub(in crate::http) struct TagsChanged {
     added: usize,
     /// Tags that contacts lost.
     removed: usize,
+    /// By a filter: give it as `cursor` to go on, until it is null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    next_cursor: Option<Option<Cursor>>,
 }
 
 impl From<Tagged> for TagsChanged {
     fn from(Tagged { added, removed }: Tagged) -> Self {
-        Self { added, removed }
+        Self { added, removed, next_cursor: None }
     }
 }
 
@@ -129,7 +140,8 @@ pub(in crate::http) async fn change(
     Ok(web::Json(tag_contacts(&state.services, vec![id], change, &by).await?.into()))
 }
 
-/// Puts tags on contacts, and takes others off: on all of them, or on none if one of them does not exist.
+/// Puts tags on contacts, and takes others off: on all of them, or on none if one of them does not exist. In place of `contact_ids`, a
+/// `filter` takes up to 10,000 at a time; with the `next_cursor` of the answer, the same request goes on.
 #[utoipa::path(post, path = "/v1/contacts/tags", tag = "contacts", request_body = BulkTagsInput,
     responses((status = 200, body = TagsChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn change_many(
@@ -139,10 +151,19 @@ pub(in crate::http) async fn change_many(
     by: By,
     Json(body): Json<BulkTagsInput>,
 ) -> Result<web::Json<TagsChanged>, ApiError> {
-    if body.contact_ids.is_empty() || body.contact_ids.len() > MAX_CONTACTS {
+    let change = read_change(&body.add, &body.remove)?;
+    let BulkTagsInput { contact_ids, filter, cursor, limit, .. } = body;
+    let asked = Asked { filter, cursor, limit, names_contacts: contact_ids.is_some() };
+    if let Some(mut selection) = asked.read(&state, &by).await? {
+        let tagged = tag_selected(&state.services, &mut selection, &change, &by).await?;
+        return Ok(web::Json(TagsChanged { next_cursor: Some(Cursor::of(&selection)), ..tagged.into() }));
+    }
+    let Some(contacts) = contact_ids else {
+        return Err(ApiError::field("/contact_ids", "required", "give contact_ids, or a filter"));
+    };
+    if contacts.is_empty() || contacts.len() > MAX_CONTACTS {
         return Err(ApiError::field("/contact_ids", "out_of_range", format!("give 1 to {MAX_CONTACTS} ids")));
     }
-    charge.rest(Limit::Ingest, body.contact_ids.len())?;
-    let change = read_change(&body.add, &body.remove)?;
-    Ok(web::Json(tag_contacts(&state.services, body.contact_ids, change, &by).await?.into()))
+    charge.rest(Limit::Ingest, contacts.len())?;
+    Ok(web::Json(tag_contacts(&state.services, contacts, change, &by).await?.into()))
 }

@@ -3,4 +3,5 @@
 mod consent;
 mod contacts;
 mod lists;
+mod selections;
 mod suppressions;
