@@ -54,7 +54,7 @@ pub(super) async fn require_scope(
     let caller = request.extensions().get::<Caller>().copied();
     let refused = match caller.map(|caller| caller.rights().scope) {
         Some(own) if own.includes(asked) => None,
-        Some(own) => Some(ApiError::InsufficientScope { asked, own }),
+        Some(own) => Some(ApiError::InsufficientScope { what: "this", asked, own }),
         None => Some(ApiError::Unauthorized),
     };
     match refused {
@@ -67,6 +67,15 @@ pub(super) async fn require_scope(
             Ok(request.error_response(error))
         }
     }
+}
+
+/// Checks that a key allows what a field asks for beyond its route.
+///
+/// # Errors
+/// [`ApiError::InsufficientScope`], which names the field.
+pub(super) fn require_for(by: &By, asked: Scope, field: &'static str) -> Result<(), ApiError> {
+    let own = by.rights.scope;
+    if own.includes(asked) { Ok(()) } else { Err(ApiError::InsufficientScope { what: field, asked, own }) }
 }
 
 /// Notes a request that was shown personal data: of one `object` where it has an id of its own, else of contacts.

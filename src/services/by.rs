@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::domain::access::Rights;
+use crate::domain::access::{Rights, Scope};
 use crate::domain::ids::ApiKeyId;
 
 /// Who asks for a decision, what they may do, from where and by which request. It stands in the log line of the decision, and in
@@ -56,10 +56,10 @@ impl By {
         Self::itself(Asker::Start)
     }
 
-    /// The scheduler.
+    /// The scheduler, for a key that had this scope when it set the time: the scheduler allows nothing by itself.
     #[must_use]
-    pub fn scheduler() -> Self {
-        Self::itself(Asker::Scheduler)
+    pub fn scheduler(scope: Scope) -> Self {
+        Self { rights: Rights { scope, expires_at: None }, ..Self::itself(Asker::Scheduler) }
     }
 
     /// A recipient, by a signed link.
@@ -68,10 +68,11 @@ impl By {
         Self::itself(Asker::Recipient)
     }
 
-    /// A message of the broker, and who it says has sent it.
+    /// A message of the broker, and who it says has sent it. It may what an operator may: nobody has shown a key.
     #[must_use]
     pub fn broker(triggered_by: String) -> Self {
-        Self::itself(Asker::Broker(triggered_by))
+        let rights = Rights { scope: Scope::Operate, expires_at: None };
+        Self { rights, ..Self::itself(Asker::Broker(triggered_by)) }
     }
 }
 

@@ -12,6 +12,7 @@ use diesel::prelude::*;
 use super::engine::schema::{campaigns, packings};
 use super::replicas::decisions;
 use super::{Conn, MayBeStoreError, StoreError};
+use crate::domain::access::Scope;
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
@@ -26,8 +27,8 @@ use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
 pub use content_guard::{Doubt, doubt};
 pub use finding::{
-    CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, to_come,
-    topics, unfinished,
+    CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, said_now,
+    to_come, topics, unfinished,
 };
 pub use passes::{reopen, retry_failed};
 
@@ -91,6 +92,10 @@ pub struct CampaignRow {
     pub category: Category,
     /// The list that it is about, where it names one.
     pub topic_id: Option<ListId>,
+    /// With what scope its launch time was set, or the campaign last edited since. `None`: by an older version.
+    pub scheduled_scope: Option<Scope>,
+    /// Why it was to be sent when its launch time was set, or the campaign last got a template since.
+    pub scheduled_category: Option<Category>,
 }
 
 /// What a new campaign is made of.
@@ -361,6 +366,24 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
         .execute(conn)
         .map_err(StoreError::query("schedule a campaign"))?;
     Ok(set_status(conn, &row, next, None)?)
+}
+
+/// Keeps with what scope a campaign was scheduled, and why it is to be sent. `None` leaves the category as it is.
+///
+/// # Errors
+/// The query failed.
+pub fn keep_scheduled(
+    conn: &mut Conn,
+    row: &LockedCampaign,
+    scope: Scope,
+    category: Option<Category>,
+) -> Result<CampaignRow, StoreError> {
+    let kept = category.map(|category| campaigns::scheduled_category.eq(category));
+    diesel::update(campaigns::table.find(row.id))
+        .set((campaigns::scheduled_scope.eq(scope), kept))
+        .execute(conn)
+        .map_err(StoreError::query("keep how a campaign was scheduled"))?;
+    read(conn, row.id)
 }
 
 /// An operator has taken in that the database went back in time.

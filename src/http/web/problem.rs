@@ -81,9 +81,11 @@ pub enum ApiError {
     #[error("a valid API key is required")]
     Unauthorized,
     /// 403: the key is valid and does not allow this.
-    #[error("this needs a key with the scope {asked}; this key has {own}")]
+    #[error("{what} needs a key with the scope {asked}; this key has {own}")]
     InsufficientScope {
-        /// What the route asks for.
+        /// The field that asks for it; `this`: the route.
+        what: &'static str,
+        /// What it asks for.
         asked: Scope,
         /// What the key has.
         own: Scope,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::edit::{DraftError, check_pool, check_template};
-use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists};
+use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, keep_scheduled};
 use super::schedule::check_time;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
@@ -99,8 +99,9 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             created_at: now,
             updated_at: now,
         };
-        let row = campaigns::insert(conn, &new)?;
+        let mut row = campaigns::insert(conn, &new)?;
         if is_scheduled {
+            row = keep_scheduled(conn, row.id, true, &asker)?;
             check_launchable(conn, &shared, row.id, &asker)?;
         }
         let line = Line::of(Action::Created, Object::Campaign, row.id);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, choose_pool};
+use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, choose_pool, keep_scheduled};
 use super::schedule::ScheduleError;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::audit::{Action, Object};
@@ -206,9 +206,11 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         if change.category.is_some() && change.template_id.unwrap_or(locked.template_id).is_some() {
             return Err(DraftError::CategoryOfTemplate);
         }
-        let row = campaigns::edit(conn, &locked, &change)?;
-        // Nobody looks at it again before its time comes.
+        let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
+        let mut row = campaigns::edit(conn, &locked, &change)?;
+        // Nobody looks at it again before its time comes: it is launched with the rights of the last one who had a say in it.
         if row.status == CampaignStatus::Scheduled {
+            row = keep_scheduled(conn, id, is_other_template, &asker)?;
             check_launchable(conn, &shared, id, &asker)?;
         }
         let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));

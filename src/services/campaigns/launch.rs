@@ -200,13 +200,7 @@ pub fn in_transaction(
 /// As [`in_transaction`].
 pub fn check_launchable(conn: &mut Conn, services: &Services, id: CampaignId, by: &By) -> Result<(), LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
-    let ready = prepare(conn, services, &campaign, None)?;
-    // Nobody is asked for their rights when its time comes. Until then the audience may grow: this is how far it reaches now.
-    if ready.category == Category::Transactional && !by.rights.scope.includes(Scope::Admin) {
-        let at_most = launch::at_most(conn, &ready.audience)?;
-        check_reach(&services.settings, ready.category, at_most, by)?;
-    }
-    Ok(())
+    look_launchable(conn, services, &campaign, by)
 }
 
 /// Checks that so many people may be sent to without being asked for their consent.
@@ -224,8 +218,35 @@ fn check_reach(settings: &Settings, category: Category, people: i64, by: &By) ->
 ///
 /// # Errors
 /// As [`in_transaction`].
-pub fn look_launchable(conn: &mut Conn, services: &Services, campaign: &CampaignRow) -> Result<(), LaunchError> {
-    prepare(conn, services, campaign, None).map(drop)
+pub fn look_launchable(
+    conn: &mut Conn,
+    services: &Services,
+    campaign: &CampaignRow,
+    by: &By,
+) -> Result<(), LaunchError> {
+    let ready = prepare(conn, services, campaign, None)?;
+    // Until its time comes the audience may grow: this is how far it reaches now. The launch counts again.
+    if ready.category == Category::Transactional && !by.rights.scope.includes(Scope::Admin) {
+        let at_most = launch::at_most(conn, &ready.audience)?;
+        check_reach(&services.settings, ready.category, at_most, by)?;
+    }
+    Ok(())
+}
+
+/// Keeps with a scheduled campaign what its launch will ask by: the scope of `by`, and why it is to be sent as its content says
+/// now. Without `takes_category`, the latter stays as it was kept before.
+///
+/// # Errors
+/// The campaign is missing, or a query failed.
+pub(super) fn keep_scheduled(
+    conn: &mut Conn,
+    id: CampaignId,
+    takes_category: bool,
+    by: &By,
+) -> Result<CampaignRow, TransitionError> {
+    let campaign = campaigns::locked(conn, id)?;
+    let category = if takes_category { Some(campaigns::said_now(conn, &campaign)?) } else { None };
+    Ok(campaigns::keep_scheduled(conn, &campaign, by.rights.scope, category)?)
 }
 
 /// What a launch needs, found and checked.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::launch::{self, LaunchError};
+use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;
 use crate::services::audit::{self, Line};
@@ -25,19 +26,19 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
     let attempt = move |conn: &mut Conn| {
         engine::lock_campaign(conn, id, CampaignLock::Exclusive)?;
         // Moved to another time, or deleted, since it was found due.
-        if campaigns::find(conn, id)?.is_none_or(|now| now.scheduled_at != due_at) {
-            return Ok(None);
-        }
-        match launch::in_transaction(conn, &shared, id, None, &By::scheduler()) {
-            Ok(launched) => Ok(Some(Ok(launched))),
+        let Some(now) = campaigns::find(conn, id)?.filter(|now| now.scheduled_at == due_at) else { return Ok(None) };
+        let by = scheduler(&now);
+        // A part by itself: how many people it reaches is known when all is written, and a refusal takes that back.
+        match conn.write(|conn| launch::in_transaction(conn, &shared, id, None, &by)) {
+            Ok(launched) => Ok(Some(Ok((launched, by)))),
             Err(error) => {
                 let refused = match error.into_store_error() {
                     Ok(error) => return Err(error),
                     Err(refused) => refused,
                 };
-                // Nothing was written before a refusal, and the lock is held: it ends as what was looked at.
+                // The lock is held: it ends as what was looked at.
                 if !matches!(refused, LaunchError::Transition(_)) {
-                    fail(conn, id, &refused)?;
+                    fail(conn, id, &refused, &by)?;
                 }
                 Ok(Some(Err(refused)))
             }
@@ -45,8 +46,8 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
     };
     match services.store.transact(Lane::Control, "launch a due campaign", attempt).await? {
         None => Ok(false),
-        Some(Ok(launched)) => {
-            launch::announce(services, &launched, began, &By::scheduler());
+        Some(Ok((launched, by))) => {
+            launch::announce(services, &launched, began, &by);
             Ok(true)
         }
         Some(Err(LaunchError::Transition(refused))) => {
@@ -71,13 +72,18 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
     }
 }
 
-fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError) -> Result<(), StoreError> {
+/// The scheduler, with the rights of the key that set the time. An older version kept none: operators schedule.
+fn scheduler(campaign: &CampaignRow) -> By {
+    By::scheduler(campaign.scheduled_scope.unwrap_or(Scope::Operate))
+}
+
+fn fail(conn: &mut Conn, id: CampaignId, why: &LaunchError, by: &By) -> Result<(), StoreError> {
     match campaigns::end_unlaunched(conn, id, why.code(), &why.to_string()) {
         Err(TransitionError::Store(error)) => Err(error),
         // Another one was quicker: an edit, a launch, a deletion.
         Ok(_) => {
             let line = Line::of(Action::LaunchFailed, Object::Campaign, id);
-            audit::write(conn, &By::scheduler(), line.after(json!({ "code": why.code() })))
+            audit::write(conn, by, line.after(json!({ "code": why.code() })))
         }
         Err(TransitionError::NotFound(_) | TransitionError::Illegal(_) | TransitionError::SweepUnderWay(_)) => Ok(()),
     }
@@ -96,7 +102,7 @@ pub async fn unlaunchable(services: &Services) -> Result<Vec<(CampaignId, String
     let look = move |conn: &mut Conn| {
         let mut found = Vec::new();
         for campaign in campaigns::to_come(conn, LOOKED_AT)? {
-            if let Err(error) = launch::look_launchable(conn, &shared, &campaign) {
+            if let Err(error) = launch::look_launchable(conn, &shared, &campaign, &scheduler(&campaign)) {
                 match error.into_store_error() {
                     Ok(error) => return Err(error),
                     Err(refused) => found.push((campaign.id, format!("{}: {refused}", refused.code()))),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::launch::{LaunchError, check_launchable};
+use super::launch::{LaunchError, check_launchable, keep_scheduled};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
@@ -86,7 +86,8 @@ pub async fn schedule(
     let schedule = move |conn: &mut Conn| {
         check_time(at, engine::now(conn)?)?;
         // The status first: a campaign that is sending is not asked whether it could be launched.
-        let row = campaigns::schedule(conn, id, Some(at))?;
+        campaigns::schedule(conn, id, Some(at))?;
+        let row = keep_scheduled(conn, id, true, &asker)?;
         check_launchable(conn, &shared, id, &asker)?;
         let line = Line::of(Action::Scheduled, Object::Campaign, id);
         audit::write(conn, &asker, line.after(json!({ "scheduled_at": at })))?;

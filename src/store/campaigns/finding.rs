@@ -110,7 +110,10 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
         waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),
         content: own_version(row).and_then(|version| contents.get(&version).cloned()),
-        category: unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),
+        category: as_scheduled(
+            row,
+            unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),
+        ),
     };
     Ok(rows.iter().map(&mut of).collect())
 }
@@ -212,11 +215,27 @@ pub fn content(conn: &mut Conn, campaign: &CampaignRow) -> Result<Option<Version
     }
 }
 
-/// Why a campaign is sent: as its launch has pinned it, else as its template says, else as its own content does.
+/// Why a campaign is sent: as its launch has pinned it, else as its template says, else as its own content does. A scheduled one
+/// is not made transactional by its template: it has to be scheduled so.
 ///
 /// # Errors
 /// The query failed.
 pub fn category(conn: &mut Conn, campaign: &CampaignRow) -> Result<Category, StoreError> {
+    Ok(as_scheduled(campaign, said_now(conn, campaign)?))
+}
+
+/// A template may change its category while campaigns wait for their time: the one that asks for consent counts.
+fn as_scheduled(campaign: &CampaignRow, said: Category) -> Category {
+    let is_of_template = campaign.status == CampaignStatus::Scheduled && campaign.template_id.is_some();
+    let was_marketing = campaign.scheduled_category != Some(Category::Transactional);
+    if is_of_template && was_marketing { Category::Marketing } else { said }
+}
+
+/// Why a campaign is sent, as its content says now: what is kept when it is scheduled.
+///
+/// # Errors
+/// The query failed.
+pub fn said_now(conn: &mut Conn, campaign: &CampaignRow) -> Result<Category, StoreError> {
     match unpinned_template(campaign) {
         Some(template) => Ok(templates::categories(conn, &[template])?.remove(&template).unwrap_or(campaign.category)),
         None => Ok(campaign.category),

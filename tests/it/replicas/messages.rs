@@ -156,11 +156,19 @@ fn pack(campaign: i64) -> Vec<u8> {
 fn a_launch_from_outside_is_followed_once_where_it_is_allowed() {
     let _turn = my_turn();
     let Some((db, broker)) = ground("a_launch_from_outside") else { return };
-    let accept = "[broker]\naccept_pack = true";
+    let accept = "[broker]\naccept_pack = true\n[consent]\ntransactional_campaign_limit = 100";
     let crowd = (Provider::webhook((1, 5)), 500);
     let fleet = Fleet::set(&db, &broker.url(), crowd, 2, |_, builder| builder.settings(accept));
     wait_until("both links stand", SOON, || fleet.apis().iter().all(|api| api.get("/readyz")["status"] == "ready"));
     let client = broker.client();
+    // Nobody has shown a key: it is followed as one of an operator.
+    let own = &fleet.stage.api.campaign(fleet.stage.campaign).body;
+    let mut beyond = json!({ "name": "Beyond", "subject": "s", "base_template": "b", "category": "transactional" });
+    for field in ["channel", "pool", "audience"] {
+        beyond[field] = own[field].clone();
+    }
+    let beyond = fleet.stage.api.post("/v1/campaigns", &beyond)["id"].as_i64().unwrap();
+    client.publish("campaigns.pack", "any", &pack(beyond));
     for body in [b"{}".to_vec(), pack(fleet.stage.campaign), pack(fleet.stage.campaign), pack(987_654_321)] {
         client.publish("campaigns.pack", "any", &body);
     }
@@ -172,6 +180,7 @@ fn a_launch_from_outside_is_followed_once_where_it_is_allowed() {
         (!letters.is_empty()).then_some(letters)
     });
     assert_eq!((letters.len(), &letters[0]["exchange"]), (1, &json!("campaigns.pack")), "{letters:?}");
+    assert_eq!(fleet.stage.api.campaign(beyond).status, "draft");
     stays("the ended campaign stays ended", QUIET, || fleet.stage.api.campaign(fleet.stage.campaign).status == "sent");
     fleet.stage.provider.ledger().assert_each_once(&fleet.stage.everyone);
     fleet.stop();

@@ -10,9 +10,11 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::actors::import::importer::files::{ImportFolder, Upload};
+use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
+use crate::http::access::require_for;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter, next_chunk, refuse_content_encoding};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
@@ -88,6 +90,14 @@ pub(in crate::http) struct Destination {
     consent: ImportConsent,
 }
 
+impl Destination {
+    /// The key of a shop puts people in, and overrides no refusal.
+    fn check_rights(&self, by: &By) -> Result<(), ApiError> {
+        let resubscribes = self.consent.resubscribe_reason.is_some();
+        if resubscribes { require_for(by, Scope::Operate, "resubscribe") } else { Ok(()) }
+    }
+}
+
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
 
@@ -127,8 +137,8 @@ impl FromQuery for ImportFilter {
 
 /// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow. With a `list`, the columns `status`
 /// (`subscribed`, `unconfirmed`, `unsubscribed`), `status_at` and `source` say how each contact stands on it. Contacts that have
-/// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`. `confirmed=true` says that the people have
-/// confirmed their consent. The column `tags` puts tags on contacts.
+/// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`, which needs a key of scope
+/// `operate`. `confirmed=true` says that the people have confirmed their consent. The column `tags` puts tags on contacts.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
     params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
         ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query)),
@@ -142,6 +152,7 @@ pub(in crate::http) async fn upload(
     by: By,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
+    destination.check_rights(&by)?;
     check_headers(&request, &state)?;
     let list = match destination.list {
         Some(key) => Some(list_path::resolve(&state, key).await?),

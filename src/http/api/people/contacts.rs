@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::refusals::no_key;
 use super::selection::MAX_SEARCH;
+use crate::domain::access::Scope;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
@@ -115,6 +116,25 @@ macro_rules! bodies {
 }
 built_in_fields!(bodies);
 
+/// A contact that was stored, to a key that may not read it.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ContactStored {
+    id: ContactId,
+    /// Rises with every change.
+    version: i64,
+}
+
+/// What a write answers: the contact, to a key with `read`; else its id.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum ContactAnswer {
+    /// With everything that is known of it.
+    Whole(Box<Contact>),
+    /// To a key without `read`.
+    Stored(ContactStored),
+}
+
 impl Contact {
     /// A contact with its tags.
     fn read(conn: &mut Conn, row: ContactRow) -> Result<Self, StoreError> {
@@ -124,10 +144,18 @@ impl Contact {
     }
 }
 
-/// A contact that was there, with its tags.
-async fn with_tags(state: &AppState, row: ContactRow) -> Result<Contact, ApiError> {
-    let read = move |conn: &mut Conn| Contact::read(conn, row);
-    Ok(state.store.run(Lane::Read, "read the tags of a contact", read).await?)
+/// A contact that was stored, as far as `by` may see it. A new one has no tags.
+async fn shown_to(by: &By, state: &AppState, row: ContactRow, is_new: bool) -> Result<ContactAnswer, ApiError> {
+    if !by.rights.scope.includes(Scope::Read) {
+        return Ok(ContactAnswer::Stored(ContactStored { id: row.id, version: row.version }));
+    }
+    let contact = if is_new {
+        Contact::try_from(row)?
+    } else {
+        let read = move |conn: &mut Conn| Contact::read(conn, row);
+        state.store.run(Lane::Read, "read the tags of a contact", read).await?
+    };
+    Ok(ContactAnswer::Whole(Box::new(contact)))
 }
 
 /// Contacts with their tags.
@@ -199,9 +227,11 @@ impl ContactPatch {
     }
 }
 
-/// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means.
+/// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means. A key without `read` is told its id, and
+/// nothing else that is known of it.
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = ContactInput, responses(
-    (status = 201, description = "Created", body = Contact), (status = 200, description = "Updated", body = Contact),
+    (status = 201, description = "Created", body = ContactAnswer),
+    (status = 200, description = "Updated", body = ContactAnswer),
     (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn upsert(
     state: web::Data<AppState>,
@@ -213,8 +243,8 @@ pub(in crate::http) async fn upsert(
     match upsert_contact(&state.services, body.draft()?, is_confirmed, &by).await? {
         Stored::Created(row) => Ok(HttpResponse::Created()
             .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
-            .json(Contact::try_from(row)?)),
-        Stored::Updated(row) => Ok(HttpResponse::Ok().json(with_tags(&state, row).await?)),
+            .json(shown_to(&by, &state, row, true).await?)),
+        Stored::Updated(row) => Ok(HttpResponse::Ok().json(shown_to(&by, &state, row, false).await?)),
     }
 }
 
@@ -293,18 +323,18 @@ pub(in crate::http) async fn show(
     found.map(web::Json).ok_or(ApiError::not_found("contact", id.0))
 }
 
-/// Changes a contact: absent stays, `null` clears.
+/// Changes a contact: absent stays, `null` clears. A key without `read` is told its id, and nothing else that is known of it.
 #[utoipa::path(patch, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
-    request_body = ContactPatch, responses((status = 200, body = Contact), (status = "4XX", body = Problem)))]
+    request_body = ContactPatch, responses((status = 200, body = ContactAnswer), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn change(
     state: web::Data<AppState>,
     Id(id): Id<ContactId>,
     _: Query<()>,
     by: By,
     Json(body): Json<ContactPatch>,
-) -> Result<web::Json<Contact>, ApiError> {
+) -> Result<web::Json<ContactAnswer>, ApiError> {
     let row = change_contact(&state.services, id, body.change()?, &by).await?;
-    with_tags(&state, row).await.map(web::Json)
+    shown_to(&by, &state, row, false).await.map(web::Json)
 }
 
 /// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.

@@ -111,7 +111,7 @@ impl From<suppress::SuppressError> for ApiError {
         let detail = error.to_string();
         match error {
             SuppressError::NoList(id) => Self::not_found("list", id.0),
-            SuppressError::AdminOnly { own } => Self::InsufficientScope { asked: Scope::Admin, own },
+            SuppressError::AdminOnly { own } => Self::InsufficientScope { what: "this", asked: Scope::Admin, own },
             SuppressError::NoteRequired => Self::field("/note", "required", detail),
             SuppressError::Store(error) => error.into(),
         }

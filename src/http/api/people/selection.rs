@@ -8,6 +8,7 @@ use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::spelling::composed;
 use crate::domain::people::standing::Standing;
 use crate::domain::people::tag;
+use crate::http::access::require_for;
 use crate::http::state::AppState;
 use crate::http::web::list_path::{ListName, NamedLists};
 use crate::http::web::problem::ApiError;
@@ -84,9 +85,7 @@ impl Asked {
             }
             return Ok(None);
         };
-        if !by.rights.scope.includes(Scope::Operate) {
-            return Err(ApiError::InsufficientScope { asked: Scope::Operate, own: by.rights.scope });
-        }
+        require_for(by, Scope::Operate, "/filter")?;
         if self.names_contacts {
             let reason = "give a filter, or name contacts: not both";
             return Err(ApiError::field("/filter", "members_ambiguous", reason));

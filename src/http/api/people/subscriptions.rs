@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::selection::{Asked, Cursor, FilterInput};
+use crate::domain::access::Scope;
 use crate::domain::access::limit::Limit;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::consent::said_source;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::domain::people::standing::{Grounds, Standing};
-use crate::http::access::Charge;
+use crate::http::access::{Charge, require_for};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Json, Query};
 use crate::http::web::list_path::ListPath;
@@ -60,7 +61,7 @@ pub(in crate::http) struct SubscribeInput {
     /// The person has confirmed it to the caller: a list with double opt-in does not ask again.
     #[serde(default)]
     confirmed: bool,
-    /// Subscribes contacts that have refused, too. Needs a `reason`.
+    /// Subscribes contacts that have refused, too. Needs a `reason`, and a key of scope `operate`.
     #[serde(default)]
     resubscribe: bool,
     /// Why contacts that have refused are subscribed again: at most 500 characters.
@@ -264,9 +265,9 @@ impl UnsubscribeInput {
 }
 
 /// Subscribes contacts to a list, by any of their keys; a key that no contact has makes one. Contacts that have refused stay
-/// unsubscribed, unless `resubscribe` is given with a `reason`. On a list with double opt-in, contacts are `unconfirmed` until they
-/// confirm, each at its `confirm_url`. In place of naming contacts, a `filter` takes up to 10,000 at a time; with the `next_cursor` of the
-/// answer, the same request goes on.
+/// unsubscribed, unless `resubscribe` is given with a `reason`, which needs a key of scope `operate`. On a list with double opt-in,
+/// contacts are `unconfirmed` until they confirm, each at its `confirm_url`. In place of naming contacts, a `filter` takes up to 10,000
+/// at a time; with the `next_cursor` of the answer, the same request goes on.
 #[utoipa::path(post, path = "/v1/lists/{id}/subscribe", tag = "lists", params(("id" = String, Path)),
     request_body = SubscribeInput, responses((status = 200, body = StandingsChanged), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn subscribe(
@@ -277,6 +278,9 @@ pub(in crate::http) async fn subscribe(
     by: By,
     Json(mut body): Json<SubscribeInput>,
 ) -> Result<web::Json<StandingsChanged>, ApiError> {
+    if body.resubscribe {
+        require_for(&by, Scope::Operate, "/resubscribe")?;
+    }
     let how = body.how()?;
     let (stand, next_cursor) = match body.asked().read(&state, &by).await? {
         Some(mut selection) => {

@@ -6,6 +6,7 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::access::Scope;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::import::suppressions::Target;
@@ -81,6 +82,24 @@ pub(in crate::http) struct Suppressions {
     data: Vec<Suppression>,
     /// The next page: give it as `cursor`. `null` on the last one.
     next_cursor: Option<String>,
+}
+
+/// What was set, to a key that may not read what else there is.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct Suppressed {
+    /// Whether the reason holds for the address or the domain now.
+    suppressed: bool,
+}
+
+/// What is suppressed of an address, to a key with `read`; else that it is.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(in crate::http) enum SuppressionsAnswer {
+    /// With every reason, and its time.
+    Whole(Suppressions),
+    /// To a key without `read`.
+    Set(Suppressed),
 }
 
 /// A domain whose email addresses are not written to.
@@ -176,15 +195,15 @@ fn read_note(note: Option<&str>) -> Result<Option<String>, ApiError> {
 }
 
 /// Keeps an address from being written to, or every address of a domain. Reasons that are there stay. What is suppressed of the
-/// address now.
+/// address now; a key without `read` is told only that it is.
 #[utoipa::path(post, path = "/v1/suppressions", tag = "suppressions", request_body = SuppressionInput,
-    responses((status = 200, body = Suppressions), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = SuppressionsAnswer), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn add(
     state: web::Data<AppState>,
     _: Query<()>,
     by: By,
     Json(body): Json<SuppressionInput>,
-) -> Result<web::Json<Suppressions>, ApiError> {
+) -> Result<web::Json<SuppressionsAnswer>, ApiError> {
     let reason = body.reason.unwrap_or(Reason::Unsubscribed);
     if reason == Reason::SoftBounced {
         return Err(ApiError::field("/reason", "not_allowed", "soft bounces are what providers report"));
@@ -197,7 +216,11 @@ pub(in crate::http) async fn add(
     }
     let note = read_note(body.note.as_deref())?;
     let rows = suppress(&state.services, Wanted { target, topic, reason }, note, &by).await?;
-    Ok(web::Json(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: None }))
+    if !by.rights.scope.includes(Scope::Read) {
+        return Ok(web::Json(SuppressionsAnswer::Set(Suppressed { suppressed: true })));
+    }
+    let data = rows.into_iter().map(Suppression::from).collect();
+    Ok(web::Json(SuppressionsAnswer::Whole(Suppressions { data, next_cursor: None })))
 }
 
 /// Lifts a suppression: one reason, or every one. Complaints and hard bounces need a key of scope `admin`; a refusal needs a `note`.

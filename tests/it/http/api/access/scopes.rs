@@ -61,6 +61,34 @@ both_backends! {
         assert_eq!(made.status, 201, "{made:?}");
     }
 
+    fn a_key_that_puts_people_in_is_told_nothing_else_of_them(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let ann = json!({ "email": "ann@example.com", "phone": "+442079460123", "attributes": { "plan": "gold" } });
+        let ann = api.post("/v1/contacts", &ann);
+        api.post("/v1/suppressions", &json!({ "address": "ann@example.com", "reason": "complained" }));
+        let one = format!("/v1/contacts/{}", ann["id"]);
+        let email = json!({ "email": "ann@example.com" });
+        let asked = [("PATCH", one.as_str(), json!({})), ("POST", "/v1/contacts", email), ("POST", "/v1/suppressions", json!({ "address": "ann@example.com" }))];
+        let told = |scope: Scope| {
+            let (header, _) = key(&server, scope);
+            asked.clone().map(|(method, path, body)| {
+                let answer = server.send(method, path, &[JSON, ("Authorization", &header)], body.to_string().as_bytes());
+                assert_eq!(answer.status, 200, "{answer:?}");
+                answer.body
+            })
+        };
+        let stored = json!({ "id": ann["id"], "version": ann["version"] });
+        assert_eq!(told(Scope::Ingest), [stored.clone(), stored, json!({ "suppressed": true })]);
+        let [changed, upserted, suppressed] = told(Scope::Operate);
+        assert_eq!((&changed["phone"], &upserted["attributes"]["plan"]), (&ann["phone"], &json!("gold")));
+        assert_eq!(suppressed["data"][0]["reasons"], json!(["unsubscribed", "complained"]), "{suppressed}");
+        let (header, _) = key(&server, Scope::Ingest);
+        let made = server.send("POST", "/v1/contacts", &[JSON, ("Authorization", &header)], br#"{"email":"bob@example.com"}"#);
+        assert_eq!((made.status, &made.body), (201, &json!({ "id": made.body["id"], "version": 1 })));
+        assert_eq!(made.header("location").unwrap(), format!("/v1/contacts/{}", made.body["id"]));
+    }
+
     fn a_key_that_was_revoked_elsewhere_stops_within_a_second(db: &Database) {
         let server = Server::on(db);
         let (header, id) = key(&server, Scope::Read);

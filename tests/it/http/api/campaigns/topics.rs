@@ -187,4 +187,78 @@ both_backends! {
         api.send(many);
         assert_eq!(api.wait_ended(many, LONG).stats.sent, 3);
     }
+
+    fn a_template_makes_no_scheduled_campaign_transactional(db: &Database) {
+        let server = strict(db);
+        let api = server.api();
+        let ids = people(&api, 3);
+        let list = list_of(&api, "News", &ids[..1]);
+        let template = id(&api.post("/v1/templates", &json!({ "name": "News", "channel": "email", "subject": "s", "body_text": "b" })));
+        let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2)).to_string();
+        let body = json!({
+            "name": "News", "channel": "email", "pool": "fast", "template_id": template, "topic_id": list,
+            "audience": { "all": true }, "scheduled_at": at,
+        });
+        let campaign = id(&api.post("/v1/campaigns", &body));
+        let path = format!("/v1/campaigns/{campaign}");
+        let say = |category: &str| {
+            let said = ask(&server, "PATCH", &format!("/v1/templates/{template}"), &json!({ "category": category }));
+            assert_eq!(said.body["category"], category, "{said:?}");
+        };
+        say("transactional");
+        assert_eq!(api.get(&path)["category"], "marketing", "as it was scheduled");
+        let renamed = ask(&server, "PATCH", &path, &json!({ "name": "Newer" }));
+        assert_eq!(renamed.body["category"], "marketing", "{renamed:?}");
+        // To take it back and schedule it again is to say so.
+        assert_eq!(api.post(&format!("{path}/unschedule"), &json!({}))["category"], "transactional");
+        assert_eq!(api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": at }))["category"], "transactional");
+        say("marketing");
+        assert_eq!(api.get(&path)["category"], "marketing", "what asks for consent counts at once");
+        say("transactional");
+        api.post(&format!("{path}/unschedule"), &json!({}));
+        say("marketing");
+        api.post(&format!("{path}/schedule"), &json!({ "scheduled_at": at }));
+        say("transactional");
+        server.execute(format!("UPDATE campaigns SET scheduled_at = 1 WHERE id = {campaign}"));
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.stats.sent, ended.stats.skipped), (1, 2), "{}", ended.body);
+        assert_eq!(ended.body["category"], "marketing");
+    }
+
+    fn a_launch_at_its_time_asks_with_the_rights_of_the_key_that_set_it(db: &Database) {
+        let limited = |db: &Database| Server::with(db, |settings| {
+            settings.pools = pools();
+            settings.consent.transactional_campaign_limit = 2;
+        });
+        let server = limited(db);
+        let api = server.api();
+        let ids = people(&api, 4);
+        let list = list_of(&api, "Customers", &ids[..2]);
+        let made = api.post("/v1/keys", &json!({ "name": "operators", "scope": "operate" }));
+        let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+        let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2)).to_string();
+        let to_list = || fields(&json!({ "category": "transactional", "audience": { "lists": [list] }, "scheduled_at": at }));
+        let by_operator = |method: &str, path: &str, body: &Value| {
+            let done = server.send(method, path, &[JSON, ("Authorization", &bearer)], body.to_string().as_bytes());
+            assert!(done.status < 300, "{done:?}");
+            id(&done.body)
+        };
+        let [waits, falls_due] = [(), ()].map(|()| by_operator("POST", "/v1/campaigns", &to_list()));
+        let [by_admin, edited] = [(), ()].map(|()| id(&api.post("/v1/campaigns", &to_list())));
+        by_operator("PATCH", &format!("/v1/campaigns/{edited}"), &json!({ "name": "Now mine" }));
+        // Until then, more people come to the list than an operator may write to so.
+        api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": ids }));
+        server.execute(format!("UPDATE campaigns SET scheduled_at = 1 WHERE id IN ({falls_due}, {by_admin}, {edited})"));
+        for refused in [falls_due, edited] {
+            let ended = api.wait_ended(refused, LONG);
+            assert_eq!((ended.status.as_str(), ended.stats.total), ("failed", 0), "{}", ended.body);
+            assert_eq!(ended.body["launch_error"]["code"], "transactional_limit", "{}", ended.body);
+        }
+        assert_eq!(api.wait_ended(by_admin, LONG).stats.sent, 4);
+        drop(server);
+        let server = limited(db);
+        let (api, path) = (server.api(), format!("/v1/campaigns/{waits}"));
+        let attention = wait_for("it says so", LONG, || Some(api.get(&path)["attention"].clone()).filter(Value::is_object));
+        assert!(attention["detail"].as_str().unwrap().starts_with("transactional_limit: "), "{attention}");
+    }
 }

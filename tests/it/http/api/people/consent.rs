@@ -142,6 +142,34 @@ both_backends! {
         assert_eq!(found(&api, &format!("list={list}")), [ann]);
     }
 
+    fn a_key_that_puts_people_in_undoes_no_refusal(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let list = api.create_list("News");
+        let ann = contact(&api, "ann@example.com");
+        api.post(&format!("/v1/lists/{list}/unsubscribe"), &json!({ "contact_id": ann }));
+        let back = json!({ "contact_id": ann, "resubscribe": true, "reason": "asked for it by phone" }).to_string();
+        let file = format!("/v1/contacts/import?list={list}&resubscribe=true&reason=by%20phone");
+        let with = |scope: &str| {
+            let made = api.post("/v1/keys", &json!({ "name": scope, "scope": scope }));
+            let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+            let key = ("Authorization", bearer.as_str());
+            let csv = [("Content-Type", "text/csv"), key];
+            [
+                (server.send("POST", &format!("/v1/lists/{list}/subscribe"), &[JSON, key], back.as_bytes()), "/resubscribe"),
+                (server.send("POST", &file, &csv, b"email\nann@example.com\n"), "resubscribe"),
+            ]
+        };
+        for (refused, field) in with("ingest") {
+            assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"), "{refused:?}");
+            let detail = refused.body["detail"].as_str().unwrap();
+            assert!(detail.starts_with(&format!("{field} ")) && detail.contains("operate"), "{detail}");
+        }
+        assert_eq!(found(&api, &format!("list={list}&standing=unsubscribed")), [ann]);
+        assert_eq!(with("operate").map(|(done, _)| done.status), [200, 202]);
+        assert_eq!(found(&api, &format!("list={list}")), [ann]);
+    }
+
     fn a_list_with_double_opt_in_waits_for_the_confirmation(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
