@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::render::{Material, RenderingError, Standings, profiles};
+use super::render::{Material, RenderingError, profiles};
 use crate::domain::content::check::check_for_preview;
 use crate::domain::content::message::Message;
 use crate::domain::dispatch::delivery::SkipReason;
@@ -46,7 +46,7 @@ pub async fn preview(
     let profile = found.into_iter().next().ok_or_else(|| RenderingError::NoContacts(vec![contact]))?;
     let provided = services.links.sample(&services.settings);
     let reached = address_for(material.campaign.channel, &profile).map(drop);
-    let asked = material.may_send(&services.store, contact, Standings::Asked).await?;
+    let asked = material.may_send(&services.store, contact).await?;
     let skip_reason = reached.and(asked).err();
     Ok(CampaignPreview {
         message: compiled.render_for(&profile, &provided)?,

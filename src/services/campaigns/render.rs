@@ -47,13 +47,6 @@ pub(super) struct Material {
     topics: Vec<ListId>,
 }
 
-/// Whether somebody's standing on a campaign's topics is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standings {
-    Asked,
-    Ignored,
-}
-
 impl Material {
     /// Reads it as it is now.
     pub(super) async fn read(store: &Store, id: CampaignId) -> Result<Self, RenderingError> {
@@ -75,10 +68,8 @@ impl Material {
         &self,
         store: &Store,
         contact: ContactId,
-        standings: Standings,
     ) -> Result<Result<(), SkipReason>, StoreError> {
-        let (channel, category) = (self.campaign.channel, self.category);
-        let topics = if standings == Standings::Asked { self.topics.clone() } else { Vec::new() };
+        let (channel, category, topics) = (self.campaign.channel, self.category, self.topics.clone());
         let look = move |conn: &mut Conn| looks::may_send_to(conn, contact, channel, category, &topics);
         store.run(Lane::Read, "look at what a contact has refused", look).await
     }

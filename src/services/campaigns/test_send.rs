@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::carried::Carried;
 use super::launch::{LaunchError, choose_pool};
-use super::render::{Material, RenderingError, Standings, profiles};
+use super::render::{Material, RenderingError, profiles};
 use crate::channels::Gate;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::content::check::check;
@@ -59,6 +59,21 @@ async fn carried(services: &Services, campaign: &CampaignRow) -> Result<Carried,
     Ok(services.store.run(Lane::Read, "read what a message carries", read).await?)
 }
 
+/// The recipient of a test is seldom on the campaign's lists, and need not be. A refusal of them holds.
+fn as_a_test(fitness: Result<(), SkipReason>) -> Result<(), SkipReason> {
+    match fitness {
+        Err(SkipReason::NotSubscribed | SkipReason::Unconfirmed) => Ok(()),
+        Ok(())
+        | Err(
+            SkipReason::Unsubscribed
+            | SkipReason::Suppressed
+            | SkipReason::ContactDeleted
+            | SkipReason::NoAddress
+            | SkipReason::Stopped,
+        ) => fitness,
+    }
+}
+
 /// Sends a campaign to these contacts at once, outside the books: nothing is stored, retried or counted.
 ///
 /// # Errors
@@ -80,10 +95,8 @@ pub async fn test_send(
     let mut tests = Vec::with_capacity(contacts.len());
     for (contact, profile) in contacts.iter().copied().zip(profiles(&services.store, &contacts).await?) {
         let message = carried.render(&compiled, contact, &profile).map_err(RenderingError::from)?;
-        // The recipient of a test is seldom on the campaign's lists: standings are not asked.
-        let fitness =
-            material.may_send(&services.store, contact, Standings::Ignored).await.map_err(RenderingError::from)?;
-        tests.push((contact, profile, message, fitness));
+        let fitness = material.may_send(&services.store, contact).await.map_err(RenderingError::from)?;
+        tests.push((contact, profile, message, as_a_test(fitness)));
     }
     let line = Line::of(Action::Tested, Object::Campaign, id).after(json!({ "contact_ids": contacts }));
     audit::announce(&services.store, by, line).await.map_err(RenderingError::from)?;

@@ -188,6 +188,28 @@ both_backends! {
         assert_eq!(api.wait_ended(many, LONG).stats.sent, 3);
     }
 
+    fn a_test_message_overrides_no_refusal_of_what_the_campaign_is_about(db: &Database) {
+        let server = strict(db);
+        let api = server.api();
+        let ids = people(&api, 4);
+        let list = list_of(&api, "News", &ids[..1]);
+        api.post(&format!("/v1/lists/{list}/unsubscribe"), &json!({ "members": [{ "contact_id": ids[0] }, { "contact_id": ids[1] }] }));
+        server.execute(format!(
+            "INSERT INTO suppressions (address, channel, topic, unsubscribed_at, created_at, updated_at) \
+             VALUES ('person3@example.com', 'email', {list}, 1, 0, 0)"
+        ));
+        let tests = |category: &str| {
+            let campaign = draft(&api, &json!({ "audience": { "all": true }, "topic_id": list, "category": category }));
+            let path = format!("/v1/campaigns/{campaign}/test-send");
+            let tested = server.send("POST", &path, &[JSON], json!({ "contact_ids": ids }).to_string().as_bytes());
+            let outcome = |one: &Value| one["outcome"].as_str().unwrap().to_owned();
+            tested.body["results"].as_array().unwrap().iter().map(outcome).collect::<Vec<String>>()
+        };
+        // A tester who is on none of the lists gets tests all the same.
+        assert_eq!(tests("marketing"), ["unsubscribed", "unsubscribed", "unsubscribed", "accepted"]);
+        assert_eq!(tests("transactional"), ["accepted"; 4]);
+    }
+
     fn a_template_makes_no_scheduled_campaign_transactional(db: &Database) {
         let server = strict(db);
         let api = server.api();
