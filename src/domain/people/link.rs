@@ -1,6 +1,6 @@
 //! Signed links: what a recipient may open without an account.
 //!
-//! A token is `kid · purpose · payload · MAC` in base64url (RFC 4648 5) without padding, 36 to 50 characters. The kid names
+//! A token is `kid · purpose · payload · MAC` in base64url (RFC 4648 5) without padding, 34 to 56 characters. The kid names
 //! the key. The MAC is HMAC-SHA256 (RFC 2104), cut to its left 128 bits (RFC 2104 5), over everything before it. Because the
 //! purpose is under the MAC, a link to the preferences confirms nothing. A token has one spelling, and the same key and link
 //! give the same token.
@@ -98,8 +98,8 @@ pub enum Link {
         contact: ContactId,
         /// The address that was asked.
         address: AddressMark,
-        /// From then on it only refuses.
-        expires: Hour,
+        /// When the subscription was asked for: a refusal since then outdates the link. It confirms for [`CONFIRM_DAYS`].
+        asked_at: UtcInstant,
     },
 }
 
@@ -133,7 +133,7 @@ impl Link {
     /// The link that confirms a subscription which was asked for at `asked_at`.
     #[must_use]
     pub fn confirm(list: ListId, contact: ContactId, address: AddressMark, asked_at: UtcInstant) -> Self {
-        Self::Confirm { list, contact, address, expires: Hour::days_after(asked_at, CONFIRM_DAYS) }
+        Self::Confirm { list, contact, address, asked_at }
     }
 
     /// The person that it is about.
@@ -151,7 +151,8 @@ impl Link {
     pub fn is_expired(&self, now: UtcInstant) -> bool {
         match self {
             Self::Unsubscribe { .. } => false,
-            Self::Preferences { expires, .. } | Self::Confirm { expires, .. } => expires.instant() <= now,
+            Self::Preferences { expires, .. } => expires.instant() <= now,
+            Self::Confirm { asked_at, .. } => asked_at.0.saturating_add(CONFIRM_DAYS * 24 * HOUR_MS) <= now.0,
         }
     }
 
@@ -169,12 +170,12 @@ impl Link {
                 write_number(bytes, contact.0);
                 write_number(bytes, expires.0);
             }
-            Self::Confirm { list, contact, address, expires } => {
+            Self::Confirm { list, contact, address, asked_at } => {
                 bytes.push(b'c');
                 write_number(bytes, list.0);
                 write_number(bytes, contact.0);
                 bytes.extend_from_slice(&address.0);
-                write_number(bytes, expires.0);
+                write_number(bytes, asked_at.0);
             }
         }
     }
@@ -196,7 +197,7 @@ impl Link {
                 list: ListId(read_number(rest)?),
                 contact: ContactId(read_number(rest)?),
                 address: read_mark(rest)?,
-                expires: Hour(read_number(rest)?),
+                asked_at: UtcInstant(read_number(rest)?),
             },
             _ => return None,
         };

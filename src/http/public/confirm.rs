@@ -3,14 +3,14 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::pages::{Answer, Asked, Head, Said, answer};
+use super::pages::{self, Answer, Head, Said, answer};
 use super::words::{Language, fill};
 use super::{Form, Visit};
 use crate::domain::people::consent::Source;
 use crate::domain::people::link::Link;
 use crate::http::AppState;
 use crate::http::web::edge;
-use crate::services::people::confirm::{self as service, confirm};
+use crate::services::people::confirm::{Asked, Question, confirm, see};
 use crate::services::people::refusal_desk::Taken;
 use crate::services::people::say_no::What;
 use crate::store::{Conn, Lane};
@@ -33,10 +33,10 @@ pub(in crate::http) async fn show(
     if visit.is_expired() {
         return expired(&language);
     }
-    let Some((_, address)) = &asked.address else { return outdated(&language) };
+    let Some((_, address)) = asked.open() else { return outdated(&language, &asked) };
     let words = &language.words;
     // In full: the link was sent there, and a person may have two that look alike in part.
-    let page = Asked {
+    let page = pages::Asked {
         head: Head::new(&language, &words.confirm_title),
         question: fill(&words.confirm_question, &[("{list}", asked.topic.title()), ("{address}", address.as_str())]),
         quiet: None,
@@ -67,14 +67,22 @@ pub(in crate::http) async fn answer_it(
     }
 }
 
-async fn read(visit: &Visit) -> Result<service::Asked, HttpResponse> {
-    let Link::Confirm { list, contact, address: mark, .. } = visit.link else { return Err(visit.missing()) };
+/// What the link asks. `None`: it is for another page.
+fn question(link: Link) -> Option<Question> {
+    match link {
+        Link::Confirm { list, contact, address: mark, asked_at } => Some(Question { list, contact, mark, asked_at }),
+        Link::Unsubscribe { .. } | Link::Preferences { .. } => None,
+    }
+}
+
+async fn read(visit: &Visit) -> Result<Asked, HttpResponse> {
+    let Some(question) = question(visit.link) else { return Err(visit.missing()) };
     let key = match visit.state.services.links.key(visit.kid).await {
         Ok(Some(key)) => key,
         Ok(None) => return Err(visit.missing()),
         Err(error) => return Err(visit.away(&error)),
     };
-    let read = move |conn: &mut Conn| service::see(conn, &key, list, contact, mark);
+    let read = move |conn: &mut Conn| see(conn, &key, question);
     match visit.state.store.run(Lane::LookUp, "read a confirmation", read).await {
         Ok(asked) => asked.ok_or_else(|| visit.missing()),
         Err(error) => Err(visit.away(&error)),
@@ -82,7 +90,7 @@ async fn read(visit: &Visit) -> Result<service::Asked, HttpResponse> {
 }
 
 async fn subscribe(visit: &Visit) -> HttpResponse {
-    let Link::Confirm { list, contact, address: mark, .. } = visit.link else { return visit.missing() };
+    let Some(question) = question(visit.link) else { return visit.missing() };
     if visit.state.desk.is_spooling() {
         return visit.away(&"refusals wait for the database, and what they say comes first");
     }
@@ -93,14 +101,14 @@ async fn subscribe(visit: &Visit) -> HttpResponse {
     };
     let (book, client) = (visit.state.services.refusals.clone(), visit.client());
     let request_id = edge::request_id(&visit.request);
-    let store = move |conn: &mut Conn| confirm(conn, &book, &key, (list, contact, mark), client, request_id);
+    let store = move |conn: &mut Conn| confirm(conn, &book, &key, question, client, request_id);
     let asked = match visit.state.store.transact(Lane::Control, "confirm a subscription", store).await {
         Ok(Some(asked)) => asked,
         Ok(None) => return visit.missing(),
         Err(error) => return visit.away(&error),
     };
     let language = visit.language(asked.person.keys.locale.as_deref());
-    let Some((_, address)) = &asked.address else { return outdated(&language) };
+    let Some((_, address)) = asked.open() else { return outdated(&language, &asked) };
     let words = &language.words;
     let line = fill(&words.confirmed_text, &[("{list}", asked.topic.title()), ("{address}", address.as_str())]);
     answer(StatusCode::OK, &Said { head: Head::new(&language, &words.confirmed_title), lines: vec![line] })
@@ -120,15 +128,16 @@ async fn refuse(visit: &Visit) -> HttpResponse {
     answer(StatusCode::OK, &Said { head, lines: line.into_iter().collect() })
 }
 
-fn outdated(language: &Language) -> HttpResponse {
+fn outdated(language: &Language, asked: &Asked) -> HttpResponse {
     let words = &language.words;
     let head = Head::new(language, &words.outdated_title);
-    answer(StatusCode::GONE, &Said { head, lines: vec![words.outdated_text.clone()] })
+    let why = if asked.has_refused_since { &words.outdated_refused } else { &words.outdated_text };
+    answer(StatusCode::GONE, &Said { head, lines: vec![why.clone()] })
 }
 
 fn expired(language: &Language) -> HttpResponse {
     let words = &language.words;
-    let page = Asked {
+    let page = pages::Asked {
         head: Head::new(language, &words.expired_title),
         question: words.expired_text.clone(),
         quiet: None,

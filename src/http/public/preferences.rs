@@ -76,6 +76,7 @@ async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> HttpResponse 
     let lists = |name: &str| form.numbers(name).into_iter().map(ListId).collect();
     let chosen = Chosen {
         shown: lists("shown"),
+        was: lists("was"),
         wanted: lists("topic"),
         campaign,
         client: visit.client(),

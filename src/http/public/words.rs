@@ -62,6 +62,7 @@ words! {
     expired_text [],
     outdated_title [],
     outdated_text [],
+    outdated_refused [],
     missing_title [],
     missing_text [],
     away_title [],

@@ -51,6 +51,8 @@ fn is_on(topic: &TopicRow, standing: Option<Standing>, has_refused: bool) -> boo
 pub struct Chosen {
     /// The topics that the page showed. What came later is left as it is.
     pub shown: Vec<ListId>,
+    /// Those of them that it showed as wanted. What stands so still, or no more, was not the person's choice on this page.
+    pub was: Vec<ListId>,
     /// Those of them that are wanted.
     pub wanted: Vec<ListId>,
     /// The campaign whose message had the link.
@@ -61,8 +63,8 @@ pub struct Chosen {
     pub request_id: Option<String>,
 }
 
-/// Stores a choice inside the caller's write transaction, as the person's own act. What does not differ changes nothing. What the
-/// contact sees then; `None` as for [`see`].
+/// Stores a choice inside the caller's write transaction, as the person's own act. What does not differ from what the page showed
+/// changes nothing: since then, the person may have said no elsewhere. What the contact sees then; `None` as for [`see`].
 ///
 /// # Errors
 /// A query failed.
@@ -75,9 +77,9 @@ pub fn choose(
     let held = standings::hold(conn, &[contact])?;
     let Some(before) = see(conn, contact)?.filter(|_| !held.is_empty()) else { return Ok(None) };
     let addresses = addresses_of(&before.person.keys);
-    let wish = |(topic, is_on): &(TopicRow, bool)| {
-        let wanted = chosen.wanted.contains(&topic.id);
-        let wish = match (chosen.shown.contains(&topic.id), *is_on, wanted) {
+    let wish = |(topic, _): &(TopicRow, bool)| {
+        let is_in = |topics: &[ListId]| topics.contains(&topic.id);
+        let wish = match (is_in(&chosen.shown), is_in(&chosen.was), is_in(&chosen.wanted)) {
             (true, false, true) => Wish::Subscribe(Grounds::OwnAct),
             (true, true, false) => Wish::Unsubscribe,
             (true, true, true) | (true, false, false) | (false, _, _) => return None,

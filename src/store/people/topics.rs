@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::domain::ids::{CampaignId, ContactId, ListId};
+use crate::domain::instant::UtcInstant;
 use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::Standing;
 use crate::store::engine::schema::{audience_lists, campaigns, contacts, list_members, lists};
@@ -120,6 +121,23 @@ pub fn for_contact(conn: &mut Conn, contact: ContactId) -> Result<Vec<(TopicRow,
     topics.sort_by(|one, other| (one.title(), one.id).cmp(&(other.title(), other.id)));
     let standing = |id: ListId| standings.iter().find(|(list, _)| *list == id).map(|(_, standing)| *standing);
     Ok(topics.into_iter().map(|topic| (topic.clone(), standing(topic.id))).collect())
+}
+
+/// How a contact stands on a list, and since when; rows of an older version do not know it.
+///
+/// # Errors
+/// The query failed.
+pub fn standing(
+    conn: &mut Conn,
+    list: ListId,
+    contact: ContactId,
+) -> Result<Option<(Standing, Option<UtcInstant>)>, StoreError> {
+    list_members::table
+        .find((list, contact))
+        .select((list_members::status, list_members::status_at))
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read a standing"))
 }
 
 /// A contact, deleted or not.

@@ -4,7 +4,7 @@ use serde_json::json;
 use volley::domain::instant::UtcInstant;
 
 use super::{Site, assert_page, books, now, standing, text};
-use crate::support::both_backends;
+use crate::support::{Database, both_backends};
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -12,11 +12,33 @@ fn days_ago(days: i64) -> UtcInstant {
     UtcInstant(now().0 - days * DAY_MS)
 }
 
-/// The choice that the page would send: what it shows, and what is wanted.
-fn save(shown: &[i64], wanted: &[i64]) -> String {
-    let shown = shown.iter().map(|id| format!("&shown={id}"));
-    let wanted = wanted.iter().map(|id| format!("&topic={id}"));
-    format!("do=save{}", shown.chain(wanted).collect::<String>())
+/// The choice that the page would send: what it shows, what it shows as on, and what is wanted.
+fn save(shown: &[i64], was: &[i64], wanted: &[i64]) -> String {
+    let fields = |name: &str, ids: &[i64]| ids.iter().map(|id| format!("{name}={id}&")).collect::<String>();
+    format!("{}{}{}do=save", fields("shown", shown), fields("was", was), fields("topic", wanted))
+}
+
+/// The value of every hidden field of this name.
+fn hidden(page: &str, name: &str) -> Vec<i64> {
+    let before = format!("name=\"{name}\" value=\"");
+    page.split(&before).skip(1).map(|rest| rest.split('"').next().unwrap().parse().unwrap()).collect()
+}
+
+/// Both topics are on when the page is opened. One is refused elsewhere; then the other one is unticked on the page.
+fn stale(db: &Database, site: &Site, refusal: &str) {
+    let both = [site.spring, site.autumn];
+    site.press(&site.preferences(), &save(&both, &[], &both));
+    let page = site.get(&site.preferences());
+    let (shown, was) = (hidden(text(&page), "shown"), hidden(text(&page), "was"));
+    assert_eq!((shown.len(), was.len()), (2, 2), "{page:?}");
+    let form = if refusal.starts_with("/u/") { "List-Unsubscribe=One-Click" } else { "do=nothing" };
+    assert_page(&site.press(refusal, form), 200);
+    let saved = site.press(&site.preferences(), &save(&shown, &was, &[site.spring]));
+    assert_page(&saved, 200);
+    assert!(!text(&saved).contains(" checked"), "{saved:?}");
+    for list in both {
+        assert_eq!(standing(db, list, site.ann), "unsubscribed");
+    }
 }
 
 both_backends! {
@@ -30,17 +52,19 @@ both_backends! {
         assert!(text(&page).contains("a…@example.com") && !text(&page).contains("ann.miller"), "{page:?}");
 
         let both = [site.spring, site.autumn];
-        let saved = site.press(&site.preferences(), &save(&both, &[site.autumn]));
+        let saved = site.press(&site.preferences(), &save(&both, &[site.spring], &[site.autumn]));
         assert_page(&saved, 200);
         assert!(text(&saved).contains("Your choice is saved"), "{saved:?}");
         let stands = || (standing(db, site.spring, site.ann), standing(db, site.autumn, site.ann));
         assert_eq!(stands(), ("unsubscribed".to_owned(), "subscribed".to_owned()));
         assert_eq!(db.number("SELECT count(*) AS n FROM list_members WHERE source = 'preferences'"), 2);
         let before = books(db);
-        site.press(&site.preferences(), &save(&both, &[site.autumn]));
-        assert_eq!(books(db), before, "the same choice changes nothing");
+        for was in [site.spring, site.autumn] {
+            site.press(&site.preferences(), &save(&both, &[was], &[site.autumn]));
+            assert_eq!(books(db), before, "the same choice changes nothing");
+        }
         // The person's own act takes a refusal back.
-        site.press(&site.preferences(), &save(&both, &both));
+        site.press(&site.preferences(), &save(&both, &[site.autumn], &both));
         assert_eq!(stands(), ("subscribed".to_owned(), "subscribed".to_owned()));
     }
 
@@ -62,9 +86,9 @@ both_backends! {
     fn a_choice_reaches_only_what_the_page_has_shown(db: &Database) {
         let site = Site::on(db);
         let path = site.preferences();
-        site.press(&path, &save(&[site.private, 4711], &[site.private, 4711]));
+        site.press(&path, &save(&[site.private, 4711], &[], &[site.private, 4711]));
         assert_eq!(standing(db, site.private, site.ann), "none", "a form cannot subscribe to a list that is not public");
-        site.press(&path, &save(&[site.autumn], &[]));
+        site.press(&path, &save(&[site.autumn], &[], &[]));
         assert_eq!(standing(db, site.spring, site.ann), "subscribed", "what the page did not show stays");
         for form in ["", "do=", "do=delete", "topic=1"] {
             let before = books(db);
@@ -76,6 +100,12 @@ both_backends! {
         assert!(text(&site.get(&path)).contains("Private matters"));
     }
 
+    fn a_page_that_was_open_while_the_person_said_no_elsewhere_undoes_nothing(db: &Database) {
+        let site = Site::on(db);
+        stale(db, &site, &site.no());
+        stale(db, &site, &site.preferences());
+    }
+
     fn everything_can_be_refused_at_once_and_a_topic_chosen_again(db: &Database) {
         let site = Site::on(db);
         let path = site.preferences();
@@ -85,7 +115,7 @@ both_backends! {
         assert_eq!(standing(db, site.spring, site.ann), "unsubscribed");
         let page = site.get(&path);
         assert!(text(&page).contains("You asked us not to write to you") && !text(&page).contains("checked"), "{page:?}");
-        site.press(&path, &save(&[site.spring, site.autumn], &[site.spring]));
+        site.press(&path, &save(&[site.spring, site.autumn], &[], &[site.spring]));
         assert_eq!(standing(db, site.spring, site.ann), "subscribed");
         assert_eq!(standing(db, site.autumn, site.ann), "none");
     }
@@ -99,7 +129,7 @@ both_backends! {
         assert!(!text(&expired).contains("Spring news") && !text(&expired).contains("a…@"), "{expired:?}");
         assert_eq!(text(&expired).matches("<button").count(), 1, "{expired:?}");
         let before = books(db);
-        assert_page(&site.press(&old, &save(&[site.spring, site.autumn], &[site.autumn])), 410);
+        assert_page(&site.press(&old, &save(&[site.spring, site.autumn], &[site.spring], &[site.autumn])), 410);
         assert_eq!(books(db), before);
         assert_page(&site.press(&old, "do=nothing"), 200);
         assert_eq!(standing(db, site.spring, site.ann), "unsubscribed");
@@ -153,5 +183,39 @@ both_backends! {
         assert_eq!(books(db), before);
         assert_page(&site.press(&late, "do=refuse"), 200);
         assert_eq!(standing(db, site.autumn, site.ann), "unsubscribed");
+    }
+
+    fn a_refusal_outdates_the_links_that_were_asked_for_before_it(db: &Database) {
+        let site = Site::on(db);
+        db.execute(&format!("UPDATE lists SET double_opt_in = TRUE WHERE id = {}", site.autumn));
+        let subscribe = format!("/v1/lists/{}/subscribe", site.autumn);
+        let ask = || {
+            let answer = site.api.post(&subscribe, &json!({ "email": "ann.miller@example.com" }));
+            let url = answer["contacts"][0]["confirm_url"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+            format!("/confirm/{}", url.rsplit_once('/').unwrap().1)
+        };
+        let first = ask();
+        assert_page(&site.press(&first, "do=confirm"), 200);
+        for refusal in ["the list", "everything"] {
+            if refusal == "the list" {
+                site.press(&first, "do=refuse");
+            } else {
+                site.press(&site.preferences(), "do=nothing");
+            }
+            let before = books(db);
+            let page = site.get(&first);
+            assert_page(&page, 410);
+            assert!(text(&page).contains("You have said no since") && !text(&page).contains("<button"), "{refusal}: {page:?}");
+            assert_page(&site.press(&first, "do=confirm"), 410);
+            assert_eq!(books(db), before, "{refusal}");
+            let german = site.visit("GET", &first, &[("Accept-Language", "de")], "");
+            assert_page(&german, 410);
+        }
+        // Not even where only the address remembers that everything was refused; and a link that was asked for since confirms.
+        db.execute(&format!("DELETE FROM list_members WHERE list_id = {}", site.autumn));
+        assert_page(&site.press(&first, "do=confirm"), 410);
+        assert_eq!(standing(db, site.autumn, site.ann), "none");
+        assert_page(&site.press(&ask(), "do=confirm"), 200);
+        assert_eq!(standing(db, site.autumn, site.ann), "subscribed");
     }
 }
