@@ -10,6 +10,7 @@ pub(in crate::http) mod unsubscribe;
 pub mod words;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderValue, RETRY_AFTER, USER_AGENT};
@@ -28,7 +29,7 @@ use crate::domain::people::fields::Fields;
 use crate::domain::people::link::{Kid, Link};
 use crate::services::people::say_no::{SaidNo, What};
 
-/// What is read of a form, in bytes. The rest is not looked at.
+/// The largest form, in bytes.
 const MOST_OF_A_FORM: usize = 64 * 1024;
 
 /// The longest name of a program that is kept, in characters.
@@ -45,16 +46,24 @@ struct Visit {
 /// The fields of a form, in their order.
 struct Form(Vec<(String, String)>);
 
+/// A whole body. `None`: it is cut, or larger than any form.
+async fn all_of(mut payload: web::Payload) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.ok().filter(|chunk| bytes.len() + chunk.len() <= MOST_OF_A_FORM)?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Some(bytes)
+}
+
+/// How long a form may take to arrive. A refusal does not wait for the rest of a request that has stalled.
+const FORM_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl Form {
-    /// Reads a form of a browser. What is no form has no fields.
-    async fn read(mut payload: web::Payload) -> Self {
-        let mut bytes = Vec::new();
-        while let Some(Ok(chunk)) = payload.next().await {
-            if bytes.len() + chunk.len() > MOST_OF_A_FORM {
-                break;
-            }
-            bytes.extend_from_slice(&chunk);
-        }
+    /// Reads a form of a browser. What is no form, is cut or does not arrive in time has no fields: half a choice is none.
+    async fn read(payload: web::Payload) -> Self {
+        let bytes = tokio::time::timeout(FORM_TIMEOUT, all_of(payload)).await;
+        let bytes = bytes.ok().flatten().unwrap_or_default();
         Self(url::form_urlencoded::parse(&bytes).into_owned().collect())
     }
 

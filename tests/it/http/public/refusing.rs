@@ -79,6 +79,25 @@ both_backends! {
         site.api.post(&format!("/v1/lists/{}/members", site.spring), &json!({ "contact_ids": [again] }));
         assert_eq!(standing(db, site.spring, again), "unsubscribed", "who comes back has refused");
     }
+
+    fn a_request_that_stalls_in_its_body_is_a_refusal_all_the_same(db: &Database) {
+        let site = Site::on(db);
+        let stalled = |path: &str| {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+                 Content-Length: 200\r\nConnection: close\r\n\r\nshown={}&was={}&do=save&topic=",
+                site.spring, site.spring
+            );
+            site.server.raw(head.as_bytes())
+        };
+        let began = std::time::Instant::now();
+        assert_page(&stalled(&site.preferences()), 404);
+        assert_eq!(standing(db, site.spring, site.ann), "subscribed", "half a choice is none");
+        assert_page(&stalled(&site.no()), 200);
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+        assert_eq!(standing(db, site.spring, site.ann), "unsubscribed");
+        assert_eq!(db.number("SELECT count(*) AS n FROM consent_log WHERE source = 'one_click'"), 1);
+    }
 }
 
 #[test]
