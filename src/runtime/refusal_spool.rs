@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::store::engine::private_files;
+
 /// The most bytes that the file may have: some hundred thousand refusals.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -37,7 +39,7 @@ impl RefusalSpool {
     /// The folder cannot be made, or the file cannot be read.
     pub fn below(data_dir: &Path, slot: &str) -> io::Result<Self> {
         let folder = data_dir.join("refusals");
-        std::fs::create_dir_all(&folder)?;
+        private_files::make_folder(&folder)?;
         let path = folder.join(slot).with_extension("spool");
         let is_left = match std::fs::metadata(&path) {
             Ok(metadata) => metadata.len() > 0,
@@ -118,7 +120,7 @@ impl RefusalSpool {
     }
 
     fn create(&self) -> io::Result<File> {
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.path)?;
+        let mut file = private_files::options().create(true).read(true).append(true).open(&self.path)?;
         // A line that a crash has cut must not swallow the next one.
         let end = file.seek(io::SeekFrom::End(0))?;
         if end > 0 {
@@ -182,7 +184,7 @@ impl RefusalSpool {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let path = self.path.with_extension("refused");
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = private_files::options().create(true).append(true).open(path)?;
         file.write_all(&text)?;
         file.sync_data()
     }
@@ -258,5 +260,17 @@ mod tests {
         let spool = RefusalSpool::below(folder.path(), "1").unwrap();
         drop(folder);
         assert!(spool.add(&["a"]).is_err());
+    }
+
+    #[test]
+    fn nobody_else_reads_what_waits() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (folder, spool) = spool();
+        spool.add(&["a"]).unwrap();
+        spool.put_aside(&"a").unwrap();
+        for file in ["1.spool", "1.refused"] {
+            let mode = std::fs::metadata(folder.path().join("refusals").join(file)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{file}");
+        }
     }
 }

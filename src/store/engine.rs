@@ -8,6 +8,7 @@ pub mod history;
 pub mod idempotency;
 pub mod listing;
 pub(in crate::store) mod page_states;
+pub mod private_files;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 pub(in crate::store) mod sql;

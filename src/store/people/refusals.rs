@@ -3,7 +3,7 @@
 //! A file for each run of a process that has refusals to file, below `data_dir/refusals/`: one JSON object a line. Nothing removes
 //! lines: 200 bytes for each refusal, a few hundred megabytes for a million of them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::Reason;
+use crate::store::engine::private_files;
 
 /// A refusal as it is filed. Holds personal data: never logged, hence no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,9 +136,9 @@ impl Folder {
     }
 
     fn create(&self) -> io::Result<File> {
-        std::fs::create_dir_all(&self.path)?;
+        private_files::make_folder(&self.path)?;
         let path = self.path.join(uuid::Uuid::new_v4().to_string()).with_extension("jsonl");
-        let file = OpenOptions::new().create_new(true).append(true).open(path)?;
+        let file = private_files::options().create_new(true).append(true).open(path)?;
         // The name, too, outlasts a power cut.
         File::open(&self.path)?.sync_all()?;
         Ok(file)
@@ -163,6 +164,8 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     fn filed(id: &str) -> Filed {
@@ -199,6 +202,10 @@ mod tests {
         second.file(&[filed("c")]);
         let torn = std::fs::read_dir(folder.path().join("refusals")).unwrap().next().unwrap().unwrap().path();
         OpenOptions::new().append(true).open(torn).unwrap().write_all(br#"{"id":"d","at":"#).unwrap();
+        for file in std::fs::read_dir(folder.path().join("refusals")).unwrap() {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&file.unwrap().metadata().unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600, "nobody else reads who has refused");
+        }
         let mut found = ids(&RefusalBook::below(folder.path())).await;
         found.sort();
         assert_eq!(found, ["a", "b", "c"]);

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::store::engine::private_files;
+
 /// Ends the names of uploads under way.
 const PART: &str = "part";
 
@@ -51,9 +53,9 @@ impl ImportFolder {
     /// # Errors
     /// The folder or the file cannot be made.
     pub fn create(&self) -> io::Result<Upload> {
-        fs::create_dir_all(&self.path)?;
+        private_files::make_folder(&self.path)?;
         let path = self.path.join(uuid::Uuid::new_v4().to_string()).with_extension(PART);
-        let file = File::create_new(&path)?;
+        let file = private_files::options().create_new(true).read(true).write(true).open(&path)?;
         file.lock()?;
         Ok(Upload { path, file, kept: false })
     }
