@@ -28,6 +28,8 @@ use crate::domain::people::consent::{Client, Source};
 use crate::domain::people::fields::Fields;
 use crate::domain::people::link::{Kid, Link};
 use crate::services::people::say_no::{SaidNo, What};
+use crate::store::people::topics;
+use crate::store::{Conn, Lane};
 
 /// The largest form, in bytes.
 const MOST_OF_A_FORM: usize = 64 * 1024;
@@ -99,6 +101,14 @@ impl Visit {
 
     fn language(&self, locale: Option<&str>) -> Arc<Language> {
         language(&self.state, &self.request, locale)
+    }
+
+    /// The language of the person that the link is about, as far as the database can be asked.
+    async fn own_language(&self) -> Arc<Language> {
+        let contact = self.link.contact();
+        let read = move |conn: &mut Conn| topics::person(conn, contact);
+        let person = self.state.store.run(Lane::LookUp, "read whose page it is", read).await.ok().flatten();
+        self.language(person.as_ref().and_then(|person| person.keys.locale.as_deref()))
     }
 
     /// The other side.

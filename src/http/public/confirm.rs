@@ -61,7 +61,10 @@ pub(in crate::http) async fn answer_it(
     }
     match Form::read(body).await.act() {
         Some("refuse") => refuse(&visit).await,
-        _ if visit.is_expired() => expired(&visit.language(None)),
+        _ if visit.is_expired() => {
+            let language = visit.own_language().await;
+            expired(&language)
+        }
         Some("confirm") => subscribe(&visit).await,
         Some(_) | None => visit.missing(),
     }

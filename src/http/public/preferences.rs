@@ -51,7 +51,10 @@ pub(in crate::http) async fn change(
     let form = Form::read(body).await;
     match form.act() {
         Some("nothing") => refuse_everything(&visit, campaign).await,
-        _ if visit.is_expired() => expired(&visit.language(None)),
+        _ if visit.is_expired() => {
+            let language = visit.own_language().await;
+            expired(&language)
+        }
         Some("save") => save(&visit, campaign, &form).await,
         Some(_) | None => visit.missing(),
     }
@@ -59,11 +62,11 @@ pub(in crate::http) async fn change(
 
 async fn refuse_everything(visit: &Visit, campaign: CampaignId) -> HttpResponse {
     let no = visit.no(What::Everything, Some(campaign), &Source::PREFERENCES);
-    match visit.state.desk.refuse(no).await {
-        Ok(Taken::Stored(_) | Taken::Spooled) => {}
+    let language = match visit.state.desk.refuse(no).await {
+        Ok(Taken::Stored(_)) => visit.own_language().await,
+        Ok(Taken::Spooled) => visit.language(None),
         Err(not_taken) => return visit.away(&not_taken),
-    }
-    let language = visit.language(None);
+    };
     let words = &language.words;
     let head = Head::new(&language, &words.unsubscribed_title);
     answer(StatusCode::OK, &Said { head, lines: vec![words.unsubscribed_everything.clone()] })
