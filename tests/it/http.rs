@@ -2,5 +2,5 @@
 
 mod api;
 mod load;
-mod public;
+pub(crate) mod public;
 mod web;

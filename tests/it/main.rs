@@ -2,7 +2,7 @@
 //!
 //! `bodies` has snapshots of what clients see, `flows` drives the real program through its API, `faults` breaks things around it while it sends, `arch` checks rules
 //! of the repository, `trials` plays relays and gateways of the field, `docs` and `state_machines` that its pages say what the code does, `replicas` has several instances
-//! share a database and a broker. What they need stands in `support`; nothing there touches a server that was already
+//! share a database and a broker, `ui` opens the pages in a browser. What they need stands in `support`; nothing there touches a server that was already
 //! running.
 
 #![allow(
@@ -29,3 +29,4 @@ mod state_machines;
 mod store;
 mod support;
 mod trials;
+mod ui;

@@ -1,6 +1,7 @@
 //! What the tests stand on: databases of their own, the program itself, its API, and providers that remember everything.
 
 pub(crate) mod api;
+pub(crate) mod browser;
 pub(crate) mod database;
 pub(crate) mod fleet;
 pub(crate) mod http2;
@@ -18,6 +19,7 @@ pub(crate) mod turns;
 pub(crate) mod volley;
 pub(crate) mod waiting;
 pub(crate) mod watch;
+pub(crate) mod webdriver;
 
 pub(crate) use database::{Database, both_backends};
 pub(crate) mod scripted_http;

@@ -17,19 +17,19 @@ use crate::support::server::{Raw, Server, sandbox};
 const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// An instance with a campaign to the list `Spring news`, which Ann is on. `Private matters` is no public list.
-struct Site {
-    server: Server,
+pub(crate) struct Site {
+    pub(crate) server: Server,
     api: Api,
     key: LinkKey,
-    ann: i64,
-    spring: i64,
-    autumn: i64,
+    pub(crate) ann: i64,
+    pub(crate) spring: i64,
+    pub(crate) autumn: i64,
     private: i64,
     campaign: i64,
 }
 
 impl Site {
-    fn on(db: &Database) -> Self {
+    pub(crate) fn on(db: &Database) -> Self {
         Self::with(db, |_| {})
     }
 
@@ -52,26 +52,26 @@ impl Site {
         Self { server, api, key, ann, spring, autumn, private, campaign }
     }
 
-    fn no(&self) -> String {
+    pub(crate) fn no(&self) -> String {
         let link = Link::Unsubscribe { campaign: CampaignId(self.campaign), contact: ContactId(self.ann) };
         format!("/u/{}", self.key.sign(&link))
     }
 
-    fn preferences_from(&self, launched_at: UtcInstant) -> String {
+    pub(crate) fn preferences_from(&self, launched_at: UtcInstant) -> String {
         let link = Link::preferences(CampaignId(self.campaign), ContactId(self.ann), launched_at);
         format!("/preferences/{}", self.key.sign(&link))
     }
 
-    fn preferences(&self) -> String {
+    pub(crate) fn preferences(&self) -> String {
         self.preferences_from(now())
     }
 
-    fn confirm_from(&self, list: i64, address: &str, asked_at: UtcInstant) -> String {
+    pub(crate) fn confirm_from(&self, list: i64, address: &str, asked_at: UtcInstant) -> String {
         let link = Link::confirm(ListId(list), ContactId(self.ann), self.key.mark(address), asked_at);
         format!("/confirm/{}", self.key.sign(&link))
     }
 
-    fn confirm(&self, list: i64) -> String {
+    pub(crate) fn confirm(&self, list: i64) -> String {
         self.confirm_from(list, "ann.miller@example.com", now())
     }
 
@@ -90,12 +90,12 @@ impl Site {
     }
 }
 
-fn now() -> UtcInstant {
+pub(crate) fn now() -> UtcInstant {
     UtcInstant(jiff::Timestamp::now().as_millisecond())
 }
 
 /// How the contact stands on a list.
-fn standing(db: &Database, list: i64, contact: i64) -> String {
+pub(crate) fn standing(db: &Database, list: i64, contact: i64) -> String {
     let of = |standing: &str| {
         db.number(&format!(
             "SELECT count(*) AS n FROM list_members WHERE list_id = {list} AND contact_id = {contact} AND status = '{standing}'"
@@ -106,7 +106,7 @@ fn standing(db: &Database, list: i64, contact: i64) -> String {
 }
 
 /// Everything that a refusal or a consent could change.
-fn books(db: &Database) -> [i64; 4] {
+pub(crate) fn books(db: &Database) -> [i64; 4] {
     ["list_members", "suppressions", "consent_log", "list_members WHERE status = 'unsubscribed'"]
         .map(|table| db.number(&format!("SELECT count(*) AS n FROM {table}")))
 }

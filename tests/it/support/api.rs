@@ -52,10 +52,7 @@ pub(crate) struct Campaign {
 
 impl Api {
     pub(crate) fn new(base: &str, key: &str) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            let _already_chosen = rustls::crypto::ring::default_provider().install_default();
-        });
+        install_tls_provider();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
@@ -306,6 +303,14 @@ impl Campaign {
     pub(crate) fn is_ended(&self) -> bool {
         ["sent", "failed", "stopped"].contains(&self.status.as_str())
     }
+}
+
+/// Says once who does the cryptography; HTTP clients ask for it.
+pub(crate) fn install_tls_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        let _already_chosen = rustls::crypto::ring::default_provider().install_default();
+    });
 }
 
 /// The id that a document carries.
