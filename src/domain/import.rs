@@ -17,8 +17,9 @@ use serde_json::Value;
 use self::header::{Column, SaidColumn, Target};
 use self::opening::{find_delimiter, read_cells};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
+use super::channel::ChannelKind;
 use super::instant::UtcInstant;
-use super::people::consent::{Said, said_source};
+use super::people::consent::{Said, keys_as_addresses, said_source};
 use super::people::contact::{ContactDraft, FieldError, check_attribute};
 use super::people::spelling::trim;
 use super::people::standing::Standing;
@@ -137,6 +138,9 @@ pub struct Row {
     pub result: Result<ContactDraft, Vec<FieldError>>,
     /// What the row says of it besides its fields.
     pub said: Said,
+    /// Of a row that is wrong and says that the contact is unsubscribed: the keys that could be read, as addresses. A refusal counts all
+    /// the same.
+    pub refused: Vec<(ChannelKind, String)>,
 }
 
 /// Reads contacts from a CSV file. Holds one row at a time.
@@ -196,8 +200,12 @@ impl<R: Read> ImportReader<R> {
                 Ok(true) => {
                     let end = ResumePoint { byte: self.records.byte, line: self.records.line };
                     let mut said = Said::default();
-                    let result = self.draft(&mut said);
-                    return Ok(Some(Row { line: self.record.line, end, result, said }));
+                    let mut draft = ContactDraft::default();
+                    let result = self.fill(&mut draft, &mut said);
+                    let is_lost = result.is_err() && said.standing == Some(Standing::Unsubscribed);
+                    let refused = if is_lost { keys_as_addresses(&draft.fields) } else { Vec::new() };
+                    let result = result.map(|()| draft);
+                    return Ok(Some(Row { line: self.record.line, end, result, said, refused }));
                 }
                 Err(error) => {
                     self.is_broken = true;
@@ -208,13 +216,12 @@ impl<R: Read> ImportReader<R> {
         Ok(None)
     }
 
-    /// The contact in the present record, or everything that is wrong with it.
-    fn draft(&self, said: &mut Said) -> Result<ContactDraft, Vec<FieldError>> {
+    /// Reads the contact in the present record, or says everything that is wrong with it; what can be read is there all the same.
+    fn fill(&self, draft: &mut ContactDraft, said: &mut Said) -> Result<(), Vec<FieldError>> {
         self.check_shape().map_err(|error| vec![error])?;
-        let mut draft = ContactDraft::default();
         let mut errors = Vec::new();
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
-            if let Err(mut error) = fill(&mut draft, said, column, cell) {
+            if let Err(mut error) = fill(draft, said, column, cell) {
                 error.field.clone_from(&column.header);
                 errors.push(error);
             }
@@ -225,7 +232,7 @@ impl<R: Read> ImportReader<R> {
         {
             errors.push(FieldError { field: ROW.to_owned(), ..error });
         }
-        if errors.is_empty() { Ok(draft) } else { Err(errors) }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn check_shape(&self) -> Result<(), FieldError> {

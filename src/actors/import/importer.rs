@@ -15,9 +15,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use self::files::{ImportFolder, OpenError};
-use crate::domain::ids::ImportId;
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
 use crate::domain::people::consent::{Act, Said, Source};
+use crate::services::By;
+use crate::services::people::standings::{self, Refusal, RefusalScope};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
 use crate::store::people::consent::Scribe;
 use crate::store::people::refusals::RefusalBook;
@@ -219,6 +222,35 @@ impl Work {
         Ok(now > import.updated_at.plus(LOST_AFTER))
     }
 
+    /// Unsubscribes those whose rows are wrong otherwise: a refusal counts from the moment it is said. Before the rows are counted, so that
+    /// an import which is interrupted does it again.
+    async fn refuse(
+        &self,
+        list: ListId,
+        refused: Vec<(ChannelKind, String)>,
+        scribe: &Scribe,
+    ) -> Result<(), StoreError> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let refusals: Vec<Refusal> = refused
+            .into_iter()
+            .map(|address| Refusal {
+                contact: None,
+                address: Some(address),
+                scope: RefusalScope::Topics(vec![list]),
+                source: scribe.act.source.clone(),
+                campaign: None,
+                at: None,
+                client: None,
+            })
+            .collect();
+        let by = By { request_id: scribe.act.request_id.clone(), ..By::start() };
+        let book = scribe.book.clone();
+        let work = move |conn: &mut _| standings::refuse(conn, &book, &by, &refusals).map(drop);
+        self.store.transact(Lane::Write, "store the refusals of an import", work).await
+    }
+
     /// Stores what is left of one file.
     async fn import(&self, import: ImportRow, file: File) -> Result<(), Stop> {
         let id = import.id;
@@ -228,7 +260,8 @@ impl Work {
             Target::Sqlite(_) => SQLITE_BATCH,
         };
         let (sender, mut batches) = mpsc::channel(AHEAD);
-        let on_list = import.list_id.is_some();
+        let list = import.list_id;
+        let on_list = list.is_some();
         let scribe = import.scribe(&self.scribe);
         let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), on_list, rows, &sender));
         while let Some(parsed) = batches.recv().await {
@@ -236,7 +269,10 @@ impl Work {
                 Parsed::Header(names) => {
                     self.store.run(Lane::Write, "begin an import", move |conn| imports::begin(conn, id, &names)).await
                 }
-                Parsed::Rows(batch) => {
+                Parsed::Rows(batch, refused) => {
+                    if let Some(list) = list {
+                        self.refuse(list, refused, &scribe).await.map_err(Stop::Later)?;
+                    }
                     let rows = batch.lines.len() + batch.rejected_rows;
                     self.progress.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
                     let scribe = scribe.clone();
@@ -275,7 +311,8 @@ fn describe(error: &dyn std::error::Error) -> String {
 enum Parsed {
     /// The attribute names of the header.
     Header(Vec<String>),
-    Rows(Batch),
+    /// Rows, and what wrong ones among them refuse.
+    Rows(Batch, Vec<(ChannelKind, String)>),
 }
 
 /// Parses the file into batches. Ends early when nobody takes them any more.
@@ -304,9 +341,10 @@ fn parse(
                 break None;
             }
         };
+        let refused = std::mem::take(&mut batch.refused);
         if let Some(batch) = batch.finish(from) {
             from = Some(batch.to);
-            if sender.blocking_send(Parsed::Rows(batch)).is_err() {
+            if sender.blocking_send(Parsed::Rows(batch, refused)).is_err() {
                 return Ok(());
             }
         }
@@ -326,6 +364,7 @@ struct Gathered {
     said: Vec<Said>,
     rejected_rows: usize,
     rejections: Vec<Rejection>,
+    refused: Vec<(ChannelKind, String)>,
 }
 
 impl Gathered {
@@ -340,6 +379,7 @@ impl Gathered {
             }
             Err(errors) => {
                 self.rejected_rows += 1;
+                self.refused.extend(row.refused);
                 // More rows than this are not kept anyway.
                 if self.rejected_rows <= imports::KEPT_REJECTIONS {
                     self.rejections.extend(errors.into_iter().map(|error| Rejection {
@@ -359,7 +399,7 @@ impl Gathered {
     }
 
     fn finish(self, from: Option<ResumePoint>) -> Option<Batch> {
-        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections } = self;
+        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections, refused: _ } = self;
         Some(Batch { from, to: to?, lines, drafts, said, rejected_rows, rejections })
     }
 }

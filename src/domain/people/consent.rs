@@ -181,6 +181,18 @@ pub fn addresses_of(fields: &Fields) -> Vec<(ChannelKind, String)> {
     all
 }
 
+/// Each key as the address that it can be refused under: channel `http` is taken along by the others.
+#[must_use]
+pub fn keys_as_addresses(fields: &Fields) -> Vec<(ChannelKind, String)> {
+    let mut all = Vec::new();
+    let mut add = |channel, key: Option<&String>| all.extend(key.map(|key| (channel, key.clone())));
+    add(ChannelKind::Email, fields.email.as_ref());
+    add(ChannelKind::Sms, fields.phone.as_ref());
+    add(ChannelKind::Whatsapp, fields.phone.as_ref());
+    add(ChannelKind::Http, fields.external_id.as_ref());
+    all
+}
+
 /// The channels on which a suppression of an address of `channel` holds: channel `http` uses addresses of the others.
 #[must_use]
 pub fn channels_held_by(channel: ChannelKind) -> &'static [ChannelKind] {

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
-use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
-use crate::domain::people::consent::{Act, Source};
-use crate::domain::people::contact::{ContactDraft, Fields};
+use crate::domain::people::consent::{Act, Source, keys_as_addresses};
+use crate::domain::people::contact::ContactDraft;
 use crate::domain::people::standing::{Grounds, Standing};
 use crate::services::audit::{self, Line};
 use crate::services::people::selection::Selection;
@@ -259,7 +258,7 @@ pub async fn unsubscribe_members(
         if crate::store::people::standings::hold_lists(conn, &[list])?.is_empty() {
             return Err(MembersError::NoList(list));
         }
-        let keys: Vec<_> = members.keys.iter().flat_map(|draft| refused_as(&draft.fields)).collect();
+        let keys: Vec<_> = members.keys.iter().flat_map(|draft| keys_as_addresses(&draft.fields)).collect();
         let mut ids = members.ids.clone();
         ids.extend(holders(conn, &keys)?);
         ids.sort_unstable();
@@ -287,35 +286,4 @@ pub async fn unsubscribe_members(
         Ok(stand)
     };
     services.store.transact(Lane::Write, "unsubscribe contacts from a list", work).await
-}
-
-/// Each key as an address: an email is refused as such, and channel `http` is taken along.
-fn refused_as(fields: &Fields) -> Vec<(ChannelKind, String)> {
-    let mut all = Vec::new();
-    let mut add = |channel, key: Option<&String>| all.extend(key.map(|key| (channel, key.clone())));
-    add(ChannelKind::Email, fields.email.as_ref());
-    add(ChannelKind::Sms, fields.phone.as_ref());
-    add(ChannelKind::Whatsapp, fields.phone.as_ref());
-    add(ChannelKind::Http, fields.external_id.as_ref());
-    all
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::*;
-
-    #[test]
-    fn who_is_deleted_meanwhile_is_passed_over() {
-        let work = |asked: Vec<ContactId>| {
-            let gone: Vec<ContactId> = asked.iter().copied().filter(|id| id.0 % 2 == 0).collect();
-            let done = Stand { addresses: asked.len(), ..Stand::default() };
-            std::future::ready(if gone.is_empty() { Ok(done) } else { Err(MembersError::NoContacts(gone)) })
-        };
-        for (ids, done) in [(vec![1, 2, 3, 4], 2), (vec![2], 0), (Vec::new(), 0)] {
-            let ids = ids.into_iter().map(ContactId).collect();
-            assert_eq!(of_living(ids, work).now_or_never().unwrap().unwrap().addresses, done);
-        }
-    }
 }

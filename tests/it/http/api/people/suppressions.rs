@@ -211,6 +211,19 @@ both_backends! {
         }
     }
 
+    fn a_wrong_row_of_an_import_refuses_all_the_same(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let list = api.create_list("News");
+        api.import_csv(list, "external_id,email\na,ann@example.com\nb,bob@example.com\nc,cleo@example.com\n");
+        let file = "external_id,email,phone,status\n\
+                    ,ann@example.com,not a phone,unsubscribed\nb,cleo@example.com,,unsubscribed\n";
+        let import = api.import_csv(list, file);
+        assert_eq!((&import["rows_rejected"], &import["rows_updated"]), (&json!(2), &json!(0)), "{import}");
+        let counts = &api.get(&format!("/v1/lists/{list}"))["counts"];
+        assert_eq!(counts, &json!({ "subscribed": 0, "unconfirmed": 0, "unsubscribed": 3 }));
+    }
+
     fn an_import_says_how_its_contacts_stand_and_what_they_are(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
