@@ -37,7 +37,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         "domain",
         &[
             ("access", &[]),
-            ("campaigns", &[]),
+            ("campaigns", &["people"]),
             ("content", &["people"]),
             ("dispatch", &["campaigns", "content", "people"]),
             ("import", &["people"]),

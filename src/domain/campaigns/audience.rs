@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ContactId, ListId};
+use crate::domain::people::tag;
 
 /// Who a campaign is for: everybody who is named in any way, each once, less those who are left out in any way. Stored as an
 /// [`AudienceForm`].
@@ -125,6 +126,11 @@ fn sorted<T: Ord>(mut ids: Vec<T>) -> Vec<T> {
     ids
 }
 
+/// Tags in the spelling that they are stored in. What is no tag stays as it is: there is none of this name.
+fn spelled(tags: Vec<String>) -> Vec<String> {
+    sorted(tags.into_iter().map(|written| tag::parse(&written).unwrap_or(written)).collect())
+}
+
 impl TryFrom<AudienceForm> for Audience {
     type Error = NobodyNamed;
 
@@ -137,8 +143,8 @@ impl TryFrom<AudienceForm> for Audience {
         }
         let Exclusion { lists: no_lists, contact_ids: no_contacts, tags: no_tags } = exclude;
         Ok(Self {
-            include: Inclusion { all, lists: sorted(lists), contact_ids: sorted(contact_ids), tags: sorted(tags) },
-            exclude: Exclusion { lists: sorted(no_lists), contact_ids: sorted(no_contacts), tags: sorted(no_tags) },
+            include: Inclusion { all, lists: sorted(lists), contact_ids: sorted(contact_ids), tags: spelled(tags) },
+            exclude: Exclusion { lists: sorted(no_lists), contact_ids: sorted(no_contacts), tags: spelled(no_tags) },
         })
     }
 }
@@ -170,7 +176,7 @@ mod tests {
 
     #[test]
     fn two_ways_to_say_the_same_are_stored_the_same() {
-        let written = r#"{"lists":[2,1,2],"tags":["b","a","b"],"exclude":{"contact_ids":[9,3,9]}}"#;
+        let written = r#"{"lists":[2,1,2],"tags":["b"," A","b"],"exclude":{"contact_ids":[9,3,9]}}"#;
         let audience: Audience = serde_json::from_str(written).unwrap();
         assert_eq!(audience.include.lists, [ListId(1), ListId(2)]);
         let stored = serde_json::to_string(&audience).unwrap();

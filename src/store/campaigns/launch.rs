@@ -11,6 +11,7 @@ use crate::domain::content::category::Category;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TagId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::link::Kid;
+use crate::domain::people::tag;
 use crate::store::dispatch::dialect::{People, count_audience, insert_audience_contacts};
 use crate::store::dispatch::packing::has_default;
 use crate::store::engine::schema::{
@@ -200,7 +201,9 @@ fn tags_named(conn: &mut Conn, names: &[String]) -> Result<Vec<(TagId, String)>,
 /// # Errors
 /// The query failed.
 pub fn missing_tags(conn: &mut Conn, names: &[String]) -> Result<Vec<String>, StoreError> {
-    let found = tags_named(conn, names)?;
+    // Other text need not even be text to the database: PostgreSQL takes none with a zero byte in it.
+    let tags: Vec<String> = names.iter().filter(|name| tag::parse(name).is_ok()).cloned().collect();
+    let found = tags_named(conn, &tags)?;
     Ok(names.iter().filter(|name| !found.iter().any(|(_, found)| found == *name)).cloned().collect())
 }
 

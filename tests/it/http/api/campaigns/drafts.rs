@@ -48,6 +48,24 @@ both_backends! {
         assert_eq!(api.audit(made.body["id"].as_i64().unwrap())["total"], 0);
     }
 
+    fn a_tag_of_an_audience_has_one_spelling_and_what_is_no_tag_is_not_found(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        api.post("/v1/contacts/tags", &json!({ "contact_ids": people(&api, 2), "add": ["vip"] }));
+        let made = ask(&server, "POST", "/v1/campaigns", &fields(&json!({ "audience": { "tags": [" VIP", "vip"] } })));
+        assert_eq!((made.status, &made.body["audience"]), (201, &json!({ "tags": ["vip"] })), "{made:?}");
+        let path = format!("/v1/campaigns/{}", made.body["id"]);
+        for raw in ["\u{0}", "a\u{0}b", "a,b", ""] {
+            for audience in [json!({ "tags": [raw] }), json!({ "all": true, "exclude": { "tags": [raw] } })] {
+                let body = fields(&json!({ "audience": audience }));
+                assert_refused(&ask(&server, "POST", "/v1/campaigns", &body), 404, "tag_not_found");
+                let patch = json!({ "audience": audience });
+                assert_refused(&ask(&server, "PATCH", &path, &patch), 404, "tag_not_found");
+            }
+        }
+        assert_eq!(api.get(&path)["audience"], json!({ "tags": ["vip"] }));
+    }
+
     fn an_edit_changes_what_it_names_and_nothing_else(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
