@@ -42,8 +42,8 @@ pub enum Lane {
     Write,
     /// Reads; never waits for a writer. PostgreSQL ends one that takes longer than `database.read_timeout_ms`.
     Read,
-    /// Reads that count a whole campaign's rows. PostgreSQL: one at a time, for up to a minute, on a connection of their own;
-    /// SQLite: a reader.
+    /// Reads that count a whole campaign's rows: one at a time, because each keeps a core busy. PostgreSQL: for up to a minute, on
+    /// a connection of their own; SQLite: a reader.
     Audit,
 }
 
@@ -62,7 +62,7 @@ struct Inner {
 
 enum Lanes {
     Pg { hot: Guarded, control: Guarded, writers: Guarded, readers: Guarded, audit: Guarded },
-    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded },
+    Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded, audit: Semaphore },
 }
 
 /// A pool behind a semaphore of its size: requests wait asynchronously and in order.
@@ -110,6 +110,7 @@ impl Store {
                     writer: guarded(Purpose::Writer, 1),
                     bulk: Semaphore::new(1),
                     readers: guarded(Purpose::Reader { within: reads_within }, settings.connections),
+                    audit: Semaphore::new(1),
                 }
             }
         };
@@ -192,7 +193,7 @@ impl Store {
         work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let closed = |_| StoreError::Closed;
-        let (guarded, _bulk) = match (&self.inner.lanes, lane) {
+        let (guarded, _turn) = match (&self.inner.lanes, lane) {
             (Lanes::Pg { hot, .. }, Lane::Hot) => (hot, None),
             (Lanes::Pg { control, .. }, Lane::Control | Lane::LookUp) => (control, None),
             (Lanes::Pg { writers, .. }, Lane::Write) => (writers, None),
@@ -203,7 +204,10 @@ impl Store {
             (Lanes::Sqlite { writer, bulk, .. }, Lane::Hot | Lane::Write) => {
                 (writer, Some(bulk.acquire().await.map_err(closed)?))
             }
-            (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp | Lane::Audit) => (readers, None),
+            (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp) => (readers, None),
+            (Lanes::Sqlite { readers, audit, .. }, Lane::Audit) => {
+                (readers, Some(audit.acquire().await.map_err(closed)?))
+            }
         };
         let permit = Arc::clone(&guarded.permits).acquire_owned().await.map_err(closed)?;
         let pool = guarded.pool.clone();
