@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use metrics::{Counter, counter};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::services::people::say_no::{SaidNo, say_no};
@@ -14,6 +15,10 @@ use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Refusals in one transaction at most.
 const MOST_AT_ONCE: usize = 200;
+
+/// From the beginning of one transaction to that of the next one at least. One that comes alone is stored at once. Many share a
+/// transaction: each one takes its turn among those of the campaigns, and waits for the disk.
+const APART: Duration = Duration::from_millis(20);
 
 /// Refusals that may wait for their turn: more wait at the door.
 const WAITING: usize = 4_096;
@@ -113,7 +118,10 @@ impl Work {
     }
 
     async fn take_all(&self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut next = Instant::now();
         while let Some(first) = waiting.recv().await {
+            tokio::time::sleep_until(next).await;
+            next = Instant::now() + APART;
             let mut batch = vec![first];
             while batch.len() < MOST_AT_ONCE
                 && let Ok(next) = waiting.try_recv()
@@ -133,7 +141,7 @@ impl Work {
         }
     }
 
-    /// What came while one transaction ran is the next one.
+    /// What came since the last transaction began is the next one.
     async fn take(&self, batch: Vec<Waiting>) {
         let said: Vec<SaidNo> = batch.iter().map(|waiting| waiting.no.clone()).collect();
         // What waits is stored first, and soon.
