@@ -25,9 +25,17 @@ pub(in crate::store) use sums::{sum_page_counts, waiting};
 pub(in crate::store) use walk::Walk;
 
 /// As PostgreSQL spells it.
-const PG: Spelling =
-    Spelling { bytewise: " COLLATE \"C\"", domain: "substr(c.email, strpos(c.email, '@') + 1)", join: "string_agg" };
+const PG: Spelling = Spelling {
+    bytewise: " COLLATE \"C\"",
+    held: "(s.address || '')",
+    domain: "substr(c.email, strpos(c.email, '@') + 1)",
+    join: "string_agg",
+};
 
 /// As SQLite spells it.
-const SQLITE: Spelling =
-    Spelling { bytewise: "", domain: "substr(c.email, instr(c.email, '@') + 1)", join: "group_concat" };
+const SQLITE: Spelling = Spelling {
+    bytewise: "",
+    held: "s.address",
+    domain: "substr(c.email, instr(c.email, '@') + 1)",
+    join: "group_concat",
+};

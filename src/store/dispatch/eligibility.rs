@@ -38,6 +38,9 @@ fn own_acts() -> String {
 pub(in crate::store) struct Spelling {
     /// Behind a text that is compared byte by byte, as the keys of `suppressions` are.
     pub(in crate::store) bytewise: &'static str,
+    /// The address of a suppression, as the index spells it that finds it soonest. PostgreSQL goes by a hash of it: addresses come
+    /// in no order, so each way down a tree of a million meets other blocks, which costs it more than the rest of the look.
+    pub(in crate::store) held: &'static str,
     /// The domain of the address `c.email`.
     pub(in crate::store) domain: &'static str,
     /// The function that joins text.
@@ -121,7 +124,8 @@ impl Asked {
     /// What is joined to a row `c` of `contacts`: what is held against its address.
     pub(in crate::store) fn joins(&self, spelling: Spelling) -> String {
         format!(
-            " LEFT JOIN suppressions AS s ON s.address = {}{} AND s.channel = '{}' AND s.topic = 0",
+            " LEFT JOIN suppressions AS s ON {} = {}{} AND s.channel = '{}' AND s.topic = 0",
+            spelling.held,
             self.address(),
             spelling.bytewise,
             self.channel.as_str()

@@ -1,0 +1,2 @@
+-- SQLite has no hash indexes: nothing to do.
+SELECT 1;
