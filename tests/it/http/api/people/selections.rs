@@ -50,7 +50,7 @@ both_backends! {
         let subscribe = json!({ "filter": { "tag": "reader" }, "source": "readers" });
         assert_eq!(all(&api, "/v1/lists/other/subscribe", &subscribe, "subscribed"), (2_189, 1));
         assert_eq!(count(&api, "list=other"), 2_190);
-        // Whom it takes out of the filter are not counted again, and nobody behind them is passed over.
+        // Those that it takes out of the filter are not counted again, and nobody behind them is passed over.
         let unsubscribe = json!({ "filter": { "list": "other", "tag": "reader" }, "limit": 1_000 });
         assert_eq!(all(&api, "/v1/lists/other/unsubscribe", &unsubscribe, "unsubscribed"), (2_189, 3));
         assert_eq!((count(&api, "list=other"), count(&api, "list=other&standing=unsubscribed")), (1, 2_189));
