@@ -146,7 +146,8 @@ impl App {
         let spool = RefusalSpool::below(&settings.sending.data_dir, slot.number());
         let spool = Arc::new(spool.context("sending.data_dir: cannot read the spool of refusals")?);
         // Fewer instances may have been started than before.
-        slot.for_unused(&settings.sending.data_dir, |number| spool.take_over(number))?;
+        let left = spool.slots_with_lines().context("sending.data_dir: cannot read the spools of refusals")?;
+        slot.for_unused(&left, &settings.sending.data_dir, |number| spool.take_over(number))?;
         let recipients = ForRecipients { links, refusals, spool };
         let started =
             Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;

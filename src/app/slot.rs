@@ -25,22 +25,23 @@ impl Slot {
         self.folder.file_name().and_then(|name| name.to_str()).unwrap_or("1")
     }
 
-    /// Runs `each` for the numbers of the folders that no process has now; none gets one of them meanwhile.
+    /// Runs `each` for those of `numbers` that no process has now; none gets such a number meanwhile.
     ///
     /// # Errors
     /// A lock cannot be tried, or `each` failed.
     pub(super) fn for_unused(
         &self,
+        numbers: &[String],
         data_dir: &Path,
         mut each: impl FnMut(&str) -> std::io::Result<()>,
     ) -> anyhow::Result<()> {
-        for n in (1..=SLOTS).map(|n| n.to_string()).filter(|n| n != self.number()) {
-            let folder = data_dir.join("instances").join(&n);
-            if !folder.is_dir() {
-                continue;
-            }
+        for n in numbers.iter().filter(|n| *n != self.number()) {
+            // A restored backup may have no folders: it is restored with empty ones.
+            let folder = data_dir.join("instances").join(n);
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("sending.data_dir: cannot create {}", folder.display()))?;
             let Some(_lock) = try_lock(&folder.join("lock"))? else { continue };
-            each(&n).with_context(|| format!("cannot take over what instance {n} has left"))?;
+            each(n).with_context(|| format!("cannot take over what instance {n} has left"))?;
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl RefusalSpool {
     /// A file cannot be read or changed; the lines are still in the other one then.
     pub fn take_over(&self, slot: &str) -> io::Result<()> {
         let other = self.path.with_file_name(slot).with_extension("spool");
-        let lines = match std::fs::read(&other) {
+        let mut lines = match std::fs::read(&other) {
             Ok(lines) => lines,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
@@ -64,6 +64,8 @@ impl RefusalSpool {
         if lines.is_empty() {
             return Ok(());
         }
+        // A line that a crash has cut must not swallow the next one.
+        lines.push(b'\n');
         self.append(&lines)?;
         let file = OpenOptions::new().write(true).open(&other)?;
         file.set_len(0)?;
@@ -97,7 +99,30 @@ impl RefusalSpool {
             serde_json::to_writer(&mut text, line)?;
             text.push(b'\n');
         }
+        if std::fs::metadata(&self.path).is_ok_and(|about| about.len() > MOST_BYTES) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool of refusals is full"));
+        }
         self.append(&text)
+    }
+
+    /// The slots whose instances have left something, this one's own included.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn slots_with_lines(&self) -> io::Result<Vec<String>> {
+        let mut slots = Vec::new();
+        for entry in self.path.parent().map(std::fs::read_dir).transpose()?.into_iter().flatten() {
+            let entry = entry?;
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "spool")
+                && entry.metadata()?.len() > 0
+                && let Some(slot) = path.file_stem().and_then(|stem| stem.to_str())
+            {
+                slots.push(slot.to_owned());
+            }
+        }
+        slots.sort();
+        Ok(slots)
     }
 
     fn append(&self, text: &[u8]) -> io::Result<()> {
@@ -110,9 +135,6 @@ impl RefusalSpool {
             Some(file) => file,
             None => self.create()?,
         };
-        if file.metadata()?.len() > MOST_BYTES {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, "the spool of refusals is full"));
-        }
         file.write_all(text)?;
         file.sync_data()?;
         *slot = Some(file);
@@ -251,6 +273,12 @@ mod tests {
         spool.add(&["a"]).unwrap();
         spool.take_over("2").unwrap();
         assert_eq!(spool.read::<String>().unwrap().0, ["b", "a"], "once, and nothing of it is overwritten");
+        let other = folder.path().join("refusals").join("4.spool");
+        std::fs::write(&other, b"\"cut").unwrap();
+        assert_eq!(spool.slots_with_lines().unwrap(), ["1", "4"]);
+        spool.take_over("4").unwrap();
+        spool.add(&["c"]).unwrap();
+        assert_eq!(spool.read::<String>().unwrap().0, ["b", "a", "c"], "a cut line swallows none");
         assert!(RefusalSpool::below(folder.path(), "2").unwrap().emptiness().is_some());
     }
 

@@ -365,6 +365,13 @@ pub fn schedule(conn: &mut Conn, id: CampaignId, at: Option<UtcInstant>) -> Resu
         .set(campaigns::scheduled_at.eq(at))
         .execute(conn)
         .map_err(StoreError::query("schedule a campaign"))?;
+    if at.is_none() {
+        // The next one who schedules it does so with rights of their own.
+        diesel::update(campaigns::table.find(id))
+            .set((campaigns::scheduled_scope.eq(None::<Scope>), campaigns::scheduled_category.eq(None::<Category>)))
+            .execute(conn)
+            .map_err(StoreError::query("forget how a campaign was scheduled"))?;
+    }
     Ok(set_status(conn, &row, next, None)?)
 }
 

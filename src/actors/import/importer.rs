@@ -18,13 +18,15 @@ use self::files::{ImportFolder, OpenError};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
-use crate::domain::people::consent::{Act, Said, Source};
+use crate::domain::people::consent::{Act, Said, Source, keys_as_addresses};
+use crate::domain::people::standing::Standing;
 use crate::services::By;
-use crate::services::people::standings::{self, Refusal, RefusalScope};
+use crate::services::people::standings::{Refusal, RefusalScope, refuse};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
 use crate::store::people::consent::Scribe;
+use crate::store::people::contacts::{Applied, Fate};
 use crate::store::people::refusals::RefusalBook;
-use crate::store::{Lane, Store, StoreError, Target, engine};
+use crate::store::{Conn, Lane, Store, StoreError, Target, engine};
 
 /// How often unfinished imports are looked for without being told.
 const TICK: Duration = Duration::from_secs(2);
@@ -222,35 +224,6 @@ impl Work {
         Ok(now > import.updated_at.plus(LOST_AFTER))
     }
 
-    /// Unsubscribes those whose rows are wrong otherwise: a refusal counts from the moment it is said. Before the rows are counted, so that
-    /// an import which is interrupted does it again.
-    async fn refuse(
-        &self,
-        list: ListId,
-        refused: Vec<(ChannelKind, String)>,
-        scribe: &Scribe,
-    ) -> Result<(), StoreError> {
-        if refused.is_empty() {
-            return Ok(());
-        }
-        let refusals: Vec<Refusal> = refused
-            .into_iter()
-            .map(|address| Refusal {
-                contact: None,
-                address: Some(address),
-                scope: RefusalScope::Topics(vec![list]),
-                source: scribe.act.source.clone(),
-                campaign: None,
-                at: None,
-                client: None,
-            })
-            .collect();
-        let by = By { request_id: scribe.act.request_id.clone(), ..By::start() };
-        let book = scribe.book.clone();
-        let work = move |conn: &mut _| standings::refuse(conn, &book, &by, &refusals).map(drop);
-        self.store.transact(Lane::Write, "store the refusals of an import", work).await
-    }
-
     /// Stores what is left of one file.
     async fn import(&self, import: ImportRow, file: File) -> Result<(), Stop> {
         let id = import.id;
@@ -270,13 +243,16 @@ impl Work {
                     self.store.run(Lane::Write, "begin an import", move |conn| imports::begin(conn, id, &names)).await
                 }
                 Parsed::Rows(batch, refused) => {
-                    if let Some(list) = list {
-                        self.refuse(list, refused, &scribe).await.map_err(Stop::Later)?;
-                    }
                     let rows = batch.lines.len() + batch.rejected_rows;
                     self.progress.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
                     let scribe = scribe.clone();
-                    let store = move |conn: &mut _| imports::store_batch(conn, &scribe, id, &batch);
+                    let store = move |conn: &mut _| {
+                        let refuse = |conn: &mut _, applied: &_| match list {
+                            Some(list) => refuse_rejected(conn, &scribe, list, (&batch, &refused), applied),
+                            None => Ok(()),
+                        };
+                        imports::store_batch(conn, &scribe, id, &batch, &refuse)
+                    };
                     self.store.run(Lane::Write, "store imported contacts", store).await
                 }
             };
@@ -294,6 +270,36 @@ impl Work {
             Err(_panic) => Err(Stop::Failed("the file could not be read".to_owned())),
         }
     }
+}
+
+/// Unsubscribes those whose rows are rejected for something else, or because their keys belong to several contacts: a refusal counts
+/// from the moment it is said. Behind the rows that are stored, so that none of them takes it back.
+fn refuse_rejected(
+    conn: &mut Conn,
+    scribe: &Scribe,
+    list: ListId,
+    (batch, refused): (&Batch, &[(ChannelKind, String)]),
+    applied: &Applied,
+) -> Result<(), StoreError> {
+    let rows = applied.fates.iter().zip(&batch.said).zip(&batch.drafts);
+    let conflicting = rows
+        .filter(|((fate, said), _)| matches!(fate, Fate::Conflict(_)) && said.standing == Some(Standing::Unsubscribed));
+    let conflicting = conflicting.flat_map(|(_, draft)| keys_as_addresses(&draft.fields));
+    let refusal = |address| Refusal {
+        contact: None,
+        address: Some(address),
+        scope: RefusalScope::Topics(vec![list]),
+        source: scribe.act.source.clone(),
+        campaign: None,
+        at: None,
+        client: None,
+    };
+    let refusals: Vec<Refusal> = refused.iter().cloned().chain(conflicting).map(refusal).collect();
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    let by = By { request_id: scribe.act.request_id.clone(), ..By::start() };
+    refuse(conn, &scribe.book, &by, &refusals).map(drop)
 }
 
 /// An error and its causes, in one line.

@@ -35,7 +35,7 @@ impl MayBeStoreError for LinksError {
 }
 
 /// The links and headers of the message that a recipient of a launched campaign got or will get. The holder of a link can refuse in
-/// the recipient's name: the audit log says, before the answer, for whom links were given and to which key.
+/// the recipient's name: the audit log says, before the answer, whose links were given, and to which key.
 ///
 /// # Errors
 /// [`LinksError`].

@@ -14,7 +14,7 @@ use crate::services::audit::{self, Line};
 use crate::services::people::standings::{Refusal, RefusalScope, refuse, scribe};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::standings::hold_lists;
+use crate::store::people::standings::{hold, hold_lists, holders};
 use crate::store::people::suppressions::{self, Entry, SuppressionRow};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
 
@@ -151,7 +151,11 @@ pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Re
             }
         }
     }
-    // Contacts are held before anything is written beside them.
+    // Contacts are held before anything is written beside them, and all rows at once, in the order of their keys.
+    let all: Vec<(ChannelKind, String)> = all.iter().flat_map(|one| addresses(&one.target)).collect();
+    let people = holders(conn, &all)?;
+    hold(conn, &people)?;
+    suppressions::hold_of_addresses(conn, &all)?;
     if !refusals.is_empty() {
         refuse(conn, &scribe.book, by, &refusals)?;
     }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::{Act, Said, keys_as_addresses};
+use crate::domain::people::consent::{Act, Said};
 use crate::domain::people::contact::ContactDraft;
-use crate::domain::people::standing::{Grounds, Standing, Wish};
+use crate::domain::people::standing::{Grounds, Standing};
 use crate::domain::text_enum::text_enum;
 use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
@@ -18,7 +18,6 @@ use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::imports;
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::contacts::{self, Applied, Fate, Joining};
-use crate::store::people::standings::{self, Wished};
 use crate::store::people::{attributes, lists, tags};
 use crate::store::{Conn, StoreError};
 
@@ -286,18 +285,28 @@ pub struct Batch {
     pub rejections: Vec<Rejection>,
 }
 
-/// Stores a batch and the import's progress in one transaction: a batch that comes a second time changes nothing.
+/// What else the transaction of a batch stores, behind its rows.
+pub type Also<'a> = &'a dyn Fn(&mut Conn, &Applied) -> Result<(), StoreError>;
+
+/// Stores a batch, what `also` adds to it, and the import's progress in one transaction: a batch that comes a second time changes
+/// nothing.
 ///
 /// # Errors
 /// [`StoreError::Stale`] when the import does not stand where the batch begins: another importer has the file, or the
 /// transaction before was committed without an answer. Or a query failed.
-pub fn store_batch(conn: &mut Conn, scribe: &Scribe, id: ImportId, batch: &Batch) -> Result<(), StoreError> {
-    let mut result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply));
+pub fn store_batch(
+    conn: &mut Conn,
+    scribe: &Scribe,
+    id: ImportId,
+    batch: &Batch,
+    also: Also<'_>,
+) -> Result<(), StoreError> {
+    let mut result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply, also));
     // Keys that move between contacts within a batch, or that somebody else stored meanwhile.
     for _ in 0..3 {
         match &result {
             Err(error) if error.is_unique_violation() => {
-                result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply_one_by_one));
+                result = conn.write(|conn| store_batch_by(conn, scribe, id, batch, contacts::apply_one_by_one, also));
             }
             Ok(()) | Err(_) => break,
         }
@@ -314,6 +323,7 @@ fn store_batch_by(
     id: ImportId,
     batch: &Batch,
     apply: Apply,
+    also: Also<'_>,
 ) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     let Some(mut row) = find(conn, id)? else { return Err(StoreError::Stale { what: "the import" }) };
@@ -324,8 +334,8 @@ fn store_batch_by(
     let mut ledger = Ledger::new(scribe);
     let joining = Joining { list: row.list_id, grounds: row.grounds(), said: &batch.said };
     let applied = apply(conn, &mut ledger, &batch.drafts, &joining, now)?;
-    refuse_conflicting(conn, &mut ledger, row.list_id, batch, &applied)?;
     ledger.close(conn)?;
+    also(conn, &applied)?;
     let said = applied.contacts.iter().zip(&batch.said);
     let tagged = said.filter_map(|(contact, said)| Some(((*contact)?, said)));
     let wanted: Vec<(ContactId, &str)> =
@@ -350,31 +360,6 @@ fn store_batch_by(
     .execute(conn)
     .map_err(StoreError::query("store the progress of an import"))?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: "the import" }) }
-}
-
-/// A row whose keys belong to several contacts is refused. Where it says that they are unsubscribed, all of them are: they are held.
-fn refuse_conflicting(
-    conn: &mut Conn,
-    ledger: &mut Ledger<'_>,
-    list: Option<ListId>,
-    batch: &Batch,
-    applied: &Applied,
-) -> Result<(), StoreError> {
-    let Some(list) = list else { return Ok(()) };
-    let mut wished = Vec::new();
-    for ((fate, said), draft) in applied.fates.iter().zip(&batch.said).zip(&batch.drafts) {
-        if let Fate::Conflict(ids) = fate
-            && said.standing == Some(Standing::Unsubscribed)
-        {
-            // Contacts of the same batch had no ids yet.
-            let stored = ids.iter().filter(|id| id.0 > 0);
-            wished.extend(stored.map(|id| Wished {
-                addresses: keys_as_addresses(&draft.fields),
-                ..Wished::new(*id, list, Wish::Unsubscribe)
-            }));
-        }
-    }
-    standings::apply(conn, ledger, &wished).map(drop)
 }
 
 impl ImportRow {

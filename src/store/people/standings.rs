@@ -199,6 +199,9 @@ fn forget_refused_topics(
     let contacts: Vec<ContactId> = taken_back.iter().map(|(_, contact)| *contact).collect();
     let keys: HashMap<ContactId, Fields> =
         hold(conn, &contacts)?.into_iter().map(|held| (held.id, held.keys)).collect();
+    // All at once, in the order of their keys: two that do so at the same time cannot block each other.
+    let addresses: Vec<_> = keys.values().flat_map(addresses_of).collect();
+    suppressions::hold_of_addresses(conn, &addresses)?;
     for (list, contact) in taken_back {
         let Some(keys) = keys.get(contact) else { continue };
         suppressions::lift(conn, ledger, &addresses_of(keys), *list, Reason::Unsubscribed, Some(*contact))?;

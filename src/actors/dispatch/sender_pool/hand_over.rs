@@ -86,7 +86,7 @@ pub(super) struct HandOver {
 pub(super) struct Start {
     /// Not after this.
     pub(super) by: Boottime,
-    /// The spool of refusals was empty, and has been since: a refusal that was spooled meanwhile may be of somebody whom the
+    /// The spool of refusals was empty, and has been since: a refusal that was spooled meanwhile may be of somebody that the
     /// claim has looked at before.
     pub(super) spool: Option<Emptiness>,
 }

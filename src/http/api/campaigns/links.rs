@@ -37,7 +37,7 @@ impl From<LinksError> for ApiError {
 }
 
 /// Shows the links and headers that a recipient's message has: those that were sent, or will be. The holder of a link can refuse in
-/// the person's name, so the audit log says for whom links were given and to which key.
+/// the person's name, so the audit log says whose links were given, and to which key.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries/{contact_id}/links", tag = "campaigns",
     params(("id" = i64, Path), ("contact_id" = i64, Path)),
     responses((status = 200, body = Links), (status = "4XX", body = Problem)))]

@@ -48,8 +48,8 @@ both_backends! {
             rejections: Vec::new(),
         };
         let again = batch.clone();
-        store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch)).await.unwrap();
-        let repeated = store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &again)).await;
+        store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch, &|_, _| Ok(()))).await.unwrap();
+        let repeated = store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &again, &|_, _| Ok(()))).await;
         assert!(matches!(repeated, Err(StoreError::Stale { .. })), "{repeated:?}");
         let row = store.run(Lane::Read, "read", move |conn| imports::find(conn, import)).await.unwrap().unwrap();
         assert_eq!((row.rows_read, row.rows_created, row.byte_offset, row.line), (2, 2, 100, 3));

@@ -222,6 +222,13 @@ both_backends! {
         assert_eq!((&import["rows_rejected"], &import["rows_updated"]), (&json!(2), &json!(0)), "{import}");
         let counts = &api.get(&format!("/v1/lists/{list}"))["counts"];
         assert_eq!(counts, &json!({ "subscribed": 0, "unconfirmed": 0, "unsubscribed": 3 }));
+        // The later row counts, and contacts of the same file refuse, too.
+        let file = "external_id,email,timezone,status\n\
+                    d,,,subscribed\n,dora@example.com,,subscribed\nd,dora@example.com,,unsubscribed\n\
+                    e,,,subscribed\ne,,Nowhere/Else,unsubscribed\n";
+        api.import_csv(list, file);
+        let counts = &api.get(&format!("/v1/lists/{list}"))["counts"];
+        assert_eq!(counts, &json!({ "subscribed": 0, "unconfirmed": 0, "unsubscribed": 6 }));
     }
 
     fn an_import_says_how_its_contacts_stand_and_what_they_are(db: &Database) {
