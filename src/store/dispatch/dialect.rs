@@ -27,15 +27,11 @@ pub(in crate::store) use walk::Walk;
 /// As PostgreSQL spells it.
 const PG: Spelling = Spelling {
     bytewise: " COLLATE \"C\"",
-    held: "(s.address || '')",
+    hashed: " || ''",
     domain: "substr(c.email, strpos(c.email, '@') + 1)",
     join: "string_agg",
 };
 
 /// As SQLite spells it.
-const SQLITE: Spelling = Spelling {
-    bytewise: "",
-    held: "s.address",
-    domain: "substr(c.email, instr(c.email, '@') + 1)",
-    join: "group_concat",
-};
+const SQLITE: Spelling =
+    Spelling { bytewise: "", hashed: "", domain: "substr(c.email, instr(c.email, '@') + 1)", join: "group_concat" };
