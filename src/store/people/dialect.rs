@@ -73,7 +73,7 @@ pub(in crate::store) fn sharing_keys(
         .bind::<Array<Text>, _>(
             phones,
             match hold {
-                Hold::Yes => ")) ORDER BY id FOR NO KEY UPDATE",
+                Hold::Yes => ")) ORDER BY id + 0 FOR NO KEY UPDATE",
                 Hold::No => "))",
             },
         )

@@ -10,11 +10,15 @@ use volley::domain::campaigns::audience::Audience;
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
+use volley::domain::people::consent::Source;
+use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, Wanted, WhichPage};
 use volley::store::dispatch::{deliveries, open_work, outcomes, packing};
+use volley::store::people::consent::{Ledger, Scribe};
+use volley::store::people::contacts::{self, Joining};
 use volley::store::replicas::{announcements, instances};
-use volley::store::{Conn, Lane, StoreError, campaigns};
+use volley::store::{Conn, Lane, StoreError, campaigns, engine};
 
 use crate::store::dispatch::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
@@ -97,7 +101,8 @@ fn goes_along_indexes(
             work(conn)?;
         }
         let statements = std::mem::take(&mut *statements.lock().unwrap());
-        assert!(statements.iter().any(|text| text.contains("pages") || text.contains("deliveries")), "{statements:?}");
+        let tables = ["pages", "deliveries", "contacts"];
+        assert!(statements.iter().any(|text| tables.iter().any(|table| text.contains(table))), "{statements:?}");
         Ok::<_, StoreError>(match (conn, transaction) {
             (Conn::Pg(_), Transaction::Its) => Vec::new(),
             (Conn::Sqlite(conn), _) => planned(conn, statements),
@@ -300,6 +305,23 @@ both_backends! {
             let packed = campaign.beside(audience).await.id;
             check(&campaign, Lane::Write, "pack", move |conn| packing::pack_page(conn, packed, 40).map(drop)).await;
         }
+    }
+
+    async fn contacts_are_found_by_many_keys_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        let person = |n: i64| {
+            let fields = Fields { email: Some(format!("person{}@example.com", 1_001 + 900 * n)), ..Fields::default() };
+            ContactDraft { fields, ..ContactDraft::default() }
+        };
+        let drafts: Vec<ContactDraft> = (0..100).map(person).collect();
+        check(&campaign, Lane::Write, "find", move |conn| {
+            let scribe = Scribe::of(Source::API);
+            let mut ledger = Ledger::new(&scribe);
+            let now = engine::now(conn)?;
+            contacts::apply(conn, &mut ledger, &drafts, &Joining::NOTHING, now)?;
+            ledger.close(conn)
+        })
+        .await;
     }
 
     async fn a_list_of_deliveries_goes_along_indexes(db: &Database) {
