@@ -105,7 +105,8 @@ fn the_link_comes_up_with_the_process_and_measures_its_queues() {
     let fleet = Fleet::set(&db, &broker.url(), (Provider::webhook((0, 0)), 1), 1, |_, builder| builder);
     let link = wait_for("the link stands and has measured", Duration::from_secs(30), || {
         let ready = fleet.stage.api.get("/readyz");
-        let measured = ready["broker"]["queues"]["volley.dead"].is_u64();
+        let queues = ["volley.dead".to_owned(), format!("volley.send.{POOL}")];
+        let measured = queues.iter().all(|queue| ready["broker"]["queues"][queue].is_u64());
         (ready["broker"]["connected"] == json!(true) && measured).then_some(ready)
     });
     assert_eq!(
