@@ -117,18 +117,8 @@ pub async fn subscribe_selected(
     how: &How,
     by: &By,
 ) -> Result<Stand, MembersError> {
-    let mut stand = Stand::default();
-    let mut is_first = true;
-    loop {
-        let part = selection.next(services).await?;
-        // Also where nobody is meant: whether there is such a list, and the line of the audit log.
-        if part.is_empty() && !is_first {
-            return Ok(stand);
-        }
-        is_first = false;
-        let subscribe = |ids| subscribe_members(services, list, Members { ids, keys: Vec::new() }, how.clone(), by);
-        stand.add(of_living(part, subscribe).await?);
-    }
+    let subscribe = |ids| subscribe_members(services, list, Members { ids, keys: Vec::new() }, how.clone(), by);
+    part_by_part(services, selection, subscribe).await
 }
 
 /// Unsubscribes the contacts of a selection, as [`subscribe_selected`] subscribes them.
@@ -142,6 +132,16 @@ pub async fn unsubscribe_selected(
     source: Option<String>,
     by: &By,
 ) -> Result<Stand, MembersError> {
+    let refuse = |ids| unsubscribe_members(services, list, Members { ids, keys: Vec::new() }, source.clone(), by);
+    part_by_part(services, selection, refuse).await
+}
+
+/// Does something to the contacts of a selection, a part after the other.
+async fn part_by_part<F: Future<Output = Result<Stand, MembersError>>>(
+    services: &Services,
+    selection: &mut Selection,
+    each: impl Fn(Vec<ContactId>) -> F,
+) -> Result<Stand, MembersError> {
     let mut stand = Stand::default();
     let mut is_first = true;
     loop {
@@ -151,8 +151,7 @@ pub async fn unsubscribe_selected(
             return Ok(stand);
         }
         is_first = false;
-        let refuse = |ids| unsubscribe_members(services, list, Members { ids, keys: Vec::new() }, source.clone(), by);
-        stand.add(of_living(part, refuse).await?);
+        stand.add(of_living(part, &each).await?);
     }
 }
 
