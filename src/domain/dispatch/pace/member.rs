@@ -36,6 +36,9 @@ pub struct Admission {
     pub again_at: Option<Seconds>,
 }
 
+/// For so long at least nothing begins and nothing ends before calls that hold all places count as hanging.
+const HANGS: Seconds = 3.0;
+
 /// One instance of a pool.
 #[derive(Debug, Clone)]
 pub struct Member {
@@ -48,6 +51,8 @@ pub struct Member {
     probe: bool,
     /// Since when it goes one by one, and how many calls have begun since and not ended.
     careful: Option<(Seconds, usize)>,
+    /// Since when calls hold all places, and none has begun or ended.
+    stuck_since: Option<Seconds>,
     seed: u64,
 }
 
@@ -57,7 +62,7 @@ impl Member {
     pub fn new(member: i64, limits: Limits, shared: Shared) -> Self {
         let seed = u64::try_from(member).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
         let report = Report { member, ..Report::default() };
-        Self { shared, limits, report, block: None, probe: false, careful: None, seed }
+        Self { shared, limits, report, block: None, probe: false, careful: None, stuck_since: None, seed }
     }
 
     /// Whether somebody should tell the row what this instance saw, or ask it for something, before the next regular time.
@@ -153,7 +158,8 @@ impl Member {
             Some((_, under_way)) => places.min(1).saturating_sub(under_way),
             // How far claims may run ahead of free places is not decided here.
             None if places >= self.limits.places => wanted,
-            None => places.saturating_sub(busy),
+            None if places > busy => places - busy,
+            None => self.beside_hanging_calls(places, now),
         };
         if wanted > free && places < self.limits.places {
             self.report.hungry = true;
@@ -175,10 +181,18 @@ impl Member {
         Admission { count: usize::try_from(matured).unwrap_or(0), again_at: next }
     }
 
+    /// How many calls may begin although calls hold all of the `places`: one, when nothing has moved for so long that those
+    /// calls must hang. The provider may be well again, and nobody would find out before the last of them has timed out.
+    fn beside_hanging_calls(&mut self, places: usize, now: Seconds) -> usize {
+        let since = *self.stuck_since.get_or_insert(now);
+        let hang = places > 0 && now - since >= HANGS.max(2.0 * self.shared.latency);
+        usize::from(hang)
+    }
+
     /// So many calls are to begin, if there are recipients for them.
     pub fn begin(&mut self, count: usize) {
         let calls = u32::try_from(count).unwrap_or(u32::MAX);
-        self.probe = false;
+        (self.probe, self.stuck_since) = (false, None);
         if let Some((_, under_way)) = &mut self.careful {
             *under_way += count;
         }
@@ -194,6 +208,7 @@ impl Member {
 
     /// A call that was to begin at `admitted` ended, or did not begin after all.
     pub fn ended(&mut self, admitted: Seconds) {
+        self.stuck_since = None;
         if let Some((since, under_way)) = &mut self.careful
             && admitted >= *since
         {
@@ -290,5 +305,53 @@ mod tests {
         }
         assert_eq!(begun, 3, "a tenth of a second's worth");
         assert!(member.is_urgent(), "more is asked for when that is used up");
+    }
+
+    #[test]
+    fn calls_that_hang_and_hold_all_places_do_not_keep_the_pool_from_trying_again() {
+        let limits = Limits { rate: 60.0, ..Limits::default() };
+        let mut row = Shared::default();
+        let mut member = Member::new(1, limits.clone(), row.clone());
+        let mut tell = |member: &mut Member, now| {
+            let report = member.take_report(now);
+            let exchange = row.exchange(&report, &limits, now);
+            member.exchanged(row.clone(), exchange, now);
+        };
+        member.accepted(10.0, None, 10.005);
+        tell(&mut member, 10.01);
+        // Fewer refusals than put a pool on tiptoe, and enough that nothing is raised any more.
+        for recipient in 0..7 {
+            let refused = Refused {
+                began: 10.1,
+                at: 10.105,
+                domain: None,
+                class: AnswerClass::RelayOutage,
+                permanent: false,
+                wait: None,
+                signature: "421 shutting down".to_owned(),
+                detail: "421 shutting down".to_owned(),
+                recipient,
+                put_offs: 0,
+                first_try: true,
+                answered: true,
+            };
+            assert!(matches!(member.refused(refused, 10.105), Decision::PutOff(_)));
+        }
+        tell(&mut member, 10.11);
+        let hanging = 3;
+        assert!(!member.is_careful() && member.places(10.11) <= hanging, "{} places", member.places(10.11));
+        let mut begun = Vec::new();
+        for tick in 1..=100 {
+            let now = 10.11 + f64::from(tick) * 0.1;
+            let count = member.admit(5, hanging, now).count;
+            if count > 0 {
+                member.begin(count);
+                member.ended(now);
+                begun.push((count, now));
+            }
+            tell(&mut member, now);
+        }
+        assert!(matches!(begun.as_slice(), [(1, first), ..] if *first > 13.0 && *first < 14.0), "{begun:?}");
+        assert!(begun.len() <= 3, "one each three seconds: {begun:?}");
     }
 }
