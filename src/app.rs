@@ -2,6 +2,7 @@
 
 mod hints;
 mod maintenance;
+mod sender_dns;
 mod slot;
 mod started;
 
@@ -48,6 +49,7 @@ pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key, rotate_links,
 };
+pub use sender_dns::{Found, ResolverChoice, look_at_sender};
 use slot::{DatabaseLock, Slot};
 use started::{Channels, ForRecipients, Started};
 

@@ -80,7 +80,7 @@ enum Command {
     /// Check the settings and print those in force, secrets hidden
     Config,
     /// Check database, disk and providers, and say how to fix what is wrong
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Break things around its own instances, and show that no recipient is lost or reached twice
     Verify(verify::VerifyArgs),
 }
@@ -121,7 +121,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
-        Command::Doctor => on_system(doctor::doctor(&settings, &output)),
+        Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
     }
 }
@@ -143,7 +143,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Suppression(_)
         | Command::Key(_)
         | Command::Config
-        | Command::Doctor
+        | Command::Doctor(_)
         | Command::Verify(_) => None,
     };
     [

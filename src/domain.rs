@@ -12,6 +12,7 @@ pub mod import;
 pub mod instant;
 pub mod people;
 pub mod replicas;
+pub mod sender_dns;
 pub mod shown;
 pub mod span;
 pub(crate) mod text_enum;

@@ -1,17 +1,30 @@
 //! `volley doctor`: what is wrong with an installation, and how to fix it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::json;
 
 use super::output::Output;
-use crate::app;
+use crate::app::{self, ResolverChoice};
 use crate::config::Settings;
+use crate::config::pools::parse_sender;
 use crate::domain::channel::ChannelKind;
 
 /// Below this much free space a campaign may not get far.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
+
+/// Arguments of `volley doctor`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// Also look up SPF, DMARC and DKIM of the senders' domains; `system`, or the IP address of a resolver
+    #[arg(long, value_name = "ADDR")]
+    resolver: Option<ResolverChoice>,
+    /// A selector that the relay signs with (s= in DKIM-Signature); may be repeated
+    #[arg(long = "dkim-selector", value_name = "NAME", requires = "resolver")]
+    dkim_selectors: Vec<String>,
+}
 
 /// One thing looked at.
 struct Finding {
@@ -31,7 +44,7 @@ impl Finding {
     }
 }
 
-pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
+pub(crate) async fn doctor(args: &DoctorArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     let mut findings = vec![Finding::new("database", app::check_database(settings).await)];
     for place in places(settings) {
         findings.push(Finding::new(place.setting, place.check_writable()));
@@ -59,6 +72,7 @@ pub(crate) async fn doctor(settings: &Settings, output: &Output) -> anyhow::Resu
     }
     if settings.pools.iter().any(|pool| pool.channel == ChannelKind::Email) {
         findings.extend(email_findings(settings));
+        findings.extend(sender_findings(args, settings).await);
     }
     let healthy = findings.iter().all(|finding| finding.result.is_ok());
     let as_json: Vec<_> = findings
@@ -118,6 +132,27 @@ fn email_findings(settings: &Settings) -> Vec<Finding> {
          providers show no button to unsubscribe",
     );
     vec![links, address, signature]
+}
+
+/// What the domain name system says of the domains that the email pools send for.
+async fn sender_findings(args: &DoctorArgs, settings: &Settings) -> Vec<Finding> {
+    let emails = settings.pools.iter().filter(|pool| pool.channel == ChannelKind::Email);
+    let senders = emails.filter_map(|pool| parse_sender(pool.from.as_deref()?).ok());
+    let domains: BTreeSet<String> = senders.map(|sender| sender.email.domain().to_ascii_lowercase()).collect();
+    let Some(resolver) = args.resolver else {
+        let domains: Vec<&str> = domains.iter().map(String::as_str).collect();
+        let advice =
+            format!("SPF, DMARC and DKIM of {} were not looked up: give --resolver system", domains.join(", "));
+        return if domains.is_empty() { Vec::new() } else { vec![Finding::note("senders", advice)] };
+    };
+    let mut findings = Vec::new();
+    for domain in domains {
+        match app::look_at_sender(resolver, &domain, &args.dkim_selectors).await {
+            Ok(found) => findings.extend(found.into_iter().map(|(subject, result)| Finding::new(subject, result))),
+            Err(reason) => findings.push(Finding::new(format!("DNS of {domain}"), Err(reason))),
+        }
+    }
+    findings
 }
 
 /// A folder that is written to all the time, and the setting that names it.

@@ -5,6 +5,7 @@ mod processes;
 
 use std::process::{Command, Output};
 
+use crate::support::dns;
 use crate::support::tmpfs::Tmpfs;
 
 /// Runs `volley` with an environment of its own, so that settings of the machine do not reach it.
@@ -131,7 +132,12 @@ fn config_names_the_setting_that_a_pool_cannot_work_with() {
 
 /// What `doctor` found of each subject, and whether it was well.
 fn findings(variables: &[(&str, &str)]) -> Vec<(String, bool, String)> {
-    let output = volley_with(&["doctor", "--json"], variables);
+    findings_with(&[], variables)
+}
+
+/// The same with more arguments.
+fn findings_with(args: &[&str], variables: &[(&str, &str)]) -> Vec<(String, bool, String)> {
+    let output = volley_with(&[&["doctor", "--json"], args].concat(), variables);
     let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let all = report["findings"].as_array().unwrap().iter();
@@ -184,6 +190,51 @@ fn doctor_says_where_links_lead_and_what_email_needs() {
     let (well, detail) = link_of(&[everywhere, ("VOLLEY_HTTP__PUBLIC_ADDR", "127.0.0.1:9000")]);
     assert!(well && detail.contains("http://127.0.0.1:9000"), "{detail}");
     assert!(link_of(&[everywhere, ("VOLLEY_LINKS__REQUIRE_UNSUBSCRIBE", "false")]).0);
+}
+
+#[test]
+fn doctor_looks_up_what_the_world_knows_of_the_senders_domains() {
+    let data = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/volley.db", data.path().display());
+    let smtp = |name: &str, from: &str| {
+        format!(
+            r#"{{"name": "{name}", "channel": "email", "provider": "smtp", "url": "smtp://127.0.0.1:1", "from": "{from}"}}"#
+        )
+    };
+    let pools = format!("[{}, {}]", smtp("shop", "Shop <shop@news.shop.example>"), smtp("bare", "bare@bare.example"));
+    let base = [
+        ("VOLLEY_SENDING__DATA_DIR", data.path().to_str().unwrap()),
+        ("VOLLEY_DATABASE__URL", &database),
+        ("VOLLEY_POOLS", &pools),
+    ];
+    let long_key = format!("v=DKIM1; k=rsa; p={}", "M".repeat(300));
+    let names = dns::serve_texts(&[
+        ("news.shop.example", "v=spf1 include:relay.example -all"),
+        ("_dmarc.shop.example", "v=DMARC1; p=reject"),
+        ("s1._domainkey.news.shop.example", &long_key),
+    ])
+    .to_string();
+    let found = findings_with(&["--resolver", &names, "--dkim-selector", "s1"], &base);
+    let of = |subject: &str| {
+        let found = found.iter().find(|(known, ..)| known == subject).unwrap_or_else(|| panic!("{found:?}"));
+        (found.1, found.2.as_str())
+    };
+    assert_eq!(of("SPF of news.shop.example"), (true, "v=spf1 include:relay.example -all"));
+    assert_eq!(of("DMARC of news.shop.example"), (true, "v=DMARC1; p=reject"));
+    assert!(of("DKIM key s1._domainkey.news.shop.example").0);
+    for (subject, advice) in [
+        ("SPF of bare.example", "publish a TXT record that begins with v=spf1"),
+        ("DMARC of bare.example", "_dmarc.bare.example"),
+        ("DKIM key s1._domainkey.bare.example", "no key"),
+    ] {
+        assert!(!of(subject).0 && of(subject).1.contains(advice), "{found:?}");
+    }
+    let unasked = findings(&base);
+    let note = unasked.iter().find(|(subject, ..)| subject == "senders").unwrap();
+    assert!(note.1 && note.2.contains("bare.example, news.shop.example") && note.2.contains("--resolver"), "{note:?}");
+    let misspelt = volley_with(&["doctor", "--resolver", "nowhere"], &base);
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(stderr(&misspelt).contains("--resolver") && stderr(&misspelt).contains("system"), "{}", stderr(&misspelt));
 }
 
 #[test]
