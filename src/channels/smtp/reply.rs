@@ -149,7 +149,7 @@ impl Failure {
         let is_security = matches!(meaning.enhanced, Some([_, 7, _]));
         let trouble = if is_pace || is_security && *code < 500 {
             Trouble { category: ErrorCategory::Throttled, ..trouble }
-        } else if is_security && meaning.class != AnswerClass::Recipient && place >= Place::Mail {
+        } else if is_security && !meaning.class.is_recipients() && place >= Place::Mail {
             Trouble::new(ErrorCategory::Policy, format!("refused by policy: {}", trouble.detail))
         } else {
             trouble

@@ -103,7 +103,7 @@ impl Reader {
             let wait = wait.filter(|_| !rule.permanent);
             let signature = signature(status, None, &words);
             return Outcome::Refused(Refusal {
-                class: rule.class,
+                class: rule.class.when(rule.permanent),
                 permanent: rule.permanent,
                 wait,
                 signature,

@@ -26,7 +26,7 @@ pub fn sample(outcome: &Outcome) -> Option<Option<&Refusal>> {
     match outcome {
         Outcome::Accepted { .. } => Some(None),
         Outcome::Refused(refusal) => {
-            let is_own = matches!(refusal.class, AnswerClass::Recipient | AnswerClass::RelayAuth);
+            let is_own = refusal.class.is_recipients() || refusal.class == AnswerClass::RelayAuth;
             (refusal.permanent && !is_own).then_some(Some(refusal))
         }
         Outcome::Unsendable(_) | Outcome::Unknown(_) | Outcome::KeySeen { .. } | Outcome::NotBegun(_) => None,

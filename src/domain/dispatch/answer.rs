@@ -9,7 +9,9 @@ text_enum! {
     /// Whose trouble a provider's answer speaks of. It decides what follows: a recipient's trouble counts an attempt, a
     /// relay's trouble slows the pool down and costs nobody an attempt.
     AnswerClass {
-        /// This recipient: the address, the mailbox, or the domain behind it.
+        /// This recipient's address: there is no such mailbox, number or domain. Always permanent.
+        Address = "address",
+        /// This recipient: the mailbox, or the domain behind it, as it is now.
         Recipient = "recipient",
         /// This message's content.
         Content = "content",
@@ -38,8 +40,20 @@ impl AnswerClass {
     pub fn is_relay(self) -> bool {
         match self {
             Self::RelayRate | Self::RelayConnections | Self::RelayQuota | Self::RelayAuth | Self::RelayOutage => true,
-            Self::Recipient | Self::Content | Self::Policy | Self::Sender | Self::Unsure => false,
+            Self::Address | Self::Recipient | Self::Content | Self::Policy | Self::Sender | Self::Unsure => false,
         }
+    }
+
+    /// Whether the answer is about this recipient alone, for sure.
+    #[must_use]
+    pub fn is_recipients(self) -> bool {
+        matches!(self, Self::Address | Self::Recipient)
+    }
+
+    /// The class of an answer that is `permanent` or not: an address that is refused for now may exist.
+    #[must_use]
+    pub fn when(self, permanent: bool) -> Self {
+        if self == Self::Address && !permanent { Self::Recipient } else { self }
     }
 }
 

@@ -131,6 +131,8 @@ impl Book {
             None => (unlisted(&said), !temporary),
         };
         let by_words = row.is_some_and(|row| !row.words.is_empty());
+        let class =
+            if class == AnswerClass::Address && !names_address(stage, &said) { AnswerClass::Recipient } else { class };
         let class = at(stage, class, permanent, &said, by_words);
         said.means(class, permanent, row.and_then(|row| row.wait))
     }
@@ -153,6 +155,13 @@ impl Book {
         let row = self.rows.iter().find(|row| row.standing == Standing::Own && row.fits(&said))?;
         Some(said.means(row.class, row.permanent, row.wait))
     }
+}
+
+/// Whether a reply can mean that the recipient's address does not exist: the recipient is named, and the enhanced code, where
+/// there is one, speaks of the address (RFC 3463 3.2, RFC 7505 for x.1.10). A block by policy has such words, too, and says
+/// nothing about the address.
+fn names_address(stage: Stage, said: &Said) -> bool {
+    stage >= Stage::Rcpt && matches!(said.enhanced, None | Some([_, 1, 1 | 2 | 3 | 6 | 10]))
 }
 
 /// What an SMTP reply speaks of that no row fits, by its enhanced code.
@@ -184,7 +193,7 @@ fn at(stage: Stage, class: AnswerClass, permanent: bool, said: &Said, by_words: 
         _ => class,
     };
     let speaks_of_another = match class {
-        AnswerClass::Recipient => true,
+        AnswerClass::Address | AnswerClass::Recipient => true,
         AnswerClass::Sender | AnswerClass::Content => permanent,
         AnswerClass::Policy
         | AnswerClass::RelayRate

@@ -181,6 +181,7 @@ fn judge(outcome: &Outcome, attempt: Attempt<'_>) -> Verdict {
                 AnswerClass::RelayQuota
                 | AnswerClass::RelayAuth
                 | AnswerClass::RelayOutage
+                | AnswerClass::Address
                 | AnswerClass::Recipient
                 | AnswerClass::Content
                 | AnswerClass::Policy

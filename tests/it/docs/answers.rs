@@ -88,14 +88,14 @@ fn states(outcome: &Outcome) -> BTreeSet<String> {
 
 #[test]
 fn the_page_of_answers_leads_from_each_outcome_to_the_states_of_the_code() {
-    use AnswerClass::{Content, Policy, Recipient, Sender, Unsure};
+    use AnswerClass::{Address, Content, Policy, Recipient, Sender, Unsure};
     let relay: Vec<AnswerClass> = AnswerClass::ALL.iter().copied().filter(|class| class.is_relay()).collect();
     let mut unclear = refused(&[Unsure], &[true, false]);
     unclear.extend(refused(&[Content, Policy, Sender], &[false]));
     // A row each, in the order of the page.
     let rows = [
         vec![Outcome::Accepted { provider_id: None }],
-        refused(&[Recipient, Content, Policy, Sender], &[true]),
+        refused(&[Address, Recipient, Content, Policy, Sender], &[true]),
         refused(&[Recipient], &[false]),
         refused(&relay, &[true, false]),
         unclear,

@@ -79,7 +79,7 @@ impl SenderPool {
         let now = self.tempo.now();
         let refusal = &undecided.refusal;
         let class = match refusal.class {
-            AnswerClass::Recipient => None,
+            AnswerClass::Address | AnswerClass::Recipient => None,
             // A final no to this message. One for now may be about all of them: how others fare tells.
             AnswerClass::Content | AnswerClass::Policy | AnswerClass::Sender if refusal.permanent => None,
             AnswerClass::Content | AnswerClass::Policy | AnswerClass::Sender => Some(AnswerClass::Unsure),

@@ -208,7 +208,7 @@ impl Row {
     /// provider's own; the one that names more; and among the same the recipient first, so that a mailbox over its quota
     /// is not taken for a relay's.
     pub(super) fn rank(&self, provider: Option<&str>) -> impl Ord + use<> {
-        const ORDER: [AnswerClass; 10] = [
+        const ORDER: [AnswerClass; 11] = [
             AnswerClass::Unsure,
             AnswerClass::RelayOutage,
             AnswerClass::RelayRate,
@@ -218,6 +218,7 @@ impl Row {
             AnswerClass::Policy,
             AnswerClass::Content,
             AnswerClass::Sender,
+            AnswerClass::Address,
             AnswerClass::Recipient,
         ];
         let by = match (self.words.is_empty(), self.enhanced) {

@@ -22,7 +22,7 @@ pub(super) struct Said {
 impl Said {
     pub(super) fn means(&self, class: AnswerClass, permanent: bool, wait: Option<Duration>) -> Meaning {
         let wait = if permanent { None } else { named_wait(&self.words).or(wait) };
-        Meaning { class, permanent, wait, code: self.code, enhanced: self.enhanced }
+        Meaning { class: class.when(permanent), permanent, wait, code: self.code, enhanced: self.enhanced }
     }
 }
 

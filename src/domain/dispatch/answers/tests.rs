@@ -1,6 +1,7 @@
 use super::*;
 use AnswerClass::{
-    Content, Policy, Recipient, RelayAuth, RelayConnections, RelayOutage, RelayQuota, RelayRate, Sender, Unsure,
+    Address, Content, Policy, Recipient, RelayAuth, RelayConnections, RelayOutage, RelayQuota, RelayRate, Sender,
+    Unsure,
 };
 
 fn smtp(stage: Stage, reply: &str) -> Meaning {
@@ -120,14 +121,17 @@ fn where_the_code_is_ambiguous_the_words_decide() {
         (Some("ses"), "454 Throttling failure: Daily message quota exceeded.", RelayQuota, false),
         (Some("ses"), "454 Temporary authentication failure", RelayAuth, false),
         (Some("ses"), "454 something else", Unsure, false),
-        (Some("mimecast"), "503 User unknown", Recipient, true),
+        (Some("mimecast"), "503 User unknown", Address, true),
         (Some("microsoft"), "554 5.2.252 SendAsDenied; shop@x not allowed to send as", Sender, true),
         (Some("microsoft"), "550 5.7.60 SMTP; Client does not have permissions to send as this sender", Sender, true),
         (Some("microsoft"), "554 5.2.2 mailbox full; STOREDRV.Submission", RelayQuota, false),
         (None, "452 4.2.2 The recipient's inbox is out of storage space and over quota", Recipient, false),
         (None, "552 exceeded storage allocation Quota exceeded", Recipient, false),
         (None, "450 user unknown", Recipient, false),
-        (None, "550 user unknown", Recipient, true),
+        (None, "550 user unknown", Address, true),
+        (None, "550 5.1.1 user unknown", Address, true),
+        (None, "550 5.7.1 user unknown to our policy: blocked", Recipient, true),
+        (None, "550 5.2.1 user unknown here", Recipient, true),
     ] {
         let meaning = smtp_of(provider, Stage::Rcpt, reply);
         assert_eq!((meaning.class, meaning.permanent), (class, permanent), "{provider:?} {reply}");
@@ -185,6 +189,7 @@ fn before_a_recipient_is_named_the_relay_refuses() {
         (Stage::Mail, "550 5.1.0 no", Sender),
         (Stage::Mail, "550 5.7.60 no", Sender),
         (Stage::Mail, "554 SendAsDenied", Sender),
+        (Stage::Mail, "550 user unknown", Recipient),
         (Stage::Mail, "552 5.3.4 Message size exceeds fixed limit", Content),
         (Stage::Rcpt, "421 4.4.2 timeout exceeded", RelayOutage),
         (Stage::Content, "421 4.7.0 x", RelayRate),
@@ -212,7 +217,7 @@ fn an_http_status_means_what_the_table_says_and_its_words_more() {
         (415, "", Policy, true),
         (418, "", Policy, true),
         (422, "", Content, true),
-        (400, "{\"error\": \"Invalid phone number\"}", Recipient, true),
+        (400, "{\"error\": \"Invalid phone number\"}", Address, true),
         (429, "{\"name\": \"daily quota\"}", RelayQuota, false),
         (400, "{\"message\": \"Throttling\"}", RelayRate, false),
     ] {
@@ -220,7 +225,7 @@ fn an_http_status_means_what_the_table_says_and_its_words_more() {
         assert_eq!((meaning.class, meaning.permanent), (class, permanent), "{status} {body}");
     }
     let twilio = Book::new(Way::Http, Some("twilio"), []);
-    assert_eq!(twilio.http(400, "{\"code\": 21211, \"message\": \"no\"}").class, Recipient);
+    assert_eq!(twilio.http(400, "{\"code\": 21211, \"message\": \"no\"}").class, Address);
     assert_eq!(twilio.http(400, "{\"code\":\"14107\"}").wait, Some(Duration::from_secs(30)));
     for other in ["{\"code\": 212110}", "{\"to\": 21211}", "{\"message\": \"21211\"}"] {
         assert_eq!(twilio.http(400, other).class, Content, "{other}");
@@ -289,7 +294,7 @@ fn a_pools_own_rows_come_first() {
     let meaning = book.smtp(Stage::Rcpt, 550, "5.7.1 sorry, not today: user unknown");
     assert_eq!((meaning.class, meaning.permanent, meaning.wait), (RelayRate, false, Some(Duration::from_secs(60))));
     assert_eq!(book.smtp(Stage::Rcpt, 450, "4.1.1 no").class, Policy);
-    assert_eq!(book.smtp(Stage::Rcpt, 550, "5.1.2 no").class, Recipient);
+    assert_eq!(book.smtp(Stage::Rcpt, 550, "5.1.2 no").class, Address);
     let sick = Row::own(Way::Http, (Some(500), None, Some("no such number")), Recipient, true, None).unwrap();
     let book = Book::new(Way::Http, None, [sick]);
     assert_eq!(book.own(500, "{\"error\": \"No such number\"}").map(|meaning| meaning.class), Some(Recipient));

@@ -356,7 +356,8 @@ impl Shared {
                 Scope::Domain => self.rest_domain(refused, now),
                 Scope::Recipient | Scope::Undecided => {}
             },
-            AnswerClass::Recipient | AnswerClass::Content | AnswerClass::Policy | AnswerClass::Sender => {}
+            AnswerClass::Address | AnswerClass::Recipient => {}
+            AnswerClass::Content | AnswerClass::Policy | AnswerClass::Sender => {}
         }
         if self.circuit.is_due(now) && !self.undo.is_no_matter_of_pace(now) {
             self.circuit.open(&refused.detail, false, limits, now);
@@ -455,11 +456,8 @@ impl Shared {
             AnswerClass::RelayRate if refused.wait.is_some() => FAULTS,
             // A few in a row may be met by anybody who is one too many.
             AnswerClass::RelayRate | AnswerClass::RelayConnections | AnswerClass::RelayQuota => ALONE,
-            AnswerClass::Unsure
-            | AnswerClass::Recipient
-            | AnswerClass::Content
-            | AnswerClass::Policy
-            | AnswerClass::Sender => return false,
+            AnswerClass::Unsure | AnswerClass::Address | AnswerClass::Recipient => return false,
+            AnswerClass::Content | AnswerClass::Policy | AnswerClass::Sender => return false,
         };
         let others_fare_well = refused.put_offs >= enough && self.circuit.takes_others();
         // The last of a campaign has nobody to be compared with any more. A quota is used up for the last one, too.

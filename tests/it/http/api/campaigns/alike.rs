@@ -143,7 +143,7 @@ both_backends! {
         let [some, none] = ["some", "none"].map(|pool| launched(&api, "email", pool, list));
         let ended = api.wait_ended(some, LONG);
         assert_eq!((ended.status.as_str(), ended.stats.failed, ended.stats.sent), ("sent", 60, 90), "{}", ended.body);
-        assert!(api.deliveries(some, "failed").iter().all(|delivery| delivery["answer_class"] == "recipient"));
+        assert!(api.deliveries(some, "failed").iter().all(|delivery| delivery["answer_class"] == "address"));
         assert_eq!(api.wait_ended(none, LONG).stats.failed, 150);
     }
 
