@@ -215,3 +215,32 @@ fn the_description_offers_an_idempotency_key_where_a_route_takes_one() {
         assert_eq!(offered, usize::from(entry.repeats != Repeats::NoKey), "{entry:?}");
     }
 }
+
+/// Every list of allowed values in a document.
+fn allowed_values<'a>(document: &'a Value, found: &mut Vec<&'a Value>) {
+    match document {
+        Value::Object(fields) => {
+            found.extend(fields.get("enum").and_then(Value::as_array).into_iter().flatten());
+            fields.values().for_each(|field| allowed_values(field, found));
+        }
+        Value::Array(all) => all.iter().for_each(|one| allowed_values(one, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_document_spells_values_as_the_api_does() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    let mut values = Vec::new();
+    allowed_values(&description, &mut values);
+    let is_ours = |value: &Value| {
+        let text = value.as_str().unwrap();
+        text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+    };
+    let others: Vec<_> = values.iter().filter(|value| !is_ours(value)).collect();
+    assert!(others.is_empty(), "{others:?}");
+    let has = |text: &str| values.iter().any(|value| *value == text);
+    assert!(has("draft") && has("email") && has("marketing"), "{values:?}");
+}
