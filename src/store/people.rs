@@ -8,6 +8,7 @@ pub mod contact_filter;
 pub mod contact_row;
 pub mod contacts;
 pub(in crate::store) mod dialect;
+pub mod ground;
 pub mod link_keys;
 pub mod lists;
 pub mod refusals;

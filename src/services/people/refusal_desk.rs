@@ -193,8 +193,8 @@ impl Work {
 
     async fn store(&self, said: Vec<SaidNo>) -> Result<Vec<Refused>, StoreError> {
         let book = self.book.clone();
-        let work = move |conn: &mut Conn| say_no(conn, &book, &said);
-        let stored = self.store.transact(Lane::Control, "store refusals", work);
+        let work = move |conn: &mut Conn| conn.write_along_indexes(|conn| say_no(conn, &book, &said));
+        let stored = self.store.run(Lane::Control, "store refusals", work);
         let seconds = PATIENCE.as_secs();
         let unanswered = StoreError::Unanswered { action: "store refusals", seconds };
         tokio::time::timeout(PATIENCE, stored).await.unwrap_or(Err(unanswered))

@@ -1,6 +1,6 @@
 //! A refusal by a link: what the holder of a token says no to, and how it is stored.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,34 +52,26 @@ pub struct SaidNo {
 /// # Errors
 /// A query failed.
 pub fn say_no(conn: &mut Conn, book: &RefusalBook, said: &[SaidNo]) -> Result<Vec<Refused>, StoreError> {
-    let mut known: HashMap<CampaignId, Vec<ListId>> = HashMap::new();
-    let mut refusals = Vec::with_capacity(said.len());
-    for no in said {
-        let scope = match no.what {
+    let campaigns = said.iter().filter_map(|no| match no.what {
+        What::Campaign(campaign) => Some(campaign),
+        What::List(_) | What::Everything => None,
+    });
+    let campaigns: BTreeSet<CampaignId> = campaigns.collect();
+    let topics = topics::of_campaigns(conn, &campaigns.into_iter().collect::<Vec<_>>())?;
+    let refusal = |no: &SaidNo| Refusal {
+        contact: Some(no.contact),
+        address: None,
+        scope: match no.what {
             What::Everything => RefusalScope::Everything,
             What::List(list) => RefusalScope::Topics(vec![list]),
             What::Campaign(campaign) => {
-                let topics = match known.get(&campaign) {
-                    Some(topics) => topics.clone(),
-                    None => {
-                        let rows = topics::of_campaign(conn, campaign)?;
-                        let topics: Vec<ListId> = rows.into_iter().map(|topic| topic.id).collect();
-                        known.insert(campaign, topics.clone());
-                        topics
-                    }
-                };
-                RefusalScope::CampaignTopics(topics)
+                RefusalScope::CampaignTopics(topics.get(&campaign).into_iter().flatten().copied().collect())
             }
-        };
-        refusals.push(Refusal {
-            contact: Some(no.contact),
-            address: None,
-            scope,
-            source: Source::stored(no.source.clone()),
-            campaign: no.campaign,
-            at: Some(no.at),
-            client: Some(Client { ip: no.ip.clone(), user_agent: no.user_agent.clone() }),
-        });
-    }
-    refuse(conn, book, &By::recipient(), &refusals)
+        },
+        source: Source::stored(no.source.clone()),
+        campaign: no.campaign,
+        at: Some(no.at),
+        client: Some(Client { ip: no.ip.clone(), user_agent: no.user_agent.clone() }),
+    };
+    refuse(conn, book, &By::recipient(), &said.iter().map(refusal).collect::<Vec<_>>())
 }

@@ -14,9 +14,10 @@ use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::{Grounds, Standing, Wish};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
+use crate::store::people::ground::Ground;
 use crate::store::people::refusals::RefusalBook;
-use crate::store::people::standings::{self, Outcome, Wished};
-use crate::store::people::suppressions::{self, Entry};
+use crate::store::people::standings::{self, KnownContact, Outcome, Wished};
+use crate::store::people::suppressions::{self, Entry, SuppressionRow};
 use crate::store::{Conn, Lane, StoreError};
 
 /// What is refused.
@@ -86,8 +87,8 @@ pub fn refuse(conn: &mut Conn, book: &RefusalBook, by: &By, refusals: &[Refusal]
     let people = People::of(conn, refusals)?;
     let scribe = Scribe { act: Arc::new(Act::of(Source::API)), book: book.clone() };
     let mut ledger = Ledger::new(&scribe);
+    let now = people.ground.now();
     let mut written = Refusals { people, entries: Vec::new(), wished: Vec::new() };
-    let now = crate::store::engine::now(conn)?;
     let mut answers = Vec::with_capacity(refusals.len());
     for refusal in refusals {
         let act = Arc::new(Act {
@@ -100,8 +101,9 @@ pub fn refuse(conn: &mut Conn, book: &RefusalBook, by: &By, refusals: &[Refusal]
         });
         answers.push(written.add(&mut ledger, refusal, &act, now));
     }
-    standings::apply(conn, &mut ledger, &written.wished)?;
-    suppressions::set(conn, &mut ledger, &written.entries)?;
+    let Refusals { people, entries, wished } = written;
+    standings::grant(conn, &mut ledger, people.ground, &wished)?;
+    suppressions::set_on(conn, &mut ledger, people.suppressed, &entries)?;
     ledger.close(conn)?;
     Ok(answers)
 }
@@ -113,24 +115,37 @@ struct People {
     /// Who has an address.
     holders: HashMap<String, Vec<ContactId>>,
     standings: HashMap<ContactId, Vec<(ListId, Standing)>>,
-    /// Lists that exist, and whether each counts everybody who has not refused.
-    topics: HashMap<ListId, bool>,
+    /// The lists that are refused.
+    ground: Ground,
+    /// What is known of the addresses that are to be suppressed, held.
+    suppressed: Vec<SuppressionRow>,
     /// Addresses that refuse everything already.
     refusing: BTreeSet<(&'static str, String)>,
 }
 
+/// Everybody that refusals are about, locked in the order of their ids. Most often these are living contacts; else it is looked first
+/// who has the addresses.
+fn hold_everybody(conn: &mut Conn, refusals: &[Refusal]) -> Result<Vec<KnownContact>, StoreError> {
+    let named: Vec<ContactId> = refusals.iter().filter_map(|refusal| refusal.contact).collect();
+    let given: Vec<_> = refusals.iter().filter_map(|refusal| refusal.address.clone()).collect();
+    if given.is_empty()
+        && let Some(held) = standings::hold_if_none_is_deleted(conn, &named)?
+    {
+        return Ok(held);
+    }
+    let named = standings::look(conn, &named)?;
+    let let_go = named.iter().filter(|contact| contact.is_deleted).flat_map(|contact| addresses_of(&contact.keys));
+    let loose: Vec<(ChannelKind, String)> = given.into_iter().chain(let_go).collect();
+    let mut ids = standings::holders(conn, &loose)?;
+    ids.extend(named.iter().map(|contact| contact.id));
+    standings::hold(conn, &ids)
+}
+
 impl People {
-    /// Finds everybody first, then locks all in the order of their ids.
+    /// Locks everybody, then the lists, then what is known of the addresses.
     fn of(conn: &mut Conn, refusals: &[Refusal]) -> Result<Self, StoreError> {
-        let named: Vec<ContactId> = refusals.iter().filter_map(|refusal| refusal.contact).collect();
-        let named = standings::look(conn, &named)?;
-        let given = refusals.iter().filter_map(|refusal| refusal.address.clone());
-        let let_go = named.iter().filter(|contact| contact.is_deleted).flat_map(|contact| addresses_of(&contact.keys));
-        let loose: Vec<(ChannelKind, String)> = given.chain(let_go).collect();
-        let mut ids = standings::holders(conn, &loose)?;
-        ids.extend(named.iter().map(|contact| contact.id));
         let (mut living, mut deleted, mut holders) = (HashMap::new(), HashMap::new(), HashMap::<_, Vec<_>>::new());
-        for contact in standings::hold(conn, &ids)? {
+        for contact in hold_everybody(conn, refusals)? {
             if contact.is_deleted {
                 deleted.insert(contact.id, contact.keys);
                 continue;
@@ -140,22 +155,67 @@ impl People {
             }
             living.insert(contact.id, contact.keys);
         }
-        let mut topics: Vec<ListId> = refusals.iter().flat_map(|refusal| refusal.scope.topics()).copied().collect();
-        topics.sort_unstable();
-        topics.dedup();
-        let topics = standings::hold_lists(conn, &topics)?.into_iter().collect();
-        let mut standings_of: HashMap<ContactId, Vec<(ListId, Standing)>> = HashMap::new();
         let contacts: Vec<ContactId> = living.keys().copied().collect();
-        for (list, contact, standing) in standings::of_contacts(conn, &contacts)? {
-            standings_of.entry(contact).or_default().push((list, standing));
+        let all = standings::of_contacts(conn, &contacts)?;
+        let mut of_each: HashMap<ContactId, Vec<(ListId, Standing)>> = HashMap::new();
+        for (list, contact, standing) in &all {
+            of_each.entry(*contact).or_default().push((*list, *standing));
         }
-        let mut people = Self { living, deleted, holders, standings: standings_of, topics, refusing: BTreeSet::new() };
-        let everything = refusals.iter().filter(|refusal| !matches!(refusal.scope, RefusalScope::Topics(_)));
-        let addresses: Vec<_> = everything.flat_map(|refusal| people.addresses(refusal)).collect();
-        let known = suppressions::hold_of_addresses(conn, &addresses)?;
-        let known = known.into_iter().filter(|row| row.topic == EVERYTHING && row.unsubscribed_at.is_some());
-        people.refusing = known.map(|row| (row.channel.as_str(), row.address)).collect();
+        let mut people = Self {
+            living,
+            deleted,
+            holders,
+            standings: of_each,
+            ground: Ground::default(),
+            suppressed: Vec::new(),
+            refusing: BTreeSet::new(),
+        };
+        let lists: BTreeSet<ListId> = refusals.iter().flat_map(|refusal| people.lists(refusal)).collect();
+        people.ground = Ground::hold(conn, &lists, all)?;
+        // The topics of a campaign may be gone: everything is refused then.
+        let gone =
+            refusals.iter().filter(|refusal| !refusal.scope.topics().is_empty() && people.is_everything(refusal));
+        let instead: BTreeSet<ListId> = gone.flat_map(|refusal| people.stood_on(refusal)).collect();
+        people.ground.hold_more(conn, &instead)?;
+        let addresses: Vec<_> = refusals
+            .iter()
+            .flat_map(
+                |refusal| if people.is_everything(refusal) { people.addresses(refusal) } else { people.loose(refusal) },
+            )
+            .collect();
+        people.suppressed = suppressions::hold_of_addresses(conn, &addresses)?;
+        let refusing = people.suppressed.iter().filter(|row| row.topic == EVERYTHING && row.unsubscribed_at.is_some());
+        people.refusing = refusing.map(|row| (row.channel.as_str(), row.address.clone())).collect();
         Ok(people)
+    }
+
+    /// The lists that a refusal may be about: those that it names; where it names none, those that its people stand on.
+    fn lists(&self, refusal: &Refusal) -> Vec<ListId> {
+        match refusal.scope.topics() {
+            [] => self.stood_on(refusal),
+            named => named.to_vec(),
+        }
+    }
+
+    /// The lists that the people of a refusal stand on.
+    fn stood_on(&self, refusal: &Refusal) -> Vec<ListId> {
+        let members = self.members(refusal);
+        let standings = members.iter().filter_map(|contact| self.standings.get(contact)).flatten();
+        standings.map(|(list, _)| *list).collect()
+    }
+
+    /// Those of the lists that a refusal names which are there.
+    fn named<'r>(&self, refusal: &'r Refusal) -> impl Iterator<Item = ListId> + use<'_, 'r> {
+        refusal.scope.topics().iter().copied().filter(|list| self.ground.counts_everybody(*list).is_some())
+    }
+
+    /// Whether a refusal comes to one of everything.
+    fn is_everything(&self, refusal: &Refusal) -> bool {
+        match &refusal.scope {
+            RefusalScope::Everything => true,
+            RefusalScope::Topics(_) => false,
+            RefusalScope::CampaignTopics(_) => self.named(refusal).next().is_none(),
+        }
     }
 
     /// The living contacts that a refusal is about.
@@ -194,7 +254,7 @@ impl People {
         let stands = |list: &&ListId| match standing(list) {
             Some(Standing::Subscribed | Standing::Unconfirmed) => true,
             Some(Standing::Unsubscribed | Standing::Moved) => false,
-            None => self.topics.get(list).copied().unwrap_or_default(),
+            None => self.ground.counts_everybody(**list).unwrap_or_default(),
         };
         let on: Vec<ListId> = topics.iter().filter(stands).copied().collect();
         let has_refused = topics.iter().any(|list| standing(list) == Some(Standing::Unsubscribed));
@@ -220,15 +280,9 @@ struct Refusals {
 
 impl Refusals {
     fn add(&mut self, ledger: &mut Ledger<'_>, refusal: &Refusal, act: &Arc<Act>, now: UtcInstant) -> Refused {
-        let there: Vec<ListId> =
-            refusal.scope.topics().iter().filter(|list| self.people.topics.contains_key(list)).copied().collect();
+        let there: Vec<ListId> = self.people.named(refusal).collect();
         let contacts = self.people.members(refusal);
-        let is_everything = match &refusal.scope {
-            RefusalScope::Everything => true,
-            RefusalScope::Topics(_) => false,
-            RefusalScope::CampaignTopics(_) => there.is_empty(),
-        };
-        if is_everything {
+        if self.people.is_everything(refusal) {
             self.refuse_everything(ledger, refusal, &contacts, act, now);
             return Refused { contacts, topics: Vec::new(), everything: true };
         }

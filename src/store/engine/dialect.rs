@@ -21,14 +21,20 @@ struct Instant {
     now: UtcInstant,
 }
 
+/// PostgreSQL's clock, in milliseconds.
+pub(in crate::store) const CLOCK_PG: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::BIGINT";
+
+/// SQLite's clock, in milliseconds.
+pub(in crate::store) const CLOCK_SQLITE: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
 /// The database's clock. Due times, leases and schedules are compared with this one only.
 ///
 /// # Errors
 /// The query failed.
 pub fn now(conn: &mut Conn) -> Result<UtcInstant, StoreError> {
     let row: diesel::QueryResult<Instant> = match conn {
-        Conn::Pg(conn) => sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now").get_result(conn),
-        Conn::Sqlite(conn) => sql("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now").get_result(conn),
+        Conn::Pg(conn) => sql(format!("SELECT {CLOCK_PG} AS now")).get_result(conn),
+        Conn::Sqlite(conn) => sql(format!("SELECT {CLOCK_SQLITE} AS now")).get_result(conn),
     };
     row.map(|row| row.now).map_err(StoreError::query("read the database's clock"))
 }
@@ -38,12 +44,12 @@ pub fn now(conn: &mut Conn) -> Result<UtcInstant, StoreError> {
 /// page of a million members it gathered and sorted them all.
 pub(in crate::store) fn keep_to_indexes(conn: &mut Conn) -> Result<(), StoreError> {
     let Conn::Pg(conn) = conn else { return Ok(()) };
-    conn.batch_execute(
-        "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
-         SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off",
-    )
-    .map_err(StoreError::query("pin a plan"))
+    conn.batch_execute(ALONG_INDEXES).map_err(StoreError::query("pin a plan"))
 }
+
+/// [`keep_to_indexes`] as PostgreSQL takes it.
+const ALONG_INDEXES: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_hashjoin = off; \
+                             SET LOCAL enable_mergejoin = off; SET LOCAL enable_sort = off";
 
 #[derive(diesel::QueryableByName)]
 struct Setting {

@@ -71,10 +71,9 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The clock is read anew.
-    pub(in crate::store) fn refresh(&mut self, conn: &mut Conn) -> Result<UtcInstant, StoreError> {
-        self.now = None;
-        self.now(conn)
+    /// The clock was read anew.
+    pub(in crate::store) fn goes_by(&mut self, now: UtcInstant) -> UtcInstant {
+        *self.now.insert(now)
     }
 
     /// A line without a change.

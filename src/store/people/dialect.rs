@@ -4,6 +4,7 @@ pub(in crate::store) mod consent;
 pub(in crate::store) mod standings;
 pub(in crate::store) mod suppressions;
 pub(in crate::store) mod tags;
+pub(in crate::store) mod topics;
 
 use std::collections::HashMap;
 

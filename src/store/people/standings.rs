@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::consent::Ledger;
 use super::consent_line::Line;
+use super::ground::Ground;
 use super::suppressions::{self, Entry, SuppressionRow};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
@@ -16,7 +17,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source, addresses_of};
 use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::{self, Grounds, Next, Standing, Wish};
-use crate::store::people::dialect::standings::Written;
+use crate::store::people::dialect::standings::{Held, Written};
 use crate::store::people::dialect::{self, Hold};
 use crate::store::{Conn, StoreError, engine};
 
@@ -31,11 +32,21 @@ pub struct KnownContact {
 }
 
 fn known(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<KnownContact>, StoreError> {
+    let found = dialect::standings::contacts(conn, &in_order(ids), hold)?;
+    Ok(found.into_iter().map(KnownContact::from).collect())
+}
+
+impl From<Held> for KnownContact {
+    fn from(row: Held) -> Self {
+        Self { id: row.id, keys: row.keys(), is_deleted: row.is_deleted }
+    }
+}
+
+fn in_order(ids: &[ContactId]) -> Vec<ContactId> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();
     ids.dedup();
-    let found = dialect::standings::contacts(conn, &ids, hold)?;
-    Ok(found.into_iter().map(|row| KnownContact { id: row.id, keys: row.keys(), is_deleted: row.is_deleted }).collect())
+    ids
 }
 
 /// Locks contacts in the order of their ids, deleted ones, too.
@@ -44,6 +55,15 @@ fn known(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<KnownCont
 /// The query failed.
 pub fn hold(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<KnownContact>, StoreError> {
     known(conn, ids, Hold::Yes)
+}
+
+/// [`hold`], as long as none of them is deleted. `None`: one is, or there are none, and nobody is locked.
+///
+/// # Errors
+/// The query failed.
+pub fn hold_if_none_is_deleted(conn: &mut Conn, ids: &[ContactId]) -> Result<Option<Vec<KnownContact>>, StoreError> {
+    let found = dialect::standings::hold_if_none_is_deleted(conn, &in_order(ids))?;
+    Ok(Some(found).filter(|found| !found.is_empty()).map(|found| found.into_iter().map(KnownContact::from).collect()))
 }
 
 /// Looks at contacts without locking them, deleted ones, too.
@@ -116,27 +136,31 @@ pub fn apply(conn: &mut Conn, ledger: &mut Ledger<'_>, wished: &[Wished]) -> Res
         return Ok(Vec::new());
     }
     engine::keep_to_indexes(conn)?;
-    let lists: Vec<ListId> = wished.iter().map(|wished| wished.list).collect::<BTreeSet<_>>().into_iter().collect();
-    let topics: HashMap<ListId, bool> = dialect::standings::hold_topics(conn, &lists)?
-        .into_iter()
-        .map(|topic| (topic.id, topic.double_opt_in))
-        .collect();
-    // Behind the lock of the lists: who waited for a launch joins after it.
-    let now = ledger.refresh(conn)?;
+    let lists = wished.iter().map(|wished| wished.list).collect();
     let asked = wished.iter().filter(|wished| !wished.is_new).map(|wished| (wished.list, wished.contact));
-    let asked: Vec<_> = asked.collect::<BTreeSet<_>>().into_iter().collect();
-    let mut standings: HashMap<(ListId, ContactId), Standing> = dialect::standings::read(conn, &asked)?
-        .into_iter()
-        .map(|row| ((row.list_id, row.contact_id), row.status))
-        .collect();
+    let ground = Ground::read(conn, &lists, asked.collect())?;
+    grant(conn, ledger, ground, wished)
+}
+
+/// [`apply`], where the lists are held and the standings were read.
+///
+/// # Errors
+/// A query failed.
+pub fn grant(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    mut ground: Ground,
+    wished: &[Wished],
+) -> Result<Vec<Outcome>, StoreError> {
+    let now = ledger.goes_by(ground.now());
     let mut written: BTreeMap<(ListId, ContactId), Written> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(wished.len());
     let mut taken_back = Vec::new();
     for wished in wished {
-        let Some(double_opt_in) = topics.get(&wished.list) else { continue };
+        let Some(double_opt_in) = ground.asks_for_confirmation(wished.list) else { continue };
         let key = (wished.list, wished.contact);
-        let before = standings.get(&key).copied();
-        let next = standing::next(before, wished.wish, *double_opt_in);
+        let before = ground.standings.get(&key).copied();
+        let next = standing::next(before, wished.wish, double_opt_in);
         let after = match next {
             Next::Becomes(after) => Some(after),
             Next::Stays | Next::StaysRefused => before,
@@ -152,7 +176,7 @@ pub fn apply(conn: &mut Conn, ledger: &mut Ledger<'_>, wished: &[Wished]) -> Res
             taken_back.push(key);
         }
         let Next::Becomes(after) = next else { continue };
-        standings.insert(key, after);
+        ground.standings.insert(key, after);
         let line = ledger.line(wished.act.as_ref());
         let source = wished.source.clone().unwrap_or_else(|| line.source.clone());
         let at = if after == Standing::Unsubscribed { line.act.said_by(now) } else { now };

@@ -53,7 +53,21 @@ pub struct Entry {
 /// # Errors
 /// A query failed.
 pub fn set(conn: &mut Conn, ledger: &mut Ledger<'_>, entries: &[Entry]) -> Result<usize, StoreError> {
-    let mut known = by_key(conn, entries.iter().map(|entry| entry.address.as_str()))?;
+    let known = read(conn, entries.iter().map(|entry| entry.address.as_str()), Hold::Yes)?;
+    set_on(conn, ledger, known, entries)
+}
+
+/// [`set`], where every suppression of these addresses is held.
+///
+/// # Errors
+/// A query failed.
+pub fn set_on(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    known: Vec<SuppressionRow>,
+    entries: &[Entry],
+) -> Result<usize, StoreError> {
+    let mut known = by_key(known);
     let mut changed: BTreeMap<(String, &'static str, ListId), SuppressionRow> = BTreeMap::new();
     let mut count = 0;
     let now = ledger.now(conn)?;
@@ -119,7 +133,8 @@ pub fn lift(
     reason: Reason,
     contact: Option<ContactId>,
 ) -> Result<usize, StoreError> {
-    let known = by_key(conn, addresses.iter().map(|(_, address)| address.as_str()))?;
+    // A refusal that is said while another one is lifted waits for it, and is not taken for said already.
+    let known = by_key(hold_of_addresses(conn, addresses)?);
     let now = ledger.now(conn)?;
     let mut count = 0;
     for (channel, address) in addresses {
@@ -163,13 +178,8 @@ pub fn lift(
     Ok(count)
 }
 
-/// Locks what is there: a refusal that is said while another one is lifted waits for it, and is not taken for said already.
-fn by_key<'a>(
-    conn: &mut Conn,
-    addresses: impl Iterator<Item = &'a str>,
-) -> Result<BTreeMap<(String, &'static str, ListId), SuppressionRow>, StoreError> {
-    let rows = read(conn, addresses, Hold::Yes)?;
-    Ok(rows.into_iter().map(|row| ((row.address.clone(), row.channel.as_str(), row.topic), row)).collect())
+fn by_key(rows: Vec<SuppressionRow>) -> BTreeMap<(String, &'static str, ListId), SuppressionRow> {
+    rows.into_iter().map(|row| ((row.address.clone(), row.channel.as_str(), row.topic), row)).collect()
 }
 
 /// Every suppression of these addresses.

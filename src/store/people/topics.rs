@@ -1,5 +1,7 @@
 //! Lists as the topics that people agree to and refuse.
 
+use std::collections::{BTreeSet, HashMap};
+
 use diesel::prelude::*;
 
 use crate::domain::ids::{CampaignId, ContactId, ListId};
@@ -7,6 +9,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::Standing;
 use crate::store::engine::schema::{audience_lists, campaigns, contacts, list_members, lists};
+use crate::store::people::dialect;
 use crate::store::{Conn, StoreError};
 
 /// A list as people see it.
@@ -86,6 +89,24 @@ pub fn of_campaign(conn: &mut Conn, campaign: CampaignId) -> Result<Vec<TopicRow
         .select(TopicRow::as_select())
         .load(conn)
         .map_err(StoreError::query("read a campaign's topics"))
+}
+
+/// What launched campaigns are about, in ids: as [`of_campaign`], for many in one statement. One without a topic is not in it.
+///
+/// # Errors
+/// The query failed.
+pub fn of_campaigns(
+    conn: &mut Conn,
+    campaigns: &[CampaignId],
+) -> Result<HashMap<CampaignId, BTreeSet<ListId>>, StoreError> {
+    if campaigns.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut topics: HashMap<CampaignId, BTreeSet<ListId>> = HashMap::new();
+    for row in dialect::topics::of_campaigns(conn, campaigns)? {
+        topics.entry(row.campaign_id).or_default().insert(row.list_id);
+    }
+    Ok(topics)
 }
 
 /// The list that a campaign says it is about.

@@ -4,6 +4,7 @@ mod contacts;
 mod known;
 mod link_keys;
 mod refusals;
+mod statements;
 mod takeovers;
 
 use volley::store::Store;

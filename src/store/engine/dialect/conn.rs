@@ -9,6 +9,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 
 use crate::domain::ids::CampaignId;
 use crate::store::StoreError;
+use crate::store::engine::dialect::ALONG_INDEXES;
 use crate::store::engine::dialect::campaign_lock::CampaignLock;
 use crate::store::engine::history::{self, History, Lineage, Server};
 
@@ -70,6 +71,20 @@ impl Conn {
             let _ = conn.batch_execute("ROLLBACK");
         }
         begun.map_err(StoreError::query("lock the campaign"))?;
+        self.finish_with(work)
+    }
+
+    /// [`Conn::write`], in which PostgreSQL walks indexes: small work beside much other work. Saying so costs no round trip of its
+    /// own. Never inside another transaction.
+    ///
+    /// # Errors
+    /// As [`Conn::write`].
+    pub fn write_along_indexes<T, E: From<StoreError>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let begun = self.begin(&format!("BEGIN; {ALONG_INDEXES}"));
+        begun.map_err(StoreError::query("begin a transaction"))?;
         self.finish_with(work)
     }
 

@@ -7,6 +7,7 @@ use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::Standing;
+use crate::store::engine::dialect::{CLOCK_PG, CLOCK_SQLITE};
 use crate::store::engine::sql::sql;
 use crate::store::people::dialect::Hold;
 use crate::store::{Conn, StoreError};
@@ -64,6 +65,28 @@ pub(in crate::store) fn contacts(conn: &mut Conn, ids: &[ContactId], hold: Hold)
     .map_err(StoreError::query("lock contacts"))
 }
 
+/// [`contacts`], held; nobody, where one of them was deleted.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn hold_if_none_is_deleted(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<Held>, StoreError> {
+    const AND_NONE: &str = " AND NOT EXISTS (SELECT 1 FROM contacts AS d WHERE d.deleted_at IS NOT NULL AND d.id ";
+    match conn {
+        Conn::Pg(conn) => sql(format!("{HELD} = ANY("))
+            .bind::<Array<BigInt>, _>(ids, format!("){AND_NONE} = ANY("))
+            .bind::<Array<BigInt>, _>(ids, ")) ORDER BY id FOR NO KEY UPDATE")
+            .load(conn),
+        Conn::Sqlite(conn) => {
+            let json = serde_json::json!(ids).to_string();
+            sql(format!("{HELD} IN (SELECT value FROM json_each("))
+                .bind::<Text, _>(json.clone(), format!(")){AND_NONE} IN (SELECT value FROM json_each("))
+                .bind::<Text, _>(json, "))) ORDER BY id")
+                .load(conn)
+        }
+    }
+    .map_err(StoreError::query("lock contacts"))
+}
+
 /// A topic that a standing is about.
 #[derive(QueryableByName)]
 pub(in crate::store) struct Topic {
@@ -73,21 +96,33 @@ pub(in crate::store) struct Topic {
     pub(in crate::store) default_opt_in: bool,
     #[diesel(sql_type = Bool)]
     pub(in crate::store) double_opt_in: bool,
+    /// The database's clock when it was held. That of the last one is behind every lock.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) held_at: UtcInstant,
 }
 
 /// Those of `ids` that are lists, held until the end of the transaction: a deletion of a list waits, and then removes what was
-/// written; a launch that waits sees it. The clock is read behind this lock, so that who waited for a launch joins after it.
+/// written; a launch that waits sees it. The clock is read behind this lock, so that who waited for a launch joins after it: rows
+/// come out of the inner query one by one, locked.
 ///
 /// # Errors
 /// The query failed.
 pub(in crate::store) fn hold_topics(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<Topic>, StoreError> {
-    const SELECT: &str = "SELECT id, default_opt_in, double_opt_in FROM lists WHERE id ";
+    let select = |clock: &str| {
+        format!(
+            "SELECT t.id, t.default_opt_in, t.double_opt_in, {clock} AS held_at FROM (SELECT id, default_opt_in, double_opt_in \
+             FROM lists WHERE id "
+        )
+    };
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     match conn {
-        Conn::Pg(conn) => {
-            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(ids, ") ORDER BY id FOR KEY SHARE").load(conn)
-        }
-        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
-            .bind::<Text, _>(serde_json::json!(ids).to_string(), "))")
+        Conn::Pg(conn) => sql(format!("{} = ANY(", select(CLOCK_PG)))
+            .bind::<Array<BigInt>, _>(ids, ") ORDER BY id FOR KEY SHARE) AS t")
+            .load(conn),
+        Conn::Sqlite(conn) => sql(format!("{} IN (SELECT value FROM json_each(", select(CLOCK_SQLITE)))
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), "))) AS t")
             .load(conn),
     }
     .map_err(StoreError::query("lock lists"))
@@ -139,6 +174,9 @@ pub(in crate::store) fn read(conn: &mut Conn, pairs: &[(ListId, ContactId)]) -> 
 /// The query failed.
 pub(in crate::store) fn read_all(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<Stored>, StoreError> {
     const SELECT: &str = "SELECT list_id, contact_id, status FROM list_members WHERE contact_id ";
+    if contacts.is_empty() {
+        return Ok(Vec::new());
+    }
     match conn {
         Conn::Pg(conn) => sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(contacts, ")").load(conn),
         Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
