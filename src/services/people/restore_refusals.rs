@@ -1,18 +1,22 @@
 //! Refusals that a restored backup does not know: they are filed beside the database, and said again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
+use std::time::{Duration, Instant};
 
-use crate::domain::ids::ListId;
+use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::consent::{EVERYTHING, Reason, Source, addresses_of};
 use crate::services::By;
 use crate::services::people::standings::{Refusal, RefusalScope, refuse};
 use crate::store::people::consent::{self, Ledger, Scribe};
 use crate::store::people::lists;
 use crate::store::people::refusals::{Filed, RefusalBook};
-use crate::store::people::standings;
+use crate::store::people::standings::{self, KnownContact};
 use crate::store::people::suppressions::{self, Entry};
 use crate::store::{Conn, Store, StoreError};
+
+/// How often it is said how far it has come.
+const TOLD_EVERY: Duration = Duration::from_secs(3);
 
 /// Why refusals are not restored.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +35,21 @@ pub enum RestoreError {
 /// # Errors
 /// [`RestoreError`]; some may be stored then.
 pub async fn restore_refusals(store: &Store, book: &RefusalBook, by: &By) -> Result<usize, RestoreError> {
-    let mut count = 0;
+    let (mut count, mut read, mut told) = (0, 0, Instant::now());
     book.read(async |filed: Vec<Filed>| -> Result<(), RestoreError> {
+        read += filed.len();
         let by = by.clone();
-        let work = move |conn: &mut Conn| conn.write(|conn| restore(conn, &filed, &by));
+        let work = move |conn: &mut Conn| conn.write_along_indexes(|conn| restore(conn, &filed, &by));
         count += store.settle_history("restore refusals", work).await?;
+        if told.elapsed() >= TOLD_EVERY {
+            told = Instant::now();
+            tracing::info!(
+                event = "consent.refusals_compared",
+                read,
+                restored = count,
+                "the refusals that are filed beside the database are compared with it, before anything is sent"
+            );
+        }
         Ok(())
     })
     .await?;
@@ -62,11 +76,13 @@ fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreErro
     let named: Vec<ListId> =
         missing.iter().filter_map(|filed| filed.list).collect::<BTreeSet<_>>().into_iter().collect();
     let gone = lists::missing(conn, &named)?;
+    let who: Vec<ContactId> = missing.iter().filter_map(|filed| filed.contact).collect();
+    let known = standings::look(conn, &who)?.into_iter().map(|contact| (contact.id, contact)).collect();
     let mut refusals = Vec::new();
     let mut entries = Vec::new();
     for filed in &missing {
         match filed.reason {
-            Reason::Unsubscribed => refusals.extend(said_again(conn, filed, &gone)?),
+            Reason::Unsubscribed => refusals.extend(said_again(filed, &known, &gone)),
             Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
                 entries.extend(filed.addresses.iter().map(|(channel, address)| Entry {
                     address: address.clone(),
@@ -95,7 +111,7 @@ fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreErro
 
 /// The refusal again: of its contact, where that has one of its addresses still; else of its addresses. An id alone is not believed,
 /// because the file may have been beside another database.
-fn said_again(conn: &mut Conn, filed: &Filed, gone: &[ListId]) -> Result<Vec<Refusal>, StoreError> {
+fn said_again(filed: &Filed, known: &HashMap<ContactId, KnownContact>, gone: &[ListId]) -> Vec<Refusal> {
     let refusal = |contact, address| Refusal {
         contact,
         address,
@@ -109,15 +125,11 @@ fn said_again(conn: &mut Conn, filed: &Filed, gone: &[ListId]) -> Result<Vec<Ref
         at: Some(filed.at),
         client: None,
     };
-    if let Some(id) = filed.contact {
-        let known = standings::look(conn, &[id])?;
-        let is_same = known.iter().any(|contact| {
-            let addresses = addresses_of(&contact.keys);
-            !contact.is_deleted && filed.addresses.iter().any(|address| addresses.contains(address))
-        });
-        if is_same {
-            return Ok(vec![refusal(Some(id), None)]);
+    if let Some(contact) = filed.contact.and_then(|id| known.get(&id)) {
+        let addresses = addresses_of(&contact.keys);
+        if !contact.is_deleted && filed.addresses.iter().any(|address| addresses.contains(address)) {
+            return vec![refusal(Some(contact.id), None)];
         }
     }
-    Ok(filed.addresses.iter().map(|address| refusal(None, Some(address.clone()))).collect())
+    filed.addresses.iter().map(|address| refusal(None, Some(address.clone()))).collect()
 }
