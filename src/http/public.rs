@@ -26,7 +26,7 @@ use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Client, Source};
 use crate::domain::people::fields::Fields;
-use crate::domain::people::link::{Kid, Link};
+use crate::domain::people::link::{Kid, Link, LinkKey};
 use crate::services::people::say_no::{SaidNo, What};
 use crate::store::people::topics;
 use crate::store::{Conn, Lane};
@@ -81,16 +81,26 @@ impl Form {
     }
 }
 
+/// Opens a token and answers with `page`, or says why there is none.
+async fn opened(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    token: web::Path<String>,
+    page: impl AsyncFnOnce(Visit) -> Result<HttpResponse, HttpResponse>,
+) -> HttpResponse {
+    match state.services.links.open(&token).await {
+        Ok(Some((link, kid))) => page(Visit { state, request, link, kid }).await.unwrap_or_else(|instead| instead),
+        Ok(None) => guessed(&state, &request),
+        Err(error) => unserved(&language(&state, &request, None), &error),
+    }
+}
+
 impl Visit {
-    /// Opens the token, or says why there is no page.
-    async fn of(state: web::Data<AppState>, request: HttpRequest, token: &str) -> Result<Self, HttpResponse> {
-        match state.services.links.open(token).await {
-            Ok(Some((link, kid))) => Ok(Self { state, request, link, kid }),
-            Ok(None) => Err(guessed(&state, &request)),
-            Err(error) => {
-                tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
-                Err(away(&language(&state, &request, None)))
-            }
+    /// The key that its token was signed with.
+    async fn key(&self) -> Result<LinkKey, HttpResponse> {
+        match self.state.services.links.key(self.kid).await {
+            Ok(key) => key.ok_or_else(|| self.missing()),
+            Err(error) => Err(self.away(&error)),
         }
     }
 
@@ -131,8 +141,7 @@ impl Visit {
     }
 
     fn away(&self, error: &dyn std::fmt::Display) -> HttpResponse {
-        tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
-        away(&self.language(None))
+        unserved(&self.language(None), error)
     }
 }
 
@@ -164,7 +173,8 @@ fn missing(state: &AppState, request: &HttpRequest) -> HttpResponse {
     answer(StatusCode::NOT_FOUND, &Said { head, lines: vec![words.missing_text.clone()] })
 }
 
-fn away(language: &Language) -> HttpResponse {
+fn unserved(language: &Language, error: &dyn std::fmt::Display) -> HttpResponse {
+    tracing::warn!(event = "http.page_away", error = %error, "a page for a recipient could not be served");
     let words = &language.words;
     let head = Head::new(language, &words.away_title);
     answer(StatusCode::SERVICE_UNAVAILABLE, &Said { head, lines: vec![words.away_text.clone()] })

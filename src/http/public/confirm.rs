@@ -5,7 +5,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::{self, Answer, Head, Said, answer};
 use super::words::{Language, fill};
-use super::{Form, Visit};
+use super::{Form, Visit, opened};
+use crate::domain::ids::ListId;
 use crate::domain::people::consent::Source;
 use crate::domain::people::link::Link;
 use crate::http::AppState;
@@ -21,19 +22,16 @@ pub(in crate::http) async fn show(
     request: HttpRequest,
     token: web::Path<String>,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    let asked = match read(&visit).await {
-        Ok(asked) => asked,
-        Err(answer) => return answer,
-    };
+    opened(state, request, token, async |visit| ask(&visit).await).await
+}
+
+async fn ask(visit: &Visit) -> Result<HttpResponse, HttpResponse> {
+    let asked = read(visit).await?;
     let language = visit.language(asked.person.keys.locale.as_deref());
     if visit.is_expired() {
-        return expired(&language);
+        return Ok(expired(&language));
     }
-    let Some((_, address)) = asked.open() else { return outdated(&language, &asked) };
+    let Some((_, address)) = asked.open() else { return Ok(outdated(&language, &asked)) };
     let words = &language.words;
     // In full: the link was sent there, and a person may have two that look alike in part.
     let page = pages::Asked {
@@ -42,7 +40,7 @@ pub(in crate::http) async fn show(
         quiet: None,
         answers: vec![Answer::first("confirm", &words.confirm_button), Answer::second("refuse", &words.confirm_refuse)],
     };
-    answer(StatusCode::OK, &page)
+    Ok(answer(StatusCode::OK, &page))
 }
 
 /// Confirms, or refuses the list.
@@ -52,39 +50,29 @@ pub(in crate::http) async fn answer_it(
     token: web::Path<String>,
     body: web::Payload,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    if !matches!(visit.link, Link::Confirm { .. }) {
-        return visit.missing();
-    }
+    opened(state, request, token, async |visit| decide(&visit, body).await).await
+}
+
+async fn decide(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
+    let question = question(visit)?;
     match Form::read(body).await.act() {
-        Some("refuse") => refuse(&visit).await,
-        _ if visit.is_expired() => {
-            let language = visit.own_language().await;
-            expired(&language)
-        }
-        Some("confirm") => subscribe(&visit).await,
-        Some(_) | None => visit.missing(),
+        Some("refuse") => refuse(visit, question.list).await,
+        _ if visit.is_expired() => Ok(expired(visit.own_language().await.as_ref())),
+        Some("confirm") => subscribe(visit, question).await,
+        Some(_) | None => Err(visit.missing()),
     }
 }
 
-/// What the link asks. `None`: it is for another page.
-fn question(link: Link) -> Option<Question> {
-    match link {
-        Link::Confirm { list, contact, address: mark, asked_at } => Some(Question { list, contact, mark, asked_at }),
-        Link::Unsubscribe { .. } | Link::Preferences { .. } => None,
+/// What the link asks.
+fn question(visit: &Visit) -> Result<Question, HttpResponse> {
+    match visit.link {
+        Link::Confirm { list, contact, address: mark, asked_at } => Ok(Question { list, contact, mark, asked_at }),
+        Link::Unsubscribe { .. } | Link::Preferences { .. } => Err(visit.missing()),
     }
 }
 
 async fn read(visit: &Visit) -> Result<Asked, HttpResponse> {
-    let Some(question) = question(visit.link) else { return Err(visit.missing()) };
-    let key = match visit.state.services.links.key(visit.kid).await {
-        Ok(Some(key)) => key,
-        Ok(None) => return Err(visit.missing()),
-        Err(error) => return Err(visit.away(&error)),
-    };
+    let (question, key) = (question(visit)?, visit.key().await?);
     let read = move |conn: &mut Conn| see(conn, &key, question);
     match visit.state.store.run(Lane::LookUp, "read a confirmation", read).await {
         Ok(asked) => asked.ok_or_else(|| visit.missing()),
@@ -92,43 +80,34 @@ async fn read(visit: &Visit) -> Result<Asked, HttpResponse> {
     }
 }
 
-async fn subscribe(visit: &Visit) -> HttpResponse {
-    let Some(question) = question(visit.link) else { return visit.missing() };
+async fn subscribe(visit: &Visit, question: Question) -> Result<HttpResponse, HttpResponse> {
     if visit.state.desk.is_spooling() {
-        return visit.away(&"refusals wait for the database, and what they say comes first");
+        return Err(visit.away(&"refusals wait for the database, and what they say comes first"));
     }
-    let key = match visit.state.services.links.key(visit.kid).await {
-        Ok(Some(key)) => key,
-        Ok(None) => return visit.missing(),
-        Err(error) => return visit.away(&error),
-    };
+    let key = visit.key().await?;
     let (book, client) = (visit.state.services.refusals.clone(), visit.client());
     let request_id = edge::request_id(&visit.request);
     let store = move |conn: &mut Conn| confirm(conn, &book, &key, question, client, request_id);
-    let asked = match visit.state.store.transact(Lane::Control, "confirm a subscription", store).await {
-        Ok(Some(asked)) => asked,
-        Ok(None) => return visit.missing(),
-        Err(error) => return visit.away(&error),
-    };
+    let asked = visit.state.store.transact(Lane::Control, "confirm a subscription", store).await;
+    let asked = asked.map_err(|error| visit.away(&error))?.ok_or_else(|| visit.missing())?;
     let language = visit.language(asked.person.keys.locale.as_deref());
-    let Some((_, address)) = asked.open() else { return outdated(&language, &asked) };
+    let Some((_, address)) = asked.open() else { return Ok(outdated(&language, &asked)) };
     let words = &language.words;
     let line = fill(&words.confirmed_text, &[("{list}", asked.topic.title()), ("{address}", address.as_str())]);
-    answer(StatusCode::OK, &Said { head: Head::new(&language, &words.confirmed_title), lines: vec![line] })
+    Ok(answer(StatusCode::OK, &Said { head: Head::new(&language, &words.confirmed_title), lines: vec![line] }))
 }
 
-async fn refuse(visit: &Visit) -> HttpResponse {
-    let Link::Confirm { list, .. } = visit.link else { return visit.missing() };
+async fn refuse(visit: &Visit, list: ListId) -> Result<HttpResponse, HttpResponse> {
     match visit.state.desk.refuse(visit.no(What::List(list), None, &Source::CONFIRMATION)).await {
         Ok(Taken::Stored(_) | Taken::Spooled) => {}
-        Err(not_taken) => return visit.away(&not_taken),
+        Err(not_taken) => return Err(visit.away(&not_taken)),
     }
     let read = read(visit).await.ok();
     let language = visit.language(read.as_ref().and_then(|asked| asked.person.keys.locale.as_deref()));
     let words = &language.words;
     let line = read.map(|asked| fill(&words.refused_text, &[("{list}", asked.topic.title())]));
     let head = Head::new(&language, &words.refused_title);
-    answer(StatusCode::OK, &Said { head, lines: line.into_iter().collect() })
+    Ok(answer(StatusCode::OK, &Said { head, lines: line.into_iter().collect() }))
 }
 
 fn outdated(language: &Language, asked: &Asked) -> HttpResponse {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::{Answer, Asked, Choice, Head, Preferences, Said, answer};
 use super::words::{Language, fill};
-use super::{Form, Visit, in_part};
+use super::{Form, Visit, in_part, opened};
 use crate::domain::ids::{CampaignId, ListId};
 use crate::domain::people::consent::Source;
 use crate::domain::people::link::Link;
@@ -22,18 +22,16 @@ pub(in crate::http) async fn show(
     request: HttpRequest,
     token: web::Path<String>,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    let Link::Preferences { contact, .. } = visit.link else { return visit.missing() };
+    opened(state, request, token, async |visit| ask(&visit).await).await
+}
+
+async fn ask(visit: &Visit) -> Result<HttpResponse, HttpResponse> {
+    let Link::Preferences { contact, .. } = visit.link else { return Err(visit.missing()) };
     let read = move |conn: &mut Conn| see(conn, contact);
-    match visit.state.store.run(Lane::LookUp, "read preferences", read).await {
-        Ok(Some(seen)) if visit.is_expired() => expired(&visit.language(seen.person.keys.locale.as_deref())),
-        Ok(Some(seen)) => page(&visit.language(seen.person.keys.locale.as_deref()), seen, None),
-        Ok(None) => visit.missing(),
-        Err(error) => visit.away(&error),
-    }
+    let seen = visit.state.store.run(Lane::LookUp, "read preferences", read).await;
+    let seen = seen.map_err(|error| visit.away(&error))?.ok_or_else(|| visit.missing())?;
+    let language = visit.language(seen.person.keys.locale.as_deref());
+    Ok(if visit.is_expired() { expired(&language) } else { page(&language, seen, None) })
 }
 
 /// Stores what the contact chooses, or refuses everything.
@@ -43,38 +41,35 @@ pub(in crate::http) async fn change(
     token: web::Path<String>,
     body: web::Payload,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    let Link::Preferences { campaign, .. } = visit.link else { return visit.missing() };
+    opened(state, request, token, async |visit| choose_by(&visit, body).await).await
+}
+
+async fn choose_by(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
+    let Link::Preferences { campaign, .. } = visit.link else { return Err(visit.missing()) };
     let form = Form::read(body).await;
     match form.act() {
-        Some("nothing") => refuse_everything(&visit, campaign).await,
-        _ if visit.is_expired() => {
-            let language = visit.own_language().await;
-            expired(&language)
-        }
-        Some("save") => save(&visit, campaign, &form).await,
-        Some(_) | None => visit.missing(),
+        Some("nothing") => refuse_everything(visit, campaign).await,
+        _ if visit.is_expired() => Ok(expired(visit.own_language().await.as_ref())),
+        Some("save") => save(visit, campaign, &form).await,
+        Some(_) | None => Err(visit.missing()),
     }
 }
 
-async fn refuse_everything(visit: &Visit, campaign: CampaignId) -> HttpResponse {
+async fn refuse_everything(visit: &Visit, campaign: CampaignId) -> Result<HttpResponse, HttpResponse> {
     let no = visit.no(What::Everything, Some(campaign), &Source::PREFERENCES);
     let language = match visit.state.desk.refuse(no).await {
         Ok(Taken::Stored(_)) => visit.own_language().await,
         Ok(Taken::Spooled) => visit.language(None),
-        Err(not_taken) => return visit.away(&not_taken),
+        Err(not_taken) => return Err(visit.away(&not_taken)),
     };
     let words = &language.words;
     let head = Head::new(&language, &words.unsubscribed_title);
-    answer(StatusCode::OK, &Said { head, lines: vec![words.unsubscribed_everything.clone()] })
+    Ok(answer(StatusCode::OK, &Said { head, lines: vec![words.unsubscribed_everything.clone()] }))
 }
 
-async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> HttpResponse {
+async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> Result<HttpResponse, HttpResponse> {
     if visit.state.desk.is_spooling() {
-        return visit.away(&"refusals wait for the database, and what they say comes first");
+        return Err(visit.away(&"refusals wait for the database, and what they say comes first"));
     }
     let lists = |name: &str| form.numbers(name).into_iter().map(ListId).collect();
     let chosen = Chosen {
@@ -87,15 +82,11 @@ async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> HttpResponse 
     };
     let (book, contact) = (visit.state.services.refusals.clone(), visit.link.contact());
     let store = move |conn: &mut Conn| choose(conn, &book, contact, &chosen);
-    match visit.state.store.transact(Lane::Control, "store preferences", store).await {
-        Ok(Some(seen)) => {
-            let language = visit.language(seen.person.keys.locale.as_deref());
-            let note = language.words.preferences_saved.clone();
-            page(&language, seen, Some(note))
-        }
-        Ok(None) => visit.missing(),
-        Err(error) => visit.away(&error),
-    }
+    let seen = visit.state.store.transact(Lane::Control, "store preferences", store).await;
+    let seen = seen.map_err(|error| visit.away(&error))?.ok_or_else(|| visit.missing())?;
+    let language = visit.language(seen.person.keys.locale.as_deref());
+    let note = language.words.preferences_saved.clone();
+    Ok(page(&language, seen, Some(note)))
 }
 
 fn page(language: &Language, seen: Seen, note: Option<String>) -> HttpResponse {

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::pages::{Answer, Asked, Head, Said, answer};
 use super::words::fill;
-use super::{Form, Visit, in_part, listed};
+use super::{Form, Visit, in_part, listed, opened};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::consent::Source;
 use crate::domain::people::link::Link;
@@ -22,13 +22,13 @@ pub(in crate::http) async fn show(
     request: HttpRequest,
     token: web::Path<String>,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    let Link::Unsubscribe { campaign, contact } = visit.link else { return visit.missing() };
+    opened(state, request, token, async |visit| ask(&visit).await).await
+}
+
+async fn ask(visit: &Visit) -> Result<HttpResponse, HttpResponse> {
+    let Link::Unsubscribe { campaign, contact } = visit.link else { return Err(visit.missing()) };
     // Without the database the page knows less, and its button works.
-    let (person, topics) = read(&visit, campaign, contact).await.unwrap_or_default();
+    let (person, topics) = read(visit, campaign, contact).await.unwrap_or_default();
     let language = visit.language(person.as_ref().and_then(|person| person.keys.locale.as_deref()));
     let words = &language.words;
     let question = match topics.as_slice() {
@@ -42,7 +42,7 @@ pub(in crate::http) async fn show(
         quiet: address.map(|address| fill(&words.address, &[("{address}", &address)])),
         answers: vec![Answer::first("unsubscribe", &words.unsubscribe_button)],
     };
-    answer(StatusCode::OK, &page)
+    Ok(answer(StatusCode::OK, &page))
 }
 
 /// Says no. Whatever the body says, or if there is none: the address alone asks for it.
@@ -52,19 +52,19 @@ pub(in crate::http) async fn refuse(
     token: web::Path<String>,
     body: web::Payload,
 ) -> HttpResponse {
-    let visit = match Visit::of(state, request, &token).await {
-        Ok(visit) => visit,
-        Err(answer) => return answer,
-    };
-    let Link::Unsubscribe { campaign, contact } = visit.link else { return visit.missing() };
+    opened(state, request, token, async |visit| say_no(&visit, body).await).await
+}
+
+async fn say_no(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
+    let Link::Unsubscribe { campaign, contact } = visit.link else { return Err(visit.missing()) };
     let source = if Form::read(body).await.act().is_some() { Source::PAGE } else { Source::ONE_CLICK };
     let taken = visit.state.desk.refuse(visit.no(What::Campaign(campaign), Some(campaign), &source)).await;
     match taken {
         // A mailbox provider reads no page.
-        Ok(Taken::Stored(_)) if source == Source::ONE_CLICK => refused(&visit, contact, None).await,
-        Ok(Taken::Stored(what)) => refused(&visit, contact, Some(what)).await,
-        Ok(Taken::Spooled) => refused(&visit, contact, None).await,
-        Err(not_taken) => visit.away(&not_taken),
+        Ok(Taken::Stored(_)) if source == Source::ONE_CLICK => Ok(refused(visit, contact, None).await),
+        Ok(Taken::Stored(what)) => Ok(refused(visit, contact, Some(what)).await),
+        Ok(Taken::Spooled) => Ok(refused(visit, contact, None).await),
+        Err(not_taken) => Err(visit.away(&not_taken)),
     }
 }
 
