@@ -340,7 +340,8 @@ fn store_batch_by(
     let tagged = said.filter_map(|(contact, said)| Some(((*contact)?, said)));
     let wanted: Vec<(ContactId, &str)> =
         tagged.flat_map(|(contact, said)| said.tags.iter().map(move |tag| (contact, tag.as_str()))).collect();
-    tags::add(conn, &wanted)?;
+    let made = applied.contacts.iter().zip(&applied.fates).filter(|(_, fate)| **fate == Fate::Created);
+    tags::add_besides(conn, &wanted, &made.filter_map(|(contact, _)| *contact).collect())?;
     row.count(&applied, batch)?;
     let changed = diesel::update(imports::table.filter(
         imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),

@@ -186,6 +186,7 @@ pub fn grant(
             status: after,
             at,
             source: source.as_str().to_owned(),
+            is_new: wished.is_new,
         };
         written.insert(key, row);
         let line = Line {
@@ -203,10 +204,7 @@ pub fn grant(
             ledger.standing(before, Some(after), line);
         }
     }
-    let rows: Vec<Written> = written.into_values().collect();
-    for chunk in rows.chunks(5_000) {
-        dialect::standings::write(conn, chunk, now)?;
-    }
+    dialect::standings::write(conn, written.into_values().collect(), now)?;
     forget_refused_topics(conn, ledger, &taken_back)?;
     Ok(outcomes)
 }

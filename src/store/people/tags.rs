@@ -3,7 +3,7 @@
 //! Side rows: written after the contacts are held. A tag's rows go with its contact; a tag that no contact has stays, so that a
 //! campaign may name it. There are as many tags as people make up.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -12,6 +12,9 @@ use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::{contact_tags, tags};
 use crate::store::people::dialect;
 use crate::store::{Conn, StoreError, engine};
+
+/// The most rows that are written in one statement.
+const MOST_ROWS: usize = 5_000;
 
 /// A tag and how many contacts have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,17 +65,34 @@ fn ids_or_new(conn: &mut Conn, names: &BTreeSet<String>) -> Result<BTreeMap<Stri
 /// # Errors
 /// A query failed.
 pub fn add(conn: &mut Conn, wanted: &[(ContactId, &str)]) -> Result<usize, StoreError> {
+    add_besides(conn, wanted, &HashSet::new())
+}
+
+/// [`add`], where the contacts in `new` were made in this transaction and have no tags yet.
+///
+/// # Errors
+/// A query failed.
+pub fn add_besides(
+    conn: &mut Conn,
+    wanted: &[(ContactId, &str)],
+    new: &HashSet<ContactId>,
+) -> Result<usize, StoreError> {
     if wanted.is_empty() {
         return Ok(0);
     }
-    let names: BTreeSet<String> = wanted.iter().map(|(_, name)| (*name).to_owned()).collect();
-    let ids = ids_or_new(conn, &names)?;
-    let pairs: BTreeSet<(TagId, ContactId)> =
+    let names: BTreeSet<&str> = wanted.iter().map(|(_, name)| *name).collect();
+    let ids = ids_or_new(conn, &names.into_iter().map(ToOwned::to_owned).collect())?;
+    let mut pairs: Vec<(TagId, ContactId)> =
         wanted.iter().filter_map(|(contact, name)| Some((*ids.get(*name)?, *contact))).collect();
-    let pairs: Vec<(TagId, ContactId)> = pairs.into_iter().collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    let (to_new, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(_, contact)| new.contains(contact));
     let now = engine::now(conn)?;
     let mut added = 0;
-    for chunk in pairs.chunks(5_000) {
+    for chunk in to_new.chunks(MOST_ROWS) {
+        added += dialect::tags::add_to_new(conn, chunk, now)?;
+    }
+    for chunk in others.chunks(MOST_ROWS) {
         added += dialect::tags::add(conn, chunk, now)?;
     }
     Ok(added)
