@@ -12,8 +12,8 @@ pub mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT_LANGUAGE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::StreamExt;
 
@@ -48,25 +48,37 @@ struct Visit {
 /// The fields of a form, in their order.
 struct Form(Vec<(String, String)>);
 
-/// A whole body. `None`: it is cut, or larger than any form.
-async fn all_of(mut payload: web::Payload) -> Option<Vec<u8>> {
+/// Why a form was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    /// Not all of it came, or not in time.
+    Late,
+    /// It is larger than any form.
+    Large,
+}
+
+/// A whole body.
+async fn all_of(mut payload: web::Payload) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.ok().filter(|chunk| bytes.len() + chunk.len() <= MOST_OF_A_FORM)?;
+        let chunk = chunk.map_err(|_cut| Unread::Late)?;
+        if bytes.len() + chunk.len() > MOST_OF_A_FORM {
+            return Err(Unread::Large);
+        }
         bytes.extend_from_slice(&chunk);
     }
-    Some(bytes)
+    Ok(bytes)
 }
 
 /// How long a form may take to arrive. A refusal does not wait for the rest of a request that has stalled.
 const FORM_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Form {
-    /// Reads a form of a browser. What is no form, is cut or does not arrive in time has no fields: half a choice is none.
-    async fn read(payload: web::Payload) -> Self {
-        let bytes = tokio::time::timeout(FORM_TIMEOUT, all_of(payload)).await;
-        let bytes = bytes.ok().flatten().unwrap_or_default();
-        Self(url::form_urlencoded::parse(&bytes).into_owned().collect())
+    /// Reads a form of a browser. What is no form has no fields; what does not arrive whole, and in time, is none: half a choice is
+    /// no choice.
+    async fn read(payload: web::Payload) -> Result<Self, Unread> {
+        let bytes = tokio::time::timeout(FORM_TIMEOUT, all_of(payload)).await.unwrap_or(Err(Unread::Late))?;
+        Ok(Self(url::form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
     /// The button that was pressed.
@@ -134,6 +146,20 @@ impl Visit {
         let Client { ip, user_agent } = self.client();
         let source = source.as_str().to_owned();
         SaidNo { contact: self.link.contact(), what, campaign, source, at: now(), ip, user_agent }
+    }
+
+    /// Says that the form of a choice has not arrived. The rest of it may still come: the connection ends.
+    fn unread(&self, why: Unread) -> HttpResponse {
+        let language = self.language(None);
+        let words = &language.words;
+        let (status, text) = match why {
+            Unread::Late => (StatusCode::REQUEST_TIMEOUT, &words.late_text),
+            Unread::Large => (StatusCode::PAYLOAD_TOO_LARGE, &words.large_text),
+        };
+        let mut page =
+            answer(status, &Said { head: Head::new(&language, &words.unread_title), lines: vec![text.clone()] });
+        page.head_mut().set_connection_type(ConnectionType::Close);
+        page
     }
 
     fn missing(&self) -> HttpResponse {

@@ -54,8 +54,9 @@ pub(in crate::http) async fn answer_it(
 }
 
 async fn decide(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
-    let question = question(visit)?;
-    match Form::read(body).await.act() {
+    let question = question(visit).ok_or_else(|| visit.missing())?;
+    let form = Form::read(body).await.map_err(|why| visit.unread(why))?;
+    match form.act() {
         Some("refuse") => refuse(visit, question.list).await,
         _ if visit.is_expired() => Ok(expired(visit.own_language().await.as_ref())),
         Some("confirm") => subscribe(visit, question).await,
@@ -63,16 +64,17 @@ async fn decide(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpR
     }
 }
 
-/// What the link asks.
-fn question(visit: &Visit) -> Result<Question, HttpResponse> {
+/// What the link asks. `None`: it is another kind of link.
+fn question(visit: &Visit) -> Option<Question> {
     match visit.link {
-        Link::Confirm { list, contact, address: mark, asked_at } => Ok(Question { list, contact, mark, asked_at }),
-        Link::Unsubscribe { .. } | Link::Preferences { .. } => Err(visit.missing()),
+        Link::Confirm { list, contact, address: mark, asked_at } => Some(Question { list, contact, mark, asked_at }),
+        Link::Unsubscribe { .. } | Link::Preferences { .. } => None,
     }
 }
 
 async fn read(visit: &Visit) -> Result<Asked, HttpResponse> {
-    let (question, key) = (question(visit)?, visit.key().await?);
+    let question = question(visit).ok_or_else(|| visit.missing())?;
+    let key = visit.key().await?;
     let read = move |conn: &mut Conn| see(conn, &key, question);
     match visit.state.store.run(Lane::LookUp, "read a confirmation", read).await {
         Ok(asked) => asked.ok_or_else(|| visit.missing()),

@@ -46,7 +46,7 @@ pub(in crate::http) async fn change(
 
 async fn choose_by(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
     let Link::Preferences { campaign, .. } = visit.link else { return Err(visit.missing()) };
-    let form = Form::read(body).await;
+    let form = Form::read(body).await.map_err(|why| visit.unread(why))?;
     match form.act() {
         Some("nothing") => refuse_everything(visit, campaign).await,
         _ if visit.is_expired() => Ok(expired(visit.own_language().await.as_ref())),

@@ -57,7 +57,8 @@ pub(in crate::http) async fn refuse(
 
 async fn say_no(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpResponse> {
     let Link::Unsubscribe { campaign, contact } = visit.link else { return Err(visit.missing()) };
-    let source = if Form::read(body).await.act().is_some() { Source::PAGE } else { Source::ONE_CLICK };
+    let source =
+        if Form::read(body).await.is_ok_and(|form| form.act().is_some()) { Source::PAGE } else { Source::ONE_CLICK };
     let taken = visit.state.desk.refuse(visit.no(What::Campaign(campaign), Some(campaign), &source)).await;
     match taken {
         // A mailbox provider reads no page.

@@ -65,6 +65,9 @@ words! {
     outdated_refused [],
     missing_title [],
     missing_text [],
+    unread_title [],
+    late_text [],
+    large_text [],
     away_title [],
     away_text [],
 }

@@ -100,6 +100,23 @@ both_backends! {
         assert!(text(&site.get(&path)).contains("Private matters"));
     }
 
+    fn a_choice_that_is_larger_than_any_form_changes_nothing_and_says_so(db: &Database) {
+        let site = Site::on(db);
+        db.execute(&format!("UPDATE lists SET double_opt_in = TRUE WHERE id = {}", site.autumn));
+        let form = format!("{}&x={}", save(&[site.spring], &[site.spring], &[]), "x".repeat(70_000));
+        let before = books(db);
+        let mut all = vec![("Authorization", ""), ("Content-Type", "application/x-www-form-urlencoded")];
+        for path in [site.preferences(), site.confirm(site.autumn)] {
+            let large = site.server.send("POST", &path, &all, form.as_bytes());
+            assert_page(&large, 413);
+            assert!(text(&large).contains("It is larger than our form"), "{large:?}");
+        }
+        all.push(("Accept-Language", "de"));
+        let large = site.server.send("POST", &site.preferences(), &all, form.as_bytes());
+        assert!(text(&large).contains("Sie ist größer als unser Formular"), "{large:?}");
+        assert_eq!(books(db), before);
+    }
+
     fn a_page_that_was_open_while_the_person_said_no_elsewhere_undoes_nothing(db: &Database) {
         let site = Site::on(db);
         stale(db, &site, &site.no());

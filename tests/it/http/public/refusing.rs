@@ -91,7 +91,9 @@ both_backends! {
             site.server.raw(head.as_bytes())
         };
         let began = std::time::Instant::now();
-        assert_page(&stalled(&site.preferences()), 404);
+        let late = stalled(&site.preferences());
+        assert_page(&late, 408);
+        assert!(text(&late).contains("Only a part of it arrived in time"), "{late:?}");
         assert_eq!(standing(db, site.spring, site.ann), "subscribed", "half a choice is none");
         assert_page(&stalled(&site.no()), 200);
         assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
