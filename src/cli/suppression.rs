@@ -79,7 +79,7 @@ pub(crate) enum SuppressionCommand {
     },
     /// Import suppressions from a CSV file
     Import {
-        /// CSV file with a header line: address (or email, phone), and perhaps channel and reason
+        /// CSV file with a header line: address (or email, phone), and perhaps channel, reason, list, since, until
         file: PathBuf,
     },
     /// Print all suppressions as CSV

@@ -1,8 +1,8 @@
 //! Addresses that are not to be written to, from a CSV file: as other tools export them.
 //!
-//! One column names the address (`address`, `email`, `phone` …), others may name `channel` and `reason`. All else is passed over. An
-//! address such as `@example.com` is a whole domain. Without a reason, the person has unsubscribed: another tool's unsubscribes do
-//! not keep password resets back.
+//! One column names the address (`address`, `email`, `phone` …), others may name `channel`, `reason`, the `list` that is refused, `since`
+//! when, and `until` when a soft bounce holds: the columns of an export. All else is passed over. An address such as `@example.com`
+//! is a whole domain. Without a reason, the person has unsubscribed: another tool's unsubscribes do not keep password resets back.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -10,7 +10,8 @@ use super::ImportError;
 use super::opening::{find_delimiter, read_cells};
 use super::records::{Record, Records};
 use crate::domain::channel::ChannelKind;
-use crate::domain::people::consent::{Reason, guessed, normalised};
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{Reason, forms, guessed};
 use crate::domain::people::contact::{FieldError, normalised_name};
 use crate::domain::people::email;
 use crate::domain::people::spelling::trim;
@@ -18,13 +19,8 @@ use crate::domain::people::spelling::trim;
 /// What is not written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// An address, on these channels.
-    Address {
-        /// The channels.
-        channels: Vec<ChannelKind>,
-        /// In the form that contacts hold it in.
-        address: String,
-    },
+    /// An address on its channels, in each form that contacts hold it in.
+    Address(Vec<(ChannelKind, String)>),
     /// Every email address of a domain.
     Domain(String),
 }
@@ -42,9 +38,10 @@ impl Target {
             return Self::parse_domain(domain);
         }
         match channel {
-            Some(channel) => Ok(Self::Address { channels: vec![channel], address: normalised(channel, raw)? }),
-            None => guessed(raw).map(|(channels, address)| Self::Address { channels: channels.to_vec(), address }),
+            Some(channel) => forms(channel, raw).map(|forms| forms.into_iter().map(|form| (channel, form)).collect()),
+            None => guessed(raw).map(|(all, address)| all.iter().map(|channel| (*channel, address.clone())).collect()),
         }
+        .map(Self::Address)
     }
 
     /// Reads a domain of email addresses.
@@ -59,13 +56,26 @@ impl Target {
     }
 }
 
+/// What a row says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What is not written to.
+    pub target: Target,
+    /// Why.
+    pub reason: Reason,
+    /// The list that is refused, by its id or its slug, as it is written. None: everything.
+    pub list: Option<String>,
+    /// Since when; of a soft bounce: until when. None: from now on.
+    pub at: Option<UtcInstant>,
+}
+
 /// A row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuppressionLine {
     /// The line on which it begins; the header is line 1.
     pub line: u64,
     /// What it says, or what is wrong with it.
-    pub result: Result<(Target, Reason), FieldError>,
+    pub result: Result<Told, FieldError>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +83,9 @@ enum Column {
     Address(Option<ChannelKind>),
     Channel,
     Reason,
+    List,
+    Since,
+    Until,
     Other,
 }
 
@@ -120,8 +133,9 @@ impl<R: Read> SuppressionReader<R> {
         }
     }
 
-    fn read_line(&self) -> Result<(Target, Reason), FieldError> {
+    fn read_line(&self) -> Result<Told, FieldError> {
         let (mut address, mut named, mut channel, mut reason) = (None, None, None, Reason::Unsubscribed);
+        let (mut list, mut since, mut until) = (None, None, None);
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
             let text = std::str::from_utf8(cell)
                 .map_err(|error| FieldError::new("row", "encoding", format!("is not UTF-8: {error}")))?;
@@ -132,11 +146,34 @@ impl<R: Read> SuppressionReader<R> {
                 Column::Address(_) | Column::Other => {}
                 Column::Channel => channel = Some(read_channel(text)?),
                 Column::Reason => reason = read_reason(text)?,
+                Column::List => list = Some(text.to_owned()),
+                Column::Since => since = Some(read_time("since", text)?),
+                Column::Until => until = Some(read_time("until", text)?),
             }
         }
         let address = address.ok_or_else(|| FieldError::new("address", "required", "must not be empty"))?;
-        Target::parse(&address, channel.or(named)).map(|target| (target, reason))
+        let target = Target::parse(&address, channel.or(named))?;
+        if list.is_some() && (reason != Reason::Unsubscribed || matches!(target, Target::Domain(_))) {
+            return Err(FieldError::new("list", "not_allowed", ONLY_REFUSED));
+        }
+        let at = match (reason, until) {
+            (Reason::SoftBounced, None) => {
+                return Err(FieldError::new("until", "required", "a soft bounce holds until a time"));
+            }
+            (Reason::SoftBounced, Some(until)) => Some(until),
+            (_, Some(_)) => return Err(FieldError::new("until", "not_allowed", "only a soft bounce ends by itself")),
+            (_, None) => since,
+        };
+        Ok(Told { target, reason, list, at })
     }
+}
+
+/// Why a list is not named with another reason.
+pub const ONLY_REFUSED: &str =
+    "a list can only be refused, with reason `unsubscribed`; every other reason is about the address";
+
+fn read_time(field: &'static str, text: &str) -> Result<UtcInstant, FieldError> {
+    UtcInstant::parse(text).map_err(|error| FieldError::new(field, "time_invalid", error.to_string()))
 }
 
 fn column(name: &str) -> Column {
@@ -149,6 +186,9 @@ fn column(name: &str) -> Column {
         "phone" | "phone_number" | "phonenumber" | "telephone" | "mobile" => Column::Address(None),
         "channel" => Column::Channel,
         "reason" | "type" | "suppression_reason" => Column::Reason,
+        "list" => Column::List,
+        "since" => Column::Since,
+        "until" => Column::Until,
         _ => Column::Other,
     }
 }
@@ -166,8 +206,9 @@ fn read_reason(text: &str) -> Result<Reason, FieldError> {
         "complained" | "complaint" | "spam" | "spam_complaint" | "abuse" => Reason::Complained,
         "bounced" | "bounce" | "hard_bounce" | "hardbounce" | "invalid" => Reason::Bounced,
         "blocked" | "block" | "manual" | "manually_blocked" => Reason::Blocked,
+        "soft_bounced" => Reason::SoftBounced,
         _ => {
-            let reason = "is none of: unsubscribed, complained, bounced, blocked";
+            let reason = "is none of: unsubscribed, complained, bounced, soft_bounced, blocked";
             return Err(FieldError::new("reason", "not_allowed", reason));
         }
     })
@@ -185,13 +226,14 @@ mod tests {
     }
 
     fn mail(address: &str) -> Target {
-        Target::Address { channels: vec![ChannelKind::Email], address: address.to_owned() }
+        Target::Address(vec![(ChannelKind::Email, address.to_owned())])
     }
 
     #[test]
     fn another_tools_file_is_read_and_its_unsubscribes_stay_unsubscribes() {
         let read = lines("Email Address;Type;Country\nAnn@Example.com;;DE\nbob@example.com;spam;\n\n;;\nx;bounce;\n");
-        let results: Vec<_> = read.iter().map(|line| (line.line, line.result.clone())).collect();
+        let told = |told: Told| (told.target, told.reason);
+        let results: Vec<_> = read.iter().map(|line| (line.line, line.result.clone().map(told))).collect();
         assert_eq!(results[0], (2, Ok((mail("ann@example.com"), Reason::Unsubscribed))));
         assert_eq!(results[1], (3, Ok((mail("bob@example.com"), Reason::Complained))));
         let (line, Err(error)) = &results[2] else { panic!("{results:?}") };
@@ -202,15 +244,52 @@ mod tests {
     fn phones_channels_and_whole_domains_are_understood() {
         let read =
             lines("address,channel,reason\n'+44 20 7946 0123,,\n+442079460123,sms,blocked\n@Example.ORG,,\n?,fax,\n");
-        let target = |index: usize| read[index].result.clone().map(|(target, _)| target);
-        let phone = |channels: &[ChannelKind]| Target::Address {
-            channels: channels.to_vec(),
-            address: "+442079460123".to_owned(),
+        let target = |index: usize| read[index].result.clone().map(|told| told.target);
+        let phone = |channels: &[ChannelKind]| {
+            Target::Address(channels.iter().map(|channel| (*channel, "+442079460123".to_owned())).collect())
         };
         assert_eq!(target(0), Ok(phone(&[ChannelKind::Sms, ChannelKind::Whatsapp])));
         assert_eq!(target(1), Ok(phone(&[ChannelKind::Sms])));
         assert_eq!(target(2), Ok(Target::Domain("example.org".to_owned())));
         assert_eq!(target(3).unwrap_err().code, "not_allowed");
+    }
+
+    #[test]
+    fn what_an_export_says_of_lists_and_times_is_read() {
+        let read = lines(
+            "address,channel,reason,list,since,until\n\
+             a@example.com,email,unsubscribed,news,2026-01-02T03:04:05Z,\n\
+             a@example.com,email,soft_bounced,,,2026-01-02T03:04:05Z\n\
+             a@example.com,email,soft_bounced,,,\n\
+             a@example.com,email,bounced,news,,\n\
+             a@example.com,email,bounced,,yesterday,\n\
+             a@example.com,email,bounced,,,2026-01-02T03:04:05Z\n",
+        );
+        let at = UtcInstant::parse("2026-01-02T03:04:05Z").ok();
+        let told = |index: usize| read[index].result.clone().map(|told| (told.list, told.at));
+        assert_eq!(told(0), Ok((Some("news".to_owned()), at)));
+        assert_eq!(told(1), Ok((None, at)));
+        let wrong = |index: usize| read[index].result.clone().map_err(|error| (error.field, error.code.into_owned()));
+        for (index, field, code) in [
+            (2, "until", "required"),
+            (3, "list", "not_allowed"),
+            (4, "since", "time_invalid"),
+            (5, "until", "not_allowed"),
+        ] {
+            assert_eq!(wrong(index), Err((field.to_owned(), code.to_owned())), "{index}");
+        }
+    }
+
+    #[test]
+    fn an_external_id_that_looks_like_an_address_is_meant_as_it_is_written_too() {
+        let read = lines("address,channel\n0044 20 7946 0123,http\nann@example.com,http\nc-17,http\n");
+        let forms = |index: usize| match &read[index].result.as_ref().unwrap().target {
+            Target::Address(all) => all.iter().map(|(_, form)| form.clone()).collect::<Vec<_>>(),
+            Target::Domain(domain) => panic!("{domain}"),
+        };
+        assert_eq!(forms(0), ["+442079460123", "0044 20 7946 0123"]);
+        assert_eq!(forms(1), ["ann@example.com"]);
+        assert_eq!(forms(2), ["c-17"]);
     }
 
     #[test]

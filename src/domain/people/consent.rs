@@ -220,6 +220,22 @@ pub fn normalised(channel: ChannelKind, raw: &str) -> Result<String, FieldError>
     field.parse(raw).map_err(renamed)?.ok_or_else(|| FieldError::new("address", "required", "must not be empty"))
 }
 
+/// Every form in which contacts may hold an address of a channel: [`normalised`]; on channel `http` also as it is written, because
+/// a contact without email and phone is reached there by its external id, whatever that looks like.
+///
+/// # Errors
+/// It is no address of this channel.
+pub fn forms(channel: ChannelKind, raw: &str) -> Result<Vec<String>, FieldError> {
+    let mut forms = vec![normalised(channel, raw)?];
+    if channel == ChannelKind::Http
+        && let Ok(Some(id)) = BuiltIn::ExternalId.parse(raw)
+        && !forms.contains(&id)
+    {
+        forms.push(id);
+    }
+    Ok(forms)
+}
+
 /// The channels that an address without one is meant for, by its form: an email address, or a phone number.
 ///
 /// # Errors

@@ -60,11 +60,7 @@ pub(in crate::http) async fn resolve(state: &AppState, key: ListKey) -> Result<L
 /// # Errors
 /// It is neither an id nor a slug.
 pub(in crate::http) fn parse(text: &str) -> Result<ListKey, String> {
-    if slug::check(text).is_ok() {
-        return Ok(ListKey::Slug(text.to_owned()));
-    }
-    let id = text.parse().ok().filter(|id: &i64| *id >= 1 && text.bytes().all(|b| b.is_ascii_digit()));
-    id.map(|id| ListKey::Id(ListId(id))).ok_or_else(|| "is neither an id nor a slug of a list".to_owned())
+    ListKey::parse(text).ok_or_else(|| "is neither an id nor a slug of a list".to_owned())
 }
 
 /// What names a list in a body: a number is its id, a text its slug.

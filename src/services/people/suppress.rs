@@ -9,6 +9,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::import::suppressions::Target;
+use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source};
 use crate::services::audit::{self, Line};
 use crate::services::people::standings::{Refusal, RefusalScope, refuse, scribe};
@@ -27,6 +28,8 @@ pub struct Suppression {
     pub topic: ListId,
     /// Why.
     pub reason: Reason,
+    /// Since when; of a soft bounce: until when. None: from now on.
+    pub at: Option<UtcInstant>,
 }
 
 /// What is lifted.
@@ -106,7 +109,7 @@ fn noted(scribe: Scribe, note: Option<String>) -> Scribe {
 
 fn addresses(target: &Target) -> Vec<(ChannelKind, String)> {
     match target {
-        Target::Address { channels, address } => channels.iter().map(|channel| (*channel, address.clone())).collect(),
+        Target::Address(all) => all.clone(),
         Target::Domain(_) => Vec::new(),
     }
 }
@@ -119,7 +122,7 @@ pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Re
     let now = engine::now(conn)?;
     let (mut refusals, mut entries) = (Vec::new(), Vec::new());
     let mut ledger = Ledger::new(scribe);
-    for Suppression { target, topic, reason } in all {
+    for Suppression { target, topic, reason, at } in all {
         if let Target::Domain(domain) = target {
             suppressions::block_domain(conn, &mut ledger, domain)?;
         }
@@ -135,15 +138,19 @@ pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Re
                     },
                     source: scribe.act.source.clone(),
                     campaign: None,
-                    at: None,
+                    at: *at,
                     client: None,
                 }),
                 Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => entries.push(Entry {
+                    at: if *reason == Reason::SoftBounced {
+                        at.unwrap_or(now)
+                    } else {
+                        at.map_or(now, |at| at.min(now))
+                    },
                     address,
                     channel,
                     topic: *topic,
                     reason: *reason,
-                    at: now,
                     contact: None,
                     act: None,
                     is_said: true,

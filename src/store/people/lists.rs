@@ -83,6 +83,18 @@ pub enum ListKey {
     Slug(String),
 }
 
+impl ListKey {
+    /// What a text names a list by. `None`: it is neither an id nor a slug.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if slug::check(text).is_ok() {
+            return Some(Self::Slug(text.to_owned()));
+        }
+        let id = text.parse().ok().filter(|id: &i64| *id >= 1 && text.bytes().all(|b| b.is_ascii_digit()));
+        id.map(|id| Self::Id(ListId(id)))
+    }
+}
+
 /// How many contacts stand on a list, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {

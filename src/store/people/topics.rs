@@ -59,6 +59,19 @@ pub fn slug(conn: &mut Conn, id: ListId) -> Result<Option<String>, StoreError> {
         .map_err(StoreError::query("read a list's slug"))
 }
 
+/// The slugs of lists, as far as they have one.
+///
+/// # Errors
+/// The query failed.
+pub fn slugs(conn: &mut Conn, ids: &BTreeSet<ListId>) -> Result<HashMap<ListId, String>, StoreError> {
+    let rows: Vec<(ListId, Option<String>)> = lists::table
+        .filter(lists::id.eq_any(ids.iter().copied()))
+        .select((lists::id, lists::slug))
+        .load(conn)
+        .map_err(StoreError::query("read the slugs of lists"))?;
+    Ok(rows.into_iter().filter_map(|(id, slug)| Some((id, slug?))).collect())
+}
+
 /// One list.
 ///
 /// # Errors

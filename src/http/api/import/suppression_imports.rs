@@ -37,8 +37,9 @@ pub(in crate::http) struct SuppressionImport {
     rejected: Vec<Rejection>,
 }
 
-/// Takes suppressions from a CSV file: `address` (or `email`, `phone`), and where they are there `channel` and `reason` (`unsubscribed`
-/// unless given, `complained`, `bounced` or `blocked`). An address such as `@example.com` blocks a domain. Rows are stored in
+/// Takes suppressions from a CSV file: `address` (or `email`, `phone`), and where they are there `channel`, `reason` (`unsubscribed`
+/// unless given, `complained`, `bounced`, `soft_bounced` or `blocked`), `list` (by id or slug: only this list is refused), `since`, and
+/// `until` of a soft bounce. An export can be imported. An address such as `@example.com` blocks a domain. Rows are stored in
 /// batches; a file that is sent again changes nothing more.
 #[utoipa::path(post, path = "/v1/suppressions/import", tag = "suppressions",
     request_body(content = String, content_type = "text/csv"),

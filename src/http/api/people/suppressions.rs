@@ -1,5 +1,7 @@
 //! `/v1/suppressions`: addresses and domains that are not written to.
 
+use std::collections::HashMap;
+
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use futures_util::stream;
@@ -9,7 +11,7 @@ use utoipa::ToSchema;
 use crate::domain::access::Scope;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
-use crate::domain::import::suppressions::Target;
+use crate::domain::import::suppressions::{ONLY_REFUSED, Target};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{EVERYTHING, Reason};
 use crate::http::state::AppState;
@@ -23,6 +25,7 @@ use crate::services::people::suppress::{Lift, Suppression as Wanted, lift, suppr
 use crate::store::people::lists::ListKey;
 use crate::store::people::suppressions::listing::{self, DomainRow, Filter};
 use crate::store::people::suppressions::{Key, SuppressionRow};
+use crate::store::people::topics;
 use crate::store::{Lane, Store, StoreError};
 
 /// Rows per page unless asked otherwise, and most of them.
@@ -211,11 +214,10 @@ pub(in crate::http) async fn add(
     let target = read_target(body.address, body.domain, body.channel)?;
     let topic = read_topic(&state, body.list.as_deref()).await?;
     if topic != EVERYTHING && reason != Reason::Unsubscribed {
-        let why = "a list can only be refused, with reason `unsubscribed`; every other reason is about the address";
-        return Err(ApiError::field("/list", "not_allowed", why));
+        return Err(ApiError::field("/list", "not_allowed", ONLY_REFUSED));
     }
     let note = read_note(body.note.as_deref())?;
-    let rows = suppress(&state.services, Wanted { target, topic, reason }, note, &by).await?;
+    let rows = suppress(&state.services, Wanted { target, topic, reason, at: None }, note, &by).await?;
     if !by.rights.scope.includes(Scope::Read) {
         return Ok(web::Json(SuppressionsAnswer::Set(Suppressed { suppressed: true })));
     }
@@ -341,7 +343,8 @@ impl FromQuery for ExportForm {
     }
 }
 
-/// Exports every suppression as CSV, a row for each reason, as the import takes it. Cells that a spreadsheet would take for formulas
+/// Exports every suppression as CSV, a row for each reason, as the import takes it: `list` is the slug of the list that is refused and
+/// empty for everything, `until` is the end of a soft bounce. Blocked domains are not in it. Cells that a spreadsheet would take for formulas
 /// begin with `'`, unless `raw=true`.
 #[utoipa::path(get, path = "/v1/suppressions/export", tag = "suppressions", params(("raw" = Option<bool>, Query)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
@@ -351,11 +354,11 @@ pub(in crate::http) async fn export(
 ) -> Result<HttpResponse, ApiError> {
     // The first rows are read before the answer begins: an error is still a problem document then.
     let first = portion(&state.store, None).await?;
-    let header = Bytes::from_static(b"address,channel,reason,list_id,since\r\n");
+    let header = Bytes::from_static(b"address,channel,reason,list,since,until\r\n");
     let store = state.store.clone();
     let rows = stream::try_unfold((Some(first), store), move |(rows, store)| async move {
-        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
-        let text: String = rows.iter().map(|row| lines(row, raw)).collect();
+        let Some((rows, slugs)) = rows.filter(|(rows, _)| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
+        let text: String = rows.iter().map(|row| lines(row, &slugs, raw)).collect();
         let last = rows.last().map(key_of);
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORT_ROWS);
         let next = if is_full { Some(portion(&store, last).await?) } else { None };
@@ -368,23 +371,31 @@ pub(in crate::http) async fn export(
         .streaming(body))
 }
 
-async fn portion(store: &Store, after: Option<Key>) -> Result<Vec<SuppressionRow>, StoreError> {
-    let read = move |conn: &mut _| listing::list(conn, &Filter::default(), after.as_ref(), EXPORT_ROWS);
+/// Suppressions, and the slugs of the lists that they are about.
+type Portion = (Vec<SuppressionRow>, HashMap<ListId, String>);
+
+async fn portion(store: &Store, after: Option<Key>) -> Result<Portion, StoreError> {
+    let read = move |conn: &mut _| {
+        let rows = listing::list(conn, &Filter::default(), after.as_ref(), EXPORT_ROWS)?;
+        let named = rows.iter().map(|row| row.topic).filter(|topic| *topic != EVERYTHING);
+        let slugs = topics::slugs(conn, &named.collect())?;
+        Ok((rows, slugs))
+    };
     store.run(Lane::Read, "export suppressions", read).await
 }
 
-/// The lines of a row, one for each reason.
-fn lines(row: &SuppressionRow, raw: bool) -> String {
-    let list = Some(row.topic).filter(|topic| *topic != EVERYTHING).map(|topic| topic.to_string());
+/// The lines of a row, one for each reason. A list goes by its slug, which is the same in another database.
+fn lines(row: &SuppressionRow, slugs: &HashMap<ListId, String>, raw: bool) -> String {
+    let list = match row.topic {
+        EVERYTHING => String::new(),
+        topic => slugs.get(&topic).cloned().unwrap_or_else(|| topic.to_string()),
+    };
     let mut text = String::new();
     for reason in row.reasons() {
-        let since = row.get(reason).map(|at| at.to_string()).unwrap_or_default();
-        text.push_str(&format!(
-            "{},{},{reason},{},{since}\r\n",
-            cell(&row.address, raw),
-            row.channel,
-            list.as_deref().unwrap_or_default()
-        ));
+        let at = row.get(reason).map(|at| at.to_string()).unwrap_or_default();
+        let (since, until) = if reason == Reason::SoftBounced { ("", at.as_str()) } else { (at.as_str(), "") };
+        let address = cell(&row.address, raw);
+        text.push_str(&format!("{address},{},{reason},{list},{since},{until}\r\n", row.channel));
     }
     text
 }

@@ -1,10 +1,13 @@
 //! Suppressions, tags, the consent log, and imports that bring consent.
 
-use serde_json::{Value, json};
+use std::time::Duration;
 
-use crate::support::api::{Api, id};
-use crate::support::both_backends;
-use crate::support::server::{Raw, Server};
+use serde_json::{Value, json};
+use volley::domain::channel::ChannelKind;
+
+use crate::support::api::{Api, Campaign, id};
+use crate::support::server::{Raw, Server, sandbox};
+use crate::support::{Database, both_backends};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -152,7 +155,7 @@ both_backends! {
         let exported = server.send("GET", "/v1/suppressions/export", &[], b"");
         assert_eq!((exported.status, exported.header("content-type")), (200, Some("text/csv; charset=utf-8")));
         let text = exported.body.as_str().unwrap().to_owned();
-        assert!(text.contains("ann@example.com,email,unsubscribed,,"), "{text}");
+        assert!(text.contains("ann@example.com,email,unsubscribed,,20"), "{text}");
         let lines = api.get("/v1/suppressions")["data"].as_array().unwrap().len();
         assert_eq!(send(csv).status, 200);
         assert_eq!(api.get("/v1/suppressions")["data"].as_array().unwrap().len(), lines, "a second time changes nothing");
@@ -160,6 +163,69 @@ both_backends! {
             let refused = send(csv);
             assert_eq!((refused.status, refused.code()), (422, code), "{csv:?}");
         }
+    }
+
+    fn what_is_exported_and_imported_elsewhere_is_the_same(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let news = api.create_list("News");
+        for body in [
+            json!({ "address": "ann@example.com" }),
+            json!({ "address": "ann@example.com", "reason": "complained" }),
+            json!({ "address": "bob@example.com", "list": news.to_string() }),
+            json!({ "address": "+44 20 7946 0123", "channel": "sms", "reason": "blocked" }),
+            json!({ "address": "c-17", "channel": "http", "reason": "bounced" }),
+        ] {
+            api.post("/v1/suppressions", &body);
+        }
+        db.execute("UPDATE suppressions SET unsubscribed_at = 1700000000123 WHERE unsubscribed_at IS NOT NULL");
+        for channel in ["email", "http"] {
+            db.execute(&format!(
+                "INSERT INTO suppressions (address, channel, topic, soft_until, created_at, updated_at) \
+                 VALUES ('dora@example.com', '{channel}', 0, 4102444800000, 0, 0)"
+            ));
+        }
+        let export = |server: &Server| {
+            let exported = server.send("GET", "/v1/suppressions/export", &[], b"");
+            // Between the rows are the lengths of the answer's chunks.
+            let rows = exported.body.as_str().unwrap().lines().filter(|line| line.contains(','));
+            rows.map(|row| format!("{row}\r\n")).collect::<String>()
+        };
+        let text = export(&server);
+        assert!(text.starts_with("address,channel,reason,list,since,until\r\n"), "{text}");
+        assert!(text.contains("bob@example.com,email,unsubscribed,news,2023-11-14T22:13:20.123Z,\r\n"), "{text}");
+        let other = Database::sqlite();
+        let elsewhere = Server::on(&other);
+        let send = |csv: &str| elsewhere.send("POST", "/v1/suppressions/import", &[("Content-Type", "text/csv")], csv.as_bytes());
+        let refused = send(&text);
+        assert_eq!((&refused.body["rows_rejected"], &refused.body["rejected"][0]["code"]), (&json!(2), &json!("list_not_found")), "{refused:?}");
+        elsewhere.api().create_list("First");
+        assert_ne!(elsewhere.api().create_list("News"), news, "its id is another one there");
+        let done = send(&text);
+        assert_eq!((done.status, &done.body["rows_rejected"]), (200, &json!(0)), "{done:?}");
+        assert_eq!(export(&elsewhere), text);
+    }
+
+    fn a_suppression_on_channel_http_meets_an_external_id_that_looks_like_another_address(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Http, 0.0)]);
+        let api = server.api();
+        let list = api.create_list("News");
+        let ids = ["0044 20 7946 0123", "Bob@EXAMPLE.com", "c-17"];
+        let all: Vec<i64> = ids.iter().map(|id_of| id(&api.post("/v1/contacts", &json!({ "external_id": id_of })))).collect();
+        api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": all }));
+        for address in ids {
+            api.post("/v1/suppressions", &json!({ "address": address, "channel": "http", "reason": "blocked" }));
+        }
+        let sent = |what: &str| {
+            let campaign = api.create_campaign("http", "main", list, &json!({ "base_template": "x" }));
+            api.send(campaign);
+            let done = api.wait(campaign, what, Duration::from_secs(60), Campaign::is_ended);
+            (done.stats.sent, done.stats.skipped)
+        };
+        assert_eq!(sent("nobody is written to"), (0, 3));
+        let one = lift(&server, &json!({ "address": "Bob@EXAMPLE.com", "channel": "http" }));
+        assert_eq!(one.body["lifted"], true);
+        assert_eq!(sent("one is written to"), (1, 2));
     }
 
     fn the_consent_log_is_followed_by_its_cursor(db: &Database) {
