@@ -330,6 +330,9 @@ impl Refusals {
         if new.count() > 0 {
             let contact = contacts.first().copied().or(refusal.contact);
             ledger.refuse_everything(act, contact, &addresses);
+            // Who says it twice in one batch has said it once.
+            let refused = addresses.iter().map(|(channel, address)| (channel.as_str(), address.clone()));
+            self.people.refusing.extend(refused);
         }
         for contact in contacts {
             let standings = self.people.standings.get(contact).map(Vec::as_slice).unwrap_or_default();

@@ -165,6 +165,24 @@ both_backends! {
         }
     }
 
+    fn a_refusal_of_everything_has_one_line_in_the_log_however_many_channels_it_is_for(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        api.post("/v1/contacts", &json!({ "email": "ann@example.com", "phone": "+442079460123" }));
+        api.post("/v1/suppressions", &json!({ "address": "+44 20 7946 0123" }));
+        // As if some time had passed.
+        server.execute("UPDATE consent_log SET at = at - 20000".to_owned());
+        let log = api.get("/v1/consent");
+        let lines = log["data"].as_array().unwrap().iter();
+        // The others say on which channels the addresses are suppressed.
+        let said = lines.filter(|line| line["after"] == "unsubscribed" && line["channel"].is_null());
+        assert_eq!(said.count(), 1, "{log}");
+        for channel in ["email", "sms", "whatsapp", "http"] {
+            let held = api.get(&format!("/v1/suppressions?channel={channel}&reason=unsubscribed"));
+            assert!(!held["data"].as_array().unwrap().is_empty(), "{channel}: {held}");
+        }
+    }
+
     fn what_is_exported_and_imported_elsewhere_is_the_same(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
