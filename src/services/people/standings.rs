@@ -130,6 +130,8 @@ fn hold_everybody(conn: &mut Conn, refusals: &[Refusal]) -> Result<Vec<KnownCont
     let given: Vec<_> = refusals.iter().filter_map(|refusal| refusal.address.clone()).collect();
     if given.is_empty()
         && let Some(held) = standings::hold_if_none_is_deleted(conn, &named)?
+        // One may have been deleted while its lock was waited for.
+        && held.iter().all(|contact| !contact.is_deleted)
     {
         return Ok(held);
     }

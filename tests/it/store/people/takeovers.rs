@@ -14,7 +14,7 @@ use volley::store::people::contacts::{self, ContactChange, Joining, Upserted};
 use volley::store::people::lists::{self, NewList};
 use volley::store::people::refusals::RefusalBook;
 use volley::store::people::suppressions;
-use volley::store::{Conn, StoreError};
+use volley::store::{Conn, StoreError, engine};
 
 use super::known::{People, api, draft, refusal};
 use crate::support::database::number;
@@ -138,5 +138,39 @@ fn a_refusal_that_is_said_while_an_operator_lifts_the_one_before_stays() {
             .unwrap();
         saying.join().unwrap();
         assert!(people.refuses_everything("ann@example.com").await, "it was said after the lifting");
+    });
+}
+
+#[test]
+fn a_refusal_of_a_contact_that_is_deleted_and_made_anew_meanwhile_is_the_new_ones() {
+    let Some(db) = Database::postgres("a_refusal_of_a_contact_that_is_deleted_meanwhile") else { return };
+    actix_rt::System::new().block_on(async {
+        let people = People::of(&db).await;
+        let list = people.list(NewList::named("News")).await;
+        let ann = people.contact("", "ann@example.com").await;
+        let (mut operator, mut person, mut watcher) = (db.connect(), db.connect(), db.connect());
+        let saying = operator
+            .write(|conn| {
+                diesel::RunQueryDsl::execute(diesel::sql_query("UPDATE contacts SET deleted_at = 1"), conn)
+                    .map_err(StoreError::query("delete"))?;
+                let scribe = api();
+                let mut ledger = Ledger::new(&scribe);
+                let joining = Joining { list: Some(list), ..Joining::NOTHING };
+                let now = engine::now(conn)?;
+                contacts::apply(conn, &mut ledger, &[draft("", "ann@example.com")], &joining, now)?;
+                ledger.close(conn)?;
+                let saying = std::thread::spawn(move || {
+                    let all = [refusal(Some(ann), RefusalScope::Topics(vec![list]))];
+                    person.write(|conn| refuse(conn, &RefusalBook::default(), &By::start(), &all)).unwrap()
+                });
+                wait_until("the refusal waits for the deletion", Duration::from_secs(10), || {
+                    saying.is_finished() || number(&mut watcher, WAITING) > 0
+                });
+                Ok::<_, StoreError>(saying)
+            })
+            .unwrap();
+        let again = people.contact("", "ann@example.com").await;
+        assert_eq!(saying.join().unwrap()[0].contacts, [again], "who has the address now");
+        assert_eq!(people.standing(again, list).await, Some(Standing::Unsubscribed));
     });
 }
