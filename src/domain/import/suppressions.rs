@@ -147,7 +147,8 @@ impl<R: Read> SuppressionReader<R> {
                 Column::Channel => channel = Some(read_channel(text)?),
                 Column::Reason => reason = read_reason(text)?,
                 Column::List => list = Some(text.to_owned()),
-                Column::Since => since = Some(read_time("since", text)?),
+                // Some tools write the year 1 where they know no time.
+                Column::Since => since = Some(read_time("since", text)?).filter(|at| *at > UtcInstant(0)),
                 Column::Until => until = Some(read_time("until", text)?),
             }
         }
@@ -277,6 +278,14 @@ mod tests {
             (5, "until", "not_allowed"),
         ] {
             assert_eq!(wrong(index), Err((field.to_owned(), code.to_owned())), "{index}");
+        }
+    }
+
+    #[test]
+    fn a_time_before_1970_is_what_a_tool_writes_that_knows_none() {
+        let read = lines("email,since\na@example.com,0001-01-01T00:00:00Z\nb@example.com,1970-01-01T00:00:00Z\n");
+        for line in read {
+            assert_eq!(line.result.map(|told| told.at), Ok(None), "line {}", line.line);
         }
     }
 
