@@ -311,7 +311,7 @@ impl Refusals {
                 at: act.said_by(now),
                 contact: refusal.contact,
                 act: Some(Arc::clone(act)),
-                is_said: contacts.is_empty(),
+                is_said: true,
             });
         }
         Refused { contacts, topics: topics.into_iter().collect(), everything: false }

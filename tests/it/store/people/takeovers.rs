@@ -8,7 +8,7 @@ use volley::domain::people::contact::{BuiltIn, ContactDraft};
 use volley::domain::people::standing::{Grounds, Standing};
 use volley::services::By;
 use volley::services::people::restore_refusals::restore_refusals;
-use volley::services::people::standings::{RefusalScope, refuse};
+use volley::services::people::standings::{Refusal, RefusalScope, refuse};
 use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, ContactChange, Joining, Upserted};
 use volley::store::people::lists::{self, NewList};
@@ -102,6 +102,32 @@ both_backends! {
         let book = RefusalBook::below(data.path());
         assert_eq!(restore_refusals(&people.store, &book, &By::start()).await.unwrap(), 1);
         assert!(people.refuses_everything("ann@example.com").await);
+    }
+
+    async fn a_restored_backup_from_before_a_change_of_address_refuses_under_the_old_one(db: &Database) {
+        let data = tempfile::tempdir().unwrap();
+        let people = People::filing(db, data.path()).await;
+        let list = people.list(NewList::named("News")).await;
+        let ann = people.contact("a", "old@example.com").await;
+        people.subscribe(ann, list, Grounds::Claimed).await;
+        people.change_email(ann, "new@example.com", true).await;
+        // By the link of a message that went to the old address.
+        let address = Some((ChannelKind::Email, "old@example.com".to_owned()));
+        people.refuse(Refusal { address, ..refusal(Some(ann), RefusalScope::Topics(vec![list])) }).await;
+        people.run(|conn| {
+            for statement in [
+                "DELETE FROM consent_log",
+                "DELETE FROM suppressions",
+                "UPDATE list_members SET status = 'subscribed', status_at = NULL",
+                "UPDATE contacts SET email = 'old@example.com'",
+            ] {
+                diesel::RunQueryDsl::execute(diesel::sql_query(statement), conn).map_err(StoreError::query("restore"))?;
+            }
+            Ok(())
+        }).await;
+        let book = RefusalBook::below(data.path());
+        assert_eq!(restore_refusals(&people.store, &book, &By::start()).await.unwrap(), 2);
+        assert_eq!(people.standing(ann, list).await, Some(Standing::Unsubscribed));
     }
 }
 
