@@ -14,7 +14,7 @@ use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::{Grounds, Standing, Wish};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::ground::Ground;
+use crate::store::people::ground::{self, Ground, StandsOn};
 use crate::store::people::refusals::RefusalBook;
 use crate::store::people::standings::{self, KnownContact, Outcome, Wished};
 use crate::store::people::suppressions::{self, Entry, SuppressionRow};
@@ -114,7 +114,7 @@ struct People {
     deleted: HashMap<ContactId, Fields>,
     /// Who has an address.
     holders: HashMap<String, Vec<ContactId>>,
-    standings: HashMap<ContactId, Vec<(ListId, Standing)>>,
+    standings: HashMap<ContactId, Vec<StandsOn>>,
     /// The lists that are refused.
     ground: Ground,
     /// What is known of the addresses that are to be suppressed, held.
@@ -158,10 +158,10 @@ impl People {
             living.insert(contact.id, contact.keys);
         }
         let contacts: Vec<ContactId> = living.keys().copied().collect();
-        let all = standings::of_contacts(conn, &contacts)?;
-        let mut of_each: HashMap<ContactId, Vec<(ListId, Standing)>> = HashMap::new();
-        for (list, contact, standing) in &all {
-            of_each.entry(*contact).or_default().push((*list, *standing));
+        let all = ground::of_contacts(conn, &contacts)?;
+        let mut of_each: HashMap<ContactId, Vec<StandsOn>> = HashMap::new();
+        for stands in &all {
+            of_each.entry(stands.contact).or_default().push(*stands);
         }
         let mut people = Self {
             living,
@@ -173,6 +173,7 @@ impl People {
             refusing: BTreeSet::new(),
         };
         let lists: BTreeSet<ListId> = refusals.iter().flat_map(|refusal| people.lists(refusal)).collect();
+        let all = all.into_iter().map(|stands| (stands.list, stands.contact, stands.standing));
         people.ground = Ground::hold(conn, &lists, all)?;
         // The topics of a campaign may be gone: everything is refused then.
         let gone =
@@ -202,8 +203,12 @@ impl People {
     /// The lists that the people of a refusal stand on.
     fn stood_on(&self, refusal: &Refusal) -> Vec<ListId> {
         let members = self.members(refusal);
-        let standings = members.iter().filter_map(|contact| self.standings.get(contact)).flatten();
-        standings.map(|(list, _)| *list).collect()
+        members.iter().flat_map(|contact| self.stands(*contact)).map(|stands| stands.list).collect()
+    }
+
+    /// How a contact stands, on every list.
+    fn stands(&self, contact: ContactId) -> &[StandsOn] {
+        self.standings.get(&contact).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Those of the lists that a refusal names which are there.
@@ -251,8 +256,8 @@ impl People {
 
     /// The lists that a contact refuses; none: it has refused already.
     fn campaign_topics(&self, contact: ContactId, topics: &[ListId]) -> Vec<ListId> {
-        let standings = self.standings.get(&contact).map(Vec::as_slice).unwrap_or_default();
-        let standing = |list: &ListId| standings.iter().find(|(on, _)| on == list).map(|(_, standing)| *standing);
+        let standings = self.stands(contact);
+        let standing = |list: &ListId| standings.iter().find(|on| on.list == *list).map(|on| on.standing);
         let stands = |list: &&ListId| match standing(list) {
             Some(Standing::Subscribed | Standing::Unconfirmed) => true,
             Some(Standing::Unsubscribed | Standing::Moved) => false,
@@ -337,9 +342,8 @@ impl Refusals {
             self.people.refusing.extend(refused);
         }
         for contact in contacts {
-            let standings = self.people.standings.get(contact).map(Vec::as_slice).unwrap_or_default();
-            let lists = standings.iter().filter(|(_, standing)| *standing != Standing::Moved).map(|(list, _)| *list);
-            let lists: Vec<ListId> = lists.collect();
+            let stands = self.people.stands(*contact).iter().filter(|stands| stands.standing != Standing::Moved);
+            let lists: Vec<ListId> = stands.map(|stands| stands.list).collect();
             self.wish(*contact, lists, &addresses, act);
         }
         self.entries.extend(addresses.into_iter().map(|(channel, address)| Entry {
@@ -355,7 +359,12 @@ impl Refusals {
     }
 
     fn wish(&mut self, contact: ContactId, lists: Vec<ListId>, addresses: &[(ChannelKind, String)], act: &Arc<Act>) {
-        self.wished.extend(lists.into_iter().map(|list| Wished {
+        // A file knows no more than was true when it was written: what the person has agreed to since then stays.
+        let told = act.at.filter(|_| !act.source.is_own_act());
+        let agreed = self.people.stands(contact).iter().filter(|stands| told.is_some() && stands.agreed_at > told);
+        let agreed: Vec<ListId> = agreed.map(|stands| stands.list).collect();
+        let lists = lists.into_iter().filter(|list| !agreed.contains(list));
+        self.wished.extend(lists.map(|list| Wished {
             act: Some(Arc::clone(act)),
             addresses: addresses.to_vec(),
             ..Wished::new(contact, list, Wish::Unsubscribe)

@@ -4,10 +4,46 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::Source;
 use crate::domain::people::standing::Standing;
 use crate::store::people::dialect;
-use crate::store::people::dialect::standings::Topic;
+use crate::store::people::dialect::standings::{OfContact, Topic};
 use crate::store::{Conn, StoreError, engine};
+
+/// A standing of a contact on a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StandsOn {
+    /// The list.
+    pub list: ListId,
+    /// The contact.
+    pub contact: ContactId,
+    /// How it stands.
+    pub standing: Standing,
+    /// When the person agreed, by an own act. None: it does not stand subscribed, or not by one.
+    pub agreed_at: Option<UtcInstant>,
+}
+
+/// How contacts stand, on every list.
+///
+/// # Errors
+/// The query failed.
+pub fn of_contacts(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<StandsOn>, StoreError> {
+    let rows = dialect::standings::read_all(conn, contacts)?;
+    Ok(rows.into_iter().map(StandsOn::from).collect())
+}
+
+impl From<OfContact> for StandsOn {
+    fn from(row: OfContact) -> Self {
+        let is_agreed = row.status == Standing::Subscribed
+            && row.source.map(Source::stored).is_some_and(|source| source.is_own_act());
+        Self {
+            list: row.list_id,
+            contact: row.contact_id,
+            standing: row.status,
+            agreed_at: row.status_at.filter(|_| is_agreed),
+        }
+    }
+}
 
 /// Lists, held until the transaction ends, and standings on them, which nobody else changes while their contacts are held.
 #[derive(Default)]

@@ -168,12 +168,27 @@ pub(in crate::store) fn read(conn: &mut Conn, pairs: &[(ListId, ContactId)]) -> 
     .map_err(StoreError::query("read standings"))
 }
 
+/// A standing as stored, with what led to it.
+#[derive(QueryableByName)]
+pub(in crate::store) struct OfContact {
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) list_id: ListId,
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) contact_id: ContactId,
+    #[diesel(sql_type = Text)]
+    pub(in crate::store) status: Standing,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub(in crate::store) status_at: Option<UtcInstant>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(in crate::store) source: Option<String>,
+}
+
 /// Every standing of these contacts.
 ///
 /// # Errors
 /// The query failed.
-pub(in crate::store) fn read_all(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<Stored>, StoreError> {
-    const SELECT: &str = "SELECT list_id, contact_id, status FROM list_members WHERE contact_id ";
+pub(in crate::store) fn read_all(conn: &mut Conn, contacts: &[ContactId]) -> Result<Vec<OfContact>, StoreError> {
+    const SELECT: &str = "SELECT list_id, contact_id, status, status_at, source FROM list_members WHERE contact_id ";
     if contacts.is_empty() {
         return Ok(Vec::new());
     }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use volley::domain::channel::ChannelKind;
+use volley::domain::import::suppressions::Target;
 use volley::domain::people::consent::{EVERYTHING, Reason, Source};
 use volley::domain::people::contact::{BuiltIn, ContactDraft};
 use volley::domain::people::standing::{Grounds, Standing};
 use volley::services::By;
 use volley::services::people::restore_refusals::restore_refusals;
 use volley::services::people::standings::{Refusal, RefusalScope, refuse};
+use volley::services::people::suppress::{Suppression, set};
 use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, ContactChange, Joining, Upserted};
 use volley::store::people::lists::{self, NewList};
@@ -128,6 +130,34 @@ both_backends! {
         let book = RefusalBook::below(data.path());
         assert_eq!(restore_refusals(&people.store, &book, &By::start()).await.unwrap(), 2);
         assert_eq!(people.standing(ann, list).await, Some(Standing::Unsubscribed));
+    }
+
+    async fn a_file_that_is_older_than_what_the_person_agreed_to_does_not_undo_it(db: &Database) {
+        let people = People::of(db).await;
+        let (news, offers) = (people.list(NewList::named("News")).await, people.list(NewList::named("Offers")).await);
+        let other = people.list(NewList::named("Other")).await;
+        let ann = people.contact("", "ann@example.com").await;
+        people.subscribe(ann, news, Grounds::OwnAct).await;
+        people.subscribe(ann, other, Grounds::OwnAct).await;
+        people.subscribe(ann, offers, Grounds::Overridden).await;
+        let exported = people.run(|conn| Ok(engine::now(conn)?.plus_ms(-60_000))).await;
+        let import = |topic, at| {
+            let target = Target::parse("ann@example.com", None).unwrap();
+            let row = Suppression { target, topic, reason: Reason::Unsubscribed, at };
+            people.run(move |conn| set(conn, &Scribe::of(Source::IMPORT), &By::start(), &[row]))
+        };
+        import(EVERYTHING, Some(exported)).await;
+        import(news, Some(exported)).await;
+        assert_eq!(people.standing(ann, news).await, Some(Standing::Subscribed));
+        assert_eq!(people.standing(ann, offers).await, Some(Standing::Unsubscribed), "an operator is not the person");
+        let rows = people.suppressed("ann@example.com").await;
+        assert!(rows.iter().all(|row| row.unsubscribed_at == Some(exported)), "what was agreed to later passes it");
+        // Nobody knows whether this was before.
+        import(news, None).await;
+        assert_eq!(people.standing(ann, news).await, Some(Standing::Unsubscribed));
+        assert_eq!(people.standing(ann, other).await, Some(Standing::Subscribed));
+        import(EVERYTHING, Some(exported.plus_ms(600_000))).await;
+        assert_eq!(people.standing(ann, other).await, Some(Standing::Unsubscribed), "it was said later");
     }
 }
 
