@@ -47,6 +47,7 @@ pub async fn import_suppressions(
     let (scribe, by) = (scribe(services, by, Source::IMPORT), by.clone());
     let work = move |conn: &mut Conn| {
         let (all, unknown) = on_lists(conn, told)?;
+        // A list that is gone since it was looked up has taken its refusals along.
         set(conn, &scribe, &by, &all)?;
         let line = Line::of(Action::Created, Object::Suppression, "everything").after(json!({ "imported": all.len() }));
         audit::write(conn, &by, line)?;

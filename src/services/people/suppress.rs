@@ -1,5 +1,6 @@
 //! Addresses that are not written to: set and lifted by operators and programs, one by one or from a file.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -7,15 +8,15 @@ use serde_json::json;
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::ListId;
+use crate::domain::ids::{ContactId, ListId};
 use crate::domain::import::suppressions::Target;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source};
+use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source, addresses_of};
 use crate::services::audit::{self, Line};
 use crate::services::people::standings::{Refusal, RefusalScope, refuse, scribe};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::standings::{hold, hold_lists, holders};
+use crate::store::people::standings::{hold, hold_lists, holders, of_contacts};
 use crate::store::people::suppressions::{self, Entry, SuppressionRow};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
 
@@ -85,12 +86,11 @@ pub async fn suppress(
     let by = by.clone();
     let work = move |conn: &mut Conn| {
         let topic = suppression.topic;
-        if topic != EVERYTHING && hold_lists(conn, &[topic])?.is_empty() {
-            return Err(SuppressError::NoList(topic));
-        }
         let addresses = addresses(&suppression.target);
+        if let Some(gone) = set(conn, &scribe, &by, std::slice::from_ref(&suppression))?.first() {
+            return Err(SuppressError::NoList(*gone));
+        }
         audit::write(conn, &by, line(Action::Created, topic, Some(suppression.reason)))?;
-        set(conn, &scribe, &by, std::slice::from_ref(&suppression))?;
         Ok(suppressions::of_addresses(conn, &addresses)?)
     };
     services.store.transact(Lane::Write, "suppress an address", work).await
@@ -114,60 +114,88 @@ fn addresses(target: &Target) -> Vec<(ChannelKind, String)> {
     }
 }
 
-/// Stores suppressions inside the caller's write transaction. A refusal is also written on the contacts that have the address.
+/// Stores suppressions inside the caller's write transaction. A refusal is also written on the contacts that have the address. The
+/// lists among their topics that are gone: nothing is stored of what is about these.
 ///
 /// # Errors
 /// A query failed.
-pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Result<(), StoreError> {
+pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Result<BTreeSet<ListId>, StoreError> {
     let now = engine::now(conn)?;
     let (mut refusals, mut entries) = (Vec::new(), Vec::new());
     let mut ledger = Ledger::new(scribe);
-    for Suppression { target, topic, reason, at } in all {
-        if let Target::Domain(domain) = target {
-            suppressions::block_domain(conn, &mut ledger, domain)?;
-        }
-        for (channel, address) in addresses(target) {
-            match reason {
-                Reason::Unsubscribed => refusals.push(Refusal {
-                    contact: None,
-                    address: Some((channel, address)),
-                    scope: if *topic == EVERYTHING {
-                        RefusalScope::Everything
-                    } else {
-                        RefusalScope::Topics(vec![*topic])
-                    },
-                    source: scribe.act.source.clone(),
-                    campaign: None,
-                    at: *at,
-                    client: None,
-                }),
-                Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => entries.push(Entry {
-                    at: if *reason == Reason::SoftBounced {
-                        at.unwrap_or(now)
-                    } else {
-                        at.map_or(now, |at| at.min(now))
-                    },
-                    address,
-                    channel,
-                    topic: *topic,
-                    reason: *reason,
-                    contact: None,
-                    act: None,
-                    is_said: true,
-                }),
+    for one in all {
+        for (channel, address) in addresses(&one.target) {
+            match one.reason {
+                Reason::Unsubscribed => refusals.push(refusal(one, channel, address, &scribe.act.source)),
+                Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
+                    entries.push(entry(one, channel, address, now));
+                }
             }
         }
     }
-    // Contacts are held before anything is written beside them, and all rows at once, in the order of their keys.
-    let all: Vec<(ChannelKind, String)> = all.iter().flat_map(|one| addresses(&one.target)).collect();
-    let people = holders(conn, &all)?;
-    hold(conn, &people)?;
-    suppressions::hold_of_addresses(conn, &all)?;
+    let gone = hold_everything(conn, all)?;
     if !refusals.is_empty() {
         refuse(conn, &scribe.book, by, &refusals)?;
     }
     suppressions::set(conn, &mut ledger, &entries)?;
-    ledger.close(conn)
+    let domains: BTreeSet<&str> = all.iter().filter_map(|one| domain(&one.target)).collect();
+    for domain in domains {
+        suppressions::block_domain(conn, &mut ledger, domain)?;
+    }
+    ledger.close(conn)?;
+    Ok(gone)
+}
+
+/// Holds all that suppressions are about before anything is written, in the order in which everybody does: the people, the lists, what
+/// is known of the addresses; each kind at once, by its keys. Two that come at the same time wait for each other once. The lists that
+/// are gone.
+fn hold_everything(conn: &mut Conn, all: &[Suppression]) -> Result<BTreeSet<ListId>, StoreError> {
+    let mut addresses: Vec<(ChannelKind, String)> = all.iter().flat_map(|one| addresses(&one.target)).collect();
+    let found = holders(conn, &addresses)?;
+    let people = hold(conn, &found)?;
+    let named: BTreeSet<ListId> = all.iter().map(|one| one.topic).filter(|topic| *topic != EVERYTHING).collect();
+    let ids: Vec<ContactId> = people.iter().map(|person| person.id).collect();
+    let stood_on = of_contacts(conn, &ids)?.into_iter().map(|(list, ..)| list);
+    let lists: BTreeSet<ListId> = stood_on.chain(named.iter().copied()).collect();
+    let there = hold_lists(conn, &lists.into_iter().collect::<Vec<_>>())?;
+    // Who refuses everything does so under every other address, too.
+    addresses.extend(people.iter().flat_map(|person| addresses_of(&person.keys)));
+    suppressions::hold_of_addresses(conn, &addresses)?;
+    let there: BTreeSet<ListId> = there.into_iter().map(|(list, _)| list).collect();
+    Ok(named.difference(&there).copied().collect())
+}
+
+fn domain(target: &Target) -> Option<&str> {
+    match target {
+        Target::Domain(domain) => Some(domain),
+        Target::Address(_) => None,
+    }
+}
+
+fn refusal(told: &Suppression, channel: ChannelKind, address: String, source: &Source) -> Refusal {
+    Refusal {
+        contact: None,
+        address: Some((channel, address)),
+        scope: if told.topic == EVERYTHING { RefusalScope::Everything } else { RefusalScope::Topics(vec![told.topic]) },
+        source: source.clone(),
+        campaign: None,
+        at: told.at,
+        client: None,
+    }
+}
+
+fn entry(told: &Suppression, channel: ChannelKind, address: String, now: UtcInstant) -> Entry {
+    let at = told.at.unwrap_or(now);
+    Entry {
+        at: if told.reason == Reason::SoftBounced { at } else { at.min(now) },
+        address,
+        channel,
+        topic: told.topic,
+        reason: told.reason,
+        contact: None,
+        act: None,
+        is_said: true,
+    }
 }
 
 /// Lifts a reason, or every one. Whether there was one.

@@ -4,4 +4,5 @@ mod consent;
 mod contacts;
 mod lists;
 mod selections;
+mod suppression_locks;
 mod suppressions;
