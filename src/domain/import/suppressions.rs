@@ -1,8 +1,9 @@
 //! Addresses that are not to be written to, from a CSV file: as other tools export them.
 //!
-//! One column names the address (`address`, `email`, `phone` …), others may name `channel`, `reason`, the `list` that is refused, `since`
-//! when, and `until` when a soft bounce holds: the columns of an export. All else is passed over. An address such as `@example.com`
-//! is a whole domain. Without a reason, the person has unsubscribed: another tool's unsubscribes do not keep password resets back.
+//! One column names the address (`address`, `email`, `phone` …), others may name `channel`, `reason`, the `list` that is refused and its
+//! `list_name`, `since` when, and `until` when a soft bounce holds: the columns of an export. All else is passed over. An address such
+//! as `@example.com` is a whole domain. Without a reason, the person has unsubscribed: another tool's unsubscribes do not keep password
+//! resets back.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
@@ -56,6 +57,15 @@ impl Target {
     }
 }
 
+/// A list as a row names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldList {
+    /// Its id or its slug, as it is written.
+    pub key: String,
+    /// What it is called, where the row says so.
+    pub name: Option<String>,
+}
+
 /// What a row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
@@ -63,8 +73,8 @@ pub struct Told {
     pub target: Target,
     /// Why.
     pub reason: Reason,
-    /// The list that is refused, by its id or its slug, as it is written. None: everything.
-    pub list: Option<String>,
+    /// The list that is refused. None: everything.
+    pub list: Option<ToldList>,
     /// Since when; of a soft bounce: until when. None: from now on.
     pub at: Option<UtcInstant>,
 }
@@ -84,6 +94,9 @@ enum Column {
     Channel,
     Reason,
     List,
+    ListName,
+    /// Where exports had ids, which are others in another database.
+    ListId,
     Since,
     Until,
     Other,
@@ -135,7 +148,7 @@ impl<R: Read> SuppressionReader<R> {
 
     fn read_line(&self) -> Result<Told, FieldError> {
         let (mut address, mut named, mut channel, mut reason) = (None, None, None, Reason::Unsubscribed);
-        let (mut list, mut since, mut until) = (None, None, None);
+        let (mut list, mut list_name, mut list_id, mut since, mut until) = (None, None, None, None, None);
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
             let text = std::str::from_utf8(cell)
                 .map_err(|error| FieldError::new("row", "encoding", format!("is not UTF-8: {error}")))?;
@@ -146,7 +159,9 @@ impl<R: Read> SuppressionReader<R> {
                 Column::Address(_) | Column::Other => {}
                 Column::Channel => channel = Some(read_channel(text)?),
                 Column::Reason => reason = read_reason(text)?,
-                Column::List => list = Some(text.to_owned()),
+                Column::List => list = Some(text),
+                Column::ListName => list_name = Some(trim(unprotected(text))),
+                Column::ListId => list_id = Some(text),
                 // Some tools write the year 1 where they know no time.
                 Column::Since => since = Some(read_time("since", text)?).filter(|at| *at > UtcInstant(0)),
                 Column::Until => until = Some(read_time("until", text)?),
@@ -154,6 +169,7 @@ impl<R: Read> SuppressionReader<R> {
         }
         let address = address.ok_or_else(|| FieldError::new("address", "required", "must not be empty"))?;
         let target = Target::parse(&address, channel.or(named))?;
+        let list = refused_list(list, list_name, list_id)?;
         if list.is_some() && (reason != Reason::Unsubscribed || matches!(target, Target::Domain(_))) {
             return Err(FieldError::new("list", "not_allowed", ONLY_REFUSED));
         }
@@ -166,6 +182,27 @@ impl<R: Read> SuppressionReader<R> {
             (_, None) => since,
         };
         Ok(Told { target, reason, list, at })
+    }
+}
+
+/// A cell without what an export puts before it, so that a spreadsheet takes it for text.
+fn unprotected(text: &str) -> &str {
+    text.strip_prefix('\'').unwrap_or(text)
+}
+
+/// The list that a row refuses. A row that means one and does not name it well must not become a refusal of everything.
+fn refused_list(key: Option<&str>, name: Option<&str>, id: Option<&str>) -> Result<Option<ToldList>, FieldError> {
+    match (key, name, id) {
+        (Some(key), name, _) => Ok(Some(ToldList { key: key.to_owned(), name: name.map(ToOwned::to_owned) })),
+        (None, _, Some(_)) => {
+            let reason = "the column `list_id` has ids, which name other lists in another database: give slugs in a column \
+                          `list`, or rename this one to `list` where the ids are of this database";
+            Err(FieldError::new("list_id", "not_allowed", reason))
+        }
+        (None, Some(_), None) => {
+            Err(FieldError::new("list", "required", "`list_name` names a list: `list` must have its slug or its id"))
+        }
+        (None, None, None) => Ok(None),
     }
 }
 
@@ -188,6 +225,8 @@ fn column(name: &str) -> Column {
         "channel" => Column::Channel,
         "reason" | "type" | "suppression_reason" => Column::Reason,
         "list" => Column::List,
+        "list_name" => Column::ListName,
+        "list_id" => Column::ListId,
         "since" => Column::Since,
         "until" => Column::Until,
         _ => Column::Other,
@@ -255,30 +294,47 @@ mod tests {
         assert_eq!(target(3).unwrap_err().code, "not_allowed");
     }
 
+    fn told_wrong(line: &SuppressionLine) -> (String, String) {
+        let error = line.result.clone().unwrap_err();
+        (error.field, error.code.into_owned())
+    }
+
     #[test]
     fn what_an_export_says_of_lists_and_times_is_read() {
         let read = lines(
-            "address,channel,reason,list,since,until\n\
-             a@example.com,email,unsubscribed,news,2026-01-02T03:04:05Z,\n\
-             a@example.com,email,soft_bounced,,,2026-01-02T03:04:05Z\n\
-             a@example.com,email,soft_bounced,,,\n\
-             a@example.com,email,bounced,news,,\n\
-             a@example.com,email,bounced,,yesterday,\n\
-             a@example.com,email,bounced,,,2026-01-02T03:04:05Z\n",
+            "address,channel,reason,list,list_name,since,until\n\
+             a@example.com,email,unsubscribed,news,'+News,2026-01-02T03:04:05Z,\n\
+             a@example.com,email,soft_bounced,,,,2026-01-02T03:04:05Z\n\
+             a@example.com,email,soft_bounced,,,,\n\
+             a@example.com,email,bounced,news,,,\n\
+             a@example.com,email,bounced,,,yesterday,\n\
+             a@example.com,email,bounced,,,,2026-01-02T03:04:05Z\n\
+             a@example.com,email,unsubscribed,,News,,\n",
         );
         let at = UtcInstant::parse("2026-01-02T03:04:05Z").ok();
         let told = |index: usize| read[index].result.clone().map(|told| (told.list, told.at));
-        assert_eq!(told(0), Ok((Some("news".to_owned()), at)));
+        assert_eq!(told(0), Ok((Some(ToldList { key: "news".to_owned(), name: Some("+News".to_owned()) }), at)));
         assert_eq!(told(1), Ok((None, at)));
-        let wrong = |index: usize| read[index].result.clone().map_err(|error| (error.field, error.code.into_owned()));
         for (index, field, code) in [
             (2, "until", "required"),
             (3, "list", "not_allowed"),
             (4, "since", "time_invalid"),
             (5, "until", "not_allowed"),
+            (6, "list", "required"),
         ] {
-            assert_eq!(wrong(index), Err((field.to_owned(), code.to_owned())), "{index}");
+            assert_eq!(told_wrong(&read[index]), (field.to_owned(), code.to_owned()), "{index}");
         }
+    }
+
+    #[test]
+    fn ids_of_lists_from_an_older_export_do_not_become_refusals_of_everything() {
+        let read = lines(
+            "address,channel,reason,list_id,since\n\
+             a@example.com,email,unsubscribed,17,\n\
+             a@example.com,email,unsubscribed,,\n",
+        );
+        assert_eq!(told_wrong(&read[0]), ("list_id".to_owned(), "not_allowed".to_owned()));
+        assert!(read[1].result.is_ok());
     }
 
     #[test]

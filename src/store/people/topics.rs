@@ -59,17 +59,29 @@ pub fn slug(conn: &mut Conn, id: ListId) -> Result<Option<String>, StoreError> {
         .map_err(StoreError::query("read a list's slug"))
 }
 
-/// The slugs of lists, as far as they have one.
+/// What a list goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// None: it was created by an older version.
+    pub slug: Option<String>,
+    /// What operators call it.
+    pub name: String,
+}
+
+/// What lists go by.
 ///
 /// # Errors
 /// The query failed.
-pub fn slugs(conn: &mut Conn, ids: &BTreeSet<ListId>) -> Result<HashMap<ListId, String>, StoreError> {
-    let rows: Vec<(ListId, Option<String>)> = lists::table
+pub fn names(conn: &mut Conn, ids: &BTreeSet<ListId>) -> Result<HashMap<ListId, Named>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(ListId, Option<String>, String)> = lists::table
         .filter(lists::id.eq_any(ids.iter().copied()))
-        .select((lists::id, lists::slug))
+        .select((lists::id, lists::slug, lists::name))
         .load(conn)
-        .map_err(StoreError::query("read the slugs of lists"))?;
-    Ok(rows.into_iter().filter_map(|(id, slug)| Some((id, slug?))).collect())
+        .map_err(StoreError::query("read the names of lists"))?;
+    Ok(rows.into_iter().map(|(id, slug, name)| (id, Named { slug, name })).collect())
 }
 
 /// One list.

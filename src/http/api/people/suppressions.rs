@@ -25,7 +25,7 @@ use crate::services::people::suppress::{Lift, Suppression as Wanted, lift, suppr
 use crate::store::people::lists::ListKey;
 use crate::store::people::suppressions::listing::{self, DomainRow, Filter};
 use crate::store::people::suppressions::{Key, SuppressionRow};
-use crate::store::people::topics;
+use crate::store::people::topics::{self, Named};
 use crate::store::{Lane, Store, StoreError};
 
 /// Rows per page unless asked otherwise, and most of them.
@@ -343,9 +343,9 @@ impl FromQuery for ExportForm {
     }
 }
 
-/// Exports every suppression as CSV, a row for each reason, as the import takes it: `list` is the slug of the list that is refused and
-/// empty for everything, `until` is the end of a soft bounce. Blocked domains are not in it. Cells that a spreadsheet would take for formulas
-/// begin with `'`, unless `raw=true`.
+/// Exports every suppression as CSV, a row for each reason, as the import takes it: `list` and `list_name` are slug and name of the list
+/// that is refused and empty for everything, `until` is the end of a soft bounce. Blocked domains are not in it. Cells that a
+/// spreadsheet would take for formulas begin with `'`, unless `raw=true`.
 #[utoipa::path(get, path = "/v1/suppressions/export", tag = "suppressions", params(("raw" = Option<bool>, Query)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn export(
@@ -354,11 +354,11 @@ pub(in crate::http) async fn export(
 ) -> Result<HttpResponse, ApiError> {
     // The first rows are read before the answer begins: an error is still a problem document then.
     let first = portion(&state.store, None).await?;
-    let header = Bytes::from_static(b"address,channel,reason,list,since,until\r\n");
+    let header = Bytes::from_static(b"address,channel,reason,list,list_name,since,until\r\n");
     let store = state.store.clone();
     let rows = stream::try_unfold((Some(first), store), move |(rows, store)| async move {
-        let Some((rows, slugs)) = rows.filter(|(rows, _)| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
-        let text: String = rows.iter().map(|row| lines(row, &slugs, raw)).collect();
+        let Some((rows, names)) = rows.filter(|(rows, _)| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
+        let text: String = rows.iter().map(|row| lines(row, &names, raw)).collect();
         let last = rows.last().map(key_of);
         let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORT_ROWS);
         let next = if is_full { Some(portion(&store, last).await?) } else { None };
@@ -371,31 +371,33 @@ pub(in crate::http) async fn export(
         .streaming(body))
 }
 
-/// Suppressions, and the slugs of the lists that they are about.
-type Portion = (Vec<SuppressionRow>, HashMap<ListId, String>);
+/// Suppressions, and what the lists go by that they are about.
+type Portion = (Vec<SuppressionRow>, HashMap<ListId, Named>);
 
 async fn portion(store: &Store, after: Option<Key>) -> Result<Portion, StoreError> {
     let read = move |conn: &mut _| {
         let rows = listing::list(conn, &Filter::default(), after.as_ref(), EXPORT_ROWS)?;
         let named = rows.iter().map(|row| row.topic).filter(|topic| *topic != EVERYTHING);
-        let slugs = topics::slugs(conn, &named.collect())?;
-        Ok((rows, slugs))
+        let names = topics::names(conn, &named.collect())?;
+        Ok((rows, names))
     };
     store.run(Lane::Read, "export suppressions", read).await
 }
 
-/// The lines of a row, one for each reason. A list goes by its slug, which is the same in another database.
-fn lines(row: &SuppressionRow, slugs: &HashMap<ListId, String>, raw: bool) -> String {
+/// The lines of a row, one for each reason. A list goes by its slug, which may be the same in another database, and its name.
+fn lines(row: &SuppressionRow, names: &HashMap<ListId, Named>, raw: bool) -> String {
+    let named = names.get(&row.topic);
     let list = match row.topic {
         EVERYTHING => String::new(),
-        topic => slugs.get(&topic).cloned().unwrap_or_else(|| topic.to_string()),
+        topic => named.and_then(|list| list.slug.clone()).unwrap_or_else(|| topic.to_string()),
     };
+    let name = named.map(|list| cell(&list.name, raw)).unwrap_or_default();
     let mut text = String::new();
     for reason in row.reasons() {
         let at = row.get(reason).map(|at| at.to_string()).unwrap_or_default();
         let (since, until) = if reason == Reason::SoftBounced { ("", at.as_str()) } else { (at.as_str(), "") };
         let address = cell(&row.address, raw);
-        text.push_str(&format!("{address},{},{reason},{list},{since},{until}\r\n", row.channel));
+        text.push_str(&format!("{address},{},{reason},{list},{name},{since},{until}\r\n", row.channel));
     }
     text
 }

@@ -155,7 +155,7 @@ both_backends! {
         let exported = server.send("GET", "/v1/suppressions/export", &[], b"");
         assert_eq!((exported.status, exported.header("content-type")), (200, Some("text/csv; charset=utf-8")));
         let text = exported.body.as_str().unwrap().to_owned();
-        assert!(text.contains("ann@example.com,email,unsubscribed,,20"), "{text}");
+        assert!(text.contains("ann@example.com,email,unsubscribed,,,20"), "{text}");
         let lines = api.get("/v1/suppressions")["data"].as_array().unwrap().len();
         assert_eq!(send(csv).status, 200);
         assert_eq!(api.get("/v1/suppressions")["data"].as_array().unwrap().len(), lines, "a second time changes nothing");
@@ -210,15 +210,22 @@ both_backends! {
             rows.map(|row| format!("{row}\r\n")).collect::<String>()
         };
         let text = export(&server);
-        assert!(text.starts_with("address,channel,reason,list,since,until\r\n"), "{text}");
-        assert!(text.contains("bob@example.com,email,unsubscribed,news,2023-11-14T22:13:20.123Z,\r\n"), "{text}");
+        assert!(text.starts_with("address,channel,reason,list,list_name,since,until\r\n"), "{text}");
+        assert!(text.contains("bob@example.com,email,unsubscribed,news,News,2023-11-14T22:13:20.123Z,\r\n"), "{text}");
         let other = Database::sqlite();
         let elsewhere = Server::on(&other);
         let send = |csv: &str| elsewhere.send("POST", "/v1/suppressions/import", &[("Content-Type", "text/csv")], csv.as_bytes());
         let refused = send(&text);
         assert_eq!((&refused.body["rows_rejected"], &refused.body["rejected"][0]["code"]), (&json!(2), &json!("list_not_found")), "{refused:?}");
         elsewhere.api().create_list("First");
-        assert_ne!(elsewhere.api().create_list("News"), news, "its id is another one there");
+        let other_list = id(&elsewhere.api().post("/v1/lists", &json!({ "name": "Offers", "slug": "news" })));
+        assert_ne!(other_list, news, "its id is another one there");
+        let refused = send(&text);
+        let rejected = &refused.body["rejected"][0];
+        assert_eq!((&refused.body["rows_rejected"], &rejected["code"]), (&json!(2), &json!("list_name_differs")), "{refused:?}");
+        assert_eq!(rejected["column"], "list_name");
+        let renamed = elsewhere.send("PATCH", "/v1/lists/news", &[JSON], br#"{"name":"News"}"#);
+        assert_eq!(renamed.status, 200, "{renamed:?}");
         let done = send(&text);
         assert_eq!((done.status, &done.body["rows_rejected"]), (200, &json!(0)), "{done:?}");
         assert_eq!(export(&elsewhere), text);
