@@ -32,10 +32,10 @@ impl Target {
     /// # Errors
     /// It is no address, or none of this channel.
     pub fn parse(raw: &str, channel: Option<ChannelKind>) -> Result<Self, FieldError> {
-        // What an export has put before it, so that a spreadsheet takes it for text.
         let raw = trim(raw);
-        let raw = raw.strip_prefix('\'').unwrap_or(raw);
-        if let Some(domain) = raw.strip_prefix("*@").or_else(|| raw.strip_prefix('@')) {
+        // An external id, which channel `http` may go by, can look like anything.
+        let is_of_emails = channel.is_none_or(|channel| channel == ChannelKind::Email);
+        if is_of_emails && let Some(domain) = raw.strip_prefix("*@").or_else(|| raw.strip_prefix('@')) {
             return Self::parse_domain(domain);
         }
         match channel {
@@ -155,7 +155,9 @@ impl<R: Read> SuppressionReader<R> {
             let text = trim(text);
             match column {
                 _ if text.is_empty() => {}
-                Column::Address(kind) if address.is_none() => (address, named) = (Some(text.to_owned()), *kind),
+                Column::Address(kind) if address.is_none() => {
+                    (address, named) = (Some(unprotected(text).to_owned()), *kind);
+                }
                 Column::Address(_) | Column::Other => {}
                 Column::Channel => channel = Some(read_channel(text)?),
                 Column::Reason => reason = read_reason(text)?,
@@ -335,6 +337,18 @@ mod tests {
         );
         assert_eq!(told_wrong(&read[0]), ("list_id".to_owned(), "not_allowed".to_owned()));
         assert!(read[1].result.is_ok());
+    }
+
+    #[test]
+    fn an_external_id_that_looks_like_a_domain_is_one_on_channel_http() {
+        let read = lines("address,channel\n@ann,http\n'*@x.example,http\n''c-17,http\n'@x.example,\n@x.example,sms\n");
+        let target = |index: usize| read[index].result.clone().map(|told| told.target);
+        let id = |id: &str| Ok(Target::Address(vec![(ChannelKind::Http, id.to_owned())]));
+        assert_eq!(target(0), id("@ann"));
+        assert_eq!(target(1), id("*@x.example"));
+        assert_eq!(target(2), id("'c-17"));
+        assert_eq!(target(3), Ok(Target::Domain("x.example".to_owned())));
+        assert_eq!(told_wrong(&read[4]), ("address".to_owned(), "phone_invalid".to_owned()));
     }
 
     #[test]

@@ -345,7 +345,8 @@ impl FromQuery for ExportForm {
 
 /// Exports every suppression as CSV, a row for each reason, as the import takes it: `list` and `list_name` are slug and name of the list
 /// that is refused and empty for everything, `until` is the end of a soft bounce. Blocked domains are not in it. Cells that a
-/// spreadsheet would take for formulas begin with `'`, unless `raw=true`.
+/// spreadsheet would take for formulas, and those that begin with `'`, have a `'` before them, which an import takes away; not with
+/// `raw=true`.
 #[utoipa::path(get, path = "/v1/suppressions/export", tag = "suppressions", params(("raw" = Option<bool>, Query)),
     responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn export(
@@ -404,8 +405,9 @@ fn lines(row: &SuppressionRow, names: &HashMap<ListId, Named>, raw: bool) -> Str
 
 /// A cell as RFC 4180 has it.
 fn cell(text: &str, raw: bool) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula && !raw { format!("'{text}") } else { text.to_owned() };
+    // The import takes one `'` away.
+    let is_protected = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
+    let text = if is_protected && !raw { format!("'{text}") } else { text.to_owned() };
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
@@ -418,6 +420,7 @@ mod tests {
         assert_eq!(cell("+442079460123", false), "'+442079460123");
         assert_eq!(cell("+442079460123", true), "+442079460123");
         assert_eq!(cell("=cmd|' /C calc'!A0", false), "'=cmd|' /C calc'!A0");
+        assert_eq!(cell("'c-17", false), "''c-17");
         assert_eq!(cell("a\"b,c", false), "\"a\"\"b,c\"");
         assert_eq!(cell("ann@example.com", false), "ann@example.com");
     }

@@ -193,6 +193,8 @@ both_backends! {
             json!({ "address": "bob@example.com", "list": news.to_string() }),
             json!({ "address": "+44 20 7946 0123", "channel": "sms", "reason": "blocked" }),
             json!({ "address": "c-17", "channel": "http", "reason": "bounced" }),
+            json!({ "address": "@ann", "channel": "http", "reason": "blocked" }),
+            json!({ "address": "'c-18", "channel": "http", "reason": "blocked" }),
         ] {
             api.post("/v1/suppressions", &body);
         }
