@@ -164,24 +164,23 @@ impl<R: Read> SuppressionReader<R> {
                 Column::List => list = Some(text),
                 Column::ListName => list_name = Some(trim(unprotected(text))),
                 Column::ListId => list_id = Some(text),
-                // Some tools write the year 1 where they know no time.
-                Column::Since => since = Some(read_time("since", text)?).filter(|at| *at > UtcInstant(0)),
-                Column::Until => until = Some(read_time("until", text)?),
+                // Nobody knows when it was, so that it counts from now on: nothing that was agreed to before passes it.
+                Column::Since => since = read_time(text).filter(|at| *at > UtcInstant(0)),
+                Column::Until => until = Some(text),
             }
         }
         let address = address.ok_or_else(|| FieldError::new("address", "required", "must not be empty"))?;
         let target = Target::parse(&address, channel.or(named))?;
-        let list = refused_list(list, list_name, list_id)?;
-        if list.is_some() && (reason != Reason::Unsubscribed || matches!(target, Target::Domain(_))) {
-            return Err(FieldError::new("list", "not_allowed", ONLY_REFUSED));
+        let list = match reason {
+            Reason::Unsubscribed => refused_list(list, list_name, list_id)?,
+            Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => None,
+        };
+        if list.is_some() && matches!(target, Target::Domain(_)) {
+            return Err(FieldError::new("list", "not_allowed", "a domain is blocked as a whole, and not for one list"));
         }
-        let at = match (reason, until) {
-            (Reason::SoftBounced, None) => {
-                return Err(FieldError::new("until", "required", "a soft bounce holds until a time"));
-            }
-            (Reason::SoftBounced, Some(until)) => Some(until),
-            (_, Some(_)) => return Err(FieldError::new("until", "not_allowed", "only a soft bounce ends by itself")),
-            (_, None) => since,
+        let at = match reason {
+            Reason::SoftBounced => Some(read_end(until)?),
+            Reason::Unsubscribed | Reason::Complained | Reason::Bounced | Reason::Blocked => since,
         };
         Ok(Told { target, reason, list, at })
     }
@@ -208,13 +207,29 @@ fn refused_list(key: Option<&str>, name: Option<&str>, id: Option<&str>) -> Resu
     }
 }
 
+/// Until when a soft bounce holds.
+fn read_end(until: Option<&str>) -> Result<UtcInstant, FieldError> {
+    let text = until.ok_or_else(|| FieldError::new("until", "required", "a soft bounce holds until a time"))?;
+    let reason = "is no time such as 2026-03-01T09:00:00Z, 2026-03-01 09:00:00 (of UTC) or 2026-03-01";
+    read_time(text).ok_or_else(|| FieldError::new("until", "time_invalid", reason))
+}
+
+/// A time as tools write it: RFC 3339; without an offset, of UTC; a day alone, which ends before anything counts as later.
+fn read_time(text: &str) -> Option<UtcInstant> {
+    if let Ok(at) = UtcInstant::parse(text) {
+        return Some(at);
+    }
+    let time: jiff::civil::DateTime = match text.parse::<jiff::civil::Date>() {
+        Ok(day) if !text.contains(':') => day.at(23, 59, 59, 999_000_000),
+        Ok(_) | Err(_) => text.parse().ok()?,
+    };
+    let at = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(UtcInstant(at.timestamp().as_millisecond()))
+}
+
 /// Why a list is not named with another reason.
 pub const ONLY_REFUSED: &str =
     "a list can only be refused, with reason `unsubscribed`; every other reason is about the address";
-
-fn read_time(field: &'static str, text: &str) -> Result<UtcInstant, FieldError> {
-    UtcInstant::parse(text).map_err(|error| FieldError::new(field, "time_invalid", error.to_string()))
-}
 
 fn column(name: &str) -> Column {
     match normalised_name(trim(name)).as_str() {
@@ -308,24 +323,42 @@ mod tests {
              a@example.com,email,unsubscribed,news,'+News,2026-01-02T03:04:05Z,\n\
              a@example.com,email,soft_bounced,,,,2026-01-02T03:04:05Z\n\
              a@example.com,email,soft_bounced,,,,\n\
-             a@example.com,email,bounced,news,,,\n\
-             a@example.com,email,bounced,,,yesterday,\n\
-             a@example.com,email,bounced,,,,2026-01-02T03:04:05Z\n\
-             a@example.com,email,unsubscribed,,News,,\n",
+             a@example.com,email,soft_bounced,,,,soon\n\
+             a@example.com,email,unsubscribed,,News,,\n\
+             @example.com,email,unsubscribed,news,,,\n",
         );
         let at = UtcInstant::parse("2026-01-02T03:04:05Z").ok();
         let told = |index: usize| read[index].result.clone().map(|told| (told.list, told.at));
-        assert_eq!(told(0), Ok((Some(ToldList { key: "news".to_owned(), name: Some("+News".to_owned()) }), at)));
+        let news = ToldList { key: "news".to_owned(), name: Some("+News".to_owned()) };
+        assert_eq!(told(0), Ok((Some(news), at)));
         assert_eq!(told(1), Ok((None, at)));
         for (index, field, code) in [
             (2, "until", "required"),
-            (3, "list", "not_allowed"),
-            (4, "since", "time_invalid"),
-            (5, "until", "not_allowed"),
-            (6, "list", "required"),
+            (3, "until", "time_invalid"),
+            (4, "list", "required"),
+            (5, "list", "not_allowed"),
         ] {
             assert_eq!(told_wrong(&read[index]), (field.to_owned(), code.to_owned()), "{index}");
         }
+    }
+
+    #[test]
+    fn what_other_tools_write_into_columns_of_these_names_loses_no_row() {
+        let read = lines(
+            "address,reason,list,since,until\n\
+             a@example.com,bounced,Weekly,2024-05-01 10:00:00,never\n\
+             a@example.com,spam,,2024-05-01,2025-05-01\n\
+             a@example.com,,,2024-05-01T10:00:00.5,\n\
+             a@example.com,,,5/1/24 10:00 AM,\n\
+             @example.com,blocked,Weekly,,\n",
+        );
+        let at = |index: usize| read[index].result.clone().unwrap().at.map(|at| at.to_string());
+        assert_eq!(at(0).as_deref(), Some("2024-05-01T10:00:00.000Z"));
+        assert_eq!(at(1).as_deref(), Some("2024-05-01T23:59:59.999Z"), "nobody knows when on that day");
+        assert_eq!(at(2).as_deref(), Some("2024-05-01T10:00:00.500Z"));
+        assert_eq!(at(3), None, "from now on");
+        assert_eq!(at(4), None);
+        assert!(read.iter().all(|line| line.result.as_ref().unwrap().list.is_none()));
     }
 
     #[test]
@@ -333,10 +366,11 @@ mod tests {
         let read = lines(
             "address,channel,reason,list_id,since\n\
              a@example.com,email,unsubscribed,17,\n\
-             a@example.com,email,unsubscribed,,\n",
+             a@example.com,email,unsubscribed,,\n\
+             a@example.com,email,bounced,17,\n",
         );
         assert_eq!(told_wrong(&read[0]), ("list_id".to_owned(), "not_allowed".to_owned()));
-        assert!(read[1].result.is_ok());
+        assert!(read[1].result.is_ok() && read[2].result.is_ok());
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(in crate::http) struct SuppressionImport {
 
 /// Takes suppressions from a CSV file: `address` (or `email`, `phone`), and where they are there `channel`, `reason` (`unsubscribed`
 /// unless given, `complained`, `bounced`, `soft_bounced` or `blocked`), `list` (by id or slug: only this list is refused), `list_name`
-/// (the list must be called so), `since`, and `until` of a soft bounce. An export can be
+/// (the list must be called so), `since`, and `until` of a soft bounce. A `since` that cannot be read counts as now. An export can be
 /// imported. An address such as `@example.com` blocks a domain, unless it is one of channel `http`. Rows are stored in batches; a file
 /// that is sent again changes nothing more.
 #[utoipa::path(post, path = "/v1/suppressions/import", tag = "suppressions",
