@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use crate::domain::access::audit::{Action, Actor, Object};
+// The description takes a type that is called `Object` for any object.
+use crate::domain::access::audit::{Action, Actor, Object as Kind};
 use crate::domain::ids::{ApiKeyId, AuditEntryId};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
@@ -85,7 +86,7 @@ impl FromQuery for Which {
             actor: params.choice("actor", Actor::ALL)?,
             key: params.integer("key_id", 1..=i64::MAX)?.map(ApiKeyId),
             action: params.choice("action", Action::ALL)?,
-            object: params.choice("object", Object::ALL)?,
+            object: params.choice("object", Kind::ALL)?,
             object_id: short(params, "object_id")?,
             request_id: short(params, "request_id")?,
             from: instant(params, "from")?,
@@ -112,8 +113,8 @@ fn instant(params: &Params, name: &str) -> Result<Option<UtcInstant>, ApiError> 
 
 /// Who did what, and who read personal data, newest first.
 #[utoipa::path(get, path = "/v1/audit-log", tag = "keys",
-    params(("actor" = Option<Actor>, Query), ("key_id" = Option<i64>, Query), ("action" = Option<Action>, Query),
-        ("object" = Option<Object>, Query), ("object_id" = Option<String>, Query),
+    params(("actor" = inline(Option<Actor>), Query), ("key_id" = Option<i64>, Query), ("action" = inline(Option<Action>), Query),
+        ("object" = inline(Option<Kind>), Query), ("object_id" = Option<String>, Query),
         ("request_id" = Option<String>, Query), ("from" = Option<UtcInstant>, Query), ("to" = Option<UtcInstant>, Query),
         ("cursor" = Option<String>, Query), ("page_size" = Option<i64>, Query)),
     responses((status = 200, body = AuditLog), (status = "4XX", body = Problem)))]

@@ -244,3 +244,34 @@ fn the_document_spells_values_as_the_api_does() {
     let has = |text: &str| values.iter().any(|value| *value == text);
     assert!(has("draft") && has("email") && has("marketing"), "{values:?}");
 }
+
+/// Every schema that a document refers to.
+fn references<'a>(document: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match document {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(all) => all.iter().for_each(|one| references(one, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_description_has_every_schema_that_it_names_and_the_words_of_the_audit_log() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    let mut named = BTreeSet::new();
+    references(&description, &mut named);
+    assert!(named.len() > 40, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|at| description.pointer(at.trim_start_matches('#')).is_none()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let parameters = &description["paths"]["/v1/audit-log"]["get"]["parameters"];
+    for (name, word) in [("actor", "scheduler"), ("action", "launched"), ("object", "campaign")] {
+        let parameter = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == name).unwrap();
+        let mut words = Vec::new();
+        allowed_values(&parameter["schema"], &mut words);
+        assert!(words.iter().any(|one| *one == word), "{parameter}");
+    }
+}
