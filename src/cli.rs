@@ -5,6 +5,7 @@
 
 mod campaign;
 mod client;
+mod contact_key;
 mod demo;
 mod doctor;
 mod import;

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::contact_key::contact_key;
 use super::output::{self, Output, grouped};
 use crate::config::Settings;
 
@@ -75,18 +76,6 @@ impl Who {
     }
 }
 
-/// The field that names a contact.
-fn key(contact: &str) -> (&'static str, Value) {
-    if let Some(id) = contact.strip_prefix("id:").and_then(|id| id.parse::<i64>().ok()) {
-        return ("contact_id", json!(id));
-    }
-    match contact.strip_prefix("external:") {
-        Some(id) => ("external_id", json!(id)),
-        None if contact.contains('@') => ("email", json!(contact)),
-        None => ("phone", json!(contact)),
-    }
-}
-
 pub(crate) async fn run(command: ListCommand, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
     let (who, verb, mut body) = match command {
@@ -106,7 +95,7 @@ pub(crate) async fn run(command: ListCommand, settings: &Settings, output: &Outp
     }
     let path = path.path().trim_start_matches('/');
     let Some(contact) = &who.contact else { return by_filter(&client, path, &who, body, output).await };
-    let (name, value) = key(contact);
+    let (name, value) = contact_key(contact);
     if let Some(fields) = body.as_object_mut() {
         fields.insert(name.to_owned(), value);
     }
@@ -172,18 +161,6 @@ fn said(contact: &str, list: &str, done: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_contact_is_named_by_any_key() {
-        for (contact, field, value) in [
-            ("ann@example.com", "email", json!("ann@example.com")),
-            ("+442079460123", "phone", json!("+442079460123")),
-            ("id:7", "contact_id", json!(7)),
-            ("external:c-7", "external_id", json!("c-7")),
-        ] {
-            assert_eq!(key(contact), (field, value), "{contact}");
-        }
-    }
 
     #[test]
     fn what_came_of_many_is_told_without_its_zeros() {

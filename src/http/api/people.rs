@@ -2,6 +2,7 @@
 
 pub(in crate::http) mod consent;
 pub(in crate::http) mod contacts;
+pub(in crate::http::api) mod drafts;
 pub(in crate::http) mod lists;
 mod refusals;
 mod selection;

@@ -87,28 +87,14 @@ impl FromQuery for Which {
             key: params.integer("key_id", 1..=i64::MAX)?.map(ApiKeyId),
             action: params.choice("action", Action::ALL)?,
             object: params.choice("object", Kind::ALL)?,
-            object_id: short(params, "object_id")?,
-            request_id: short(params, "request_id")?,
-            from: instant(params, "from")?,
-            to: instant(params, "to")?,
+            object_id: params.short("object_id", MAX_TEXT)?,
+            request_id: params.short("request_id", MAX_TEXT)?,
+            from: params.instant("from")?,
+            to: params.instant("to")?,
             before,
         };
         Ok(Self { filter, page_size: params.integer("page_size", 1..=100)?.unwrap_or(20) })
     }
-}
-
-fn short(params: &Params, name: &str) -> Result<Option<String>, ApiError> {
-    match params.text(name) {
-        Some(text) if text.chars().count() > MAX_TEXT => {
-            Err(bad_parameter(name, "too_long", format!("has more than {MAX_TEXT} characters")))
-        }
-        text => Ok(text.map(ToOwned::to_owned)),
-    }
-}
-
-fn instant(params: &Params, name: &str) -> Result<Option<UtcInstant>, ApiError> {
-    let parsed = params.text(name).map(UtcInstant::parse).transpose();
-    parsed.map_err(|error| bad_parameter(name, "invalid", error.to_string()))
 }
 
 /// Who did what, and who read personal data, newest first.

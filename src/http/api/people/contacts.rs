@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::drafts::DraftReader;
 use super::refusals::no_key;
 use super::selection::MAX_SEARCH;
 use crate::domain::access::Scope;
@@ -19,7 +20,7 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, bad_parameter, present};
 use crate::http::web::list_path;
 use crate::http::web::paging::{Listing, Paging};
-use crate::http::web::problem::{ApiError, FieldProblem, Problem};
+use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
 use crate::services::people::change_contact::change_contact;
 use crate::services::people::delete_contact::delete_contact;
@@ -166,34 +167,6 @@ pub(super) fn tagged(conn: &mut Conn, slice: Slice<ContactRow>) -> Result<Slice<
         let tags = tags.remove(&row.id).unwrap_or_default();
         Ok(Contact { tags, ..Contact::try_from(row)? })
     })
-}
-
-/// Gathers a draft and everything that is wrong with it.
-#[derive(Default)]
-struct DraftReader {
-    draft: ContactDraft,
-    errors: Vec<FieldProblem>,
-}
-
-impl DraftReader {
-    fn field(&mut self, field: BuiltIn, raw: Option<&str>) {
-        if let Some(Err(error)) = raw.map(|raw| self.draft.set(field, raw)) {
-            self.errors.push(FieldProblem::new(format!("/{field}", field = field.as_str()), error.code, error.reason));
-        }
-    }
-
-    fn attributes(&mut self, attributes: Option<Map<String, Value>>) {
-        for (name, value) in attributes.into_iter().flatten() {
-            if let Err(error) = self.draft.set_attribute(&name, value) {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                self.errors.push(FieldProblem::new(format!("/attributes/{name}"), error.code, error.reason));
-            }
-        }
-    }
-
-    fn finish(self) -> Result<ContactDraft, ApiError> {
-        if self.errors.is_empty() { Ok(self.draft) } else { Err(ApiError::Invalid(self.errors)) }
-    }
 }
 
 impl ContactInput {

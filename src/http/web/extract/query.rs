@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::domain::instant::UtcInstant;
 use crate::domain::shown::shown;
 use crate::http::web::problem::{ApiError, FieldProblem};
 
@@ -84,6 +85,28 @@ impl Params {
             let reason = format!("\"{}\" is not a whole number from {} to {}", shown(text), range.start(), range.end());
             bad(name, "out_of_range", reason)
         })
+    }
+
+    /// A text of at most so many characters.
+    ///
+    /// # Errors
+    /// 400 `too_long`.
+    pub fn short(&self, name: &str, most: usize) -> Result<Option<String>, ApiError> {
+        match self.text(name) {
+            Some(text) if text.chars().count() > most => {
+                Err(bad(name, "too_long", format!("has more than {most} characters")))
+            }
+            text => Ok(text.map(ToOwned::to_owned)),
+        }
+    }
+
+    /// A time in RFC 3339.
+    ///
+    /// # Errors
+    /// 400 `invalid`.
+    pub fn instant(&self, name: &str) -> Result<Option<UtcInstant>, ApiError> {
+        let parsed = self.text(name).map(UtcInstant::parse).transpose();
+        parsed.map_err(|error| bad(name, "invalid", error.to_string()))
     }
 
     /// One of a closed set of words, such as a status.
