@@ -35,6 +35,7 @@ use crate::runtime::pool::Drain;
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
+use crate::services::events::prune_events::prune_events;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
@@ -405,6 +406,12 @@ async fn know_keys(links: Links) {
     }
 }
 
+/// Removes what goes in many small transactions.
+async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
+    prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
+    prune_events(store, settings.events.keep_days).await
+}
+
 /// Removes rows that nobody asks for any more, now and every hour.
 async fn tidy(store: Store, settings: Arc<Settings>) {
     let keep_audit_days = settings.audit.keep_days;
@@ -414,7 +421,7 @@ async fn tidy(store: Store, settings: Arc<Settings>) {
     };
     loop {
         let tidied = match store.run(Lane::Write, "remove old rows", work).await {
-            Ok(_) => prune_unconfirmed(&store, settings.consent.unconfirmed_keep_days).await,
+            Ok(_) => prune_more(&store, &settings).await,
             Err(error) => Err(error),
         };
         if let Err(error) = tidied {

@@ -1,5 +1,5 @@
-//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression` and `demo`
-//! are clients of the REST API and know nothing that another client could not know.
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression`,
+//! `event` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
@@ -8,6 +8,7 @@ mod client;
 mod contact_key;
 mod demo;
 mod doctor;
+mod event;
 mod import;
 mod key;
 mod list;
@@ -48,7 +49,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list` and `suppression`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression` and `event`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -75,6 +76,9 @@ enum Command {
     /// List, add, remove, import and export addresses that are not written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
+    /// Send events of contacts, and list them
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -121,6 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
+        Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
@@ -142,6 +147,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Campaign(_)
         | Command::List(_)
         | Command::Suppression(_)
+        | Command::Event(_)
         | Command::Key(_)
         | Command::Config
         | Command::Doctor(_)

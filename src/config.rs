@@ -4,6 +4,7 @@
 pub mod broker;
 pub mod check;
 pub mod consent;
+pub mod events;
 pub mod load;
 pub mod pools;
 pub mod proxies;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub retries: retries::Retries,
     /// `[consent]`
     pub consent: consent::Consent,
+    /// `[events]`
+    pub events: events::Events,
     /// `[timing]`
     pub timing: timing::Timing,
     /// `[cli]`

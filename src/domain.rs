@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod channel;
 pub mod content;
 pub mod dispatch;
+pub mod events;
 pub mod host_name;
 pub mod ids;
 pub mod import;

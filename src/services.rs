@@ -10,6 +10,7 @@ pub mod blocking;
 mod by;
 pub mod campaigns;
 pub mod content;
+pub mod events;
 pub mod gathered;
 mod hints;
 pub mod import;

@@ -9,6 +9,7 @@ pub mod campaigns;
 pub mod content;
 pub mod dispatch;
 pub mod engine;
+pub mod events;
 pub mod import;
 pub mod people;
 pub mod replicas;

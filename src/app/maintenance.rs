@@ -9,13 +9,13 @@ use crate::actors::replicas::broker_link;
 use crate::channels;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
-use crate::domain::access::{Rights, Scope};
+use crate::domain::access::Scope;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::services::By;
 use crate::services::access::{create_key, revoke_key};
 use crate::services::people::rotate_links;
-use crate::store::access::api_keys;
+use crate::store::access::api_keys::{self, NewKey};
 use crate::store::{Lane, Store, StoreError, Target, engine};
 
 /// An API key, without its secret.
@@ -25,6 +25,8 @@ pub struct KeyInfo {
     pub id: ApiKeyId,
     /// What it is for.
     pub name: String,
+    /// What it calls itself in events. None: its name.
+    pub source: Option<String>,
     /// What it allows.
     pub scope: Scope,
     /// Its first characters.
@@ -59,9 +61,9 @@ pub async fn migrate(settings: &Settings) -> anyhow::Result<Vec<String>> {
 ///
 /// # Errors
 /// The database does not answer, or the end of the key has passed.
-pub async fn create_key(settings: &Settings, name: &str, rights: Rights) -> anyhow::Result<String> {
+pub async fn create_key(settings: &Settings, new: NewKey) -> anyhow::Result<String> {
     let store = migrated(settings).await?;
-    let minted = create_key::create_key(&store, name.to_owned(), rights, &By::command_line()).await?;
+    let minted = create_key::create_key(&store, new, &By::command_line()).await?;
     Ok(minted.secret.expose().to_owned())
 }
 
@@ -77,6 +79,7 @@ pub async fn list_keys(settings: &Settings) -> anyhow::Result<Vec<KeyInfo>> {
         .map(|row| KeyInfo {
             id: row.id,
             name: row.name,
+            source: row.source,
             scope: row.scope,
             expires_at: row.expires_at,
             prefix: row.prefix,

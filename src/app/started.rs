@@ -39,6 +39,8 @@ use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
+use crate::services::events::event_desk::EventDesk;
+use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::refusal_desk::RefusalDesk;
@@ -60,6 +62,7 @@ pub(super) struct ForRecipients {
 pub(super) struct Started {
     services: Services,
     desk: RefusalDesk,
+    events: EventDesk,
     pub(super) status: Arc<StatusCache>,
     health: Health,
     journal: Arc<Journal>,
@@ -192,10 +195,13 @@ impl Started {
         }
         let (desk, work) = RefusalDesk::new(store.clone(), services.refusals.clone(), spool);
         actix_rt::spawn(work);
+        let (events, work) = EventDesk::new(EventStore::new(store.clone(), services.refusals.clone()));
+        actix_rt::spawn(work);
         let guardian = Guardian::new(supervised).start();
         Ok(Self {
             services,
             desk,
+            events,
             status,
             health,
             journal,
@@ -216,7 +222,7 @@ impl Started {
     pub(super) fn vital(&self) -> Vec<Vital> {
         let (recorder, driver) = (self.recorder.clone(), self.driver.clone());
         let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
-        let desk = self.desk.clone();
+        let (desk, events) = (self.desk.clone(), self.events.clone());
         vec![
             ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
@@ -224,6 +230,7 @@ impl Started {
             ("importer", Box::new(move || importer.connected())),
             ("guardian", Box::new(move || guardian.connected())),
             ("desk for refusals", Box::new(move || desk.is_open())),
+            ("desk for events", Box::new(move || events.is_open())),
         ]
     }
 
@@ -240,6 +247,7 @@ impl Started {
             store: store.clone(),
             settings: Arc::clone(settings),
             desk: self.desk,
+            events: self.events,
             languages,
             auth: Auth::new(&settings.auth),
             limits: Limits::new(&settings.limits),

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::output::{self, Output};
 use crate::app;
 use crate::config::Settings;
 use crate::domain::access::{Rights, Scope};
+use crate::domain::events::EventSource;
 use crate::domain::instant::UtcInstant;
+use crate::store::access::api_keys::NewKey;
 
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
@@ -25,6 +27,9 @@ pub(crate) enum KeyCommand {
         /// When the key stops working by itself: a time (2027-03-01T09:00:00Z) or a number of days (90d). Without it, never
         #[arg(long, value_name = "WHEN", value_parser = Expiry::parse)]
         expires: Option<Expiry>,
+        /// What the key calls itself in events. Give a key that takes the place of this one the same. Without it, the name
+        #[arg(long, value_parser = source)]
+        source: Option<String>,
     },
     /// List keys, without the secrets: those are not stored
     List,
@@ -35,6 +40,10 @@ pub(crate) enum KeyCommand {
     },
     /// Sign the links of new campaigns with a new key; links that were sent stay valid
     RotateLinks,
+}
+
+fn source(text: &str) -> Result<String, String> {
+    EventSource::check(text).map(|()| text.to_owned()).map_err(|error| error.reason)
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
@@ -73,12 +82,21 @@ impl Expiry {
     }
 }
 
+fn with_key(mut document: Value, key: &str) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("key".to_owned(), json!(key));
+    }
+    document
+}
+
 pub(crate) async fn run(command: KeyCommand, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
-        KeyCommand::Create { name, scope, expires } => {
+        KeyCommand::Create { name, scope, expires, source } => {
             let expires_at = expires.map(Expiry::instant);
-            let key = app::create_key(settings, &name, Rights { scope, expires_at }).await?;
-            output.either(&json!({ "name": name, "scope": scope, "expires_at": expires_at, "key": key }), &key)?;
+            let document = json!({ "name": name, "scope": scope, "expires_at": expires_at, "source": source });
+            let new = NewKey { name, rights: Rights { scope, expires_at }, source };
+            let key = app::create_key(settings, new).await?;
+            output.either(&with_key(document, &key), &key)?;
             output::complain("This key is not shown again.");
         }
         KeyCommand::List => {

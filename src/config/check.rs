@@ -80,6 +80,7 @@ impl Settings {
         let limit = self.consent.transactional_campaign_limit;
         within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;
+        within("events.keep_days", self.events.keep_days, 0..=36_500)?;
         self.timing.check()?;
         check_key("cli.key", self.cli.key.as_ref())?;
         let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));

@@ -39,6 +39,8 @@ ids! {
     ImportId;
     /// An API key.
     ApiKeyId;
+    /// An event of a contact.
+    EventId;
     /// A line of the audit log.
     AuditEntryId;
     /// One incarnation of a running process. A restart is a new instance.

@@ -4,6 +4,7 @@ pub mod access;
 pub(in crate::http) mod campaigns;
 pub mod content;
 pub mod database_probe;
+pub mod events;
 pub mod import;
 pub(in crate::http) mod operations;
 pub mod people;

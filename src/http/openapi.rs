@@ -13,7 +13,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{operations, readiness};
+use super::api::{events, operations, readiness};
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
 use crate::domain::access::Scope;
@@ -28,6 +28,7 @@ use crate::domain::access::Scope;
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, suppressions::list, suppressions::domains, suppressions::export,
         suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        events::send, events::send_batch, events::list, events::show,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
         keys::create, keys::list, keys::revoke, audit_log::list,
@@ -53,8 +54,9 @@ impl utoipa::Modify for ApiKeyScheme {
     }
 }
 
-/// POSTs that take no `Idempotency-Key`: they change nothing, or answer with a secret.
-const WITHOUT_KEY: [&str; 3] = ["/v1/keys", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
+/// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key for each of their parts.
+const WITHOUT_KEY: [&str; 4] =
+    ["/v1/keys", "/v1/events/batch", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
 
 struct IdempotencyKeys;
 

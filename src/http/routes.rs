@@ -15,7 +15,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{operations, readiness};
+use super::api::{events, operations, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, unsubscribe};
 use super::web::idempotency::once;
@@ -229,6 +229,10 @@ pub const TABLE: &[Entry] = &[
     get("/v1/suppressions/export", Api(Read), || to(suppressions::export)).shows(Object::Suppression),
     post("/v1/suppressions/import", Api(Ingest), || to(suppression_imports::upload)).keeps_key(),
     get("/v1/consent", Api(Read), || to(consent::list)).shows(Object::Suppression),
+    get("/v1/events", Api(Read), || to(events::list)).shows(Object::Event),
+    post("/v1/events", Api(Ingest), || to(events::send)).keeps_key(),
+    post("/v1/events/batch", Api(Ingest), || to(events::send_batch)),
+    get("/v1/events/{id}", Api(Read), || to(events::show)).shows(Object::Event),
     get("/v1/tags", Api(Read), || to(tags::list)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),

@@ -26,6 +26,7 @@ use crate::journal::Journal;
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::health::Health;
 use crate::services::Services;
+use crate::services::events::event_desk::EventDesk;
 use crate::services::gathered::Gathered;
 use crate::services::people::refusal_desk::RefusalDesk;
 use crate::store::Store;
@@ -43,6 +44,8 @@ pub struct AppState {
     pub services: Services,
     /// Takes refusals by links.
     pub desk: RefusalDesk,
+    /// Takes events.
+    pub events: EventDesk,
     /// The words of the public pages.
     pub languages: Languages,
     /// Who may call.

@@ -1,6 +1,7 @@
-//! What the audit log says of requests that change nothing: reads of personal data, and refusals for want of a scope.
+//! What the audit log says of requests that are many: reads of personal data, refusals for want of a scope, and events, which have a
+//! source and a time of their own.
 //!
-//! Such a request must not wait for a write. It is noted in memory and written by a task of its own: the first of its kind
+//! Such a request must not wait for another write. It is noted in memory and written by a task of its own: the first of its kind
 //! within a second, and what follows from the same key and address as one line with a count, at most one a minute. What was noted
 //! last is lost if the process is killed.
 

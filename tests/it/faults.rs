@@ -6,6 +6,7 @@ mod databases;
 mod deadlocks;
 mod disks;
 mod drains;
+mod events;
 mod fail_points;
 mod failovers;
 mod freezes;

@@ -3,4 +3,5 @@
 mod campaigns;
 mod dispatch;
 mod engine;
+mod events;
 mod people;

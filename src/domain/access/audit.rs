@@ -83,6 +83,8 @@ text_enum! {
         List = "list",
         /// What addresses and contacts refuse, and what keeps them from being written to.
         Suppression = "suppression",
+        /// What contacts did. Without an id: several, one by one or in batches.
+        Event = "event",
         /// An import.
         Import = "import",
         /// A template.

@@ -69,6 +69,8 @@ impl Source {
     pub const CONFIRMATION: Self = Self(Cow::Borrowed("confirmation"));
     /// A program, by the API.
     pub const API: Self = Self(Cow::Borrowed("api"));
+    /// An event that a program told of.
+    pub const EVENT: Self = Self(Cow::Borrowed("event"));
     /// An imported file.
     pub const IMPORT: Self = Self(Cow::Borrowed("import"));
     /// The contact was deleted: its refusals stay with its address.

@@ -208,7 +208,8 @@ pub fn check_attribute(name: &str, value: &Value) -> Result<(), FieldError> {
     Ok(())
 }
 
-fn has_control(value: &Value) -> bool {
+/// Whether a text of the value, or a name in it, has a control character other than line breaks and tabs.
+pub(in crate::domain) fn has_control(value: &Value) -> bool {
     let bad = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => false,

@@ -49,6 +49,12 @@ impl IdempotencyKey {
         self.key.map(|key| Key::new(scope, key, request_hash.to_owned()))
     }
 
+    /// The key as the client sent it.
+    #[must_use]
+    pub fn text(self) -> Option<String> {
+        self.key
+    }
+
     fn read(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         let mut all = headers.get_all(HEADER);
         match (all.next(), all.next()) {
@@ -71,6 +77,21 @@ impl FromRequest for IdempotencyKey {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let caller = request.extensions().get::<Caller>().copied();
         ready(Self::read(request.headers()).map(|key| Self { key, caller }))
+    }
+}
+
+/// A request without the header: what it does has keys of its own, and an answer that is given again would say nothing of the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct NoKey;
+
+impl FromRequest for NoKey {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let reason = "this request takes no key: give each part of it a key of its own".to_owned();
+        let has_key = request.headers().contains_key(HEADER);
+        ready(if has_key { Err(bad_parameter(HEADER, "idempotency_key_not_taken", reason)) } else { Ok(Self) })
     }
 }
 

@@ -240,6 +240,15 @@ impl ApiError {
         Self::Invalid(vec![FieldProblem::new(field, code, reason)])
     }
 
+    /// The same, where the fields that it names are those of a part of the body. `at` is the pointer to that part.
+    #[must_use]
+    pub fn below(mut self, at: &str) -> Self {
+        if let Self::Invalid(errors) | Self::Missing { errors, .. } = &mut self {
+            errors.iter_mut().for_each(|error| error.field.insert_str(0, at));
+        }
+        self
+    }
+
     /// One thing is missing.
     pub fn not_found(what: &'static str, id: i64) -> Self {
         Self::NotFound { what, ids: vec![id] }

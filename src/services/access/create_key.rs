@@ -7,7 +7,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::instant::UtcInstant;
 use crate::services::By;
 use crate::services::audit::{self, Line};
-use crate::store::access::api_keys::{self, MintedKey};
+use crate::store::access::api_keys::{self, MintedKey, NewKey};
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
 /// Why no key is made.
@@ -42,26 +42,30 @@ impl MayBeStoreError for CreateKeyError {
 ///
 /// # Errors
 /// [`CreateKeyError`]; there is no new key then.
-pub async fn create_key(store: &Store, name: String, rights: Rights, by: &By) -> Result<MintedKey, CreateKeyError> {
-    if !by.rights.cover(rights) {
+pub async fn create_key(store: &Store, new: NewKey, by: &By) -> Result<MintedKey, CreateKeyError> {
+    if !by.rights.cover(new.rights) {
         return Err(CreateKeyError::MoreThanMaker(described(by.rights)));
     }
     let by = by.clone();
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
-        if let Some(at) = rights.expires_at.filter(|at| *at <= now) {
+        if let Some(at) = new.rights.expires_at.filter(|at| *at <= now) {
             return Err(CreateKeyError::Expired { at, now });
         }
-        Ok(make(conn, &name, rights, &by)?)
+        Ok(make(conn, &new, &by)?)
     };
     store.transact(Lane::Control, "create an API key", create).await
 }
 
 /// Makes a key and writes its line, in the caller's transaction.
-pub(super) fn make(conn: &mut Conn, name: &str, rights: Rights, by: &By) -> Result<MintedKey, StoreError> {
-    let minted = api_keys::create(conn, name, rights)?;
+pub(super) fn make(conn: &mut Conn, new: &NewKey, by: &By) -> Result<MintedKey, StoreError> {
+    let minted = api_keys::create(conn, new)?;
     let line = Line::of(Action::Created, Object::Key, minted.row.id);
-    audit::write(conn, by, line.after(json!({ "scope": rights.scope, "expires_at": rights.expires_at })))?;
+    audit::write(
+        conn,
+        by,
+        line.after(json!({ "scope": new.rights.scope, "expires_at": new.rights.expires_at, "source": new.source })),
+    )?;
     Ok(minted)
 }
 

@@ -3,7 +3,7 @@
 use super::create_key::make;
 use crate::domain::access::Rights;
 use crate::services::By;
-use crate::store::access::api_keys::{self, MintedKey};
+use crate::store::access::api_keys::{self, MintedKey, NewKey};
 use crate::store::{Conn, Lane, Store, StoreError};
 
 /// The name of the key.
@@ -16,7 +16,8 @@ const NAME: &str = "first key";
 pub async fn mint_first_key(store: &Store, by: &By) -> Result<Option<MintedKey>, StoreError> {
     let by = by.clone();
     let mint = move |conn: &mut Conn| {
-        if api_keys::list(conn)?.is_empty() { make(conn, NAME, Rights::ALL, &by).map(Some) } else { Ok(None) }
+        let new = NewKey { name: NAME.to_owned(), rights: Rights::ALL, source: None };
+        if api_keys::list(conn)?.is_empty() { make(conn, &new, &by).map(Some) } else { Ok(None) }
     };
     store.transact(Lane::Control, "mint the first API key", mint).await
 }

@@ -1,10 +1,13 @@
 //! API keys: 256 random bits, shown once, stored as a hash.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::config::secret::Secret;
 use crate::domain::access::{Rights, Scope};
+use crate::domain::events::EventSource;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::api_keys;
@@ -39,6 +42,8 @@ pub struct ApiKeyRow {
     pub scope: Scope,
     /// When it stops working by itself.
     pub expires_at: Option<UtcInstant>,
+    /// What it calls itself in events. None: its name.
+    pub source: Option<String>,
 }
 
 impl ApiKeyRow {
@@ -47,6 +52,17 @@ impl ApiKeyRow {
     pub fn rights(&self) -> Rights {
         Rights { scope: self.scope, expires_at: self.expires_at }
     }
+}
+
+/// A key to make.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What its owner calls it.
+    pub name: String,
+    /// What it allows.
+    pub rights: Rights,
+    /// What it calls itself in events. None: its name.
+    pub source: Option<String>,
 }
 
 /// A key that was just made: the only time its secret is known.
@@ -81,7 +97,7 @@ fn checksum(random: &str) -> String {
 ///
 /// # Errors
 /// The system's generator or the query failed.
-pub fn create(conn: &mut Conn, name: &str, rights: Rights) -> Result<MintedKey, StoreError> {
+pub fn create(conn: &mut Conn, new: &NewKey) -> Result<MintedKey, StoreError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|source| StoreError::Corrupt { what: "system random generator", detail: source.to_string() })?;
@@ -90,12 +106,13 @@ pub fn create(conn: &mut Conn, name: &str, rights: Rights) -> Result<MintedKey, 
     let now = engine::now(conn)?;
     let row = diesel::insert_into(api_keys::table)
         .values((
-            api_keys::name.eq(name),
+            api_keys::name.eq(&new.name),
             api_keys::prefix.eq(key.chars().take(SHOWN_CHARS).collect::<String>()),
             api_keys::hash.eq(hash(&key)),
             api_keys::created_at.eq(now),
-            api_keys::scope.eq(rights.scope),
-            api_keys::expires_at.eq(rights.expires_at),
+            api_keys::scope.eq(new.rights.scope),
+            api_keys::expires_at.eq(new.rights.expires_at),
+            api_keys::source.eq(&new.source),
         ))
         .returning(<ApiKeyRow as Selectable<crate::store::engine::dialect::conn::MultiBackend>>::construct_selection())
         .get_result(conn)
@@ -146,6 +163,22 @@ pub fn list(conn: &mut Conn) -> Result<Vec<ApiKeyRow>, StoreError> {
         .select(ApiKeyRow::as_select())
         .load(conn)
         .map_err(StoreError::query("list API keys"))
+}
+
+/// What these keys call themselves in events.
+///
+/// # Errors
+/// The query failed.
+pub fn sources(conn: &mut Conn, ids: &[ApiKeyId]) -> Result<HashMap<ApiKeyId, EventSource>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(ApiKeyId, String, Option<String>)> = api_keys::table
+        .filter(api_keys::id.eq_any(ids))
+        .select((api_keys::id, api_keys::name, api_keys::source))
+        .load(conn)
+        .map_err(StoreError::query("read the sources of API keys"))?;
+    Ok(rows.into_iter().map(|(id, name, source)| (id, EventSource::of_key(&name, source.as_deref()))).collect())
 }
 
 /// Makes a key void. `None` when there is no such key; one that is void already stays as it is.

@@ -1,6 +1,6 @@
 //! What can go wrong in the store.
 
-use diesel::result::Error as DieselError;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +135,38 @@ impl StoreError {
     pub fn is_unique_violation(&self) -> bool {
         use diesel::result::DatabaseErrorKind::UniqueViolation;
         matches!(self, Self::Query { source: DieselError::DatabaseError(UniqueViolation, _), .. })
+    }
+
+    /// Whether the transaction failed because of another one, and may go well when that is over: PostgreSQL found that both waited
+    /// for each other (40P01) or one waited too long (55P03), or a row changed meanwhile.
+    #[must_use]
+    pub fn is_contention(&self) -> bool {
+        match self {
+            Self::Query { source: DieselError::DatabaseError(kind, info), .. } => {
+                matches!(kind, DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::SerializationFailure)
+                    || ["deadlock detected", "due to lock timeout"].iter().any(|said| info.message().contains(said))
+            }
+            Self::Stale { .. } => true,
+            Self::BadUrl
+            | Self::Folder { .. }
+            | Self::UnsafeDurability { .. }
+            | Self::Migration { .. }
+            | Self::Unavailable { .. }
+            | Self::Unanswered { .. }
+            | Self::DiskFull { .. }
+            | Self::Query { .. }
+            | Self::Corrupt { .. }
+            | Self::Taken { .. }
+            | Self::NoRandomness { .. }
+            | Self::Closed
+            | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// Whether the next transaction would fail as well, whatever it is about: there is no connection, no answer, or no room.
+    #[must_use]
+    pub const fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Unanswered { .. } | Self::DiskFull { .. } | Self::Closed)
     }
 
     /// Whether the database is away, or this connection to it is gone.

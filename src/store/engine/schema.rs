@@ -28,7 +28,7 @@ diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> Bi
 
 diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, confirmed -> Bool, resubscribe_reason -> Nullable<Text>, resubscribed -> BigInt, stay_refused -> BigInt, } }
 
-diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, scope -> Text, expires_at -> Nullable<BigInt>, } }
+diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, scope -> Text, expires_at -> Nullable<BigInt>, source -> Nullable<Text>, } }
 
 diesel::table! { audit_log (id) { id -> BigInt, at -> BigInt, actor -> Text, api_key_id -> Nullable<BigInt>, ip -> Nullable<Text>, action -> Text, object -> Text, object_id -> Nullable<Text>, before -> Nullable<Text>, after -> Nullable<Text>, request_id -> Nullable<Text>, } }
 
@@ -60,6 +60,10 @@ diesel::table! { audience_tags (campaign_id, tag_id, excluded) { campaign_id -> 
 diesel::table! { page_skips (campaign_id, page_id, reason) { campaign_id -> BigInt, page_id -> BigInt, reason -> Text, n -> BigInt, } }
 
 diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
+
+diesel::table! { events (id) { id -> BigInt, contact_id -> BigInt, name -> Text, properties -> Text, occurred_at -> BigInt, received_at -> BigInt, source -> Text, } }
+
+diesel::table! { event_keys (source, key) { source -> Text, key -> Text, body_hash -> Text, event_id -> BigInt, at -> BigInt, } }
 
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
@@ -93,4 +97,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     audience_tags,
     page_skips,
     link_keys,
+    events,
+    event_keys,
 );

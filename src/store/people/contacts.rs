@@ -4,6 +4,7 @@
 //! in bulk (`people::dialect`).
 
 mod batch;
+pub mod strongest;
 
 use std::collections::BTreeSet;
 
@@ -132,6 +133,8 @@ pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactC
             after.attributes = "{}".to_owned();
         }
         after.take(&change.set)?;
+        // Who was known by other means only is introduced now.
+        after.introduced_at = after.introduced_at.or(Some(now));
         for field in &change.clear {
             *after.fields.get_mut(*field) = None;
         }

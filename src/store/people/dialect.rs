@@ -43,7 +43,20 @@ fn column<'a, T>(rows: &'a [ContactRow], each: impl Fn(&'a ContactRow) -> T) -> 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Hold {
     Yes,
+    /// Rows that another transaction holds are left out.
+    IfFree,
     No,
+}
+
+impl Hold {
+    /// The end of a query for contacts on PostgreSQL.
+    pub(in crate::store) const fn clause(self) -> &'static str {
+        match self {
+            Self::Yes => " FOR NO KEY UPDATE",
+            Self::IfFree => " FOR NO KEY UPDATE SKIP LOCKED",
+            Self::No => "",
+        }
+    }
 }
 
 /// Live contacts that have a key of one of the drafts. A row that is locked is read as it is behind the lock: it may have lost the
@@ -74,8 +87,8 @@ pub(in crate::store) fn sharing_keys(
         .bind::<Array<Text>, _>(
             phones,
             match hold {
-                Hold::Yes => ")) ORDER BY id + 0 FOR NO KEY UPDATE",
-                Hold::No => "))",
+                Hold::No => "))".to_owned(),
+                Hold::Yes | Hold::IfFree => format!(")) ORDER BY id + 0{}", hold.clause()),
             },
         )
         .load(conn),
@@ -99,6 +112,27 @@ pub(in crate::store) fn sharing_keys(
         }
     }
     .map_err(StoreError::query("find contacts by their keys"))
+}
+
+/// Those of `ids` that are live contacts, in the order of their ids. What is locked is read as it is behind the lock.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn living(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<ContactRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let select = format!("SELECT {} FROM contacts WHERE deleted_at IS NULL AND id ", columns());
+    match conn {
+        Conn::Pg(conn) => sql(format!("{select} = ANY("))
+            .bind::<Array<BigInt>, _>(ids, format!(") ORDER BY id{}", hold.clause()))
+            .load(conn),
+        // The transaction is IMMEDIATE: nobody else writes.
+        Conn::Sqlite(conn) => sql(format!("{select} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(ids).to_string(), ")) ORDER BY id")
+            .load(conn),
+    }
+    .map_err(StoreError::query("read contacts"))
 }
 
 /// A live contact, kept from changing until the transaction ends.
@@ -134,7 +168,7 @@ struct Newest {
     id: ContactId,
 }
 
-/// Inserts new contacts, as introduced now; their ids, in the order of the rows.
+/// Inserts new contacts; their ids, in the order of the rows.
 ///
 /// # Errors
 /// A query failed.
@@ -144,18 +178,16 @@ pub(in crate::store) fn insert(conn: &mut Conn, rows: &[ContactRow]) -> Result<V
     }
     let inserted: QueryResult<Vec<Inserted>> = match conn {
         Conn::Pg(conn) => sql(format!(
-            "INSERT INTO contacts ({}, attributes, created_at, updated_at, introduced_at) SELECT *, n.created_at FROM unnest(",
+            "INSERT INTO contacts ({}, attributes, created_at, updated_at, introduced_at) SELECT * FROM unnest(",
             field_names()
         ))
         .bind_each::<Array<Nullable<Text>>, _>(arrays(rows), "")
         .bind::<Array<Text>, _>(column(rows, |row| &row.attributes), ", ")
         .bind::<Array<BigInt>, _>(column(rows, |row| row.created_at), ", ")
-        .bind::<Array<BigInt>, _>(
-            column(rows, |row| row.updated_at),
-            format!(
-                ") AS n ({}, attributes, created_at, updated_at) RETURNING id, external_id, email, phone",
-                field_names()
-            ),
+        .bind::<Array<BigInt>, _>(column(rows, |row| row.updated_at), ", ")
+        .bind::<Array<Nullable<BigInt>>, _>(
+            column(rows, |row| row.introduced_at),
+            ") RETURNING id, external_id, email, phone",
         )
         .load(conn),
         Conn::Sqlite(conn) => insert_sqlite(conn, rows),
@@ -181,7 +213,7 @@ fn insert_sqlite(conn: &mut SqliteConnection, rows: &[ContactRow]) -> QueryResul
             .bind::<Text, _>(&row.attributes, ", ")
             .bind::<BigInt, _>(row.created_at, ", ")
             .bind::<BigInt, _>(row.updated_at, ", ")
-            .bind::<BigInt, _>(row.created_at, ")")
+            .bind::<Nullable<BigInt>, _>(row.introduced_at, ")")
             .execute(conn)?;
     }
     sql("SELECT id, external_id, email, phone FROM contacts WHERE id > ").bind::<BigInt, _>(newest.id, "").load(conn)
@@ -200,7 +232,8 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
             let assigned: Vec<String> =
                 BuiltIn::ALL.iter().map(|field| format!("{field} = r.{field}", field = field.as_str())).collect();
             sql(format!(
-                "UPDATE contacts SET {}, attributes = r.attributes, version = r.version, updated_at = r.updated_at FROM unnest(",
+                "UPDATE contacts SET {}, attributes = r.attributes, version = r.version, updated_at = r.updated_at, introduced_at = \
+                 r.introduced_at FROM unnest(",
                 assigned.join(", ")
             ))
             .bind::<Array<BigInt>, _>(column(rows, |row| row.id), ", ")
@@ -209,7 +242,14 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
             .bind::<Array<BigInt>, _>(column(rows, |row| row.version), ", ")
             .bind::<Array<BigInt>, _>(
                 column(rows, |row| row.updated_at),
-                format!(") AS r (id, {}, attributes, version, updated_at) WHERE contacts.id = r.id", field_names()),
+                ", ",
+            )
+            .bind::<Array<Nullable<BigInt>>, _>(
+                column(rows, |row| row.introduced_at),
+                format!(
+                    ") AS r (id, {}, attributes, version, updated_at, introduced_at) WHERE contacts.id = r.id",
+                    field_names()
+                ),
             )
             .execute(conn)
             .map(drop)
@@ -220,7 +260,8 @@ pub(in crate::store) fn update(conn: &mut Conn, rows: &[ContactRow]) -> Result<(
                 .bind_each::<Nullable<Text>, _>(fields, "attributes = ")
                 .bind::<Text, _>(&row.attributes, ", version = ")
                 .bind::<BigInt, _>(row.version, ", updated_at = ")
-                .bind::<BigInt, _>(row.updated_at, " WHERE id = ")
+                .bind::<BigInt, _>(row.updated_at, ", introduced_at = ")
+                .bind::<Nullable<BigInt>, _>(row.introduced_at, " WHERE id = ")
                 .bind::<BigInt, _>(row.id, "")
                 .execute(conn)
                 .map(drop)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::consent::Ledger;
 use super::consent_line::Line;
 use super::ground::Ground;
+use super::introduced::introduce;
 use super::suppressions::{self, Entry, SuppressionRow};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
@@ -155,7 +156,7 @@ pub fn grant(
     let now = ledger.goes_by(ground.now());
     let mut written: BTreeMap<(ListId, ContactId), Written> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(wished.len());
-    let mut taken_back = Vec::new();
+    let (mut taken_back, mut introduced) = (Vec::new(), Vec::new());
     for wished in wished {
         let Some(double_opt_in) = ground.asks_for_confirmation(wished.list) else { continue };
         let key = (wished.list, wished.contact);
@@ -174,6 +175,9 @@ pub fn grant(
         });
         if matches!(wished.wish, Wish::Subscribe(Grounds::OwnAct | Grounds::Overridden)) {
             taken_back.push(key);
+        }
+        if wished.wish == Wish::Subscribe(Grounds::OwnAct) {
+            introduced.push(wished.contact);
         }
         let Next::Becomes(after) = next else { continue };
         ground.standings.insert(key, after);
@@ -206,6 +210,7 @@ pub fn grant(
     }
     dialect::standings::write(conn, written.into_values().collect(), now)?;
     forget_refused_topics(conn, ledger, &taken_back)?;
+    introduce(conn, &introduced, now)?;
     Ok(outcomes)
 }
 

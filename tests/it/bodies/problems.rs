@@ -12,11 +12,12 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 12] = [
+const ELSEWHERE: [&str; 13] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
     "changed_meanwhile",
+    "contact_busy",
     "database_unavailable",
     "disk_full",
     "idempotency_key_in_progress",
@@ -146,6 +147,15 @@ fn requests(all: &mut Collected<'_>) {
     all.ask("opt_in_conflict", "POST", "/v1/lists", &both);
     let both = json!({ "contact_id": 1, "email": "ann@example.com" });
     all.ask("members_ambiguous", "POST", "/v1/lists/1/subscribe", &both);
+    let event = |name: &str, key: &str, properties: &Value| json!({ "name": name, "email": "ann@example.com", "key": key, "properties": properties });
+    all.ask("event_name_invalid", "POST", "/v1/events", &event("Order placed", "k", &json!({})));
+    all.ask("event_key_invalid", "POST", "/v1/events", &event("order_placed", "a key", &json!({})));
+    let deep = json!({ "1": { "2": { "3": { "4": { "5": {} } } } } });
+    all.ask("properties_too_deep", "POST", "/v1/events", &event("order_placed", "k", &deep));
+    all.raw("idempotency_key_not_taken", "/v1/events/batch", &[JSON, ("Idempotency-Key", "k")], br#"{"events":[{}]}"#);
+    let first = event("order_placed", "k", &json!({})).to_string();
+    assert_eq!(all.server.send("POST", "/v1/events", &[JSON], first.as_bytes()).status, 202);
+    all.ask("event_key_reused", "POST", "/v1/events", &event("order_paid", "k", &json!({})));
     all.ask("tag_invalid", "POST", "/v1/contacts/1/tags", &json!({ "add": ["a,b"] }));
     let key = [JSON, ("Idempotency-Key", "k")];
     assert_eq!(all.server.send("POST", "/v1/lists", &key, br#"{"name":"News"}"#).status, 201);

@@ -3,6 +3,7 @@
 mod access;
 mod campaigns;
 mod content;
+mod events;
 mod import;
 mod operations;
 mod people;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::access::{Rights, Scope};
+use crate::domain::events::EventSource;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
@@ -14,7 +15,7 @@ use crate::services::By;
 use crate::services::access::create_key::{CreateKeyError, create_key};
 use crate::services::access::revoke_key::revoke_key;
 use crate::store::Lane;
-use crate::store::access::api_keys::{self, ApiKeyRow};
+use crate::store::access::api_keys::{self, ApiKeyRow, NewKey};
 
 /// Longest name of a key, in characters.
 const MAX_NAME: usize = 100;
@@ -26,6 +27,8 @@ pub(in crate::http) struct ApiKey {
     name: String,
     /// What it allows: `ingest`, `read`, `operate` (includes both) or `admin` (includes all).
     scope: Scope,
+    /// What it calls itself in events. `null`: its name.
+    source: Option<String>,
     /// The first characters, by which people tell keys apart.
     prefix: String,
     created_at: UtcInstant,
@@ -39,8 +42,8 @@ pub(in crate::http) struct ApiKey {
 
 impl From<ApiKeyRow> for ApiKey {
     fn from(row: ApiKeyRow) -> Self {
-        let ApiKeyRow { id, name, prefix, created_at, last_used_at, revoked_at, scope, expires_at } = row;
-        Self { id, name, scope, prefix, created_at, last_used_at, expires_at, revoked_at }
+        let ApiKeyRow { id, name, prefix, created_at, last_used_at, revoked_at, scope, expires_at, source } = row;
+        Self { id, name, scope, source, prefix, created_at, last_used_at, expires_at, revoked_at }
     }
 }
 
@@ -71,6 +74,10 @@ pub(in crate::http) struct CreateKey {
     /// When it stops working by itself; not later than the key of this request. Without it, the new key does not expire.
     #[serde(default)]
     expires_at: Option<UtcInstant>,
+    /// What it calls itself in events: 1 to 100 characters out of a-z, 0-9, underscore, dot, colon and hyphen. Give a key that takes
+    /// the place of this one the same. Without it, the name.
+    #[serde(default)]
+    source: Option<String>,
 }
 
 impl From<CreateKeyError> for ApiError {
@@ -95,7 +102,10 @@ pub(in crate::http) async fn create(
 ) -> Result<HttpResponse, ApiError> {
     let name = crate::http::web::text::name("/name", &body.name, MAX_NAME)?;
     let rights = Rights { scope: body.scope, expires_at: body.expires_at };
-    let minted = create_key(&state.store, name, rights, &by).await?;
+    if let Some(Err(error)) = body.source.as_deref().map(EventSource::check) {
+        return Err(ApiError::field("/source", error.code, error.reason));
+    }
+    let minted = create_key(&state.store, NewKey { name, rights, source: body.source }, &by).await?;
     let location = format!("/v1/keys/{}", minted.row.id);
     let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(key))

@@ -163,6 +163,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         .map_err(|error| ApiError::Invalid(vec![field_problem(error.path(), error.inner())]))
 }
 
+/// Reads a part of a body that was kept as it came: what is wrong with it is wrong with this part alone. `at` is the pointer to it.
+///
+/// # Errors
+/// 422 that names the field.
+pub(in crate::http) fn read_part<T: DeserializeOwned>(part: serde_json::Value, at: &str) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(part).map_err(|error| {
+        let problem = field_problem(error.path(), error.inner());
+        ApiError::Invalid(vec![FieldProblem { field: format!("{at}{}", problem.field), ..problem }])
+    })
+}
+
 /// The whole text must be one JSON object without duplicate keys, in UTF-8, no deeper than 128.
 fn check_syntax(bytes: &[u8]) -> Result<(), ApiError> {
     if let Err(error) = std::str::from_utf8(bytes) {

@@ -26,29 +26,29 @@ pub enum Fate {
 }
 
 /// Live contacts around a batch, and what the batch makes of them.
-struct Matched {
-    people: Vec<Person>,
+pub(super) struct Matched {
+    pub(super) people: Vec<Person>,
     /// Key → place in `people`, for external ids, addresses and numbers.
-    by_key: [HashMap<String, usize>; 3],
+    pub(super) by_key: [HashMap<String, usize>; 3],
 }
 
-struct Person {
-    row: ContactRow,
-    state: State,
+pub(super) struct Person {
+    pub(super) row: ContactRow,
+    pub(super) state: State,
     touched: bool,
     /// Its fields before the first change; of a new one: none.
     before: Option<Fields>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     New,
     Stored,
     Changed,
 }
 
 impl Matched {
-    fn new(rows: Vec<ContactRow>) -> Self {
+    pub(super) fn new(rows: Vec<ContactRow>) -> Self {
         let mut matched = Self { people: Vec::with_capacity(rows.len()), by_key: Default::default() };
         for row in rows {
             matched.admit(row, State::Stored);
@@ -56,7 +56,7 @@ impl Matched {
         matched
     }
 
-    fn admit(&mut self, row: ContactRow, state: State) {
+    pub(super) fn admit(&mut self, row: ContactRow, state: State) {
         let place = self.people.len();
         for (map, key) in self.by_key.iter_mut().zip(row.fields.keys()) {
             map.extend(key.map(|key| (key.to_owned(), place)));
@@ -85,28 +85,45 @@ impl Matched {
                 Ok((Fate::Created, Some(self.people.len() - 1)))
             }
             Ok(Some(place)) => {
-                let Some(person) = self.people.get_mut(place) else { return Ok((Fate::Conflict(Vec::new()), None)) };
-                let before = person.row.clone();
-                person.touched = true;
-                if person.row.take(draft)? {
-                    if person.state == State::Stored {
-                        person.state = State::Changed;
-                        person.before = Some(before.fields.clone());
-                        person.row.version += 1;
-                        person.row.updated_at = now;
-                    }
-                    for ((map, old), new) in
-                        self.by_key.iter_mut().zip(before.fields.keys()).zip(person.row.fields.keys())
-                    {
-                        if old != new {
-                            old.and_then(|old| map.remove(old));
-                            map.extend(new.map(|new| (new.to_owned(), place)));
-                        }
-                    }
-                }
+                self.take_over(place, draft, Some(now), now)?;
                 Ok((Fate::Updated, Some(place)))
             }
         }
+    }
+
+    /// The person at `place` takes a draft over. With `introduced`, who was known by other means only is introduced then. Whether anything
+    /// changed.
+    pub(super) fn take_over(
+        &mut self,
+        place: usize,
+        draft: &ContactDraft,
+        introduced: Option<UtcInstant>,
+        now: UtcInstant,
+    ) -> Result<bool, StoreError> {
+        let Some(person) = self.people.get_mut(place) else { return Ok(false) };
+        let before = person.row.fields.clone();
+        person.touched = true;
+        let is_introduced = person.row.introduced_at.is_none() && introduced.is_some();
+        if is_introduced {
+            person.row.introduced_at = introduced;
+        }
+        if !person.row.take(draft)? && !is_introduced {
+            return Ok(false);
+        }
+        if person.state == State::Stored {
+            person.state = State::Changed;
+            person.before = Some(before.clone());
+            person.row.version += 1;
+            // Somebody may have changed it while this transaction waited.
+            person.row.updated_at = person.row.updated_at.max(now);
+        }
+        for ((map, old), new) in self.by_key.iter_mut().zip(before.keys()).zip(person.row.fields.keys()) {
+            if old != new {
+                old.and_then(|old| map.remove(old));
+                map.extend(new.map(|new| (new.to_owned(), place)));
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -187,7 +204,7 @@ pub fn apply(
 }
 
 /// Writes what is new and what has changed; new ones get their ids.
-fn write(conn: &mut Conn, people: &mut [Person]) -> Result<(), StoreError> {
+pub(super) fn write(conn: &mut Conn, people: &mut [Person]) -> Result<(), StoreError> {
     let rows = |people: &[Person], state| -> Vec<ContactRow> {
         people.iter().filter(|person| person.state == state).map(|person| person.row.clone()).collect()
     };
@@ -202,7 +219,8 @@ fn write(conn: &mut Conn, people: &mut [Person]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn follow_addresses(
+/// What addresses that people have gained or lost say of consent. Who of them has taken over something.
+pub(super) fn follow_addresses(
     conn: &mut Conn,
     ledger: &mut Ledger<'_>,
     people: &[Person],

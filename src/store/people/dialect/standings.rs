@@ -49,13 +49,7 @@ const HELD: &str = "SELECT id, external_id, email, phone, deleted_at IS NOT NULL
 pub(in crate::store) fn contacts(conn: &mut Conn, ids: &[ContactId], hold: Hold) -> Result<Vec<Held>, StoreError> {
     match conn {
         Conn::Pg(conn) => sql(format!("{HELD} = ANY("))
-            .bind::<Array<BigInt>, _>(
-                ids,
-                match hold {
-                    Hold::Yes => ") ORDER BY id FOR NO KEY UPDATE",
-                    Hold::No => ") ORDER BY id",
-                },
-            )
+            .bind::<Array<BigInt>, _>(ids, format!(") ORDER BY id{}", hold.clause()))
             .load(conn),
         // The transaction is IMMEDIATE: nobody else writes.
         Conn::Sqlite(conn) => sql(format!("{HELD} IN (SELECT value FROM json_each("))

@@ -28,13 +28,7 @@ pub(in crate::store) fn of_addresses(
     }
     match conn {
         Conn::Pg(conn) => sql(format!("SELECT {COLUMNS} FROM suppressions WHERE address = ANY("))
-            .bind::<Array<Text>, _>(
-                addresses,
-                match hold {
-                    Hold::Yes => ") ORDER BY address, channel, topic FOR UPDATE",
-                    Hold::No => ")",
-                },
-            )
+            .bind::<Array<Text>, _>(addresses, format!(") ORDER BY address, channel, topic{}", hold.clause()))
             .load(conn),
         Conn::Sqlite(conn) => {
             sql(format!("SELECT {COLUMNS} FROM suppressions WHERE address IN (SELECT value FROM json_each("))

@@ -1,0 +1,3 @@
+ALTER TABLE api_keys DROP COLUMN source;
+DROP TABLE event_keys;
+DROP TABLE events;

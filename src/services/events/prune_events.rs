@@ -1,0 +1,16 @@
+//! Old events and old keys go.
+
+use crate::store::events;
+use crate::store::{Conn, Lane, Store, StoreError};
+
+/// Removes events that were received more than so many days ago, and keys that are older than 30 days; 0 keeps all events. Many small
+/// transactions: what is told meanwhile does not wait for long.
+///
+/// # Errors
+/// The database failed; some may be removed then.
+pub async fn prune_events(store: &Store, keep_days: u32) -> Result<(), StoreError> {
+    let prune = move |conn: &mut Conn| events::prune(conn, keep_days);
+    while store.transact::<_, StoreError>(Lane::Write, "remove old events", prune).await? {}
+    while store.transact::<_, StoreError>(Lane::Write, "remove old keys of events", events::prune_keys).await? {}
+    Ok(())
+}
