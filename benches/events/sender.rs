@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-use crate::support::server::ROOT_KEY;
+use crate::support::volley::ROOT_KEY;
 
 struct Connection {
     stream: BufReader<TcpStream>,

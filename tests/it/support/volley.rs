@@ -26,7 +26,7 @@ const UNLIMITED: [&str; 5] = [
 ];
 
 /// The API key with full rights that every started process knows.
-const ROOT_KEY: &str = "vk_harness_0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const ROOT_KEY: &str = "vk_harness_0123456789abcdef0123456789abcdef0123456789abcdef";
 
 const START: Duration = Duration::from_secs(30);
 
