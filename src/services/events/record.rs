@@ -15,7 +15,7 @@ use crate::services::Asker;
 use crate::store::access::api_keys;
 use crate::store::events::{self, EventKey, KnownKey, NewEvent, NewKey};
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::contacts::strongest::{Meeting, Met, Place, Whom, Written};
+use crate::store::people::contacts::strongest::{ContactKeys, Meeting, Met, Place, Written};
 use crate::store::people::lists::{self, ListKey};
 use crate::store::people::refusals::RefusalBook;
 use crate::store::people::standings::{self, Wished};
@@ -181,12 +181,14 @@ fn store<'a>(
     now: UtcInstant,
     fates: &mut [Option<Fate>],
 ) -> Result<HashMap<usize, EventId>, StoreError> {
-    let whom: Vec<Whom> =
-        open.iter().map(|open| Whom { is_held: !open.lists.is_empty(), ..open.unseen.told.whom.clone() }).collect();
-    let mut meeting = Meeting::look(conn, &whom.iter().collect::<Vec<_>>(), now)?;
+    let given: Vec<ContactKeys> = open
+        .iter()
+        .map(|open| ContactKeys { is_held: !open.lists.is_empty(), ..open.unseen.told.contact.clone() })
+        .collect();
+    let mut meeting = Meeting::look(conn, &given.iter().collect::<Vec<_>>(), now)?;
     let mut met = Vec::with_capacity(open.len());
-    for (open, whom) in open.into_iter().zip(&whom) {
-        match meeting.meet(whom)? {
+    for (open, given) in open.into_iter().zip(&given) {
+        match meeting.meet(given)? {
             Met::Found(place, ignored) => met.push((open, place, ignored)),
             Met::Busy => set(fates, open.unseen.index, Err(Refused::Busy)),
             Met::Gone(id) => set(fates, open.unseen.index, Err(Refused::NoContact(id))),

@@ -5,7 +5,7 @@ use crate::domain::ids::{ContactId, EventId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::BuiltIn;
 use crate::services::By;
-use crate::store::people::contacts::strongest::Whom;
+use crate::store::people::contacts::strongest::ContactKeys;
 use crate::store::people::lists::ListKey;
 
 /// The key under which an event is stored once.
@@ -24,8 +24,8 @@ pub struct Told {
     pub by: By,
     /// The key under which it is stored once.
     pub key: Option<Key>,
-    /// Whose event.
-    pub whom: Whom,
+    /// What the program knows of the contact.
+    pub contact: ContactKeys,
     /// Its name.
     pub name: EventName,
     /// What else is known of it, as a JSON object.

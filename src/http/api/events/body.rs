@@ -15,7 +15,7 @@ use crate::http::web::list_path::ListName;
 use crate::http::web::problem::{ApiError, FieldProblem};
 use crate::services::By;
 use crate::services::events::told::{Key, Told};
-use crate::store::people::contacts::strongest::Whom;
+use crate::store::people::contacts::strongest::ContactKeys;
 use crate::store::people::lists::ListKey;
 
 /// Most lists that one event names.
@@ -90,7 +90,7 @@ impl EventInput {
         Ok(Told {
             by: by.clone(),
             key: key.map(|text| Key { text, body_hash }),
-            whom: Whom { id: self.contact_id, draft, is_held: false },
+            contact: ContactKeys { id: self.contact_id, draft, is_held: false },
             name,
             properties,
             occurred_at: self.occurred_at,

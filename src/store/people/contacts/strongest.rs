@@ -1,4 +1,4 @@
-//! Whom events are about: the strongest key decides. A weaker key that belongs to somebody else is ignored, and named.
+//! The contact that an event is about: the strongest key decides. A weaker key that belongs to another contact is ignored, and named.
 //!
 //! Contacts that do not change are not locked: an event about somebody waits for nobody who changes them.
 
@@ -20,7 +20,7 @@ const KEYS: [BuiltIn; 3] = [BuiltIn::ExternalId, BuiltIn::Email, BuiltIn::Phone]
 
 /// Somebody, by what a program knows of them. Holds personal data: never logged, hence no `Debug`.
 #[derive(Clone, Default)]
-pub struct Whom {
+pub struct ContactKeys {
     /// The contact's id: stronger than every key.
     pub id: Option<ContactId>,
     /// Keys, and attributes to set or to remove.
@@ -29,7 +29,7 @@ pub struct Whom {
     pub is_held: bool,
 }
 
-/// Whom somebody's keys mean.
+/// The contact that keys mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Met {
     /// A contact, and the keys that belong to others.
@@ -57,18 +57,18 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Finds everybody whom these mean, and locks those who are going to change. It waits for nobody. Belongs in a write transaction.
+    /// Finds the contacts that these mean, and locks those that are going to change. It waits for no lock. Belongs in a write transaction.
     ///
     /// # Errors
     /// A query failed.
-    pub fn look(conn: &mut Conn, whom: &[&Whom], now: UtcInstant) -> Result<Self, StoreError> {
-        let drafts: Vec<ContactDraft> = whom.iter().map(|whom| keys_only(&whom.draft)).collect();
-        let ids: Vec<ContactId> = whom.iter().filter_map(|whom| whom.id).collect();
+    pub fn look(conn: &mut Conn, given: &[&ContactKeys], now: UtcInstant) -> Result<Self, StoreError> {
+        let drafts: Vec<ContactDraft> = given.iter().map(|given| keys_only(&given.draft)).collect();
+        let ids: Vec<ContactId> = given.iter().filter_map(|given| given.id).collect();
         let mut rows = dialect::sharing_keys(conn, &drafts, Hold::No)?;
         let known: BTreeSet<ContactId> = rows.iter().map(|row| row.id).collect();
         let others: BTreeSet<ContactId> = ids.into_iter().filter(|id| !known.contains(id)).collect();
         rows.extend(dialect::living(conn, &others.into_iter().collect::<Vec<_>>(), Hold::No)?);
-        let wanted = changing(&rows, whom, now)?;
+        let wanted = changing(&rows, given, now)?;
         let held = dialect::living(conn, &wanted.iter().copied().collect::<Vec<_>>(), Hold::IfFree)?;
         rows.retain(|row| !wanted.contains(&row.id));
         let mut meeting = Self::of(rows, now);
@@ -95,51 +95,51 @@ impl Meeting {
     ///
     /// # Errors
     /// Stored attributes cannot be read.
-    pub fn meet(&mut self, whom: &Whom) -> Result<Met, StoreError> {
-        let met = if keys_of(whom).any(|key| self.waiting.1.contains(&key)) {
+    pub fn meet(&mut self, given: &ContactKeys) -> Result<Met, StoreError> {
+        let met = if keys_of(given).any(|key| self.waiting.1.contains(&key)) {
             Met::Busy
         } else if self.busy.is_empty() {
-            self.meet_anybody(whom)?
+            self.meet_anybody(given)?
         } else {
             // One of the keys may be that of a locked contact: which one is not known, because it was not read.
-            self.meet_beside_locked(whom)?
+            self.meet_beside_locked(given)?
         };
         if met == Met::Busy {
-            self.waits(whom);
+            self.waits(given);
         }
         Ok(met)
     }
 
-    fn waits(&mut self, whom: &Whom) {
-        let named = whom.id.and_then(|id| self.by_id.get(&id));
-        let keyed = self.matched.by_key.iter().zip(whom.draft.fields.keys());
+    fn waits(&mut self, given: &ContactKeys) {
+        let named = given.id.and_then(|id| self.by_id.get(&id));
+        let keyed = self.matched.by_key.iter().zip(given.draft.fields.keys());
         let keyed = keyed.filter_map(|(map, key)| map.get(key?));
         self.waiting.0.extend(named.into_iter().chain(keyed).copied());
-        self.waiting.1.extend(keys_of(whom));
+        self.waiting.1.extend(keys_of(given));
     }
 
-    /// As long as somebody is locked, only whom an id or the strongest key names is sure.
-    fn meet_beside_locked(&mut self, whom: &Whom) -> Result<Met, StoreError> {
+    /// As long as a contact is locked elsewhere, only one that an id or the strongest key names is sure.
+    fn meet_beside_locked(&mut self, given: &ContactKeys) -> Result<Met, StoreError> {
         let strongest =
-            self.matched.by_key.iter().zip(whom.draft.fields.keys()).find_map(|(map, key)| Some((map, key?)));
-        let is_known = match (whom.id, strongest) {
+            self.matched.by_key.iter().zip(given.draft.fields.keys()).find_map(|(map, key)| Some((map, key?)));
+        let is_known = match (given.id, strongest) {
             (Some(id), _) => self.by_id.contains_key(&id),
             (None, Some((map, key))) => map.contains_key(key),
             (None, None) => true,
         };
-        if is_known { self.meet_anybody(whom) } else { Ok(Met::Busy) }
+        if is_known { self.meet_anybody(given) } else { Ok(Met::Busy) }
     }
 
-    fn meet_anybody(&mut self, whom: &Whom) -> Result<Met, StoreError> {
-        let named = match whom.id {
+    fn meet_anybody(&mut self, given: &ContactKeys) -> Result<Met, StoreError> {
+        let named = match given.id {
             None => None,
             Some(id) => match self.by_id.get(&id) {
                 Some(place) => Some(*place),
                 None => return Ok(Met::Gone(id)),
             },
         };
-        let (found, ignored) = strongest(&self.matched, named, &whom.draft);
-        let mut draft = whom.draft.clone();
+        let (found, ignored) = strongest(&self.matched, named, &given.draft);
+        let mut draft = given.draft.clone();
         for key in &ignored {
             *draft.fields.get_mut(*key) = None;
         }
@@ -200,8 +200,8 @@ impl Written {
     }
 }
 
-fn keys_of(whom: &Whom) -> impl Iterator<Item = (BuiltIn, String)> {
-    KEYS.iter().zip(whom.draft.fields.keys()).filter_map(|(field, key)| Some((*field, key?.to_owned())))
+fn keys_of(given: &ContactKeys) -> impl Iterator<Item = (BuiltIn, String)> {
+    KEYS.iter().zip(given.draft.fields.keys()).filter_map(|(field, key)| Some((*field, key?.to_owned())))
 }
 
 fn keys_only(draft: &ContactDraft) -> ContactDraft {
@@ -209,14 +209,14 @@ fn keys_only(draft: &ContactDraft) -> ContactDraft {
 }
 
 /// The contacts that have to be locked.
-fn changing(rows: &[ContactRow], whom: &[&Whom], now: UtcInstant) -> Result<BTreeSet<ContactId>, StoreError> {
+fn changing(rows: &[ContactRow], given: &[&ContactKeys], now: UtcInstant) -> Result<BTreeSet<ContactId>, StoreError> {
     let mut trial = Meeting::of(rows.to_vec(), now);
     trial.held = rows.iter().map(|row| row.id).collect();
     let mut wanted = BTreeSet::new();
-    for whom in whom {
-        if let Met::Found(place, _) = trial.meet_anybody(whom)?
+    for given in given {
+        if let Met::Found(place, _) = trial.meet_anybody(given)?
             && let Some(person) = trial.matched.people.get(place.0)
-            && (whom.is_held || person.state == State::Changed)
+            && (given.is_held || person.state == State::Changed)
             && person.state != State::New
         {
             wanted.insert(person.row.id);
@@ -251,14 +251,14 @@ mod tests {
     use super::*;
     use crate::domain::people::contact::Fields;
 
-    fn whom(external_id: &str, email: &str, phone: &str) -> Whom {
+    fn whom(external_id: &str, email: &str, phone: &str) -> ContactKeys {
         let field = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let (external_id, email, phone) = (field(external_id), field(email), field(phone));
         let fields = Fields { external_id, email, phone, ..Fields::default() };
-        Whom { draft: ContactDraft { fields, ..ContactDraft::default() }, ..Whom::default() }
+        ContactKeys { draft: ContactDraft { fields, ..ContactDraft::default() }, ..ContactKeys::default() }
     }
 
-    fn meeting(people: &[Whom]) -> Meeting {
+    fn meeting(people: &[ContactKeys]) -> Meeting {
         let now = UtcInstant(1);
         let rows = people
             .iter()
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn an_id_is_stronger_than_every_key() {
         let mut meeting = meeting(&[whom("a", "", ""), whom("b", "", "")]);
-        let by_id = |id: i64, external_id: &str| Whom { id: Some(ContactId(id)), ..whom(external_id, "", "") };
+        let by_id = |id: i64, external_id: &str| ContactKeys { id: Some(ContactId(id)), ..whom(external_id, "", "") };
         assert_eq!(meeting.meet(&by_id(2, "a")).unwrap(), found(1, &[BuiltIn::ExternalId]));
         assert_eq!(meeting.meet(&by_id(3, "a")).unwrap(), Met::Gone(ContactId(3)));
     }

@@ -1,4 +1,4 @@
-//! Events: stored once under their key, about whom the strongest key names, each for itself.
+//! Events: stored once under their key, each for itself; the strongest key names the contact.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
