@@ -13,6 +13,7 @@ pub mod import;
 pub mod instant;
 pub mod people;
 pub mod replicas;
+pub mod reports;
 pub mod sender_dns;
 pub mod shown;
 pub mod span;

@@ -13,6 +13,7 @@ pub mod events;
 pub mod import;
 pub mod people;
 pub mod replicas;
+pub mod reports;
 
 use std::sync::Arc;
 use std::time::Duration;

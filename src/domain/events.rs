@@ -82,6 +82,12 @@ impl EventSource {
         Self("volley".to_owned())
     }
 
+    /// A sender pool: for what its provider reports.
+    #[must_use]
+    pub fn of_pool(name: &str) -> Self {
+        Self(format!("pool:{name}"))
+    }
+
     /// Reads what an API key is to call itself: 1 to 100 characters out of `a` to `z`, `0` to `9`, `_`, `.`, `:` and `-`.
     ///
     /// # Errors

@@ -50,13 +50,14 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         &[
             ("engine", &[]),
             ("access", &["engine"]),
-            ("campaigns", &["engine", "content", "dispatch", "people", "replicas"]),
+            ("campaigns", &["engine", "content", "dispatch", "people", "replicas", "reports"]),
             ("content", &["engine"]),
             ("dispatch", &["engine", "campaigns", "replicas"]),
             ("events", &["engine"]),
             ("import", &["engine", "people"]),
             ("people", &["engine"]),
             ("replicas", &["engine"]),
+            ("reports", &["engine", "events"]),
         ],
     ),
     (

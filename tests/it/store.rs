@@ -5,3 +5,4 @@ mod dispatch;
 mod engine;
 mod events;
 mod people;
+mod reports;

@@ -1,6 +1,16 @@
 //! One campaign × one contact: states, and what a hand-over does to them.
 
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::text_enum::text_enum;
+
+/// Which delivery. In the order of the table's key, in which several are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// The contact that it is for.
+    pub contact: ContactId,
+}
 
 text_enum! {
     /// Where a delivery stands.

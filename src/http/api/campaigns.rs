@@ -7,6 +7,7 @@ pub(in crate::http) mod links;
 pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
 mod refusals;
+mod reports;
 
 use actix_web::{HttpResponse, web};
 

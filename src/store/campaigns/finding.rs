@@ -14,13 +14,14 @@ use crate::domain::content::template::Content;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::reports::ReportFigures;
 use crate::store::content::templates::{self, VersionRow};
 use crate::store::dispatch::dialect::{sum_page_counts, sum_skips, waiting};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::page_states::{is_leased, is_ready};
 use crate::store::engine::schema::{campaigns, packings, pages};
-use crate::store::{Conn, StoreError, engine};
+use crate::store::{Conn, StoreError, engine, reports};
 
 /// Which campaigns a list shows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,6 +74,8 @@ pub struct Details {
     pub counts: Counts,
     /// How many were skipped for which reason.
     pub skips: BTreeMap<String, i64>,
+    /// What was reported of its messages; `None`: nothing.
+    pub reports: Option<ReportFigures>,
     /// How many of the pending wait for another try, and when the first of them may be tried: those on pages that are
     /// due later. Who waits on a page that is leased or due for somebody else is not among them.
     pub waiting: Option<(i64, UtcInstant)>,
@@ -84,7 +87,7 @@ pub struct Details {
     pub category: Category,
 }
 
-/// The details of each of these campaigns, in their order: six queries, however many they are.
+/// The details of each of these campaigns, in their order: seven queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -94,6 +97,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
     let counts = sum_page_counts(conn, &ids)?;
     let mut skips = sum_skips(conn, &ids)?;
+    let mut reports = reports::sums(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
@@ -106,6 +110,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let categories = templates::categories(conn, &unpinned)?;
     let mut of = |row: &CampaignRow| Details {
         skips: skips.remove(&row.id).unwrap_or_default(),
+        reports: reports.remove(&row.id),
         counts: counts.get(&row.id).copied().unwrap_or_default(),
         waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),

@@ -22,7 +22,7 @@ diesel::table! { audience_lists (campaign_id, list_id, excluded) { campaign_id -
 
 diesel::table! { pages (id) { id -> BigInt, campaign_id -> BigInt, seq -> BigInt, pool -> Text, first_contact_id -> BigInt, last_contact_id -> BigInt, size -> BigInt, state -> Text, due_at -> BigInt, lease_instance_id -> Nullable<BigInt>, lease_generation -> Nullable<BigInt>, lease_token -> Nullable<BigInt>, lease_until -> Nullable<BigInt>, progress_at -> Nullable<BigInt>, lease_settled -> BigInt, deaths -> BigInt, pending -> BigInt, sending -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, announced_at -> Nullable<BigInt>, } }
 
-diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, page_id -> BigInt, due_at -> BigInt, token -> Nullable<BigInt>, provider_key_until -> Nullable<BigInt>, contact_version -> Nullable<BigInt>, claimed_at -> Nullable<BigInt>, settled_at -> Nullable<BigInt>, claim_no -> Integer, attempts -> Integer, deaths -> Integer, ambiguous -> Bool, state -> Text, reason -> Nullable<Text>, category -> Nullable<Text>, provider_id -> Nullable<Text>, answer_class -> Nullable<Text>, put_offs -> Integer, provider_fingerprint -> Nullable<BigInt>, } }
+diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, page_id -> BigInt, due_at -> BigInt, token -> Nullable<BigInt>, provider_key_until -> Nullable<BigInt>, contact_version -> Nullable<BigInt>, claimed_at -> Nullable<BigInt>, settled_at -> Nullable<BigInt>, claim_no -> Integer, attempts -> Integer, deaths -> Integer, ambiguous -> Bool, state -> Text, reason -> Nullable<Text>, category -> Nullable<Text>, provider_id -> Nullable<Text>, answer_class -> Nullable<Text>, put_offs -> Integer, provider_fingerprint -> Nullable<BigInt>, reported -> Integer, } }
 
 diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, content -> Text, } }
 
@@ -65,6 +65,8 @@ diesel::table! { events (id) { id -> BigInt, contact_id -> BigInt, name -> Text,
 
 diesel::table! { event_keys (source, key) { source -> Text, key -> Text, body_hash -> Text, event_id -> BigInt, at -> BigInt, } }
 
+diesel::table! { page_reports (campaign_id, page_id) { campaign_id -> BigInt, page_id -> BigInt, delivered -> BigInt, delivered_total -> BigInt, soft_bounced -> BigInt, soft_bounced_total -> BigInt, hard_bounced -> BigInt, hard_bounced_total -> BigInt, complained -> BigInt, complained_total -> BigInt, opened -> BigInt, opened_total -> BigInt, machine_opened -> BigInt, machine_opened_total -> BigInt, clicked -> BigInt, clicked_total -> BigInt, machine_clicked -> BigInt, machine_clicked_total -> BigInt, replied -> BigInt, replied_total -> BigInt, unsubscribed -> BigInt, unsubscribed_total -> BigInt, rejected_later -> BigInt, rejected_later_total -> BigInt, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -99,4 +101,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_keys,
     events,
     event_keys,
+    page_reports,
 );

@@ -150,6 +150,14 @@ impl Server {
         });
     }
 
+    /// Changes the database in one transaction, by what the store has for it.
+    pub(crate) fn change<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Conn) -> Result<T, StoreError> + Send + 'static,
+    ) -> T {
+        self.run(Lane::Write, |conn| conn.write(work))
+    }
+
     fn run<T: Send + 'static>(
         &self,
         lane: Lane,

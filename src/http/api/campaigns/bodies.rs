@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::audience::AudienceInput;
+use super::reports::CampaignReports;
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
@@ -57,6 +58,9 @@ pub(in crate::http) struct Campaign {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) launch_error: Option<LaunchFailure>,
     pub(super) stats: Stats,
+    /// What was reported of its messages, if anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reports: Option<CampaignReports>,
     /// Recipients that wait for another try, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) waiting: Option<Waiting>,
@@ -238,8 +242,8 @@ impl FromQuery for CampaignFilter {
 
 impl Campaign {
     pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
-        let CampaignWithDetails { row, details: Details { counts, skips, waiting, packing, content, category } } =
-            whole;
+        let CampaignWithDetails { row, details } = whole;
+        let Details { counts, skips, reports, waiting, packing, content, category } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -283,6 +287,7 @@ impl Campaign {
                 at: row.ended_at,
             }),
             stats: Stats { total: counts.total(), counts, skipped_by_reason: skips },
+            reports: reports.map(|figures| CampaignReports::new(&figures, counts.sent)),
             waiting: waiting.map(|(count, next_at)| Waiting { count, next_at }),
             packing: packing.map(|packing| Packing { done: packing.done, expected: packing.expected }),
             attention,

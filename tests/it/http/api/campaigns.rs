@@ -8,6 +8,7 @@ mod links;
 mod previews;
 mod recipients;
 mod refusals;
+mod reports;
 mod schedules;
 mod sending;
 mod topics;

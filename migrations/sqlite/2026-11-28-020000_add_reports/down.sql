@@ -1,0 +1,2 @@
+DROP TABLE page_reports;
+ALTER TABLE deliveries DROP COLUMN reported;

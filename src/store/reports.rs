@@ -1,0 +1,212 @@
+//! Reports: their bits on deliveries, their counts by page, and the contacts' events of them, in one transaction.
+//!
+//! A report moves no delivery and locks no page, so that sending goes on beside it. What it proves about a delivery that is in doubt
+//! is settled afterwards, in a transaction of its own. A source keeps its lines until both
+//! have committed. To apply them again counts nothing twice.
+
+mod dialect;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
+use crate::domain::events::occurred;
+use crate::domain::ids::{CampaignId, EventId, PageId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::reports::{Proof, ReportFigures, ReportKind, Reported};
+use crate::store::events::{self, EventKey, NewEvent, NewKey};
+use crate::store::{Conn, StoreError, engine};
+pub(in crate::store) use dialect::sums;
+
+/// A report, as its source tells of it. Its details may be personal data: never logged, so it has no `Debug`.
+#[derive(Clone)]
+pub struct Line {
+    /// Counted once under this key. Its source is a pool or Volley itself.
+    pub key: EventKey,
+    /// Which delivery it is about.
+    pub delivery: DeliveryId,
+    /// What it says.
+    pub kind: ReportKind,
+    /// When that happened, where the source says so.
+    pub occurred_at: Option<UtcInstant>,
+    /// What else is known, for the properties of the event: at most 32 KiB as JSON.
+    pub details: Map<String, Value>,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is counted, and its event is stored.
+    Counted,
+    /// It came before under its key. Nothing else happened.
+    Repeated,
+    /// Another transaction is just moving the delivery. Nothing is stored: try the line again.
+    Later,
+    /// There is no such delivery. Nothing is stored.
+    Unknown,
+}
+
+/// What became of lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Of each line, in their order.
+    pub fates: Vec<Fate>,
+    /// Deliveries that may be in doubt although the lines prove what became of them.
+    pub proofs: BTreeMap<DeliveryId, Proof>,
+}
+
+/// Applies lines, each once: sets the bits of their deliveries, counts them on the pages, and stores their events. Belongs in a write
+/// transaction, and holds SQLite's only writer: up to 200 lines there, and 1,000 on PostgreSQL. It waits for no delivery that another
+/// transaction is moving.
+///
+/// # Errors
+/// A query failed, and nothing is stored. After a [contention](StoreError::is_contention) the same may go well: another transaction
+/// has stored one of the keys meanwhile.
+pub fn apply(conn: &mut Conn, lines: &[Line]) -> Result<Applied, StoreError> {
+    let now = engine::now(conn)?;
+    let keys: BTreeSet<&EventKey> = lines.iter().map(|line| &line.key).collect();
+    let known = events::recall(conn, &keys.into_iter().collect::<Vec<_>>())?;
+    let mut first: HashMap<&EventKey, usize> = HashMap::with_capacity(lines.len());
+    let mut unseen = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        if !known.contains_key(&line.key) && *first.entry(&line.key).or_insert(index) == index {
+            unseen.push((index, line));
+        }
+    }
+    let mut round = Round::look(conn, unseen.iter().map(|(_, line)| line.delivery).collect())?;
+    let unseen: HashMap<usize, Fate> = unseen.into_iter().map(|(index, line)| (index, round.take(line))).collect();
+    round.write(conn, now)?;
+    let fate = |(index, line): (usize, &Line)| {
+        // Of several lines with one key, all share the fate of the first one, and only that one is counted.
+        match (unseen.get(&index), first.get(&line.key).and_then(|first| unseen.get(first))) {
+            (Some(fate), _) => *fate,
+            (None, Some(Fate::Later)) => Fate::Later,
+            (None, Some(Fate::Unknown)) => Fate::Unknown,
+            (None, Some(Fate::Counted | Fate::Repeated) | None) => Fate::Repeated,
+        }
+    };
+    let fates: Vec<Fate> = lines.iter().enumerate().map(fate).collect();
+    let mut proofs = round.proofs;
+    for (line, fate) in lines.iter().zip(&fates) {
+        // The process may have ended before it had settled what an earlier round proved. That a message was not accepted is
+        // believed once: since then it may have been sent again.
+        if *fate == Fate::Repeated && line.kind.proof() == Proof::Accepted {
+            proofs.insert(line.delivery, Proof::Accepted);
+        }
+    }
+    Ok(Applied { fates, proofs })
+}
+
+/// A delivery under its lock.
+struct Locked {
+    page: PageId,
+    state: DeliveryState,
+    /// Whether an earlier attempt may have been accepted.
+    is_ambiguous: bool,
+    reported: Reported,
+}
+
+impl Locked {
+    /// Whether it is unknown if it was accepted. One that is being sent is left to its call, whose outcome looks at the bits.
+    fn is_in_doubt(&self) -> bool {
+        match self.state {
+            DeliveryState::Uncertain => true,
+            DeliveryState::Pending => self.is_ambiguous,
+            DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
+        }
+    }
+}
+
+/// Where a page's counts are. In the order of pages, in which they are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct OnPage {
+    page: PageId,
+    campaign: CampaignId,
+}
+
+/// What lines change, put together before it is written.
+struct Round<'a> {
+    locked: BTreeMap<DeliveryId, Locked>,
+    /// Deliveries that are there and could not be locked.
+    busy: BTreeSet<DeliveryId>,
+    counted: Vec<&'a Line>,
+    marked: BTreeMap<DeliveryId, Reported>,
+    figures: BTreeMap<OnPage, ReportFigures>,
+    proofs: BTreeMap<DeliveryId, Proof>,
+}
+
+impl<'a> Round<'a> {
+    fn look(conn: &mut Conn, deliveries: BTreeSet<DeliveryId>) -> Result<Self, StoreError> {
+        let locked = dialect::lock(conn, &deliveries)?;
+        let missing = deliveries.into_iter().filter(|delivery| !locked.contains_key(delivery)).collect();
+        Ok(Self {
+            busy: dialect::existing(conn, &missing)?,
+            locked,
+            counted: Vec::new(),
+            marked: BTreeMap::new(),
+            figures: BTreeMap::new(),
+            proofs: BTreeMap::new(),
+        })
+    }
+
+    fn take(&mut self, line: &'a Line) -> Fate {
+        let Some(delivery) = self.locked.get_mut(&line.delivery) else {
+            return if self.busy.contains(&line.delivery) { Fate::Later } else { Fate::Unknown };
+        };
+        let place = OnPage { page: delivery.page, campaign: line.delivery.campaign };
+        let figure = self.figures.entry(place).or_default().entry(line.kind).or_default();
+        figure.total += 1;
+        if !delivery.reported.has(line.kind) {
+            figure.recipients += 1;
+            delivery.reported = delivery.reported.with(line.kind);
+            self.marked.insert(line.delivery, delivery.reported);
+        }
+        let proof = line.kind.proof();
+        if delivery.is_in_doubt() && (proof == Proof::Accepted || !self.proofs.contains_key(&line.delivery)) {
+            self.proofs.insert(line.delivery, proof);
+        }
+        self.counted.push(line);
+        Fate::Counted
+    }
+
+    /// The keys first: another transaction that stores one of them is waited for before anything is counted.
+    fn write(&self, conn: &mut Conn, now: UtcInstant) -> Result<(), StoreError> {
+        let told: Vec<(&Line, &'static str)> =
+            self.counted.iter().filter_map(|line| Some((*line, line.kind.event()?))).collect();
+        let ids: HashMap<&EventKey, EventId> =
+            told.iter().map(|(line, _)| &line.key).zip(events::ids(conn, told.len())?).collect();
+        let mut keys: Vec<&EventKey> = self.counted.iter().map(|line| &line.key).collect();
+        // In one order everywhere: two transactions cannot wait for each other.
+        keys.sort_unstable();
+        let keys: Vec<NewKey<'_>> = keys
+            .into_iter()
+            .map(|key| NewKey { key, body_hash: NO_BODY, event: ids.get(key).copied().unwrap_or(NO_EVENT) })
+            .collect();
+        events::remember(conn, &keys, now)?;
+        let properties: Vec<String> =
+            told.iter().map(|(line, _)| line.kind.properties(line.delivery.campaign, &line.details)).collect();
+        let rows: Vec<NewEvent<'_>> = told
+            .iter()
+            .zip(&properties)
+            .map(|((line, name), properties)| NewEvent {
+                id: ids.get(&line.key).copied().unwrap_or(NO_EVENT),
+                contact: line.delivery.contact,
+                name,
+                properties,
+                // Clocks of providers differ: nothing occurs in the future.
+                occurred_at: occurred(line.occurred_at, now).unwrap_or(now),
+                source: &line.key.source,
+            })
+            .collect();
+        events::insert(conn, &rows, now)?;
+        dialect::mark(conn, &self.marked)?;
+        dialect::count(conn, &self.figures)
+    }
+}
+
+/// Under its key, a report is counted once, whatever it says the second time.
+const NO_BODY: &str = "";
+
+/// What stands beside the key of a report that is no event.
+const NO_EVENT: EventId = EventId(0);
