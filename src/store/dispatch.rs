@@ -13,5 +13,6 @@ pub mod open_work;
 pub mod outcomes;
 pub mod packing;
 pub mod pages;
+pub mod reported;
 pub mod rewind;
 pub mod sweeps;

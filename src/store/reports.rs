@@ -1,7 +1,7 @@
 //! Reports: their bits on deliveries, their counts by page, and the contacts' events of them, in one transaction.
 //!
 //! A report moves no delivery and locks no page, so that sending goes on beside it. What it proves about a delivery that is in doubt
-//! is settled afterwards, in a transaction of its own. A source keeps its lines until both
+//! is settled afterwards, in a transaction of its own: [`crate::store::dispatch::reported`]. A source keeps its lines until both
 //! have committed. To apply them again counts nothing twice.
 
 mod dialect;
@@ -52,7 +52,8 @@ pub enum Fate {
 pub struct Applied {
     /// Of each line, in their order.
     pub fates: Vec<Fate>,
-    /// Deliveries that may be in doubt although the lines prove what became of them.
+    /// Deliveries that may be in doubt although the lines prove what became of them, for
+    /// [`settle`](crate::store::dispatch::reported::settle).
     pub proofs: BTreeMap<DeliveryId, Proof>,
 }
 

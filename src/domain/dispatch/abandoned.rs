@@ -5,6 +5,7 @@ use super::fingerprint::ProviderFingerprint;
 use super::settlement::{MOST_RESENDS, Verdict};
 use crate::domain::campaigns::OnUncertain;
 use crate::domain::instant::UtcInstant;
+use crate::domain::reports::Reported;
 
 /// Deaths alone in flight that make a recipient poison.
 const DEATHS_ALONE: i32 = 2;
@@ -21,6 +22,24 @@ pub enum Evidence {
     Ended(Verdict),
     /// Begun with no outcome; or there is no journal to ask.
     Ambiguous,
+}
+
+impl Evidence {
+    /// The same together with what was reported of the delivery, of which an earlier attempt may be in doubt: that it was accepted
+    /// is the outcome of this attempt, or of the earlier one.
+    #[must_use]
+    pub fn beside_reports(self, reported: Reported, was_ambiguous: bool) -> Self {
+        if !reported.proves_acceptance() {
+            return self;
+        }
+        let counted = match &self {
+            Self::NotBegun if was_ambiguous => false,
+            Self::Ambiguous => true,
+            Self::Ended(verdict) if verdict.leaves_doubt() => verdict.counted,
+            Self::NotBegun | Self::Ended(_) => return self,
+        };
+        Self::Ended(Verdict { state: DeliveryState::Sent, counted, ..Verdict::untouched() })
+    }
 }
 
 /// What a pool's provider does with a repeated attempt.
@@ -170,6 +189,36 @@ impl Fate {
             died_alone: true,
             known: false,
             keeps_claim: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::reports::{Reader, ReportKind};
+
+    #[test]
+    fn a_report_is_the_outcome_where_the_journal_leaves_a_doubt_and_only_there() {
+        let opened = Reported::default().with(ReportKind::Opened(Reader::Machine));
+        let state = |evidence: Evidence, reported, was_ambiguous| match evidence.beside_reports(reported, was_ambiguous)
+        {
+            Evidence::Ended(verdict) => Some((verdict.state, verdict.counted)),
+            Evidence::NotBegun | Evidence::Ambiguous => None,
+        };
+        let ended =
+            |state, ambiguous| Evidence::Ended(Verdict { state, ambiguous, counted: true, ..Verdict::untouched() });
+        let sent = |counted| Some((DeliveryState::Sent, counted));
+        assert_eq!(state(Evidence::Ambiguous, opened, false), sent(true));
+        assert_eq!(state(Evidence::NotBegun, opened, true), sent(false), "it is about the earlier attempt");
+        assert_eq!(state(ended(DeliveryState::Uncertain, true), opened, false), sent(true));
+        assert_eq!(state(ended(DeliveryState::Pending, true), opened, false), sent(true));
+        // What is known without reports stays.
+        assert_eq!(state(Evidence::NotBegun, opened, false), None);
+        assert_eq!(state(ended(DeliveryState::Failed, false), opened, false), Some((DeliveryState::Failed, true)));
+        assert_eq!(state(ended(DeliveryState::Pending, false), opened, false), Some((DeliveryState::Pending, true)));
+        for reported in [Reported::default(), Reported::default().with(ReportKind::RejectedLater)] {
+            assert_eq!(state(Evidence::Ambiguous, reported, true), None);
         }
     }
 }

@@ -120,6 +120,16 @@ impl Verdict {
         }
     }
 
+    /// Whether it remains unknown if the provider accepted the message.
+    #[must_use]
+    pub fn leaves_doubt(&self) -> bool {
+        match self.state {
+            DeliveryState::Uncertain => true,
+            DeliveryState::Pending => self.ambiguous,
+            DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
+        }
+    }
+
     fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {
         Self {
             state,

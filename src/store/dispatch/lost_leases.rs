@@ -13,6 +13,7 @@ use crate::domain::dispatch::lease::{Lease, LeaseToken};
 use crate::domain::dispatch::page::{PageState, Progress};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::reports::Reported;
 use crate::store::engine::schema::{campaigns, deliveries, pages as page};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError};
@@ -69,6 +70,7 @@ struct SendingRow {
     key_until: Option<UtcInstant>,
     claimed_at: Option<UtcInstant>,
     provider: Option<ProviderFingerprint>,
+    reported: Reported,
 }
 
 /// Ends a lease. `None`: it had ended already, or the page is no longer what was `judged`, and nothing is changed. Without
@@ -112,6 +114,7 @@ pub fn end_lease(
             deliveries::provider_key_until,
             deliveries::claimed_at,
             deliveries::provider_fingerprint,
+            deliveries::reported,
         ))
         .load(conn)
         .map_err(StoreError::query("read what an ended lease left"))?;
@@ -128,7 +131,8 @@ pub fn end_lease(
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
-        let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
+        let evidence = evidence(key).beside_reports(delivery.reported, delivery.ambiguous);
+        let fate = Fate::of(&delivery.as_left(now), &evidence, &end);
         ended.note(&fate);
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;

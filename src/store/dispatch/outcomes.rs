@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
-use super::pages;
+use super::{pages, reported};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
@@ -65,7 +65,9 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             true => Some(pages::status_of(conn, campaign)?).filter(|status| status.is_ended()),
             false => None,
         };
-        let writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
+        let mut writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
+        // The order in which reports lock them, too.
+        writes.sort_unstable_by_key(|write| write.settlement.key.contact);
         let missed = record_campaign(conn, campaign, &writes, &mut tallies, now)?;
         unmatched.extend(unknown(conn, campaign, &missed)?);
     }
@@ -110,6 +112,15 @@ impl Tally {
             self.deaths = 0;
         }
     }
+
+    /// What was just noted as in doubt was accepted.
+    fn believe(&mut self, noted: DeliveryState) {
+        self.counts.shift(noted, DeliveryState::Sent, 1);
+        if noted == DeliveryState::Pending {
+            self.settled += 1;
+            self.deaths = 0;
+        }
+    }
 }
 
 /// A settlement as it is written: the verdict in the light of the campaign's present status.
@@ -133,6 +144,7 @@ fn record_campaign<'a, 'b>(
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
+    let mut in_doubt = Vec::new();
     for from in FROM {
         let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
         if fitting.is_empty() {
@@ -144,9 +156,33 @@ fn record_campaign<'a, 'b>(
                 tally.note(from, write.state);
             }
             keep_content(conn, write)?;
+            if write.settlement.verdict.leaves_doubt() {
+                in_doubt.push(write.settlement.key.contact);
+            }
         }
     }
+    believe_reports(conn, campaign, &in_doubt, tallies, now)?;
     Ok(missed)
+}
+
+/// A report may have come before the outcome: what it proves is not in doubt.
+fn believe_reports(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    in_doubt: &[ContactId],
+    tallies: &mut BTreeMap<PageId, Tally>,
+    now: UtcInstant,
+) -> Result<(), StoreError> {
+    if in_doubt.is_empty() {
+        return Ok(());
+    }
+    for proven in reported::believe(conn, campaign, in_doubt, now)? {
+        if let Some(tally) = tallies.get_mut(&proven.page) {
+            tally.believe(proven.from);
+        }
+        forget_content(conn, campaign, proven.contact)?;
+    }
+    Ok(())
 }
 
 impl Write<'_> {
@@ -185,7 +221,10 @@ fn unknown(
         let key = write.settlement.key;
         found.iter().any(|(contact, claim_no, token, state)| {
             let same_claim = *contact == key.contact && *claim_no == key.claim_no;
-            same_claim && *state == write.state && token.is_none_or(|token| token == key.token)
+            // A report, or an operator, may have settled the doubt since.
+            let is_settled =
+                write.settlement.verdict.leaves_doubt() && matches!(state, DeliveryState::Sent | DeliveryState::Failed);
+            same_claim && (*state == write.state || is_settled) && token.is_none_or(|token| token == key.token)
         })
     };
     let lost = missed.iter().filter(|write| !stands(write));

@@ -1,5 +1,6 @@
-//! Reports: what they count, and what they leave alone.
+//! Reports: what they count, what they prove, and what they leave alone.
 
+mod evidence;
 mod races;
 
 use std::collections::BTreeMap;

@@ -7,17 +7,20 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use volley::domain::campaigns::audience::Audience;
-use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
 use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
+use volley::domain::reports::{Proof, ReportKind};
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, Wanted, WhichPage};
-use volley::store::dispatch::{deliveries, open_work, outcomes, packing};
+use volley::store::dispatch::{deliveries, open_work, outcomes, packing, reported};
+use volley::store::events::EventKey;
 use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, Joining};
 use volley::store::replicas::{announcements, instances};
+use volley::store::reports;
 use volley::store::{Conn, Lane, StoreError, campaigns, engine};
 
 use crate::store::dispatch::packed::{Campaign, Leased, POOL, execute, transact};
@@ -283,6 +286,29 @@ both_backends! {
         })
         .await;
         assert!(transact(&campaign.store, move |conn| campaigns::complete(conn, id)).await.unwrap().is_none());
+    }
+
+    async fn reports_go_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        // Of a campaign with 100,000 deliveries on 2,500 pages, of which a hundred are counted.
+        let old = CampaignId(2);
+        let line = |n: i64| reports::Line {
+            key: EventKey { source: "pool:main".to_owned(), key: n.to_string() },
+            delivery: DeliveryId { campaign: old, contact: ContactId(1_001 + 40 * n) },
+            kind: ReportKind::Delivered,
+            occurred_at: None,
+            details: serde_json::Map::new(),
+        };
+        let lines: Vec<reports::Line> = (0..100).map(line).collect();
+        let proofs = lines.iter().map(|line| (line.delivery, Proof::Accepted)).collect();
+        check(&campaign, Lane::Write, "apply reports", move |conn| reports::apply(conn, &lines).map(drop)).await;
+        check(&campaign, Lane::Write, "settle by reports", move |conn| reported::settle(conn, &proofs).map(drop)).await;
+        let id = campaign.id;
+        check(&campaign, Lane::Read, "statistics with reports", move |conn| {
+            let row = campaigns::find(conn, id)?.expect("the campaign is there");
+            campaigns::details(conn, &[row]).map(drop)
+        })
+        .await;
     }
 
     async fn packing_reads_a_page_and_not_the_audience(db: &Database) {
