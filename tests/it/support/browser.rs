@@ -19,8 +19,8 @@ use super::webdriver::{Chromedriver, Key, PATIENCE, Session};
 /// So many browsers run at once.
 const MOST_AT_ONCE: usize = 2;
 
-/// A crowded machine may be too slow for a browser's own patience.
-const ATTEMPTS: usize = 3;
+/// A crowded machine may be too slow for a browser's own patience, or have the driver's port in use.
+const ATTEMPTS: usize = 5;
 
 /// What a browser is started with. It asks nobody for updates.
 const ARGUMENTS: [&str; 10] = [
@@ -123,9 +123,12 @@ impl Browser {
         let (session, chromedriver, profile) = (0..ATTEMPTS)
             .find_map(|_| {
                 let profile = tempfile::Builder::new().prefix("volley-test-").tempdir().expect("a temporary folder");
-                let chromedriver = Chromedriver::start(&chromedriver);
-                match chromedriver.open(&capabilities(&chromium, &profile, setup)) {
-                    Ok(session) => Some((session, chromedriver, profile)),
+                let opened = Chromedriver::start(&chromedriver).and_then(|chromedriver| {
+                    let session = chromedriver.open(&capabilities(&chromium, &profile, setup))?;
+                    Ok((session, chromedriver))
+                });
+                match opened {
+                    Ok((session, chromedriver)) => Some((session, chromedriver, profile)),
                     Err(error) => {
                         failures.push(error);
                         None

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -43,7 +43,11 @@ impl Chromedriver {
     /// Starts the driver on a port that it chooses.
     ///
     /// The kernel ends it when the thread that started it ends, so start it on the test's own thread.
-    pub(crate) fn start(program: &Path) -> Self {
+    ///
+    /// # Errors
+    /// What the driver said before it ended. It takes a free port of IPv4 and then wants the same one of IPv6: on a machine
+    /// where much goes on, that may be in use, and the next attempt gets another.
+    pub(crate) fn start(program: &Path) -> Result<Self, String> {
         // `setpriv` becomes the program: nothing is left behind when the tests themselves are killed.
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
@@ -56,18 +60,23 @@ impl Chromedriver {
             .expect("start chromedriver");
         let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let mut started = Self { child, port: 0 };
-        let (said, port) = mpsc::channel();
+        let (said, heard) = mpsc::channel();
         // To its end: a driver whose output nobody reads would stop.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    let _nobody_waits = said.send(port.trim_end_matches('.').parse::<u16>());
-                }
+                let _nobody_waits = said.send(line);
             }
         });
-        let port = port.recv_timeout(PATIENCE).expect("chromedriver says its port");
-        started.port = port.expect("a port");
-        started
+        let mut words = Vec::new();
+        let until = Instant::now() + PATIENCE;
+        while let Ok(line) = heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                started.port = port.trim_end_matches('.').parse().expect("a port");
+                return Ok(started);
+            }
+            words.push(line);
+        }
+        Err(format!("chromedriver does not start: {words:?}"))
     }
 
     /// Opens a session.
