@@ -7,6 +7,7 @@ pub mod answers;
 pub mod backoff;
 pub mod claim;
 pub mod delivery;
+pub mod doubt;
 pub mod eligibility;
 pub mod evidence;
 pub mod fingerprint;

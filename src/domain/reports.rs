@@ -102,11 +102,11 @@ impl ReportKind {
         }
     }
 
-    /// What it proves about the hand-over. Only a message that was accepted can bounce, be opened or be complained of.
+    /// Whether it proves that the provider accepted the message. Only such a message can bounce, be opened or be complained of.
     #[must_use]
-    pub const fn proof(self) -> Proof {
+    pub const fn proves_acceptance(self) -> bool {
         match self {
-            Self::RejectedLater => Proof::NotAccepted,
+            Self::RejectedLater => false,
             Self::Delivered
             | Self::SoftBounced
             | Self::HardBounced
@@ -114,7 +114,7 @@ impl ReportKind {
             | Self::Opened(_)
             | Self::Clicked(_)
             | Self::Replied
-            | Self::Unsubscribed => Proof::Accepted,
+            | Self::Unsubscribed => true,
         }
     }
 
@@ -131,20 +131,14 @@ impl ReportKind {
     }
 }
 
-/// What is known of a hand-over by what was reported later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Proof {
-    /// The provider accepted the message.
-    Accepted,
-    /// It did not.
-    NotAccepted,
-}
-
 /// Which kinds of reports there were of a delivery: a bit for each kind, as stored. Bits of a newer version stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, diesel_derive_newtype::DieselNewType)]
 pub struct Reported(i32);
 
 impl Reported {
+    /// Nothing was reported.
+    pub const NONE: Self = Self(0);
+
     /// Whether there was such a report.
     #[must_use]
     pub const fn has(self, kind: ReportKind) -> bool {
@@ -157,10 +151,22 @@ impl Reported {
         Self(self.0 | kind.bit())
     }
 
+    /// Those of them that prove that the provider accepted the message.
+    #[must_use]
+    pub fn accepting() -> Self {
+        ReportKind::ALL.into_iter().filter(|kind| kind.proves_acceptance()).fold(Self::default(), Self::with)
+    }
+
     /// Whether one of them proves that the provider accepted the message.
     #[must_use]
     pub fn proves_acceptance(self) -> bool {
-        ReportKind::ALL.into_iter().any(|kind| self.has(kind) && kind.proof() == Proof::Accepted)
+        self.0 & Self::accepting().0 != 0
+    }
+
+    /// The bits as a number, for SQL.
+    #[must_use]
+    pub const fn bits(self) -> i32 {
+        self.0
     }
 }
 

@@ -13,6 +13,7 @@ pub mod open_work;
 pub mod outcomes;
 pub mod packing;
 pub mod pages;
+mod proofs;
 pub mod reported;
 pub mod rewind;
 pub mod sweeps;

@@ -6,8 +6,9 @@ pub mod listing;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use sha2::{Digest, Sha256};
 
-use crate::domain::events::KEYS_KEPT_MS;
+use crate::domain::events::{EventSource, KEYS_KEPT_MS, MAX_KEY};
 use crate::domain::ids::{ContactId, EventId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::{event_keys, events};
@@ -59,6 +60,17 @@ pub struct EventKey {
     pub source: String,
     /// The key that it gave.
     pub key: String,
+}
+
+impl EventKey {
+    /// A key of something that others number. Long and strange numbers are hashed, so that none of them keeps others from being
+    /// stored.
+    #[must_use]
+    pub fn of(source: &EventSource, id: &str) -> Self {
+        let is_plain = !id.is_empty() && id.len() <= MAX_KEY && !id.chars().any(char::is_control);
+        let key = if is_plain { id.to_owned() } else { format!("sha256:{:x}", Sha256::digest(id.as_bytes())) };
+        Self { source: source.as_str().to_owned(), key }
+    }
 }
 
 /// A key to store, and what came under it.

@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
+use crate::domain::dispatch::delivery::DeliveryId;
+use crate::domain::dispatch::doubt::Standing;
 use crate::domain::events::occurred;
 use crate::domain::ids::{CampaignId, EventId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::reports::{Proof, ReportFigures, ReportKind, Reported};
+use crate::domain::reports::{ReportFigures, ReportKind, Reported};
 use crate::store::events::{self, EventKey, NewEvent, NewKey};
 use crate::store::{Conn, StoreError, engine};
 pub(in crate::store) use dialect::sums;
@@ -52,9 +53,9 @@ pub enum Fate {
 pub struct Applied {
     /// Of each line, in their order.
     pub fates: Vec<Fate>,
-    /// Deliveries that may be in doubt although the lines prove what became of them, for
+    /// Deliveries that may be in doubt although these reports settle them, for
     /// [`settle`](crate::store::dispatch::reported::settle).
-    pub proofs: BTreeMap<DeliveryId, Proof>,
+    pub in_doubt: BTreeSet<DeliveryId>,
 }
 
 /// Applies lines, each once: sets the bits of their deliveries, counts them on the pages, and stores their events. Belongs in a write
@@ -88,35 +89,17 @@ pub fn apply(conn: &mut Conn, lines: &[Line]) -> Result<Applied, StoreError> {
         }
     };
     let fates: Vec<Fate> = lines.iter().enumerate().map(fate).collect();
-    let mut proofs = round.proofs;
-    for (line, fate) in lines.iter().zip(&fates) {
-        // The process may have ended before it had settled what an earlier round proved. That a message was not accepted is
-        // believed once: since then it may have been sent again.
-        if *fate == Fate::Repeated && line.kind.proof() == Proof::Accepted {
-            proofs.insert(line.delivery, Proof::Accepted);
-        }
-    }
-    Ok(Applied { fates, proofs })
+    // The process may have ended before it had settled what an earlier round counted.
+    let repeated = lines.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Repeated);
+    let in_doubt = round.in_doubt.into_iter().chain(repeated.map(|(line, _)| line.delivery)).collect();
+    Ok(Applied { fates, in_doubt })
 }
 
 /// A delivery under its lock.
 struct Locked {
     page: PageId,
-    state: DeliveryState,
-    /// Whether an earlier attempt may have been accepted.
-    is_ambiguous: bool,
+    standing: Standing,
     reported: Reported,
-}
-
-impl Locked {
-    /// Whether it is unknown if it was accepted. One that is being sent is left to its call, whose outcome looks at the bits.
-    fn is_in_doubt(&self) -> bool {
-        match self.state {
-            DeliveryState::Uncertain => true,
-            DeliveryState::Pending => self.is_ambiguous,
-            DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
-        }
-    }
 }
 
 /// Where a page's counts are. In the order of pages, in which they are counted.
@@ -134,7 +117,7 @@ struct Round<'a> {
     counted: Vec<&'a Line>,
     marked: BTreeMap<DeliveryId, Reported>,
     figures: BTreeMap<OnPage, ReportFigures>,
-    proofs: BTreeMap<DeliveryId, Proof>,
+    in_doubt: BTreeSet<DeliveryId>,
 }
 
 impl<'a> Round<'a> {
@@ -147,7 +130,7 @@ impl<'a> Round<'a> {
             counted: Vec::new(),
             marked: BTreeMap::new(),
             figures: BTreeMap::new(),
-            proofs: BTreeMap::new(),
+            in_doubt: BTreeSet::new(),
         })
     }
 
@@ -163,9 +146,8 @@ impl<'a> Round<'a> {
             delivery.reported = delivery.reported.with(line.kind);
             self.marked.insert(line.delivery, delivery.reported);
         }
-        let proof = line.kind.proof();
-        if delivery.is_in_doubt() && (proof == Proof::Accepted || !self.proofs.contains_key(&line.delivery)) {
-            self.proofs.insert(line.delivery, proof);
+        if delivery.standing.is_in_doubt() {
+            self.in_doubt.insert(line.delivery);
         }
         self.counted.push(line);
         Fate::Counted

@@ -2,7 +2,8 @@
 ALTER TABLE deliveries ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
 
 -- Reports by page, so that statistics are a sum over pages. Of each kind: how many deliveries of the page have its bit, and how many
--- reports there were. Opens and clicks by machines have columns of their own. No reference to campaigns: whoever counts locks nothing else.
+-- reports there were. Opens and clicks by machines have columns of their own. No reference to campaigns: counting locks
+-- nothing else.
 CREATE TABLE page_reports (
     campaign_id BIGINT NOT NULL,
     page_id BIGINT NOT NULL,

@@ -1,6 +1,7 @@
 //! What becomes of a claimed delivery whose owner is gone: a pure decision, by what the owner's journal says.
 
 use super::delivery::{DeliveryState, ErrorCategory};
+use super::doubt::Standing;
 use super::fingerprint::ProviderFingerprint;
 use super::settlement::{MOST_RESENDS, Verdict};
 use crate::domain::campaigns::OnUncertain;
@@ -22,24 +23,6 @@ pub enum Evidence {
     Ended(Verdict),
     /// Begun with no outcome; or there is no journal to ask.
     Ambiguous,
-}
-
-impl Evidence {
-    /// The same together with what was reported of the delivery, of which an earlier attempt may be in doubt: that it was accepted
-    /// is the outcome of this attempt, or of the earlier one.
-    #[must_use]
-    pub fn beside_reports(self, reported: Reported, was_ambiguous: bool) -> Self {
-        if !reported.proves_acceptance() {
-            return self;
-        }
-        let counted = match &self {
-            Self::NotBegun if was_ambiguous => false,
-            Self::Ambiguous => true,
-            Self::Ended(verdict) if verdict.leaves_doubt() => verdict.counted,
-            Self::NotBegun | Self::Ended(_) => return self,
-        };
-        Self::Ended(Verdict { state: DeliveryState::Sent, counted, ..Verdict::untouched() })
-    }
 }
 
 /// What a pool's provider does with a repeated attempt.
@@ -71,6 +54,10 @@ pub struct Abandoned {
     pub claimed_at: UtcInstant,
     /// The provider that it was claimed for, where that is known.
     pub provider: Option<ProviderFingerprint>,
+    /// The number of the claim.
+    pub claim_no: i32,
+    /// What was reported of it.
+    pub reported: Reported,
 }
 
 /// How the lease ended under which it was claimed.
@@ -101,16 +88,25 @@ pub struct Fate {
     pub key_until: Option<UtcInstant>,
     /// Whether the death counts against it.
     pub died_alone: bool,
-    /// Whether the journal knew its outcome.
+    /// Whether the journal or a report knew its outcome.
     pub known: bool,
     /// For `pending`: whether the claim's own outcome is still believed, should it come before the next claim.
     pub keeps_claim: bool,
 }
 
 impl Fate {
-    /// The decision.
+    /// The decision. What it leaves in doubt, reports may have settled before.
     #[must_use]
     pub fn of(delivery: &Abandoned, evidence: &Evidence, end: &LeaseEnd) -> Self {
+        let fate = Self::without_reports(delivery, evidence, end);
+        let ambiguous = delivery.ambiguous || fate.verdict.ambiguous;
+        let standing = Standing { state: fate.state(), ambiguous, claim_no: delivery.claim_no };
+        let Some(state) = standing.settled_by(delivery.reported) else { return fate };
+        let verdict = Verdict::reported(state, fate.verdict.counted);
+        Self { verdict, due_at: UtcInstant(0), known: true, died_alone: false, keeps_claim: false, ..fate }
+    }
+
+    fn without_reports(delivery: &Abandoned, evidence: &Evidence, end: &LeaseEnd) -> Self {
         let LeaseEnd { repeat, on_uncertain, owner_lives, died_alone, single, now } = *end;
         // A missing line is worth less while its writer lives: what was claimed a moment ago may just be beginning.
         let fresh = owner_lives && delivery.claimed_at.plus_ms(repeat.on_the_wire_ms) > now;
@@ -198,27 +194,63 @@ mod tests {
     use super::*;
     use crate::domain::reports::{Reader, ReportKind};
 
+    const END: LeaseEnd = LeaseEnd {
+        repeat: Repeat { key_valid_ms: None, on_the_wire_ms: 1_000, max_attempts: 4, provider: None },
+        on_uncertain: OnUncertain::Hold,
+        owner_lives: false,
+        died_alone: false,
+        single: false,
+        now: UtcInstant(10_000),
+    };
+
+    /// Claimed half a second ago.
+    const LEFT: Abandoned = Abandoned {
+        attempts: 0,
+        deaths: 0,
+        ambiguous: false,
+        key_until: None,
+        claimed_at: UtcInstant(9_500),
+        provider: None,
+        claim_no: 1,
+        reported: NOTHING,
+    };
+
+    const NOTHING: Reported = Reported::NONE;
+
+    fn said(kind: ReportKind) -> Reported {
+        NOTHING.with(kind)
+    }
+
+    fn fate(left: Abandoned, evidence: &Evidence, owner_lives: bool) -> (DeliveryState, bool) {
+        let fate = Fate::of(&left, evidence, &LeaseEnd { owner_lives, ..END });
+        (fate.state(), fate.verdict.counted)
+    }
+
+    fn ended(state: DeliveryState, ambiguous: bool) -> Evidence {
+        Evidence::Ended(Verdict { state, ambiguous, counted: true, ..Verdict::untouched() })
+    }
+
     #[test]
     fn a_report_is_the_outcome_where_the_journal_leaves_a_doubt_and_only_there() {
-        let opened = Reported::default().with(ReportKind::Opened(Reader::Machine));
-        let state = |evidence: Evidence, reported, was_ambiguous| match evidence.beside_reports(reported, was_ambiguous)
-        {
-            Evidence::Ended(verdict) => Some((verdict.state, verdict.counted)),
-            Evidence::NotBegun | Evidence::Ambiguous => None,
-        };
-        let ended =
-            |state, ambiguous| Evidence::Ended(Verdict { state, ambiguous, counted: true, ..Verdict::untouched() });
-        let sent = |counted| Some((DeliveryState::Sent, counted));
-        assert_eq!(state(Evidence::Ambiguous, opened, false), sent(true));
-        assert_eq!(state(Evidence::NotBegun, opened, true), sent(false), "it is about the earlier attempt");
-        assert_eq!(state(ended(DeliveryState::Uncertain, true), opened, false), sent(true));
-        assert_eq!(state(ended(DeliveryState::Pending, true), opened, false), sent(true));
+        use DeliveryState::{Failed, Pending, Sent, Uncertain};
+        let opened = |ambiguous| Abandoned { ambiguous, reported: said(ReportKind::Opened(Reader::Machine)), ..LEFT };
+        assert_eq!(fate(opened(false), &Evidence::Ambiguous, false), (Sent, true));
+        assert_eq!(fate(opened(true), &Evidence::NotBegun, false), (Sent, false), "it is about the earlier attempt");
+        assert_eq!(fate(opened(false), &ended(Uncertain, true), false), (Sent, true));
+        assert_eq!(fate(opened(false), &ended(Pending, true), false), (Sent, true));
+        // Its owner lives, and may just be beginning with it.
+        assert_eq!(fate(opened(false), &Evidence::NotBegun, true), (Sent, true));
         // What is known without reports stays.
-        assert_eq!(state(Evidence::NotBegun, opened, false), None);
-        assert_eq!(state(ended(DeliveryState::Failed, false), opened, false), Some((DeliveryState::Failed, true)));
-        assert_eq!(state(ended(DeliveryState::Pending, false), opened, false), Some((DeliveryState::Pending, true)));
-        for reported in [Reported::default(), Reported::default().with(ReportKind::RejectedLater)] {
-            assert_eq!(state(Evidence::Ambiguous, reported, true), None);
-        }
+        assert_eq!(fate(opened(false), &Evidence::NotBegun, false), (Pending, false));
+        assert_eq!(fate(opened(false), &ended(Failed, false), false), (Failed, true));
+        assert_eq!(fate(opened(false), &ended(Pending, false), false), (Pending, true));
+    }
+
+    #[test]
+    fn a_late_rejection_is_believed_of_the_only_attempt() {
+        let rejected = |claim_no| Abandoned { claim_no, reported: said(ReportKind::RejectedLater), ..LEFT };
+        assert_eq!(fate(rejected(1), &Evidence::Ambiguous, false), (DeliveryState::Failed, true));
+        assert_eq!(fate(rejected(2), &Evidence::Ambiguous, false), (DeliveryState::Uncertain, true));
+        assert_eq!(fate(LEFT, &Evidence::Ambiguous, false), (DeliveryState::Uncertain, true));
     }
 }

@@ -8,6 +8,7 @@ use super::answer::{AnswerClass, Refusal};
 use super::backoff;
 use super::claim::ClaimKey;
 use super::delivery::{DeliveryState, ErrorCategory};
+use super::doubt::Standing;
 use super::outcome::Outcome;
 use super::retries::{self, Doubt, GaveUp, Retries};
 use super::trouble::Trouble;
@@ -120,14 +121,23 @@ impl Verdict {
         }
     }
 
-    /// Whether it remains unknown if the provider accepted the message.
+    /// What a report has settled as `sent` or `failed`.
+    #[must_use]
+    pub fn reported(state: DeliveryState, counted: bool) -> Self {
+        let is_refused = state == DeliveryState::Failed;
+        Self {
+            state,
+            counted,
+            reason: is_refused.then(|| "the provider reported later that it had not accepted the message".to_owned()),
+            category: is_refused.then_some(ErrorCategory::Refused),
+            ..Self::untouched()
+        }
+    }
+
+    /// Whether it leaves in doubt that the provider accepted the message.
     #[must_use]
     pub fn leaves_doubt(&self) -> bool {
-        match self.state {
-            DeliveryState::Uncertain => true,
-            DeliveryState::Pending => self.ambiguous,
-            DeliveryState::Sending | DeliveryState::Sent | DeliveryState::Failed | DeliveryState::Skipped => false,
-        }
+        Standing { state: self.state, ambiguous: self.ambiguous, claim_no: 0 }.is_in_doubt()
     }
 
     fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {

@@ -9,6 +9,7 @@ use super::pages;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
+use crate::domain::dispatch::doubt::Standing;
 use crate::domain::dispatch::eligibility::{Contactable, address_for, may_send};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::LeaseToken;
@@ -204,8 +205,9 @@ fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) 
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }
     let mut skips = BTreeMap::<&str, i64>::new();
-    for ending in endings.iter().filter(|ending| ending.state == DeliveryState::Skipped) {
-        *skips.entry(ending.reason).or_default() += 1;
+    let skipped = endings.iter().filter(|ending| ending.state == DeliveryState::Skipped);
+    for reason in skipped.filter_map(|ending| ending.reason) {
+        *skips.entry(reason).or_default() += 1;
     }
     for (reason, n) in skips {
         dialect::count_skips(conn, page.campaign_id, page.id, reason, n)?;
@@ -217,7 +219,7 @@ enum Fitness {
     /// May be handed over, with the contact in this version.
     Fit(i64, Profile),
     /// Ends here.
-    Ends(DeliveryState, &'static str),
+    Ends(DeliveryState, Option<&'static str>),
 }
 
 impl Candidate {
@@ -236,9 +238,14 @@ impl Candidate {
 /// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
 fn judge(candidate: &mut Candidate, terms: Terms<'_>, kept: Option<&Kept>) -> Fitness {
     let ambiguous = candidate.ambiguous;
+    let standing = Standing { state: DeliveryState::Pending, ambiguous, claim_no: candidate.claim_no };
+    if let Some(state) = standing.settled_by(candidate.reported) {
+        // It was reported as accepted, and that is not settled yet.
+        return Fitness::Ends(state, None);
+    }
     let ends = |reason: &'static str| {
         let state = if ambiguous { DeliveryState::Uncertain } else { DeliveryState::Skipped };
-        Fitness::Ends(state, reason)
+        Fitness::Ends(state, Some(reason))
     };
     // One that was erased is as good as deleted.
     let Some(contact) = candidate.contact.take() else {
@@ -253,14 +260,14 @@ fn judge(candidate: &mut Candidate, terms: Terms<'_>, kept: Option<&Kept>) -> Fi
         return ends(reason.as_str());
     }
     if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
-        return Fitness::Ends(DeliveryState::Uncertain, reason);
+        return Fitness::Ends(DeliveryState::Uncertain, Some(reason));
     }
     let version = contact.version;
     match contact.into_profile() {
         Ok(profile) => Fitness::Fit(version, profile),
         // This one ends here; the others go on.
-        Err(_) if ambiguous => Fitness::Ends(DeliveryState::Uncertain, UNREADABLE),
-        Err(_) => Fitness::Ends(DeliveryState::Failed, UNREADABLE),
+        Err(_) if ambiguous => Fitness::Ends(DeliveryState::Uncertain, Some(UNREADABLE)),
+        Err(_) => Fitness::Ends(DeliveryState::Failed, Some(UNREADABLE)),
     }
 }
 

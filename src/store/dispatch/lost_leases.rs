@@ -131,8 +131,7 @@ pub fn end_lease(
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
-        let evidence = evidence(key).beside_reports(delivery.reported, delivery.ambiguous);
-        let fate = Fate::of(&delivery.as_left(now), &evidence, &end);
+        let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
         ended.note(&fate);
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
@@ -144,9 +143,7 @@ pub fn end_lease(
         .execute(conn)
         .map_err(StoreError::query("count an owner's death"))?;
     if status == CampaignStatus::Stopped && counts.pending > 0 {
-        let skipped = pages::skip_pending(conn, &row, SkipReason::Stopped)?;
-        counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
-        counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
+        pages::skip_pending(conn, &row, SkipReason::Stopped, &mut counts)?;
     }
     pages::forget_contents(conn, &row)?;
     let (state, due_at) = next_state(conn, &row, counts.pending)?;
@@ -167,8 +164,9 @@ pub(in crate::store) fn next_state(
 
 impl SendingRow {
     fn as_left(&self, now: UtcInstant) -> Abandoned {
-        let Self { attempts, deaths, ambiguous, key_until, claimed_at, provider, .. } = *self;
-        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at: claimed_at.unwrap_or(now), provider }
+        let Self { attempts, deaths, ambiguous, key_until, provider, claim_no, reported, .. } = *self;
+        let claimed_at = self.claimed_at.unwrap_or(now);
+        Abandoned { attempts, deaths, ambiguous, key_until, claimed_at, provider, claim_no, reported }
     }
 }
 

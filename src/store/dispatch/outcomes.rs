@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
-use super::{pages, reported};
+use super::pages;
+use super::reported::{self, Proven};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
@@ -113,10 +114,10 @@ impl Tally {
         }
     }
 
-    /// What was just noted as in doubt was accepted.
-    fn believe(&mut self, noted: DeliveryState) {
-        self.counts.shift(noted, DeliveryState::Sent, 1);
-        if noted == DeliveryState::Pending {
+    /// What was just noted as in doubt is settled by a report.
+    fn believe(&mut self, proven: &Proven) {
+        self.counts.shift(proven.from, proven.to, 1);
+        if proven.from == DeliveryState::Pending {
             self.settled += 1;
             self.deaths = 0;
         }
@@ -176,9 +177,10 @@ fn believe_reports(
     if in_doubt.is_empty() {
         return Ok(());
     }
-    for proven in reported::believe(conn, campaign, in_doubt, now)? {
+    let is_locked = |page| tallies.contains_key(&page);
+    for proven in reported::believe(conn, campaign, in_doubt, now, &is_locked)? {
         if let Some(tally) = tallies.get_mut(&proven.page) {
-            tally.believe(proven.from);
+            tally.believe(&proven);
         }
         forget_content(conn, campaign, proven.contact)?;
     }

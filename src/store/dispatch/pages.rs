@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::proofs::is_proven;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::{LeaseToken, Owner};
@@ -226,9 +227,7 @@ pub fn settle(
     }
     let status = status_of(conn, page.campaign_id)?;
     if status == CampaignStatus::Stopped && counts.pending > 0 {
-        let skipped = skip_pending(conn, &page, SkipReason::Stopped)?;
-        counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
-        counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
+        skip_pending(conn, &page, SkipReason::Stopped, &mut counts)?;
     }
     if counts.pending == 0 && counts.sending == 0 {
         close_lease(conn, &page, PageState::Done, UtcInstant(0), counts)?;
@@ -303,21 +302,17 @@ fn give_back(conn: &mut Conn, page: &LockedPage, token: LeaseToken) -> Result<i6
     count(changed)
 }
 
-/// How many deliveries a stop has ended, by what they became.
-pub(in crate::store) struct Skipped {
-    pub(in crate::store) skipped: i64,
-    pub(in crate::store) uncertain: i64,
-}
-
-/// Ends what is pending on a page. What was ever ambiguous becomes `uncertain`: skipping would claim to know.
+/// Ends what is pending on a page, and moves its counts. What was ever ambiguous becomes `uncertain`, or `sent` where a report says so:
+/// skipping would claim to know.
 pub(in crate::store) fn skip_pending(
     conn: &mut Conn,
     page: &LockedPage,
     reason: SkipReason,
-) -> Result<Skipped, StoreError> {
+    counts: &mut Counts,
+) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     let pending = || on_page(page).and(deliveries::state.eq(DeliveryState::Pending));
-    let skipped = diesel::update(deliveries::table.filter(pending().and(deliveries::ambiguous.eq(false))))
+    let clear = diesel::update(deliveries::table.filter(pending().and(deliveries::ambiguous.eq(false))))
         .set((
             deliveries::state.eq(DeliveryState::Skipped),
             deliveries::reason.eq(reason.as_str()),
@@ -325,16 +320,22 @@ pub(in crate::store) fn skip_pending(
         ))
         .execute(conn)
         .map_err(StoreError::query("skip what is pending"))?;
-    let uncertain = diesel::update(deliveries::table.filter(pending().and(deliveries::ambiguous.eq(true))))
-        .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
-        .execute(conn)
-        .map_err(StoreError::query("skip what is pending"))?;
-    forget_contents(conn, page)?;
-    let skipped = count(skipped)?;
+    let skipped = count(clear)?;
+    counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped);
     if skipped > 0 {
         dialect::count_skips(conn, page.campaign_id, page.id, reason.as_str(), skipped)?;
     }
-    Ok(Skipped { skipped, uncertain: count(uncertain)? })
+    let proven = diesel::update(deliveries::table.filter(pending().and(is_proven())))
+        .set((deliveries::state.eq(DeliveryState::Sent), deliveries::settled_at.eq(now)))
+        .execute(conn)
+        .map_err(StoreError::query("believe what is reported of what is pending"))?;
+    counts.shift(DeliveryState::Pending, DeliveryState::Sent, count(proven)?);
+    let ambiguous = diesel::update(deliveries::table.filter(pending()))
+        .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
+        .execute(conn)
+        .map_err(StoreError::query("skip what is pending"))?;
+    counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, count(ambiguous)?);
+    forget_contents(conn, page)
 }
 
 /// Forgets what attempts said whose deliveries have ended. Needed wherever deliveries end other than by their outcome.

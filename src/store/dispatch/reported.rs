@@ -3,7 +3,7 @@
 //! [`crate::store::reports`] notes what is reported without the page's lock. What follows for a delivery is decided here, under the
 //! lock: at once for one that is `uncertain` or waits to be asked again, and with its outcome for one that is `sending`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
@@ -11,18 +11,17 @@ use super::pages;
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState, ErrorCategory};
+use crate::domain::dispatch::doubt::Standing;
 use crate::domain::dispatch::page::Counts;
+use crate::domain::dispatch::settlement::Verdict;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::reports::{Proof, Reported};
+use crate::domain::reports::Reported;
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::deliveries;
 use crate::store::{Conn, StoreError};
 
-/// Why a delivery failed that was reported as not accepted.
-const REJECTED_LATER: &str = "the provider reported later that it had not accepted the message";
-
-/// How many deliveries a proof has settled.
+/// How many deliveries reports have settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settled {
     /// The provider had accepted them.
@@ -31,24 +30,21 @@ pub struct Settled {
     pub failed: usize,
 }
 
-/// Settles those of these deliveries that are in doubt: `uncertain`, or `pending` after an attempt that may have been accepted.
-/// Belongs in a write transaction of its own, after that of [`crate::store::reports::apply`]: it locks pages.
-///
-/// - A message that was accepted makes the delivery `sent`.
-/// - One that was not accepted makes an `uncertain` delivery `failed`, if there was no other attempt. It says nothing about another
-///   attempt, and what has failed may be sent again.
+/// Settles those of these deliveries that are in doubt, by what was reported of them ([`Standing::settled_by`]). Belongs in a write
+/// transaction of its own, after that of [`crate::store::reports::apply`]: it locks pages.
 ///
 /// # Errors
 /// A query failed; safe to repeat.
-pub fn settle(conn: &mut Conn, proofs: &BTreeMap<DeliveryId, Proof>) -> Result<Settled, StoreError> {
+pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Settled, StoreError> {
     let mut by_campaign = BTreeMap::<CampaignId, Vec<ContactId>>::new();
-    for delivery in proofs.keys() {
+    for delivery in deliveries {
         by_campaign.entry(delivery.campaign).or_default().push(delivery.contact);
     }
     // Most are in no doubt: no page is locked for them.
     let mut pages = BTreeSet::new();
     for (campaign, contacts) in &by_campaign {
-        pages.extend(in_doubt(conn, *campaign, contacts)?.into_iter().map(|doubtful| doubtful.page));
+        let doubtful = in_doubt(conn, *campaign, contacts)?;
+        pages.extend(doubtful.iter().filter(|doubtful| doubtful.becomes().is_some()).map(|doubtful| doubtful.page));
     }
     if pages.is_empty() {
         return Ok(Settled::default());
@@ -57,20 +53,16 @@ pub fn settle(conn: &mut Conn, proofs: &BTreeMap<DeliveryId, Proof>) -> Result<S
     let mut counts: BTreeMap<PageId, Counts> = locked.iter().map(|page| (page.id, page.counts())).collect();
     let mut settled = Settled::default();
     for (campaign, contacts) in by_campaign {
-        let mut fates = BTreeMap::<Fate, Vec<ContactId>>::new();
-        // Read again: nobody moves them now.
-        for doubtful in in_doubt(conn, campaign, &contacts)? {
-            let proof = proofs.get(&DeliveryId { campaign, contact: doubtful.contact }).copied();
-            let (Some(fate), Some(counts)) = (doubtful.fate(proof), counts.get_mut(&doubtful.page)) else { continue };
-            counts.shift(fate.before(), fate.after(), 1);
-            fates.entry(fate).or_default().push(doubtful.contact);
-        }
-        for (fate, contacts) in fates {
-            match fate {
-                Fate::Accepted | Fate::NotAskedAgain => settled.sent += contacts.len(),
-                Fate::NotAccepted => settled.failed += contacts.len(),
+        // Read again: nobody moves them now. On a page that is not locked, an outcome may have come meanwhile that looks itself.
+        let proven = believe(conn, campaign, &contacts, now, &|page| pages.contains(&page))?;
+        for Proven { page, from, to, .. } in proven {
+            if let Some(counts) = counts.get_mut(&page) {
+                counts.shift(from, to, 1);
             }
-            end(conn, campaign, contacts, fate, now)?;
+            match to {
+                DeliveryState::Sent => settled.sent += 1,
+                _ => settled.failed += 1,
+            }
         }
     }
     for page in &locked {
@@ -83,32 +75,36 @@ pub fn settle(conn: &mut Conn, proofs: &BTreeMap<DeliveryId, Proof>) -> Result<S
     Ok(settled)
 }
 
-/// A delivery that turned out to be accepted.
+/// A delivery that was in doubt.
 pub(in crate::store) struct Proven {
     pub(in crate::store) contact: ContactId,
     pub(in crate::store) page: PageId,
     /// The state that it was in.
     pub(in crate::store) from: DeliveryState,
+    /// What it is now: `sent` or `failed`.
+    pub(in crate::store) to: DeliveryState,
 }
 
-/// Makes `sent` those of these deliveries that are in doubt although it was reported before that they were accepted. Their pages
-/// are locked, and the caller moves the counts.
+/// Settles those of these deliveries that are in doubt and that reports say something of. Their pages are locked, or are not
+/// `is_locked`, and the caller moves the counts.
 pub(in crate::store) fn believe(
     conn: &mut Conn,
     campaign: CampaignId,
     contacts: &[ContactId],
     now: UtcInstant,
+    is_locked: &dyn Fn(PageId) -> bool,
 ) -> Result<Vec<Proven>, StoreError> {
     let mut proven = Vec::new();
-    let mut fates = BTreeMap::<Fate, Vec<ContactId>>::new();
-    for doubtful in in_doubt(conn, campaign, contacts)? {
-        if let Some(fate) = doubtful.fate(None) {
-            fates.entry(fate).or_default().push(doubtful.contact);
-            proven.push(Proven { contact: doubtful.contact, page: doubtful.page, from: fate.before() });
+    let mut moves = HashMap::<(DeliveryState, DeliveryState), Vec<ContactId>>::new();
+    for doubtful in in_doubt(conn, campaign, contacts)?.into_iter().filter(|doubtful| is_locked(doubtful.page)) {
+        let Doubtful { contact, page, state: from, .. } = doubtful;
+        if let Some(to) = doubtful.becomes() {
+            moves.entry((from, to)).or_default().push(contact);
+            proven.push(Proven { contact, page, from, to });
         }
     }
-    for (fate, contacts) in fates {
-        end(conn, campaign, contacts, fate, now)?;
+    for ((from, to), contacts) in moves {
+        end(conn, campaign, contacts, from, to, now)?;
     }
     Ok(proven)
 }
@@ -119,46 +115,15 @@ struct Doubtful {
     contact: ContactId,
     page: PageId,
     state: DeliveryState,
-    attempts: i32,
+    ambiguous: bool,
+    claim_no: i32,
     reported: Reported,
 }
 
-/// What becomes of a delivery in doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
-    /// It was uncertain, and was accepted.
-    Accepted,
-    /// It was to be asked for again, and was accepted.
-    NotAskedAgain,
-    /// It was uncertain, and was not accepted.
-    NotAccepted,
-}
-
-impl Fate {
-    fn before(self) -> DeliveryState {
-        match self {
-            Self::Accepted | Self::NotAccepted => DeliveryState::Uncertain,
-            Self::NotAskedAgain => DeliveryState::Pending,
-        }
-    }
-
-    fn after(self) -> DeliveryState {
-        match self {
-            Self::Accepted | Self::NotAskedAgain => DeliveryState::Sent,
-            Self::NotAccepted => DeliveryState::Failed,
-        }
-    }
-}
-
 impl Doubtful {
-    /// By what is reported of it, and what was just said.
-    fn fate(&self, said: Option<Proof>) -> Option<Fate> {
-        let is_uncertain = self.state == DeliveryState::Uncertain;
-        if self.reported.proves_acceptance() || said == Some(Proof::Accepted) {
-            return Some(if is_uncertain { Fate::Accepted } else { Fate::NotAskedAgain });
-        }
-        let is_refuted = is_uncertain && said == Some(Proof::NotAccepted) && self.attempts <= 1;
-        is_refuted.then_some(Fate::NotAccepted)
+    fn becomes(&self) -> Option<DeliveryState> {
+        let Self { state, ambiguous, claim_no, .. } = *self;
+        Standing { state, ambiguous, claim_no }.settled_by(self.reported)
     }
 }
 
@@ -171,7 +136,8 @@ fn in_doubt(conn: &mut Conn, campaign: CampaignId, contacts: &[ContactId]) -> Re
             deliveries::contact_id,
             deliveries::page_id,
             deliveries::state,
-            deliveries::attempts,
+            deliveries::ambiguous,
+            deliveries::claim_no,
             deliveries::reported,
         ))
         .load(conn)
@@ -182,19 +148,20 @@ fn end(
     conn: &mut Conn,
     campaign: CampaignId,
     contacts: Vec<ContactId>,
-    fate: Fate,
+    from: DeliveryState,
+    to: DeliveryState,
     now: UtcInstant,
 ) -> Result<(), StoreError> {
-    let (expected, is_refuted) = (contacts.len(), fate == Fate::NotAccepted);
+    let (expected, verdict) = (contacts.len(), Verdict::reported(to, false));
     let these = deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts));
-    let moved = diesel::update(deliveries::table.filter(these.and(deliveries::state.eq(fate.before()))))
+    let moved = diesel::update(deliveries::table.filter(these.and(deliveries::state.eq(from))))
         .set((
-            deliveries::state.eq(fate.after()),
+            deliveries::state.eq(to),
             deliveries::ambiguous.eq(false),
             deliveries::due_at.eq(UtcInstant(0)),
             deliveries::settled_at.eq(now),
-            deliveries::reason.eq(is_refuted.then_some(REJECTED_LATER)),
-            deliveries::category.eq(is_refuted.then_some(ErrorCategory::Refused.as_str())),
+            deliveries::reason.eq(verdict.reason),
+            deliveries::category.eq(verdict.category.map(ErrorCategory::as_str)),
             deliveries::answer_class.eq(None::<AnswerClass>),
         ))
         .execute(conn)

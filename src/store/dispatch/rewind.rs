@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
-use super::{outcomes, pages, sweeps};
+use super::{outcomes, pages, reported, sweeps};
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
@@ -241,14 +241,22 @@ fn restore(
     let (pages, now) = dialect::lock_pages(conn, &ids)?;
     for page in pages {
         let mut counts = page.counts();
+        let mut in_doubt = Vec::new();
         for (row, key, verdict) in ends.iter().filter(|(row, ..)| row.page == page.id) {
             end(conn, row, *key, verdict, now)?;
             counts.shift(row.state, verdict.state, 1);
+            if verdict.leaves_doubt() {
+                in_doubt.push(row.contact);
+            }
             if row.state == DeliveryState::Skipped
                 && let Some(reason) = &row.reason
             {
                 dialect::count_skips(conn, id, page.id, reason, -1)?;
             }
+        }
+        // Reports of these hand-overs may have come since.
+        for proven in reported::believe(conn, id, &in_doubt, now, &|locked| locked == page.id)? {
+            counts.shift(proven.from, proven.to, 1);
         }
         sweeps::after_moving(conn, &page, counts)?;
         pages::forget_contents(conn, &page)?;

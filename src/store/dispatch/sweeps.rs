@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::dialect::LockedPage;
 use super::lost_leases::next_state;
 use super::pages::{self, on_page};
+use super::proofs::is_proven;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
@@ -69,9 +70,7 @@ fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerCl
     let mut counts = row.counts();
     match sweep {
         Sweep::SkipPending => {
-            let skipped = pages::skip_pending(conn, row, SkipReason::Stopped)?;
-            counts.shift(DeliveryState::Pending, DeliveryState::Skipped, skipped.skipped);
-            counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, skipped.uncertain);
+            pages::skip_pending(conn, row, SkipReason::Stopped, &mut counts)?;
         }
         Sweep::RetryFailed => {
             let moved = back_to_pending(conn, row, DeliveryState::Failed, class)?;
@@ -100,7 +99,8 @@ fn back_to_pending(
     from: DeliveryState,
     class: Option<AnswerClass>,
 ) -> Result<i64, StoreError> {
-    let all = on_page(row).and(deliveries::state.eq(from));
+    // An operator may have taken for failed what turned out to be accepted: nobody gets that twice.
+    let all = on_page(row).and(deliveries::state.eq(from)).and(diesel::dsl::not(is_proven()));
     let change = (
         deliveries::state.eq(DeliveryState::Pending),
         deliveries::due_at.eq(UtcInstant(0)),

@@ -8,6 +8,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Text, Untyped};
 
 use super::{Locked, OnPage};
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
+use crate::domain::dispatch::doubt::Standing;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::reports::{Reader, ReportFigure, ReportFigures, ReportKind, Reported};
 use crate::store::engine::sql::{Pieces, sql};
@@ -34,10 +35,13 @@ struct LockedRow {
     #[diesel(sql_type = Bool)]
     ambiguous: bool,
     #[diesel(sql_type = Integer)]
+    claim_no: i32,
+    #[diesel(sql_type = Integer)]
     reported: Reported,
 }
 
-const LOOK: &str = "SELECT d.campaign_id, d.contact_id, d.page_id, d.state, d.ambiguous, d.reported FROM ";
+const LOOK: &str = "SELECT d.campaign_id, d.contact_id, d.page_id, d.state, d.ambiguous, d.claim_no, \
+                    d.reported FROM ";
 
 /// The keys on the left, so that their order is that of the locks. With an `ORDER BY`, PostgreSQL would rather walk the table's
 /// whole index than sort.
@@ -71,8 +75,9 @@ pub(super) fn lock(
     };
     let rows = rows.map_err(StoreError::query("lock deliveries that something is reported of"))?;
     let entries = rows.into_iter().map(|row| {
-        let LockedRow { campaign_id: campaign, contact_id: contact, page_id: page, state, ambiguous, reported } = row;
-        (DeliveryId { campaign, contact }, Locked { page, state, is_ambiguous: ambiguous, reported })
+        let LockedRow { campaign_id: campaign, contact_id: contact, page_id: page, reported, .. } = row;
+        let standing = Standing { state: row.state, ambiguous: row.ambiguous, claim_no: row.claim_no };
+        (DeliveryId { campaign, contact }, Locked { page, standing, reported })
     });
     Ok(entries.collect())
 }

@@ -3,7 +3,7 @@
 mod evidence;
 mod races;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Map;
 use volley::domain::dispatch::delivery::DeliveryId;
@@ -25,7 +25,7 @@ const SCANNED: ReportKind = ReportKind::Opened(Reader::Machine);
 /// A report about a recipient of the campaign, under a key.
 fn line(campaign: &Campaign, contact: i64, kind: ReportKind, key: &str) -> Line {
     Line {
-        key: EventKey { source: EventSource::of_pool(POOL).as_str().to_owned(), key: key.to_owned() },
+        key: EventKey::of(&EventSource::of_pool(POOL), key),
         delivery: DeliveryId { campaign: campaign.id, contact: ContactId(contact) },
         kind,
         occurred_at: None,
@@ -138,14 +138,14 @@ both_backends! {
             line(&campaign, 999, OPENED, "a"),
         ];
         let applied = apply(&campaign, unknown.clone()).await;
-        assert_eq!((applied.fates, applied.proofs), (vec![Fate::Unknown; 3], BTreeMap::new()));
+        assert_eq!((applied.fates, applied.in_doubt), (vec![Fate::Unknown; 3], BTreeSet::new()));
         for table in ["event_keys", "events", "page_reports"] {
             assert_eq!(db.number(&format!("SELECT count(*) AS n FROM {table}")), 0, "{table}");
         }
         let mixed = unknown.into_iter().chain([line(&campaign, 1, OPENED, "c")]).collect();
         let fates = [Fate::Unknown, Fate::Unknown, Fate::Unknown, Fate::Counted];
         assert_eq!(apply(&campaign, mixed).await.fates, fates);
-        assert_eq!(apply(&campaign, Vec::new()).await, Applied { fates: Vec::new(), proofs: BTreeMap::new() });
+        assert_eq!(apply(&campaign, Vec::new()).await, Applied { fates: Vec::new(), in_doubt: BTreeSet::new() });
     }
 
     async fn the_event_of_a_report_occurs_when_its_source_says_and_never_in_the_future(db: &Database) {

@@ -38,7 +38,8 @@ pub(in crate::http) struct MachineReports {
     clicked: ReportFigure,
 }
 
-/// Parts of recipients, from 0 to 1. What they are parts of stands in the name; null while nobody is.
+/// Shares from 0 to 1: `of_sent` of the messages that were sent, `of_delivered` of those that were reported as delivered. Null while
+/// there are none.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct ReportRates {
     /// Of the messages that the provider accepted.

@@ -10,6 +10,7 @@ use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, Fields};
+use crate::domain::reports::Reported;
 use crate::store::dispatch::eligibility::{Asked, Look, Spelling};
 use crate::store::dispatch::pages::PageRow;
 use crate::store::engine::contact_fields::FieldColumns;
@@ -28,6 +29,7 @@ pub(in crate::store::dispatch) struct Candidate {
     pub(in crate::store::dispatch) key_until: Option<UtcInstant>,
     pub(in crate::store::dispatch) seen_version: Option<i64>,
     pub(in crate::store::dispatch) provider: Option<ProviderFingerprint>,
+    pub(in crate::store::dispatch) reported: Reported,
     pub(in crate::store::dispatch) contact: Option<ContactColumns>,
     pub(in crate::store::dispatch) look: Look,
 }
@@ -68,6 +70,7 @@ type CandidateType = (
     SqlTypeOf<deliveries::provider_key_until>,
     SqlTypeOf<deliveries::contact_version>,
     SqlTypeOf<deliveries::provider_fingerprint>,
+    SqlTypeOf<deliveries::reported>,
     Nullable<ContactType>,
     LookType,
 );
@@ -102,7 +105,7 @@ fn due(page: &PageRow, asked: &Asked, after: ContactId, now: UtcInstant, spellin
     let mut due = Pieces::default();
     due.push(
         "SELECT d.contact_id, d.claim_no, d.attempts, d.put_offs, d.ambiguous, d.provider_key_until, d.contact_version, \
-         d.provider_fingerprint, ",
+         d.provider_fingerprint, d.reported, ",
     );
     for field in BuiltIn::ALL {
         due.push("c.").push(field.as_str()).push(", ");

@@ -83,7 +83,7 @@ pub(in crate::store) fn mark_sending(
 pub(in crate::store) struct Ending {
     pub(in crate::store) contact: ContactId,
     pub(in crate::store) state: DeliveryState,
-    pub(in crate::store) reason: &'static str,
+    pub(in crate::store) reason: Option<&'static str>,
     pub(in crate::store) category: Option<ErrorCategory>,
 }
 
@@ -102,7 +102,7 @@ pub(in crate::store) fn end_recipients(
         Conn::Pg(conn) => {
             let contacts: Vec<ContactId> = endings.iter().map(|ending| ending.contact).collect();
             let states: Vec<DeliveryState> = endings.iter().map(|ending| ending.state).collect();
-            let reasons: Vec<&str> = endings.iter().map(|ending| ending.reason).collect();
+            let reasons: Vec<Option<&str>> = endings.iter().map(|ending| ending.reason).collect();
             let categories: Vec<Option<&str>> =
                 endings.iter().map(|ending| ending.category.map(ErrorCategory::as_str)).collect();
             sql("UPDATE deliveries AS d SET state = v.state, reason = v.reason, category = v.category, settled_at = ")
@@ -110,7 +110,7 @@ pub(in crate::store) fn end_recipients(
                 .bind::<Array<BigInt>, _>(vec![campaign.0; endings.len()], ", ")
                 .bind::<Array<BigInt>, _>(contacts, ", ")
                 .bind::<Array<Text>, _>(states, ", ")
-                .bind::<Array<Text>, _>(reasons, ", ")
+                .bind::<Array<Nullable<Text>>, _>(reasons, ", ")
                 .bind::<Array<Nullable<Text>>, _>(
                     categories,
                     ") AS v (campaign_id, contact_id, state, reason, category) WHERE d.campaign_id = v.campaign_id \
@@ -121,7 +121,7 @@ pub(in crate::store) fn end_recipients(
         Conn::Sqlite(conn) => endings.iter().try_fold(0, |changed, ending| {
             sql("UPDATE deliveries SET state = ")
                 .bind::<Text, _>(ending.state, ", reason = ")
-                .bind::<Text, _>(ending.reason, ", category = ")
+                .bind::<Nullable<Text>, _>(ending.reason, ", category = ")
                 .bind::<Nullable<Text>, _>(ending.category.map(ErrorCategory::as_str), ", settled_at = ")
                 .bind::<BigInt, _>(now, " WHERE campaign_id = ")
                 .bind::<BigInt, _>(campaign, " AND contact_id = ")

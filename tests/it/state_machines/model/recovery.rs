@@ -7,6 +7,7 @@ use volley::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd};
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::instant::UtcInstant;
+use volley::domain::reports::Reported;
 
 use super::{DEATHS_BEFORE_SINGLE, Journal, Key, Left, Line, Process, Row, Settlement, World};
 
@@ -59,6 +60,8 @@ impl World {
                 key_until: row.key_until.map(UtcInstant),
                 claimed_at: UtcInstant(row.claimed_at),
                 provider: None,
+                claim_no: i32::try_from(row.claim_no).unwrap(),
+                reported: Reported::NONE,
             };
             let died_alone = died && sending == 1;
             let end = LeaseEnd {

@@ -1,17 +1,21 @@
 //! A database that has lost its newest commits, and a journal that has not.
 
 use volley::domain::campaigns::CampaignStatus;
-use volley::domain::dispatch::delivery::DeliveryState;
+use volley::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use volley::domain::dispatch::evidence::{Begun, Known};
 use volley::domain::dispatch::settlement::Verdict;
+use volley::domain::events::EventSource;
 use volley::domain::ids::{CampaignId, ContactId};
+use volley::domain::reports::ReportKind;
 use volley::store::dispatch::claims::Claimed;
 use volley::store::dispatch::packing::{self, Packed};
 use volley::store::dispatch::rewind::{self, Replayed};
 use volley::store::engine::history::Lineage;
+use volley::store::events::EventKey;
+use volley::store::reports::{self, Line};
 use volley::store::{Conn, Lane, campaigns};
 
-use super::packed::{Campaign, Leased, execute, record, write};
+use super::packed::{Campaign, Leased, POOL, execute, record, write};
 use crate::support::both_backends;
 
 fn sent() -> Option<Verdict> {
@@ -66,6 +70,24 @@ both_backends! {
         assert_eq!(replay(&campaign, &known).await.restored, 0, "repeating it changes nothing");
         let again = campaign.lease().await.unwrap().claim(4).await;
         assert_eq!(again.iter().map(|claimed| claimed.contact.0).collect::<Vec<_>>(), [3, 4]);
+    }
+
+    async fn who_was_reported_as_reached_since_is_not_left_in_doubt(db: &Database) {
+        let campaign = Campaign::packed(db, 2, 10).await;
+        let leased = campaign.lease().await.unwrap();
+        let claimed = leased.claim(2).await;
+        lose_the_claims(&campaign).await;
+        let line = Line {
+            key: EventKey::of(&EventSource::of_pool(POOL), "a"),
+            delivery: DeliveryId { campaign: campaign.id, contact: ContactId(1) },
+            kind: ReportKind::Delivered,
+            occurred_at: None,
+            details: serde_json::Map::new(),
+        };
+        write(&campaign.store, move |conn| reports::apply(conn, std::slice::from_ref(&line))).await.unwrap();
+        replay(&campaign, &known(&leased, &claimed, vec![None, None])).await;
+        let books = campaign.books().await;
+        assert_eq!((books.sent, books.uncertain), (1, 1));
     }
 
     async fn an_outcome_that_comes_after_the_comparison_still_counts(db: &Database) {

@@ -9,10 +9,11 @@ use diesel::sql_types::{BigInt, Text};
 use volley::domain::campaigns::audience::Audience;
 use volley::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
+use volley::domain::events::EventSource;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
 use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
-use volley::domain::reports::{Proof, ReportKind};
+use volley::domain::reports::ReportKind;
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, Wanted, WhichPage};
 use volley::store::dispatch::{deliveries, open_work, outcomes, packing, reported};
@@ -169,7 +170,8 @@ struct TableReads {
 fn reads(conn: &mut Conn) -> Vec<TableReads> {
     let Conn::Pg(conn) = conn else { return Vec::new() };
     let query = "SELECT relname::text AS name, coalesce(seq_scan, 0) AS scans, coalesce(idx_tup_fetch, 0) AS rows \
-                 FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members') \
+                 FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members', \
+                 'page_reports') \
                  ORDER BY relname";
     diesel::sql_query(query).load(conn).unwrap()
 }
@@ -197,7 +199,7 @@ fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<Stri
         let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
         let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
             let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-            ["deliveries", "contacts", "pages", "d", "p"].contains(&table)
+            ["deliveries", "contacts", "pages", "page_reports", "d", "p"].contains(&table)
                 && !detail.contains("INDEX pages_ready")
                 && !detail.contains("INDEX pages_leased")
         });
@@ -290,19 +292,41 @@ both_backends! {
 
     async fn reports_go_along_indexes(db: &Database) {
         let campaign = with_history(db).await;
-        // Of a campaign with 100,000 deliveries on 2,500 pages, of which a hundred are counted.
-        let old = CampaignId(2);
-        let line = |n: i64| reports::Line {
-            key: EventKey { source: "pool:main".to_owned(), key: n.to_string() },
-            delivery: DeliveryId { campaign: old, contact: ContactId(1_001 + 40 * n) },
-            kind: ReportKind::Delivered,
-            occurred_at: None,
-            details: serde_json::Map::new(),
+        let counted = "INSERT INTO page_reports SELECT campaign_id, id, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+            FROM pages WHERE campaign_id > 1";
+        let count = move |conn: &mut Conn| {
+            execute(conn, counted);
+            Ok(())
         };
-        let lines: Vec<reports::Line> = (0..100).map(line).collect();
-        let proofs = lines.iter().map(|line| (line.delivery, Proof::Accepted)).collect();
-        check(&campaign, Lane::Write, "apply reports", move |conn| reports::apply(conn, &lines).map(drop)).await;
-        check(&campaign, Lane::Write, "settle by reports", move |conn| reported::settle(conn, &proofs).map(drop)).await;
+        campaign.store.run(Lane::Write, "test", count).await.unwrap();
+        // Of a campaign with 100,000 deliveries on 2,500 pages, of which twenty are counted, and twenty more in each run.
+        let delivery = |n: i64| DeliveryId { campaign: CampaignId(2), contact: ContactId(1_001 + 40 * n) };
+        let mut run = 0;
+        let apply = move |conn: &mut Conn| {
+            run += 1;
+            let line = |n: i64| reports::Line {
+                key: EventKey::of(&EventSource::of_pool(POOL), &format!("{run}-{n}")),
+                delivery: delivery(20 * run + n),
+                kind: ReportKind::Delivered,
+                occurred_at: None,
+                details: serde_json::Map::new(),
+            };
+            let applied = reports::apply(conn, &(0..20).map(line).collect::<Vec<_>>())?;
+            assert_eq!(applied.fates, [reports::Fate::Counted; 20]);
+            Ok(())
+        };
+        check(&campaign, Lane::Write, "apply reports", apply).await;
+        let doubted = (0..20).map(delivery).collect();
+        let doubt = "UPDATE deliveries SET state = 'uncertain', reported = 1 WHERE campaign_id = 2 AND contact_id IN (";
+        let contacts = (0..20).map(|n| delivery(n).contact.to_string()).collect::<Vec<_>>().join(", ");
+        let pages = "UPDATE pages SET sent = sent - 1, uncertain = uncertain + 1 WHERE campaign_id = 2 AND seq <= 20";
+        let doubt = format!("{doubt}{contacts}); {pages}");
+        let settle = move |conn: &mut Conn| {
+            execute(conn, &doubt);
+            assert_eq!(reported::settle(conn, &doubted)?.sent, 20);
+            Ok(())
+        };
+        check(&campaign, Lane::Write, "settle by reports", settle).await;
         let id = campaign.id;
         check(&campaign, Lane::Read, "statistics with reports", move |conn| {
             let row = campaigns::find(conn, id)?.expect("the campaign is there");
