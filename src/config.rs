@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::limit::Limit;
+use crate::domain::campaigns::brake::BrakeLimits;
 use crate::domain::dispatch::alike::Rule;
 use crate::domain::text_enum::text_enum;
 use secret::Secret;
@@ -239,6 +240,10 @@ pub struct Sending {
     pub alike_outcomes: usize,
     /// Which share of them pauses it. 0.9.
     pub alike_share: f64,
+    /// A campaign is paused when more than this share of its messages bounce; 1 never. 0.05.
+    pub bounce_share: f64,
+    /// A campaign is paused when more than this share of its messages are called spam; 1 never. 0.003.
+    pub complaint_share: f64,
 }
 
 impl Default for Sending {
@@ -251,6 +256,8 @@ impl Default for Sending {
             journal_keep_mib: 64,
             alike_outcomes: 30,
             alike_share: 0.9,
+            bounce_share: 0.05,
+            complaint_share: 0.003,
         }
     }
 }
@@ -266,6 +273,12 @@ impl Sending {
     #[must_use]
     pub fn alike(&self) -> Rule {
         Rule { least: self.alike_outcomes, share: self.alike_share }
+    }
+
+    /// How much of a campaign may come back.
+    #[must_use]
+    pub fn brakes(&self) -> BrakeLimits {
+        BrakeLimits { bounces: self.bounce_share, complaints: self.complaint_share }
     }
 }
 

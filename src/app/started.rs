@@ -111,6 +111,7 @@ impl Started {
             announcer.clone(),
             timing.clone(),
             settings.sending.page_size,
+            settings.sending.brakes(),
         )
         .start();
         let threads = Threads::start();

@@ -77,6 +77,8 @@ impl Settings {
         within("sending.journal_keep_mib", self.sending.journal_keep_mib, 0..=1_024)?;
         within("sending.alike_outcomes", self.sending.alike_outcomes, 5..=10_000)?;
         within("sending.alike_share", self.sending.alike_share, 0.5..=1.0)?;
+        within("sending.bounce_share", self.sending.bounce_share, 0.0001..=1.0)?;
+        within("sending.complaint_share", self.sending.complaint_share, 0.0001..=1.0)?;
         let limit = self.consent.transactional_campaign_limit;
         within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;

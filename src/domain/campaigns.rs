@@ -1,6 +1,7 @@
 //! The campaign's life: statuses, and the events that move them.
 
 pub mod audience;
+pub mod brake;
 pub mod content_doubt;
 
 use super::text_enum::text_enum;

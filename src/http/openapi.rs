@@ -11,7 +11,7 @@ use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
+use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{events, operations, readiness};
 use super::web::extract::Query;
@@ -26,7 +26,7 @@ use crate::domain::access::Scope;
         imports::upload, imports::list, imports::show,
         lists::create, lists::list, lists::show, lists::change, lists::delete,
         subscriptions::subscribe, subscriptions::unsubscribe,
-        suppressions::add, suppressions::remove, suppressions::list, suppressions::domains, suppressions::export,
+        suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,
         suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
         events::send, events::send_batch, events::list, events::show,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,

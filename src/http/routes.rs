@@ -13,7 +13,7 @@ use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags};
+use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{events, operations, readiness};
 use super::openapi;
@@ -225,6 +225,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/suppressions", Api(Read), || to(suppressions::list)).shows(Object::Suppression),
     post("/v1/suppressions", Api(Ingest), || to(suppressions::add)).once(),
     delete("/v1/suppressions", Api(Operate), || to(suppressions::remove)),
+    post("/v1/suppressions/undo", Api(Admin), || to(undo_bounces::undo)).once(),
     get("/v1/suppressions/domains", Api(Read), || to(suppressions::domains)),
     get("/v1/suppressions/export", Api(Read), || to(suppressions::export)).shows(Object::Suppression),
     post("/v1/suppressions/import", Api(Ingest), || to(suppression_imports::upload)).keeps_key(),

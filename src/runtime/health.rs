@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::domain::campaigns::brake::{Brake, BrakeKind, Pulled};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::text_enum::text_enum;
@@ -35,6 +36,10 @@ text_enum! {
         ContentUnusable = "content_unusable",
         /// Nearly all recipients were refused alike.
         RefusedAlike = "refused_alike",
+        /// Too many messages came back because the address does not exist.
+        BouncesHigh = "bounces_high",
+        /// Too many recipients called the message spam.
+        ComplaintsHigh = "complaints_high",
         /// A scheduled campaign could not be launched as it is now.
         LaunchImpossible = "launch_impossible",
     }
@@ -47,8 +52,8 @@ pub type Trouble = (AttentionCode, String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
-    /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `pool_suspended`,
-    /// `database_rewound`, `launch_impossible`.
+    /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `bounces_high`,
+    /// `complaints_high`, `pool_suspended`, `database_rewound`, `launch_impossible`.
     #[schema(value_type = String)]
     pub code: AttentionCode,
     /// One line for people.
@@ -71,6 +76,18 @@ impl Attention {
     pub fn refused_alike(quote: &str, since: UtcInstant) -> Self {
         let detail = format!("{quote}; fix the cause, retry-failed, then resume; or stop");
         Self { code: AttentionCode::RefusedAlike, detail, since }
+    }
+
+    /// A campaign was paused because too much of it came back.
+    #[must_use]
+    pub fn braked(pulled: Pulled) -> Self {
+        let Pulled { brake: Brake { kind, part, whole }, at } = pulled;
+        let (code, what) = match kind {
+            BrakeKind::Bounces => (AttentionCode::BouncesHigh, "came back because the address does not exist"),
+            BrakeKind::Complaints => (AttentionCode::ComplaintsHigh, "were called spam"),
+        };
+        let detail = format!("{part} of {whole} messages {what}; resume to go on all the same, or stop");
+        Self { code, detail, since: at }
     }
 
     /// A campaign was paused because the database went back in time.

@@ -20,4 +20,5 @@ pub mod standings;
 pub mod subscribe_members;
 pub mod suppress;
 pub mod tag_contacts;
+pub mod undo_bounces;
 pub mod upsert_contact;

@@ -1,5 +1,6 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
+pub mod brakes;
 mod content_guard;
 mod finding;
 pub mod launch;
@@ -344,6 +345,7 @@ pub fn transition(conn: &mut Conn, id: CampaignId, event: CampaignEvent) -> Resu
     }
     if event == CampaignEvent::Resume {
         content_guard::waive(conn, &row)?;
+        brakes::release(conn, row.id)?;
         forget_rewind(conn, &row)?;
     }
     let row = set_status(conn, &row, next, None)?;

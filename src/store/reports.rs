@@ -18,7 +18,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::reports::{ReportFigures, ReportKind, Reported};
 use crate::store::events::{self, EventKey, NewEvent, NewKey};
 use crate::store::{Conn, StoreError, engine};
-pub(in crate::store) use dialect::sums;
+pub(in crate::store) use dialect::{came_back, count_refused, sums};
 
 /// A report, as its source tells of it. Its details may be personal data: never logged, so it has no `Debug`.
 #[derive(Clone)]

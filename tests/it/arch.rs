@@ -52,7 +52,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("access", &["engine"]),
             ("campaigns", &["engine", "content", "dispatch", "people", "replicas", "reports"]),
             ("content", &["engine"]),
-            ("dispatch", &["engine", "campaigns", "replicas"]),
+            ("dispatch", &["engine", "campaigns", "people", "replicas", "reports"]),
             ("events", &["engine"]),
             ("import", &["engine", "people"]),
             ("people", &["engine"]),

@@ -126,9 +126,9 @@ fn run(db: &Database, trials: &[Trial]) {
         .iter()
         .zip(providers)
         .map(|(trial, provider)| {
-            // Everybody is somebody else's recipient, too: each trial has its own list of the same people.
+            // People of its own: an address that one trial finds to be wrong is written to by no other.
             let list = api.create_list(trial.name);
-            api.import_csv(list, &people::csv(trial.people));
+            api.import_csv(list, &people::csv_at(&format!("{}.example.com", trial.name), 1..=trial.people));
             let campaign = api.create_campaign(trial.channel, trial.name, list, &json!({}));
             Running { trial, provider, campaign }
         })

@@ -1,6 +1,8 @@
 //! The campaign driver: the lifecycle after a status is stored. Handlers store transitions; what comes here are
 //! hints, and the tick finds whatever a hint would have said.
 
+mod brakes;
+
 use std::collections::{HashMap, HashSet};
 
 use actix::prelude::*;
@@ -10,6 +12,7 @@ use super::paginator::{self, Paginator};
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::config::timing::Timing;
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::brake::BrakeLimits;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Tracked;
@@ -52,15 +55,17 @@ pub struct CampaignDriver {
     announcer: Announcer,
     timing: Timing,
     page_size: i64,
+    brakes: BrakeLimits,
     paginators: HashMap<CampaignId, Addr<Paginator>>,
     sweeping: HashSet<CampaignId>,
     completing: HashSet<CampaignId>,
     looking: bool,
+    braking: bool,
     quiescing: bool,
 }
 
 impl CampaignDriver {
-    /// A campaign driver that packs pages of `page_size`.
+    /// A campaign driver that packs pages of `page_size`, and pauses what comes back more often than `brakes` allow.
     #[must_use]
     pub fn new(
         store: Store,
@@ -69,6 +74,7 @@ impl CampaignDriver {
         announcer: Announcer,
         timing: Timing,
         page_size: i64,
+        brakes: BrakeLimits,
     ) -> Self {
         Self {
             store,
@@ -77,10 +83,12 @@ impl CampaignDriver {
             announcer,
             timing,
             page_size: crate::domain::dispatch::page::clamp_page_size(page_size),
+            brakes,
             paginators: HashMap::new(),
             sweeping: HashSet::new(),
             completing: HashSet::new(),
             looking: false,
+            braking: false,
             quiescing: false,
         }
     }
@@ -97,6 +105,7 @@ impl CampaignDriver {
             match result {
                 Ok(_) if driver.quiescing => {}
                 Ok(unfinished) => {
+                    driver.look_at_brakes(&unfinished, ctx);
                     for (campaign, packing) in &unfinished {
                         driver.drive(campaign, packing, ctx);
                     }

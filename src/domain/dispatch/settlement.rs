@@ -140,6 +140,12 @@ impl Verdict {
         Standing { state: self.state, ambiguous: self.ambiguous, claim_no: 0 }.is_in_doubt()
     }
 
+    /// Whether the delivery failed because its address does not exist.
+    #[must_use]
+    pub fn is_bounce(&self) -> bool {
+        self.state == DeliveryState::Failed && self.class == Some(AnswerClass::Address)
+    }
+
     fn ended(state: DeliveryState, trouble: &Trouble, ambiguous: bool) -> Self {
         Self {
             state,

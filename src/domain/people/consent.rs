@@ -99,6 +99,12 @@ impl Source {
         said.map_or(Self::IMPORT, |said| Self(format!("import: {said}").into()))
     }
 
+    /// The provider of a pool.
+    #[must_use]
+    pub fn pool(name: &str) -> Self {
+        Self(format!("pool: {name}").into())
+    }
+
     /// A source as it was stored.
     #[must_use]
     pub fn stored(text: String) -> Self {

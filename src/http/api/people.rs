@@ -9,3 +9,4 @@ mod selection;
 pub(in crate::http) mod subscriptions;
 pub(in crate::http) mod suppressions;
 pub(in crate::http) mod tags;
+pub(in crate::http) mod undo_bounces;

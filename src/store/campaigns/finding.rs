@@ -6,8 +6,9 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::{CampaignRow, PackingRow};
+use super::{CampaignRow, PackingRow, brakes};
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::brake::Pulled;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
@@ -76,6 +77,8 @@ pub struct Details {
     pub skips: BTreeMap<String, i64>,
     /// What was reported of its messages; `None`: nothing.
     pub reports: Option<ReportFigures>,
+    /// The brake that holds it.
+    pub brake: Option<Pulled>,
     /// How many of the pending wait for another try, and when the first of them may be tried: those on pages that are
     /// due later. Who waits on a page that is leased or due for somebody else is not among them.
     pub waiting: Option<(i64, UtcInstant)>,
@@ -87,7 +90,7 @@ pub struct Details {
     pub category: Category,
 }
 
-/// The details of each of these campaigns, in their order: seven queries, however many they are.
+/// The details of each of these campaigns, in their order: eight queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -98,6 +101,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let counts = sum_page_counts(conn, &ids)?;
     let mut skips = sum_skips(conn, &ids)?;
     let mut reports = reports::sums(conn, &ids)?;
+    let brakes = brakes::holding(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
     let packings: Vec<PackingRow> = packings::table
         .filter(packings::campaign_id.eq_any(ids))
@@ -111,6 +115,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let mut of = |row: &CampaignRow| Details {
         skips: skips.remove(&row.id).unwrap_or_default(),
         reports: reports.remove(&row.id),
+        brake: brakes.get(&row.id).copied(),
         counts: counts.get(&row.id).copied().unwrap_or_default(),
         waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),

@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 
+use super::bounces::{self, Bounce};
 use super::pages::{self, PageRow, on_page};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd, Repeat};
@@ -127,15 +128,19 @@ pub fn end_lease(
         single: row.deaths >= DEATHS_BEFORE_SINGLE,
         now,
     };
-    let mut ended = Ended::default();
+    let (mut ended, mut bounced) = (Ended::default(), Vec::new());
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
         let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
         ended.note(&fate);
+        if fate.verdict.is_bounce() {
+            bounced.push(Bounce { page: id, contact: delivery.contact });
+        }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
+    bounces::note(conn, campaign, &bounced)?;
     let known = ended.known + ended.poison;
     let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))

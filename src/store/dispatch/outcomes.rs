@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
+use super::bounces::{self, Bounce};
 use super::pages;
 use super::reported::{self, Proven};
 use crate::domain::campaigns::CampaignStatus;
@@ -145,7 +146,7 @@ fn record_campaign<'a, 'b>(
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
-    let mut in_doubt = Vec::new();
+    let (mut in_doubt, mut bounced) = (Vec::new(), Vec::new());
     for from in FROM {
         let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
         if fitting.is_empty() {
@@ -157,12 +158,16 @@ fn record_campaign<'a, 'b>(
                 tally.note(from, write.state);
             }
             keep_content(conn, write)?;
+            let key = write.settlement.key;
             if write.settlement.verdict.leaves_doubt() {
-                in_doubt.push(write.settlement.key.contact);
+                in_doubt.push(key.contact);
+            } else if write.settlement.verdict.is_bounce() {
+                bounced.push(Bounce { page: write.settlement.page, contact: key.contact });
             }
         }
     }
     believe_reports(conn, campaign, &in_doubt, tallies, now)?;
+    bounces::note(conn, campaign, &bounced)?;
     Ok(missed)
 }
 

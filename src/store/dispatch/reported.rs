@@ -59,9 +59,10 @@ pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Sett
             if let Some(counts) = counts.get_mut(&page) {
                 counts.shift(from, to, 1);
             }
-            match to {
-                DeliveryState::Sent => settled.sent += 1,
-                _ => settled.failed += 1,
+            if to == DeliveryState::Sent {
+                settled.sent += 1;
+            } else {
+                settled.failed += 1;
             }
         }
     }

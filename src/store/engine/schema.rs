@@ -65,7 +65,9 @@ diesel::table! { events (id) { id -> BigInt, contact_id -> BigInt, name -> Text,
 
 diesel::table! { event_keys (source, key) { source -> Text, key -> Text, body_hash -> Text, event_id -> BigInt, at -> BigInt, } }
 
-diesel::table! { page_reports (campaign_id, page_id) { campaign_id -> BigInt, page_id -> BigInt, delivered -> BigInt, delivered_total -> BigInt, soft_bounced -> BigInt, soft_bounced_total -> BigInt, hard_bounced -> BigInt, hard_bounced_total -> BigInt, complained -> BigInt, complained_total -> BigInt, opened -> BigInt, opened_total -> BigInt, machine_opened -> BigInt, machine_opened_total -> BigInt, clicked -> BigInt, clicked_total -> BigInt, machine_clicked -> BigInt, machine_clicked_total -> BigInt, replied -> BigInt, replied_total -> BigInt, unsubscribed -> BigInt, unsubscribed_total -> BigInt, rejected_later -> BigInt, rejected_later_total -> BigInt, } }
+diesel::table! { page_reports (campaign_id, page_id) { campaign_id -> BigInt, page_id -> BigInt, delivered -> BigInt, delivered_total -> BigInt, soft_bounced -> BigInt, soft_bounced_total -> BigInt, hard_bounced -> BigInt, hard_bounced_total -> BigInt, complained -> BigInt, complained_total -> BigInt, opened -> BigInt, opened_total -> BigInt, machine_opened -> BigInt, machine_opened_total -> BigInt, clicked -> BigInt, clicked_total -> BigInt, machine_clicked -> BigInt, machine_clicked_total -> BigInt, replied -> BigInt, replied_total -> BigInt, unsubscribed -> BigInt, unsubscribed_total -> BigInt, rejected_later -> BigInt, rejected_later_total -> BigInt, refused -> BigInt, } }
+
+diesel::table! { campaign_brakes (campaign_id, kind) { campaign_id -> BigInt, kind -> Text, part -> BigInt, whole -> BigInt, pulled_at -> BigInt, released_at -> Nullable<BigInt>, } }
 
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
@@ -102,4 +104,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     events,
     event_keys,
     page_reports,
+    campaign_brakes,
 );

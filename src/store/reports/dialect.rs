@@ -241,3 +241,58 @@ pub(in crate::store) fn sums(
     let rows = rows.map_err(StoreError::query("sum reports up"))?;
     Ok(rows.into_iter().map(|row| (row.campaign_id, row.figures())).collect())
 }
+
+/// Adds deliveries that failed at the hand-over because their address does not exist, page by page, in the order of their ids.
+pub(in crate::store) fn count_refused(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    refused: &BTreeMap<PageId, i64>,
+) -> Result<(), StoreError> {
+    let zeros = counters().map(|_| "0").collect::<Vec<_>>().join(", ");
+    let columns = counters().collect::<Vec<_>>().join(", ");
+    for (page, count) in refused {
+        sql(format!("INSERT INTO page_reports (campaign_id, page_id, {columns}, refused) VALUES ("))
+            .bind::<BigInt, _>(campaign, ", ")
+            .bind::<BigInt, _>(*page, format!(", {zeros}, "))
+            .bind::<BigInt, _>(
+                *count,
+                ") ON CONFLICT (campaign_id, page_id) DO UPDATE SET refused = page_reports.refused + excluded.refused",
+            )
+            .execute(conn)
+            .map_err(StoreError::query("count addresses that do not exist"))?;
+    }
+    Ok(())
+}
+
+/// What came back of a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub(in crate::store) struct CameBack {
+    /// The campaign.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) campaign_id: CampaignId,
+    /// Addresses that the provider refused at the hand-over because they do not exist.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) refused: i64,
+    /// Recipients whose messages came back for a reason that will not pass.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) bounced: i64,
+    /// Recipients who complained.
+    #[diesel(sql_type = BigInt)]
+    pub(in crate::store) complained: i64,
+}
+
+/// What came back of those of these campaigns of which anything did.
+pub(in crate::store) fn came_back(conn: &mut Conn, campaigns: &[CampaignId]) -> Result<Vec<CameBack>, StoreError> {
+    const SELECT: &str = "SELECT campaign_id, CAST(sum(refused) AS BIGINT) AS refused, CAST(sum(hard_bounced) AS BIGINT) AS \
+                          bounced, CAST(sum(complained) AS BIGINT) AS complained FROM page_reports WHERE campaign_id ";
+    const GROUPS: &str = " GROUP BY campaign_id HAVING sum(refused + hard_bounced + complained) > 0";
+    match conn {
+        Conn::Pg(conn) => {
+            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(campaigns, format!("){GROUPS}")).load(conn)
+        }
+        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
+            .bind::<Text, _>(serde_json::json!(campaigns).to_string(), format!(")){GROUPS}"))
+            .load(conn),
+    }
+    .map_err(StoreError::query("sum up what came back"))
+}

@@ -1,5 +1,6 @@
 //! The delivery protocol.
 
+mod bounces;
 mod doubts;
 mod eligibility;
 mod fences;

@@ -17,9 +17,14 @@ pub(crate) fn csv(count: usize) -> String {
 
 /// A CSV file of these persons.
 pub(crate) fn csv_of(numbers: impl IntoIterator<Item = usize>) -> String {
+    csv_at("example.com", numbers)
+}
+
+/// A CSV file of persons with these numbers at a domain: others than those of the same number elsewhere.
+pub(crate) fn csv_at(domain: &str, numbers: impl IntoIterator<Item = usize>) -> String {
     let mut csv = String::from("email,first_name,last_name,city\n");
     for n in numbers {
-        csv.push_str(&format!("person{n}@example.com,First{n},Last{n},Town {}\n", n % 17));
+        csv.push_str(&format!("person{n}@{domain},First{n},Last{n},Town {}\n", n % 17));
     }
     csv
 }

@@ -243,7 +243,7 @@ impl FromQuery for CampaignFilter {
 impl Campaign {
     pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
-        let Details { counts, skips, reports, waiting, packing, content, category } = details;
+        let Details { counts, skips, reports, brake, waiting, packing, content, category } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -251,7 +251,8 @@ impl Campaign {
             (CampaignStatus::Sending, _) => state.health.attention(row.id, row.pool.as_deref()),
             (CampaignStatus::Paused, _) if rewound.is_some() => rewound,
             (CampaignStatus::Paused, Some(quote)) => Some(Attention::refused_alike(quote, row.updated_at)),
-            (CampaignStatus::Paused, None) => content_doubted.then(|| Attention::content_doubted(row.updated_at)),
+            (CampaignStatus::Paused, None) if content_doubted => Some(Attention::content_doubted(row.updated_at)),
+            (CampaignStatus::Paused, None) => brake.map(Attention::braked),
             // What was noted before it was last changed is old news.
             (CampaignStatus::Scheduled, _) => {
                 state.health.unlaunchable(row.id).filter(|noted| noted.since >= row.updated_at)

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::{Key, SuppressionRow};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
+use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::Reason;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::schema::{blocked_domains, suppressions};
@@ -67,6 +68,47 @@ pub fn list(
     query.select(SuppressionRow::as_select()).load(conn).map_err(StoreError::query("list suppressions"))
 }
 
+/// Bounces that one source caused.
+#[derive(Debug, Clone)]
+pub struct MadeBy {
+    /// The source, as it is stored.
+    pub source: String,
+    /// Only addresses at this domain.
+    pub domain: Option<String>,
+    /// Only rows that were last changed from then on.
+    pub from: UtcInstant,
+    /// Only rows that were last changed until then.
+    pub to: UtcInstant,
+}
+
+/// Up to `limit` suppressions behind `after` that a source last changed, and that have a bounce among their reasons. Reads the table
+/// along its key. Rows of channel `http` that belong to an address of another channel go with that one.
+///
+/// # Errors
+/// The query failed.
+pub fn made_by(conn: &mut Conn, made: &MadeBy, after: Option<&Key>, limit: i64) -> Result<Vec<Key>, StoreError> {
+    let mut query = suppressions::table
+        .filter(suppressions::source.eq(&made.source).and(suppressions::updated_at.between(made.from, made.to)))
+        .filter(suppressions::bounced_at.is_not_null().or(suppressions::soft_until.is_not_null()))
+        .order((suppressions::address, suppressions::channel, suppressions::topic))
+        .limit(limit)
+        .into_boxed::<MultiBackend>();
+    if let Some(domain) = &made.domain {
+        query = query.filter(suppressions::address.like(format!("%@{}", escape_like(domain))).escape('\\'));
+    }
+    if let Some((address, channel, topic)) = after {
+        let later = suppressions::channel
+            .gt(*channel)
+            .or(suppressions::channel.eq(*channel).and(suppressions::topic.gt(*topic)));
+        let behind = suppressions::address.gt(address.clone()).or(later);
+        query = query.filter(suppressions::address.ge(address.clone()).and(behind));
+    }
+    query
+        .select((suppressions::address, suppressions::channel, suppressions::topic))
+        .load(conn)
+        .map_err(StoreError::query("find the bounces of a provider"))
+}
+
 /// A domain that is not written to.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = blocked_domains)]
@@ -74,7 +116,7 @@ pub struct DomainRow {
     /// In lower case.
     pub domain: String,
     /// Since when.
-    pub blocked_at: crate::domain::instant::UtcInstant,
+    pub blocked_at: UtcInstant,
     /// Where that came from.
     pub source: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod alike;
 mod at_once;
+mod brakes;
 mod carried;
 mod drafts;
 mod links;

@@ -75,6 +75,7 @@ impl Pooled {
             announcer.clone(),
             timing.clone(),
             10,
+            volley::config::Sending::default().brakes(),
         );
         let driver = driver.start();
         let parts = PoolDeps {

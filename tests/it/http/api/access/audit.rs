@@ -130,6 +130,10 @@ impl World {
                 (entry.path.to_owned(), json!({ "address": "max@example.com" }), ("created", "suppression"))
             }
             ("POST", "/v1/suppressions/import") => (entry.path.to_owned(), json!(null), ("created", "suppression")),
+            ("POST", "/v1/suppressions/undo") => {
+                let hour = json!({ "pool": "main", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z" });
+                (entry.path.to_owned(), hour, ("deleted", "suppression"))
+            }
             ("DELETE", "/v1/suppressions") => {
                 let blocked = json!({ "address": "eva@example.com", "reason": "blocked" });
                 self.api.post("/v1/suppressions", &blocked);

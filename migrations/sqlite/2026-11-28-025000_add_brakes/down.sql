@@ -1,0 +1,2 @@
+DROP TABLE campaign_brakes;
+ALTER TABLE page_reports DROP COLUMN refused;
