@@ -35,6 +35,7 @@ use crate::runtime::pool::Drain;
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
+use crate::services::callbacks::prune_callbacks::prune_callbacks;
 use crate::services::events::prune_events::prune_events;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
@@ -409,7 +410,8 @@ async fn know_keys(links: Links) {
 /// Removes what goes in many small transactions.
 async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
     prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
-    prune_events(store, settings.events.keep_days).await
+    prune_events(store, settings.events.keep_days).await?;
+    prune_callbacks(store, settings.callbacks.keep_days).await
 }
 
 /// Removes rows that nobody asks for any more, now and every hour.

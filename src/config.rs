@@ -2,6 +2,7 @@
 //! Passed to the parts that need them, never global.
 
 pub mod broker;
+pub mod callbacks;
 pub mod check;
 pub mod consent;
 pub mod events;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub consent: consent::Consent,
     /// `[events]`
     pub events: events::Events,
+    /// `[callbacks]`
+    pub callbacks: callbacks::Callbacks,
     /// `[timing]`
     pub timing: timing::Timing,
     /// `[cli]`

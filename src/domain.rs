@@ -1,6 +1,8 @@
 //! Types, parsers, state machines and arithmetic. No I/O, no async, no clock of its own.
 
 pub mod access;
+pub mod bounce;
+pub mod callbacks;
 pub mod campaigns;
 pub mod certificate;
 pub mod channel;

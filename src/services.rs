@@ -8,6 +8,7 @@ pub mod access;
 pub mod audit;
 pub mod blocking;
 mod by;
+pub mod callbacks;
 pub mod campaigns;
 pub mod content;
 pub mod events;

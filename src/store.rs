@@ -5,6 +5,7 @@
 //! PostgreSQL and SQLite.
 
 pub mod access;
+pub mod callbacks;
 pub mod campaigns;
 pub mod content;
 pub mod dispatch;

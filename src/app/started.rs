@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Vital;
 use super::hints::ActorHints;
+use crate::actors::callback_reader::CallbackReader;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::reaper::{Identity, LeaseResolver, Reaper, Round};
 use crate::actors::dispatch::recorder::OutcomeRecorder;
@@ -39,6 +40,7 @@ use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
 use crate::services::Services;
+use crate::services::callbacks::read_callbacks::CallbackBook;
 use crate::services::events::event_desk::EventDesk;
 use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
@@ -74,6 +76,7 @@ pub(super) struct Started {
     reaper: Current<Reaper>,
     pub(super) scheduler: Current<Scheduler>,
     follower: Current<DecisionFollower>,
+    callbacks: Current<CallbackReader>,
     broker: Option<Current<BrokerLink>>,
     threads: Threads,
     pub(super) draining: Arc<AtomicBool>,
@@ -179,6 +182,9 @@ impl Started {
             timing: timing.clone(),
         };
         supervised.push(supervise_decision_follower(deps, follower.clone()));
+        let callbacks = Current::nowhere();
+        let book = CallbackBook::new(store.clone(), services.refusals.clone());
+        supervised.push(supervise_callback_reader(book, callbacks.clone()));
         let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {
             let deps = broker_link::LinkDeps {
@@ -214,6 +220,7 @@ impl Started {
             reaper,
             scheduler,
             follower,
+            callbacks,
             broker,
             threads,
             draining,
@@ -260,6 +267,7 @@ impl Started {
             reaper: self.reaper,
             scheduler: self.scheduler,
             follower: self.follower,
+            callbacks: self.callbacks,
             dead_letters: self.broker.is_some().then(|| DeadLetters::of(settings.broker.clone())),
             broker: self.broker,
             pools: self.pools,
@@ -305,6 +313,14 @@ fn supervise_decision_follower(
 ) -> Supervised {
     Supervised::new("decision_follower", move |_| {
         let addr = DecisionFollower::new(deps.clone()).start();
+        current.enter(addr.clone());
+        Box::new(move || addr.connected())
+    })
+}
+
+fn supervise_callback_reader(book: CallbackBook, current: Current<CallbackReader>) -> Supervised {
+    Supervised::new("callback_reader", move |_| {
+        let addr = CallbackReader::new(book.clone()).start();
         current.enter(addr.clone());
         Box::new(move || addr.connected())
     })

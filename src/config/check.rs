@@ -1,5 +1,6 @@
 //! What settings mean together: the rules that a type cannot hold.
 
+mod callbacks;
 mod smtp;
 mod webhook;
 
@@ -83,6 +84,7 @@ impl Settings {
         within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;
         within("events.keep_days", self.events.keep_days, 0..=36_500)?;
+        within("callbacks.keep_days", self.callbacks.keep_days, 1..=365)?;
         self.timing.check()?;
         check_key("cli.key", self.cli.key.as_ref())?;
         let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -257,6 +259,9 @@ impl PoolConfig {
         }
         within(&at("max_attempts"), self.max_attempts, 0..=1_000)?;
         within(&at("timeout_seconds"), self.timeout_seconds, 1..=3_600)?;
+        if let Some(callbacks) = &self.callbacks {
+            callbacks.check(&at)?;
+        }
         match &self.provider {
             ProviderConfig::Smtp(smtp) => {
                 smtp.server.check(Way::Smtp, &at)?;

@@ -8,7 +8,7 @@
 //! - flags.
 //!
 //! Variables for pools: `VOLLEY_POOLS` holds all of them as a JSON array; `VOLLEY_POOLS__NAME__KEY` sets `url`,
-//! `username`, `password`, `from`, `proxy` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
+//! `username`, `password`, `from`, `proxy`, `CALLBACKS__SECRET` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
 //! pool's name in any case, with `_` for `-`. An empty variable counts as unset.
 
 use std::collections::BTreeMap;
@@ -243,11 +243,20 @@ impl Layers {
                 headers.insert(header.clone(), value);
             }
             format!("pools[{index}].headers.{header}")
+        } else if setting == "callbacks__secret" {
+            let callbacks = pool.entry("callbacks").or_insert_with(|| Value::Table(Table::new()));
+            if let Some(callbacks) = callbacks.as_table_mut() {
+                callbacks.insert("secret".to_owned(), value);
+            }
+            format!("pools[{index}].callbacks.secret")
         } else if POOL_VARIABLES.contains(&setting) {
             pool.insert(setting.to_owned(), value);
             format!("pools[{index}].{setting}")
         } else {
-            let reason = format!("not settable by a variable; {} and headers__NAME are", POOL_VARIABLES.join(", "));
+            let reason = format!(
+                "not settable by a variable; {}, callbacks__secret and headers__NAME are",
+                POOL_VARIABLES.join(", ")
+            );
             let key = format!("pools[{index}].{setting}");
             return Err(ConfigError::Invalid { key, reason, origin: origin.to_owned() });
         };

@@ -1,6 +1,7 @@
 //! `[[pools]]`: one configured provider with its concurrency and rate.
 
 pub mod answers;
+pub mod callbacks;
 mod read;
 pub mod sandbox;
 mod sender;
@@ -17,6 +18,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::span::Span;
 use crate::domain::text_enum::text_enum;
+pub use callbacks::CallbackConfig;
 pub use read::{PoolError, owners, settings};
 pub use sandbox::SandboxConfig;
 pub use sender::parse_sender;
@@ -77,6 +79,9 @@ pub struct PoolConfig {
     /// the reply to the final dot.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u64,
+    /// How its provider reports what became of messages. Unset: it reports nothing.
+    #[serde(default)]
+    pub callbacks: Option<CallbackConfig>,
     /// What the instance's other settings add to its messages: where links lead, and the postal address. Not a setting of the
     /// pool; set at the start.
     #[serde(skip)]
@@ -183,6 +188,7 @@ impl PoolConfig {
             retry_for: None,
             max_attempts: 0,
             timeout_seconds: default_timeout_seconds(),
+            callbacks: None,
             carries: Vec::new(),
         }
     }

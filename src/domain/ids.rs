@@ -41,6 +41,8 @@ ids! {
     ApiKeyId;
     /// An event of a contact.
     EventId;
+    /// What a provider reported, as it came.
+    CallbackId;
     /// A line of the audit log.
     AuditEntryId;
     /// One incarnation of a running process. A restart is a new instance.

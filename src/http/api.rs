@@ -1,6 +1,7 @@
 //! The door of programs: callers with an API key, JSON in and out, problem documents.
 
 pub mod access;
+pub(in crate::http) mod callbacks;
 pub(in crate::http) mod campaigns;
 pub mod content;
 pub mod database_probe;

@@ -13,7 +13,8 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{events, operations, readiness};
+use super::api::{callbacks, events, operations, readiness};
+use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
 use crate::domain::access::Scope;
@@ -28,6 +29,7 @@ use crate::domain::access::Scope;
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,
         suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        public::callbacks::take, callbacks::list, callbacks::replay,
         events::send, events::send_batch, events::list, events::show,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
@@ -54,9 +56,14 @@ impl utoipa::Modify for ApiKeyScheme {
     }
 }
 
-/// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key for each of their parts.
-const WITHOUT_KEY: [&str; 4] =
-    ["/v1/keys", "/v1/events/batch", "/v1/templates/{id}/preview", "/v1/campaigns/{id}/personalized-preview"];
+/// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key of their own.
+const WITHOUT_KEY: [&str; 5] = [
+    "/v1/keys",
+    "/v1/events/batch",
+    "/v1/callbacks/{pool}",
+    "/v1/templates/{id}/preview",
+    "/v1/campaigns/{id}/personalized-preview",
+];
 
 struct IdempotencyKeys;
 

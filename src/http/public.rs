@@ -3,6 +3,7 @@
 //! **Invariants.** `GET` and `HEAD` change nothing: scanners open every link. A token decides alone which person a page is about, and is
 //! opened before the database is asked. Nothing of a request but its token, its form and its client's address is believed.
 
+pub(in crate::http) mod callbacks;
 pub(in crate::http) mod confirm;
 pub(in crate::http) mod pages;
 pub(in crate::http) mod preferences;

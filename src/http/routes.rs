@@ -7,7 +7,7 @@ use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
-use self::Door::{Api, Open, Public};
+use self::Door::{Api, Open, Provider, Public};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
 use super::api::campaigns::{self, actions, links, preview, recipients};
@@ -15,7 +15,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{events, operations, readiness};
+use super::api::{callbacks, events, operations, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, unsubscribe};
 use super::web::idempotency::once;
@@ -30,6 +30,8 @@ pub enum Door {
     Open,
     /// A recipient with a signed link. No key is asked for, and no account.
     Public,
+    /// A provider that reports what became of messages. No key is asked for: the handler verifies its signature.
+    Provider,
     /// A program with an API key whose scope includes this one. Below [`API`]. A key of less is refused before the handler,
     /// in `Entry::route` and nowhere else.
     Api(Scope),
@@ -114,7 +116,7 @@ impl Entry {
     const fn new(method: Verb, path: &'static str, door: Door, handler: fn() -> Route) -> Self {
         let limit = match (door, method) {
             (Api(Ingest), Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Limit::Ingest,
-            (Open | Public | Api(_), _) => Limit::Requests,
+            (Open | Public | Provider | Api(_), _) => Limit::Requests,
         };
         Self { method, path, door, repeats: Repeats::NoKey, shows: None, limit, handler }
     }
@@ -149,7 +151,7 @@ impl Entry {
         // The last one is the outermost: what is refused here costs nothing more.
         let limit = self.limit;
         match self.door {
-            Open | Public => route,
+            Open | Public | Provider => route,
             Api(asked) => route
                 .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next)))
                 .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| limited(limit, request, next))),
@@ -197,6 +199,9 @@ pub const TABLE: &[Entry] = &[
     head("/confirm/{token}", Public, || to(confirm::show)),
     post("/confirm/{token}", Public, || to(confirm::answer_it)),
     get("/assets/public.css", Public, || to(pages::style)),
+    post("/v1/callbacks/{pool}", Provider, || to(public::callbacks::take)),
+    get("/v1/callbacks", Api(Read), || to(callbacks::list)),
+    post("/v1/callbacks/{id}/replay", Api(Operate), || to(callbacks::replay)).once(),
     get("/v1/keys", Api(Admin), || to(keys::list)),
     post("/v1/keys", Api(Admin), || to(keys::create)),
     delete("/v1/keys/{id}", Api(Admin), || to(keys::revoke)),
@@ -280,7 +285,7 @@ pub const TABLE: &[Entry] = &[
 /// Path, method and scope of every route that asks for one.
 fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
     TABLE.iter().filter_map(|entry| match entry.door {
-        Open | Public => None,
+        Open | Public | Provider => None,
         Api(asked) => Some((entry.path, entry.method.as_str(), asked)),
     })
 }
@@ -291,17 +296,17 @@ pub fn routes(config: &mut ServiceConfig) {
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first() else { continue };
         match first.door {
-            Open | Public => _ = config.service(served(first.path, routes)),
+            Open | Public | Provider => _ = config.service(served(first.path, routes)),
             Api(_) => api = api.service(served(first.path.strip_prefix(API).unwrap_or(first.path), routes)),
         }
     }
     config.service(api.wrap(from_fn(require_key)));
 }
 
-/// Serves what recipients open, and nothing else.
+/// Serves what recipients open and where providers report, and nothing else.
 pub fn public_routes(config: &mut ServiceConfig) {
     let public = TABLE.chunk_by(|one, next| one.path == next.path);
-    for routes in public.filter(|routes| routes.first().is_some_and(|first| first.door == Public)) {
+    for routes in public.filter(|routes| routes.first().is_some_and(|first| matches!(first.door, Public | Provider))) {
         let Some(first) = routes.first() else { continue };
         config.service(served(first.path, routes));
     }

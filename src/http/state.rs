@@ -12,6 +12,7 @@ use super::auth::Auth;
 use super::limits::Limits;
 use super::public::words::Languages;
 use super::web::problem::ApiError;
+use crate::actors::callback_reader::CallbackReader;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
 use crate::actors::dispatch::reaper::Reaper;
 use crate::actors::dispatch::recorder::OutcomeRecorder;
@@ -68,6 +69,8 @@ pub struct AppState {
     pub scheduler: Current<Scheduler>,
     /// Asked what it has done.
     pub follower: Current<DecisionFollower>,
+    /// Told that there is a callback, and asked what it has done.
+    pub callbacks: Current<CallbackReader>,
     /// The link to the broker, if one is configured.
     pub broker: Option<Current<BrokerLink>>,
     /// Messages of the broker that could not be read.

@@ -37,6 +37,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         "domain",
         &[
             ("access", &[]),
+            ("callbacks", &["people"]),
             ("campaigns", &["people"]),
             ("content", &["people"]),
             ("dispatch", &["campaigns", "content", "people"]),
@@ -50,6 +51,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         &[
             ("engine", &[]),
             ("access", &["engine"]),
+            ("callbacks", &["engine"]),
             ("campaigns", &["engine", "content", "dispatch", "people", "replicas", "reports"]),
             ("content", &["engine"]),
             ("dispatch", &["engine", "campaigns", "people", "replicas", "reports"]),
@@ -64,6 +66,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         "services",
         &[
             ("access", &[]),
+            ("callbacks", &["people"]),
             ("campaigns", &["content", "people"]),
             ("content", &["people"]),
             ("events", &[]),

@@ -2,6 +2,7 @@
 
 mod attention;
 mod boots;
+mod callbacks;
 mod databases;
 mod deadlocks;
 mod disks;

@@ -1,5 +1,6 @@
 //! The store by itself, on both databases; each race of the delivery protocol is made as likely as it can be.
 
+mod callbacks;
 mod campaigns;
 mod dispatch;
 mod engine;

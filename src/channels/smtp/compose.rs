@@ -8,6 +8,7 @@ use super::quoted_printable;
 use super::wire::{END, Offers};
 use crate::channels::Unusable;
 use crate::config::pools::parse_sender;
+use crate::domain::callbacks::{Format, HEADER};
 use crate::domain::content::message::{Envelope, ListHeaders};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
@@ -24,6 +25,8 @@ pub(super) struct Composer {
     domain: String,
     /// The sender's address.
     from: String,
+    /// How the relay's provider reports what became of messages.
+    reports: Option<Format>,
 }
 
 /// A message ready to be spoken.
@@ -46,7 +49,7 @@ impl Letter {
 }
 
 impl Composer {
-    pub(super) fn new(from: Option<&str>) -> Result<Self, Unusable> {
+    pub(super) fn new(from: Option<&str>, reports: Option<Format>) -> Result<Self, Unusable> {
         let from = from.ok_or_else(|| Unusable::new("from is required, such as Shop <shop@example.com>"))?;
         let from = parse_sender(from).map_err(|reason| Unusable(format!("from: {reason}")))?;
         let mut headers = Headers::with_capacity(1);
@@ -55,6 +58,7 @@ impl Composer {
             head: format!("{headers}MIME-Version: 1.0\r\n"),
             domain: from.email.domain().to_owned(),
             from: from.email.to_string(),
+            reports,
         })
     }
 
@@ -85,8 +89,11 @@ impl Composer {
         headers.set(To::from(Mailboxes::from(Mailbox::new(envelope.to_name.as_deref().and_then(display_name), to))));
         headers.set(Subject::from(message.subject.clone()));
         headers.set(Date::now());
-        let mut content =
-            format!("Message-ID: {}\r\n{}{headers}", self.message_id(&envelope.key), self.head).into_bytes();
+        let (id, key) = (self.message_id(&envelope.key), in_header(&envelope.key));
+        let mut content = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
+        if let Some(line) = self.reports.and_then(|format| format.metadata_header(&key)) {
+            content.extend_from_slice(format!("{line}\r\n").as_bytes());
+        }
         if let Some(list) = &message.list {
             write_list_headers(&mut content, list)?;
         }
@@ -113,6 +120,11 @@ impl Composer {
         let safe: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
         format!("<{safe}@{}>", self.domain)
     }
+}
+
+/// A key as a header holds it. Keys have nothing that a header could not hold; nothing else gets into it.
+fn in_header(key: &str) -> String {
+    key.chars().filter(|c| c.is_ascii_alphanumeric() || "_:-.".contains(*c)).collect()
 }
 
 /// The headers by which mailbox providers offer to unsubscribe (RFC 2369 3.2, RFC 8058 3.1, RFC 2919 3).

@@ -28,6 +28,8 @@ pub(super) enum Body {
 struct Document<'a> {
     campaign_id: CampaignId,
     contact_id: ContactId,
+    /// What a report about this message names it by.
+    key: &'a str,
     to: &'a str,
     subject: &'a str,
     text: &'a str,
@@ -45,6 +47,7 @@ impl Document<'_> {
         Value::from_pairs([
             ("campaign_id", Value::from(self.campaign_id.0)),
             ("contact_id", Value::from(self.contact_id.0)),
+            ("key", Value::from(self.key)),
             ("to", Value::from(self.to)),
             ("subject", Value::from(self.subject)),
             ("text", Value::from(self.text)),
@@ -82,6 +85,7 @@ impl Body {
         let document = Document {
             campaign_id: envelope.campaign_id,
             contact_id: envelope.contact_id,
+            key: &envelope.key,
             to: &envelope.to,
             subject: &message.subject,
             text: &message.text,
@@ -151,8 +155,9 @@ mod tests {
 
     #[test]
     fn a_value_is_a_json_value_whatever_it_holds() {
-        let body = Body::new(Some("{\"m\": [{{ subject }}, {{ text }}, {{ html }}, {{ contact_id }}]}")).unwrap();
+        let body =
+            Body::new(Some("{\"m\": [{{ subject }}, {{ text }}, {{ html }}, {{ contact_id }}, {{ key }}]}")).unwrap();
         let written: serde_json::Value = serde_json::from_slice(&body.render(&sample(None)).unwrap()).unwrap();
-        assert_eq!(written, serde_json::json!({"m": ["a \"sample\"", "one\ntwo\\", null, 1]}));
+        assert_eq!(written, serde_json::json!({"m": ["a \"sample\"", "one\ntwo\\", null, 1, "sample:1"]}));
     }
 }

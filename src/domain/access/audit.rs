@@ -61,7 +61,7 @@ text_enum! {
         Suspended = "suspended",
         /// A pool's pace was corrected.
         PaceChanged = "pace_changed",
-        /// A dead letter was published again.
+        /// A dead letter was published again, or a callback read again.
         Replayed = "replayed",
         /// Personal data was read.
         Read = "read",
@@ -95,6 +95,8 @@ text_enum! {
         Pool = "pool",
         /// A message of the broker that could not be read.
         DeadLetter = "dead_letter",
+        /// What a provider reported, as it came.
+        Callback = "callback",
         /// A route of the API; its id is its method and path.
         Route = "route",
     }

@@ -283,6 +283,7 @@ mod tests {
             assert!(Source::stored(word.to_owned()).is_own_act());
             assert!(!Source::import(Some(word)).is_own_act());
             assert!(!Source::api(Some(word)).is_own_act());
+            assert!(!Source::pool(word).is_own_act());
         }
         assert!(!Source::API.is_own_act() && Source::ONE_CLICK.is_own_act());
     }

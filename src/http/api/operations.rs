@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::actors::callback_reader::{self, CallbackReaderState};
 use crate::actors::dispatch::campaign_driver::{self, DriverState};
 use crate::actors::dispatch::paginator::{self, PaginatorState};
 use crate::actors::dispatch::reaper::{self, ReaperState};
@@ -49,6 +50,7 @@ pub(in crate::http) struct ActorStates {
     reaper: Option<ReaperState>,
     scheduler: Option<SchedulerState>,
     decision_follower: Option<DecisionFollowerState>,
+    callback_reader: Option<CallbackReaderState>,
     broker: Option<LinkState>,
     pools: Vec<PoolState>,
     journal: JournalState,
@@ -86,6 +88,10 @@ pub(in crate::http) async fn actor_states(
         },
         decision_follower: match state.follower.get() {
             Some(follower) => follower.send(decision_follower::GetState).timeout(STATE_WITHIN).await.ok(),
+            None => None,
+        },
+        callback_reader: match state.callbacks.get() {
+            Some(reader) => reader.send(callback_reader::GetState).timeout(STATE_WITHIN).await.ok(),
             None => None,
         },
         broker: state.link_state().await,

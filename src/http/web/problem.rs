@@ -80,6 +80,9 @@ pub enum ApiError {
     /// 401: no key, or none that is valid.
     #[error("a valid API key is required")]
     Unauthorized,
+    /// 401: a callback that does not come from the provider, or not now. Nobody learns which.
+    #[error("the request is not signed with the pool's secret, or its signature is too old")]
+    Unsigned,
     /// 403: the key is valid and does not allow this.
     #[error("{what} needs a key with the scope {asked}; this key has {own}")]
     InsufficientScope {
@@ -271,6 +274,7 @@ impl ApiError {
             Self::TooManyRequests(_) => Cow::Borrowed("rate_limited"),
             Self::BadParameter(problem) => problem.code.clone(),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
+            Self::Unsigned => Cow::Borrowed("callback_unverified"),
             Self::NotFound { what, .. } | Self::NoSuch { what, .. } | Self::Missing { what, .. } => {
                 Cow::Owned(format!("{what}_not_found"))
             }
@@ -311,6 +315,7 @@ impl ApiError {
             Self::Malformed { .. }
             | Self::BadParameter(_)
             | Self::Unauthorized
+            | Self::Unsigned
             | Self::InsufficientScope { .. }
             | Self::Forbidden { .. }
             | Self::TooManyRequests(_)
@@ -338,6 +343,7 @@ impl ApiError {
             Self::Malformed { .. }
             | Self::NoSuch { .. }
             | Self::Unauthorized
+            | Self::Unsigned
             | Self::InsufficientScope { .. }
             | Self::Forbidden { .. }
             | Self::TooManyRequests(_)
@@ -375,7 +381,7 @@ impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Malformed { .. } | Self::BadParameter(_) => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound { .. } | Self::NoSuch { .. } | Self::Missing { .. } => StatusCode::NOT_FOUND,
@@ -405,9 +411,9 @@ impl ResponseError for ApiError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"volley\""));
+            let is_callback = matches!(self, Self::Unsigned);
+            let challenge = if is_callback { "Signature realm=\"callbacks\"" } else { "Bearer realm=\"volley\"" };
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Self::TooManyRequests(standing) = self {
             rate_limit::enter(standing, response.headers_mut());

@@ -69,6 +69,8 @@ diesel::table! { page_reports (campaign_id, page_id) { campaign_id -> BigInt, pa
 
 diesel::table! { campaign_brakes (campaign_id, kind) { campaign_id -> BigInt, kind -> Text, part -> BigInt, whole -> BigInt, pulled_at -> BigInt, released_at -> Nullable<BigInt>, } }
 
+diesel::table! { callbacks (id) { id -> BigInt, pool -> Text, format -> Text, content_type -> Text, key -> Text, body -> Nullable<Text>, received_at -> BigInt, state -> Text, attempts -> Integer, next_attempt_at -> BigInt, error -> Nullable<Text>, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -105,4 +107,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     event_keys,
     page_reports,
     campaign_brakes,
+    callbacks,
 );

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use volley::config::pools::{CallbackConfig, PoolConfig};
+use volley::config::secret::Secret;
+use volley::domain::callbacks::Format;
 use volley::domain::channel::ChannelKind;
 
 use super::{JSON, see};
@@ -63,7 +66,12 @@ impl Collected<'_> {
 #[test]
 fn every_code_that_a_request_can_cause() {
     let db = Database::sqlite();
-    let pools = vec![sandbox("main", ChannelKind::Email, 0.0), sandbox("texts", ChannelKind::Sms, 0.0)];
+    let callbacks = CallbackConfig {
+        format: Format::StandardWebhooks,
+        secret: Some(Secret::new("whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQh")),
+    };
+    let main = PoolConfig { callbacks: Some(callbacks), ..sandbox("main", ChannelKind::Email, 0.0) };
+    let pools = vec![main, sandbox("texts", ChannelKind::Sms, 0.0)];
     let server = Server::with(&db, |settings| {
         settings.pools = pools;
         settings.http.max_body_bytes = 1024 * 1024;
@@ -155,6 +163,11 @@ fn requests(all: &mut Collected<'_>) {
     all.raw("idempotency_key_not_taken", "/v1/events/batch", &[JSON, ("Idempotency-Key", "k")], br#"{"events":[{}]}"#);
     let first = event("order_placed", "k", &json!({})).to_string();
     assert_eq!(all.server.send("POST", "/v1/events", &[JSON], first.as_bytes()).status, 202);
+    all.raw("callback_unverified", "/v1/callbacks/main", &[JSON], b"{}");
+    let done = "INSERT INTO callbacks (pool, format, content_type, key, received_at, state, attempts, next_attempt_at) \
+                VALUES ('main', 'standard-webhooks', '', 'a', 0, 'done', 0, 0)";
+    all.server.execute(done.to_owned());
+    all.ask("callback_not_failed", "POST", "/v1/callbacks/1/replay", &json!({}));
     all.ask("event_key_reused", "POST", "/v1/events", &event("order_paid", "k", &json!({})));
     all.ask("tag_invalid", "POST", "/v1/contacts/1/tags", &json!({ "add": ["a,b"] }));
     let key = [JSON, ("Idempotency-Key", "k")];

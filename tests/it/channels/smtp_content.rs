@@ -1,6 +1,7 @@
 use super::smtp::{relay, relay_with};
 use super::{Turnstile, envelope, kind, trouble};
 use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage, Taken};
+use volley::domain::callbacks::Format;
 use volley::domain::content::message::{Envelope, ListHeaders};
 use volley::domain::dispatch::delivery::ErrorCategory;
 
@@ -49,6 +50,7 @@ async fn a_plain_message_has_its_headers_once_and_its_key_as_message_id() {
     let taken = sent(&envelope()).await;
     assert_eq!((taken.from.as_str(), taken.to.as_str()), ("FROM:<shop@example.com>", "TO:<bob@example.com>"));
     assert_eq!(header(&taken.content, "Message-ID"), "<c0ffee-42@example.com>");
+    assert_eq!(header(&taken.content, "X-Volley-Delivery"), "c0ffee:42");
     assert_eq!(header(&taken.content, "From"), "Shop <shop@example.com>");
     assert_eq!(header(&taken.content, "To"), "Bob <bob@example.com>");
     assert_eq!(header(&taken.content, "Subject"), "Hello");
@@ -168,6 +170,26 @@ async fn a_senders_name_is_quoted_or_encoded_on_the_wire_where_it_has_to_be() {
 }
 
 #[tokio::test]
+async fn a_relay_whose_provider_reports_is_told_what_to_give_back() {
+    for (format, line) in [
+        (Format::StandardWebhooks, None),
+        (Format::Postmark, Some(("X-PM-Metadata-volley_delivery", "c0ffee:42"))),
+        (Format::Mailgun, Some(("X-Mailgun-Variables", "{\"volley_delivery\": \"c0ffee:42\"}"))),
+        (Format::SendGrid, Some(("X-SMTPAPI", "{\"unique_args\": {\"volley_delivery\": \"c0ffee:42\"}}"))),
+    ] {
+        let server = ScriptedSmtp::start(|_| None);
+        let channel = relay_with(&server.url(), serde_json::json!({ "callbacks": { "format": format } }));
+        let outcome = channel.deliver(&envelope(), &Turnstile::default()).await;
+        assert_eq!(kind(&outcome), "accepted", "{format}");
+        let taken = server.taken().remove(0);
+        match line {
+            Some((name, value)) => assert_eq!(header(&taken.content, name), value, "{format}"),
+            None => assert_eq!(head(&taken.content).len(), 9, "{format}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_in_a_name_can_add_a_header() {
     for name in
         ["Bob\r\nBcc: eve@example.com", "Bob\nBcc: eve@example.com", "Bob\u{0}", "Bob\" <eve@example.com>, \"x", "\r\n"]
@@ -180,6 +202,7 @@ async fn nothing_in_a_name_can_add_a_header() {
             head(&taken.content).iter().map(|line| line.split(':').next().unwrap().to_owned()).collect();
         let expected = [
             "Message-ID",
+            "X-Volley-Delivery",
             "From",
             "To",
             "Subject",

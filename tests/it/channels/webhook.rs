@@ -161,7 +161,7 @@ async fn the_standard_request_carries_the_message_its_key_and_the_attempt() {
     assert!(!asked.headers.contains_key("accept-encoding"), "nothing is to be unpacked");
     let body: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
     let expected = serde_json::json!({
-        "campaign_id": 7, "contact_id": 42, "to": "bob@example.com", "subject": "Hello", "text": "Hello Bob",
+        "campaign_id": 7, "contact_id": 42, "key": "c0ffee:42", "to": "bob@example.com", "subject": "Hello", "text": "Hello Bob",
         "html": "<b>\"Hello\"</b>",
     });
     assert_eq!(body, expected);

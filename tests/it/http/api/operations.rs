@@ -123,7 +123,11 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     }
     let actors: BTreeSet<&str> =
         state["actors"].as_array().unwrap().iter().filter_map(|actor| actor["actor"].as_str()).collect();
-    assert_eq!(actors, ["pool seen-in-metrics", "reaper", "scheduler", "decision_follower"].into(), "{state}");
+    assert_eq!(
+        actors,
+        ["pool seen-in-metrics", "reaper", "scheduler", "decision_follower", "callback_reader"].into(),
+        "{state}"
+    );
     let pool = &state["pools"][0];
     assert_eq!((&pool["pool"], &pool["in_flight"]), (&json!("seen-in-metrics"), &json!(0)), "{state}");
     assert_eq!(pool["circuit_open"], false, "{state}");
@@ -167,10 +171,10 @@ fn every_route_names_its_door_and_what_a_key_must_allow() {
     for entry in TABLE {
         let is_below = entry.path.strip_prefix(API).is_some_and(|rest| rest.starts_with('/'));
         let scope = match entry.door {
-            Door::Open | Door::Public => None,
+            Door::Open | Door::Public | Door::Provider => None,
             Door::Api(scope) => Some(scope.as_str()),
         };
-        assert_eq!(scope.is_some(), is_below, "{entry:?}");
+        assert_eq!(scope.is_some() || entry.door == Door::Provider, is_below, "{entry:?}");
         let changes = entry.method != Verb::Get && !entry.path.ends_with("preview");
         // Keys and what was done with them are shown to those who make them, and the progress of an import to those who upload. A
         // link lets its holder refuse in a person's name.
@@ -180,7 +184,8 @@ fn every_route_names_its_door_and_what_a_key_must_allow() {
             assert_eq!(scope != Scope::Read.as_str(), changes, "{entry:?}");
         }
         // A key's answer has a secret that is stored nowhere. Each event of a batch has a key of its own.
-        let takes_none = ["/v1/keys", "/v1/events/batch"].contains(&entry.path) || entry.door == Door::Public;
+        let takes_none = ["/v1/keys", "/v1/events/batch"].contains(&entry.path)
+            || matches!(entry.door, Door::Public | Door::Provider);
         let takes_key = entry.method == Verb::Post && changes && !takes_none;
         assert_eq!(entry.repeats != Repeats::NoKey, takes_key, "{entry:?}");
     }

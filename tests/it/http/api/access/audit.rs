@@ -39,6 +39,9 @@ impl World {
         let contact = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
         let list = api.create_list("Customers");
         api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": [contact] }));
+        let failed = "INSERT INTO callbacks (pool, format, content_type, key, received_at, state, attempts, next_attempt_at) \
+                      VALUES ('main', 'standard-webhooks', '', 'a', 0, 'failed', 3, 0)";
+        server.execute(failed.to_owned());
         Self { api, contact, list }
     }
 
@@ -201,6 +204,9 @@ impl World {
             }
             ("POST", "/v1/pools/{name}/pace/reset" | "/v1/pools/{name}/pace/probe") => {
                 (entry.path.replace("{name}", "main"), none, ("pace_changed", "pool"))
+            }
+            ("POST", "/v1/callbacks/{id}/replay") => {
+                ("/v1/callbacks/1/replay".to_owned(), none, ("replayed", "callback"))
             }
             // They are many, and counted.
             ("POST", "/v1/events" | "/v1/events/batch") => return None,

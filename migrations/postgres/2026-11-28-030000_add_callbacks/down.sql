@@ -1,0 +1,2 @@
+DROP INDEX campaigns_key;
+DROP TABLE callbacks;

@@ -1,0 +1,49 @@
+//! `/v1/callbacks/POOL`: what the provider of a pool reports. Whoever sends it shows by a signature that it is the provider.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::actors::callback_reader::Wake;
+use crate::domain::callbacks::Incoming;
+use crate::domain::instant::UtcInstant;
+use crate::http::AppState;
+use crate::http::web::client;
+use crate::http::web::extract::{gather, refuse_content_encoding};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::services::callbacks::receive::{NotReceived, door, receive};
+
+/// The largest body, in bytes.
+const MOST_OF_A_CALLBACK: usize = 1 << 20;
+
+/// Takes what a provider reports of messages. It is verified first, then stored, then answered, and read afterwards. A repetition is
+/// answered in the same way and has no second effect.
+#[utoipa::path(post, path = "/v1/callbacks/{pool}", tag = "callbacks", params(("pool" = String, Path)), security(()),
+    request_body(content = String, content_type = "application/json", description = "As the provider sends it: see docs/events.md."),
+    responses((status = 200), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(in crate::http) async fn take(
+    state: web::Data<AppState>,
+    request: HttpRequest,
+    pool: web::Path<String>,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let refused = |error: ApiError| state.limits.take_without_key(client::address(&request)).err().unwrap_or(error);
+    let door = door(&state.services, &pool).ok_or_else(|| refused(ApiError::no_such("callbacks_pool", &pool)))?;
+    refuse_content_encoding(&request)?;
+    let body = gather(payload.into_inner(), MOST_OF_A_CALLBACK).await?;
+    let headers = request.headers().iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
+    let headers: Vec<(String, String)> = headers.collect();
+    let now = UtcInstant(jiff::Timestamp::now().as_millisecond());
+    let incoming = Incoming { headers: &headers, body: &body, now };
+    let content_type = incoming.header("content-type").unwrap_or_default().to_owned();
+    match receive(&state.services, &pool, door, &content_type, &incoming).await {
+        Ok(_is_new) => {
+            if let Some(reader) = state.callbacks.get() {
+                // A hint: the reader looks every second anyway.
+                let _ = reader.try_send(Wake);
+            }
+            Ok(HttpResponse::Ok().finish())
+        }
+        Err(NotReceived::Unverified(_)) => Err(refused(ApiError::Unsigned)),
+        Err(NotReceived::Store(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,7 @@
+//! What providers report: taken, read, and made true.
+
+pub mod consequences;
+pub mod prune_callbacks;
+pub mod read_callbacks;
+pub mod receive;
+pub mod replay;
