@@ -51,7 +51,9 @@ fn is_status(word: &str) -> bool {
     let (class, subject, detail) = (parts.next(), parts.next(), parts.next());
     let is_number =
         |part: Option<&str>| part.is_some_and(|part| (1..=3).contains(&part.len()) && part.parse::<u16>().is_ok());
-    matches!(class, Some("2" | "4" | "5")) && is_number(subject) && is_number(detail) && parts.next().is_none()
+    // Subjects are 0 to 7: what looks like a version of software is none.
+    let is_subject = subject.is_some_and(|subject| matches!(subject.as_bytes(), [b'0'..=b'7']));
+    matches!(class, Some("2" | "4" | "5")) && is_subject && is_number(detail) && parts.next().is_none()
 }
 
 #[cfg(test)]
@@ -77,7 +79,7 @@ mod tests {
         assert_eq!(status_in("550-5.7.26 Unauthenticated"), Some("5.7.26"));
         assert_eq!(status_in("#5.1.10."), Some("5.1.10"));
         assert_eq!(status_in("554 connection from 5.1.1.2 refused; 5.7.1"), Some("5.7.1"));
-        for text in ["", "550 no", "version 5.10", "3.1.1", "5.1.1111", "5..1"] {
+        for text in ["", "550 no", "version 5.10", "Exim 4.94.2", "3.1.1", "5.1.1111", "5..1"] {
             assert_eq!(status_in(text), None, "{text}");
         }
     }

@@ -83,7 +83,7 @@ impl Attention {
     pub fn braked(pulled: Pulled) -> Self {
         let Pulled { brake: Brake { kind, part, whole }, at } = pulled;
         let (code, what) = match kind {
-            BrakeKind::Bounces => (AttentionCode::BouncesHigh, "came back because the address does not exist"),
+            BrakeKind::Bounces => (AttentionCode::BouncesHigh, "bounced"),
             BrakeKind::Complaints => (AttentionCode::ComplaintsHigh, "were called spam"),
         };
         let detail = format!("{part} of {whole} messages {what}; resume to go on all the same, or stop");

@@ -262,23 +262,32 @@ pub fn prune(conn: &mut Conn, keep_days: u32) -> Result<bool, StoreError> {
     Ok(is_full)
 }
 
-/// The campaigns that messages with these keys belong to, and their channels.
+/// A campaign that messages belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Its channel.
+    pub channel: ChannelKind,
+    /// The pool that sends it.
+    pub pool: Option<String>,
+}
+
+/// The campaigns that messages with these keys belong to.
 ///
 /// # Errors
 /// The query failed.
-pub fn campaigns_of_keys(
-    conn: &mut Conn,
-    keys: &BTreeSet<&str>,
-) -> Result<HashMap<String, (CampaignId, ChannelKind)>, StoreError> {
+pub fn campaigns_of_keys(conn: &mut Conn, keys: &BTreeSet<&str>) -> Result<HashMap<String, Origin>, StoreError> {
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(Option<String>, CampaignId, ChannelKind)> = campaigns::table
+    let rows: Vec<(Option<String>, CampaignId, ChannelKind, Option<String>)> = campaigns::table
         .filter(campaigns::key.eq_any(keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>()))
-        .select((campaigns::key, campaigns::id, campaigns::channel))
+        .select((campaigns::key, campaigns::id, campaigns::channel, campaigns::pool))
         .load(conn)
         .map_err(StoreError::query("find the campaigns of reports"))?;
-    Ok(rows.into_iter().filter_map(|(key, id, channel)| Some((key?, (id, channel)))).collect())
+    let origin = |(key, campaign, channel, pool)| Some((key?, Origin { campaign, channel, pool }));
+    Ok(rows.into_iter().filter_map(origin).collect())
 }
 
 /// The properties of a contact's events of this name since then, newest first: at most `limit`.

@@ -14,7 +14,7 @@ CREATE TABLE callbacks (
     state TEXT NOT NULL CHECK (state IN ('pending', 'done', 'failed')),
     -- How often it was tried to read it, in vain.
     attempts INTEGER NOT NULL,
-    -- Of a pending one: from when on it may be taken. Whoever takes it sets this to the time when others may take it again.
+    -- Of a pending one: from when on it may be taken. The reader that takes it sets this to the time when others may take it again.
     next_attempt_at BIGINT NOT NULL,
     -- Why it was not understood, for people. Without personal data.
     error TEXT,

@@ -12,6 +12,12 @@ pub struct DeliveryKey {
 }
 
 impl DeliveryKey {
+    /// The key of a campaign's message to a contact, as it goes with the message.
+    #[must_use]
+    pub fn text(campaign: &str, contact: ContactId) -> String {
+        format!("{campaign}:{contact}")
+    }
+
     /// Reads a key, or the `Message-ID` that Volley made of one. There, and where a provider takes no colon, a hyphen stands in its
     /// place. `None`: it is neither.
     #[must_use]

@@ -12,6 +12,9 @@ use crate::domain::people::consent::Reason;
 use crate::domain::reports::{Reader, ReportKind};
 
 /// A webhook, as far as it is needed. Which fields there are depends on the record.
+/// Words of servers that refuse a sender. They suppress no address.
+const BLAMES_THE_SENDER: [&str; 5] = ["block", "spam", "reputation", "blacklist", "policy"];
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 #[derive(Default)]
@@ -92,8 +95,12 @@ impl Record {
         let text = self.details.as_deref().unwrap_or_default();
         let by_status = || status_in(text).map(Cause::of_status);
         Some(match self.kind.as_str() {
-            // Postmark deactivates such an address unless the server says that something else is to blame.
-            "HardBounce" => (ReportKind::HardBounced, Some(by_status().unwrap_or(Cause::Address))),
+            // Postmark deactivates such an address, unless the server says that something else is to blame.
+            "HardBounce" => {
+                let blames_the_sender = BLAMES_THE_SENDER.iter().any(|word| text.to_ascii_lowercase().contains(word));
+                let unsaid = if blames_the_sender { Cause::Blocked } else { Cause::Address };
+                (ReportKind::HardBounced, Some(by_status().unwrap_or(unsaid)))
+            }
             "BadEmailAddress" => (ReportKind::HardBounced, Some(Cause::Address)),
             "SpamComplaint" => (ReportKind::Complained, None),
             "Unsubscribe" => (ReportKind::Unsubscribed, None),
@@ -143,6 +150,7 @@ mod tests {
             ("HardBounce", "smtp;550 5.1.1 no such user", Some((ReportKind::HardBounced, Cause::Address))),
             ("HardBounce", "unknown user", Some((ReportKind::HardBounced, Cause::Address))),
             ("HardBounce", "smtp;550 5.7.1 not allowed", Some((ReportKind::HardBounced, Cause::Blocked))),
+            ("HardBounce", "550 your IP is blocked", Some((ReportKind::HardBounced, Cause::Blocked))),
             ("BadEmailAddress", "", Some((ReportKind::HardBounced, Cause::Address))),
             ("Blocked", "IP on a list", Some((ReportKind::HardBounced, Cause::Blocked))),
             ("SoftBounce", "smtp;452 4.2.2 full", Some((ReportKind::SoftBounced, Cause::Other))),

@@ -5,6 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::delivery_key::DeliveryKey;
 use super::{Incoming, MOST_REPORTS, NotUnderstood, Received, Report, TOLERANCE_MS, Unverified, hash};
@@ -72,24 +73,33 @@ struct Event {
     #[serde(rename = "type")]
     kind: Option<String>,
     bounce_classification: Option<String>,
-    #[serde(default)]
-    sg_machine_open: bool,
+    sg_machine_open: Option<bool>,
     url: Option<String>,
 }
 
 pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood> {
-    let events: Vec<Event> = serde_json::from_str(callback.body).map_err(|error| NotUnderstood::json(&error))?;
+    let events: Vec<Value> = serde_json::from_str(callback.body).map_err(|error| NotUnderstood::json(&error))?;
     if events.len() > MOST_REPORTS {
         return Err(NotUnderstood(format!("it has {} events; at most {MOST_REPORTS} are taken", events.len())));
     }
-    let numbered = events.into_iter().enumerate();
-    Ok(numbered.filter_map(|(number, event)| event.report(&format!("{}#{number}", callback.key))).collect())
+    // Arguments of a customer's own may stand where a field of SendGrid is expected: such an event keeps no other one out.
+    let (mut reports, mut error) = (Vec::new(), None);
+    for (number, event) in events.into_iter().enumerate() {
+        match serde_json::from_value::<Event>(event) {
+            Ok(event) => reports.extend(event.report(&format!("{}#{number}", callback.key))),
+            Err(why) => error = Some(why),
+        }
+    }
+    match error {
+        Some(why) if reports.is_empty() => Err(NotUnderstood::json(&why)),
+        Some(_) | None => Ok(reports),
+    }
 }
 
 impl Event {
     /// `None`: it is no report.
     fn report(self, key: &str) -> Option<Report> {
-        let reader = if self.sg_machine_open { Reader::Machine } else { Reader::Person };
+        let reader = if self.sg_machine_open == Some(true) { Reader::Machine } else { Reader::Person };
         let (kind, cause) = match self.event.as_str() {
             "delivered" => (ReportKind::Delivered, None),
             "open" => (ReportKind::Opened(reader), None),

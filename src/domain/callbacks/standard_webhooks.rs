@@ -207,7 +207,7 @@ impl Resend {
     }
 }
 
-/// The recipient, where there is one only: a report about several does not say whom it means.
+/// The recipient, where there is one only: a report about several does not say which one it means.
 fn only_recipient(data: &Value) -> Option<String> {
     let to = data.get("to")?;
     let only = to.as_array().filter(|all| all.len() == 1).and_then(|all| all.first());

@@ -6,7 +6,7 @@ use crate::domain::text_enum::text_enum;
 text_enum! {
     /// What comes back.
     BrakeKind {
-        /// Addresses that do not exist, by the answer at the hand-over or by a later report.
+        /// Bounces for a reason that will not pass, by the answer at the hand-over or by a later report.
         Bounces = "bounces",
         /// People who call the message spam.
         Complaints = "complaints",

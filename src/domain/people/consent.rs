@@ -50,6 +50,9 @@ impl Reason {
     }
 }
 
+/// How long soft bounces suppress an address, in milliseconds.
+pub const SOFT_FOR_MS: i64 = 30 * 86_400_000;
+
 /// The longest text that a client may give as a source, in characters.
 pub const MAX_SOURCE: usize = 100;
 

@@ -1,4 +1,4 @@
-//! `/v1/callbacks/POOL`: what the provider of a pool reports. Whoever sends it shows by a signature that it is the provider.
+//! `/v1/callbacks/POOL`: what the provider of a pool reports. The sender shows by a signature that it is the provider.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 

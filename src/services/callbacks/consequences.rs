@@ -12,7 +12,7 @@ use crate::domain::bounce::Cause;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source, addresses_of, forms};
+use crate::domain::people::consent::{Act, EVERYTHING, Reason, SOFT_FOR_MS, Source, addresses_of, forms};
 use crate::domain::people::fields::Fields;
 use crate::domain::reports::ReportKind;
 use crate::services::people::say_no::{SaidNo, What, say_no};
@@ -27,9 +27,6 @@ const SOFT_BOUNCES: usize = 3;
 
 /// How far back soft bounces are counted, in milliseconds.
 const SOFT_WITHIN_MS: i64 = 30 * 86_400_000;
-
-/// How long soft bounces suppress an address, in milliseconds.
-const SOFT_FOR_MS: i64 = 30 * 86_400_000;
 
 /// As far as a contact's soft bounces are read.
 const SOFT_READ: i64 = 50;
@@ -111,7 +108,7 @@ fn bare(text: &str) -> &str {
     inside.unwrap_or(text).trim()
 }
 
-/// Locks the contacts for whom something may follow.
+/// Locks the contacts that something may follow for.
 ///
 /// # Errors
 /// The query failed.
@@ -140,6 +137,8 @@ pub fn follow(conn: &mut Conn, book: &RefusalBook, all: &[Happened]) -> Result<(
     for (happened, effect) in effects {
         let Some(keys) = keys.get(&happened.contact) else { continue };
         match effect {
+            // What a provider has on a list is an address, and not the person who has another one by now.
+            Effect::Refuse(What::Everything) if happened.suppressed_address(keys, Reason::Unsubscribed).is_none() => {}
             Effect::Refuse(what) => refusals.push(refusal(happened, what, now)),
             Effect::Suppress(reason) => entries.extend(entry(happened, keys, reason, now)),
             Effect::CountSoftBounces if soft_bounces(conn, happened.contact, now)? >= SOFT_BOUNCES => {

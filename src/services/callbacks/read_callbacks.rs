@@ -10,7 +10,7 @@ use crate::domain::callbacks::{Format, NotUnderstood, Received, Report};
 use crate::domain::dispatch::delivery::DeliveryId;
 use crate::domain::events::EventSource;
 use crate::domain::ids::CallbackId;
-use crate::store::callbacks::{self, Taken};
+use crate::store::callbacks::{self, Origin, Taken};
 use crate::store::dispatch::reported;
 use crate::store::events::EventKey;
 use crate::store::people::refusals::RefusalBook;
@@ -103,6 +103,11 @@ impl CallbackBook {
             match self.make_true(vec![id], entries).await {
                 Ok(()) => {}
                 Err(error) if error.is_outage() => return Err(error),
+                // Others were moving the same rows: that says nothing about the callback.
+                Err(error) if error.is_contention() => {
+                    let put_off = move |conn: &mut Conn| callbacks::put_off(conn, &[id], PUT_OFF_MS);
+                    self.store.transact::<_, StoreError>(Lane::Write, "put a callback off", put_off).await?;
+                }
                 Err(error) => {
                     tracing::error!(event = "callback.not_stored", callback.id = id.0, error = %error, "what a callback says could not be stored");
                     let said = "the database does not take what it says; the log of the instance says more";
@@ -227,9 +232,11 @@ fn count(
     let mut found = Vec::with_capacity(entries.len());
     for entry in entries {
         let named = entry.report.delivery.as_ref();
-        match named.and_then(|key| Some((campaigns.get(&key.campaign)?, key.contact))) {
-            Some(((campaign, channel), contact)) => {
-                found.push((entry, DeliveryId { campaign: *campaign, contact }, *channel));
+        // A pool's secret speaks for what that pool has sent, and for nothing else.
+        let own = |origin: &&Origin| origin.pool.as_deref() == Some(entry.pool.as_str());
+        match named.and_then(|key| Some((campaigns.get(&key.campaign).filter(own)?, key.contact))) {
+            Some((origin, contact)) => {
+                found.push((entry, DeliveryId { campaign: origin.campaign, contact }, origin.channel));
             }
             None => *came.tally.entry((entry.format, "unknown")).or_default() += 1,
         }

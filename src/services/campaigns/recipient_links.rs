@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::carried::{Carried, RecipientLinks};
 use crate::domain::access::audit::{Action, Object};
+use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::audit::{self, Line};
@@ -13,6 +14,14 @@ use crate::services::{By, Services};
 use crate::store::campaigns;
 use crate::store::dispatch::deliveries;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
+
+/// What is given of a recipient's message.
+pub struct Given {
+    /// What reports name the delivery by. None: the campaign is not launched.
+    pub delivery_key: Option<String>,
+    /// Its links and headers.
+    pub links: RecipientLinks,
+}
 
 /// Why no links are given.
 #[derive(Debug, thiserror::Error)]
@@ -44,20 +53,21 @@ pub async fn recipient_links(
     id: CampaignId,
     contact: ContactId,
     by: &By,
-) -> Result<RecipientLinks, LinksError> {
+) -> Result<Given, LinksError> {
     let (links, settings, by) = (services.links.clone(), Arc::clone(&services.settings), by.clone());
     let give = move |conn: &mut Conn| {
         let campaign = campaigns::find(conn, id)?.ok_or(LinksError::NoCampaign(id))?;
         if !deliveries::exists(conn, id, contact)? {
             return Err(LinksError::NoDelivery(contact));
         }
-        let mut given = Carried::of(conn, &links, &settings, &campaign)?.links(contact);
+        let mut links = Carried::of(conn, &links, &settings, &campaign)?.links(contact);
         if campaign.channel != ChannelKind::Email {
-            given.headers = None;
+            links.headers = None;
         }
+        let delivery_key = campaign.key.as_deref().map(|key| DeliveryKey::text(key, contact));
         let after = json!({ "fields": ["links"], "contact_ids": [contact] });
         audit::write(conn, &by, Line::of(Action::Read, Object::Campaign, id).after(after))?;
-        Ok(given)
+        Ok(Given { delivery_key, links })
     };
     services.store.transact(Lane::Write, "give the links of a recipient", give).await
 }

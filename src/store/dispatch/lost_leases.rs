@@ -135,12 +135,12 @@ pub fn end_lease(
         let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
         ended.note(&fate);
         if fate.verdict.is_bounce() {
-            bounced.push(Bounce { page: id, contact: delivery.contact });
+            bounced.push(Bounce { campaign, page: id, contact: delivery.contact });
         }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
-    bounces::note(conn, campaign, &bounced)?;
+    bounces::note(conn, &bounced)?;
     let known = ended.known + ended.poison;
     let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))

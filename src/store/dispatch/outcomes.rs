@@ -59,7 +59,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             by_campaign.entry(settlement.key.campaign).or_default().push(settlement);
         }
     }
-    let mut unmatched = Vec::new();
+    let (mut unmatched, mut bounced) = (Vec::new(), Vec::new());
     for (campaign, settlements) in by_campaign {
         // A stop's own pass may have left a page already, and evidence may come after the end: what would go back to
         // pending ends here instead.
@@ -70,9 +70,10 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
         let mut writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
         // The order in which reports lock them, too.
         writes.sort_unstable_by_key(|write| write.settlement.key.contact);
-        let missed = record_campaign(conn, campaign, &writes, &mut tallies, now)?;
+        let missed = record_campaign(conn, campaign, &writes, &mut tallies, &mut bounced, now)?;
         unmatched.extend(unknown(conn, campaign, &missed)?);
     }
+    bounces::note(conn, &bounced)?;
     tallies.retain(|_, tally| tally.changed > 0);
     dialect::write_progress(conn, &tallies, now)?;
     for page in &pages {
@@ -143,10 +144,11 @@ fn record_campaign<'a, 'b>(
     campaign: CampaignId,
     writes: &'a [Write<'b>],
     tallies: &mut BTreeMap<PageId, Tally>,
+    bounced: &mut Vec<Bounce>,
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
-    let (mut in_doubt, mut bounced) = (Vec::new(), Vec::new());
+    let mut in_doubt = Vec::new();
     for from in FROM {
         let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
         if fitting.is_empty() {
@@ -162,12 +164,11 @@ fn record_campaign<'a, 'b>(
             if write.settlement.verdict.leaves_doubt() {
                 in_doubt.push(key.contact);
             } else if write.settlement.verdict.is_bounce() {
-                bounced.push(Bounce { page: write.settlement.page, contact: key.contact });
+                bounced.push(Bounce { campaign, page: write.settlement.page, contact: key.contact });
             }
         }
     }
     believe_reports(conn, campaign, &in_doubt, tallies, now)?;
-    bounces::note(conn, campaign, &bounced)?;
     Ok(missed)
 }
 

@@ -245,14 +245,13 @@ pub(in crate::store) fn sums(
 /// Adds deliveries that failed at the hand-over because their address does not exist, page by page, in the order of their ids.
 pub(in crate::store) fn count_refused(
     conn: &mut Conn,
-    campaign: CampaignId,
-    refused: &BTreeMap<PageId, i64>,
+    refused: &BTreeMap<(PageId, CampaignId), i64>,
 ) -> Result<(), StoreError> {
     let zeros = counters().map(|_| "0").collect::<Vec<_>>().join(", ");
     let columns = counters().collect::<Vec<_>>().join(", ");
-    for (page, count) in refused {
+    for ((page, campaign), count) in refused {
         sql(format!("INSERT INTO page_reports (campaign_id, page_id, {columns}, refused) VALUES ("))
-            .bind::<BigInt, _>(campaign, ", ")
+            .bind::<BigInt, _>(*campaign, ", ")
             .bind::<BigInt, _>(*page, format!(", {zeros}, "))
             .bind::<BigInt, _>(
                 *count,

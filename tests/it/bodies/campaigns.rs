@@ -89,6 +89,8 @@ fn a_campaign_that_is_sent() {
         let (path, _) = links[link].as_str().unwrap().rsplit_once('/').unwrap();
         links[link] = json!(format!("{path}/[token]"));
     }
+    let (_, contact) = links["delivery_key"].as_str().unwrap().split_once(':').unwrap();
+    links["delivery_key"] = json!(format!("[key]:{contact}"));
     let header = links["headers"]["List-Unsubscribe"].as_str().unwrap();
     links["headers"]["List-Unsubscribe"] = json!(format!("{}/[token]>", header.rsplit_once('/').unwrap().0));
     see("links_of_a_recipient", &links);

@@ -50,7 +50,12 @@ impl World {
     }
 
     fn with(db: &Database, pool: PoolConfig) -> Self {
-        let server = Server::with_pools(db, vec![pool]);
+        Self::with_pools(db, vec![pool])
+    }
+
+    /// The campaign goes through the pool `main`.
+    fn with_pools(db: &Database, pools: Vec<PoolConfig>) -> Self {
+        let server = Server::with_pools(db, pools);
         let api = server.api();
         let news = api.create_list("News");
         let [ann, bob] = ["ann", "bob"].map(|name| {

@@ -9,7 +9,7 @@ use crate::domain::ids::CampaignId;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::replicas::messages::Control;
 use crate::store::campaigns::{CampaignRow, PackingRow, TransitionError, Unfinished, brakes};
-use crate::store::{Conn, Lane, MayBeStoreError};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
 impl CampaignDriver {
     /// Looks at what came back of the campaigns that are being sent. Every instance does; one of them pulls the brake.
@@ -21,35 +21,38 @@ impl CampaignDriver {
         }
         self.braking = true;
         let (store, limits) = (self.store.clone(), self.brakes);
-        let work = async move {
-            let due = store.run(Lane::Read, "look at what came back", move |conn| brakes::due(conn, &ids, limits));
-            let mut pulled = Vec::new();
-            for (id, brake) in due.await? {
-                let pull = move |conn: &mut Conn| brakes::pull(conn, id, brake);
-                match store
-                    .transact(Lane::Control, "pause a campaign", pull)
-                    .await
-                    .map_err(TransitionError::into_store_error)
-                {
-                    Ok(Some(row)) => pulled.push((row, brake)),
-                    Err(Ok(error)) => return Err(error),
-                    // Paused by somebody else, or gone, in this moment.
-                    Ok(None) | Err(Err(_)) => {}
-                }
-            }
-            Ok(pulled)
+        let look = async move {
+            store.run(Lane::Read, "look at what came back", move |conn| brakes::due(conn, &ids, limits)).await
         };
-        ctx.spawn(work.into_actor(self).map(|result, driver, _| {
+        ctx.spawn(look.into_actor(self).map(|due, driver, ctx| {
             driver.braking = false;
-            match result {
-                Ok(pulled) => pulled.iter().for_each(|(row, brake)| driver.braked(row, *brake)),
-                Err(error) => tracing::warn!(
-                    event = "driver.poll_failed",
-                    error = %error,
-                    "the campaign driver cannot read the database; it tries again"
-                ),
+            match due {
+                Ok(due) => due.into_iter().for_each(|(id, brake)| driver.brake(id, brake, ctx)),
+                Err(error) => Self::brake_failed(&error),
             }
         }));
+    }
+
+    fn brake(&self, id: CampaignId, brake: Brake, ctx: &mut Context<Self>) {
+        let store = self.store.clone();
+        let work = async move {
+            let pull = move |conn: &mut Conn| brakes::pull(conn, id, brake);
+            store.transact(Lane::Control, "pause a campaign", pull).await.map_err(TransitionError::into_store_error)
+        };
+        ctx.spawn(work.into_actor(self).map(move |pulled, driver, _| match pulled {
+            Ok(Some(row)) => driver.braked(&row, brake),
+            Err(Ok(error)) => Self::brake_failed(&error),
+            // Paused by somebody else, or gone, in this moment.
+            Ok(None) | Err(Err(_)) => {}
+        }));
+    }
+
+    fn brake_failed(error: &StoreError) {
+        tracing::warn!(
+            event = "driver.poll_failed",
+            error = %error,
+            "the campaign driver cannot read the database; it tries again"
+        );
     }
 
     fn braked(&self, row: &CampaignRow, brake: Brake) {

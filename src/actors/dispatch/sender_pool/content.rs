@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::alike::Answers;
 use super::render_tally::RenderTally;
 use crate::config::Settings;
+use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;
@@ -100,6 +101,6 @@ impl CampaignContent {
 
     /// One for the delivery's whole life.
     pub(super) fn delivery_key(&self, contact: ContactId) -> String {
-        format!("{}:{contact}", self.key)
+        DeliveryKey::text(&self.key, contact)
     }
 }

@@ -11,13 +11,15 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query, path_id};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
-use crate::services::campaigns::recipient_links::{LinksError, recipient_links};
+use crate::services::campaigns::recipient_links::{Given, LinksError, recipient_links};
 
 /// What a recipient's message carries to say no.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Links {
     campaign_id: CampaignId,
     contact_id: ContactId,
+    /// What reports of the provider name the message by, such as `0123456789abcdef01234567:42`.
+    delivery_key: Option<String>,
     /// GET shows a page with one button; POST refuses at once (RFC 8058). Null: nobody has said where links lead.
     unsubscribe_url: Option<String>,
     /// Where the person sees and changes what it agreed to: valid for 30 days from the launch.
@@ -49,13 +51,14 @@ pub(in crate::http) async fn show(
     by: By,
 ) -> Result<web::Json<Links>, ApiError> {
     let contact = path_id(&request, "contact_id")?;
-    let given = recipient_links(&state.services, id, contact, &by).await?;
-    let headers = given.headers.iter().flat_map(|headers| headers.lines()).collect();
+    let Given { delivery_key, links } = recipient_links(&state.services, id, contact, &by).await?;
+    let headers = links.headers.iter().flat_map(|headers| headers.lines()).collect();
     Ok(web::Json(Links {
         campaign_id: id,
         contact_id: contact,
-        unsubscribe_url: given.unsubscribe_url,
-        preferences_url: given.preferences_url,
+        delivery_key,
+        unsubscribe_url: links.unsubscribe_url,
+        preferences_url: links.preferences_url,
         headers,
     }))
 }

@@ -24,9 +24,9 @@ pub(in crate::http) struct UndoInput {
     pool: String,
     /// Only addresses at this domain.
     domain: Option<String>,
-    /// Only what was suppressed from then on.
+    /// Only bounces from then on.
     from: UtcInstant,
-    /// Only what was suppressed until then: at most 24 hours after `from`. Unless given: 24 hours after it.
+    /// Only bounces until then: at most 24 hours after `from`. Unless given: 24 hours after it.
     to: Option<UtcInstant>,
 }
 

@@ -6,7 +6,7 @@ use super::{Key, SuppressionRow};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::Reason;
+use crate::domain::people::consent::{Reason, SOFT_FOR_MS};
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::schema::{blocked_domains, suppressions};
 use crate::store::people::contacts::escape_like;
@@ -75,21 +75,43 @@ pub struct MadeBy {
     pub source: String,
     /// Only addresses at this domain.
     pub domain: Option<String>,
-    /// Only rows that were last changed from then on.
+    /// Only bounces from then on.
     pub from: UtcInstant,
-    /// Only rows that were last changed until then.
+    /// Only bounces until then.
     pub to: UtcInstant,
 }
 
-/// Up to `limit` suppressions behind `after` that a source last changed, and that have a bounce among their reasons. Reads the table
-/// along its key. Rows of channel `http` that belong to an address of another channel go with that one.
+impl MadeBy {
+    /// The reasons of a row that are meant. Each reason has a time of its own: what the address had before, or from elsewhere, stays.
+    #[must_use]
+    pub fn reasons(&self, row: &SuppressionRow) -> Vec<Reason> {
+        if row.source.as_deref() != Some(self.source.as_str()) {
+            return Vec::new();
+        }
+        let within = |at: Option<UtcInstant>| at.is_some_and(|at| (self.from..=self.to).contains(&at));
+        // Of a soft bounce, its end is stored.
+        let soft_since = row.soft_until.map(|until| until.plus_ms(-SOFT_FOR_MS));
+        let all = [(Reason::Bounced, row.bounced_at), (Reason::SoftBounced, soft_since)];
+        all.into_iter().filter(|(_, at)| within(*at)).map(|(reason, _)| reason).collect()
+    }
+}
+
+/// Up to `limit` suppressions behind `after` that a source last changed, and that have a bounce of this time among their reasons. Reads
+/// the table along its key.
 ///
 /// # Errors
 /// The query failed.
-pub fn made_by(conn: &mut Conn, made: &MadeBy, after: Option<&Key>, limit: i64) -> Result<Vec<Key>, StoreError> {
+pub fn made_by(
+    conn: &mut Conn,
+    made: &MadeBy,
+    after: Option<&Key>,
+    limit: i64,
+) -> Result<Vec<SuppressionRow>, StoreError> {
+    let (soft_from, soft_to) = (made.from.plus_ms(SOFT_FOR_MS), made.to.plus_ms(SOFT_FOR_MS));
+    let hard = suppressions::bounced_at.between(made.from, made.to);
     let mut query = suppressions::table
-        .filter(suppressions::source.eq(&made.source).and(suppressions::updated_at.between(made.from, made.to)))
-        .filter(suppressions::bounced_at.is_not_null().or(suppressions::soft_until.is_not_null()))
+        .filter(suppressions::source.eq(&made.source))
+        .filter(hard.or(suppressions::soft_until.between(soft_from, soft_to)))
         .order((suppressions::address, suppressions::channel, suppressions::topic))
         .limit(limit)
         .into_boxed::<MultiBackend>();
@@ -103,10 +125,7 @@ pub fn made_by(conn: &mut Conn, made: &MadeBy, after: Option<&Key>, limit: i64) 
         let behind = suppressions::address.gt(address.clone()).or(later);
         query = query.filter(suppressions::address.ge(address.clone()).and(behind));
     }
-    query
-        .select((suppressions::address, suppressions::channel, suppressions::topic))
-        .load(conn)
-        .map_err(StoreError::query("find the bounces of a provider"))
+    query.select(SuppressionRow::as_select()).load(conn).map_err(StoreError::query("find the bounces of a provider"))
 }
 
 /// A domain that is not written to.
@@ -133,4 +152,42 @@ pub fn domains(conn: &mut Conn, after: Option<&str>, limit: i64) -> Result<Vec<D
         .select(DomainRow::as_select())
         .load(conn)
         .map_err(StoreError::query("list blocked domains"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::people::consent::EVERYTHING;
+
+    #[test]
+    fn only_bounces_of_the_time_that_is_named_are_meant_and_only_those_of_the_source() {
+        let made = MadeBy { source: "pool: main".to_owned(), domain: None, from: UtcInstant(100), to: UtcInstant(200) };
+        let row = |source: &str, bounced_at: Option<i64>, soft_since: Option<i64>| SuppressionRow {
+            address: "ann@example.com".to_owned(),
+            channel: ChannelKind::Email,
+            topic: EVERYTHING,
+            unsubscribed_at: Some(UtcInstant(150)),
+            complained_at: Some(UtcInstant(150)),
+            bounced_at: bounced_at.map(UtcInstant),
+            soft_until: soft_since.map(|at| UtcInstant(at).plus_ms(SOFT_FOR_MS)),
+            blocked_at: None,
+            source: Some(source.to_owned()),
+            created_at: UtcInstant(1),
+            updated_at: UtcInstant(150),
+        };
+        for (source, bounced_at, soft_since, meant) in [
+            ("pool: main", Some(100), Some(200), vec![Reason::Bounced, Reason::SoftBounced]),
+            // It had bounced before; what is new is a soft bounce.
+            ("pool: main", Some(99), Some(150), vec![Reason::SoftBounced]),
+            ("pool: main", Some(201), None, vec![]),
+            ("pool: other", Some(150), Some(150), vec![]),
+            ("pool: main", None, None, vec![]),
+        ] {
+            assert_eq!(
+                made.reasons(&row(source, bounced_at, soft_since)),
+                meant,
+                "{source} {bounced_at:?} {soft_since:?}"
+            );
+        }
+    }
 }

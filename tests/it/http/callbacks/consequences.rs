@@ -1,8 +1,10 @@
 //! What follows for the recipient.
 
 use serde_json::json;
+use volley::config::pools::PoolConfig;
+use volley::domain::callbacks::Format;
 
-use super::World;
+use super::{SECRET, World, now, pool, signed};
 use crate::support::both_backends;
 
 const NOTHING: [&str; 0] = [];
@@ -80,5 +82,19 @@ both_backends! {
         assert_eq!(world.count(&refused), 1);
         assert_eq!(world.count("list_members WHERE status = 'subscribed'"), 1, "Bob has refused nothing");
         assert_eq!(world.suppressed("ann@example.com"), NOTHING);
+    }
+
+    fn a_pool_speaks_for_no_message_of_another_pool(db: &Database) {
+        let other = PoolConfig { name: "other".to_owned(), ..pool(Format::StandardWebhooks, SECRET) };
+        let world = World::with_pools(db, vec![pool(Format::StandardWebhooks, SECRET), other]);
+        let body = json!({ "kind": "complained", "delivery_key": world.delivery(world.ann) }).to_string();
+        let headers = signed(SECRET, "msg_1", now(), body.as_bytes());
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let answer = world.server.send("POST", "/v1/callbacks/other", &headers, body.as_bytes());
+        assert_eq!(answer.status, 200, "{answer:?}");
+        world.wait_read();
+        assert_eq!((world.reported("complained"), world.suppressed("ann@example.com")), ((0, 0), Vec::new()));
+        world.tell("msg_1", world.ann, "complained", &json!({}));
+        assert_eq!((world.reported("complained"), world.suppressed("ann@example.com")), ((1, 1), vec!["complained".to_owned()]));
     }
 }

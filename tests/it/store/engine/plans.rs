@@ -292,7 +292,7 @@ both_backends! {
 
     async fn reports_go_along_indexes(db: &Database) {
         let campaign = with_history(db).await;
-        let counted = "INSERT INTO page_reports SELECT campaign_id, id, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+        let counted = "INSERT INTO page_reports SELECT campaign_id, id, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
             FROM pages WHERE campaign_id > 1";
         let count = move |conn: &mut Conn| {
             execute(conn, counted);

@@ -82,7 +82,7 @@ both_backends! {
         let failed = paused.stats.failed;
         assert!((51..=80).contains(&failed), "{}", paused.body);
         let detail = paused.body["attention"]["detail"].as_str().unwrap();
-        assert!(detail.contains("messages came back because the address does not exist"), "{detail}");
+        assert!(detail.contains("messages bounced"), "{detail}");
         assert_eq!(u64::try_from(bounced(&api)).unwrap(), failed);
         let by_provider = |line: &&Value| line["source"] == "pool: main" && line["after"] == "bounced";
         // A line shows when no older one can come any more.
