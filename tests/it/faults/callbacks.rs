@@ -56,7 +56,7 @@ both_backends! {
             let (key, told) = (&key, &told);
             for (source, api) in apis.into_iter().enumerate() {
                 scope.spawn(move || {
-                    // Each contact is told of by two sources, under the same ids, until that is answered well.
+                    // Two sources report each contact, under the same ids, until that is answered well.
                     for n in (source % 2..PEOPLE).step_by(2) {
                         for kind in ["opened", "delivered"] {
                             let delivery = format!("{key}:{}", first + i64::try_from(n).unwrap());
