@@ -4,3 +4,4 @@ pub mod category;
 pub mod check;
 pub mod message;
 pub mod template;
+pub mod tracking;

@@ -33,6 +33,8 @@ ids! {
     TemplateVersionId;
     /// One broadcast and its single execution.
     CampaignId;
+    /// A link of a campaign's HTML, by its place among them: 1 is the first.
+    LinkNumber;
     /// Some recipients of a campaign, by default up to 1000: the unit of fan-out, lease and progress.
     PageId;
     /// A CSV import.

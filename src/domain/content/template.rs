@@ -13,24 +13,34 @@ mod engine;
 mod error;
 mod filters;
 mod growth;
+mod links;
+mod marks;
 mod names;
+mod print;
 mod provided;
 mod scan;
+mod tracked;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use minijinja::Environment;
 use serde::{Deserialize, Serialize};
 
 use self::engine::Translation;
 pub use self::error::{RenderError, TemplateError, UnknownName};
-use self::names::{Found, Lookup, Names};
+use self::marks::Signs;
+pub use self::marks::TrackedLink;
+use self::names::{Lookup, Names};
+use self::print::Printer;
 pub use self::provided::{Provided, ProvidedName};
 use self::scan::{Role, Token};
+use self::tracked::{Mark, TrackedHtml};
 use super::message::Message;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::contact::Profile;
+use crate::domain::people::link::tracked::Tracker;
 
 /// The longest source of one part, in bytes.
 pub const MAX_SOURCE_BYTES: usize = 512 * 1024;
@@ -68,6 +78,9 @@ pub enum Part {
 }
 
 impl Part {
+    /// The name of the HTML's program with what is tracked in it.
+    const TRACKED_HTML: &str = "tracked html";
+
     /// The part's name in the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -113,6 +126,8 @@ pub struct Compiled {
     env: Environment<'static>,
     placeholders: BTreeMap<String, Lookup>,
     subject_rule: SubjectRule,
+    /// The HTML once more, where it is tracked.
+    tracked: Option<TrackedHtml>,
 }
 
 /// A part, compiled.
@@ -128,6 +143,7 @@ enum Body {
 enum Piece {
     Text(String),
     Field(Lookup, Option<String>),
+    Mark(Mark),
 }
 
 impl Compiled {
@@ -143,6 +159,7 @@ impl Compiled {
             env: engine::environment(),
             placeholders: BTreeMap::new(),
             subject_rule: SubjectRule::default(),
+            tracked: None,
         };
         let mut unknown = Vec::new();
         let sources = [
@@ -215,19 +232,30 @@ impl Compiled {
     /// # Errors
     /// As [`Self::render_for`].
     pub fn render(&self, profile: &Profile) -> Result<Message, RenderError> {
-        self.render_for(profile, &Provided::default())
+        self.render_for(profile, &Provided::default(), None)
     }
 
-    /// Renders the message for one contact. Values are escaped in HTML and nowhere else.
+    /// Renders the message for one contact. Values are escaped in HTML and nowhere else. Without a tracker nothing is tracked.
     ///
     /// # Errors
     /// [`RenderError`]: this contact's message cannot be made; others may be.
-    pub fn render_for(&self, profile: &Profile, provided: &Provided) -> Result<Message, RenderError> {
+    pub fn render_for(
+        &self,
+        profile: &Profile,
+        provided: &Provided,
+        tracker: Option<&Tracker>,
+    ) -> Result<Message, RenderError> {
         let mut message = Message::default();
         for (part, body) in &self.parts {
-            let rendered = match body {
-                Body::Pieces(pieces) => print(*part, pieces, profile, provided)?,
-                Body::Program(lookups) => engine::run(&self.env, *part, lookups, profile, provided)?,
+            let tracked = self.tracked.as_ref().filter(|_| *part == Part::Html).zip(tracker);
+            let rendered = match tracked.map_or(body, |(tracked, _)| &tracked.body) {
+                Body::Pieces(pieces) => Printer { part: *part, profile, provided, tracked }.print(pieces)?,
+                Body::Program(lookups) => {
+                    let signs = tracked.map(|(tracked, tracker)| {
+                        Arc::new(Signs { marks: Arc::clone(&tracked.marks), tracker: tracker.clone() })
+                    });
+                    engine::run(&self.env, *part, lookups, engine::Given { profile, provided, signs })?
+                }
             };
             match part {
                 Part::Subject => message.subject = rendered,
@@ -413,28 +441,6 @@ fn pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Vec<Piece> {
         Token::Field { name, fallback } => Some(Piece::Field(names.resolve(name)?, fallback.map(str::to_owned))),
     };
     tokens.iter().filter_map(piece).collect()
-}
-
-/// Prints a part that needs no template language.
-fn print(part: Part, pieces: &[Piece], profile: &Profile, provided: &Provided) -> Result<String, RenderError> {
-    let is_html = part == Part::Html;
-    let size: usize = pieces.iter().map(|piece| if let Piece::Text(text) = piece { text.len() } else { 32 }).sum();
-    let mut out = String::with_capacity(size);
-    for piece in pieces {
-        let written = match piece {
-            Piece::Text(text) => engine::write_text(&mut out, text, false),
-            Piece::Field(lookup, fallback) => match (lookup.find(profile, provided), fallback) {
-                (Some(Found::Text(text)), _) => engine::write_text(&mut out, &text, is_html),
-                (Some(Found::Json(json)), _) => engine::write_text(&mut out, &json.to_string(), is_html),
-                (None, Some(fallback)) => engine::write_text(&mut out, fallback, is_html),
-                (None, None) => Ok(()),
-            },
-        };
-        if written.is_err() || out.len() > MAX_OUTPUT_BYTES {
-            return Err(RenderError::TooLong { part });
-        }
-    }
-    Ok(out)
 }
 
 /// Line and column, from 1, of a byte.

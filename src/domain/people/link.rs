@@ -13,6 +13,8 @@ use sha2::Sha256;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 
+pub mod tracked;
+
 /// How long a link to the preferences shows them, in days from the launch of its campaign.
 pub const PREFERENCES_DAYS: i64 = 30;
 
@@ -241,11 +243,31 @@ impl LinkKey {
     pub fn sign(&self, link: &Link) -> String {
         let mut bytes = Vec::with_capacity(48);
         link.write(&mut bytes);
+        self.token(bytes, &[])
+    }
+
+    /// The token of purpose and payload. `beside` is under the MAC and not in the token.
+    fn token(&self, mut content: Vec<u8>, beside: &[u8]) -> String {
+        let mac = self.mac_of(&content, beside).finalize().into_bytes();
+        content.extend(mac.into_iter().take(MAC_BYTES));
+        let mut token = String::with_capacity(KID_CHARS + content.len().div_ceil(3) * 4);
+        token.push_str(self.kid.as_str());
+        URL_SAFE_NO_PAD.encode_string(content, &mut token);
+        token
+    }
+
+    /// Nothing can move from a payload to what stands beside it: where a payload ends is seen from its beginning.
+    fn mac_of(&self, content: &[u8], beside: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(&self.kid.0);
-        mac.update(&bytes);
-        bytes.extend(mac.finalize().into_bytes().into_iter().take(MAC_BYTES));
-        format!("{}{}", self.kid, URL_SAFE_NO_PAD.encode(bytes))
+        mac.update(content);
+        mac.update(beside);
+        mac
+    }
+
+    /// Whether this key has signed `token` with `beside`. Compares in constant time.
+    fn has_signed(&self, token: &Token, beside: &[u8]) -> bool {
+        token.kid == self.kid && self.mac_of(&token.content, beside).verify_truncated_left(&token.mac).is_ok()
     }
 
     /// The mark of `address` in tokens of this key.
@@ -261,11 +283,7 @@ impl LinkKey {
     /// The link that `token` is, if this key has signed it. Compares in constant time.
     #[must_use]
     pub fn open(&self, token: &Token) -> Option<Link> {
-        let mut mac = self.mac.clone();
-        mac.update(&token.kid.0);
-        mac.update(&token.content);
-        mac.verify_truncated_left(&token.mac).ok()?;
-        Link::read(&token.content)
+        self.has_signed(token, &[]).then(|| Link::read(&token.content)).flatten()
     }
 }
 

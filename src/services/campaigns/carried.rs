@@ -61,7 +61,7 @@ impl Carried {
             preferences_url: preferences.map(|links| links.preferences(contact)),
             postal_address: self.postal_address.as_deref().map(str::to_owned),
         };
-        let mut message = compiled.render_for(profile, &provided)?;
+        let mut message = compiled.render_for(profile, &provided, None)?;
         message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
     }

@@ -49,7 +49,7 @@ pub async fn preview(
     let asked = material.may_send(&services.store, contact).await?;
     let skip_reason = reached.and(asked).err();
     Ok(CampaignPreview {
-        message: compiled.render_for(&profile, &provided)?,
+        message: compiled.render_for(&profile, &provided, None)?,
         text: material.content.text,
         missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,

@@ -74,7 +74,7 @@ pub async fn preview_template(
         let (compiled, unknown) =
             check::check_for_preview(template.channel, &content, &known).map_err(ContentError::Parts)?;
         Ok(TemplatePreview {
-            message: compiled.render_for(&profile, &provided)?,
+            message: compiled.render_for(&profile, &provided, None)?,
             placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
             missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
             unknown,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use minijinja::value::{Object, Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, syntax::SyntaxConfig};
 
+use super::marks::Signs;
 use super::names::{Found, Lookup};
 use super::provided::Provided;
 use super::scan::Token;
@@ -27,7 +28,8 @@ pub(super) fn environment() -> Environment<'static> {
     // What a contact lacks is empty, and so is everything inside it.
     env.set_undefined_behavior(UndefinedBehavior::Chainable);
     env.set_syntax(syntax());
-    env.set_auto_escape_callback(|name| if name == Part::Html.as_str() { AutoEscape::Html } else { AutoEscape::None });
+    let is_html = |name: &str| name == Part::Html.as_str() || name == Part::TRACKED_HTML;
+    env.set_auto_escape_callback(move |name| if is_html(name) { AutoEscape::Html } else { AutoEscape::None });
     env.set_formatter(format_value);
     env.add_filter("fallback", fallback);
     super::filters::bound(&mut env);
@@ -157,6 +159,7 @@ impl Object for Fields {
 struct Root {
     contact: Arc<Fields>,
     provided: Arc<Fields>,
+    signs: Option<Arc<Signs>>,
 }
 
 impl Object for Root {
@@ -168,8 +171,17 @@ impl Object for Root {
         if key == "contact" {
             return Some(Value::from_dyn_object(self.contact.clone()));
         }
-        self.provided.get_value_by_str(key).or_else(|| self.contact.get_value_by_str(key))
+        let known = self.provided.get_value_by_str(key).or_else(|| self.contact.get_value_by_str(key));
+        known.or_else(|| Signs::named(self.signs.as_ref(), key))
     }
+}
+
+/// What a program is run for.
+pub(super) struct Given<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) provided: &'a Provided,
+    /// Where it is tracked.
+    pub(super) signs: Option<Arc<Signs>>,
 }
 
 /// Runs a part's program. Only the values it can ask for are copied out of the profile.
@@ -180,9 +192,9 @@ pub(super) fn run(
     env: &Environment<'_>,
     part: Part,
     lookups: &[Lookup],
-    profile: &Profile,
-    provided: &Provided,
+    given: Given<'_>,
 ) -> Result<String, RenderError> {
+    let Given { profile, provided, signs } = given;
     let (mut own, mut brought) = (Vec::new(), Vec::new());
     for lookup in lookups {
         let value = match lookup.find(profile, provided) {
@@ -193,10 +205,11 @@ pub(super) fn run(
         let fields = if lookup.provided().is_some() { &mut brought } else { &mut own };
         fields.push((lookup.root_name().to_owned(), value));
     }
-    let root = Root { contact: Arc::new(Fields(own)), provided: Arc::new(Fields(brought)) };
+    let name = if signs.is_some() { Part::TRACKED_HTML } else { part.as_str() };
+    let root = Root { contact: Arc::new(Fields(own)), provided: Arc::new(Fields(brought)), signs };
     let root = Value::from_object(root);
     let mut out = Capped(Vec::with_capacity(1024));
-    env.get_template(part.as_str())
+    env.get_template(name)
         .and_then(|template| template.render_captured_to(root, &mut out).map(drop))
         .map_err(|error| failure(part, &error))?;
     String::from_utf8(out.0).map_err(|_broken| RenderError::Failed {

@@ -90,11 +90,11 @@ mod tests {
             "{unsubscribe_url|none}",
             "{% if true %}{{ unsubscribe_url }}{% endif %}",
         ] {
-            let message = compile(source, None).unwrap().render_for(&ann(), &provided()).unwrap();
+            let message = compile(source, None).unwrap().render_for(&ann(), &provided(), None).unwrap();
             assert_eq!(message.text, "https://mail.example.com/u/abc", "{source}");
         }
         let html = compile("", Some("{{ preferences_url }} {{ postal_address }}")).unwrap();
-        let html = html.render_for(&ann(), &provided()).unwrap().html.unwrap();
+        let html = html.render_for(&ann(), &provided(), None).unwrap().html.unwrap();
         assert_eq!(html, "https://mail.example.com/preferences/abc A &amp; B Ltd, 1 High Street");
     }
 
@@ -105,7 +105,7 @@ mod tests {
             "{% if true %}{{ postal_address }}, {{ contact.postal_address }}{% endif %}",
         ] {
             let compiled = compile(source, None).unwrap();
-            let with = compiled.render_for(&ann(), &provided()).unwrap().text;
+            let with = compiled.render_for(&ann(), &provided(), None).unwrap().text;
             assert_eq!(with, "A & B Ltd, 1 High Street, Ann's home", "{source}");
             // Where Volley has none, an older template goes on printing the attribute.
             assert_eq!(compiled.render(&ann()).unwrap().text, "Ann's home, Ann's home", "{source}");
