@@ -33,6 +33,7 @@ use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
 use crate::runtime::refusal_spool::RefusalSpool;
+use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
 use crate::services::callbacks::prune_callbacks::prune_callbacks;
@@ -106,7 +107,8 @@ impl App {
         let links_lead_to = settings.links.base(public.as_ref().map_or(addr, |(_, addr)| *addr));
         // An attempt that may have been accepted is not repeated with other links under the same key.
         let carries = [links_lead_to.clone(), settings.email.postal_address.clone()];
-        let carries: Vec<String> = carries.into_iter().map(Option::unwrap_or_default).collect();
+        let carries = carries.into_iter().map(Option::unwrap_or_default);
+        let carries: Vec<String> = carries.chain(settings.tracking.spelled_hosts()).collect();
         settings.pools.iter_mut().for_each(|pool| pool.carries.clone_from(&carries));
         let settings = Arc::new(settings);
         let languages = Languages::load(settings.links.texts_dir.as_deref())
@@ -152,7 +154,8 @@ impl App {
         // Fewer instances may have been started than before.
         let left = spool.slots_with_lines().context("sending.data_dir: cannot read the spools of refusals")?;
         slot.for_unused(&left, &settings.sending.data_dir, |number| spool.take_over(number))?;
-        let recipients = ForRecipients { links, refusals, spool };
+        let tracking = tracking_spool(&settings, &slot)?;
+        let recipients = ForRecipients { links, refusals, spool, tracking };
         let started =
             Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;
         let orphaned = Arc::clone(&rewind.orphaned);
@@ -280,6 +283,16 @@ impl App {
             }
         }
     }
+}
+
+/// What clicks and opens wait in, with what instances have left that are not started again.
+fn tracking_spool(settings: &Settings, slot: &Slot) -> anyhow::Result<Arc<TrackingSpool>> {
+    let folder = &settings.sending.data_dir;
+    let spool = TrackingSpool::below(folder, slot.number(), settings.tracking.spool_mib << 20);
+    let spool = spool.context("sending.data_dir: cannot read the spool of clicks and opens")?;
+    let left = spool.slots_with_lines().context("sending.data_dir: cannot read the spools of clicks and opens")?;
+    slot.for_unused(&left, folder, |number| spool.take_over(number))?;
+    Ok(Arc::new(spool))
 }
 
 /// The second listener, and where it is.

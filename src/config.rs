@@ -14,6 +14,7 @@ pub mod redact;
 pub mod retries;
 pub mod secret;
 pub mod timing;
+pub mod tracking;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub events: events::Events,
     /// `[callbacks]`
     pub callbacks: callbacks::Callbacks,
+    /// `[tracking]`
+    pub tracking: tracking::Tracking,
     /// `[timing]`
     pub timing: timing::Timing,
     /// `[cli]`

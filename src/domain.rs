@@ -14,6 +14,7 @@ pub mod ids;
 pub mod import;
 pub mod instant;
 pub mod people;
+pub mod readers;
 pub mod replicas;
 pub mod reports;
 pub mod sender_dns;

@@ -11,4 +11,5 @@ pub mod pool;
 pub mod refusal_spool;
 pub mod status_cache;
 pub mod suspensions;
+pub mod tracking_spool;
 pub(crate) mod trust;

@@ -17,6 +17,7 @@ mod hints;
 pub mod import;
 pub mod people;
 pub mod replicas;
+pub mod tracking;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ pub mod import;
 pub mod people;
 pub mod replicas;
 pub mod reports;
+pub mod tracking;
 
 use std::sync::Arc;
 use std::time::Duration;

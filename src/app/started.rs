@@ -39,6 +39,7 @@ use crate::runtime::in_flight::InFlight;
 use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::status_cache::StatusCache;
 use crate::runtime::suspensions::Suspensions;
+use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::Services;
 use crate::services::callbacks::read_callbacks::CallbackBook;
 use crate::services::events::event_desk::EventDesk;
@@ -46,6 +47,7 @@ use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::refusal_desk::RefusalDesk;
+use crate::services::tracking::TrackingDesk;
 use crate::store::Store;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::kept_paces::Paces;
@@ -58,6 +60,7 @@ pub(super) struct ForRecipients {
     pub(super) links: Links,
     pub(super) refusals: RefusalBook,
     pub(super) spool: Arc<RefusalSpool>,
+    pub(super) tracking: Arc<TrackingSpool>,
 }
 
 /// Everything that runs.
@@ -65,6 +68,7 @@ pub(super) struct Started {
     services: Services,
     desk: RefusalDesk,
     events: EventDesk,
+    tracking: TrackingDesk,
     pub(super) status: Arc<StatusCache>,
     health: Health,
     journal: Arc<Journal>,
@@ -93,7 +97,7 @@ impl Started {
         journal: Arc<Journal>,
         recipients: ForRecipients,
     ) -> anyhow::Result<Self> {
-        let ForRecipients { links, refusals, spool } = recipients;
+        let ForRecipients { links, refusals, spool, tracking } = recipients;
         let timing = settings.timing.clone();
         let health = Health::default();
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
@@ -204,11 +208,14 @@ impl Started {
         actix_rt::spawn(work);
         let (events, work) = EventDesk::new(EventStore::new(store.clone(), services.refusals.clone()));
         actix_rt::spawn(work);
+        let (tracking, work) = TrackingDesk::new(store.clone(), tracking, settings.tracking.machine_within());
+        actix_rt::spawn(work);
         let guardian = Guardian::new(supervised).start();
         Ok(Self {
             services,
             desk,
             events,
+            tracking,
             status,
             health,
             journal,
@@ -230,7 +237,7 @@ impl Started {
     pub(super) fn vital(&self) -> Vec<Vital> {
         let (recorder, driver) = (self.recorder.clone(), self.driver.clone());
         let (importer, guardian, threads) = (self.importer.clone(), self.guardian.clone(), self.threads.clone());
-        let (desk, events) = (self.desk.clone(), self.events.clone());
+        let (desk, events, tracking) = (self.desk.clone(), self.events.clone(), self.tracking.clone());
         vec![
             ("threads for hand-overs", Box::new(move || threads.are_alive())),
             ("outcome recorder", Box::new(move || recorder.connected())),
@@ -239,6 +246,7 @@ impl Started {
             ("guardian", Box::new(move || guardian.connected())),
             ("desk for refusals", Box::new(move || desk.is_open())),
             ("desk for events", Box::new(move || events.is_open())),
+            ("desk for clicks and opens", Box::new(move || tracking.is_open())),
         ]
     }
 
@@ -256,6 +264,7 @@ impl Started {
             settings: Arc::clone(settings),
             desk: self.desk,
             events: self.events,
+            tracking: self.tracking,
             languages,
             auth: Auth::new(&settings.auth),
             limits: Limits::new(&settings.limits),

@@ -7,6 +7,7 @@ pub(in crate::http) mod callbacks;
 pub(in crate::http) mod confirm;
 pub(in crate::http) mod pages;
 pub(in crate::http) mod preferences;
+pub(in crate::http) mod tracked;
 pub(in crate::http) mod unsubscribe;
 pub mod words;
 
@@ -84,7 +85,12 @@ impl Form {
 
     /// The button that was pressed.
     fn act(&self) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == "do").map(|(_, value)| value.as_str())
+        self.text("do")
+    }
+
+    /// The first field of this name.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     /// The numbers in the fields of this name.

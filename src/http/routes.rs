@@ -10,14 +10,14 @@ use actix_web::{Resource, Route};
 use self::Door::{Api, Open, Provider, Public};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, links, preview, recipients};
+use super::api::campaigns::{self, actions, clicks, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::{callbacks, events, operations, readiness};
 use super::openapi;
-use super::public::{self, confirm, pages, preferences, unsubscribe};
+use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
@@ -198,6 +198,10 @@ pub const TABLE: &[Entry] = &[
     get("/confirm/{token}", Public, || to(confirm::show)),
     head("/confirm/{token}", Public, || to(confirm::show)),
     post("/confirm/{token}", Public, || to(confirm::answer_it)),
+    get("/t/c/{token}/{target}", Public, || to(tracked::follow)),
+    head("/t/c/{token}/{target}", Public, || to(tracked::follow)),
+    get("/t/o/{token}", Public, || to(tracked::open)),
+    head("/t/o/{token}", Public, || to(tracked::open)),
     get("/assets/public.css", Public, || to(pages::style)),
     post("/v1/callbacks/{pool}", Provider, || to(public::callbacks::take)),
     get("/v1/callbacks", Api(Read), || to(callbacks::list)),
@@ -266,6 +270,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
+    get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
     get("/v1/instances", Api(Read), || to(instances::list_instances)),

@@ -30,6 +30,7 @@ use crate::services::Services;
 use crate::services::events::event_desk::EventDesk;
 use crate::services::gathered::Gathered;
 use crate::services::people::refusal_desk::RefusalDesk;
+use crate::services::tracking::TrackingDesk;
 use crate::store::Store;
 
 /// How long an actor may take to say what it is at.
@@ -47,6 +48,8 @@ pub struct AppState {
     pub desk: RefusalDesk,
     /// Takes events.
     pub events: EventDesk,
+    /// Notes clicks and opens.
+    pub tracking: TrackingDesk,
     /// The words of the public pages.
     pub languages: Languages,
     /// Who may call.

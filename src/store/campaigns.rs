@@ -18,6 +18,7 @@ use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{BadTransition, CampaignEvent, CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::tracking::StoredTracking;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateId, TemplateVersionId};
@@ -29,7 +30,7 @@ use crate::store::engine::{self, CampaignLock};
 pub use content_guard::{Doubt, doubt};
 pub use finding::{
     CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, said_now,
-    to_come, topics, unfinished,
+    to_come, topics, tracking, unfinished,
 };
 pub use passes::{reopen, retry_failed};
 
@@ -97,6 +98,8 @@ pub struct CampaignRow {
     pub scheduled_scope: Option<Scope>,
     /// Why it was to be sent when its launch time was set, or the campaign last got a template since.
     pub scheduled_category: Option<Category>,
+    /// What is tracked of its messages. `None`: as its template says; of one that is launched, nothing.
+    pub tracking: Option<StoredTracking>,
 }
 
 /// What a new campaign is made of.
@@ -129,6 +132,8 @@ pub struct NewCampaign {
     pub category: Category,
     /// The list that it is about.
     pub topic_id: Option<ListId>,
+    /// What is tracked of its messages, where it says so itself.
+    pub tracking: Option<StoredTracking>,
     /// Now.
     pub created_at: UtcInstant,
     /// Now.
@@ -159,6 +164,8 @@ pub struct CampaignChange {
     pub category: Option<Category>,
     /// The list that it is about.
     pub topic_id: Option<Option<ListId>>,
+    /// What is tracked of its messages.
+    pub tracking: Option<Option<StoredTracking>>,
 }
 
 text_enum! {

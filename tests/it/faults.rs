@@ -24,4 +24,5 @@ mod retries;
 mod spools;
 mod standstills;
 mod stragglers;
+mod tracking;
 mod verify;

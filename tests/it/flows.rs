@@ -5,4 +5,5 @@ mod campaigns;
 mod http2;
 mod launches;
 mod links;
+mod tracking;
 mod unrenderable;

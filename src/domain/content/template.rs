@@ -248,14 +248,14 @@ impl Compiled {
         let mut message = Message::default();
         for (part, body) in &self.parts {
             let tracked = self.tracked.as_ref().filter(|_| *part == Part::Html).zip(tracker);
-            let rendered = match tracked.map_or(body, |(tracked, _)| &tracked.body) {
-                Body::Pieces(pieces) => Printer { part: *part, profile, provided, tracked }.print(pieces)?,
-                Body::Program(lookups) => {
-                    let signs = tracked.map(|(tracked, tracker)| {
-                        Arc::new(Signs { marks: Arc::clone(&tracked.marks), tracker: tracker.clone() })
-                    });
-                    engine::run(&self.env, *part, lookups, engine::Given { profile, provided, signs })?
+            let tracked =
+                tracked.map(|tracked| self.render_part(*part, &tracked.0.body, profile, provided, Some(tracked)));
+            let rendered = match tracked {
+                // What is tracked is longer and takes more steps. Nobody goes without a message for that.
+                None | Some(Err(RenderError::TooLong { .. } | RenderError::TooManySteps { .. })) => {
+                    self.render_part(*part, body, profile, provided, None)?
                 }
+                Some(rendered) => rendered?,
             };
             match part {
                 Part::Subject => message.subject = rendered,
@@ -265,6 +265,25 @@ impl Compiled {
         }
         self.check_subject(&message.subject)?;
         Ok(message)
+    }
+
+    fn render_part(
+        &self,
+        part: Part,
+        body: &Body,
+        profile: &Profile,
+        provided: &Provided,
+        tracked: Option<(&TrackedHtml, &Tracker)>,
+    ) -> Result<String, RenderError> {
+        match body {
+            Body::Pieces(pieces) => Printer { part, profile, provided, tracked }.print(pieces),
+            Body::Program(lookups) => {
+                let signs = tracked.map(|(tracked, tracker)| {
+                    Arc::new(Signs { marks: Arc::clone(&tracked.marks), tracker: tracker.clone() })
+                });
+                engine::run(&self.env, part, lookups, engine::Given { profile, provided, signs })
+            }
+        }
     }
 
     fn check_subject(&self, subject: &str) -> Result<(), RenderError> {

@@ -1,7 +1,5 @@
 //! What is tracked of messages, and which links may be.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
@@ -9,13 +7,14 @@ use utoipa::ToSchema;
 use crate::domain::people::link::tracked::Target;
 use crate::domain::text_enum::text_enum;
 
-/// What is tracked of messages. Without a statement, clicks are and opens are not.
+/// What is tracked of messages. Without a statement, clicks are and opens are not; a statement names both, so that none is switched on
+/// by silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Tracking {
-    /// Links lead through Volley, which notes who follows them. On.
+    /// Links lead through Volley, which notes who follows them.
     pub clicks: bool,
-    /// A pixel tells when a message is opened. Off.
+    /// A pixel tells when a message is opened.
     pub opens: bool,
 }
 
@@ -91,14 +90,21 @@ impl Site {
 pub struct LinkRules {
     /// Hosts that a link may compute, as a URL spells them.
     pub hosts: Vec<String>,
-    /// What Volley's own links begin with.
-    pub base: Option<Arc<str>>,
+    /// What Volley's own links begin with, as a URL spells it and without a slash at its end.
+    base: Option<String>,
 }
 
 /// Volley's own pages. Nobody is tracked on the way to saying no.
 const OWN_PAGES: &[&str] = &["/u/", "/preferences/", "/confirm/", "/t/"];
 
 impl LinkRules {
+    /// Links may compute these hosts, as a URL spells them. Volley's own links begin with `base`, however it is spelled.
+    #[must_use]
+    pub fn new(hosts: Vec<String>, base: &str) -> Self {
+        let base = Url::parse(base).ok().map(|base| base.as_str().trim_end_matches('/').to_owned());
+        Self { hosts, base }
+    }
+
     /// The target that a text is. `None`: it stays as it is, because it is no address of the web, has a password in it, is too long,
     /// or is a page of Volley.
     #[must_use]
@@ -145,9 +151,29 @@ mod tests {
     use super::*;
 
     fn rules(hosts: &[&str]) -> LinkRules {
-        LinkRules {
-            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            base: Some("https://mail.example.com/news".into()),
+        LinkRules::new(hosts.iter().map(|host| (*host).to_owned()).collect(), "https://mail.example.com/news")
+    }
+
+    #[test]
+    fn volleys_own_pages_are_known_however_the_settings_and_the_link_spell_them() {
+        for base in
+            ["https://mail.example.com/news", "https://MAIL.Example.com:443/news/", "HTTPS://mail.example.com/news"]
+        {
+            let rules = LinkRules::new(Vec::new(), base);
+            for own in [
+                "https://mail.example.com/news/u/abc",
+                "https://Mail.EXAMPLE.com:443/news/u/abc",
+                "https://mail.example.com/other/../news/preferences/abc",
+            ] {
+                assert_eq!(rules.target(own), None, "{own} below {base}");
+            }
+            for other in [
+                "https://mail.example.com:8443/news/u/abc",
+                "https://mail.example.com/u/abc",
+                "https://mail.example.com.evil.example/news/u/abc",
+            ] {
+                assert!(rules.target(other).is_some(), "{other} beside {base}");
+            }
         }
     }
 
@@ -157,7 +183,11 @@ mod tests {
             assert_eq!(StoredTracking::from(Tracking::from(*stored)), *stored);
         }
         assert_eq!(Tracking::default(), Tracking { clicks: true, opens: false });
-        assert_eq!(serde_json::from_str::<Tracking>(r#"{"opens":true}"#).unwrap(), StoredTracking::Both.into());
+        let opens = serde_json::from_str::<Tracking>(r#"{"clicks":false,"opens":true}"#).unwrap();
+        assert_eq!(opens, StoredTracking::Opens.into());
+        for part in [r#"{"opens":true}"#, r#"{"clicks":false}"#, "{}"] {
+            assert!(serde_json::from_str::<Tracking>(part).is_err(), "{part} leaves one of them to a guess");
+        }
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Profile {
     pub fields: Fields,
     /// Everything else.
     pub attributes: Attributes,
+    /// Whether the person has said that they are not to be tracked. No template sees it.
+    #[serde(skip)]
+    pub untracked: bool,
 }
 
 impl Profile {

@@ -3,6 +3,7 @@
 pub(in crate::http) mod actions;
 mod audience;
 mod bodies;
+pub(in crate::http) mod clicks;
 pub(in crate::http) mod links;
 pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
@@ -82,6 +83,7 @@ pub(in crate::http) async fn create(
         template: body.template_id,
         category: body.category,
         topic,
+        tracking: body.tracking,
         audience,
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
@@ -164,6 +166,7 @@ pub(in crate::http) async fn change(
         category: body.category,
         // Absent stays, null clears.
         topic: body.topic_id.map(|_| topic),
+        tracking: body.tracking,
         audience: body.audience.map(|_| audience),
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,

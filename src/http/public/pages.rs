@@ -73,6 +73,7 @@ pub(super) struct Preferences<'w> {
     pub(super) lead: String,
     pub(super) has_refused: bool,
     pub(super) topics: Vec<Choice>,
+    pub(super) is_tracked: bool,
 }
 
 /// A topic to choose.

@@ -76,6 +76,7 @@ async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> Result<HttpRe
         shown: lists("shown"),
         was: lists("was"),
         wanted: lists("topic"),
+        tracking: tracking(form),
         campaign,
         client: visit.client(),
         request_id: edge::request_id(&visit.request),
@@ -87,6 +88,13 @@ async fn save(visit: &Visit, campaign: CampaignId, form: &Form) -> Result<HttpRe
     let language = visit.language(seen.person.keys.locale.as_deref());
     let note = language.words.preferences_saved.clone();
     Ok(page(&language, seen, Some(note)))
+}
+
+/// What the person chose, if it differs from what the page showed.
+fn tracking(form: &Form) -> Option<bool> {
+    let was = form.text("tracking_was")? == "on";
+    let wanted = form.text("tracking").is_some();
+    (wanted != was).then_some(wanted)
 }
 
 fn page(language: &Language, seen: Seen, note: Option<String>) -> HttpResponse {
@@ -104,6 +112,7 @@ fn page(language: &Language, seen: Seen, note: Option<String>) -> HttpResponse {
         note,
         lead: fill(&words.preferences_lead, &[("{address}", &address)]),
         has_refused: seen.has_refused,
+        is_tracked: seen.is_tracked,
         topics: choices.collect(),
     };
     answer(StatusCode::OK, &page)

@@ -44,6 +44,8 @@ words! {
     preferences_lead ["{address}"],
     preferences_topics [],
     preferences_none [],
+    preferences_tracking [],
+    preferences_tracked [],
     preferences_save [],
     preferences_saved [],
     preferences_refused [],

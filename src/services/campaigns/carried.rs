@@ -1,13 +1,15 @@
 //! What the messages of a campaign carry beside their content: links, the sender's postal address, and the headers by which
 //! mailbox providers offer to unsubscribe.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::Settings;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::message::{ListHeaders, Message};
-use crate::domain::content::template::{Compiled, Provided, ProvidedName, RenderError};
+use crate::domain::content::template::{Compiled, Content, Provided, ProvidedName, RenderError};
+use crate::domain::content::tracking::{LinkRules, Tracking};
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::{Kid, LinkKey};
@@ -21,6 +23,8 @@ use crate::store::{Conn, StoreError, engine};
 pub struct Carried {
     links: Option<CampaignLinks>,
     postal_address: Option<Arc<str>>,
+    /// What is tracked of its messages, and which links may be.
+    tracked: Option<(Tracking, LinkRules)>,
     /// Whether its messages have the headers.
     has_headers: bool,
     list_id: Option<String>,
@@ -43,7 +47,18 @@ impl Carried {
             (None, _) | (_, false) => None,
         };
         let postal_address = settings.email.postal_address.as_deref().map(Arc::from);
-        Ok(Self { links, postal_address, has_headers, list_id })
+        let base = links.as_ref().map(CampaignLinks::base);
+        let tracked = tracked(settings, base, campaign.channel, campaigns::tracking(conn, campaign)?);
+        Ok(Self { links, postal_address, tracked, has_headers, list_id })
+    }
+
+    /// The campaign's content, ready to be tracked as far as it is. `compiled` was made from `content` and `known` attributes.
+    #[must_use]
+    pub fn prepare(&self, compiled: Compiled, content: &Content, known: &BTreeSet<String>) -> Compiled {
+        match &self.tracked {
+            Some((tracking, rules)) => compiled.tracked(content, known, *tracking, rules.clone()),
+            None => compiled,
+        }
     }
 
     /// The message of one recipient.
@@ -61,7 +76,9 @@ impl Carried {
             preferences_url: preferences.map(|links| links.preferences(contact)),
             postal_address: self.postal_address.as_deref().map(str::to_owned),
         };
-        let mut message = compiled.render_for(profile, &provided, None)?;
+        let is_tracked = self.tracked.is_some() && !profile.untracked;
+        let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
+        let mut message = compiled.render_for(profile, &provided, tracker.as_ref())?;
         message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
     }
@@ -91,6 +108,18 @@ pub struct RecipientLinks {
     pub preferences_url: Option<String>,
     /// The headers of an email; none for other channels, and for what is transactional.
     pub headers: Option<ListHeaders>,
+}
+
+/// What is tracked of messages of this channel, and which of their links may be. `None`: nothing; links that lead nowhere (`base`)
+/// cannot be tracked, and only emails are.
+pub(super) fn tracked(
+    settings: &Settings,
+    base: Option<Arc<str>>,
+    channel: ChannelKind,
+    tracking: Tracking,
+) -> Option<(Tracking, LinkRules)> {
+    let rules = LinkRules::new(settings.tracking.spelled_hosts(), &base?);
+    (channel == ChannelKind::Email && tracking.is_on()).then_some((tracking, rules))
 }
 
 /// The links of a campaign's messages. One that is not launched yet is tested with the newest key. `None`: links lead nowhere.

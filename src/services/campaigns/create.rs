@@ -11,6 +11,7 @@ use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
@@ -38,6 +39,8 @@ pub struct Draft {
     pub category: Option<Category>,
     /// The list that it is about.
     pub topic: Option<ListId>,
+    /// What is tracked of its messages; none: as its template says.
+    pub tracking: Option<Tracking>,
     /// Who it is for.
     pub audience: Option<AudienceForm>,
     /// What happens to deliveries that stay ambiguous.
@@ -96,6 +99,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             scheduled_at: draft.scheduled_at,
             category: draft.category.unwrap_or(Category::Marketing),
             topic_id: draft.topic,
+            tracking: draft.tracking.map(Into::into),
             created_at: now,
             updated_at: now,
         };

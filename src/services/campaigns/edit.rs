@@ -11,6 +11,7 @@ use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
@@ -123,6 +124,8 @@ pub struct Edit {
     pub category: Option<Category>,
     /// The list that it is about.
     pub topic: Option<Option<ListId>>,
+    /// What is tracked of its messages.
+    pub tracking: Option<Option<Tracking>>,
     /// Who it is for.
     pub audience: Option<Option<AudienceForm>>,
     /// What happens to deliveries that stay ambiguous.
@@ -136,8 +139,19 @@ pub struct Edit {
 impl Edit {
     /// The fields that it sets or clears.
     fn names(&self) -> Vec<&'static str> {
-        let Self { name, pool, template, content, category, topic, audience, on_uncertain, rate_per_second, retry_for } =
-            self;
+        let Self {
+            name,
+            pool,
+            template,
+            content,
+            category,
+            topic,
+            tracking,
+            audience,
+            on_uncertain,
+            rate_per_second,
+            retry_for,
+        } = self;
         let set = [
             ("name", name.is_some()),
             ("pool", pool.is_some()),
@@ -145,6 +159,7 @@ impl Edit {
             ("content", content.is_some()),
             ("category", category.is_some()),
             ("topic_id", topic.is_some()),
+            ("tracking", tracking.is_some()),
             ("audience", audience.is_some()),
             ("on_uncertain", on_uncertain.is_some()),
             ("rate_per_second", rate_per_second.is_some()),
@@ -184,6 +199,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             retry_for_ms: edit.retry_for.map(|retry_for| retry_for.map(Span::as_ms)),
             category: edit.category,
             topic_id: edit.topic,
+            tracking: edit.tracking.map(|tracking| tracking.map(Into::into)),
             ..CampaignChange::default()
         };
         if let Some(content) = &content {

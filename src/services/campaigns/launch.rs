@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::carried::tracked;
 use crate::config::Settings;
+
 use crate::config::pools::PoolConfig;
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, NobodyNamed};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
-use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError};
+use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError, TrackedLink};
+use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
@@ -182,6 +185,8 @@ pub fn in_transaction(
         audience: ready.audience,
         template_version: ready.template_version,
         category: ready.category,
+        tracking: ready.tracking,
+        links: ready.links,
         pool: ready.pool,
         key: fresh_key()?,
         correlation_id: uuid::Uuid::new_v4().to_string(),
@@ -254,6 +259,8 @@ struct Ready {
     audience: Audience,
     template_version: TemplateVersionId,
     category: Category,
+    tracking: Tracking,
+    links: Vec<TrackedLink>,
     pool: String,
 }
 
@@ -271,12 +278,14 @@ fn prepare(
         },
     };
     check_audience(conn, &audience)?;
-    let (template_version, compiled) = content_of(conn, campaign)?;
+    let tracking = campaigns::tracking(conn, campaign)?;
+    let (template_version, compiled) = content_of(conn, services, campaign, tracking)?;
     let category = campaigns::category(conn, campaign)?;
     check_topic(conn, &services.settings, campaign.topic_id, category, &audience)?;
     check_carried(services, campaign.channel, category, &compiled)?;
     let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
-    Ok(Ready { audience, template_version, category, pool })
+    let links = compiled.tracked_links().cloned().collect();
+    Ok(Ready { audience, template_version, category, tracking, links, pool })
 }
 
 /// Checks that an audience names only people, lists and tags that exist.
@@ -331,11 +340,21 @@ pub(super) fn check_topic_exists(conn: &mut Conn, topic: Option<ListId>) -> Resu
 }
 
 /// The content that a launch pins.
-fn content_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<(TemplateVersionId, Compiled), LaunchError> {
+fn content_of(
+    conn: &mut Conn,
+    services: &Services,
+    campaign: &CampaignRow,
+    tracking: Tracking,
+) -> Result<(TemplateVersionId, Compiled), LaunchError> {
     let version = campaigns::content(conn, campaign)?.ok_or(LaunchError::NoTemplate)?;
     let known = attributes::known(conn)?;
-    let compiled =
-        Compiled::compile(&version.content(), &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    let content = version.content();
+    let compiled = Compiled::compile(&content, &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    let base = services.links.base().cloned();
+    let compiled = match tracked(&services.settings, base, campaign.channel, tracking) {
+        Some((tracking, rules)) => compiled.tracked(&content, &known, tracking, rules),
+        None => compiled,
+    };
     Ok((version.id, compiled))
 }
 

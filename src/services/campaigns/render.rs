@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::carried::Carried;
 use crate::domain::content::category::Category;
-use crate::domain::content::template::{Content, RenderError};
+use crate::domain::content::template::{Compiled, Content, RenderError};
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
@@ -72,6 +73,11 @@ impl Material {
         let (channel, category, topics) = (self.campaign.channel, self.category, self.topics.clone());
         let look = move |conn: &mut Conn| looks::may_send_to(conn, contact, channel, category, &topics);
         store.run(Lane::Read, "look at what a contact has refused", look).await
+    }
+
+    /// The content, ready to be tracked as messages of the campaign are.
+    pub(super) fn tracked(&self, carried: &Carried, compiled: Compiled) -> Compiled {
+        carried.prepare(compiled, &self.content, &self.known)
     }
 
     /// Checks and compiles the content.

@@ -91,6 +91,7 @@ pub async fn test_send(
     let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
     let compiled = material.compile(check).await.map_err(RenderingError::from)?;
     let carried = carried(services, &material.campaign).await?;
+    let compiled = material.tracked(&carried, compiled);
     // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
     let mut tests = Vec::with_capacity(contacts.len());
     for (contact, profile) in contacts.iter().copied().zip(profiles(&services.store, &contacts).await?) {

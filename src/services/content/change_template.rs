@@ -7,6 +7,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
@@ -41,29 +42,46 @@ pub fn check_channel(template: &TemplateRow, channel: ChannelKind) -> Result<(),
     if channel == template.channel { Ok(()) } else { Err(ChangeError::OtherChannel(template.channel)) }
 }
 
-/// Changes a template, as the caller has read it. Other content makes a new version. `None` leaves name or category as
-/// they are.
+/// What changes.
+pub struct Change {
+    /// What its authors call it.
+    pub name: Option<String>,
+    /// Why its messages are sent.
+    pub category: Option<Category>,
+    /// What is tracked of them.
+    pub tracking: Option<Tracking>,
+    /// What they say, as a whole.
+    pub content: Content,
+}
+
+/// Changes a template, as the caller has read it. Other content makes a new version. What is `None` stays as it
+/// is.
 ///
 /// # Errors
 /// [`ChangeError`]. [`StoreError::Stale`] is among the database's errors: somebody else has written a version since.
 pub async fn change_template(
     services: &Services,
     latest: &TemplateRow,
-    name: Option<String>,
-    category: Option<Category>,
-    content: Content,
+    change: Change,
     by: &By,
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
+    let Change { name, category, tracking, content } = change;
     let content = check(&services.store, latest.channel, content).await?;
-    let change = TemplateChange { based_on, name, category, content };
-    let (by, before) = (by.clone(), latest.category);
+    let change = TemplateChange { based_on, name, category, tracking, content };
+    let by = by.clone();
+    let before =
+        json!({ "version": based_on, "category": latest.category, "tracking": Tracking::from(latest.tracking) });
     let store = move |conn: &mut Conn| {
         let row = templates::change(conn, id, &change)?;
         if let Some(row) = &row {
             let line = Line::of(Action::Updated, Object::Template, id);
-            let line = line.before(json!({ "version": based_on, "category": before }));
-            audit::write(conn, &by, line.after(json!({ "version": row.version.version, "category": row.category })))?;
+            let after = json!({
+                "version": row.version.version,
+                "category": row.category,
+                "tracking": Tracking::from(row.tracking),
+            });
+            audit::write(conn, &by, line.before(before.clone()).after(after))?;
         }
         Ok::<_, StoreError>(row)
     };

@@ -7,29 +7,39 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::content::templates::{self, TemplateRow};
 use crate::store::{Conn, Lane, StoreError};
 
+/// What a new template is made of.
+pub struct NewTemplate {
+    /// What its authors call it.
+    pub name: String,
+    /// What it is written for.
+    pub channel: ChannelKind,
+    /// Why its messages are sent.
+    pub category: Category,
+    /// What is tracked of them.
+    pub tracking: Tracking,
+    /// What they say.
+    pub content: Content,
+}
+
 /// Creates a template with its first version.
 ///
 /// # Errors
 /// The content is refused, or the database failed.
-pub async fn create_template(
-    services: &Services,
-    name: String,
-    channel: ChannelKind,
-    category: Category,
-    content: Content,
-    by: &By,
-) -> Result<TemplateRow, ContentError> {
+pub async fn create_template(services: &Services, new: NewTemplate, by: &By) -> Result<TemplateRow, ContentError> {
+    let NewTemplate { name, channel, category, tracking, content } = new;
     let content = check(&services.store, channel, content).await?;
     let by = by.clone();
     let create = move |conn: &mut Conn| {
-        let row = templates::create(conn, &name, channel, category, &content)?;
+        let row = templates::create(conn, &name, channel, category, tracking, &content)?;
         let line = Line::of(Action::Created, Object::Template, row.id);
-        let after = json!({ "channel": channel, "category": category, "version": row.version.version });
+        let after =
+            json!({ "channel": channel, "category": category, "tracking": tracking, "version": row.version.version });
         audit::write(conn, &by, line.after(after))?;
         Ok::<_, StoreError>(row)
     };

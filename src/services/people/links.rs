@@ -9,6 +9,7 @@ use crate::domain::content::template::Provided;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::addresses_of;
+use crate::domain::people::link::tracked::{Claimed, Tracked, Tracker};
 use crate::domain::people::link::{Kid, Link, LinkKey, Token};
 use crate::store::people::link_keys;
 use crate::store::people::standings::{self, KnownContact};
@@ -74,6 +75,21 @@ impl Links {
         let Some(token) = Token::parse(text) else { return Ok(None) };
         let key = self.key(token.kid()).await?;
         Ok(key.and_then(|key| key.open(&token)).map(|link| (link, token.kid())))
+    }
+
+    /// What a request to a tracked link asks for, and where a click leads. `None`: it was never signed here. As [`Self::open`] it asks
+    /// the database only for a kid that is unknown.
+    ///
+    /// # Errors
+    /// The kid is unknown, and the database does not answer.
+    pub async fn open_tracked(
+        &self,
+        token: &str,
+        target: Option<&str>,
+    ) -> Result<Option<(Tracked, String)>, StoreError> {
+        let Some(claimed) = Claimed::parse(token, target) else { return Ok(None) };
+        let key = self.key(claimed.token().kid()).await?;
+        Ok(key.and_then(|key| key.open_tracked(claimed)))
     }
 
     /// The key of this name.
@@ -193,6 +209,18 @@ impl CampaignLinks {
         let url = url::Url::parse(&self.base).ok();
         let host = url.as_ref().and_then(url::Url::host_str).filter(|host| !host.starts_with('['));
         host.unwrap_or("localhost").to_owned()
+    }
+
+    /// Signs what is tracked in the message of `contact`.
+    #[must_use]
+    pub fn tracker(&self, contact: ContactId) -> Tracker {
+        Tracker::new(Arc::clone(&self.base), self.key.clone(), self.campaign, contact)
+    }
+
+    /// What links begin with.
+    #[must_use]
+    pub fn base(&self) -> Arc<str> {
+        Arc::clone(&self.base)
     }
 
     /// Where `contact` refuses the campaign's topics.

@@ -10,7 +10,7 @@ use crate::store::people::refusals::RefusalBook;
 use crate::store::people::standings::{self, Wished};
 use crate::store::people::suppressions;
 use crate::store::people::topics::{self, Person, TopicRow};
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, tracking};
 
 /// What a contact may choose from, and what it has chosen.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Seen {
     pub topics: Vec<(TopicRow, bool)>,
     /// Whether it has refused everything.
     pub has_refused: bool,
+    /// Whether it may be noted when the contact opens messages and follows links.
+    pub is_tracked: bool,
 }
 
 /// Reads it as it is now. `None`: there is no such contact, or it was deleted.
@@ -36,7 +38,8 @@ pub fn see(conn: &mut Conn, contact: ContactId) -> Result<Option<Seen>, StoreErr
         let is_on = is_on(&topic, standing, has_refused);
         (topic, is_on)
     });
-    Ok(Some(Seen { person, topics: topics.collect(), has_refused }))
+    let is_tracked = tracking::is_tracked(conn, contact)?.unwrap_or(false);
+    Ok(Some(Seen { person, topics: topics.collect(), has_refused, is_tracked }))
 }
 
 fn is_on(topic: &TopicRow, standing: Option<Standing>, has_refused: bool) -> bool {
@@ -55,6 +58,8 @@ pub struct Chosen {
     pub was: Vec<ListId>,
     /// Those of them that are wanted.
     pub wanted: Vec<ListId>,
+    /// Whether the contact may be tracked from now on. `None`: as before.
+    pub tracking: Option<bool>,
     /// The campaign whose message had the link.
     pub campaign: CampaignId,
     /// The other side.
@@ -97,5 +102,8 @@ pub fn choose(
     let mut ledger = Ledger::new(&scribe);
     standings::apply(conn, &mut ledger, &wished)?;
     ledger.close(conn)?;
+    if let Some(is_tracked) = chosen.tracking {
+        tracking::set_tracked(conn, contact, is_tracked)?;
+    }
     see(conn, contact)
 }

@@ -12,6 +12,7 @@ use crate::domain::campaigns::brake::Pulled;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
@@ -88,6 +89,8 @@ pub struct Details {
     pub content: Option<Content>,
     /// Why it is sent: as its launch has pinned it, else as its template says, else as its own content does.
     pub category: Category,
+    /// What is tracked of its messages: as its launch has pinned it, else as it says itself, else as its template says.
+    pub tracking: Tracking,
 }
 
 /// The details of each of these campaigns, in their order: eight queries, however many they are.
@@ -112,6 +115,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let contents = templates::contents(conn, &versions)?;
     let unpinned: Vec<_> = rows.iter().filter_map(unpinned_template).collect();
     let categories = templates::categories(conn, &unpinned)?;
+    let trackings = templates::trackings(conn, &unpinned)?;
     let mut of = |row: &CampaignRow| Details {
         skips: skips.remove(&row.id).unwrap_or_default(),
         reports: reports.remove(&row.id),
@@ -124,6 +128,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
             row,
             unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),
         ),
+        tracking: said(row, unpinned_template(row).and_then(|id| trackings.get(&id).copied())),
     };
     Ok(rows.iter().map(&mut of).collect())
 }
@@ -249,6 +254,27 @@ pub fn said_now(conn: &mut Conn, campaign: &CampaignRow) -> Result<Category, Sto
     match unpinned_template(campaign) {
         Some(template) => Ok(templates::categories(conn, &[template])?.remove(&template).unwrap_or(campaign.category)),
         None => Ok(campaign.category),
+    }
+}
+
+/// What is tracked of a campaign's messages: as its launch has pinned it, else as it says itself, else as its template says.
+///
+/// # Errors
+/// The query failed.
+pub fn tracking(conn: &mut Conn, campaign: &CampaignRow) -> Result<Tracking, StoreError> {
+    let of_template = match unpinned_template(campaign) {
+        Some(template) => templates::trackings(conn, &[template])?.remove(&template),
+        None => None,
+    };
+    Ok(said(campaign, of_template))
+}
+
+fn said(campaign: &CampaignRow, of_template: Option<Tracking>) -> Tracking {
+    match (campaign.tracking, campaign.launched_at) {
+        (Some(own), _) => own.into(),
+        // Launched by a version that tracked nothing.
+        (None, Some(_)) => Tracking::NOTHING,
+        (None, None) => of_template.unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,8 @@ use super::{CampaignRow, TransitionError};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::content::category::Category;
+use crate::domain::content::template::TrackedLink;
+use crate::domain::content::tracking::{StoredTracking, Tracking};
 use crate::domain::ids::{CampaignId, ContactId, ListId, TagId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::link::Kid;
@@ -18,7 +20,7 @@ use crate::store::engine::schema::{
     audience_lists, audience_tags, campaigns as campaign, contact_tags, contacts, list_members, packings, tags,
 };
 use crate::store::people::dialect::hold_lists;
-use crate::store::{Conn, StoreError, campaigns, engine};
+use crate::store::{Conn, StoreError, campaigns, engine, tracking};
 
 /// What a launch pins.
 #[derive(Debug, Clone)]
@@ -31,6 +33,10 @@ pub struct Launch {
     pub template_version: TemplateVersionId,
     /// Why it is sent.
     pub category: Category,
+    /// What is tracked of its messages.
+    pub tracking: Tracking,
+    /// The links that are.
+    pub links: Vec<TrackedLink>,
     /// The pool that will send it.
     pub pool: String,
     /// Random: the first half of every idempotency key.
@@ -69,6 +75,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
             campaign::audience.eq(audience),
             campaign::template_version_id.eq(launch.template_version),
             campaign::category.eq(launch.category),
+            campaign::tracking.eq(StoredTracking::from(launch.tracking)),
             campaign::pool.eq(&launch.pool),
             campaign::key.eq(&launch.key),
             campaign::correlation_id.eq(&launch.correlation_id),
@@ -77,6 +84,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         ))
         .execute(conn)
         .map_err(StoreError::query("pin a campaign's content"))?;
+    tracking::write_links(conn, launch.campaign, &launch.links)?;
     let max_contact_id: Option<ContactId> = contacts::table
         .select(diesel::dsl::max(contacts::id))
         .first(conn)

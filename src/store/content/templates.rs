@@ -8,6 +8,7 @@ use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::{StoredTracking, Tracking};
 use crate::domain::ids::{CampaignId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::listing::{Slice, Window};
@@ -25,6 +26,8 @@ pub struct TemplateRow {
     pub channel: ChannelKind,
     /// Why its messages are sent.
     pub category: Category,
+    /// What is tracked of its messages.
+    pub tracking: StoredTracking,
     /// When it was created.
     pub created_at: UtcInstant,
     /// When its name or content changed last.
@@ -67,6 +70,8 @@ pub struct TemplateChange {
     pub name: Option<String>,
     /// The new category; `None` stays. A campaign keeps the one that it was launched with.
     pub category: Option<Category>,
+    /// What is tracked from now on; `None` stays. A campaign keeps what it was launched with.
+    pub tracking: Option<Tracking>,
     /// The new content; the same as before makes no new version.
     pub content: Content,
 }
@@ -98,8 +103,10 @@ pub fn create(
     name: &str,
     channel: ChannelKind,
     category: Category,
+    tracking: Tracking,
     content: &Content,
 ) -> Result<TemplateRow, StoreError> {
+    let tracking = StoredTracking::from(tracking);
     conn.write(|conn| {
         let now = engine::now(conn)?;
         let id: TemplateId = diesel::insert_into(templates::table)
@@ -107,6 +114,7 @@ pub fn create(
                 templates::name.eq(name),
                 templates::channel.eq(channel),
                 templates::category.eq(category),
+                templates::tracking.eq(tracking),
                 templates::created_at.eq(now),
                 templates::updated_at.eq(now),
             ))
@@ -114,7 +122,16 @@ pub fn create(
             .get_result(conn)
             .map_err(StoreError::query("create a template"))?;
         let version = add_version(conn, Some(id), 1, content, now)?;
-        Ok(TemplateRow { id, name: name.to_owned(), channel, category, created_at: now, updated_at: now, version })
+        Ok(TemplateRow {
+            id,
+            name: name.to_owned(),
+            channel,
+            category,
+            tracking,
+            created_at: now,
+            updated_at: now,
+            version,
+        })
     })
 }
 
@@ -132,6 +149,22 @@ pub fn categories(conn: &mut Conn, ids: &[TemplateId]) -> Result<HashMap<Templat
         .load::<(TemplateId, Category)>(conn)
         .map(|rows| rows.into_iter().collect())
         .map_err(StoreError::query("read the categories of templates"))
+}
+
+/// What is tracked of the messages of these templates.
+///
+/// # Errors
+/// The query failed.
+pub fn trackings(conn: &mut Conn, ids: &[TemplateId]) -> Result<HashMap<TemplateId, Tracking>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    templates::table
+        .filter(templates::id.eq_any(ids.to_vec()))
+        .select((templates::id, templates::tracking))
+        .load::<(TemplateId, StoredTracking)>(conn)
+        .map(|rows| rows.into_iter().map(|(id, tracking)| (id, tracking.into())).collect())
+        .map_err(StoreError::query("read what is tracked of templates"))
 }
 
 /// Writes content. Without a template it belongs to one campaign alone.
@@ -202,6 +235,7 @@ pub fn find(conn: &mut Conn, id: TemplateId, version: Option<i64>) -> Result<Opt
             templates::name,
             templates::channel,
             templates::category,
+            templates::tracking,
             templates::created_at,
             templates::updated_at,
             VERSION_COLUMNS,
@@ -295,6 +329,12 @@ pub fn change(conn: &mut Conn, id: TemplateId, change: &TemplateChange) -> Resul
                 .set(templates::category.eq(category))
                 .execute(conn)
                 .map_err(StoreError::query("change a template's category"))?;
+        }
+        if let Some(tracking) = change.tracking {
+            diesel::update(templates::table.find(id))
+                .set(templates::tracking.eq(StoredTracking::from(tracking)))
+                .execute(conn)
+                .map_err(StoreError::query("change what is tracked of a template"))?;
         }
         if latest.version.version != change.based_on {
             return Err(StoreError::Stale { what: "the template" });

@@ -325,7 +325,7 @@ impl ContactColumns {
             "{}" => crate::domain::people::contact::Attributes::new(),
             text => serde_json::from_str(text)?,
         };
-        Ok(Profile { fields: self.fields, attributes })
+        Ok(Profile { fields: self.fields, attributes, untracked: self.untracked })
     }
 }
 

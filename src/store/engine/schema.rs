@@ -1,6 +1,6 @@
 //! The tables, in the types that both databases share. A test compares this with what the migrations create.
 
-diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, introduced_at -> Nullable<BigInt>, } }
+diesel::table! { contacts (id) { id -> BigInt, external_id -> Nullable<Text>, email -> Nullable<Text>, phone -> Nullable<Text>, first_name -> Nullable<Text>, last_name -> Nullable<Text>, timezone -> Nullable<Text>, locale -> Nullable<Text>, attributes -> Text, version -> BigInt, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, introduced_at -> Nullable<BigInt>, untracked -> Bool, } }
 
 diesel::table! { attribute_keys (name) { name -> Text, created_at -> BigInt, } }
 
@@ -8,11 +8,11 @@ diesel::table! { lists (id) { id -> BigInt, name -> Text, description -> Text, c
 
 diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact_id -> BigInt, created_at -> BigInt, status_at -> Nullable<BigInt>, source -> Nullable<Text>, status -> Text, } }
 
-diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, category -> Text, } }
+diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, category -> Text, tracking -> Text, } }
 
 diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, category -> Text, topic_id -> Nullable<BigInt>, link_kid -> Nullable<Text>, scheduled_scope -> Nullable<Text>, scheduled_category -> Nullable<Text>, } }
+diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, category -> Text, topic_id -> Nullable<BigInt>, link_kid -> Nullable<Text>, scheduled_scope -> Nullable<Text>, scheduled_category -> Nullable<Text>, tracking -> Nullable<Text>, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, } }
 
@@ -71,6 +71,10 @@ diesel::table! { campaign_brakes (campaign_id, kind) { campaign_id -> BigInt, ki
 
 diesel::table! { callbacks (id) { id -> BigInt, pool -> Text, format -> Text, content_type -> Text, key -> Text, body -> Nullable<Text>, received_at -> BigInt, state -> Text, attempts -> Integer, next_attempt_at -> BigInt, error -> Nullable<Text>, } }
 
+diesel::table! { campaign_links (campaign_id, link) { campaign_id -> BigInt, link -> BigInt, address -> Text, clicks -> BigInt, recipients -> BigInt, machine_clicks -> BigInt, machine_recipients -> BigInt, } }
+
+diesel::table! { link_followers (campaign_id, link, contact_id, machine) { campaign_id -> BigInt, link -> BigInt, contact_id -> BigInt, machine -> Bool, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -108,4 +112,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     page_reports,
     campaign_brakes,
     callbacks,
+    campaign_links,
+    link_followers,
 );

@@ -27,6 +27,8 @@ pub struct ContactRow {
     pub updated_at: UtcInstant,
     /// When it was introduced; 0: before that was kept. None: known by other means only.
     pub introduced_at: Option<UtcInstant>,
+    /// Whether the person has said that they are not to be tracked.
+    pub untracked: bool,
 }
 
 impl ContactRow {
@@ -44,7 +46,7 @@ impl ContactRow {
     /// # Errors
     /// See [`ContactRow::attributes`].
     pub fn profile(&self) -> Result<Profile, StoreError> {
-        Ok(Profile { fields: self.fields.clone(), attributes: self.attributes()? })
+        Ok(Profile { fields: self.fields.clone(), attributes: self.attributes()?, untracked: self.untracked })
     }
 
     pub(super) fn new(draft: &ContactDraft, now: UtcInstant) -> Self {
@@ -58,6 +60,7 @@ impl ContactRow {
             created_at: now,
             updated_at: now,
             introduced_at: Some(now),
+            untracked: false,
         }
     }
 

@@ -26,7 +26,7 @@ fn field_names() -> String {
 
 /// What makes a [`ContactRow`].
 fn columns() -> String {
-    format!("id, {}, attributes, version, created_at, updated_at, introduced_at", field_names())
+    format!("id, {}, attributes, version, created_at, updated_at, introduced_at, untracked", field_names())
 }
 
 /// An array for each built-in field, as `unnest` takes them.

@@ -2,6 +2,7 @@
 
 mod choosing;
 mod refusing;
+mod tracked;
 
 use serde_json::json;
 use volley::domain::channel::ChannelKind;

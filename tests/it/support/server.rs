@@ -188,7 +188,7 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    fn read(mut socket: TcpStream) -> Self {
+    pub(crate) fn read(mut socket: TcpStream) -> Self {
         let mut bytes = Vec::new();
         let _ = socket.read_to_end(&mut bytes);
         let text = String::from_utf8_lossy(&bytes);

@@ -71,6 +71,7 @@ impl CampaignContent {
             Compiled::compile(&content, &known).map_err(|error| ContentError::Template(error.to_string()))?;
         let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
         let carried = Carried::of(conn, links, settings, &campaign)?;
+        let compiled = carried.prepare(compiled, &content, &known);
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,

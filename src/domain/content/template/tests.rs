@@ -30,6 +30,7 @@ fn ann() -> Profile {
             ("location".to_owned(), json!(null)),
         ]
         .into(),
+        ..Profile::default()
     }
 }
 

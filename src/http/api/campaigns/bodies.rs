@@ -13,6 +13,7 @@ use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
@@ -45,6 +46,8 @@ pub(in crate::http) struct Campaign {
     pub(super) category: Category,
     /// The list that it is about. Null: the lists of its audience.
     pub(super) topic_id: Option<ListId>,
+    /// What is tracked of its emails: as it says itself, else as its template says; pinned at the launch.
+    pub(super) tracking: Tracking,
     #[schema(value_type = Option<AudienceForm>)]
     pub(super) audience: Option<Audience>,
     pub(super) on_uncertain: OnUncertain,
@@ -147,6 +150,8 @@ pub(in crate::http) struct CampaignInput {
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
     /// marketing campaign has to be about one.
     pub(super) topic_id: Option<ListName>,
+    /// What is tracked of its emails. Left out: as its template says; of content of its own, clicks and no opens.
+    pub(super) tracking: Option<Tracking>,
     pub(super) audience: Option<AudienceInput>,
     /// Launches by itself then.
     pub(super) scheduled_at: Option<UtcInstant>,
@@ -198,6 +203,9 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<ListName>)]
     pub(super) topic_id: Option<Option<ListName>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Tracking>)]
+    pub(super) tracking: Option<Option<Tracking>>,
+    #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<AudienceInput>)]
     pub(super) audience: Option<Option<AudienceInput>>,
     #[serde(default, deserialize_with = "present")]
@@ -243,7 +251,7 @@ impl FromQuery for CampaignFilter {
 impl Campaign {
     pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
-        let Details { counts, skips, reports, brake, waiting, packing, content, category } = details;
+        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -276,6 +284,7 @@ impl Campaign {
             }),
             category,
             topic_id: row.topic_id,
+            tracking,
             audience,
             on_uncertain: row.on_uncertain,
             rate_per_second: row.rate_per_second,

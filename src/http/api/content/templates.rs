@@ -10,6 +10,7 @@ use super::pointers::TEMPLATE;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
+use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{ContactId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
@@ -18,8 +19,8 @@ use crate::http::web::paging::{ListParams, Listing, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
-use crate::services::content::change_template::{change_template, check_channel};
-use crate::services::content::create_template::create_template;
+use crate::services::content::change_template::{Change, change_template, check_channel};
+use crate::services::content::create_template::{NewTemplate, create_template};
 use crate::services::content::delete_template::delete_template;
 use crate::services::content::preview_template::{TemplatePreview, preview_template};
 use crate::store::Lane;
@@ -35,6 +36,7 @@ pub(in crate::http) struct Template {
     name: String,
     channel: ChannelKind,
     category: Category,
+    tracking: Tracking,
     #[serde(flatten)]
     content: Version,
     created_at: UtcInstant,
@@ -68,8 +70,9 @@ impl From<VersionRow> for Version {
 
 impl From<TemplateRow> for Template {
     fn from(row: TemplateRow) -> Self {
-        let TemplateRow { id, name, channel, category, created_at, updated_at, version } = row;
-        Self { id, name, channel, category, content: version.into(), created_at, updated_at }
+        let TemplateRow { id, name, channel, category, tracking, created_at, updated_at, version } = row;
+        let tracking = tracking.into();
+        Self { id, name, channel, category, tracking, content: version.into(), created_at, updated_at }
     }
 }
 
@@ -83,6 +86,9 @@ pub(in crate::http) struct TemplateInput {
     /// Why its messages are sent: `marketing` unless given. `transactional` asks nobody whether they agreed.
     #[serde(default = "marketing")]
     category: Category,
+    /// What is tracked of its emails: clicks and no opens unless given.
+    #[serde(default)]
+    tracking: Tracking,
     /// Emails need one.
     #[serde(default)]
     subject: String,
@@ -101,6 +107,7 @@ fn marketing() -> Category {
 pub(in crate::http) struct TemplatePatch {
     name: Option<String>,
     category: Option<Category>,
+    tracking: Option<Tracking>,
     subject: Option<String>,
     body_text: Option<String>,
     /// `null` removes it.
@@ -181,10 +188,11 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let TemplateInput { name, channel, category, subject, body_text, body_html } = body;
+    let TemplateInput { name, channel, category, tracking, subject, body_text, body_html } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html };
-    let created = create_template(&state.services, name, channel, category, content, &by).await;
+    let new = NewTemplate { name, channel, category, tracking, content };
+    let created = create_template(&state.services, new, &by).await;
     let template = Template::from(created.map_err(|error| TEMPLATE.refusal(error))?);
     let location = format!("/v1/templates/{}", template.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
@@ -254,7 +262,9 @@ pub(in crate::http) async fn replace(
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
-    let row = change_template(&state.services, &latest, Some(name), Some(body.category), content, &by).await?;
+    let (category, tracking) = (Some(body.category), Some(body.tracking));
+    let change = Change { name: Some(name), category, tracking, content };
+    let row = change_template(&state.services, &latest, change, &by).await?;
     Ok(web::Json(row.into()))
 }
 
@@ -274,7 +284,8 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    let row = change_template(&state.services, &latest, name, body.category, content, &by).await?;
+    let change = Change { name, category: body.category, tracking: body.tracking, content };
+    let row = change_template(&state.services, &latest, change, &by).await?;
     Ok(web::Json(row.into()))
 }
 

@@ -41,9 +41,11 @@ pub(in crate::store::dispatch) struct ContactColumns {
     pub(in crate::store::dispatch) attributes: String,
     pub(in crate::store::dispatch) version: i64,
     pub(in crate::store::dispatch) deleted_at: Option<UtcInstant>,
+    pub(in crate::store::dispatch) untracked: bool,
 }
 
-type ContactType = SqlTypeOf<(FieldColumns, contacts::attributes, contacts::version, contacts::deleted_at)>;
+type ContactType =
+    SqlTypeOf<(FieldColumns, contacts::attributes, contacts::version, contacts::deleted_at, contacts::untracked)>;
 
 /// The columns of a [`Look`].
 type LookType = (
@@ -110,7 +112,7 @@ fn due(page: &PageRow, asked: &Asked, after: ContactId, now: UtcInstant, spellin
     for field in BuiltIn::ALL {
         due.push("c.").push(field.as_str()).push(", ");
     }
-    due.push("c.attributes, c.version, c.deleted_at, ");
+    due.push("c.attributes, c.version, c.deleted_at, c.untracked, ");
     asked.columns(&mut due, page.campaign_id, spelling);
     due.push(" FROM deliveries AS d LEFT JOIN contacts AS c ON c.id = d.contact_id")
         .push(&asked.joins(spelling))

@@ -25,6 +25,7 @@ fn scheduled() -> NewCampaign {
         scheduled_at: Some(UtcInstant(1)),
         category: Category::Marketing,
         topic_id: None,
+        tracking: None,
         created_at: UtcInstant(0),
         updated_at: UtcInstant(0),
     }

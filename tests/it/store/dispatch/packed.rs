@@ -8,6 +8,7 @@ use volley::domain::campaigns::audience::Audience;
 use volley::domain::campaigns::{CampaignEvent, CampaignStatus, OnUncertain};
 use volley::domain::channel::ChannelKind;
 use volley::domain::content::category::Category;
+use volley::domain::content::tracking::Tracking;
 use volley::domain::dispatch::answer::{AnswerClass, Refusal};
 use volley::domain::dispatch::claim::ClaimKey;
 use volley::domain::dispatch::delivery::DeliveryState;
@@ -292,6 +293,7 @@ fn launch_to(conn: &mut Conn, audience: Audience) -> Result<CampaignId, StoreErr
         scheduled_at: None,
         category: Category::Marketing,
         topic_id: None,
+        tracking: None,
         created_at: UtcInstant(0),
         updated_at: UtcInstant(0),
     };
@@ -301,6 +303,8 @@ fn launch_to(conn: &mut Conn, audience: Audience) -> Result<CampaignId, StoreErr
         audience,
         template_version: TemplateVersionId(1),
         category: Category::Marketing,
+        tracking: Tracking::NOTHING,
+        links: Vec::new(),
         pool: POOL.to_owned(),
         key: "key".to_owned(),
         correlation_id: "00000000-0000-4000-8000-000000000000".to_owned(),

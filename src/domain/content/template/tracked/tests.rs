@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::domain::content::template::Provided;
+use crate::domain::content::template::{MAX_OUTPUT_BYTES, Provided, RenderError};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::tracked::{Claimed, Tracker};
@@ -16,7 +16,7 @@ fn key() -> LinkKey {
 }
 
 fn rules() -> LinkRules {
-    LinkRules { hosts: vec!["named.example".to_owned()], base: Some(BASE.into()) }
+    LinkRules::new(vec!["named.example".to_owned()], BASE)
 }
 
 fn compiled(html: &str, tracking: Tracking) -> Compiled {
@@ -205,4 +205,43 @@ fn a_template_cannot_sign_by_itself() {
     }
     let html = "<a href='https://a.example/{{ path }}'>{{ items|map('volley_tracked', 0)|join }}";
     assert!(!shown(html, CLICKS, "").contains("→1"), "only what leads to the link's own host is signed");
+}
+
+#[test]
+fn what_is_too_long_with_links_through_volley_goes_without_them() {
+    let link = "<a href='https://a.example/'>x</a>";
+    let long = "x".repeat(MAX_OUTPUT_BYTES - link.len());
+    for html in in_both_ways(&format!("{{{{ url }}}}{link}")) {
+        assert!(rendered(&html, CLICKS, &long).ends_with(link), "too long when it is tracked");
+    }
+}
+
+#[test]
+fn what_takes_too_many_steps_with_links_through_volley_goes_without_them() {
+    let html = |times: usize| {
+        let steps = "{% set a = 1 %}".repeat(12);
+        format!("{{% for i in range({times}) %}}{steps}<a href='https://a.example/'>{{% endfor %}}")
+    };
+    let plain =
+        |times: usize| compiled(&html(times), CLICKS).render_for(&Profile::default(), &Provided::default(), None);
+    // The most that can be rendered untracked.
+    let (mut possible, mut too_much) = (1, 20_000);
+    while too_much - possible > 1 {
+        let times = usize::midpoint(possible, too_much);
+        match plain(times) {
+            Ok(_) => possible = times,
+            Err(error) => {
+                assert!(matches!(error, RenderError::TooManySteps { .. }), "{error:?}");
+                too_much = times;
+            }
+        }
+    }
+    assert_eq!(rendered(&html(possible), CLICKS, ""), "<a href='https://a.example/'>".repeat(possible));
+}
+
+#[test]
+fn of_two_addresses_in_one_tag_none_is_tracked_twice() {
+    let html = "<a {% if url %}href='https://a.example/'{% else %}href='https://b.example/'{% endif %}>";
+    assert_eq!(shown(html, CLICKS, ""), "<a href='https://b.example/'>");
+    assert_eq!(shown(html, CLICKS, "x"), "<a href='https://a.example/'>");
 }
