@@ -10,6 +10,7 @@ use volley::store::campaigns;
 
 use crate::http::callbacks::{now, signed};
 use crate::support::api::{Api, Campaign};
+use crate::support::database::is_long;
 use crate::support::stage::LONG;
 use crate::support::turns::shared_turn;
 use crate::support::volley::Volley;
@@ -24,7 +25,11 @@ const POOL: &str = "[[pools]]\nname = \"main\"\nchannel = \"email\"\nprovider = 
 /// No limit of requests is tested here.
 const UNLIMITED: &str = "[limits]\nrequests_per_minute = 0\nwithout_key_per_minute = 0\n";
 
-const PEOPLE: usize = 400;
+/// How many people the callbacks are about.
+fn people() -> usize {
+    if is_long() { 20_000 } else { 400 }
+}
+
 const SOURCES: usize = 4;
 
 /// Sends a callback, signed now; the status of the answer, and its code. None: no answer came.
@@ -44,9 +49,10 @@ fn report(api: &Api, id: &str) -> (u16, String) {
 both_backends! {
     fn callbacks_that_were_answered_outlast_kill_9_and_none_counts_twice(db: &Database) {
         let _turn = shared_turn();
+        let people = people();
         let mut volley = Volley::on(db).settings(&format!("{UNLIMITED}{POOL}")).start();
         let api = volley.api();
-        let campaign = api.create_campaign("email", "main", api.a_list_of(PEOPLE), &json!({}));
+        let campaign = api.create_campaign("email", "main", api.a_list_of(people), &json!({}));
         api.send(campaign);
         api.wait(campaign, "it ends", LONG, Campaign::is_ended);
         let key = campaigns::find(&mut db.connect(), CampaignId(campaign)).unwrap().unwrap().key.unwrap();
@@ -57,7 +63,7 @@ both_backends! {
             for (source, api) in apis.into_iter().enumerate() {
                 scope.spawn(move || {
                     // Two sources report each contact, under the same ids, until that is answered well.
-                    for n in (source % 2..PEOPLE).step_by(2) {
+                    for n in (source % 2..people).step_by(2) {
                         for kind in ["opened", "delivered"] {
                             let delivery = format!("{key}:{}", first + i64::try_from(n).unwrap());
                             let body = json!({ "kind": kind, "delivery_key": delivery });
@@ -70,7 +76,7 @@ both_backends! {
                 });
             }
             for kill in 1..=4 {
-                wait_until("some more are told", LONG, || told.load(Ordering::Relaxed) >= kill * PEOPLE * 3 / 4);
+                wait_until("some more are told", LONG, || told.load(Ordering::Relaxed) >= kill * people * 3 / 4);
                 volley.kill_and_restart();
             }
         });
@@ -79,10 +85,10 @@ both_backends! {
             let pending = db.number("SELECT count(*) AS n FROM callbacks WHERE state = 'pending'");
             (pending == 0).then(|| api.campaign(campaign).body["reports"].clone())
         });
-        let once = json!({ "recipients": PEOPLE, "total": PEOPLE });
+        let once = json!({ "recipients": people, "total": people });
         assert_eq!((&reports["delivered"], &reports["opened"]), (&once, &once));
         volley.stop();
-        let people = i64::try_from(PEOPLE).unwrap();
+        let people = i64::try_from(people).unwrap();
         assert_eq!(db.number("SELECT count(*) AS n FROM events WHERE name = 'message.opened'"), people);
         assert_eq!(db.number("SELECT count(*) AS n FROM callbacks WHERE body IS NOT NULL"), 0);
     }

@@ -28,15 +28,21 @@ pub(crate) fn tracked(text: &str) -> Vec<String> {
 }
 
 /// One request of a program that calls itself `agent`.
+#[track_caller]
 pub(crate) fn ask(port: u16, method: &str, path: &str, agent: &str, headers: &[(&str, &str)]) -> Raw {
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    try_ask(port, method, path, agent, headers).expect("an answer")
+}
+
+/// As [`ask`], of a server that may not live. `None`: no answer came.
+pub(crate) fn try_ask(port: u16, method: &str, path: &str, agent: &str, headers: &[(&str, &str)]) -> Option<Raw> {
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).ok()?;
     socket.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
     let mut request = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nUser-Agent: {agent}\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     let _ = socket.write_all(format!("{request}\r\n").as_bytes());
-    Raw::read(socket)
+    Some(Raw::read(socket)).filter(|answer| answer.status != 0)
 }
 
 /// Where a link leads for a person.
