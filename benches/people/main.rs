@@ -26,6 +26,9 @@ mod it {
     pub(crate) mod support;
 }
 
+#[path = "../support/connection.rs"]
+mod connection;
+#[path = "../support/figures.rs"]
 mod figures;
 mod importing;
 mod look;

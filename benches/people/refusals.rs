@@ -9,6 +9,7 @@ use volley::domain::ids::{CampaignId, ContactId};
 use volley::domain::people::link::{Link, LinkKey};
 use volley::store::people::link_keys;
 
+use crate::connection::Pace;
 use crate::figures::{median, number, percentile};
 use crate::mailbox;
 use crate::support::Database;
@@ -71,8 +72,8 @@ pub(crate) fn measure(name: &'static str, db: &Database, people: u32, is_quick: 
         let (with, kept) = (median(rates), median(kept));
         site.row("a campaign", f64::from(rate), times, &format!("{without:.0} | {with:.0} | {kept:.2} | {target}"));
     }
-    site.alone(last, singles, Some(SINGLE));
-    site.alone(last, many, None);
+    site.alone(last, singles, Pace::PerSecond(SINGLE));
+    site.alone(last, many, Pace::Flat);
     site.beside_audits(last, singles);
     site.volley.stop();
 }
@@ -114,7 +115,7 @@ impl Site {
             if rate == 0 {
                 std::thread::sleep(window);
             } else {
-                let times = mailbox::refuse(self.volley.port(), &tokens, Some(rate), connections);
+                let times = mailbox::refuse(self.volley.port(), &tokens, Pace::PerSecond(rate), connections);
                 all.entry(rate).or_default().times.extend(times);
             }
             let stats = self.api.campaign(campaign).stats;
@@ -136,13 +137,19 @@ impl Site {
     }
 
     /// With nothing else to do: single ones, or as fast as many connections are answered.
-    fn alone(&mut self, campaign: i64, count: usize, rate: Option<u32>) {
+    fn alone(&mut self, campaign: i64, count: usize, pace: Pace) {
         let tokens = self.tokens(campaign, count);
         let began = Instant::now();
-        let times = mailbox::refuse(self.volley.port(), &tokens, rate, if rate.is_some() { 4 } else { 64 });
-        let measured = number(count) / began.elapsed().as_secs_f64();
-        let what = if rate.is_some() { "nothing" } else { "nothing, 64 at the same time" };
-        self.row(what, rate.map_or(measured, f64::from), &times, "| | |");
+        let (what, connections) = match pace {
+            Pace::PerSecond(_) => ("nothing", 4),
+            Pace::Flat => ("nothing, 64 at the same time", 64),
+        };
+        let times = mailbox::refuse(self.volley.port(), &tokens, pace, connections);
+        let rate = match pace {
+            Pace::PerSecond(rate) => f64::from(rate),
+            Pace::Flat => number(count) / began.elapsed().as_secs_f64(),
+        };
+        self.row(what, rate, &times, "| | |");
     }
 
     /// Single ones while the rows of a whole campaign are counted, again and again.
@@ -160,7 +167,7 @@ impl Site {
                     }
                 });
             }
-            let times = mailbox::refuse(self.volley.port(), &tokens, Some(SINGLE), 4);
+            let times = mailbox::refuse(self.volley.port(), &tokens, Pace::PerSecond(SINGLE), 4);
             ended.store(true, Ordering::Release);
             times
         });
