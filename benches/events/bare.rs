@@ -5,8 +5,9 @@ use std::time::Instant;
 use diesel::RunQueryDsl;
 use volley::store::{Conn, StoreError};
 
+use crate::PEOPLE;
+use crate::figures::number;
 use crate::support::Database;
-use crate::{PEOPLE, number};
 
 const EVENT: &str = "INSERT INTO events (id, contact_id, name, properties, occurred_at, received_at, source) VALUES ";
 
