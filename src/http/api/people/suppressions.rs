@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
-use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,11 +13,11 @@ use crate::domain::import::suppressions::{ONLY_REFUSED, Target};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{EVERYTHING, Reason};
 use crate::http::state::AppState;
-use crate::http::web::cursor;
 use crate::http::web::extract::{FromQuery, Json, Params, Query, bad_parameter};
 use crate::http::web::list_path;
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
+use crate::http::web::{csv, cursor};
 use crate::services::By;
 use crate::services::people::suppress::{Lift, Suppression as Wanted, lift, suppress};
 use crate::store::people::lists::ListKey;
@@ -353,36 +351,24 @@ pub(in crate::http) async fn export(
     state: web::Data<AppState>,
     Query(ExportForm { raw }): Query<ExportForm>,
 ) -> Result<HttpResponse, ApiError> {
-    // The first rows are read before the answer begins: an error is still a problem document then.
-    let first = portion(&state.store, None).await?;
-    let header = Bytes::from_static(b"address,channel,reason,list,list_name,since,until\r\n");
     let store = state.store.clone();
-    let rows = stream::try_unfold((Some(first), store), move |(rows, store)| async move {
-        let Some((rows, names)) = rows.filter(|(rows, _)| !rows.is_empty()) else { return Ok::<_, StoreError>(None) };
-        let text: String = rows.iter().map(|row| lines(row, &names, raw)).collect();
-        let last = rows.last().map(key_of);
-        let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORT_ROWS);
-        let next = if is_full { Some(portion(&store, last).await?) } else { None };
-        Ok(Some((Bytes::from(text), (next, store))))
-    });
-    let body = futures_util::StreamExt::chain(stream::iter([Ok(header)]), rows);
-    Ok(HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
-        .insert_header(("Content-Disposition", "attachment; filename=\"suppressions.csv\""))
-        .streaming(body))
+    let first = portion(store.clone(), None, raw).await?;
+    Ok(csv::download("suppressions.csv", "address,channel,reason,list,list_name,since,until", first, move |after| {
+        portion(store.clone(), Some(after), raw)
+    }))
 }
 
-/// Suppressions, and what the lists go by that they are about.
-type Portion = (Vec<SuppressionRow>, HashMap<ListId, Named>);
-
-async fn portion(store: &Store, after: Option<Key>) -> Result<Portion, StoreError> {
+async fn portion(store: Store, after: Option<Key>, raw: bool) -> Result<csv::Portion<Key>, StoreError> {
     let read = move |conn: &mut _| {
         let rows = listing::list(conn, &Filter::default(), after.as_ref(), EXPORT_ROWS)?;
         let named = rows.iter().map(|row| row.topic).filter(|topic| *topic != EVERYTHING);
         let names = topics::names(conn, &named.collect())?;
         Ok((rows, names))
     };
-    store.run(Lane::Read, "export suppressions", read).await
+    let (rows, names) = store.run(Lane::Read, "export suppressions", read).await?;
+    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == EXPORT_ROWS);
+    let next = rows.last().filter(|_| is_full).map(key_of);
+    Ok(csv::Portion { text: rows.iter().map(|row| lines(row, &names, raw)).collect(), next })
 }
 
 /// The lines of a row, one for each reason. A list goes by its slug, which may be the same in another database, and its name.
@@ -392,36 +378,13 @@ fn lines(row: &SuppressionRow, names: &HashMap<ListId, Named>, raw: bool) -> Str
         EVERYTHING => String::new(),
         topic => named.and_then(|list| list.slug.clone()).unwrap_or_else(|| topic.to_string()),
     };
-    let name = named.map(|list| cell(&list.name, raw)).unwrap_or_default();
+    let name = named.map(|list| csv::cell(&list.name, raw)).unwrap_or_default();
     let mut text = String::new();
     for reason in row.reasons() {
         let at = row.get(reason).map(|at| at.to_string()).unwrap_or_default();
         let (since, until) = if reason == Reason::SoftBounced { ("", at.as_str()) } else { (at.as_str(), "") };
-        let address = cell(&row.address, raw);
+        let address = csv::cell(&row.address, raw);
         text.push_str(&format!("{address},{},{reason},{list},{name},{since},{until}\r\n", row.channel));
     }
     text
-}
-
-/// A cell as RFC 4180 has it.
-fn cell(text: &str, raw: bool) -> String {
-    // The import takes one `'` away.
-    let is_protected = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
-    let text = if is_protected && !raw { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_no_formula_and_no_two_cells() {
-        assert_eq!(cell("+442079460123", false), "'+442079460123");
-        assert_eq!(cell("+442079460123", true), "+442079460123");
-        assert_eq!(cell("=cmd|' /C calc'!A0", false), "'=cmd|' /C calc'!A0");
-        assert_eq!(cell("'c-17", false), "''c-17");
-        assert_eq!(cell("a\"b,c", false), "\"a\"\"b,c\"");
-        assert_eq!(cell("ann@example.com", false), "ann@example.com");
-    }
 }

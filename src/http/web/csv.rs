@@ -1,0 +1,70 @@
+//! CSV documents: cells that a spreadsheet takes as they are meant, and rows that are streamed as they are read.
+
+use std::error::Error;
+
+use actix_web::HttpResponse;
+use actix_web::web::Bytes;
+use futures_util::stream;
+
+/// A cell as RFC 4180 has it. One that a spreadsheet would take for a formula has a `'` before it, and so has one that begins with `'`;
+/// not if it is to be `raw`.
+pub(in crate::http) fn cell(text: &str, raw: bool) -> String {
+    // An import takes one `'` away.
+    let is_protected = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
+    let text = if is_protected && !raw { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// Some rows of a document.
+pub(in crate::http) struct Portion<K> {
+    /// Whole lines.
+    pub(in crate::http) text: String,
+    /// Behind which row the document goes on. `None`: it ends here.
+    pub(in crate::http) next: Option<K>,
+}
+
+/// A document as a file of this name, read portion by portion: two of them are in memory at most. The first one was read before the
+/// answer begins, so that an error is still a problem document then. An error later on cuts the answer off, which a client
+/// notices.
+pub(in crate::http) fn download<K, F, E>(
+    file: &str,
+    header: &str,
+    first: Portion<K>,
+    read: impl Fn(K) -> F + 'static,
+) -> HttpResponse
+where
+    K: 'static,
+    F: Future<Output = Result<Portion<K>, E>> + 'static,
+    E: Into<Box<dyn Error>> + 'static,
+{
+    let header = Bytes::from(format!("{header}\r\n"));
+    let rows = stream::try_unfold((Some(first), read), |(portion, read)| async move {
+        let Some(Portion { text, next }) = portion else { return Ok(None) };
+        let next = match next {
+            Some(next) => Some(read(next).await?),
+            None => None,
+        };
+        Ok::<_, E>(Some((Bytes::from(text), (next, read))))
+    });
+    // An empty chunk would end the answer.
+    let rows = futures_util::TryStreamExt::try_filter(rows, |chunk| std::future::ready(!chunk.is_empty()));
+    HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header(("Content-Disposition", format!("attachment; filename=\"{file}\"")))
+        .streaming(futures_util::StreamExt::chain(stream::iter([Ok(header)]), rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_no_formula_and_no_two_cells() {
+        assert_eq!(cell("+442079460123", false), "'+442079460123");
+        assert_eq!(cell("+442079460123", true), "+442079460123");
+        assert_eq!(cell("=cmd|' /C calc'!A0", false), "'=cmd|' /C calc'!A0");
+        assert_eq!(cell("'c-17", false), "''c-17");
+        assert_eq!(cell("a\"b,c", false), "\"a\"\"b,c\"");
+        assert_eq!(cell("ann@example.com", false), "ann@example.com");
+    }
+}
