@@ -67,7 +67,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Import contacts from a CSV file
     Import(import::ImportArgs),
-    /// List, send, pause, resume, stop and watch campaigns
+    /// List, send, pause, resume, stop and watch campaigns, and show what came of them
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
     /// Subscribe contacts to lists, and unsubscribe them

@@ -1,5 +1,8 @@
 //! `volley campaign …`: a client of a running instance.
 
+mod report;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -54,6 +57,17 @@ pub(crate) enum CampaignCommand {
         /// Only those who were last refused for a reason of this class, such as `policy`
         #[arg(long, value_parser = class)]
         answer_class: Option<AnswerClass>,
+    },
+    /// Show what was reported of a campaign's messages: bounces, opens, clicks
+    Report {
+        /// Campaign id
+        id: i64,
+        /// Write every recipient with its reports to this file, as CSV; - is stdout
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
+        /// Without the ' before cells that a spreadsheet would take for formulas
+        #[arg(long, requires = "csv")]
+        raw: bool,
     },
     /// Show a campaign's progress until it ends; exits with 1 if it fails
     Watch {
@@ -112,6 +126,8 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
         CampaignCommand::RetryFailed { id, answer_class } => {
             act(&client, id, "retry-failed", &json!({ "answer_class": answer_class }), output).await?;
         }
+        CampaignCommand::Report { id, csv: None, .. } => report::show(&client, id, output).await?,
+        CampaignCommand::Report { id, csv: Some(file), raw } => report::save(&client, id, &file, raw, output).await?,
         CampaignCommand::Watch { id } => return watch_to_end(&client, id, output).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -68,7 +68,11 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
         cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or_default()
     };
-    let is_number = |cell: &str| !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == ',');
+    let is_whole = |cell: &str| !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == ',');
+    let is_number = |cell: &str| match cell.strip_suffix('%').and_then(|share| share.split_once('.')) {
+        Some((whole, digits)) => is_whole(whole) && is_whole(digits),
+        None => is_whole(cell),
+    };
     let line = |cells: &mut dyn Iterator<Item = (usize, &str)>| {
         let cells = cells.map(|(column, cell)| {
             let width = width(column);

@@ -8,7 +8,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, clicks, links, preview, recipients};
+use super::api::campaigns::{self, actions, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -37,7 +37,7 @@ use crate::domain::access::Scope;
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
-        recipients::list, recipients::resolve, recipients::audit, links::show, clicks::list,
+        recipients::list, recipients::resolve, recipients::audit, export::export, links::show, clicks::list,
         actions::receipt, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,

@@ -10,7 +10,7 @@ use actix_web::{Resource, Route};
 use self::Door::{Api, Open, Provider, Public};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, clicks, links, preview, recipients};
+use super::api::campaigns::{self, actions, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -268,6 +268,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
     post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once().limited(Limit::Messages),
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
+    get("/v1/campaigns/{id}/deliveries/export", Api(Read), || to(export::export)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),

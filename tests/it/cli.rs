@@ -44,6 +44,7 @@ fn help_tells_every_command() {
         "campaign",
         "campaign list",
         "campaign send",
+        "campaign report",
         "list",
         "list subscribe",
         "suppression",
@@ -69,6 +70,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         &["campaign", "show", "seven"],
         &["campaign", "list", "--status", "asleep"],
         &["campaign", "list", "--page-size", "101"],
+        &["campaign", "report", "1", "--raw"],
         &["demo", "--contacts", "0"],
         &["campaign", "send", "1", "--key", "vly_secret"],
     ] {

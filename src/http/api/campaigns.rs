@@ -4,6 +4,7 @@ pub(in crate::http) mod actions;
 mod audience;
 mod bodies;
 pub(in crate::http) mod clicks;
+pub(in crate::http) mod export;
 pub(in crate::http) mod links;
 pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;

@@ -10,6 +10,7 @@ use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::reports::Reported;
 use crate::store::engine::schema::{contacts, deliveries, pages as page};
 use crate::store::{Conn, StoreError, campaigns, engine};
 
@@ -39,6 +40,8 @@ pub struct DeliveryRow {
     pub claimed_at: Option<UtcInstant>,
     /// When it ended.
     pub settled_at: Option<UtcInstant>,
+    /// Which kinds of reports there were of it.
+    pub reported: Reported,
 }
 
 /// The contact of a delivery. Personal data: never logged, hence no `Debug`.

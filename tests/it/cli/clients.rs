@@ -59,7 +59,11 @@ async fn answer(request: HttpRequest, body: web::Bytes, script: web::Data<Script
         return HttpResponse::NotFound().json(json!({"status": 404, "code": "not_scripted", "detail": line}));
     };
     let (status, body) = if queue.len() > 1 { queue.remove(0) } else { queue[0].clone() };
-    HttpResponse::build(status.try_into().unwrap()).json(body)
+    let mut answer = HttpResponse::build(status.try_into().unwrap());
+    if let Value::String(csv) = body {
+        return answer.content_type("text/csv; charset=utf-8").body(csv);
+    }
+    answer.json(body)
 }
 
 fn campaign(status: &str, sent: i64) -> Value {
@@ -164,6 +168,51 @@ fn campaigns_are_listed_as_a_table_or_as_json() {
     ");
     let output = run(&["campaign", "list", "--status", "sent", "--json"], server);
     assert_eq!(serde_json::from_str::<Value>(&stdout(&output)).unwrap(), page);
+}
+
+#[test]
+fn what_came_of_a_campaign_is_shown_and_written_to_a_file() {
+    let figure = json!({"recipients": 4, "total": 9});
+    let mut reported = campaign("sent", 10);
+    reported["reports"] = json!({"opened": figure, "rates": {"of_sent": {"opened": 0.4}, "of_delivered": null}});
+    let csv = "contact_id,error\r\n1,\r\n2,\"no\r\nsuch user\"\r\n";
+    let (server, script) = Script::serve(vec![
+        ("GET /v1/campaigns/5", vec![(200, reported.clone())]),
+        ("GET /v1/campaigns/5/deliveries/export?raw=true", vec![(200, json!(csv))]),
+    ]);
+    let output = run(&["campaign", "report", "5"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stdout(&output).starts_with("Spring: 10 of 10 sent\n"), "{}", stdout(&output));
+    assert!(stdout(&output).contains("\nopened                   4      9   40.00%\n"), "{}", stdout(&output));
+    let output = run(&["campaign", "report", "5", "--json"], server);
+    let shown: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(shown, json!({"id": 5, "stats": reported["stats"], "reports": reported["reports"]}));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spring.csv");
+    std::fs::write(&file, "an older one").unwrap();
+    let name = file.to_str().unwrap();
+    let output = run(&["campaign", "report", "5", "--csv", name, "--raw"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(stdout(&output), format!("2 recipients are in {name}\n"));
+    assert!(stderr(&output).ends_with("2 of 10 recipients\n"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), csv);
+    let output = run(&["campaign", "report", "5", "--csv", "-", "--raw"], server);
+    assert_eq!(stdout(&output), csv);
+    let output = run(&["campaign", "report", "5", "--csv", folder.path().to_str().unwrap()], server);
+    assert!(stderr(&output).contains("is a folder"), "{}", stderr(&output));
+    let theirs = folder.path().join("other.csv.part");
+    std::fs::write(&theirs, "somebody's").unwrap();
+    let output = run(&["campaign", "report", "5", "--csv", folder.path().join("other.csv").to_str().unwrap()], server);
+    assert!(stderr(&output).contains("other.csv.part"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(&theirs).unwrap(), "somebody's");
+    std::fs::remove_file(&theirs).unwrap();
+    // Without --raw it is another request, which this server refuses.
+    let output = run(&["campaign", "report", "5", "--csv", name], server);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), csv, "what was there stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing lies beside it");
+    assert!(script.heard().iter().any(|line| line.contains("export?raw=true")), "{:?}", script.heard());
 }
 
 #[test]

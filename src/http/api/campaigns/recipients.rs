@@ -116,7 +116,8 @@ impl FromQuery for Which {
     }
 }
 
-async fn must_exist(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
+/// The campaign, or 404.
+pub(super) async fn must_exist(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
     let found = state.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
     found.ok_or(ApiError::not_found("campaign", id.0))
 }

@@ -9,10 +9,75 @@ use volley::store::events::EventKey;
 use volley::store::reports::{self, Line};
 
 use super::{LONG, draft, people, pools};
+use crate::support::api::{Api, id};
 use crate::support::both_backends;
 use crate::support::server::Server;
 
+/// The lines of an export.
+fn exported(api: &Api, path: &str) -> Vec<String> {
+    api.get(path).as_str().unwrap().lines().map(ToOwned::to_owned).collect()
+}
+
 both_backends! {
+    fn a_campaigns_recipients_are_exported_with_what_was_reported_of_each(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        let ids = people(&api, 3);
+        let other = id(&api.post("/v1/contacts", &json!({ "external_id": "=1+1", "phone": "+14155552671" })));
+        let campaign = draft(&api, &json!({ "audience": { "all": true } }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let line = |n: usize, kind| Line {
+            key: EventKey { source: EventSource::of_pool("fast").as_str().to_owned(), key: format!("{n}{kind:?}") },
+            delivery: DeliveryId { campaign: CampaignId(campaign), contact: ContactId(ids[n]) },
+            kind,
+            occurred_at: None,
+            details: Map::new(),
+        };
+        let machine = ReportKind::Clicked(Reader::Machine);
+        let lines = vec![line(0, ReportKind::Delivered), line(0, machine), line(1, ReportKind::HardBounced)];
+        server.change(move |conn| reports::apply(conn, &lines));
+        let path = format!("/v1/campaigns/{campaign}/deliveries/export");
+        assert_eq!(server.send("GET", &path, &[], b"").header("content-type"), Some("text/csv; charset=utf-8"));
+        let rows = exported(&api, &path);
+        let header = "contact_id,external_id,address,status,error,error_category,answer_class,attempts,sent_at,delivered,\
+            soft_bounced,hard_bounced,complained,opened,machine_opened,clicked,machine_clicked,replied,unsubscribed,rejected_later";
+        assert_eq!((rows.len(), rows[0].as_str()), (5, header));
+        let start = |n: usize| format!("{},,person{}@example.com,sent,,,,1,20", ids[n], n + 1);
+        for (n, reports) in [
+            (0, "yes,no,no,no,no,no,no,yes,no,no,no"),
+            (1, "no,no,yes,no,no,no,no,no,no,no,no"),
+            (2, "no,no,no,no,no,no,no,no,no,no,no"),
+        ] {
+            let row = &rows[n + 1];
+            assert!(row.starts_with(&start(n)) && row.ends_with(&format!("Z,{reports}")), "{row}");
+        }
+        let nothing = "no,".repeat(10);
+        assert_eq!(rows[4], format!("{other},'=1+1,,skipped,no_address,,,0,,{nothing}no"));
+        let skipped = exported(&api, &format!("{path}?status=skipped&raw=true"));
+        assert_eq!(skipped[1..], [format!("{other},=1+1,,skipped,no_address,,,0,,{nothing}no")]);
+        for (path, status) in [
+            (format!("{path}?status=lost"), 400),
+            (format!("{path}?raw=1"), 400),
+            ("/v1/campaigns/999/deliveries/export".to_owned(), 404),
+        ] {
+            assert_eq!(server.send("GET", &path, &[], b"").status, status, "{path}");
+        }
+    }
+
+    fn an_export_of_many_recipients_has_each_of_them_once(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        // More than are read at once, and than fit on one page.
+        let campaign = draft(&api, &json!({ "audience": { "lists": [api.a_list_of(4_100)] } }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let rows = exported(&api, &format!("/v1/campaigns/{campaign}/deliveries/export"));
+        let ids: Vec<i64> = rows[1..].iter().map(|row| row.split(',').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(ids.len(), 4_100);
+        assert!(ids.is_sorted_by(|one, next| one < next));
+    }
+
     fn a_campaign_shows_what_was_reported_of_it(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();

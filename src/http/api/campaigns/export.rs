@@ -1,0 +1,164 @@
+//! A campaign's recipients as CSV: what became of each, and what was reported of it.
+
+use actix_web::{HttpResponse, web};
+
+use super::recipients::must_exist;
+use crate::domain::channel::ChannelKind;
+use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::eligibility::{Contactable, address_for};
+use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::reports::{Reader, ReportKind};
+use crate::http::state::AppState;
+use crate::http::web::csv;
+use crate::http::web::extract::{FromQuery, Id, Params, Query};
+use crate::http::web::problem::{ApiError, Problem};
+use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow};
+use crate::store::{Lane, Store, StoreError};
+
+/// Rows that are read at once.
+const ROWS: i64 = 2_000;
+
+/// The columns before those of the reports.
+const COLUMNS: &str = "contact_id,external_id,address,status,error,error_category,answer_class,attempts,sent_at";
+
+/// What a report is called in the header. Opens and clicks by machines have columns of their own.
+const fn column(kind: ReportKind) -> &'static str {
+    match kind {
+        ReportKind::Delivered => "delivered",
+        ReportKind::SoftBounced => "soft_bounced",
+        ReportKind::HardBounced => "hard_bounced",
+        ReportKind::Complained => "complained",
+        ReportKind::Opened(Reader::Person) => "opened",
+        ReportKind::Opened(Reader::Machine) => "machine_opened",
+        ReportKind::Clicked(Reader::Person) => "clicked",
+        ReportKind::Clicked(Reader::Machine) => "machine_clicked",
+        ReportKind::Replied => "replied",
+        ReportKind::Unsubscribed => "unsubscribed",
+        ReportKind::RejectedLater => "rejected_later",
+    }
+}
+
+/// Which recipients, and how they are written.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Form {
+    status: Option<DeliveryState>,
+    raw: bool,
+}
+
+impl FromQuery for Form {
+    const NAMES: &'static [&'static str] = &["status", "raw"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let raw = params.choice("raw", &["true", "false"])? == Some("true");
+        Ok(Self { status: params.choice("status", DeliveryState::ALL)?, raw })
+    }
+}
+
+/// Exports a campaign's recipients as CSV, in the order of their contacts, with a column for each kind of report: `yes` or `no`. `address`
+/// is the one that the contact has now. Cells that a spreadsheet would take for formulas, and those that begin with `'`, have a `'` before
+/// them; not with `raw=true`. While the campaign is sent, each row is as it was when it was read.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries/export", tag = "campaigns",
+    params(("id" = i64, Path), ("status" = Option<DeliveryState>, Query), ("raw" = Option<bool>, Query)),
+    responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn export(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    Query(form): Query<Form>,
+) -> Result<HttpResponse, ApiError> {
+    let channel = must_exist(&state, id).await?.channel;
+    let store = state.store.clone();
+    let read = move |after| portion(store.clone(), id, channel, form, after);
+    let first = read(ContactId(0)).await?;
+    let reports: String = ReportKind::ALL.into_iter().map(|kind| format!(",{}", column(kind))).collect();
+    Ok(csv::download(&format!("campaign-{id}.csv"), &format!("{COLUMNS}{reports}"), first, read))
+}
+
+async fn portion(
+    store: Store,
+    campaign: CampaignId,
+    channel: ChannelKind,
+    form: Form,
+    after: ContactId,
+) -> Result<csv::Portion<ContactId>, StoreError> {
+    let read = move |conn: &mut _| deliveries::list(conn, campaign, form.status, after, ROWS);
+    let rows = store.run(Lane::Read, "export deliveries", read).await?;
+    let is_full = i64::try_from(rows.len()).is_ok_and(|count| count == ROWS);
+    let next = rows.last().filter(|_| is_full).map(|(row, _)| row.contact_id);
+    let text = rows.iter().map(|(row, contact)| line(channel, row, contact, form.raw)).collect();
+    Ok(csv::Portion { text, next })
+}
+
+fn line(channel: ChannelKind, row: &DeliveryRow, contact: &RecipientRow, raw: bool) -> String {
+    let reachable = Contactable {
+        email: contact.email.as_deref(),
+        phone: contact.phone.as_deref(),
+        external_id: contact.external_id.as_deref(),
+        // The line says who it was also after the contact was deleted.
+        is_deleted: false,
+    };
+    let cell = |text: Option<&str>| csv::cell(text.unwrap_or_default(), raw);
+    let sent_at = row.settled_at.filter(|_| row.state == DeliveryState::Sent);
+    let mut line = format!(
+        "{},{},{},{},{},{},{},{},{}",
+        contact.id,
+        cell(contact.external_id.as_deref()),
+        cell(address_for(channel, reachable).ok()),
+        row.state,
+        cell(row.reason.as_deref()),
+        row.category.map(|category| category.to_string()).unwrap_or_default(),
+        row.answer_class.map(|class| class.to_string()).unwrap_or_default(),
+        row.attempts,
+        sent_at.map(|at| at.to_string()).unwrap_or_default(),
+    );
+    for kind in ReportKind::ALL {
+        line.push_str(if row.reported.has(kind) { ",yes" } else { ",no" });
+    }
+    line.push_str("\r\n");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::dispatch::answer::AnswerClass;
+    use crate::domain::ids::PageId;
+    use crate::domain::instant::UtcInstant;
+    use crate::domain::reports::Reported;
+
+    #[test]
+    fn a_line_has_a_cell_for_each_column_and_no_cell_is_a_formula() {
+        let reported = Reported::NONE.with(ReportKind::Delivered).with(ReportKind::Opened(Reader::Machine));
+        let row = DeliveryRow {
+            contact_id: ContactId(7),
+            page_id: PageId(1),
+            state: DeliveryState::Failed,
+            attempts: 2,
+            reason: Some("=\"no\" such user, it says".to_owned()),
+            category: None,
+            answer_class: Some(AnswerClass::Address),
+            provider_id: None,
+            due_at: UtcInstant(0),
+            claimed_at: Some(UtcInstant(0)),
+            settled_at: Some(UtcInstant(0)),
+            reported,
+        };
+        let contact = RecipientRow {
+            id: ContactId(7),
+            external_id: None,
+            email: Some("ann@example.com".to_owned()),
+            phone: Some("+442079460123".to_owned()),
+            first_name: None,
+            last_name: None,
+        };
+        let failed = line(ChannelKind::Sms, &row, &contact, false);
+        assert_eq!(
+            failed,
+            "7,,'+442079460123,failed,\"'=\"\"no\"\" such user, it says\",,address,2,,yes,no,no,no,no,yes,no,no,no,no,no\r\n"
+        );
+        let sent = DeliveryRow { state: DeliveryState::Sent, reason: None, answer_class: None, ..row };
+        let sent = line(ChannelKind::Email, &sent, &contact, true);
+        assert!(sent.starts_with("7,,ann@example.com,sent,,,,2,1970-01-01T00:00:00.000Z,yes,"), "{sent}");
+        let columns = COLUMNS.split(',').count() + ReportKind::ALL.len();
+        assert_eq!(sent.split(',').count(), columns);
+    }
+}
