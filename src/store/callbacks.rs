@@ -7,7 +7,9 @@ mod dialect;
 
 use std::collections::{BTreeSet, HashMap};
 
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::domain::callbacks::{CallbackState, Format};
 use crate::domain::channel::ChannelKind;
@@ -88,6 +90,17 @@ pub fn store(conn: &mut Conn, new: &NewCallback) -> Result<bool, StoreError> {
     dialect::insert(conn, new, now).map(|stored| stored > 0)
 }
 
+/// Those that are to be read. A literal, as in [`page_states`](crate::store::engine::page_states): the index over them serves no statement
+/// that binds the state.
+fn is_pending() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("callbacks.state = 'pending'")
+}
+
+/// Those that could not be understood.
+fn is_failed() -> SqlLiteral<Bool> {
+    diesel::dsl::sql("callbacks.state = 'failed'")
+}
+
 /// How many callbacks are to be read, up to 10,000, and how many of these may be taken now.
 ///
 /// # Errors
@@ -95,7 +108,7 @@ pub fn store(conn: &mut Conn, new: &NewCallback) -> Result<bool, StoreError> {
 pub fn pending(conn: &mut Conn) -> Result<(usize, usize), StoreError> {
     let now = engine::now(conn)?;
     let due_at: Vec<UtcInstant> = callbacks::table
-        .filter(callbacks::state.eq(CallbackState::Pending))
+        .filter(is_pending())
         .order(callbacks::next_attempt_at)
         .limit(COUNTED)
         .select(callbacks::next_attempt_at)
@@ -190,11 +203,8 @@ pub fn failed(
     before: Option<CallbackId>,
     limit: i64,
 ) -> Result<Vec<FailedCallback>, StoreError> {
-    let mut query = callbacks::table
-        .filter(callbacks::state.eq(CallbackState::Failed))
-        .order(callbacks::id.desc())
-        .limit(limit)
-        .into_boxed::<MultiBackend>();
+    let mut query =
+        callbacks::table.filter(is_failed()).order(callbacks::id.desc()).limit(limit).into_boxed::<MultiBackend>();
     if let Some(pool) = pool {
         query = query.filter(callbacks::pool.eq(pool));
     }

@@ -22,7 +22,7 @@ use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, Joining};
 use volley::store::replicas::{announcements, instances};
 use volley::store::reports;
-use volley::store::{Conn, Lane, StoreError, campaigns, engine};
+use volley::store::{Conn, Lane, StoreError, callbacks, campaigns, engine};
 
 use crate::store::dispatch::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
@@ -105,7 +105,7 @@ fn goes_along_indexes(
             work(conn)?;
         }
         let statements = std::mem::take(&mut *statements.lock().unwrap());
-        let tables = ["pages", "deliveries", "contacts"];
+        let tables = ["pages", "deliveries", "contacts", "page_reports", "callbacks"];
         assert!(statements.iter().any(|text| tables.iter().any(|table| text.contains(table))), "{statements:?}");
         Ok::<_, StoreError>(match (conn, transaction) {
             (Conn::Pg(_), Transaction::Its) => Vec::new(),
@@ -171,7 +171,7 @@ fn reads(conn: &mut Conn) -> Vec<TableReads> {
     let Conn::Pg(conn) = conn else { return Vec::new() };
     let query = "SELECT relname::text AS name, coalesce(seq_scan, 0) AS scans, coalesce(idx_tup_fetch, 0) AS rows \
                  FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members', \
-                 'page_reports') \
+                 'page_reports', 'callbacks') \
                  ORDER BY relname";
     diesel::sql_query(query).load(conn).unwrap()
 }
@@ -188,7 +188,11 @@ fn scanned(before: &[TableReads], after: &[TableReads]) -> Vec<String> {
         .collect()
 }
 
-/// SQLite: what it plans for the statements that were run. An index over open pages may be walked from end to end.
+/// Indexes over the few rows of one state, which may be walked from end to end.
+const OF_FEW: [&str; 4] =
+    ["INDEX pages_ready", "INDEX pages_leased", "INDEX callbacks_pending", "INDEX callbacks_failed"];
+
+/// SQLite: what it plans for the statements that were run.
 fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<String> {
     statements.sort();
     statements.dedup();
@@ -199,9 +203,8 @@ fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<Stri
         let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
         let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
             let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-            ["deliveries", "contacts", "pages", "page_reports", "d", "p"].contains(&table)
-                && !detail.contains("INDEX pages_ready")
-                && !detail.contains("INDEX pages_leased")
+            ["deliveries", "contacts", "pages", "page_reports", "callbacks", "d", "p"].contains(&table)
+                && !OF_FEW.iter().any(|index| detail.contains(index))
         });
         complaints.extend(scans.map(|detail| format!("{detail}: {statement}")));
     }
@@ -331,6 +334,34 @@ both_backends! {
         check(&campaign, Lane::Read, "statistics with reports", move |conn| {
             let row = campaigns::find(conn, id)?.expect("the campaign is there");
             campaigns::details(conn, &[row]).map(drop)
+        })
+        .await;
+    }
+
+    async fn callbacks_that_failed_are_listed_along_an_index(db: &Database) {
+        let campaign = with_history(db).await;
+        // One of 100,000 could not be understood, and one is to be read.
+        let filled = "
+            INSERT INTO callbacks (pool, format, content_type, key, received_at, state, attempts, next_attempt_at)
+                WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100000)
+                SELECT 'main', 'postmark', '', 'k' || n, 0, CASE n WHEN 5 THEN 'failed' WHEN 9 THEN 'pending' ELSE 'done' END, 1, 0
+                FROM n;
+            ANALYZE;";
+        let fill = move |conn: &mut Conn| {
+            execute(conn, filled);
+            Ok(())
+        };
+        campaign.store.run(Lane::Write, "fill", fill).await.unwrap();
+        for pool in [None, Some("main")] {
+            check(&campaign, Lane::Read, "callbacks that failed", move |conn| {
+                assert_eq!(callbacks::failed(conn, pool, None, 20)?.len(), 1);
+                Ok(())
+            })
+            .await;
+        }
+        check(&campaign, Lane::Read, "callbacks to read", |conn| {
+            assert_eq!(callbacks::pending(conn)?, (1, 1));
+            Ok(())
         })
         .await;
     }
