@@ -43,6 +43,7 @@ use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
 use crate::store::access::audit_log;
+use crate::store::deliverability;
 use crate::store::dispatch::housekeeping;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
@@ -64,6 +65,12 @@ const CONDENSE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the keys of links are read again.
 const KNOW_KEYS_EVERY: Duration = Duration::from_secs(15);
+
+/// How often what became of messages is folded into the figures.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// The same while there is more to be folded.
+const FOLD_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often old rows are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -145,6 +152,7 @@ impl App {
         let metrics = metrics_handle()?;
         actix_rt::spawn(condense(metrics.clone()));
         actix_rt::spawn(tidy(store.clone(), Arc::clone(&settings)));
+        actix_rt::spawn(fold_deliverability(store.clone()));
         let gathered = Gathered::default();
         actix_rt::spawn(gathered.clone().keep_writing(store.clone()));
         let pools = settings.pools.iter().map(|pool| pool.name.clone()).collect();
@@ -420,6 +428,22 @@ async fn know_keys(links: Links) {
     }
 }
 
+/// Folds what became of messages into the figures that people read. A failure costs one round.
+async fn fold_deliverability(store: Store) {
+    let mut failing = false;
+    loop {
+        let folded = store.transact::<_, StoreError>(Lane::Write, "fold deliverability", deliverability::fold).await;
+        if let Err(error) = &folded
+            && !failing
+        {
+            tracing::warn!(event = "deliverability.unfolded", error = %error, "what became of messages is not in the figures yet; it is tried again");
+        }
+        failing = folded.is_err();
+        // Others that write come in between, also where there is more.
+        tokio::time::sleep(if matches!(folded, Ok(true)) { FOLD_PAUSE } else { FOLD_EVERY }).await;
+    }
+}
+
 /// Removes what goes in many small transactions.
 async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
     prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
@@ -432,6 +456,7 @@ async fn tidy(store: Store, settings: Arc<Settings>) {
     let keep_audit_days = settings.audit.keep_days;
     let work = move |conn: &mut crate::store::Conn| {
         audit_log::prune(conn, keep_audit_days)?;
+        deliverability::prune(conn)?;
         housekeeping::tidy(conn)
     };
     loop {

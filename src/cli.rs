@@ -1,11 +1,12 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression`,
-//! `event` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `event`, `deliverability` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod campaign;
 mod client;
 mod contact_key;
+mod deliverability;
 mod demo;
 mod doctor;
 mod event;
@@ -49,7 +50,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression` and `event`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression`, `event` and `deliverability`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -79,6 +80,8 @@ enum Command {
     /// Send events of contacts, and list them
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Show what became of messages by day, pool and domain of the recipients
+    Deliverability(deliverability::DeliverabilityArgs),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -126,6 +129,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
+        Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
@@ -148,6 +152,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::List(_)
         | Command::Suppression(_)
         | Command::Event(_)
+        | Command::Deliverability(_)
         | Command::Key(_)
         | Command::Config
         | Command::Doctor(_)

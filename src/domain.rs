@@ -7,6 +7,8 @@ pub mod campaigns;
 pub mod certificate;
 pub mod channel;
 pub mod content;
+pub mod day;
+pub mod deliverability;
 pub mod dispatch;
 pub mod events;
 pub mod host_name;

@@ -8,6 +8,7 @@ pub mod access;
 pub mod callbacks;
 pub mod campaigns;
 pub mod content;
+pub mod deliverability;
 pub mod dispatch;
 pub mod engine;
 pub mod events;

@@ -5,6 +5,7 @@ pub(in crate::http) mod callbacks;
 pub(in crate::http) mod campaigns;
 pub mod content;
 pub mod database_probe;
+pub(in crate::http) mod deliverability;
 pub mod events;
 pub mod import;
 pub(in crate::http) mod operations;

@@ -13,7 +13,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{callbacks, events, operations, readiness};
+use super::api::{callbacks, deliverability, events, operations, readiness};
 use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -38,7 +38,7 @@ use crate::domain::access::Scope;
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit, export::export, links::show, clicks::list,
-        actions::receipt, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        actions::receipt, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),

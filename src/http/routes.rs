@@ -15,7 +15,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{callbacks, events, operations, readiness};
+use super::api::{callbacks, deliverability, events, operations, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::web::idempotency::once;
@@ -274,6 +274,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
+    get("/v1/deliverability", Api(Read), || to(deliverability::list)),
     get("/v1/instances", Api(Read), || to(instances::list_instances)),
     get("/v1/pools", Api(Read), || to(pools::list_pools)),
     post("/v1/pools/{name}/suspend", Api(Admin), || to(pools::suspend)).once(),

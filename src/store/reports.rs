@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
-use crate::domain::dispatch::delivery::DeliveryId;
+use crate::domain::deliverability::Counted;
+use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use crate::domain::dispatch::doubt::Standing;
 use crate::domain::events::occurred;
 use crate::domain::ids::{CampaignId, EventId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::{ReportFigures, ReportKind, Reported};
+use crate::store::deliverability::{self, News};
 use crate::store::events::{self, EventKey, NewEvent, NewKey};
 use crate::store::{Conn, StoreError, engine};
 pub(in crate::store) use dialect::{came_back, count_refused, sums};
@@ -100,6 +102,15 @@ struct Locked {
     page: PageId,
     standing: Standing,
     reported: Reported,
+    /// When it came into its state, if that is an end.
+    settled_at: Option<UtcInstant>,
+}
+
+impl Locked {
+    /// When it was sent, if it is known by now that it was.
+    fn sent_at(&self) -> Option<UtcInstant> {
+        self.settled_at.filter(|_| self.standing.state == DeliveryState::Sent)
+    }
 }
 
 /// Where a page's counts are. In the order of pages, in which they are counted.
@@ -117,6 +128,8 @@ struct Round<'a> {
     counted: Vec<&'a Line>,
     marked: BTreeMap<DeliveryId, Reported>,
     figures: BTreeMap<OnPage, ReportFigures>,
+    /// What counts for the recipient's domain, and when the message was sent.
+    by_domain: Vec<(DeliveryId, Counted, Option<UtcInstant>)>,
     in_doubt: BTreeSet<DeliveryId>,
 }
 
@@ -130,6 +143,7 @@ impl<'a> Round<'a> {
             counted: Vec::new(),
             marked: BTreeMap::new(),
             figures: BTreeMap::new(),
+            by_domain: Vec::new(),
             in_doubt: BTreeSet::new(),
         })
     }
@@ -145,6 +159,8 @@ impl<'a> Round<'a> {
             figure.recipients += 1;
             delivery.reported = delivery.reported.with(line.kind);
             self.marked.insert(line.delivery, delivery.reported);
+            let counted = Counted::of(line.kind).map(|what| (line.delivery, what, delivery.sent_at()));
+            self.by_domain.extend(counted);
         }
         if delivery.standing.is_in_doubt() {
             self.in_doubt.insert(line.delivery);
@@ -184,7 +200,14 @@ impl<'a> Round<'a> {
             .collect();
         events::insert(conn, &rows, now)?;
         dialect::mark(conn, &self.marked)?;
-        dialect::count(conn, &self.figures)
+        dialect::count(conn, &self.figures)?;
+        // A report may come before the outcome of its hand-over is recorded, and settle a doubt.
+        let news = |(delivery, what, sent_at): &(DeliveryId, Counted, Option<UtcInstant>)| News {
+            delivery: *delivery,
+            sent_at: sent_at.unwrap_or(now),
+            what: *what,
+        };
+        deliverability::note(conn, &self.by_domain.iter().map(news).collect::<Vec<_>>())
     }
 }
 

@@ -49,6 +49,7 @@ fn help_tells_every_command() {
         "list subscribe",
         "suppression",
         "suppression add",
+        "deliverability",
         "key",
         "doctor",
         "verify",

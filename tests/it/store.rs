@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod campaigns;
+mod deliverability;
 mod dispatch;
 mod engine;
 mod events;

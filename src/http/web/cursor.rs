@@ -18,9 +18,16 @@ pub(in crate::http) fn read<K: DeserializeOwned>(params: &Params, list: &str) ->
     })
 }
 
+/// How JSON writes the character NUL.
+const NUL: &[u8] = b"\\u0000";
+
 fn decode<K: DeserializeOwned>(text: &str, list: &str) -> Option<K> {
     let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2));
     let bytes: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect::<Option<_>>()?;
+    // No text in the database has one, and PostgreSQL takes none.
+    if bytes.windows(NUL.len()).any(|part| part == NUL) {
+        return None;
+    }
     let (of, key): (String, K) = serde_json::from_slice(&bytes).ok()?;
     (of == list).then_some(key)
 }
@@ -46,6 +53,8 @@ mod tests {
     fn a_cursor_comes_back_to_its_own_list_only() {
         let cursor = write("suppressions", &("ann@example.com", 7));
         assert_eq!(decode::<(String, i64)>(&cursor, "suppressions"), Some(("ann@example.com".to_owned(), 7)));
+        let nul = write("suppressions", &("ann\0", 7));
+        assert_eq!(decode::<(String, i64)>(&nul, "suppressions"), None);
         for (text, list) in [(cursor.as_str(), "domains"), (&cursor[1..], "suppressions"), ("", "suppressions")] {
             assert_eq!(decode::<(String, i64)>(text, list), None, "{text}");
         }

@@ -24,7 +24,7 @@ use crate::store::dispatch::eligibility::Asked;
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::schema::delivery_contents;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, deliverability};
 
 /// How long after its end a key is surely forgotten by the provider, in milliseconds: a day, for what it may remember
 /// beyond its promise.
@@ -204,6 +204,9 @@ fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) 
     if dialect::end_recipients(conn, page, endings, now)? != endings.len() {
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }
+    let sent = endings.iter().filter(|ending| ending.state == DeliveryState::Sent);
+    let sent: Vec<ContactId> = sent.map(|ending| ending.contact).collect();
+    deliverability::note_sent(conn, page.campaign_id, &sent, now)?;
     let mut skips = BTreeMap::<&str, i64>::new();
     let skipped = endings.iter().filter(|ending| ending.state == DeliveryState::Skipped);
     for reason in skipped.filter_map(|ending| ending.reason) {

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::dialect::LockedPage;
 use super::pages::{self, on_page};
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
@@ -12,7 +13,7 @@ use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::Reported;
 use crate::store::engine::schema::{contacts, deliveries, pages as page};
-use crate::store::{Conn, StoreError, campaigns, engine};
+use crate::store::{Conn, StoreError, campaigns, deliverability, engine};
 
 /// A delivery as stored, without what only the protocol needs.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -239,6 +240,22 @@ pub fn uncertain_pages(
     .map_err(StoreError::query("find what is uncertain"))
 }
 
+/// Notes the uncertain deliveries of a page (all, or those of `contacts`) as sent.
+fn note_sent(
+    conn: &mut Conn,
+    page: &LockedPage,
+    contacts: Option<&[ContactId]>,
+    now: UtcInstant,
+) -> Result<(), StoreError> {
+    let uncertain: Vec<ContactId> = deliveries::table
+        .filter(on_page(page).and(deliveries::state.eq(DeliveryState::Uncertain)))
+        .select(deliveries::contact_id)
+        .load(conn)
+        .map_err(StoreError::query("find what is uncertain"))?;
+    let chosen = uncertain.into_iter().filter(|contact| contacts.is_none_or(|contacts| contacts.contains(contact)));
+    deliverability::note_sent(conn, page.campaign_id, &chosen.collect::<Vec<_>>(), now)
+}
+
 /// Resolves the uncertain deliveries of one page (all, or those of `contacts`). Returns how many changed.
 ///
 /// # Errors
@@ -252,6 +269,9 @@ pub fn resolve_page(
     let Some(row) = pages::lock(conn, id)? else { return Ok(0) };
     let now = engine::now(conn)?;
     let uncertain = on_page(&row).and(deliveries::state.eq(DeliveryState::Uncertain));
+    if resolution == Resolution::Sent {
+        note_sent(conn, &row, contacts, now)?;
+    }
     let again = resolution == Resolution::Pending;
     let change = (
         deliveries::state.eq(resolution.state()),

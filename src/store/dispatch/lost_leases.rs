@@ -17,7 +17,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::reports::Reported;
 use crate::store::engine::schema::{campaigns, deliveries, pages as page};
 use crate::store::engine::{self, CampaignLock};
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, deliverability};
 
 /// Leases that must have ended with nothing settled before a page is claimed one recipient at a time.
 pub const DEATHS_BEFORE_SINGLE: i64 = 3;
@@ -128,7 +128,7 @@ pub fn end_lease(
         single: row.deaths >= DEATHS_BEFORE_SINGLE,
         now,
     };
-    let (mut ended, mut bounced) = (Ended::default(), Vec::new());
+    let (mut ended, mut bounced, mut sent) = (Ended::default(), Vec::new(), Vec::new());
     let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
@@ -137,10 +137,14 @@ pub fn end_lease(
         if fate.verdict.is_bounce() {
             bounced.push(Bounce { campaign, page: id, contact: delivery.contact });
         }
+        if fate.state() == DeliveryState::Sent {
+            sent.push(delivery.contact);
+        }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
     bounces::note(conn, &bounced)?;
+    deliverability::note_sent(conn, campaign, &sent, now)?;
     let known = ended.known + ended.poison;
     let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))

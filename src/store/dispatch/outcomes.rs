@@ -8,13 +8,15 @@ use super::bounces::{self, Bounce};
 use super::pages;
 use super::reported::{self, Proven};
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::deliverability::Counted;
 use crate::domain::dispatch::claim::ClaimKey;
-use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
+use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::store::deliverability::{self, News};
 use crate::store::dispatch::dialect::{self, LockedPage};
 use crate::store::engine::schema::{deliveries, delivery_contents, pages as page};
 use crate::store::engine::{self, CampaignLock};
@@ -59,7 +61,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             by_campaign.entry(settlement.key.campaign).or_default().push(settlement);
         }
     }
-    let (mut unmatched, mut bounced) = (Vec::new(), Vec::new());
+    let (mut unmatched, mut ended) = (Vec::new(), Ended::default());
     for (campaign, settlements) in by_campaign {
         // A stop's own pass may have left a page already, and evidence may come after the end: what would go back to
         // pending ends here instead.
@@ -70,10 +72,11 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
         let mut writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
         // The order in which reports lock them, too.
         writes.sort_unstable_by_key(|write| write.settlement.key.contact);
-        let missed = record_campaign(conn, campaign, &writes, &mut tallies, &mut bounced, now)?;
+        let missed = record_campaign(conn, campaign, &writes, &mut tallies, &mut ended, now)?;
         unmatched.extend(unknown(conn, campaign, &missed)?);
     }
-    bounces::note(conn, &bounced)?;
+    bounces::note(conn, &ended.bounced)?;
+    deliverability::note(conn, &ended.sent)?;
     tallies.retain(|_, tally| tally.changed > 0);
     dialect::write_progress(conn, &tallies, now)?;
     for page in &pages {
@@ -89,6 +92,13 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
         }
     }
     Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
+}
+
+/// What a batch notes beside the deliveries.
+#[derive(Default)]
+struct Ended {
+    bounced: Vec<Bounce>,
+    sent: Vec<News>,
 }
 
 /// What a batch does to one page.
@@ -144,7 +154,7 @@ fn record_campaign<'a, 'b>(
     campaign: CampaignId,
     writes: &'a [Write<'b>],
     tallies: &mut BTreeMap<PageId, Tally>,
-    bounced: &mut Vec<Bounce>,
+    ended: &mut Ended,
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
@@ -164,7 +174,10 @@ fn record_campaign<'a, 'b>(
             if write.settlement.verdict.leaves_doubt() {
                 in_doubt.push(key.contact);
             } else if write.settlement.verdict.is_bounce() {
-                bounced.push(Bounce { campaign, page: write.settlement.page, contact: key.contact });
+                ended.bounced.push(Bounce { campaign, page: write.settlement.page, contact: key.contact });
+            } else if write.state == DeliveryState::Sent {
+                let delivery = DeliveryId { campaign, contact: key.contact };
+                ended.sent.push(News { delivery, sent_at: now, what: Counted::Sent });
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::dialect::{self, LockedPage};
 use crate::store::engine::page_states::is_ready;
 use crate::store::engine::schema::{campaigns, deliveries, delivery_contents, pages};
-use crate::store::{Conn, StoreError, engine};
+use crate::store::{Conn, StoreError, deliverability, engine};
 
 /// A page as stored.
 #[derive(Debug, Clone, Queryable, QueryableByName, Selectable)]
@@ -325,7 +325,15 @@ pub(in crate::store) fn skip_pending(
     if skipped > 0 {
         dialect::count_skips(conn, page.campaign_id, page.id, reason.as_str(), skipped)?;
     }
-    let proven = diesel::update(deliveries::table.filter(pending().and(is_proven())))
+    let accepted: Vec<ContactId> = deliveries::table
+        .filter(pending().and(is_proven()))
+        .select(deliveries::contact_id)
+        .load(conn)
+        .map_err(StoreError::query("look for what is reported of what is pending"))?;
+    deliverability::note_sent(conn, page.campaign_id, &accepted, now)?;
+    // These alone: a report that comes meanwhile takes no page lock, and settles what becomes uncertain here.
+    let chosen = pending().and(deliveries::contact_id.eq_any(accepted));
+    let proven = diesel::update(deliveries::table.filter(chosen))
         .set((deliveries::state.eq(DeliveryState::Sent), deliveries::settled_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("believe what is reported of what is pending"))?;

@@ -19,7 +19,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::reports::Reported;
 use crate::store::dispatch::dialect;
 use crate::store::engine::schema::deliveries;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, deliverability};
 
 /// How many deliveries reports have settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -154,6 +154,9 @@ fn end(
     now: UtcInstant,
 ) -> Result<(), StoreError> {
     let (expected, verdict) = (contacts.len(), Verdict::reported(to, false));
+    if to == DeliveryState::Sent {
+        deliverability::note_sent(conn, campaign, &contacts, now)?;
+    }
     let these = deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts));
     let moved = diesel::update(deliveries::table.filter(these.and(deliveries::state.eq(from))))
         .set((

@@ -24,7 +24,7 @@ use crate::store::engine::history::Lineage;
 use crate::store::engine::schema::{campaigns as campaign, database_history as history, deliveries};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::replicas::decisions;
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, deliverability};
 
 /// By how much the version of a paused campaign's status rises: above every version that it had in the lost time, of which
 /// caches may still know.
@@ -241,12 +241,14 @@ fn restore(
     let (pages, now) = dialect::lock_pages(conn, &ids)?;
     for page in pages {
         let mut counts = page.counts();
-        let mut in_doubt = Vec::new();
+        let (mut in_doubt, mut sent) = (Vec::new(), Vec::new());
         for (row, key, verdict) in ends.iter().filter(|(row, ..)| row.page == page.id) {
             end(conn, row, *key, verdict, now)?;
             counts.shift(row.state, verdict.state, 1);
             if verdict.leaves_doubt() {
                 in_doubt.push(row.contact);
+            } else if verdict.state == DeliveryState::Sent {
+                sent.push(row.contact);
             }
             if row.state == DeliveryState::Skipped
                 && let Some(reason) = &row.reason
@@ -254,6 +256,7 @@ fn restore(
                 dialect::count_skips(conn, id, page.id, reason, -1)?;
             }
         }
+        deliverability::note_sent(conn, id, &sent, now)?;
         // Reports of these hand-overs may have come since.
         for proven in reported::believe(conn, id, &in_doubt, now, &|locked| locked == page.id)? {
             counts.shift(proven.from, proven.to, 1);

@@ -75,6 +75,10 @@ diesel::table! { campaign_links (campaign_id, link) { campaign_id -> BigInt, lin
 
 diesel::table! { link_followers (campaign_id, link, contact_id, machine) { campaign_id -> BigInt, link -> BigInt, contact_id -> BigInt, machine -> Bool, } }
 
+diesel::table! { deliverability (day, pool, domain) { day -> BigInt, pool -> Text, domain -> Text, sent -> BigInt, delivered -> BigInt, soft_bounced -> BigInt, hard_bounced -> BigInt, complained -> BigInt, } }
+
+diesel::table! { deliverability_news (id) { id -> BigInt, day -> BigInt, pool -> Text, domain -> Text, sent -> BigInt, delivered -> BigInt, soft_bounced -> BigInt, hard_bounced -> BigInt, complained -> BigInt, } }
+
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
     attribute_keys,
@@ -114,4 +118,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     callbacks,
     campaign_links,
     link_followers,
+    deliverability,
+    deliverability_news,
 );

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Text, Untyped};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Untyped};
 
 use super::{Locked, OnPage};
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use crate::domain::dispatch::doubt::Standing;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::instant::UtcInstant;
 use crate::domain::reports::{Reader, ReportFigure, ReportFigures, ReportKind, Reported};
 use crate::store::engine::sql::{Pieces, sql};
 use crate::store::{Conn, StoreError};
@@ -38,10 +39,12 @@ struct LockedRow {
     claim_no: i32,
     #[diesel(sql_type = Integer)]
     reported: Reported,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    settled_at: Option<UtcInstant>,
 }
 
 const LOOK: &str = "SELECT d.campaign_id, d.contact_id, d.page_id, d.state, d.ambiguous, d.claim_no, \
-                    d.reported FROM ";
+                    d.reported, d.settled_at FROM ";
 
 /// The keys on the left, so that their order is that of the locks. With an `ORDER BY`, PostgreSQL would rather walk the table's
 /// whole index than sort.
@@ -75,9 +78,9 @@ pub(super) fn lock(
     };
     let rows = rows.map_err(StoreError::query("lock deliveries that something is reported of"))?;
     let entries = rows.into_iter().map(|row| {
-        let LockedRow { campaign_id: campaign, contact_id: contact, page_id: page, reported, .. } = row;
+        let LockedRow { campaign_id: campaign, contact_id: contact, page_id: page, reported, settled_at, .. } = row;
         let standing = Standing { state: row.state, ambiguous: row.ambiguous, claim_no: row.claim_no };
-        (DeliveryId { campaign, contact }, Locked { page, standing, reported })
+        (DeliveryId { campaign, contact }, Locked { page, standing, reported, settled_at })
     });
     Ok(entries.collect())
 }

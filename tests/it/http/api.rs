@@ -3,6 +3,7 @@
 mod access;
 mod campaigns;
 mod content;
+mod deliverability;
 mod events;
 mod import;
 mod operations;

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 
+use crate::domain::day::UtcDay;
 use crate::domain::instant::UtcInstant;
 use crate::domain::shown::shown;
 use crate::http::web::problem::{ApiError, FieldProblem};
@@ -106,6 +107,15 @@ impl Params {
     /// 400 `invalid`.
     pub fn instant(&self, name: &str) -> Result<Option<UtcInstant>, ApiError> {
         let parsed = self.text(name).map(UtcInstant::parse).transpose();
+        parsed.map_err(|error| bad(name, "invalid", error.to_string()))
+    }
+
+    /// A day such as `2026-03-01`.
+    ///
+    /// # Errors
+    /// 400 `invalid`.
+    pub fn day(&self, name: &str) -> Result<Option<UtcDay>, ApiError> {
+        let parsed = self.text(name).map(UtcDay::parse).transpose();
         parsed.map_err(|error| bad(name, "invalid", error.to_string()))
     }
 

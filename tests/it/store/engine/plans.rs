@@ -7,10 +7,12 @@ use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use volley::domain::campaigns::audience::Audience;
+use volley::domain::day::UtcDay;
 use volley::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
 use volley::domain::events::EventSource;
 use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
+use volley::domain::instant::UtcInstant;
 use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::domain::reports::ReportKind;
@@ -22,7 +24,7 @@ use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, Joining};
 use volley::store::replicas::{announcements, instances};
 use volley::store::reports;
-use volley::store::{Conn, Lane, StoreError, callbacks, campaigns, engine};
+use volley::store::{Conn, Lane, StoreError, callbacks, campaigns, deliverability, engine};
 
 use crate::store::dispatch::packed::{Campaign, Leased, POOL, execute, transact};
 use crate::support::waiting::wait_for;
@@ -105,7 +107,7 @@ fn goes_along_indexes(
             work(conn)?;
         }
         let statements = std::mem::take(&mut *statements.lock().unwrap());
-        let tables = ["pages", "deliveries", "contacts", "page_reports", "callbacks"];
+        let tables = ["pages", "deliveries", "contacts", "page_reports", "callbacks", "deliverability"];
         assert!(statements.iter().any(|text| tables.iter().any(|table| text.contains(table))), "{statements:?}");
         Ok::<_, StoreError>(match (conn, transaction) {
             (Conn::Pg(_), Transaction::Its) => Vec::new(),
@@ -171,7 +173,7 @@ fn reads(conn: &mut Conn) -> Vec<TableReads> {
     let Conn::Pg(conn) = conn else { return Vec::new() };
     let query = "SELECT relname::text AS name, coalesce(seq_scan, 0) AS scans, coalesce(idx_tup_fetch, 0) AS rows \
                  FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members', \
-                 'page_reports', 'callbacks') \
+                 'page_reports', 'callbacks', 'deliverability') \
                  ORDER BY relname";
     diesel::sql_query(query).load(conn).unwrap()
 }
@@ -197,13 +199,15 @@ fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<Stri
     statements.sort();
     statements.dedup();
     let mut complaints = Vec::new();
-    for statement in
-        statements.iter().filter(|text| ["SELECT", "UPDATE", "DELETE"].iter().any(|verb| text.starts_with(verb)))
+    for statement in statements
+        .iter()
+        .filter(|text| ["SELECT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb)))
     {
         let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
         let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
             let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-            ["deliveries", "contacts", "pages", "page_reports", "callbacks", "d", "p"].contains(&table)
+            ["deliveries", "contacts", "pages", "page_reports", "callbacks", "deliverability", "d", "p"]
+                .contains(&table)
                 && !OF_FEW.iter().any(|index| detail.contains(index))
         });
         complaints.extend(scans.map(|detail| format!("{detail}: {statement}")));
@@ -233,6 +237,10 @@ fn claim_of(leased: &Leased) -> Claim {
         limit: 5,
         provider: crate::store::dispatch::packed::PROVIDER,
     }
+}
+
+async fn engine_now(campaign: &Campaign) -> UtcInstant {
+    campaign.store.run(Lane::Read, "test", engine::now).await.unwrap()
 }
 
 both_backends! {
@@ -336,6 +344,57 @@ both_backends! {
             campaigns::details(conn, &[row]).map(drop)
         })
         .await;
+    }
+
+    async fn what_became_of_messages_is_read_along_indexes(db: &Database) {
+        let campaign = with_history(db).await;
+        let today = UtcDay::of(engine_now(&campaign).await).0;
+        // 200 domains of two pools on each of 400 days.
+        let filled = format!("
+            INSERT INTO deliverability (day, pool, domain, sent, delivered, soft_bounced, hard_bounced, complained)
+                WITH RECURSIVE d (d) AS (SELECT 0 UNION ALL SELECT d + 1 FROM d WHERE d < 399),
+                    n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 200),
+                    p (p) AS (SELECT 'main' UNION ALL SELECT 'other')
+                SELECT {today} - d, p, 'd' || n || '.example', 1, 0, 0, 0, 0 FROM d, n, p GROUP BY d, n, p;
+            ANALYZE;");
+        let fill = move |conn: &mut Conn| {
+            execute(conn, &filled);
+            Ok(())
+        };
+        campaign.store.run(Lane::Write, "fill", fill).await.unwrap();
+        let day = UtcDay(today);
+        let of = |pool: Option<&str>, domain: Option<&str>, from: Option<UtcDay>| deliverability::Filter {
+            pool: pool.map(ToOwned::to_owned),
+            domain: domain.map(ToOwned::to_owned),
+            from,
+            to: None,
+        };
+        let after = (day.minus(7).0, "main".to_owned(), "d7.example".to_owned());
+        for (what, filter, after, found) in [
+            ("all", of(None, None, None), None, 100),
+            ("all, further on", of(None, None, None), Some(after), 100),
+            ("a pool", of(Some("main"), None, None), None, 100),
+            ("a domain", of(None, Some("d7.example"), None), None, 60),
+            ("a domain of a pool on some days", of(Some("main"), Some("d7.example"), Some(day.minus(3))), None, 4),
+        ] {
+            let list = move |conn: &mut Conn| {
+                let rows = deliverability::list(conn, &filter, after.as_ref(), 100)?;
+                assert_eq!(rows.len(), found, "{what}");
+                Ok(())
+            };
+            check(&campaign, Lane::Read, what, list).await;
+        }
+        let news = (0..20).map(|n| reports::Line {
+            key: EventKey::of(&EventSource::of_pool(POOL), &n.to_string()),
+            delivery: DeliveryId { campaign: CampaignId(2), contact: ContactId(1_001 + 40 * n) },
+            kind: ReportKind::Delivered,
+            occurred_at: None,
+            details: serde_json::Map::new(),
+        });
+        let news: Vec<reports::Line> = news.collect();
+        transact(&campaign.store, move |conn| Ok(reports::apply(conn, &news)?)).await.unwrap();
+        check(&campaign, Lane::Write, "fold", |conn| deliverability::fold(conn).map(drop)).await;
+        check(&campaign, Lane::Write, "remove old days", |conn| deliverability::prune(conn).map(drop)).await;
     }
 
     async fn callbacks_that_failed_are_listed_along_an_index(db: &Database) {

@@ -1,0 +1,2 @@
+DROP TABLE deliverability_news;
+DROP TABLE deliverability;
