@@ -1,5 +1,6 @@
 //! The composition root: builds everything, starts it from the sink to the source, and stops it the other way round.
 
+mod background;
 mod hints;
 mod maintenance;
 mod sender_dns;
@@ -36,19 +37,14 @@ use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
-use crate::services::callbacks::prune_callbacks::prune_callbacks;
-use crate::services::events::prune_events::prune_events;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
-use crate::services::people::prune_unconfirmed::prune_unconfirmed;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
-use crate::store::access::audit_log;
-use crate::store::deliverability;
-use crate::store::dispatch::housekeeping;
 use crate::store::people::refusals::RefusalBook;
 use crate::store::replicas::instances::{self, Incarnation};
 use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Conn, Lane, Store, StoreError};
+use background::{condense, fold_deliverability, know_keys, tidy};
 pub use maintenance::{
     KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
     revoke_key, rotate_links,
@@ -59,21 +55,6 @@ use started::{Channels, ForRecipients, Started};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
-
-/// How often measurements are condensed.
-const CONDENSE_EVERY: Duration = Duration::from_secs(1);
-
-/// How often the keys of links are read again.
-const KNOW_KEYS_EVERY: Duration = Duration::from_secs(15);
-
-/// How often what became of messages is folded into the figures.
-const FOLD_EVERY: Duration = Duration::from_secs(5);
-
-/// The same while there is more to be folded.
-const FOLD_PAUSE: Duration = Duration::from_millis(50);
-
-/// How often old rows are removed.
-const TIDY_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A part that nobody can build again, and how to ask whether it lives.
 type Vital = (&'static str, Box<dyn Fn() -> bool>);
@@ -406,73 +387,6 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
     }
     let minted = mint_first_key(store, &By::start()).await?;
     Ok(minted.map(|minted| minted.secret.expose().to_owned()))
-}
-
-/// Turns single measurements into buckets and quantiles. Until then each takes room, and where nobody asks for `/metrics`
-/// nothing else would do it.
-async fn condense(metrics: PrometheusHandle) {
-    loop {
-        tokio::time::sleep(CONDENSE_EVERY).await;
-        metrics.run_upkeep();
-    }
-}
-
-/// Takes in keys that another instance, or the command line, has created: a link can then be opened although the database is
-/// away. A failure costs one round.
-async fn know_keys(links: Links) {
-    loop {
-        tokio::time::sleep(KNOW_KEYS_EVERY).await;
-        if let Err(error) = links.refresh().await {
-            tracing::debug!(event = "links.unread", error = %error, "the keys of links cannot be read; it is tried again");
-        }
-    }
-}
-
-/// Folds what became of messages into the figures that people read. A failure costs one round.
-async fn fold_deliverability(store: Store) {
-    let mut failing = false;
-    loop {
-        let folded = store.transact::<_, StoreError>(Lane::Write, "fold deliverability", deliverability::fold).await;
-        if let Err(error) = &folded
-            && !failing
-        {
-            tracing::warn!(event = "deliverability.unfolded", error = %error, "what became of messages is not in the figures yet; it is tried again");
-        }
-        failing = folded.is_err();
-        // Others that write come in between, also where there is more.
-        tokio::time::sleep(if matches!(folded, Ok(true)) { FOLD_PAUSE } else { FOLD_EVERY }).await;
-    }
-}
-
-/// Removes what goes in many small transactions.
-async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
-    prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
-    prune_events(store, settings.events.keep_days).await?;
-    prune_callbacks(store, settings.callbacks.keep_days).await
-}
-
-/// Removes rows that nobody asks for any more, now and every hour.
-async fn tidy(store: Store, settings: Arc<Settings>) {
-    let keep_audit_days = settings.audit.keep_days;
-    let work = move |conn: &mut crate::store::Conn| {
-        audit_log::prune(conn, keep_audit_days)?;
-        deliverability::prune(conn)?;
-        housekeeping::tidy(conn)
-    };
-    loop {
-        let tidied = match store.run(Lane::Write, "remove old rows", work).await {
-            Ok(_) => prune_more(&store, &settings).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = tidied {
-            tracing::debug!(
-                event = "database.tidy_failed",
-                error = %error,
-                "old rows cannot be removed; it is tried again in an hour"
-            );
-        }
-        tokio::time::sleep(TIDY_EVERY).await;
-    }
 }
 
 /// The one metrics recorder of the process.

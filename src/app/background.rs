@@ -1,0 +1,98 @@
+//! What an instance does from time to time beside its main job: measurements are condensed, keys of links read, figures folded, and old rows
+//! removed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::config::Settings;
+use crate::services::callbacks::prune_callbacks::prune_callbacks;
+use crate::services::events::prune_events::prune_events;
+use crate::services::people::links::Links;
+use crate::services::people::prune_unconfirmed::prune_unconfirmed;
+use crate::store::access::audit_log;
+use crate::store::dispatch::housekeeping;
+use crate::store::{Lane, Store, StoreError, deliverability};
+
+/// How often measurements are condensed.
+const CONDENSE_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the keys of links are read again.
+const KNOW_KEYS_EVERY: Duration = Duration::from_secs(15);
+
+/// How often what became of messages is folded into the figures.
+const FOLD_EVERY: Duration = Duration::from_secs(5);
+
+/// The same while there is more to be folded.
+const FOLD_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often old rows are removed.
+const TIDY_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Turns single measurements into buckets and quantiles. Until then each takes room, and where nobody asks for `/metrics`
+/// nothing else would do it.
+pub(super) async fn condense(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(CONDENSE_EVERY).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Takes in keys that another instance, or the command line, has created: a link can then be opened although the database is
+/// away. A failure costs one round.
+pub(super) async fn know_keys(links: Links) {
+    loop {
+        tokio::time::sleep(KNOW_KEYS_EVERY).await;
+        if let Err(error) = links.refresh().await {
+            tracing::debug!(event = "links.unread", error = %error, "the keys of links cannot be read; it is tried again");
+        }
+    }
+}
+
+/// Folds what became of messages into the figures that people read. A failure costs one round.
+pub(super) async fn fold_deliverability(store: Store) {
+    let mut failing = false;
+    loop {
+        let folded = store.transact::<_, StoreError>(Lane::Write, "fold deliverability", deliverability::fold).await;
+        if let Err(error) = &folded
+            && !failing
+        {
+            tracing::warn!(event = "deliverability.unfolded", error = %error, "what became of messages is not in the figures yet; it is tried again");
+        }
+        failing = folded.is_err();
+        // Others that write come in between, also where there is more.
+        tokio::time::sleep(if matches!(folded, Ok(true)) { FOLD_PAUSE } else { FOLD_EVERY }).await;
+    }
+}
+
+/// Removes what goes in many small transactions.
+async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
+    prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
+    prune_events(store, settings.events.keep_days).await?;
+    prune_callbacks(store, settings.callbacks.keep_days).await
+}
+
+/// Removes rows that nobody asks for any more, now and every hour.
+pub(super) async fn tidy(store: Store, settings: Arc<Settings>) {
+    let keep_audit_days = settings.audit.keep_days;
+    let work = move |conn: &mut crate::store::Conn| {
+        audit_log::prune(conn, keep_audit_days)?;
+        deliverability::prune(conn)?;
+        housekeeping::tidy(conn)
+    };
+    loop {
+        let tidied = match store.run(Lane::Write, "remove old rows", work).await {
+            Ok(_) => prune_more(&store, &settings).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = tidied {
+            tracing::debug!(
+                event = "database.tidy_failed",
+                error = %error,
+                "old rows cannot be removed; it is tried again in an hour"
+            );
+        }
+        tokio::time::sleep(TIDY_EVERY).await;
+    }
+}
