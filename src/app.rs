@@ -25,6 +25,7 @@ use crate::actors::dispatch::recorder::{self, OutcomeRecorder};
 use crate::actors::dispatch::rewind::Rewind;
 use crate::actors::dispatch::scheduler::{self, Scheduler};
 use crate::channels;
+use crate::channels::fetch::{Fetch, Https};
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::ids::InstanceId;
@@ -37,6 +38,7 @@ use crate::runtime::refusal_spool::RefusalSpool;
 use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::By;
 use crate::services::access::mint_first_key::mint_first_key;
+use crate::services::callbacks::sns::Sns;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::restore_refusals::{RestoreError, restore_refusals};
@@ -51,7 +53,7 @@ pub use maintenance::{
 };
 pub use sender_dns::{Found, ResolverChoice, look_at_sender};
 use slot::{DatabaseLock, Slot};
-use started::{Channels, ForRecipients, Started};
+use started::{Channels, OutsideKeys, Started};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
@@ -84,7 +86,15 @@ impl App {
     ///
     /// # Errors
     /// What could not be started, and why.
-    pub async fn start(mut settings: Settings) -> anyhow::Result<Self> {
+    pub async fn start(settings: Settings) -> anyhow::Result<Self> {
+        Self::start_with(settings, Arc::new(Https::new()?)).await
+    }
+
+    /// The same, with what fetches documents that providers name. No setting changes that.
+    ///
+    /// # Errors
+    /// What could not be started, and why.
+    pub async fn start_with(mut settings: Settings, fetch: Arc<dyn Fetch>) -> anyhow::Result<Self> {
         settings.check()?;
         settings.pools.iter_mut().for_each(|pool| settings.retries.complete(pool));
         let channels = build_channels(&settings.pools)?;
@@ -144,9 +154,8 @@ impl App {
         let left = spool.slots_with_lines().context("sending.data_dir: cannot read the spools of refusals")?;
         slot.for_unused(&left, &settings.sending.data_dir, |number| spool.take_over(number))?;
         let tracking = tracking_spool(&settings, &slot)?;
-        let recipients = ForRecipients { links, refusals, spool, tracking };
-        let started =
-            Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), recipients)?;
+        let outside = OutsideKeys { links, refusals, spool, tracking, sns: Sns::new(fetch) };
+        let started = Started::launch(&settings, &store, &identity, channels, resolver, Arc::clone(&journal), outside)?;
         let orphaned = Arc::clone(&rewind.orphaned);
         actix_rt::spawn(rewind.watch(Arc::clone(&journal), Arc::clone(&started.status)));
         let instance = identity.instance;

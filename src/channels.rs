@@ -3,6 +3,7 @@
 //! **To add a provider**: one file here that implements [`Channel`], one variant in [`build`].
 
 mod base64;
+pub mod fetch;
 mod idle;
 mod percent;
 mod redact;

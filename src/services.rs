@@ -49,6 +49,8 @@ pub struct Services {
     pub paces: Paces,
     /// The links that messages have.
     pub links: people::links::Links,
+    /// What proves requests of Amazon.
+    pub sns: callbacks::sns::Sns,
     /// Where refusals are filed beside the database.
     pub refusals: RefusalBook,
     /// Told after the commit.

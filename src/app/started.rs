@@ -42,6 +42,7 @@ use crate::runtime::suspensions::Suspensions;
 use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::Services;
 use crate::services::callbacks::read_callbacks::CallbackBook;
+use crate::services::callbacks::sns::Sns;
 use crate::services::events::event_desk::EventDesk;
 use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
@@ -55,12 +56,13 @@ use crate::store::replicas::kept_paces::Paces;
 /// What each pool sends through.
 pub(super) type Channels = BTreeMap<String, Arc<dyn Channel>>;
 
-/// What the doors for recipients need.
-pub(super) struct ForRecipients {
+/// What the doors for recipients and providers need, who have no API key.
+pub(super) struct OutsideKeys {
     pub(super) links: Links,
     pub(super) refusals: RefusalBook,
     pub(super) spool: Arc<RefusalSpool>,
     pub(super) tracking: Arc<TrackingSpool>,
+    pub(super) sns: Sns,
 }
 
 /// Everything that runs.
@@ -95,9 +97,9 @@ impl Started {
         channels: Channels,
         resolver: LeaseResolver,
         journal: Arc<Journal>,
-        recipients: ForRecipients,
+        outside: OutsideKeys,
     ) -> anyhow::Result<Self> {
-        let ForRecipients { links, refusals, spool, tracking } = recipients;
+        let OutsideKeys { links, refusals, spool, tracking, sns } = outside;
         let timing = settings.timing.clone();
         let health = Health::default();
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
@@ -167,6 +169,7 @@ impl Started {
             channels: Arc::new(channels),
             paces,
             links,
+            sns,
             refusals,
             hints: Arc::new(hints),
         };

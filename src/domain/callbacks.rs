@@ -6,6 +6,8 @@ pub mod delivery_key;
 pub mod mailgun;
 pub mod postmark;
 pub mod sendgrid;
+mod ses;
+pub mod sns;
 pub mod standard_webhooks;
 
 use std::fmt::Write as _;
@@ -48,6 +50,8 @@ text_enum! {
         Mailgun = "mailgun",
         /// SendGrid.
         SendGrid = "sendgrid",
+        /// Amazon SES, through Amazon SNS.
+        Ses = "ses",
     }
 }
 
@@ -156,7 +160,8 @@ impl Report {
 }
 
 impl Format {
-    /// Verifies a request by the pool's secrets. What repetitions of the request share.
+    /// Verifies a request by the pool's secrets. What repetitions of the request share. Requests of Amazon are verified by a certificate
+    /// ([`sns`]), and never by a secret.
     ///
     /// # Errors
     /// [`Unverified`]: nothing of it may be believed.
@@ -166,6 +171,7 @@ impl Format {
             Self::Postmark => basic_auth::verify(incoming, secrets),
             Self::Mailgun => mailgun::verify(incoming, secrets),
             Self::SendGrid => sendgrid::verify(incoming, secrets),
+            Self::Ses => Err(Unverified),
         }
         .map(|key| short_key(&key))
     }
@@ -180,6 +186,7 @@ impl Format {
             Self::Postmark => postmark::read(callback),
             Self::Mailgun => mailgun::read(callback),
             Self::SendGrid => sendgrid::read(callback),
+            Self::Ses => ses::read(callback),
         }?;
         if reports.len() > MOST_REPORTS {
             return Err(NotUnderstood(format!("it has {} reports; at most {MOST_REPORTS} are taken", reports.len())));
@@ -197,6 +204,7 @@ impl Format {
             Self::Postmark => basic_auth::check_secret(secret),
             Self::Mailgun => mailgun::check_secret(secret),
             Self::SendGrid => sendgrid::check_secret(secret),
+            Self::Ses => Err("ses has no secret: its requests are verified by Amazon's certificate; set topics"),
         }
     }
 
@@ -205,7 +213,7 @@ impl Format {
     #[must_use]
     pub fn metadata_header(self, key: &str) -> Option<String> {
         match self {
-            Self::StandardWebhooks => None,
+            Self::StandardWebhooks | Self::Ses => None,
             Self::Postmark => Some(format!("X-PM-Metadata-{METADATA}: {key}")),
             Self::Mailgun => Some(format!("X-Mailgun-Variables: {{\"{METADATA}\": \"{key}\"}}")),
             Self::SendGrid => Some(format!("X-SMTPAPI: {{\"unique_args\": {{\"{METADATA}\": \"{key}\"}}}}")),

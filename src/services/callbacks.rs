@@ -5,3 +5,4 @@ pub mod prune_callbacks;
 pub mod read_callbacks;
 pub mod receive;
 pub mod replay;
+pub mod sns;

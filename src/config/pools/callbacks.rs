@@ -14,6 +14,9 @@ pub struct CallbackConfig {
     /// What they are verified by. Several, with a blank between them, while one takes the place of another.
     #[serde(default)]
     pub secret: Option<Secret>,
+    /// The topics of Amazon SNS whose requests are taken, by their ARNs. For format `ses` only, which has no secret.
+    #[serde(default)]
+    pub topics: Vec<String>,
 }
 
 impl CallbackConfig {
@@ -26,6 +29,6 @@ impl CallbackConfig {
     /// Whether requests can be verified. If not, there is no such door.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.secrets().is_empty()
+        !self.secrets().is_empty() || !self.topics.is_empty()
     }
 }

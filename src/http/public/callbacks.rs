@@ -36,7 +36,7 @@ pub(in crate::http) async fn take(
     let incoming = Incoming { headers: &headers, body: &body, now };
     let content_type = incoming.header("content-type").unwrap_or_default().to_owned();
     match receive(&state.services, &pool, door, &content_type, &incoming).await {
-        Ok(_is_new) => {
+        Ok(_receipt) => {
             if let Some(reader) = state.callbacks.get() {
                 // A hint: the reader looks every second anyway.
                 let _ = reader.try_send(Wake);
@@ -44,6 +44,10 @@ pub(in crate::http) async fn take(
             Ok(HttpResponse::Ok().finish())
         }
         Err(NotReceived::Unverified(_)) => Err(refused(ApiError::Unsigned)),
+        Err(NotReceived::Unreachable(_)) => {
+            let detail = "the provider has to be asked for its certificate or its confirmation, and does not answer";
+            Err(ApiError::Unavailable { code: "provider_unavailable", detail: detail.to_owned() })
+        }
         Err(NotReceived::Store(error)) => Err(error.into()),
     }
 }

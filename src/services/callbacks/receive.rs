@@ -2,8 +2,11 @@
 
 use metrics::counter;
 
+use super::sns::NotProved;
+use crate::channels::fetch::NotFetched;
 use crate::config::pools::CallbackConfig;
-use crate::domain::callbacks::{Incoming, Unverified};
+use crate::domain::callbacks::sns::Proved;
+use crate::domain::callbacks::{Format, Incoming, Unverified, short_key};
 use crate::services::Services;
 use crate::store::callbacks::{self, NewCallback};
 use crate::store::{Conn, Lane, StoreError};
@@ -14,19 +17,44 @@ pub enum NotReceived {
     /// It does not come from the provider, or not now.
     #[error(transparent)]
     Unverified(#[from] Unverified),
+    /// The provider has to be asked for it, and does not answer.
+    #[error("Amazon cannot be asked: {0}")]
+    Unreachable(NotFetched),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The settings of callbacks of a pool. `None`: there is no such pool, or it has no secret to verify them by.
+impl From<NotProved> for NotReceived {
+    fn from(error: NotProved) -> Self {
+        match error {
+            NotProved::Unverified(error) => Self::Unverified(error),
+            NotProved::Unreachable(error) => Self::Unreachable(error),
+        }
+    }
+}
+
+/// What became of a callback that comes from the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipt {
+    /// It is stored, and will be read.
+    Stored,
+    /// It is a repetition, and has no second effect.
+    Repeated,
+    /// The provider asked whether it may send here, and was told that it may.
+    Confirmed,
+    /// The provider says that it sends here no more.
+    Ended,
+}
+
+/// The settings of callbacks of a pool. `None`: there is no such pool, or nothing to verify them by.
 #[must_use]
 pub fn door<'a>(services: &'a Services, pool: &str) -> Option<&'a CallbackConfig> {
     let pool = services.settings.pools.iter().find(|other| other.name == pool)?;
     pool.callbacks.as_ref().filter(|callbacks| callbacks.is_open())
 }
 
-/// Verifies a callback and stores it. `false`: it is a repetition, and has no second effect.
+/// Verifies a callback and stores it.
 ///
 /// # Errors
 /// [`NotReceived`]; nothing is stored then.
@@ -36,12 +64,15 @@ pub async fn receive(
     door: &CallbackConfig,
     content_type: &str,
     incoming: &Incoming<'_>,
-) -> Result<bool, NotReceived> {
+) -> Result<Receipt, NotReceived> {
     let received = verify_and_store(services, pool, door, content_type, incoming).await;
     let result = match &received {
-        Ok(true) => "stored",
-        Ok(false) => "repeated",
+        Ok(Receipt::Stored) => "stored",
+        Ok(Receipt::Repeated) => "repeated",
+        Ok(Receipt::Confirmed) => "confirmed",
+        Ok(Receipt::Ended) => "ended",
         Err(NotReceived::Unverified(_)) => "unverified",
+        Err(NotReceived::Unreachable(_)) => "unreachable",
         Err(NotReceived::Store(_)) => "failed",
     };
     counter!("volley_callbacks_total", "format" => door.format.as_str(), "result" => result).increment(1);
@@ -54,8 +85,23 @@ async fn verify_and_store(
     door: &CallbackConfig,
     content_type: &str,
     incoming: &Incoming<'_>,
-) -> Result<bool, NotReceived> {
-    let key = door.format.verify(incoming, &door.secrets())?;
+) -> Result<Receipt, NotReceived> {
+    let key = if door.format == Format::Ses {
+        match services.sns.prove(incoming, &door.topics).await.inspect_err(|error| say(pool, error))? {
+            Proved::Notification(id) => short_key(&id),
+            Proved::Subscription(url) => return confirm(services, pool, &url).await,
+            Proved::Unsubscribed => {
+                tracing::warn!(
+                    event = "callbacks.ended",
+                    pool,
+                    "Amazon says that a topic of the pool sends no more callbacks; if it should, subscribe the address again"
+                );
+                return Ok(Receipt::Ended);
+            }
+        }
+    } else {
+        door.format.verify(incoming, &door.secrets())?
+    };
     let callback = NewCallback {
         pool: pool.to_owned(),
         format: door.format,
@@ -65,5 +111,41 @@ async fn verify_and_store(
         body: String::from_utf8_lossy(incoming.body).replace('\0', ""),
     };
     let store = move |conn: &mut Conn| callbacks::store(conn, &callback);
-    Ok(services.store.transact(Lane::Write, "store a callback", store).await?)
+    let is_new = services.store.transact::<_, StoreError>(Lane::Write, "store a callback", store).await?;
+    Ok(if is_new { Receipt::Stored } else { Receipt::Repeated })
+}
+
+/// A request that is not verified is counted; the log says when that is nobody's fault who sent it.
+fn say(pool: &str, error: &NotProved) {
+    if let NotProved::Unreachable(error) = error {
+        tracing::warn!(
+            event = "callbacks.unproved",
+            pool,
+            error = %error,
+            "Amazon's certificate cannot be fetched; its callback was not taken, and comes again for a while"
+        );
+    }
+}
+
+/// Lets a topic of the pool send here.
+async fn confirm(services: &Services, pool: &str, url: &str) -> Result<Receipt, NotReceived> {
+    match services.sns.confirm(url).await {
+        Ok(()) => {
+            tracing::info!(
+                event = "callbacks.confirmed",
+                pool,
+                "a topic of the pool sends its callbacks here from now on"
+            );
+            Ok(Receipt::Confirmed)
+        }
+        Err(error) => {
+            tracing::warn!(
+                event = "callbacks.unconfirmed",
+                pool,
+                error = %error,
+                "Amazon did not take the confirmation of a topic; it asks again for a while"
+            );
+            Err(NotReceived::Unreachable(error))
+        }
+    }
 }

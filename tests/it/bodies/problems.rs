@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 14] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -28,6 +28,7 @@ const ELSEWHERE: [&str; 13] = [
     "internal_error",
     "malformed",
     "pass_under_way",
+    "provider_unavailable",
     "transactional_limit",
 ];
 
@@ -69,6 +70,7 @@ fn every_code_that_a_request_can_cause() {
     let callbacks = CallbackConfig {
         format: Format::StandardWebhooks,
         secret: Some(Secret::new("whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQh")),
+        topics: Vec::new(),
     };
     let main = PoolConfig { callbacks: Some(callbacks), ..sandbox("main", ChannelKind::Email, 0.0) };
     let pools = vec![main, sandbox("texts", ChannelKind::Sms, 0.0)];

@@ -4,6 +4,7 @@ mod consequences;
 mod door;
 mod evidence;
 mod providers;
+mod ses;
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ struct World {
 
 /// A pool that takes callbacks of this format.
 fn pool(format: Format, secret: &str) -> PoolConfig {
-    let callbacks = CallbackConfig { format, secret: Some(Secret::new(secret)) };
+    let callbacks = CallbackConfig { format, secret: Some(Secret::new(secret)), topics: Vec::new() };
     PoolConfig { callbacks: Some(callbacks), ..sandbox(POOL, ChannelKind::Email, 0.0) }
 }
 
@@ -55,7 +56,10 @@ impl World {
 
     /// The campaign goes through the pool `main`.
     fn with_pools(db: &Database, pools: Vec<PoolConfig>) -> Self {
-        let server = Server::with_pools(db, pools);
+        Self::at(Server::with_pools(db, pools))
+    }
+
+    fn at(server: Server) -> Self {
         let api = server.api();
         let news = api.create_list("News");
         let [ann, bob] = ["ann", "bob"].map(|name| {

@@ -2,12 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
 use volley::app::App;
+use volley::channels::fetch::{Fetch, Https};
 use volley::config::pools::{PoolConfig, SandboxConfig, ServerConfig, WebhookConfig};
 use volley::config::secret::Secret;
 use volley::config::{Limits, Settings};
@@ -81,17 +82,23 @@ impl Server {
     pub(crate) fn with(db: &Database, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings(db);
         change(&mut settings);
-        Self::start(settings)
+        Self::start(settings, Arc::new(Https::new().unwrap()))
     }
 
-    fn start(settings: Settings) -> Self {
+    /// The same, with sender pools, and with what fetches documents that providers name.
+    pub(crate) fn with_fetch(db: &Database, pools: Vec<PoolConfig>, fetch: Arc<dyn Fetch>) -> Self {
+        let settings = Settings { pools, ..settings(db) };
+        Self::start(settings, fetch)
+    }
+
+    fn start(settings: Settings, fetch: Arc<dyn Fetch>) -> Self {
         let (started, wait) = mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let system = actix_rt::System::new();
             system.block_on(async move {
                 let store = Store::open(&settings.database).unwrap();
-                let app = App::start(settings).await.unwrap();
+                let app = App::start_with(settings, fetch).await.unwrap();
                 started.send((app.addr(), store)).unwrap();
                 let _ = stopped.await;
                 app.stop().await;

@@ -16,7 +16,7 @@ use crate::support::server::{Server, webhook};
 both_backends! {
     fn a_report_settles_a_delivery_of_which_nobody_knew_whether_it_was_accepted(db: &Database) {
         let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
-        let callbacks = CallbackConfig { format: Format::StandardWebhooks, secret: Some(Secret::new(SECRET)) };
+        let callbacks = CallbackConfig { format: Format::StandardWebhooks, secret: Some(Secret::new(SECRET)), topics: Vec::new() };
         let server = Server::with_pools(db, vec![PoolConfig { callbacks: Some(callbacks), ..webhook("api", &sink) }]);
         let api = server.api();
         let contacts: Vec<i64> =
