@@ -1,8 +1,9 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression`,
-//! `event`, `deliverability` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
+mod bounce;
 mod campaign;
 mod client;
 mod contact_key;
@@ -50,7 +51,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression`, `event` and `deliverability`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -82,6 +83,8 @@ enum Command {
     Event(event::EventCommand),
     /// Show what became of messages by day, pool and domain of the recipients
     Deliverability(deliverability::DeliverabilityArgs),
+    /// Hand over a mail that came back, for mail servers
+    Bounce(bounce::BounceArgs),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -104,14 +107,22 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
+    let failed = cli.command.failed();
     match run(cli) {
         Ok(code) => code,
         // The reader of our output has closed it: `volley campaign list | head`.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&format!("volley: {error:#}"));
-            ExitCode::FAILURE
+            failed
         }
+    }
+}
+
+impl Command {
+    /// How it ends if it fails.
+    fn failed(&self) -> ExitCode {
+        if matches!(self, Self::Bounce(_)) { ExitCode::from(bounce::TRY_AGAIN) } else { ExitCode::FAILURE }
     }
 }
 
@@ -130,6 +141,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
+        Command::Bounce(args) => on_system(bounce::bounce(args, &settings)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
@@ -153,6 +165,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Deliverability(_)
+        | Command::Bounce(_)
         | Command::Key(_)
         | Command::Config
         | Command::Doctor(_)

@@ -296,10 +296,12 @@ pub struct Cli {
     pub server: String,
     /// The API key (`VOLLEY_CLI__KEY`).
     pub key: Option<Secret>,
+    /// `USER:PASSWORD` that `volley bounce` shows, where the settings have no pool (`VOLLEY_CLI__CALLBACK_SECRET`).
+    pub callback_secret: Option<Secret>,
 }
 
 impl Default for Cli {
     fn default() -> Self {
-        Self { server: "http://127.0.0.1:8080".to_owned(), key: None }
+        Self { server: "http://127.0.0.1:8080".to_owned(), key: None, callback_secret: None }
     }
 }

@@ -91,7 +91,11 @@ impl Smtp {
     pub(super) fn new(pool: &PoolConfig, config: &SmtpConfig) -> Result<Self, Unusable> {
         Ok(Self {
             relay: Relay::new(config, pool.timeout())?,
-            composer: Composer::new(pool.from.as_deref(), pool.callbacks.as_ref().map(|callbacks| callbacks.format))?,
+            composer: Composer::new(
+                pool.from.as_deref(),
+                pool.callbacks.as_ref().map(|callbacks| callbacks.format),
+                config.return_path(),
+            )?,
             timeout: pool.timeout(),
             final_reply_timeout: config.final_reply_timeout(),
             ahead: Ahead::new(config.pipelining),

@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 use url::Url;
 
 use crate::config::secret::Secret;
+use crate::domain::callbacks::mail::MEDIA_TYPE;
 
 /// How long an answer is waited for. Launching a campaign pins its audience, which takes a moment on a big table.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,7 +48,7 @@ impl std::fmt::Display for Problem {
             write!(f, "; {field}")?;
         }
         write!(f, " ({} {})", self.status.as_u16(), self.code)?;
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.code == "unauthorized" {
             write!(f, "; set VOLLEY_CLI__KEY to an API key (`volley key create NAME --scope SCOPE` makes one)")?;
         }
         Ok(())
@@ -112,6 +113,13 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
         self.answer(self.request(Method::POST, path)?.json(body).timeout(ANSWER_TIMEOUT)).await
+    }
+
+    /// Hands over a mail that came back, with user and password.
+    pub(crate) async fn post_mail(&self, path: &str, secret: &Secret, mail: Vec<u8>) -> Result<Value, ClientError> {
+        let (user, password) = secret.expose().split_once(':').unwrap_or_default();
+        let request = self.request(Method::POST, path)?.basic_auth(user, Some(password));
+        self.answer(request.header(CONTENT_TYPE, MEDIA_TYPE).body(mail).timeout(ANSWER_TIMEOUT)).await
     }
 
     pub(crate) async fn delete(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
@@ -196,7 +204,7 @@ impl Client {
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
         match serde_json::from_slice::<Value>(&body) {
             Ok(value) if status.is_success() => Ok(value),
-            Err(_) if status == StatusCode::NO_CONTENT => Ok(Value::Null),
+            Err(_) if status.is_success() && body.is_empty() => Ok(Value::Null),
             Ok(value) if value.get("code").is_some() => Err(ClientError::Refused(Problem::read(status, &value))),
             Ok(_) | Err(_) => Err(self.foreign(&format!("HTTP {}", status.as_u16()))),
         }

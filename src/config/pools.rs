@@ -126,6 +126,15 @@ impl ProviderConfig {
         }
     }
 
+    /// The settings of an SMTP relay, where it is one.
+    #[must_use]
+    pub fn smtp(&self) -> Option<&SmtpConfig> {
+        match self {
+            Self::Smtp(smtp) => Some(smtp),
+            Self::Webhook(_) | Self::Sandbox(_) => None,
+        }
+    }
+
     /// The settings of an HTTP API, where it is one.
     #[must_use]
     pub fn webhook(&self) -> Option<&WebhookConfig> {

@@ -3,6 +3,7 @@
 
 mod basic_auth;
 pub mod delivery_key;
+pub mod mail;
 pub mod mailgun;
 pub mod postmark;
 pub mod sendgrid;
@@ -52,6 +53,8 @@ text_enum! {
         SendGrid = "sendgrid",
         /// Amazon SES, through Amazon SNS.
         Ses = "ses",
+        /// Mail that comes back: it is brought by the mail server that takes it.
+        Mail = "mail",
     }
 }
 
@@ -109,7 +112,7 @@ impl NotUnderstood {
 pub struct Received<'a> {
     /// Of its body.
     pub content_type: &'a str,
-    /// As it came.
+    /// As it came; a message as [`mail::stored`] writes it.
     pub body: &'a str,
     /// What repetitions of it share.
     pub key: &'a str,
@@ -168,7 +171,7 @@ impl Format {
     pub fn verify(self, incoming: &Incoming<'_>, secrets: &[&str]) -> Result<String, Unverified> {
         match self {
             Self::StandardWebhooks => standard_webhooks::verify(incoming, secrets),
-            Self::Postmark => basic_auth::verify(incoming, secrets),
+            Self::Postmark | Self::Mail => basic_auth::verify(incoming, secrets),
             Self::Mailgun => mailgun::verify(incoming, secrets),
             Self::SendGrid => sendgrid::verify(incoming, secrets),
             Self::Ses => Err(Unverified),
@@ -187,11 +190,33 @@ impl Format {
             Self::Mailgun => mailgun::read(callback),
             Self::SendGrid => sendgrid::read(callback),
             Self::Ses => ses::read(callback),
+            Self::Mail => mail::read(callback),
         }?;
         if reports.len() > MOST_REPORTS {
             return Err(NotUnderstood(format!("it has {} reports; at most {MOST_REPORTS} are taken", reports.len())));
         }
         Ok(reports)
+    }
+
+    /// The largest body, in bytes.
+    #[must_use]
+    pub const fn most_of_a_body(self) -> usize {
+        match self {
+            Self::Mail => mail::MOST_OF_A_MAIL,
+            Self::StandardWebhooks | Self::Postmark | Self::Mailgun | Self::SendGrid | Self::Ses => 1 << 20,
+        }
+    }
+
+    /// A body as it is stored: as text. A message has parts of several character sets, and is kept in base64.
+    #[must_use]
+    pub fn stored(self, body: &[u8]) -> String {
+        match self {
+            Self::Mail => mail::stored(body),
+            // Neither database keeps NUL in a text, and no format has it.
+            Self::StandardWebhooks | Self::Postmark | Self::Mailgun | Self::SendGrid | Self::Ses => {
+                String::from_utf8_lossy(body).replace('\0', "")
+            }
+        }
     }
 
     /// Whether requests can be verified by a secret like this.
@@ -201,7 +226,7 @@ impl Format {
     pub fn check_secret(self, secret: &str) -> Result<(), &'static str> {
         match self {
             Self::StandardWebhooks => standard_webhooks::check_secret(secret),
-            Self::Postmark => basic_auth::check_secret(secret),
+            Self::Postmark | Self::Mail => basic_auth::check_secret(secret),
             Self::Mailgun => mailgun::check_secret(secret),
             Self::SendGrid => sendgrid::check_secret(secret),
             Self::Ses => Err("ses has no secret: its requests are verified by Amazon's certificate; set topics"),
@@ -213,7 +238,7 @@ impl Format {
     #[must_use]
     pub fn metadata_header(self, key: &str) -> Option<String> {
         match self {
-            Self::StandardWebhooks | Self::Ses => None,
+            Self::StandardWebhooks | Self::Ses | Self::Mail => None,
             Self::Postmark => Some(format!("X-PM-Metadata-{METADATA}: {key}")),
             Self::Mailgun => Some(format!("X-Mailgun-Variables: {{\"{METADATA}\": \"{key}\"}}")),
             Self::SendGrid => Some(format!("X-SMTPAPI: {{\"unique_args\": {{\"{METADATA}\": \"{key}\"}}}}")),

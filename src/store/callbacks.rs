@@ -300,6 +300,26 @@ pub fn campaigns_of_keys(conn: &mut Conn, keys: &BTreeSet<&str>) -> Result<HashM
     Ok(rows.into_iter().filter_map(origin).collect())
 }
 
+/// The campaigns with these ids.
+///
+/// # Errors
+/// The query failed.
+pub fn campaigns_of_ids(
+    conn: &mut Conn,
+    ids: &BTreeSet<CampaignId>,
+) -> Result<HashMap<CampaignId, Origin>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(CampaignId, ChannelKind, Option<String>)> = campaigns::table
+        .filter(campaigns::id.eq_any(ids.iter().copied().collect::<Vec<_>>()))
+        .select((campaigns::id, campaigns::channel, campaigns::pool))
+        .load(conn)
+        .map_err(StoreError::query("find the campaigns of messages that came back"))?;
+    let origin = |(campaign, channel, pool)| (campaign, Origin { campaign, channel, pool });
+    Ok(rows.into_iter().map(origin).collect())
+}
+
 /// The properties of a contact's events of this name since then, newest first: at most `limit`.
 ///
 /// # Errors

@@ -71,7 +71,13 @@ fn envelope() -> Envelope {
         contact_id: ContactId(42),
         to: "bob@example.com".to_owned(),
         to_name: Some("Bob".to_owned()),
-        message: Message { subject: "Hello".to_owned(), text: "Hello Bob".to_owned(), html: None, list: None },
+        message: Message {
+            subject: "Hello".to_owned(),
+            text: "Hello Bob".to_owned(),
+            html: None,
+            list: None,
+            returns: None,
+        },
         key: "c0ffee:42".to_owned(),
         attempt: 1,
     }

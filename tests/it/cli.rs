@@ -1,5 +1,6 @@
 //! The command line as somebody at a terminal meets it.
 
+mod bounce;
 mod clients;
 mod processes;
 
@@ -50,6 +51,7 @@ fn help_tells_every_command() {
         "suppression",
         "suppression add",
         "deliverability",
+        "bounce",
         "key",
         "doctor",
         "verify",

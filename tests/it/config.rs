@@ -252,6 +252,13 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (SMTP.replace("Shop <", "a@example.com, Shop <"), "pools[0].from", "one sender only"),
         (smtp("ehlo_name = \"mail server\""), "pools[0].ehlo_name", "neither a domain name nor an address such as"),
         (smtp("ehlo_name = \"127.0.0.1\""), "pools[0].ehlo_name", "[192.0.2.1]"),
+        (smtp("return_path = \"bounces\""), "pools[0].return_path", "bounces@example.com"),
+        (smtp("return_path = \"bounces+x@example.com\""), "pools[0].return_path", "up to 12"),
+        (smtp("return_path = \"much-too-long@example.com\""), "pools[0].return_path", "up to 12"),
+        (smtp("callbacks = { format = \"ses\", topics = [\"reports\"] }"), "pools[0].callbacks.topics", "is no topic"),
+        (smtp("callbacks = { format = \"mail\", topics = [\"x\"] }"), "pools[0].callbacks.topics", "only format ses"),
+        (smtp("callbacks = { format = \"ses\", secret = \"x\" }"), "pools[0].callbacks.secret", "ses has no secret"),
+        (smtp("callbacks = { format = \"mail\", secret = \"x\" }"), "pools[0].callbacks.secret", "USER:PASSWORD"),
         (smtp("oauth_token_file = \"token\""), "pools[0].username", "the user that it is for"),
         (smtp("username = \"u\"\npassword = \"p\"\noauth_token_file = \"t\""), "pools[0].password", "give one of them"),
         (

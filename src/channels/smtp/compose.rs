@@ -27,10 +27,14 @@ pub(super) struct Composer {
     from: String,
     /// How the relay's provider reports what became of messages.
     reports: Option<Format>,
+    /// Where mail comes back to; unset: to the sender.
+    return_path: Option<String>,
 }
 
 /// A message ready to be spoken.
 pub(super) struct Letter {
+    /// The address that the message comes back to.
+    sender: String,
     /// The whole command line.
     pub(super) rcpt_command: String,
     /// Headers, body and the final dot, CRLF throughout. No line begins with another dot: a header's begins with its
@@ -49,7 +53,11 @@ impl Letter {
 }
 
 impl Composer {
-    pub(super) fn new(from: Option<&str>, reports: Option<Format>) -> Result<Self, Unusable> {
+    pub(super) fn new(
+        from: Option<&str>,
+        reports: Option<Format>,
+        return_path: Option<&str>,
+    ) -> Result<Self, Unusable> {
         let from = from.ok_or_else(|| Unusable::new("from is required, such as Shop <shop@example.com>"))?;
         let from = parse_sender(from).map_err(|reason| Unusable(format!("from: {reason}")))?;
         let mut headers = Headers::with_capacity(1);
@@ -59,6 +67,7 @@ impl Composer {
             domain: from.email.domain().to_owned(),
             from: from.email.to_string(),
             reports,
+            return_path: return_path.map(ToOwned::to_owned),
         })
     }
 
@@ -67,13 +76,14 @@ impl Composer {
     pub(super) fn mail_command(&self, letter: &Letter, offers: &Offers) -> String {
         let utf8 = if letter.needs_utf8 { " SMTPUTF8" } else { "" };
         let size = if offers.size.is_some() { format!(" SIZE={}", letter.size()) } else { String::new() };
-        format!("MAIL FROM:<{}>{utf8}{size}\r\n", self.from)
+        format!("MAIL FROM:<{}>{utf8}{size}\r\n", letter.sender)
     }
 
     /// The command line that asks whether the sender is taken, without a message.
     pub(super) fn bare_mail_command(&self) -> String {
-        let utf8 = if self.from.is_ascii() { "" } else { " SMTPUTF8" };
-        format!("MAIL FROM:<{}>{utf8}\r\n", self.from)
+        let sender = self.sender(None);
+        let utf8 = if sender.is_ascii() { "" } else { " SMTPUTF8" };
+        format!("MAIL FROM:<{sender}>{utf8}\r\n")
     }
 
     /// Composes the letter, or says why this delivery can never be one.
@@ -112,7 +122,18 @@ impl Composer {
             }
         }
         content.extend_from_slice(END);
-        Ok(Letter { rcpt_command, content, needs_utf8 })
+        let sender = self.sender(message.returns.as_deref());
+        Ok(Letter { sender, rcpt_command, content, needs_utf8 })
+    }
+
+    /// The address that a message comes back to. Its token says which message that was.
+    fn sender(&self, token: Option<&str>) -> String {
+        let path = self.return_path.as_deref();
+        match (path.and_then(|path| path.split_once('@')), token) {
+            (Some((local, domain)), Some(token)) => format!("{local}+{token}@{domain}"),
+            (Some(_), None) => path.unwrap_or(&self.from).to_owned(),
+            (None, _) => self.from.clone(),
+        }
     }
 
     /// One `Message-ID` for the delivery's whole life (RFC 5322 3.6.4): its key before the sender's domain.

@@ -114,7 +114,13 @@ fn sample(html: Option<String>) -> Envelope {
         contact_id: ContactId(1),
         to: "sample@example.com".to_owned(),
         to_name: None,
-        message: Message { subject: "a \"sample\"".to_owned(), text: "one\ntwo\\".to_owned(), html, list: None },
+        message: Message {
+            subject: "a \"sample\"".to_owned(),
+            text: "one\ntwo\\".to_owned(),
+            html,
+            list: None,
+            returns: None,
+        },
         key: "sample:1".to_owned(),
         attempt: 1,
     }

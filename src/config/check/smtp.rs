@@ -36,6 +36,7 @@ impl SmtpConfig {
             &at("ehlo_name"),
             format!("{:?} is neither a domain name nor an address such as [192.0.2.1]", name.unwrap_or_default()),
         )?;
+        self.return_path().map_or(Ok(()), |address| check_return_path(address, &at("return_path")))?;
         let from = pool.from.as_deref().unwrap_or_default();
         ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
         parse_sender(from).map_err(|reason| bad(at("from"), reason)).map(drop)
@@ -75,6 +76,23 @@ impl SmtpConfig {
             "username and password go together",
         )
     }
+}
+
+/// The most characters before the @: with a token and what separates it there may be 64 (RFC 5321 4.5.3.1.1).
+const LONGEST_RETURN: usize = 12;
+
+fn check_return_path(address: &str, at: &str) -> Check {
+    let reason = || {
+        format!(
+            "{address:?} is no address such as bounces@example.com: ASCII, with up to {LONGEST_RETURN} letters, digits, dots and hyphens \
+             before the @"
+        )
+    };
+    let (local, domain) = address.split_once('@').unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let is_local = (1..=LONGEST_RETURN).contains(&local.len()) && local.bytes().all(is_plain);
+    let is_address = address.parse::<lettre::Address>().is_ok();
+    ensure(is_local && is_domain_name(domain) && is_address, at, reason())
 }
 
 /// RFC 5321 4.1.3: `[192.0.2.1]`, `[IPv6:2001:db8::1]`.

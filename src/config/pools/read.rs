@@ -163,6 +163,7 @@ mod tests {
             | "password"
             | "oauth_token_file"
             | "ehlo_name"
+            | "return_path"
             | "method"
             | "body"
             | "provider_id_pointer"

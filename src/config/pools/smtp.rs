@@ -33,6 +33,9 @@ pub struct SmtpConfig {
     /// How long the reply to the final dot is waited for, in seconds. 1 to 3,600. RFC 5321 4.5.3.2.6 asks for long waits:
     /// after a short one it is often unknown whether the relay took the message.
     pub final_reply_timeout_seconds: u64,
+    /// Where mail comes back to: `bounces@example.com`, of which Volley makes `bounces+TOKEN@example.com` for each message. ASCII, up
+    /// to 12 characters before the @. Unset: to the sender.
+    pub return_path: Option<String>,
 }
 
 impl Default for SmtpConfig {
@@ -46,6 +49,7 @@ impl Default for SmtpConfig {
             ehlo_name: None,
             pipelining: true,
             final_reply_timeout_seconds: 300,
+            return_path: None,
         }
     }
 }
@@ -61,6 +65,12 @@ impl SmtpConfig {
     #[must_use]
     pub fn introduction(&self) -> Option<&str> {
         self.ehlo_name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    /// `return_path`, where one is set.
+    #[must_use]
+    pub fn return_path(&self) -> Option<&str> {
+        self.return_path.as_deref().filter(|address| !address.is_empty())
     }
 
     /// How long the reply to the final dot is waited for.

@@ -18,6 +18,9 @@ pub struct Message {
     /// How its recipient unsubscribes, in a message of marketing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListHeaders>,
+    /// The signed token that an email comes back with, where its pool says where to (`return_path`). base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<String>,
 }
 
 /// What a mailbox provider needs to offer its own button to unsubscribe (RFC 2369, RFC 8058, RFC 2919).

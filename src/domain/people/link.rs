@@ -103,6 +103,14 @@ pub enum Link {
         /// When the subscription was asked for: a refusal since then outdates the link. It confirms for [`CONFIRM_DAYS`].
         asked_at: UtcInstant,
     },
+    /// Names the message that a mail server gives back. It is in the address that the message comes back to, and no page opens it. It
+    /// never expires.
+    Returned {
+        /// The campaign whose message it is.
+        campaign: CampaignId,
+        /// Its recipient.
+        contact: ContactId,
+    },
 }
 
 /// A point in time in whole hours since 1970.
@@ -142,9 +150,10 @@ impl Link {
     #[must_use]
     pub fn contact(&self) -> ContactId {
         match self {
-            Self::Unsubscribe { contact, .. } | Self::Preferences { contact, .. } | Self::Confirm { contact, .. } => {
-                *contact
-            }
+            Self::Unsubscribe { contact, .. }
+            | Self::Preferences { contact, .. }
+            | Self::Confirm { contact, .. }
+            | Self::Returned { contact, .. } => *contact,
         }
     }
 
@@ -152,7 +161,7 @@ impl Link {
     #[must_use]
     pub fn is_expired(&self, now: UtcInstant) -> bool {
         match self {
-            Self::Unsubscribe { .. } => false,
+            Self::Unsubscribe { .. } | Self::Returned { .. } => false,
             Self::Preferences { expires, .. } => expires.instant() <= now,
             Self::Confirm { asked_at, .. } => asked_at.0.saturating_add(CONFIRM_DAYS * 24 * HOUR_MS) <= now.0,
         }
@@ -179,6 +188,11 @@ impl Link {
                 bytes.extend_from_slice(&address.0);
                 write_number(bytes, asked_at.0);
             }
+            Self::Returned { campaign, contact } => {
+                bytes.push(b'r');
+                write_number(bytes, campaign.0);
+                write_number(bytes, contact.0);
+            }
         }
     }
 
@@ -201,6 +215,7 @@ impl Link {
                 address: read_mark(rest)?,
                 asked_at: UtcInstant(read_number(rest)?),
             },
+            b'r' => Self::Returned { campaign: CampaignId(read_number(rest)?), contact: ContactId(read_number(rest)?) },
             _ => return None,
         };
         rest.is_empty().then_some(link)

@@ -11,8 +11,8 @@ use crate::http::web::extract::{gather, refuse_content_encoding};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::callbacks::receive::{NotReceived, door, receive};
 
-/// The largest body, in bytes.
-const MOST_OF_A_CALLBACK: usize = 1 << 20;
+/// What is said to who sends something else to a pool that takes mail.
+const NO_MAIL: &str = "this pool takes mail that comes back: send Content-Type: message/rfc822";
 
 /// Takes what a provider reports of messages. It is verified first, then stored, then answered, and read afterwards. A repetition is
 /// answered in the same way and has no second effect.
@@ -28,7 +28,7 @@ pub(in crate::http) async fn take(
     let refused = |error: ApiError| state.limits.take_without_key(client::address(&request)).err().unwrap_or(error);
     let door = door(&state.services, &pool).ok_or_else(|| refused(ApiError::no_such("callbacks_pool", &pool)))?;
     refuse_content_encoding(&request)?;
-    let body = gather(payload.into_inner(), MOST_OF_A_CALLBACK).await?;
+    let body = gather(payload.into_inner(), door.format.most_of_a_body()).await?;
     let headers = request.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let headers: Vec<(String, String)> = headers.collect();
@@ -44,6 +44,7 @@ pub(in crate::http) async fn take(
             Ok(HttpResponse::Ok().finish())
         }
         Err(NotReceived::Unverified(_)) => Err(refused(ApiError::Unsigned)),
+        Err(NotReceived::NoMail) => Err(ApiError::UnsupportedMediaType(NO_MAIL)),
         Err(NotReceived::Unreachable(_)) => {
             let detail = "the provider has to be asked for its certificate or its confirmation, and does not answer";
             Err(ApiError::Unavailable { code: "provider_unavailable", detail: detail.to_owned() })

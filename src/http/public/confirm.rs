@@ -68,7 +68,7 @@ async fn decide(visit: &Visit, body: web::Payload) -> Result<HttpResponse, HttpR
 fn question(visit: &Visit) -> Option<Question> {
     match visit.link {
         Link::Confirm { list, contact, address: mark, asked_at } => Some(Question { list, contact, mark, asked_at }),
-        Link::Unsubscribe { .. } | Link::Preferences { .. } => None,
+        Link::Unsubscribe { .. } | Link::Preferences { .. } | Link::Returned { .. } => None,
     }
 }
 

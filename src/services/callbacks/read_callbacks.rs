@@ -6,10 +6,12 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 
 use super::consequences::{Happened, follow, hold};
-use crate::domain::callbacks::{Format, NotUnderstood, Received, Report};
+use crate::domain::callbacks::{Format, NotUnderstood, Received, Report, mail, short_key};
 use crate::domain::dispatch::delivery::DeliveryId;
 use crate::domain::events::EventSource;
 use crate::domain::ids::CallbackId;
+use crate::domain::people::link::Link;
+use crate::services::people::links::Links;
 use crate::store::callbacks::{self, Origin, Taken};
 use crate::store::dispatch::reported;
 use crate::store::events::EventKey;
@@ -40,6 +42,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct CallbackBook {
     store: Store,
     refusals: RefusalBook,
+    links: Links,
 }
 
 /// A report of a callback, of which it is known how it is stored.
@@ -49,6 +52,8 @@ struct Entry {
     format: &'static str,
     pool: String,
     report: Report,
+    /// Which delivery it is about, where a signed token says so.
+    proved: Option<DeliveryId>,
 }
 
 /// What came of some reports.
@@ -64,10 +69,10 @@ struct Came {
 }
 
 impl CallbackBook {
-    /// Callbacks in this database. Refusals are filed in this book.
+    /// Callbacks in this database. Refusals are filed in this book, and tokens in mail are opened by these links.
     #[must_use]
-    pub const fn new(store: Store, refusals: RefusalBook) -> Self {
-        Self { store, refusals }
+    pub const fn new(store: Store, refusals: RefusalBook, links: Links) -> Self {
+        Self { store, refusals, links }
     }
 
     /// Reads some callbacks that are due. How many were taken: fewer than [`AT_ONCE`] if no more are due.
@@ -86,7 +91,7 @@ impl CallbackBook {
         let (count, mut read) = (taken.len(), Vec::with_capacity(taken.len()));
         for callback in taken {
             let (id, pool, format) = (callback.id, callback.pool.clone(), callback.format.clone());
-            match understand(callback).await {
+            match self.understand(callback).await? {
                 Ok(entries) => read.push((id, pool, format, entries)),
                 Err(NotUnderstood(error)) => self.fail(id, &pool, &format, error).await?,
             }
@@ -173,6 +178,34 @@ impl CallbackBook {
         }
     }
 
+    /// Reads what a callback says. What makes a reader panic is not understood, and stops nobody else.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn understand(&self, callback: Taken) -> Result<Result<Vec<Entry>, NotUnderstood>, StoreError> {
+        let Ok((tokens, said)) = tokio::task::spawn_blocking(move || (tokens_of(&callback), read(&callback))).await
+        else {
+            return Ok(Err(NotUnderstood("reading it broke off: a mistake in Volley".to_owned())));
+        };
+        let Some(tokens) = tokens else { return Ok(said) };
+        // Anybody can send a mail. Without a token of Volley it is about no message, whatever it says.
+        let Some(delivery) = self.proved_by(&tokens).await? else {
+            counter!("volley_callback_reports_total", "format" => Format::Mail.as_str(), "result" => "unknown")
+                .increment(1);
+            return Ok(Ok(Vec::new()));
+        };
+        Ok(said.map(|entries| entries.into_iter().map(|entry| entry.about(delivery)).collect()))
+    }
+
+    async fn proved_by(&self, tokens: &[String]) -> Result<Option<DeliveryId>, StoreError> {
+        for token in tokens {
+            if let Some((Link::Returned { campaign, contact }, _)) = self.links.open(token).await? {
+                return Ok(Some(DeliveryId { campaign, contact }));
+            }
+        }
+        Ok(None)
+    }
+
     async fn fail(&self, id: CallbackId, pool: &str, format: &str, error: String) -> Result<(), StoreError> {
         let said = error.clone();
         let fail = move |conn: &mut Conn| callbacks::fail(conn, id, &error, &WAITS_MS);
@@ -203,18 +236,22 @@ impl Came {
     }
 }
 
-/// Reads what a callback says. What makes a reader panic is not understood, and stops nobody else.
-async fn understand(callback: Taken) -> Result<Vec<Entry>, NotUnderstood> {
-    let panicked = |_| NotUnderstood("reading it broke off: a mistake in Volley".to_owned());
-    tokio::task::spawn_blocking(move || read(&callback)).await.map_err(panicked)?
+/// The tokens in a mail. `None`: it is none.
+fn tokens_of(callback: &Taken) -> Option<Vec<String>> {
+    let is_mail = Format::from_text(&callback.format) == Some(Format::Mail);
+    is_mail.then(|| mail::tokens(&received(callback)))
+}
+
+fn received(callback: &Taken) -> Received<'_> {
+    Received { content_type: &callback.content_type, body: &callback.body, key: &callback.key }
 }
 
 fn read(callback: &Taken) -> Result<Vec<Entry>, NotUnderstood> {
     let unknown = || NotUnderstood("this version of Volley does not know its format".to_owned());
     let format = Format::from_text(&callback.format).ok_or_else(unknown)?;
-    let Taken { id, pool, content_type, body, key, .. } = callback;
-    let entry = |report| Entry { callback: *id, format: format.as_str(), pool: pool.clone(), report };
-    Ok(format.read(&Received { content_type, body, key })?.into_iter().map(entry).collect())
+    let Taken { id, pool, .. } = callback;
+    let entry = |report| Entry { callback: *id, format: format.as_str(), pool: pool.clone(), report, proved: None };
+    Ok(format.read(&received(callback))?.into_iter().map(entry).collect())
 }
 
 /// # Errors
@@ -228,13 +265,19 @@ fn count(
 ) -> Result<Came, StoreError> {
     let keys = entries.iter().filter_map(|entry| Some(entry.report.delivery.as_ref()?.campaign.as_str()));
     let campaigns = callbacks::campaigns_of_keys(conn, &keys.collect())?;
+    let ids = entries.iter().filter_map(|entry| Some(entry.proved?.campaign));
+    let by_id = callbacks::campaigns_of_ids(conn, &ids.collect())?;
     let mut came = Came::default();
     let mut found = Vec::with_capacity(entries.len());
     for entry in entries {
-        let named = entry.report.delivery.as_ref();
+        let named = match (entry.proved, &entry.report.delivery) {
+            (Some(delivery), _) => by_id.get(&delivery.campaign).map(|origin| (origin, delivery.contact)),
+            (None, Some(key)) => campaigns.get(&key.campaign).map(|origin| (origin, key.contact)),
+            (None, None) => None,
+        };
         // A pool's secret speaks for what that pool has sent, and for nothing else.
-        let own = |origin: &&Origin| origin.pool.as_deref() == Some(entry.pool.as_str());
-        match named.and_then(|key| Some((campaigns.get(&key.campaign).filter(own)?, key.contact))) {
+        let own = |origin: &Origin| origin.pool.as_deref() == Some(entry.pool.as_str());
+        match named.filter(|(origin, _)| own(origin)) {
             Some((origin, contact)) => {
                 found.push((entry, DeliveryId { campaign: origin.campaign, contact }, origin.channel));
             }
@@ -273,6 +316,13 @@ fn count(
 }
 
 impl Entry {
+    /// The same, about this delivery. Somebody else who writes a mail of the same name does not take the place of this one.
+    fn about(mut self, delivery: DeliveryId) -> Self {
+        self.report.key = short_key(&format!("{}:{}:{}", self.report.key, delivery.campaign, delivery.contact));
+        self.proved = Some(delivery);
+        self
+    }
+
     fn line(&self, delivery: DeliveryId) -> Line {
         let source = EventSource::of_pool(&self.pool).as_str().to_owned();
         Line {

@@ -6,7 +6,7 @@ use super::sns::NotProved;
 use crate::channels::fetch::NotFetched;
 use crate::config::pools::CallbackConfig;
 use crate::domain::callbacks::sns::Proved;
-use crate::domain::callbacks::{Format, Incoming, Unverified, short_key};
+use crate::domain::callbacks::{Format, Incoming, Unverified, mail, short_key};
 use crate::services::Services;
 use crate::store::callbacks::{self, NewCallback};
 use crate::store::{Conn, Lane, StoreError};
@@ -17,6 +17,9 @@ pub enum NotReceived {
     /// It does not come from the provider, or not now.
     #[error(transparent)]
     Unverified(#[from] Unverified),
+    /// The pool takes mail that comes back, and this is none.
+    #[error("it is no mail")]
+    NoMail,
     /// The provider has to be asked for it, and does not answer.
     #[error("Amazon cannot be asked: {0}")]
     Unreachable(NotFetched),
@@ -72,6 +75,7 @@ pub async fn receive(
         Ok(Receipt::Confirmed) => "confirmed",
         Ok(Receipt::Ended) => "ended",
         Err(NotReceived::Unverified(_)) => "unverified",
+        Err(NotReceived::NoMail) => "refused",
         Err(NotReceived::Unreachable(_)) => "unreachable",
         Err(NotReceived::Store(_)) => "failed",
     };
@@ -102,13 +106,15 @@ async fn verify_and_store(
     } else {
         door.format.verify(incoming, &door.secrets())?
     };
+    if door.format == Format::Mail && !mail::is_message(content_type) {
+        return Err(NotReceived::NoMail);
+    }
     let callback = NewCallback {
         pool: pool.to_owned(),
         format: door.format,
         content_type: content_type.to_owned(),
         key,
-        // Neither database keeps NUL in a text, and no format has it.
-        body: String::from_utf8_lossy(incoming.body).replace('\0', ""),
+        body: door.format.stored(incoming.body),
     };
     let store = move |conn: &mut Conn| callbacks::store(conn, &callback);
     let is_new = services.store.transact::<_, StoreError>(Lane::Write, "store a callback", store).await?;

@@ -10,9 +10,9 @@ use crate::domain::content::category::Category;
 use crate::domain::content::message::{ListHeaders, Message};
 use crate::domain::content::template::{Compiled, Content, Provided, ProvidedName, RenderError};
 use crate::domain::content::tracking::{LinkRules, Tracking};
-use crate::domain::ids::{ContactId, ListId};
+use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
-use crate::domain::people::link::{Kid, LinkKey};
+use crate::domain::people::link::{Kid, Link, LinkKey};
 use crate::services::people::links::{CampaignLinks, Links};
 use crate::store::campaigns::{self, CampaignRow};
 use crate::store::people::{link_keys, topics};
@@ -28,6 +28,8 @@ pub struct Carried {
     /// Whether its messages have the headers.
     has_headers: bool,
     list_id: Option<String>,
+    /// What signs the addresses that its emails come back to. None: they come back to their sender.
+    returns: Option<(LinkKey, CampaignId)>,
 }
 
 impl Carried {
@@ -46,10 +48,11 @@ impl Carried {
             (Some(links), true) => list_id(conn, campaign, &links.host())?,
             (None, _) | (_, false) => None,
         };
+        let returns = if comes_back(settings, campaign) { Some((key_of(conn, campaign)?, campaign.id)) } else { None };
         let postal_address = settings.email.postal_address.as_deref().map(Arc::from);
         let base = links.as_ref().map(CampaignLinks::base);
         let tracked = tracked(settings, base, campaign.channel, campaigns::tracking(conn, campaign)?);
-        Ok(Self { links, postal_address, tracked, has_headers, list_id })
+        Ok(Self { links, postal_address, tracked, has_headers, list_id, returns })
     }
 
     /// The campaign's content, ready to be tracked as far as it is. `compiled` was made from `content` and `known` attributes.
@@ -79,6 +82,8 @@ impl Carried {
         let is_tracked = self.tracked.is_some() && !profile.untracked;
         let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
         let mut message = compiled.render_for(profile, &provided, tracker.as_ref())?;
+        message.returns =
+            self.returns.as_ref().map(|(key, campaign)| key.sign(&Link::Returned { campaign: *campaign, contact }));
         message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
     }
@@ -120,6 +125,12 @@ pub(super) fn tracked(
 ) -> Option<(Tracking, LinkRules)> {
     let rules = LinkRules::new(settings.tracking.spelled_hosts(), &base?);
     (channel == ChannelKind::Email && tracking.is_on()).then_some((tracking, rules))
+}
+
+/// Whether the campaign's pool says where mail comes back to.
+fn comes_back(settings: &Settings, campaign: &CampaignRow) -> bool {
+    let pool = settings.pools.iter().find(|pool| Some(pool.name.as_str()) == campaign.pool.as_deref());
+    pool.and_then(|pool| pool.provider.smtp()).is_some_and(|smtp| smtp.return_path().is_some())
 }
 
 /// The links of a campaign's messages. One that is not launched yet is tested with the newest key. `None`: links lead nowhere.

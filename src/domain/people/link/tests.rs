@@ -99,6 +99,10 @@ fn a_key_does_not_show_its_secret() {
 fn any_link() -> impl Strategy<Value = Link> {
     let (id, hour) = (any::<i64>(), any::<i64>());
     prop_oneof![
+        (id, id).prop_map(|(campaign, contact)| Link::Returned {
+            campaign: CampaignId(campaign),
+            contact: ContactId(contact)
+        }),
         (id, id).prop_map(|(campaign, contact)| Link::Unsubscribe {
             campaign: CampaignId(campaign),
             contact: ContactId(contact)
