@@ -104,7 +104,9 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are "errors" that go to stdout and end with 0. Nothing is left to do if printing fails.
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            // A mail server that calls `bounce` wrongly keeps the mail until that is put right.
+            let usage = if std::env::args().any(|word| word == "bounce") { bounce::TRY_AGAIN } else { 2 };
+            return if error.use_stderr() { ExitCode::from(usage) } else { ExitCode::SUCCESS };
         }
     };
     let failed = cli.command.failed();

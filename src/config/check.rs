@@ -100,9 +100,21 @@ impl Settings {
                 &format!("pools[{index}].name"),
                 format!("another pool is named {:?} too (case and - or _ aside)", pool.name),
             )?;
+            // A mail that comes back says to which pool by its address alone.
+            let others = self.pools.iter().take(index);
+            let mut same =
+                others.filter(|other| return_path(pool).is_some_and(|path| return_path(other) == Some(path)));
+            same.next().map_or(Ok(()), |other| {
+                let reason = format!("pool {:?} has the same one: give each pool its own", other.name);
+                Err(bad(format!("pools[{index}].return_path"), reason))
+            })?;
         }
         Ok(())
     }
+}
+
+fn return_path(pool: &PoolConfig) -> Option<&str> {
+    pool.provider.smtp()?.return_path()
 }
 
 impl Settings {

@@ -175,6 +175,8 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
     let sandbox = |line: &str| format!("{SANDBOX}{line}\n");
     let smtp = |line: &str| format!("{SMTP}{line}\n");
     let webhook = |line: &str| format!("{WEBHOOK}{line}\n");
+    let path = "return_path = \"bounces@example.com\"";
+    let second = format!("{path}\n{}{path}", SMTP.replace("News-Letter", "other"));
     let cases = [
         ("[http]\nadr = 1\n".to_owned(), "http.adr", "expected one of"),
         ("[htpp]\naddr = \"127.0.0.1:1\"\n".to_owned(), "htpp", "expected one of"),
@@ -253,6 +255,7 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (smtp("ehlo_name = \"mail server\""), "pools[0].ehlo_name", "neither a domain name nor an address such as"),
         (smtp("ehlo_name = \"127.0.0.1\""), "pools[0].ehlo_name", "[192.0.2.1]"),
         (smtp("return_path = \"bounces\""), "pools[0].return_path", "bounces@example.com"),
+        (smtp(&second), "pools[1].return_path", "pool \"News-Letter\" has the same one"),
         (smtp("return_path = \"bounces+x@example.com\""), "pools[0].return_path", "up to 12"),
         (smtp("return_path = \"much-too-long@example.com\""), "pools[0].return_path", "up to 12"),
         (smtp("callbacks = { format = \"ses\", topics = [\"reports\"] }"), "pools[0].callbacks.topics", "is no topic"),

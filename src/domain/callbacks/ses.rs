@@ -98,7 +98,7 @@ impl Event {
         header(HEADER).or_else(by_tag).or_else(by_id).or_else(|| header("Message-ID"))
     }
 
-    /// One for each recipient.
+    /// One for each recipient that a server said something of.
     fn bounces(&self, key: &str) -> Vec<Report> {
         let sub_type = self.text("/bounce/bounceSubType");
         let listed = match sub_type {
@@ -128,11 +128,16 @@ impl Event {
                 (None, Some("ContentRejected" | "AttachmentRejected")) => Cause::Blocked,
                 (None, _) => status.map_or(Cause::Other, Cause::of_status),
             };
+            // An automatic reply, which SES cannot tell from a bounce, has no words of a server.
+            let is_said = status.is_some() || diagnostic.is_some();
+            if !is_said && (self.text("/bounce/bounceType"), sub_type) == (Some("Transient"), Some("General")) {
+                return None;
+            }
             let report = self.report(&format!("{id}#{number}"), "bounce", kind).because(cause);
             let report = report.with("status", status).with("reason", diagnostic.or(sub_type));
-            Report { address: text("emailAddress").map(ToOwned::to_owned), ..report }
+            Some(Report { address: text("emailAddress").map(ToOwned::to_owned), ..report })
         };
-        recipients.iter().enumerate().map(report).collect()
+        recipients.iter().enumerate().filter_map(report).collect()
     }
 
     /// `None`: somebody says that it is no spam, or a server that its signature is wrong.
@@ -226,6 +231,18 @@ mod tests {
         ] {
             assert_eq!(bounce(kind, sub_type, recipient), expected, "{kind} {sub_type} {recipient}");
         }
+    }
+
+    #[test]
+    fn an_automatic_reply_is_no_bounce() {
+        let message = |status: &str| {
+            format!(
+                r#"{{"notificationType": "Bounce", {MAIL}, "bounce": {{"bounceType": "Transient", "bounceSubType": "General",
+                "feedbackId": "feedback", "bouncedRecipients": [{{"emailAddress": "ann@example.com" {status}}}]}}}}"#
+            )
+        };
+        assert!(carried(&message("")).unwrap().is_empty());
+        assert_eq!(carried(&message(r#", "status": "4.4.7""#)).unwrap()[0].kind, ReportKind::SoftBounced);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Claimed {
         let age = incoming.now.0.saturating_sub(sent_at.0);
         let is_recent = (-TOLERANCE_MS..=REPEATED_FOR_MS + TOLERANCE_MS).contains(&age);
         let is_ours = topics.contains(&message.topic_arn);
-        if is_recent && is_ours && is_certificate(&message.certificate_url) {
+        if is_recent && is_ours && is_certificate(&message.certificate_url, &message.topic_arn) {
             Ok(Self(message))
         } else {
             Err(Unverified)
@@ -100,7 +100,8 @@ impl Claimed {
             Kind::Notification => Ok(Proved::Notification(message.message_id)),
             Kind::UnsubscribeConfirmation => Ok(Proved::Unsubscribed),
             Kind::SubscriptionConfirmation => {
-                let url = message.subscribe_url.filter(|url| is_subscription(url)).ok_or(Unverified)?;
+                let url =
+                    message.subscribe_url.filter(|url| is_subscription(url, &message.topic_arn)).ok_or(Unverified)?;
                 Ok(Proved::Subscription(url))
             }
         }
@@ -166,25 +167,26 @@ impl SignatureVerificationAlgorithm for RsaSha1 {
     }
 }
 
-/// What follows Amazon's own host in an address. `None`: it is another host. The text is looked at, so that it does not matter how an
-/// address would be read: no port, no user, no upper case.
-fn at_amazon(url: &str) -> Option<&str> {
+/// What follows Amazon's own host in an address: that of the topic's region. Others at Amazon may be anybody's (`sns.s3.amazonaws.com`
+/// has files of a customer). `None`: it is another host. The text is looked at, so that it does not matter how an address would be read:
+/// no port, no user, no upper case.
+fn at_amazon<'u>(url: &'u str, topic: &str) -> Option<&'u str> {
+    let region = topic.split(':').nth(3).filter(|region| !region.is_empty())?;
     let (host, path) = url.strip_prefix("https://")?.split_once('/')?;
-    let region = host.strip_prefix("sns.")?;
-    let region = region.strip_suffix(".amazonaws.com").or_else(|| region.strip_suffix(".amazonaws.com.cn"))?;
-    let is_region = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (!region.is_empty() && region.bytes().all(is_region)).then_some(path)
+    let rest = host.strip_prefix("sns.")?.strip_prefix(region)?;
+    matches!(rest, ".amazonaws.com" | ".amazonaws.com.cn").then_some(path)
 }
 
-/// Whether an address is that of a certificate. The API at the same host answers with texts of its callers, and is not asked.
-fn is_certificate(url: &str) -> bool {
-    let file = at_amazon(url).and_then(|path| path.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem"));
+/// Whether an address is that of a certificate for a topic. The API at the same host answers with texts of its callers, and is not asked.
+fn is_certificate(url: &str, topic: &str) -> bool {
+    let path = at_amazon(url, topic);
+    let file = path.and_then(|path| path.strip_prefix("SimpleNotificationService-")?.strip_suffix(".pem"));
     file.is_some_and(|file| (1..=LONGEST_FILE).contains(&file.len()) && file.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Whether an address confirms a subscription.
-fn is_subscription(url: &str) -> bool {
-    let query = at_amazon(url).and_then(|path| path.strip_prefix("?Action=ConfirmSubscription&"));
+/// Whether an address confirms a subscription to a topic.
+fn is_subscription(url: &str, topic: &str) -> bool {
+    let query = at_amazon(url, topic).and_then(|path| path.strip_prefix("?Action=ConfirmSubscription&"));
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"=&:%-_.~".contains(&byte);
     query.is_some_and(|query| query.bytes().all(fits))
 }
@@ -271,8 +273,14 @@ mod tests {
     #[test]
     fn a_certificate_is_asked_for_at_amazon_only() {
         let url = "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem";
-        assert!(is_certificate(url));
-        assert!(is_certificate("https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-0a.pem"));
+        let topic = "arn:aws:sns:us-east-2:123456789012:reports";
+        assert!(is_certificate(url, topic));
+        // Where the region is no region, the host is another service.
+        for other in ["s3", "s3-us-west-2", "eu-west-1"] {
+            assert!(!is_certificate(&url.replace("us-east-2", other), topic), "{other}");
+        }
+        let chinese = "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-0a.pem";
+        assert!(is_certificate(chinese, "arn:aws-cn:sns:cn-north-1:123456789012:reports"));
         for other in [
             "http://sns.us-east-2.amazonaws.com/SimpleNotificationService-0a.pem",
             "https://sns.us-east-2.amazonaws.com.example.com/SimpleNotificationService-0a.pem",
@@ -295,7 +303,7 @@ mod tests {
             "https://sns.us-east-2.amazonaws.com/SimpleNotificationService-.pem",
             "",
         ] {
-            assert!(!is_certificate(other), "{other}");
+            assert!(!is_certificate(other, topic), "{other}");
             let body = SHA256.replace(url, other);
             assert!(proved(&body, 0, &TOPICS).is_err(), "{other}");
         }
@@ -306,7 +314,7 @@ mod tests {
         let topic = "arn:aws:sns:us-east-2:123456789012:reports";
         let good =
             format!("https://sns.us-east-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn={topic}&Token=2336");
-        assert!(is_subscription(&good));
+        assert!(is_subscription(&good, topic));
         for other in [
             good.replace("Confirm", "Un"),
             good.replace("https", "http"),
@@ -314,7 +322,7 @@ mod tests {
             good.replace(".com/", ".com/other"),
             format!("{good} HTTP/1.1\r\n"),
         ] {
-            assert!(!is_subscription(&other), "{other}");
+            assert!(!is_subscription(&other, topic), "{other}");
         }
     }
 

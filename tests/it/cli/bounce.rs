@@ -86,3 +86,13 @@ fn whatever_goes_wrong_the_mail_server_tries_again() {
         assert!(!stderr(&output).contains("a-long-password-1"));
     }
 }
+
+#[test]
+fn a_mail_server_that_calls_it_wrongly_keeps_the_mail() {
+    for wrong in [&["bounce"][..], &["bounce", "newsletter", "--what"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_volley")).args(wrong).stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(75), "{wrong:?}: {}", stderr(&output));
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_volley")).args(["bounce", "--help"]).output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+}

@@ -6,14 +6,20 @@ use crate::domain::bounce::{Cause, status_in};
 use crate::domain::callbacks::{NotUnderstood, Report};
 use crate::domain::reports::ReportKind;
 
-/// A report for each recipient of whom something certain is said.
+/// What is certain: one report of each kind. The message had one recipient, however many there are behind the address.
 pub(super) fn read(text: &str, about: &About) -> Result<Vec<Report>, NotUnderstood> {
     let groups = Fields::groups(text);
     let recipients: Vec<&Fields> = groups.iter().filter(|group| group.get("action").is_some()).collect();
     if recipients.is_empty() {
         return Err(NotUnderstood("its delivery status names no action".to_owned()));
     }
-    Ok(recipients.into_iter().enumerate().filter_map(|(number, group)| report(group, number, about)).collect())
+    let mut reports: Vec<Report> = Vec::new();
+    for report in recipients.into_iter().enumerate().filter_map(|(number, group)| report(group, number, about)) {
+        if reports.iter().all(|known| known.kind != report.kind) {
+            reports.push(report);
+        }
+    }
+    Ok(reports)
 }
 
 /// `None`: the server still tries, or has passed the message on.
@@ -30,7 +36,8 @@ fn report(group: &Fields, number: usize, about: &About) -> Option<Report> {
         _ => return None,
     };
     // A server that passes a message on has another address for it. Its sender knows the first one.
-    let address = group.address("original-recipient").or_else(|| group.address("final-recipient"));
+    let (original, last) = (group.address("original-recipient"), group.address("final-recipient"));
+    let address = original.or(last);
     let report = Report {
         occurred_at: about.at,
         address: address.map(ToOwned::to_owned),
@@ -39,6 +46,8 @@ fn report(group: &Fields, number: usize, about: &About) -> Option<Report> {
     if kind == ReportKind::Delivered {
         return Some(report);
     }
-    let cause = status.map_or(Cause::Other, Cause::of_status);
+    // The address that failed may be one of many behind the first one, which the others still read.
+    let is_passed_on = original.zip(last).is_some_and(|(original, last)| !original.eq_ignore_ascii_case(last));
+    let cause = status.filter(|_| !is_passed_on).map_or(Cause::Other, Cause::of_status);
     Some(report.because(cause).with("status", status).with("reason", diagnostic))
 }

@@ -28,7 +28,8 @@ pub(super) fn read(message: &Message<'_>, about: &About) -> Option<Report> {
         qmail(text)?
     } else if text.starts_with(EXIM) && text.contains(GIVEN_UP) {
         let address = message.header_raw("X-Failed-Recipients")?.trim().to_owned();
-        (address, text.to_owned())
+        // Behind this line is the message itself, which may say anything.
+        (address, text.split("\n------").next()?.to_owned())
     } else {
         return None;
     };

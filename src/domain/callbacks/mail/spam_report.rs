@@ -15,13 +15,8 @@ pub(super) fn read(text: &str, about: &About) -> Result<Option<Report>, NotUnder
         "opt-out" | "opt-out-list" => ReportKind::Unsubscribed,
         _ => return Ok(None),
     };
-    let mut named = groups.iter().filter_map(|group| group.address("original-rcpt-to"));
-    // Most providers hide it.
-    let address = named.next().filter(|address| address.contains('@') && named.next().is_none());
-    let report = Report {
-        occurred_at: about.at,
-        address: address.map(ToOwned::to_owned),
-        ..Report::new(&about.key, None, report_kind)
-    };
+    // The message's token names the recipient. An address in the report may be made unreadable (RFC 6590) or be that of somebody to whom
+    // the message was passed on, and its time is the word of the report's writer.
+    let report = Report::new(&about.key, None, report_kind);
     Ok(Some(report.with("reason", Some(kind.as_str()))))
 }

@@ -77,7 +77,10 @@ fn a_report_of_delivery_says_whether_the_address_is_the_reason() {
 #[test]
 fn the_address_is_the_one_that_the_message_was_sent_to() {
     let forwarded = recipient("failed", "5.1.1", "550 no").replacen("ann@example.com", "ann@elsewhere.example", 1);
-    assert_eq!(found(&dsn(&forwarded))[0].2.as_deref(), Some("ann@example.com"));
+    // Others may read what goes to the first address.
+    assert_eq!(found(&dsn(&forwarded))[0], (ReportKind::HardBounced, Cause::Other, Some("ann@example.com".to_owned())));
+    let three = [recipient("failed", "4.4.1", "timed out").as_str(); 3].join("\n\n");
+    assert_eq!(found(&dsn(&three)).len(), 1, "the message had one recipient");
     let other = "Final-Recipient: x400; c=us\nAction: failed\nStatus: 5.1.1";
     assert_eq!(found(&dsn(other))[0].2, None);
     let two = format!("{}\n\n{}", recipient("failed", "5.1.1", "550 no"), recipient("delivered", "2.0.0", "250"));
@@ -101,7 +104,7 @@ fn a_report_of_spam_is_a_complaint_unless_it_says_something_else() {
         )
     };
     let named = report("abuse", "Original-Rcpt-To: <ann@example.com>\n");
-    assert_eq!(found(&named), [(ReportKind::Complained, Cause::Other, Some("ann@example.com".to_owned()))]);
+    assert_eq!(found(&named), [(ReportKind::Complained, Cause::Other, None)], "the token names the recipient");
     assert_eq!(callback(named.as_bytes(), tokens), [TOKEN_TEXT]);
     for hidden in
         ["", "Original-Rcpt-To: hidden\n", "Original-Rcpt-To: a@example.com\nOriginal-Rcpt-To: b@example.com\n"]
@@ -136,7 +139,16 @@ fn the_texts_of_known_servers_are_read_and_no_others() {
                 550-5.1.1 The email account does not exist\n";
     assert_eq!(
         found(&mail("X-Failed-Recipients: ann@example.com\n", exim)),
-        [(ReportKind::HardBounced, Cause::Address, ann)]
+        [(ReportKind::HardBounced, Cause::Address, ann.clone())]
+    );
+    // What the message itself says is no word of a server.
+    let blocked = exim.replace("550-5.1.1 The email account does not exist", "550 spam");
+    let blocked = format!(
+        "{blocked}\n------ This is a copy of the message, including all the headers. ------\n\nVersion 5.1.1\n"
+    );
+    assert_eq!(
+        found(&mail("X-Failed-Recipients: ann@example.com\n", &blocked)),
+        [(ReportKind::HardBounced, Cause::Other, ann)]
     );
     for text in [
         "The mail system could not find ann@example.com. 550 5.1.1\n",
