@@ -124,7 +124,6 @@ impl Event {
                 own.filter(|status| !status.ends_with(".0.0")).or_else(|| diagnostic.and_then(status_in)).or(own);
             let cause = match (listed, sub_type) {
                 (Some(reason), _) => Cause::Listed(reason),
-                (None, Some("NoEmail")) => Cause::Address,
                 (None, Some("ContentRejected" | "AttachmentRejected")) => Cause::Blocked,
                 (None, _) => status.map_or(Cause::Other, Cause::of_status),
             };
@@ -221,7 +220,10 @@ mod tests {
             ("Permanent", "General", "", (hard, Cause::Other)),
             ("Permanent", "General", blocked, (hard, Cause::Blocked)),
             ("Permanent", "General", r#", "status": "5.7.1""#, (hard, Cause::Blocked)),
-            ("Permanent", "NoEmail", "", (hard, Cause::Address)),
+            // SES could not read the address out of the bounce: that says nothing about it.
+            ("Permanent", "NoEmail", "", (hard, Cause::Other)),
+            ("Permanent", "NoEmail", unknown, (hard, Cause::Address)),
+            ("Permanent", "NoEmail", blocked, (hard, Cause::Blocked)),
             ("Permanent", "Suppressed", unknown, (unsent, Cause::Listed(Reason::Bounced))),
             ("Permanent", "OnAccountSuppressionList", "", (unsent, Cause::Listed(Reason::Bounced))),
             ("Permanent", "UnsubscribedRecipient", "", (unsent, Cause::Listed(Reason::Unsubscribed))),

@@ -76,6 +76,13 @@ impl Claimed {
         let age = incoming.now.0.saturating_sub(sent_at.0);
         let is_recent = (-TOLERANCE_MS..=REPEATED_FOR_MS + TOLERANCE_MS).contains(&age);
         let is_ours = topics.contains(&message.topic_arn);
+        // What is signed has no lengths: with a line break in a value, one request could be read as another one.
+        let is_id =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_one_line = message.subject.as_deref().is_none_or(|subject| !subject.contains(['\r', '\n']));
+        if !is_id(&message.message_id) || !message.token.as_deref().is_none_or(is_id) || !is_one_line {
+            return Err(Unverified);
+        }
         if is_recent && is_ours && is_certificate(&message.certificate_url, &message.topic_arn) {
             Ok(Self(message))
         } else {

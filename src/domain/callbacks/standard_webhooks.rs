@@ -184,7 +184,6 @@ impl Resend {
                 let diagnostic = text("/bounce/diagnosticCode/0").and_then(status_in).or(bounce.and_then(status_in));
                 report
                     .because(match text("/bounce/subType") {
-                        Some("NoEmail") => Cause::Address,
                         Some("Suppressed" | "OnAccountSuppressionList") => Cause::Listed(Reason::Bounced),
                         Some("ContentRejected" | "AttachmentRejected") => Cause::Blocked,
                         _ => diagnostic.map_or(Cause::Other, Cause::of_status),

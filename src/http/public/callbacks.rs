@@ -47,7 +47,8 @@ pub(in crate::http) async fn take(
         Err(NotReceived::NoMail) => Err(ApiError::UnsupportedMediaType(NO_MAIL)),
         Err(NotReceived::Unreachable(_)) => {
             let detail = "the provider has to be asked for its certificate or its confirmation, and does not answer";
-            Err(ApiError::Unavailable { code: "provider_unavailable", detail: detail.to_owned() })
+            // Anybody can name a certificate that is nowhere.
+            Err(refused(ApiError::Unavailable { code: "provider_unavailable", detail: detail.to_owned() }))
         }
         Err(NotReceived::Store(error)) => Err(error.into()),
     }

@@ -27,7 +27,7 @@ pub enum NotProved {
     /// It does not come from a topic of the pool, or not now.
     #[error(transparent)]
     Unverified(#[from] Unverified),
-    /// Amazon could not be asked.
+    /// Amazon could not be asked, or has no such certificate: it may be new and on its way. Amazon repeats what is answered so.
     #[error("Amazon cannot be asked: {0}")]
     Unreachable(NotFetched),
 }
@@ -48,17 +48,17 @@ struct Inner {
 #[derive(Default)]
 struct Known {
     certificates: HashMap<String, (Instant, Arc<[u8]>)>,
-    /// Where none is.
-    missing: HashMap<String, Instant>,
+    /// Where none is, and why.
+    missing: HashMap<String, (Instant, NotFetched)>,
 }
 
 impl Known {
     /// `None`: it has to be fetched.
-    fn get(&mut self, url: &str) -> Option<Result<Arc<[u8]>, Unverified>> {
+    fn get(&mut self, url: &str) -> Option<Result<Arc<[u8]>, NotFetched>> {
         self.certificates.retain(|_, (since, _)| since.elapsed() < KNOWN_FOR);
-        self.missing.retain(|_, since| since.elapsed() < MISSING_FOR);
-        if self.missing.contains_key(url) {
-            return Some(Err(Unverified));
+        self.missing.retain(|_, (since, _)| since.elapsed() < MISSING_FOR);
+        if let Some((_, why)) = self.missing.get(url) {
+            return Some(Err(why.clone()));
         }
         self.certificates.get(url).map(|(_, certificate)| Ok(Arc::clone(certificate)))
     }
@@ -96,12 +96,12 @@ impl Sns {
 
     async fn certificate(&self, url: &str) -> Result<Arc<[u8]>, NotProved> {
         if let Some(known) = self.known().get(url) {
-            return known.map_err(NotProved::from);
+            return known.map_err(NotProved::Unreachable);
         }
         let _fetching = self.inner.fetching.lock().await;
         // Another request may have fetched it meanwhile.
         if let Some(known) = self.known().get(url) {
-            return known.map_err(NotProved::from);
+            return known.map_err(NotProved::Unreachable);
         }
         let fetched = self.inner.fetch.fetch(url).await;
         let mut known = self.known();
@@ -113,13 +113,13 @@ impl Sns {
                 }
                 Ok(certificate)
             }
-            Err(NotFetched::Refused(_) | NotFetched::TooLarge) => {
-                if known.missing.len() < MOST_KNOWN {
-                    known.missing.insert(url.to_owned(), Instant::now());
+            Err(error) => {
+                let is_answered = matches!(error, NotFetched::Refused(_) | NotFetched::TooLarge);
+                if is_answered && known.missing.len() < MOST_KNOWN {
+                    known.missing.insert(url.to_owned(), (Instant::now(), error.clone()));
                 }
-                Err(Unverified.into())
+                Err(NotProved::Unreachable(error))
             }
-            Err(error @ NotFetched::Unreachable(_)) => Err(NotProved::Unreachable(error)),
         }
     }
 }
