@@ -1,6 +1,6 @@
 //! What became of messages, in bulk. PostgreSQL takes arrays, SQLite a JSON array.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
@@ -8,65 +8,79 @@ use diesel::sql_types::{Array, BigInt, Bool, Integer, Text};
 use super::{News, Row};
 use crate::domain::day::UtcDay;
 use crate::domain::deliverability::{Counted, DomainFigures};
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 
 /// The columns that count.
 const COUNTERS: &str = "sent, delivered, soft_bounced, hard_bounced, complained";
 
-/// Sums of the news by pool, day and domain. A campaign's channel says whether there is a domain; a contact that has no address any more
-/// counts among the others.
-fn gathered(domain: &str, join: &str) -> String {
-    let sums: Vec<String> = Counted::ALL
-        .iter()
-        .map(|what| format!("CAST(sum(CASE WHEN k.what = '{what}' THEN 1 ELSE 0 END) AS BIGINT)"))
-        .collect();
-    format!(
-        "SELECT k.day, c.pool, CASE WHEN c.channel = 'email' THEN coalesce({domain}, 'other') ELSE '' END, {} \
-         FROM k {join} campaigns AS c ON c.id = k.campaign_id LEFT JOIN contacts AS p ON p.id = k.contact_id \
-         WHERE c.pool IS NOT NULL",
-        sums.join(", ")
-    )
-}
-
 /// By the first three columns: day, pool and domain.
 const GROUPED: &str = " GROUP BY 1, 2, 3";
+
+/// The domain of a contact `p` of a campaign `c`, whose address has an `@` at this place. The campaign's channel says whether there is a
+/// domain; a contact that has no address any more counts among the others.
+fn domain(at: &str) -> String {
+    format!("CASE WHEN c.channel = 'email' THEN coalesce(substr(p.email, {at} + 1), 'other') ELSE '' END")
+}
 
 /// Adds a row for each pool, day and domain that is among the news.
 pub(super) fn note(conn: &mut Conn, news: &[News]) -> Result<(), StoreError> {
     let insert = format!("INSERT INTO deliverability_news (day, pool, domain, {COUNTERS}) ");
-    let day = |news: &News| UtcDay::of(news.sent_at).0;
     match conn {
-        Conn::Pg(conn) => {
-            let gathered = gathered("substr(p.email, strpos(p.email, '@') + 1)", "JOIN");
-            let campaigns: BTreeSet<i64> = news.iter().map(|news| news.delivery.campaign.0).collect();
-            sql("WITH k AS (SELECT * FROM unnest(")
-                .bind::<Array<BigInt>, _>(news.iter().map(|news| news.delivery.campaign.0).collect::<Vec<_>>(), ", ")
-                .bind::<Array<BigInt>, _>(news.iter().map(|news| news.delivery.contact.0).collect::<Vec<_>>(), ", ")
-                .bind::<Array<BigInt>, _>(news.iter().map(day).collect::<Vec<_>>(), ", ")
-                .bind::<Array<Text>, _>(
-                    news.iter().map(|news| news.what.as_str()).collect::<Vec<_>>(),
-                    format!(") AS k (campaign_id, contact_id, day, what)) {insert}{gathered} AND c.id = ANY("),
-                )
-                // The few campaigns once more, or all that there ever were would be read.
-                .bind::<Array<BigInt>, _>(campaigns.into_iter().collect::<Vec<_>>(), format!("){GROUPED}"))
-                .execute(conn)
-        }
-        Conn::Sqlite(conn) => {
-            // CROSS: the news come first, and each finds its campaign and its contact by their keys.
-            let gathered = gathered("substr(p.email, instr(p.email, '@') + 1)", "CROSS JOIN");
-            let rows: Vec<_> = news
-                .iter()
-                .map(|news| (news.delivery.campaign, news.delivery.contact, day(news), news.what))
-                .collect();
-            sql("WITH k AS (SELECT json_extract(value, '$[0]') AS campaign_id, json_extract(value, '$[1]') AS contact_id, \
-                 json_extract(value, '$[2]') AS day, json_extract(value, '$[3]') AS what FROM json_each(")
-                .bind::<Text, _>(serde_json::json!(rows).to_string(), format!(")) {insert}{gathered}{GROUPED}"))
-                .execute(conn)
-        }
+        Conn::Pg(conn) => note_arrays(conn, &insert, news),
+        Conn::Sqlite(conn) => note_alike(conn, &insert, news),
     }
-    .map(drop)
     .map_err(StoreError::query("note what became of messages"))
+}
+
+fn note_arrays(conn: &mut PgConnection, insert: &str, news: &[News]) -> QueryResult<()> {
+    let sums: Vec<String> = Counted::ALL
+        .iter()
+        .map(|what| format!("CAST(sum(CASE WHEN k.what = '{what}' THEN 1 ELSE 0 END) AS BIGINT)"))
+        .collect();
+    let (domain, sums) = (domain("strpos(p.email, '@')"), sums.join(", "));
+    let campaigns: BTreeSet<i64> = news.iter().map(|news| news.delivery.campaign.0).collect();
+    sql("WITH k AS (SELECT * FROM unnest(")
+        .bind::<Array<BigInt>, _>(news.iter().map(|news| news.delivery.campaign.0).collect::<Vec<_>>(), ", ")
+        .bind::<Array<BigInt>, _>(news.iter().map(|news| news.delivery.contact.0).collect::<Vec<_>>(), ", ")
+        .bind::<Array<BigInt>, _>(news.iter().map(|news| UtcDay::of(news.sent_at).0).collect::<Vec<_>>(), ", ")
+        .bind::<Array<Text>, _>(
+            news.iter().map(|news| news.what.as_str()).collect::<Vec<_>>(),
+            format!(
+                ") AS k (campaign_id, contact_id, day, what)) {insert}SELECT k.day, c.pool, {domain}, {sums} FROM k \
+                 JOIN campaigns AS c ON c.id = k.campaign_id LEFT JOIN contacts AS p ON p.id = k.contact_id \
+                 WHERE c.pool IS NOT NULL AND c.id = ANY("
+            ),
+        )
+        // The few campaigns once more, or all that there ever were would be read.
+        .bind::<Array<BigInt>, _>(campaigns.into_iter().collect::<Vec<_>>(), format!("){GROUPED}"))
+        .execute(conn)
+        .map(drop)
+}
+
+/// One statement for all to which the same happened: a list of numbers is read several times as fast as one of lists.
+fn note_alike(conn: &mut SqliteConnection, insert: &str, news: &[News]) -> QueryResult<()> {
+    let mut alike = BTreeMap::<(CampaignId, i64, &str), Vec<ContactId>>::new();
+    for News { delivery, sent_at, what } in news {
+        let happened = (delivery.campaign, UtcDay::of(*sent_at).0, what.as_str());
+        alike.entry(happened).or_default().push(delivery.contact);
+    }
+    let domain = domain("instr(p.email, '@')");
+    alike.into_iter().try_for_each(|((campaign, day, what), contacts)| {
+        let figures: Vec<&str> =
+            Counted::ALL.iter().map(|each| if each.as_str() == what { "count(*)" } else { "0" }).collect();
+        sql(format!("{insert}SELECT "))
+            .bind::<BigInt, _>(day, format!(", c.pool, {domain}, {} FROM json_each(", figures.join(", ")))
+            // CROSS: each number finds its contact by its key.
+            .bind::<Text, _>(serde_json::json!(contacts).to_string(), ") AS k CROSS JOIN campaigns AS c ON c.id = ")
+            .bind::<BigInt, _>(
+                campaign,
+                " LEFT JOIN contacts AS p ON p.id = k.value WHERE c.pool IS NOT NULL GROUP BY 2, 3",
+            )
+            .execute(conn)
+            .map(drop)
+    })
 }
 
 /// The advisory lock of the instance that folds. Of the kind with two numbers; the first one is its own.
