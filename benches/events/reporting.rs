@@ -129,7 +129,7 @@ fn row(name: &str, all: &BTreeMap<u32, Beside>) {
     }
 }
 
-/// Signed callbacks, each report about somebody of whom nothing was reported yet.
+/// Signed callbacks, each report about another recipient.
 fn callbacks(sent: &Sent, people: &mut impl Iterator<Item = ContactId>, reports: usize) -> Vec<String> {
     let report = |contact: ContactId| json!({ "kind": "delivered", "delivery_key": sent.delivery_key(contact) });
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! `volley bounce`: a mail server hands over what came back. It runs for each mail, so it says by its exit code whether the server shall
+//! `volley bounce`: a mail server hands over what came back. It runs for each mail, so its exit code says whether the server should
 //! try again.
 
 use std::io::{Read as _, copy, sink, stdin};

@@ -30,7 +30,7 @@ const TRIES: usize = 4;
 const AT_ONCE: usize = 1_000;
 const AT_ONCE_WITH_ONE_WRITER: usize = 200;
 
-/// A click or an open, as its request told of it. Its target may be personal data: never logged, so it has no `Debug`.
+/// A click or an open, as it was requested. Its target may be personal data: never logged, so it has no `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Noted {
     /// Its own: under it, it is counted once.

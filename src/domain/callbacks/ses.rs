@@ -1,7 +1,7 @@
 //! What Amazon SES reports through Amazon SNS ([`super::sns`]): notifications of an identity
 //! (<https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html>) and published events
 //! (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>). Both name the same things; with both switched
-//! on, each thing is told of twice.
+//! on, each thing is reported twice.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -78,7 +78,7 @@ impl Event {
         }
     }
 
-    /// A report of what happens to a message once: told of twice, it has the same key.
+    /// A report of what happens to a message once: reported twice, it has the same key.
     fn once(&self, part: &str, kind: ReportKind) -> Report {
         let id = self.text("/mail/messageId").unwrap_or_default();
         self.report(&format!("{part}:{id}"), part, kind)

@@ -15,8 +15,8 @@ pub(super) fn read(text: &str, about: &About) -> Result<Option<Report>, NotUnder
         "opt-out" | "opt-out-list" => ReportKind::Unsubscribed,
         _ => return Ok(None),
     };
-    // The message's token names the recipient. An address in the report may be made unreadable (RFC 6590) or be that of somebody to whom
-    // the message was passed on, and its time is the word of the report's writer.
+    // The message's token names the recipient. An address in the report may be made unreadable (RFC 6590), or belong to somebody
+    // who got the message from the recipient. The time is what the report's writer says.
     let report = Report::new(&about.key, None, report_kind);
     Ok(Some(report.with("reason", Some(kind.as_str()))))
 }
