@@ -1,15 +1,12 @@
 //! What became of messages by day, pool and domain: each counted once, and nobody waits for it.
 
-use serde_json::Map;
 use volley::domain::campaigns::CampaignEvent;
 use volley::domain::campaigns::audience::Audience;
 use volley::domain::deliverability::{DomainFigures, MOST_DOMAINS, OTHER};
 use volley::domain::dispatch::abandoned::{Evidence, Repeat};
 use volley::domain::dispatch::claim::ClaimKey;
-use volley::domain::dispatch::delivery::DeliveryId;
 use volley::domain::dispatch::evidence::{Begun, Known};
 use volley::domain::dispatch::settlement::Settlement;
-use volley::domain::events::EventSource;
 use volley::domain::ids::ContactId;
 use volley::domain::reports::{Reader, ReportKind};
 use volley::store::deliverability::{self, Filter, Key, Row};
@@ -17,11 +14,11 @@ use volley::store::dispatch::deliveries::{self, Resolution};
 use volley::store::dispatch::lost_leases::{self, OwnerFate};
 use volley::store::dispatch::sweeps::{self, Swept};
 use volley::store::dispatch::{reported, rewind};
-use volley::store::events::EventKey;
 use volley::store::reports::{self, Line};
 use volley::store::{Conn, Lane};
 
 use super::dispatch::packed::{Campaign, POOL, accepted, execute, record, verdict, write};
+use super::reports::line;
 use crate::support::both_backends;
 
 /// Everything that was noted so far is in the figures.
@@ -43,16 +40,6 @@ async fn figures(campaign: &Campaign) -> Vec<(String, [i64; 5])> {
         (row.domain, [sent, delivered, soft_bounced, hard_bounced, complained])
     };
     rows(campaign).await.into_iter().map(figure).collect()
-}
-
-fn line(campaign: &Campaign, contact: i64, kind: ReportKind, key: &str) -> Line {
-    Line {
-        key: EventKey::of(&EventSource::of_pool(POOL), key),
-        delivery: DeliveryId { campaign: campaign.id, contact: ContactId(contact) },
-        kind,
-        occurred_at: None,
-        details: Map::new(),
-    }
 }
 
 async fn report(campaign: &Campaign, said: &[(i64, ReportKind)]) {

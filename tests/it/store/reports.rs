@@ -23,7 +23,7 @@ const OPENED: ReportKind = ReportKind::Opened(Reader::Person);
 const SCANNED: ReportKind = ReportKind::Opened(Reader::Machine);
 
 /// A report about a recipient of the campaign, under a key.
-fn line(campaign: &Campaign, contact: i64, kind: ReportKind, key: &str) -> Line {
+pub(super) fn line(campaign: &Campaign, contact: i64, kind: ReportKind, key: &str) -> Line {
     Line {
         key: EventKey::of(&EventSource::of_pool(POOL), key),
         delivery: DeliveryId { campaign: campaign.id, contact: ContactId(contact) },
