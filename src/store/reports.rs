@@ -14,7 +14,7 @@ use crate::domain::deliverability::Counted;
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use crate::domain::dispatch::doubt::Standing;
 use crate::domain::events::occurred;
-use crate::domain::ids::{CampaignId, EventId, PageId};
+use crate::domain::ids::{CampaignId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::{ReportFigures, ReportKind, Reported};
 use crate::store::deliverability::{self, News};
@@ -25,7 +25,8 @@ pub(in crate::store) use dialect::{came_back, count_refused, sums};
 /// A report, as its source tells of it. Its details may be personal data: never logged, so it has no `Debug`.
 #[derive(Clone)]
 pub struct Line {
-    /// Counted once under this key. Its source is a pool or Volley itself.
+    /// Counted once under this key. Its source is a pool or Volley itself. A kind that is no event is counted once for each
+    /// delivery instead, whatever its key.
     pub key: EventKey,
     /// Which delivery it is about.
     pub delivery: DeliveryId,
@@ -42,7 +43,7 @@ pub struct Line {
 pub enum Fate {
     /// It is counted, and its event is stored.
     Counted,
-    /// It came before under its key. Nothing else happened.
+    /// It came before, under its key or, where it is no event, for this delivery. Nothing else happened.
     Repeated,
     /// Another transaction is just moving the delivery. Nothing is stored: try the line again.
     Later,
@@ -69,12 +70,15 @@ pub struct Applied {
 /// has stored one of the keys meanwhile.
 pub fn apply(conn: &mut Conn, lines: &[Line]) -> Result<Applied, StoreError> {
     let now = engine::now(conn)?;
-    let keys: BTreeSet<&EventKey> = lines.iter().map(|line| &line.key).collect();
+    // A kind that is no event is told by its bit alone: most reports are deliveries, and a key of each would cost more than all else.
+    let has_key = |line: &&Line| line.kind.event().is_some();
+    let keys: BTreeSet<&EventKey> = lines.iter().filter(has_key).map(|line| &line.key).collect();
     let known = events::recall(conn, &keys.into_iter().collect::<Vec<_>>())?;
     let mut first: HashMap<&EventKey, usize> = HashMap::with_capacity(lines.len());
     let mut unseen = Vec::with_capacity(lines.len());
     for (index, line) in lines.iter().enumerate() {
-        if !known.contains_key(&line.key) && *first.entry(&line.key).or_insert(index) == index {
+        let mut is_new = || !known.contains_key(&line.key) && *first.entry(&line.key).or_insert(index) == index;
+        if !has_key(&line) || is_new() {
             unseen.push((index, line));
         }
     }
@@ -152,6 +156,9 @@ impl<'a> Round<'a> {
         let Some(delivery) = self.locked.get_mut(&line.delivery) else {
             return if self.busy.contains(&line.delivery) { Fate::Later } else { Fate::Unknown };
         };
+        if line.kind.event().is_none() && delivery.reported.has(line.kind) {
+            return Fate::Repeated;
+        }
         let place = OnPage { page: delivery.page, campaign: line.delivery.campaign };
         let figure = self.figures.entry(place).or_default().entry(line.kind).or_default();
         figure.total += 1;
@@ -173,23 +180,23 @@ impl<'a> Round<'a> {
     fn write(&self, conn: &mut Conn, now: UtcInstant) -> Result<(), StoreError> {
         let told: Vec<(&Line, &'static str)> =
             self.counted.iter().filter_map(|line| Some((*line, line.kind.event()?))).collect();
-        let ids: HashMap<&EventKey, EventId> =
-            told.iter().map(|(line, _)| &line.key).zip(events::ids(conn, told.len())?).collect();
-        let mut keys: Vec<&EventKey> = self.counted.iter().map(|line| &line.key).collect();
-        // In one order everywhere: two transactions cannot wait for each other.
-        keys.sort_unstable();
-        let keys: Vec<NewKey<'_>> = keys
-            .into_iter()
-            .map(|key| NewKey { key, body_hash: NO_BODY, event: ids.get(key).copied().unwrap_or(NO_EVENT) })
+        let ids = events::ids(conn, told.len())?;
+        let mut keys: Vec<NewKey<'_>> = told
+            .iter()
+            .zip(&ids)
+            .map(|((line, _), id)| NewKey { key: &line.key, body_hash: NO_BODY, event: *id })
             .collect();
+        // In one order everywhere: two transactions cannot wait for each other.
+        keys.sort_unstable_by_key(|key| key.key);
         events::remember(conn, &keys, now)?;
         let properties: Vec<String> =
             told.iter().map(|(line, _)| line.kind.properties(line.delivery.campaign, &line.details)).collect();
         let rows: Vec<NewEvent<'_>> = told
             .iter()
+            .zip(ids)
             .zip(&properties)
-            .map(|((line, name), properties)| NewEvent {
-                id: ids.get(&line.key).copied().unwrap_or(NO_EVENT),
+            .map(|(((line, name), id), properties)| NewEvent {
+                id,
                 contact: line.delivery.contact,
                 name,
                 properties,
@@ -213,6 +220,3 @@ impl<'a> Round<'a> {
 
 /// Under its key, a report is counted once, whatever it says the second time.
 const NO_BODY: &str = "";
-
-/// What stands beside the key of a report that is no event.
-const NO_EVENT: EventId = EventId(0);

@@ -12,7 +12,7 @@ use crate::support::waiting::wait_for;
 both_backends! {
     fn a_report_is_counted_once_however_often_its_callback_comes(db: &Database) {
         let world = World::on(db);
-        let body = json!({ "kind": "delivered", "delivery_key": world.delivery(world.ann) });
+        let body = json!({ "kind": "opened", "delivery_key": world.delivery(world.ann) });
         for _ in 0..3 {
             assert_eq!(world.report("msg_1", &body).status, 200);
         }
@@ -21,7 +21,7 @@ both_backends! {
         assert_eq!(world.report("msg_1", &body).status, 200);
         assert_eq!(world.report("msg_2", &body).status, 200);
         world.wait_read();
-        assert_eq!(world.reported("delivered"), (1, 2));
+        assert_eq!(world.reported("opened"), (1, 2));
         assert_eq!(world.count("callbacks"), 2);
         assert_eq!(world.count("callbacks WHERE state = 'done' AND body IS NULL"), 2, "what was read is removed");
     }
