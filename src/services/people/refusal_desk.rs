@@ -18,7 +18,7 @@ const MOST_AT_ONCE: usize = 200;
 
 /// From the beginning of one transaction to that of the next one at least. One that comes alone is stored at once. Many share a
 /// transaction: each one takes its turn among those of the campaigns, and waits for the disk.
-const APART: Duration = Duration::from_millis(20);
+const APART: Duration = Duration::from_millis(10);
 
 /// Refusals that may wait for their turn: more wait at the door.
 const WAITING: usize = 4_096;
