@@ -1,5 +1,6 @@
 //! Contacts, how they stand on lists, the addresses that are not written to, and the names of attributes.
 
+pub mod addresses;
 pub mod attributes;
 pub mod consent;
 pub mod consent_feed;

@@ -17,9 +17,10 @@ use crate::domain::ids::ContactId;
 use crate::domain::people::consent::addresses_of;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::store::engine::schema::{contact_tags, contacts, list_members};
+use crate::store::people::addresses::{self, Moved};
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::dialect::{self, Hold};
-use crate::store::people::standings::{self, Moved};
+use crate::store::people::standings;
 use crate::store::{Conn, StoreError, engine};
 
 /// How often a write is tried when another transaction takes one of its keys meanwhile.
@@ -154,7 +155,7 @@ pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactC
                 is_new: false,
                 is_confirmed: change.is_confirmed,
             };
-            standings::follow_addresses(conn, &mut ledger, &[moved])?;
+            addresses::follow_addresses(conn, &mut ledger, &[moved])?;
             ledger.close(conn)?;
         }
         Ok(Changed::Done(Box::new(after)))
@@ -203,7 +204,7 @@ pub fn delete(conn: &mut Conn, scribe: &Scribe, id: ContactId) -> Result<bool, S
         let held = standings::hold(conn, &[id])?;
         let mut ledger = Ledger::new(scribe);
         for contact in held.iter().filter(|contact| !contact.is_deleted) {
-            standings::leave_refusals(conn, &mut ledger, id, &addresses_of(&contact.keys))?;
+            addresses::leave_refusals(conn, &mut ledger, id, &addresses_of(&contact.keys))?;
         }
         ledger.close(conn)?;
         let now = engine::now(conn)?;

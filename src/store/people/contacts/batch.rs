@@ -7,10 +7,11 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Said, Source};
 use crate::domain::people::contact::{ContactDraft, Fields};
 use crate::domain::people::standing::{Grounds, Standing as ListStanding, Wish};
+use crate::store::people::addresses::{self, Moved};
 use crate::store::people::consent::Ledger;
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::dialect::Hold;
-use crate::store::people::standings::{self, Moved, Outcome, Wished};
+use crate::store::people::standings::{self, Outcome, Wished};
 use crate::store::people::{attributes, dialect};
 use crate::store::{Conn, StoreError};
 
@@ -241,7 +242,7 @@ pub(super) fn follow_addresses(
             is_confirmed: grounds != Grounds::Claimed,
         })
         .collect();
-    standings::follow_addresses(conn, ledger, &moved)
+    addresses::follow_addresses(conn, ledger, &moved)
 }
 
 /// What is asked of the list, in the order of the drafts.
