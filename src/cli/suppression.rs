@@ -15,6 +15,8 @@ use crate::config::Settings;
 pub(crate) enum Reason {
     /// The person refused
     Unsubscribed,
+    /// The person wants nothing more on this channel
+    Stopped,
     /// The person complained to its provider
     Complained,
     /// The address does not exist
@@ -27,6 +29,7 @@ impl Reason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Unsubscribed => "unsubscribed",
+            Self::Stopped => "stopped",
             Self::Complained => "complained",
             Self::Bounced => "bounced",
             Self::Blocked => "blocked",

@@ -56,6 +56,8 @@ pub fn address_for<'a>(channel: ChannelKind, contact: impl Into<Contactable<'a>>
 pub struct Held {
     /// The person refused everything.
     pub unsubscribed_at: Option<UtcInstant>,
+    /// The person wants nothing more on this channel.
+    pub stopped_at: Option<UtcInstant>,
     /// The person called a message spam.
     pub complained_at: Option<UtcInstant>,
     /// The address does not exist.
@@ -71,7 +73,15 @@ pub struct Held {
 impl Held {
     /// Whether nothing may be sent to the address, whatever it is about.
     fn keeps_everything_back(&self, now: UtcInstant) -> bool {
-        let Self { unsubscribed_at: _, complained_at, bounced_at, soft_until, blocked_at, domain_blocked_at } = self;
+        let Self {
+            unsubscribed_at: _,
+            stopped_at: _,
+            complained_at,
+            bounced_at,
+            soft_until,
+            blocked_at,
+            domain_blocked_at,
+        } = self;
         [complained_at, bounced_at, blocked_at, domain_blocked_at].into_iter().any(Option::is_some)
             || soft_until.is_some_and(|until| until > now)
     }
@@ -111,6 +121,10 @@ pub fn may_send(category: Category, consent: &Consent<'_>, now: UtcInstant) -> R
     match category {
         Category::Transactional => return Ok(()),
         Category::Marketing => {}
+    }
+    // To agree to a topic says nothing about the channel.
+    if held.stopped_at.is_some() {
+        return Err(SkipReason::Unsubscribed);
     }
     // Who refused everything and came back to a topic afterwards, by their own act, wants that topic.
     if held.unsubscribed_at.is_some_and(|refused| own_act_at.is_none_or(|agreed| agreed <= refused)) {
@@ -177,6 +191,14 @@ mod tests {
         assert_eq!(both(&earlier).0, Err(SkipReason::Unsubscribed));
         let came_back = Consent { own_act_at: Some(UtcInstant(800)), ..refused };
         assert_eq!(both(&came_back).0, Ok(()));
+    }
+
+    #[test]
+    fn who_stopped_the_channel_gets_no_marketing_on_it_whatever_was_agreed_to_since() {
+        let held = Held { stopped_at: BEFORE, ..Held::default() };
+        let topics = [on(Some(Standing::Subscribed))];
+        let stopped = Consent { held, topics: &topics, own_act_at: AFTER, ..Consent::default() };
+        assert_eq!(both(&stopped), (Err(SkipReason::Unsubscribed), Ok(())));
     }
 
     #[test]

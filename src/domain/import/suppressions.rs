@@ -173,14 +173,14 @@ impl<R: Read> SuppressionReader<R> {
         let target = Target::parse(&address, channel.or(named))?;
         let list = match reason {
             Reason::Unsubscribed => refused_list(list, list_name, list_id)?,
-            Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => None,
+            Reason::Stopped | Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => None,
         };
         if list.is_some() && matches!(target, Target::Domain(_)) {
             return Err(FieldError::new("list", "not_allowed", "a domain is blocked as a whole, and not for one list"));
         }
         let at = match reason {
             Reason::SoftBounced => Some(read_end(until)?),
-            Reason::Unsubscribed | Reason::Complained | Reason::Bounced | Reason::Blocked => since,
+            Reason::Unsubscribed | Reason::Stopped | Reason::Complained | Reason::Bounced | Reason::Blocked => since,
         };
         Ok(Told { target, reason, list, at })
     }
@@ -260,12 +260,13 @@ fn read_channel(text: &str) -> Result<ChannelKind, FieldError> {
 fn read_reason(text: &str) -> Result<Reason, FieldError> {
     Ok(match normalised_name(text).as_str() {
         "unsubscribed" | "unsubscribe" | "optout" | "opt_out" | "opted_out" => Reason::Unsubscribed,
+        "stopped" | "stop" => Reason::Stopped,
         "complained" | "complaint" | "spam" | "spam_complaint" | "abuse" => Reason::Complained,
         "bounced" | "bounce" | "hard_bounce" | "hardbounce" | "invalid" => Reason::Bounced,
         "blocked" | "block" | "manual" | "manually_blocked" => Reason::Blocked,
         "soft_bounced" => Reason::SoftBounced,
         _ => {
-            let reason = "is none of: unsubscribed, complained, bounced, soft_bounced, blocked";
+            let reason = "is none of: unsubscribed, stopped, complained, bounced, soft_bounced, blocked";
             return Err(FieldError::new("reason", "not_allowed", reason));
         }
     })

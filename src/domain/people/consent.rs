@@ -19,6 +19,8 @@ text_enum! {
     Reason {
         /// The person refused.
         Unsubscribed = "unsubscribed",
+        /// The person wants nothing more on this channel.
+        Stopped = "stopped",
         /// The person complained to its provider.
         Complained = "complained",
         /// The address does not exist.
@@ -36,7 +38,7 @@ impl Reason {
     pub const fn is_for_admins(self) -> bool {
         match self {
             Self::Complained | Self::Bounced => true,
-            Self::Unsubscribed | Self::SoftBounced | Self::Blocked => false,
+            Self::Unsubscribed | Self::Stopped | Self::SoftBounced | Self::Blocked => false,
         }
     }
 
@@ -44,8 +46,18 @@ impl Reason {
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         match self {
-            Self::Unsubscribed | Self::Complained | Self::Blocked => true,
+            Self::Unsubscribed | Self::Stopped | Self::Complained | Self::Blocked => true,
             Self::Bounced | Self::SoftBounced => false,
+        }
+    }
+
+    /// Whether a later instant takes the place of an earlier one: the end of a soft bounce, and the last time that somebody said stop,
+    /// because only what is said after it undoes it. Of the others, the first instant stays.
+    #[must_use]
+    pub const fn moves_on(self) -> bool {
+        match self {
+            Self::SoftBounced | Self::Stopped => true,
+            Self::Unsubscribed | Self::Complained | Self::Bounced | Self::Blocked => false,
         }
     }
 }

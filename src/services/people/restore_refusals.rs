@@ -83,7 +83,7 @@ fn restore(conn: &mut Conn, filed: &[Filed], by: &By) -> Result<usize, StoreErro
     for filed in &missing {
         match filed.reason {
             Reason::Unsubscribed => refusals.extend(said_again(filed, &known, &gone)),
-            Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
+            Reason::Stopped | Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
                 entries.extend(filed.addresses.iter().map(|(channel, address)| Entry {
                     address: address.clone(),
                     channel: *channel,

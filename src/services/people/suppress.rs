@@ -127,7 +127,7 @@ pub fn set(conn: &mut Conn, scribe: &Scribe, by: &By, all: &[Suppression]) -> Re
         for (channel, address) in addresses(&one.target) {
             match one.reason {
                 Reason::Unsubscribed => refusals.push(refusal(one, channel, address, &scribe.act.source)),
-                Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
+                Reason::Stopped | Reason::Complained | Reason::Bounced | Reason::SoftBounced | Reason::Blocked => {
                     entries.push(entry(one, channel, address, now));
                 }
             }
@@ -222,7 +222,8 @@ pub async fn lift(services: &Services, lift: Lift, by: &By) -> Result<bool, Supp
         if wanted.iter().any(|reason| reason.is_for_admins()) && !own.includes(Scope::Admin) {
             return Err(SuppressError::AdminOnly { own });
         }
-        if wanted.contains(&Reason::Unsubscribed) && lift.note.is_none() {
+        let is_said = |reason: &Reason| matches!(reason, Reason::Unsubscribed | Reason::Stopped);
+        if wanted.iter().any(is_said) && lift.note.is_none() {
             return Err(SuppressError::NoteRequired);
         }
         let mut lifted = 0;

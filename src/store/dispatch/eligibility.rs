@@ -138,7 +138,7 @@ impl Asked {
     /// all (blocked domains, refusals of single topics) is asked for once for the whole statement.
     pub(in crate::store) fn columns(&self, statement: &mut Pieces<i64>, campaign: CampaignId, spelling: Spelling) {
         statement
-            .push("c.introduced_at, s.unsubscribed_at, s.complained_at, s.bounced_at, s.soft_until, s.blocked_at, ");
+            .push("c.introduced_at, s.unsubscribed_at, s.stopped_at, s.complained_at, s.bounced_at, s.soft_until, s.blocked_at, ");
         match self.channel {
             ChannelKind::Email | ChannelKind::Http => statement.push(&format!(
                 "CASE WHEN (SELECT EXISTS (SELECT 1 FROM blocked_domains)) THEN (SELECT b.blocked_at FROM blocked_domains AS b \
@@ -285,6 +285,7 @@ fn topic(text: &str) -> Result<Topic, StoreError> {
 pub(in crate::store) struct Look {
     introduced_at: Option<UtcInstant>,
     unsubscribed_at: Option<UtcInstant>,
+    stopped_at: Option<UtcInstant>,
     complained_at: Option<UtcInstant>,
     bounced_at: Option<UtcInstant>,
     soft_until: Option<UtcInstant>,
@@ -302,6 +303,7 @@ impl Look {
         Consent {
             held: Held {
                 unsubscribed_at: self.unsubscribed_at,
+                stopped_at: self.stopped_at,
                 complained_at: self.complained_at,
                 bounced_at: self.bounced_at,
                 soft_until: self.soft_until,

@@ -45,7 +45,7 @@ diesel::table! { pool_switches (pool) { pool -> Text, version -> BigInt, suspend
 diesel::table! { database_history (id) { id -> BigInt, system_id -> BigInt, timeline -> BigInt, noted_at -> BigInt, } }
 diesel::table! { pool_paces (pool) { pool -> Text, version -> BigInt, state -> Text, changed_at -> BigInt, } }
 
-diesel::table! { suppressions (address, channel, topic) { address -> Text, channel -> Text, topic -> BigInt, unsubscribed_at -> Nullable<BigInt>, complained_at -> Nullable<BigInt>, bounced_at -> Nullable<BigInt>, soft_until -> Nullable<BigInt>, blocked_at -> Nullable<BigInt>, source -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, } }
+diesel::table! { suppressions (address, channel, topic) { address -> Text, channel -> Text, topic -> BigInt, unsubscribed_at -> Nullable<BigInt>, complained_at -> Nullable<BigInt>, bounced_at -> Nullable<BigInt>, soft_until -> Nullable<BigInt>, blocked_at -> Nullable<BigInt>, source -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, stopped_at -> Nullable<BigInt>, } }
 
 diesel::table! { blocked_domains (domain) { domain -> Text, blocked_at -> BigInt, source -> Nullable<Text>, } }
 

@@ -90,7 +90,11 @@ pub fn follow_addresses(
         let mut refuses_since = None;
         if !before.is_empty() {
             leave_refusals(conn, ledger, moved.contact, &given_up)?;
-            refuses_since = refuse_new_addresses(conn, ledger, moved.contact, &before, &addresses)?;
+            if !addresses.is_empty() {
+                let known = suppressions::of_addresses(conn, &before)?;
+                stop_new_addresses(conn, ledger, moved.contact, &known, &addresses)?;
+                refuses_since = refuse_new_addresses(conn, ledger, moved.contact, &known, &addresses)?;
+            }
             if moved.before.email != moved.after.email && moved.after.email.is_some() && !moved.is_confirmed {
                 doubt(conn, ledger, moved.contact)?;
             }
@@ -103,34 +107,51 @@ pub fn follow_addresses(
 }
 
 /// Who refused everything refuses it at a new address, too, since the same time: what the person agreed to later still counts. Since
-/// when.
+/// when. `known` is what was known of the contact's addresses.
 fn refuse_new_addresses(
     conn: &mut Conn,
     ledger: &mut Ledger<'_>,
     contact: ContactId,
-    before: &[(ChannelKind, String)],
+    known: &[SuppressionRow],
     new: &[(ChannelKind, String)],
 ) -> Result<Option<UtcInstant>, StoreError> {
-    if new.is_empty() {
-        return Ok(None);
-    }
-    let known = suppressions::of_addresses(conn, before)?;
     let Some(at) = known.iter().filter_map(refused_everything_at).min() else { return Ok(None) };
-    suppressions::set(conn, ledger, &everything(contact, new, at))?;
+    suppressions::set(conn, ledger, &everything(contact, new, at, Reason::Unsubscribed))?;
     Ok(Some(at))
+}
+
+/// Who stopped a channel stops it at a new address of the channel, too, since the same time.
+fn stop_new_addresses(
+    conn: &mut Conn,
+    ledger: &mut Ledger<'_>,
+    contact: ContactId,
+    known: &[SuppressionRow],
+    new: &[(ChannelKind, String)],
+) -> Result<(), StoreError> {
+    let mut stopped: Vec<(ChannelKind, UtcInstant)> =
+        known.iter().filter_map(|row| Some((row.channel, row.stopped_at?))).collect();
+    // Channel `http` is stopped together with another one, and does not go along by itself then.
+    if stopped.iter().any(|(channel, _)| *channel != ChannelKind::Http) {
+        stopped.retain(|(channel, _)| *channel != ChannelKind::Http);
+    }
+    for (channel, at) in stopped {
+        let of_channel: Vec<_> = new.iter().filter(|(other, _)| *other == channel).cloned().collect();
+        suppressions::set(conn, ledger, &everything(contact, &of_channel, at, Reason::Stopped))?;
+    }
+    Ok(())
 }
 
 fn refused_everything_at(row: &SuppressionRow) -> Option<UtcInstant> {
     row.unsubscribed_at.filter(|_| row.topic == EVERYTHING)
 }
 
-/// A refusal of everything that is carried to these addresses.
-fn everything(contact: ContactId, addresses: &[(ChannelKind, String)], at: UtcInstant) -> Vec<Entry> {
+/// A refusal of everything, or of the channel, that is carried to these addresses.
+fn everything(contact: ContactId, addresses: &[(ChannelKind, String)], at: UtcInstant, reason: Reason) -> Vec<Entry> {
     let entry = |(channel, address): &(ChannelKind, String)| Entry {
         address: address.clone(),
         channel: *channel,
         topic: EVERYTHING,
-        reason: Reason::Unsubscribed,
+        reason,
         at,
         contact: Some(contact),
         act: None,
@@ -170,7 +191,7 @@ fn take_over(conn: &mut Conn, ledger: &mut Ledger<'_>, gained: &[Gained]) -> Res
         let others = of_it.iter().filter_map(|row| refused_everything_at(row)).filter(|at| Some(*at) != *refuses_since);
         if let Some(at) = others.min() {
             // On the addresses and on all standings, as when it is said: what the contact agreed to before does not pass it.
-            entries.extend(everything(*contact, all, at));
+            entries.extend(everything(*contact, all, at, Reason::Unsubscribed));
             takers.insert(*contact);
             if !is_new {
                 topics.extend(of_contacts(conn, &[*contact])?.into_iter().map(|(list, ..)| list));

@@ -124,6 +124,7 @@ fn matching(filter: &ContactFilter, anchor: i64, now: UtcInstant) -> contacts::B
         let addresses = |channel: ChannelKind| {
             let holds = suppressions::unsubscribed_at
                 .is_not_null()
+                .or(suppressions::stopped_at.is_not_null())
                 .or(suppressions::complained_at.is_not_null())
                 .or(suppressions::bounced_at.is_not_null())
                 .or(suppressions::blocked_at.is_not_null())

@@ -20,6 +20,8 @@ pub struct SuppressionRow {
     pub topic: ListId,
     /// Since when the person refuses.
     pub unsubscribed_at: Option<UtcInstant>,
+    /// When the person last said that it wants nothing more on this channel.
+    pub stopped_at: Option<UtcInstant>,
     /// Since when there is a complaint.
     pub complained_at: Option<UtcInstant>,
     /// Since when the address does not exist.
@@ -42,6 +44,7 @@ impl SuppressionRow {
     pub const fn get(&self, reason: Reason) -> Option<UtcInstant> {
         match reason {
             Reason::Unsubscribed => self.unsubscribed_at,
+            Reason::Stopped => self.stopped_at,
             Reason::Complained => self.complained_at,
             Reason::Bounced => self.bounced_at,
             Reason::SoftBounced => self.soft_until,
@@ -52,6 +55,7 @@ impl SuppressionRow {
     pub(super) fn set(&mut self, reason: Reason, at: Option<UtcInstant>) {
         *match reason {
             Reason::Unsubscribed => &mut self.unsubscribed_at,
+            Reason::Stopped => &mut self.stopped_at,
             Reason::Complained => &mut self.complained_at,
             Reason::Bounced => &mut self.bounced_at,
             Reason::SoftBounced => &mut self.soft_until,

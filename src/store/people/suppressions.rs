@@ -37,7 +37,7 @@ pub struct Entry {
     pub topic: ListId,
     /// Why.
     pub reason: Reason,
-    /// Since when; of a soft bounce: until when.
+    /// Since when; of a soft bounce: until when; of a stop: when it was last said.
     pub at: UtcInstant,
     /// The contact that the address belongs to, for the log.
     pub contact: Option<ContactId>,
@@ -48,7 +48,7 @@ pub struct Entry {
 }
 
 /// Sets reasons on each address and its channel, and on channel `http`, which uses the addresses of the others. Reasons that are
-/// there stay as they are. How many of the entries changed something.
+/// there stay as they are, unless they [move on](Reason::moves_on). How many of the entries changed something.
 ///
 /// # Errors
 /// A query failed.
@@ -80,6 +80,7 @@ pub fn set_on(
                 channel: *channel,
                 topic: entry.topic,
                 unsubscribed_at: None,
+                stopped_at: None,
                 complained_at: None,
                 bounced_at: None,
                 soft_until: None,
@@ -89,7 +90,7 @@ pub fn set_on(
                 updated_at: now,
             });
             let before = row.get(entry.reason);
-            if before.is_some() && (entry.reason != Reason::SoftBounced || before >= Some(entry.at)) {
+            if before.is_some() && (!entry.reason.moves_on() || before >= Some(entry.at)) {
                 continue;
             }
             row.set(entry.reason, Some(entry.at));
@@ -152,6 +153,7 @@ pub fn lift(
                 diesel::update(this)
                     .set((
                         suppressions::unsubscribed_at.eq(left.unsubscribed_at),
+                        suppressions::stopped_at.eq(left.stopped_at),
                         suppressions::complained_at.eq(left.complained_at),
                         suppressions::bounced_at.eq(left.bounced_at),
                         suppressions::soft_until.eq(left.soft_until),

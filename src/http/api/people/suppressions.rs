@@ -47,6 +47,8 @@ pub(in crate::http) struct Suppression {
     list_id: Option<ListId>,
     reasons: Vec<Reason>,
     unsubscribed_at: Option<UtcInstant>,
+    /// When the person last said that it wants nothing more on this channel.
+    stopped_at: Option<UtcInstant>,
     complained_at: Option<UtcInstant>,
     bounced_at: Option<UtcInstant>,
     /// Until when a soft bounce keeps messages back.
@@ -66,6 +68,7 @@ impl From<SuppressionRow> for Suppression {
             channel: row.channel,
             list_id: Some(row.topic).filter(|topic| *topic != EVERYTHING),
             unsubscribed_at: row.unsubscribed_at,
+            stopped_at: row.stopped_at,
             complained_at: row.complained_at,
             bounced_at: row.bounced_at,
             soft_until: row.soft_until,

@@ -57,6 +57,7 @@ type LookType = (
     Nullable<BigInt>,
     Nullable<BigInt>,
     Nullable<BigInt>,
+    Nullable<BigInt>,
     Nullable<Text>,
     Nullable<Text>,
     Nullable<Text>,

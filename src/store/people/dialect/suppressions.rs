@@ -11,8 +11,8 @@ use crate::store::people::dialect::Hold;
 use crate::store::people::suppression_row::SuppressionRow;
 use crate::store::{Conn, StoreError};
 
-const COLUMNS: &str = "address, channel, topic, unsubscribed_at, complained_at, bounced_at, soft_until, blocked_at, source, \
-                       created_at, updated_at";
+const COLUMNS: &str = "address, channel, topic, unsubscribed_at, stopped_at, complained_at, bounced_at, soft_until, blocked_at, \
+                       source, created_at, updated_at";
 
 /// Every suppression of these addresses. Rows that are locked are so in the order of the key, and read as they are behind the lock.
 ///
@@ -43,8 +43,8 @@ fn column<'a, T>(rows: &'a [SuppressionRow], each: impl Fn(&'a SuppressionRow) -
     rows.iter().map(each).collect()
 }
 
-/// Adds rows, or their reasons to the rows that are there. A reason that is there keeps its instant; a soft bounce holds until the
-/// later end.
+/// Adds rows, or their reasons to the rows that are there. A reason that is there keeps its instant, unless it
+/// [moves on](crate::domain::people::consent::Reason::moves_on): then the later one stays.
 ///
 /// # Errors
 /// The query failed.
@@ -55,10 +55,12 @@ pub(in crate::store) fn add(conn: &mut Conn, rows: &[SuppressionRow]) -> Result<
     let kept = ["unsubscribed_at", "complained_at", "bounced_at", "blocked_at"]
         .map(|column| format!("{column} = coalesce(suppressions.{column}, excluded.{column})"))
         .join(", ");
-    let conflict = |later: &str| {
+    let conflict = |later: fn(&str) -> String| {
         format!(
-            " ON CONFLICT (address, channel, topic) DO UPDATE SET {kept}, soft_until = {later}, source = excluded.source, \
-             updated_at = excluded.updated_at"
+            " ON CONFLICT (address, channel, topic) DO UPDATE SET {kept}, {}, {}, source = excluded.source, \
+             updated_at = excluded.updated_at",
+            later("soft_until"),
+            later("stopped_at")
         )
     };
     let instants = |each: fn(&SuppressionRow) -> Option<UtcInstant>| column(rows, each);
@@ -68,6 +70,7 @@ pub(in crate::store) fn add(conn: &mut Conn, rows: &[SuppressionRow]) -> Result<
             .bind::<Array<Text>, _>(column::<ChannelKind>(rows, |row| row.channel), ", ")
             .bind::<Array<BigInt>, _>(column::<ListId>(rows, |row| row.topic), ", ")
             .bind::<Array<Nullable<BigInt>>, _>(instants(|row| row.unsubscribed_at), ", ")
+            .bind::<Array<Nullable<BigInt>>, _>(instants(|row| row.stopped_at), ", ")
             .bind::<Array<Nullable<BigInt>>, _>(instants(|row| row.complained_at), ", ")
             .bind::<Array<Nullable<BigInt>>, _>(instants(|row| row.bounced_at), ", ")
             .bind::<Array<Nullable<BigInt>>, _>(instants(|row| row.soft_until), ", ")
@@ -76,13 +79,18 @@ pub(in crate::store) fn add(conn: &mut Conn, rows: &[SuppressionRow]) -> Result<
             .bind::<Array<BigInt>, _>(column::<UtcInstant>(rows, |row| row.created_at), ", ")
             .bind::<Array<BigInt>, _>(
                 column::<UtcInstant>(rows, |row| row.updated_at),
-                format!(") {}", conflict("greatest(suppressions.soft_until, excluded.soft_until)")),
+                format!(
+                    ") {}",
+                    conflict(|column| format!("{column} = greatest(suppressions.{column}, excluded.{column})"))
+                ),
             )
             .execute(conn)
             .map(drop),
         Conn::Sqlite(conn) => {
-            let later = "max(coalesce(suppressions.soft_until, excluded.soft_until), coalesce(excluded.soft_until, \
-                         suppressions.soft_until))";
+            let later = |column: &str| {
+                let (there, new) = (format!("suppressions.{column}"), format!("excluded.{column}"));
+                format!("{column} = max(coalesce({there}, {new}), coalesce({new}, {there}))")
+            };
             let insert = format!("INSERT INTO suppressions ({COLUMNS}) VALUES (");
             let conflict = format!(") {}", conflict(later));
             rows.iter().try_for_each(|row| {
@@ -91,6 +99,7 @@ pub(in crate::store) fn add(conn: &mut Conn, rows: &[SuppressionRow]) -> Result<
                     .bind::<Text, _>(row.channel, ", ")
                     .bind::<BigInt, _>(row.topic, ", ")
                     .bind::<Nullable<BigInt>, _>(row.unsubscribed_at, ", ")
+                    .bind::<Nullable<BigInt>, _>(row.stopped_at, ", ")
                     .bind::<Nullable<BigInt>, _>(row.complained_at, ", ")
                     .bind::<Nullable<BigInt>, _>(row.bounced_at, ", ")
                     .bind::<Nullable<BigInt>, _>(row.soft_until, ", ")

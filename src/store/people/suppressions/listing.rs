@@ -52,6 +52,7 @@ pub fn list(
     query = match filter.reason {
         None => query,
         Some(Reason::Unsubscribed) => query.filter(suppressions::unsubscribed_at.is_not_null()),
+        Some(Reason::Stopped) => query.filter(suppressions::stopped_at.is_not_null()),
         Some(Reason::Complained) => query.filter(suppressions::complained_at.is_not_null()),
         Some(Reason::Bounced) => query.filter(suppressions::bounced_at.is_not_null()),
         Some(Reason::SoftBounced) => query.filter(suppressions::soft_until.is_not_null()),
@@ -167,6 +168,7 @@ mod tests {
             channel: ChannelKind::Email,
             topic: EVERYTHING,
             unsubscribed_at: Some(UtcInstant(150)),
+            stopped_at: None,
             complained_at: Some(UtcInstant(150)),
             bounced_at: bounced_at.map(UtcInstant),
             soft_until: soft_since.map(|at| UtcInstant(at).plus_ms(SOFT_FOR_MS)),

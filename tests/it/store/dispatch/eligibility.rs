@@ -53,7 +53,7 @@ both_backends! {
 }
 
 /// What is held against an address, by a digit of the contact's number.
-const HELD: [Option<&str>; 8] = [
+const HELD: [Option<&str>; 9] = [
     None,
     Some("unsubscribed_at = 700"),
     Some("bounced_at = 1"),
@@ -63,6 +63,7 @@ const HELD: [Option<&str>; 8] = [
     Some("soft_until = 1"),
     // Its domain is blocked.
     None,
+    Some("stopped_at = 1"),
 ];
 
 const STANDINGS: [Option<&str>; 5] =
@@ -127,6 +128,10 @@ impl Person {
         }
         if terms.category == "transactional" {
             return None;
+        }
+        // Nothing that was agreed to since passes it.
+        if self.held == 8 {
+            return Some("unsubscribed");
         }
         let asks_first = terms.topics.contains(&1);
         let own_act = (asks_first && self.first == Some("subscribed") && self.act.1 != "import").then_some(self.act.0);
