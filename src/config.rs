@@ -6,6 +6,7 @@ pub mod callbacks;
 pub mod check;
 pub mod consent;
 pub mod events;
+pub mod inbound;
 pub mod load;
 pub mod pools;
 pub mod proxies;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub events: events::Events,
     /// `[callbacks]`
     pub callbacks: callbacks::Callbacks,
+    /// `[inbound]`
+    pub inbound: inbound::Inbound,
     /// `[tracking]`
     pub tracking: tracking::Tracking,
     /// `[timing]`

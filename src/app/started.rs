@@ -190,7 +190,7 @@ impl Started {
         };
         supervised.push(supervise_decision_follower(deps, follower.clone()));
         let callbacks = Current::nowhere();
-        let book = CallbackBook::new(store.clone(), services.refusals.clone(), services.links.clone());
+        let book = CallbackBook::new(store.clone(), services.refusals.clone(), services.links.clone(), settings);
         supervised.push(supervise_callback_reader(book, callbacks.clone()));
         let broker = settings.broker.url.is_some().then(Current::nowhere);
         if let Some(link) = &broker {

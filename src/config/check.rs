@@ -1,6 +1,7 @@
 //! What settings mean together: the rules that a type cannot hold.
 
 mod callbacks;
+mod inbound;
 mod smtp;
 mod webhook;
 
@@ -85,6 +86,7 @@ impl Settings {
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;
         within("events.keep_days", self.events.keep_days, 0..=36_500)?;
         within("callbacks.keep_days", self.callbacks.keep_days, 1..=365)?;
+        self.inbound.check()?;
         self.tracking.check_hosts().map_err(|reason| bad("tracking.hosts", reason))?;
         within("tracking.machine_within_ms", self.tracking.machine_within_ms, 0..=3_600_000)?;
         within("tracking.spool_mib", self.tracking.spool_mib, 1..=65_536)?;

@@ -3,6 +3,7 @@
 
 mod basic_auth;
 pub mod delivery_key;
+pub mod inbound;
 pub mod mail;
 pub mod mailgun;
 pub mod postmark;
@@ -10,6 +11,7 @@ pub mod sendgrid;
 mod ses;
 pub mod sns;
 pub mod standard_webhooks;
+pub mod words;
 
 use std::fmt::Write as _;
 
@@ -17,6 +19,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::delivery_key::DeliveryKey;
+use self::inbound::Inbound;
 use super::bounce::Cause;
 use super::instant::UtcInstant;
 use super::reports::ReportKind;
@@ -137,6 +140,14 @@ pub struct Report {
     pub details: Map<String, Value>,
 }
 
+/// What a callback says. It holds personal data: never logged, so it has no `Debug`.
+pub enum Said {
+    /// What became of messages.
+    Reports(Vec<Report>),
+    /// A message that somebody sent.
+    Message(Inbound),
+}
+
 impl Report {
     /// A report with nothing but its kind.
     #[must_use]
@@ -183,9 +194,12 @@ impl Format {
     ///
     /// # Errors
     /// [`NotUnderstood`].
-    pub fn read(self, callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood> {
+    pub fn read(self, callback: &Received<'_>) -> Result<Said, NotUnderstood> {
         let reports = match self {
-            Self::StandardWebhooks => standard_webhooks::read(callback),
+            Self::StandardWebhooks => match standard_webhooks::read(callback)? {
+                Said::Reports(reports) => Ok(reports),
+                message @ Said::Message(_) => return Ok(message),
+            },
             Self::Postmark => postmark::read(callback),
             Self::Mailgun => mailgun::read(callback),
             Self::SendGrid => sendgrid::read(callback),
@@ -195,7 +209,7 @@ impl Format {
         if reports.len() > MOST_REPORTS {
             return Err(NotUnderstood(format!("it has {} reports; at most {MOST_REPORTS} are taken", reports.len())));
         }
-        Ok(reports)
+        Ok(Said::Reports(reports))
     }
 
     /// The largest body, in bytes.

@@ -61,6 +61,9 @@ pub struct Taken {
     /// As it came.
     #[diesel(sql_type = diesel::sql_types::Text)]
     pub body: String,
+    /// When it came.
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    pub received_at: UtcInstant,
 }
 
 /// A callback that could not be understood.

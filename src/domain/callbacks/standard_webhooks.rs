@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use super::delivery_key::DeliveryKey;
-use super::{HEADER, Incoming, METADATA, NotUnderstood, Received, Report, TOLERANCE_MS, Unverified};
+use super::{HEADER, Incoming, METADATA, NotUnderstood, Received, Report, Said, TOLERANCE_MS, Unverified, inbound};
 use crate::domain::bounce::{Cause, status_in};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::Reason;
@@ -137,21 +137,25 @@ struct Resend {
     data: Value,
 }
 
-pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood> {
+pub(super) fn read(callback: &Received<'_>) -> Result<Said, NotUnderstood> {
     let json = |error: serde_json::Error| NotUnderstood::json(&error);
     let body: Value = serde_json::from_str(callback.body).map_err(json)?;
     if body.get("reports").is_some() {
         let several: Several = serde_json::from_str(callback.body).map_err(json)?;
         let numbered = several.reports.into_iter().enumerate();
-        return Ok(numbered.map(|(number, own)| own.report(&format!("{}#{number}", callback.key))).collect());
+        let reports = numbered.map(|(number, own)| own.report(&format!("{}#{number}", callback.key)));
+        return Ok(Said::Reports(reports.collect()));
     }
     if body.get("delivery_key").is_some() {
         let own: Own = serde_json::from_str(callback.body).map_err(json)?;
-        return Ok(vec![own.report(callback.key)]);
+        return Ok(Said::Reports(vec![own.report(callback.key)]));
+    }
+    if body.get("type").is_some_and(|kind| kind == inbound::TYPE) {
+        return inbound::read(callback).map(Said::Message);
     }
     if body.get("type").is_some_and(Value::is_string) {
         let event: Resend = serde_json::from_value(body).map_err(json)?;
-        return Ok(event.report(callback.key).into_iter().collect());
+        return Ok(Said::Reports(event.report(callback.key).into_iter().collect()));
     }
     Err(NotUnderstood("the body has none of delivery_key, reports and type".to_owned()))
 }
@@ -281,7 +285,10 @@ mod tests {
     }
 
     fn reports(body: &str) -> Result<Vec<Report>, NotUnderstood> {
-        read(&Received { content_type: "application/json", body, key: "msg_1" })
+        match read(&Received { content_type: "application/json", body, key: "msg_1" })? {
+            Said::Reports(reports) => Ok(reports),
+            Said::Message(_) => panic!("{body} is no report"),
+        }
     }
 
     fn only(body: &str) -> Report {

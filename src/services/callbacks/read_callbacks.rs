@@ -1,12 +1,17 @@
 //! Stored callbacks are read: what they say is counted, and what follows is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge};
 
 use super::consequences::{Happened, follow, hold};
-use crate::domain::callbacks::{Format, NotUnderstood, Received, Report, mail, short_key};
+use super::hear::{Message, hear};
+use crate::config::Settings;
+use crate::domain::callbacks::words::Words;
+use crate::domain::callbacks::{Format, NotUnderstood, Received, Report, Said, mail, short_key};
+use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::delivery::DeliveryId;
 use crate::domain::events::EventSource;
 use crate::domain::ids::CallbackId;
@@ -43,6 +48,20 @@ pub struct CallbackBook {
     store: Store,
     refusals: RefusalBook,
     links: Links,
+    /// What people can answer.
+    words: Arc<Words>,
+    /// What each pool sends.
+    channels: Arc<HashMap<String, ChannelKind>>,
+}
+
+/// A callback that was understood.
+struct Understood {
+    id: CallbackId,
+    pool: String,
+    format: String,
+    entries: Vec<Entry>,
+    /// In place of reports: a message that somebody sent.
+    message: Option<Message>,
 }
 
 /// A report of a callback, of which it is known how it is stored.
@@ -71,8 +90,9 @@ struct Came {
 impl CallbackBook {
     /// Callbacks in this database. Refusals are filed in this book, and tokens in mail are opened by these links.
     #[must_use]
-    pub const fn new(store: Store, refusals: RefusalBook, links: Links) -> Self {
-        Self { store, refusals, links }
+    pub fn new(store: Store, refusals: RefusalBook, links: Links, settings: &Settings) -> Self {
+        let channels = settings.pools.iter().map(|pool| (pool.name.clone(), pool.channel)).collect();
+        Self { store, refusals, links, words: Arc::new(settings.inbound.words()), channels: Arc::new(channels) }
     }
 
     /// Reads some callbacks that are due. How many were taken: fewer than [`AT_ONCE`] if no more are due.
@@ -92,35 +112,64 @@ impl CallbackBook {
         for callback in taken {
             let (id, pool, format) = (callback.id, callback.pool.clone(), callback.format.clone());
             match self.understand(callback).await? {
-                Ok(entries) => read.push((id, pool, format, entries)),
+                Ok(understood) => read.push(understood),
                 Err(NotUnderstood(error)) => self.fail(id, &pool, &format, error).await?,
             }
         }
-        let together = read.iter().flat_map(|(.., entries)| entries.clone()).collect();
-        let ids = read.iter().map(|(id, ..)| *id).collect();
+        let (messages, reports): (Vec<Understood>, Vec<Understood>) =
+            read.into_iter().partition(|understood| understood.message.is_some());
+        let together = reports.iter().flat_map(|understood| understood.entries.clone()).collect();
+        let ids = reports.iter().map(|understood| understood.id).collect();
         match self.make_true(ids, together).await {
-            Ok(()) => return Ok(count),
+            Ok(()) => {}
             Err(error) if error.is_outage() => return Err(error),
-            Err(_) => {}
-        }
-        // One of them is not taken by the database: the others do not wait for it.
-        for (id, pool, format, entries) in read {
-            match self.make_true(vec![id], entries).await {
-                Ok(()) => {}
-                Err(error) if error.is_outage() => return Err(error),
-                // Others were moving the same rows: that says nothing about the callback.
-                Err(error) if error.is_contention() => {
-                    let put_off = move |conn: &mut Conn| callbacks::put_off(conn, &[id], PUT_OFF_MS);
-                    self.store.transact::<_, StoreError>(Lane::Write, "put a callback off", put_off).await?;
-                }
-                Err(error) => {
-                    tracing::error!(event = "callback.not_stored", callback.id = id.0, error = %error, "what a callback says could not be stored");
-                    let said = "the database does not take what it says; the log of the instance says more";
-                    self.fail(id, &pool, &format, said.to_owned()).await?;
+            // One of them is not taken by the database: the others do not wait for it.
+            Err(_) => {
+                for understood in reports {
+                    let made_true = self.make_true(vec![understood.id], understood.entries.clone()).await;
+                    self.end(&understood, made_true).await?;
                 }
             }
         }
+        for understood in messages {
+            let heard = self.hear(&understood).await;
+            self.end(&understood, heard).await?;
+        }
         Ok(count)
+    }
+
+    /// A callback that was made true by itself, or not.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    async fn end(&self, understood: &Understood, made_true: Result<(), StoreError>) -> Result<(), StoreError> {
+        let Understood { id, pool, format, .. } = understood;
+        let id = *id;
+        match made_true {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_outage() => Err(error),
+            // Others were moving the same rows: that says nothing about the callback.
+            Err(error) if error.is_contention() => {
+                let put_off = move |conn: &mut Conn| callbacks::put_off(conn, &[id], PUT_OFF_MS);
+                self.store.transact(Lane::Write, "put a callback off", put_off).await
+            }
+            Err(error) => {
+                tracing::error!(event = "callback.not_stored", callback.id = id.0, error = %error, "what a callback says could not be stored");
+                let said = "the database does not take what it says; the log of the instance says more";
+                self.fail(id, pool, format, said.to_owned()).await
+            }
+        }
+    }
+
+    /// A message that somebody sent has its effect, and its callback is done.
+    async fn hear(&self, understood: &Understood) -> Result<(), StoreError> {
+        let Some(message) = understood.message.clone() else { return Ok(()) };
+        let (channel, said, book) = (message.channel(), message.said(), self.refusals.clone());
+        let work = move |conn: &mut Conn| hear(conn, &book, &message);
+        if self.store.transact::<_, StoreError>(Lane::Write, "hear a message", work).await? {
+            counter!("volley_inbound_messages_total", "channel" => channel.as_str(), "said" => said).increment(1);
+        }
+        Ok(())
     }
 
     /// Counts what some callbacks say, stores what follows, and marks them as done. Each report counts once, however often this is tried.
@@ -182,9 +231,11 @@ impl CallbackBook {
     ///
     /// # Errors
     /// The database does not answer.
-    async fn understand(&self, callback: Taken) -> Result<Result<Vec<Entry>, NotUnderstood>, StoreError> {
-        let Ok((tokens, said)) = tokio::task::spawn_blocking(move || (tokens_of(&callback), read(&callback))).await
-        else {
+    async fn understand(&self, callback: Taken) -> Result<Result<Understood, NotUnderstood>, StoreError> {
+        let nothing = Understood::nothing(&callback);
+        let (words, channel) = (Arc::clone(&self.words), self.channels.get(&callback.pool).copied());
+        let reading = move || (tokens_of(&callback), read(&callback, &words, channel));
+        let Ok((tokens, said)) = tokio::task::spawn_blocking(reading).await else {
             return Ok(Err(NotUnderstood("reading it broke off: a mistake in Volley".to_owned())));
         };
         let Some(tokens) = tokens else { return Ok(said) };
@@ -192,9 +243,9 @@ impl CallbackBook {
         let Some(delivery) = self.proved_by(&tokens).await? else {
             counter!("volley_callback_reports_total", "format" => Format::Mail.as_str(), "result" => "unknown")
                 .increment(1);
-            return Ok(Ok(Vec::new()));
+            return Ok(Ok(nothing));
         };
-        Ok(said.map(|entries| entries.into_iter().map(|entry| entry.about(delivery)).collect()))
+        Ok(said.map(|understood| understood.about(delivery)))
     }
 
     async fn proved_by(&self, tokens: &[String]) -> Result<Option<DeliveryId>, StoreError> {
@@ -246,12 +297,36 @@ fn received(callback: &Taken) -> Received<'_> {
     Received { content_type: &callback.content_type, body: &callback.body, key: &callback.key }
 }
 
-fn read(callback: &Taken) -> Result<Vec<Entry>, NotUnderstood> {
+/// `channel` is what the pool sends, where it is still there.
+fn read(callback: &Taken, words: &Words, channel: Option<ChannelKind>) -> Result<Understood, NotUnderstood> {
     let unknown = || NotUnderstood("this version of Volley does not know its format".to_owned());
     let format = Format::from_text(&callback.format).ok_or_else(unknown)?;
     let Taken { id, pool, .. } = callback;
     let entry = |report| Entry { callback: *id, format: format.as_str(), pool: pool.clone(), report, proved: None };
-    Ok(format.read(&received(callback))?.into_iter().map(entry).collect())
+    let nothing = Understood::nothing(callback);
+    match format.read(&received(callback))? {
+        Said::Reports(reports) => Ok(Understood { entries: reports.into_iter().map(entry).collect(), ..nothing }),
+        Said::Message(inbound) => {
+            // A pool's secret speaks for the pool's channel, and for no other one.
+            if !channel.is_some_and(|own| own == inbound.channel || own == ChannelKind::Http) {
+                return Err(NotUnderstood("data.channel is another one than the pool's".to_owned()));
+            }
+            Ok(Understood { message: Some(Message::new(callback, inbound, words)), ..nothing })
+        }
+    }
+}
+
+impl Understood {
+    /// A callback that says nothing.
+    fn nothing(callback: &Taken) -> Self {
+        let (pool, format) = (callback.pool.clone(), callback.format.clone());
+        Self { id: callback.id, pool, format, entries: Vec::new(), message: None }
+    }
+
+    /// A mail that is about this delivery.
+    fn about(self, delivery: DeliveryId) -> Self {
+        Self { entries: self.entries.into_iter().map(|entry| entry.about(delivery)).collect(), ..self }
+    }
 }
 
 /// # Errors
@@ -334,7 +409,7 @@ impl Entry {
         }
     }
 
-    fn happened(&self, delivery: DeliveryId, channel: crate::domain::channel::ChannelKind) -> Happened {
+    fn happened(&self, delivery: DeliveryId, channel: ChannelKind) -> Happened {
         Happened {
             kind: self.report.kind,
             cause: self.report.cause,

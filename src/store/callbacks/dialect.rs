@@ -34,7 +34,7 @@ pub(super) fn insert(conn: &mut Conn, new: &NewCallback, now: UtcInstant) -> Res
 }
 
 /// What a reader needs of a callback.
-const READ: &str = " RETURNING id, pool, format, content_type, key, coalesce(body, '') AS body";
+const READ: &str = " RETURNING id, pool, format, content_type, key, coalesce(body, '') AS body, received_at";
 
 /// Takes those that are due. On PostgreSQL it passes over what another reader is just taking; SQLite has one writer.
 pub(super) fn take(conn: &mut Conn, limit: i64, now: UtcInstant, until: UtcInstant) -> Result<Vec<Taken>, StoreError> {

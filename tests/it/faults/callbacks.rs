@@ -115,3 +115,32 @@ fn while_the_database_is_away_a_callback_is_refused_honestly_and_taken_when_it_c
     volley.stop();
     assert_eq!(db.number("SELECT count(*) AS n FROM callbacks"), 2);
 }
+
+#[test]
+fn no_line_of_the_log_has_what_somebody_wrote_or_who_it_was() {
+    let _turn = shared_turn();
+    let db = Database::sqlite();
+    let texts = POOL.replace("\"email\"", "\"sms\"");
+    let volley = Volley::on(&db).settings(&format!("[log]\nlevel = \"info,volley=trace\"\n{texts}")).start();
+    let api = volley.api();
+    let message = |from: &str, text: &str| {
+        let data = json!({ "channel": "sms", "from": from, "text": text });
+        json!({ "type": "message.received", "timestamp": "2026-03-01T09:00:00Z", "data": data })
+    };
+    for (id, body) in [
+        ("msg_1", message("+14155552671", "STOP")),
+        ("msg_2", message("+14155552671", "my secret is 4711")),
+        // These two are not understood.
+        ("msg_3", message("0415 555 2671", "my secret is 4711")),
+        ("msg_4", message("a secret", "STOP")),
+    ] {
+        assert_eq!(send(&api, id, &body).map(|(status, _)| status), Some(200));
+    }
+    wait_until("all are read", LONG, || db.number("SELECT count(*) AS n FROM callbacks WHERE state = 'pending'") == 0);
+    let log = volley.log();
+    assert_eq!(log.matches("callback.failed").count(), 2, "{log}");
+    for word in ["4155552671", "555 2671", "secret is", "a secret", "4711"] {
+        assert!(!log.contains(word), "{word} is in the log: {log}");
+    }
+    volley.stop();
+}

@@ -3,6 +3,7 @@
 mod consequences;
 mod door;
 mod evidence;
+mod inbound;
 mod mail;
 mod providers;
 mod ses;
