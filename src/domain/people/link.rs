@@ -4,9 +4,13 @@
 //! the key. The MAC is HMAC-SHA256 (RFC 2104), cut to its left 128 bits (RFC 2104 5), over everything before it. Because the
 //! purpose is under the MAC, a link to the preferences confirms nothing. A token has one spelling, and the same key and link
 //! give the same token.
+//!
+//! A token in the address that a message comes back to is the same in base32 (RFC 4648 6), in lower case: mail servers may change the
+//! case of an address.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
@@ -32,6 +36,10 @@ const KID_CHARS: usize = 4;
 
 /// The longest token, in characters. A longer text is none.
 const MAX_TOKEN: usize = 96;
+
+/// The longest token that an address has room for, in characters: of 64 before the @ (RFC 5321 4.5.3.1.1), 12 belong to the name that it is
+/// put behind, and one to the delimiter.
+const MOST_IN_ADDRESS: usize = 64 - 12 - 1;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -261,6 +269,15 @@ impl LinkKey {
         self.token(bytes, &[])
     }
 
+    /// The token of `link` for an address, where upper and lower case may change on the way. Where that is too long, because ids are very
+    /// large, it is [`LinkKey::sign`]'s.
+    #[must_use]
+    pub fn sign_for_address(&self, link: &Link) -> String {
+        let plain = self.sign(link);
+        let token = Token::parse(&plain).map(|token| token.without_case());
+        token.filter(|token| token.len() <= MOST_IN_ADDRESS).unwrap_or(plain)
+    }
+
     /// The token of purpose and payload. `beside` is under the MAC and not in the token.
     fn token(&self, mut content: Vec<u8>, beside: &[u8]) -> String {
         let mac = self.mac_of(&content, beside).finalize().into_bytes();
@@ -322,6 +339,30 @@ impl Token {
         let bytes = URL_SAFE_NO_PAD.decode(rest).ok()?;
         let (content, mac) = bytes.split_last_chunk()?;
         Some(Self { kid: Kid::parse(kid)?, content: content.to_vec(), mac: *mac })
+    }
+
+    /// Reads a token out of an address, in either spelling. Which of the two it is, only a key can tell.
+    #[must_use]
+    pub fn parse_in_address(text: &str) -> Vec<Self> {
+        [Self::parse_without_case(text), Self::parse(text)].into_iter().flatten().collect()
+    }
+
+    fn parse_without_case(text: &str) -> Option<Self> {
+        if text.len() > MAX_TOKEN {
+            return None;
+        }
+        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?;
+        let (kid, rest) = bytes.split_first_chunk()?;
+        let (content, mac) = rest.split_last_chunk()?;
+        Some(Self { kid: Kid::from_random(*kid), content: content.to_vec(), mac: *mac })
+    }
+
+    fn without_case(&self) -> String {
+        // A kid is three bytes exactly.
+        let mut bytes = URL_SAFE_NO_PAD.decode(self.kid.0).unwrap_or_default();
+        bytes.extend_from_slice(&self.content);
+        bytes.extend_from_slice(&self.mac);
+        BASE32_NOPAD.encode(&bytes).to_ascii_lowercase()
     }
 
     /// The key that it says has signed it.

@@ -250,7 +250,7 @@ impl CallbackBook {
 
     async fn proved_by(&self, tokens: &[String]) -> Result<Option<DeliveryId>, StoreError> {
         for token in tokens {
-            if let Some((Link::Returned { campaign, contact }, _)) = self.links.open(token).await? {
+            if let Some(Link::Returned { campaign, contact }) = self.links.open_in_address(token).await? {
                 return Ok(Some(DeliveryId { campaign, contact }));
             }
         }

@@ -82,8 +82,10 @@ impl Carried {
         let is_tracked = self.tracked.is_some() && !profile.untracked;
         let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
         let mut message = compiled.render_for(profile, &provided, tracker.as_ref())?;
-        message.returns =
-            self.returns.as_ref().map(|(key, campaign)| key.sign(&Link::Returned { campaign: *campaign, contact }));
+        message.returns = self
+            .returns
+            .as_ref()
+            .map(|(key, campaign)| key.sign_for_address(&Link::Returned { campaign: *campaign, contact }));
         message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
     }

@@ -77,6 +77,20 @@ impl Links {
         Ok(key.and_then(|key| key.open(&token)).map(|link| (link, token.kid())))
     }
 
+    /// As [`Self::open`], of a token that stands in an address.
+    ///
+    /// # Errors
+    /// The kid is unknown, and the database does not answer.
+    pub async fn open_in_address(&self, text: &str) -> Result<Option<Link>, StoreError> {
+        for token in Token::parse_in_address(text) {
+            let key = self.key(token.kid()).await?;
+            if let Some(link) = key.and_then(|key| key.open(&token)) {
+                return Ok(Some(link));
+            }
+        }
+        Ok(None)
+    }
+
     /// What a request to a tracked link asks for, and where a click leads. `None`: it was never signed here. As [`Self::open`] it asks
     /// the database only for a kid that is unknown.
     ///

@@ -33,6 +33,28 @@ fn a_token_opens_to_its_link_and_is_about_forty_characters() {
 }
 
 #[test]
+fn a_token_in_an_address_survives_a_change_of_case_and_the_former_spelling_is_read_too() {
+    let opened = |key: &LinkKey, text: &str| {
+        Token::parse_in_address(text).iter().filter_map(|token| key.open(token)).collect::<Vec<_>>()
+    };
+    let key = key("Ab-_", 1);
+    for (campaign, contact, longest) in [(1, 1, 36), (7, 1_000_000, 40), (100_000, 999_999_999, 45)] {
+        let link = Link::Returned { campaign: CampaignId(campaign), contact: ContactId(contact) };
+        let token = key.sign_for_address(&link);
+        assert!(token.len() <= longest && token.bytes().all(|byte| !byte.is_ascii_uppercase()), "{token}");
+        for text in [&token, &token.to_ascii_uppercase(), &key.sign(&link)] {
+            assert_eq!(opened(&key, text), [link], "{text}");
+        }
+        let changed = format!("{}{}", if token.starts_with('a') { 'b' } else { 'a' }, &token[1..]);
+        assert!(opened(&key, &changed).is_empty() && Token::parse(&token).and_then(|token| key.open(&token)).is_none());
+    }
+    let large = Link::Returned { campaign: CampaignId(i64::MAX), contact: ContactId(i64::MAX) };
+    let token = key.sign_for_address(&large);
+    assert!(token.len() <= MOST_IN_ADDRESS, "{token}");
+    assert_eq!(opened(&key, &token), [large]);
+}
+
+#[test]
 fn another_secret_or_another_kid_opens_nothing() {
     let token = key("AAAA", 1).sign(&unsubscribe());
     assert_eq!(opened(&key("AAAA", 2), &token), None);

@@ -154,6 +154,16 @@ both_backends! {
         assert_eq!(returns.world.suppressed("ann@example.com"), ["bounced"]);
     }
 
+    fn a_mail_server_may_write_the_address_in_upper_or_lower_case(db: &Database) {
+        let returns = Returns::on(db);
+        for (id, to) in [("1", "ann@example.com"), ("2", "bob@example.com")] {
+            let path = returns.path(to);
+            let path = if id == "1" { path.to_ascii_uppercase() } else { path.to_ascii_lowercase() };
+            returns.came_back(&dsn(id, &path, to, "failed", "5.1.1"));
+        }
+        assert_eq!(returns.world.reported("hard_bounced"), (2, 2));
+    }
+
     fn without_a_token_of_the_message_nothing_is_believed(db: &Database) {
         let returns = Returns::on(db);
         let (world, path) = (&returns.world, returns.path("ann@example.com"));
