@@ -190,6 +190,17 @@ impl Format {
         .map(|key| short_key(&key))
     }
 
+    /// Verifies what the head of a request says by itself: a stranger's body is not read then. `incoming` has no body yet.
+    ///
+    /// # Errors
+    /// [`Unverified`].
+    pub fn verify_head(self, incoming: &Incoming<'_>, secrets: &[&str]) -> Result<(), Unverified> {
+        match self {
+            Self::Postmark | Self::Mail => basic_auth::verify_head(incoming, secrets),
+            Self::StandardWebhooks | Self::Mailgun | Self::SendGrid | Self::Ses => Ok(()),
+        }
+    }
+
     /// What a callback says. Events that are no reports are passed over.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::http::AppState;
 use crate::http::web::client;
 use crate::http::web::extract::{gather, refuse_content_encoding};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::services::callbacks::receive::{NotReceived, door, receive};
+use crate::services::callbacks::receive::{NotReceived, door, greet, receive};
 
 /// What is said to who sends something else to a pool that takes mail.
 const NO_MAIL: &str = "this pool takes mail that comes back: send Content-Type: message/rfc822";
@@ -28,12 +28,14 @@ pub(in crate::http) async fn take(
     let refused = |error: ApiError| state.limits.take_without_key(client::address(&request)).err().unwrap_or(error);
     let door = door(&state.services, &pool).ok_or_else(|| refused(ApiError::no_such("callbacks_pool", &pool)))?;
     refuse_content_encoding(&request)?;
-    let body = gather(payload.into_inner(), door.format.most_of_a_body()).await?;
     let headers = request.headers().iter();
     let headers = headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     let headers: Vec<(String, String)> = headers.collect();
-    let now = UtcInstant(jiff::Timestamp::now().as_millisecond());
-    let incoming = Incoming { headers: &headers, body: &body, now };
+    let now = || UtcInstant(jiff::Timestamp::now().as_millisecond());
+    let head = Incoming { headers: &headers, body: &[], now: now() };
+    greet(door, &head).map_err(|_unverified| refused(ApiError::Unsigned))?;
+    let body = gather(payload.into_inner(), door.format.most_of_a_body()).await?;
+    let incoming = Incoming { headers: &headers, body: &body, now: now() };
     let content_type = incoming.header("content-type").unwrap_or_default().to_owned();
     match receive(&state.services, &pool, door, &content_type, &incoming).await {
         Ok(_receipt) => {

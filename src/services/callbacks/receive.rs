@@ -57,6 +57,18 @@ pub fn door<'a>(services: &'a Services, pool: &str) -> Option<&'a CallbackConfig
     pool.callbacks.as_ref().filter(|callbacks| callbacks.is_open())
 }
 
+/// Verifies what the head of a request says by itself, before its body is read.
+///
+/// # Errors
+/// [`Unverified`].
+pub fn greet(door: &CallbackConfig, head: &Incoming<'_>) -> Result<(), Unverified> {
+    door.format.verify_head(head, &door.secrets()).inspect_err(|_unverified| count(door, "unverified"))
+}
+
+fn count(door: &CallbackConfig, result: &'static str) {
+    counter!("volley_callbacks_total", "format" => door.format.as_str(), "result" => result).increment(1);
+}
+
 /// Verifies a callback and stores it.
 ///
 /// # Errors
@@ -79,7 +91,7 @@ pub async fn receive(
         Err(NotReceived::Unreachable(_)) => "unreachable",
         Err(NotReceived::Store(_)) => "failed",
     };
-    counter!("volley_callbacks_total", "format" => door.format.as_str(), "result" => result).increment(1);
+    count(door, result);
     received
 }
 

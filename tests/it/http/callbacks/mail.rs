@@ -197,6 +197,13 @@ both_backends! {
         for secret in ["postfix:another-password-1", "postfix:", ""] {
             assert_eq!(returns.world.post(&headers(secret), mail.as_bytes()).status, 401, "{secret}");
         }
+        // A stranger is told so before anything is read of what it would send.
+        let stranger = STANDARD.encode("postfix:another-password-1");
+        let head = format!(
+            "POST /v1/callbacks/{POOL} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {stranger}\r\n\
+             Content-Type: message/rfc822\r\nContent-Length: 5000000\r\n\r\n"
+        );
+        assert_eq!(returns.world.server.raw(head.as_bytes()).status, 401);
         let mut json = headers(SECRET);
         json[1].1 = "application/json".to_owned();
         assert_eq!(returns.world.post(&json, b"{}").status, 415);
