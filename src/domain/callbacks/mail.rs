@@ -9,6 +9,7 @@ mod spam_report;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{HeaderName, Message, MessageParser, MessagePart, MimeHeaders as _};
 
 use super::{NotUnderstood, Received, Report, hash};
@@ -94,10 +95,10 @@ pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood
         at: message.date().map(|date| UtcInstant(date.to_timestamp().saturating_mul(1_000))),
     };
     if let Some(status) = part(&message, &["delivery-status", "global-delivery-status"]) {
-        return dsn::read(&text_of(status), &about);
+        return dsn::read(&text_of(&message, status), &about);
     }
     if let Some(report) = part(&message, &["feedback-report"]) {
-        return spam_report::read(&text_of(report), &about).map(|report| report.into_iter().collect());
+        return spam_report::read(&text_of(&message, report), &about).map(|report| report.into_iter().collect());
     }
     if let Some(report) = free_text::read(&message, &about) {
         return Ok(vec![report]);
@@ -111,7 +112,7 @@ pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood
 }
 
 /// Reads what is needed. Transfer encodings are left as they are: a message in base64 inside of this one would be opened, and
-/// [`is_a_bomb`] could not look into it. Reports are not encoded (RFC 3464 2.1 d, RFC 5965 2 e).
+/// [`is_a_bomb`] could not look into it. Reports are decoded by [`text_of`].
 fn parser() -> MessageParser {
     MessageParser::new()
         .default_header_ignore()
@@ -152,8 +153,23 @@ fn part<'m>(message: &'m Message<'_>, kinds: &[&str]) -> Option<&'m MessagePart<
     })
 }
 
-fn text_of(part: &MessagePart<'_>) -> String {
-    String::from_utf8_lossy(part.contents()).into_owned()
+/// A report is not to be encoded (RFC 3464 2.1 d, RFC 5965 2 e), and some servers do it all the same.
+fn text_of(message: &Message<'_>, part: &MessagePart<'_>) -> String {
+    let encoding = part.headers.iter().find(|header| header.name == HeaderName::ContentTransferEncoding);
+    let encoding = encoding.and_then(|header| {
+        let place = usize::try_from(header.offset_start).ok()?..usize::try_from(header.offset_end).ok()?;
+        std::str::from_utf8(message.raw_message.get(place)?).ok()
+    });
+    let bytes = part.contents();
+    let decoded = match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
+        Some("base64") => {
+            let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            STANDARD.decode(text).ok()
+        }
+        Some("quoted-printable") => quoted_printable_decode(bytes),
+        _ => None,
+    };
+    String::from_utf8_lossy(decoded.as_deref().unwrap_or(bytes)).into_owned()
 }
 
 /// Whether a program has answered for a person who is away, or has received something.

@@ -75,6 +75,25 @@ fn a_report_of_delivery_says_whether_the_address_is_the_reason() {
 }
 
 #[test]
+fn a_report_that_is_encoded_is_read_too() {
+    let plain = recipient("failed", "5.1.1", "550 5.1.1 no such user");
+    let status = format!("Reporting-MTA: dns; mx.example.net\n\n{plain}\n");
+    let printable = status.replace('=', "=3D").replace("no such", "no =\nsuch");
+    let lines: Vec<String> =
+        STANDARD.encode(&status).as_bytes().chunks(76).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    for (encoding, text) in [("base64", lines.join("\n")), ("Quoted-Printable", printable), ("7bit", status.clone())] {
+        let mail = dsn(&plain);
+        let (head, rest) = mail.split_once("Content-Type: message/delivery-status\n\n").unwrap();
+        let (_, tail) = rest.split_once("\n\n--b\n").unwrap();
+        let mail = format!(
+            "{head}Content-Type: message/delivery-status\nContent-Transfer-Encoding: {encoding}\n\n{text}\n\n--b\n{tail}"
+        );
+        let expected = (ReportKind::HardBounced, Cause::Address, Some("ann@example.com".to_owned()));
+        assert_eq!(found(&mail), [expected], "{encoding}");
+    }
+}
+
+#[test]
 fn the_address_is_the_one_that_the_message_was_sent_to() {
     let forwarded = recipient("failed", "5.1.1", "550 no").replacen("ann@example.com", "ann@elsewhere.example", 1);
     // Others may read what goes to the first address.
