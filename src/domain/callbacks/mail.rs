@@ -78,7 +78,7 @@ pub fn tokens(callback: &Received<'_>) -> Vec<String> {
     found
 }
 
-/// What a message says. Its reports name no delivery: the message's [token](tokens) does.
+/// What a message says; nothing, if it is no report. Its reports name no delivery: the message's [token](tokens) does.
 pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood> {
     let bytes = bytes(callback)?;
     if is_a_bomb(&bytes) {
@@ -103,12 +103,8 @@ pub(super) fn read(callback: &Received<'_>) -> Result<Vec<Report>, NotUnderstood
     if let Some(report) = free_text::read(&message, &about) {
         return Ok(vec![report]);
     }
-    if is_automatic(&message) {
-        return Ok(Vec::new());
-    }
-    Err(NotUnderstood(
-        "it is no report that is known: neither of delivery, nor of spam, nor of a server that is known".to_owned(),
-    ))
+    // A person has answered, or a program for one who is away; or a server writes a text that nobody knows.
+    Ok(Vec::new())
 }
 
 /// Reads what is needed. Transfer encodings are left as they are: a message in base64 inside of this one would be opened, and
@@ -170,17 +166,6 @@ fn text_of(message: &Message<'_>, part: &MessagePart<'_>) -> String {
         _ => None,
     };
     String::from_utf8_lossy(decoded.as_deref().unwrap_or(bytes)).into_owned()
-}
-
-/// Whether a program has answered for a person who is away, or has received something.
-fn is_automatic(message: &Message<'_>) -> bool {
-    let header = |name: &'static str| message.header_raw(name).map(|value| value.trim().to_ascii_lowercase());
-    let is_said = header("Auto-Submitted").is_some_and(|value| value.starts_with("auto-"));
-    let is_known =
-        ["X-Autoreply", "X-Autorespond", "X-Auto-Response-Suppress"].iter().any(|name| header(name).is_some());
-    is_said
-        || is_known
-        || header("Precedence").is_some_and(|value| matches!(value.as_str(), "auto_reply" | "auto-reply"))
 }
 
 #[cfg(test)]

@@ -245,6 +245,10 @@ impl CallbackBook {
                 .increment(1);
             return Ok(Ok(nothing));
         };
+        if said.as_ref().is_ok_and(|understood| understood.entries.is_empty()) {
+            counter!("volley_callback_reports_total", "format" => Format::Mail.as_str(), "result" => "no_report")
+                .increment(1);
+        }
         Ok(said.map(|understood| understood.about(delivery)))
     }
 

@@ -175,27 +175,18 @@ fn the_texts_of_known_servers_are_read_and_no_others() {
         &format!("{qmail}\n\n<bob@example.com>:\nno\n"),
         exim,
     ] {
-        assert!(reports(&mail("", text)).is_err(), "{text}");
+        assert!(found(&mail("", text)).is_empty(), "{text}");
     }
     let late = exim.replace("could not be delivered", "has not yet been delivered");
-    assert!(reports(&mail("X-Failed-Recipients: ann@example.com\n", &late)).is_err());
+    assert!(found(&mail("X-Failed-Recipients: ann@example.com\n", &late)).is_empty());
 }
 
 #[test]
-fn who_is_away_has_not_bounced() {
-    for header in [
-        "Auto-Submitted: auto-replied (vacation)",
-        "auto-submitted: Auto-Generated",
-        "X-Autoreply: yes",
-        "X-Auto-Response-Suppress: All",
-        "Precedence: auto_reply",
-    ] {
-        let away = format!("From: ann@example.com\nSubject: Out of office\n{header}\n\nI am away. 550 5.1.1\n");
-        assert!(found(&away).is_empty(), "{header}");
+fn who_answers_or_is_away_has_not_bounced() {
+    for header in ["Auto-Submitted: auto-replied (vacation)", "Subject: Re: Spring", "Precedence: auto_reply"] {
+        let answer = format!("From: ann@example.com\n{header}\n\nThank you. 550 5.1.1\n");
+        assert!(found(&answer).is_empty(), "{header}");
     }
-    let person = "From: ann@example.com\nSubject: Re: Spring\nAuto-Submitted: no\n\nThank you. 550 5.1.1\n";
-    let NotUnderstood(why) = reports(person).err().unwrap();
-    assert!(!why.contains("ann@"), "{why}");
 }
 
 #[test]
@@ -249,9 +240,9 @@ fn a_message_that_was_made_to_keep_readers_busy_is_refused_at_once() {
     // One that is hidden is not opened.
     let hidden = STANDARD.encode(nested("message/rfc822"));
     let hidden = format!("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n{hidden}\n");
-    assert!(reports(&hidden).is_err());
-    for nothing in ["", "\n", "hello"] {
-        assert!(reports(nothing).is_err());
+    assert!(found(&hidden).is_empty());
+    for nothing in ["\n", "hello"] {
+        assert!(reports(nothing).is_ok_and(|reports| reports.is_empty()), "{nothing:?}");
     }
     let not_base64 = Received { content_type: MEDIA_TYPE, body: "%", key: "hash" };
     assert!(read(&not_base64).is_err() && tokens(&not_base64).is_empty());

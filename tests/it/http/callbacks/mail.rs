@@ -223,7 +223,10 @@ both_backends! {
         returns.came_back(&dsn("1", path, "ann@example.com", "delayed", "4.4.1"));
         returns.came_back(&format!("To: {path}\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\n550 5.1.1 I am away\r\n"));
         assert_eq!(world.count("callbacks WHERE state = 'done'"), 2);
-        let mut latin = format!("To: {path}\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nUnzustellbar: 550 5.1.1 ").into_bytes();
+        returns.came_back(&format!("To: {path}\r\nSubject: Re: Spring\r\n\r\nThank you. 550 5.1.1\r\n"));
+        assert_eq!(world.count("callbacks WHERE state = 'done'"), 3, "an answer of a person is no report, and nobody is called");
+        let damaged = dsn("3", path, "ann@example.com", "failed", "5.1.1").replace("Action: failed\r\n", "");
+        let mut latin = damaged.into_bytes();
         latin.extend(b"\xfcber ann@example.com\0\r\n");
         assert_eq!(returns.post(&latin).status, 200);
         let failed = wait_for("it has failed", LONG, || {
