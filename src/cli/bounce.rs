@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::client::Client;
 use crate::config::Settings;
 use crate::config::secret::Secret;
-use crate::domain::callbacks::mail::MOST_OF_A_MAIL;
+use crate::domain::callbacks::mail::KEPT;
 use anyhow::Context as _;
 use clap::Args;
 
@@ -33,11 +33,11 @@ pub(crate) async fn bounce(args: BounceArgs, settings: &Settings) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// The mail on the standard input, without what is beyond the size that is taken: its report is at the beginning.
+/// As much of the mail on the standard input as is kept: its report is at the beginning.
 fn read() -> std::io::Result<Vec<u8>> {
     let mut input = stdin().lock();
     let mut mail = Vec::new();
-    input.by_ref().take(u64::try_from(MOST_OF_A_MAIL).unwrap_or(u64::MAX)).read_to_end(&mut mail)?;
+    input.by_ref().take(u64::try_from(KEPT).unwrap_or(u64::MAX)).read_to_end(&mut mail)?;
     // The mail server takes it for a failure if the rest is not read.
     copy(&mut input, &mut sink())?;
     Ok(mail)

@@ -23,7 +23,7 @@ pub const MOST_OF_A_MAIL: usize = 5 << 20;
 
 /// The bytes of a message that are kept: what comes back has its report at the beginning, and the whole message that it is about at
 /// the end.
-const KEPT: usize = 1 << 20;
+pub const KEPT: usize = 1 << 20;
 
 /// The most parts of a message, and the most of them that hold others. What has more was made to keep readers busy.
 const MOST_PARTS: usize = 500;
