@@ -123,12 +123,23 @@ struct About {
     at: Option<UtcInstant>,
 }
 
-/// Whether a message would keep its reader busy. It is looked at before it is parsed: what is parsed is as deep as the message.
+/// Whether a message would keep its reader busy. It is looked at before it is parsed: what is parsed is as deep as the message. Each
+/// part has a `Content-Type`, and the lines that go on with it begin with white space.
 fn is_a_bomb(bytes: &[u8]) -> bool {
-    let count = |word: &[u8], most: usize| {
-        bytes.windows(word.len()).filter(|window| window.eq_ignore_ascii_case(word)).take(most + 1).count() > most
-    };
-    count(b"message/", MOST_CONTAINERS) || count(b"multipart/", MOST_CONTAINERS) || count(b"content-type", MOST_PARTS)
+    const NAME: &[u8] = b"content-type";
+    let (mut parts, mut containers, mut is_inside) = (0, 0, false);
+    for line in bytes.split(|byte| *byte == b'\n') {
+        let text = line.trim_ascii_start();
+        let is_begun = text.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+        is_inside = is_begun || (is_inside && text.len() < line.len() && !text.is_empty());
+        parts += usize::from(is_begun);
+        containers += usize::from(is_inside && (has(line, b"message/") || has(line, b"multipart/")));
+    }
+    parts > MOST_PARTS || containers > MOST_CONTAINERS
+}
+
+fn has(line: &[u8], word: &[u8]) -> bool {
+    line.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
 /// Without the line by which a mailbox says who has sent it (`From ann@example.com Mon Jan …`): Postfix writes it for programs.

@@ -237,6 +237,13 @@ fn a_message_that_was_made_to_keep_readers_busy_is_refused_at_once() {
         let NotUnderstood(why) = reports(&bomb).err().unwrap();
         assert_eq!(why, "it has too many parts");
     }
+    let folded = nested("multipart/mixed").replace("Content-Type: ", "Content-Type:\n ");
+    assert!(reports(&folded).is_err());
+    // A text that speaks of such parts has none.
+    let talk =
+        format!("{}\nmessage/ multipart/mixed\n", "It is of type message/rfc822, or multipart/report.\n".repeat(1_000));
+    let told = dsn(&recipient("failed", "5.1.1", "550 no")).replace("Hello\n", &talk);
+    assert_eq!(found(&told).len(), 1);
     // One that is hidden is not opened.
     let hidden = STANDARD.encode(nested("message/rfc822"));
     let hidden = format!("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n{hidden}\n");
