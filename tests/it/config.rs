@@ -270,8 +270,15 @@ fn a_bad_value_in_a_file_is_refused_naming_key_and_file() {
         (smtp("return_path = \"bounces+x@example.com\""), "pools[0].return_path", "up to 12"),
         (smtp("return_path = \"much-too-long@example.com\""), "pools[0].return_path", "up to 12"),
         (smtp("callbacks = { format = \"ses\", topics = [\"reports\"] }"), "pools[0].callbacks.topics", "is no topic"),
+        (smtp("callbacks = { format = \"ses\" }"), "pools[0].callbacks.topics", "needs the topics of Amazon SNS"),
         (smtp("callbacks = { format = \"mail\", topics = [\"x\"] }"), "pools[0].callbacks.topics", "only format ses"),
-        (smtp("callbacks = { format = \"ses\", secret = \"x\" }"), "pools[0].callbacks.secret", "ses has no secret"),
+        (
+            smtp(
+                "callbacks = { format = \"ses\", topics = [\"arn:aws:sns:eu-west-1:123456789012:a\"], secret = \"x\" }",
+            ),
+            "pools[0].callbacks.secret",
+            "ses has no secret",
+        ),
         (smtp("callbacks = { format = \"mail\", secret = \"x\" }"), "pools[0].callbacks.secret", "USER:PASSWORD"),
         (smtp("oauth_token_file = \"token\""), "pools[0].username", "the user that it is for"),
         (smtp("username = \"u\"\npassword = \"p\"\noauth_token_file = \"t\""), "pools[0].password", "give one of them"),

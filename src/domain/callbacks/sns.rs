@@ -59,10 +59,15 @@ pub struct Claimed(Message);
 pub enum Proved {
     /// It tells of something: what its repetitions share.
     Notification(String),
-    /// The topic wants to send here: what to ask for, so that it does.
-    Subscription(String),
-    /// The topic sends here no more.
-    Unsubscribed,
+    /// The topic wants to send here.
+    Subscription {
+        /// Which one.
+        topic: String,
+        /// What to ask for, so that it does.
+        url: String,
+    },
+    /// This topic sends here no more.
+    Unsubscribed(String),
 }
 
 impl Claimed {
@@ -90,6 +95,12 @@ impl Claimed {
         }
     }
 
+    /// The topic that it says it comes from: one of the pool's.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.0.topic_arn
+    }
+
     /// Where the certificate is that it says it was signed with: a file at Amazon's own host.
     #[must_use]
     pub fn certificate_url(&self) -> &str {
@@ -105,11 +116,11 @@ impl Claimed {
         message.verify(certificate)?;
         match message.kind {
             Kind::Notification => Ok(Proved::Notification(message.message_id)),
-            Kind::UnsubscribeConfirmation => Ok(Proved::Unsubscribed),
+            Kind::UnsubscribeConfirmation => Ok(Proved::Unsubscribed(message.topic_arn)),
             Kind::SubscriptionConfirmation => {
                 let url =
                     message.subscribe_url.filter(|url| is_subscription(url, &message.topic_arn)).ok_or(Unverified)?;
-                Ok(Proved::Subscription(url))
+                Ok(Proved::Subscription { topic: message.topic_arn, url })
             }
         }
     }

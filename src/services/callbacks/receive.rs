@@ -32,7 +32,7 @@ impl From<NotProved> for NotReceived {
     fn from(error: NotProved) -> Self {
         match error {
             NotProved::Unverified(error) => Self::Unverified(error),
-            NotProved::Unreachable(error) => Self::Unreachable(error),
+            NotProved::Unreachable { why, .. } => Self::Unreachable(why),
         }
     }
 }
@@ -105,11 +105,12 @@ async fn verify_and_store(
     let key = if door.format == Format::Ses {
         match services.sns.prove(incoming, &door.topics).await.inspect_err(|error| say(pool, error))? {
             Proved::Notification(id) => short_key(&id),
-            Proved::Subscription(url) => return confirm(services, pool, &url).await,
-            Proved::Unsubscribed => {
+            Proved::Subscription { topic, url } => return confirm(services, pool, &topic, &url).await,
+            Proved::Unsubscribed(topic) => {
                 tracing::warn!(
                     event = "callbacks.ended",
                     pool,
+                    topic,
                     "Amazon says that a topic of the pool sends no more callbacks; if it should, subscribe the address again"
                 );
                 return Ok(Receipt::Ended);
@@ -135,23 +136,25 @@ async fn verify_and_store(
 
 /// A request that is not verified is counted; the log says when that is nobody's fault who sent it.
 fn say(pool: &str, error: &NotProved) {
-    if let NotProved::Unreachable(error) = error {
+    if let NotProved::Unreachable { topic, why } = error {
         tracing::warn!(
             event = "callbacks.unproved",
             pool,
-            error = %error,
+            topic,
+            error = %why,
             "Amazon's certificate cannot be fetched; its callback was not taken, and comes again for a while"
         );
     }
 }
 
 /// Lets a topic of the pool send here.
-async fn confirm(services: &Services, pool: &str, url: &str) -> Result<Receipt, NotReceived> {
+async fn confirm(services: &Services, pool: &str, topic: &str, url: &str) -> Result<Receipt, NotReceived> {
     match services.sns.confirm(url).await {
         Ok(()) => {
             tracing::info!(
                 event = "callbacks.confirmed",
                 pool,
+                topic,
                 "a topic of the pool sends its callbacks here from now on"
             );
             Ok(Receipt::Confirmed)
@@ -160,6 +163,7 @@ async fn confirm(services: &Services, pool: &str, url: &str) -> Result<Receipt, 
             tracing::warn!(
                 event = "callbacks.unconfirmed",
                 pool,
+                topic,
                 error = %error,
                 "Amazon did not take the confirmation of a topic; it asks again for a while"
             );

@@ -16,8 +16,9 @@ use volley::domain::callbacks::Format;
 use volley::domain::channel::ChannelKind;
 
 use super::providers::{Provider, What, is_answered, is_well_served};
-use super::{POOL, World, now};
+use super::{LONG, POOL, World, now};
 use crate::support::server::{Server, sandbox};
+use crate::support::waiting::wait_for;
 use crate::support::{Database, both_backends};
 
 const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:reports";
@@ -260,8 +261,24 @@ both_backends! {
         assert_eq!((away.status, away.code()), (503, "provider_unavailable"));
         assert_eq!(world.count("callbacks"), 0);
         internet.put(CERTIFICATE, Ok(include_bytes!("ses/amazon.pem").to_vec()));
-        assert_eq!(world.post(&headers, &body).status, 200);
+        // For some seconds it is not asked again.
+        wait_for("it is taken", LONG, || (world.post(&headers, &body).status == 200).then_some(()));
+        assert_eq!(internet.asked(), [CERTIFICATE, CERTIFICATE]);
         world.wait_read();
         assert_eq!(world.reported("complained"), (1, 1));
+    }
+
+    fn what_is_no_certificate_is_not_kept_for_a_day(db: &Database) {
+        let internet = Internet::new();
+        internet.put(CERTIFICATE, Ok(b"<html>This network asks you to log in first</html>".to_vec()));
+        let (world, ses) = (world(db, &internet), Ses::new());
+        let event = ses.event("1", &world.delivery(world.ann), "ann@example.com", What::Complained);
+        let (headers, body) = ses.request(&event, now(), OWN);
+        for _ in 0..3 {
+            assert_eq!(world.post(&headers, &body).status, 401);
+        }
+        assert_eq!(internet.asked(), [CERTIFICATE], "nor is it asked for with each request");
+        internet.put(CERTIFICATE, Ok(include_bytes!("ses/amazon.pem").to_vec()));
+        wait_for("it is taken", LONG, || (world.post(&headers, &body).status == 200).then_some(()));
     }
 }
