@@ -460,20 +460,3 @@ pub fn subscribe(
     tally.add(&outcomes);
     Ok(Subscribed::Done(tally))
 }
-
-/// Takes a refusal of everything back for a contact's addresses: the person's own act, or an operator's, inside the caller's write
-/// transaction. Its standings stay as they are. Whether there was one.
-///
-/// # Errors
-/// A query failed.
-pub fn accept_again(conn: &mut Conn, scribe: &Scribe, contact: ContactId) -> Result<bool, StoreError> {
-    let held = standings::hold(conn, &[contact])?;
-    let mut ledger = Ledger::new(scribe);
-    let mut lifted = 0;
-    for held in held.iter().filter(|held| !held.is_deleted) {
-        let addresses = addresses_of(&held.keys);
-        lifted += suppressions::lift(conn, &mut ledger, &addresses, EVERYTHING, Reason::Unsubscribed, Some(contact))?;
-    }
-    ledger.close(conn)?;
-    Ok(lifted > 0)
-}
