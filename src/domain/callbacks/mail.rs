@@ -131,7 +131,7 @@ fn is_a_bomb(bytes: &[u8]) -> bool {
     for line in bytes.split(|byte| *byte == b'\n') {
         let text = line.trim_ascii_start();
         let is_begun = text.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-        is_inside = is_begun || (is_inside && text.len() < line.len() && !text.is_empty());
+        is_inside = is_begun || (is_inside && line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')));
         parts += usize::from(is_begun);
         containers += usize::from(is_inside && (has(line, b"message/") || has(line, b"multipart/")));
     }

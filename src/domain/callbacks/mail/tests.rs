@@ -239,6 +239,8 @@ fn a_message_that_was_made_to_keep_readers_busy_is_refused_at_once() {
     }
     let folded = nested("multipart/mixed").replace("Content-Type: ", "Content-Type:\n ");
     assert!(reports(&folded).is_err());
+    let blank = nested("multipart/mixed").replace("Content-Type: ", "Content-Type:\n \n ");
+    assert!(reports(&blank).is_err());
     // A text that speaks of such parts has none.
     let talk =
         format!("{}\nmessage/ multipart/mixed\n", "It is of type message/rfc822, or multipart/report.\n".repeat(1_000));
