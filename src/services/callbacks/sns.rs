@@ -90,10 +90,9 @@ impl Known {
     fn get(&mut self, url: &str) -> Option<Result<Arc<[u8]>, NotFetched>> {
         self.certificates.retain(|_, certificate| certificate.is_kept());
         self.missing.retain(|_, (since, why)| since.elapsed() < rest_after(why));
-        if let Some((_, why)) = self.missing.get(url) {
-            return Some(Err(why.clone()));
-        }
-        self.certificates.get(url).map(|certificate| Ok(Arc::clone(&certificate.pem)))
+        // A request that waited in vain says nothing about a certificate that was fetched meanwhile.
+        let known = self.certificates.get(url).map(|certificate| Ok(Arc::clone(&certificate.pem)));
+        known.or_else(|| self.missing.get(url).map(|(_, why)| Err(why.clone())))
     }
 
     fn miss(&mut self, url: &str, why: NotFetched) {
