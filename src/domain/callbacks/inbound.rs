@@ -9,7 +9,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::normalised;
 
 /// What `type` of such a callback is.
-pub(super) const TYPE: &str = "message.received";
+pub const TYPE: &str = "message.received";
 
 /// A message that somebody sent. It holds personal data: never logged, so it has no `Debug`.
 #[derive(Clone)]
@@ -27,7 +27,6 @@ pub struct Inbound {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Event {
     #[serde(rename = "type")]
     _kind: String,
@@ -36,7 +35,6 @@ struct Event {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Data {
     channel: ChannelKind,
     from: String,
@@ -87,6 +85,8 @@ mod tests {
         let message = read(&body("sms", "+44 20 7946 0123")).unwrap_or_else(|NotUnderstood(error)| panic!("{error}"));
         assert_eq!((message.channel, message.from.as_str()), (ChannelKind::Sms, "+442079460123"));
         assert_eq!((message.sent_at, message.text.as_str()), (UtcInstant(1_772_355_600_000), "Stop"));
+        // A gateway that tells more than is asked for loses nobody's refusal.
+        assert!(read(&body("sms", "+442079460123").replace(r#""text""#, r#""to": "12345", "text""#)).is_ok());
         for (channel, from) in [("whatsapp", "+442079460123"), ("email", "Ann@Example.com")] {
             assert!(read(&body(channel, from)).is_ok(), "{channel}");
         }
@@ -105,7 +105,6 @@ mod tests {
             good.replace(r#""2026-03-01T09:00:00Z""#, "secret"),
             good.replace(r#""timestamp": "2026-03-01T09:00:00Z","#, ""),
             good.replace(r#", "text": "Stop""#, ""),
-            good.replace(r#""text""#, r#""secret": 1, "text""#),
         ] {
             let NotUnderstood(said) = read(&body).err().unwrap_or_else(|| panic!("{body} was understood"));
             assert!(!said.contains("secret") && !said.contains("2671"), "{said}");

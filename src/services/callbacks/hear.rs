@@ -1,12 +1,15 @@
 //! A message that somebody sent is heard: stop refuses its channel, start takes that back, and everything else is an event.
 //!
+//! It is heard before it is answered: a refusal waits behind no reports, and the instance that takes it knows the pool and its words.
 //! What was said last counts, whenever it comes. Where two things were said at the same moment, the refusal counts.
 
 use std::slice::from_ref;
 use std::sync::Arc;
 
+use metrics::counter;
 use serde_json::{Value, json};
 
+use crate::domain::callbacks::NotUnderstood;
 use crate::domain::callbacks::inbound::{Inbound, event};
 use crate::domain::callbacks::words::{Ask, Words};
 use crate::domain::channel::ChannelKind;
@@ -14,13 +17,13 @@ use crate::domain::events::EventSource;
 use crate::domain::ids::{CallbackId, ContactId, EventId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Act, EVERYTHING, Reason, Source, addresses_of};
-use crate::store::callbacks::{self, Taken};
+use crate::store::callbacks;
 use crate::store::events::{self, EventKey, NewEvent, NewKey};
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::refusals::RefusalBook;
-use crate::store::people::standings;
+use crate::store::people::standings::{self, KnownContact};
 use crate::store::people::suppressions::{self, Entry};
-use crate::store::{Conn, StoreError, engine};
+use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// As far as it is read how often somebody has said start since then.
 const STARTS_READ: i64 = 50;
@@ -28,8 +31,9 @@ const STARTS_READ: i64 = 50;
 /// A message that somebody sent, and what it asks for. It holds personal data: never logged, so it has no `Debug`.
 #[derive(Clone)]
 pub(super) struct Message {
-    callback: CallbackId,
     pool: String,
+    /// What the pool sends.
+    by: ChannelKind,
     key: String,
     channel: ChannelKind,
     from: String,
@@ -40,26 +44,28 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// The text is compared with the words, and goes no further.
-    pub(super) fn new(callback: &Taken, inbound: Inbound, words: &Words) -> Self {
-        Self {
-            callback: callback.id,
-            pool: callback.pool.clone(),
+    /// What came to a pool that sends on this channel. The text is compared with the words, and goes no further.
+    ///
+    /// # Errors
+    /// The pool hears no other channel than its own: its secret speaks for that.
+    pub(super) fn new(
+        pool: &str,
+        by: Option<ChannelKind>,
+        inbound: Inbound,
+        words: &Words,
+        received_at: UtcInstant,
+    ) -> Result<Self, NotUnderstood> {
+        let by = by.filter(|own| *own == inbound.channel || *own == ChannelKind::Http);
+        let by = by.ok_or_else(|| NotUnderstood("data.channel is another one than the pool's".to_owned()))?;
+        Ok(Self {
+            pool: pool.to_owned(),
+            by,
             ask: words.asked(&inbound.text),
-            at: inbound.sent_at.min(callback.received_at),
+            at: inbound.sent_at.min(received_at),
             key: inbound.key,
             channel: inbound.channel,
             from: inbound.from,
-        }
-    }
-
-    pub(super) const fn channel(&self) -> ChannelKind {
-        self.channel
-    }
-
-    /// For figures: what it asks for.
-    pub(super) fn said(&self) -> &'static str {
-        self.ask.map_or("other", Ask::as_str)
+        })
     }
 
     fn address(&self) -> (ChannelKind, String) {
@@ -71,62 +77,97 @@ impl Message {
         Scribe { act: Arc::new(act), book: book.clone() }
     }
 
-    fn entry(&self, contact: Option<ContactId>) -> Entry {
-        Entry {
-            address: self.from.clone(),
-            channel: self.channel,
+    /// The stop of the address, and of those that the pool would reach its holders by: channel `http` goes by the email first, even if
+    /// what it sends are text messages.
+    fn entries(&self, senders: &[KnownContact]) -> Vec<Entry> {
+        let own = (self.address(), senders.first());
+        let beside = senders.iter().flat_map(|sender| self.beside(sender).map(move |address| (address, Some(sender))));
+        let entry = |((channel, address), sender): ((ChannelKind, String), Option<&KnownContact>)| Entry {
+            address,
+            channel,
             topic: EVERYTHING,
             reason: Reason::Stopped,
             at: self.at,
-            contact,
+            contact: sender.map(|sender| sender.id),
             act: None,
             is_said: true,
-        }
+        };
+        std::iter::once(own).chain(beside).map(entry).collect()
+    }
+
+    /// The other address that a pool of channel `http` reaches this contact by.
+    fn beside(&self, sender: &KnownContact) -> impl Iterator<Item = (ChannelKind, String)> {
+        let own = self.from.clone();
+        let is_http = self.by == ChannelKind::Http;
+        let all = addresses_of(&sender.keys).into_iter();
+        all.filter(move |(channel, address)| is_http && *channel == ChannelKind::Http && *address != own)
     }
 }
 
-/// Stores what follows from a message, and that its callback is done, inside the caller's write transaction. Whether it is new: one that
-/// was heard before has no second effect.
+/// Hears a message in a transaction of its own, and marks its callback as done, where it is one that was stored. Whether it is new: one
+/// that was heard before has no second effect.
 ///
 /// # Errors
-/// A query failed.
-pub(super) fn hear(conn: &mut Conn, book: &RefusalBook, message: &Message) -> Result<bool, StoreError> {
-    let now = engine::now(conn)?;
-    let source = EventSource::of_pool(&message.pool);
-    let key = EventKey { source: source.as_str().to_owned(), key: message.key.clone() };
-    let is_new = !events::recall(conn, &[&key])?.contains_key(&key);
+/// A query failed, and nothing is stored.
+pub(super) async fn hear_once(
+    store: &Store,
+    book: &RefusalBook,
+    message: Message,
+    callback: Option<CallbackId>,
+) -> Result<bool, StoreError> {
+    let (channel, said, book) = (message.channel, message.ask.map_or("other", Ask::as_str), book.clone());
+    let work = move |conn: &mut Conn| {
+        let is_new = hear(conn, &book, &message)?;
+        callbacks::finish(conn, callback.as_slice())?;
+        Ok(is_new)
+    };
+    let is_new = store.transact::<_, StoreError>(Lane::Write, "hear a message", work).await?;
     if is_new {
-        let senders = hold_senders(conn, message)?;
-        match message.ask {
-            Some(Ask::Stop) => stop(conn, book, message, &senders)?,
-            Some(Ask::Start) => start(conn, book, message, &senders)?,
-            Some(Ask::Help) | None => {}
-        }
-        note(conn, &key, message, &senders, now)?;
+        counter!("volley_inbound_messages_total", "channel" => channel.as_str(), "said" => said).increment(1);
     }
-    callbacks::finish(conn, &[message.callback])?;
     Ok(is_new)
 }
 
+/// Stores what follows from a message, inside the caller's write transaction. Whether it is new.
+///
+/// # Errors
+/// A query failed.
+fn hear(conn: &mut Conn, book: &RefusalBook, message: &Message) -> Result<bool, StoreError> {
+    let now = engine::now(conn)?;
+    let source = EventSource::of_pool(&message.pool);
+    let key = EventKey { source: source.as_str().to_owned(), key: message.key.clone() };
+    if events::recall(conn, &[&key])?.contains_key(&key) {
+        return Ok(false);
+    }
+    let senders = hold_senders(conn, message)?;
+    match message.ask {
+        Some(Ask::Stop) => stop(conn, book, message, &senders)?,
+        Some(Ask::Start) => start(conn, book, message, &senders)?,
+        Some(Ask::Help) | None => {}
+    }
+    note(conn, &key, message, &senders, now)?;
+    Ok(true)
+}
+
 /// Everybody who has the address that it came from, locked.
-fn hold_senders(conn: &mut Conn, message: &Message) -> Result<Vec<ContactId>, StoreError> {
+fn hold_senders(conn: &mut Conn, message: &Message) -> Result<Vec<KnownContact>, StoreError> {
     let address = message.address();
     let holders = standings::holders(conn, from_ref(&address))?;
     let held = standings::hold(conn, &holders)?;
-    let has_it = held.into_iter().filter(|held| !held.is_deleted && addresses_of(&held.keys).contains(&address));
-    Ok(has_it.map(|held| held.id).collect())
+    let has_it = |held: &KnownContact| !held.is_deleted && addresses_of(&held.keys).contains(&address);
+    Ok(held.into_iter().filter(has_it).collect())
 }
 
 /// The address refuses the channel, whoever has it, also if nobody has.
-fn stop(conn: &mut Conn, book: &RefusalBook, message: &Message, senders: &[ContactId]) -> Result<(), StoreError> {
+fn stop(conn: &mut Conn, book: &RefusalBook, message: &Message, senders: &[KnownContact]) -> Result<(), StoreError> {
     for sender in senders {
-        if has_started_since(conn, *sender, message)? {
+        if has_started_since(conn, sender.id, message)? {
             return Ok(());
         }
     }
     let scribe = message.scribe(book);
     let mut ledger = Ledger::new(&scribe);
-    suppressions::set(conn, &mut ledger, &[message.entry(senders.first().copied())])?;
+    suppressions::set(conn, &mut ledger, &message.entries(senders))?;
     ledger.close(conn)
 }
 
@@ -141,25 +182,31 @@ fn has_started_since(conn: &mut Conn, contact: ContactId, message: &Message) -> 
 }
 
 /// The address takes back what it has stopped, and nothing else: who has unsubscribed stays so.
-fn start(conn: &mut Conn, book: &RefusalBook, message: &Message, senders: &[ContactId]) -> Result<(), StoreError> {
-    let address = message.address();
-    let rows = suppressions::hold_of_addresses(conn, from_ref(&address))?;
-    let stopped = rows.iter().filter(|row| row.topic == EVERYTHING);
-    let stopped: Vec<(ChannelKind, UtcInstant)> =
-        stopped.filter_map(|row| Some((row.channel, row.stopped_at?))).collect();
-    let here = stopped.iter().find(|(channel, _)| *channel == message.channel);
-    if here.is_none_or(|(_, at)| *at >= message.at) {
-        return Ok(());
-    }
+fn start(conn: &mut Conn, book: &RefusalBook, message: &Message, senders: &[KnownContact]) -> Result<(), StoreError> {
+    let mut addresses = vec![message.address()];
+    addresses.extend(senders.iter().flat_map(|sender| addresses_of(&sender.keys)));
+    let rows = suppressions::hold_of_addresses(conn, &addresses)?;
+    let stops = |address: &str| {
+        let rows = rows.iter().filter(|row| row.topic == EVERYTHING && row.address == address);
+        rows.filter_map(|row| Some((row.channel, row.stopped_at?))).collect::<Vec<_>>()
+    };
     let scribe = message.scribe(book);
     let mut ledger = Ledger::new(&scribe);
-    let contact = senders.first().copied();
-    suppressions::lift(conn, &mut ledger, from_ref(&address), EVERYTHING, Reason::Stopped, contact)?;
-    // Channel `http` has the same address, and stays stopped for as long as another channel is.
-    let others = stopped.iter().filter(|(channel, _)| ![message.channel, ChannelKind::Http].contains(channel));
-    if let Some(at) = others.map(|(_, at)| *at).max() {
-        let entry = Entry { channel: ChannelKind::Http, at, is_said: false, ..message.entry(contact) };
-        suppressions::set(conn, &mut ledger, &[entry])?;
+    for entry in message.entries(senders) {
+        let stopped = stops(&entry.address);
+        let here = stopped.iter().find(|(channel, _)| *channel == entry.channel).map(|(_, at)| *at);
+        let Some(here) = here.filter(|at| *at < message.at) else { continue };
+        let address = (entry.channel, entry.address.clone());
+        suppressions::lift(conn, &mut ledger, from_ref(&address), EVERYTHING, Reason::Stopped, entry.contact)?;
+        // Channel `http` has the same address, and stays stopped for as long as another channel is, or by a later word about itself.
+        let others = stopped.iter().filter(|(channel, at)| match channel {
+            ChannelKind::Http => *at > here,
+            ChannelKind::Email | ChannelKind::Sms | ChannelKind::Whatsapp => *channel != entry.channel,
+        });
+        if let Some(at) = others.map(|(_, at)| *at).max() {
+            let http = Entry { channel: ChannelKind::Http, at, is_said: false, ..entry };
+            suppressions::set(conn, &mut ledger, &[http])?;
+        }
     }
     ledger.close(conn)
 }
@@ -169,7 +216,7 @@ fn note(
     conn: &mut Conn,
     key: &EventKey,
     message: &Message,
-    senders: &[ContactId],
+    senders: &[KnownContact],
     now: UtcInstant,
 ) -> Result<(), StoreError> {
     let ids = events::ids(conn, senders.len())?;
@@ -180,9 +227,9 @@ fn note(
     let rows: Vec<NewEvent<'_>> = senders
         .iter()
         .zip(ids)
-        .map(|(contact, id)| NewEvent {
+        .map(|(sender, id)| NewEvent {
             id,
-            contact: *contact,
+            contact: sender.id,
             name: event(message.ask),
             properties: &properties,
             occurred_at: message.at.min(now),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 
 use super::consequences::{Happened, follow, hold};
-use super::hear::{Message, hear};
+use super::hear::{Message, hear_once};
 use crate::config::Settings;
 use crate::domain::callbacks::words::Words;
 use crate::domain::callbacks::{Format, NotUnderstood, Received, Report, Said, mail, short_key};
@@ -118,6 +118,11 @@ impl CallbackBook {
         }
         let (messages, reports): (Vec<Understood>, Vec<Understood>) =
             read.into_iter().partition(|understood| understood.message.is_some());
+        // Refusals wait for no report.
+        for understood in messages {
+            let heard = self.hear(&understood).await;
+            self.end(&understood, heard).await?;
+        }
         let together = reports.iter().flat_map(|understood| understood.entries.clone()).collect();
         let ids = reports.iter().map(|understood| understood.id).collect();
         match self.make_true(ids, together).await {
@@ -130,10 +135,6 @@ impl CallbackBook {
                     self.end(&understood, made_true).await?;
                 }
             }
-        }
-        for understood in messages {
-            let heard = self.hear(&understood).await;
-            self.end(&understood, heard).await?;
         }
         Ok(count)
     }
@@ -164,12 +165,7 @@ impl CallbackBook {
     /// A message that somebody sent has its effect, and its callback is done.
     async fn hear(&self, understood: &Understood) -> Result<(), StoreError> {
         let Some(message) = understood.message.clone() else { return Ok(()) };
-        let (channel, said, book) = (message.channel(), message.said(), self.refusals.clone());
-        let work = move |conn: &mut Conn| hear(conn, &book, &message);
-        if self.store.transact::<_, StoreError>(Lane::Write, "hear a message", work).await? {
-            counter!("volley_inbound_messages_total", "channel" => channel.as_str(), "said" => said).increment(1);
-        }
-        Ok(())
+        hear_once(&self.store, &self.refusals, message, Some(understood.id)).await.map(drop)
     }
 
     /// Counts what some callbacks say, stores what follows, and marks them as done. Each report counts once, however often this is tried.
@@ -311,11 +307,8 @@ fn read(callback: &Taken, words: &Words, channel: Option<ChannelKind>) -> Result
     match format.read(&received(callback))? {
         Said::Reports(reports) => Ok(Understood { entries: reports.into_iter().map(entry).collect(), ..nothing }),
         Said::Message(inbound) => {
-            // A pool's secret speaks for the pool's channel, and for no other one.
-            if !channel.is_some_and(|own| own == inbound.channel || own == ChannelKind::Http) {
-                return Err(NotUnderstood("data.channel is another one than the pool's".to_owned()));
-            }
-            Ok(Understood { message: Some(Message::new(callback, inbound, words)), ..nothing })
+            let message = Message::new(pool, channel, inbound, words, callback.received_at)?;
+            Ok(Understood { message: Some(message), ..nothing })
         }
     }
 }

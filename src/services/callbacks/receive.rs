@@ -2,11 +2,13 @@
 
 use metrics::counter;
 
+use super::hear::{Message, hear_once};
 use super::sns::NotProved;
 use crate::channels::fetch::NotFetched;
 use crate::config::pools::CallbackConfig;
 use crate::domain::callbacks::sns::Proved;
-use crate::domain::callbacks::{Format, Incoming, Unverified, mail, short_key};
+use crate::domain::callbacks::{Format, Incoming, Received, Said, Unverified, inbound, mail, short_key};
+use crate::domain::instant::UtcInstant;
 use crate::services::Services;
 use crate::store::callbacks::{self, NewCallback};
 use crate::store::{Conn, Lane, StoreError};
@@ -40,7 +42,7 @@ impl From<NotProved> for NotReceived {
 /// What became of a callback that comes from the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// It is stored, and will be read.
+    /// It is stored, and will be read. A message that somebody sent has had its effect already.
     Stored,
     /// It is a repetition, and has no second effect.
     Repeated,
@@ -129,9 +131,30 @@ async fn verify_and_store(
         key,
         body: door.format.stored(incoming.body),
     };
+    if let Some(message) = message(services, &callback, incoming.now) {
+        match hear_once(&services.store, &services.refusals, message, None).await {
+            Ok(true) => return Ok(Receipt::Stored),
+            Ok(false) => return Ok(Receipt::Repeated),
+            Err(error) if error.is_outage() => return Err(error.into()),
+            // Others were moving the same rows: a reader tries again.
+            Err(_) => {}
+        }
+    }
     let store = move |conn: &mut Conn| callbacks::store(conn, &callback);
     let is_new = services.store.transact::<_, StoreError>(Lane::Write, "store a callback", store).await?;
     Ok(if is_new { Receipt::Stored } else { Receipt::Repeated })
+}
+
+/// The message that somebody sent, if that is what came. What is not understood is stored, and fails where operators see it.
+fn message(services: &Services, callback: &NewCallback, now: UtcInstant) -> Option<Message> {
+    // Most callbacks are reports: none of them is read twice.
+    if callback.format != Format::StandardWebhooks || !callback.body.contains(inbound::TYPE) {
+        return None;
+    }
+    let NewCallback { pool, content_type, body, key, .. } = callback;
+    let Said::Message(inbound) = callback.format.read(&Received { content_type, body, key }).ok()? else { return None };
+    let by = services.settings.pools.iter().find(|other| other.name == *pool).map(|pool| pool.channel);
+    Message::new(pool, by, inbound, &services.settings.inbound.words(), now).ok()
 }
 
 /// A request that is not verified is counted; the log says when that is nobody's fault who sent it.

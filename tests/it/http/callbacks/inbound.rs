@@ -50,12 +50,15 @@ impl Texts {
         self.server.send("POST", &format!("/v1/callbacks/{pool}"), &headers, body)
     }
 
-    /// Somebody sends a message, so many seconds after the start. It is read when this returns.
+    /// Somebody sends a message to the pool of its channel, so many seconds after the start. When it is answered, it has had its effect.
     fn say(&self, key: &str, channel: &str, from: &str, after: i64, text: &str) {
-        let body = message(channel, from, self.start + after, text).to_string();
-        let taken = self.post(channel, &signed(SECRET, key, now(), body.as_bytes()), body.as_bytes());
+        self.say_to(channel, key, &message(channel, from, self.start + after, text));
+    }
+
+    fn say_to(&self, pool: &str, key: &str, message: &Value) {
+        let body = message.to_string();
+        let taken = self.post(pool, &signed(SECRET, key, now(), body.as_bytes()), body.as_bytes());
         assert_eq!(taken.status, 200, "{taken:?}");
-        wait_for("it is read", LONG, || (self.count("callbacks WHERE state = 'pending'") == 0).then_some(()));
     }
 
     fn count(&self, what: &str) -> i64 {
@@ -188,6 +191,26 @@ both_backends! {
         texts.say("m5", "whatsapp", ANN, 5, "START");
         assert_eq!(texts.stopped(ANN), NOTHING);
         assert_eq!(texts.sent("email", "marketing"), (0, 1));
+    }
+
+    fn who_stops_what_a_pool_of_channel_http_sends_gets_nothing_more_from_it(db: &Database) {
+        let texts = Texts::on(db);
+        assert_eq!(texts.sent("http", "marketing"), (1, 0));
+        // It goes by the email, although what it sends are text messages.
+        texts.say_to("http", "m1", &message("sms", ANN, texts.start + 1, "STOP"));
+        assert_eq!((texts.stopped(ANN), texts.stopped("ann@example.com")), (vec!["http".to_owned(), "sms".to_owned()], vec!["http".to_owned()]));
+        assert_eq!((texts.sent("http", "marketing"), texts.sent("sms", "marketing")), ((0, 1), (0, 1)));
+        assert_eq!(texts.sent("email", "marketing"), (1, 0));
+        texts.say_to("http", "m2", &message("sms", ANN, texts.start + 2, "START"));
+        assert_eq!((texts.sent("http", "marketing"), texts.sent("sms", "marketing")), ((1, 0), (1, 0)));
+    }
+
+    fn start_leaves_a_later_stop_of_channel_http(db: &Database) {
+        let texts = Texts::on(db);
+        texts.say("m1", "sms", ANN, 1, "STOP");
+        texts.api.post("/v1/suppressions", &json!({ "address": ANN, "channel": "http", "reason": "stopped" }));
+        texts.say("m2", "sms", ANN, 2, "START");
+        assert_eq!(texts.stopped(ANN), ["http"]);
     }
 
     fn start_takes_back_nothing_but_a_stop(db: &Database) {
