@@ -112,6 +112,7 @@ impl DeadLetters {
         {
             publications.push(shown(&delivery));
         }
+        give_back(&channel).await?;
         Ok(publications)
     }
 
@@ -138,7 +139,13 @@ impl DeadLetters {
             replayed = Some(found);
             break;
         }
-        replayed.ok_or_else(|| DeadLetterError::NotFound(id.to_owned()))
+        let given_back = give_back(&channel).await;
+        if let Some(replayed) = replayed {
+            // It is published, whatever came of the others.
+            return Ok(replayed);
+        }
+        given_back?;
+        Err(DeadLetterError::NotFound(id.to_owned()))
     }
 
     async fn channel(&self, connection: &lapin::Connection) -> Result<Channel, LinkError> {
@@ -146,6 +153,12 @@ impl DeadLetters {
         topology::declare(&channel, &[], false).await?;
         Ok(channel)
     }
+}
+
+/// Ends a look: when the broker has answered, whatever was looked at is in the queue again, and the next look finds it. Where only the
+/// connection ends, that comes some time later.
+async fn give_back(channel: &Channel) -> Result<(), LinkError> {
+    call("give dead letters back", channel.close(200, ShortString::from("looked"))).await
 }
 
 async fn next(channel: &Channel) -> Result<Option<Delivery>, LinkError> {
