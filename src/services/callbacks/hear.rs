@@ -158,7 +158,7 @@ fn hold_senders(conn: &mut Conn, message: &Message) -> Result<Vec<KnownContact>,
     Ok(held.into_iter().filter(has_it).collect())
 }
 
-/// The address refuses the channel, whoever has it, also if nobody has.
+/// The address refuses the channel for all who have it, also if nobody has it.
 fn stop(conn: &mut Conn, book: &RefusalBook, message: &Message, senders: &[KnownContact]) -> Result<(), StoreError> {
     for sender in senders {
         if has_started_since(conn, sender.id, message)? {

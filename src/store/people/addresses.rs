@@ -128,12 +128,15 @@ fn stop_new_addresses(
     known: &[SuppressionRow],
     new: &[(ChannelKind, String)],
 ) -> Result<(), StoreError> {
-    let mut stopped: Vec<(ChannelKind, UtcInstant)> =
-        known.iter().filter_map(|row| Some((row.channel, row.stopped_at?))).collect();
-    // Channel `http` is stopped together with another one, and does not go along by itself then.
-    if stopped.iter().any(|(channel, _)| *channel != ChannelKind::Http) {
-        stopped.retain(|(channel, _)| *channel != ChannelKind::Http);
-    }
+    let stopped = known.iter().filter_map(|row| Some((row, row.stopped_at?)));
+    // Channel `http` is stopped together with another one that has the same address, and does not go along by itself then.
+    let by_another = |row: &SuppressionRow| {
+        let mut others =
+            known.iter().filter(|other| other.channel != ChannelKind::Http && other.address == row.address);
+        row.channel == ChannelKind::Http && others.any(|other| other.stopped_at.is_some())
+    };
+    let stopped: Vec<(ChannelKind, UtcInstant)> =
+        stopped.filter(|(row, _)| !by_another(row)).map(|(row, at)| (row.channel, at)).collect();
     for (channel, at) in stopped {
         let of_channel: Vec<_> = new.iter().filter(|(other, _)| *other == channel).cloned().collect();
         suppressions::set(conn, ledger, &everything(contact, &of_channel, at, Reason::Stopped))?;

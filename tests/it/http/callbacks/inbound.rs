@@ -201,6 +201,12 @@ both_backends! {
         assert_eq!((texts.stopped(ANN), texts.stopped("ann@example.com")), (vec!["http".to_owned(), "sms".to_owned()], vec!["http".to_owned()]));
         assert_eq!((texts.sent("http", "marketing"), texts.sent("sms", "marketing")), ((0, 1), (0, 1)));
         assert_eq!(texts.sent("email", "marketing"), (1, 0));
+        // Nor under a new email.
+        let (path, change) = (format!("/v1/contacts/{}", texts.ann), json!({ "email": "ann@new.example.com" }).to_string());
+        let changed = texts.api.request(reqwest::Method::PATCH, &path, "application/json", Some(change.into_bytes()), &[]);
+        assert_eq!(changed.unwrap().status, 200);
+        assert_eq!(texts.stopped("ann@new.example.com"), ["http"]);
+        assert_eq!(texts.sent("http", "marketing"), (0, 1));
         texts.say_to("http", "m2", &message("sms", ANN, texts.start + 2, "START"));
         assert_eq!((texts.sent("http", "marketing"), texts.sent("sms", "marketing")), ((1, 0), (1, 0)));
     }
