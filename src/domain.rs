@@ -19,6 +19,7 @@ pub mod people;
 pub mod readers;
 pub mod replicas;
 pub mod reports;
+pub mod segments;
 pub mod sender_dns;
 pub mod shown;
 pub mod span;

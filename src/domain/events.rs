@@ -41,10 +41,7 @@ impl EventName {
     /// # Errors
     /// [`FieldError`] with the code `event_name_invalid`, or `event_name_reserved`: only Volley gives such names.
     pub fn parse(raw: &str) -> Result<Self, FieldError> {
-        if raw.is_empty() || raw.len() > MAX_NAME || !raw.chars().all(is_word) {
-            let reason = format!("must be 1 to {MAX_NAME} characters out of {ALPHABET}");
-            return Err(FieldError::new("name", "event_name_invalid", reason));
-        }
+        check_name(raw).map_err(|reason| FieldError::new("name", "event_name_invalid", reason))?;
         if RESERVED.iter().any(|prefix| raw.starts_with(prefix)) {
             let reason = format!("must not begin with {}: Volley itself gives such names", RESERVED.join(", "));
             return Err(FieldError::new("name", "event_name_reserved", reason));
@@ -57,6 +54,17 @@ impl EventName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Checks the characters of a name, be it a program's or Volley's own.
+///
+/// # Errors
+/// What is allowed.
+pub fn check_name(raw: &str) -> Result<(), String> {
+    if raw.is_empty() || raw.len() > MAX_NAME || !raw.chars().all(is_word) {
+        return Err(format!("must be 1 to {MAX_NAME} characters out of {ALPHABET}"));
+    }
+    Ok(())
 }
 
 /// Who tells of an event. Of two sources, the same key means two events.

@@ -27,6 +27,8 @@ ids! {
     ListId;
     /// A tag that contacts may have.
     TagId;
+    /// A segment: the contacts that a rule takes at present.
+    SegmentId;
     /// A template, whatever its version.
     TemplateId;
     /// One revision of a template's content; campaigns pin it at launch.

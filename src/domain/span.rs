@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time. Read from a number of seconds (`90`, `0.5`) or from a number with its unit (`500ms`, `30s`, `5m`,
 /// `6h`, `1d`); written with its unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
 
 /// What a length of time may look like.

@@ -44,6 +44,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("import", &["people"]),
             ("people", &[]),
             ("replicas", &["campaigns", "dispatch"]),
+            ("segments", &["people"]),
         ],
     ),
     (

@@ -5,6 +5,7 @@ mod architecture;
 mod attention;
 mod logging;
 mod places;
+mod segments;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};

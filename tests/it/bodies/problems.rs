@@ -15,12 +15,13 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
     "changed_meanwhile",
     "contact_busy",
+    "criteria_invalid",
     "database_unavailable",
     "disk_full",
     "idempotency_key_in_progress",
