@@ -1,0 +1,7 @@
+DROP TABLE segment_ranges;
+DROP TABLE segment_transitions;
+DROP TABLE segment_members;
+DROP TABLE segment_shards;
+DROP TABLE contact_timers;
+DROP TABLE touches;
+DROP TABLE segments;
