@@ -16,6 +16,7 @@ pub mod import;
 pub mod people;
 pub mod replicas;
 pub mod reports;
+pub mod segments;
 pub mod tracking;
 
 use std::sync::Arc;

@@ -62,6 +62,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("people", &["engine"]),
             ("replicas", &["engine"]),
             ("reports", &["engine", "deliverability", "events"]),
+            ("segments", &["engine"]),
             ("tracking", &["engine"]),
         ],
     ),

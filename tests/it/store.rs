@@ -8,3 +8,4 @@ mod engine;
 mod events;
 mod people;
 mod reports;
+mod segment_facts;

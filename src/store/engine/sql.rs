@@ -56,6 +56,7 @@ impl<T> Sql<T> {
 pub(in crate::store) struct Pieces<V> {
     values: Vec<(String, V)>,
     text: String,
+    is_once: bool,
 }
 
 impl<V> Pieces<V> {
@@ -68,6 +69,19 @@ impl<V> Pieces<V> {
     /// Adds a value behind the text so far.
     pub(in crate::store) fn bind(&mut self, value: V) -> &mut Self {
         self.values.push((std::mem::take(&mut self.text), value));
+        self
+    }
+
+    /// Adds text in front of all that there is.
+    pub(in crate::store) fn before(mut self, text: &str) -> Self {
+        let first = self.values.first_mut().map_or(&mut self.text, |(first, _)| first);
+        first.insert_str(0, text);
+        self
+    }
+
+    /// Says that this text hardly comes again: it does not stay prepared, so that connections do not gather such texts.
+    pub(in crate::store) fn once(&mut self) -> &mut Self {
+        self.is_once = true;
         self
     }
 
@@ -148,6 +162,9 @@ where
     V: ToSql<ST, DB>,
 {
     fn write<'b>(&'b self, out: &mut AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if self.pieces.is_once {
+            out.unsafe_to_cache_prepared();
+        }
         for (before, value) in &self.pieces.values {
             out.push_sql(before);
             out.push_bind_param::<ST, V>(value)?;

@@ -1,0 +1,3 @@
+//! Segments in the database.
+
+pub mod facts;

@@ -1,0 +1,196 @@
+//! Facts of contacts as the two databases give them. All values are bound as texts, whatever they are compared with: how many
+//! there are, and of which kinds, depends on the criteria.
+
+mod conditions;
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text, Untyped};
+
+use conditions::push_event;
+
+use crate::domain::ids::{ContactId, ListId, SegmentId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::{BuiltIn, Fields};
+use crate::domain::people::standing::Standing;
+use crate::domain::segments::question::EventFact;
+use crate::store::engine::sql::Pieces;
+use crate::store::{Conn, StoreError};
+
+/// Whose spelling a statement has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Pg,
+    Sqlite,
+}
+
+impl Spelling {
+    const fn of(conn: &Conn) -> Self {
+        match conn {
+            Conn::Pg(_) => Self::Pg,
+            Conn::Sqlite(_) => Self::Sqlite,
+        }
+    }
+
+    /// Adds that something is one of these ids.
+    fn push_among(self, to: &mut Pieces<String>, ids: impl Iterator<Item = i64>) {
+        let ids = ids.map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+        match self {
+            Self::Pg => to.push(" = ANY(").bind(format!("{{{ids}}}")).push("::bigint[])"),
+            Self::Sqlite => to.push(" IN (SELECT value FROM json_each(").bind(format!("[{ids}]")).push("))"),
+        };
+    }
+
+    /// Adds the times of events, as a list in JSON.
+    fn push_times(self, to: &mut Pieces<String>, events: &[EventFact]) {
+        if events.is_empty() {
+            to.push("'[]'");
+            return;
+        }
+        let (open, close) = match self {
+            Self::Pg => ("array_to_json(ARRAY[", "])::text"),
+            Self::Sqlite => ("json_array(", ")"),
+        };
+        to.push(open);
+        for (n, event) in events.iter().enumerate() {
+            push_event(self, to.push(if n == 0 { "" } else { ", " }), event);
+        }
+        to.push(close);
+    }
+
+    /// Adds the contacts of a batch, as `c`. They are found before anything is asked of them: else PostgreSQL may begin with the
+    /// events.
+    fn push_batch(self, to: &mut Pieces<String>, columns: &str, ids: &[ContactId]) {
+        to.push(&format!(" FROM (SELECT {columns} FROM contacts WHERE id"));
+        self.push_among(to, ids.iter().map(|id| id.0));
+        to.push(match self {
+            Self::Pg => " ORDER BY id OFFSET 0) AS c",
+            Self::Sqlite => " ORDER BY id LIMIT -1) AS c",
+        });
+    }
+}
+
+/// A contact's own row, and the times of its events.
+#[derive(QueryableByName)]
+pub(super) struct Known {
+    #[diesel(sql_type = BigInt)]
+    pub(super) id: ContactId,
+    #[diesel(sql_type = Bool)]
+    pub(super) living: bool,
+    #[diesel(sql_type = BigInt)]
+    pub(super) created_at: UtcInstant,
+    #[diesel(embed)]
+    pub(super) fields: Fields,
+    #[diesel(sql_type = Text)]
+    pub(super) attributes: String,
+    /// In JSON.
+    #[diesel(sql_type = Text)]
+    pub(super) times: String,
+}
+
+/// The contacts of a batch.
+pub(super) fn contacts(
+    conn: &mut Conn,
+    ids: &[ContactId],
+    with_attributes: bool,
+    events: &[EventFact],
+) -> Result<Vec<Known>, StoreError> {
+    let spelling = Spelling::of(conn);
+    let fields = BuiltIn::ALL.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ");
+    let attributes = if with_attributes { "attributes" } else { "'' AS attributes" };
+    let mut query = Pieces::default();
+    query.once().push(&format!("SELECT c.id, c.living, c.created_at, {fields}, c.attributes, "));
+    spelling.push_times(&mut query, events);
+    query.push(" AS times");
+    let columns = format!("id, deleted_at IS NULL AS living, created_at, {fields}, {attributes}");
+    spelling.push_batch(&mut query, &columns, ids);
+    let query = query.query::<Text, Untyped>();
+    match conn {
+        Conn::Pg(conn) => query.load(conn),
+        Conn::Sqlite(conn) => query.load(conn),
+    }
+    .map_err(StoreError::query("read facts of contacts"))
+}
+
+/// The times of events of a batch, in JSON.
+pub(super) fn events(
+    conn: &mut Conn,
+    ids: &[ContactId],
+    events: &[EventFact],
+) -> Result<Vec<(ContactId, String)>, StoreError> {
+    let spelling = Spelling::of(conn);
+    let mut query = Pieces::default();
+    query.once().push("SELECT c.id, ");
+    spelling.push_times(&mut query, events);
+    spelling.push_batch(&mut query, "id", ids);
+    let query = query.query::<Text, (BigInt, Text)>();
+    match conn {
+        Conn::Pg(conn) => query.load(conn),
+        Conn::Sqlite(conn) => query.load(conn),
+    }
+    .map_err(StoreError::query("read events of contacts"))
+}
+
+/// How contacts stand on lists.
+pub(super) fn standings(
+    conn: &mut Conn,
+    ids: &[ContactId],
+    lists: &BTreeSet<ListId>,
+) -> Result<Vec<(ContactId, ListId, Standing)>, StoreError> {
+    let spelling = Spelling::of(conn);
+    let mut query = Pieces::default();
+    query.push("SELECT m.contact_id, m.list_id, m.status FROM list_members AS m WHERE m.list_id");
+    spelling.push_among(&mut query, lists.iter().map(|list| list.0));
+    spelling.push_among(query.push(" AND m.contact_id"), ids.iter().map(|id| id.0));
+    let query = query.query::<Text, (BigInt, BigInt, Text)>();
+    match conn {
+        Conn::Pg(conn) => query.load(conn),
+        Conn::Sqlite(conn) => query.load(conn),
+    }
+    .map_err(StoreError::query("read standings of contacts"))
+}
+
+/// Which tags contacts have.
+pub(super) fn tags(
+    conn: &mut Conn,
+    ids: &[ContactId],
+    tags: &BTreeSet<String>,
+) -> Result<Vec<(ContactId, String)>, StoreError> {
+    let spelling = Spelling::of(conn);
+    let mut query = Pieces::default();
+    query.push(
+        "SELECT t.contact_id, n.name FROM tags AS n CROSS JOIN contact_tags AS t WHERE t.tag_id = n.id AND n.name",
+    );
+    let names = serde_json::json!(tags).to_string();
+    match spelling {
+        Spelling::Pg => query.push(" IN (SELECT jsonb_array_elements_text(").bind(names).push("::jsonb))"),
+        Spelling::Sqlite => query.push(" IN (SELECT value FROM json_each(").bind(names).push("))"),
+    };
+    spelling.push_among(query.push(" AND t.contact_id"), ids.iter().map(|id| id.0));
+    let query = query.query::<Text, (BigInt, Text)>();
+    match conn {
+        Conn::Pg(conn) => query.load(conn),
+        Conn::Sqlite(conn) => query.load(conn),
+    }
+    .map_err(StoreError::query("read tags of contacts"))
+}
+
+/// Which segments contacts are members of.
+pub(super) fn memberships(
+    conn: &mut Conn,
+    ids: &[ContactId],
+    segments: &BTreeSet<SegmentId>,
+) -> Result<Vec<(ContactId, SegmentId)>, StoreError> {
+    let spelling = Spelling::of(conn);
+    let mut query = Pieces::default();
+    query.push("SELECT m.contact_id, m.segment_id FROM segment_members AS m WHERE m.left_at IS NULL AND m.segment_id");
+    spelling.push_among(&mut query, segments.iter().map(|segment| segment.0));
+    spelling.push_among(query.push(" AND m.contact_id"), ids.iter().map(|id| id.0));
+    let query = query.query::<Text, (BigInt, BigInt)>();
+    match conn {
+        Conn::Pg(conn) => query.load(conn),
+        Conn::Sqlite(conn) => query.load(conn),
+    }
+    .map_err(StoreError::query("read memberships of contacts"))
+}
