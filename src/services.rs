@@ -17,6 +17,7 @@ mod hints;
 pub mod import;
 pub mod people;
 pub mod replicas;
+pub mod segments;
 pub mod tracking;
 
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ pub mod criteria;
 pub mod decide;
 pub mod decision;
 pub mod dependencies;
+pub mod estimate;
 pub mod event_clause;
 pub mod explain;
 pub mod field;

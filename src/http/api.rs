@@ -4,6 +4,7 @@ pub mod access;
 pub(in crate::http) mod callbacks;
 pub(in crate::http) mod campaigns;
 pub mod content;
+pub(in crate::http) mod criteria;
 pub mod database_probe;
 pub(in crate::http) mod deliverability;
 pub mod events;

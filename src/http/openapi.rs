@@ -8,12 +8,12 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, clicks, export, links, preview, recipients};
+use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{callbacks, deliverability, events, operations, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
 use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -31,6 +31,7 @@ use crate::domain::access::Scope;
         suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
         public::callbacks::take, callbacks::list, callbacks::replay,
         events::send, events::send_batch, events::list, events::show,
+        criteria::estimate, audience::count,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
         keys::create, keys::list, keys::revoke, audit_log::list,
@@ -57,10 +58,12 @@ impl utoipa::Modify for ApiKeyScheme {
 }
 
 /// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key of their own.
-const WITHOUT_KEY: [&str; 5] = [
+const WITHOUT_KEY: [&str; 7] = [
     "/v1/keys",
     "/v1/events/batch",
     "/v1/callbacks/{pool}",
+    "/v1/audiences/count",
+    "/v1/segments/estimate",
     "/v1/templates/{id}/preview",
     "/v1/campaigns/{id}/personalized-preview",
 ];

@@ -10,12 +10,12 @@ use actix_web::{Resource, Route};
 use self::Door::{Api, Open, Provider, Public};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys};
-use super::api::campaigns::{self, actions, clicks, export, links, preview, recipients};
+use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
-use super::api::{callbacks, deliverability, events, operations, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::web::idempotency::once;
@@ -244,6 +244,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/events/batch", Api(Ingest), || to(events::send_batch)),
     get("/v1/events/{id}", Api(Read), || to(events::show)).shows(Object::Event),
     get("/v1/tags", Api(Read), || to(tags::list)),
+    post("/v1/segments/estimate", Api(Read), || to(criteria::estimate)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),
     get("/v1/templates/{id}", Api(Read), || to(templates::show)),
@@ -252,6 +253,7 @@ pub const TABLE: &[Entry] = &[
     delete("/v1/templates/{id}", Api(Operate), || to(templates::delete)),
     get("/v1/templates/{id}/versions", Api(Read), || to(templates::versions)),
     post("/v1/templates/{id}/preview", Api(Read), || to(templates::preview)),
+    post("/v1/audiences/count", Api(Read), || to(audience::count)),
     get("/v1/campaigns", Api(Read), || to(campaigns::list)),
     post("/v1/campaigns", Api(Operate), || to(campaigns::create)).once(),
     post("/v1/campaigns/bulk-action", Api(Operate), || to(actions::bulk)).once(),

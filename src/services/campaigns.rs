@@ -2,6 +2,7 @@
 
 pub mod carried;
 pub mod control;
+pub mod count_audience;
 pub mod create;
 pub mod delete;
 pub mod edit;

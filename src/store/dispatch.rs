@@ -2,6 +2,7 @@
 
 mod bounces;
 pub mod claims;
+pub mod counting;
 pub mod deliveries;
 pub mod dialect;
 pub mod eligibility;

@@ -1,3 +1,5 @@
 //! Segments in the database.
 
 pub mod facts;
+pub mod matching;
+pub mod names;

@@ -10,7 +10,7 @@ use crate::domain::ids::{CampaignId, ContactId};
 use crate::runtime::directory::PoolDirectory;
 use crate::store::campaigns::Unfinished;
 use crate::store::dispatch::packing::{self, Packed, Summary};
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// How long a paginator waits when the database does not answer.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -91,9 +91,11 @@ impl Paginator {
         let (store, campaign, page_size) = (self.store.clone(), self.campaign, self.page_size);
         let pages = usize::try_from((ROWS_PER_STEP / page_size.max(1)).clamp(1, PAGES_PER_STEP)).unwrap_or(1);
         let work = async move {
+            let look = move |conn: &mut Conn| packing::look_ahead(conn, campaign, page_size);
+            let ahead = store.run(Lane::Read, "ask filters about the next page", look).await?;
             store
                 .run(Lane::Write, "pack pages", move |conn| {
-                    let packed = conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages))?;
+                    let packed = conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages, ahead))?;
                     let is_done = packed.last() == Some(&Packed::Done);
                     let summary = if is_done { packing::summary(conn, campaign)? } else { None };
                     Ok((packed, summary))

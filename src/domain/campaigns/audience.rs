@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{ContactId, ListId};
+use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::tag;
+use crate::domain::segments::Criteria;
 
 /// Who a campaign is for: everybody who is named in any way, each once, less those who are left out in any way. Stored as an
 /// [`AudienceForm`].
@@ -27,6 +28,30 @@ pub struct Inclusion {
     pub contact_ids: Vec<ContactId>,
     /// Those who have any of these tags.
     pub tags: Vec<String>,
+    /// Those that these criteria take.
+    pub filter: Option<Criteria>,
+    /// Recipients of other campaigns, by what became of their messages.
+    pub campaigns: Vec<CampaignPart>,
+}
+
+/// Some recipients of another campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignPart {
+    /// Which campaign.
+    pub id: CampaignId,
+    /// Which of its recipients.
+    #[serde(default)]
+    pub was: Became,
+}
+
+/// What became of a recipient of another campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Became {
+    /// A provider took the message.
+    #[default]
+    Sent,
 }
 
 /// An audience as it is stored and shown, with lists by their ids: everybody who is named in any of the ways, each once, less those who are
@@ -44,6 +69,13 @@ pub struct AudienceForm {
     /// Those who have any of these tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Those that these criteria take when they are packed: see docs/segments.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Criteria>,
+    /// Recipients of other campaigns, by what became of their messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub campaigns: Vec<CampaignPart>,
     /// Every live contact.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
@@ -65,22 +97,40 @@ pub struct Exclusion {
     /// Those who have any of these tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Those that these criteria take: see docs/segments.md.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub filter: Option<Criteria>,
+    /// Recipients of other campaigns, by what became of their messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub campaigns: Vec<CampaignPart>,
 }
 
 impl Exclusion {
     /// Whether nobody is left out.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lists.is_empty() && self.contact_ids.is_empty() && self.tags.is_empty()
+        *self == Self::default()
     }
 }
 
 /// The audience names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("name an audience: lists, contact_ids, tags, or all: true")]
+#[error("name an audience: lists, contact_ids, tags, filter, campaigns, or all: true")]
 pub struct NobodyNamed;
 
 impl Inclusion {
+    /// Whether nothing but a filter names people.
+    #[must_use]
+    pub const fn is_only_filter(&self) -> bool {
+        self.filter.is_some()
+            && !self.all
+            && self.lists.is_empty()
+            && self.contact_ids.is_empty()
+            && self.tags.is_empty()
+            && self.campaigns.is_empty()
+    }
+
     /// In which ways people are named, as the fields of an [`AudienceForm`] are called: `lists`, or `lists+tags`.
     #[must_use]
     pub fn ways(&self) -> String {
@@ -89,6 +139,8 @@ impl Inclusion {
             ("lists", !self.lists.is_empty()),
             ("contact_ids", !self.contact_ids.is_empty()),
             ("tags", !self.tags.is_empty()),
+            ("filter", self.filter.is_some()),
+            ("campaigns", !self.campaigns.is_empty()),
         ];
         let used: Vec<&str> = ways.iter().filter(|(_, used)| *used).map(|(way, _)| *way).collect();
         used.join("+")
@@ -110,6 +162,12 @@ impl Audience {
     #[must_use]
     pub fn of_lists(lists: Vec<ListId>) -> Self {
         Self::including(Inclusion { lists: sorted(lists), ..Inclusion::default() })
+    }
+
+    /// Whether contacts have to be asked one by one.
+    #[must_use]
+    pub const fn has_filter(&self) -> bool {
+        self.include.filter.is_some() || self.exclude.filter.is_some()
     }
 
     /// Every live contact.
@@ -137,22 +195,33 @@ impl TryFrom<AudienceForm> for Audience {
     /// # Errors
     /// Nobody is named.
     fn try_from(form: AudienceForm) -> Result<Self, NobodyNamed> {
-        let AudienceForm { lists, contact_ids, tags, all, exclude } = form;
-        if lists.is_empty() && contact_ids.is_empty() && tags.is_empty() && !all {
+        let AudienceForm { lists, contact_ids, tags, filter, campaigns, all, exclude } = form;
+        let include = Inclusion {
+            all,
+            lists: sorted(lists),
+            contact_ids: sorted(contact_ids),
+            tags: spelled(tags),
+            filter,
+            campaigns: sorted(campaigns),
+        };
+        if include == Inclusion::default() {
             return Err(NobodyNamed);
         }
-        let Exclusion { lists: no_lists, contact_ids: no_contacts, tags: no_tags } = exclude;
-        Ok(Self {
-            include: Inclusion { all, lists: sorted(lists), contact_ids: sorted(contact_ids), tags: spelled(tags) },
-            exclude: Exclusion { lists: sorted(no_lists), contact_ids: sorted(no_contacts), tags: spelled(no_tags) },
-        })
+        let exclude = Exclusion {
+            lists: sorted(exclude.lists),
+            contact_ids: sorted(exclude.contact_ids),
+            tags: spelled(exclude.tags),
+            filter: exclude.filter,
+            campaigns: sorted(exclude.campaigns),
+        };
+        Ok(Self { include, exclude })
     }
 }
 
 impl From<Audience> for AudienceForm {
     fn from(audience: Audience) -> Self {
-        let Audience { include: Inclusion { all, lists, contact_ids, tags }, exclude } = audience;
-        Self { lists, contact_ids, tags, all, exclude }
+        let Audience { include: Inclusion { all, lists, contact_ids, tags, filter, campaigns }, exclude } = audience;
+        Self { lists, contact_ids, tags, filter, campaigns, all, exclude }
     }
 }
 
@@ -172,6 +241,13 @@ mod tests {
         let both = AudienceForm { all: true, lists: vec![ListId(1)], ..AudienceForm::default() };
         assert_eq!(read(both).unwrap().include.ways(), "all+lists");
         assert_eq!(read(AudienceForm { all: true, ..AudienceForm::default() }), Ok(Audience::everyone()));
+        let written =
+            r#"{"filter":{"tag":"vip"},"campaigns":[{"id":7}],"exclude":{"campaigns":[{"id":8,"was":"sent"}]}}"#;
+        let audience: Audience = serde_json::from_str(written).unwrap();
+        assert_eq!(audience.include.ways(), "filter+campaigns");
+        let stored = serde_json::to_value(&audience).unwrap();
+        assert_eq!(stored["filter"], serde_json::json!({ "tag": "vip" }));
+        assert_eq!(stored["campaigns"], serde_json::json!([{ "id": 7, "was": "sent" }]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/v1/campaigns`: campaigns as clients write and read them.
 
 pub(in crate::http) mod actions;
-mod audience;
+pub(in crate::http) mod audience;
 mod bodies;
 pub(in crate::http) mod clicks;
 pub(in crate::http) mod export;

@@ -42,6 +42,9 @@ pub enum LaunchError {
     /// These tags do not exist.
     #[error("these tags do not exist: {}", shown(.0))]
     UnknownTags(Vec<String>),
+    /// These campaigns, whose recipients it names, do not exist.
+    #[error("these campaigns do not exist: {}", listed(.0))]
+    UnknownCampaigns(Vec<i64>),
     /// It is marketing, and about no list that people could have agreed to.
     #[error("a marketing campaign is about a list that people agreed to: name a topic_id, or lists in the audience")]
     NoTopic,
@@ -106,6 +109,7 @@ impl LaunchError {
             Self::UnknownContacts(_) => "contact_not_found",
             Self::UnknownLists(_) => "list_not_found",
             Self::UnknownTags(_) => "tag_not_found",
+            Self::UnknownCampaigns(_) => "campaign_not_found",
             Self::NoTopic => "topic_required",
             Self::TransactionalLimit(_) => "transactional_limit",
             Self::NoTemplate => "template_required",
@@ -307,6 +311,11 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
     missing.extend(launch::missing_tags(conn, &audience.exclude.tags)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownTags(missing));
+    }
+    let named = audience.include.campaigns.iter().chain(&audience.exclude.campaigns);
+    let missing = launch::missing_campaigns(conn, named.map(|part| part.id).collect())?;
+    if !missing.is_empty() {
+        return Err(LaunchError::UnknownCampaigns(missing.into_iter().map(|id| id.0).collect()));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod audience;
 mod candidates;
 mod deliveries;
+mod given;
 mod locks;
 mod packing;
 mod pages;
@@ -12,11 +13,12 @@ mod walk;
 
 use crate::store::dispatch::eligibility::Spelling;
 pub(in crate::store) use audience::{
-    People, count_audience, insert_audience_contacts, insert_deliveries, missing_contacts,
+    Filtered, People, count_audience, insert_audience_contacts, insert_deliveries, missing_contacts, people_of,
 };
 pub(in crate::store) use candidates::look_at;
 pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_recipients};
 pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
+pub(in crate::store) use given::{Given, count_given};
 pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};

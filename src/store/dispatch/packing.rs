@@ -7,10 +7,14 @@ use crate::domain::campaigns::audience::Audience;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, ContactId, PageId, TagId};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};
-use crate::store::dispatch::dialect::{self, People, Walk};
+use crate::store::dispatch::dialect::{self, Filtered, People, Walk};
 use crate::store::engine::schema::{audience_tags, lists, packings, pages};
 use crate::store::engine::{self, CampaignLock};
+use crate::store::segments::matching;
 use crate::store::{Conn, StoreError};
+
+/// How many stretches of contacts are looked at for one page, where a filter alone names people.
+const MOST_LOOKS: usize = 10;
 
 /// What one step of packing came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,15 +47,22 @@ pub enum Packed {
 /// # Errors
 /// A query failed; nothing was changed.
 pub fn pack_page(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Packed, StoreError> {
-    Ok(pack_pages(conn, id, page_size, 1)?.pop().unwrap_or(Packed::Done))
+    Ok(pack_pages(conn, id, page_size, 1, None)?.pop().unwrap_or(Packed::Done))
 }
 
 /// Packs the next pages, at most so many, in the caller's transaction: shared lock, status, then for each page the cursor
-/// by compare-and-set, the page and its deliveries. The last answer says whether there is more to do.
+/// by compare-and-set, the page and its deliveries. The last answer says whether there is more to do. `ahead` is what
+/// [`look_ahead`] said of the first one; where that is out of date the filters are asked again.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
-pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) -> Result<Vec<Packed>, StoreError> {
+pub fn pack_pages(
+    conn: &mut Conn,
+    id: CampaignId,
+    page_size: i64,
+    most: usize,
+    mut ahead: Option<Ahead>,
+) -> Result<Vec<Packed>, StoreError> {
     engine::lock_campaign(conn, id, CampaignLock::Shared)?;
     let Some(campaign) = campaigns::find(conn, id)? else { return Ok(vec![Packed::Done]) };
     if campaign.status != CampaignStatus::Sending {
@@ -60,9 +71,11 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
     let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
     engine::keep_to_indexes(conn)?;
     let plan = Plan::of(conn, &campaign)?;
+    // The filters of one page were asked: the next is for another transaction.
+    let most = if plan.audience.has_filter() { 1 } else { most };
     let (mut packed, mut unreachable) = (Vec::with_capacity(most), 0);
     while packed.len() < most {
-        let page = pack_next(conn, &campaign, &mut packing, &plan, page_size)?;
+        let page = pack_next(conn, &campaign, &mut packing, &plan, page_size, ahead.take())?;
         packed.push(page);
         match page {
             Packed::Page { size, pending, .. } => unreachable += size - pending,
@@ -77,6 +90,32 @@ pub fn pack_pages(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize) 
             .map_err(StoreError::query("count recipients without an address"))?;
     }
     Ok(packed)
+}
+
+/// The next page of a campaign whose audience has filters, as far as it can be known beforehand.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    span: Span,
+    /// Nobody is left behind it.
+    is_end: bool,
+    filtered: Filtered,
+}
+
+/// Asks the filters of a campaign's audience about the contacts of its next page, outside the transaction that packs it: that one
+/// holds SQLite's one writer. `None`: the audience has no filter, or there is nothing to pack.
+///
+/// # Errors
+/// A query failed.
+pub fn look_ahead(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Option<Ahead>, StoreError> {
+    let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
+    if campaign.status != CampaignStatus::Sending || !parse_audience(campaign.audience.as_deref())?.has_filter() {
+        return Ok(None);
+    }
+    conn.snapshot(|conn| {
+        let Some(packing) = campaigns::packing(conn, id)?.filter(|packing| !packing.done) else { return Ok(None) };
+        engine::keep_to_indexes(conn)?;
+        Plan::of(conn, &campaign)?.ask(conn, id, &packing, page_size).map(Some)
+    })
 }
 
 /// Packs the next page of a campaign that may be paused, unless everyone up to `through` is packed: of a page that the
@@ -94,7 +133,7 @@ pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: Co
     }
     engine::keep_to_indexes(conn)?;
     let plan = Plan::of(conn, &campaign)?;
-    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &plan, page_size)? {
+    if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &plan, page_size, None)? {
         diesel::update(packings::table.find(id))
             .set(packings::unreachable.eq(packings::unreachable + size - pending))
             .execute(conn)
@@ -151,8 +190,45 @@ impl Plan {
         Ok(Self { audience, has_default, walk })
     }
 
-    fn people(&self, campaign: CampaignId) -> People<'_> {
-        People { campaign, audience: &self.audience, has_default: self.has_default }
+    fn people<'a>(&'a self, campaign: CampaignId, filtered: Option<&'a Filtered>) -> People<'a> {
+        People { campaign, audience: &self.audience, has_default: self.has_default, filtered }
+    }
+
+    /// The stretch of the next page, and what filters say of it. Contacts are looked at until about a page of them is taken, but
+    /// not too many: a filter may take hardly anybody.
+    fn ask(
+        &self,
+        conn: &mut Conn,
+        campaign: CampaignId,
+        packing: &PackingRow,
+        page_size: i64,
+    ) -> Result<Ahead, StoreError> {
+        let now = engine::now(conn)?;
+        let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
+        let mut filtered = Filtered::default();
+        let (mut span, mut is_end) = (Span { up_to: rest.after, ..rest }, false);
+        for _ in 0..if self.audience.include.is_only_filter() { MOST_LOOKS } else { 1 } {
+            let missing = page_size - i64::try_from(filtered.taken.len()).unwrap_or(i64::MAX);
+            if missing < page_size / 2 {
+                break;
+            }
+            let part = Span { after: span.up_to, ..rest };
+            let Some(up_to) = self.walk.bound(conn, part, missing)? else {
+                is_end = span.up_to == rest.after;
+                span.up_to = rest.up_to;
+                break;
+            };
+            span.up_to = up_to;
+            if let Some(filter) = self.audience.include.filter.as_ref().filter(|_| !self.audience.include.all) {
+                let ids = matching::living(conn, part.after, up_to, missing)?;
+                filtered.taken.extend(matching::taken(conn, filter, &ids, now)?);
+            }
+        }
+        if let Some(filter) = self.audience.exclude.filter.as_ref().filter(|_| !is_end) {
+            let named = dialect::people_of(conn, self.people(campaign, Some(&filtered)), span)?;
+            filtered.left_out = matching::taken(conn, filter, &named, now)?;
+        }
+        Ok(Ahead { span, is_end, filtered })
     }
 }
 
@@ -185,26 +261,41 @@ fn pack_next(
     packing: &mut PackingRow,
     plan: &Plan,
     page_size: i64,
+    ahead: Option<Ahead>,
 ) -> Result<Packed, StoreError> {
     if packing.done {
         return Ok(Packed::Done);
     }
-    let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
-    let bound = plan.walk.bound(conn, rest, page_size)?;
-    let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
+    let Ahead { span, is_end, filtered } = match ahead.filter(|ahead| ahead.span.after == packing.cursor_contact_id) {
+        Some(ahead) => ahead,
+        None if plan.audience.has_filter() => plan.ask(conn, campaign.id, packing, page_size)?,
+        None => {
+            let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
+            let bound = plan.walk.bound(conn, rest, page_size)?;
+            let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
+            Ahead { span, is_end: bound.is_none(), filtered: Filtered::default() }
+        }
+    };
+    let filtered = Some(&filtered).filter(|_| plan.audience.has_filter());
     let seq = packing.next_page;
-    let is_end = bound.is_none();
     if !dialect::move_cursor(conn, campaign.id, span, if is_end { seq } else { seq + 1 }, is_end)? {
         return Ok(Packed::Overtaken);
     }
     packing.cursor_contact_id = span.up_to;
     if is_end {
         packing.done = true;
+        if plan.audience.has_filter() {
+            // Now it is known how many there are.
+            diesel::update(packings::table.find(campaign.id))
+                .set(packings::expected.eq(campaigns::counts(conn, campaign.id)?.total()))
+                .execute(conn)
+                .map_err(StoreError::query("count the audience"))?;
+        }
         return Ok(Packed::Done);
     }
     let pool = campaign.pool.as_deref().unwrap_or_default();
     let id = dialect::insert_page(conn, campaign.id, seq, pool, span)?;
-    let counts = dialect::insert_deliveries(conn, plan.people(campaign.id), id, campaign.channel, span)?;
+    let counts = dialect::insert_deliveries(conn, plan.people(campaign.id, filtered), id, campaign.channel, span)?;
     if counts.total() == 0 {
         diesel::delete(pages::table.find(id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
         dialect::number_next_page(conn, campaign.id, seq)?;

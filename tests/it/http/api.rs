@@ -3,9 +3,18 @@
 mod access;
 mod campaigns;
 mod content;
+mod criteria;
 mod deliverability;
 mod events;
 mod import;
 mod operations;
 mod people;
 mod replicas;
+
+use volley::http::routes::{Entry, Verb};
+
+/// Whether a route changes something. Some take a body and only look.
+fn changes(entry: &Entry) -> bool {
+    let looks = ["preview", "estimate", "count"].iter().any(|end| entry.path.ends_with(end));
+    entry.method != Verb::Get && !looks
+}

@@ -43,7 +43,7 @@ pub(in crate::http) struct SendInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Sent {
     campaign_id: CampaignId,
-    /// How many recipients the audience names: distinct ids, or one count.
+    /// How many recipients the audience names: distinct ids, or one count. With a filter: how many at most.
     messages_queued: i64,
     status: CampaignStatus,
 }

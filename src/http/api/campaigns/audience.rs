@@ -1,16 +1,27 @@
 //! Who a campaign is for, as clients write it: lists go by their ids or their slugs. They are stored by their ids.
 
+use actix_web::web;
 use serde::Deserialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::campaigns::audience::{AudienceForm, Exclusion};
+use crate::domain::campaigns::audience::{Audience, AudienceForm, CampaignPart, Exclusion};
 use crate::domain::ids::{ContactId, ListId};
+use crate::domain::segments::Criteria;
+use crate::domain::segments::estimate::Estimate;
+use crate::http::api::criteria::read_criteria;
 use crate::http::state::AppState;
+use crate::http::web::extract::{Json, Query};
 use crate::http::web::list_path::{ListName, NamedLists};
-use crate::http::web::problem::ApiError;
+use crate::http::web::problem::{ApiError, Problem};
+use crate::services::campaigns::count_audience;
+use crate::services::campaigns::launch::LaunchError;
 
 /// Most lists, and most tags, in one field.
 const MAX_NAMED: usize = 1_000;
+
+/// Most campaigns in one field.
+const MAX_CAMPAIGNS: usize = 100;
 
 /// An audience to store: everybody who is named in any of the ways, each once, less those who are left out in any of them. Mailing
 /// everybody must be said.
@@ -26,6 +37,12 @@ pub(in crate::http) struct AudienceInput {
     /// Those who have any of these tags. At most 1,000.
     #[serde(default)]
     tags: Vec<String>,
+    /// Those that these criteria take when they are packed: see docs/segments.md.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Value>,
+    /// Recipients of other campaigns, by what became of their messages. At most 100 campaigns.
+    #[serde(default)]
+    campaigns: Vec<CampaignPart>,
     /// Every live contact.
     #[serde(default)]
     all: bool,
@@ -47,6 +64,12 @@ pub(in crate::http) struct ExclusionInput {
     /// Those who have any of these tags. At most 1,000.
     #[serde(default)]
     tags: Vec<String>,
+    /// Those that these criteria take when they are packed: see docs/segments.md.
+    #[schema(value_type = Option<Object>)]
+    filter: Option<Value>,
+    /// Recipients of other campaigns, by what became of their messages. At most 100 campaigns.
+    #[serde(default)]
+    campaigns: Vec<CampaignPart>,
 }
 
 impl AudienceInput {
@@ -57,8 +80,14 @@ impl AudienceInput {
             ("/audience/exclude/lists", self.exclude.lists.len()),
             ("/audience/exclude/tags", self.exclude.tags.len()),
         ];
-        match fields.into_iter().find(|(_, count)| *count > MAX_NAMED) {
-            Some((field, _)) => Err(ApiError::field(field, "out_of_range", format!("at most {MAX_NAMED}"))),
+        let campaigns = [
+            ("/audience/campaigns", self.campaigns.len()),
+            ("/audience/exclude/campaigns", self.exclude.campaigns.len()),
+        ];
+        let limited = fields.map(|field| (field, MAX_NAMED)).into_iter();
+        let limited = limited.chain(campaigns.map(|field| (field, MAX_CAMPAIGNS)));
+        match limited.into_iter().find(|((_, count), most)| count > most) {
+            Some(((field, _), most)) => Err(ApiError::field(field, "out_of_range", format!("at most {most}"))),
             None => Ok(()),
         }
     }
@@ -82,17 +111,52 @@ pub(super) async fn resolve(
     let keys = topic.into_iter().chain(in_audience).map(|ListName(key)| key.clone()).collect();
     let mut named = NamedLists::look_up(state, keys).await?;
     let topic = topic.and_then(|topic| named.read("/topic_id", topic));
+    let filter = criteria(state, audience.and_then(|audience| audience.filter.as_ref()), "/audience/filter").await?;
+    let left_out = audience.and_then(|audience| audience.exclude.filter.as_ref());
+    let left_out = criteria(state, left_out, "/audience/exclude/filter").await?;
     let audience = audience.map(|audience| AudienceForm {
         lists: read_all(&mut named, "/audience/lists", &audience.lists),
         contact_ids: audience.contact_ids.clone(),
         tags: audience.tags.clone(),
+        filter,
+        campaigns: audience.campaigns.clone(),
         all: audience.all,
         exclude: Exclusion {
             lists: read_all(&mut named, "/audience/exclude/lists", &audience.exclude.lists),
             contact_ids: audience.exclude.contact_ids.clone(),
             tags: audience.exclude.tags.clone(),
+            filter: left_out,
+            campaigns: audience.exclude.campaigns.clone(),
         },
     });
     named.finish()?;
     Ok((topic, audience))
+}
+
+async fn criteria(state: &AppState, given: Option<&Value>, pointer: &str) -> Result<Option<Criteria>, ApiError> {
+    match given {
+        Some(given) => read_criteria(state, given.clone(), pointer).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// An audience to count.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct CountInput {
+    audience: AudienceInput,
+}
+
+/// Counts an audience as it is now, before a campaign is made of it. Who may be written to is not asked here: the launch and the
+/// hand-over do. Without filters the count is exact, with filters up to 100,000 contacts.
+#[utoipa::path(post, path = "/v1/audiences/count", tag = "campaigns", request_body = CountInput,
+    responses((status = 200, body = Estimate), (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn count(
+    state: web::Data<AppState>,
+    _: Query<()>,
+    Json(body): Json<CountInput>,
+) -> Result<web::Json<Estimate>, ApiError> {
+    let (_, audience) = resolve(&state, None, Some(&body.audience)).await?;
+    let audience = Audience::try_from(audience.unwrap_or_default()).map_err(LaunchError::Audience)?;
+    Ok(web::Json(count_audience::count(&state.services, audience).await?))
 }

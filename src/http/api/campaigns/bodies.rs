@@ -127,7 +127,7 @@ pub(in crate::http) struct Waiting {
 pub(in crate::http) struct Packing {
     /// Whether everyone is packed.
     pub(super) done: bool,
-    /// The audience as it was counted at launch.
+    /// The audience as it was counted at launch. With a filter: how many it has at most, and how many it has when everyone is packed.
     pub(super) expected: i64,
 }
 

@@ -36,6 +36,7 @@ impl From<LaunchError> for ApiError {
             LaunchError::Audience(reason) => Self::field("/audience", code, reason.to_string()),
             LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
             LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
+            LaunchError::UnknownCampaigns(ids) => Self::NotFound { what: "campaign", ids },
             LaunchError::UnknownTags(names) => Self::NoSuch { what: "tag", name: names.join(", ") },
             LaunchError::TransactionalLimit(_) => Self::Forbidden { code, detail: error.to_string() },
             LaunchError::NoTopic => Self::field("/topic_id", code, error.to_string()),

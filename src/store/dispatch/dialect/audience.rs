@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Untyped};
 
 use super::skips::count_skips;
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, Became, CampaignPart};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::page::Counts;
@@ -15,9 +15,9 @@ use crate::store::engine::sql::{Pieces, sql};
 use crate::store::{Conn, StoreError};
 
 #[derive(QueryableByName)]
-struct Number {
+pub(super) struct Number {
     #[diesel(sql_type = BigInt)]
-    n: i64,
+    pub(super) n: i64,
 }
 
 /// The people of an audience, for statements that read a stretch of them.
@@ -27,6 +27,27 @@ pub(in crate::store) struct People<'a> {
     pub(in crate::store) audience: &'a Audience,
     /// Whether a list of the audience counts everybody who was introduced and has not refused.
     pub(in crate::store) has_default: bool,
+    /// What the filters of the audience say of the contacts of a stretch. `None`: it has no filter.
+    pub(in crate::store) filtered: Option<&'a Filtered>,
+}
+
+/// The contacts of a stretch for whom filters decide. Their ids become part of the text of a statement.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(in crate::store) struct Filtered {
+    /// Those that the filter takes.
+    pub(in crate::store) taken: Vec<ContactId>,
+    /// Those that the filter of who is left out takes.
+    pub(in crate::store) left_out: Vec<ContactId>,
+}
+
+/// Ids as a part of a statement.
+fn listed(ids: impl Iterator<Item = i64>, open: &str, close: &str) -> String {
+    ids.map(|id| format!("{open}{id}{close}")).collect::<Vec<_>>().join(",")
+}
+
+fn sent_of(parts: &[CampaignPart]) -> String {
+    let sent = parts.iter().filter(|part| part.was == Became::Sent);
+    listed(sent.map(|part| part.id.0), "", "")
 }
 
 /// Whether a statement needs the contacts themselves.
@@ -54,7 +75,7 @@ impl People<'_> {
                 self.push_living(to);
                 "c.id"
             }
-            (false, [list]) if include.contact_ids.is_empty() && include.tags.is_empty() && !self.has_default => {
+            (false, [list]) if self.is_only_by_lists() && !self.has_default => {
                 to.push("FROM list_members AS m");
                 self.push_contacts(to, contacts);
                 to.push("m.list_id = ").bind(list.0).push(" AND ");
@@ -62,7 +83,7 @@ impl People<'_> {
                 between(to.push(" AND "), "m.contact_id", span);
                 "m.contact_id"
             }
-            (false, []) if include.tags.is_empty() => {
+            (false, []) if !include.contact_ids.is_empty() && self.is_only_by_ids() => {
                 to.push("FROM audience_contacts AS m");
                 self.push_contacts(to, contacts);
                 to.push("NOT m.excluded AND m.campaign_id = ").bind(self.campaign.0);
@@ -79,7 +100,20 @@ impl People<'_> {
             }
         };
         self.push_exclusions(to, key);
+        if self.is_of_its_own() {
+            to.once();
+        }
         key
+    }
+
+    fn is_only_by_lists(&self) -> bool {
+        self.audience.include.contact_ids.is_empty() && self.is_only_by_ids()
+    }
+
+    /// Whether nothing but lists and ids names people.
+    fn is_only_by_ids(&self) -> bool {
+        let include = &self.audience.include;
+        include.tags.is_empty() && include.filter.is_none() && include.campaigns.is_empty()
     }
 
     fn push_contacts(&self, to: &mut Pieces<i64>, contacts: Contacts) {
@@ -161,6 +195,23 @@ impl People<'_> {
                 .bind(self.campaign.0);
             between(to.push(" AND "), "n.contact_id", span);
         }
+        if let Some(taken) = self.filtered.map(|filtered| &filtered.taken).filter(|taken| !taken.is_empty()) {
+            next(to, &mut is_first);
+            let rows = listed(taken.iter().map(|id| id.0), "(", ")");
+            to.push(&format!("CAST(f.column1 AS BIGINT) AS contact_id FROM (VALUES {rows}) AS f"));
+        }
+        if !include.campaigns.is_empty() {
+            next(to, &mut is_first);
+            to.push(&format!(
+                "d.contact_id FROM deliveries AS d WHERE d.state = 'sent' AND d.campaign_id IN ({}) AND ",
+                sent_of(&include.campaigns)
+            ));
+            between(to, "d.contact_id", span);
+        }
+        if is_first {
+            // A filter that takes nobody of this stretch.
+            to.push("SELECT c.id AS contact_id FROM contacts AS c WHERE c.id < 0");
+        }
     }
 
     /// That a member `m` is subscribed, and was at the launch. A launch lets no one join its lists before it has committed, and
@@ -204,6 +255,22 @@ impl People<'_> {
                 .push(")");
             }
         }
+        if let Some(left_out) = self.filtered.map(|filtered| &filtered.left_out).filter(|ids| !ids.is_empty()) {
+            to.push(&format!(" AND {key} NOT IN ({})", listed(left_out.iter().map(|id| id.0), "", "")));
+        }
+        if !exclude.campaigns.is_empty() {
+            to.push(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.state = 'sent' AND d.contact_id = {key} AND \
+                 d.campaign_id IN ({}))",
+                sent_of(&exclude.campaigns)
+            ));
+        }
+    }
+
+    /// Whether the text of a statement is that of this audience alone: it is not to stay prepared.
+    fn is_of_its_own(&self) -> bool {
+        let Audience { include, exclude } = self.audience;
+        self.filtered.is_some() || !include.campaigns.is_empty() || !exclude.campaigns.is_empty()
     }
 }
 
@@ -215,24 +282,48 @@ fn between(to: &mut Pieces<i64>, key: &str, span: Span) {
 ///
 /// # Errors
 /// The query failed.
-pub(in crate::store) fn count_audience(
-    conn: &mut Conn,
-    people: People<'_>,
-    up_to: ContactId,
-) -> Result<i64, StoreError> {
+pub(in crate::store) fn count_audience(conn: &mut Conn, people: People<'_>, span: Span) -> Result<i64, StoreError> {
     // Contacts that are named in another way live, too.
-    if people.audience.include.all && people.audience.exclude.is_empty() {
-        return count_live_contacts(conn, up_to);
+    if people.audience.include.all && people.audience.exclude.is_empty() && span.after == ContactId(0) {
+        return count_live_contacts(conn, span.up_to);
     }
     let mut count = Pieces::default();
-    count.push("SELECT count(*) AS n ");
-    people.push(&mut count, Span { after: ContactId(0), up_to }, Contacts::Left);
+    push_count(&mut count, people, span);
     let count = count.query::<BigInt, Untyped>();
     let row: QueryResult<Number> = match conn {
         Conn::Pg(conn) => count.get_result(conn),
         Conn::Sqlite(conn) => count.get_result(conn),
     };
     row.map(|row| row.n).map_err(StoreError::query("count an audience"))
+}
+
+/// Adds the statement that counts whom an audience names in a stretch.
+pub(super) fn push_count(to: &mut Pieces<i64>, people: People<'_>, span: Span) {
+    to.push("SELECT count(*) AS n ");
+    // Recipients of an earlier campaign may have been deleted since.
+    let contacts = if people.audience.include.campaigns.is_empty() { Contacts::Left } else { Contacts::Joined };
+    people.push(to, span, contacts);
+}
+
+/// Whom an audience names in a stretch, in the order of their ids.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn people_of(
+    conn: &mut Conn,
+    people: People<'_>,
+    span: Span,
+) -> Result<Vec<ContactId>, StoreError> {
+    // The column is known only when the rest is written.
+    let mut rest = Pieces::default();
+    let key = people.push(&mut rest, span, Contacts::Joined);
+    rest.push(" ORDER BY ").push(key);
+    let ids = rest.before(&format!("SELECT {key} AS id ")).query::<BigInt, BigInt>();
+    match conn {
+        Conn::Pg(conn) => ids.load(conn),
+        Conn::Sqlite(conn) => ids.load(conn),
+    }
+    .map_err(StoreError::query("read an audience"))
 }
 
 /// All contacts less the deleted ones: neither takes a look at each row on SQLite.

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Untyped};
 
-use crate::domain::campaigns::audience::Audience;
+use crate::domain::campaigns::audience::{Audience, Became};
 use crate::domain::ids::{CampaignId, ContactId, ListId, TagId};
 use crate::store::dispatch::packing::Span;
 use crate::store::engine::sql::Pieces;
@@ -27,6 +27,8 @@ enum Walked {
     Tagged(TagId),
     /// Those that the campaign names one by one.
     Named(CampaignId),
+    /// Those to whom another campaign was sent.
+    SentTo(CampaignId),
 }
 
 impl Walk {
@@ -34,12 +36,15 @@ impl Walk {
     pub(in crate::store) fn new(campaign: CampaignId, audience: &Audience, has_default: bool, tags: &[TagId]) -> Self {
         let include = &audience.include;
         let mut walked = Vec::new();
-        if include.all || has_default {
+        if include.all || has_default || include.filter.is_some() {
             // All others live, too, unless they are named one by one.
             walked.push(Walked::Contacts);
         } else {
             walked.extend(include.lists.iter().copied().map(Walked::Members));
             walked.extend(tags.iter().copied().map(Walked::Tagged));
+            walked.extend(include.campaigns.iter().map(|part| match part.was {
+                Became::Sent => Walked::SentTo(part.id),
+            }));
         }
         if !include.contact_ids.is_empty() {
             walked.push(Walked::Named(campaign));
@@ -76,6 +81,9 @@ impl Walked {
             Self::Contacts => ("id", "contacts WHERE 0 = ", 0, " AND deleted_at IS NULL"),
             Self::Members(list) => ("contact_id", "list_members WHERE list_id = ", list.0, ""),
             Self::Tagged(tag) => ("contact_id", "contact_tags WHERE tag_id = ", tag.0, ""),
+            Self::SentTo(campaign) => {
+                ("contact_id", "deliveries WHERE campaign_id = ", campaign.0, " AND state = 'sent'")
+            }
             Self::Named(campaign) => {
                 ("contact_id", "audience_contacts WHERE campaign_id = ", campaign.0, " AND NOT excluded")
             }

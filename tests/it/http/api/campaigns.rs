@@ -5,6 +5,7 @@ mod at_once;
 mod brakes;
 mod carried;
 mod drafts;
+mod filters;
 mod links;
 mod previews;
 mod recipients;

@@ -7,6 +7,7 @@ use volley::domain::access::Scope;
 use volley::domain::channel::ChannelKind;
 use volley::http::routes::{Door, Entry, TABLE, Verb};
 
+use crate::http::api::changes;
 use crate::support::api::{Api, id};
 use crate::support::server::{Raw, Server, sandbox};
 use crate::support::waiting::wait_for;
@@ -235,8 +236,7 @@ both_backends! {
         let world = World::of(&server);
         let mut seen = 0;
         for (n, entry) in TABLE.iter().enumerate() {
-            let changes = entry.method != Verb::Get && !entry.path.ends_with("preview");
-            if !changes || !matches!(entry.door, Door::Api(_)) {
+            if !changes(entry) || !matches!(entry.door, Door::Api(_)) {
                 continue;
             }
             let Some((path, body, (action, object))) = world.change(entry) else { continue };

@@ -1,0 +1,4 @@
+//! Criteria and segments.
+
+pub mod estimate;
+pub mod named;
