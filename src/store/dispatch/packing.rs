@@ -209,7 +209,8 @@ impl Plan {
         let (mut span, mut is_end) = (Span { up_to: rest.after, ..rest }, false);
         for _ in 0..if self.audience.include.is_only_filter() { MOST_LOOKS } else { 1 } {
             let missing = page_size - i64::try_from(filtered.taken.len()).unwrap_or(i64::MAX);
-            if missing < page_size / 2 {
+            // The rest of a page is not looked for, but one contact may be a whole page.
+            if missing <= 0 || missing < page_size / 2 {
                 break;
             }
             let part = Span { after: span.up_to, ..rest };

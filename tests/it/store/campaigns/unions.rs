@@ -234,6 +234,24 @@ both_backends! {
         }
     }
 
+    async fn a_filter_alone_is_packed_to_its_end_however_small_the_pages_are(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let filter = criteria(json!({ "list": { "id": 3, "standing": "unconfirmed" } }));
+        let form = AudienceForm { filter, ..AudienceForm::default() };
+        let expected: Vec<i64> = (1..=PEOPLE).filter(|id| holds(&form, *id)).collect();
+        let count = i64::try_from(expected.len()).unwrap();
+        for page_size in 1..=4 {
+            let campaign = first.beside(Audience::try_from(form.clone()).unwrap()).await;
+            assert_eq!(packed(&campaign, page_size).await, (expected.clone(), count), "pages of {page_size}");
+        }
+    }
+
     async fn who_was_named_stays_on_the_books_and_who_was_only_on_a_list_does_not(db: &Database) {
         let first = Campaign::launched(db, PEOPLE).await;
         write(&first.store, |conn| {
