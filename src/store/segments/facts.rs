@@ -20,9 +20,6 @@ use crate::domain::segments::question::{EventFact, Facts, Question};
 use crate::store::{Conn, StoreError};
 use dialect::Known;
 
-/// The most facts about events in one statement: what SQLite takes in one row of JSON.
-const MOST_EVENTS: usize = 100;
-
 /// The facts of contacts, in the order of their ids. Contacts that are not there are left out; those that were deleted are not.
 ///
 /// # Errors
@@ -31,7 +28,7 @@ pub fn of_contacts(conn: &mut Conn, question: &Arc<Question>, ids: &[ContactId])
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut parts = question.events().chunks(MOST_EVENTS);
+    let mut parts = dialect::parts(question.events()).into_iter();
     let rows = dialect::contacts(conn, ids, !question.attributes.is_empty(), parts.next().unwrap_or_default())?;
     let mut facts: Vec<Facts> = rows.into_iter().map(|row| row.read(question)).collect::<Result<_, _>>()?;
     for part in parts {

@@ -288,6 +288,43 @@ both_backends! {
         assert_eq!(found[1].events, vec![None; 300]);
     }
 
+    async fn the_largest_criteria_that_are_accepted_can_be_asked(db: &Database) {
+        let store = opened(db).await;
+        let asked = move |conn: &mut Conn| {
+            execute(
+                conn,
+                "INSERT INTO contacts (id, created_at, updated_at) VALUES (1, 0, 0); \
+                 INSERT INTO events (contact_id, name, properties, occurred_at, received_at, source) \
+                 VALUES (1, 'x99', '{\"p0\": \"v99\", \"p1\": 1}', 5, 5, 'root');",
+            );
+            let long = ["p"; 10].join(".");
+            let clauses: Vec<Value> = (0..100)
+                .map(|clause| {
+                    let conditions: Vec<Value> = (0..10)
+                        .map(|n| {
+                            let values: Vec<Value> = match n {
+                                0 => (0..100).map(|value| format!("v{value}").into()).collect(),
+                                1 => (0..100).map(Value::from).collect(),
+                                _ => (0..100).map(|value| format!("{clause} {value}").into()).collect(),
+                            };
+                            let property = if n < 2 { format!("p{n}") } else { long.clone() };
+                            json!({ "property": property, "op": "in", "value": values })
+                        })
+                        .take(if clause == 99 { 2 } else { 10 })
+                        .collect();
+                    json!({ "event": { "name": format!("x{clause}"), "where": conditions, "count": { "op": "eq", "n": 1 } } })
+                })
+                .collect();
+            let question = Question::of([&Criteria::read(json!({ "any": clauses })).unwrap()]);
+            let facts = facts::of_contacts(conn, &question, &[ContactId(1)])?;
+            Ok((question.events().len(), facts))
+        };
+        let (events, facts) = store.run(Lane::Write, "ask", asked).await.unwrap();
+        assert_eq!(events, 200, "the newest and the one before it, of each clause");
+        let known: Vec<UtcInstant> = facts[0].events.iter().filter_map(|time| *time).collect();
+        assert_eq!(known, [UtcInstant(5)]);
+    }
+
     async fn events_are_read_by_index_and_no_more_of_them_than_needed(db: &Database) {
         let store = opened(db).await;
         let fill = |conn: &mut Conn| {

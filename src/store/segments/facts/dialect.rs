@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text, Untyped};
 
-use conditions::push_event;
+use conditions::{most_binds, push_event};
 
 use crate::domain::ids::{ContactId, ListId, SegmentId};
 use crate::domain::instant::UtcInstant;
@@ -69,6 +69,28 @@ impl Spelling {
             Self::Sqlite => " ORDER BY id LIMIT -1) AS c",
         });
     }
+}
+
+/// The most facts about events in one statement: SQLite takes no more in one row of JSON.
+const MOST_EVENTS: usize = 100;
+
+/// The most values that the facts of one statement bind: SQLite takes 32,766 in all, and PostgreSQL 65,535.
+const MOST_BINDS: usize = 30_000;
+
+/// Facts about events, in parts that one statement takes each; in their order.
+pub(super) fn parts(events: &[EventFact]) -> Vec<&[EventFact]> {
+    let (mut parts, mut rest) = (Vec::new(), events);
+    while !rest.is_empty() {
+        let mut binds = 0;
+        let fits = rest.iter().take(MOST_EVENTS).take_while(|fact| {
+            binds += most_binds(fact);
+            binds <= MOST_BINDS
+        });
+        let (part, others) = rest.split_at(fits.count().max(1));
+        parts.push(part);
+        rest = others;
+    }
+    parts
 }
 
 /// A contact's own row, and the times of its events.

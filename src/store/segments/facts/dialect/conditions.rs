@@ -73,6 +73,18 @@ fn others(values: &[Scalar]) -> Vec<String> {
     values.iter().filter(|value| !matches!(value, Scalar::Number(_))).map(json).collect()
 }
 
+/// The texts among values, as a list in JSON.
+fn json_texts(values: &[Scalar]) -> String {
+    let texts = values.iter().filter(|value| matches!(value, Scalar::Text(_))).map(json).collect::<Vec<_>>();
+    format!("[{}]", texts.join(","))
+}
+
+/// How many values a fact binds at most: a path of names may be bound several times.
+pub(super) fn most_binds(fact: &EventFact) -> usize {
+    let of = |condition: &Condition| 4 * condition.path.len() + 6;
+    2 + fact.kind.conditions.iter().map(of).sum::<usize>()
+}
+
 fn push_on_postgres(to: &mut Pieces<String>, Condition { path, comparison: Comparison { test, .. } }: &Condition) {
     // The value: names one after another, since `#>` would take a name for a place in a list.
     let value = |to: &mut Pieces<String>| {
@@ -202,10 +214,23 @@ fn push_on_sqlite(to: &mut Pieces<String>, Condition { path, comparison: Compari
             equals(to, unwanted);
         }
         Test::In(wanted) => {
-            for (n, wanted) in wanted.iter().enumerate() {
-                equals(to.push(if n == 0 { "(" } else { " OR " }), wanted);
+            // One bound list for each kind of value, however many values there are.
+            to.push("CASE WHEN ");
+            is(to, "'integer', 'real'");
+            of(to.push(" THEN CAST("), "json_extract");
+            let list = numbers(wanted).into_iter().map(number_text).collect::<Vec<_>>().join(",");
+            to.push(" AS REAL) IN (SELECT CAST(value AS REAL) FROM json_each(")
+                .bind(format!("[{list}]"))
+                .push(")) WHEN ");
+            is(to, "'text'");
+            of(to.push(" THEN "), "json_extract");
+            to.push(" IN (SELECT value FROM json_each(").bind(json_texts(wanted)).push("))");
+            for is_true in [true, false].into_iter().filter(|is_true| wanted.contains(&Scalar::Bool(*is_true))) {
+                to.push(" WHEN ");
+                is(to, if is_true { "'true'" } else { "'false'" });
+                to.push(" THEN TRUE");
             }
-            to.push(")");
+            to.push(" ELSE FALSE END");
         }
         Test::Above(bound) => compare(to, ">", *bound),
         Test::AtLeast(bound) => compare(to, ">=", *bound),
