@@ -164,6 +164,11 @@ impl Audience {
         Self::including(Inclusion { lists: sorted(lists), ..Inclusion::default() })
     }
 
+    /// The criteria that name people or leave them out.
+    pub fn filters(&self) -> impl Iterator<Item = &Criteria> {
+        self.include.filter.iter().chain(&self.exclude.filter)
+    }
+
     /// Whether contacts have to be asked one by one.
     #[must_use]
     pub const fn has_filter(&self) -> bool {

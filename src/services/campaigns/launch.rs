@@ -16,6 +16,7 @@ use crate::domain::content::category::Category;
 use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError, TrackedLink};
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
+use crate::domain::segments::Criteria;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
@@ -304,6 +305,8 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
     }
     let mut missing = launch::missing_lists(conn, &audience.include.lists)?;
     missing.extend(launch::missing_lists(conn, &audience.exclude.lists)?);
+    let asked: Vec<ListId> = audience.filters().flat_map(Criteria::lists).collect();
+    missing.extend(launch::missing_lists(conn, &asked)?);
     if !missing.is_empty() {
         return Err(LaunchError::UnknownLists(missing.into_iter().map(|id| id.0).collect()));
     }

@@ -7,6 +7,7 @@ use volley::domain::segments::Criteria;
 use volley::store::dispatch::counting;
 use volley::store::dispatch::deliveries;
 use volley::store::dispatch::packing::Packed;
+use volley::store::people::lists;
 use volley::store::{Conn, Lane, campaigns};
 
 use crate::store::dispatch::packed::{Campaign, execute, write};
@@ -250,6 +251,26 @@ both_backends! {
             let campaign = first.beside(Audience::try_from(form.clone()).unwrap()).await;
             assert_eq!(packed(&campaign, page_size).await, (expected.clone(), count), "pages of {page_size}");
         }
+    }
+
+    async fn a_list_that_a_filter_of_a_campaign_under_way_asks_for_is_not_deleted(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let asked = |list: i64| criteria(json!({ "not": { "not": { "list": { "id": list } } } }));
+        let form = AudienceForm {
+            filter: asked(1),
+            exclude: Exclusion { filter: asked(2), ..Exclusion::default() },
+            ..AudienceForm::default()
+        };
+        let id = first.beside(Audience::try_from(form).unwrap()).await.id;
+        let delete = |conn: &mut Conn| [1, 2, 3].into_iter().map(|list| lists::delete(conn, ListId(list))).collect();
+        let deleted: Vec<lists::Deleted> = write(&first.store, delete).await.unwrap();
+        assert_eq!(deleted, [lists::Deleted::InUse(vec![id]), lists::Deleted::InUse(vec![id]), lists::Deleted::Done]);
     }
 
     async fn who_was_named_stays_on_the_books_and_who_was_only_on_a_list_does_not(db: &Database) {

@@ -55,6 +55,21 @@ both_backends! {
         assert!(sent_to(&api, &nobody).1.is_empty());
     }
 
+    fn a_campaign_whose_filter_asks_for_a_list_that_was_deleted_since_is_not_launched(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 1);
+        let list = api.create_list("News");
+        let filter = json!({ "list": { "id": list } });
+        let campaigns = [json!({ "filter": filter }), json!({ "all": true, "exclude": { "filter": filter } })]
+            .map(|audience| draft(&api, &json!({ "audience": audience })));
+        assert_eq!(server.send("DELETE", &format!("/v1/lists/{list}"), &[], b"").status, 204);
+        for campaign in campaigns {
+            let answer = server.send("POST", &format!("/v1/campaigns/{campaign}/send"), &[], b"");
+            assert_refused(&answer, 404, "list_not_found");
+        }
+    }
+
     fn an_audience_with_a_filter_that_cannot_be_read_is_refused_at_its_place(db: &Database) {
         let server = Server::with_pools(db, pools());
         let refused = |audience: Value| {
