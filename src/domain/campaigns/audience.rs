@@ -101,7 +101,7 @@ pub struct Exclusion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub filter: Option<Criteria>,
-    /// Recipients of other campaigns, by what became of their messages.
+    /// Recipients of other campaigns to whom the message was sent, may have been sent, or will be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub campaigns: Vec<CampaignPart>,
 }

@@ -259,9 +259,10 @@ impl People<'_> {
             to.push(&format!(" AND {key} NOT IN ({})", listed(left_out.iter().map(|id| id.0), "", "")));
         }
         if !exclude.campaigns.is_empty() {
+            // Who may have the message, or is about to get it, is left out, too: else it would depend on the moment.
             to.push(&format!(
-                " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.state = 'sent' AND d.contact_id = {key} AND \
-                 d.campaign_id IN ({}))",
+                " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.state IN ('pending', 'sending', 'sent', 'uncertain') \
+                 AND d.contact_id = {key} AND d.campaign_id IN ({}))",
                 sent_of(&exclude.campaigns)
             ));
         }
