@@ -228,6 +228,7 @@ impl Plan {
         if let Some(filter) = self.audience.exclude.filter.as_ref().filter(|_| !is_end) {
             let named = dialect::people_of(conn, self.people(campaign, Some(&filtered)), span)?;
             filtered.left_out = matching::taken(conn, filter, &named, now)?;
+            filtered.asked = Some(named);
         }
         Ok(Ahead { span, is_end, filtered })
     }

@@ -38,6 +38,9 @@ pub(in crate::store) struct Filtered {
     pub(in crate::store) taken: Vec<ContactId>,
     /// Those that the filter of who is left out takes.
     pub(in crate::store) left_out: Vec<ContactId>,
+    /// Those whom the filter of who is left out was asked about: nobody else is meant, also where somebody is named only since.
+    /// `None`: all of the stretch.
+    pub(in crate::store) asked: Option<Vec<ContactId>>,
 }
 
 /// Ids as a part of a statement.
@@ -253,6 +256,15 @@ impl People<'_> {
                 ))
                 .bind(self.campaign.0)
                 .push(")");
+            }
+        }
+        match self.filtered.and_then(|filtered| filtered.asked.as_deref()) {
+            None => {}
+            Some([]) => {
+                to.push(" AND 0 = 1");
+            }
+            Some(asked) => {
+                to.push(&format!(" AND {key} IN ({})", listed(asked.iter().map(|id| id.0), "", "")));
             }
         }
         if let Some(left_out) = self.filtered.map(|filtered| &filtered.left_out).filter(|ids| !ids.is_empty()) {

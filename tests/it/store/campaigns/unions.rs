@@ -6,7 +6,7 @@ use volley::domain::ids::{CampaignId, ContactId, ListId};
 use volley::domain::segments::Criteria;
 use volley::store::dispatch::counting;
 use volley::store::dispatch::deliveries;
-use volley::store::dispatch::packing::Packed;
+use volley::store::dispatch::packing::{self, Packed};
 use volley::store::people::lists;
 use volley::store::{Conn, Lane, campaigns};
 
@@ -281,6 +281,35 @@ both_backends! {
         let delete = |conn: &mut Conn| [1, 2, 3].into_iter().map(|list| lists::delete(conn, ListId(list))).collect();
         let deleted: Vec<lists::Deleted> = write(&first.store, delete).await.unwrap();
         assert_eq!(deleted, [lists::Deleted::InUse(vec![id]), lists::Deleted::InUse(vec![id]), lists::Deleted::Done]);
+    }
+
+    async fn who_is_named_only_after_the_filter_of_who_is_left_out_was_asked_is_not_packed(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let form = AudienceForm {
+            campaigns: sent_of_the_earlier(),
+            exclude: Exclusion { filter: criteria(json!({ "list": { "id": 2 } })), ..Exclusion::default() },
+            ..AudienceForm::default()
+        };
+        let expected: Vec<i64> = (1..=PEOPLE).filter(|id| holds(&form, *id)).collect();
+        let campaign = first.beside(Audience::try_from(form).unwrap()).await;
+        let id = campaign.id;
+        let look = move |conn: &mut Conn| packing::look_ahead(conn, id, 1_000);
+        let ahead = first.store.run(Lane::Read, "look ahead", look).await.unwrap();
+        let pack = move |conn: &mut Conn| {
+            // All of them become recipients of the earlier campaign, those on list 2, too.
+            execute(conn, &format!("UPDATE deliveries SET state = 'sent' WHERE campaign_id = {EARLIER};"));
+            packing::pack_pages(conn, id, 1_000, 1, ahead)
+        };
+        write(&first.store, pack).await.unwrap();
+        let listed = move |conn: &mut Conn| deliveries::list(conn, id, None, ContactId(0), 100);
+        let listed = first.store.run(Lane::Read, "look", listed).await.unwrap();
+        assert_eq!(listed.into_iter().map(|(delivery, _)| delivery.contact_id.0).collect::<Vec<_>>(), expected);
     }
 
     async fn who_was_named_stays_on_the_books_and_who_was_only_on_a_list_does_not(db: &Database) {
