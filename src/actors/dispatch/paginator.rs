@@ -34,6 +34,8 @@ pub struct Paginator {
     recipients: i64,
     cursor: Option<ContactId>,
     waits_for: Option<&'static str>,
+    /// Whether the audience has filters. That is known when a step has packed nothing for want of a look.
+    looks_ahead: bool,
 }
 
 /// Packs nothing more; what is packed stays, and the cursor with it.
@@ -84,15 +86,20 @@ impl Paginator {
             recipients: 0,
             cursor: None,
             waits_for: None,
+            looks_ahead: false,
         }
     }
 
     fn step(&mut self, ctx: &mut Context<Self>) {
         let (store, campaign, page_size) = (self.store.clone(), self.campaign, self.page_size);
         let pages = usize::try_from((ROWS_PER_STEP / page_size.max(1)).clamp(1, PAGES_PER_STEP)).unwrap_or(1);
+        let looks_ahead = self.looks_ahead;
         let work = async move {
             let look = move |conn: &mut Conn| packing::look_ahead(conn, campaign, page_size);
-            let ahead = store.run(Lane::Read, "ask filters about the next page", look).await?;
+            let ahead = match looks_ahead {
+                true => store.run(Lane::Read, "ask filters about the next page", look).await?,
+                false => None,
+            };
             store
                 .run(Lane::Write, "pack pages", move |conn| {
                     let packed = conn.write(|conn| packing::pack_pages(conn, campaign, page_size, pages, ahead))?;
@@ -148,6 +155,7 @@ impl Paginator {
                     goes_on = false;
                 }
                 Packed::Overtaken => goes_on = false,
+                Packed::LookAgain => self.looks_ahead = true,
             }
         }
         if any_pending {

@@ -40,19 +40,30 @@ pub enum Packed {
     NotSending(CampaignStatus),
     /// Another paginator moved the cursor first.
     Overtaken,
+    /// The audience has filters, and nobody has asked them about this page: [`look_ahead`] does. Nothing was changed.
+    LookAgain,
 }
 
-/// Packs the next page, in the caller's transaction. A crash resumes at the cursor; nothing is ever deleted or reset.
+/// Where the filters of an audience are asked.
+enum Asked {
+    /// In the transaction that packs.
+    Here,
+    /// Before it, if they were.
+    Before(Option<Ahead>),
+}
+
+/// Packs the next page, in the caller's transaction. A crash resumes at the cursor; nothing is ever deleted or reset. Filters are
+/// asked in that transaction: for where nobody waits for it.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
 pub fn pack_page(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Packed, StoreError> {
-    Ok(pack_pages(conn, id, page_size, 1, None)?.pop().unwrap_or(Packed::Done))
+    Ok(pack(conn, id, page_size, 1, Asked::Here)?.pop().unwrap_or(Packed::Done))
 }
 
 /// Packs the next pages, at most so many, in the caller's transaction: shared lock, status, then for each page the cursor
 /// by compare-and-set, the page and its deliveries. The last answer says whether there is more to do. `ahead` is what
-/// [`look_ahead`] said of the first one; where that is out of date the filters are asked again.
+/// [`look_ahead`] said of the first one; where filters have to be asked first, or again, nothing is packed.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
@@ -61,8 +72,12 @@ pub fn pack_pages(
     id: CampaignId,
     page_size: i64,
     most: usize,
-    mut ahead: Option<Ahead>,
+    ahead: Option<Ahead>,
 ) -> Result<Vec<Packed>, StoreError> {
+    pack(conn, id, page_size, most, Asked::Before(ahead))
+}
+
+fn pack(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize, asked: Asked) -> Result<Vec<Packed>, StoreError> {
     engine::lock_campaign(conn, id, CampaignLock::Shared)?;
     let Some(campaign) = campaigns::find(conn, id)? else { return Ok(vec![Packed::Done]) };
     if campaign.status != CampaignStatus::Sending {
@@ -73,6 +88,16 @@ pub fn pack_pages(
     let plan = Plan::of(conn, &campaign)?;
     // The filters of one page were asked: the next is for another transaction.
     let most = if plan.audience.has_filter() { 1 } else { most };
+    let mut ahead = match asked {
+        Asked::Here => None,
+        Asked::Before(ahead) => {
+            let ahead = ahead.filter(|ahead| ahead.span.after == packing.cursor_contact_id);
+            if ahead.is_none() && plan.audience.has_filter() && !packing.done {
+                return Ok(vec![Packed::LookAgain]);
+            }
+            ahead
+        }
+    };
     let (mut packed, mut unreachable) = (Vec::with_capacity(most), 0);
     while packed.len() < most {
         let page = pack_next(conn, &campaign, &mut packing, &plan, page_size, ahead.take())?;
@@ -80,7 +105,7 @@ pub fn pack_pages(
         match page {
             Packed::Page { size, pending, .. } => unreachable += size - pending,
             Packed::Nobody => {}
-            Packed::Done | Packed::NotSending(_) | Packed::Overtaken => break,
+            Packed::Done | Packed::NotSending(_) | Packed::Overtaken | Packed::LookAgain => break,
         }
     }
     if unreachable > 0 {
@@ -268,7 +293,7 @@ fn pack_next(
     if packing.done {
         return Ok(Packed::Done);
     }
-    let Ahead { span, is_end, filtered } = match ahead.filter(|ahead| ahead.span.after == packing.cursor_contact_id) {
+    let Ahead { span, is_end, filtered } = match ahead {
         Some(ahead) => ahead,
         None if plan.audience.has_filter() => plan.ask(conn, campaign.id, packing, page_size)?,
         None => {

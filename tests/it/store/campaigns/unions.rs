@@ -312,6 +312,25 @@ both_backends! {
         assert_eq!(listed.into_iter().map(|(delivery, _)| delivery.contact_id.0).collect::<Vec<_>>(), expected);
     }
 
+    async fn a_page_whose_filters_nobody_has_asked_is_not_packed_and_the_cursor_stays(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        let share = criteria(json!({ "random": { "salt": "a", "percent": 50 } }));
+        let form = AudienceForm { filter: share, ..AudienceForm::default() };
+        let campaign = first.beside(Audience::try_from(form).unwrap()).await;
+        let id = campaign.id;
+        let look = || async {
+            let look = move |conn: &mut Conn| packing::look_ahead(conn, id, 7);
+            first.store.run(Lane::Read, "look ahead", look).await.unwrap()
+        };
+        let pack = |ahead| write(&first.store, move |conn| packing::pack_pages(conn, id, 7, 1, ahead));
+        let stale = look().await;
+        assert!(stale.is_some());
+        assert_eq!(pack(None).await.unwrap(), [Packed::LookAgain]);
+        assert!(matches!(pack(stale.clone()).await.unwrap().as_slice(), [Packed::Page { seq: 1, .. }]));
+        assert_eq!(pack(stale).await.unwrap(), [Packed::LookAgain]);
+        assert!(matches!(pack(look().await).await.unwrap().as_slice(), [Packed::Page { seq: 2, .. }]));
+    }
+
     async fn who_was_named_stays_on_the_books_and_who_was_only_on_a_list_does_not(db: &Database) {
         let first = Campaign::launched(db, PEOPLE).await;
         write(&first.store, |conn| {

@@ -22,7 +22,7 @@ both_backends! {
             loop {
                 match campaign.pack_page(50).await.unwrap() {
                     Packed::Done => break,
-                    Packed::Page { .. } | Packed::Nobody | Packed::Overtaken => {}
+                    Packed::Page { .. } | Packed::Nobody | Packed::Overtaken | Packed::LookAgain => {}
                     Packed::NotSending(status) => panic!("the campaign is {status}"),
                 }
             }
