@@ -109,6 +109,13 @@ impl People<'_> {
         key
     }
 
+    /// The same where people are only counted.
+    pub(super) fn push_counted(&self, to: &mut Pieces<i64>, span: Span) -> &'static str {
+        // Recipients of an earlier campaign may have been deleted since.
+        let contacts = if self.audience.include.campaigns.is_empty() { Contacts::Left } else { Contacts::Joined };
+        self.push(to, span, contacts)
+    }
+
     fn is_only_by_lists(&self) -> bool {
         self.audience.include.contact_ids.is_empty() && self.is_only_by_ids()
     }
@@ -301,21 +308,14 @@ pub(in crate::store) fn count_audience(conn: &mut Conn, people: People<'_>, span
         return count_live_contacts(conn, span.up_to);
     }
     let mut count = Pieces::default();
-    push_count(&mut count, people, span);
+    count.push("SELECT count(*) AS n ");
+    people.push_counted(&mut count, span);
     let count = count.query::<BigInt, Untyped>();
     let row: QueryResult<Number> = match conn {
         Conn::Pg(conn) => count.get_result(conn),
         Conn::Sqlite(conn) => count.get_result(conn),
     };
     row.map(|row| row.n).map_err(StoreError::query("count an audience"))
-}
-
-/// Adds the statement that counts whom an audience names in a stretch.
-pub(super) fn push_count(to: &mut Pieces<i64>, people: People<'_>, span: Span) {
-    to.push("SELECT count(*) AS n ");
-    // Recipients of an earlier campaign may have been deleted since.
-    let contacts = if people.audience.include.campaigns.is_empty() { Contacts::Left } else { Contacts::Joined };
-    people.push(to, span, contacts);
 }
 
 /// Whom an audience names in a stretch, in the order of their ids.

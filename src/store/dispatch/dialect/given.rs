@@ -4,8 +4,9 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Untyped};
 
-use super::audience::{Number, People, push_count};
-use crate::domain::ids::TagId;
+use super::audience::{Number, People};
+use crate::domain::campaigns::audience::Audience;
+use crate::domain::ids::{ContactId, TagId};
 use crate::domain::instant::UtcInstant;
 use crate::store::dispatch::packing::Span;
 use crate::store::engine::sql::Pieces;
@@ -33,6 +34,22 @@ fn table(name: &str, key: &str, ids: impl Iterator<Item = i64>, left_out: impl I
     format!("{name} (campaign_id, {key}, excluded) AS ({rows})")
 }
 
+/// The same of the contacts that an audience names, or leaves out, in a stretch: there may be very many.
+fn contacts(is_postgres: bool, audience: &Audience, span: Span) -> String {
+    let rows = |ids: &[ContactId], is_excluded: &str| {
+        let ids = ids.iter().filter(|id| span.after < **id && **id <= span.up_to);
+        let ids = ids.map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let from = match is_postgres {
+            true => format!("unnest('{{{ids}}}'::bigint[]) AS i (value)"),
+            false => format!("json_each('[{ids}]') AS i"),
+        };
+        format!("SELECT CAST(0 AS BIGINT), CAST(i.value AS BIGINT), {is_excluded} FROM {from}")
+    };
+    let (named, left_out) = (&audience.include.contact_ids, &audience.exclude.contact_ids);
+    let rows = format!("{} UNION ALL {}", rows(named, "FALSE"), rows(left_out, "TRUE"));
+    format!("audience_contacts (campaign_id, contact_id, excluded) AS ({rows})")
+}
+
 /// How many an audience names in a stretch. Its campaign is 0.
 ///
 /// # Errors
@@ -48,19 +65,21 @@ pub(in crate::store) fn count_given(
         table("audience_lists", "list_id", include.lists.iter().map(|id| id.0), exclude.lists.iter().map(|id| id.0));
     let tags =
         table("audience_tags", "tag_id", given.tags.iter().map(|id| id.0), given.left_out_tags.iter().map(|id| id.0));
-    let contacts = table(
-        "audience_contacts",
-        "contact_id",
-        include.contact_ids.iter().map(|id| id.0),
-        exclude.contact_ids.iter().map(|id| id.0),
-    );
+    let contacts = contacts(matches!(conn, Conn::Pg(_)), people.audience, span);
     let now = given.now.0;
-    let mut count = Pieces::default();
-    count.once().push(&format!(
-        "WITH {lists}, {tags}, {contacts}, campaigns (id, launched_at) AS (SELECT CAST(0 AS BIGINT), CAST({now} AS BIGINT)) "
-    ));
-    push_count(&mut count, people, span);
-    let count = count.query::<BigInt, Untyped>();
+    // These are taken away at the end, and all at once: SQLite would look through all of them for each contact.
+    let mut audience = people.audience.clone();
+    audience.exclude.contact_ids.clear();
+    let people = People { audience: &audience, ..people };
+    let mut named = Pieces::default();
+    let key = people.push_counted(&mut named, span);
+    named.once().push(" EXCEPT SELECT contact_id FROM audience_contacts WHERE excluded) AS named");
+    let count = named
+        .before(&format!(
+            "WITH {lists}, {tags}, {contacts}, campaigns (id, launched_at) AS (SELECT CAST(0 AS BIGINT), CAST({now} AS BIGINT)) \
+             SELECT count(*) AS n FROM (SELECT {key} AS id "
+        ))
+        .query::<BigInt, Untyped>();
     let row: QueryResult<Number> = match conn {
         Conn::Pg(conn) => count.get_result(conn),
         Conn::Sqlite(conn) => count.get_result(conn),
