@@ -30,7 +30,7 @@ impl Criteria {
     /// - `criteria_everybody`: every clause holds of a contact of which nothing is known, and `everyone` does not say that this is
     ///   meant.
     pub fn read(given: Value) -> Result<Self, FieldError> {
-        Ok(Self { root: read::tree(&given)?, given })
+        Ok(Self { root: read::tree(&given, read::Limits::TODAY)?, given })
     }
 
     /// The tree.
@@ -100,9 +100,12 @@ impl Serialize for Criteria {
     }
 }
 
+/// Criteria as they are stored: a version with other limits may have accepted them. What comes from clients is for
+/// [`Criteria::read`].
 impl<'de> Deserialize<'de> for Criteria {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let given = Value::deserialize(deserializer)?;
-        Self::read(given).map_err(serde::de::Error::custom)
+        let root = read::tree(&given, read::Limits::NONE).map_err(serde::de::Error::custom)?;
+        Ok(Self { root, given })
     }
 }

@@ -20,6 +20,12 @@ pub struct Share {
 }
 
 impl Share {
+    /// Whether every contact is in it.
+    #[must_use]
+    pub fn is_everybody(&self) -> bool {
+        self.from == 0 && u64::from(self.until) >= WHOLE
+    }
+
     /// Whether a contact is in it.
     #[must_use]
     pub fn takes(&self, contact: ContactId) -> bool {

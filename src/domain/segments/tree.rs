@@ -76,6 +76,9 @@ impl Node {
     /// is known, or only for a time.
     pub(super) fn narrows(&self, negated: bool) -> bool {
         match self {
+            // Where one of several is enough, each of them has to.
+            Self::Any(nodes) if !negated => nodes.iter().all(|node| node.narrows(negated)),
+            Self::All(nodes) if negated => nodes.iter().all(|node| node.narrows(negated)),
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(|node| node.narrows(negated)),
             Self::Not(node) => node.narrows(!negated),
             Self::Leaf(clause) => clause.takes_nothing_known() == negated || clause.has_window(),
@@ -89,7 +92,8 @@ impl Clause {
         match self {
             Self::Attribute { comparison, .. } | Self::Field { comparison, .. } => comparison.takes_missing(),
             Self::Event(clause) => clause.takes_none(),
-            Self::List { .. } | Self::Tag(_) | Self::Segment(_) | Self::Reachable(_) | Self::Share(_) => false,
+            Self::Share(share) => share.is_everybody(),
+            Self::List { .. } | Self::Tag(_) | Self::Segment(_) | Self::Reachable(_) => false,
         }
     }
 

@@ -113,7 +113,15 @@ fn to_take_everybody_but_a_few_must_be_said() {
     let never = || json!({ "event": { "name": "a", "not_exists": true } });
     let windowed = json!({ "event": { "name": "a", "not_exists": true, "within": "30d" } });
     let differs = json!({ "attribute": { "name": "a", "op": "neq", "value": 1 } });
-    for given in [never(), differs.clone(), json!({ "not": { "tag": "a" } }), json!({ "all": [never(), differs] })] {
+    for given in [
+        never(),
+        differs.clone(),
+        json!({ "not": { "tag": "a" } }),
+        json!({ "all": [never(), differs] }),
+        json!({ "any": [{ "tag": "a" }, { "not": { "tag": "a" } }] }),
+        json!({ "not": { "all": [never(), { "tag": "a" }] } }),
+        json!({ "random": { "salt": "a", "percent": 100 } }),
+    ] {
         assert_eq!(refused(given.clone()).1, "criteria_everybody");
         let mut said = given;
         said.as_object_mut().unwrap().insert("everyone".to_owned(), json!(true));
@@ -125,10 +133,24 @@ fn to_take_everybody_but_a_few_must_be_said() {
         json!({ "not": never() }),
         json!({ "all": [never(), { "tag": "a" }] }),
         json!({ "not": { "not": { "tag": "a" } } }),
+        json!({ "any": [{ "tag": "a" }, windowed] }),
+        json!({ "not": { "any": [{ "not": { "tag": "a" } }, never()] } }),
+        json!({ "random": { "salt": "a", "percent": 99.99 } }),
     ] {
         assert!(Criteria::read(given.clone()).is_ok(), "{given}");
     }
     assert_eq!(Criteria::read(json!({ "everyone": true })).unwrap().sentence(), "everybody");
+}
+
+#[test]
+fn stored_criteria_are_read_though_they_would_not_be_accepted_today() {
+    let deep = (0..=MAX_DEPTH).fold(json!({ "tag": "a" }), |inner, _| json!({ "all": [inner] }));
+    let wide = json!({ "any": vec![json!({ "tag": "a" }); MAX_CLAUSES + 1] });
+    for given in [deep, wide, json!({ "not": { "tag": "a" } })] {
+        assert!(Criteria::read(given.clone()).is_err());
+        assert_eq!(*serde_json::from_value::<Criteria>(given.clone()).unwrap().given(), given);
+    }
+    assert!(serde_json::from_value::<Criteria>(json!({ "unknown": 1 })).is_err());
 }
 
 #[test]
