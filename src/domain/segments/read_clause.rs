@@ -336,6 +336,9 @@ fn message(given: &Value, place: &Place) -> Result<EventClause, FieldError> {
         object.at("event").wrong(format!("must be one of {}", names.join(", ")))
     })?;
     let campaign = object.whole("campaign")?.map(CampaignId);
+    if campaign.is_some_and(|campaign| campaign.0 < 1) {
+        return Err(object.at("campaign").wrong("must be the id of a campaign"));
+    }
     let to_list = object.get("list").map(|given| id(given, &object.at("list"), "list").map(ListId)).transpose()?;
     if campaign.is_some() && to_list.is_some() {
         return Err(object.place.wrong("takes a campaign or a list, not both"));

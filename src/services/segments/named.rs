@@ -1,13 +1,11 @@
 //! Criteria as clients write them: lists and segments go by their ids or their slugs.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use crate::domain::ids::{ListId, SegmentId};
 use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
-use crate::domain::segments::names::{Ids, put_ids, slugs};
+use crate::domain::segments::names::{Ids, Named, named, put_ids, slugs};
+use crate::store::campaigns::launch;
 use crate::store::people::lists::{self, ListKey};
 use crate::store::segments::names;
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError};
@@ -29,14 +27,14 @@ impl MayBeStoreError for UnreadCriteria {
     }
 }
 
-/// Reads criteria, with the ids of the lists and segments that they name. Those exist.
+/// Reads criteria, with the ids of the lists and segments that they name. Those exist, and so do the campaigns.
 ///
 /// # Errors
 /// [`UnreadCriteria`].
 pub async fn read(store: &Store, mut given: Value) -> Result<Criteria, UnreadCriteria> {
-    let named = slugs(&given);
-    let keys: Vec<ListKey> = named.lists.iter().cloned().map(ListKey::Slug).collect();
-    let segments: Vec<String> = named.segments.into_iter().collect();
+    let slugs = slugs(&given);
+    let keys: Vec<ListKey> = slugs.lists.iter().cloned().map(ListKey::Slug).collect();
+    let segments: Vec<String> = slugs.segments.into_iter().collect();
     if !keys.is_empty() || !segments.is_empty() {
         let look = move |conn: &mut Conn| {
             let lists = lists::existing(conn, &keys)?;
@@ -49,28 +47,31 @@ pub async fn read(store: &Store, mut given: Value) -> Result<Criteria, UnreadCri
         put_ids(&mut given, &store.run(Lane::LookUp, "look up slugs", look).await?);
     }
     let criteria = Criteria::read(given)?;
-    let (lists, segments) = (criteria.lists(), criteria.segments());
-    if !lists.is_empty() || !segments.is_empty() {
-        let look = move |conn: &mut Conn| missing(conn, &lists, &segments);
-        if let Some(error) = store.run(Lane::LookUp, "look up lists and segments", look).await? {
+    let named = named(criteria.given());
+    if named != Named::default() {
+        let look = move |conn: &mut Conn| missing(conn, &named);
+        if let Some(error) = store.run(Lane::LookUp, "look up what criteria name", look).await? {
             return Err(error.into());
         }
     }
     Ok(criteria)
 }
 
-/// What is wrong, if one of these does not exist.
-fn missing(
-    conn: &mut Conn,
-    lists: &BTreeSet<ListId>,
-    segments: &BTreeSet<SegmentId>,
-) -> Result<Option<FieldError>, StoreError> {
-    let keys: Vec<ListKey> = lists.iter().copied().map(ListKey::Id).collect();
+/// What is wrong, if something that is named does not exist.
+fn missing(conn: &mut Conn, named: &Named) -> Result<Option<FieldError>, StoreError> {
+    let refuse = |pointer: &String, what: String| {
+        Some(FieldError::new(pointer.clone(), "criteria_invalid", format!("there is no {what}")))
+    };
+    let keys: Vec<ListKey> = named.lists.keys().copied().map(ListKey::Id).collect();
     let found = lists::existing(conn, &keys)?;
-    if let Some(list) = lists.iter().find(|list| !found.contains_key(&ListKey::Id(**list))) {
-        return Ok(Some(FieldError::new("", "criteria_invalid", format!("there is no list {list}"))));
+    if let Some((list, pointer)) = named.lists.iter().find(|(list, _)| !found.contains_key(&ListKey::Id(**list))) {
+        return Ok(refuse(pointer, format!("list {list}")));
     }
-    let found = names::existing(conn, segments)?;
-    let missing = segments.difference(&found).next();
-    Ok(missing.map(|segment| FieldError::new("", "criteria_invalid", format!("there is no segment {segment}"))))
+    let found = names::existing(conn, &named.segments.keys().copied().collect())?;
+    if let Some((segment, pointer)) = named.segments.iter().find(|(segment, _)| !found.contains(segment)) {
+        return Ok(refuse(pointer, format!("segment {segment}")));
+    }
+    let missing = launch::missing_campaigns(conn, named.campaigns.keys().copied().collect())?;
+    let missing = missing.first().and_then(|campaign| named.campaigns.get_key_value(campaign));
+    Ok(missing.and_then(|(campaign, pointer)| refuse(pointer, format!("campaign {campaign}"))))
 }

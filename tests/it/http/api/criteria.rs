@@ -34,10 +34,18 @@ both_backends! {
         assert_eq!(both["sentence"], json!(format!("attribute plan is \"pro\" and subscribed on list {list}")));
         let everybody = estimate(json!({ "everyone": true }));
         assert_eq!(everybody["count"], 30);
-        let body = json!({ "criteria": { "list": { "id": 99 } } }).to_string();
-        let json = ("Content-Type", "application/json");
-        let missing = server.send("POST", "/v1/segments/estimate", &[json], body.as_bytes());
-        assert_eq!((missing.status, missing.code(), missing.field()), (422, "criteria_invalid", "/criteria"));
+        let refused = |criteria: &Value, code: &str, field: &str| {
+            let body = json!({ "criteria": criteria }).to_string();
+            let answer = server.send("POST", "/v1/segments/estimate", &[("Content-Type", "application/json")], body.as_bytes());
+            assert_eq!((answer.status, answer.code(), answer.field()), (422, code, field), "{answer:?}");
+        };
+        refused(&json!({ "list": { "id": 99 } }), "criteria_invalid", "/criteria/list/id");
+        let opened = json!({ "message": { "event": "opened", "campaign": 99 } });
+        refused(&json!({ "any": [{ "tag": "a" }, opened] }), "criteria_invalid", "/criteria/any/1/message/campaign");
+        let opened = json!({ "message": { "event": "opened", "campaign": 0 } });
+        refused(&opened, "criteria_invalid", "/criteria/message/campaign");
+        let many: Vec<Value> = (0..200).map(|_| json!({ "list": { "id": "news" } })).collect();
+        refused(&json!({ "any": many }), "criteria_too_long", "/criteria/any/100/list");
     }
 
     fn of_many_contacts_some_are_asked_and_the_error_is_said(db: &Database) {
