@@ -175,6 +175,12 @@ impl Audience {
         self.include.filter.is_some() || self.exclude.filter.is_some()
     }
 
+    /// Whether only packing tells how many people there are: to count them takes too long for a launch, which others wait for.
+    #[must_use]
+    pub fn is_counted_by_packing(&self) -> bool {
+        self.has_filter() || !self.include.campaigns.is_empty()
+    }
+
     /// Every live contact.
     #[must_use]
     pub fn everyone() -> Self {

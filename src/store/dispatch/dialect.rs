@@ -13,7 +13,8 @@ mod walk;
 
 use crate::store::dispatch::eligibility::Spelling;
 pub(in crate::store) use audience::{
-    Filtered, People, count_audience, insert_audience_contacts, insert_deliveries, missing_contacts, people_of,
+    Filtered, People, count_audience, count_live_contacts, insert_audience_contacts, insert_deliveries,
+    missing_contacts, people_of,
 };
 pub(in crate::store) use candidates::look_at;
 pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_recipients};

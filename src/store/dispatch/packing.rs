@@ -311,7 +311,7 @@ fn pack_next(
     packing.cursor_contact_id = span.up_to;
     if is_end {
         packing.done = true;
-        if plan.audience.has_filter() {
+        if plan.audience.is_counted_by_packing() {
             // Now it is known how many there are.
             diesel::update(packings::table.find(campaign.id))
                 .set(packings::expected.eq(campaigns::counts(conn, campaign.id)?.total()))

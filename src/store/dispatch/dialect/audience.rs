@@ -339,8 +339,11 @@ pub(in crate::store) fn people_of(
     .map_err(StoreError::query("read an audience"))
 }
 
-/// All contacts less the deleted ones: neither takes a look at each row on SQLite.
-fn count_live_contacts(conn: &mut Conn, up_to: ContactId) -> Result<i64, StoreError> {
+/// How many contacts live, of those up to an id: all less the deleted ones, and neither takes a look at each row on SQLite.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn count_live_contacts(conn: &mut Conn, up_to: ContactId) -> Result<i64, StoreError> {
     let query = || {
         sql("SELECT (SELECT count(*) FROM contacts) - (SELECT count(*) FROM contacts WHERE deleted_at IS NOT NULL) - \
              (SELECT count(*) FROM contacts WHERE deleted_at IS NULL AND id > ")

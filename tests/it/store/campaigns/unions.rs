@@ -239,7 +239,7 @@ both_backends! {
             let campaign = first.beside(Audience::try_from(form.clone()).unwrap()).await;
             let page_size = if n % 2 == 0 { 7 } else { 1_000 };
             let audience = Audience::try_from(form.clone()).unwrap();
-            // Of an audience with a filter that is known at the end.
+            // Of an audience with a filter, or of recipients of campaigns, that is known at the end.
             assert_eq!(packed(&campaign, page_size).await, (expected, count), "{form:?}");
             assert_eq!(counted(&campaign, audience).await, count, "{form:?}");
         }
