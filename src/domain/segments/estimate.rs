@@ -21,7 +21,7 @@ pub struct Estimate {
     pub count: i64,
     /// Whether all contacts were asked. Else some blocks of them were, and `error` says how far off the count may be.
     pub exact: bool,
-    /// In 95 of 100 cases the count is no further off than this; 0 where it is exact.
+    /// The count is hardly further off than this, where contacts are spread evenly over their ids; 0 where it is exact.
     pub error: i64,
     /// How many contacts there are.
     pub contacts: i64,
@@ -65,8 +65,9 @@ impl Found {
         let spread = self.0.iter().map(off).sum::<f64>() / (blocks - 1.0).max(1.0);
         let part = float(looked_at) / all.max(1.0);
         let error = all * ((1.0 - part).max(0.0) * spread / blocks).sqrt() / mean;
-        // When nobody was found there may still be some: three of as many as were looked at, in 95 of 100 cases.
-        let least = if taken == 0 { 3.0 * all / float(looked_at) } else { 0.0 };
+        // When nobody was found there may still be some. Contacts of a block are often alike, so that it counts as one look: with n
+        // looks that find none, three of n may (the rule of three: 95 of 100 cases).
+        let least = if taken == 0 { 3.0 * all / blocks } else { 0.0 };
         let whole = |number: f64| whole(number.min(all));
         Estimate { count: whole(all * share), exact: false, error: whole((SURE * error).max(least).ceil()), contacts }
     }
@@ -116,7 +117,7 @@ mod tests {
         assert!((50_000..60_000).contains(&estimate.error), "{estimate:?}");
         let mut none = Found::default();
         (0..100).for_each(|_| none.add(1_000, 0));
-        assert_eq!((none.estimated(1_000_000).count, none.estimated(1_000_000).error), (0, 30));
+        assert_eq!((none.estimated(1_000_000).count, none.estimated(1_000_000).error), (0, 30_000));
         assert_eq!(even.counted(100_000), Estimate { count: 10_000, exact: true, error: 0, contacts: 100_000 });
     }
 }
