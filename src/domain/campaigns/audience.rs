@@ -120,6 +120,12 @@ impl Exclusion {
 pub struct NobodyNamed;
 
 impl Inclusion {
+    /// The criteria by which contacts are asked: none where all are named anyway.
+    #[must_use]
+    pub fn asked_filter(&self) -> Option<&Criteria> {
+        self.filter.as_ref().filter(|_| !self.all)
+    }
+
     /// Whether nothing but a filter names people.
     #[must_use]
     pub const fn is_only_filter(&self) -> bool {
@@ -171,8 +177,8 @@ impl Audience {
 
     /// Whether contacts have to be asked one by one.
     #[must_use]
-    pub const fn has_filter(&self) -> bool {
-        self.include.filter.is_some() || self.exclude.filter.is_some()
+    pub fn has_filter(&self) -> bool {
+        self.include.asked_filter().is_some() || self.exclude.filter.is_some()
     }
 
     /// Whether only packing tells how many people there are: to count them takes too long for a launch, which others wait for.
@@ -256,6 +262,9 @@ mod tests {
             r#"{"filter":{"tag":"vip"},"campaigns":[{"id":7}],"exclude":{"campaigns":[{"id":8,"was":"sent"}]}}"#;
         let audience: Audience = serde_json::from_str(written).unwrap();
         assert_eq!(audience.include.ways(), "filter+campaigns");
+        assert!(audience.has_filter());
+        let all: Audience = serde_json::from_str(r#"{"all":true,"filter":{"tag":"vip"}}"#).unwrap();
+        assert!(!all.has_filter(), "everybody is named anyway");
         let stored = serde_json::to_value(&audience).unwrap();
         assert_eq!(stored["filter"], serde_json::json!({ "tag": "vip" }));
         assert_eq!(stored["campaigns"], serde_json::json!([{ "id": 7, "was": "sent" }]));

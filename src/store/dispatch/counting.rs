@@ -50,7 +50,7 @@ pub fn count(
         // Fewer than asked for: these are the last ones.
         let rest_after = ids.last().copied().filter(|last_looked| most == Some(looked_at) && *last_looked < last);
         let mut filtered = Filtered::default();
-        if let Some(filter) = &audience.include.filter {
+        if let Some(filter) = audience.include.asked_filter() {
             filtered.taken = matching::taken(conn, filter, &ids, now)?;
         }
         if let Some(filter) = &audience.exclude.filter {

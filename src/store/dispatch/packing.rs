@@ -245,7 +245,7 @@ impl Plan {
                 break;
             };
             span.up_to = up_to;
-            if let Some(filter) = self.audience.include.filter.as_ref().filter(|_| !self.audience.include.all) {
+            if let Some(filter) = self.audience.include.asked_filter() {
                 let ids = matching::living(conn, part.after, up_to, missing)?;
                 filtered.taken.extend(matching::taken(conn, filter, &ids, now)?);
             }
