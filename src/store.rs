@@ -33,6 +33,9 @@ use engine::history::{For, History};
 /// PostgreSQL: connections for decisions, heartbeats and the reaper. Nothing that takes long uses them.
 const CONTROL_CONNECTIONS: u32 = 3;
 
+/// PostgreSQL: connections that keep segments up to date: one for those who change, one for the evaluation of everybody.
+const SEGMENT_CONNECTIONS: u32 = 2;
+
 /// Which queue a piece of work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
@@ -46,6 +49,9 @@ pub enum Lane {
     LookUp,
     /// Everything else that writes. Keep a transaction under some 10 ms: SQLite has one writer.
     Write,
+    /// What keeps segments up to date. It always has something to do where much happens: PostgreSQL gives it connections of its own, so that
+    /// no other write waits for it. SQLite: as [`Lane::Write`].
+    Segments,
     /// Reads; never waits for a writer. PostgreSQL ends one that takes longer than `database.read_timeout_ms`.
     Read,
     /// Reads that count a whole campaign's rows: one at a time, because each keeps a core busy. PostgreSQL: for up to a minute, on
@@ -67,7 +73,7 @@ struct Inner {
 }
 
 enum Lanes {
-    Pg { hot: Guarded, control: Guarded, writers: Guarded, readers: Guarded, audit: Guarded },
+    Pg { hot: Guarded, control: Guarded, writers: Guarded, readers: Guarded, audit: Guarded, segments: Guarded },
     Sqlite { writer: Guarded, bulk: Semaphore, readers: Guarded, audit: Semaphore },
 }
 
@@ -107,6 +113,7 @@ impl Store {
                 writers: guarded(Purpose::General, settings.connections / 3),
                 readers: guarded(Purpose::Reader { within: reads_within }, settings.connections.div_ceil(3) * 2),
                 audit: guarded(Purpose::General, 1),
+                segments: guarded(Purpose::General, SEGMENT_CONNECTIONS),
             },
             Target::Sqlite(path) => {
                 if let Some(folder) = std::path::Path::new(path).parent().filter(|p| !p.as_os_str().is_empty()) {
@@ -205,9 +212,10 @@ impl Store {
             (Lanes::Pg { writers, .. }, Lane::Write) => (writers, None),
             (Lanes::Pg { readers, .. }, Lane::Read) => (readers, None),
             (Lanes::Pg { audit, .. }, Lane::Audit) => (audit, None),
+            (Lanes::Pg { segments, .. }, Lane::Segments) => (segments, None),
             (Lanes::Sqlite { writer, .. }, Lane::Control) => (writer, None),
             // At most one of the others stands in the writer's own queue, so control waits for two at the worst.
-            (Lanes::Sqlite { writer, bulk, .. }, Lane::Hot | Lane::Write) => {
+            (Lanes::Sqlite { writer, bulk, .. }, Lane::Hot | Lane::Write | Lane::Segments) => {
                 (writer, Some(bulk.acquire().await.map_err(closed)?))
             }
             (Lanes::Sqlite { readers, .. }, Lane::Read | Lane::LookUp) => (readers, None),

@@ -26,6 +26,7 @@ mod read;
 mod read_clause;
 mod sentence;
 pub mod share;
+pub mod standing;
 pub mod stay;
 pub mod topic;
 pub mod tree;

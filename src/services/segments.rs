@@ -1,4 +1,12 @@
-//! Criteria and segments.
+//! Segments: criteria as clients name them, counted before they are saved, and kept up to date.
+//!
+//! [`keep_up`] turns what has changed, and what is due, into members and transitions; [`build`] evaluates everybody where a rule is new.
+//! Both evaluate by [`evaluate`], and nothing else writes who is a member of a segment with criteria.
 
+pub mod build;
 pub mod estimate;
+pub mod evaluate;
+pub mod keep_up;
+pub mod live;
 pub mod named;
+pub mod worker;

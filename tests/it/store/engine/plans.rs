@@ -123,7 +123,7 @@ fn goes_along_indexes(
             complaints
         }
         (Transaction::Ours, Lane::Read | Lane::LookUp | Lane::Audit) => conn.snapshot(look).unwrap(),
-        (Transaction::Ours, Lane::Hot | Lane::Control | Lane::Write) => conn.write(look).unwrap(),
+        (Transaction::Ours, Lane::Hot | Lane::Control | Lane::Write | Lane::Segments) => conn.write(look).unwrap(),
     };
     assert!(complaints.is_empty(), "{what}: {complaints:#?}");
 }

@@ -1,0 +1,4 @@
+//! Segments in bulk. PostgreSQL takes arrays and locks shards; SQLite takes JSON, and has one writer.
+
+pub(super) mod members;
+pub(super) mod queue;
