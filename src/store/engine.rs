@@ -12,6 +12,7 @@ pub mod private_files;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 pub(in crate::store) mod sql;
+pub(in crate::store) mod touches;
 
 pub use dialect::{CampaignLock, lock_campaign, now};
 pub(in crate::store) use dialect::{has_table, keep_to_indexes};

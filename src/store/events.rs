@@ -11,7 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::domain::events::{EventSource, KEYS_KEPT_MS, MAX_KEY};
 use crate::domain::ids::{ContactId, EventId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::segments::topic::Topic;
 use crate::store::engine::schema::{event_keys, events};
+use crate::store::engine::touches::Touches;
 use crate::store::{Conn, StoreError, engine};
 
 /// Rows that one transaction removes at most: it holds SQLite's only writer for some milliseconds.
@@ -105,7 +107,13 @@ pub fn ids(conn: &mut Conn, count: usize) -> Result<Vec<EventId>, StoreError> {
 /// # Errors
 /// A query failed.
 pub fn insert(conn: &mut Conn, events: &[NewEvent<'_>], received_at: UtcInstant) -> Result<(), StoreError> {
-    if events.is_empty() { Ok(()) } else { dialect::insert(conn, events, received_at) }
+    if events.is_empty() {
+        return Ok(());
+    }
+    dialect::insert(conn, events, received_at)?;
+    let mut touches = Touches::default();
+    events.iter().for_each(|event| touches.add(event.contact, Topic::Event(event.name.to_owned())));
+    touches.write(conn)
 }
 
 /// What came under those of `keys` that are known.

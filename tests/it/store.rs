@@ -9,3 +9,4 @@ mod events;
 mod people;
 mod reports;
 mod segment_facts;
+mod segments;

@@ -5,6 +5,7 @@ mod campaign_lock;
 pub(in crate::store) mod conn;
 pub(in crate::store) mod idempotency;
 pub mod migrating;
+pub(in crate::store) mod touches;
 
 use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;

@@ -16,8 +16,9 @@ use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::imports;
+use crate::store::engine::touches;
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::contacts::{self, Applied, Fate, Joining};
+use crate::store::people::contacts::{self, Applied, Fate, Joining, Noted};
 use crate::store::people::{attributes, lists, tags};
 use crate::store::{Conn, StoreError};
 
@@ -314,6 +315,10 @@ pub fn store_batch(
     result
 }
 
+/// From how many rows on an import has its contacts evaluated for segments together when it is over, and not as they come: what else
+/// happens meanwhile does not wait behind them.
+const TOUCHED_ONE_BY_ONE: i64 = 10_000;
+
 /// How the drafts of a batch are stored: all at once, or one by one.
 type Apply = fn(&mut Conn, &mut Ledger<'_>, &[ContactDraft], &Joining<'_>, UtcInstant) -> Result<Applied, StoreError>;
 
@@ -332,9 +337,15 @@ fn store_batch_by(
     }
     let byte_offset = row.byte_offset;
     let mut ledger = Ledger::new(scribe);
-    let joining = Joining { list: row.list_id, grounds: row.grounds(), said: &batch.said };
+    let noted = if row.rows_read >= TOUCHED_ONE_BY_ONE { Noted::Elsewhere } else { Noted::Each };
+    let joining = Joining { list: row.list_id, grounds: row.grounds(), said: &batch.said, noted };
     let applied = apply(conn, &mut ledger, &batch.drafts, &joining, now)?;
     ledger.close(conn)?;
+    if noted == Noted::Elsewhere
+        && let (Some(first), Some(last)) = (applied.ids.iter().min(), applied.ids.iter().max())
+    {
+        touches::widen_stretch(conn, id, *first, *last)?;
+    }
     also(conn, &applied)?;
     let said = applied.contacts.iter().zip(&batch.said);
     let tagged = said.filter_map(|(contact, said)| Some(((*contact)?, said)));
@@ -430,11 +441,13 @@ pub fn finish(conn: &mut Conn, id: ImportId, failure: Option<&str>) -> Result<()
     let now = engine::now(conn)?;
     let status = if failure.is_some() { ImportStatus::Failed } else { ImportStatus::Completed };
     let unfinished = imports::status.eq(ImportStatus::Pending).or(imports::status.eq(ImportStatus::Running));
-    diesel::update(imports::table.filter(imports::id.eq(id).and(unfinished)))
-        .set((imports::status.eq(status), imports::error.eq(failure), imports::updated_at.eq(now)))
-        .execute(conn)
-        .map(drop)
-        .map_err(StoreError::query("end an import"))
+    conn.write(|conn| {
+        diesel::update(imports::table.filter(imports::id.eq(id).and(unfinished)))
+            .set((imports::status.eq(status), imports::error.eq(failure), imports::updated_at.eq(now)))
+            .execute(conn)
+            .map_err(StoreError::query("end an import"))?;
+        touches::close_stretch(conn, id)
+    })
 }
 
 /// Whether an unfinished import needs this file.

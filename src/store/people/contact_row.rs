@@ -1,12 +1,17 @@
 //! A contact as stored, and how fields are taken over into it.
 
+use std::collections::BTreeSet;
+
 use diesel::prelude::*;
 
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::{Attributes, ContactDraft, Fields, Profile};
+use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, Fields, Profile};
+use crate::domain::segments::criteria::ContactField;
+use crate::domain::segments::topic::Topic;
 use crate::store::StoreError;
 use crate::store::engine::schema::contacts;
+use crate::store::engine::touches::Touches;
 
 /// A live contact. Holds personal data: never logged, hence no `Debug`.
 #[derive(Clone, PartialEq, Queryable, QueryableByName, Selectable)]
@@ -62,6 +67,24 @@ impl ContactRow {
             introduced_at: Some(now),
             untracked: false,
         }
+    }
+
+    /// Notes what is different afterwards.
+    pub(super) fn touch(&self, after: &Self, touches: &mut Touches) -> Result<(), StoreError> {
+        for field in BuiltIn::ALL {
+            if self.fields.get(*field) != after.fields.get(*field) {
+                touches.add(self.id, Topic::Field(ContactField::BuiltIn(*field)));
+            }
+        }
+        if self.attributes == after.attributes {
+            return Ok(());
+        }
+        let (old, new) = (self.attributes()?, after.attributes()?);
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        for name in names.into_iter().filter(|name| old.get(*name) != new.get(*name)) {
+            touches.add(self.id, Topic::Attribute(name.clone()));
+        }
+        Ok(())
     }
 
     /// Takes over fields and attributes; whether anything changed.

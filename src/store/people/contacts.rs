@@ -10,13 +10,15 @@ use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
-pub use self::batch::{Applied, Fate, Joining, apply, apply_one_by_one};
+pub use self::batch::{Applied, Fate, Joining, Noted, apply, apply_one_by_one};
 use super::attributes;
 use super::contact_row::ContactRow;
 use crate::domain::ids::ContactId;
 use crate::domain::people::consent::addresses_of;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
+use crate::domain::segments::topic::Topic;
 use crate::store::engine::schema::{contact_tags, contacts, list_members};
+use crate::store::engine::touches::Touches;
 use crate::store::people::addresses::{self, Moved};
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::dialect::{self, Hold};
@@ -146,6 +148,9 @@ pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactC
             after.version += 1;
             after.updated_at = now;
             dialect::update(conn, std::slice::from_ref(&after))?;
+            let mut touches = Touches::default();
+            before.touch(&after, &mut touches)?;
+            touches.write(conn)?;
             attributes::record(conn, change.set.attributes.keys(), now)?;
             let mut ledger = Ledger::new(scribe);
             let moved = Moved {
@@ -222,6 +227,7 @@ pub fn delete(conn: &mut Conn, scribe: &Scribe, id: ContactId) -> Result<bool, S
         diesel::delete(contact_tags::table.filter(contact_tags::contact_id.eq(id)))
             .execute(conn)
             .map_err(StoreError::query("take the tags off a contact"))?;
+        Touches::of([id], &Topic::Any).write(conn)?;
         Ok(deleted == 1)
     })
 }

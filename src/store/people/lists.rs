@@ -9,13 +9,14 @@ use diesel::prelude::*;
 pub use self::members::{Membership, add_members, members, remove_members};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
-use crate::domain::ids::{CampaignId, ListId};
+use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::people::standing::Standing;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{audience_lists, campaigns, list_members, lists, suppressions};
+use crate::store::engine::touches;
 use crate::store::{Conn, StoreError, engine};
 
 /// A list as stored.
@@ -463,6 +464,14 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         using.dedup();
         if !using.is_empty() {
             return Ok(Deleted::InUse(using));
+        }
+        let (first, last): (Option<ContactId>, Option<ContactId>) = list_members::table
+            .filter(list_members::list_id.eq(id))
+            .select((diesel::dsl::min(list_members::contact_id), diesel::dsl::max(list_members::contact_id)))
+            .first(conn)
+            .map_err(StoreError::query("look who is on a list"))?;
+        if let (Some(first), Some(last)) = (first, last) {
+            touches::note_stretch(conn, first, last)?;
         }
         // The list first: an addition of members that was running has ended by then.
         let deleted =

@@ -9,7 +9,9 @@ use diesel::prelude::*;
 
 use crate::domain::ids::{ContactId, TagId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::segments::topic::Topic;
 use crate::store::engine::schema::{contact_tags, tags};
+use crate::store::engine::touches::Touches;
 use crate::store::people::dialect;
 use crate::store::{Conn, StoreError, engine};
 
@@ -87,6 +89,11 @@ pub fn add_besides(
     pairs.sort_unstable();
     pairs.dedup();
     let (to_new, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(_, contact)| new.contains(contact));
+    let mut touches = Touches::default();
+    // A contact that is new is touched by that.
+    let known = wanted.iter().filter(|(contact, _)| !new.contains(contact));
+    known.for_each(|(contact, name)| touches.add(*contact, Topic::Tag((*name).to_owned())));
+    touches.write(conn)?;
     let now = engine::now(conn)?;
     let mut added = 0;
     for chunk in to_new.chunks(MOST_ROWS) {
@@ -103,7 +110,13 @@ pub fn add_besides(
 /// # Errors
 /// A query failed.
 pub fn remove(conn: &mut Conn, contacts: &[ContactId], names: &BTreeSet<String>) -> Result<usize, StoreError> {
-    let ids: Vec<TagId> = ids(conn, names)?.into_values().collect();
+    let known = ids(conn, names)?;
+    let mut touches = Touches::default();
+    for name in known.keys() {
+        contacts.iter().for_each(|contact| touches.add(*contact, Topic::Tag(name.clone())));
+    }
+    touches.write(conn)?;
+    let ids: Vec<TagId> = known.into_values().collect();
     let mut removed = 0;
     for chunk in contacts.chunks(1_000) {
         let these = contact_tags::tag_id.eq_any(&ids).and(contact_tags::contact_id.eq_any(chunk));

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Said, Source};
-use crate::domain::people::contact::{ContactDraft, Fields};
+use crate::domain::people::contact::ContactDraft;
 use crate::domain::people::standing::{Grounds, Standing as ListStanding, Wish};
+use crate::domain::segments::topic::Topic;
+use crate::store::engine::touches::Touches;
 use crate::store::people::addresses::{self, Moved};
 use crate::store::people::consent::Ledger;
 use crate::store::people::contact_row::ContactRow;
@@ -37,8 +39,8 @@ pub(super) struct Person {
     pub(super) row: ContactRow,
     pub(super) state: State,
     touched: bool,
-    /// Its fields before the first change; of a new one: none.
-    before: Option<Fields>,
+    /// As it was before the first change; of a new one: none.
+    before: Option<ContactRow>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -102,7 +104,7 @@ impl Matched {
         now: UtcInstant,
     ) -> Result<bool, StoreError> {
         let Some(person) = self.people.get_mut(place) else { return Ok(false) };
-        let before = person.row.fields.clone();
+        let before = person.row.clone();
         person.touched = true;
         let is_introduced = person.row.introduced_at.is_none() && introduced.is_some();
         if is_introduced {
@@ -118,7 +120,7 @@ impl Matched {
             // Somebody may have changed it while this transaction waited.
             person.row.updated_at = person.row.updated_at.max(now);
         }
-        for ((map, old), new) in self.by_key.iter_mut().zip(before.keys()).zip(person.row.fields.keys()) {
+        for ((map, old), new) in self.by_key.iter_mut().zip(before.fields.keys()).zip(person.row.fields.keys()) {
             if old != new {
                 old.and_then(|old| map.remove(old));
                 map.extend(new.map(|new| (new.to_owned(), place)));
@@ -143,11 +145,22 @@ pub struct Joining<'a> {
     pub grounds: Grounds,
     /// What each draft says, in their order; empty: nothing.
     pub said: &'a [Said],
+    /// How it is noted that contacts have changed.
+    pub noted: Noted,
+}
+
+/// How it is noted that contacts have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// A touch for each of them.
+    Each,
+    /// Not here: the caller notes a stretch that has them all.
+    Elsewhere,
 }
 
 impl Joining<'_> {
     /// Nothing is said.
-    pub const NOTHING: Self = Self { list: None, grounds: Grounds::Claimed, said: &[] };
+    pub const NOTHING: Self = Self { list: None, grounds: Grounds::Claimed, said: &[], noted: Noted::Each };
 
     /// Everybody is to be on a list.
     #[must_use]
@@ -195,6 +208,9 @@ pub fn apply(
     }
     let mut people = matched.people;
     write(conn, &mut people)?;
+    if joining.noted == Noted::Each {
+        touches(&people)?.write(conn)?;
+    }
     let taken_over = follow_addresses(conn, ledger, &people, joining.grounds)?;
     let wished = wished(&people, &places, joining, &taken_over);
     let standings = standings::apply(conn, ledger, &wished)?;
@@ -220,6 +236,19 @@ pub(super) fn write(conn: &mut Conn, people: &mut [Person]) -> Result<(), StoreE
     Ok(())
 }
 
+/// What has changed of them.
+pub(super) fn touches(people: &[Person]) -> Result<Touches, StoreError> {
+    let mut touches = Touches::default();
+    for person in people {
+        match (person.state, &person.before) {
+            (State::New, _) => touches.add(person.row.id, Topic::New),
+            (State::Changed, Some(before)) => before.touch(&person.row, &mut touches)?,
+            (State::Changed | State::Stored, _) => {}
+        }
+    }
+    Ok(touches)
+}
+
 /// What addresses that people have gained or lost say of consent. Who of them has taken over something.
 pub(super) fn follow_addresses(
     conn: &mut Conn,
@@ -232,11 +261,13 @@ pub(super) fn follow_addresses(
         .filter(|person| match person.state {
             State::New => true,
             State::Stored => false,
-            State::Changed => person.before.as_ref().is_some_and(|before| before.keys() != person.row.fields.keys()),
+            State::Changed => {
+                person.before.as_ref().is_some_and(|before| before.fields.keys() != person.row.fields.keys())
+            }
         })
         .map(|person| Moved {
             contact: person.row.id,
-            before: person.before.clone().unwrap_or_default(),
+            before: person.before.as_ref().map(|before| before.fields.clone()).unwrap_or_default(),
             after: person.row.fields.clone(),
             is_new: person.state == State::New,
             is_confirmed: grounds != Grounds::Claimed,

@@ -179,6 +179,7 @@ impl Meeting {
         people.sort_by(|(_, one), (_, other)| one.row.fields.keys().cmp(&other.row.fields.keys()));
         let (places, mut people): (Vec<usize>, Vec<Person>) = people.into_iter().unzip();
         batch::write(conn, &mut people)?;
+        batch::touches(&people)?.write(conn)?;
         let taken_over = batch::follow_addresses(conn, ledger, &people, Grounds::Claimed)?;
         attributes::record(conn, self.names.iter(), self.now)?;
         let contacts = places.into_iter().zip(&people).map(|(place, person)| {

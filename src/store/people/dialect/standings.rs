@@ -7,8 +7,10 @@ use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::fields::Fields;
 use crate::domain::people::standing::Standing;
+use crate::domain::segments::topic;
 use crate::store::engine::dialect::{CLOCK_PG, CLOCK_SQLITE};
 use crate::store::engine::sql::sql;
+use crate::store::engine::touches::Touches;
 use crate::store::people::dialect::Hold;
 use crate::store::{Conn, StoreError};
 
@@ -211,6 +213,10 @@ pub(in crate::store) struct Written {
 /// # Errors
 /// The query failed.
 pub(in crate::store) fn write(conn: &mut Conn, rows: Vec<Written>, now: UtcInstant) -> Result<(), StoreError> {
+    let mut touches = Touches::default();
+    // A contact that is new is touched by that.
+    rows.iter().filter(|row| !row.is_new).for_each(|row| touches.add(row.contact, topic::Topic::List(row.list)));
+    touches.write(conn)?;
     let (new, others): (Vec<Written>, Vec<Written>) = rows.into_iter().partition(|row| row.is_new);
     for chunk in new.chunks(MOST_ROWS) {
         write_chunk(conn, chunk, now, "")?;
@@ -272,7 +278,7 @@ pub(in crate::store) fn remove(
     contacts: &[ContactId],
 ) -> Result<Vec<Stored>, StoreError> {
     const RETURNING: &str = " AND status <> 'unsubscribed' RETURNING list_id, contact_id, status";
-    match conn {
+    let gone: QueryResult<Vec<Stored>> = match conn {
         Conn::Pg(conn) => sql("DELETE FROM list_members WHERE list_id = ")
             .bind::<BigInt, _>(list, " AND contact_id = ANY(")
             .bind::<Array<BigInt>, _>(contacts, format!("){RETURNING}"))
@@ -281,8 +287,10 @@ pub(in crate::store) fn remove(
             .bind::<BigInt, _>(list, " AND contact_id IN (SELECT value FROM json_each(")
             .bind::<Text, _>(serde_json::json!(contacts).to_string(), format!(")){RETURNING}"))
             .load(conn),
-    }
-    .map_err(StoreError::query("take contacts off a list"))
+    };
+    let gone = gone.map_err(StoreError::query("take contacts off a list"))?;
+    Touches::of(gone.iter().map(|row| row.contact_id), &topic::Topic::List(list)).write(conn)?;
+    Ok(gone)
 }
 
 #[derive(QueryableByName)]
@@ -357,9 +365,13 @@ pub(in crate::store) fn expire(
         .bind::<BigInt, _>(list, " AND contact_id = ")
         .bind::<BigInt, _>(contact, " AND status = 'unconfirmed' AND coalesce(status_at, created_at) < ")
         .bind::<BigInt, _>(before, "");
-    match conn {
+    let gone = match conn {
         Conn::Pg(conn) => delete.execute(conn),
         Conn::Sqlite(conn) => delete.execute(conn),
     }
-    .map_err(StoreError::query("remove an old unconfirmed subscription"))
+    .map_err(StoreError::query("remove an old unconfirmed subscription"))?;
+    if gone > 0 {
+        Touches::of([contact], &topic::Topic::List(list)).write(conn)?;
+    }
+    Ok(gone)
 }
