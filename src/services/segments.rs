@@ -8,5 +8,6 @@ pub mod estimate;
 pub mod evaluate;
 pub mod keep_up;
 pub mod live;
+pub mod longest_window;
 pub mod named;
 pub mod worker;

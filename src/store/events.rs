@@ -148,15 +148,13 @@ pub fn find(conn: &mut Conn, id: EventId) -> Result<Option<EventRow>, StoreError
         .map_err(StoreError::query("read an event"))
 }
 
-/// Removes a portion of the events that were received more than so many days ago; 0 keeps all. Whether there may be more.
+/// Removes a portion of the events that were received more than so many milliseconds ago. Whether there may be more. Their contacts are
+/// evaluated for segments that count the events which are kept.
 ///
 /// # Errors
 /// A query failed.
-pub fn prune(conn: &mut Conn, keep_days: u32) -> Result<bool, StoreError> {
-    if keep_days == 0 {
-        return Ok(false);
-    }
-    let before = engine::now(conn)?.plus_ms(-i64::from(keep_days) * 86_400_000);
+pub fn prune(conn: &mut Conn, keep_ms: i64) -> Result<bool, StoreError> {
+    let before = engine::now(conn)?.plus_ms(-keep_ms);
     // Ids rise with the time of receipt, so that the oldest come first, without an index of times.
     let oldest: Vec<(EventId, UtcInstant)> = events::table
         .order(events::id)
@@ -165,10 +163,16 @@ pub fn prune(conn: &mut Conn, keep_days: u32) -> Result<bool, StoreError> {
         .load(conn)
         .map_err(StoreError::query("look for old events"))?;
     let Some((last, _)) = oldest.iter().rfind(|(_, received)| *received < before) else { return Ok(false) };
-    let removed = diesel::delete(events::table.filter(events::id.le(last).and(events::received_at.lt(before))))
-        .execute(conn)
-        .map_err(StoreError::query("remove old events"))?;
-    Ok(i64::try_from(removed).is_ok_and(|removed| removed >= PORTION))
+    let removed: Vec<(ContactId, String)> =
+        diesel::delete(events::table.filter(events::id.le(last).and(events::received_at.lt(before))))
+            .returning((events::contact_id, events::name))
+            .get_results(conn)
+            .map_err(StoreError::query("remove old events"))?;
+    let count = removed.len();
+    let mut touches = Touches::default();
+    removed.into_iter().for_each(|(contact, name)| touches.add(contact, Topic::Event(name)));
+    touches.write(conn)?;
+    Ok(i64::try_from(count).is_ok_and(|count| count >= PORTION))
 }
 
 /// Removes a portion of the keys that are older than 30 days. Whether there may be more.

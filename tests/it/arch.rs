@@ -73,7 +73,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("callbacks", &["people"]),
             ("campaigns", &["content", "people"]),
             ("content", &["people"]),
-            ("events", &[]),
+            ("events", &["segments"]),
             ("import", &[]),
             ("people", &[]),
             ("replicas", &[]),

@@ -4,6 +4,7 @@ use serde_json::json;
 use volley::domain::ids::ContactId;
 use volley::domain::segments::stay::{EntryLimit, Mark, Rules};
 use volley::domain::span::Span;
+use volley::services::events::prune_events::prune_events;
 use volley::store::people::{contacts, tags};
 use volley::store::segments::{self, NewSegment};
 use volley::store::{Conn, Lane, Store, StoreError};
@@ -335,6 +336,33 @@ both_backends! {
         write(&store, move |conn| {
             check(conn, &[odd, vips]).unwrap();
             assert_eq!(segments::find(conn, odd).unwrap().unwrap().problem, None);
+        }).await;
+    }
+
+    async fn what_a_window_needs_is_kept_and_what_goes_is_evaluated(db: &Database) {
+        let store = open(db).await;
+        let (windowed, ever, ann) = write(&store, |conn| {
+            let windowed = segment(conn, "Lately", json!({ "event": { "name": "paid", "within": "30d" } }));
+            let ever = segment(conn, "Ever", json!({ "event": { "name": "paid" } }));
+            let ann = contact(conn, "ann@example.com", json!({}));
+            event(conn, ann, "paid", 20 * DAY);
+            packed::execute(conn, &format!("UPDATE events SET received_at = received_at - {}", 20 * DAY));
+            (windowed, ever, ann)
+        }).await;
+        settle(&store).await;
+        prune_events(&store, 10).await.unwrap();
+        assert_eq!(db.number("SELECT count(*) AS n FROM events"), 1);
+        write(&store, |conn| {
+            pass(conn, 20 * DAY);
+            packed::execute(conn, &format!("UPDATE events SET received_at = received_at - {}", 20 * DAY));
+        }).await;
+        settle(&store).await;
+        write(&store, move |conn| assert_eq!((members(conn, windowed), members(conn, ever)), (vec![], vec![ann]))).await;
+        prune_events(&store, 10).await.unwrap();
+        settle(&store).await;
+        write(&store, move |conn| {
+            assert_eq!(members(conn, ever), []);
+            check(conn, &[windowed, ever]).unwrap();
         }).await;
     }
 }
