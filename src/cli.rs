@@ -1,5 +1,5 @@
-//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `suppression`,
-//! `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
+//! `suppression`, `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod output;
 mod progress;
+mod segment;
 mod serve;
 mod suppression;
 mod verify;
@@ -51,7 +52,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -75,6 +76,9 @@ enum Command {
     /// Subscribe contacts to lists, and unsubscribe them
     #[command(subcommand)]
     List(list::ListCommand),
+    /// Create, list and explain segments: rules over contacts whose members are kept up to date
+    #[command(subcommand)]
+    Segment(segment::SegmentCommand),
     /// List, add, remove, import and export addresses that are not written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
@@ -140,6 +144,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Import(args) => on_system(import::import(args, &settings, &output)),
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
         Command::List(command) => on_system(list::run(command, &settings, &output)),
+        Command::Segment(command) => on_system(segment::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
@@ -164,6 +169,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Import(_)
         | Command::Campaign(_)
         | Command::List(_)
+        | Command::Segment(_)
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Deliverability(_)

@@ -11,6 +11,7 @@ use crate::services::callbacks::prune_callbacks::prune_callbacks;
 use crate::services::events::prune_events::prune_events;
 use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
+use crate::services::segments::worker::SegmentWorker;
 use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
 use crate::store::{Lane, Store, StoreError, deliverability};
@@ -26,6 +27,15 @@ const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The same while there is more to be folded.
 const FOLD_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often contacts that have changed are looked for, where there were none.
+const LOOK_FOR_CHANGES_EVERY: Duration = Duration::from_millis(200);
+
+/// How often rules that are new are looked for, where there were none.
+const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(1);
+
+/// How often it is counted what waits for segments.
+const COUNT_WAITING_EVERY: Duration = Duration::from_secs(5);
 
 /// How often old rows are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -63,6 +73,45 @@ pub(super) async fn fold_deliverability(store: Store) {
         failing = folded.is_err();
         // Others that write come in between, also where there is more.
         tokio::time::sleep(if matches!(folded, Ok(true)) { FOLD_PAUSE } else { FOLD_EVERY }).await;
+    }
+}
+
+/// Evaluates contacts that have changed, or are due, for segments. A failure costs one round.
+pub(super) async fn keep_segments(mut worker: SegmentWorker) {
+    let (mut failing, mut counted) = (false, tokio::time::Instant::now());
+    loop {
+        let kept = worker.keep_up().await;
+        if let Err(error) = &kept
+            && !failing
+        {
+            tracing::warn!(event = "segments.behind", error = %error, "segments cannot be kept up to date now; it is tried again");
+        }
+        failing = kept.is_err();
+        if counted.elapsed() > COUNT_WAITING_EVERY {
+            counted = tokio::time::Instant::now();
+            // The metrics stay as they were.
+            let _ = worker.show().await;
+        }
+        if !matches!(kept, Ok(Some(_))) {
+            tokio::time::sleep(LOOK_FOR_CHANGES_EVERY).await;
+        }
+    }
+}
+
+/// Evaluates everybody for segments whose rules are new. A failure costs one round.
+pub(super) async fn build_segments(mut worker: SegmentWorker) {
+    let mut failing = false;
+    loop {
+        let built = worker.build().await;
+        if let Err(error) = &built
+            && !failing
+        {
+            tracing::warn!(event = "segments.unbuilt", error = %error, "contacts cannot be evaluated for a new rule now; it is tried again");
+        }
+        failing = built.is_err();
+        if !matches!(built, Ok(true)) {
+            tokio::time::sleep(LOOK_FOR_RULES_EVERY).await;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use actix::{Actor, Addr, Arbiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::Vital;
+use super::background::{build_segments, keep_segments};
 use super::hints::ActorHints;
 use crate::actors::callback_reader::CallbackReader;
 use crate::actors::dispatch::campaign_driver::CampaignDriver;
@@ -48,6 +49,8 @@ use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
 use crate::services::people::links::Links;
 use crate::services::people::refusal_desk::RefusalDesk;
+use crate::services::segments::live::KnownCriteria;
+use crate::services::segments::worker::SegmentWorker;
 use crate::services::tracking::TrackingDesk;
 use crate::store::Store;
 use crate::store::people::refusals::RefusalBook;
@@ -173,6 +176,9 @@ impl Started {
             refusals,
             hints: Arc::new(hints),
         };
+        let known = KnownCriteria::default();
+        actix_rt::spawn(keep_segments(SegmentWorker::new(store.clone(), known.clone())));
+        actix_rt::spawn(build_segments(SegmentWorker::new(store.clone(), known)));
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
         let round = Round::new(store.clone(), identity.clone(), resolver, pools.clone(), book, tally, &timing);
         supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));

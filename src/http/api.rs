@@ -13,3 +13,4 @@ pub(in crate::http) mod operations;
 pub mod people;
 pub mod readiness;
 pub mod replicas;
+pub(in crate::http) mod segments;

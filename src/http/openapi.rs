@@ -13,6 +13,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
+use super::api::segments::{self, members};
 use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
 use super::public;
 use super::web::extract::Query;
@@ -32,6 +33,8 @@ use crate::domain::access::Scope;
         public::callbacks::take, callbacks::list, callbacks::replay,
         events::send, events::send_batch, events::list, events::show,
         criteria::estimate, audience::count,
+        segments::create, segments::list, segments::show, segments::change, segments::delete, segments::enable, segments::disable,
+        segments::recompute_all, members::list, members::transitions, members::explain, members::of_contact,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
         keys::create, keys::list, keys::revoke, audit_log::list,

@@ -15,6 +15,7 @@ use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
+use super::api::segments::{self, members};
 use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
@@ -243,8 +244,20 @@ pub const TABLE: &[Entry] = &[
     post("/v1/events", Api(Ingest), || to(events::send)).keeps_key(),
     post("/v1/events/batch", Api(Ingest), || to(events::send_batch)),
     get("/v1/events/{id}", Api(Read), || to(events::show)).shows(Object::Event),
-    get("/v1/tags", Api(Read), || to(tags::list)),
+    get("/v1/contacts/{id}/segments", Api(Read), || to(members::of_contact)).shows(Object::Contact),
+    get("/v1/segments", Api(Read), || to(segments::list)),
+    post("/v1/segments", Api(Operate), || to(segments::create)).once(),
     post("/v1/segments/estimate", Api(Read), || to(criteria::estimate)),
+    get("/v1/segments/{id}", Api(Read), || to(segments::show)),
+    patch("/v1/segments/{id}", Api(Operate), || to(segments::change)),
+    delete("/v1/segments/{id}", Api(Operate), || to(segments::delete)),
+    post("/v1/segments/{id}/enable", Api(Operate), || to(segments::enable)).once(),
+    post("/v1/segments/{id}/disable", Api(Operate), || to(segments::disable)).once(),
+    post("/v1/segments/{id}/recompute", Api(Operate), || to(segments::recompute_all)).once(),
+    get("/v1/segments/{id}/members", Api(Read), || to(members::list)).shows(Object::Segment),
+    get("/v1/segments/{id}/transitions", Api(Read), || to(members::transitions)).shows(Object::Segment),
+    get("/v1/segments/{id}/explain/{contact_id}", Api(Read), || to(members::explain)).shows(Object::Segment),
+    get("/v1/tags", Api(Read), || to(tags::list)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),
     get("/v1/templates/{id}", Api(Read), || to(templates::show)),

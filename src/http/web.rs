@@ -10,4 +10,5 @@ pub(in crate::http) mod list_path;
 pub mod paging;
 pub mod problem;
 pub(in crate::http) mod rate_limit;
+pub(in crate::http) mod segment_path;
 pub(in crate::http) mod text;

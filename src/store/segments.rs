@@ -22,7 +22,7 @@ use crate::domain::span::Span;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::schema::{segment_members, segment_transitions, segments};
 use crate::store::{Conn, StoreError, engine};
-pub use finding::{all, criteria, criteria_of, find, is_any_deleted, list, live};
+pub use finding::{RESERVED_SLUGS, all, criteria, criteria_of, find, is_any_deleted, list, live};
 use finding::{criteria_text, free_slug, refuse_taken, taken_or};
 use queue::Shard;
 

@@ -93,6 +93,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("import", &[]),
             ("people", &[]),
             ("replicas", &[]),
+            ("segments", &[]),
         ],
     ),
 ];

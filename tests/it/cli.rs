@@ -48,6 +48,8 @@ fn help_tells_every_command() {
         "campaign report",
         "list",
         "list subscribe",
+        "segment",
+        "segment create",
         "suppression",
         "suppression add",
         "deliverability",

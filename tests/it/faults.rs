@@ -21,6 +21,7 @@ mod providers;
 mod refusals;
 mod renders;
 mod retries;
+mod segments;
 mod spools;
 mod standstills;
 mod stragglers;

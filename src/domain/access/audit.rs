@@ -63,6 +63,8 @@ text_enum! {
         PaceChanged = "pace_changed",
         /// A dead letter was published again, or a callback read again.
         Replayed = "replayed",
+        /// Everybody is evaluated anew for a segment.
+        Recomputed = "recomputed",
         /// Personal data was read.
         Read = "read",
         /// A key was refused that lacks the scope of a route.
@@ -85,6 +87,8 @@ text_enum! {
         Suppression = "suppression",
         /// What contacts did. Without an id: several, one by one or in batches.
         Event = "event",
+        /// A segment. Read: its members.
+        Segment = "segment",
         /// An import.
         Import = "import",
         /// A template.

@@ -147,15 +147,19 @@ pub(super) fn refuse_taken(
     Ok(())
 }
 
+/// Slugs that would stand for something else in paths.
+pub const RESERVED_SLUGS: [&str; 1] = ["estimate"];
+
 /// A slug that no segment has, made of a name.
 pub(super) fn free_slug(conn: &mut Conn, name: &str) -> Result<String, StoreError> {
     let made = slug::of_name(name);
     let base = if made.is_empty() { "segment".to_owned() } else { made };
-    let taken: Vec<String> = segments::table
+    let mut taken: Vec<String> = segments::table
         .filter(segments::slug.like(format!("{base}%")).and(segments::deleted_at.is_null()))
         .select(segments::slug)
         .load(conn)
         .map_err(StoreError::query("look for a free slug"))?;
+    taken.extend(RESERVED_SLUGS.map(str::to_owned));
     let mut tries = std::iter::once(base.clone()).chain((2..).map(|n: u64| format!("{base}-{n}")));
     tries.find(|slug| !taken.contains(slug)).ok_or(StoreError::Stale { what: "a slug" })
 }

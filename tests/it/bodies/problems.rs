@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 14] = [
+const ELSEWHERE: [&str; 15] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -29,6 +29,7 @@ const ELSEWHERE: [&str; 14] = [
     "malformed",
     "pass_under_way",
     "provider_unavailable",
+    "too_many_segments",
     "transactional_limit",
 ];
 
@@ -155,6 +156,12 @@ fn requests(all: &mut Collected<'_>) {
     all.ask("slug_invalid", "POST", "/v1/lists", &json!({ "name": "a", "slug": "1" }));
     let both = json!({ "name": "a", "default_opt_in": true, "double_opt_in": true });
     all.ask("opt_in_conflict", "POST", "/v1/lists", &both);
+    let segment = |name: &str, criteria: &Value| json!({ "name": name, "criteria": criteria });
+    all.server.api().post("/v1/segments", &segment("VIPs", &json!({ "tag": "vip" })));
+    all.server.api().post("/v1/segments", &segment("Other", &json!({ "segment": "vips" })));
+    all.ask("segment_circle", "PATCH", "/v1/segments/1", &json!({ "criteria": { "segment": 2 } }));
+    all.ask("segment_in_use", "DELETE", "/v1/segments/1", &json!({}));
+    all.ask("entry_period_invalid", "PATCH", "/v1/segments/1", &json!({ "entry_period": "30d" }));
     let both = json!({ "contact_id": 1, "email": "ann@example.com" });
     all.ask("members_ambiguous", "POST", "/v1/lists/1/subscribe", &both);
     let event = |name: &str, key: &str, properties: &Value| json!({ "name": name, "email": "ann@example.com", "key": key, "properties": properties });

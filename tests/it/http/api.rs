@@ -10,6 +10,7 @@ mod import;
 mod operations;
 mod people;
 mod replicas;
+mod segments;
 
 use volley::http::routes::{Entry, Verb};
 

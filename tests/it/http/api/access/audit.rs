@@ -50,6 +50,16 @@ impl World {
         id(&self.api.post("/v1/contacts", &json!({ "email": "bob@example.com" })))
     }
 
+    fn segment(&self, name: &str) -> Value {
+        json!({ "name": name, "criteria": { "tag": "vip" } })
+    }
+
+    /// The path of a new segment, and what is behind it.
+    fn of_segment(&self, behind: &str) -> String {
+        let name = format!("Segment {}", self.api.get("/v1/segments")["pagination"]["total_count"]);
+        format!("/v1/segments/{}{behind}", id(&self.api.post("/v1/segments", &self.segment(&name))))
+    }
+
     fn template(&self) -> String {
         format!("/v1/templates/{}", self.api.create_template("email", "s", "b"))
     }
@@ -96,6 +106,14 @@ impl World {
                 (path("/v1/contacts", self.contact, ""), json!({ "first_name": "Ann" }), ("updated", "contact"))
             }
             ("DELETE", "/v1/contacts/{id}") => (path("/v1/contacts", self.contact(), ""), none, ("deleted", "contact")),
+            ("POST", "/v1/segments") => (entry.path.to_owned(), self.segment("News"), ("created", "segment")),
+            ("PATCH", "/v1/segments/{id}") => {
+                (self.of_segment(""), json!({ "description": "d" }), ("updated", "segment"))
+            }
+            ("DELETE", "/v1/segments/{id}") => (self.of_segment(""), none, ("deleted", "segment")),
+            ("POST", "/v1/segments/{id}/enable") => (self.of_segment("/enable"), none, ("updated", "segment")),
+            ("POST", "/v1/segments/{id}/disable") => (self.of_segment("/disable"), none, ("updated", "segment")),
+            ("POST", "/v1/segments/{id}/recompute") => (self.of_segment("/recompute"), none, ("recomputed", "segment")),
             ("POST", "/v1/lists") => (entry.path.to_owned(), json!({ "name": "News" }), ("created", "list")),
             ("PATCH", "/v1/lists/{id}") => {
                 (path("/v1/lists", self.list, ""), json!({ "description": "d" }), ("updated", "list"))
