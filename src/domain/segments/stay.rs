@@ -309,7 +309,9 @@ fn stay(rules: &Rules, before: Row, seen: Seen, now: UtcInstant) -> Step {
         mark: None,
         emit: true,
     };
-    let leave = |row: Row, reason, closed| Change::Leave { row: Row { left_at: Some(now), ..row }, reason, closed };
+    // Nobody leaves before they came, wherever the clock stands.
+    let left_at = Some(now.max(before.entered_at));
+    let leave = |row: Row, reason, closed| Change::Leave { row: Row { left_at, ..row }, reason, closed };
     if !seen.living {
         let reason = LeaveReason::Deleted;
         return Step { change: leave(before, reason, true), transitions: vec![left(before, reason)], timer: None };
@@ -318,10 +320,11 @@ fn stay(rules: &Rules, before: Row, seen: Seen, now: UtcInstant) -> Step {
     let mut transitions = Vec::new();
     let longest = rules.max_stay.map(|max| before.entered_at.plus_ms(max.as_ms()));
     let row = note(rules, before, longest.map_or(now, |longest| longest.min(now)), now, &mut transitions);
-    let earliest = rules.min_stay.map_or(before.entered_at, |min| before.entered_at.plus_ms(min.as_ms()));
+    // Without a shortest stay, a clock that went back keeps nobody in.
+    let earliest = rules.min_stay.map(|min| before.entered_at.plus_ms(min.as_ms())).filter(|earliest| now < *earliest);
     let reason = if longest.is_some_and(|longest| longest <= now) {
         Some(LeaveReason::MaxDwell)
-    } else if !taken && earliest <= now {
+    } else if !taken && earliest.is_none() {
         Some(LeaveReason::Criteria)
     } else {
         None
@@ -333,7 +336,7 @@ fn stay(rules: &Rules, before: Row, seen: Seen, now: UtcInstant) -> Step {
     }
     let change = if row == before { Change::None } else { Change::Note(row) };
     // While it only stays because its shortest stay is not over, nothing else matters before that.
-    let criteria = if taken { seen.decision.timer } else { Some(earliest) };
+    let criteria = if taken { seen.decision.timer } else { earliest };
     Step { change, transitions, timer: earlier(criteria, next_of_stay(rules, &row, now)) }
 }
 

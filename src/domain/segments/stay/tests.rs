@@ -223,6 +223,18 @@ fn a_clock_that_is_set_back_makes_no_mark_twice() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_keeps_nobody_in() {
+    let rules = Rules::default();
+    let step = advance(&rules, &Stored::default(), seen(true, Occasion::Live), UtcInstant(5_000));
+    let stored = applied(Stored::default(), &step);
+    let step = advance(&rules, &stored, seen(false, Occasion::Live), UtcInstant(3_000));
+    let told: Vec<_> = step.transitions.iter().map(in_words).collect();
+    assert_eq!(told, [(3_000, "left criteria".to_owned(), true)]);
+    let Change::Leave { row, closed: true, .. } = step.change else { panic!("stays: {:?}", step.change) };
+    assert_eq!(row.left_at, Some(UtcInstant(5_000)), "nobody leaves before they came");
+}
+
+#[test]
 fn rules_that_contradict_themselves_are_refused() {
     let span = |ms| Some(Span::from_ms(ms));
     let field = |rules: Rules| rules.check().map_err(|error| error.field);
