@@ -4,6 +4,7 @@
 //! REST API, so whatever the demo shows, another client can do.
 
 mod contacts;
+mod segments;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
+use self::segments::Segments;
 use super::client::{self, Client};
 use super::import;
 use super::output::{self, Output, grouped};
@@ -127,9 +129,11 @@ impl Tour<'_> {
         let list = import::list_named(&self.client, "Newsletter").await?;
         let import = self.import(args.contacts, list).await?;
         self.note_bounce().await?;
+        let segments = Segments::create(&self.client, &mut self.progress).await?;
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
         let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
+        segments.order(&self.client, &mut self.progress).await?;
         Ok(Walked { link: self.link(campaign).await? })
     }
 

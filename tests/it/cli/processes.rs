@@ -145,6 +145,13 @@ fn the_demo_sends_a_campaign_and_closes_its_books() {
     assert!(shown.contains("The books balance: nobody lost, nobody twice."), "{shown}");
     assert!(shown.contains("= recipients") && shown.contains("120"), "{shown}");
     assert!(shown.contains("people unsubscribed meanwhile") && shown.contains("1 address bounced before"), "{shown}");
+    for segment in ["With a first name: 105", "In Berlin or London: 20", "Ordered just now: 0"] {
+        assert!(shown.contains(segment), "{shown}");
+    }
+    assert!(
+        shown.contains("5 people order something") && shown.contains("they have left it, by time alone"),
+        "{shown}"
+    );
     let (_, table) = shown.split_once("ROWS COUNTED").unwrap();
     let row = |name: &str| {
         table.lines().find(|line| line.trim_start().starts_with(name)).unwrap_or_else(|| panic!("{shown}"))
