@@ -19,6 +19,7 @@ mod api;
 mod broker;
 mod fleet;
 pub mod injector;
+pub mod people;
 pub mod provider_mode;
 pub mod rng;
 mod runtime;
@@ -29,7 +30,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 
 use crate::config::Settings;
 use crate::config::secret::Secret;
@@ -38,6 +39,7 @@ use crate::store::StoreError;
 use climate::Faults;
 use demands::Excuses;
 use injector::{Attack, Found, millis};
+use people::{People, SegmentAccount};
 use plan::Plan;
 use provider::kind::Kind;
 use report::Report;
@@ -235,6 +237,7 @@ async fn act(
     tell: Tell<'_>,
 ) -> Result<Report, VerifyError> {
     let campaigns = stage.make_campaigns().await?;
+    let people = People::gather(stage, options.seed).await?;
     tell(&Event::Said("the audience is imported; launching".to_owned()));
     let launched = Instant::now();
     stage.launch(&campaigns).await?;
@@ -266,24 +269,26 @@ async fn act(
         calm.set(true);
         Ok(())
     };
-    let ((), seen) = try_join(attacked, watch.run()).await?;
+    let ((), seen, bought) = try_join3(attacked, watch.run(), people.buy(stage, &over)).await?;
     let elapsed_ms = millis(launched.elapsed());
     tell(&Event::Said("the campaigns have ended; reckoning".to_owned()));
     let lease = settings.timing.lease();
-    reckon(options, stage, plan, &campaigns, (seen, found.into_inner()), (elapsed_ms, lease)).await
+    let segments = people.reckon(stage, &bought).await?;
+    reckon(options, stage, plan, (&campaigns, segments), (seen, found.into_inner()), (elapsed_ms, lease)).await
 }
 
 async fn reckon(
     options: &Options,
     stage: &Stage,
     plan: Plan,
-    campaigns: &[Campaign],
+    (campaigns, segments): (&[Campaign], SegmentAccount),
     (seen, found): (Seen, Found),
     (elapsed_ms, lease): (u64, Duration),
 ) -> Result<Report, VerifyError> {
     let Found { mut complaints, pauses, mut records } = found;
     records.sort_by_key(|record| record.timed.at_ms);
     let excuses = Excuses::of(&records, stage.fleet.instances.len(), lease, stage.concurrency);
+    complaints.extend(segments.complaints.iter().cloned());
     let mut accounts = Vec::new();
     for (campaign, provider) in campaigns.iter().zip(&stage.providers) {
         let account = audit::audit(stage, campaign, provider.ledger()).await?;
@@ -313,6 +318,7 @@ async fn reckon(
         audits: seen.audits,
         violations: seen.violations,
         accounts,
+        segments,
         pauses,
         records,
         complaints,

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::audit::Account;
 use super::climate::Faults;
 use super::injector::{Pauses, Record};
+use super::people::SegmentAccount;
 use super::plan::{Fault, LinkTrouble, Plan};
 
 /// The report, as it is written to a file.
@@ -36,6 +37,8 @@ pub struct Report {
     pub violations: u64,
     /// A book for each provider.
     pub accounts: Vec<Account>,
+    /// What became of live segments.
+    pub segments: SegmentAccount,
     /// What pauses showed.
     pub pauses: Pauses,
     /// What broke, and how long until things moved again.
@@ -103,7 +106,7 @@ impl Report {
         let sum = |part: fn(&Account) -> usize| self.accounts.iter().map(part).sum::<usize>();
         format!(
             "{}: lost {}, twice {}, falsely reported {}, violations {} in {} looks, worst start after a pause {} ms; \
-             seed {}, {} s",
+             {} transitions of segments after {} events, {} wrong; seed {}, {} s",
             if self.passed { "PASSED" } else { "FAILED" },
             sum(|account| account.lost),
             sum(|account| account.twice),
@@ -111,6 +114,9 @@ impl Report {
             self.violations,
             self.looks,
             self.pauses.worst_start_ms,
+            self.segments.transitions,
+            self.segments.events,
+            self.segments.complaints.len(),
             self.seed,
             Duration::from_millis(self.elapsed_ms).as_secs(),
         )

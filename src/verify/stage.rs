@@ -401,7 +401,8 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-fn id_of(document: &Value) -> Result<i64, VerifyError> {
+/// The id in an answer.
+pub(super) fn id_of(document: &Value) -> Result<i64, VerifyError> {
     document.get("id").and_then(Value::as_i64).ok_or_else(|| VerifyError::Failed {
         doing: "read an answer".to_owned(),
         detail: format!("no id in {document}"),
