@@ -1,6 +1,7 @@
 //! Where the delivery protocol differs between PostgreSQL and SQLite.
 
 mod audience;
+mod audience_contacts;
 mod candidates;
 mod deliveries;
 mod given;
@@ -13,9 +14,9 @@ mod walk;
 
 use crate::store::dispatch::eligibility::Spelling;
 pub(in crate::store) use audience::{
-    Filtered, People, count_audience, count_live_contacts, insert_audience_contacts, insert_deliveries,
-    missing_contacts, people_of,
+    Filtered, People, count_audience, count_live_contacts, insert_deliveries, people_of,
 };
+pub(in crate::store) use audience_contacts::{insert_audience_contacts, missing_contacts};
 pub(in crate::store) use candidates::look_at;
 pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_recipients};
 pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
