@@ -5,6 +5,7 @@ pub(in crate::http) mod csv;
 pub(in crate::http) mod cursor;
 pub(in crate::http) mod edge;
 pub mod extract;
+pub(in crate::http) mod id_or_slug;
 pub mod idempotency;
 pub(in crate::http) mod list_path;
 pub mod paging;

@@ -6,16 +6,16 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
-use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
+use serde::de::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 
 use crate::domain::ids::ListId;
 use crate::domain::people::slug;
-use crate::domain::shown::shown;
 use crate::http::state::AppState;
 use crate::http::web::extract::path_id;
-use crate::http::web::problem::{ApiError, FieldProblem};
+use crate::http::web::id_or_slug::{IdOrSlug, Missing};
+use crate::http::web::problem::ApiError;
 use crate::store::Lane;
 use crate::store::people::lists::{self, ListKey};
 
@@ -69,44 +69,16 @@ pub(in crate::http) struct ListName(pub(in crate::http) ListKey);
 
 impl<'de> Deserialize<'de> for ListName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListNameVisitor)
-    }
-}
-
-struct ListNameVisitor;
-
-impl Visitor<'_> for ListNameVisitor {
-    type Value = ListName;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the id of a list, a number, or its slug")
-    }
-
-    fn visit_i64<E: Error>(self, id: i64) -> Result<ListName, E> {
-        Ok(ListName(ListKey::Id(ListId(id))))
-    }
-
-    fn visit_u64<E: Error>(self, id: u64) -> Result<ListName, E> {
-        i64::try_from(id)
-            .map_err(|_too_large| E::invalid_value(Unexpected::Unsigned(id), &self))
-            .and_then(|id| self.visit_i64(id))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<ListName, E> {
-        match slug::check(text) {
-            Ok(()) => Ok(ListName(ListKey::Slug(text.to_owned()))),
-            Err(_no_slug) => Err(E::invalid_value(Unexpected::Str(&shown(text)), &self)),
-        }
+        Ok(Self(match IdOrSlug::read(deserializer, "list")? {
+            IdOrSlug::Id(id) => ListKey::Id(ListId(id)),
+            IdOrSlug::Slug(slug) => ListKey::Slug(slug),
+        }))
     }
 }
 
 impl utoipa::PartialSchema for ListName {
     fn schema() -> RefOr<Schema> {
-        let id =
-            ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
-        let slug = ObjectBuilder::new().schema_type(Type::String);
-        let either = OneOfBuilder::new().item(id).item(slug);
-        either.description(Some("A list: its id, or its slug.")).into()
+        IdOrSlug::schema("A list: its id, or its slug.")
     }
 }
 
@@ -115,8 +87,7 @@ impl utoipa::ToSchema for ListName {}
 /// Reads fields of a body that name lists.
 pub(in crate::http) struct NamedLists {
     found: HashMap<ListKey, ListId>,
-    errors: Vec<FieldProblem>,
-    ids: Vec<i64>,
+    missing: Missing,
 }
 
 impl NamedLists {
@@ -129,21 +100,18 @@ impl NamedLists {
             true => HashMap::new(),
             false => state.store.run(Lane::LookUp, "look up lists", move |conn| lists::existing(conn, &keys)).await?,
         };
-        Ok(Self { found, errors: Vec::new(), ids: Vec::new() })
+        Ok(Self { found, missing: Missing::of("list", "list_not_found") })
     }
 
     /// The list that the field at `pointer` names. None: there is no such list, and [`NamedLists::finish`] says so.
     pub(in crate::http) fn read(&mut self, pointer: impl Into<String>, ListName(key): &ListName) -> Option<ListId> {
         let found = self.found.get(key).copied();
         if found.is_none() {
-            let reason = match key {
-                ListKey::Id(id) => {
-                    self.ids.push(id.0);
-                    format!("there is no list {id}")
-                }
-                ListKey::Slug(slug) => format!("no list has the slug {slug}"),
+            let name = match key {
+                ListKey::Id(id) => IdOrSlug::Id(id.0),
+                ListKey::Slug(slug) => IdOrSlug::Slug(slug.clone()),
             };
-            self.errors.push(FieldProblem::new(pointer, "list_not_found", reason));
+            self.missing.note(pointer, &name);
         }
         found
     }
@@ -153,7 +121,6 @@ impl NamedLists {
     /// # Errors
     /// 404 that names every field whose list does not exist.
     pub(in crate::http) fn finish(self) -> Result<(), ApiError> {
-        let Self { errors, ids, .. } = self;
-        if errors.is_empty() { Ok(()) } else { Err(ApiError::Missing { what: "list", errors, ids }) }
+        self.missing.finish()
     }
 }
