@@ -5,6 +5,7 @@ mod content_guard;
 mod finding;
 pub mod launch;
 mod passes;
+pub mod under_way;
 
 use std::ops::Deref;
 

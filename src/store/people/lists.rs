@@ -8,11 +8,11 @@ use diesel::prelude::*;
 
 pub use self::members::{Membership, add_members, members, remove_members};
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::campaigns::audience::Audience;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::people::standing::Standing;
+use crate::store::campaigns::under_way::asking;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{audience_lists, campaigns, list_members, lists, suppressions};
@@ -448,18 +448,7 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
             .load(conn)
             .map_err(StoreError::query("look for campaigns that are about a list"))?;
         using.extend(about);
-        let filtered: Vec<(CampaignId, Option<String>)> = campaigns::table
-            .filter(campaigns::audience.like("%\"filter\":%").and(under_way()))
-            .select((campaigns::id, campaigns::audience))
-            .load(conn)
-            .map_err(StoreError::query("look for campaigns whose filters ask for a list"))?;
-        for (campaign, audience) in filtered {
-            let audience: Audience = serde_json::from_str(audience.as_deref().unwrap_or_default())
-                .map_err(|error| StoreError::Corrupt { what: "audience", detail: error.to_string() })?;
-            if audience.filters().any(|filter| filter.lists().contains(&id)) {
-                using.push(campaign);
-            }
-        }
+        using.extend(asking(conn, |audience| audience.filters().any(|filter| filter.lists().contains(&id)))?);
         using.sort_unstable();
         using.dedup();
         if !using.is_empty() {
