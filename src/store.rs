@@ -18,6 +18,7 @@ pub mod replicas;
 pub mod reports;
 pub mod segments;
 pub mod tracking;
+pub mod under_way;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -5,7 +5,6 @@ mod content_guard;
 mod finding;
 pub mod launch;
 mod passes;
-pub mod under_way;
 
 use std::ops::Deref;
 

@@ -1,8 +1,10 @@
 //! The people that a campaign is for.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{CampaignId, ContactId, ListId};
+use crate::domain::ids::{CampaignId, ContactId, ListId, SegmentId};
 use crate::domain::people::tag;
 use crate::domain::segments::Criteria;
 
@@ -28,6 +30,8 @@ pub struct Inclusion {
     pub contact_ids: Vec<ContactId>,
     /// Those who have any of these tags.
     pub tags: Vec<String>,
+    /// The members of these segments.
+    pub segments: Vec<SegmentId>,
     /// Those that these criteria take.
     pub filter: Option<Criteria>,
     /// Recipients of other campaigns, by what became of their messages.
@@ -69,6 +73,9 @@ pub struct AudienceForm {
     /// Those who have any of these tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Those who were members of any of these segments at the launch, and still are when they are packed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentId>,
     /// Those that these criteria take when they are packed: see docs/segments.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -97,6 +104,9 @@ pub struct Exclusion {
     /// Those who have any of these tags.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Those who are members of any of these segments when the page is packed that they would be on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<SegmentId>,
     /// Those that these criteria take: see docs/segments.md.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -116,7 +126,7 @@ impl Exclusion {
 
 /// The audience names nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("name an audience: lists, contact_ids, tags, filter, campaigns, or all: true")]
+#[error("name an audience: lists, contact_ids, tags, segments, filter, campaigns, or all: true")]
 pub struct NobodyNamed;
 
 impl Inclusion {
@@ -134,6 +144,7 @@ impl Inclusion {
             && self.lists.is_empty()
             && self.contact_ids.is_empty()
             && self.tags.is_empty()
+            && self.segments.is_empty()
             && self.campaigns.is_empty()
     }
 
@@ -145,6 +156,7 @@ impl Inclusion {
             ("lists", !self.lists.is_empty()),
             ("contact_ids", !self.contact_ids.is_empty()),
             ("tags", !self.tags.is_empty()),
+            ("segments", !self.segments.is_empty()),
             ("filter", self.filter.is_some()),
             ("campaigns", !self.campaigns.is_empty()),
         ];
@@ -181,10 +193,18 @@ impl Audience {
         self.include.asked_filter().is_some() || self.exclude.filter.is_some()
     }
 
-    /// Whether only packing tells how many people there are: to count them takes too long for a launch, which others wait for.
+    /// Whether only packing tells how many people there are: to count them takes too long for a launch, which others wait for, or
+    /// who is meant may still change.
     #[must_use]
     pub fn is_counted_by_packing(&self) -> bool {
-        self.has_filter() || !self.include.campaigns.is_empty()
+        self.has_filter() || !self.include.campaigns.is_empty() || !self.include.segments.is_empty()
+    }
+
+    /// The segments that are asked who is a member: by the audience itself, or by its filters.
+    #[must_use]
+    pub fn segments(&self) -> BTreeSet<SegmentId> {
+        let named = self.include.segments.iter().chain(&self.exclude.segments).copied();
+        named.chain(self.filters().flat_map(Criteria::segments)).collect()
     }
 
     /// Every live contact.
@@ -212,12 +232,13 @@ impl TryFrom<AudienceForm> for Audience {
     /// # Errors
     /// Nobody is named.
     fn try_from(form: AudienceForm) -> Result<Self, NobodyNamed> {
-        let AudienceForm { lists, contact_ids, tags, filter, campaigns, all, exclude } = form;
+        let AudienceForm { lists, contact_ids, tags, segments, filter, campaigns, all, exclude } = form;
         let include = Inclusion {
             all,
             lists: sorted(lists),
             contact_ids: sorted(contact_ids),
             tags: spelled(tags),
+            segments: sorted(segments),
             filter,
             campaigns: sorted(campaigns),
         };
@@ -228,6 +249,7 @@ impl TryFrom<AudienceForm> for Audience {
             lists: sorted(exclude.lists),
             contact_ids: sorted(exclude.contact_ids),
             tags: spelled(exclude.tags),
+            segments: sorted(exclude.segments),
             filter: exclude.filter,
             campaigns: sorted(exclude.campaigns),
         };
@@ -237,8 +259,9 @@ impl TryFrom<AudienceForm> for Audience {
 
 impl From<Audience> for AudienceForm {
     fn from(audience: Audience) -> Self {
-        let Audience { include: Inclusion { all, lists, contact_ids, tags, filter, campaigns }, exclude } = audience;
-        Self { lists, contact_ids, tags, filter, campaigns, all, exclude }
+        let Audience { include, exclude } = audience;
+        let Inclusion { all, lists, contact_ids, tags, segments, filter, campaigns } = include;
+        Self { lists, contact_ids, tags, segments, filter, campaigns, all, exclude }
     }
 }
 
@@ -263,6 +286,11 @@ mod tests {
         let audience: Audience = serde_json::from_str(written).unwrap();
         assert_eq!(audience.include.ways(), "filter+campaigns");
         assert!(audience.has_filter());
+        let of_segments =
+            r#"{"segments":[3],"exclude":{"segments":[5],"filter":{"any":[{"segment":4},{"segment":5}]}}}"#;
+        let members: Audience = serde_json::from_str(of_segments).unwrap();
+        assert_eq!((members.include.ways(), members.is_counted_by_packing()), ("segments".to_owned(), true));
+        assert_eq!(members.segments(), [3, 4, 5].map(SegmentId).into());
         let all: Audience = serde_json::from_str(r#"{"all":true,"filter":{"tag":"vip"}}"#).unwrap();
         assert!(!all.has_filter(), "everybody is named anyway");
         let stored = serde_json::to_value(&audience).unwrap();

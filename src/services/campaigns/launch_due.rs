@@ -36,6 +36,16 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
                     Ok(error) => return Err(error),
                     Err(refused) => refused,
                 };
+                // Who is a member is known before long: its turn comes again.
+                if let LaunchError::SegmentsBuilding(_) = &refused {
+                    tracing::debug!(
+                        event = "campaign.due_waits",
+                        campaign.id = id.0,
+                        reason = %refused,
+                        "a due campaign waits until its segments are evaluated"
+                    );
+                    return Ok(None);
+                }
                 // The lock is held: it ends as what was looked at.
                 if !matches!(refused, LaunchError::Transition(_)) {
                     fail(conn, id, &refused, &by)?;

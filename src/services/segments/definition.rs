@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::ids::SegmentId;
+use crate::domain::ids::{CampaignId, SegmentId};
 use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::segments::dependencies::{Circle, ordered};
@@ -48,6 +48,9 @@ pub enum SegmentError {
     /// Other segments ask for it.
     #[error("other segments ask for this segment")]
     InUse(Vec<SegmentId>),
+    /// Campaigns that are under way are for its members, or leave them out.
+    #[error("campaigns that are under way ask who is a member of this segment")]
+    InCampaigns(Vec<CampaignId>),
     /// There are as many segments as there may be.
     #[error("there are {MAX_SEGMENTS} segments, which is the most there may be")]
     TooMany,

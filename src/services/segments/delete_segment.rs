@@ -6,9 +6,10 @@ use crate::domain::ids::SegmentId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::segments;
+use crate::store::under_way;
 use crate::store::{Conn, Lane};
 
-/// Deletes a segment that no other one asks for. Its members stay contacts, and nobody is told that they left.
+/// Deletes a segment that no other one asks for, and no campaign that is under way. Its members stay contacts, and nobody is told that they left.
 ///
 /// # Errors
 /// [`SegmentError`]; nothing has changed then.
@@ -27,6 +28,11 @@ pub async fn delete_segment(services: &Services, id: SegmentId, by: &By) -> Resu
         }
         if !segments::delete(conn, id)? {
             return Err(SegmentError::NotFound(id));
+        }
+        // The segment first: a launch that holds it has committed by then.
+        let asking = under_way::asking(conn, |audience| audience.segments().contains(&id))?;
+        if !asking.is_empty() {
+            return Err(SegmentError::InCampaigns(asking));
         }
         audit::write(conn, &by, Line::of(Action::Deleted, Object::Segment, id))?;
         Ok(())

@@ -17,7 +17,8 @@ use crate::domain::people::tag;
 use crate::store::dispatch::dialect::{People, count_audience, count_live_contacts, insert_audience_contacts};
 use crate::store::dispatch::packing::{Span, has_default};
 use crate::store::engine::schema::{
-    audience_lists, audience_tags, campaigns as campaign, contact_tags, contacts, list_members, packings, tags,
+    audience_lists, audience_tags, campaigns as campaign, contact_tags, contacts, list_members, packings,
+    segment_members, tags,
 };
 use crate::store::people::dialect::hold_lists;
 use crate::store::{Conn, StoreError, campaigns, engine, tracking};
@@ -149,13 +150,18 @@ pub fn at_most(conn: &mut Conn, audience: &Audience) -> Result<i64, StoreError> 
         .count()
         .get_result(conn)
         .map_err(StoreError::query("count who has tags"))?;
+    let in_segments: i64 = segment_members::table
+        .filter(segment_members::segment_id.eq_any(include.segments.clone()).and(segment_members::left_at.is_null()))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count the members of segments"))?;
     let named = i64::try_from(include.contact_ids.len()).unwrap_or(i64::MAX);
     let mut sent: i64 = 0;
     for part in &include.campaigns {
         // By its pages: no look at each of its recipients.
         sent = sent.saturating_add(campaigns::counts(conn, part.id)?.total());
     }
-    Ok(members.saturating_add(tagged).saturating_add(named).saturating_add(sent))
+    Ok([members, tagged, in_segments, named, sent].into_iter().fold(0, i64::saturating_add))
 }
 
 fn write_audience(conn: &mut Conn, launch: &Launch) -> Result<(), StoreError> {

@@ -12,11 +12,11 @@ use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::people::standing::Standing;
-use crate::store::campaigns::under_way::asking;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::{audience_lists, campaigns, list_members, lists, suppressions};
 use crate::store::engine::touches;
+use crate::store::under_way::asking;
 use crate::store::{Conn, StoreError, engine};
 
 /// A list as stored.

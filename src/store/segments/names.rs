@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
+use super::{SegmentRow, dialect};
 use crate::domain::ids::SegmentId;
 use crate::store::engine::schema::segments;
 use crate::store::{Conn, StoreError};
@@ -32,4 +33,12 @@ pub fn existing(conn: &mut Conn, ids: &BTreeSet<SegmentId>) -> Result<BTreeSet<S
         .load(conn)
         .map_err(StoreError::query("find segments by their ids"))?;
     Ok(found.into_iter().collect())
+}
+
+/// Those of `ids` that there are, held: none of them is deleted or evaluated anew until the end of the transaction.
+///
+/// # Errors
+/// The query failed.
+pub fn held(conn: &mut Conn, ids: &BTreeSet<SegmentId>) -> Result<Vec<SegmentRow>, StoreError> {
+    dialect::holding::held(conn, &ids.iter().copied().collect::<Vec<_>>())
 }

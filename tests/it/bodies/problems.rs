@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 15] = [
+const ELSEWHERE: [&str; 18] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -29,6 +29,9 @@ const ELSEWHERE: [&str; 15] = [
     "malformed",
     "pass_under_way",
     "provider_unavailable",
+    "segment_building",
+    "segment_in_campaigns",
+    "segment_not_evaluated",
     "too_many_segments",
     "transactional_limit",
 ];

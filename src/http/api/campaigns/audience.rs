@@ -1,4 +1,4 @@
-//! Who a campaign is for, as clients write it: lists go by their ids or their slugs. They are stored by their ids.
+//! Who a campaign is for, as clients write it: lists and segments go by their ids or their slugs. They are stored by their ids.
 
 use actix_web::web;
 use serde::Deserialize;
@@ -14,14 +14,15 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Json, Query};
 use crate::http::web::list_path::{ListName, NamedLists};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::segment_path::{SegmentName, segments_named};
 use crate::services::campaigns::count_audience;
 use crate::services::campaigns::launch::LaunchError;
 
 /// Most lists, and most tags, in one field.
 const MAX_NAMED: usize = 1_000;
 
-/// Most campaigns in one field.
-const MAX_CAMPAIGNS: usize = 100;
+/// Most segments, and most campaigns, in one field: each is walked by itself.
+const MAX_IN_STATEMENTS: usize = 100;
 
 /// An audience to store: everybody who is named in any of the ways, each once, less those who are left out in any of them. Mailing
 /// everybody must be said.
@@ -37,6 +38,9 @@ pub(in crate::http) struct AudienceInput {
     /// Those who have any of these tags. At most 1,000.
     #[serde(default)]
     tags: Vec<String>,
+    /// Those who were members of any of these segments at the launch, and still are when they are packed. At most 100 segments.
+    #[serde(default)]
+    segments: Vec<SegmentName>,
     /// Those that these criteria take when they are packed: see docs/segments.md.
     #[schema(value_type = Option<Object>)]
     filter: Option<Value>,
@@ -64,6 +68,9 @@ pub(in crate::http) struct ExclusionInput {
     /// Those who have any of these tags. At most 1,000.
     #[serde(default)]
     tags: Vec<String>,
+    /// Those who are members of any of these segments when they would be packed. At most 100 segments.
+    #[serde(default)]
+    segments: Vec<SegmentName>,
     /// Those that these criteria take when they are packed: see docs/segments.md.
     #[schema(value_type = Option<Object>)]
     filter: Option<Value>,
@@ -80,12 +87,14 @@ impl AudienceInput {
             ("/audience/exclude/lists", self.exclude.lists.len()),
             ("/audience/exclude/tags", self.exclude.tags.len()),
         ];
-        let campaigns = [
+        let in_statements = [
+            ("/audience/segments", self.segments.len()),
             ("/audience/campaigns", self.campaigns.len()),
+            ("/audience/exclude/segments", self.exclude.segments.len()),
             ("/audience/exclude/campaigns", self.exclude.campaigns.len()),
         ];
         let limited = fields.map(|field| (field, MAX_NAMED)).into_iter();
-        let limited = limited.chain(campaigns.map(|field| (field, MAX_CAMPAIGNS)));
+        let limited = limited.chain(in_statements.map(|field| (field, MAX_IN_STATEMENTS)));
         match limited.into_iter().find(|((_, count), most)| count > most) {
             Some(((field, _), most)) => Err(ApiError::field(field, "out_of_range", format!("at most {most}"))),
             None => Ok(()),
@@ -97,10 +106,10 @@ fn read_all(named: &mut NamedLists, field: &str, lists: &[ListName]) -> Vec<List
     lists.iter().enumerate().filter_map(|(at, list)| named.read(format!("{field}/{at}"), list)).collect()
 }
 
-/// The topic and the audience of a body, with the ids of the lists that they name.
+/// The topic and the audience of a body, with the ids of the lists and segments that they name.
 ///
 /// # Errors
-/// 404 that names the fields whose lists do not exist; 422 for too many.
+/// 404 that names the fields whose lists or segments do not exist; 422 for too many.
 pub(super) async fn resolve(
     state: &AppState,
     topic: Option<&ListName>,
@@ -114,10 +123,15 @@ pub(super) async fn resolve(
     let filter = criteria(state, audience.and_then(|audience| audience.filter.as_ref()), "/audience/filter").await?;
     let left_out = audience.and_then(|audience| audience.exclude.filter.as_ref());
     let left_out = criteria(state, left_out, "/audience/exclude/filter").await?;
+    let segments = audience.map_or((&[][..], &[][..]), |audience| (&audience.segments, &audience.exclude.segments));
+    let fields = [("/audience/segments", segments.0), ("/audience/exclude/segments", segments.1)];
+    let mut segments = segments_named(state, &fields).await?.into_iter();
+    let (in_segments, out_of_segments) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
     let audience = audience.map(|audience| AudienceForm {
         lists: read_all(&mut named, "/audience/lists", &audience.lists),
         contact_ids: audience.contact_ids.clone(),
         tags: audience.tags.clone(),
+        segments: in_segments,
         filter,
         campaigns: audience.campaigns.clone(),
         all: audience.all,
@@ -125,6 +139,7 @@ pub(super) async fn resolve(
             lists: read_all(&mut named, "/audience/exclude/lists", &audience.exclude.lists),
             contact_ids: audience.exclude.contact_ids.clone(),
             tags: audience.exclude.tags.clone(),
+            segments: out_of_segments,
             filter: left_out,
             campaigns: audience.exclude.campaigns.clone(),
         },

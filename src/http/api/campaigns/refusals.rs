@@ -37,6 +37,11 @@ impl From<LaunchError> for ApiError {
             LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
             LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
             LaunchError::UnknownCampaigns(ids) => Self::NotFound { what: "campaign", ids },
+            LaunchError::UnknownSegments(ids) => Self::NotFound { what: "segment", ids },
+            LaunchError::SegmentsBuilding(ref ids) | LaunchError::SegmentsUnknown(ref ids) => {
+                let ids = ids.clone();
+                Self::Conflict { code, detail: error.to_string(), ids }
+            }
             LaunchError::UnknownTags(names) => Self::NoSuch { what: "tag", name: names.join(", ") },
             LaunchError::TransactionalLimit(_) => Self::Forbidden { code, detail: error.to_string() },
             LaunchError::NoTopic => Self::field("/topic_id", code, error.to_string()),

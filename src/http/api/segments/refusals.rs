@@ -20,6 +20,9 @@ impl From<SegmentError> for ApiError {
             SegmentError::InUse(ids) => {
                 Self::Conflict { code: "segment_in_use", detail, ids: ids.iter().map(|id| id.0).collect() }
             }
+            SegmentError::InCampaigns(ids) => {
+                Self::Conflict { code: "segment_in_campaigns", detail, ids: ids.iter().map(|id| id.0).collect() }
+            }
             SegmentError::TooMany => Self::Conflict { code: "too_many_segments", detail, ids: Vec::new() },
             SegmentError::Store(error) => error.into(),
         }

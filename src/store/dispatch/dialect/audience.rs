@@ -8,7 +8,7 @@ use crate::domain::campaigns::audience::{Audience, Became, CampaignPart};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, ContactId, PageId};
+use crate::domain::ids::{CampaignId, ContactId, PageId, SegmentId};
 use crate::store::dispatch::eligibility::skip_reason;
 use crate::store::dispatch::packing::{Span, fresh_counts};
 use crate::store::engine::sql::{Pieces, sql};
@@ -46,6 +46,11 @@ pub(in crate::store) struct Filtered {
 /// Ids as a part of a statement.
 fn listed(ids: impl Iterator<Item = i64>, open: &str, close: &str) -> String {
     ids.map(|id| format!("{open}{id}{close}")).collect::<Vec<_>>().join(",")
+}
+
+/// The ids of segments as a part of a statement.
+fn segments_of(ids: &[SegmentId]) -> String {
+    listed(ids.iter().map(|id| id.0), "", "")
 }
 
 fn sent_of(parts: &[CampaignPart]) -> String {
@@ -111,8 +116,10 @@ impl People<'_> {
 
     /// The same where people are only counted.
     pub(super) fn push_counted(&self, to: &mut Pieces<i64>, span: Span) -> &'static str {
-        // Recipients of an earlier campaign may have been deleted since.
-        let contacts = if self.audience.include.campaigns.is_empty() { Contacts::Left } else { Contacts::Joined };
+        // Recipients of an earlier campaign, and members of segments, may have been deleted since.
+        let include = &self.audience.include;
+        let all_live = include.campaigns.is_empty() && include.segments.is_empty();
+        let contacts = if all_live { Contacts::Left } else { Contacts::Joined };
         self.push(to, span, contacts)
     }
 
@@ -123,7 +130,8 @@ impl People<'_> {
     /// Whether nothing but lists and ids names people.
     fn is_only_by_ids(&self) -> bool {
         let include = &self.audience.include;
-        include.tags.is_empty() && include.filter.is_none() && include.campaigns.is_empty()
+        let others = include.tags.is_empty() && include.segments.is_empty() && include.campaigns.is_empty();
+        others && include.filter.is_none()
     }
 
     fn push_contacts(&self, to: &mut Pieces<i64>, contacts: Contacts) {
@@ -205,6 +213,15 @@ impl People<'_> {
                 .bind(self.campaign.0);
             between(to.push(" AND "), "n.contact_id", span);
         }
+        if !include.segments.is_empty() {
+            next(to, &mut is_first);
+            to.push(&format!(
+                "s.contact_id FROM segment_members AS s WHERE s.left_at IS NULL AND s.segment_id IN ({}) AND s.entered_at <= ",
+                segments_of(&include.segments)
+            ));
+            self.push_launch(to);
+            between(to.push(" AND "), "s.contact_id", span);
+        }
         if let Some(taken) = self.filtered.map(|filtered| &filtered.taken).filter(|taken| !taken.is_empty()) {
             next(to, &mut is_first);
             let rows = listed(taken.iter().map(|id| id.0), "(", ")");
@@ -277,6 +294,13 @@ impl People<'_> {
         if let Some(left_out) = self.filtered.map(|filtered| &filtered.left_out).filter(|ids| !ids.is_empty()) {
             to.push(&format!(" AND {key} NOT IN ({})", listed(left_out.iter().map(|id| id.0), "", "")));
         }
+        if !exclude.segments.is_empty() {
+            to.push(&format!(
+                " AND NOT EXISTS (SELECT 1 FROM segment_members AS e WHERE e.left_at IS NULL AND e.contact_id = {key} AND \
+                 e.segment_id IN ({}))",
+                segments_of(&exclude.segments)
+            ));
+        }
         if !exclude.campaigns.is_empty() {
             // Who may have the message, or is about to get it, is left out, too: else it would depend on the moment.
             to.push(&format!(
@@ -290,7 +314,11 @@ impl People<'_> {
     /// Whether the text of a statement is that of this audience alone: it is not to stay prepared.
     fn is_of_its_own(&self) -> bool {
         let Audience { include, exclude } = self.audience;
-        self.filtered.is_some() || !include.campaigns.is_empty() || !exclude.campaigns.is_empty()
+        let names_ids =
+            |segments: &[SegmentId], campaigns: &[CampaignPart]| !(segments.is_empty() && campaigns.is_empty());
+        self.filtered.is_some()
+            || names_ids(&include.segments, &include.campaigns)
+            || names_ids(&exclude.segments, &exclude.campaigns)
     }
 }
 

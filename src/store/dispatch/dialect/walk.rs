@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Untyped};
 
 use crate::domain::campaigns::audience::{Audience, Became};
-use crate::domain::ids::{CampaignId, ContactId, ListId, TagId};
+use crate::domain::ids::{CampaignId, ContactId, ListId, SegmentId, TagId};
 use crate::store::dispatch::packing::Span;
 use crate::store::engine::sql::Pieces;
 use crate::store::{Conn, StoreError};
@@ -25,6 +25,8 @@ enum Walked {
     Members(ListId),
     /// Those with a tag.
     Tagged(TagId),
+    /// The members of a segment.
+    InSegment(SegmentId),
     /// Those that the campaign names one by one.
     Named(CampaignId),
     /// Those to whom another campaign was sent.
@@ -42,6 +44,7 @@ impl Walk {
         } else {
             walked.extend(include.lists.iter().copied().map(Walked::Members));
             walked.extend(tags.iter().copied().map(Walked::Tagged));
+            walked.extend(include.segments.iter().copied().map(Walked::InSegment));
             walked.extend(include.campaigns.iter().map(|part| match part.was {
                 Became::Sent => Walked::SentTo(part.id),
             }));
@@ -81,6 +84,9 @@ impl Walked {
             Self::Contacts => ("id", "contacts WHERE 0 = ", 0, " AND deleted_at IS NULL"),
             Self::Members(list) => ("contact_id", "list_members WHERE list_id = ", list.0, ""),
             Self::Tagged(tag) => ("contact_id", "contact_tags WHERE tag_id = ", tag.0, ""),
+            Self::InSegment(segment) => {
+                ("contact_id", "segment_members WHERE segment_id = ", segment.0, " AND left_at IS NULL")
+            }
             Self::SentTo(campaign) => {
                 ("contact_id", "deliveries WHERE campaign_id = ", campaign.0, " AND state = 'sent'")
             }

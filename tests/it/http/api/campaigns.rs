@@ -12,6 +12,7 @@ mod recipients;
 mod refusals;
 mod reports;
 mod schedules;
+mod segments;
 mod sending;
 mod topics;
 

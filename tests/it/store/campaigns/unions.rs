@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use volley::domain::campaigns::audience::{Audience, AudienceForm, Became, CampaignPart, Exclusion};
-use volley::domain::ids::{CampaignId, ContactId, ListId};
+use volley::domain::ids::{CampaignId, ContactId, ListId, SegmentId};
 use volley::domain::segments::Criteria;
 use volley::store::dispatch::counting;
 use volley::store::dispatch::deliveries;
@@ -53,6 +53,21 @@ fn is_introduced(id: i64) -> bool {
     id % 4 != 3
 }
 
+/// How a contact stands in the segments: since when, and whether it has left. Who is deleted has not left yet.
+fn memberships(id: i64) -> Vec<(i64, i64, bool)> {
+    let mut all = Vec::new();
+    match id % 9 {
+        0 | 4 => all.push((1, 0, false)),
+        1 => all.push((1, 0, true)),
+        2 => all.push((1, LATER, false)),
+        _ => {}
+    }
+    if id % 4 == 0 {
+        all.push((2, LATER, false));
+    }
+    all
+}
+
 /// The tags, each with its contacts and whether they have had it since before the launch.
 fn has_tag(id: i64, tag: &str) -> bool {
     id != GONE && tag == "vip" && id % 11 == 0
@@ -80,6 +95,13 @@ fn script() -> String {
         if let Some(state) = earlier(id) {
             script.push_str(&format!(
                 "INSERT INTO deliveries (campaign_id, contact_id, page_id, state) VALUES ({EARLIER}, {id}, 0, '{state}');"
+            ));
+        }
+        for (segment, entered_at, has_left) in memberships(id) {
+            let end = if has_left { "5" } else { "NULL" };
+            script.push_str(&format!(
+                "INSERT INTO segment_members (segment_id, contact_id, epoch, entered_at, dwell_from, left_at, closed_at, dwell_done, \
+                 dwell_n) VALUES ({segment}, {id}, 1, {entered_at}, 0, {end}, {end}, 0, 0);"
             ));
         }
         if id % 6 == 1 {
@@ -133,14 +155,16 @@ fn holds(form: &AudienceForm, id: i64) -> bool {
             && (form.all
                 || form.lists.iter().any(subscribed)
                 || form.tags.iter().any(|tag| has_tag(id, tag))
+                || form.segments.iter().any(|segment| memberships(id).contains(&(segment.0, 0, false)))
                 || form.filter.is_some() && id % 5 == 0
                 || !form.campaigns.is_empty() && was_sent(id));
-    let Exclusion { lists, contact_ids, tags, filter, campaigns } = &form.exclude;
+    let Exclusion { lists, contact_ids, tags, segments, filter, campaigns } = &form.exclude;
     // A contact that ever was on an excluded list is out, and so is one that got the tag only just now.
     let late = |tag: &String| tag == "late" && id % 6 == 1;
     let excluded = lists.iter().any(|list| on(list.0).is_some())
         || contact_ids.contains(&ContactId(id))
         || tags.iter().any(|tag| has_tag(id, tag) || late(tag))
+        || segments.iter().any(|segment| memberships(id).iter().any(|(of, _, has_left)| of == &segment.0 && !has_left))
         || filter.is_some() && id % 3 == 0
         || !campaigns.is_empty() && may_have(id);
     included && !excluded
@@ -150,6 +174,7 @@ fn forms() -> Vec<AudienceForm> {
     let lists = |ids: &[i64]| ids.iter().copied().map(ListId).collect::<Vec<_>>();
     let contacts = |ids: &[i64]| ids.iter().copied().map(ContactId).collect::<Vec<_>>();
     let tags = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let segments = |ids: &[i64]| ids.iter().copied().map(SegmentId).collect::<Vec<_>>();
     let none = AudienceForm::default;
     let named = [
         AudienceForm { lists: lists(&[1]), ..none() },
@@ -172,6 +197,8 @@ fn forms() -> Vec<AudienceForm> {
             contact_ids: contacts(&[1, 3]),
             ..none()
         },
+        AudienceForm { segments: segments(&[1]), ..none() },
+        AudienceForm { segments: segments(&[1, 2]), lists: lists(&[2]), contact_ids: contacts(&[2, 5]), ..none() },
         AudienceForm { campaigns: sent_of_the_earlier(), ..none() },
         AudienceForm { campaigns: sent_of_the_earlier(), tags: tags(&["vip"]), ..none() },
     ];
@@ -186,6 +213,7 @@ fn forms() -> Vec<AudienceForm> {
             ..Exclusion::default()
         },
         Exclusion { filter: criteria(json!({ "list": { "id": 2 } })), ..Exclusion::default() },
+        Exclusion { segments: segments(&[1, 2]), ..Exclusion::default() },
         Exclusion { campaigns: sent_of_the_earlier(), lists: lists(&[3]), ..Exclusion::default() },
     ];
     let with = |form: &AudienceForm| {
