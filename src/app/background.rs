@@ -32,7 +32,7 @@ const FOLD_PAUSE: Duration = Duration::from_millis(50);
 const LOOK_FOR_CHANGES_EVERY: Duration = Duration::from_millis(200);
 
 /// How often rules that are new are looked for, where there were none.
-const LOOK_FOR_RULES_EVERY: Duration = Duration::from_secs(1);
+const LOOK_FOR_RULES_EVERY: Duration = Duration::from_millis(200);
 
 /// How often it is counted what waits for segments.
 const COUNT_WAITING_EVERY: Duration = Duration::from_secs(5);

@@ -203,7 +203,8 @@ async fn send(client: &Client, id: i64, output: &Output) -> anyhow::Result<()> {
 
 fn launched(id: i64, answer: &Value) -> String {
     let queued = answer.get("messages_queued").and_then(Value::as_i64).unwrap_or_default();
-    format!("campaign {id} launched: {} messages queued", grouped(queued))
+    let messages = if queued == 1 { "message" } else { "messages" };
+    format!("campaign {id} launched: {} {messages} queued", grouped(queued))
 }
 
 async fn act(client: &Client, id: i64, action: &str, body: &Value, output: &Output) -> anyhow::Result<()> {
