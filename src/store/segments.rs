@@ -60,7 +60,7 @@ pub struct SegmentRow {
     pub dwell: String,
     /// Since when it says so.
     pub marks_since: UtcInstant,
-    /// Which entries are told of.
+    /// Which entries are reported.
     pub entry_limit: EntryLimitKind,
     /// How long after the contact last left, in milliseconds.
     pub entry_period_ms: Option<i64>,

@@ -190,7 +190,7 @@ fn wrong_in(
     wrong
 }
 
-/// Whoever bought twice has entered once, and others never.
+/// Who bought twice has entered once, and others never.
 fn once(own: &[Transition], times: usize) -> Option<&'static str> {
     match own {
         [] => (times >= 2).then_some("has never entered"),

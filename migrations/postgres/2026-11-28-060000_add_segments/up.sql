@@ -22,7 +22,7 @@ CREATE TABLE segments (
     max_dwell_ms BIGINT,
     -- After which times a member is said to be still there: JSON.
     dwell TEXT NOT NULL,
-    -- Since when it says so: what lies before is not told of.
+    -- Since when it says so: what lies before is not reported.
     marks_since BIGINT NOT NULL,
     entry_limit TEXT NOT NULL CHECK (entry_limit IN ('unlimited', 'once', 'once_per_period')),
     entry_period_ms BIGINT,

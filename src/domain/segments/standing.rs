@@ -37,7 +37,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// Which entries are told of, as it is stored.
+    /// Which entries are reported, as it is stored.
     EntryLimitKind {
         /// All of them.
         Unlimited = "unlimited",

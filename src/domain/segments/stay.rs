@@ -26,20 +26,20 @@ pub struct Rules {
     pub max_stay: Option<Span>,
     /// When a stay is worth telling of.
     pub marks: Vec<Mark>,
-    /// Which entries are told of.
+    /// Which entries are reported.
     pub entries: EntryLimit,
     /// When the marks were last changed, or the segment enabled. A mark that had passed by then and is not noted yet is noted
     /// silently: no old member gets a message because of a change.
     pub marks_since: UtcInstant,
 }
 
-/// A time of a stay that is told of.
+/// A time of a stay that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
     /// Once, so long after the beginning.
     After(Span),
-    /// Again and again. Times that were missed are told of once.
+    /// Again and again. Times that were missed are reported once.
     Every(Span),
 }
 
@@ -61,7 +61,7 @@ impl std::fmt::Display for Mark {
     }
 }
 
-/// Which entries are told of. Membership does not depend on it.
+/// Which entries are reported. Membership does not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EntryLimit {
     /// All of them.

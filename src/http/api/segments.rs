@@ -68,8 +68,8 @@ pub(in crate::http) async fn show(
     shown(&state, id).await.map(web::Json)
 }
 
-/// Changes a segment. Another rule, or other times of stays, evaluate everybody anew: nobody is told of those who enter by that, and
-/// everybody of those who leave.
+/// Changes a segment. Another rule, or other times of stays, evaluate everybody anew: entries
+/// by that are not reported, leaves are.
 #[utoipa::path(patch, path = "/v1/segments/{id}", tag = "segments", params(("id" = String, Path)), request_body = SegmentPatch,
     responses((status = 200, body = Segment), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn change(

@@ -28,9 +28,9 @@ pub struct SegmentChange {
     pub min_stay: Option<Option<Span>>,
     /// How long a member stays one at most.
     pub max_stay: Option<Option<Span>>,
-    /// When a stay is told of.
+    /// When a stay is reported.
     pub marks: Option<Vec<Mark>>,
-    /// Which entries are told of.
+    /// Which entries are reported.
     pub entries: Option<EntryLimit>,
     /// Whether it is kept up to date.
     pub enabled: Option<bool>,
@@ -55,8 +55,8 @@ impl SegmentChange {
     }
 }
 
-/// Changes a segment. Where its rule or its stays become other ones, or it is enabled, everybody is evaluated anew: nobody is told of
-/// those who enter, and everybody of those who leave.
+/// Changes a segment. Where its rule or its stays become other ones, or it is enabled, everybody is evaluated anew: entries are
+/// not reported, leaves are.
 ///
 /// # Errors
 /// [`SegmentError`]; nothing has changed then.

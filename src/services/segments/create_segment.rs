@@ -7,7 +7,7 @@ use crate::services::{By, Services};
 use crate::store::segments::{self, NewSegment, SegmentRow};
 use crate::store::{Conn, Lane};
 
-/// Creates a segment. Who is a member is known when everybody is evaluated; nobody is told of those.
+/// Creates a segment. Who is a member is known when everybody is evaluated; those entries are not reported.
 ///
 /// # Errors
 /// [`SegmentError`]; nothing is stored then.

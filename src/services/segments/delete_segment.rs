@@ -9,7 +9,7 @@ use crate::store::segments;
 use crate::store::under_way;
 use crate::store::{Conn, Lane};
 
-/// Deletes a segment that no other one asks for, and no campaign that is under way. Its members stay contacts, and nobody is told that they left.
+/// Deletes a segment that no other one asks for, and no campaign that is under way. Its members stay contacts, and their leaves are not reported.
 ///
 /// # Errors
 /// [`SegmentError`]; nothing has changed then.

@@ -52,7 +52,7 @@ fn is_open(row: &crate::store::segments::SegmentRow, contact: ContactId, but: Op
 pub(super) enum Cause {
     /// Contacts have changed, or time has passed.
     Live,
-    /// Everybody is evaluated for this segment: nobody is told of entries.
+    /// Everybody is evaluated for this segment: entries are not reported.
     Everybody(SegmentId),
 }
 
@@ -262,7 +262,7 @@ fn told_of(segment: SegmentId, contact: ContactId, transition: Transition, sourc
     }
 }
 
-/// Those who enter were perhaps members before: which entry it is, and whether it is told of, depends on that.
+/// Those who enter were perhaps members before: which entry it is, and whether it is reported, depends on that.
 fn number_entries(conn: &mut Conn, found: &mut [Found<'_>], now: UtcInstant) -> Result<(), StoreError> {
     let pair = |found: &Found<'_>| Some((found.live.get(found.rank)?.row.id, found.contact));
     let joining: HashSet<(SegmentId, ContactId)> =

@@ -88,8 +88,8 @@ pub(super) fn mark_readable(conn: &mut Conn, live: &Live) -> Result<(), StoreErr
     for broken in &live.broken {
         segments::note_problem(conn, broken.segment, broken.version, &broken.problem)?;
     }
-    for mended in &live.mended {
-        segments::restart(conn, *mended)?;
+    for segment in &live.readable_again {
+        segments::restart(conn, *segment)?;
     }
     Ok(())
 }

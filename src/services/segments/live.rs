@@ -87,7 +87,7 @@ pub(super) struct Live {
     /// Those that have turned out to be no longer readable.
     pub(super) broken: Vec<Broken>,
     /// Those that are readable again.
-    pub(super) mended: Vec<SegmentId>,
+    pub(super) readable_again: Vec<SegmentId>,
 }
 
 impl Live {
@@ -101,7 +101,7 @@ impl Live {
             let read = criteria.remove(&row.id).unwrap_or_else(|| Err("it has no criteria".to_owned()));
             let read = read.and_then(|criteria| Ok((criteria, row.rules().map_err(|error| error.to_string())?)));
             match read {
-                Ok(_) if row.problem.is_some() => live.mended.push(row.id),
+                Ok(_) if row.problem.is_some() => live.readable_again.push(row.id),
                 Ok((criteria, rules)) => _ = readable.insert(row.id, LiveSegment { row, rules, criteria }),
                 Err(_) if row.problem.is_some() => {}
                 Err(problem) => live.broken.push(Broken { segment: row.id, version: row.version, problem }),

@@ -8,7 +8,7 @@ use crate::services::{By, Services};
 use crate::store::segments::{self, SegmentRow};
 use crate::store::{Conn, Lane};
 
-/// Evaluates everybody anew. Nobody is told of those who enter, and everybody of those who leave.
+/// Evaluates everybody anew. Entries are not reported, leaves are.
 ///
 /// # Errors
 /// [`SegmentError`]; nothing has changed then.

@@ -1,4 +1,4 @@
-//! The work that keeps segments up to date, a transaction at a time. Every instance does it: whoever gets the lock of a shard goes on.
+//! The work that keeps segments up to date, a transaction at a time. Every instance does it: the one that gets the lock of a shard goes on.
 
 use std::time::{Duration, Instant};
 

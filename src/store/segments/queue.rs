@@ -1,6 +1,6 @@
 //! What waits to be evaluated: touches, timers that are due, and the shards that share the work.
 //!
-//! Whoever evaluates contacts holds the lock of their shard. Only then the clock is read, touches are removed, and facts are read: what
+//! Who evaluates contacts holds the lock of their shard. Only then the clock is read, touches are removed, and facts are read: what
 //! is committed after the facts were read has left a touch that is still there.
 
 use diesel::prelude::*;

@@ -75,7 +75,7 @@ fn run(rules: &Rules, history: &(Vec<i64>, Option<i64>), every_ms: bool, by_time
     all
 }
 
-/// The words of the rules, applied at every millisecond. Of a transition: instant, kind, why or which mark, whether told of.
+/// The words of the rules, applied at every millisecond. Of a transition: instant, kind, why or which mark, whether reported.
 fn model(rules: &Rules, (changes, deleted): &(Vec<i64>, Option<i64>)) -> Vec<(i64, String, bool)> {
     let mut told = Vec::new();
     let (mut entered, mut is_spent, mut entries, mut last_left) = (None::<i64>, false, 0, None::<i64>);

@@ -51,10 +51,10 @@ pub(in crate::http) struct Segment {
     /// How long a member stays one at most.
     #[schema(value_type = Option<String>)]
     max_dwell: Option<Span>,
-    /// When a stay is told of: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
+    /// When a stay is reported: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
     #[schema(value_type = Vec<Object>)]
     dwell: Vec<Mark>,
-    /// Which entries are told of.
+    /// Which entries are reported.
     entry_limit: EntryLimitKind,
     /// With `once_per_period`: how long after the contact last left.
     #[schema(value_type = Option<String>)]
@@ -124,7 +124,7 @@ fn progress(row: &SegmentRow) -> Option<f64> {
     Some(f64::from(i32::try_from(thousandths).unwrap_or_default()) / 1_000.0)
 }
 
-/// Which entries are told of.
+/// Which entries are reported.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::http) enum EntryLimitInput {
@@ -169,11 +169,11 @@ pub(in crate::http) struct SegmentInput {
     /// How long a member stays one at most. It does not come back before the rule once did not take it.
     #[schema(value_type = Option<String>)]
     max_dwell: Option<Span>,
-    /// When a stay is told of: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
+    /// When a stay is reported: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     dwell: Vec<Mark>,
-    /// Which entries are told of; all unless given.
+    /// Which entries are reported; all unless given.
     entry_limit: Option<EntryLimitInput>,
     /// With `once_per_period`.
     #[schema(value_type = Option<String>)]

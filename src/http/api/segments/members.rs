@@ -102,7 +102,7 @@ pub(in crate::http) struct SegmentTransition {
     at: UtcInstant,
     /// The how many-th stay of the contact it is.
     epoch: i64,
-    /// Numbers what is told of a stay from 1; 0 of entries and leaves.
+    /// Numbers what is reported of a stay from 1; 0 of entries and leaves.
     ordinal: i64,
     /// How it was found.
     source: TransitionSource,
