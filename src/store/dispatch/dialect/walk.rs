@@ -29,8 +29,9 @@ enum Walked {
     InSegment(SegmentId),
     /// Those that the campaign names one by one.
     Named(CampaignId),
-    /// Those to whom another campaign was sent.
-    SentTo(CampaignId),
+    /// The recipients of another campaign, whatever became of them: it may have been sent to hardly any of very many, and the
+    /// transaction that packs a page is to be short.
+    RecipientsOf(CampaignId),
 }
 
 impl Walk {
@@ -46,7 +47,7 @@ impl Walk {
             walked.extend(tags.iter().copied().map(Walked::Tagged));
             walked.extend(include.segments.iter().copied().map(Walked::InSegment));
             walked.extend(include.campaigns.iter().map(|part| match part.was {
-                Became::Sent => Walked::SentTo(part.id),
+                Became::Sent => Walked::RecipientsOf(part.id),
             }));
         }
         if !include.contact_ids.is_empty() {
@@ -87,9 +88,7 @@ impl Walked {
             Self::InSegment(segment) => {
                 ("contact_id", "segment_members WHERE segment_id = ", segment.0, " AND left_at IS NULL")
             }
-            Self::SentTo(campaign) => {
-                ("contact_id", "deliveries WHERE campaign_id = ", campaign.0, " AND state = 'sent'")
-            }
+            Self::RecipientsOf(campaign) => ("contact_id", "deliveries WHERE campaign_id = ", campaign.0, ""),
             Self::Named(campaign) => {
                 ("contact_id", "audience_contacts WHERE campaign_id = ", campaign.0, " AND NOT excluded")
             }

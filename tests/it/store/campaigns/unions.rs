@@ -291,6 +291,23 @@ both_backends! {
         }
     }
 
+    async fn a_page_looks_at_no_more_recipients_of_an_earlier_campaign_than_it_has_room_for(db: &Database) {
+        let first = Campaign::launched(db, PEOPLE).await;
+        write(&first.store, |conn| {
+            execute(conn, &script());
+            Ok(())
+        })
+        .await
+        .unwrap();
+        let form = AudienceForm { campaigns: sent_of_the_earlier(), ..AudienceForm::default() };
+        let campaign = first.beside(Audience::try_from(form).unwrap()).await;
+        let recipients: Vec<i64> = (1..=PEOPLE).filter(|id| earlier(*id).is_some()).collect();
+        let sent: Vec<i64> = recipients[..5].iter().copied().filter(|id| was_sent(*id)).collect();
+        let packed = campaign.pack_page(5).await.unwrap();
+        let Packed::Page { size, up_to, .. } = packed else { panic!("no page: {packed:?}") };
+        assert_eq!((size, up_to.0), (i64::try_from(sent.len()).unwrap(), recipients[4]));
+    }
+
     async fn a_list_that_a_filter_of_a_campaign_under_way_asks_for_is_not_deleted(db: &Database) {
         let first = Campaign::launched(db, PEOPLE).await;
         write(&first.store, |conn| {
