@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use volley::verify::ports::free_port;
 
 use crate::dispatch::{POOL, Run, pool, start_afresh};
+use crate::memory::memory_mb;
 use crate::server::Server;
 use crate::support::Database;
 use crate::support::api::Api;
@@ -78,7 +79,7 @@ impl Big {
         row("its CPU, µs a row", &format!("{:.1}", cpu.as_secs_f64() * 1e6 / f64::from(people)), "");
         let (again, _) = import(&volley, &api, list, &csv);
         row("the same file again, rows/s", &format!("{:.0}", per_second(people, again)), "");
-        row("peak memory of both, MB", &format!("{:.0}", gauge::peak_memory_mb(volley.pid())), "≤ 80");
+        row("peak memory of both, MB", &format!("{:.0}", memory_mb(volley.pid(), "VmHWM")), "≤ 80");
         Self { db, server, volley, people, list }
     }
 
@@ -86,11 +87,11 @@ impl Big {
     fn memory(&mut self, recipients: u32) {
         let few = self.volley.api().a_list_of(count(recipients));
         let empty = self.run(few, recipients);
-        let few_memory = gauge::peak_memory_mb(self.volley.pid());
+        let few_memory = memory_mb(self.volley.pid(), "VmHWM");
         row("messages/s to few, on an empty table", &format!("{:.0}", empty.rate), "");
         row("peak memory of that, MB", &format!("{few_memory:.0}"), "≤ 80");
         let all = self.run(self.list, self.people);
-        let memory = gauge::peak_memory_mb(self.volley.pid());
+        let memory = memory_mb(self.volley.pid(), "VmHWM");
         row("messages/s to all", &format!("{:.0}", all.rate), "");
         row("CPU µs a message", &format!("{:.1}", all.micros_each(self.people)), "≤ 50");
         row("peak memory of that, MB", &format!("{memory:.0}"), "≤ 80");

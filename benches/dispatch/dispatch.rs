@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::memory::memory_mb;
 use crate::server::Server;
 use crate::support::Database;
 use crate::support::api::Api;
@@ -22,7 +23,7 @@ pub(crate) fn measure(wire: Wire, backend: Backend, recipients: u32) {
     let list = volley.api().a_list_of(usize::try_from(recipients).expect("a count"));
     start_afresh(&mut volley);
     let run = Run::measure(&volley, &mut server, wire, list, recipients);
-    let memory = gauge::peak_memory_mb(volley.pid());
+    let memory = memory_mb(volley.pid(), "VmHWM");
     volley.stop();
     // What the machine does beside this changes from minute to minute.
     let bare = f64::midpoint(before, bare::measure(wire, recipients));

@@ -1,4 +1,4 @@
-//! What a process has used, from `/proc`.
+//! What processor time a process has used, from `/proc`.
 
 use std::time::Duration;
 
@@ -10,12 +10,4 @@ pub(crate) fn cpu(pid: u32) -> Duration {
     let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum();
     // USER_HZ is 100 on every Linux that this runs on.
     Duration::from_millis(ticks * 10)
-}
-
-/// The most memory a process ever held, in megabytes.
-pub(crate) fn peak_memory_mb(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let kilobytes: u32 = line.split_whitespace().next().expect("a number").parse().expect("a number");
-    f64::from(kilobytes) / 1_024.0
 }

@@ -31,6 +31,8 @@ mod big;
 mod dispatch;
 mod gauge;
 mod listener;
+#[path = "../support/memory.rs"]
+mod memory;
 mod migrating;
 mod server;
 mod sinks;

@@ -23,7 +23,6 @@ mod it {
     pub(crate) mod support;
 }
 
-#[allow(dead_code, reason = "shared with the other measurements, which look at memory, too")]
 #[path = "../dispatch/gauge.rs"]
 mod gauge;
 
