@@ -1,8 +1,8 @@
 //! What is known of contacts, as criteria ask for it.
 //!
-//! The database gives facts, and [`decide`](crate::domain::segments::decide::decide) answers from them. A statement here reads the
-//! contacts of a batch with the times of their events, one sub-select for each fact about events; lists, tags and memberships come
-//! as rows. What is compared is compared by the application, but for the properties of events, of which there are too many
+//! The database gives facts, and [`decide`](crate::domain::segments::decide::decide) answers from them. One statement reads the
+//! contacts of a batch with their standings, their tags, and the times of their events, one sub-select for each fact about events; memberships
+//! come as rows: nobody but the reader writes them. What is compared is compared by the application, but for the properties of events, of which there are too many
 //! to read.
 
 mod dialect;
@@ -14,8 +14,9 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::domain::ids::ContactId;
+use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::standing::Standing;
 use crate::domain::segments::question::{EventFact, Facts, Question};
 use crate::store::{Conn, StoreError};
 use dialect::Known;
@@ -29,23 +30,13 @@ pub fn of_contacts(conn: &mut Conn, question: &Arc<Question>, ids: &[ContactId])
         return Ok(Vec::new());
     }
     let mut parts = dialect::parts(question.events()).into_iter();
-    let rows = dialect::contacts(conn, ids, !question.attributes.is_empty(), parts.next().unwrap_or_default())?;
+    let rows = dialect::contacts(conn, ids, question, parts.next().unwrap_or_default())?;
     let mut facts: Vec<Facts> = rows.into_iter().map(|row| row.read(question)).collect::<Result<_, _>>()?;
     for part in parts {
         add_events(conn, &mut facts, ids, part)?;
     }
-    let mut places: HashMap<ContactId, &mut Facts> = facts.iter_mut().map(|facts| (facts.contact, facts)).collect();
-    if !question.lists.is_empty() {
-        for (contact, list, standing) in dialect::standings(conn, ids, &question.lists)? {
-            places.get_mut(&contact).and_then(|facts| facts.lists.insert(list, standing));
-        }
-    }
-    if !question.tags.is_empty() {
-        for (contact, tag) in dialect::tags(conn, ids, &question.tags)? {
-            places.get_mut(&contact).map(|facts| facts.tags.insert(tag));
-        }
-    }
     if !question.segments.is_empty() {
+        let mut places: HashMap<ContactId, &mut Facts> = facts.iter_mut().map(|facts| (facts.contact, facts)).collect();
         for (contact, segment) in dialect::memberships(conn, ids, &question.segments)? {
             places.get_mut(&contact).map(|facts| facts.segments.insert(segment));
         }
@@ -69,9 +60,7 @@ impl Known {
             BTreeMap::new()
         } else {
             let mut json = serde_json::Deserializer::from_str(&self.attributes);
-            Asked(&question.attributes)
-                .deserialize(&mut json)
-                .map_err(|source| StoreError::Corrupt { what: "attributes of a contact", detail: source.to_string() })?
+            Asked(&question.attributes).deserialize(&mut json).map_err(unreadable("attributes of a contact"))?
         };
         Ok(Facts {
             contact: self.id,
@@ -79,8 +68,8 @@ impl Known {
             created_at: self.created_at,
             fields: self.fields,
             attributes,
-            lists: BTreeMap::new(),
-            tags: BTreeSet::new(),
+            lists: standings_of(&self.standings)?,
+            tags: serde_json::from_str(&self.tags).map_err(unreadable("tags of a contact"))?,
             segments: BTreeSet::new(),
             events: times_of(&self.times)?,
             question: question.clone(),
@@ -88,10 +77,19 @@ impl Known {
     }
 }
 
+fn unreadable(what: &'static str) -> impl FnOnce(serde_json::Error) -> StoreError {
+    move |source| StoreError::Corrupt { what, detail: source.to_string() }
+}
+
+/// Reads standings from a list in JSON.
+fn standings_of(json: &str) -> Result<BTreeMap<ListId, Standing>, StoreError> {
+    let pairs: Vec<(ListId, Standing)> = serde_json::from_str(json).map_err(unreadable("standings of a contact"))?;
+    Ok(pairs.into_iter().collect())
+}
+
 /// Reads times from a list in JSON.
 fn times_of(json: &str) -> Result<Vec<Option<UtcInstant>>, StoreError> {
-    let times: Vec<Option<i64>> = serde_json::from_str(json)
-        .map_err(|source| StoreError::Corrupt { what: "times of events", detail: source.to_string() })?;
+    let times: Vec<Option<i64>> = serde_json::from_str(json).map_err(unreadable("times of events"))?;
     Ok(times.into_iter().map(|time| time.map(UtcInstant)).collect())
 }
 

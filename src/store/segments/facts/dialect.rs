@@ -13,8 +13,7 @@ use conditions::{most_binds, push_event};
 use crate::domain::ids::{ContactId, ListId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, Fields};
-use crate::domain::people::standing::Standing;
-use crate::domain::segments::question::EventFact;
+use crate::domain::segments::question::{EventFact, Question};
 use crate::store::engine::sql::Pieces;
 use crate::store::{Conn, StoreError};
 
@@ -59,6 +58,41 @@ impl Spelling {
         to.push(close);
     }
 
+    /// Adds how the contact `c` stands on these lists: pairs of list and standing, as a list in JSON.
+    fn push_standings(self, to: &mut Pieces<String>, lists: &BTreeSet<ListId>) {
+        if lists.is_empty() {
+            to.push("'[]'");
+            return;
+        }
+        to.push(match self {
+            Self::Pg => "(SELECT coalesce(json_agg(json_build_array(m.list_id, m.status)), '[]'::json)::text",
+            Self::Sqlite => "(SELECT json_group_array(json_array(m.list_id, m.status))",
+        });
+        to.push(" FROM list_members AS m WHERE m.contact_id = c.id AND m.list_id");
+        self.push_among(to, lists.iter().map(|list| list.0));
+        to.push(")");
+    }
+
+    /// Adds which of these tags the contact `c` has, as a list in JSON.
+    fn push_tags(self, to: &mut Pieces<String>, tags: &BTreeSet<String>) {
+        if tags.is_empty() {
+            to.push("'[]'");
+            return;
+        }
+        to.push(match self {
+            Self::Pg => "(SELECT coalesce(json_agg(n.name), '[]'::json)::text",
+            Self::Sqlite => "(SELECT json_group_array(n.name)",
+        });
+        to.push(
+            " FROM tags AS n CROSS JOIN contact_tags AS t WHERE t.tag_id = n.id AND t.contact_id = c.id AND n.name",
+        );
+        let names = serde_json::json!(tags).to_string();
+        match self {
+            Self::Pg => to.push(" IN (SELECT jsonb_array_elements_text(").bind(names).push("::jsonb)))"),
+            Self::Sqlite => to.push(" IN (SELECT value FROM json_each(").bind(names).push(")))"),
+        };
+    }
+
     /// Adds the contacts of a batch, as `c`. They are found before anything is asked of them: else PostgreSQL may begin with the
     /// events.
     fn push_batch(self, to: &mut Pieces<String>, columns: &str, ids: &[ContactId]) {
@@ -93,7 +127,7 @@ pub(super) fn parts(events: &[EventFact]) -> Vec<&[EventFact]> {
     parts
 }
 
-/// A contact's own row, and the times of its events.
+/// A contact's own row, its standings and tags, and the times of its events: as they were at one moment.
 #[derive(QueryableByName)]
 pub(super) struct Known {
     #[diesel(sql_type = BigInt)]
@@ -108,22 +142,31 @@ pub(super) struct Known {
     pub(super) attributes: String,
     /// In JSON.
     #[diesel(sql_type = Text)]
+    pub(super) standings: String,
+    /// In JSON.
+    #[diesel(sql_type = Text)]
+    pub(super) tags: String,
+    /// In JSON.
+    #[diesel(sql_type = Text)]
     pub(super) times: String,
 }
 
-/// The contacts of a batch.
+/// The contacts of a batch, by one statement: from several ones, a contact could be seen half before and half after a change, and enter
+/// a segment that it was never to be in.
 pub(super) fn contacts(
     conn: &mut Conn,
     ids: &[ContactId],
-    with_attributes: bool,
+    question: &Question,
     events: &[EventFact],
 ) -> Result<Vec<Known>, StoreError> {
     let spelling = Spelling::of(conn);
     let fields = BuiltIn::ALL.iter().map(|field| field.as_str()).collect::<Vec<_>>().join(", ");
-    let attributes = if with_attributes { "attributes" } else { "'' AS attributes" };
+    let attributes = if question.attributes.is_empty() { "'' AS attributes" } else { "attributes" };
     let mut query = Pieces::default();
     query.once().push(&format!("SELECT c.id, c.living, c.created_at, {fields}, c.attributes, "));
-    spelling.push_times(&mut query, events);
+    spelling.push_standings(&mut query, &question.lists);
+    spelling.push_tags(query.push(" AS standings, "), &question.tags);
+    spelling.push_times(query.push(" AS tags, "), events);
     query.push(" AS times");
     let columns = format!("id, deleted_at IS NULL AS living, created_at, {fields}, {attributes}");
     spelling.push_batch(&mut query, &columns, ids);
@@ -152,50 +195,6 @@ pub(super) fn events(
         Conn::Sqlite(conn) => query.load(conn),
     }
     .map_err(StoreError::query("read events of contacts"))
-}
-
-/// How contacts stand on lists.
-pub(super) fn standings(
-    conn: &mut Conn,
-    ids: &[ContactId],
-    lists: &BTreeSet<ListId>,
-) -> Result<Vec<(ContactId, ListId, Standing)>, StoreError> {
-    let spelling = Spelling::of(conn);
-    let mut query = Pieces::default();
-    query.push("SELECT m.contact_id, m.list_id, m.status FROM list_members AS m WHERE m.list_id");
-    spelling.push_among(&mut query, lists.iter().map(|list| list.0));
-    spelling.push_among(query.push(" AND m.contact_id"), ids.iter().map(|id| id.0));
-    let query = query.query::<Text, (BigInt, BigInt, Text)>();
-    match conn {
-        Conn::Pg(conn) => query.load(conn),
-        Conn::Sqlite(conn) => query.load(conn),
-    }
-    .map_err(StoreError::query("read standings of contacts"))
-}
-
-/// Which tags contacts have.
-pub(super) fn tags(
-    conn: &mut Conn,
-    ids: &[ContactId],
-    tags: &BTreeSet<String>,
-) -> Result<Vec<(ContactId, String)>, StoreError> {
-    let spelling = Spelling::of(conn);
-    let mut query = Pieces::default();
-    query.push(
-        "SELECT t.contact_id, n.name FROM tags AS n CROSS JOIN contact_tags AS t WHERE t.tag_id = n.id AND n.name",
-    );
-    let names = serde_json::json!(tags).to_string();
-    match spelling {
-        Spelling::Pg => query.push(" IN (SELECT jsonb_array_elements_text(").bind(names).push("::jsonb))"),
-        Spelling::Sqlite => query.push(" IN (SELECT value FROM json_each(").bind(names).push("))"),
-    };
-    spelling.push_among(query.push(" AND t.contact_id"), ids.iter().map(|id| id.0));
-    let query = query.query::<Text, (BigInt, Text)>();
-    match conn {
-        Conn::Pg(conn) => query.load(conn),
-        Conn::Sqlite(conn) => query.load(conn),
-    }
-    .map_err(StoreError::query("read tags of contacts"))
 }
 
 /// Which segments contacts are members of.
