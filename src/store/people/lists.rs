@@ -454,6 +454,9 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         if !using.is_empty() {
             return Ok(Deleted::InUse(using));
         }
+        // The list first: an addition of members that was running has ended by then.
+        let deleted =
+            diesel::delete(lists::table.find(id)).execute(conn).map_err(StoreError::query("delete a list"))?;
         let (first, last): (Option<ContactId>, Option<ContactId>) = list_members::table
             .filter(list_members::list_id.eq(id))
             .select((diesel::dsl::min(list_members::contact_id), diesel::dsl::max(list_members::contact_id)))
@@ -462,9 +465,6 @@ pub fn delete(conn: &mut Conn, id: ListId) -> Result<Deleted, StoreError> {
         if let (Some(first), Some(last)) = (first, last) {
             touches::note_stretch(conn, first, last)?;
         }
-        // The list first: an addition of members that was running has ended by then.
-        let deleted =
-            diesel::delete(lists::table.find(id)).execute(conn).map_err(StoreError::query("delete a list"))?;
         diesel::delete(list_members::table.filter(list_members::list_id.eq(id)))
             .execute(conn)
             .map_err(StoreError::query("empty a deleted list"))?;
