@@ -14,8 +14,11 @@ pub async fn prune_events(store: &Store, keep_days: u32) -> Result<(), StoreErro
         if keep_days == 0 {
             return Ok(false);
         }
-        let keep_ms = (i64::from(keep_days) * 86_400_000).max(longest_window(conn)?);
-        events::prune(conn, keep_ms)
+        match longest_window(conn)? {
+            Some(window) => events::prune(conn, (i64::from(keep_days) * 86_400_000).max(window)),
+            // What is removed does not come back.
+            None => Ok(false),
+        }
     };
     while store.transact::<_, StoreError>(Lane::Write, "remove old events", prune).await? {}
     while store.transact::<_, StoreError>(Lane::Write, "remove old keys of events", events::prune_keys).await? {}

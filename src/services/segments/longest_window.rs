@@ -6,15 +6,18 @@ use crate::domain::segments::criteria::Clause;
 use crate::store::{Conn, StoreError, segments};
 
 /// The longest window over events that a segment asks for, in milliseconds; 0 where there is none. A clause without a window asks for
-/// the events that are kept.
+/// the events that are kept. `None`: a rule cannot be read, as one that a newer version wrote, and it is not known what it needs.
 ///
 /// # Errors
 /// A query failed, or what is stored is not readable.
-pub fn longest_window(conn: &mut Conn) -> Result<i64, StoreError> {
+pub fn longest_window(conn: &mut Conn) -> Result<Option<i64>, StoreError> {
     let all: Vec<SegmentId> = segments::all(conn)?.into_iter().map(|row| row.id).collect();
-    let criteria = segments::criteria_of(conn, &all)?.into_values().filter_map(|given| Criteria::read(given).ok());
-    let longest = |criteria: Criteria| criteria.clauses().filter_map(window).max();
-    Ok(criteria.filter_map(longest).max().unwrap_or(0))
+    let mut longest = 0;
+    for given in segments::criteria_of(conn, &all)?.into_values() {
+        let Ok(criteria) = Criteria::read(given) else { return Ok(None) };
+        longest = criteria.clauses().filter_map(window).fold(longest, i64::max);
+    }
+    Ok(Some(longest))
 }
 
 fn window(clause: &Clause) -> Option<i64> {
