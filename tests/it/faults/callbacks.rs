@@ -129,17 +129,18 @@ fn no_line_of_the_log_has_what_somebody_wrote_or_who_it_was() {
     };
     for (id, body) in [
         ("msg_1", message("+14155552671", "STOP")),
-        ("msg_2", message("+14155552671", "my secret is 4711")),
+        ("msg_2", message("+14155552671", "my secret is kumquat")),
         // These two are not understood.
-        ("msg_3", message("0415 555 2671", "my secret is 4711")),
+        ("msg_3", message("0415 555 2671", "my secret is kumquat")),
         ("msg_4", message("a secret", "STOP")),
     ] {
         assert_eq!(send(&api, id, &body).map(|(status, _)| status), Some(200));
     }
     wait_until("all are read", LONG, || db.number("SELECT count(*) AS n FROM callbacks WHERE state = 'pending'") == 0);
+    wait_until("two are reported", LONG, || volley.log().matches("callback.failed").count() == 2);
     let log = volley.log();
-    assert_eq!(log.matches("callback.failed").count(), 2, "{log}");
-    for word in ["4155552671", "555 2671", "secret is", "a secret", "4711"] {
+    // Words without digits alone: a short number stands in some time of day, too.
+    for word in ["4155552671", "555 2671", "secret is", "a secret", "kumquat"] {
         assert!(!log.contains(word), "{word} is in the log: {log}");
     }
     volley.stop();
