@@ -1,4 +1,4 @@
-//! Received text in errors.
+//! Received text, and lists of things, in errors.
 
 /// The most characters of received text that an error shows.
 const SHOWN_CHARS: usize = 80;
@@ -11,4 +11,17 @@ pub fn shown(received: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// How many things an error names.
+const LISTED: usize = 20;
+
+/// Things as an error may list them: at most the first 20, and how many more there are.
+#[must_use]
+pub fn listed(all: &[impl ToString]) -> String {
+    let mut text = all.iter().take(LISTED).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if all.len() > LISTED {
+        text.push_str(&format!(" and {} more", all.len() - LISTED));
+    }
+    text
 }

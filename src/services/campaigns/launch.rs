@@ -18,6 +18,7 @@ use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
 use crate::domain::segments::Criteria;
 use crate::domain::segments::standing::SegmentState;
+use crate::domain::shown::{self, listed};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
@@ -96,20 +97,8 @@ pub enum LaunchError {
     NoRandomness(#[source] getrandom::Error),
 }
 
-/// How many ids an error names.
-const LISTED_IDS: usize = 20;
-
-fn listed(ids: &[i64]) -> String {
-    let mut text = ids.iter().take(LISTED_IDS).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if ids.len() > LISTED_IDS {
-        text.push_str(&format!(" and {} more", ids.len() - LISTED_IDS));
-    }
-    text
-}
-
 fn shown(names: &[String]) -> String {
-    let names: Vec<String> = names.iter().take(LISTED_IDS).map(|name| crate::domain::shown::shown(name)).collect();
-    names.join(", ")
+    listed(&names.iter().map(|name| shown::shown(name)).collect::<Vec<_>>())
 }
 
 impl LaunchError {
