@@ -1,24 +1,25 @@
 //! What the hot statements do in a database that has seen much: along an index to the rows they are about, and to no others.
 
+mod audiences;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use volley::domain::campaigns::audience::Audience;
 use volley::domain::day::UtcDay;
 use volley::domain::dispatch::delivery::{DeliveryId, DeliveryState};
 use volley::domain::dispatch::lease::{LeaseToken, Owner};
 use volley::domain::events::EventSource;
-use volley::domain::ids::{CampaignId, ContactId, InstanceId, ListId, PageId};
+use volley::domain::ids::{CampaignId, ContactId, InstanceId, PageId};
 use volley::domain::instant::UtcInstant;
 use volley::domain::people::consent::Source;
 use volley::domain::people::contact::{ContactDraft, Fields};
 use volley::domain::reports::ReportKind;
 use volley::store::dispatch::claims::{self, Claim};
 use volley::store::dispatch::pages::{self, Wanted, WhichPage};
-use volley::store::dispatch::{deliveries, open_work, outcomes, packing, reported};
+use volley::store::dispatch::{deliveries, open_work, outcomes, reported};
 use volley::store::events::EventKey;
 use volley::store::people::consent::{Ledger, Scribe};
 use volley::store::people::contacts::{self, Joining};
@@ -423,28 +424,6 @@ both_backends! {
             Ok(())
         })
         .await;
-    }
-
-    async fn packing_reads_a_page_and_not_the_audience(db: &Database) {
-        let campaign = with_history(db).await;
-        let lists = "
-            INSERT INTO lists (id, name, created_at, updated_at) VALUES (1, 'a', 0, 0), (2, 'b', 0, 0), (3, 'c', 0, 0);
-            INSERT INTO list_members (list_id, contact_id, created_at)
-                SELECT 1 + id % 3, id, 0 FROM contacts WHERE id > 1000;
-            INSERT INTO list_members (list_id, contact_id, created_at, status)
-                SELECT 1 + (id + 1) % 3, id, 0, 'unsubscribed' FROM contacts WHERE id > 1000;";
-        let fill = move |conn: &mut Conn| {
-            execute(conn, lists);
-            Ok(())
-        };
-        campaign.store.run(Lane::Write, "fill", fill).await.unwrap();
-        let all = |ids: &[i64]| Audience::of_lists(ids.iter().copied().map(ListId).collect());
-        let mut both = all(&[1, 2]);
-        both.include.contact_ids = vec![ContactId(5), ContactId(100_500)];
-        for audience in [all(&[1]), all(&[1, 2, 3]), both] {
-            let packed = campaign.beside(audience).await.id;
-            check(&campaign, Lane::Write, "pack", move |conn| packing::pack_page(conn, packed, 40).map(drop)).await;
-        }
     }
 
     async fn contacts_are_found_by_many_keys_along_indexes(db: &Database) {
