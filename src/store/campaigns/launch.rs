@@ -112,7 +112,7 @@ pub fn launch(conn: &mut Conn, launch: &Launch) -> Result<Launched, TransitionEr
         .map_err(StoreError::query("begin a packing"))?;
     let campaign = campaigns::set_status(conn, &row, next, None)?;
     let include = &launch.audience.include;
-    if !include.lists.is_empty() || !include.tags.is_empty() {
+    if !include.lists.is_empty() || !include.tags.is_empty() || !include.segments.is_empty() {
         outlast(conn, now)?;
     }
     Ok(Launched { campaign, expected })
