@@ -1,5 +1,6 @@
 //! Decisions on campaigns.
 
+pub mod audience_segments;
 pub mod carried;
 pub mod control;
 pub mod count_audience;

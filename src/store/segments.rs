@@ -81,6 +81,17 @@ impl SegmentRow {
             && self.build_max_id.is_none_or(|last| contact <= last)
     }
 
+    /// How much of all contacts is evaluated, by their ids, in thousandths. `None`: the evaluation of everybody has ended.
+    #[must_use]
+    pub fn progress(&self) -> Option<u16> {
+        if self.state == SegmentState::Ready {
+            return None;
+        }
+        let Some(ContactId(last)) = self.build_max_id.filter(|last| last.0 > 0) else { return Some(0) };
+        let thousandths = self.cursor_contact_id.0.saturating_mul(1_000) / last;
+        Some(u16::try_from(thousandths.clamp(0, 1_000)).unwrap_or_default())
+    }
+
     /// What it says of stays.
     ///
     /// # Errors

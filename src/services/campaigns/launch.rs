@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::audience_segments::{self, MembersNotKnown};
 use super::carried::tracked;
 use crate::config::Settings;
-
 use crate::config::pools::PoolConfig;
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
@@ -17,7 +17,6 @@ use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateErr
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
 use crate::domain::segments::Criteria;
-use crate::domain::segments::standing::SegmentState;
 use crate::domain::shown::{self, listed};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
@@ -25,7 +24,7 @@ use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::{attributes, link_keys};
-use crate::store::segments::{SegmentRow, names};
+use crate::store::segments::names;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
 /// Why a campaign cannot be launched.
@@ -49,16 +48,9 @@ pub enum LaunchError {
     /// These campaigns, whose recipients it names, do not exist.
     #[error("these campaigns do not exist: {}", listed(.0))]
     UnknownCampaigns(Vec<i64>),
-    /// These segments do not exist.
-    #[error("these segments do not exist: {}", listed(.0))]
-    UnknownSegments(Vec<i64>),
-    /// Everybody is still being evaluated for these segments: who is a member is not known yet.
-    #[error("everybody is still being evaluated for these segments, which takes seconds to minutes: {}", listed(.0))]
-    SegmentsBuilding(Vec<i64>),
-    /// Who is a member of these segments is not known, and will not be without an operator: they cannot be evaluated, or were disabled
-    /// before everybody was evaluated.
-    #[error("these segments cannot be evaluated, or were disabled before everybody was evaluated: {}", listed(.0))]
-    SegmentsUnknown(Vec<i64>),
+    /// It is not known who is a member of a segment that the audience asks.
+    #[error(transparent)]
+    Segments(#[from] MembersNotKnown),
     /// It is marketing, and about no list that people could have agreed to.
     #[error("a marketing campaign is about a list that people agreed to: name a topic_id, or lists in the audience")]
     NoTopic,
@@ -112,9 +104,9 @@ impl LaunchError {
             Self::UnknownLists(_) => "list_not_found",
             Self::UnknownTags(_) => "tag_not_found",
             Self::UnknownCampaigns(_) => "campaign_not_found",
-            Self::UnknownSegments(_) => "segment_not_found",
-            Self::SegmentsBuilding(_) => "segment_building",
-            Self::SegmentsUnknown(_) => "segment_not_evaluated",
+            Self::Segments(MembersNotKnown::Missing(_)) => "segment_not_found",
+            Self::Segments(MembersNotKnown::Building(_)) => "segment_building",
+            Self::Segments(MembersNotKnown::NotEvaluated(_)) => "segment_not_evaluated",
             Self::NoTopic => "topic_required",
             Self::TransactionalLimit(_) => "transactional_limit",
             Self::NoTemplate => "template_required",
@@ -188,7 +180,7 @@ pub fn in_transaction(
         .next(crate::domain::campaigns::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
     let ready = prepare(conn, services, &campaign, audience)?;
-    hold_segments(conn, &ready.audience)?;
+    audience_segments::hold(conn, &ready.audience)??;
     let category = ready.category;
     let launch = Launch {
         campaign: id,
@@ -240,6 +232,7 @@ pub fn look_launchable(
     by: &By,
 ) -> Result<(), LaunchError> {
     let ready = prepare(conn, services, campaign, None)?;
+    audience_segments::look(conn, &ready.audience)??;
     // Until its time comes the audience may grow: this is how far it reaches now. The launch counts again.
     if ready.category == Category::Transactional && !by.rights.scope.includes(Scope::Admin) {
         let at_most = launch::at_most(conn, &ready.audience)?;
@@ -328,32 +321,9 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
     let segments = audience.segments();
     let missing = &segments - &names::existing(conn, &segments)?;
     if !missing.is_empty() {
-        return Err(LaunchError::UnknownSegments(missing.into_iter().map(|id| id.0).collect()));
+        return Err(MembersNotKnown::Missing(missing.into_iter().map(|id| id.0).collect()).into());
     }
     Ok(())
-}
-
-/// Checks that it is known who is a member of the segments that an audience asks, and holds them until the launch has committed.
-fn hold_segments(conn: &mut Conn, audience: &Audience) -> Result<(), LaunchError> {
-    let asked = audience.segments();
-    if asked.is_empty() {
-        return Ok(());
-    }
-    let held = names::held(conn, &asked)?;
-    let ids = |is_wrong: fn(&SegmentRow) -> bool| -> Vec<i64> {
-        held.iter().filter(|row| is_wrong(row)).map(|row| row.id.0).collect()
-    };
-    let missing = &asked - &held.iter().map(|row| row.id).collect();
-    if !missing.is_empty() {
-        return Err(LaunchError::UnknownSegments(missing.into_iter().map(|id| id.0).collect()));
-    }
-    let is_building = |row: &SegmentRow| row.state == SegmentState::Building;
-    let unknown = ids(|row| row.problem.is_some() || row.state == SegmentState::Building && !row.enabled);
-    if !unknown.is_empty() {
-        return Err(LaunchError::SegmentsUnknown(unknown));
-    }
-    let building = ids(is_building);
-    if building.is_empty() { Ok(()) } else { Err(LaunchError::SegmentsBuilding(building)) }
 }
 
 /// Checks that a campaign is about a list, where it has to be: its own topic, or the lists of its audience.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::audience_segments::MembersNotKnown;
 use super::launch::{self, LaunchError};
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
@@ -37,7 +38,7 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
                     Err(refused) => refused,
                 };
                 // Who is a member is known before long: its turn comes again.
-                if let LaunchError::SegmentsBuilding(_) = &refused {
+                if let LaunchError::Segments(MembersNotKnown::Building(_)) = &refused {
                     tracing::debug!(
                         event = "campaign.due_waits",
                         campaign.id = id.0,

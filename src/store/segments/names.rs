@@ -35,6 +35,19 @@ pub fn existing(conn: &mut Conn, ids: &BTreeSet<SegmentId>) -> Result<BTreeSet<S
     Ok(found.into_iter().collect())
 }
 
+/// Those of `ids` that there are, as they are now.
+///
+/// # Errors
+/// The query failed.
+pub fn rows(conn: &mut Conn, ids: &BTreeSet<SegmentId>) -> Result<Vec<SegmentRow>, StoreError> {
+    segments::table
+        .filter(segments::id.eq_any(ids.iter().copied().collect::<Vec<_>>()).and(segments::deleted_at.is_null()))
+        .order(segments::id)
+        .select(SegmentRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read segments by their ids"))
+}
+
 /// Those of `ids` that there are, held: none of them is deleted or evaluated anew until the end of the transaction.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use crate::domain::campaigns::BadTransition;
 use crate::domain::content::template::Part;
 use crate::http::api::content::pointers::Pointers;
 use crate::http::web::problem::ApiError;
+use crate::services::campaigns::audience_segments::MembersNotKnown;
 use crate::services::campaigns::delete::DeleteError;
 use crate::services::campaigns::edit::DraftError;
 use crate::services::campaigns::launch::LaunchError;
@@ -37,8 +38,12 @@ impl From<LaunchError> for ApiError {
             LaunchError::UnknownContacts(ids) => Self::NotFound { what: "contact", ids },
             LaunchError::UnknownLists(ids) => Self::NotFound { what: "list", ids },
             LaunchError::UnknownCampaigns(ids) => Self::NotFound { what: "campaign", ids },
-            LaunchError::UnknownSegments(ids) => Self::NotFound { what: "segment", ids },
-            LaunchError::SegmentsBuilding(ref ids) | LaunchError::SegmentsUnknown(ref ids) => {
+            LaunchError::Segments(MembersNotKnown::Missing(ids)) => Self::NotFound { what: "segment", ids },
+            LaunchError::Segments(MembersNotKnown::Building(ref building)) => {
+                let ids = building.iter().map(|building| building.segment.0).collect();
+                Self::Conflict { code, detail: error.to_string(), ids }
+            }
+            LaunchError::Segments(MembersNotKnown::NotEvaluated(ref ids)) => {
                 let ids = ids.clone();
                 Self::Conflict { code, detail: error.to_string(), ids }
             }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::domain::ids::{ContactId, SegmentId};
+use crate::domain::ids::SegmentId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::segments::Criteria;
@@ -96,7 +96,7 @@ impl Segment {
             kind: row.kind,
             enabled: row.enabled,
             state: row.state,
-            progress: progress(&row),
+            progress: row.progress().map(|thousandths| f64::from(thousandths) / 1_000.0),
             min_dwell: rules.min_stay,
             max_dwell: rules.max_stay,
             dwell: rules.marks,
@@ -111,17 +111,6 @@ impl Segment {
             updated_at: row.updated_at,
         })
     }
-}
-
-/// By the ids of contacts, of which some are gone.
-fn progress(row: &SegmentRow) -> Option<f64> {
-    if row.state == SegmentState::Ready {
-        return None;
-    }
-    let Some(ContactId(last)) = row.build_max_id.filter(|last| last.0 > 0) else { return Some(0.0) };
-    // Thousandths are enough.
-    let thousandths = row.cursor_contact_id.0.saturating_mul(1_000) / last;
-    Some(f64::from(i32::try_from(thousandths).unwrap_or_default()) / 1_000.0)
 }
 
 /// Which entries are reported.

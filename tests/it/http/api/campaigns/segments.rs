@@ -38,7 +38,8 @@ fn count(api: &Api, audience: &Value) -> Value {
 /// Makes it look as if everybody were still being evaluated for a segment, which nobody does.
 fn stand_still(db: &Database, segment: i64) {
     db.execute(&format!(
-        "UPDATE segments SET state = 'building', kind = 'manual', criteria = NULL WHERE id = {segment}"
+        "UPDATE segments SET state = 'building', kind = 'manual', criteria = NULL, cursor_contact_id = 1, build_max_id = 2 \
+         WHERE id = {segment}"
     ));
 }
 
@@ -106,6 +107,8 @@ both_backends! {
             let campaign = draft(&api, &json!({ "audience": audience }));
             let refused = ask(&server, "POST", &format!("/v1/campaigns/{campaign}/send"), &json!({}));
             assert_refused(&refused, 409, "segment_building");
+            let told = refused.body["detail"].as_str().unwrap();
+            assert!(told.ends_with(&format!(": {buyers} (50 % done)")), "{told}");
             assert_eq!((&refused.body["ids"], api.campaign(campaign).status.as_str()), (&json!([buyers]), "draft"));
         }
         let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(300)).to_string();
@@ -145,5 +148,15 @@ both_backends! {
         let refused = ask(&server, "POST", &format!("/v1/campaigns/{campaign}/send"), &json!({}));
         assert_refused(&refused, 409, "segment_not_evaluated");
         assert_eq!(refused.body["ids"], json!([asleep]));
+        let at = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).to_string();
+        let later = ask(&server, "POST", &format!("/v1/campaigns/{campaign}/schedule"), &json!({ "scheduled_at": at }));
+        assert_refused(&later, 409, "segment_not_evaluated");
+        assert_eq!(api.campaign(campaign).status, "draft", "it is not scheduled for what would fail");
+        // Of one that is being evaluated, it is known before long.
+        let awake = segment(&api, "awake");
+        stand_still(db, awake);
+        let fitting = draft(&api, &json!({ "audience": { "segments": ["awake"] } }));
+        api.post(&format!("/v1/campaigns/{fitting}/schedule"), &json!({ "scheduled_at": at }));
+        assert_eq!(api.campaign(fitting).status, "scheduled");
     }
 }
