@@ -7,7 +7,7 @@ use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::volley::{Pool, Volley};
-use crate::support::waiting::wait_for;
+use crate::support::waiting::{wait_for, wait_until};
 
 both_backends! {
     fn an_empty_audience_closes_the_campaign(db: &Database) {
@@ -128,6 +128,29 @@ both_backends! {
         assert_eq!((ended.stats.total, ended.stats.sent), (98, 98), "{}", ended.body);
         let missing = provider.ledger().missing(&crate::support::people::addresses(100));
         assert_eq!(missing, ["person5@example.com", "person50@example.com"].map(str::to_owned).into());
+        volley.stop();
+    }
+
+    fn who_became_a_member_by_what_happened_is_sent_to_and_nobody_else(db: &Database) {
+        let provider = Provider::webhook((0, 2));
+        let volley = Volley::on(db).pool(provider.pool()).start();
+        let api = volley.api();
+        let list = api.a_list_of(5);
+        let twice = json!({ "event": { "name": "order_placed", "count": { "op": "gte", "n": 2 } } });
+        api.post("/v1/segments", &json!({ "name": "Regulars", "criteria": twice }));
+        wait_until("everybody is evaluated", LONG, || api.get("/v1/segments/regulars")["state"] == "ready");
+        for person in [2, 4, 2] {
+            let email = format!("person{person}@example.com");
+            api.post("/v1/events", &json!({ "name": "order_placed", "email": email }));
+        }
+        wait_until("one ordered twice", LONG, || api.get("/v1/segments/regulars")["member_count"] == 1);
+        let to_regulars = json!({ "audience": { "segments": ["regulars"] }, "topic_id": list });
+        let campaign = api.create_campaign("http", POOL, list, &to_regulars);
+        api.send(campaign);
+        let ended = api.wait_ended(campaign, LONG);
+        assert_eq!((ended.stats.total, ended.stats.sent), (1, 1), "{}", ended.body);
+        let missing = provider.ledger().missing(&people::addresses(5));
+        assert_eq!(missing, [1, 3, 4, 5].map(|person| format!("person{person}@example.com")).into());
         volley.stop();
     }
 

@@ -174,7 +174,7 @@ fn reads(conn: &mut Conn) -> Vec<TableReads> {
     let Conn::Pg(conn) = conn else { return Vec::new() };
     let query = "SELECT relname::text AS name, coalesce(seq_scan, 0) AS scans, coalesce(idx_tup_fetch, 0) AS rows \
                  FROM pg_stat_xact_user_tables WHERE relname IN ('deliveries', 'contacts', 'pages', 'list_members', \
-                 'page_reports', 'callbacks', 'deliverability') \
+                 'page_reports', 'callbacks', 'deliverability', 'segment_members') \
                  ORDER BY relname";
     diesel::sql_query(query).load(conn).unwrap()
 }
@@ -195,6 +195,9 @@ fn scanned(before: &[TableReads], after: &[TableReads]) -> Vec<String> {
 const OF_FEW: [&str; 4] =
     ["INDEX pages_ready", "INDEX pages_leased", "INDEX callbacks_pending", "INDEX callbacks_failed"];
 
+/// What members of segments go by in statements.
+const OF_SEGMENTS: [&str; 3] = ["segment_members", "s", "e"];
+
 /// SQLite: what it plans for the statements that were run.
 fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<String> {
     statements.sort();
@@ -202,14 +205,21 @@ fn planned(conn: &mut SqliteConnection, mut statements: Vec<String>) -> Vec<Stri
     let mut complaints = Vec::new();
     for statement in statements
         .iter()
-        .filter(|text| ["SELECT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb)))
+        .filter(|text| ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].iter().any(|verb| text.starts_with(verb)))
     {
         let lines: Vec<Line> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {statement}")).load(conn).unwrap();
         let scans = lines.into_iter().map(|line| line.detail).filter(|detail| {
-            let table = detail.strip_prefix("SCAN ").and_then(|rest| rest.split(' ').next()).unwrap_or_default();
-            ["deliveries", "contacts", "pages", "page_reports", "callbacks", "deliverability", "d", "p"]
-                .contains(&table)
-                && !OF_FEW.iter().any(|index| detail.contains(index))
+            let table = |verb: &str| detail.strip_prefix(verb).and_then(|rest| rest.split(' ').next());
+            let scanned = table("SCAN ").unwrap_or_default();
+            let is_scan = ["deliveries", "contacts", "pages", "page_reports", "callbacks", "deliverability", "d", "p"]
+                .contains(&scanned)
+                && !OF_FEW.iter().any(|index| detail.contains(index));
+            // Not all members of a segment, but those of a stretch, or one.
+            let of_segment = table("SEARCH ").unwrap_or(scanned);
+            is_scan
+                || statement.contains("segment_members")
+                    && OF_SEGMENTS.contains(&of_segment)
+                    && !detail.contains("contact_id")
         });
         complaints.extend(scans.map(|detail| format!("{detail}: {statement}")));
     }
