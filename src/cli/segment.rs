@@ -133,10 +133,13 @@ fn body(args: &CreateArgs) -> anyhow::Result<Value> {
     Ok(body)
 }
 
-/// `ready`, `building, 40 %`, `disabled`.
+/// `ready`, `building, 40 %`, `disabled`, `cannot be evaluated: …`.
 fn state(segment: &Value) -> String {
     if segment.get("enabled").and_then(Value::as_bool) == Some(false) {
         return "disabled".to_owned();
+    }
+    if let Some(problem) = segment.get("problem").and_then(Value::as_str) {
+        return format!("cannot be evaluated: {problem}");
     }
     match segment.get("progress").and_then(Value::as_f64) {
         Some(progress) => format!("building, {:.0} %", progress * 100.0),

@@ -22,7 +22,7 @@ use crate::domain::span::Span;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::schema::{segment_members, segment_transitions, segments};
 use crate::store::{Conn, StoreError, engine};
-pub use finding::{RESERVED_SLUGS, all, criteria, criteria_of, find, is_any_deleted, list, live};
+pub use finding::{RESERVED_SLUGS, StoredCriteria, all, criteria, criteria_of, find, is_any_deleted, list, live};
 use finding::{criteria_text, free_slug, refuse_taken, taken_or};
 use queue::Shard;
 
@@ -204,7 +204,7 @@ pub enum Anew {
     No,
 }
 
-/// Makes a segment what `new` says. The definitions are held. `None`: there is no such segment.
+/// Makes a segment what `new` says; without criteria, its own stay. The definitions are held. `None`: there is no such segment.
 ///
 /// # Errors
 /// [`StoreError::Taken`] when another segment has the name or the slug, or a query failed.
@@ -223,7 +223,7 @@ pub fn change(
                 segments::name.eq(&new.name),
                 segments::slug.eq(new.slug.as_ref().unwrap_or(&before.slug)),
                 segments::description.eq(&new.description),
-                segments::criteria.eq(criteria_text(new.criteria.as_ref())),
+                new.criteria.as_ref().map(|criteria| segments::criteria.eq(criteria_text(Some(criteria)))),
                 segments::enabled.eq(new.enabled),
             ),
             (

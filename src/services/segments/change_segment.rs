@@ -71,14 +71,11 @@ pub async fn change_segment(
         segments::hold_definitions(conn)?;
         let before = segments::find(conn, id)?.ok_or(SegmentError::NotFound(id))?;
         let names = change.names();
-        let stored = segments::criteria(conn, id)?;
-        let criteria = match change.criteria {
-            Some(criteria) => {
-                check(conn, &criteria, Some(id))?;
-                Some(criteria)
-            }
-            None => stored.clone().map(Criteria::read).transpose().map_err(SegmentError::Criteria)?,
-        };
+        if let Some(criteria) = &change.criteria {
+            check(conn, criteria, Some(id))?;
+        }
+        // One that cannot be read is another one.
+        let stored = segments::criteria_of(conn, &[id])?.remove(&id).and_then(|stored| stored.given().ok());
         let old = before.rules()?;
         let enabled = change.enabled.unwrap_or(before.enabled);
         let is_enabled_now = enabled && !before.enabled;
@@ -94,13 +91,13 @@ pub async fn change_segment(
         if rules.marks != old.marks || is_enabled_now {
             rules.marks_since = engine::now(conn)?;
         }
-        let rule_differs = criteria.as_ref().map(Criteria::given) != stored.as_ref();
+        let rule_differs = change.criteria.as_ref().is_some_and(|criteria| Some(criteria.given()) != stored.as_ref());
         let anew = if rule_differs || stays_differ || is_enabled_now { Anew::Yes } else { Anew::No };
         let new = NewSegment {
             name: change.name.unwrap_or_else(|| before.name.clone()),
             slug: change.slug,
             description: change.description.unwrap_or_else(|| before.description.clone()),
-            criteria,
+            criteria: change.criteria,
             rules,
             enabled,
         };

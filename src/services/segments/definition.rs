@@ -7,7 +7,7 @@ use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::segments::dependencies::{Circle, ordered};
 use crate::domain::segments::stay::Rules;
-use crate::store::segments::{self, SegmentRow};
+use crate::store::segments::{self, SegmentRow, StoredCriteria};
 use crate::store::{Conn, MayBeStoreError, StoreError};
 
 /// The most segments there may be: each of them is looked at whenever a contact has changed.
@@ -89,6 +89,7 @@ pub(super) fn asks(
 ) -> Result<BTreeMap<SegmentId, BTreeSet<SegmentId>>, StoreError> {
     let ids: Vec<SegmentId> = all.iter().map(|row| row.id).collect();
     let stored = segments::criteria_of(conn, &ids)?;
-    let asked = |given| Criteria::read(given).map(|criteria| criteria.segments()).unwrap_or_default();
-    Ok(stored.into_iter().map(|(id, given)| (id, asked(given))).collect())
+    let criteria = |stored: &StoredCriteria| stored.given().ok().and_then(|given| Criteria::read(given).ok());
+    let asked = |stored| criteria(stored).map(|criteria| criteria.segments()).unwrap_or_default();
+    Ok(stored.iter().map(|(id, stored)| (*id, asked(stored))).collect())
 }

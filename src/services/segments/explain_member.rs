@@ -20,7 +20,7 @@ pub struct Explanation {
     pub living: bool,
     /// What the rule says of it now.
     pub decision: Decision,
-    /// Clause by clause. `None`: people decide who is a member.
+    /// Clause by clause. `None`: people decide who is a member, or the rule cannot be read, as the segment says.
     pub criteria: Option<Explained>,
     /// Its stay, where it is open.
     pub member: Option<MemberRow>,
@@ -34,7 +34,8 @@ pub struct Explanation {
 /// [`SegmentError`].
 pub fn explain_member(conn: &mut Conn, id: SegmentId, contact: ContactId) -> Result<Explanation, SegmentError> {
     let segment = segments::find(conn, id)?.ok_or(SegmentError::NotFound(id))?;
-    let criteria = segments::criteria(conn, id)?.map(Criteria::read).transpose().map_err(SegmentError::Criteria)?;
+    let stored = segments::criteria_of(conn, &[id])?.remove(&id);
+    let criteria = stored.and_then(|stored| stored.given().ok()).and_then(|given| Criteria::read(given).ok());
     let now = engine::now(conn)?;
     let open = members::open_of(conn, &[contact])?;
     let question = Question::of(&criteria);

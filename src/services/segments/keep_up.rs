@@ -86,6 +86,12 @@ impl Taken {
 /// Notes which segments can no longer be evaluated, and evaluates everybody anew for those that can be again.
 pub(super) fn mark_readable(conn: &mut Conn, live: &Live) -> Result<(), StoreError> {
     for broken in &live.broken {
+        tracing::error!(
+            event = "segment.not_evaluated",
+            segment.id = broken.segment.0,
+            reason = broken.problem,
+            "a segment cannot be evaluated and stays as it is; no other one is affected"
+        );
         segments::note_problem(conn, broken.segment, broken.version, &broken.problem)?;
     }
     for segment in &live.readable_again {

@@ -21,14 +21,13 @@ struct Known {
     criteria: Result<Arc<Criteria>, String>,
 }
 
+/// Criteria by segment; or why they cannot be evaluated.
+type CriteriaOf = HashMap<SegmentId, Result<Arc<Criteria>, String>>;
+
 impl KnownCriteria {
-    /// The criteria of these segments; or why they cannot be evaluated.
-    fn criteria(
-        &self,
-        conn: &mut Conn,
-        rows: &[SegmentRow],
-    ) -> Result<HashMap<SegmentId, Result<Arc<Criteria>, String>>, StoreError> {
-        let mut found = HashMap::new();
+    /// The criteria of these segments; or why they cannot be evaluated. `None`: some have changed since the rows were read.
+    fn criteria(&self, conn: &mut Conn, rows: &[SegmentRow]) -> Result<Option<CriteriaOf>, StoreError> {
+        let mut found = CriteriaOf::new();
         {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let versions: HashMap<SegmentId, i64> = rows.iter().map(|row| (row.id, row.version)).collect();
@@ -37,19 +36,20 @@ impl KnownCriteria {
         }
         let unknown: Vec<SegmentId> = rows.iter().map(|row| row.id).filter(|id| !found.contains_key(id)).collect();
         if unknown.is_empty() {
-            return Ok(found);
+            return Ok(Some(found));
         }
         let mut stored = segments::criteria_of(conn, &unknown)?;
         for row in rows.iter().filter(|row| unknown.contains(&row.id)) {
-            let criteria = match stored.remove(&row.id) {
-                Some(given) => Criteria::read(given).map(Arc::new).map_err(|error| error.to_string()),
-                None => Err("it has no criteria".to_owned()),
+            let Some(stored) = stored.remove(&row.id).filter(|stored| stored.version == row.version) else {
+                return Ok(None);
             };
+            let criteria =
+                stored.given().and_then(|given| Criteria::read(given).map(Arc::new).map_err(|error| error.to_string()));
             found.insert(row.id, criteria.clone());
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             known.insert(row.id, Known { version: row.version, criteria });
         }
-        Ok(found)
+        Ok(Some(found))
     }
 }
 
@@ -93,26 +93,46 @@ pub(super) struct Live {
 impl Live {
     /// Reads them.
     pub(super) fn read(conn: &mut Conn, known: &KnownCriteria) -> Result<Self, StoreError> {
-        let rows = segments::live(conn)?;
-        let mut criteria = known.criteria(conn, &rows)?;
+        let (rows, mut criteria) = loop {
+            let rows = segments::live(conn)?;
+            if let Some(criteria) = known.criteria(conn, &rows)? {
+                break (rows, criteria);
+            }
+        };
         let mut live = Self::default();
         let mut readable = BTreeMap::new();
         for row in rows {
             let read = criteria.remove(&row.id).unwrap_or_else(|| Err("it has no criteria".to_owned()));
             let read = read.and_then(|criteria| Ok((criteria, row.rules().map_err(|error| error.to_string())?)));
             match read {
-                Ok(_) if row.problem.is_some() => live.readable_again.push(row.id),
                 Ok((criteria, rules)) => _ = readable.insert(row.id, LiveSegment { row, rules, criteria }),
                 Err(_) if row.problem.is_some() => {}
                 Err(problem) => live.broken.push(Broken { segment: row.id, version: row.version, problem }),
             }
         }
-        let asks: BTreeMap<SegmentId, BTreeSet<SegmentId>> =
+        let mut asks: BTreeMap<SegmentId, BTreeSet<SegmentId>> =
             readable.iter().map(|(id, segment)| (*id, segment.criteria.segments())).collect();
-        let order =
-            ordered(&asks).map_err(|circle| StoreError::Corrupt { what: "criteria", detail: circle.to_string() })?;
+        let order = loop {
+            let circle = match ordered(&asks) {
+                Ok(order) => break order,
+                Err(circle) => circle,
+            };
+            // It concerns no other segment.
+            let of_circle = circle.0.iter().filter_map(|id| readable.remove(id));
+            let new = of_circle.filter(|segment| segment.row.problem.is_none());
+            live.broken.extend(new.map(|segment| Broken {
+                segment: segment.row.id,
+                version: segment.row.version,
+                problem: circle.to_string(),
+            }));
+            asks.retain(|id, _| readable.contains_key(id));
+        };
         for id in order {
-            live.segments.extend(readable.remove(&id));
+            let Some(segment) = readable.remove(&id) else { continue };
+            match segment.row.problem {
+                Some(_) => live.readable_again.push(id),
+                None => live.segments.push(segment),
+            }
         }
         for (rank, segment) in live.segments.iter().enumerate() {
             for topic in segment.criteria.topics() {

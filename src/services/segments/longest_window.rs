@@ -13,8 +13,9 @@ use crate::store::{Conn, StoreError, segments};
 pub fn longest_window(conn: &mut Conn) -> Result<Option<i64>, StoreError> {
     let all: Vec<SegmentId> = segments::all(conn)?.into_iter().map(|row| row.id).collect();
     let mut longest = 0;
-    for given in segments::criteria_of(conn, &all)?.into_values() {
-        let Ok(criteria) = Criteria::read(given) else { return Ok(None) };
+    for stored in segments::criteria_of(conn, &all)?.values() {
+        let criteria = stored.given().ok().and_then(|given| Criteria::read(given).ok());
+        let Some(criteria) = criteria else { return Ok(None) };
         longest = criteria.clauses().filter_map(window).fold(longest, i64::max);
     }
     Ok(Some(longest))

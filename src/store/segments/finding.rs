@@ -32,23 +32,43 @@ pub fn find(conn: &mut Conn, id: SegmentId) -> Result<Option<SegmentRow>, StoreE
 /// # Errors
 /// The query failed, or what is stored is not readable.
 pub fn criteria(conn: &mut Conn, id: SegmentId) -> Result<Option<Value>, StoreError> {
-    Ok(criteria_of(conn, &[id])?.remove(&id))
+    let stored = criteria_of(conn, &[id])?.remove(&id);
+    let unreadable = |detail: String| StoreError::Corrupt { what: "criteria of a segment", detail };
+    stored.map(|stored| stored.given().map_err(unreadable)).transpose()
 }
 
-/// The rules of segments, as JSON, where they have any.
+/// The rule of a segment as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCriteria {
+    /// The version of the segment.
+    pub version: i64,
+    text: String,
+}
+
+impl StoredCriteria {
+    /// The rule.
+    ///
+    /// # Errors
+    /// Why it is no JSON.
+    pub fn given(&self) -> Result<Value, String> {
+        serde_json::from_str(&self.text).map_err(|error| error.to_string())
+    }
+}
+
+/// The rules of segments, where they have any.
 ///
 /// # Errors
-/// The query failed, or what is stored is not readable.
-pub fn criteria_of(conn: &mut Conn, ids: &[SegmentId]) -> Result<BTreeMap<SegmentId, Value>, StoreError> {
-    let stored: Vec<(SegmentId, Option<String>)> = segments::table
+/// The query failed.
+pub fn criteria_of(conn: &mut Conn, ids: &[SegmentId]) -> Result<BTreeMap<SegmentId, StoredCriteria>, StoreError> {
+    let stored: Vec<(SegmentId, i64, Option<String>)> = segments::table
         .filter(segments::id.eq_any(ids))
-        .select((segments::id, segments::criteria))
+        .select((segments::id, segments::version, segments::criteria))
         .load(conn)
         .map_err(StoreError::query("read the criteria of segments"))?;
-    let unreadable =
-        |error: serde_json::Error| StoreError::Corrupt { what: "criteria of a segment", detail: error.to_string() };
-    let given = stored.into_iter().filter_map(|(id, text)| Some((id, text?)));
-    given.map(|(id, text)| Ok((id, serde_json::from_str(&text).map_err(unreadable)?))).collect()
+    Ok(stored
+        .into_iter()
+        .filter_map(|(id, version, text)| Some((id, StoredCriteria { version, text: text? })))
+        .collect())
 }
 
 /// The segments that are kept up to date.

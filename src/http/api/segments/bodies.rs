@@ -85,9 +85,11 @@ impl Segment {
     }
 
     fn complete(conn: &mut Conn, row: SegmentRow) -> Result<Self, StoreError> {
-        let criteria = segments::criteria(conn, row.id)?.unwrap_or_default();
+        // What cannot be read is the `problem` of this segment, and leaves the others readable.
+        let stored = segments::criteria_of(conn, &[row.id])?.remove(&row.id);
+        let criteria = stored.and_then(|stored| stored.given().ok()).unwrap_or_default();
         let member_count = members::count(conn, row.id)?;
-        let rules = row.rules()?;
+        let rules = row.rules().unwrap_or_default();
         let entry_period = if let EntryLimit::OncePer(span) = rules.entries { Some(span) } else { None };
         Ok(Self {
             id: row.id,

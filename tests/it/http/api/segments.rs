@@ -96,6 +96,41 @@ both_backends! {
         assert!(words["data"].as_array().unwrap().len() >= 7, "{words}");
     }
 
+    fn a_segment_whose_rule_cannot_be_read_says_so_and_can_be_switched_off(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+        let one_each = |name: &str| json!({ "name": name, "criteria": { "tag": name } });
+        for name in ["newer", "torn", "sound"] {
+            api.post("/v1/segments", &one_each(name));
+            ready(&api, name);
+        }
+        // As a newer version may write, and as nobody does.
+        for (slug, text) in [("newer", r#"{"mood": 1}"#), ("torn", r#"{"tag": "#)] {
+            db.execute(&format!("UPDATE segments SET criteria = '{text}', version = version + 1 WHERE slug = '{slug}'"));
+        }
+        api.post(&format!("/v1/contacts/{ann}/tags"), &json!({ "add": ["newer", "torn", "sound"] }));
+        wait_until("she is in the one that is sound", LONG, || ids(&api.get("/v1/segments/sound/members")) == [ann]);
+        let all = api.get("/v1/segments");
+        assert_eq!(all["data"].as_array().unwrap().len(), 3, "{all}");
+        for slug in ["newer", "torn"] {
+            let path = format!("/v1/segments/{slug}");
+            let shown = api.get(&path);
+            assert!(shown["problem"].is_string() && shown["sentence"].is_null(), "{shown}");
+            let why = api.get(&format!("{path}/explain/{ann}"));
+            assert!(why["criteria"].is_null() && !why["member"].as_bool().unwrap_or_default(), "{why}");
+            let renamed = patch(&api, &path, &json!({ "description": "to be looked at" }));
+            assert_eq!((renamed.status, &renamed.body["description"]), (200, &json!("to be looked at")));
+            api.post(&format!("{path}/disable"), &json!({}));
+            assert_eq!(api.get(&path)["enabled"], false);
+            // Another rule makes it whole.
+            api.post(&format!("{path}/enable"), &json!({}));
+            assert_eq!(patch(&api, &path, &json!({ "criteria": { "tag": "sound" } })).status, 200);
+            wait_until("it is evaluated again", LONG, || api.get(&path)["problem"].is_null());
+            wait_until("she is in it", LONG, || ids(&api.get(&format!("{path}/members"))) == [ann]);
+        }
+    }
+
     fn what_is_wrong_with_a_segment_is_named(db: &Database) {
         let server = Server::on(db);
         let api = server.api();

@@ -339,6 +339,36 @@ both_backends! {
         }).await;
     }
 
+    async fn segments_that_ask_for_each_other_stop_no_other_one(db: &Database) {
+        let store = open(db).await;
+        let (first, second, vips, ann) = write(&store, |conn| {
+            let first = segment(conn, "First", json!({ "tag": "odd" }));
+            let second = segment(conn, "Second", json!({ "segment": first }));
+            (first, second, segment(conn, "VIPs", json!({ "tag": "vip" })), contact(conn, "ann@example.com", json!({})))
+        }).await;
+        settle(&store).await;
+        // No client is allowed to; two versions side by side can come to it.
+        write(&store, move |conn| {
+            packed::execute(conn, &format!("UPDATE segments SET criteria = '{{\"segment\": {second}}}', version = 2 WHERE id = {first}"));
+            conn.write(|conn| tags::add(conn, &[(ann, "vip"), (ann, "odd")])).unwrap();
+        }).await;
+        settle(&store).await;
+        write(&store, move |conn| {
+            assert_eq!((members(conn, vips), members(conn, first), members(conn, second)), (vec![ann], vec![], vec![]));
+            for id in [first, second] {
+                let problem = segments::find(conn, id).unwrap().unwrap().problem.unwrap();
+                assert_eq!(problem, format!("segments ask for each other: {first}, {second}"));
+            }
+            packed::execute(conn, &format!("UPDATE segments SET criteria = '{{\"tag\": \"odd\"}}', version = 3 WHERE id = {first}"));
+            event(conn, ann, "other", 0);
+        }).await;
+        settle(&store).await;
+        write(&store, move |conn| {
+            check(conn, &[first, second, vips]).unwrap();
+            assert_eq!(members(conn, second), [ann]);
+        }).await;
+    }
+
     async fn what_a_window_needs_is_kept_and_what_goes_is_evaluated(db: &Database) {
         let store = open(db).await;
         let (windowed, ever, ann) = write(&store, |conn| {

@@ -276,7 +276,7 @@ struct Timer {
 pub(super) fn check(conn: &mut Conn, order: &[SegmentId]) -> Result<(), StoreError> {
     let rules = segments::criteria_of(conn, order)?;
     let rules: BTreeMap<SegmentId, Criteria> =
-        rules.into_iter().map(|(id, given)| (id, Criteria::read(given).unwrap())).collect();
+        rules.into_iter().map(|(id, stored)| (id, Criteria::read(stored.given().unwrap()).unwrap())).collect();
     let question = Question::of(rules.values());
     let ids: Vec<Id> = load!(conn, "SELECT id FROM contacts ORDER BY id");
     let ids: Vec<ContactId> = ids.into_iter().map(|row| row.id).collect();
