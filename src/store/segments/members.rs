@@ -8,7 +8,7 @@ use super::dialect;
 use crate::domain::ids::{ContactId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::segments::stay::{LeaveReason, Row};
-use crate::store::engine::schema::segment_members;
+use crate::store::engine::schema::{segment_members, segments};
 use crate::store::{Conn, StoreError};
 
 /// A stay of a contact in a segment.
@@ -78,7 +78,8 @@ pub struct Past {
     pub left_at: Option<UtcInstant>,
 }
 
-/// The stays of these contacts that may still change: those of members, and those after which no other may follow yet.
+/// The stays of these contacts that may still change: those of members, and those after which no other may follow yet. Where contacts
+/// lie close together, with those of others between them.
 ///
 /// # Errors
 /// The query failed.
@@ -150,9 +151,12 @@ pub fn count(conn: &mut Conn, segment: SegmentId) -> Result<i64, StoreError> {
 /// # Errors
 /// The query failed.
 pub fn of_contact(conn: &mut Conn, contact: ContactId) -> Result<Vec<MemberRow>, StoreError> {
+    // What a deleted segment has left goes later.
+    let is_there = segments::id.eq(segment_members::segment_id).and(segments::deleted_at.is_null());
     segment_members::table
         .filter(segment_members::contact_id.eq(contact))
         .filter(segment_members::closed_at.is_null().and(segment_members::left_at.is_null()))
+        .filter(diesel::dsl::exists(segments::table.filter(is_there)))
         .order(segment_members::segment_id)
         .select(MemberRow::as_select())
         .load(conn)
