@@ -135,9 +135,7 @@ impl World {
         let mut sum = Evaluated::default();
         self.runtime.block_on(async {
             while let Some(batch) = worker.keep_up().await.expect("a batch") {
-                sum.contacts += batch.evaluated.contacts;
-                sum.answers += batch.evaluated.answers;
-                sum.transitions += batch.evaluated.transitions;
+                sum += batch.evaluated;
             }
         });
         (began.elapsed(), sum)

@@ -4,12 +4,19 @@
 use super::evaluate::{Cause, Evaluated, Wanted, evaluate};
 use super::keep_up::mark_readable;
 use super::live::{KnownCriteria, Live};
-use crate::domain::ids::{ContactId, SegmentId};
+use crate::domain::ids::ContactId;
+use crate::domain::instant::UtcInstant;
 use crate::domain::segments::standing::TransitionSource;
 use crate::store::segments::building::{self, Build};
 use crate::store::segments::queue::{self, BLOCK, Shard};
 use crate::store::segments::ranges::{self, Range};
 use crate::store::{Conn, StoreError, engine, segments};
+
+/// The most answers that one transaction finds for a stretch of all segments: how long it takes does not grow with their number.
+const MOST_ANSWERS: i64 = 500_000;
+
+/// How many contacts are known at the same time: what is known of one takes some 10 KB while it is evaluated.
+const IN_MEMORY: usize = 2_048;
 
 /// What is to be evaluated next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +67,21 @@ pub enum Stretch {
 /// A query failed.
 pub fn build(conn: &mut Conn, known: &KnownCriteria, build: &Build, limit: i64) -> Result<Stretch, StoreError> {
     let Some(last) = build.last else { return Ok(Stretch::Stale) };
-    let done = stretch(conn, known, (build.cursor, last), Some(build.segment), limit)?;
-    let Some((evaluated, to)) = done else { return Ok(Stretch::Over) };
+    let (now, live) = begin(conn, known, build.cursor)?;
+    let Some(rank) = live.rank_of(build.segment) else { return Ok(Stretch::Over) };
+    // Another instance has evaluated it, while this one waited for the lock.
+    if !live.get(rank).is_some_and(|segment| build.is_of(&segment.row)) {
+        return Ok(Stretch::Stale);
+    }
+    let (contacts, to) = contacts(conn, (build.cursor, last), limit)?;
+    let mut evaluated = Evaluated::default();
+    for known in contacts.chunks(IN_MEMORY) {
+        let mut wanted = Wanted::default();
+        for contact in known {
+            wanted.add(*contact, [rank], TransitionSource::Evaluation);
+        }
+        evaluated += evaluate(conn, &live, wanted, now, Cause::Everybody(build.segment))?;
+    }
     Ok(if building::advance(conn, build, to)? { Stretch::Done(evaluated) } else { Stretch::Stale })
 }
 
@@ -70,40 +90,43 @@ pub fn build(conn: &mut Conn, known: &KnownCriteria, build: &Build, limit: i64) 
 /// # Errors
 /// A query failed.
 pub fn range(conn: &mut Conn, known: &KnownCriteria, range: &Range, limit: i64) -> Result<Stretch, StoreError> {
-    let done = stretch(conn, known, (range.cursor, range.last), None, limit)?;
-    let Some((evaluated, to)) = done else { return Ok(Stretch::Over) };
+    let (now, live) = begin(conn, known, range.cursor)?;
+    if !ranges::is_at(conn, range)? {
+        return Ok(Stretch::Stale);
+    }
+    let segments = i64::try_from(live.all().count()).unwrap_or(i64::MAX).max(1);
+    let (contacts, to) = contacts(conn, (range.cursor, range.last), limit.min((MOST_ANSWERS / segments).max(1)))?;
+    let mut evaluated = Evaluated::default();
+    for known in contacts.chunks(IN_MEMORY) {
+        let mut wanted = Wanted::default();
+        for contact in known {
+            wanted.add(*contact, live.all(), TransitionSource::Change);
+        }
+        evaluated += evaluate(conn, &live, wanted, now, Cause::Stretch)?;
+    }
     Ok(if ranges::advance(conn, range, to)? { Stretch::Done(evaluated) } else { Stretch::Stale })
 }
 
-/// Evaluates contacts behind one, up to the end of their block; and up to which one. `None`: the segment is not evaluated any more.
-fn stretch(
-    conn: &mut Conn,
-    known: &KnownCriteria,
-    (after, last): (ContactId, ContactId),
-    segment: Option<SegmentId>,
-    limit: i64,
-) -> Result<Option<(Evaluated, ContactId)>, StoreError> {
-    let first = ContactId(after.0.saturating_add(1));
-    let end = ContactId((first.0 | (BLOCK - 1)).min(last.0).max(after.0));
-    let shard = Shard::of(conn, first);
+/// Locks the shard of the contact behind this one, and then reads the clock and the segments.
+fn begin(conn: &mut Conn, known: &KnownCriteria, after: ContactId) -> Result<(UtcInstant, Live), StoreError> {
+    let shard = Shard::of(conn, ContactId(after.0.saturating_add(1)));
     queue::lock(conn, shard)?;
     let now = engine::now(conn)?;
     let live = Live::read(conn, known)?;
     mark_readable(conn, &live)?;
-    let rank = segment.and_then(|segment| live.rank_of(segment));
-    if segment.is_some() && rank.is_none() {
-        return Ok(None);
-    }
+    Ok((now, live))
+}
+
+/// At most so many contacts behind one, of those up to the last and in the same block; and up to which contact that is.
+fn contacts(
+    conn: &mut Conn,
+    (after, last): (ContactId, ContactId),
+    limit: i64,
+) -> Result<(Vec<ContactId>, ContactId), StoreError> {
+    let first = after.0.saturating_add(1);
+    let end = ContactId((first | (BLOCK - 1)).min(last.0).max(after.0));
     let contacts = building::stretch(conn, after, end, limit)?;
     let is_cut = i64::try_from(contacts.len()).is_ok_and(|count| count >= limit);
     let to = contacts.last().copied().filter(|_| is_cut).unwrap_or(end);
-    let mut wanted = Wanted::default();
-    let (ranks, source, cause) = match segment {
-        Some(segment) => (rank.into_iter().collect(), TransitionSource::Evaluation, Cause::Everybody(segment)),
-        None => (live.all().collect::<Vec<_>>(), TransitionSource::Change, Cause::Live),
-    };
-    for contact in contacts {
-        wanted.add(contact, ranks.iter().copied(), source);
-    }
-    Ok(Some((evaluate(conn, &live, wanted, now, cause)?, to)))
+    Ok((contacts, to))
 }

@@ -52,11 +52,13 @@ fn is_open(row: &crate::store::segments::SegmentRow, contact: ContactId, but: Op
 pub(super) enum Cause {
     /// Contacts have changed, or time has passed.
     Live,
+    /// Something about all contacts of a stretch may have changed. Most of them stay out of most segments.
+    Stretch,
     /// Everybody is evaluated for this segment: entries are not reported.
     Everybody(SegmentId),
 }
 
-/// What came of an evaluation.
+/// What came of an evaluation, or of several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Evaluated {
     /// Contacts that were looked at.
@@ -65,6 +67,14 @@ pub struct Evaluated {
     pub answers: usize,
     /// Transitions that were written.
     pub transitions: usize,
+}
+
+impl std::ops::AddAssign for Evaluated {
+    fn add_assign(&mut self, other: Self) {
+        self.contacts += other.contacts;
+        self.answers += other.answers;
+        self.transitions += other.transitions;
+    }
 }
 
 /// A contact and a segment, and what becomes of them.
@@ -87,7 +97,7 @@ pub(super) fn evaluate(
     cause: Cause,
 ) -> Result<Evaluated, StoreError> {
     let but = match cause {
-        Cause::Live => None,
+        Cause::Live | Cause::Stretch => None,
         Cause::Everybody(segment) => Some(segment),
     };
     wanted.leave_to_builds(live, but);
@@ -102,7 +112,7 @@ pub(super) fn evaluate(
     }
     let (mut found, mut timers) = (Vec::new(), Vec::new());
     let mut answers = 0;
-    if but.is_some() && !question.events().is_empty() {
+    if cause != Cause::Live && !question.events().is_empty() {
         // Most contacts are decided by what costs little to read.
         for mut facts in facts::of_contacts(conn, &question.without_events(), &contacts)? {
             let contact = facts.contact;
@@ -129,10 +139,9 @@ pub(super) fn evaluate(
         };
         person.facts.segments =
             person.open.iter().filter(|(_, row)| row.left_at.is_none()).map(|(id, _)| *id).collect();
-        person.walk(live, want, now, (cause, but), &places, &mut found);
+        answers += person.walk(live, want, now, (cause, but), &places, &mut found);
         timers.extend(person.timer.map(|timer| (*contact, timer)));
     }
-    answers += found.len();
     let transitions = write(conn, found, now)?;
     queue::set_timers(conn, &timers)?;
     Ok(Evaluated { contacts: contacts.len(), answers, transitions })
@@ -175,7 +184,8 @@ struct Person {
 }
 
 impl Person {
-    /// Evaluates its segments in their order; those that ask for one of which it has become a member, or none any more, too.
+    /// Evaluates its segments in their order; those that ask for one of which it has become a member, or none any more, too. How many
+    /// that were. Only what has changed is kept: there may be very many contacts and segments.
     fn walk<'a>(
         &mut self,
         live: &'a Live,
@@ -184,14 +194,16 @@ impl Person {
         (cause, but): (Cause, Option<SegmentId>),
         places: &Places,
         found: &mut Vec<Found<'a>>,
-    ) {
+    ) -> usize {
+        let mut answers = 0;
         let contact = self.facts.contact;
         let mut todo = want.ranks.clone();
         while let Some(rank) = todo.pop_first() {
             let Some(segment) = live.get(rank) else { continue };
+            answers += 1;
             let id = segment.row.id;
             let occasion = match cause {
-                Cause::Live => Occasion::Live,
+                Cause::Live | Cause::Stretch => Occasion::Live,
                 Cause::Everybody(_) => Occasion::Backfill { since: places.newest(rank, &self.facts) },
             };
             let decision = decide(&segment.criteria, &self.facts, now);
@@ -211,8 +223,11 @@ impl Person {
                     asking.filter(|rank| live.get(*rank).is_some_and(|segment| is_open(&segment.row, contact, but))),
                 );
             }
-            found.push(Found { contact, rank, open, seen, step, source: want.source, live });
+            if step.change != Change::None || !step.transitions.is_empty() {
+                found.push(Found { contact, rank, open, seen, step, source: want.source, live });
+            }
         }
+        answers
     }
 }
 

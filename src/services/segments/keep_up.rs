@@ -40,6 +40,21 @@ pub struct Batch {
     pub evaluated: Evaluated,
 }
 
+impl Batch {
+    /// Together with the batch that followed in the same transaction.
+    pub(super) fn and(self, next: Self) -> Self {
+        let mut evaluated = self.evaluated;
+        evaluated += next.evaluated;
+        Self {
+            touches: self.touches + next.touches,
+            due: self.due + next.due,
+            waited_ms: self.waited_ms.max(next.waited_ms),
+            evaluated,
+            ..next
+        }
+    }
+}
+
 impl Taken {
     /// Takes up to `limit` touches, and as many timers, of a shard in which something waits and which nobody else has: the next one
     /// from `from` on.

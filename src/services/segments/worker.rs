@@ -12,47 +12,26 @@ use crate::store::segments::queue::{self, Shard};
 use crate::store::segments::{self, building};
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError};
 
-/// How many touches, and how many timers, one transaction takes at most.
-const AT_ONCE: i64 = 500;
-
-/// How many contacts one transaction of a stretch evaluates at most.
-const IN_A_STRETCH: i64 = queue::BLOCK;
-
-/// How long one transaction is to hold SQLite's only writer.
-const HOLDS_WRITER_FOR: Duration = Duration::from_millis(8);
-
-/// With how many contacts a transaction on SQLite begins, before it is known how long they take.
-const FIRST_PORTION: i64 = 16;
-
-/// How many contacts one transaction takes. On SQLite, as many as can be evaluated while nobody else waits for long.
+/// How much one transaction does.
 #[derive(Debug, Clone, Copy)]
 struct Portion {
-    size: i64,
-    most: i64,
-    within: Option<Duration>,
+    /// How many touches, and how many timers, it takes at once.
+    touches: i64,
+    /// How many contacts it evaluates at once for one segment.
+    build: i64,
+    /// How many it evaluates at once for all segments.
+    range: i64,
+    /// How long it goes on with the next ones.
+    within: Duration,
 }
 
 impl Portion {
-    const fn of(store_has_one_writer: bool, most: i64) -> Self {
-        if store_has_one_writer {
-            Self { size: FIRST_PORTION, most, within: Some(HOLDS_WRITER_FOR) }
-        } else {
-            Self { size: most, most, within: None }
-        }
-    }
+    /// PostgreSQL: others write beside it.
+    const MANY: Self = Self { touches: 500, build: queue::BLOCK, range: queue::BLOCK, within: Duration::ZERO };
 
-    /// Learns from a transaction with so many contacts.
-    fn learn(&mut self, contacts: usize, took: Duration) {
-        let Some(within) = self.within else { return };
-        let contacts = i64::try_from(contacts).unwrap_or(i64::MAX);
-        let us = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).max(1);
-        let fits = contacts.saturating_mul(us(within)) / us(took);
-        if took > within {
-            self.size = fits.clamp(1, self.size);
-        } else if contacts >= self.size {
-            self.size = fits.clamp(self.size, self.size.saturating_mul(2)).min(self.most);
-        }
-    }
+    /// SQLite: nobody else writes meanwhile. So it takes little at once, of which even the most expensive contacts take but a few
+    /// milliseconds, and goes on while its time lasts: in all, it holds the only writer for about 10 ms.
+    const LITTLE: Self = Self { touches: 16, build: 128, range: 16, within: Duration::from_millis(6) };
 }
 
 /// Keeps segments up to date.
@@ -60,8 +39,7 @@ pub struct SegmentWorker {
     store: Store,
     known: KnownCriteria,
     from: Shard,
-    batch: Portion,
-    stretch: Portion,
+    portion: Portion,
 }
 
 /// A transaction whose work is not to be stored.
@@ -88,9 +66,8 @@ impl SegmentWorker {
     /// A worker on this database.
     #[must_use]
     pub fn new(store: Store, known: KnownCriteria) -> Self {
-        let one = store.has_one_writer();
-        let (batch, stretch) = (Portion::of(one, AT_ONCE), Portion::of(one, IN_A_STRETCH));
-        Self { store, known, from: Shard(0), batch, stretch }
+        let portion = if store.has_one_writer() { Portion::LITTLE } else { Portion::MANY };
+        Self { store, known, from: Shard(0), portion }
     }
 
     /// Evaluates a batch of contacts that have changed or are due. `None`: nothing waits, or others are at it.
@@ -101,16 +78,23 @@ impl SegmentWorker {
         if !self.store.run(Lane::Read, "look for contacts that have changed", queue::is_any_waiting).await? {
             return Ok(None);
         }
-        let (known, from, size) = (self.known.clone(), self.from, self.batch.size);
+        let (known, from, portion) = (self.known.clone(), self.from, self.portion);
         let work = move |conn: &mut Conn| {
-            let began = Instant::now();
-            let batch = conn.write_along_indexes(|conn| keep_up(conn, &known, from, size))?;
-            Ok(batch.map(|batch| (batch, began.elapsed())))
+            conn.write_along_indexes(|conn| {
+                let (began, mut all) = (Instant::now(), None);
+                while let Some(batch) = keep_up(conn, &known, from, portion.touches)? {
+                    let batch = all.map_or(batch, |before: Batch| before.and(batch));
+                    all = Some(batch);
+                    if !batch.more || began.elapsed() >= portion.within {
+                        break;
+                    }
+                }
+                Ok(all)
+            })
         };
-        let Some((batch, took)) = self.store.run(Lane::Segments, "evaluate contacts for segments", work).await? else {
+        let Some(batch) = self.store.run(Lane::Segments, "evaluate contacts for segments", work).await? else {
             return Ok(None);
         };
-        self.batch.learn(batch.touches.max(batch.due), took);
         self.from = Shard(batch.shard.0.saturating_add(1) & 7);
         count(batch.evaluated);
         if let Some(waited) = batch.waited_ms {
@@ -127,29 +111,39 @@ impl SegmentWorker {
     pub async fn build(&mut self) -> Result<bool, StoreError> {
         let next = self.store.run(Lane::Read, "look for segments to evaluate", build::next).await?;
         let Some(next) = next else { return Ok(false) };
-        let (known, size) = (self.known.clone(), self.stretch.size);
+        let (known, portion) = (self.known.clone(), self.portion);
         let work = move |conn: &mut Conn| {
-            let began = Instant::now();
-            let stretch = conn.write_along_indexes(|conn| {
-                let stretch = match next {
-                    Next::Begin => building::begin(conn).map(|()| Stretch::Over)?,
-                    Next::Sweep => segments::sweep(conn).map(|_| Stretch::Over)?,
-                    Next::Build(at) => build::build(conn, &known, &at, size)?,
-                    Next::Range(at) => build::range(conn, &known, &at, size)?,
-                };
-                // What was found is rolled back.
-                if stretch == Stretch::Stale { Err(Undone::Stale) } else { Ok(stretch) }
+            let evaluated = conn.write_along_indexes(|conn| {
+                let (began, mut next, mut all) = (Instant::now(), next, Evaluated::default());
+                loop {
+                    let stretch = match next {
+                        Next::Begin => building::begin(conn).map(|()| Stretch::Over)?,
+                        Next::Sweep => segments::sweep(conn).map(|_| Stretch::Over)?,
+                        Next::Build(at) => build::build(conn, &known, &at, portion.build)?,
+                        Next::Range(at) => build::range(conn, &known, &at, portion.range)?,
+                    };
+                    match stretch {
+                        Stretch::Done(evaluated) => all += evaluated,
+                        Stretch::Over => return Ok(all),
+                        // What was found is rolled back.
+                        Stretch::Stale => return Err(Undone::Stale),
+                    }
+                    if began.elapsed() >= portion.within {
+                        return Ok(all);
+                    }
+                    match build::next(conn)? {
+                        Some(more @ (Next::Build(_) | Next::Range(_))) => next = more,
+                        Some(Next::Begin | Next::Sweep) | None => return Ok(all),
+                    }
+                }
             });
-            match stretch {
-                Ok(Stretch::Done(evaluated)) => Ok(Some((evaluated, began.elapsed()))),
-                Ok(Stretch::Over | Stretch::Stale) | Err(Undone::Stale) => Ok(None),
+            match evaluated {
+                Ok(evaluated) => Ok(evaluated),
+                Err(Undone::Stale) => Ok(Evaluated::default()),
                 Err(Undone::Store(error)) => Err(error),
             }
         };
-        if let Some((evaluated, took)) = self.store.run(Lane::Segments, "evaluate a stretch of contacts", work).await? {
-            self.stretch.learn(evaluated.contacts, took);
-            count(evaluated);
-        }
+        count(self.store.run(Lane::Segments, "evaluate a stretch of contacts", work).await?);
         Ok(true)
     }
 
@@ -180,29 +174,4 @@ fn count(evaluated: Evaluated) {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     counter!("volley_segment_evaluations_total").increment(number(evaluated.answers));
     counter!("volley_segment_transitions_total").increment(number(evaluated.transitions));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_portion_shrinks_at_once_and_grows_step_by_step() {
-        let mut portion = Portion::of(true, AT_ONCE);
-        portion.learn(16, Duration::from_millis(1));
-        assert_eq!(portion.size, 32, "at most twice as many");
-        portion.learn(5, Duration::from_millis(1));
-        assert_eq!(portion.size, 32, "few contacts tell nothing of many");
-        portion.learn(32, Duration::from_millis(16));
-        assert_eq!(portion.size, 16);
-        portion.learn(16, Duration::from_secs(9));
-        assert_eq!(portion.size, 1);
-        for _ in 0..20 {
-            portion.learn(usize::try_from(portion.size).unwrap(), Duration::from_micros(10));
-        }
-        assert_eq!(portion.size, AT_ONCE);
-        let mut pg = Portion::of(false, AT_ONCE);
-        pg.learn(500, Duration::from_secs(9));
-        assert_eq!(pg.size, AT_ONCE);
-    }
 }

@@ -5,7 +5,7 @@
 
 use diesel::prelude::*;
 
-use super::queue;
+use super::{SegmentRow, queue};
 use crate::domain::ids::{ContactId, SegmentId};
 use crate::domain::segments::standing::SegmentState;
 use crate::store::engine::schema::{contacts, segments};
@@ -22,6 +22,14 @@ pub struct Build {
     pub cursor: ContactId,
     /// Up to which contact it goes. `None`: it has not begun.
     pub last: Option<ContactId>,
+}
+
+impl Build {
+    /// Whether a segment, as it is stored now, has come so far and no further.
+    #[must_use]
+    pub fn is_of(&self, row: &SegmentRow) -> bool {
+        (row.id, row.version, row.cursor_contact_id) == (self.segment, self.version, self.cursor)
+    }
 }
 
 /// The evaluations that are under way, those that have come least far first.

@@ -31,6 +31,17 @@ pub fn oldest(conn: &mut Conn) -> Result<Option<Range>, StoreError> {
         .map_err(StoreError::query("look for contacts to evaluate"))
 }
 
+/// Whether a stretch is evaluated so far and no further.
+///
+/// # Errors
+/// The query failed.
+pub fn is_at(conn: &mut Conn, range: &Range) -> Result<bool, StoreError> {
+    let this = segment_ranges::id.eq(range.id).and(segment_ranges::cursor_contact_id.eq(range.cursor));
+    diesel::select(diesel::dsl::exists(segment_ranges::table.filter(this)))
+        .get_result(conn)
+        .map_err(StoreError::query("look how far contacts are evaluated"))
+}
+
 /// Says that a stretch is evaluated up to a contact; where that is its last one, it goes. `false`: somebody else has done that, and what
 /// was found is not to be stored.
 ///

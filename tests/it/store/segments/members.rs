@@ -297,7 +297,7 @@ both_backends! {
         let store = open(db).await;
         let id = write(&store, |conn| {
             packed::execute(conn, "INSERT INTO contacts (id, email, attributes, version, created_at, updated_at)
-                WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 60)
+                WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2000)
                 SELECT n * 300, 'p' || n || '@example.com', '{}', 1, 0, 0 FROM n");
             segment(conn, "All", json!({ "reachable": "email" }))
         }).await;
@@ -309,7 +309,7 @@ both_backends! {
         }
         assert!(steps > 3, "{steps}");
         write(&store, move |conn| {
-            assert_eq!(members(conn, id).len(), 60);
+            assert_eq!(members(conn, id).len(), 2_000);
             check(conn, &[id]).unwrap();
         }).await;
     }
