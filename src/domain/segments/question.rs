@@ -34,6 +34,7 @@ pub struct Question {
     pub tags: BTreeSet<String>,
     /// Segments whose membership is asked for.
     pub segments: BTreeSet<SegmentId>,
+    asks_more_than_events: bool,
     events: Vec<EventFact>,
     places: HashMap<EventKind, BTreeMap<u32, usize>>,
 }
@@ -50,6 +51,7 @@ impl Question {
     }
 
     fn add(&mut self, clause: &Clause) {
+        self.asks_more_than_events |= !matches!(clause, Clause::Event(_));
         match clause {
             Clause::Attribute { path, .. } => self.attributes.extend(path.first().cloned()),
             Clause::List { list, .. } => _ = self.lists.insert(*list),
@@ -73,6 +75,12 @@ impl Question {
     #[must_use]
     pub fn events(&self) -> &[EventFact] {
         &self.events
+    }
+
+    /// Whether a first look without events costs less, and may tell something.
+    #[must_use]
+    pub const fn is_worth_a_glance(&self) -> bool {
+        self.asks_more_than_events && !self.events.is_empty()
     }
 
     /// The same question without the facts about events, for a first look that costs little.

@@ -112,7 +112,7 @@ pub(super) fn evaluate(
     }
     let (mut found, mut timers) = (Vec::new(), Vec::new());
     let mut answers = 0;
-    if cause != Cause::Live && !question.events().is_empty() {
+    if cause != Cause::Live && question.is_worth_a_glance() {
         // Most contacts are decided by what costs little to read.
         for mut facts in facts::of_contacts(conn, &question.without_events(), &contacts)? {
             let contact = facts.contact;
