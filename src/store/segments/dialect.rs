@@ -2,4 +2,5 @@
 
 pub(super) mod holding;
 pub(super) mod members;
+pub(super) mod neighbours;
 pub(super) mod queue;

@@ -7,7 +7,7 @@
 
 mod dialect;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -31,7 +31,10 @@ pub fn of_contacts(conn: &mut Conn, question: &Arc<Question>, ids: &[ContactId])
     }
     let mut parts = dialect::parts(question.events()).into_iter();
     let rows = dialect::contacts(conn, ids, question, parts.next().unwrap_or_default())?;
-    let mut facts: Vec<Facts> = rows.into_iter().map(|row| row.read(question)).collect::<Result<_, _>>()?;
+    // Others may have been read with them.
+    let asked: HashSet<ContactId> = ids.iter().copied().collect();
+    let rows = rows.into_iter().filter(|row| asked.contains(&row.id));
+    let mut facts: Vec<Facts> = rows.map(|row| row.read(question)).collect::<Result<_, _>>()?;
     for part in parts {
         add_events(conn, &mut facts, ids, part)?;
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 
+use super::neighbours::stretch;
 use crate::domain::ids::{ContactId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::sql::sql;
@@ -19,13 +20,19 @@ fn column<'a, R, T>(rows: &'a [R], each: impl Fn(&'a R) -> T) -> Vec<T> {
 const OPEN: &str = "SELECT segment_id, contact_id, epoch, entered_at, dwell_from, left_at, reason, closed_at, dwell_done, dwell_n \
                     FROM segment_members WHERE closed_at IS NULL AND contact_id ";
 
+/// Where contacts lie close together, with those of others between them.
 pub(in crate::store::segments) fn open_of(
     conn: &mut Conn,
     contacts: &[ContactId],
 ) -> Result<Vec<MemberRow>, StoreError> {
-    match conn {
-        Conn::Pg(conn) => sql(format!("{OPEN} = ANY(")).bind::<Array<BigInt>, _>(contacts, ")").load(conn),
-        Conn::Sqlite(conn) => sql(format!("{OPEN} IN (SELECT value FROM json_each("))
+    let between = |(first, last): (ContactId, ContactId)| {
+        sql(format!("{OPEN} BETWEEN ")).bind::<BigInt, _>(first, " AND ").bind::<BigInt, _>(last, "")
+    };
+    match (conn, stretch(contacts).map(between)) {
+        (Conn::Pg(conn), Some(between)) => between.load(conn),
+        (Conn::Sqlite(conn), Some(between)) => between.load(conn),
+        (Conn::Pg(conn), None) => sql(format!("{OPEN} = ANY(")).bind::<Array<BigInt>, _>(contacts, ")").load(conn),
+        (Conn::Sqlite(conn), None) => sql(format!("{OPEN} IN (SELECT value FROM json_each("))
             .bind::<Text, _>(serde_json::json!(contacts).to_string(), "))")
             .load(conn),
     }

@@ -6,7 +6,7 @@ mod conditions;
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Untyped};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use conditions::{most_binds, push_event};
 
@@ -15,6 +15,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, Fields};
 use crate::domain::segments::question::{EventFact, Question};
 use crate::store::engine::sql::Pieces;
+use crate::store::segments::dialect::neighbours::stretch;
 use crate::store::{Conn, StoreError};
 
 /// Whose spelling a statement has.
@@ -39,6 +40,18 @@ impl Spelling {
             Self::Pg => to.push(" = ANY(").bind(format!("{{{ids}}}")).push("::bigint[])"),
             Self::Sqlite => to.push(" IN (SELECT value FROM json_each(").bind(format!("[{ids}]")).push("))"),
         };
+    }
+
+    /// Adds that this column is one of these contacts; or one between them, where they lie close together: who gets more passes
+    /// over it.
+    fn push_contacts(self, to: &mut Pieces<String>, column: &str, ids: &[ContactId]) {
+        to.push(column);
+        let Some((first, last)) = stretch(ids) else { return self.push_among(to, ids.iter().map(|id| id.0)) };
+        let cast = match self {
+            Self::Pg => "::bigint",
+            Self::Sqlite => " + 0",
+        };
+        to.push(" BETWEEN ").bind(first.to_string()).push(&format!("{cast} AND ")).bind(last.to_string()).push(cast);
     }
 
     /// Adds the times of events, as a list in JSON.
@@ -96,8 +109,8 @@ impl Spelling {
     /// Adds the contacts of a batch, as `c`. They are found before anything is asked of them: else PostgreSQL may begin with the
     /// events.
     fn push_batch(self, to: &mut Pieces<String>, columns: &str, ids: &[ContactId]) {
-        to.push(&format!(" FROM (SELECT {columns} FROM contacts WHERE id"));
-        self.push_among(to, ids.iter().map(|id| id.0));
+        to.push(&format!(" FROM (SELECT {columns} FROM contacts WHERE "));
+        self.push_contacts(to, "id", ids);
         to.push(match self {
             Self::Pg => " ORDER BY id OFFSET 0) AS c",
             Self::Sqlite => " ORDER BY id LIMIT -1) AS c",
@@ -128,31 +141,28 @@ pub(super) fn parts(events: &[EventFact]) -> Vec<&[EventFact]> {
 }
 
 /// A contact's own row, its standings and tags, and the times of its events: as they were at one moment.
-#[derive(QueryableByName)]
+#[derive(Queryable)]
 pub(super) struct Known {
-    #[diesel(sql_type = BigInt)]
     pub(super) id: ContactId,
-    #[diesel(sql_type = Bool)]
     pub(super) living: bool,
-    #[diesel(sql_type = BigInt)]
     pub(super) created_at: UtcInstant,
-    #[diesel(embed)]
     pub(super) fields: Fields,
-    #[diesel(sql_type = Text)]
     pub(super) attributes: String,
     /// In JSON.
-    #[diesel(sql_type = Text)]
     pub(super) standings: String,
     /// In JSON.
-    #[diesel(sql_type = Text)]
     pub(super) tags: String,
     /// In JSON.
-    #[diesel(sql_type = Text)]
     pub(super) times: String,
 }
 
-/// The contacts of a batch, by one statement: from several ones, a contact could be seen half before and half after a change, and enter
-/// a segment that it was never to be in.
+type Field = Nullable<Text>;
+
+/// The columns of [`Known`].
+type KnownRow = (BigInt, Bool, BigInt, (Field, Field, Field, Field, Field, Field, Field), Text, Text, Text, Text);
+
+/// The contacts of a batch; where they lie close together, with others between them. By one statement: from several ones, a contact
+/// could be seen half before and half after a change, and enter a segment that it was never to be in.
 pub(super) fn contacts(
     conn: &mut Conn,
     ids: &[ContactId],
@@ -170,7 +180,7 @@ pub(super) fn contacts(
     query.push(" AS times");
     let columns = format!("id, deleted_at IS NULL AS living, created_at, {fields}, {attributes}");
     spelling.push_batch(&mut query, &columns, ids);
-    let query = query.query::<Text, Untyped>();
+    let query = query.query::<Text, KnownRow>();
     match conn {
         Conn::Pg(conn) => query.load(conn),
         Conn::Sqlite(conn) => query.load(conn),
@@ -178,7 +188,7 @@ pub(super) fn contacts(
     .map_err(StoreError::query("read facts of contacts"))
 }
 
-/// The times of events of a batch, in JSON.
+/// The times of events of a batch, in JSON; with others as of [`contacts`].
 pub(super) fn events(
     conn: &mut Conn,
     ids: &[ContactId],
@@ -197,7 +207,7 @@ pub(super) fn events(
     .map_err(StoreError::query("read events of contacts"))
 }
 
-/// Which segments contacts are members of.
+/// Which segments contacts are members of; with others as of [`contacts`].
 pub(super) fn memberships(
     conn: &mut Conn,
     ids: &[ContactId],
@@ -207,7 +217,7 @@ pub(super) fn memberships(
     let mut query = Pieces::default();
     query.push("SELECT m.contact_id, m.segment_id FROM segment_members AS m WHERE m.left_at IS NULL AND m.segment_id");
     spelling.push_among(&mut query, segments.iter().map(|segment| segment.0));
-    spelling.push_among(query.push(" AND m.contact_id"), ids.iter().map(|id| id.0));
+    spelling.push_contacts(&mut query, " AND m.contact_id", ids);
     let query = query.query::<Text, (BigInt, BigInt)>();
     match conn {
         Conn::Pg(conn) => query.load(conn),
