@@ -8,11 +8,12 @@ use volley::domain::ids::{ContactId, SegmentId};
 use volley::services::segments::build::{self, Next, Stretch};
 use volley::services::segments::keep_up::{Taken, keep_up};
 use volley::services::segments::live::KnownCriteria;
+use volley::store::people::lists::{self, Deleted, NewList};
 use volley::store::segments::building::{self, Build};
 use volley::store::segments::queue::Shard;
 use volley::store::{Conn, Lane};
 
-use super::world::{check, contact, edit, event, members, open, segment, settle, transitions};
+use super::world::{check, contact, edit, event, members, open, scribe, segment, settle, transitions};
 use crate::support::database::number;
 use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
@@ -100,6 +101,32 @@ fn an_event_that_commits_between_the_touch_and_the_facts_is_seen() {
     assert_eq!(is_touched(&mut writing), 1, "a touch that came meanwhile stays, although its contact was evaluated");
     settled(&db, &[id]);
     assert_eq!(transitions(&mut writing, id, ann), ["entered 1 change"]);
+}
+
+#[test]
+fn somebody_who_joins_a_list_while_it_is_being_deleted_is_evaluated_afterwards() {
+    let Some(db) = Database::postgres(module_path!()) else { return };
+    let (_, ann) = ready(&db);
+    let (mut joining, mut deleting) = (db.connect(), db.connect());
+    let list = lists::create(&mut joining, &NewList::named("News")).unwrap().list.id;
+    lists::add_members(&mut joining, &scribe(), list, &[ann]).unwrap();
+    let ben = contact(&mut joining, "ben@example.com", json!({}));
+    let joins = Open::begin(&mut joining);
+    run(
+        joins.0,
+        &format!(
+            "SELECT id FROM lists WHERE id = {list} FOR KEY SHARE; INSERT INTO list_members (list_id, contact_id, created_at, status) \
+             VALUES ({list}, {ben}, 0, 'subscribed')"
+        ),
+    );
+    let deletion = std::thread::spawn(move || lists::delete(&mut deleting, list).unwrap());
+    wait_until("the deletion waits", LONG, || db.number(WAITS) == 1);
+    joins.commit();
+    assert_eq!(deletion.join().unwrap(), Deleted::Done);
+    let of_ben = format!(
+        "SELECT count(*) AS n FROM segment_ranges WHERE cursor_contact_id < {ben} AND last_contact_id >= {ben}"
+    );
+    assert_eq!(db.number(&of_ben), 1, "who joined last is evaluated, too");
 }
 
 #[test]
