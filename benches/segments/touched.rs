@@ -34,7 +34,8 @@ pub(crate) fn measure(world: &World) {
         let waiting = world.waiting();
         transactions::forget();
         let (took, evaluated) = world.keep_up();
-        assert_eq!(i64::try_from(evaluated.contacts), Ok(waiting), "each contact was evaluated once");
+        // A few may be due meanwhile.
+        assert!(i64::try_from(evaluated.contacts).is_ok_and(|count| count >= waiting), "some were not evaluated");
         let target = if world.is_postgres() { "≥ 3,000" } else { "" };
         println!(
             "| {} | {what} | {waiting} | {:.0} | {target} | {} | {} | {}",
