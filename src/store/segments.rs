@@ -275,6 +275,18 @@ pub fn note_problem(conn: &mut Conn, id: SegmentId, version: i64, problem: &str)
         .map_err(StoreError::query("note the problem of a segment"))
 }
 
+/// How many segments that are to be kept up to date cannot be evaluated.
+///
+/// # Errors
+/// The query failed.
+pub fn not_evaluated(conn: &mut Conn) -> Result<i64, StoreError> {
+    segments::table
+        .filter(segments::problem.is_not_null().and(segments::enabled.eq(true)).and(segments::deleted_at.is_null()))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count segments that cannot be evaluated"))
+}
+
 /// Deletes a segment. Its members go later, in portions. The definitions are held. Whether it was there.
 ///
 /// # Errors

@@ -152,9 +152,12 @@ impl SegmentWorker {
     /// # Errors
     /// The database failed.
     pub async fn show(&self) -> Result<(), StoreError> {
-        let look =
-            |conn: &mut Conn| Ok((queue::waiting(conn)?, building::left(conn)?, crate::store::engine::now(conn)?));
-        let (waiting, left, now) = self.store.run(Lane::Read, "count contacts that have changed", look).await?;
+        let look = |conn: &mut Conn| {
+            let now = crate::store::engine::now(conn)?;
+            Ok((queue::waiting(conn)?, building::left(conn)?, segments::not_evaluated(conn)?, now))
+        };
+        let (waiting, left, not_evaluated, now) =
+            self.store.run(Lane::Read, "count contacts that have changed", look).await?;
         #[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a gauge is a float")]
         let float = |count: i64| count as f64;
         gauge!("volley_segment_touches").set(float(waiting.touches));
@@ -162,6 +165,7 @@ impl SegmentWorker {
         gauge!("volley_segment_oldest_touch_seconds")
             .set(waiting.oldest.map_or(0.0, |oldest| seconds(now.0.saturating_sub(oldest.0))));
         gauge!("volley_segment_contacts_to_evaluate").set(float(left));
+        gauge!("volley_segments_not_evaluated").set(float(not_evaluated));
         Ok(())
     }
 }

@@ -359,13 +359,14 @@ both_backends! {
                 let problem = segments::find(conn, id).unwrap().unwrap().problem.unwrap();
                 assert_eq!(problem, format!("segments ask for each other: {first}, {second}"));
             }
+            assert_eq!(segments::not_evaluated(conn).unwrap(), 2);
             packed::execute(conn, &format!("UPDATE segments SET criteria = '{{\"tag\": \"odd\"}}', version = 3 WHERE id = {first}"));
             event(conn, ann, "other", 0);
         }).await;
         settle(&store).await;
         write(&store, move |conn| {
             check(conn, &[first, second, vips]).unwrap();
-            assert_eq!(members(conn, second), [ann]);
+            assert_eq!((members(conn, second), segments::not_evaluated(conn).unwrap()), (vec![ann], 0));
         }).await;
     }
 
