@@ -48,8 +48,8 @@ use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Conn, Lane, Store, StoreError};
 use background::{condense, fold_deliverability, know_keys, tidy};
 pub use maintenance::{
-    KeyInfo, check_broker, check_database, check_pools, create_key, database_file, list_keys, migrate, probe,
-    revoke_key, rotate_links,
+    KeyInfo, check_broker, check_database, check_pools, check_target, create_key, database_file, list_keys, migrate,
+    probe, revoke_key, rotate_links,
 };
 pub use sender_dns::{Found, ResolverChoice, look_at_sender};
 use slot::{DatabaseLock, Slot};

@@ -11,9 +11,11 @@ pub mod load;
 pub mod pools;
 pub mod proxies;
 pub mod public;
+pub mod reactions;
 pub mod redact;
 pub mod retries;
 pub mod secret;
+pub mod targets;
 pub mod timing;
 pub mod tracking;
 
@@ -58,6 +60,8 @@ pub struct Settings {
     pub consent: consent::Consent,
     /// `[events]`
     pub events: events::Events,
+    /// `[reactions]`
+    pub reactions: reactions::Reactions,
     /// `[callbacks]`
     pub callbacks: callbacks::Callbacks,
     /// `[inbound]`
@@ -68,6 +72,8 @@ pub struct Settings {
     pub timing: timing::Timing,
     /// `[cli]`
     pub cli: Cli,
+    /// `[[targets]]`
+    pub targets: Vec<targets::TargetConfig>,
     /// `[[pools]]`
     pub pools: Vec<pools::PoolConfig>,
 }

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod import;
 pub mod instant;
 pub mod people;
+pub mod reactions;
 pub mod readers;
 pub mod replicas;
 pub mod reports;

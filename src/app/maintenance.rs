@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::slot::DatabaseLock;
 use crate::actors::replicas::broker_link;
 use crate::channels;
+use crate::channels::webhook::call::Caller;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
+use crate::config::targets::TargetConfig;
 use crate::domain::access::Scope;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
@@ -159,6 +161,14 @@ pub fn check_pools(settings: &Settings) -> anyhow::Result<()> {
 pub async fn probe(pool: &PoolConfig) -> Result<String, String> {
     let channel = channels::build(pool).map_err(|error| error.to_string())?;
     channel.probe().await
+}
+
+/// Whether a target can be called as its settings say. It is not called: a receiver would take that for news.
+///
+/// # Errors
+/// In one line, which setting cannot work.
+pub fn check_target(target: &TargetConfig) -> Result<(), String> {
+    Caller::new(&target.webhook(), target.timeout()).map(drop)
 }
 
 /// Connects to the broker, where one is configured, and declares exchanges and queues.

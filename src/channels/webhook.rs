@@ -11,6 +11,7 @@
 
 mod answer;
 mod body;
+pub mod call;
 mod credentials;
 mod failures;
 mod habit;

@@ -10,6 +10,7 @@ use super::output::Output;
 use crate::app::{self, ResolverChoice};
 use crate::config::Settings;
 use crate::config::pools::parse_sender;
+use crate::config::targets::TargetConfig;
 use crate::domain::channel::ChannelKind;
 
 /// Below this much free space a campaign may not get far.
@@ -70,6 +71,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, settings: &Settings, output: &Outp
         });
         findings.push(Finding::new(format!("pool {}", pool.name), result));
     }
+    findings.extend(settings.targets.iter().map(target_finding));
     if settings.pools.iter().any(|pool| pool.channel == ChannelKind::Email) {
         findings.extend(email_findings(settings));
         findings.extend(sender_findings(args, settings).await);
@@ -95,6 +97,19 @@ pub(crate) async fn doctor(args: &DoctorArgs, settings: &Settings, output: &Outp
         .collect();
     output.either(&json!({ "healthy": healthy, "findings": as_json }), &lines.join("\n"))?;
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Whether a target can be called.
+fn target_finding(target: &TargetConfig) -> Finding {
+    let subject = format!("target {}", target.name);
+    match app::check_target(target) {
+        Err(reason) => Finding::new(subject, Err(format!("{reason}; check url, tls_ca_file and proxy of this target"))),
+        Ok(()) if target.is_in_the_clear() => Finding::note(
+            subject,
+            "calls go over the network without TLS: others can read whom they are about; use https://",
+        ),
+        Ok(()) => Finding::new(subject, Ok("its settings can be used; it was not called".to_owned())),
+    }
 }
 
 /// What every marketing email needs besides a pool.

@@ -3,6 +3,7 @@
 mod callbacks;
 mod inbound;
 mod smtp;
+mod targets;
 mod webhook;
 
 use std::net::{IpAddr, SocketAddr};
@@ -86,6 +87,7 @@ impl Settings {
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;
         within("events.keep_days", self.events.keep_days, 0..=36_500)?;
         within("callbacks.keep_days", self.callbacks.keep_days, 1..=365)?;
+        within("reactions.keep_days", self.reactions.keep_days, 1..=365)?;
         self.inbound.check()?;
         self.tracking.check_hosts().map_err(|reason| bad("tracking.hosts", reason))?;
         within("tracking.machine_within_ms", self.tracking.machine_within_ms, 0..=3_600_000)?;
@@ -94,6 +96,7 @@ impl Settings {
         check_key("cli.key", self.cli.key.as_ref())?;
         let server = Url::parse(&self.cli.server).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         ensure(server.is_some(), "cli.server", "not an address such as http://127.0.0.1:8080")?;
+        self.check_targets()?;
         for (index, pool) in self.pools.iter().enumerate() {
             pool.check(&format!("pools[{index}]"))?;
             let twin = self.pools.iter().take(index).any(|other| folded(&other.name) == folded(&pool.name));

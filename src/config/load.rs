@@ -7,6 +7,9 @@
 //! - variables `VOLLEY_SECTION__KEY`,
 //! - flags.
 //!
+//! Variables for targets: `VOLLEY_TARGETS` holds all of them as a JSON array; `VOLLEY_TARGETS__NAME__KEY` sets `url`, `secret` or `proxy` of
+//! one.
+//!
 //! Variables for pools: `VOLLEY_POOLS` holds all of them as a JSON array; `VOLLEY_POOLS__NAME__KEY` sets `url`,
 //! `username`, `password`, `from`, `proxy`, `CALLBACKS__SECRET` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
 //! pool's name in any case, with `_` for `-`. An empty variable counts as unset.
@@ -28,6 +31,9 @@ const DEFAULT_ORIGIN: &str = "config/default.toml, compiled in";
 
 /// The settings of one pool that a variable of its own may set.
 const POOL_VARIABLES: &[&str] = &["url", "username", "password", "from", "proxy"];
+
+/// The settings of one target that a variable of its own may set.
+const TARGET_VARIABLES: &[&str] = &["url", "secret", "proxy"];
 
 /// A setting given on the command line.
 #[derive(Debug, Clone)]
@@ -174,15 +180,17 @@ impl Layers {
                 continue;
             }
             let path = rest.to_ascii_lowercase();
-            if path == "pools" {
-                let pools: Value = serde_json::from_str(text).map_err(|error| ConfigError::Syntax {
+            if path == "pools" || path == "targets" {
+                let all: Value = serde_json::from_str(text).map_err(|error| ConfigError::Syntax {
                     origin: name.clone(),
                     line: error.line(),
                     // serde_json's message may quote the value, which may be a secret.
-                    reason: "not a JSON array of pools".to_owned(),
+                    reason: format!("not a JSON array of {path}"),
                 })?;
-                self.values.insert(path.clone(), pools);
+                self.values.insert(path.clone(), all);
                 self.origins.insert(path, name.clone());
+            } else if let Some(setting) = path.strip_prefix("targets__") {
+                self.set_in_target(setting, text, name)?;
             } else if let Some(setting) = path.strip_prefix("pools__") {
                 self.set_in_pool(setting, text, name)?;
             } else if path.contains("__") {
@@ -220,20 +228,39 @@ impl Layers {
         Ok(())
     }
 
+    /// Sets one setting of one target: `crm__secret`.
+    fn set_in_target(&mut self, setting: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
+        let (wanted, setting) = setting.split_once("__").unwrap_or((setting, ""));
+        let (index, target) = self.named("targets", wanted, origin)?;
+        let key = format!("targets[{index}].{setting}");
+        if !TARGET_VARIABLES.contains(&setting) {
+            let reason = format!("not settable by a variable; {} are", TARGET_VARIABLES.join(", "));
+            return Err(ConfigError::Invalid { key, reason, origin: origin.to_owned() });
+        }
+        target.insert(setting.to_owned(), Value::String(text.to_owned()));
+        self.origins.insert(key, origin.to_owned());
+        Ok(())
+    }
+
+    /// The block of an array whose name a variable spells so, and its place.
+    fn named(&mut self, array: &str, wanted: &str, origin: &str) -> Result<(usize, &mut Table), ConfigError> {
+        let blocks = self.values.get_mut(array).and_then(Value::as_array_mut);
+        let block = blocks.and_then(|blocks| {
+            blocks.iter_mut().enumerate().find_map(|(index, block)| {
+                let block = block.as_table_mut()?;
+                (super::check::folded(block.get("name")?.as_str()?) == wanted).then_some((index, block))
+            })
+        });
+        block.ok_or_else(|| {
+            let reason = format!("no {} is named {wanted}", array.trim_end_matches('s'));
+            ConfigError::Invalid { key: array.to_owned(), reason, origin: origin.to_owned() }
+        })
+    }
+
     /// Sets one setting of one pool: `marketing__password`, `marketing__headers__x_service_token`.
     fn set_in_pool(&mut self, setting: &str, text: &str, origin: &str) -> Result<(), ConfigError> {
         let (wanted, setting) = setting.split_once("__").unwrap_or((setting, ""));
-        let pools = self.values.get_mut("pools").and_then(Value::as_array_mut);
-        let pool = pools.and_then(|pools| {
-            pools.iter_mut().enumerate().find_map(|(index, pool)| {
-                let pool = pool.as_table_mut()?;
-                (super::check::folded(pool.get("name")?.as_str()?) == wanted).then_some((index, pool))
-            })
-        });
-        let Some((index, pool)) = pool else {
-            let reason = format!("no pool is named {wanted}");
-            return Err(ConfigError::Invalid { key: "pools".to_owned(), reason, origin: origin.to_owned() });
-        };
+        let (index, pool) = self.named("pools", wanted, origin)?;
         let value = Value::String(text.to_owned());
         let key = if let Some(header) = setting.strip_prefix("headers__") {
             let header = header.replace('_', "-");

@@ -13,7 +13,7 @@ const HIDDEN: &str = "***";
 const HARMLESS_PARAMETERS: &[&str] = &["tls", "sslmode", "connect_timeout", "application_name", "host", "port"];
 
 impl Settings {
-    /// The effective settings with every secret hidden. Of addresses the scheme, host and path are shown. The table
+    /// The effective settings with every secret hidden. Of addresses the scheme, host and path are shown, of targets no path. The table
     /// prints itself as TOML.
     ///
     /// # Errors
@@ -33,6 +33,14 @@ impl Settings {
             if let (Some(table), Some(probe)) = (probe, &webhook.probe) {
                 table.insert("path".to_owned(), Value::String(redact_path(probe.path.expose())));
             }
+        }
+        let tables = table.get_mut("targets").and_then(Value::as_array_mut).into_iter().flatten();
+        for (table, target) in tables.zip(&self.targets) {
+            let mut table = table.as_table_mut();
+            if let (Some(table), Some(url)) = (table.as_deref_mut(), &target.url) {
+                table.insert("url".to_owned(), Value::String(redact_hook(url.expose())));
+            }
+            put_address(table, "proxy", target.proxy.as_ref());
         }
         Ok(table)
     }
@@ -75,6 +83,12 @@ pub fn redact_url(text: &str) -> String {
 #[must_use]
 pub fn redact_path(text: &str) -> String {
     text.split_once('?').map_or_else(|| text.to_owned(), |(path, _)| format!("{path}?{HIDDEN}"))
+}
+
+/// `text`, the address of a target, without its path: many receivers have their secret in it.
+fn redact_hook(text: &str) -> String {
+    Url::parse(text)
+        .map_or_else(|_| HIDDEN.to_owned(), |url| format!("{}/{HIDDEN}", url.origin().ascii_serialization()))
 }
 
 /// Whether the setting at `key` holds something that must not be shown. Of headers only those whose name says so.

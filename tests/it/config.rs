@@ -1,5 +1,7 @@
 //! Settings: the layers, and what each bad value is answered with.
 
+mod targets;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;

@@ -174,7 +174,7 @@ fn place(location: &str, to: &str) -> String {
 /// `Retry-After` in seconds or as a date (RFC 9110 10.2.3). A date counts from the answer's own `Date`, so that clocks
 /// that disagree do no harm.
 #[allow(clippy::disallowed_methods, reason = "an answer without a date is compared with the clock on the wall")]
-fn retry_after(text: &str, answered: Option<&str>) -> Option<Duration> {
+pub(super) fn retry_after(text: &str, answered: Option<&str>) -> Option<Duration> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }

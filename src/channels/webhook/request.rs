@@ -146,6 +146,19 @@ impl Prototype {
         Ok(request)
     }
 
+    /// A whole request that is about no delivery, with further headers, after whose answer the server is to hang up.
+    pub(super) fn with(&self, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+        let mut request = Vec::with_capacity(self.head.len() + 400 + body.len());
+        request.extend_from_slice(&self.head);
+        request.extend_from_slice(CLOSE);
+        for (name, value) in headers {
+            request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        request.extend_from_slice(body);
+        request
+    }
+
     /// The request of one delivery for HTTP/2, up to a body of so many bytes. `None`: HTTP/2 is not spoken.
     pub(super) fn complete_shared(&self, envelope: &Envelope, bytes: usize) -> Result<Option<Request<()>>, Trouble> {
         let Some(mut request) = self.shared.clone() else { return Ok(None) };

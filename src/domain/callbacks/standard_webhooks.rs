@@ -29,6 +29,19 @@ pub(super) fn check_secret(secret: &str) -> Result<(), &'static str> {
     key_of(secret).map(drop).ok_or("a secret of standard-webhooks is whsec_ and 16 to 64 bytes in base64")
 }
 
+/// The signatures of a request, one for each secret that can be used: what stands in the header `webhook-signature`.
+#[must_use]
+pub fn sign(secrets: &[&str], id: &str, seconds: i64, body: &[u8]) -> String {
+    let signature = |key: Vec<u8>| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).ok()?;
+        mac.update(format!("{id}.{seconds}.").as_bytes());
+        mac.update(body);
+        Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+    };
+    let all: Vec<String> = secrets.iter().filter_map(|secret| key_of(secret)).filter_map(signature).collect();
+    all.join(" ")
+}
+
 /// The id of the message, which all its repetitions have.
 pub(super) fn verify(incoming: &Incoming<'_>, secrets: &[&str]) -> Result<String, Unverified> {
     let header = |part: &str| {
@@ -274,6 +287,13 @@ mod tests {
         for (away, holds) in [(300, true), (-300, true), (301, false), (-301, false)] {
             assert_eq!(verified("webhook", SIGNATURE, BODY, 1_614_265_330 + away, &[SECRET]), holds, "{away}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_is_that_of_the_published_vector() {
+        assert_eq!(sign(&[SECRET], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, BODY), SIGNATURE);
+        let two = sign(&[SECRET, "nonsense", SECRET], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, BODY);
+        assert_eq!(two, format!("{SIGNATURE} {SIGNATURE}"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The commands that work on their own, as somebody at a terminal runs them one after the other.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
@@ -92,12 +93,16 @@ both_backends! {
         assert!(said.contains("WRONG  pools") && said.contains("[[pools]]"), "{said}");
         terminal.succeed(&["migrate"]);
         let config = db.folder().join("doctor.toml");
-        std::fs::write(&config, "[[pools]]\nname = \"main\"\nchannel = \"email\"\nprovider = \"sandbox\"\n").unwrap();
+        let pool = "[[pools]]\nname = \"main\"\nchannel = \"email\"\nprovider = \"sandbox\"\n";
+        let target = "[[targets]]\nname = \"crm\"\nurl = \"http://crm.example.com/\"\nsecret = \"whsec_c2VjcmV0IHNlY3JldCBzZWNyZXQh\"\n";
+        std::fs::write(&config, format!("{pool}{target}")).unwrap();
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600)).unwrap();
         let healthy = terminal.succeed(&["doctor", "--config", config.to_str().unwrap()]);
         let mut lines = healthy.lines();
         assert!(lines.by_ref().all(|line| line.starts_with("ok ") || line.starts_with("note ")), "{healthy}");
         assert!(healthy.contains("note   links.public_url") && healthy.contains("http://127.0.0.1:8080"), "{healthy}");
         assert!(healthy.contains("List-Unsubscribe-Post"), "{healthy}");
+        assert!(healthy.contains("note   target crm") && healthy.contains("https://"), "{healthy}");
         assert!(healthy.contains("pool main") && healthy.contains("the sandbox is always there"), "{healthy}");
         let unreachable = config.with_file_name("unreachable.toml");
         let pool = format!(
