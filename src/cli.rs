@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
-//! `suppression`, `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `suppression`, `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod output;
 mod progress;
+mod reaction;
 mod segment;
 mod serve;
 mod suppression;
@@ -52,7 +53,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -79,6 +80,9 @@ enum Command {
     /// Create, list and explain segments: rules over contacts whose members are kept up to date
     #[command(subcommand)]
     Segment(segment::SegmentCommand),
+    /// List reactions of segments that are not done yet, and try them again
+    #[command(subcommand)]
+    Reaction(reaction::ReactionCommand),
     /// List, add, remove, import and export addresses that are not written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
@@ -145,6 +149,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Segment(command) => on_system(segment::run(command, &settings, &output)),
+        Command::Reaction(command) => on_system(reaction::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
@@ -170,6 +175,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Campaign(_)
         | Command::List(_)
         | Command::Segment(_)
+        | Command::Reaction(_)
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Deliverability(_)

@@ -16,6 +16,7 @@ pub mod gathered;
 mod hints;
 pub mod import;
 pub mod people;
+pub mod reactions;
 pub mod replicas;
 pub mod segments;
 pub mod tracking;

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod events;
 pub mod import;
 pub mod people;
+pub mod reactions;
 pub mod replicas;
 pub mod reports;
 pub mod segments;
@@ -34,8 +35,9 @@ use engine::history::{For, History};
 /// PostgreSQL: connections for decisions, heartbeats and the reaper. Nothing that takes long uses them.
 const CONTROL_CONNECTIONS: u32 = 3;
 
-/// PostgreSQL: connections that keep segments up to date: one for those who change, one for the evaluation of everybody.
-const SEGMENT_CONNECTIONS: u32 = 2;
+/// PostgreSQL: connections that keep segments up to date: one for those who change, one for the evaluation of everybody, one for what their
+/// reactions change, one for calls.
+const SEGMENT_CONNECTIONS: u32 = 4;
 
 /// Which queue a piece of work waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +52,8 @@ pub enum Lane {
     LookUp,
     /// Everything else that writes. Keep a transaction under some 10 ms: SQLite has one writer.
     Write,
-    /// What keeps segments up to date. It always has something to do where much happens: PostgreSQL gives it connections of its own, so that
-    /// no other write waits for it. SQLite: as [`Lane::Write`].
+    /// What keeps segments up to date, and does their reactions. It always has something to do where much happens: PostgreSQL gives it
+    /// connections of its own, so that no other write waits for it. SQLite: as [`Lane::Write`].
     Segments,
     /// Reads; never waits for a writer. PostgreSQL ends one that takes longer than `database.read_timeout_ms`.
     Read,

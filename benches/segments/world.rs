@@ -108,6 +108,7 @@ impl World {
             description: String::new(),
             criteria: Some(Criteria::read(criteria).expect("criteria")),
             rules: Rules::default(),
+            reactions: None,
             enabled: true,
         };
         let create = |conn: &mut Conn| {

@@ -11,6 +11,9 @@ use crate::services::callbacks::prune_callbacks::prune_callbacks;
 use crate::services::events::prune_events::prune_events;
 use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
+use crate::services::reactions::call_desk::CallDesk;
+use crate::services::reactions::change_desk::ChangeDesk;
+use crate::services::reactions::prune_reactions::prune_reactions;
 use crate::services::segments::worker::SegmentWorker;
 use crate::store::access::audit_log;
 use crate::store::dispatch::housekeeping;
@@ -36,6 +39,12 @@ const LOOK_FOR_RULES_EVERY: Duration = Duration::from_millis(200);
 
 /// How often it is counted what waits for segments.
 const COUNT_WAITING_EVERY: Duration = Duration::from_secs(5);
+
+/// How often it is looked for reactions of segments and for events of campaigns, where there was nothing.
+const LOOK_FOR_REACTIONS_EVERY: Duration = Duration::from_millis(200);
+
+/// How often an instance says which targets it has.
+const LOOK_AT_TARGETS_EVERY: Duration = Duration::from_secs(60);
 
 /// How often old rows are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(3_600);
@@ -115,10 +124,54 @@ pub(super) async fn build_segments(mut worker: SegmentWorker) {
     }
 }
 
+/// Does reactions of segments, and tells of campaigns. A failure costs one round.
+pub(super) async fn do_reactions(mut desk: ChangeDesk) {
+    let (mut failing, mut counted) = (false, tokio::time::Instant::now());
+    loop {
+        let worked = desk.work().await;
+        if let Err(error) = &worked
+            && !failing
+        {
+            tracing::warn!(event = "reactions.behind", error = %error, "reactions of segments cannot be done now; they are tried again");
+        }
+        failing = worked.is_err();
+        if counted.elapsed() > COUNT_WAITING_EVERY {
+            counted = tokio::time::Instant::now();
+            // The metrics stay as they were.
+            let _ = desk.show().await;
+        }
+        if !matches!(worked, Ok(true)) {
+            tokio::time::sleep(LOOK_FOR_REACTIONS_EVERY).await;
+        }
+    }
+}
+
+/// Calls targets. A failure costs one round.
+pub(super) async fn call_targets(mut desk: CallDesk) {
+    let (mut failing, mut looked) = (false, None::<tokio::time::Instant>);
+    loop {
+        if looked.is_none_or(|looked| looked.elapsed() > LOOK_AT_TARGETS_EVERY) {
+            looked = Some(tokio::time::Instant::now());
+            // If that fails, the next time is soon enough.
+            let _ = desk.look_at_targets().await;
+        }
+        let begun = desk.begin().await;
+        if let Err(error) = &begun
+            && !failing
+        {
+            tracing::warn!(event = "reactions.uncalled", error = %error, "targets cannot be called now; it is tried again");
+        }
+        failing = begun.is_err();
+        // A call that has ended makes room for another one.
+        let _ = tokio::time::timeout(LOOK_FOR_REACTIONS_EVERY, desk.ended()).await;
+    }
+}
+
 /// Removes what goes in many small transactions.
 async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
     prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
     prune_events(store, settings.events.keep_days).await?;
+    prune_reactions(store, settings.reactions.keep_days).await?;
     prune_callbacks(store, settings.callbacks.keep_days).await
 }
 

@@ -47,6 +47,8 @@ ids! {
     EventId;
     /// What a provider reported, as it came.
     CallbackId;
+    /// Something that follows from a transition of a segment, or from an event of a campaign, until it is done.
+    ReactionId;
     /// A line of the audit log.
     AuditEntryId;
     /// One incarnation of a running process. A restart is a new instance.

@@ -8,6 +8,7 @@
 //! - [`Decision`](decide::Decision): whether a rule takes the contact, and when time alone may change that.
 //! - [`Topic`](topic::Topic): which changes concern a rule.
 //! - [`advance`](stay::advance): what a decision means for a contact that is a member, or is none.
+//! - [`Reaction`](reaction::Reaction): what is done when a contact enters, leaves, or is still there.
 
 pub mod comparison;
 pub mod criteria;
@@ -22,6 +23,7 @@ pub mod moment;
 pub mod names;
 mod place;
 pub mod question;
+pub mod reaction;
 mod read;
 mod read_clause;
 mod sentence;

@@ -11,6 +11,7 @@ pub mod events;
 pub mod import;
 pub(in crate::http) mod operations;
 pub mod people;
+pub(in crate::http) mod reactions;
 pub mod readiness;
 pub mod replicas;
 pub(in crate::http) mod segments;

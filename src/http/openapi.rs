@@ -14,7 +14,7 @@ use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, reactions, readiness};
 use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -30,7 +30,7 @@ use crate::domain::access::Scope;
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,
         suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
-        public::callbacks::take, callbacks::list, callbacks::replay,
+        public::callbacks::take, callbacks::list, callbacks::replay, reactions::list, reactions::retry, reactions::retry_all,
         events::send, events::send_batch, events::list, events::show,
         criteria::estimate, audience::count,
         segments::create, segments::list, segments::show, segments::change, segments::delete, segments::enable, segments::disable,

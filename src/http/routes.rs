@@ -16,7 +16,7 @@ use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, reactions, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::web::idempotency::once;
@@ -257,6 +257,9 @@ pub const TABLE: &[Entry] = &[
     get("/v1/segments/{id}/members", Api(Read), || to(members::list)).shows(Object::Segment),
     get("/v1/segments/{id}/transitions", Api(Read), || to(members::transitions)).shows(Object::Segment),
     get("/v1/segments/{id}/explain/{contact_id}", Api(Read), || to(members::explain)).shows(Object::Segment),
+    get("/v1/reactions", Api(Read), || to(reactions::list)).shows(Object::Reaction),
+    post("/v1/reactions/{id}/retry", Api(Operate), || to(reactions::retry)).once(),
+    post("/v1/reactions/retry", Api(Operate), || to(reactions::retry_all)).once(),
     get("/v1/tags", Api(Read), || to(tags::list)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),

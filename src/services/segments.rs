@@ -15,5 +15,7 @@ pub mod keep_up;
 pub mod live;
 pub mod longest_window;
 pub mod named;
+mod react;
+pub mod reactions;
 pub mod recompute;
 pub mod worker;

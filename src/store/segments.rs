@@ -16,6 +16,7 @@ use diesel::prelude::*;
 use crate::domain::ids::{ContactId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::segments::Criteria;
+use crate::domain::segments::reaction::Reaction;
 use crate::domain::segments::standing::{EntryLimitKind, SegmentKind, SegmentState};
 use crate::domain::segments::stay::{EntryLimit, Mark, Rules};
 use crate::domain::span::Span;
@@ -70,7 +71,12 @@ pub struct SegmentRow {
     pub created_at: UtcInstant,
     /// When something above changed last, but for the evaluation.
     pub updated_at: UtcInstant,
+    /// What is done when a contact enters, leaves or is still there: JSON.
+    pub reactions: String,
 }
+
+/// The reactions of a segment that has none.
+const NONE: &str = "[]";
 
 impl SegmentRow {
     /// Whether the evaluation of everybody will come to a contact, which is left to it until then.
@@ -90,6 +96,19 @@ impl SegmentRow {
         let Some(ContactId(last)) = self.build_max_id.filter(|last| last.0 > 0) else { return Some(0) };
         let thousandths = self.cursor_contact_id.0.saturating_mul(1_000) / last;
         Some(u16::try_from(thousandths.clamp(0, 1_000)).unwrap_or_default())
+    }
+
+    /// What is done when a contact enters, leaves or is still there.
+    ///
+    /// # Errors
+    /// What is stored is not readable.
+    pub fn reactions(&self) -> Result<Vec<Reaction>, StoreError> {
+        // Most segments have none, and all are read for each batch.
+        if self.reactions == NONE {
+            return Ok(Vec::new());
+        }
+        serde_json::from_str(&self.reactions)
+            .map_err(|error| StoreError::Corrupt { what: "reactions of a segment", detail: error.to_string() })
     }
 
     /// What it says of stays.
@@ -116,7 +135,7 @@ impl SegmentRow {
 }
 
 /// A segment to create, or what one is to become.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewSegment {
     /// Unique.
     pub name: String,
@@ -128,6 +147,8 @@ pub struct NewSegment {
     pub criteria: Option<Criteria>,
     /// What it says of stays.
     pub rules: Rules,
+    /// What is done when a contact enters, leaves or is still there. `None`: as before; of a new one, nothing.
+    pub reactions: Option<Vec<Reaction>>,
     /// Whether it is kept up to date from now on.
     pub enabled: bool,
 }
@@ -152,6 +173,13 @@ impl StoredRules {
     }
 }
 
+fn reactions_text(reactions: Option<&Vec<Reaction>>) -> Result<Option<String>, StoreError> {
+    reactions
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|error| StoreError::Corrupt { what: "reactions of a segment", detail: error.to_string() })
+}
+
 /// Makes other changes of what segments there are, and of their rules, wait until the transaction ends.
 ///
 /// # Errors
@@ -172,6 +200,7 @@ pub fn create(conn: &mut Conn, new: &NewSegment) -> Result<SegmentRow, StoreErro
         None => free_slug(conn, &new.name)?,
     };
     let stored = StoredRules::of(&new.rules)?;
+    let reactions = reactions_text(new.reactions.as_ref())?.unwrap_or_else(|| NONE.to_owned());
     let kind = if new.criteria.is_some() { SegmentKind::Live } else { SegmentKind::Manual };
     let state = if new.criteria.is_some() { SegmentState::Building } else { SegmentState::Ready };
     diesel::insert_into(segments::table)
@@ -188,7 +217,7 @@ pub fn create(conn: &mut Conn, new: &NewSegment) -> Result<SegmentRow, StoreErro
                 segments::entry_limit.eq(stored.limit),
                 segments::entry_period_ms.eq(stored.period),
             ),
-            (segments::created_at.eq(now), segments::updated_at.eq(now)),
+            (segments::created_at.eq(now), segments::updated_at.eq(now), segments::reactions.eq(reactions)),
         ))
         .returning(<SegmentRow as Selectable<MultiBackend>>::construct_selection())
         .get_result(conn)
@@ -234,7 +263,10 @@ pub fn change(
                 segments::entry_limit.eq(stored.limit),
                 segments::entry_period_ms.eq(stored.period),
             ),
-            segments::updated_at.eq(now),
+            (
+                segments::updated_at.eq(now),
+                reactions_text(new.reactions.as_ref())?.map(|text| segments::reactions.eq(text)),
+            ),
         ))
         .execute(conn)
         .map_err(taken_or("change a segment"))?;

@@ -18,6 +18,7 @@ mod locks;
 mod pauses;
 mod poison;
 mod providers;
+mod reactions;
 mod refusals;
 mod renders;
 mod retries;

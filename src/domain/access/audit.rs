@@ -51,7 +51,7 @@ text_enum! {
         Resumed = "resumed",
         /// A campaign was stopped.
         Stopped = "stopped",
-        /// What had failed is tried again.
+        /// What had failed is tried again: recipients of a campaign, or reactions.
         Retried = "retried",
         /// Uncertain deliveries were resolved.
         Resolved = "resolved",
@@ -89,6 +89,8 @@ text_enum! {
         Event = "event",
         /// A segment. Read: its members.
         Segment = "segment",
+        /// A reaction of a segment, or an event of a campaign for a target; its id is `several` where many are tried again.
+        Reaction = "reaction",
         /// An import.
         Import = "import",
         /// A template.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::{CampaignId, ListId};
+use crate::domain::ids::{CampaignId, ListId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, FieldError, Fields};
 use crate::domain::people::spelling::trim;
@@ -118,6 +118,12 @@ impl Source {
     #[must_use]
     pub fn pool(name: &str) -> Self {
         Self(format!("pool: {name}").into())
+    }
+
+    /// A reaction of a segment.
+    #[must_use]
+    pub fn segment(id: SegmentId) -> Self {
+        Self(format!("segment: {id}").into())
     }
 
     /// A source as it was stored.

@@ -3,9 +3,11 @@
 use serde_json::json;
 
 use super::definition::{SegmentError, check};
+use super::reactions::{TargetNames, named, settle};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::SegmentId;
 use crate::domain::segments::Criteria;
+use crate::domain::segments::reaction::{Reaction, check_marks};
 use crate::domain::segments::stay::{EntryLimit, Mark, Rules};
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
@@ -32,6 +34,8 @@ pub struct SegmentChange {
     pub marks: Option<Vec<Mark>>,
     /// Which entries are reported.
     pub entries: Option<EntryLimit>,
+    /// What is done when a contact enters, leaves or is still there.
+    pub reactions: Option<Vec<Reaction>>,
     /// Whether it is kept up to date.
     pub enabled: Option<bool>,
 }
@@ -49,6 +53,7 @@ impl SegmentChange {
             ("max_dwell", self.max_stay.is_some()),
             ("dwell", self.marks.is_some()),
             ("entry_limit", self.entries.is_some()),
+            ("reactions", self.reactions.is_some()),
             ("enabled", self.enabled.is_some()),
         ];
         set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
@@ -66,7 +71,7 @@ pub async fn change_segment(
     change: SegmentChange,
     by: &By,
 ) -> Result<SegmentRow, SegmentError> {
-    let by = by.clone();
+    let (by, targets) = (by.clone(), TargetNames::of(&services.settings));
     let work = move |conn: &mut Conn| {
         segments::hold_definitions(conn)?;
         let before = segments::find(conn, id)?.ok_or(SegmentError::NotFound(id))?;
@@ -87,6 +92,12 @@ pub async fn change_segment(
             marks_since: old.marks_since,
         };
         rules.check().map_err(SegmentError::Rules)?;
+        let known = before.reactions();
+        let reactions = change.reactions.map(|given| settle(conn, given, &rules, &targets)).transpose()?;
+        if let (None, Ok(known)) = (&reactions, &known) {
+            check_marks(known, &rules.marks).map_err(SegmentError::Reactions)?;
+        }
+        let said = reactions.as_deref().map(|new| (named(known.as_deref().unwrap_or_default()), named(new)));
         let stays_differ = (rules.min_stay, rules.max_stay, &rules.marks) != (old.min_stay, old.max_stay, &old.marks);
         if rules.marks != old.marks || is_enabled_now {
             rules.marks_since = engine::now(conn)?;
@@ -99,11 +110,18 @@ pub async fn change_segment(
             description: change.description.unwrap_or_else(|| before.description.clone()),
             criteria: change.criteria,
             rules,
+            reactions,
             enabled,
         };
         let changed = segments::change(conn, &before, &new, anew)?.ok_or(SegmentError::NotFound(id))?;
         let line = Line::of(Action::Updated, Object::Segment, id);
-        audit::write(conn, &by, line.after(json!({ "fields": names, "enabled": changed.enabled })))?;
+        let line = match said {
+            Some((before, now)) => line
+                .before(json!({ "reactions": before }))
+                .after(json!({ "fields": names, "enabled": changed.enabled, "reactions": now })),
+            None => line.after(json!({ "fields": names, "enabled": changed.enabled })),
+        };
+        audit::write(conn, &by, line)?;
         Ok(changed)
     };
     services.store.transact(Lane::Write, "change a segment", work).await

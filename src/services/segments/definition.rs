@@ -6,6 +6,7 @@ use crate::domain::ids::{CampaignId, SegmentId};
 use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::segments::dependencies::{Circle, ordered};
+use crate::domain::segments::reaction::Reaction;
 use crate::domain::segments::stay::Rules;
 use crate::store::segments::{self, SegmentRow, StoredCriteria};
 use crate::store::{Conn, MayBeStoreError, StoreError};
@@ -26,6 +27,8 @@ pub struct Draft {
     pub criteria: Criteria,
     /// What it says of stays.
     pub rules: Rules,
+    /// What is done when a contact enters, leaves or is still there.
+    pub reactions: Vec<Reaction>,
     /// Whether it is kept up to date.
     pub enabled: bool,
 }
@@ -42,6 +45,9 @@ pub enum SegmentError {
     /// What it says of stays is wrong.
     #[error("{0}")]
     Rules(FieldError),
+    /// One of its reactions is wrong.
+    #[error("{0}")]
+    Reactions(FieldError),
     /// It would ask for itself.
     #[error("{0}")]
     Circle(Circle),

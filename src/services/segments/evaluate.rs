@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::live::{Live, Rank};
+use super::react::follow;
 use crate::domain::ids::{ContactId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::segments::decide::{decide, glance};
@@ -15,7 +16,7 @@ use crate::store::segments::facts;
 use crate::store::segments::members::{self, MemberRow};
 use crate::store::segments::queue;
 use crate::store::segments::transitions::{self, TransitionRow};
-use crate::store::{Conn, StoreError};
+use crate::store::{Conn, StoreError, reactions};
 
 /// Contacts that are to be evaluated, for which segments, and how that was found out.
 #[derive(Debug, Default)]
@@ -25,13 +26,23 @@ pub(super) struct Wanted(BTreeMap<ContactId, Want>);
 struct Want {
     ranks: BTreeSet<Rank>,
     source: TransitionSource,
+    /// How many reactions led to it, one after the other, where any did.
+    depths: BTreeMap<Rank, i32>,
 }
 
 impl Wanted {
     /// Adds segments for a contact. The first source counts.
     pub(super) fn add(&mut self, contact: ContactId, ranks: impl IntoIterator<Item = Rank>, source: TransitionSource) {
-        let want = self.0.entry(contact).or_insert_with(|| Want { ranks: BTreeSet::new(), source });
+        let want =
+            self.0.entry(contact).or_insert_with(|| Want { ranks: BTreeSet::new(), source, depths: BTreeMap::new() });
         want.ranks.extend(ranks);
+    }
+
+    /// Notes for these segments how many reactions led to what has changed about a contact, one after the other. The longest chain counts.
+    pub(super) fn deepen(&mut self, contact: ContactId, ranks: &[Rank], depth: i32) {
+        if let Some(want) = self.0.get_mut(&contact).filter(|_| depth > 0) {
+            ranks.iter().for_each(|rank| deepen(&mut want.depths, *rank, depth));
+        }
     }
 
     /// Leaves out what is left to the evaluation of everybody, but for the segment that it is now about.
@@ -67,6 +78,8 @@ pub struct Evaluated {
     pub answers: usize,
     /// Transitions that were written.
     pub transitions: usize,
+    /// Reactions that were refused because each would have been one too many in a chain.
+    pub refused: usize,
 }
 
 impl std::ops::AddAssign for Evaluated {
@@ -74,6 +87,7 @@ impl std::ops::AddAssign for Evaluated {
         self.contacts += other.contacts;
         self.answers += other.answers;
         self.transitions += other.transitions;
+        self.refused += other.refused;
     }
 }
 
@@ -85,6 +99,7 @@ struct Found<'a> {
     seen: Seen,
     step: Step,
     source: TransitionSource,
+    depth: i32,
     live: &'a Live,
 }
 
@@ -142,9 +157,9 @@ pub(super) fn evaluate(
         answers += person.walk(live, want, now, (cause, but), &places, &mut found);
         timers.extend(person.timer.map(|timer| (*contact, timer)));
     }
-    let transitions = write(conn, found, now)?;
+    let (transitions, refused) = write(conn, found, now)?;
     queue::set_timers(conn, &timers)?;
-    Ok(Evaluated { contacts: contacts.len(), answers, transitions })
+    Ok(Evaluated { contacts: contacts.len(), answers, transitions, refused })
 }
 
 /// When a contact that is a member of no segment is to be looked at again, where it stays out of all that are wanted whatever it did.
@@ -197,7 +212,7 @@ impl Person {
     ) -> usize {
         let mut answers = 0;
         let contact = self.facts.contact;
-        let mut todo = want.ranks.clone();
+        let (mut todo, mut depths) = (want.ranks.clone(), want.depths.clone());
         while let Some(rank) = todo.pop_first() {
             let Some(segment) = live.get(rank) else { continue };
             answers += 1;
@@ -217,24 +232,35 @@ impl Person {
                 Change::Leave { .. } => self.facts.segments.remove(&id),
                 Change::None | Change::Note(_) | Change::Close(_) => false,
             };
+            let depth = depths.get(&rank).copied().unwrap_or_default();
             if has_changed {
                 let asking = live.asking_for(id).iter().copied();
+                asking.clone().for_each(|rank| deepen(&mut depths, rank, depth));
                 todo.extend(
                     asking.filter(|rank| live.get(*rank).is_some_and(|segment| is_open(&segment.row, contact, but))),
                 );
             }
             if step.change != Change::None || !step.transitions.is_empty() {
-                found.push(Found { contact, rank, open, seen, step, source: want.source, live });
+                found.push(Found { contact, rank, open, seen, step, source: want.source, depth, live });
             }
         }
         answers
     }
 }
 
-/// Writes what has become of contacts and segments. How many transitions there were.
-fn write(conn: &mut Conn, mut found: Vec<Found<'_>>, now: UtcInstant) -> Result<usize, StoreError> {
+/// The longest chain of reactions counts.
+fn deepen(depths: &mut BTreeMap<Rank, i32>, rank: Rank, depth: i32) {
+    if depth > 0 {
+        let known = depths.entry(rank).or_default();
+        *known = depth.max(*known);
+    }
+}
+
+/// Writes what has become of contacts and segments, and their reactions. How many transitions there were, and how many reactions
+/// were refused.
+fn write(conn: &mut Conn, mut found: Vec<Found<'_>>, now: UtcInstant) -> Result<(usize, usize), StoreError> {
     number_entries(conn, &mut found, now)?;
-    let (mut entered, mut changed, mut told) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entered, mut changed, mut told, mut due) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for found in found {
         let Some(segment) = found.live.get(found.rank) else { continue };
         let (id, contact) = (segment.row.id, found.contact);
@@ -251,14 +277,16 @@ fn write(conn: &mut Conn, mut found: Vec<Found<'_>>, now: UtcInstant) -> Result<
                 changed.push(MemberRow { reason, closed_at: Some(now), ..row(spent) });
             }
         }
-        told.extend(
-            found.step.transitions.into_iter().map(|transition| told_of(id, contact, transition, found.source)),
-        );
+        for transition in found.step.transitions {
+            follow(segment, contact, &transition, found.depth, &mut due);
+            told.push(TransitionRow { depth: found.depth, ..told_of(id, contact, transition, found.source) });
+        }
     }
     members::insert(conn, &entered)?;
     members::update(conn, &changed)?;
     transitions::note(conn, &told)?;
-    Ok(told.len())
+    reactions::add(conn, &due, now)?;
+    Ok((told.len(), due.iter().filter(|row| row.refused.is_some()).count()))
 }
 
 fn told_of(segment: SegmentId, contact: ContactId, transition: Transition, source: TransitionSource) -> TransitionRow {
@@ -274,6 +302,7 @@ fn told_of(segment: SegmentId, contact: ContactId, transition: Transition, sourc
         mark: transition.mark.map(|(mark, _)| mark.to_string()),
         mark_count: transition.mark.map(|(_, count)| count),
         emit: transition.emit,
+        depth: 0,
     }
 }
 

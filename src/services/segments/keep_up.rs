@@ -79,7 +79,9 @@ impl Taken {
         mark_readable(conn, &live)?;
         let mut wanted = Wanted::default();
         for touch in &touches {
-            wanted.add(touch.contact, live.concerned(&touch.topic), TransitionSource::Change);
+            let concerned = live.concerned(&touch.topic);
+            wanted.add(touch.contact, concerned.iter().copied(), TransitionSource::Change);
+            wanted.deepen(touch.contact, &concerned, touch.depth);
         }
         for (contact, _) in &due {
             wanted.add(*contact, live.timed().iter().copied(), TransitionSource::Time);

@@ -7,6 +7,7 @@ use crate::domain::ids::SegmentId;
 use crate::domain::segments::Criteria;
 use crate::domain::segments::dependencies::ordered;
 use crate::domain::segments::question::Question;
+use crate::domain::segments::reaction::Reaction;
 use crate::domain::segments::stay::Rules;
 use crate::domain::segments::topic::Topic;
 use crate::store::segments::{self, SegmentRow};
@@ -58,6 +59,7 @@ pub(super) struct LiveSegment {
     pub(super) row: SegmentRow,
     pub(super) rules: Rules,
     pub(super) criteria: Arc<Criteria>,
+    pub(super) reactions: Vec<Reaction>,
 }
 
 impl LiveSegment {
@@ -103,9 +105,14 @@ impl Live {
         let mut readable = BTreeMap::new();
         for row in rows {
             let read = criteria.remove(&row.id).unwrap_or_else(|| Err("it has no criteria".to_owned()));
-            let read = read.and_then(|criteria| Ok((criteria, row.rules().map_err(|error| error.to_string())?)));
+            let read = read.and_then(|criteria| {
+                let rest = row.rules().and_then(|rules| Ok((rules, row.reactions()?)));
+                rest.map(|(rules, reactions)| (criteria, rules, reactions)).map_err(|error| error.to_string())
+            });
             match read {
-                Ok((criteria, rules)) => _ = readable.insert(row.id, LiveSegment { row, rules, criteria }),
+                Ok((criteria, rules, reactions)) => {
+                    readable.insert(row.id, LiveSegment { row, rules, criteria, reactions });
+                }
                 Err(_) if row.problem.is_some() => {}
                 Err(problem) => live.broken.push(Broken { segment: row.id, version: row.version, problem }),
             }

@@ -178,4 +178,12 @@ fn count(evaluated: Evaluated) {
     let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     counter!("volley_segment_evaluations_total").increment(number(evaluated.answers));
     counter!("volley_segment_transitions_total").increment(number(evaluated.transitions));
+    if evaluated.refused > 0 {
+        counter!("volley_reactions_total", "result" => "refused").increment(number(evaluated.refused));
+        tracing::warn!(
+            event = "reactions.refused",
+            count = evaluated.refused,
+            "reactions of segments lead to one another in a chain that is too long; the next one is not done"
+        );
+    }
 }

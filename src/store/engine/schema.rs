@@ -79,9 +79,9 @@ diesel::table! { deliverability (day, pool, domain) { day -> BigInt, pool -> Tex
 
 diesel::table! { deliverability_news (id) { id -> BigInt, day -> BigInt, pool -> Text, domain -> Text, sent -> BigInt, delivered -> BigInt, soft_bounced -> BigInt, hard_bounced -> BigInt, complained -> BigInt, } }
 
-diesel::table! { segments (id) { id -> BigInt, name -> Text, slug -> Text, description -> Text, kind -> Text, criteria -> Nullable<Text>, version -> BigInt, enabled -> Bool, state -> Text, cursor_contact_id -> BigInt, build_max_id -> Nullable<BigInt>, first_build -> Bool, min_dwell_ms -> Nullable<BigInt>, max_dwell_ms -> Nullable<BigInt>, dwell -> Text, marks_since -> BigInt, entry_limit -> Text, entry_period_ms -> Nullable<BigInt>, problem -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, } }
+diesel::table! { segments (id) { id -> BigInt, name -> Text, slug -> Text, description -> Text, kind -> Text, criteria -> Nullable<Text>, version -> BigInt, enabled -> Bool, state -> Text, cursor_contact_id -> BigInt, build_max_id -> Nullable<BigInt>, first_build -> Bool, min_dwell_ms -> Nullable<BigInt>, max_dwell_ms -> Nullable<BigInt>, dwell -> Text, marks_since -> BigInt, entry_limit -> Text, entry_period_ms -> Nullable<BigInt>, problem -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, reactions -> Text, } }
 
-diesel::table! { touches (shard, id) { id -> BigInt, shard -> Integer, contact_id -> BigInt, topic -> Text, at -> BigInt, } }
+diesel::table! { touches (shard, id) { id -> BigInt, shard -> Integer, contact_id -> BigInt, topic -> Text, at -> BigInt, depth -> Integer, } }
 
 diesel::table! { contact_timers (contact_id) { contact_id -> BigInt, shard -> Integer, due_at -> BigInt, } }
 
@@ -89,9 +89,15 @@ diesel::table! { segment_shards (shard) { shard -> Integer, } }
 
 diesel::table! { segment_members (segment_id, contact_id, epoch) { segment_id -> BigInt, contact_id -> BigInt, epoch -> BigInt, entered_at -> BigInt, dwell_from -> BigInt, left_at -> Nullable<BigInt>, reason -> Nullable<Text>, closed_at -> Nullable<BigInt>, dwell_done -> BigInt, dwell_n -> BigInt, } }
 
-diesel::table! { segment_transitions (segment_id, contact_id, epoch, kind, ordinal) { segment_id -> BigInt, contact_id -> BigInt, epoch -> BigInt, kind -> Text, ordinal -> BigInt, at -> BigInt, source -> Text, reason -> Nullable<Text>, mark -> Nullable<Text>, mark_count -> Nullable<BigInt>, emit -> Bool, } }
+diesel::table! { segment_transitions (segment_id, contact_id, epoch, kind, ordinal) { segment_id -> BigInt, contact_id -> BigInt, epoch -> BigInt, kind -> Text, ordinal -> BigInt, at -> BigInt, source -> Text, reason -> Nullable<Text>, mark -> Nullable<Text>, mark_count -> Nullable<BigInt>, emit -> Bool, depth -> Integer, } }
 
 diesel::table! { segment_ranges (id) { id -> BigInt, cursor_contact_id -> BigInt, last_contact_id -> BigInt, import_id -> Nullable<BigInt>, created_at -> BigInt, } }
+
+diesel::table! { reaction_shards (shard) { shard -> Integer, } }
+
+diesel::table! { known_targets (name, event) { name -> Text, event -> Text, seen_at -> BigInt, } }
+
+diesel::table! { reactions_due (id) { id -> BigInt, kind -> Text, shard -> Integer, segment_id -> Nullable<BigInt>, contact_id -> Nullable<BigInt>, campaign_id -> Nullable<BigInt>, key -> Text, event -> Text, at -> BigInt, depth -> Integer, target -> Nullable<Text>, content -> Text, state -> Text, attempts -> Integer, due_at -> BigInt, error -> Nullable<Text>, created_at -> BigInt, } }
 
 diesel::allow_tables_to_appear_in_same_query!(
     contacts,
@@ -141,4 +147,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     segment_members,
     segment_transitions,
     segment_ranges,
+    reaction_shards,
+    reactions_due,
+    known_targets,
 );

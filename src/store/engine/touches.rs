@@ -55,6 +55,17 @@ impl Touches {
     }
 }
 
+/// Adds the touches of what a reaction is about to change, each with how many reactions will have led to it. They come before the touches
+/// that the changes themselves add, and are taken no later: whatever follows is found through them, and its chain is known.
+///
+/// # Errors
+/// A query failed.
+pub(in crate::store) fn write_ahead(conn: &mut Conn, rows: &[(ContactId, Topic, i32)]) -> Result<(), StoreError> {
+    let rows: Vec<(ContactId, String, i32)> =
+        rows.iter().map(|(contact, topic, depth)| (*contact, topic.to_string(), *depth)).collect();
+    rows.chunks(MOST_ROWS).try_for_each(|chunk| dialect::touches::insert_ahead(conn, chunk))
+}
+
 /// Notes that something has changed about all contacts from one to another: where there are too many for a touch of each. They are
 /// evaluated for all segments.
 ///

@@ -35,6 +35,8 @@ pub struct Touch {
     pub topic: String,
     /// When it was noted.
     pub at: UtcInstant,
+    /// How many reactions led to it, one after the other.
+    pub depth: i32,
 }
 
 /// How much waits.
@@ -59,7 +61,7 @@ pub fn is_any_waiting(conn: &mut Conn) -> Result<bool, StoreError> {
     dialect::queue::is_any_waiting(conn)
 }
 
-/// How much waits, for those who watch.
+/// How much waits.
 ///
 /// # Errors
 /// A query failed.

@@ -37,6 +37,8 @@ pub struct TransitionRow {
     pub mark_count: Option<i64>,
     /// Whether anything follows from it.
     pub emit: bool,
+    /// How many reactions led to it, one after the other.
+    pub depth: i32,
 }
 
 /// Adds transitions.

@@ -165,6 +165,24 @@ fn requests(all: &mut Collected<'_>) {
     all.ask("segment_circle", "PATCH", "/v1/segments/1", &json!({ "criteria": { "segment": 2 } }));
     all.ask("segment_in_use", "DELETE", "/v1/segments/1", &json!({}));
     all.ask("entry_period_invalid", "PATCH", "/v1/segments/1", &json!({ "entry_period": "30d" }));
+    all.ask("reaction_invalid", "PATCH", "/v1/segments/1", &json!({ "reactions": [{ "on": "entered", "do": [] }] }));
+    let reaction = |id: i64, state: &str, segment: &str| {
+        format!(
+            "INSERT INTO reactions_due (id, kind, shard, segment_id, key, event, at, depth, target, content, state, attempts, due_at, created_at) \
+             VALUES ({id}, 'call', 0, {segment}, 'a', 'segment.left', 0, 0, 'crm', '{{}}', '{state}', 3, 0, 0)"
+        )
+    };
+    all.server.execute(reaction(901, "waiting", "NULL"));
+    all.server.execute(reaction(902, "failed", "99"));
+    all.ask("reaction_not_failed", "POST", "/v1/reactions/901/retry", &json!({}));
+    all.ask("segment_disabled", "POST", "/v1/reactions/902/retry", &json!({}));
+    let change = reaction(903, "failed", "1").replace("'call'", "'changes'").replace("'crm'", "NULL");
+    all.server.execute(change);
+    all.server.execute("UPDATE reactions_due SET contact_id = 1 WHERE id = 903".to_owned());
+    all.server.execute(
+        "INSERT INTO segment_transitions (segment_id, contact_id, epoch, kind, ordinal, at, source, emit) VALUES (1, 1, 1, 'left', 0, 1, 'change', TRUE)".to_owned(),
+    );
+    all.ask("reaction_overtaken", "POST", "/v1/reactions/903/retry", &json!({}));
     let both = json!({ "contact_id": 1, "email": "ann@example.com" });
     all.ask("members_ambiguous", "POST", "/v1/lists/1/subscribe", &both);
     let event = |name: &str, key: &str, properties: &Value| json!({ "name": name, "email": "ann@example.com", "key": key, "properties": properties });

@@ -9,6 +9,7 @@ mod events;
 mod import;
 mod operations;
 mod people;
+mod reactions;
 mod replicas;
 mod segments;
 

@@ -8,6 +8,7 @@ use crate::domain::ids::SegmentId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::slug;
 use crate::domain::segments::Criteria;
+use crate::domain::segments::reaction::Reaction;
 use crate::domain::segments::standing::{EntryLimitKind, SegmentKind, SegmentState};
 use crate::domain::segments::stay::{EntryLimit, Mark, Rules};
 use crate::domain::span::Span;
@@ -59,6 +60,9 @@ pub(in crate::http) struct Segment {
     /// With `once_per_period`: how long after the contact last left.
     #[schema(value_type = Option<String>)]
     entry_period: Option<Span>,
+    /// What is done when a contact enters, leaves or is still there.
+    #[schema(value_type = Vec<Object>)]
+    reactions: Vec<Value>,
     /// Why its rule cannot be evaluated. It stays as it is until then.
     problem: Option<String>,
     member_count: i64,
@@ -90,6 +94,8 @@ impl Segment {
         let criteria = stored.and_then(|stored| stored.given().ok()).unwrap_or_default();
         let member_count = members::count(conn, row.id)?;
         let rules = row.rules().unwrap_or_default();
+        // As they are stored: a newer version may know more than this one.
+        let reactions = serde_json::from_str(&row.reactions).unwrap_or_default();
         let entry_period = if let EntryLimit::OncePer(span) = rules.entries { Some(span) } else { None };
         Ok(Self {
             id: row.id,
@@ -104,6 +110,7 @@ impl Segment {
             dwell: rules.marks,
             entry_limit: row.entry_limit,
             entry_period,
+            reactions,
             problem: row.problem,
             member_count,
             name: row.name,
@@ -169,6 +176,10 @@ pub(in crate::http) struct SegmentInput {
     /// With `once_per_period`.
     #[schema(value_type = Option<String>)]
     entry_period: Option<Span>,
+    /// What is done when a contact enters, leaves or is still there: `{"on": "entered", "do": [{"add_tag": "vip"}]}`.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    reactions: Vec<Reaction>,
 }
 
 impl SegmentInput {
@@ -186,6 +197,7 @@ impl SegmentInput {
                 entries,
                 ..Rules::default()
             },
+            reactions: self.reactions,
             enabled: self.enabled.unwrap_or(true),
         })
     }
@@ -222,6 +234,8 @@ pub(in crate::http) struct SegmentPatch {
     entry_limit: Option<EntryLimitInput>,
     #[schema(value_type = Option<String>)]
     entry_period: Option<Span>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    reactions: Option<Vec<Reaction>>,
 }
 
 impl SegmentPatch {
@@ -236,6 +250,7 @@ impl SegmentPatch {
             max_stay: self.max_dwell,
             marks: self.dwell,
             entries: entries(self.entry_limit, self.entry_period)?,
+            reactions: self.reactions,
             enabled: self.enabled,
         })
     }

@@ -15,7 +15,7 @@ impl From<SegmentError> for ApiError {
         match error {
             SegmentError::NotFound(id) => Self::not_found("segment", id.0),
             SegmentError::Criteria(error) => at("/criteria", error),
-            SegmentError::Rules(error) => at("/", error),
+            SegmentError::Rules(error) | SegmentError::Reactions(error) => at("/", error),
             SegmentError::Circle(_) => Self::field("/criteria", "segment_circle", detail),
             SegmentError::InUse(ids) => {
                 Self::Conflict { code: "segment_in_use", detail, ids: ids.iter().map(|id| id.0).collect() }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text};
 
 use super::neighbours::stretch;
 use crate::domain::ids::{ContactId, SegmentId};
@@ -159,7 +159,7 @@ pub(in crate::store::segments) fn update(conn: &mut Conn, rows: &[MemberRow]) ->
 }
 
 const TRANSITION: &str = "INSERT INTO segment_transitions (segment_id, contact_id, epoch, kind, ordinal, at, source, reason, mark, mark_count, \
-     emit) ";
+     emit, depth) ";
 
 pub(in crate::store::segments) fn note(conn: &mut Conn, rows: &[TransitionRow]) -> Result<(), StoreError> {
     match conn {
@@ -174,7 +174,8 @@ pub(in crate::store::segments) fn note(conn: &mut Conn, rows: &[TransitionRow]) 
             .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.reason), ", ")
             .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.mark.as_deref()), ", ")
             .bind::<Array<Nullable<BigInt>>, _>(column(rows, |row| row.mark_count), ", ")
-            .bind::<Array<Bool>, _>(column(rows, |row| row.emit), ")")
+            .bind::<Array<Bool>, _>(column(rows, |row| row.emit), ", ")
+            .bind::<Array<Integer>, _>(column(rows, |row| row.depth), ")")
             .execute(conn)
             .map(drop),
         Conn::Sqlite(conn) => rows.iter().try_for_each(|row| {
@@ -189,7 +190,8 @@ pub(in crate::store::segments) fn note(conn: &mut Conn, rows: &[TransitionRow]) 
                 .bind::<Nullable<Text>, _>(row.reason, ", ")
                 .bind::<Nullable<Text>, _>(row.mark.as_deref(), ", ")
                 .bind::<Nullable<BigInt>, _>(row.mark_count, ", ")
-                .bind::<Bool, _>(row.emit, ")")
+                .bind::<Bool, _>(row.emit, ", ")
+                .bind::<Integer, _>(row.depth, ")")
                 .execute(conn)
                 .map(drop)
         }),

@@ -119,6 +119,8 @@ struct Taken {
     topic: String,
     #[diesel(sql_type = BigInt)]
     at: UtcInstant,
+    #[diesel(sql_type = Integer)]
+    depth: i32,
 }
 
 pub(in crate::store::segments) fn take_touches(
@@ -130,14 +132,15 @@ pub(in crate::store::segments) fn take_touches(
     let delete = sql("DELETE FROM touches WHERE shard = ")
         .bind::<Integer, _>(shard.0, " AND id IN (SELECT id FROM touches WHERE shard = ")
         .bind::<Integer, _>(shard.0, " ORDER BY id LIMIT ")
-        .bind::<BigInt, _>(limit, ") RETURNING contact_id, topic, at");
+        .bind::<BigInt, _>(limit, ") RETURNING contact_id, topic, at, depth");
     let taken: QueryResult<Vec<Taken>> = match conn {
         Conn::Pg(conn) => delete.load(conn),
         Conn::Sqlite(conn) => delete.load(conn),
     };
     taken
         .map(|rows| {
-            rows.into_iter().map(|row| Touch { contact: row.contact_id, topic: row.topic, at: row.at }).collect()
+            let touch = |row: Taken| Touch { contact: row.contact_id, topic: row.topic, at: row.at, depth: row.depth };
+            rows.into_iter().map(touch).collect()
         })
         .map_err(StoreError::query("take contacts that have changed"))
 }

@@ -105,7 +105,15 @@ fn switch(conn: &mut Conn, id: SegmentId, enabled: bool) {
         let before = segments::find(conn, id)?.unwrap();
         let anew = if enabled && !before.enabled { Anew::Yes } else { Anew::No };
         let (name, rules) = (before.name.clone(), before.rules()?);
-        let new = NewSegment { name, slug: None, description: String::new(), criteria: None, rules, enabled };
+        let new = NewSegment {
+            name,
+            slug: None,
+            description: String::new(),
+            criteria: None,
+            rules,
+            reactions: None,
+            enabled,
+        };
         segments::change(conn, &before, &new, anew)
     })
     .unwrap();

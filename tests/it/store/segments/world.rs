@@ -96,6 +96,7 @@ pub(super) fn new_segment(name: &str, of: Value) -> NewSegment {
         description: String::new(),
         criteria: Some(criteria(of)),
         rules: Rules::default(),
+        reactions: None,
         enabled: true,
     }
 }

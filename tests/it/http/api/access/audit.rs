@@ -43,6 +43,11 @@ impl World {
         let failed = "INSERT INTO callbacks (pool, format, content_type, key, received_at, state, attempts, next_attempt_at) \
                       VALUES ('main', 'standard-webhooks', '', 'a', 0, 'failed', 3, 0)";
         server.execute(failed.to_owned());
+        for _ in 0..2 {
+            let failed = "INSERT INTO reactions_due (kind, shard, key, event, at, depth, target, content, state, attempts, due_at, created_at) \
+                          VALUES ('call', 0, 'a', 'campaign.ended', 0, 0, 'crm', '{}', 'failed', 3, 0, 0)";
+            server.execute(failed.to_owned());
+        }
         Self { api, contact, list }
     }
 
@@ -227,6 +232,8 @@ impl World {
             ("POST", "/v1/callbacks/{id}/replay") => {
                 ("/v1/callbacks/1/replay".to_owned(), none, ("replayed", "callback"))
             }
+            ("POST", "/v1/reactions/{id}/retry") => ("/v1/reactions/1/retry".to_owned(), none, ("retried", "reaction")),
+            ("POST", "/v1/reactions/retry") => (entry.path.to_owned(), none, ("retried", "reaction")),
             // They are many, and counted.
             ("POST", "/v1/events" | "/v1/events/batch") => return None,
             // It needs a broker: tests/it/replicas/messages.rs.
