@@ -5,6 +5,7 @@ mod content_guard;
 mod finding;
 pub mod launch;
 mod passes;
+pub(in crate::store) mod told;
 
 use std::ops::Deref;
 
@@ -437,7 +438,9 @@ pub(super) fn set_status(
     if changed != 1 {
         return Err(StoreError::Stale { what: "the campaign" });
     }
-    read(conn, row.id)
+    let set = read(conn, row.id)?;
+    told::tell(conn, row.status, &set, now)?;
+    Ok(set)
 }
 
 /// Closes the campaign if everyone is settled: exclusive lock, then look. `None` when it is not time yet.

@@ -7,6 +7,7 @@
 pub mod calls;
 mod dialect;
 pub mod known_targets;
+pub mod news;
 pub mod over;
 
 use std::collections::BTreeSet;

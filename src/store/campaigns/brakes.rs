@@ -4,15 +4,15 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
-use super::{CampaignRow, TransitionError, locked, set_status};
+use super::told::pause_itself;
+use super::{CampaignRow, TransitionError, locked};
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::{Brake, BrakeKind, BrakeLimits, Pulled};
-use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::reactions::PauseReason;
 use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::schema::campaign_brakes;
-use crate::store::replicas::decisions;
 use crate::store::{Conn, StoreError, engine, reports};
 
 /// Which of these campaigns are to be stopped by a brake that was not pulled before. Sums over pages; most campaigns have nothing to
@@ -75,9 +75,11 @@ pub fn pull(conn: &mut Conn, id: CampaignId, brake: Brake) -> Result<Option<Camp
         ))
         .execute(conn)
         .map_err(StoreError::query("note a brake"))?;
-    let paused = set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
-    decisions::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
-    Ok(Some(paused))
+    let reason = match brake.kind {
+        BrakeKind::Bounces => PauseReason::Bounces,
+        BrakeKind::Complaints => PauseReason::Complaints,
+    };
+    pause_itself(conn, &row, reason).map(Some)
 }
 
 /// Notes that the campaign goes on all the same: it is not stopped by the same brake again.

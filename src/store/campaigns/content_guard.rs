@@ -2,13 +2,13 @@
 
 use diesel::prelude::*;
 
-use super::{CampaignRow, LockedCampaign, TransitionError, locked, set_status};
+use super::told::pause_itself;
+use super::{CampaignRow, LockedCampaign, TransitionError, locked};
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::content_doubt::ContentDoubt;
-use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
-use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::reactions::PauseReason;
 use crate::store::engine::schema::campaigns;
-use crate::store::replicas::decisions;
 use crate::store::{Conn, StoreError};
 
 /// Why a campaign should not go on as it is.
@@ -45,6 +45,10 @@ pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignR
     if row.status != CampaignStatus::Sending || doubt.is_noted(&row) {
         return Ok(row.into_row());
     }
+    let reason = match doubt {
+        Doubt::Content => PauseReason::Content,
+        Doubt::Refusals { .. } => PauseReason::Refusals,
+    };
     match doubt {
         Doubt::Content => diesel::update(campaigns::table.find(id))
             .set(campaigns::content_doubt.eq(ContentDoubt::Raised))
@@ -54,9 +58,7 @@ pub fn doubt(conn: &mut Conn, id: CampaignId, doubt: &Doubt) -> Result<CampaignR
         }
     }
     .map_err(StoreError::query("doubt a campaign"))?;
-    let paused = set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
-    decisions::post(conn, &Subject::Campaign(id), paused.status_version, Action::Pause)?;
-    Ok(paused)
+    pause_itself(conn, &row, reason)
 }
 
 /// Notes that a doubt was overruled.

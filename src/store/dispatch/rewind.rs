@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::prelude::*;
 
 use super::{outcomes, pages, reported, sweeps};
-use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::evidence::{Begun, Known};
@@ -17,13 +17,13 @@ use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::settlement::{Settlement, Verdict};
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::replicas::decision::{Action, Subject};
+use crate::domain::reactions::PauseReason;
+use crate::store::campaigns::told::pause_itself;
 use crate::store::campaigns::{self, TransitionError};
 use crate::store::dispatch::dialect;
 use crate::store::engine::history::Lineage;
 use crate::store::engine::schema::{campaigns as campaign, database_history as history, deliveries};
 use crate::store::engine::{self, CampaignLock};
-use crate::store::replicas::decisions;
 use crate::store::{Conn, StoreError, deliverability};
 
 /// By how much the version of a paused campaign's status rises: above every version that it had in the lost time, of which
@@ -85,8 +85,7 @@ fn pause(conn: &mut Conn, id: CampaignId, now: UtcInstant) -> Result<bool, Trans
         .execute(conn)
         .map_err(StoreError::query("pause a campaign"))?;
     let row = campaigns::locked(conn, id)?;
-    let row = campaigns::set_status(conn, &row, row.status.next(CampaignEvent::Pause)?, None)?;
-    decisions::post(conn, &Subject::Campaign(id), row.status_version, Action::Pause)?;
+    pause_itself(conn, &row, PauseReason::DatabaseSetBack)?;
     Ok(true)
 }
 

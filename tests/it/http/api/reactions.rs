@@ -9,11 +9,13 @@ use serde_json::{Value, json};
 use volley::config::Settings;
 use volley::config::targets::TargetConfig;
 use volley::domain::callbacks::standard_webhooks::sign;
+use volley::domain::channel::ChannelKind;
+use volley::domain::reactions::CampaignNews;
 use volley::domain::span::Span;
 
 use crate::support::api::{Answer as Reply, Api, id};
 use crate::support::scripted_http::{Answer, Asked, ScriptedHttp};
-use crate::support::server::Server;
+use crate::support::server::{Server, sandbox, webhook};
 use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
 
@@ -224,5 +226,55 @@ both_backends! {
         assert_eq!(problem(&patch(json!({ "dwell": [] }))).2, "/reactions/0/after", "its time is still reacted to");
         let changed = patch(json!({ "dwell": [], "reactions": [] }));
         assert_eq!((changed.status, &changed.body["reactions"]), (200, &json!([])));
+    }
+
+    fn a_campaign_tells_those_who_hear_of_it_that_it_began_and_ended(db: &Database) {
+        let (hooks, deaf) = (ScriptedHttp::always(Answer::status(200)), ScriptedHttp::always(Answer::status(200)));
+        let hearing = TargetConfig { events: CampaignNews::ALL.to_vec(), ..target("chat", &hooks) };
+        let targets = vec![hearing, target("crm", &deaf)];
+        let server = Server::with(db, |settings| {
+            settings.pools = vec![sandbox("main", ChannelKind::Email, 0.0)];
+            settings.targets = targets;
+        });
+        let api = server.api();
+        let list = api.a_list_of(3);
+        let campaign = api.create_campaign("email", "main", list, &json!({}));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        wait_until("both are told", LONG, || hooks.asked().len() == 2);
+        let told: Vec<Value> = hooks.asked().iter().map(|asked| serde_json::from_str(&asked.body).unwrap()).collect();
+        let of = |name: &str| told.iter().find(|body| body["type"] == name).unwrap_or_else(|| panic!("{name}: {told:?}"))["data"].clone();
+        assert_eq!((&of("campaign.launched")["campaign_id"], &of("campaign.launched")["status"]), (&json!(campaign), &json!("sending")));
+        assert_eq!(of("campaign.ended")["status"], "sent");
+        assert!(hooks.asked().iter().all(is_signed));
+        assert!(deaf.asked().is_empty());
+        wait_until("nothing waits", LONG, || reactions(&api, "waiting").is_empty());
+    }
+    fn a_campaign_that_pauses_itself_says_why_and_one_that_is_stopped_has_ended(db: &Database) {
+        let (hooks, api_of_pool) = (ScriptedHttp::always(Answer::status(200)), ScriptedHttp::always(Answer::status(418)));
+        let hearing = TargetConfig { events: CampaignNews::ALL.to_vec(), ..target("chat", &hooks) };
+        let pool = webhook("api", &api_of_pool);
+        let server = Server::with(db, |settings| {
+            settings.pools = vec![pool];
+            settings.targets = vec![hearing];
+        });
+        let api = server.api();
+        let list = api.a_list_of(200);
+        let campaign = api.create_campaign("http", "api", list, &json!({}));
+        api.send(campaign);
+        let told = |kind: &str| {
+            let all = hooks.asked().into_iter().map(|asked| serde_json::from_str::<Value>(&asked.body).unwrap());
+            all.filter(|body| body["type"] == kind).collect::<Vec<_>>()
+        };
+        wait_until("it has paused itself", LONG, || told("campaign.paused").len() == 1);
+        let paused = told("campaign.paused").remove(0)["data"].clone();
+        assert_eq!((&paused["status"], &paused["reason"]), (&json!("paused"), &json!("refusals")), "{paused}");
+        api.resume(campaign);
+        wait_until("it has paused itself again", LONG, || told("campaign.paused").len() == 2);
+        api.stop(campaign);
+        wait_until("its end is told", LONG, || told("campaign.ended").len() == 1);
+        assert_eq!(told("campaign.launched").len(), 1);
+        let ids: std::collections::BTreeSet<String> = hooks.asked().iter().map(|asked| header(asked, "webhook-id").to_owned()).collect();
+        assert_eq!(ids.len(), 4, "each has an id of its own");
     }
 }
