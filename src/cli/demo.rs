@@ -4,6 +4,7 @@
 //! REST API, so whatever the demo shows, another client can do.
 
 mod contacts;
+mod hook;
 mod segments;
 
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
+use self::hook::Hook;
 use self::segments::Segments;
 use super::client::{self, Client};
 use super::import;
@@ -54,7 +56,8 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     let mut signals = Signals::listen()?;
     let scratch = ScratchDir::create("demo")?;
     let key = Secret::new(format!("vly_demo_{}", uuid::Uuid::new_v4().simple()));
-    let mut own = Settings { log, pools: vec![sandbox()], ..Settings::default() };
+    let hook = Hook::listen().await?;
+    let mut own = Settings { log, pools: vec![sandbox()], targets: vec![hook.target()], ..Settings::default() };
     own.database.url = Secret::new(format!("sqlite://{}", scratch.path().join("volley.db").display()));
     own.http.addr = "127.0.0.1:0".to_owned();
     own.email.postal_address = Some("Example Ltd, 1 High Street, Springfield".to_owned());
@@ -63,7 +66,8 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
 
     let app = App::start(own).await.context("the demo's instance did not start")?;
     let server = format!("http://{}", app.addr());
-    let mut tour = Tour { client: Client::new(&server, Some(key.clone()))?, progress: Progress::new(output), output };
+    let client = Client::new(&server, Some(key.clone()))?;
+    let mut tour = Tour { client, progress: Progress::new(output), output, hook };
     let result = tokio::select! {
         result = tour.run(&args) => result,
         error = app.failed() => Err(error.context("a vital part of the demo's instance has died")),
@@ -122,6 +126,7 @@ struct Tour<'a> {
     client: Client,
     progress: Progress,
     output: &'a Output,
+    hook: Hook,
 }
 
 impl Tour<'_> {
@@ -133,7 +138,7 @@ impl Tour<'_> {
         let campaign = self.draft(list, client::number(&import, "/rows_created")?).await?;
         let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
-        segments.order(&self.client, &mut self.progress).await?;
+        segments.order(&self.client, &self.hook, &mut self.progress).await?;
         Ok(Walked { link: self.link(campaign).await? })
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::client::{self, Client};
 use super::super::output::grouped;
 use super::super::progress::Progress;
+use super::hook::{self, Hook};
 
 const POLL_EVERY: Duration = Duration::from_millis(100);
 /// How long a segment may take to follow what has happened.
@@ -33,10 +34,13 @@ impl Segments {
         let towns = json!({ "attribute": { "name": "location", "op": "in", "value": ["Berlin", "London"] } });
         let ordered = json!({ "event": { "name": "order_placed", "within": format!("{JUST_NOW}s") } });
         let (mut ids, mut told) = (Vec::new(), Vec::new());
-        for (name, criteria) in
-            [("With a first name", first_name), ("In Berlin or London", towns), ("Ordered just now", ordered)]
-        {
-            let draft = json!({ "name": name, "criteria": criteria });
+        let calls = json!([{ "on": "entered", "do": [{ "call": hook::NAME }] }, { "on": "left", "do": [{ "call": hook::NAME }] }]);
+        for (name, criteria, reactions) in [
+            ("With a first name", first_name, json!([])),
+            ("In Berlin or London", towns, json!([])),
+            ("Ordered just now", ordered, calls),
+        ] {
+            let draft = json!({ "name": name, "criteria": criteria, "reactions": reactions });
             let id = client::number(&client.post("v1/segments", &draft).await?, "/id")?;
             told.push(format!("  {name}: {}", grouped(built(client, id, progress).await?)));
             ids.push(id);
@@ -49,7 +53,7 @@ impl Segments {
     ///
     /// # Errors
     /// The instance refused something, nobody entered or left, or stdout is closed.
-    pub(super) async fn order(&self, client: &Client, progress: &mut Progress) -> anyhow::Result<()> {
+    pub(super) async fn order(&self, client: &Client, hook: &Hook, progress: &mut Progress) -> anyhow::Result<()> {
         let page_size = ORDERS.to_string();
         let people = client.get("v1/contacts", &[("page_size", page_size.as_str())]).await?;
         let people = people.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -59,14 +63,22 @@ impl Segments {
             .map(|id| json!({ "name": "order_placed", "contact_id": id, "properties": { "total": 42 } }))
             .collect();
         let count = i64::try_from(events.len())?;
-        client.post("v1/events/batch", &json!({ "events": events })).await?;
+        client.post("v1/events/batch", &json!({ "events": &events })).await?;
         let entered = self.has_members(client, count).await?;
         progress.say(&format!(
             "{count} people order something: {} ms later they are in \"Ordered just now\"",
             grouped(i64::try_from(entered.as_millis())?)
         ))?;
+        let waited = hears(hook, "segment.entered", events.len()).await?;
+        progress.say(&format!(
+            "A webhook is called for each of them, signed: {} ms later all have arrived",
+            grouped(i64::try_from(waited.as_millis())?)
+        ))?;
         self.has_members(client, 0).await?;
-        progress.say(&format!("{JUST_NOW} seconds after the order they have left it, by time alone"))?;
+        hears(hook, "segment.left", events.len()).await?;
+        progress.say(&format!(
+            "{JUST_NOW} seconds after the order they have left it, by time alone; the webhook knows that, too"
+        ))?;
         Ok(())
     }
 
@@ -81,6 +93,16 @@ impl Segments {
         }
         Ok(began.elapsed())
     }
+}
+
+/// Waits until the webhook was told so much of a kind, and says how long that took.
+async fn hears(hook: &Hook, kind: &str, count: usize) -> anyhow::Result<Duration> {
+    let began = Instant::now();
+    while hook.taken(kind).len() < count {
+        ensure!(began.elapsed() < PATIENCE, "the webhook was not told of {count} contacts: {kind}");
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+    Ok(began.elapsed())
 }
 
 /// Waits until everybody was evaluated for a segment; how many are members.
