@@ -28,9 +28,11 @@ use crate::channels;
 use crate::channels::fetch::{Fetch, Https};
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
-use crate::domain::ids::InstanceId;
+use crate::domain::ids::{ApiKeyId, InstanceId};
+use crate::http::codes::CodeFor;
 use crate::http::public::words::Languages;
-use crate::http::server;
+use crate::http::ui::pulse::Pulse;
+use crate::http::{AppState, server};
 use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
 use crate::runtime::pool::Drain;
@@ -65,6 +67,9 @@ type Vital = (&'static str, Box<dyn Fn() -> bool>);
 pub struct App {
     addr: SocketAddr,
     first_key: Option<String>,
+    first_key_id: Option<ApiKeyId>,
+    state: web::Data<AppState>,
+    pulse: Pulse,
     http: ServerHandle,
     public: Option<ServerHandle>,
     store: Store,
@@ -135,7 +140,7 @@ impl App {
         };
         let journal = Arc::new(recover(&store, &identity, &resolver, &slot, retention).await?);
         restore(&store, &refusals).await?;
-        let first_key = first_key(&store, &settings).await?;
+        let (first_key_id, first_key) = first_key(&store, &settings).await?.unzip();
         let links = Links::new(store.clone(), links_lead_to);
         patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
         actix_rt::spawn(know_keys(links.clone()));
@@ -176,7 +181,8 @@ impl App {
             }
             None => None,
         };
-        let http = server::start(state, listener).context("cannot start the HTTP server")?;
+        let pulse = Pulse::default();
+        let http = server::start(state.clone(), pulse.clone(), listener).context("cannot start the HTTP server")?;
         let handle = http.handle();
         actix_rt::spawn(http);
         tracing::info!(
@@ -188,6 +194,9 @@ impl App {
         Ok(Self {
             addr,
             first_key,
+            first_key_id,
+            state,
+            pulse,
             http: handle,
             public,
             store,
@@ -216,12 +225,27 @@ impl App {
         self.first_key.as_deref()
     }
 
+    /// The path of a page that signs in the first person who opens it, within five minutes, with the root key or the key that was
+    /// just minted. `None`: there is no such key, or the system's generator failed.
+    #[must_use]
+    pub fn one_time_path(&self) -> Option<String> {
+        let opens = match self.first_key_id {
+            Some(id) => CodeFor::Key(id),
+            None if self.state.settings.auth.root_key.is_some() => CodeFor::Root,
+            None => return None,
+        };
+        let code = self.state.codes.mint(opens).ok()?;
+        Some(format!("/ui/enter#{code}"))
+    }
+
     /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records
     /// everything, and says so in the database; within `sending.shutdown_seconds`. What is not through by then is left to
     /// the journal, which the next start reads.
     pub async fn stop(self) {
         let deadline = Instant::now() + self.patience.saturating_sub(Duration::from_secs(1));
         self.draining.store(true, Ordering::Release);
+        // An open page is no request that is waited for.
+        self.pulse.close();
         let left = || deadline.saturating_duration_since(Instant::now());
         let public = async {
             if let Some(public) = &self.public {
@@ -390,12 +414,12 @@ async fn restore(store: &Store, refusals: &RefusalBook) -> anyhow::Result<()> {
 }
 
 /// A first start without a configured root key mints one.
-async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<String>> {
+async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<(ApiKeyId, String)>> {
     if settings.auth.root_key.is_some() {
         return Ok(None);
     }
     let minted = mint_first_key(store, &By::start()).await?;
-    Ok(minted.map(|minted| minted.secret.expose().to_owned()))
+    Ok(minted.map(|minted| (minted.row.id, minted.secret.expose().to_owned())))
 }
 
 /// The one metrics recorder of the process.

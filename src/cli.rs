@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
-//! `reaction`, `suppression`, `event`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `suppression`, `event`, `overview`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -15,6 +15,7 @@ mod import;
 mod key;
 mod list;
 mod output;
+mod overview;
 mod progress;
 mod reaction;
 mod segment;
@@ -53,7 +54,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -89,6 +90,8 @@ enum Command {
     /// Send events of contacts, and list them
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Show what goes on, and what needs attention
+    Overview,
     /// Show what became of messages by day, pool and domain of the recipients
     Deliverability(deliverability::DeliverabilityArgs),
     /// Hand over a mail that came back, for mail servers
@@ -152,6 +155,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reaction(command) => on_system(reaction::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
+        Command::Overview => on_system(overview::run(&settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
         Command::Bounce(args) => on_system(bounce::bounce(args, &settings)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
@@ -178,6 +182,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Reaction(_)
         | Command::Suppression(_)
         | Command::Event(_)
+        | Command::Overview
         | Command::Deliverability(_)
         | Command::Bounce(_)
         | Command::Key(_)

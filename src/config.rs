@@ -117,6 +117,8 @@ pub struct Http {
     pub public_addr: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed. Nobody's.
     pub trusted_proxies: proxies::Proxies,
+    /// Whether people may sign in to the pages although the way is not encrypted. No; on loopback they always may.
+    pub allow_plain_sign_in: bool,
     /// Largest JSON body, in bytes. 2 MiB.
     pub max_body_bytes: usize,
     /// Largest import, in bytes. 4 GiB.
@@ -129,6 +131,7 @@ impl Default for Http {
             addr: "127.0.0.1:8080".to_owned(),
             public_addr: None,
             trusted_proxies: proxies::Proxies::default(),
+            allow_plain_sign_in: false,
             max_body_bytes: 2 << 20,
             max_import_bytes: 4 << 30,
         }

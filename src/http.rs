@@ -1,17 +1,20 @@
 //! The REST API: the route table, a folder for each door and one for what they share, authentication, OpenAPI.
 //!
-//! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`. A handler parses at the edge,
+//! **Invariants.** Every error leaves as RFC 9457 problem+json with a stable `code`, or as a page that has the same in it. A handler parses at the edge,
 //! reads from the store or calls a service, and answers. It holds no rule of the domain.
 
 mod access;
 pub mod api;
 pub mod auth;
+pub mod codes;
 pub mod limits;
 mod openapi;
 pub mod public;
 pub mod routes;
 pub mod server;
+pub mod sessions;
 pub mod state;
+pub mod ui;
 pub mod web;
 
 pub use routes::routes;

@@ -15,6 +15,7 @@ pub mod events;
 pub mod gathered;
 mod hints;
 pub mod import;
+pub mod overview;
 pub mod people;
 pub mod reactions;
 pub mod replicas;

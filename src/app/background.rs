@@ -15,7 +15,7 @@ use crate::services::reactions::call_desk::CallDesk;
 use crate::services::reactions::change_desk::ChangeDesk;
 use crate::services::reactions::prune_reactions::prune_reactions;
 use crate::services::segments::worker::SegmentWorker;
-use crate::store::access::audit_log;
+use crate::store::access::{audit_log, sessions};
 use crate::store::dispatch::housekeeping;
 use crate::store::{Lane, Store, StoreError, deliverability};
 
@@ -180,6 +180,7 @@ pub(super) async fn tidy(store: Store, settings: Arc<Settings>) {
     let keep_audit_days = settings.audit.keep_days;
     let work = move |conn: &mut crate::store::Conn| {
         audit_log::prune(conn, keep_audit_days)?;
+        sessions::prune(conn)?;
         deliverability::prune(conn)?;
         housekeeping::tidy(conn)
     };

@@ -31,6 +31,7 @@ use crate::domain::ids::InstanceId;
 use crate::http::AppState;
 use crate::http::api::database_probe::DatabaseProbe;
 use crate::http::auth::Auth;
+use crate::http::codes::Codes;
 use crate::http::limits::Limits;
 use crate::http::public::words::Languages;
 use crate::journal::Journal;
@@ -283,6 +284,7 @@ impl Started {
             tracking: self.tracking,
             languages,
             auth: Auth::new(&settings.auth),
+            codes: Codes::default(),
             limits: Limits::new(&settings.limits),
             gathered,
             importer_state: self.importer.recipient(),

@@ -74,8 +74,12 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
     };
     if let (Ok(walked), true) = (&result, args.serve) {
+        let page = app.one_time_path().unwrap_or_default();
         let invitation = invitation(&server, &key, walked.link.as_deref());
-        tour.progress.say(&format!("\nStill serving. In another terminal:\n{invitation}"))?;
+        tour.progress.say(&format!(
+            "\nStill serving. Its pages, by a link that works once within five minutes:\n  {server}{page}\nIn another \
+             terminal:\n{invitation}"
+        ))?;
         tokio::select! {
             _ = signals.next() => {}
             error = app.failed() => return Err(error),

@@ -59,8 +59,13 @@ pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result
     tracing::info!(event = "instance.serving", http.addr = %addr, "the instance serves requests");
     if let Some(key) = app.first_key() {
         // Printed, not logged: logs are kept and shipped.
-        let text = format!("API key (shown this once; `volley key create` makes more): {key}");
-        output.either(&json!({ "key": key }), &text)?;
+        let local = addr.ip().is_loopback();
+        let link = app.one_time_path().filter(|_| local).map(|path| format!("http://{addr}{path}"));
+        let page = link.as_deref().map_or_else(String::new, |link| {
+            format!("\nIts pages, by a link that works once within five minutes: {link}")
+        });
+        let text = format!("API key (shown this once; `volley key create` makes more): {key}{page}");
+        output.either(&json!({ "key": key, "page": link }), &text)?;
     }
     tokio::select! {
         name = signals.next() => tracing::info!(

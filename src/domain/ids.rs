@@ -43,6 +43,8 @@ ids! {
     ImportId;
     /// An API key.
     ApiKeyId;
+    /// The session of a person in the operators' pages.
+    SessionId;
     /// An event of a contact.
     EventId;
     /// What a provider reported, as it came.

@@ -159,7 +159,7 @@ impl FromRequest for Charge {
 }
 
 /// Who asks for what `request` asks for. `None`: it was not let in.
-fn by(request: &HttpRequest) -> Option<By> {
+pub(super) fn by(request: &HttpRequest) -> Option<By> {
     let caller = request.extensions().get::<Caller>().copied()?;
     let asker = match caller {
         Caller::Root => Asker::RootKey,

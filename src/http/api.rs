@@ -10,6 +10,7 @@ pub(in crate::http) mod deliverability;
 pub mod events;
 pub mod import;
 pub(in crate::http) mod operations;
+pub(in crate::http) mod overview;
 pub mod people;
 pub(in crate::http) mod reactions;
 pub mod readiness;

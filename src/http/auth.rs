@@ -89,6 +89,16 @@ impl Auth {
         count: impl Fn() -> Result<(), ApiError>,
     ) -> Result<Caller, ApiError> {
         let Some(key) = bearer(headers) else { return Err(count().err().unwrap_or(ApiError::Unauthorized)) };
+        self.holder(store, key, count).await
+    }
+
+    /// Whose key this is. As [`Auth::caller`] otherwise.
+    pub(super) async fn holder(
+        &self,
+        store: &Store,
+        key: &str,
+        count: impl Fn() -> Result<(), ApiError>,
+    ) -> Result<Caller, ApiError> {
         let hash = api_keys::hash(key);
         if self.root_hash.as_ref().is_some_and(|root| same(root, &hash)) {
             return Ok(Caller::Root);
@@ -135,6 +145,22 @@ impl Auth {
             });
         }
         Ok(Caller::Key(id, rights))
+    }
+
+    /// The hash under which a session is stored that was opened with a stored key, or with the root key. Another root key in the
+    /// settings makes another hash: it ends the sessions that were opened with the one before.
+    pub(super) fn session_hash(&self, secret: &str, holder: Caller) -> Option<String> {
+        match (holder, &self.root_hash) {
+            (Caller::Key(..), _) => Some(api_keys::hash(secret)),
+            (Caller::Root, Some(root)) => Some(api_keys::hash(&format!("{root} {secret}"))),
+            (Caller::Root, None) => None,
+        }
+    }
+
+    /// Every hash under which the session with this secret may be stored.
+    pub(super) fn session_hashes(&self, secret: &str) -> Vec<String> {
+        let of_root = self.session_hash(secret, Caller::Root);
+        std::iter::once(api_keys::hash(secret)).chain(of_root).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {

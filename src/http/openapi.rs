@@ -7,14 +7,14 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
-use super::api::access::{audit_log, keys};
+use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, reactions, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, overview, reactions, readiness};
 use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -37,12 +37,12 @@ use crate::domain::access::Scope;
         segments::recompute_all, members::list, members::transitions, members::explain, members::of_contact,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview,
-        keys::create, keys::list, keys::revoke, audit_log::list,
+        me::show, keys::create, keys::list, keys::revoke, audit_log::list,
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, recipients::resolve, recipients::audit, export::export, links::show, clicks::list,
-        actions::receipt, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        actions::receipt, overview::show, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),

@@ -3,22 +3,26 @@
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
-use actix_web::middleware::{Next, from_fn};
+use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
 
-use self::Door::{Api, Open, Provider, Public};
+use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
-use super::api::access::{audit_log, keys};
+use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, reactions, readiness};
+use super::api::{callbacks, criteria, deliverability, events, operations, overview, reactions, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
+use super::ui::door::{door, require_session};
+use super::ui::{
+    UI, acts, assets, campaign, campaigns as campaign_list, choices, enter, errors, form, keys as keyboard, live, now,
+};
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
@@ -33,6 +37,12 @@ pub enum Door {
     Public,
     /// A provider that reports what became of messages. No key is asked for: the handler verifies its signature.
     Provider,
+    /// A person with a browser who has not signed in yet. Below [`UI`].
+    SignIn,
+    /// A person with a browser who has signed in with an API key whose scope includes this one. Below [`UI`].
+    Page(Scope),
+    /// A program with an API key, whatever it allows. Below [`API`].
+    AnyKey,
     /// A program with an API key whose scope includes this one. Below [`API`]. A key of less is refused before the handler,
     /// in `Entry::route` and nowhere else.
     Api(Scope),
@@ -117,7 +127,7 @@ impl Entry {
     const fn new(method: Verb, path: &'static str, door: Door, handler: fn() -> Route) -> Self {
         let limit = match (door, method) {
             (Api(Ingest), Verb::Post | Verb::Put | Verb::Patch | Verb::Delete) => Limit::Ingest,
-            (Open | Public | Provider | Api(_), _) => Limit::Requests,
+            (Open | Public | Provider | SignIn | Page(_) | AnyKey | Api(_), _) => Limit::Requests,
         };
         Self { method, path, door, repeats: Repeats::NoKey, shows: None, limit, handler }
     }
@@ -140,9 +150,10 @@ impl Entry {
 
     fn route(&self) -> Route {
         let route = (self.handler)().method(self.method.method());
-        let route = match self.repeats {
-            Repeats::Once => route.wrap(from_fn(once)),
-            Repeats::NoKey | Repeats::Handler => route,
+        let route = match (self.repeats, self.door) {
+            (Repeats::Once, Page(_) | SignIn) => route.wrap(from_fn(form::once)),
+            (Repeats::Once, Open | Public | Provider | AnyKey | Api(_)) => route.wrap(from_fn(once)),
+            (Repeats::NoKey | Repeats::Handler, _) => route,
         };
         let route = match self.shows {
             None => route,
@@ -151,11 +162,20 @@ impl Entry {
         };
         // The last one is the outermost: what is refused here costs nothing more.
         let limit = self.limit;
+        let counted = |route: Route| {
+            route.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| limited(limit, request, next)))
+        };
+        let keyed =
+            |route: Route, asked: Scope| {
+                counted(route.wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| {
+                    require_scope(asked, request, next)
+                })))
+            };
         match self.door {
-            Open | Public | Provider => route,
-            Api(asked) => route
-                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| require_scope(asked, request, next)))
-                .wrap(from_fn(move |request: ServiceRequest, next: Next<BoxBody>| limited(limit, request, next))),
+            Open | Public | Provider | SignIn => route,
+            Page(asked) => keyed(route, asked).wrap(from_fn(require_session)),
+            AnyKey => counted(route),
+            Api(asked) => keyed(route, asked),
         }
     }
 }
@@ -204,9 +224,27 @@ pub const TABLE: &[Entry] = &[
     get("/t/o/{token}", Public, || to(tracked::open)),
     head("/t/o/{token}", Public, || to(tracked::open)),
     get("/assets/public.css", Public, || to(pages::style)),
+    get("/ui", Page(Read), || to(now::show)),
+    get("/ui/live", Page(Read), || to(live::stream)),
+    get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
+    get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
+    get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),
+    post("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::carry_out)).once(),
+    get("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::ask)),
+    post("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::carry_out)).once(),
+    get("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::ask)),
+    post("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::carry_out)).once(),
+    get("/ui/enter", SignIn, || to(enter::show)),
+    post("/ui/enter", SignIn, || to(enter::enter)),
+    post("/ui/leave", Page(Read), || to(enter::leave)),
+    post("/ui/theme", SignIn, || to(choices::theme)),
+    get("/ui/keys", Page(Read), || to(keyboard::show)),
+    post("/ui/keys", SignIn, || to(choices::keys)),
+    get("/ui/assets/{name}", SignIn, || to(assets::serve)),
     post("/v1/callbacks/{pool}", Provider, || to(public::callbacks::take)),
     get("/v1/callbacks", Api(Read), || to(callbacks::list)),
     post("/v1/callbacks/{id}/replay", Api(Operate), || to(callbacks::replay)).once(),
+    get("/v1/me", AnyKey, || to(me::show)),
     get("/v1/keys", Api(Admin), || to(keys::list)),
     post("/v1/keys", Api(Admin), || to(keys::create)),
     delete("/v1/keys/{id}", Api(Admin), || to(keys::revoke)),
@@ -292,6 +330,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
+    get("/v1/overview", Api(Read), || to(overview::show)),
     get("/v1/deliverability", Api(Read), || to(deliverability::list)),
     get("/v1/instances", Api(Read), || to(instances::list_instances)),
     get("/v1/pools", Api(Read), || to(pools::list_pools)),
@@ -310,22 +349,26 @@ pub const TABLE: &[Entry] = &[
 /// Path, method and scope of every route that asks for one.
 fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
     TABLE.iter().filter_map(|entry| match entry.door {
-        Open | Public | Provider => None,
+        Open | Public | Provider | SignIn | Page(_) | AnyKey => None,
         Api(asked) => Some((entry.path, entry.method.as_str(), asked)),
     })
 }
 
 /// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
 pub fn routes(config: &mut ServiceConfig) {
-    let mut api = scope(API);
+    let (mut api, mut pages) = (scope(API), scope(UI));
+    let below = |path: &'static str, scope: &str| path.strip_prefix(scope).unwrap_or(path);
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first() else { continue };
         match first.door {
             Open | Public | Provider => _ = config.service(served(first.path, routes)),
-            Api(_) => api = api.service(served(first.path.strip_prefix(API).unwrap_or(first.path), routes)),
+            AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
+            SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
         }
     }
     config.service(api.wrap(from_fn(require_key)));
+    let pages = pages.default_service(to(errors::missing));
+    config.service(pages.wrap(from_fn(door)).wrap(Compress::default()));
 }
 
 /// Serves what recipients open and where providers report, and nothing else.

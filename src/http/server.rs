@@ -9,6 +9,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 
 use super::AppState;
+use super::ui::pulse::Pulse;
 use super::web::edge::edge;
 
 /// How long a request's head may take to arrive.
@@ -20,13 +21,13 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Threads that serve requests. Handlers wait for the database, not for the processor.
 const WORKERS: usize = 2;
 
-/// Serves `state` on `listener`. The future that is returned must be awaited or spawned; its handle stops it, letting
+/// Serves `state` on `listener`; open pages watch the `pulse`. The future that is returned must be awaited or spawned; its handle stops it, letting
 /// requests under way finish within the `shutdown` of the settings.
 ///
 /// # Errors
 /// The listener cannot be used.
-pub fn start(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
-    serve(state, listener, super::routes)
+pub fn start(state: web::Data<AppState>, pulse: Pulse, listener: TcpListener) -> std::io::Result<Server> {
+    serve(state, pulse, listener, super::routes)
 }
 
 /// Serves only the pages for recipients. As [`start`] otherwise.
@@ -34,14 +35,23 @@ pub fn start(state: web::Data<AppState>, listener: TcpListener) -> std::io::Resu
 /// # Errors
 /// The listener cannot be used.
 pub fn start_public(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
-    serve(state, listener, super::routes::public_routes)
+    // Nothing here is watched.
+    serve(state, Pulse::default(), listener, super::routes::public_routes)
 }
 
-fn serve(state: web::Data<AppState>, listener: TcpListener, routes: fn(&mut ServiceConfig)) -> std::io::Result<Server> {
+fn serve(
+    state: web::Data<AppState>,
+    pulse: Pulse,
+    listener: TcpListener,
+    routes: fn(&mut ServiceConfig),
+) -> std::io::Result<Server> {
     let shutdown_seconds = state.settings.sending.shutdown_seconds;
     let proxies = web::Data::new(state.settings.http.trusted_proxies.clone());
-    let app =
-        move || App::new().app_data(state.clone()).app_data(proxies.clone()).wrap(from_fn(edge)).configure(routes);
+    let pulse = web::Data::new(pulse);
+    let app = move || {
+        let app = App::new().app_data(state.clone()).app_data(proxies.clone()).app_data(pulse.clone());
+        app.wrap(from_fn(edge)).configure(routes)
+    };
     let server = HttpServer::new(app)
         .workers(WORKERS)
         .keep_alive(KEEP_ALIVE)

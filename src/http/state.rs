@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::api::database_probe::DatabaseProbe;
 use super::auth::Auth;
+use super::codes::Codes;
 use super::limits::Limits;
 use super::public::words::Languages;
 use super::web::problem::ApiError;
@@ -54,6 +55,8 @@ pub struct AppState {
     pub languages: Languages,
     /// Who may call.
     pub auth: Auth,
+    /// Codes that sign a person in once.
+    pub codes: Codes,
     /// How often.
     pub limits: Limits,
     /// What the audit log says of requests that change nothing.

@@ -8,6 +8,7 @@ pub mod extract;
 pub(in crate::http) mod id_or_slug;
 pub mod idempotency;
 pub(in crate::http) mod list_path;
+pub(in crate::http) mod origin;
 pub mod paging;
 pub mod problem;
 pub(in crate::http) mod rate_limit;

@@ -3,6 +3,7 @@
 pub mod brakes;
 mod content_guard;
 mod finding;
+pub mod glance;
 pub mod launch;
 mod passes;
 pub(in crate::store) mod told;

@@ -84,7 +84,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         ],
     ),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
-    ("http", &[("web", &[]), ("api", &["web"]), ("public", &["web"])]),
+    ("http", &[("web", &[]), ("api", &["web"]), ("public", &["web"]), ("ui", &["web", "api"])]),
     (
         "http::api",
         &[
@@ -199,6 +199,21 @@ fn handlers_are_short() {
     }
     assert!(all > 40, "the handlers were not found: {all}");
     assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+/// A page knows nothing that another client could not know: it calls what the handlers of the API call.
+#[test]
+fn pages_of_operators_never_call_the_store() {
+    let imports = imports();
+    let is_page = |module: &Module| module.len() > 1 && module[0] == "http" && module[1] == "ui";
+    let wrong: BTreeSet<String> = arrows(&imports.arrows)
+        .filter(|(from, to)| is_page(from) && to[0] == "store")
+        .map(|(from, to)| format!("{} imports {}", from.join("::"), to.join("::")))
+        .collect();
+    assert!(wrong.is_empty(), "{}", lines(wrong));
+    let asks = |file: &PathBuf| without_comments_and_strings(&read(file)).contains("store.run(");
+    let asking: Vec<PathBuf> = sources("src/http/ui").into_iter().filter(asks).collect();
+    assert!(asking.is_empty(), "these ask the store: {asking:?}");
 }
 
 /// Rooms cannot be imported upwards, but crates can: a service that names actix would know HTTP or an actor.

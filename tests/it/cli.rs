@@ -52,6 +52,7 @@ fn help_tells_every_command() {
         "segment create",
         "suppression",
         "suppression add",
+        "overview",
         "deliverability",
         "bounce",
         "key",

@@ -4,4 +4,5 @@ mod api;
 pub(crate) mod callbacks;
 mod load;
 pub(crate) mod public;
+mod ui;
 mod web;

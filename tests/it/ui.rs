@@ -1,5 +1,6 @@
-//! Pages in a real browser, as the people see them who get the messages.
+//! Pages in a real browser, as the people see them who get the messages, and the colours of those for operators.
 
+mod colours;
 mod keyboard;
 mod walks;
 

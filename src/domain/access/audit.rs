@@ -77,6 +77,8 @@ text_enum! {
     Object {
         /// An API key.
         Key = "key",
+        /// The session of a person who has signed in with an API key.
+        Session = "session",
         /// A key that signs links; its id is its name.
         LinkKey = "link_key",
         /// A contact. Without an id: several, read one by one or as a list.

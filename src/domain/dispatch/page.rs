@@ -51,6 +51,13 @@ impl Counts {
         self.pending + self.sending + self.sent + self.failed + self.skipped + self.uncertain
     }
 
+    /// How many are in `state`.
+    #[must_use]
+    pub fn of(&self, state: super::delivery::DeliveryState) -> i64 {
+        let mut counts = *self;
+        *counts.slot(state)
+    }
+
     /// The same with `n` more in `state` (fewer when negative).
     #[must_use]
     pub fn shifted(mut self, state: super::delivery::DeliveryState, n: i64) -> Self {

@@ -2,3 +2,4 @@
 
 pub(in crate::http) mod audit_log;
 pub(in crate::http) mod keys;
+pub(in crate::http) mod me;

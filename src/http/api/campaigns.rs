@@ -13,8 +13,8 @@ mod reports;
 
 use actix_web::{HttpResponse, web};
 
-pub(in crate::http) use self::bodies::Campaign;
-use self::bodies::{CampaignFilter, CampaignInput, CampaignPatch};
+pub(in crate::http) use self::bodies::{Campaign, CampaignFilter, Packing, Stats, Waiting};
+use self::bodies::{CampaignInput, CampaignPatch};
 use super::content::pointers::Pointers;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
@@ -105,6 +105,11 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<CampaignFilter>,
 ) -> Result<web::Json<Listing<Campaign>>, ApiError> {
+    Ok(web::Json(listed(&state, filter).await?))
+}
+
+/// A part of the list of campaigns.
+pub(in crate::http) async fn listed(state: &AppState, filter: CampaignFilter) -> Result<Listing<Campaign>, ApiError> {
     let CampaignFilter { paging, filter } = filter;
     let window = paging.window();
     let slice = state
@@ -114,8 +119,8 @@ pub(in crate::http) async fn list(
             CampaignWithDetails::of_all(conn, slice)
         })
         .await?;
-    let slice = slice.try_map(|whole| Campaign::new(whole, &state))?;
-    Ok(web::Json(paging.answer(slice, |campaign| campaign.id.0)))
+    let slice = slice.try_map(|whole| Campaign::new(whole, state))?;
+    Ok(paging.answer(slice, |campaign| campaign.id.0))
 }
 
 /// A campaign as it is now. `lane`: what is read for the answer to a decision waits behind no other read.
@@ -133,6 +138,11 @@ pub(in crate::http) async fn read(state: &AppState, lane: Lane, id: CampaignId) 
     Ok(Campaign::new(whole, state)?)
 }
 
+/// A campaign as it is now.
+pub(in crate::http) async fn find(state: &AppState, id: CampaignId) -> Result<Campaign, ApiError> {
+    read(state, Lane::Read, id).await
+}
+
 /// Shows a campaign with its statistics.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
@@ -141,7 +151,7 @@ pub(in crate::http) async fn show(
     Id(id): Id<CampaignId>,
     _: Query<()>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    Ok(web::Json(read(&state, Lane::Read, id).await?))
+    Ok(web::Json(find(&state, id).await?))
 }
 
 /// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.

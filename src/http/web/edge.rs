@@ -103,7 +103,7 @@ fn has_own_body(response: &ServiceResponse) -> bool {
 }
 
 /// The document of an error that actix made.
-fn plain(status: StatusCode) -> Problem {
+pub(in crate::http) fn plain(status: StatusCode) -> Problem {
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => ("route_not_found", "there is no such route; see /openapi.json"),
         StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "the Allow header names the methods of this route"),
@@ -116,7 +116,8 @@ fn plain(status: StatusCode) -> Problem {
     problem
 }
 
-fn log_failure(response: &ServiceResponse) {
+/// Says in the log why a request has failed.
+pub(in crate::http) fn log_failure(response: &ServiceResponse) {
     if !response.status().is_server_error() {
         return;
     }

@@ -60,9 +60,7 @@ impl IdempotencyKey {
         match (all.next(), all.next()) {
             (None, _) => Ok(None),
             (Some(only), None) => match only.to_str() {
-                Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
-                    Ok(Some(key.to_owned()))
-                }
+                Ok(key) if is_well_formed(key) => Ok(Some(key.to_owned())),
                 _ => Err(malformed()),
             },
             (Some(_), Some(_)) => Err(malformed()),
@@ -78,6 +76,11 @@ impl FromRequest for IdempotencyKey {
         let caller = request.extensions().get::<Caller>().copied();
         ready(Self::read(request.headers()).map(|key| Self { key, caller }))
     }
+}
+
+/// Whether a key is 1 to 255 visible ASCII characters.
+pub(in crate::http) fn is_well_formed(key: &str) -> bool {
+    (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic())
 }
 
 /// A request without the header: what it does has keys of its own, and an answer that is given again would say nothing of the rest.
@@ -128,14 +131,22 @@ fn scope_of(caller: Option<Caller>, scope: &str) -> String {
 /// What was refused had no effect and leaves the key free. What failed with a 5xx may have had one: the key stays taken,
 /// and the same request again gets a 409 that says so.
 pub(in crate::http) async fn once(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match IdempotencyKey::read(request.headers()) {
+        Err(error) => Ok(request.error_response(error)),
+        Ok(None) => next.call(request).await,
+        Ok(Some(key)) => once_under(key, request, next).await,
+    }
+}
+
+/// The same for a request that has its key elsewhere than in the header.
+pub(in crate::http) async fn once_under(
+    client_key: String,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let client_key = match IdempotencyKey::read(request.headers()) {
-        Err(error) => return Ok(request.error_response(error)),
-        Ok(None) => return next.call(request).await,
-        Ok(Some(key)) => key,
-    };
     // In a task of its own: a client that hangs up in the middle does not part a key or an effect from its answer.
     let served = actix_rt::spawn(async move {
         match reserve(&mut request, client_key).await {
@@ -197,7 +208,8 @@ async fn finish(
         conclude(state, key, Some(failed)).await;
         return Ok(response);
     }
-    if !response.status().is_success() {
+    // A page answers with the way to another one.
+    if !response.status().is_success() && response.status() != StatusCode::SEE_OTHER {
         conclude(state, key, None).await;
         return Ok(response);
     }
@@ -297,5 +309,5 @@ pub fn respond(answer: Answer) -> HttpResponse {
     if let Some(location) = answer.location {
         response.insert_header((header::LOCATION, location));
     }
-    response.content_type("application/json").body(answer.body)
+    if answer.body.is_empty() { response.finish() } else { response.content_type("application/json").body(answer.body) }
 }

@@ -181,6 +181,19 @@ pub fn sources(conn: &mut Conn, ids: &[ApiKeyId]) -> Result<HashMap<ApiKeyId, Ev
     Ok(rows.into_iter().map(|(id, name, source)| (id, EventSource::of_key(&name, source.as_deref()))).collect())
 }
 
+/// The key with this id, valid or not.
+///
+/// # Errors
+/// The query failed.
+pub fn find(conn: &mut Conn, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreError> {
+    api_keys::table
+        .find(id)
+        .select(ApiKeyRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read an API key"))
+}
+
 /// Makes a key void. `None` when there is no such key; one that is void already stays as it is.
 ///
 /// # Errors
@@ -192,12 +205,7 @@ pub fn revoke(conn: &mut Conn, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreE
             .set(api_keys::revoked_at.eq(now))
             .execute(conn)
             .map_err(StoreError::query("revoke an API key"))?;
-        api_keys::table
-            .find(id)
-            .select(ApiKeyRow::as_select())
-            .first(conn)
-            .optional()
-            .map_err(StoreError::query("read an API key"))
+        find(conn, id)
     })
 }
 

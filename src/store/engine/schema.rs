@@ -30,6 +30,8 @@ diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullabl
 
 diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, scope -> Text, expires_at -> Nullable<BigInt>, source -> Nullable<Text>, } }
 
+diesel::table! { sessions (id) { id -> BigInt, hash -> Text, api_key_id -> Nullable<BigInt>, created_at -> BigInt, seen_at -> BigInt, } }
+
 diesel::table! { audit_log (id) { id -> BigInt, at -> BigInt, actor -> Text, api_key_id -> Nullable<BigInt>, ip -> Nullable<Text>, action -> Text, object -> Text, object_id -> Nullable<Text>, before -> Nullable<Text>, after -> Nullable<Text>, request_id -> Nullable<Text>, } }
 
 diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
@@ -115,6 +117,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     delivery_contents,
     imports,
     api_keys,
+    sessions,
     audit_log,
     idempotency_keys,
     instances,

@@ -1,5 +1,7 @@
 //! Incarnations of processes: who may hold a lease.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 
 use crate::domain::dispatch::lease::LeaseToken;
@@ -76,6 +78,43 @@ pub fn live(conn: &mut Conn) -> Result<Vec<LiveInstance>, StoreError> {
         ))
         .load(conn)
         .map_err(StoreError::query("list live instances"))
+}
+
+/// How long a silent instance is spoken of, in milliseconds: a day.
+const SPOKEN_OF_MS: i64 = 86_400_000;
+
+/// An instance that is silent and has not ended in order.
+#[derive(Debug, Clone, Queryable)]
+pub struct SilentInstance {
+    /// This incarnation.
+    pub id: InstanceId,
+    /// Stays with the journal's folder over restarts.
+    pub slot: String,
+    /// Its machine.
+    pub host: String,
+    /// When it last was heard of.
+    pub last_seen_at: UtcInstant,
+}
+
+/// The instances that were heard of in the last day, are silent since, have not ended in order, and were not started again.
+///
+/// # Errors
+/// The query failed.
+pub fn silent(conn: &mut Conn) -> Result<Vec<SilentInstance>, StoreError> {
+    let now = engine::now(conn)?;
+    let seen: Vec<(SilentInstance, Option<UtcInstant>)> = instances::table
+        .filter(instances::last_seen_at.gt(now.plus_ms(-SPOKEN_OF_MS)))
+        .order(instances::id.desc())
+        .select(((instances::id, instances::slot, instances::host, instances::last_seen_at), instances::stopped_at))
+        .load(conn)
+        .map_err(StoreError::query("list silent instances"))?;
+    let mut slots = HashSet::new();
+    // Newest first: a slot's former incarnations come after it.
+    let newest = seen.into_iter().filter(|(instance, _)| slots.insert(instance.slot.clone()));
+    let is_silent = |(instance, stopped_at): &(SilentInstance, Option<UtcInstant>)| {
+        stopped_at.is_none() && instance.last_seen_at <= now.plus_ms(-LIVE_FOR_MS)
+    };
+    Ok(newest.filter(is_silent).map(|(instance, _)| instance).collect())
 }
 
 /// Registers a new incarnation.

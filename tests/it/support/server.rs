@@ -26,6 +26,8 @@ pub(crate) const ROOT_KEY: &str = "root-key-of-the-tests";
 pub(crate) struct Server {
     pub(crate) addr: SocketAddr,
     pub(crate) store: Store,
+    /// The path of a page that signs in the first person who opens it.
+    pub(crate) one_time_path: String,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -99,7 +101,7 @@ impl Server {
             system.block_on(async move {
                 let store = Store::open(&settings.database).unwrap();
                 let app = App::start_with(settings, fetch).await.unwrap();
-                started.send((app.addr(), store)).unwrap();
+                started.send((app.addr(), store, app.one_time_path())).unwrap();
                 let _ = stopped.await;
                 app.stop().await;
             });
@@ -107,8 +109,9 @@ impl Server {
             actix_rt::System::current().stop();
             system.run().unwrap();
         });
-        let (addr, store) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
-        Self { addr, store, stop: Some(stop), thread: Some(thread) }
+        let (addr, store, one_time_path) = wait.recv_timeout(Duration::from_secs(60)).expect("the server starts");
+        let one_time_path = one_time_path.unwrap_or_default();
+        Self { addr, store, one_time_path, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A client with the root key.

@@ -32,103 +32,103 @@ use crate::store::dispatch::packing;
 /// A campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Campaign {
-    pub(super) id: CampaignId,
-    pub(super) name: String,
-    pub(super) channel: ChannelKind,
-    pub(super) status: CampaignStatus,
+    pub(in crate::http) id: CampaignId,
+    pub(in crate::http) name: String,
+    pub(in crate::http) channel: ChannelKind,
+    pub(in crate::http) status: CampaignStatus,
     /// Rises with every change of status.
-    pub(super) status_version: i64,
-    pub(super) pool: Option<String>,
-    pub(super) template_id: Option<TemplateId>,
+    pub(in crate::http) status_version: i64,
+    pub(in crate::http) pool: Option<String>,
+    pub(in crate::http) template_id: Option<TemplateId>,
     #[serde(flatten)]
-    pub(super) content: Option<OwnContent>,
+    pub(in crate::http) content: Option<OwnContent>,
     /// Why it is sent: that of its template or of its own content; pinned at the launch.
-    pub(super) category: Category,
+    pub(in crate::http) category: Category,
     /// The list that it is about. Null: the lists of its audience.
-    pub(super) topic_id: Option<ListId>,
+    pub(in crate::http) topic_id: Option<ListId>,
     /// What is tracked of its emails: as it says itself, else as its template says; pinned at the launch.
-    pub(super) tracking: Tracking,
+    pub(in crate::http) tracking: Tracking,
     #[schema(value_type = Option<AudienceForm>)]
-    pub(super) audience: Option<Audience>,
-    pub(super) on_uncertain: OnUncertain,
-    pub(super) rate_per_second: Option<f64>,
+    pub(in crate::http) audience: Option<Audience>,
+    pub(in crate::http) on_uncertain: OnUncertain,
+    pub(in crate::http) rate_per_second: Option<f64>,
     /// For how long a temporarily refused recipient is tried again: the sum of its waits, in seconds; null: as the pool says.
-    pub(super) retry_for: Option<f64>,
-    pub(super) scheduled_at: Option<UtcInstant>,
+    pub(in crate::http) retry_for: Option<f64>,
+    pub(in crate::http) scheduled_at: Option<UtcInstant>,
     /// How it ended, where the status does not say: `empty_audience`, `none_eligible`, `launch_failed`.
-    pub(super) outcome: Option<CampaignOutcome>,
+    pub(in crate::http) outcome: Option<CampaignOutcome>,
     /// Why its scheduled launch was impossible.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) launch_error: Option<LaunchFailure>,
-    pub(super) stats: Stats,
+    pub(in crate::http) launch_error: Option<LaunchFailure>,
+    pub(in crate::http) stats: Stats,
     /// What was reported of its messages, if anything was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reports: Option<CampaignReports>,
+    pub(in crate::http) reports: Option<CampaignReports>,
     /// Recipients that wait for another try, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) waiting: Option<Waiting>,
+    pub(in crate::http) waiting: Option<Waiting>,
     /// How far the audience is cut into pages; absent before the launch.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) packing: Option<Packing>,
+    pub(in crate::http) packing: Option<Packing>,
     /// Why it cannot go on, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) attention: Option<Attention>,
-    pub(super) created_at: UtcInstant,
-    pub(super) updated_at: UtcInstant,
-    pub(super) launched_at: Option<UtcInstant>,
+    pub(in crate::http) attention: Option<Attention>,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
+    pub(in crate::http) launched_at: Option<UtcInstant>,
     /// The id in all log lines about its sending; a UUID that is created at launch.
-    pub(super) correlation_id: Option<String>,
-    pub(super) ended_at: Option<UtcInstant>,
+    pub(in crate::http) correlation_id: Option<String>,
+    pub(in crate::http) ended_at: Option<UtcInstant>,
 }
 
 /// Why a scheduled launch was impossible.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct LaunchFailure {
     /// Stable: the code that `POST …/send` would have been refused with.
-    pub(super) code: String,
+    pub(in crate::http) code: String,
     /// One line for people.
-    pub(super) detail: String,
+    pub(in crate::http) detail: String,
     /// When it was tried.
-    pub(super) at: Option<UtcInstant>,
+    pub(in crate::http) at: Option<UtcInstant>,
 }
 
 /// Content that belongs to one campaign alone.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct OwnContent {
-    pub(super) subject: String,
-    pub(super) base_template: String,
+    pub(in crate::http) subject: String,
+    pub(in crate::http) base_template: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) base_template_html: Option<String>,
+    pub(in crate::http) base_template_html: Option<String>,
 }
 
 /// How many recipients are in each state. `total` is what is packed so far, and always the sum of the others.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Stats {
-    pub(super) total: i64,
+    pub(in crate::http) total: i64,
     #[serde(flatten)]
-    pub(super) counts: Counts,
+    pub(in crate::http) counts: Counts,
     /// How many of the skipped for which reason: `no_address`, `contact_deleted`, `stopped`, `suppressed`, `unsubscribed`,
     /// `unconfirmed`, `not_subscribed`. Recipients that an older version has skipped are not among them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) skipped_by_reason: BTreeMap<String, i64>,
+    pub(in crate::http) skipped_by_reason: BTreeMap<String, i64>,
 }
 
 /// Pending recipients that wait for another try.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct Waiting {
     /// How many, those on pages not counted from which others are handed over at this moment.
-    pub(super) count: i64,
+    pub(in crate::http) count: i64,
     /// When the first of them may be tried again.
-    pub(super) next_at: UtcInstant,
+    pub(in crate::http) next_at: UtcInstant,
 }
 
 /// How far an audience is cut into pages.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::http) struct Packing {
     /// Whether everyone is packed.
-    pub(super) done: bool,
+    pub(in crate::http) done: bool,
     /// The audience as it was counted at launch. With a filter: how many it has at most, and how many it has when everyone is packed.
-    pub(super) expected: i64,
+    pub(in crate::http) expected: i64,
 }
 
 /// A campaign to create.
@@ -232,8 +232,8 @@ impl CampaignPatch {
 
 #[derive(Debug)]
 pub(in crate::http) struct CampaignFilter {
-    pub(super) paging: Paging,
-    pub(super) filter: Filter,
+    pub(in crate::http) paging: Paging,
+    pub(in crate::http) filter: Filter,
 }
 
 impl FromQuery for CampaignFilter {
@@ -249,7 +249,7 @@ impl FromQuery for CampaignFilter {
 }
 
 impl Campaign {
-    pub(super) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
+    pub(in crate::http) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
         let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;

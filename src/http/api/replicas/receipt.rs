@@ -24,6 +24,11 @@ const LOOK_EVERY: (Duration, Duration) = (Duration::from_millis(2), Duration::fr
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct Wait(Duration);
 
+impl Wait {
+    /// As long as a request waits that says nothing else.
+    pub(in crate::http) const USUAL: Self = Self(Duration::from_millis(WAIT_MS));
+}
+
 impl FromQuery for Wait {
     const NAMES: &'static [&'static str] = &["wait_ms"];
 
@@ -37,49 +42,50 @@ impl FromQuery for Wait {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Receipt {
     /// What was decided.
-    action: Action,
+    pub(in crate::http) action: Action,
     /// The decision's version: the campaign's status version, or that of the pool's switch.
-    version: i64,
+    pub(in crate::http) version: i64,
     /// When it was stored.
-    decided_at: UtcInstant,
+    pub(in crate::http) decided_at: UtcInstant,
     /// Whether every instance that was alive then has acted on it.
-    complete: bool,
+    pub(in crate::http) complete: bool,
     /// Instances that have acted on it: no hand-over begins there after that.
-    acknowledged: Vec<Acknowledged>,
+    pub(in crate::http) acknowledged: Vec<Acknowledged>,
     /// Instances that have not acted on it so far. What they had claimed may begin within `start_deadline_ms` of the claim; after that
     /// nothing does, because no claim succeeds.
-    missing: Vec<Missing>,
+    pub(in crate::http) missing: Vec<Missing>,
     /// When the last hand-over began anywhere, as far as that was said.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_hand_over_at: Option<UtcInstant>,
+    pub(in crate::http) last_hand_over_at: Option<UtcInstant>,
     /// See `missing`. Milliseconds.
-    start_deadline_ms: u64,
+    pub(in crate::http) start_deadline_ms: u64,
 }
 
 /// An instance that has acted on a decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Acknowledged {
-    instance_id: InstanceId,
-    host: String,
-    acknowledged_at: UtcInstant,
+    pub(in crate::http) instance_id: InstanceId,
+    pub(in crate::http) host: String,
+    pub(in crate::http) acknowledged_at: UtcInstant,
     /// Hand-overs that were under way: they cannot be called back.
-    in_flight: i64,
+    pub(in crate::http) in_flight: i64,
     /// When the last one began.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_hand_over_at: Option<UtcInstant>,
+    pub(in crate::http) last_hand_over_at: Option<UtcInstant>,
 }
 
 /// An instance that has not acknowledged a decision.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Missing {
-    instance_id: InstanceId,
-    host: String,
+    pub(in crate::http) instance_id: InstanceId,
+    pub(in crate::http) host: String,
     /// When its last heartbeat was stored.
-    last_seen_at: UtcInstant,
+    pub(in crate::http) last_seen_at: UtcInstant,
 }
 
 impl Receipt {
-    fn of(replies: Vec<Reply>, start_deadline_ms: u64) -> Option<Self> {
+    /// The receipt that replies come to. `None`: nothing was ever decided.
+    pub(in crate::http) fn of(replies: Vec<Reply>, start_deadline_ms: u64) -> Option<Self> {
         let first = replies.first()?;
         let (action, version, decided_at) = (first.action, first.version, first.noted_at);
         let (mut acknowledged, mut missing) = (Vec::new(), Vec::new());

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use volley::domain::access::Scope;
 use volley::domain::channel::ChannelKind;
-use volley::http::routes::{API, Door, Repeats, TABLE, Verb};
+use volley::http::routes::{API, Door, Entry, Repeats, TABLE, Verb};
+use volley::http::ui::UI;
 
 use crate::support::Database;
 use crate::support::api::id;
@@ -138,9 +139,14 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
     assert_eq!(state["paginators"], json!([]), "nobody packs any more: {state}");
 }
 
-/// Path and method of every route but those of the pages for recipients, which are no part of the API.
+/// Whether a route is one of the pages for recipients or operators, which are no part of the API.
+fn is_of_pages(entry: &Entry) -> bool {
+    matches!(entry.door, Door::Public | Door::SignIn | Door::Page(_))
+}
+
+/// Path and method of every route of the API.
 fn table() -> BTreeSet<(String, String)> {
-    let described = TABLE.iter().filter(|entry| entry.door != Door::Public);
+    let described = TABLE.iter().filter(|entry| !is_of_pages(entry));
     described.map(|entry| (entry.path.to_owned(), entry.method.as_str().to_lowercase())).collect()
 }
 
@@ -171,21 +177,24 @@ fn every_route_names_its_door_and_what_a_key_must_allow() {
     for entry in TABLE {
         let is_below = entry.path.strip_prefix(API).is_some_and(|rest| rest.starts_with('/'));
         let scope = match entry.door {
-            Door::Open | Door::Public | Door::Provider => None,
-            Door::Api(scope) => Some(scope.as_str()),
+            Door::Open | Door::Public | Door::Provider | Door::AnyKey | Door::SignIn => None,
+            Door::Api(scope) | Door::Page(scope) => Some(scope.as_str()),
         };
-        assert_eq!(scope.is_some() || entry.door == Door::Provider, is_below, "{entry:?}");
+        let is_api = matches!(entry.door, Door::Api(_) | Door::AnyKey | Door::Provider);
+        assert_eq!(is_api, is_below, "{entry:?}");
+        let is_page = matches!(entry.door, Door::SignIn | Door::Page(_));
+        assert_eq!(is_page, entry.path == UI || entry.path.starts_with("/ui/"), "{entry:?}");
         let changes = super::changes(entry);
         // Keys and what was done with them are shown to those who make them, and the progress of an import to those who upload. A
         // link lets its holder refuse in a person's name.
         let links = "/v1/campaigns/{id}/deliveries/{contact_id}/links";
         let other = ["/v1/keys", "/v1/audit-log", "/v1/imports/{id}", links].contains(&entry.path) && !changes;
-        if let Some(scope) = scope.filter(|_| !other) {
+        if let Some(scope) = scope.filter(|_| !other && !is_page) {
             assert_eq!(scope != Scope::Read.as_str(), changes, "{entry:?}");
         }
         // A key's answer has a secret that is stored nowhere. Each event of a batch has a key of its own.
-        let takes_none = ["/v1/keys", "/v1/events/batch"].contains(&entry.path)
-            || matches!(entry.door, Door::Public | Door::Provider);
+        let takes_none = ["/v1/keys", "/v1/events/batch", "/ui/leave"].contains(&entry.path)
+            || matches!(entry.door, Door::Public | Door::Provider | Door::SignIn);
         let takes_key = entry.method == Verb::Post && changes && !takes_none;
         assert_eq!(entry.repeats != Repeats::NoKey, takes_key, "{entry:?}");
     }
@@ -205,7 +214,7 @@ fn the_door_for_programs_is_closed_without_a_key() {
             entry.method.as_str()
         );
         let refused = server.raw(head.as_bytes()).status == 401;
-        assert_eq!(refused, matches!(entry.door, Door::Api(_)), "{entry:?}");
+        assert_eq!(refused, matches!(entry.door, Door::Api(_) | Door::AnyKey), "{entry:?}");
     }
 }
 
@@ -214,7 +223,7 @@ fn the_description_offers_an_idempotency_key_where_a_route_takes_one() {
     let db = Database::sqlite();
     let server = Server::on(&db);
     let description = without_a_key(&server, "/openapi.json").body;
-    for entry in TABLE.iter().filter(|entry| entry.path != "/openapi.json" && entry.door != Door::Public) {
+    for entry in TABLE.iter().filter(|entry| entry.path != "/openapi.json" && !is_of_pages(entry)) {
         let operation = &description["paths"][entry.path][entry.method.as_str().to_lowercase()];
         let offered = operation["parameters"].as_array().into_iter().flatten();
         let offered = offered.filter(|parameter| parameter["name"] == "Idempotency-Key").count();

@@ -1,0 +1,235 @@
+//! `/v1/overview`: what goes on, and what needs attention.
+
+use std::collections::BTreeMap;
+
+use actix_web::web;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::campaigns::{Campaign, Packing, Stats, Waiting};
+use super::replicas::instances::Instance;
+use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{CampaignId, InstanceId};
+use crate::domain::instant::UtcInstant;
+use crate::domain::text_enum::text_enum;
+use crate::http::state::AppState;
+use crate::http::web::extract::Query;
+use crate::http::web::problem::ApiError;
+use crate::runtime::health::Attention;
+use crate::services::overview::{self, Wanted};
+use crate::store::StoreError;
+use crate::store::campaigns::CampaignWithDetails;
+use crate::store::replicas::instances::SilentInstance;
+
+/// A campaign in brief.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct Glance {
+    pub(in crate::http) id: CampaignId,
+    pub(in crate::http) name: String,
+    pub(in crate::http) channel: ChannelKind,
+    pub(in crate::http) status: CampaignStatus,
+    /// Rises with every change of status.
+    pub(in crate::http) status_version: i64,
+    pub(in crate::http) pool: Option<String>,
+    /// Hand-overs per second.
+    pub(in crate::http) rate_per_second: Option<f64>,
+    pub(in crate::http) scheduled_at: Option<UtcInstant>,
+    /// How it ended, where the status does not say.
+    pub(in crate::http) outcome: Option<CampaignOutcome>,
+    pub(in crate::http) stats: Stats,
+    /// Recipients that wait for another try, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) waiting: Option<Waiting>,
+    /// How far the audience is cut into pages; absent before the launch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) packing: Option<Packing>,
+    /// Why it cannot go on, if it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) attention: Option<Attention>,
+    pub(in crate::http) launched_at: Option<UtcInstant>,
+    pub(in crate::http) ended_at: Option<UtcInstant>,
+}
+
+impl From<Campaign> for Glance {
+    fn from(campaign: Campaign) -> Self {
+        Self {
+            id: campaign.id,
+            name: campaign.name,
+            channel: campaign.channel,
+            status: campaign.status,
+            status_version: campaign.status_version,
+            pool: campaign.pool,
+            rate_per_second: campaign.rate_per_second,
+            scheduled_at: campaign.scheduled_at,
+            outcome: campaign.outcome,
+            stats: campaign.stats,
+            waiting: campaign.waiting,
+            packing: campaign.packing,
+            attention: campaign.attention,
+            launched_at: campaign.launched_at,
+            ended_at: campaign.ended_at,
+        }
+    }
+}
+
+impl Glance {
+    /// A campaign as it was read.
+    pub(in crate::http) fn of(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
+        Campaign::new(whole, state).map(Self::from)
+    }
+}
+
+text_enum! {
+    /// What needs attention.
+    NeedKind {
+        /// A campaign cannot go on.
+        Campaign = "campaign",
+        /// It is not known whether messages of a campaign have left.
+        Uncertain = "uncertain",
+        /// A pool of the instance that answers cannot be used, or is suspended.
+        Pool = "pool",
+        /// An instance is silent and has not ended in order.
+        Instance = "instance",
+    }
+}
+
+/// Something that needs attention.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct Need {
+    pub(in crate::http) kind: NeedKind,
+    /// Stable: the code of an attention; `uncertain_deliveries`, `instance_silent`.
+    pub(in crate::http) code: String,
+    /// One line for people.
+    pub(in crate::http) detail: String,
+    /// Since when, where that is known.
+    pub(in crate::http) since: Option<UtcInstant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) campaign_id: Option<CampaignId>,
+    /// What the campaign or the pool is called, or the machine of the instance.
+    pub(in crate::http) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) instance_id: Option<InstanceId>,
+}
+
+/// A pool of the instance that answers.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct PoolGlance {
+    pub(in crate::http) name: String,
+    pub(in crate::http) channel: ChannelKind,
+    /// Why nothing goes through it, if nothing does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) attention: Option<Attention>,
+}
+
+/// What goes on, at one moment.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(in crate::http) struct Overview {
+    /// The moment.
+    pub(in crate::http) at: UtcInstant,
+    /// What needs attention, the oldest first.
+    pub(in crate::http) needs: Vec<Need>,
+    /// Campaigns that are sending or paused: the 50 newest.
+    pub(in crate::http) active: Vec<Glance>,
+    /// How many campaigns are sending or paused.
+    pub(in crate::http) active_total: i64,
+    /// The next ten campaigns that launch by themselves.
+    pub(in crate::http) scheduled: Vec<Glance>,
+    /// The ten newest campaigns that have ended.
+    pub(in crate::http) ended: Vec<Glance>,
+    /// The instances that were heard of within the last ten seconds.
+    pub(in crate::http) instances: Vec<Instance>,
+    /// The pools of the instance that answers.
+    pub(in crate::http) pools: Vec<PoolGlance>,
+}
+
+impl Overview {
+    /// What was seen at a moment.
+    pub(in crate::http) fn of(at: UtcInstant, seen: overview::Overview, state: &AppState) -> Result<Self, StoreError> {
+        let glances = |all: Vec<CampaignWithDetails>| -> Result<Vec<Glance>, StoreError> {
+            all.into_iter().map(|whole| Glance::of(whole, state)).collect()
+        };
+        let (active, scheduled, ended) = (glances(seen.active)?, glances(seen.scheduled)?, glances(seen.ended)?);
+        let troubles = state.health.pools();
+        let mut needs: Vec<Need> = [&active, &scheduled, &ended].into_iter().flatten().flat_map(needs_of).collect();
+        needs.extend(pool_needs(&troubles));
+        needs.extend(seen.silent.into_iter().map(silence));
+        needs.sort_by_key(|need| need.since.unwrap_or(at));
+        let pool = |pool: &crate::config::pools::PoolConfig| PoolGlance {
+            name: pool.name.clone(),
+            channel: pool.channel,
+            attention: troubles.get(&pool.name).cloned().flatten(),
+        };
+        Ok(Self {
+            at,
+            needs,
+            active,
+            active_total: seen.active_total,
+            scheduled,
+            ended,
+            instances: seen.instances.into_iter().map(|live| Instance::of(live, state.instance)).collect(),
+            pools: state.settings.pools.iter().map(pool).collect(),
+        })
+    }
+}
+
+fn needs_of(campaign: &Glance) -> Vec<Need> {
+    let need = |kind, code: &str, detail, since| Need {
+        kind,
+        code: code.to_owned(),
+        detail,
+        since,
+        campaign_id: Some(campaign.id),
+        name: campaign.name.clone(),
+        instance_id: None,
+    };
+    let attention = campaign.attention.as_ref().map(|attention| {
+        need(NeedKind::Campaign, attention.code.as_str(), attention.detail.clone(), Some(attention.since))
+    });
+    let uncertain = campaign.stats.counts.uncertain;
+    let uncertain = (uncertain > 0).then(|| {
+        let detail = format!("of {uncertain} messages it is not known whether they have left");
+        need(NeedKind::Uncertain, "uncertain_deliveries", detail, campaign.launched_at)
+    });
+    attention.into_iter().chain(uncertain).collect()
+}
+
+fn pool_needs(troubles: &BTreeMap<String, Option<Attention>>) -> impl Iterator<Item = Need> {
+    troubles.iter().filter_map(|(name, trouble)| {
+        let trouble = trouble.as_ref()?;
+        Some(Need {
+            kind: NeedKind::Pool,
+            code: trouble.code.as_str().to_owned(),
+            detail: trouble.detail.clone(),
+            since: Some(trouble.since),
+            campaign_id: None,
+            name: name.clone(),
+            instance_id: None,
+        })
+    })
+}
+
+fn silence(silent: SilentInstance) -> Need {
+    Need {
+        kind: NeedKind::Instance,
+        code: "instance_silent".to_owned(),
+        detail: format!("instance {} is silent and has not ended in order", silent.id),
+        since: Some(silent.last_seen_at),
+        campaign_id: None,
+        name: silent.host,
+        instance_id: Some(silent.id),
+    }
+}
+
+/// What goes on now.
+pub(in crate::http) async fn read(state: &AppState) -> Result<Overview, ApiError> {
+    let seen = overview::look(&state.services.store, Wanted { overview: true, ..Wanted::default() }).await?;
+    let missing = || ApiError::Unexpected { action: "look at what goes on", source: "it was not looked at".into() };
+    Ok(Overview::of(seen.at, seen.overview.ok_or_else(missing)?, state)?)
+}
+
+/// What goes on, and what needs attention: active, scheduled and ended campaigns with their counts, instances and pools, in one snapshot.
+#[utoipa::path(get, path = "/v1/overview", tag = "operations", responses((status = 200, body = Overview)))]
+pub(in crate::http) async fn show(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<Overview>, ApiError> {
+    Ok(web::Json(read(&state).await?))
+}

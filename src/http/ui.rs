@@ -1,0 +1,28 @@
+//! The door of operators: pages in a browser, signed in with an API key.
+//!
+//! **Invariants.** A page knows nothing that another client could not know: it calls what the handlers of the API call, and never the
+//! store. Every page works without a script. A change needs a session, a page of this origin, and a key of its own in its form.
+//! An error below `/ui` is a page, with the same `code`, `detail` and request id as a problem document.
+
+pub(super) mod acts;
+pub(super) mod assets;
+pub(super) mod campaign;
+pub(super) mod campaigns;
+pub(super) mod choices;
+mod cookies;
+pub mod door;
+pub(super) mod enter;
+pub(super) mod errors;
+pub(super) mod form;
+mod frame;
+pub(super) mod keys;
+mod lines;
+pub(super) mod live;
+pub(super) mod now;
+mod plot;
+pub mod pulse;
+mod receipt;
+mod words;
+
+/// What the paths of the pages begin with.
+pub const UI: &str = "/ui";

@@ -1,0 +1,113 @@
+//! `/ui/campaigns/{id}`: one campaign.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::frame::{Frame, Section, page};
+use super::plot::Bar;
+use super::receipt::ReceiptView;
+use super::words::{When, grouped, per_second, sentence};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::ids::CampaignId;
+use crate::domain::replicas::decision::Subject;
+use crate::http::api::campaigns;
+use crate::http::api::overview::Glance;
+use crate::http::api::replicas::receipt::{self, Receipt};
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Query};
+use crate::http::web::problem::ApiError;
+
+#[derive(Template)]
+#[template(path = "ui/campaign.html")]
+struct CampaignPage {
+    frame: Frame,
+    live: CampaignLive,
+    facts: Vec<(&'static str, String)>,
+    correlation_id: Option<String>,
+}
+
+/// What of the page changes while it is open.
+#[derive(Template)]
+#[template(path = "ui/campaign_live.html")]
+pub(super) struct CampaignLive {
+    id: i64,
+    name: String,
+    status: &'static str,
+    channel: String,
+    pool: Option<String>,
+    sentence: String,
+    /// Why it cannot go on.
+    attention: Option<(String, String, When)>,
+    bar: Bar,
+    skips: Vec<(String, String)>,
+    moments: Vec<(&'static str, When)>,
+    receipt: Option<ReceiptView>,
+    can_pause: bool,
+    can_resume: bool,
+    can_stop: bool,
+}
+
+impl CampaignLive {
+    pub(super) fn of(campaign: &Glance, receipt: Option<&Receipt>, rate: Option<f64>, may_operate: bool) -> Self {
+        let is = |status| may_operate && campaign.status == status;
+        let attention = campaign.attention.as_ref();
+        let moments = [
+            ("to be launched", campaign.scheduled_at.filter(|_| campaign.status == CampaignStatus::Scheduled)),
+            ("launched", campaign.launched_at),
+            ("ended", campaign.ended_at),
+        ];
+        Self {
+            id: campaign.id.0,
+            name: campaign.name.clone(),
+            status: campaign.status.as_str(),
+            channel: campaign.channel.to_string(),
+            pool: campaign.pool.clone(),
+            sentence: sentence(campaign, rate),
+            attention: attention.map(|found| (found.detail.clone(), found.code.to_string(), When::of(found.since))),
+            bar: Bar::with_legend(&campaign.stats.counts),
+            skips: campaign
+                .stats
+                .skipped_by_reason
+                .iter()
+                .map(|(reason, count)| (reason.replace('_', " "), grouped(*count)))
+                .collect(),
+            moments: moments.into_iter().filter_map(|(word, at)| Some((word, When::of(at?)))).collect(),
+            receipt: receipt.map(ReceiptView::of),
+            can_pause: is(CampaignStatus::Sending),
+            can_resume: is(CampaignStatus::Paused),
+            can_stop: is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
+        }
+    }
+}
+
+/// Shows a campaign.
+pub(in crate::http) async fn show(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    let campaign = campaigns::find(&state, id).await?;
+    let receipt = receipt::read(&state, Subject::Campaign(id)).await?;
+    let mut facts = vec![
+        ("category", campaign.category.to_string()),
+        ("if it is not known whether one has left", campaign.on_uncertain.to_string()),
+    ];
+    let template = campaign.template_id.map(|id| format!("template {id}"));
+    facts.push(("content", template.unwrap_or_else(|| "its own".to_owned())));
+    facts.extend(campaign.topic_id.map(|id| ("topic", format!("list {id}"))));
+    facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
+    let correlation_id = campaign.correlation_id.clone();
+    let glance = Glance::from(campaign);
+    let live = CampaignLive::of(&glance, receipt.as_ref(), None, frame.may_operate());
+    let frame =
+        frame.titled(&glance.name).same_as(&format!("GET /v1/campaigns/{id}"), &format!("volley campaign show {id}"));
+    let frame = Frame {
+        section: Some(Section::Campaigns),
+        live: Some(format!("campaign-{id}")),
+        up: Some("/ui/campaigns".to_owned()),
+        ..frame
+    };
+    page(StatusCode::OK, &CampaignPage { frame, live, facts, correlation_id })
+}

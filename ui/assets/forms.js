@@ -1,0 +1,63 @@
+// Questions in a dialog instead of on a page of their own, and that nothing typed is lost.
+const dialog = document.getElementById("ask");
+const KEPT = "volley:typed";
+
+// Opens the page of a question as a dialog. The form in it is sent as it would be from its page.
+async function ask(link) {
+  const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const question = page.getElementById("question");
+  if (!question || answer.redirected) {
+    location.assign(link.href);
+    return;
+  }
+  dialog.replaceChildren(document.importNode(question, true));
+  document.dispatchEvent(new CustomEvent("volley:shown", { detail: dialog }));
+  dialog.showModal();
+  dialog.querySelector("input:not([type=hidden]), button")?.focus();
+}
+
+document.addEventListener("click", (event) => {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest?.("a[data-ask]");
+  if (link && dialog) {
+    event.preventDefault();
+    ask(link).catch(() => location.assign(link.href));
+  } else if (event.target.closest?.("[data-cancel]") && dialog?.open) {
+    event.preventDefault();
+    dialog.close();
+  }
+});
+
+// A second press would do nothing; it shall not look as if it could.
+document.addEventListener("submit", (event) => {
+  const { form, submitter } = { form: event.target, submitter: event.submitter };
+  if (form.method !== "post") return;
+  setTimeout(() => {
+    form.setAttribute("aria-busy", "true");
+    if (submitter) submitter.disabled = true;
+  });
+});
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[aria-busy]")) {
+    form.removeAttribute("aria-busy");
+    for (const button of form.querySelectorAll("button")) button.disabled = false;
+  }
+});
+
+const fields = () => document.querySelectorAll("main :is(input:not([type=hidden],[type=password]), textarea, select)[name]");
+
+// The session has ended: what was typed waits in this tab until its page is opened again.
+document.addEventListener("volley:leave", () => {
+  const typed = [...fields()].filter((field) => field.value !== field.defaultValue).map((field) => [field.name, field.value]);
+  if (typed.length) sessionStorage.setItem(KEPT + location.pathname, JSON.stringify(typed));
+  location.assign(`/ui/enter?next=${encodeURIComponent(location.pathname + location.search)}`);
+});
+const kept = sessionStorage.getItem(KEPT + location.pathname);
+if (kept) {
+  sessionStorage.removeItem(KEPT + location.pathname);
+  for (const [name, value] of JSON.parse(kept)) {
+    const field = [...fields()].find((field) => field.name === name);
+    if (field) field.value = value;
+  }
+}
