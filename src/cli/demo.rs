@@ -74,7 +74,7 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
     };
     if let (Ok(walked), true) = (&result, args.serve) {
-        let page = app.one_time_path().unwrap_or_default();
+        let page = app.one_time_path().unwrap_or_else(|| "/ui".to_owned());
         let invitation = invitation(&server, &key, walked.link.as_deref());
         tour.progress.say(&format!(
             "\nStill serving. Its pages, by a link that works once within five minutes:\n  {server}{page}\nIn another \

@@ -1,6 +1,6 @@
 //! Who may call: Bearer API keys (RFC 6750).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +53,8 @@ struct Remembered {
     /// Rises with every revocation: what was looked up before one is not remembered after it.
     epoch: u64,
     valid: HashMap<String, Known>,
+    /// Hashes of sessions that were found valid.
+    sessions: HashSet<String>,
 }
 
 /// A key that was found valid.
@@ -157,10 +159,27 @@ impl Auth {
         }
     }
 
-    /// Every hash under which the session with this secret may be stored.
-    pub(super) fn session_hashes(&self, secret: &str) -> Vec<String> {
-        let of_root = self.session_hash(secret, Caller::Root);
-        std::iter::once(api_keys::hash(secret)).chain(of_root).collect()
+    /// The hash of a session of the root key with this secret.
+    pub(super) fn root_session_hash(&self, secret: &str) -> Option<String> {
+        self.session_hash(secret, Caller::Root)
+    }
+
+    /// Whether a session with this hash was valid before: the database is asked for it without counting.
+    pub(super) fn knows_session(&self, hash: &str) -> bool {
+        self.lock().sessions.contains(hash)
+    }
+
+    /// Notes whether a session was found valid.
+    pub(super) fn note_session(&self, hash: String, is_valid: bool) {
+        let mut remembered = self.lock();
+        if !is_valid {
+            remembered.sessions.remove(&hash);
+            return;
+        }
+        if remembered.sessions.len() >= REMEMBERED {
+            remembered.sessions.clear();
+        }
+        remembered.sessions.insert(hash);
     }
 
     fn lock(&self) -> MutexGuard<'_, Remembered> {

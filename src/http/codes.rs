@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 use crate::domain::ids::ApiKeyId;
+use crate::store::StoreError;
 use crate::store::access::api_keys;
 
 /// How long a code can be used that was printed at the start.
@@ -27,9 +28,12 @@ pub enum CodeFor {
 #[derive(Default)]
 pub struct Codes(Mutex<Vec<Code>>);
 
-struct Code {
+/// A code that waits to be used.
+#[derive(Debug)]
+pub(super) struct Code {
     hash: String,
-    opens: CodeFor,
+    /// Whose session it opens.
+    pub(super) opens: CodeFor,
     until: Instant,
 }
 
@@ -38,24 +42,33 @@ impl Codes {
     ///
     /// # Errors
     /// The system's generator failed.
-    pub fn mint(&self, opens: CodeFor) -> Result<String, getrandom::Error> {
-        let code = random()?;
+    pub fn mint(&self, opens: CodeFor) -> Result<String, StoreError> {
+        let code = api_keys::random()?;
+        self.keep(Code { hash: api_keys::hash(&code), opens, until: Instant::now() + CODE_LASTS });
+        Ok(code)
+    }
+
+    fn keep(&self, code: Code) {
         let mut codes = self.lock();
         codes.retain(|known| Instant::now() < known.until);
         if codes.len() >= MOST_CODES {
             codes.remove(0);
         }
-        codes.push(Code { hash: api_keys::hash(&code), opens, until: Instant::now() + CODE_LASTS });
-        Ok(code)
+        codes.push(code);
+    }
+
+    /// Gives a code back that was used up, while nobody could be signed in with it.
+    pub(super) fn give_back(&self, code: Code) {
+        self.keep(code);
     }
 
     /// Uses a code up. `None`: there is none such.
-    pub(super) fn take(&self, code: &str) -> Option<CodeFor> {
+    pub(super) fn take(&self, code: &str) -> Option<Code> {
         let hash = api_keys::hash(code);
         let mut codes = self.lock();
         codes.retain(|known| Instant::now() < known.until);
         let at = codes.iter().position(|known| known.hash.as_bytes().ct_eq(hash.as_bytes()).into())?;
-        Some(codes.remove(at).opens)
+        Some(codes.remove(at))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Code>> {
@@ -63,14 +76,9 @@ impl Codes {
     }
 }
 
-/// 256 random bits in hex.
-///
-/// # Errors
-/// The system's generator failed.
-pub(super) fn random() -> Result<String, getrandom::Error> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Whether a text could be a secret of ours: 256 bits in hex.
+pub(super) fn is_random(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -81,9 +89,12 @@ mod tests {
     fn a_code_opens_one_session_and_another_one_none() {
         let codes = Codes::default();
         let code = codes.mint(CodeFor::Key(ApiKeyId(7))).unwrap();
-        assert_eq!(codes.take("0".repeat(64).as_str()), None);
-        assert_eq!(codes.take(&code), Some(CodeFor::Key(ApiKeyId(7))));
-        assert_eq!(codes.take(&code), None);
+        assert!(codes.take("0".repeat(64).as_str()).is_none());
+        let taken = codes.take(&code).unwrap();
+        assert_eq!(taken.opens, CodeFor::Key(ApiKeyId(7)));
+        assert!(codes.take(&code).is_none());
+        codes.give_back(taken);
+        assert!(codes.take(&code).is_some(), "one that opened nothing can be used again");
     }
 
     #[test]
@@ -92,5 +103,19 @@ mod tests {
         let all: Vec<String> = (0..100).map(|_| codes.mint(CodeFor::Root).unwrap()).collect();
         let usable = all.iter().filter(|code| codes.take(code).is_some()).count();
         assert_eq!(usable, MOST_CODES);
+    }
+
+    #[test]
+    fn a_hash_in_front_of_a_secret_is_no_secret() {
+        let secret = api_keys::random().unwrap();
+        assert!(is_random(&secret));
+        for other in [
+            format!("{secret} {secret}"),
+            secret.replace(|c: char| c.is_ascii(), "A"),
+            secret[1..].to_owned(),
+            String::new(),
+        ] {
+            assert!(!is_random(&other), "{other}");
+        }
     }
 }

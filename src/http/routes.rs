@@ -19,7 +19,7 @@ use super::api::segments::{self, members};
 use super::api::{callbacks, criteria, deliverability, events, operations, overview, reactions, readiness};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
-use super::ui::door::{door, require_session};
+use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, assets, campaign, campaigns as campaign_list, choices, enter, errors, form, keys as keyboard, live, now,
 };
@@ -236,7 +236,7 @@ pub const TABLE: &[Entry] = &[
     post("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/enter", SignIn, || to(enter::show)),
     post("/ui/enter", SignIn, || to(enter::enter)),
-    post("/ui/leave", Page(Read), || to(enter::leave)),
+    post("/ui/leave", SignIn, || to(enter::leave)),
     post("/ui/theme", SignIn, || to(choices::theme)),
     get("/ui/keys", Page(Read), || to(keyboard::show)),
     post("/ui/keys", SignIn, || to(choices::keys)),
@@ -367,7 +367,7 @@ pub fn routes(config: &mut ServiceConfig) {
         }
     }
     config.service(api.wrap(from_fn(require_key)));
-    let pages = pages.default_service(to(errors::missing));
+    let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify)));
     config.service(pages.wrap(from_fn(door)).wrap(Compress::default()));
 }
 

@@ -14,6 +14,8 @@ use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// Most campaigns of each kind.
 pub const MOST_ACTIVE: i64 = 50;
+/// Most campaigns with uncertain deliveries.
+pub const MOST_UNCERTAIN: i64 = 20;
 const MOST_SCHEDULED: i64 = 10;
 const MOST_ENDED: i64 = 10;
 
@@ -26,8 +28,12 @@ pub struct Overview {
     pub active_total: i64,
     /// Campaigns that will launch by themselves, soonest first.
     pub scheduled: Vec<CampaignWithDetails>,
+    /// How many there are of these.
+    pub scheduled_total: i64,
     /// The newest campaigns that have ended.
     pub ended: Vec<CampaignWithDetails>,
+    /// The newest campaigns that have uncertain deliveries, whatever their status, at most one more than [`MOST_UNCERTAIN`].
+    pub uncertain: Vec<CampaignWithDetails>,
     /// The instances that live.
     pub instances: Vec<LiveInstance>,
     /// Instances that were heard of in the last day, are silent since, and have not ended in order.
@@ -43,8 +49,6 @@ pub struct Wanted {
     pub overview: bool,
     /// Single campaigns, each with how its newest decision was followed.
     pub campaigns: Vec<CampaignId>,
-    /// Whether these sessions are still valid.
-    pub sessions: Vec<SessionId>,
 }
 
 /// What there was at one moment.
@@ -56,8 +60,6 @@ pub struct Seen {
     pub overview: Option<Overview>,
     /// The wanted campaigns that there are.
     pub campaigns: Vec<(CampaignWithDetails, Vec<Reply>)>,
-    /// The wanted sessions that are valid.
-    pub sessions: Vec<SessionId>,
 }
 
 /// Looks at what is wanted, in one snapshot.
@@ -65,22 +67,43 @@ pub struct Seen {
 /// # Errors
 /// The database failed.
 pub async fn look(store: &Store, wanted: Wanted) -> Result<Seen, StoreError> {
+    look_in(store, Lane::Read, wanted).await
+}
+
+/// The same for a decision, which waits behind no other read.
+///
+/// # Errors
+/// The database failed.
+pub async fn look_to_decide(store: &Store, wanted: Wanted) -> Result<Seen, StoreError> {
+    look_in(store, Lane::LookUp, wanted).await
+}
+
+async fn look_in(store: &Store, lane: Lane, wanted: Wanted) -> Result<Seen, StoreError> {
     let look = move |conn: &mut Conn| {
         conn.snapshot(|conn| {
-            let mut campaigns = Vec::with_capacity(wanted.campaigns.len());
-            for whole in with_details(conn, |conn| glance::these(conn, &wanted.campaigns))? {
-                let replies = decisions::replies(conn, &Subject::Campaign(whole.row.id))?;
-                campaigns.push((whole, replies));
+            let shown = with_details(conn, |conn| glance::these(conn, &wanted.campaigns))?;
+            let subjects: Vec<Subject> = shown.iter().map(|whole| Subject::Campaign(whole.row.id)).collect();
+            let mut replies = decisions::replies_to_all(conn, &subjects)?;
+            let mut campaigns = Vec::with_capacity(shown.len());
+            for (whole, subject) in shown.into_iter().zip(&subjects) {
+                let name = subject.name();
+                let own = replies.extract_if(.., |(of, _)| *of == *name).map(|(_, reply)| reply).collect();
+                campaigns.push((whole, own));
             }
-            Ok(Seen {
-                at: engine::now(conn)?,
-                overview: if wanted.overview { Some(all(conn)?) } else { None },
-                campaigns,
-                sessions: sessions::still_valid(conn, &wanted.sessions)?,
-            })
+            let overview = if wanted.overview { Some(all(conn)?) } else { None };
+            Ok(Seen { at: engine::now(conn)?, overview, campaigns })
         })
     };
-    store.run(Lane::Read, "look at what goes on", look).await
+    store.run(lane, "look at what goes on", look).await
+}
+
+/// Which of these sessions are still valid.
+///
+/// # Errors
+/// The database failed.
+pub async fn valid_sessions(store: &Store, ids: Vec<SessionId>) -> Result<Vec<SessionId>, StoreError> {
+    let look = move |conn: &mut Conn| sessions::still_valid(conn, &ids);
+    store.run(Lane::LookUp, "look whether sessions are valid", look).await
 }
 
 fn all(conn: &mut Conn) -> Result<Overview, StoreError> {
@@ -91,6 +114,8 @@ fn all(conn: &mut Conn) -> Result<Overview, StoreError> {
         active: with_details(conn, |conn| glance::newest(conn, &active, MOST_ACTIVE))?,
         active_total: glance::count(conn, &active)?,
         scheduled: with_details(conn, |conn| glance::soonest(conn, MOST_SCHEDULED))?,
+        scheduled_total: glance::count(conn, &[CampaignStatus::Scheduled])?,
+        uncertain: with_details(conn, |conn| glance::uncertain(conn, MOST_UNCERTAIN + 1))?,
         ended: with_details(conn, |conn| glance::newest(conn, &ended, MOST_ENDED))?,
         instances: instances::live(conn)?,
         silent: instances::silent(conn)?,

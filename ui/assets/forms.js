@@ -13,6 +13,7 @@ async function ask(link) {
   }
   dialog.replaceChildren(document.importNode(question, true));
   document.dispatchEvent(new CustomEvent("volley:shown", { detail: dialog }));
+  putBack(dialog);
   dialog.showModal();
   dialog.querySelector("input:not([type=hidden]), button")?.focus();
 }
@@ -45,19 +46,25 @@ addEventListener("pageshow", () => {
   }
 });
 
-const fields = () => document.querySelectorAll("main :is(input:not([type=hidden],[type=password]), textarea, select)[name]");
+// The fields in which something is typed, by the form that they belong to.
+const fields = (within) =>
+  [...within.querySelectorAll("form :is(input:not([type=hidden], [type=password]), textarea, select)[name]")];
+const nameOf = (field) => `${KEPT} ${field.form.getAttribute("action")} ${field.name}`;
 
-// The session has ended: what was typed waits in this tab until its page is opened again.
+// The session has ended: what was typed waits in this tab until its form is shown again.
 document.addEventListener("volley:leave", () => {
-  const typed = [...fields()].filter((field) => field.value !== field.defaultValue).map((field) => [field.name, field.value]);
-  if (typed.length) sessionStorage.setItem(KEPT + location.pathname, JSON.stringify(typed));
+  for (const field of fields(document)) {
+    if (field.value !== field.defaultValue) sessionStorage.setItem(nameOf(field), field.value);
+  }
   location.assign(`/ui/enter?next=${encodeURIComponent(location.pathname + location.search)}`);
 });
-const kept = sessionStorage.getItem(KEPT + location.pathname);
-if (kept) {
-  sessionStorage.removeItem(KEPT + location.pathname);
-  for (const [name, value] of JSON.parse(kept)) {
-    const field = [...fields()].find((field) => field.name === name);
-    if (field) field.value = value;
+
+function putBack(within) {
+  for (const field of fields(within)) {
+    const typed = sessionStorage.getItem(nameOf(field));
+    if (typed === null) continue;
+    field.value = typed;
+    sessionStorage.removeItem(nameOf(field));
   }
 }
+putBack(document);

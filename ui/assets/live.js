@@ -4,8 +4,10 @@ const root = document.documentElement;
 
 // Waits between two attempts to connect, in milliseconds; after the last one it stays.
 const WAITS = [250, 500, 1000, 2000, 5000];
-// Without a word for so long, the numbers are no longer called live, in milliseconds.
+// Without a word for so long after one was to come, the numbers are no longer called live, in milliseconds.
 const QUIET = 4000;
+// Numbers that come less often than this are not called live without saying how often they come.
+const OFTEN = 5000;
 // What has changed is said aloud once in so long, in milliseconds.
 const SAID_EVERY = 10000;
 
@@ -14,7 +16,9 @@ let attempt = 0;
 let timer = 0;
 let watchdog = 0;
 let held = false;
-let heardAt = null;
+// When what is shown was true, by the server's clock.
+let trueAt = document.body.dataset.at ? new Date(document.body.dataset.at) : null;
+let every = 0;
 let isOver = false;
 let said = { text: null, at: 0 };
 
@@ -23,9 +27,10 @@ const clock = (at) => at.toLocaleTimeString("en-GB", { hourCycle: "h23" });
 function show(state) {
   const dot = document.getElementById("live");
   if (!dot) return;
-  const since = heardAt ? ` since ${clock(heardAt)}` : "";
-  const words = { live: "live", paused: "paused", stale: `stale${since}`, still: "connecting" };
-  if (dot.hidden || dot.dataset.state !== state || state === "stale") {
+  const since = trueAt ? ` since ${clock(trueAt)}` : "";
+  const live = every > OFTEN ? `live, every ${Math.round(every / 1000)} s` : "live";
+  const words = { live, paused: "paused", stale: `stale${since}`, still: "connecting" };
+  if (dot.hidden || dot.dataset.state !== state || dot.textContent !== words[state]) {
     dot.hidden = false;
     dot.dataset.state = state;
     dot.textContent = words[state];
@@ -34,30 +39,47 @@ function show(state) {
   root.dataset.live = state;
 }
 
-function heard() {
-  heardAt = new Date();
-  attempt = 0;
+// What is shown is true at this moment, and the next word comes in so many milliseconds.
+function heard(event) {
+  const [at, next] = event.data.split(" ");
+  [trueAt, every, attempt] = [new Date(at), Number(next), 0];
   clearTimeout(watchdog);
-  watchdog = setTimeout(() => show("stale"), QUIET);
+  watchdog = setTimeout(() => show("stale"), every + QUIET);
   show("live");
 }
 
-// Changes what differs and leaves the rest alone: the focus, a selection and the place in a scrolled table stay.
+const isLike = (one, other) =>
+  one.nodeType === other.nodeType && one.nodeName === other.nodeName && one.id === other.id;
+
+// Changes what differs and leaves the rest alone: the focus, a selection and the place in a scrolled table stay. Both are alike.
 function morph(old, fresh) {
   if (old.isEqualNode(fresh) || old.id === "live") return;
-  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
-    old.replaceWith(fresh);
-    return;
-  }
   if (old.nodeType === Node.TEXT_NODE) {
     old.data = fresh.data;
     return;
   }
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const [before, after] = [[...old.childNodes], [...fresh.childNodes]];
-  after.forEach((child, at) => (before[at] ? morph(before[at], child) : old.append(child)));
-  before.slice(after.length).forEach((child) => child.remove());
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    let same = at;
+    while (same && child.id && !isLike(same, child)) same = same.nextSibling;
+    if (!same || !isLike(same, child)) {
+      old.insertBefore(child, at);
+      continue;
+    }
+    // What lies before one that stays is gone: what stays is not moved, because that would take the focus from it.
+    for (; at !== same; at = removed(at));
+    at = same.nextSibling;
+    morph(same, child);
+  }
+  while (at) at = removed(at);
+}
+
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function say(part) {
@@ -76,8 +98,8 @@ function replace(html) {
     if (!old) continue;
     const fresh = document.importNode(part, true);
     document.dispatchEvent(new CustomEvent("volley:shown", { detail: fresh }));
-    morph(old, fresh);
     say(fresh);
+    morph(old, fresh);
   }
 }
 
@@ -99,13 +121,11 @@ function connect() {
   disconnect();
   if (isOver) return;
   source = new EventSource(`/ui/live?page=${encodeURIComponent(topic)}`);
-  source.addEventListener("page", (event) => {
-    replace(event.data);
-    heard();
-  });
+  source.addEventListener("page", (event) => replace(event.data));
   source.addEventListener("seen", heard);
-  source.addEventListener("stale", () => {
+  source.addEventListener("stale", (event) => {
     clearTimeout(watchdog);
+    if (event.data) trueAt = new Date(event.data);
     show("stale");
   });
   source.addEventListener("end", again);

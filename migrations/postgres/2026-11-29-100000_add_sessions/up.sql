@@ -9,3 +9,6 @@ CREATE TABLE sessions (
     -- The last request, to the minute.
     seen_at BIGINT NOT NULL
 );
+
+-- The campaigns of which it is not known whether messages have left, however old: few pages have any.
+CREATE INDEX pages_uncertain ON pages (campaign_id) WHERE uncertain > 0;

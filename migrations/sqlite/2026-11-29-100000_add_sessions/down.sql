@@ -1,1 +1,2 @@
+DROP INDEX pages_uncertain;
 DROP TABLE sessions;

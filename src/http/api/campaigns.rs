@@ -138,11 +138,6 @@ pub(in crate::http) async fn read(state: &AppState, lane: Lane, id: CampaignId) 
     Ok(Campaign::new(whole, state)?)
 }
 
-/// A campaign as it is now.
-pub(in crate::http) async fn find(state: &AppState, id: CampaignId) -> Result<Campaign, ApiError> {
-    read(state, Lane::Read, id).await
-}
-
 /// Shows a campaign with its statistics.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
@@ -151,7 +146,7 @@ pub(in crate::http) async fn show(
     Id(id): Id<CampaignId>,
     _: Query<()>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    Ok(web::Json(find(&state, id).await?))
+    Ok(web::Json(read(&state, Lane::Read, id).await?))
 }
 
 /// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent.

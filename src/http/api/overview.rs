@@ -8,16 +8,18 @@ use utoipa::ToSchema;
 
 use super::campaigns::{Campaign, Packing, Stats, Waiting};
 use super::replicas::instances::Instance;
+use super::replicas::receipt::Receipt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CampaignId, InstanceId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::shown::grouped;
 use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
-use crate::runtime::health::Attention;
-use crate::services::overview::{self, Wanted};
+use crate::runtime::health::{Attention, AttentionCode};
+use crate::services::overview::{self, Seen, Wanted};
 use crate::store::StoreError;
 use crate::store::campaigns::CampaignWithDetails;
 use crate::store::replicas::instances::SilentInstance;
@@ -127,8 +129,10 @@ pub(in crate::http) struct PoolGlance {
 pub(in crate::http) struct Overview {
     /// The moment.
     pub(in crate::http) at: UtcInstant,
-    /// What needs attention, the oldest first.
+    /// What needs attention, the oldest first; what nobody knows the time of comes last.
     pub(in crate::http) needs: Vec<Need>,
+    /// Whether these are all. False: there are more campaigns that are active, scheduled or uncertain than were looked at.
+    pub(in crate::http) needs_complete: bool,
     /// Campaigns that are sending or paused: the 50 newest.
     pub(in crate::http) active: Vec<Glance>,
     /// How many campaigns are sending or paused.
@@ -150,11 +154,18 @@ impl Overview {
             all.into_iter().map(|whole| Glance::of(whole, state)).collect()
         };
         let (active, scheduled, ended) = (glances(seen.active)?, glances(seen.scheduled)?, glances(seen.ended)?);
+        let counted = |all: &[Glance]| i64::try_from(all.len()).unwrap_or(i64::MAX);
+        let mut uncertain = glances(seen.uncertain)?;
+        let needs_complete = seen.active_total <= counted(&active)
+            && seen.scheduled_total <= counted(&scheduled)
+            && counted(&uncertain) <= overview::MOST_UNCERTAIN;
+        uncertain.truncate(usize::try_from(overview::MOST_UNCERTAIN).unwrap_or(usize::MAX));
         let troubles = state.health.pools();
-        let mut needs: Vec<Need> = [&active, &scheduled, &ended].into_iter().flatten().flat_map(needs_of).collect();
+        let mut needs: Vec<Need> = active.iter().chain(&scheduled).filter_map(held).collect();
+        needs.extend(uncertain.iter().map(doubt));
         needs.extend(pool_needs(&troubles));
         needs.extend(seen.silent.into_iter().map(silence));
-        needs.sort_by_key(|need| need.since.unwrap_or(at));
+        needs.sort_by_key(|need| (need.since.is_none(), need.since));
         let pool = |pool: &crate::config::pools::PoolConfig| PoolGlance {
             name: pool.name.clone(),
             channel: pool.channel,
@@ -163,6 +174,7 @@ impl Overview {
         Ok(Self {
             at,
             needs,
+            needs_complete,
             active,
             active_total: seen.active_total,
             scheduled,
@@ -173,25 +185,27 @@ impl Overview {
     }
 }
 
-fn needs_of(campaign: &Glance) -> Vec<Need> {
-    let need = |kind, code: &str, detail, since| Need {
-        kind,
-        code: code.to_owned(),
-        detail,
-        since,
-        campaign_id: Some(campaign.id),
-        name: campaign.name.clone(),
-        instance_id: None,
+/// What a campaign needs, apart from what else is known of it.
+fn need_of(campaign: &Glance, kind: NeedKind, code: &str, detail: String, since: Option<UtcInstant>) -> Need {
+    let (campaign_id, name) = (Some(campaign.id), campaign.name.clone());
+    Need { kind, code: code.to_owned(), detail, since, campaign_id, name, instance_id: None }
+}
+
+/// A campaign that cannot go on.
+fn held(campaign: &Glance) -> Option<Need> {
+    let attention = campaign.attention.as_ref()?;
+    // Nobody notes when a pool went missing: it is seen anew each time.
+    let since = (attention.code != AttentionCode::PoolMissing).then_some(attention.since);
+    Some(need_of(campaign, NeedKind::Campaign, attention.code.as_str(), attention.detail.clone(), since))
+}
+
+/// A campaign with uncertain deliveries.
+fn doubt(campaign: &Glance) -> Need {
+    let detail = match campaign.stats.counts.uncertain {
+        1 => "it is not known whether one message has left".to_owned(),
+        count => format!("it is not known whether {} messages have left", grouped(count)),
     };
-    let attention = campaign.attention.as_ref().map(|attention| {
-        need(NeedKind::Campaign, attention.code.as_str(), attention.detail.clone(), Some(attention.since))
-    });
-    let uncertain = campaign.stats.counts.uncertain;
-    let uncertain = (uncertain > 0).then(|| {
-        let detail = format!("of {uncertain} messages it is not known whether they have left");
-        need(NeedKind::Uncertain, "uncertain_deliveries", detail, campaign.launched_at)
-    });
-    attention.into_iter().chain(uncertain).collect()
+    need_of(campaign, NeedKind::Uncertain, "uncertain_deliveries", detail, None)
 }
 
 fn pool_needs(troubles: &BTreeMap<String, Option<Attention>>) -> impl Iterator<Item = Need> {
@@ -223,9 +237,37 @@ fn silence(silent: SilentInstance) -> Need {
 
 /// What goes on now.
 pub(in crate::http) async fn read(state: &AppState) -> Result<Overview, ApiError> {
-    let seen = overview::look(&state.services.store, Wanted { overview: true, ..Wanted::default() }).await?;
+    let wanted = Wanted { overview: true, ..Wanted::default() };
+    let seen = overview::look(&state.services.store, wanted).await?;
     let missing = || ApiError::Unexpected { action: "look at what goes on", source: "it was not looked at".into() };
     Ok(Overview::of(seen.at, seen.overview.ok_or_else(missing)?, state)?)
+}
+
+/// A campaign without its audience, the receipt of its newest decision, and the moment of both.
+pub(in crate::http) struct Sighted {
+    pub(in crate::http) at: UtcInstant,
+    pub(in crate::http) campaign: Campaign,
+    pub(in crate::http) receipt: Option<Receipt>,
+}
+
+/// Looks at a campaign.
+pub(in crate::http) async fn sight(state: &AppState, id: CampaignId) -> Result<Sighted, ApiError> {
+    sighted(state, id, overview::look(&state.services.store, one(id)).await?)
+}
+
+/// The same for a decision about it, which waits behind no other read.
+pub(in crate::http) async fn sight_to_decide(state: &AppState, id: CampaignId) -> Result<Sighted, ApiError> {
+    sighted(state, id, overview::look_to_decide(&state.services.store, one(id)).await?)
+}
+
+fn one(id: CampaignId) -> Wanted {
+    Wanted { campaigns: vec![id], ..Wanted::default() }
+}
+
+fn sighted(state: &AppState, id: CampaignId, mut seen: Seen) -> Result<Sighted, ApiError> {
+    let (whole, replies) = seen.campaigns.pop().ok_or(ApiError::not_found("campaign", id.0))?;
+    let receipt = Receipt::of(replies, state.settings.timing.start_deadline_ms);
+    Ok(Sighted { at: seen.at, campaign: Campaign::new(whole, state)?, receipt })
 }
 
 /// What goes on, and what needs attention: active, scheduled and ended campaigns with their counts, instances and pools, in one snapshot.

@@ -7,15 +7,19 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
-use super::words::{counted, people};
+use super::words::{Left, begun, counted};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::ids::CampaignId;
-use crate::http::api::campaigns::{self, Campaign, actions};
-use crate::http::api::replicas::receipt::Wait;
+use crate::domain::people::spelling::composed;
+use crate::domain::replicas::decision::Subject;
+use crate::http::api::campaigns::Campaign;
+use crate::http::api::overview;
+use crate::http::api::replicas::receipt::{self, Wait};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::ApiError;
 use crate::services::By;
+use crate::services::campaigns::control::control;
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,23 +61,26 @@ impl Act {
 
     /// What will happen, with the numbers of this moment.
     fn consequence(self, campaign: &Campaign) -> Vec<String> {
-        let counts = &campaign.stats.counts;
-        let under_way = match counts.sending {
+        let sending = campaign.stats.counts.sending;
+        let under_way = match sending {
             0 => "No call is under way.".to_owned(),
             count => format!("{} under way and will come to an end.", counted(count, "call is", "calls are")),
         };
-        let left = people(counts.pending);
+        let left = begun(&Left::pending(&campaign.stats, campaign.packing).people_are());
         match self {
-            Self::Pause => {
-                vec![format!("{left} are still to come. They wait until the campaign is resumed."), under_way]
-            }
-            Self::Resume => vec![format!("{left} are still to come. They get their message.")],
+            Self::Pause => vec![format!("{left} still to come. They wait until the campaign is resumed."), under_way],
+            Self::Resume => vec![format!("{left} still to come. Their messages are handed over then.")],
             Self::Stop => vec![
-                format!("{left} are still to come. They get no message, and are marked as skipped."),
+                format!("{left} still to come. They get no message, and are marked as skipped."),
                 under_way,
                 "A stopped campaign cannot be resumed.".to_owned(),
             ],
         }
+    }
+
+    /// Why it cannot be done now.
+    fn refusal(self, campaign: &Campaign) -> Option<String> {
+        campaign.status.next(self.event()).err().map(|bad| bad.to_string())
     }
 }
 
@@ -92,6 +99,8 @@ struct ActPage {
     typed: String,
     is_wrong: bool,
     trouble: Option<Trouble>,
+    /// Why it cannot be done.
+    refusal: Option<String>,
     key: String,
 }
 
@@ -113,6 +122,7 @@ impl ActPage {
             typed: String::new(),
             is_wrong: false,
             trouble: None,
+            refusal: act.refusal(campaign),
             key: fresh_key(),
         }
     }
@@ -134,7 +144,7 @@ pub(in crate::http) async fn ask(
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
     let act = act_of(&request)?;
-    let campaign = campaigns::find(&state, id).await?;
+    let campaign = overview::sight(&state, id).await?.campaign;
     page(StatusCode::OK, &ActPage::of(act, &campaign, frame))
 }
 
@@ -148,21 +158,32 @@ pub(in crate::http) async fn carry_out(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let act = act_of(&request)?;
-    let campaign = campaigns::find(&state, id).await?;
     let typed = form.text("name").unwrap_or_default().trim().to_owned();
-    let error = if act == Act::Stop && typed != campaign.name.trim() {
-        ApiError::field("name", "name_differs", "type the campaign's name as it is")
-    } else {
-        match actions::control(&state, id, act.event(), Wait::USUAL, &by).await {
-            Ok(_) => return Ok(see_other(&format!("/ui/campaigns/{id}#receipt"))),
-            Err(error) => error,
-        }
+    let error = match decide(&state, act, id, &typed, &by).await {
+        Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}#receipt"))),
+        Err(error) => error,
     };
     let status = error.status_code();
-    if status.is_server_error() {
+    // The page of a campaign that is not there says so itself.
+    if status.is_server_error() || status == StatusCode::NOT_FOUND {
         return Err(error);
     }
+    let campaign = overview::sight(&state, id).await?.campaign;
     let trouble = Some(Trouble::of(&error.problem(), &request));
     let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
-    page(status, &ActPage { trouble, typed, is_wrong, ..ActPage::of(act, &campaign, frame) })
+    page(status, &ActPage { trouble, refusal: None, typed, is_wrong, ..ActPage::of(act, &campaign, frame) })
+}
+
+/// Decides, and waits a moment for the instances to follow. A pause waits for no read; only a stop looks at the name first.
+async fn decide(state: &AppState, act: Act, id: CampaignId, typed: &str, by: &By) -> Result<(), ApiError> {
+    if act == Act::Stop {
+        let name = overview::sight_to_decide(state, id).await?.campaign.name;
+        if composed(typed) != name {
+            return Err(ApiError::field("name", "name_differs", "type the campaign's name as it is"));
+        }
+    }
+    control(&state.services, id, act.event(), by).await?;
+    // The decision stands, whatever becomes of the question who has heard of it.
+    let _ = receipt::wait(state, Subject::Campaign(id), Wait::USUAL).await;
+    Ok(())
 }

@@ -10,13 +10,13 @@ use super::receipt::ReceiptView;
 use super::words::{When, grouped, per_second, sentence};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
-use crate::domain::replicas::decision::Subject;
-use crate::http::api::campaigns;
-use crate::http::api::overview::Glance;
-use crate::http::api::replicas::receipt::{self, Receipt};
+use crate::domain::instant::UtcInstant;
+use crate::http::api::overview::{self, Glance, Sighted};
+use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::ApiError;
+use crate::runtime::health::{Attention, AttentionCode};
 
 #[derive(Template)]
 #[template(path = "ui/campaign.html")]
@@ -38,7 +38,7 @@ pub(super) struct CampaignLive {
     pool: Option<String>,
     sentence: String,
     /// Why it cannot go on.
-    attention: Option<(String, String, When)>,
+    attention: Option<(String, String, Option<When>)>,
     bar: Bar,
     skips: Vec<(String, String)>,
     moments: Vec<(&'static str, When)>,
@@ -48,8 +48,20 @@ pub(super) struct CampaignLive {
     can_stop: bool,
 }
 
+/// What is wrong, its code, and since when where that is known: nobody notes when a pool went missing.
+fn attended(found: &Attention) -> (String, String, Option<When>) {
+    let since = (found.code != AttentionCode::PoolMissing).then(|| When::of(found.since));
+    (found.detail.clone(), found.code.to_string(), since)
+}
+
 impl CampaignLive {
-    pub(super) fn of(campaign: &Glance, receipt: Option<&Receipt>, rate: Option<f64>, may_operate: bool) -> Self {
+    pub(super) fn of(
+        campaign: &Glance,
+        receipt: Option<&Receipt>,
+        at: UtcInstant,
+        rate: Option<f64>,
+        may_operate: bool,
+    ) -> Self {
         let is = |status| may_operate && campaign.status == status;
         let attention = campaign.attention.as_ref();
         let moments = [
@@ -64,8 +76,8 @@ impl CampaignLive {
             channel: campaign.channel.to_string(),
             pool: campaign.pool.clone(),
             sentence: sentence(campaign, rate),
-            attention: attention.map(|found| (found.detail.clone(), found.code.to_string(), When::of(found.since))),
-            bar: Bar::with_legend(&campaign.stats.counts),
+            attention: attention.map(attended),
+            bar: Bar::with_legend(&campaign.stats, campaign.packing),
             skips: campaign
                 .stats
                 .skipped_by_reason
@@ -73,7 +85,7 @@ impl CampaignLive {
                 .map(|(reason, count)| (reason.replace('_', " "), grouped(*count)))
                 .collect(),
             moments: moments.into_iter().filter_map(|(word, at)| Some((word, When::of(at?)))).collect(),
-            receipt: receipt.map(ReceiptView::of),
+            receipt: receipt.map(|receipt| ReceiptView::of(receipt, at)),
             can_pause: is(CampaignStatus::Sending),
             can_resume: is(CampaignStatus::Paused),
             can_stop: is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
@@ -88,24 +100,22 @@ pub(in crate::http) async fn show(
     Id(id): Id<CampaignId>,
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
-    let campaign = campaigns::find(&state, id).await?;
-    let receipt = receipt::read(&state, Subject::Campaign(id)).await?;
-    let mut facts = vec![
-        ("category", campaign.category.to_string()),
-        ("if it is not known whether one has left", campaign.on_uncertain.to_string()),
-    ];
+    let Sighted { at, campaign, receipt } = overview::sight(&state, id).await?;
+    let mut facts =
+        vec![("category", campaign.category.to_string()), ("uncertain ones", campaign.on_uncertain.to_string())];
     let template = campaign.template_id.map(|id| format!("template {id}"));
     facts.push(("content", template.unwrap_or_else(|| "its own".to_owned())));
     facts.extend(campaign.topic_id.map(|id| ("topic", format!("list {id}"))));
     facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);
-    let live = CampaignLive::of(&glance, receipt.as_ref(), None, frame.may_operate());
+    let live = CampaignLive::of(&glance, receipt.as_ref(), at, None, frame.may_operate());
     let frame =
         frame.titled(&glance.name).same_as(&format!("GET /v1/campaigns/{id}"), &format!("volley campaign show {id}"));
     let frame = Frame {
         section: Some(Section::Campaigns),
         live: Some(format!("campaign-{id}")),
+        at: Some(at),
         up: Some("/ui/campaigns".to_owned()),
         ..frame
     };

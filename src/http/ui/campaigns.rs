@@ -88,8 +88,9 @@ pub(in crate::http) async fn list(
         Chosen { status: chosen.status.map(CampaignStatus::as_str), channel: chosen.channel.map(ChannelKind::as_str) };
     let here = request.query_string();
     let json = if here.is_empty() { "GET /v1/campaigns".to_owned() } else { format!("GET /v1/campaigns?{here}") };
-    let flag = chosen.status.map_or_else(String::new, |status| format!(" --status {status}"));
-    let frame = frame.titled("Campaigns").same_as(&json, &format!("volley campaign list{flag}"));
+    let flag = |name: &str, value: Option<&str>| value.map(|value| format!(" --{name} {value}")).unwrap_or_default();
+    let flags = flag("status", chosen.status) + &flag("channel", chosen.channel);
+    let frame = frame.titled("Campaigns").same_as(&json, &format!("volley campaign list{flags}"));
     let lines = listing.data.into_iter().map(|campaign| Line::of(&Glance::from(campaign), None)).collect();
     let shown = CampaignsPage {
         frame: Frame { section: Some(Section::Campaigns), up: Some(super::UI.to_owned()), ..frame },

@@ -3,12 +3,12 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{COOKIE, HeaderMap};
 
-use crate::http::web::origin::Transport;
+use crate::http::web::origin::{self, Transport};
 
 /// The session, where the way is encrypted: a browser takes it from this very host only, and sends it nowhere else.
 const SECURE: &str = "__Host-volley-session";
 
-/// The session on a machine's own loopback.
+/// The session on a machine's own loopback, before the port: cookies know no ports, and several instances may listen there.
 const LOCAL: &str = "volley-session";
 
 /// The theme.
@@ -52,13 +52,18 @@ impl Theme {
 
 /// The secret of the session.
 pub(super) fn session(request: &HttpRequest) -> Option<&str> {
-    value(request.headers(), session_name(request))
+    value(request.headers(), &session_name(request))
 }
 
-fn session_name(request: &HttpRequest) -> &'static str {
+fn session_name(request: &HttpRequest) -> String {
     match Transport::of(request) {
-        Transport::Https => SECURE,
-        Transport::Loopback | Transport::Plain => LOCAL,
+        Transport::Https => SECURE.to_owned(),
+        Transport::Loopback | Transport::Plain => {
+            let host = origin::host(request.headers()).unwrap_or_default();
+            let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+            let port: String = port.chars().filter(char::is_ascii_digit).collect();
+            if port.is_empty() { LOCAL.to_owned() } else { format!("{LOCAL}-{port}") }
+        }
     }
 }
 
@@ -121,7 +126,7 @@ mod tests {
     fn the_cookie_of_a_session_is_for_this_host_and_no_script() {
         let local = TestRequest::default().peer_addr("127.0.0.1:1".parse().unwrap());
         let local = local.insert_header(("host", "127.0.0.1:8080")).to_http_request();
-        assert_eq!(keep_session(&local, Some("s")), "volley-session=s; Path=/; HttpOnly; SameSite=Strict");
+        assert_eq!(keep_session(&local, Some("s")), "volley-session-8080=s; Path=/; HttpOnly; SameSite=Strict");
         let proxies: crate::config::proxies::Proxies = serde_json::from_value(serde_json::json!("10.0.0.1")).unwrap();
         let secure = TestRequest::default().peer_addr("10.0.0.1:1".parse().unwrap());
         let secure = secure.insert_header(("x-forwarded-proto", "https"));

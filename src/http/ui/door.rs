@@ -13,12 +13,15 @@ use super::frame::page;
 use super::{cookies, errors, live};
 use crate::http::sessions;
 use crate::http::state::AppState;
-use crate::http::web::origin;
 use crate::http::web::problem::ApiError;
+use crate::http::web::{client, origin};
 
 /// Our own scripts, styles and forms, and nothing from elsewhere.
 pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                           frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The stream of an open page.
+const LIVE: &str = "/ui/live";
 
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
@@ -70,12 +73,28 @@ pub(in crate::http) async fn require_session(
     }
 }
 
-async fn signed_in(request: &HttpRequest) -> Result<Option<sessions::SignedIn>, ApiError> {
-    let state = AppState::of(request)?;
-    match cookies::session(request) {
-        Some(secret) => sessions::find(&state, secret).await,
-        None => Ok(None),
+/// Notes who has signed in, and lets everybody pass.
+pub(in crate::http) async fn identify(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Ok(Some(person)) = signed_in(request.request()).await {
+        request.extensions_mut().insert(person);
     }
+    next.call(request).await
+}
+
+/// Who has signed in, by the cookie of a request.
+pub(super) async fn signed_in(request: &HttpRequest) -> Result<Option<sessions::SignedIn>, ApiError> {
+    let state = AppState::of(request)?;
+    let Some(secret) = cookies::session(request) else { return Ok(None) };
+    let count = || state.limits.take_without_key(client::address(request));
+    let found = sessions::find(&state, secret, count).await?;
+    // An open page asks again by itself: that is no use.
+    if let Some(person) = found.as_ref().filter(|_| request.path() != LIVE) {
+        sessions::note_use(&state, person);
+    }
+    Ok(found)
 }
 
 /// Asks for the same page once more, from here: a browser that follows a link of another site leaves the cookie at home.
@@ -96,7 +115,7 @@ fn to_sign_in(request: &HttpRequest) -> Option<HttpResponse> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return None;
     }
-    if request.path() == "/ui/live" {
+    if request.path() == LIVE {
         return Some(live::leave());
     }
     let here = request.uri().path_and_query().map_or(super::UI, |path| path.as_str());

@@ -6,19 +6,20 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
 use super::cookies;
+use super::door::signed_in;
 use super::errors::Trouble;
 use super::form::{Form, is_own_path, see_other};
 use super::frame::{Frame, page};
 use crate::domain::access::Scope;
+use crate::domain::access::limit::Limit;
 use crate::http::access;
 use crate::http::auth::Caller;
-use crate::http::sessions::{self, SignedIn};
+use crate::http::sessions;
 use crate::http::state::AppState;
 use crate::http::web::client;
 use crate::http::web::extract::{FromQuery, Params, Query};
 use crate::http::web::origin::Transport;
 use crate::http::web::problem::ApiError;
-use crate::services::By;
 use crate::services::access::close_session::close_session;
 
 #[derive(Template)]
@@ -97,6 +98,9 @@ async fn opened(state: &AppState, request: &HttpRequest, form: &Form) -> Result<
     if !own.includes(Scope::Read) {
         return Err(ApiError::InsufficientScope { what: "to see pages", asked: Scope::Read, own });
     }
+    state.limits.take(caller, Limit::Requests, 1)?;
+    // One browser has one session.
+    close_former(state, request).await;
     request.extensions_mut().insert(caller);
     let by = access::by(request).ok_or(ApiError::Unauthorized)?;
     sessions::open(state, caller, &by).await
@@ -106,33 +110,48 @@ async fn opened(state: &AppState, request: &HttpRequest, form: &Form) -> Result<
 async fn holder(state: &AppState, request: &HttpRequest, form: &Form) -> Result<Caller, ApiError> {
     let count = || state.limits.take_without_key(client::address(request));
     let given = |name| form.text(name).map(str::trim).filter(|text| !text.is_empty());
-    if let Some(code) = given("code") {
-        let holder = match state.codes.take(code) {
-            Some(code) => sessions::holder(state, code).await?,
-            None => None,
-        };
-        let Some(holder) = holder else {
+    match (given("code"), given("key")) {
+        (Some(code), _) => {
             count()?;
-            let detail = "this code was used already, is older than five minutes, or is not one of this instance's";
-            return Err(ApiError::Forbidden { code: "code_unusable", detail: detail.to_owned() });
-        };
-        return Ok(holder);
+            of_code(state, code).await
+        }
+        (None, Some(key)) => state.auth.holder(&state.store, key, count).await,
+        (None, None) => Err(ApiError::Unauthorized),
     }
-    let Some(key) = given("key") else { return Err(ApiError::Unauthorized) };
-    state.auth.holder(&state.store, key, count).await
+}
+
+/// Whose code this is. It is used up, unless the database could not be asked.
+async fn of_code(state: &AppState, code: &str) -> Result<Caller, ApiError> {
+    let unusable = || {
+        let detail = "this code was used already, is older than five minutes, or is not one of this instance's";
+        ApiError::Forbidden { code: "code_unusable", detail: detail.to_owned() }
+    };
+    let taken = state.codes.take(code).ok_or_else(unusable)?;
+    match sessions::holder(state, taken.opens).await {
+        Ok(holder) => holder.ok_or_else(unusable),
+        Err(error) => {
+            state.codes.give_back(taken);
+            Err(error)
+        }
+    }
+}
+
+/// Ends the session of a cookie. Where the database is away it ends by its age: the cookie goes all the same.
+async fn close_former(state: &AppState, request: &HttpRequest) {
+    let Ok(Some(person)) = signed_in(request).await else { return };
+    request.extensions_mut().insert(person.caller);
+    let Some(by) = access::by(request) else { return };
+    if let Err(error) = close_session(&state.services.store, person.session, &by).await {
+        tracing::warn!(event = "session.unclosed", %error, "a session that was left cannot be closed; it ends by its age");
+    }
 }
 
 /// Signs a person out.
-pub(in crate::http) async fn leave(
-    state: web::Data<AppState>,
-    request: HttpRequest,
-    by: By,
-    person: web::ReqData<SignedIn>,
-) -> Result<HttpResponse, ApiError> {
-    close_session(&state.services.store, person.session, &by).await?;
+pub(in crate::http) async fn leave(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
+    close_former(&state, &request).await;
     let mut answer = see_other("/ui/enter");
     if let Ok(cookie) = cookies::keep_session(&request, None).parse() {
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }
-    Ok(answer)
+    answer
 }

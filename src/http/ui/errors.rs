@@ -2,7 +2,7 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 
@@ -74,6 +74,10 @@ pub(super) fn as_page(response: ServiceResponse<BoxBody>) -> ServiceResponse<Box
 
 fn written(request: &HttpRequest, status: StatusCode, problem: &Problem) -> Result<HttpResponse, ApiError> {
     let frame = Frame::extract(request).into_inner()?;
+    // What was sent cannot be asked for.
+    let is_sent = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let here = if is_sent { super::UI.to_owned() } else { frame.here.clone() };
+    let frame = Frame { here, ..frame };
     let error = ErrorPage {
         frame: frame.titled(&problem.title),
         trouble: Trouble::of(problem, request),

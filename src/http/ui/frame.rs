@@ -12,6 +12,7 @@ use super::cookies::{self, Theme};
 use super::{assets, form};
 use crate::domain::access::Scope;
 use crate::domain::ids::InstanceId;
+use crate::domain::instant::UtcInstant;
 use crate::http::sessions::SignedIn;
 use crate::http::state::AppState;
 use crate::http::web::problem::ApiError;
@@ -62,6 +63,13 @@ pub(super) struct Visitor {
     pub(super) scope: Scope,
 }
 
+/// What keeps this instance from its work, above every page.
+#[derive(Debug, Clone, Template)]
+#[template(path = "ui/banner.html")]
+pub(super) struct Banner {
+    pub(super) trouble: Option<Attention>,
+}
+
 /// What a page has around it.
 #[derive(Debug, Clone)]
 pub(in crate::http) struct Frame {
@@ -81,8 +89,9 @@ pub(in crate::http) struct Frame {
     pub(super) live: Option<String>,
     /// The page that the key Escape leads to.
     pub(super) up: Option<String>,
-    /// What keeps this instance from its work.
-    pub(super) trouble: Option<Attention>,
+    /// The moment of what it shows.
+    pub(super) at: Option<UtcInstant>,
+    pub(super) banner: Banner,
     pub(super) instance: InstanceId,
 }
 
@@ -90,6 +99,7 @@ impl Frame {
     fn of(request: &HttpRequest) -> Result<Self, ApiError> {
         let state = AppState::of(request)?;
         let signed_in = request.extensions().get::<SignedIn>().cloned();
+        let is_signed_in = signed_in.is_some();
         let here = request.uri().path_and_query().map_or_else(String::new, |path| path.as_str().to_owned());
         Ok(Self {
             title: String::new(),
@@ -100,9 +110,10 @@ impl Frame {
             here: if form::is_own_path(&here) { here } else { super::UI.to_owned() },
             json: None,
             command: None,
-            live: None,
+            live: Some("session".to_owned()).filter(|_| is_signed_in),
             up: None,
-            trouble: state.health.vital(),
+            at: None,
+            banner: Banner { trouble: state.health.vital() },
             instance: state.instance,
         })
     }

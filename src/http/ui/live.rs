@@ -1,5 +1,6 @@
 //! `/ui/live`: what an open page shows, as it changes. Server-sent events, each with the parts of the page that have changed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
@@ -9,14 +10,15 @@ use askama::Template;
 use futures_util::stream;
 
 use super::campaign::CampaignLive;
-use super::frame::Frame;
+use super::frame::{Banner, Frame};
 use super::now::NowLive;
 use super::pulse::{Beat, Pulse, Sight, Topic, Watching};
-use crate::domain::ids::{CampaignId, SessionId};
+use crate::domain::ids::CampaignId;
 use crate::http::sessions::SignedIn;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, Query};
 use crate::http::web::problem::{ApiError, FieldProblem};
+use crate::runtime::health::Attention;
 
 /// How long a stream is silent at most.
 const SILENT: Duration = Duration::from_secs(15);
@@ -31,25 +33,26 @@ impl FromQuery for About {
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let topic = match params.text("page") {
+            Some("session") => Some(Topic::Session),
             Some("now") => Some(Topic::Now),
             Some(page) => {
                 page.strip_prefix("campaign-").and_then(|id| id.parse().ok()).map(CampaignId).map(Topic::Campaign)
             }
             None => None,
         };
-        let reason = "now, or campaign-ID".to_owned();
+        let reason = "session, now, or campaign-ID".to_owned();
         topic.map(Self).ok_or_else(|| ApiError::BadParameter(FieldProblem::new("page", "not_allowed", reason)))
     }
 }
 
-/// Somebody who watches a page.
+/// A person who watches a page.
 struct Viewer {
     watching: Watching,
     topic: Topic,
-    session: SessionId,
     may_operate: bool,
     /// What the page shows by now.
-    shown: String,
+    shown: Option<Arc<str>>,
+    banner: Option<String>,
     is_over: bool,
 }
 
@@ -58,78 +61,114 @@ impl Viewer {
         if self.is_over {
             return None;
         }
-        let beat = tokio::select! {
+        let told = tokio::select! {
             changed = self.watching.beats.changed() => match changed {
-                Ok(()) => self.watching.beats.borrow_and_update().clone(),
-                Err(_closed) => Beat::Closed,
+                Ok(()) => {
+                    let beat = self.watching.beats.borrow_and_update().clone();
+                    self.heard(&beat)
+                }
+                Err(_closed) => self.over("end"),
             },
-            () = tokio::time::sleep(SILENT) => return Some(Bytes::from_static(b": still here\n\n")),
+            _ = self.watching.ended.changed() => {
+                if self.watching.goes_on() { still_here() } else { self.over("leave") }
+            }
+            () = tokio::time::sleep(SILENT) => still_here(),
         };
-        Some(self.heard(&beat))
+        Some(Bytes::from(told))
     }
 
-    fn heard(&mut self, beat: &Beat) -> Bytes {
+    fn heard(&mut self, beat: &Beat) -> String {
         match beat {
-            Beat::Nothing => Bytes::from_static(b": nothing yet\n\n"),
-            Beat::Away(since) => event("stale", &since.map(|at| at.to_string()).unwrap_or_default()),
+            Beat::Nothing => still_here(),
             Beat::Closed => self.over("end"),
-            Beat::Seen(sight) if sight.has_ended(self.session) => self.over("leave"),
-            Beat::Seen(sight) => match self.page(sight) {
-                Page::Gone => self.over("reload"),
-                Page::NotYet => Bytes::from_static(b": not yet\n\n"),
-                Page::Shown(page) if page == self.shown => event("seen", &sight.at.to_string()),
-                Page::Shown(page) => {
-                    let told = event("page", &page);
-                    self.shown = page;
-                    told
+            _ if !self.watching.goes_on() => self.over("leave"),
+            _ if self.topic == Topic::Session => still_here(),
+            Beat::Away(since, trouble) => {
+                let banner = self.banner(trouble.as_ref());
+                banner + &event("stale", &since.map(|at| at.to_string()).unwrap_or_default())
+            }
+            Beat::Seen(sight) => {
+                if let Topic::Campaign(id) = self.topic
+                    && sight.is_gone(id)
+                {
+                    return self.over("reload");
                 }
-            },
+                let Some(page) = self.page(sight) else { return still_here() };
+                let mut told = self.banner(sight.trouble.as_ref());
+                if let Some(changed) = changed(self.shown.as_deref(), &page) {
+                    told.push_str(&event("page", &changed));
+                }
+                self.shown = Some(page);
+                told + &event("seen", &format!("{} {}", sight.at, sight.next.as_millis()))
+            }
         }
     }
 
-    fn over(&mut self, name: &str) -> Bytes {
+    fn over(&mut self, name: &str) -> String {
         self.is_over = true;
         event(name, "")
     }
 
-    fn page(&self, sight: &Sight) -> Page {
-        let rendered = match self.topic {
-            Topic::Now => {
-                let Some(overview) = &sight.overview else { return Page::NotYet };
-                NowLive::of(overview, &sight.rates).render()
-            }
+    /// What keeps the instance from its work, where that has changed.
+    fn banner(&mut self, trouble: Option<&Attention>) -> String {
+        let banner = Banner { trouble: trouble.cloned() }.render().ok();
+        if banner == self.banner {
+            return String::new();
+        }
+        self.banner.clone_from(&banner);
+        banner.map(|banner| event("page", &banner)).unwrap_or_default()
+    }
+
+    fn page(&self, sight: &Sight) -> Option<Arc<str>> {
+        sight.rendered((self.topic, self.may_operate), || match self.topic {
+            Topic::Session => None,
+            Topic::Now => NowLive::of(sight.overview.as_ref()?, &sight.rates).render().ok(),
             Topic::Campaign(id) => {
-                if sight.is_gone(id) {
-                    return Page::Gone;
-                }
-                let Some((campaign, receipt)) = sight.campaigns.get(&id) else { return Page::NotYet };
+                let (campaign, receipt) = sight.campaigns.get(&id)?;
                 let rate = sight.rates.get(&id).copied();
-                CampaignLive::of(campaign, receipt.as_ref(), rate, self.may_operate).render()
+                CampaignLive::of(campaign, receipt.as_ref(), sight.at, rate, self.may_operate).render().ok()
             }
-        };
-        rendered.map_or(Page::NotYet, Page::Shown)
+        })
     }
 }
 
-/// The part of a page that changes.
-enum Page {
-    /// What it was about is gone.
-    Gone,
-    /// It was not looked at yet.
-    NotYet,
-    Shown(String),
+/// Where a page can be divided: what stands between two of these has an id of its own.
+const BETWEEN: &str = "<!--part-->\n";
+
+/// What of a page has changed. Where only some of its parts have, it is those.
+fn changed(old: Option<&str>, new: &str) -> Option<String> {
+    let Some(old) = old else { return Some(new.to_owned()) };
+    if old == new {
+        return None;
+    }
+    let parts = |page: &str| -> Vec<String> { page.split(BETWEEN).map(str::to_owned).collect() };
+    let (old, new_parts) = (parts(old), parts(new));
+    let id = |part: &str| part.split(" id=\"").nth(1).and_then(|after| after.split('"').next()).map(str::to_owned);
+    let is_same_page = old.len() == new_parts.len()
+        && old.first() == new_parts.first()
+        && old.last() == new_parts.last()
+        && old.iter().zip(&new_parts).all(|(old, new)| id(old) == id(new));
+    if !is_same_page {
+        return Some(new.to_owned());
+    }
+    Some(old.iter().zip(new_parts).filter(|(old, new)| *old != new).map(|(_, new)| new).collect())
 }
 
-/// An event, each line of its data on a line of its own.
-fn event(name: &str, data: &str) -> Bytes {
+/// A line that means nothing, so that nobody takes the connection for dead.
+fn still_here() -> String {
+    ": still here\n\n".to_owned()
+}
+
+/// An event, each line of its data on a line of its own. A carriage return ends a line, too.
+fn event(name: &str, data: &str) -> String {
     let mut text = format!("event: {name}\n");
-    for line in data.lines().chain(data.is_empty().then_some("")) {
+    for line in data.split(['\n', '\r']) {
         text.push_str("data: ");
         text.push_str(line);
         text.push('\n');
     }
     text.push('\n');
-    Bytes::from(text)
+    text
 }
 
 /// An answer that goes on. It is not compressed: a compressor would keep the beginning of one event until the next.
@@ -156,10 +195,10 @@ pub(in crate::http) async fn stream(
     person: web::ReqData<SignedIn>,
     Query(About(topic)): Query<About>,
 ) -> Result<HttpResponse, ApiError> {
-    let session = person.session;
-    let watching = pulse.watch(&state, topic, session)?;
+    let watching = pulse.watch(&state, topic, person.session)?;
     let may_operate = frame.may_operate();
-    let viewer = Viewer { watching, topic, session, may_operate, shown: String::new(), is_over: false };
+    let banner = Banner { trouble: state.health.vital() }.render().ok();
+    let viewer = Viewer { watching, topic, may_operate, shown: None, banner, is_over: false };
     let events = stream::unfold(viewer, |mut viewer| async move {
         let next = viewer.next().await?;
         Some((Ok::<_, std::convert::Infallible>(next), viewer))
@@ -174,6 +213,23 @@ mod tests {
     #[test]
     fn each_line_of_an_event_is_marked_as_its_data() {
         assert_eq!(event("page", "<p>\n\na</p>"), "event: page\ndata: <p>\ndata: \ndata: a</p>\n\n");
+        assert_eq!(event("page", "a\rb"), "event: page\ndata: a\ndata: b\n\n");
         assert_eq!(event("leave", ""), "event: leave\ndata: \n\n");
+    }
+
+    #[test]
+    fn only_the_parts_that_have_changed_are_sent() {
+        let page = |one: &str, ids: [&str; 2]| {
+            format!(
+                "<div id=\"now\">\n{BETWEEN}<p id=\"{}\">{one}</p>\n{BETWEEN}<p id=\"{}\">2</p>\n{BETWEEN}</div>\n",
+                ids[0], ids[1]
+            )
+        };
+        let before = page("1", ["a", "b"]);
+        assert_eq!(changed(Some(&before), &before), None);
+        assert_eq!(changed(Some(&before), &page("x", ["a", "b"])).unwrap(), "<p id=\"a\">x</p>\n");
+        let other = page("1", ["a", "c"]);
+        assert_eq!(changed(Some(&before), &other), Some(other.clone()), "another part is there");
+        assert_eq!(changed(None, &before), Some(before.clone()));
     }
 }

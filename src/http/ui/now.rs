@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::frame::{Frame, Section, page};
 use super::lines::Line;
-use super::words::{When, counted};
+use super::words::{When, counted, grouped};
 use crate::domain::ids::CampaignId;
 use crate::http::api::overview::{self, Glance, Need, NeedKind, Overview};
 use crate::http::state::AppState;
@@ -26,15 +26,17 @@ struct NowPage {
 #[derive(Template)]
 #[template(path = "ui/now_live.html")]
 pub(super) struct NowLive {
-    at: When,
     needs: Vec<Wish>,
     active: Vec<Line>,
     /// How many active campaigns are not among the lines.
-    more: i64,
+    more: Option<String>,
     scheduled: Vec<Line>,
     ended: Vec<Line>,
     instances: Vec<Member>,
     pools: Vec<PoolLine>,
+    /// Whether nothing needs attention, and whether all was looked at.
+    is_calm: bool,
+    is_whole: bool,
     /// What a screen reader says when it changes.
     summary: String,
 }
@@ -74,7 +76,8 @@ impl NowLive {
         let needs: Vec<Wish> = seen.needs.iter().map(wish).collect();
         let count = i64::try_from(needs.len()).unwrap_or(i64::MAX);
         Self {
-            at: When::of(seen.at),
+            is_calm: seen.needs_complete && seen.needs.is_empty(),
+            is_whole: seen.needs_complete,
             summary: format!(
                 "{}, {}",
                 counted(count, "thing needs attention", "things need attention"),
@@ -82,7 +85,7 @@ impl NowLive {
             ),
             needs,
             active: lines(&seen.active),
-            more: seen.active_total.saturating_sub(shown),
+            more: Some(seen.active_total - shown).filter(|more| *more > 0).map(grouped),
             scheduled: lines(&seen.scheduled),
             ended: lines(&seen.ended),
             instances: seen
@@ -134,6 +137,6 @@ pub(in crate::http) async fn show(
     let seen = overview::read(&state).await?;
     let live = NowLive::of(&seen, &BTreeMap::new());
     let frame = frame.titled("Now").same_as("GET /v1/overview", "volley overview");
-    let frame = Frame { section: Some(Section::Now), live: Some("now".to_owned()), ..frame };
+    let frame = Frame { section: Some(Section::Now), live: Some("now".to_owned()), at: Some(seen.at), ..frame };
     page(StatusCode::OK, &NowPage { frame, live })
 }

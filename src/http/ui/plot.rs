@@ -4,7 +4,10 @@ use askama::Template;
 
 use super::words::grouped;
 use crate::domain::dispatch::delivery::DeliveryState;
-use crate::domain::dispatch::page::Counts;
+use crate::http::api::campaigns::{Packing, Stats};
+
+/// The part of a bar that nobody is packed for yet.
+const UNPACKED: &str = "unpacked";
 
 /// The order of the states, everywhere: from what is settled to what is to come, like a fill.
 const ORDER: [DeliveryState; 6] = [
@@ -20,7 +23,10 @@ const ORDER: [DeliveryState; 6] = [
 const LEAST_WIDE: f64 = 0.25;
 const LEAST_NARROW: f64 = 0.9;
 
-/// The six states of a campaign's recipients as one bar, which is always as long as the audience.
+/// Below this share, in percent, there is no room for a shape.
+const SLIVER: f64 = 2.5;
+
+/// The six states of a campaign's recipients as one bar, which is always as long as the audience, as far as that is known.
 #[derive(Debug, Template)]
 #[template(path = "ui/bar.html")]
 pub(super) struct Bar {
@@ -29,7 +35,8 @@ pub(super) struct Bar {
     /// All of it in words.
     label: String,
     states: Vec<StateCount>,
-    total: String,
+    /// What is below the whole bar, and how many those are.
+    whole: (String, String),
     /// Whether the numbers stand below it.
     has_legend: bool,
 }
@@ -40,6 +47,8 @@ struct Part {
     state: &'static str,
     x: String,
     width: String,
+    /// Whether it is too short for more than its colour.
+    is_sliver: bool,
 }
 
 /// How many are in a state.
@@ -68,45 +77,55 @@ impl Bar {
     }
 
     /// A bar with its numbers below it.
-    pub(super) fn with_legend(counts: &Counts) -> Self {
-        Self::new(counts, true)
+    pub(super) fn with_legend(stats: &Stats, packing: Option<Packing>) -> Self {
+        Self::new(stats, packing, true)
     }
 
     /// A thin bar in a row, whose numbers are in the row.
-    pub(super) fn in_a_row(counts: &Counts) -> Self {
-        Self::new(counts, false)
+    pub(super) fn in_a_row(stats: &Stats, packing: Option<Packing>) -> Self {
+        Self::new(stats, packing, false)
     }
 
-    fn new(counts: &Counts, has_legend: bool) -> Self {
-        let each = ORDER.map(|state| (state, counts.of(state)));
+    fn new(stats: &Stats, packing: Option<Packing>, has_legend: bool) -> Self {
+        let counts = &stats.counts;
+        let total = counts.total();
+        let expected = packing.filter(|packing| !packing.done).map(|packing| packing.expected.max(total));
+        let each = ORDER.map(|state| (state.as_str(), counts.of(state)));
         let words: Vec<String> = each
             .iter()
             .filter(|(_, count)| *count > 0)
             .map(|(state, count)| format!("{} {state}", grouped(*count)))
             .collect();
-        let label = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
+        let words = if words.is_empty() { "nobody".to_owned() } else { words.join(", ") };
+        // The rest of the audience, of which nothing is drawn.
+        let drawn: Vec<(&'static str, i64)> =
+            each.into_iter().chain(expected.map(|expected| (UNPACKED, expected - total))).collect();
+        let whole = match expected {
+            None => ("= recipients".to_owned(), grouped(total)),
+            Some(expected) => (format!("packed, of about {}", grouped(expected)), grouped(total)),
+        };
+        let label = match expected {
+            None => format!("{words}; {} altogether", grouped(total)),
+            Some(expected) => format!("{words}; {} packed of about {}", grouped(total), grouped(expected)),
+        };
         Self {
-            wide: parts(&each, LEAST_WIDE),
-            narrow: parts(&each, LEAST_NARROW),
-            label: format!("{label}; {} altogether", grouped(counts.total())),
+            wide: parts(&drawn, LEAST_WIDE),
+            narrow: parts(&drawn, LEAST_NARROW),
+            label,
             states: each
                 .iter()
-                .map(|(state, count)| StateCount {
-                    state: state.as_str(),
-                    shown: grouped(*count),
-                    is_zero: *count == 0,
-                })
+                .map(|&(state, count)| StateCount { state, shown: grouped(count), is_zero: count == 0 })
                 .collect(),
-            total: grouped(counts.total()),
+            whole,
             has_legend,
         }
     }
 }
 
 /// Shares of the whole. A state with one person is seen, too: no share is less than `least`, at the expense of the larger ones.
-fn parts(each: &[(DeliveryState, i64)], least: f64) -> Vec<Part> {
+fn parts(each: &[(&'static str, i64)], least: f64) -> Vec<Part> {
     let number = |count: i64| u32::try_from(count.clamp(0, i64::from(u32::MAX))).map_or(0.0, f64::from);
-    let there: Vec<(DeliveryState, f64)> =
+    let there: Vec<(&'static str, f64)> =
         each.iter().map(|(state, count)| (*state, number(*count))).filter(|(_, count)| *count > 0.0).collect();
     let total: f64 = there.iter().map(|(_, count)| count).sum();
     let share = |count: f64| 100.0 * count / total;
@@ -118,7 +137,8 @@ fn parts(each: &[(DeliveryState, i64)], least: f64) -> Vec<Part> {
     let mut parts = Vec::with_capacity(there.len());
     for (state, count) in there {
         let width = if share(count) < least { least } else { share(count) * scale };
-        parts.push(Part { state: state.as_str(), x: format!("{x:.3}"), width: format!("{width:.3}") });
+        let is_sliver = width < SLIVER;
+        parts.push(Part { state, x: format!("{x:.3}"), width: format!("{width:.3}"), is_sliver });
         x += width;
     }
     parts
@@ -126,10 +146,13 @@ fn parts(each: &[(DeliveryState, i64)], least: f64) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::domain::dispatch::page::Counts;
 
     fn lengths(counts: &Counts, least: f64) -> Vec<(&'static str, f64, f64)> {
-        let parts = parts(&ORDER.map(|state| (state, counts.of(state))), least);
+        let parts = parts(&ORDER.map(|state| (state.as_str(), counts.of(state))), least);
         parts.iter().map(|part| (part.state, part.x.parse().unwrap(), part.width.parse().unwrap())).collect()
     }
 
@@ -159,7 +182,15 @@ mod tests {
 
     #[test]
     fn a_bar_says_in_words_what_it_draws() {
-        let bar = Bar::with_legend(&Counts { sent: 1_200, failed: 3, ..Counts::default() });
+        let counts = Counts { sent: 1_200, failed: 3, ..Counts::default() };
+        let stats = Stats { total: counts.total(), counts, skipped_by_reason: BTreeMap::new() };
+        let bar = Bar::with_legend(&stats, Some(Packing { done: true, expected: 1_210 }));
         assert_eq!(bar.label, "1,200 sent, 3 failed; 1,203 altogether");
+        // While the audience is being packed, the bar is as long as the audience.
+        let bar = Bar::with_legend(&stats, Some(Packing { done: false, expected: 12_030 }));
+        assert_eq!(bar.label, "1,200 sent, 3 failed; 1,203 packed of about 12,030");
+        let [.., last] = bar.wide.as_slice() else { panic!("no parts") };
+        assert_eq!(last.state, UNPACKED);
+        assert!((last.width.parse::<f64>().unwrap() - 89.75).abs() < 0.3, "{last:?}");
     }
 }

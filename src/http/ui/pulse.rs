@@ -1,4 +1,4 @@
-//! The pulse: what open pages show is read once for all of them, at most twice a second, and only while a page is open.
+//! The pulse: what open pages show is read once for all of them, at most twice a second, and only while one is open.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,34 +14,48 @@ use crate::http::api::overview::{Glance, Overview};
 use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
 use crate::http::web::problem::ApiError;
+use crate::runtime::health::Attention;
 use crate::services::overview::{self, Wanted};
 
 /// The shortest time between two looks.
 const BEAT: Duration = Duration::from_millis(500);
 
+/// How long after a look that has failed the next one is tried, and how often it is asked whether sessions are valid.
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Of the time, this part at most is spent on looking.
 const SHARE: u32 = 20;
 
-/// Most pages that are watched on one instance.
+/// Most pages that are watched on one instance, and by one session.
 const MOST_WATCHERS: usize = 500;
+const MOST_OF_A_SESSION: usize = 20;
 
 /// Over how long the speed of a campaign is measured.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
 
 /// What a page shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
+    /// Nothing that changes: only whether the session is valid.
+    Session,
     /// What goes on.
     Now,
     /// One campaign.
     Campaign(CampaignId),
 }
 
+/// A part of a page as one kind of visitor sees it: the topic, and whether they may change something.
+pub(super) type View = (Topic, bool);
+
 /// What was seen at one moment.
 #[derive(Debug)]
 pub(super) struct Sight {
     /// The moment.
     pub(super) at: UtcInstant,
+    /// When the next one comes.
+    pub(super) next: Duration,
+    /// What keeps this instance from its work.
+    pub(super) trouble: Option<Attention>,
     /// What goes on, if a page shows it.
     pub(super) overview: Option<Overview>,
     /// The campaigns that pages show, with the receipt of the newest decision.
@@ -49,19 +63,21 @@ pub(super) struct Sight {
     /// Hand-overs per second of the campaigns that move.
     pub(super) rates: BTreeMap<CampaignId, f64>,
     /// What was asked for: a page that was opened since is not in here.
-    asked: Wanted,
-    sessions: BTreeSet<SessionId>,
+    asked: Vec<CampaignId>,
+    /// What was rendered of it, once for all who see the same.
+    rendered: Mutex<BTreeMap<View, Option<Arc<str>>>>,
 }
 
 impl Sight {
-    /// Whether a session has ended, as far as was asked.
-    pub(super) fn has_ended(&self, session: SessionId) -> bool {
-        self.asked.sessions.contains(&session) && !self.sessions.contains(&session)
-    }
-
     /// Whether a campaign is gone, as far as was asked.
     pub(super) fn is_gone(&self, campaign: CampaignId) -> bool {
-        self.asked.campaigns.contains(&campaign) && !self.campaigns.contains_key(&campaign)
+        self.asked.contains(&campaign) && !self.campaigns.contains_key(&campaign)
+    }
+
+    /// A part of a page, rendered by the first who needs it.
+    pub(super) fn rendered(&self, view: View, render: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        rendered.entry(view).or_insert_with(|| render().map(Arc::from)).clone()
     }
 }
 
@@ -73,7 +89,7 @@ pub(super) enum Beat {
     /// This was seen.
     Seen(Arc<Sight>),
     /// The database could not be asked since this moment.
-    Away(Option<UtcInstant>),
+    Away(Option<UtcInstant>, Option<Attention>),
     /// The instance stops.
     Closed,
 }
@@ -85,19 +101,23 @@ pub struct Pulse(Arc<Inner>);
 struct Inner {
     watched: Mutex<Watched>,
     beats: watch::Sender<Beat>,
+    /// Told when a session of an open page has ended.
+    ended: watch::Sender<()>,
 }
 
 #[derive(Default)]
 struct Watched {
     next: u64,
     watchers: BTreeMap<u64, (Topic, SessionId)>,
-    is_beating: bool,
+    /// Whether what is shown is read, and whether sessions are.
+    is_beating: [bool; 2],
     is_closed: bool,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Arc::new(Inner { watched: Mutex::default(), beats: watch::Sender::new(Beat::Nothing) }))
+        let (beats, ended) = (watch::Sender::new(Beat::Nothing), watch::Sender::new(()));
+        Self(Arc::new(Inner { watched: Mutex::default(), beats, ended }))
     }
 }
 
@@ -106,6 +126,14 @@ pub(super) struct Watching {
     pulse: Pulse,
     number: u64,
     pub(super) beats: watch::Receiver<Beat>,
+    pub(super) ended: watch::Receiver<()>,
+}
+
+impl Watching {
+    /// Whether the page is still watched: its session has not ended.
+    pub(super) fn goes_on(&self) -> bool {
+        self.pulse.lock().watchers.contains_key(&self.number)
+    }
 }
 
 impl Drop for Watching {
@@ -114,10 +142,32 @@ impl Drop for Watching {
     }
 }
 
+/// One of the two loops. However it ends, the next watcher can begin it anew.
+struct Running {
+    pulse: Pulse,
+    number: usize,
+    /// Whether its end is noted: another one may have begun since.
+    is_noted: bool,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_noted
+            && let Some(is_beating) = self.pulse.lock().is_beating.get_mut(self.number)
+        {
+            *is_beating = false;
+        }
+    }
+}
+
+const LOOKS: usize = 0;
+const SESSIONS: usize = 1;
+
 impl Pulse {
     /// Ends every stream: an open one would count as a request under way.
     pub fn close(&self) {
-        self.lock().is_closed = true;
+        let mut watched = self.lock();
+        watched.is_closed = true;
         self.0.beats.send_replace(Beat::Closed);
     }
 
@@ -132,7 +182,9 @@ impl Pulse {
         session: SessionId,
     ) -> Result<Watching, ApiError> {
         let mut watched = self.lock();
-        if watched.is_closed || watched.watchers.len() >= MOST_WATCHERS {
+        let of_session = watched.watchers.values().filter(|(_, other)| *other == session).count();
+        let is_full = watched.watchers.len() >= MOST_WATCHERS || of_session >= MOST_OF_A_SESSION;
+        if watched.is_closed || is_full {
             let detail =
                 "this instance stops, or too many pages are open: the page is tried again by itself".to_owned();
             return Err(ApiError::Unavailable { code: "too_many_pages", detail });
@@ -140,52 +192,75 @@ impl Pulse {
         let number = watched.next;
         watched.next += 1;
         watched.watchers.insert(number, (topic, session));
-        if !watched.is_beating {
-            watched.is_beating = true;
-            actix_web::rt::spawn(self.clone().beat(state.clone()));
+        let [looks, sessions] = std::mem::replace(&mut watched.is_beating, [true, true]);
+        // Before the lock is given back: the end of the instance is heard.
+        let (beats, ended) = (self.0.beats.subscribe(), self.0.ended.subscribe());
+        drop(watched);
+        if !looks {
+            actix_web::rt::spawn(self.clone().look(state.clone(), self.running(LOOKS)));
         }
-        Ok(Watching { pulse: self.clone(), number, beats: self.0.beats.subscribe() })
+        if !sessions {
+            actix_web::rt::spawn(self.clone().guard(state.clone(), self.running(SESSIONS)));
+        }
+        Ok(Watching { pulse: self.clone(), number, beats, ended })
+    }
+
+    fn running(&self, number: usize) -> Running {
+        Running { pulse: self.clone(), number, is_noted: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the open pages show; `None`: nobody watches, and the beat ends.
-    fn wanted(&self) -> Option<Wanted> {
+    /// Reads who watches. `None`: nobody does, and the loop with this number ends. Who comes then begins it anew.
+    fn watched<T>(&self, running: usize, read: impl FnOnce(&mut Watched) -> T) -> Option<T> {
         let mut watched = self.lock();
         if watched.watchers.is_empty() || watched.is_closed {
-            watched.is_beating = false;
+            if let Some(is_beating) = watched.is_beating.get_mut(running) {
+                *is_beating = false;
+            }
             return None;
         }
-        let all = || watched.watchers.values();
-        let campaigns: BTreeSet<CampaignId> = all()
-            .filter_map(|(topic, _)| match topic {
-                Topic::Campaign(id) => Some(*id),
-                Topic::Now => None,
-            })
-            .collect();
-        let sessions: BTreeSet<SessionId> = all().map(|(_, session)| *session).collect();
-        Some(Wanted {
-            overview: all().any(|(topic, _)| *topic == Topic::Now),
-            campaigns: campaigns.into_iter().collect(),
-            sessions: sessions.into_iter().collect(),
+        Some(read(&mut watched))
+    }
+
+    /// What the open pages show.
+    fn wanted(&self) -> Option<Wanted> {
+        self.watched(LOOKS, |watched| {
+            let topics = || watched.watchers.values().map(|(topic, _)| *topic);
+            let campaigns: BTreeSet<CampaignId> = topics()
+                .filter_map(|topic| match topic {
+                    Topic::Campaign(id) => Some(id),
+                    Topic::Now | Topic::Session => None,
+                })
+                .collect();
+            let overview = topics().any(|topic| topic == Topic::Now);
+            Wanted { overview, campaigns: campaigns.into_iter().collect() }
         })
     }
 
-    async fn beat(self, state: web::Data<AppState>) {
-        let (mut speeds, mut last) = (Speeds::default(), None);
+    /// Looks at what is shown, again and again.
+    async fn look(self, state: web::Data<AppState>, mut running: Running) {
+        let (mut speeds, mut last, mut is_away) = (Speeds::default(), None, false);
         while let Some(wanted) = self.wanted() {
-            let began = Instant::now();
+            if !wanted.overview && wanted.campaigns.is_empty() {
+                tokio::time::sleep(BEAT).await;
+                continue;
+            }
             metrics::counter!("volley_ui_looks_total").increment(1);
-            let beat = match seen(&state, wanted, &mut speeds).await {
+            let (beat, pause) = match seen(&state, wanted, &mut speeds).await {
                 Ok(sight) => {
-                    last = Some(sight.at);
-                    Beat::Seen(Arc::new(sight))
+                    (last, is_away) = (Some(sight.at), false);
+                    let pause = sight.next;
+                    (Beat::Seen(Arc::new(sight)), pause)
                 }
                 Err(error) => {
-                    tracing::debug!(event = "ui.unseen", %error, "what open pages show cannot be read; it is tried again");
-                    Beat::Away(last)
+                    if !std::mem::replace(&mut is_away, true) {
+                        tracing::warn!(event = "ui.unseen", %error, "what open pages show cannot be read; it is tried again");
+                    }
+                    // A look that failed has waited for a database that is away, and cost it nothing.
+                    (Beat::Away(last, state.health.vital()), SECOND)
                 }
             };
             self.0.beats.send_if_modified(|now| {
@@ -195,13 +270,35 @@ impl Pulse {
                 }
                 is_open
             });
-            tokio::time::sleep(BEAT.max(began.elapsed() * (SHARE - 1))).await;
+            tokio::time::sleep(pause).await;
         }
+        running.is_noted = true;
+    }
+
+    /// Asks whether the sessions of open pages are valid, again and again.
+    async fn guard(self, state: web::Data<AppState>, mut running: Running) {
+        let sessions = |watched: &mut Watched| watched.watchers.values().map(|(_, session)| *session).collect();
+        while let Some(asked) = self.watched::<BTreeSet<SessionId>>(SESSIONS, sessions) {
+            let valid = overview::valid_sessions(&state.services.store, asked.iter().copied().collect()).await;
+            // While the database is away nobody is sent away.
+            if let Ok(valid) = valid {
+                let ended: BTreeSet<SessionId> = asked.into_iter().filter(|id| !valid.contains(id)).collect();
+                if !ended.is_empty() {
+                    // One that does not read its stream is not looked after any more.
+                    self.lock().watchers.retain(|_, (_, session)| !ended.contains(session));
+                    self.0.ended.send_replace(());
+                }
+            }
+            tokio::time::sleep(SECOND).await;
+        }
+        running.is_noted = true;
     }
 }
 
 async fn seen(state: &AppState, wanted: Wanted, speeds: &mut Speeds) -> Result<Sight, ApiError> {
-    let seen = overview::look(&state.services.store, wanted.clone()).await?;
+    let (began, asked) = (Instant::now(), wanted.campaigns.clone());
+    let seen = overview::look(&state.services.store, wanted).await?;
+    let next = BEAT.max(began.elapsed() * (SHARE - 1));
     let overview = seen.overview.map(|overview| Overview::of(seen.at, overview, state)).transpose()?;
     let deadline = state.settings.timing.start_deadline_ms;
     let mut campaigns = BTreeMap::new();
@@ -212,7 +309,8 @@ async fn seen(state: &AppState, wanted: Wanted, speeds: &mut Speeds) -> Result<S
     let shown = campaigns.values().map(|(glance, _)| glance);
     let shown = shown.chain(overview.iter().flat_map(|overview| &overview.active));
     let rates = speeds.measure(Instant::now(), shown.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
-    Ok(Sight { at: seen.at, overview, campaigns, rates, asked: wanted, sessions: seen.sessions.into_iter().collect() })
+    let (trouble, rendered) = (state.health.vital(), Mutex::default());
+    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, rates, asked, rendered })
 }
 
 fn handed_over(counts: &Counts) -> i64 {

@@ -28,7 +28,8 @@ pub(super) struct Row {
 }
 
 impl ReceiptView {
-    pub(super) fn of(receipt: &Receipt) -> Self {
+    /// A receipt as it stands at a moment.
+    pub(super) fn of(receipt: &Receipt, at: UtcInstant) -> Self {
         let after = |at: UtcInstant| offset(at.0.saturating_sub(receipt.decided_at.0));
         let acknowledged = receipt.acknowledged.iter().map(|one| Row {
             instance: one.instance_id.0,
@@ -40,14 +41,14 @@ impl ReceiptView {
         let missing = receipt.missing.iter().map(|one| Row {
             instance: one.instance_id.0,
             host: one.host.clone(),
-            acknowledged: format!("silent; last heard of at {}", When::clock(one.last_seen_at)),
+            acknowledged: format!("not yet; last heard of at {}", When::clock(one.last_seen_at)),
             in_flight: "?".to_owned(),
             last: "?".to_owned(),
         });
         Self {
             title: title(receipt.action).to_owned(),
             decided: When::of(receipt.decided_at),
-            sentence: sentence(receipt),
+            sentence: sentence(receipt, at),
             is_complete: receipt.complete,
             rows: acknowledged.chain(missing).collect(),
         }
@@ -63,22 +64,40 @@ const fn title(action: Action) -> &'static str {
     }
 }
 
-fn sentence(receipt: &Receipt) -> String {
+fn sentence(receipt: &Receipt, at: UtcInstant) -> String {
+    let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     let latest = receipt.acknowledged.iter().map(|one| one.acknowledged_at.0).max();
-    let took = latest.map_or(0, |latest| latest.saturating_sub(receipt.decided_at.0).max(0));
-    let instances = |count: usize| counted(i64::try_from(count).unwrap_or(i64::MAX), "instance", "instances");
-    if !receipt.complete {
-        let deadline = i64::try_from(receipt.start_deadline_ms).unwrap_or(i64::MAX);
-        let until = When::clock(receipt.decided_at.plus_ms(deadline));
-        return format!(
-            "{} have not acknowledged it. What they had claimed may still begin until {until}, and nothing after that.",
-            instances(receipt.missing.len())
-        );
+    let took = latest.map(|latest| latest.saturating_sub(receipt.decided_at.0).max(0));
+    let all = match took {
+        Some(took) => {
+            let instances = counted(number(receipt.acknowledged.len()), "instance", "instances");
+            format!("{instances} acknowledged it within {took} ms.")
+        }
+        None => "No instance has acknowledged it.".to_owned(),
+    };
+    let missing = (!receipt.complete).then(|| {
+        counted(
+            number(receipt.missing.len()),
+            "instance has not acknowledged it.",
+            "instances have not acknowledged it.",
+        )
+    });
+    match (receipt.action, missing) {
+        (Action::Resume, None) => all,
+        (Action::Resume, Some(missing)) => format!("{missing} They go on when they hear of it."),
+        (Action::Pause | Action::Stop | Action::Suspend, Some(missing)) => {
+            let deadline = i64::try_from(receipt.start_deadline_ms).unwrap_or(i64::MAX);
+            let until = receipt.decided_at.plus_ms(deadline);
+            let clock = When::clock(until);
+            let may = if at < until { "may still begin until" } else { "could begin until" };
+            format!("{missing} What was claimed there {may} {clock}, and nothing after that.")
+        }
+        (Action::Pause | Action::Stop | Action::Suspend, None) => format!("{all} {}", under_way(receipt)),
     }
-    let all = instances(receipt.acknowledged.len());
-    if receipt.action == Action::Resume {
-        return format!("{all} acknowledged it within {took} ms.");
-    }
+}
+
+/// What was under way when a decision was heard.
+fn under_way(receipt: &Receipt) -> String {
     let in_flight: i64 = receipt.acknowledged.iter().map(|one| one.in_flight).sum();
     let under_way = match in_flight {
         0 => "No call was under way.".to_owned(),
@@ -88,7 +107,7 @@ fn sentence(receipt: &Receipt) -> String {
         late @ 1.. => format!(" The last one began {late} ms after the decision."),
         early => format!(" The last one had begun {} ms before the decision.", -early),
     });
-    format!("{all} acknowledged it within {took} ms. {under_way}{} None has begun since.", last.unwrap_or_default())
+    format!("{under_way}{} None has begun since.", last.unwrap_or_default())
 }
 
 /// `+9 ms`, `−1 ms`.

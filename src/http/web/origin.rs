@@ -40,7 +40,11 @@ impl Transport {
             };
         }
         let is_proxied = SIGNS_OF_A_PROXY.iter().any(|name| headers.contains_key(*name));
-        let is_local = peer.to_canonical().is_loopback() && host(headers).is_some_and(|host| is_loopback(&host));
+        // A proxy on this machine may leave no sign of itself but the page that its browser was on.
+        let is_from_here =
+            !headers.contains_key(header::ORIGIN) || origin(headers).is_some_and(|host| is_loopback(&host));
+        let asks_here = host(headers).is_some_and(|host| is_loopback(&host));
+        let is_local = peer.to_canonical().is_loopback() && asks_here && is_from_here;
         if is_local && !is_proxied { Self::Loopback } else { Self::Plain }
     }
 }
@@ -51,13 +55,17 @@ pub(in crate::http) fn is_own(headers: &HeaderMap) -> bool {
     match headers.get(SEC_FETCH_SITE) {
         Some(site) => site == "same-origin",
         None => {
-            let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-            let origin = origin.and_then(|origin| origin.parse::<Uri>().ok());
-            let origin =
-                origin.and_then(|uri| uri.authority().map(|authority| authority.as_str().to_ascii_lowercase()));
+            let origin = origin(headers);
             origin.is_some() && origin == host(headers)
         }
     }
+}
+
+/// The host of the page that a request comes from, with its port, in lower case.
+fn origin(headers: &HeaderMap) -> Option<String> {
+    let uri: Uri = headers.get(header::ORIGIN)?.to_str().ok()?.parse().ok()?;
+    let is_web = uri.scheme_str().is_some_and(|scheme| scheme == "http" || scheme == "https");
+    uri.authority().filter(|_| is_web).map(|authority| authority.as_str().to_ascii_lowercase())
 }
 
 /// Whether a browser says that it follows a link of another site. It sends no strict cookie with that.
@@ -112,6 +120,10 @@ mod tests {
         }
         assert_eq!(transport("127.0.0.1:4000", "volley.example.com", &[], ""), Transport::Plain);
         assert_eq!(transport("127.0.0.1:4000", "localhost", &[("via", "1.1 proxy")], ""), Transport::Plain);
+        let elsewhere = [("origin", "https://volley.example.com")];
+        assert_eq!(transport("127.0.0.1:4000", "127.0.0.1:8080", &elsewhere, ""), Transport::Plain);
+        let here = [("origin", "http://127.0.0.1:8080")];
+        assert_eq!(transport("127.0.0.1:4000", "127.0.0.1:8080", &here, ""), Transport::Loopback);
     }
 
     #[test]

@@ -93,15 +93,23 @@ fn checksum(random: &str) -> String {
     format!("{:08x}", crc32fast::hash(random.as_bytes()))
 }
 
+/// 256 random bits in hex: what nobody guesses.
+///
+/// # Errors
+/// The system's generator failed.
+pub fn random() -> Result<String, StoreError> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|source| StoreError::Corrupt { what: "system random generator", detail: source.to_string() })?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// Makes a key.
 ///
 /// # Errors
 /// The system's generator or the query failed.
 pub fn create(conn: &mut Conn, new: &NewKey) -> Result<MintedKey, StoreError> {
-    let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|source| StoreError::Corrupt { what: "system random generator", detail: source.to_string() })?;
-    let random: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let random = random()?;
     let key = format!("{KEY_PREFIX}{random}{}", checksum(&random));
     let now = engine::now(conn)?;
     let row = diesel::insert_into(api_keys::table)

@@ -46,27 +46,45 @@ pub fn open(conn: &mut Conn, hash: &str, key: Option<ApiKeyId>) -> Result<Sessio
         .map_err(StoreError::query("open a session"))
 }
 
-/// The valid session that is known by one of these hashes. Valid: not too old, used lately, and its key has neither been revoked
-/// nor has it expired.
+/// Sessions with their keys that are valid at `$now`: not too old, used lately, and the key has neither been revoked nor has it
+/// expired.
+macro_rules! valid {
+    ($now:expr) => {
+        sessions::table
+            .left_join(api_keys::table.on(api_keys::id.nullable().eq(sessions::api_key_id)))
+            .filter(sessions::created_at.gt($now.plus_ms(-LONGEST_MS)))
+            .filter(sessions::seen_at.gt($now.plus_ms(-IDLE_MS)))
+            .filter(
+                sessions::api_key_id.is_null().or(api_keys::id
+                    .is_not_null()
+                    .and(api_keys::revoked_at.is_null())
+                    .and(api_keys::expires_at.is_null().or(api_keys::expires_at.gt($now)))
+                    .assume_not_null()),
+            )
+    };
+}
+
+/// The valid session that is known by `of_key` and was opened with a stored key, or is known by `of_root` and was opened with the
+/// root key.
 ///
 /// # Errors
 /// The query failed.
-pub fn find_valid(conn: &mut Conn, hashes: &[String]) -> Result<Option<Session>, StoreError> {
+pub fn find_valid(conn: &mut Conn, of_key: &str, of_root: Option<&str>) -> Result<Option<Session>, StoreError> {
     let now = engine::now(conn)?;
-    let found: Option<(SessionId, Option<ApiKeyId>, UtcInstant, Option<ApiKeyRow>)> = sessions::table
-        .left_join(api_keys::table.on(api_keys::id.nullable().eq(sessions::api_key_id)))
+    let hashes: Vec<&str> = std::iter::once(of_key).chain(of_root).collect();
+    let found: Option<(SessionId, String, UtcInstant, Option<ApiKeyRow>)> = valid!(now)
         .filter(sessions::hash.eq_any(hashes))
-        .filter(sessions::created_at.gt(now.plus_ms(-LONGEST_MS)).and(sessions::seen_at.gt(now.plus_ms(-IDLE_MS))))
-        .select((sessions::id, sessions::api_key_id, sessions::seen_at, Option::<ApiKeyRow>::as_select()))
+        .select((sessions::id, sessions::hash, sessions::seen_at, Option::<ApiKeyRow>::as_select()))
         .first(conn)
         .optional()
         .map_err(StoreError::query("look up a session"))?;
-    let Some((id, key_id, seen_at, key)) = found else { return Ok(None) };
-    let is_valid = |key: &ApiKeyRow| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| now < end);
-    match key.filter(is_valid) {
-        None if key_id.is_some() => Ok(None),
-        key => Ok(Some(Session { id, key, is_touch_due: now >= seen_at.plus_ms(TOUCH_EVERY_MS) })),
-    }
+    // What was opened with a key is known by its secret alone; the root key's hash belongs to the other kind.
+    let fits = |hash: &str, key: Option<&ApiKeyRow>| if key.is_some() { hash == of_key } else { Some(hash) == of_root };
+    Ok(found.filter(|(_, hash, _, key)| fits(hash, key.as_ref())).map(|(id, _, seen_at, key)| Session {
+        id,
+        key,
+        is_touch_due: now >= seen_at.plus_ms(TOUCH_EVERY_MS),
+    }))
 }
 
 /// Which of these sessions are still valid.
@@ -78,15 +96,8 @@ pub fn still_valid(conn: &mut Conn, ids: &[SessionId]) -> Result<Vec<SessionId>,
         return Ok(Vec::new());
     }
     let now = engine::now(conn)?;
-    let key_is_valid = api_keys::id
-        .is_not_null()
-        .and(api_keys::revoked_at.is_null())
-        .and(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)));
-    sessions::table
-        .left_join(api_keys::table.on(api_keys::id.nullable().eq(sessions::api_key_id)))
+    valid!(now)
         .filter(sessions::id.eq_any(ids))
-        .filter(sessions::created_at.gt(now.plus_ms(-LONGEST_MS)).and(sessions::seen_at.gt(now.plus_ms(-IDLE_MS))))
-        .filter(sessions::api_key_id.is_null().or(key_is_valid.assume_not_null()))
         .select(sessions::id)
         .load(conn)
         .map_err(StoreError::query("look whether sessions are valid"))

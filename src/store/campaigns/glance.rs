@@ -7,7 +7,7 @@ use diesel::sql_types::{Nullable, Text};
 use super::CampaignRow;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
-use crate::store::engine::schema::campaigns;
+use crate::store::engine::schema::{campaigns, pages};
 use crate::store::{Conn, StoreError};
 
 /// The columns of a [`CampaignRow`], with no audience in the place of its own.
@@ -87,9 +87,27 @@ pub fn these(conn: &mut Conn, ids: &[CampaignId]) -> Result<Vec<CampaignRow>, St
     }
     campaigns::table
         .filter(campaigns::deleted_at.is_null().and(campaigns::id.eq_any(ids)))
+        .order(campaigns::id.desc())
         .select(without_audience!())
         .load(conn)
         .map_err(StoreError::query("read campaigns"))
+}
+
+/// The newest campaigns that have uncertain deliveries, at most so many.
+///
+/// # Errors
+/// A query failed.
+pub fn uncertain(conn: &mut Conn, most: i64) -> Result<Vec<CampaignRow>, StoreError> {
+    let ids: Vec<CampaignId> = pages::table
+        .inner_join(campaigns::table.on(campaigns::id.eq(pages::campaign_id)))
+        .filter(pages::uncertain.gt(0).and(campaigns::deleted_at.is_null()))
+        .select(pages::campaign_id)
+        .distinct()
+        .order(pages::campaign_id.desc())
+        .limit(most)
+        .load(conn)
+        .map_err(StoreError::query("look for uncertain deliveries"))?;
+    these(conn, &ids)
 }
 
 /// How many campaigns have one of these statuses.

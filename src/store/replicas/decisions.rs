@@ -141,21 +141,35 @@ pub struct Reply {
 /// # Errors
 /// The query failed.
 pub fn replies(conn: &mut Conn, subject: &Subject) -> Result<Vec<Reply>, StoreError> {
+    let all = replies_to_all(conn, std::slice::from_ref(subject))?;
+    Ok(all.into_iter().map(|(_, reply)| reply).collect())
+}
+
+/// The same for several subjects of one kind: each reply with the name of its subject.
+///
+/// # Errors
+/// The query failed.
+pub fn replies_to_all(conn: &mut Conn, subjects: &[Subject]) -> Result<Vec<(String, Reply)>, StoreError> {
+    let Some(first) = subjects.first() else { return Ok(Vec::new()) };
+    let names: Vec<String> = subjects.iter().map(|subject| subject.name()).collect();
     notices::table
         .inner_join(instances::table.on(instances::id.eq(notices::instance_id)))
-        .filter(notices::scope.eq(subject.scope()).and(notices::subject.eq(subject.name())))
+        .filter(notices::scope.eq(first.scope()).and(notices::subject.eq_any(names)))
         .order(notices::instance_id)
         .select((
-            notices::instance_id,
-            instances::host,
-            notices::version,
-            notices::action,
-            notices::noted_at,
-            notices::acknowledged_at,
-            notices::in_flight,
-            notices::last_begun_at,
-            instances::last_seen_at,
-            instances::stopped_at,
+            notices::subject,
+            (
+                notices::instance_id,
+                instances::host,
+                notices::version,
+                notices::action,
+                notices::noted_at,
+                notices::acknowledged_at,
+                notices::in_flight,
+                notices::last_begun_at,
+                instances::last_seen_at,
+                instances::stopped_at,
+            ),
         ))
         .load(conn)
         .map_err(StoreError::query("read a receipt"))

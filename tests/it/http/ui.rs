@@ -4,11 +4,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
+use volley::config::secret::Secret;
 use volley::domain::channel::ChannelKind;
 use volley::http::routes::{Door, TABLE, Verb};
 use volley::http::ui::door::POLICY;
 
-use crate::support::server::{ROOT_KEY, Raw, Server, sandbox};
+use crate::support::scripted_http::{Answer, ScriptedHttp};
+use crate::support::server::{ROOT_KEY, Raw, Server, sandbox, webhook};
 use crate::support::volley::Volley;
 use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
@@ -108,7 +110,8 @@ both_backends! {
         let server = Server::on(db);
         let made = server.api().post("/v1/keys", &json!({ "name": "operators", "scope": "operate" }));
         let visitor = Visitor::with_key(&server, made["secret"].as_str().unwrap());
-        assert!(visitor.cookie.starts_with("volley-session="), "{}", visitor.cookie);
+        let named = format!("volley-session-{}=", server.addr.port());
+        assert!(visitor.cookie.starts_with(&named), "{}", visitor.cookie);
         let page = visitor.get("/ui");
         assert_page(&page, 200);
         assert!(text(&page).contains("operators") && text(&page).contains("operate"), "{page:?}");
@@ -179,7 +182,8 @@ both_backends! {
         let (server, campaign) = site(db);
         let visitor = Visitor::with_key(&server, ROOT_KEY);
         let path = format!("/ui/campaigns/{campaign}/stop");
-        let form = |name: &str| format!("idempotency_key={}&name={name}", visitor.form_key(&path));
+        let key = visitor.form_key(&path);
+        let form = |name: &str| format!("idempotency_key={key}&name={name}");
         let refused = visitor.press(&path, &form("Spring"));
         assert_page(&refused, 422);
         let page = text(&refused);
@@ -188,9 +192,11 @@ both_backends! {
         let stopped = visitor.press(&path, &form("Spring+%3Cb%3E"));
         assert_eq!(stopped.status, 303, "{stopped:?}");
         assert_eq!(server.api().campaign(campaign).status, "stopped");
-        let again = visitor.press(&path, &form("Spring+%3Cb%3E"));
+        let again = visitor.press(&path, "idempotency_key=another&name=Spring+%3Cb%3E");
         assert_page(&again, 409);
         assert!(text(&again).contains("cannot stop: the campaign is stopped"), "{again:?}");
+        let question = visitor.get(&path);
+        assert!(text(&question).contains("cannot stop a campaign that is stopped"), "it is said before it is tried: {question:?}");
     }
 
     fn the_numbers_of_a_page_are_those_of_the_api(db: &Database) {
@@ -209,6 +215,63 @@ both_backends! {
             assert!(text(&page).contains(&label), "{label}: {page:?}");
         }
     }
+}
+
+#[test]
+fn another_root_key_ends_the_sessions_of_the_former_one_whatever_the_cookie_is_made_of() {
+    let db = Database::sqlite();
+    let former = Server::with(&db, |settings| settings.auth.root_key = Some(Secret::new("former")));
+    let cookie = Visitor::with_key(&former, "former").cookie;
+    drop(former);
+    let server = Server::on(&db);
+    let (name, secret) = cookie.split_once('=').unwrap();
+    let name = format!("{}-{}", name.rsplit_once('-').unwrap().0, server.addr.port());
+    let known = volley::store::access::api_keys::hash("former");
+    for made in [secret.to_owned(), format!("{known} {secret}")] {
+        let visitor = Visitor { server: &server, cookie: format!("{name}={made}") };
+        assert_eq!(visitor.get("/ui").status, 303, "{made}");
+    }
+    assert_eq!(db.number("SELECT count(*) AS n FROM sessions"), 1);
+}
+
+#[test]
+fn made_up_cookies_count_towards_the_limit_of_their_address() {
+    let db = Database::sqlite();
+    let server = Server::with(&db, |settings| settings.limits.without_key_per_minute = 3);
+    let visitor = Visitor::with_key(&server, ROOT_KEY);
+    assert_eq!(visitor.get("/ui").status, 200);
+    let name = visitor.cookie.split('=').next().unwrap().to_owned();
+    let made_up = |n: u32| Visitor { server: &server, cookie: format!("{name}={n:064x}") }.get("/ui").status;
+    let statuses: Vec<u16> = (0..5).map(made_up).collect();
+    assert!(statuses[..2] == [303, 303] && statuses[3..] == [429, 429], "{statuses:?}");
+    let nonsense = Visitor { server: &server, cookie: format!("{name}=x") };
+    assert_eq!(nonsense.get("/ui").status, 303, "what is no secret is asked of nobody");
+    assert_eq!(visitor.get("/ui").status, 200, "a session that is known goes on");
+}
+
+#[test]
+fn what_is_uncertain_is_found_however_old_it_is() {
+    let db = Database::sqlite();
+    let sink = ScriptedHttp::always(Answer::Cut);
+    let pools = vec![webhook("gateway", &sink), sandbox("main", ChannelKind::Email, 0.0)];
+    let server = Server::with_pools(&db, pools);
+    let api = server.api();
+    let list = api.a_list_of(2);
+    let doubtful = api.create_campaign("http", "gateway", list, &json!({ "name": "Doubtful" }));
+    api.send(doubtful);
+    api.wait(doubtful, "it is uncertain", LONG, |seen| seen.stats.uncertain > 0);
+    for n in 0..11 {
+        let other = api.create_campaign("email", "main", list, &json!({ "name": format!("Other {n}") }));
+        api.send(other);
+        api.wait_ended(other, LONG);
+    }
+    let overview = api.get("/v1/overview");
+    let need = overview["needs"].as_array().unwrap().iter().find(|need| need["code"] == "uncertain_deliveries");
+    let need = need.unwrap_or_else(|| panic!("{overview}"));
+    assert_eq!(
+        (&need["campaign_id"], &need["since"], &overview["needs_complete"]),
+        (&json!(doubtful), &json!(null), &json!(true))
+    );
 }
 
 #[test]
@@ -243,6 +306,8 @@ fn nobody_signs_in_from_elsewhere_or_over_an_open_wire_or_without_a_key_that_may
     let proxied = nobody.send("POST", "/ui/enter", &[FORM, OWN, ("X-Forwarded-For", "192.0.2.1")], &form);
     assert_page(&proxied, 403);
     assert!(text(&proxied).contains("sign_in_unencrypted"), "{proxied:?}");
+    let asked = nobody.send("GET", "/ui/enter", &[("X-Forwarded-For", "192.0.2.1")], "");
+    assert!(asked.status == 200 && !text(&asked).contains("name=\"key\""), "nobody types a key that others could read");
     let wrong = nobody.press("/ui/enter", "key=vly_wrong");
     assert_page(&wrong, 401);
     assert!(!text(&wrong).contains("vly_wrong"), "a key is not shown again");

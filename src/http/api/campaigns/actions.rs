@@ -101,7 +101,7 @@ pub(in crate::http) struct Controlled {
 }
 
 /// Decides, and waits for the instances to follow.
-pub(in crate::http) async fn control(
+async fn control(
     state: &AppState,
     id: CampaignId,
     event: CampaignEvent,

@@ -193,7 +193,7 @@ fn every_route_names_its_door_and_what_a_key_must_allow() {
             assert_eq!(scope != Scope::Read.as_str(), changes, "{entry:?}");
         }
         // A key's answer has a secret that is stored nowhere. Each event of a batch has a key of its own.
-        let takes_none = ["/v1/keys", "/v1/events/batch", "/ui/leave"].contains(&entry.path)
+        let takes_none = ["/v1/keys", "/v1/events/batch"].contains(&entry.path)
             || matches!(entry.door, Door::Public | Door::Provider | Door::SignIn);
         let takes_key = entry.method == Verb::Post && changes && !takes_none;
         assert_eq!(entry.repeats != Repeats::NoKey, takes_key, "{entry:?}");
