@@ -22,6 +22,7 @@ use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, assets, campaign, campaigns as campaign_list, choices, enter, errors, form, keys as keyboard, live, now,
+    people,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -228,6 +229,8 @@ pub const TABLE: &[Entry] = &[
     get("/ui/live", Page(Read), || to(live::stream)),
     get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
     get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
+    get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
+    get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
     get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::ask)),

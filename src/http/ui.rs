@@ -19,6 +19,7 @@ pub(super) mod keys;
 mod lines;
 pub(super) mod live;
 pub(super) mod now;
+pub(super) mod people;
 mod plot;
 pub mod pulse;
 mod receipt;

@@ -56,7 +56,7 @@ addEventListener("keydown", (event) => {
     return;
   }
   if (Object.hasOwn(letters, event.key)) letters[event.key](event);
-  else if (/^[a-z]$/.test(event.key)) find(`[data-key="${event.key}"]`)?.click();
+  else if (/^[a-z0-9]$/.test(event.key)) find(`[data-key="${event.key}"]`)?.click();
 });
 
 find("[data-sheet]")?.addEventListener("click", openSheet);

@@ -10,7 +10,7 @@ use crate::http::api::campaigns::{Packing, Stats};
 const UNPACKED: &str = "unpacked";
 
 /// The order of the states, everywhere: from what is settled to what is to come, like a fill.
-const ORDER: [DeliveryState; 6] = [
+pub(super) const ORDER: [DeliveryState; 6] = [
     DeliveryState::Sent,
     DeliveryState::Failed,
     DeliveryState::Skipped,

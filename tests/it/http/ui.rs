@@ -218,6 +218,42 @@ both_backends! {
 }
 
 #[test]
+fn people_are_shown_by_their_state_and_the_books_are_counted() {
+    let db = Database::sqlite();
+    let server = Server::with_pools(&db, vec![sandbox("main", ChannelKind::Email, 0.5)]);
+    let api = server.api();
+    let campaign = api.create_campaign("email", "main", api.a_list_of(120), &json!({ "name": "Spring" }));
+    api.send(campaign);
+    let stats = api.wait_ended(campaign, LONG).stats;
+    let visitor = Visitor::with_key(&server, ROOT_KEY);
+    let base = format!("/ui/campaigns/{campaign}");
+    let mut seen = Vec::new();
+    let mut next = Some(format!("{base}/people?status=failed"));
+    while let Some(path) = next {
+        let page = visitor.get(&path);
+        assert_page(&page, 200);
+        let rows = text(&page).split("<tr><th scope=\"row\">").skip(1);
+        seen.extend(rows.map(|row| row.split('<').next().unwrap().to_owned()));
+        let link = text(&page).split("\" rel=\"next\"").next().filter(|before| before.len() < text(&page).len());
+        next = link.map(|before| before.rsplit("href=\"").next().unwrap().replace("&#38;", "&"));
+    }
+    let mut failed: Vec<String> =
+        api.deliveries(campaign, "failed").iter().map(crate::support::api::Api::address_of).collect();
+    failed.sort();
+    seen.sort();
+    assert_eq!(seen, failed);
+    assert!(u64::try_from(seen.len()).unwrap() == stats.failed && stats.failed > 20, "{stats:?}");
+    let nobody = visitor.get(&format!("{base}/people?status=uncertain"));
+    assert!(text(&nobody).contains("Nobody is uncertain."), "{nobody:?}");
+    let books = visitor.get(&format!("{base}/books"));
+    assert_page(&books, 200);
+    assert!(text(&books).contains("The books balance"), "{books:?}");
+    wait_until("the audit log says that people were shown", LONG, || {
+        !api.get("/v1/audit-log?object=campaign&action=read")["data"].as_array().unwrap().is_empty()
+    });
+}
+
+#[test]
 fn another_root_key_ends_the_sessions_of_the_former_one_whatever_the_cookie_is_made_of() {
     let db = Database::sqlite();
     let former = Server::with(&db, |settings| settings.auth.root_key = Some(Secret::new("former")));

@@ -26,33 +26,33 @@ const MAX_RESOLVED: usize = 1000;
 /// One recipient of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Delivery {
-    contact: Recipient,
-    page_id: PageId,
-    status: DeliveryState,
+    pub(in crate::http) contact: Recipient,
+    pub(in crate::http) page_id: PageId,
+    pub(in crate::http) status: DeliveryState,
     /// Hand-overs that counted.
-    attempts: i32,
+    pub(in crate::http) attempts: i32,
     /// Why it is in this state.
-    error: Option<String>,
+    pub(in crate::http) error: Option<String>,
     /// What kind of trouble that was.
-    error_category: Option<ErrorCategory>,
+    pub(in crate::http) error_category: Option<ErrorCategory>,
     /// Whose trouble the last refusal was: docs/provider-answers.md.
-    answer_class: Option<AnswerClass>,
-    provider_id: Option<String>,
+    pub(in crate::http) answer_class: Option<AnswerClass>,
+    pub(in crate::http) provider_id: Option<String>,
     /// For `pending`: not before then.
-    due_at: Option<UtcInstant>,
-    claimed_at: Option<UtcInstant>,
-    settled_at: Option<UtcInstant>,
+    pub(in crate::http) due_at: Option<UtcInstant>,
+    pub(in crate::http) claimed_at: Option<UtcInstant>,
+    pub(in crate::http) settled_at: Option<UtcInstant>,
 }
 
 /// The contact of a delivery, as it is now; also after its deletion.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Recipient {
-    id: ContactId,
-    external_id: Option<String>,
-    email: Option<String>,
-    phone: Option<String>,
-    first_name: Option<String>,
-    last_name: Option<String>,
+    pub(in crate::http) id: ContactId,
+    pub(in crate::http) external_id: Option<String>,
+    pub(in crate::http) email: Option<String>,
+    pub(in crate::http) phone: Option<String>,
+    pub(in crate::http) first_name: Option<String>,
+    pub(in crate::http) last_name: Option<String>,
 }
 
 impl From<RecipientRow> for Recipient {
@@ -83,15 +83,15 @@ impl From<(DeliveryRow, RecipientRow)> for Delivery {
 /// A part of a campaign's deliveries, by contact.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Deliveries {
-    data: Vec<Delivery>,
+    pub(in crate::http) data: Vec<Delivery>,
     /// The next part: give it as `cursor`. `null` on the last one.
-    next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// Which deliveries.
 #[derive(Debug)]
 pub(in crate::http) struct Which {
-    status: Option<DeliveryState>,
+    pub(in crate::http) status: Option<DeliveryState>,
     after: ContactId,
     page_size: i64,
 }
@@ -116,6 +116,13 @@ impl FromQuery for Which {
     }
 }
 
+impl Which {
+    /// Whether these are the first ones.
+    pub(in crate::http) fn is_first(&self) -> bool {
+        self.after == ContactId(0)
+    }
+}
+
 /// The campaign, or 404.
 pub(super) async fn must_exist(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
     let found = state.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
@@ -132,7 +139,12 @@ pub(in crate::http) async fn list(
     Id(id): Id<CampaignId>,
     Query(which): Query<Which>,
 ) -> Result<web::Json<Deliveries>, ApiError> {
-    must_exist(&state, id).await?;
+    Ok(web::Json(listed(&state, id, which).await?))
+}
+
+/// A part of a campaign's deliveries.
+pub(in crate::http) async fn listed(state: &AppState, id: CampaignId, which: Which) -> Result<Deliveries, ApiError> {
+    must_exist(state, id).await?;
     let Which { status, after, page_size } = which;
     let mut rows = state
         .store
@@ -142,27 +154,27 @@ pub(in crate::http) async fn list(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next_cursor = rows.last().filter(|_| more).map(|(last, _)| format!("after-{}", last.contact_id));
-    Ok(web::Json(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), next_cursor }))
+    Ok(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), next_cursor })
 }
 
 /// Rows counted one by one, against the counts that pages keep.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Audit {
-    campaign_id: CampaignId,
+    pub(in crate::http) campaign_id: CampaignId,
     /// Whether everything below agrees.
-    consistent: bool,
+    pub(in crate::http) consistent: bool,
     /// Delivery rows.
-    total: i64,
+    pub(in crate::http) total: i64,
     /// Recipients that the pages hold.
-    page_sizes: i64,
+    pub(in crate::http) page_sizes: i64,
     /// From the rows.
-    rows: Counts,
+    pub(in crate::http) rows: Counts,
     /// From the pages.
-    pages: Counts,
+    pub(in crate::http) pages: Counts,
     /// The audience as it was counted at launch; people who were deleted before they were packed are missing from `total`.
-    expected: Option<i64>,
+    pub(in crate::http) expected: Option<i64>,
     /// Whether everyone is packed.
-    packed: bool,
+    pub(in crate::http) packed: bool,
 }
 
 /// Counts a campaign's rows in one snapshot against page counts and total.
@@ -173,14 +185,19 @@ pub(in crate::http) async fn audit(
     Id(id): Id<CampaignId>,
     _: Query<()>,
 ) -> Result<web::Json<Audit>, ApiError> {
-    must_exist(&state, id).await?;
+    Ok(web::Json(audited(&state, id).await?))
+}
+
+/// The rows of a campaign, counted.
+pub(in crate::http) async fn audited(state: &AppState, id: CampaignId) -> Result<Audit, ApiError> {
+    must_exist(state, id).await?;
     let (audit, packing) = state
         .store
         .run(Lane::Audit, "audit a campaign", move |conn| {
             conn.snapshot(|conn| Ok((deliveries::audit(conn, id)?, campaigns::packing(conn, id)?)))
         })
         .await?;
-    Ok(web::Json(Audit {
+    Ok(Audit {
         campaign_id: id,
         consistent: audit.rows == audit.pages && audit.rows.total() == audit.total && audit.page_sizes == audit.total,
         total: audit.total,
@@ -189,7 +206,7 @@ pub(in crate::http) async fn audit(
         pages: audit.pages,
         expected: packing.as_ref().map(|packing| packing.expected),
         packed: packing.is_some_and(|packing| packing.done),
-    }))
+    })
 }
 
 text_enum! {

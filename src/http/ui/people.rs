@@ -1,0 +1,170 @@
+//! `/ui/campaigns/{id}/people` and `/ui/campaigns/{id}/books`: who stands where, and whether nobody is missing.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::frame::{Frame, Section, page};
+use super::words::{When, grouped};
+use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::ids::CampaignId;
+use crate::http::api::campaigns::Campaign;
+use crate::http::api::campaigns::recipients::{self, Audit, Delivery, Recipient, Which};
+use crate::http::api::overview;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Query};
+use crate::http::web::problem::ApiError;
+
+#[derive(Template)]
+#[template(path = "ui/people.html")]
+struct PeoplePage {
+    frame: Frame,
+    id: i64,
+    name: String,
+    tabs: Vec<Tab>,
+    people: Vec<Person>,
+    /// The state that is shown, if only one is.
+    state: Option<&'static str>,
+    next: Option<String>,
+    first: Option<String>,
+}
+
+/// A state, and the page that shows who is in it.
+struct Tab {
+    word: &'static str,
+    /// Its swatch; all states together have none.
+    state: Option<&'static str>,
+    count: String,
+    path: String,
+    is_chosen: bool,
+    /// The key that leads there.
+    key: usize,
+}
+
+/// A recipient.
+struct Person {
+    address: String,
+    name: String,
+    state: &'static str,
+    attempts: i32,
+    reason: String,
+    category: String,
+    at: Option<When>,
+}
+
+fn person(delivery: Delivery) -> Person {
+    let Recipient { id, external_id, email, phone, first_name, last_name } = delivery.contact;
+    let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
+    let word = |text: String| text.replace('_', " ");
+    Person {
+        address: email.or(phone).or(external_id).unwrap_or_else(|| format!("contact {id}")),
+        name: names.join(" "),
+        state: delivery.status.as_str(),
+        attempts: delivery.attempts,
+        category: delivery.error_category.map(|category| word(category.to_string())).unwrap_or_default(),
+        reason: delivery.error.unwrap_or_default(),
+        at: delivery.settled_at.or(delivery.claimed_at).map(When::of),
+    }
+}
+
+/// The states in the order of the bar.
+const ORDER: [DeliveryState; 6] = super::plot::ORDER;
+
+fn tabs(campaign: &Campaign, chosen: Option<DeliveryState>) -> Vec<Tab> {
+    let counts = &campaign.stats.counts;
+    let base = format!("/ui/campaigns/{}/people", campaign.id);
+    let all = Tab {
+        word: "everyone",
+        state: None,
+        count: grouped(counts.total()),
+        path: base.clone(),
+        is_chosen: chosen.is_none(),
+        key: 0,
+    };
+    let each = ORDER.iter().zip(1..).map(|(state, key)| Tab {
+        word: state.as_str(),
+        state: Some(state.as_str()),
+        count: grouped(counts.of(*state)),
+        path: format!("{base}?status={state}"),
+        is_chosen: chosen == Some(*state),
+        key,
+    });
+    std::iter::once(all).chain(each).collect()
+}
+
+/// Shows who stands where.
+pub(in crate::http) async fn show(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<CampaignId>,
+    Query(which): Query<Which>,
+) -> Result<HttpResponse, ApiError> {
+    let (chosen, is_first) = (which.status, which.is_first());
+    let campaign = overview::sight(&state, id).await?.campaign;
+    let listed = recipients::listed(&state, id, which).await?;
+    let base = format!("/ui/campaigns/{id}/people");
+    let filter = chosen.map(|state| format!("status={state}"));
+    let query = |more: Option<String>| -> String {
+        let parts: Vec<String> = [filter.clone(), more].into_iter().flatten().collect();
+        if parts.is_empty() { base.clone() } else { format!("{base}?{}", parts.join("&")) }
+    };
+    let json =
+        format!("GET /v1/campaigns/{id}/deliveries{}", filter.as_ref().map_or_else(String::new, |f| format!("?{f}")));
+    let frame = frame.titled(&format!("People of {}", campaign.name));
+    let frame = frame.same_as(&json, &format!("volley campaign report {id} --csv -"));
+    let shown = PeoplePage {
+        frame: Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame },
+        id: id.0,
+        tabs: tabs(&campaign, chosen),
+        people: listed.data.into_iter().map(person).collect(),
+        state: chosen.map(DeliveryState::as_str),
+        next: listed.next_cursor.map(|cursor| query(Some(format!("cursor={cursor}")))),
+        first: (!is_first).then(|| query(None)),
+        name: campaign.name,
+    };
+    page(StatusCode::OK, &shown)
+}
+
+#[derive(Template)]
+#[template(path = "ui/books.html")]
+struct BooksPage {
+    frame: Frame,
+    id: i64,
+    name: String,
+    is_consistent: bool,
+    rows: Vec<(&'static str, String, String)>,
+    total: (String, String),
+    /// What the launch has counted, and whether everyone is packed.
+    expected: Option<(String, bool)>,
+}
+
+impl BooksPage {
+    fn of(frame: Frame, name: String, audit: &Audit) -> Self {
+        let row =
+            |state: &DeliveryState| (state.as_str(), grouped(audit.pages.of(*state)), grouped(audit.rows.of(*state)));
+        Self {
+            frame,
+            id: audit.campaign_id.0,
+            name,
+            is_consistent: audit.consistent,
+            rows: ORDER.iter().map(row).collect(),
+            total: (grouped(audit.pages.total()), grouped(audit.total)),
+            expected: audit.expected.map(|expected| (grouped(expected), audit.packed)),
+        }
+    }
+}
+
+/// Counts the rows of a campaign, and compares them with its statistics.
+pub(in crate::http) async fn books(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    let campaign = overview::sight(&state, id).await?.campaign;
+    let audit = recipients::audited(&state, id).await?;
+    let frame = frame.titled(&format!("Books of {}", campaign.name));
+    let frame = frame.same_as(&format!("GET /v1/campaigns/{id}/audit"), &format!("volley campaign show {id}"));
+    let frame = Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame };
+    page(StatusCode::OK, &BooksPage::of(frame, campaign.name, &audit))
+}
