@@ -1,7 +1,8 @@
-//! Pages in a real browser, as the people see them who get the messages, and the colours of those for operators.
+//! Pages in a real browser, as the people see them who get the messages, and as operators see theirs.
 
 mod colours;
 mod keyboard;
+mod operators;
 mod walks;
 
 use volley::domain::instant::UtcInstant;

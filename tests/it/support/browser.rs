@@ -204,6 +204,25 @@ impl Browser {
         self.answered(status, |browser| browser.press(Key::Enter))
     }
 
+    /// Goes to a link by the key Tab and presses Enter. The next page has to come with this status.
+    #[track_caller]
+    pub(crate) fn follow(&mut self, name: &str, status: u16) -> Document {
+        self.tab_to("link", name);
+        self.answered(status, |browser| browser.press(Key::Enter))
+    }
+
+    /// Goes to a link by the key Tab and presses Enter; the page stays.
+    #[track_caller]
+    pub(crate) fn follow_in_page(&self, name: &str) {
+        self.tab_to("link", name);
+        self.press(Key::Enter);
+    }
+
+    /// An answer with this status is no complaint: the page is going to get one by itself.
+    pub(crate) fn expect(&mut self, status: u16) {
+        self.seen.expected.push(status);
+    }
+
     /// Everything that a screen reader has, in its order.
     pub(crate) fn nodes(&self) -> Vec<Node> {
         wait_for("the accessibility tree can be read", PATIENCE, || {
@@ -251,6 +270,18 @@ impl Browser {
     pub(crate) fn prefer(&self, scheme: &str) {
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", &features);
+    }
+
+    /// Pictures are as wide as the window, without a bar at their side.
+    pub(crate) fn hide_scrollbars(&self) {
+        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+    }
+
+    /// Writes a picture of the whole page.
+    pub(crate) fn picture(&self, file: &Path) {
+        let taken = self.devtools("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }));
+        let picture = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text(&taken["data"]));
+        std::fs::write(file, picture.expect("a picture")).expect("write the picture");
     }
 
     /// What axe finds on the page.

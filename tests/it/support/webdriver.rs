@@ -23,6 +23,8 @@ pub(crate) enum Key {
     Tab,
     Enter,
     Space,
+    Escape,
+    Letter(char),
 }
 
 /// The driver's process. Dropping it ends it, and with it the browser.
@@ -132,9 +134,11 @@ impl Session {
     /// What the driver says.
     pub(crate) fn press(&self, key: Key) -> Result<(), String> {
         let key = match key {
-            Key::Tab => "\u{e004}",
-            Key::Enter => "\u{e007}",
-            Key::Space => " ",
+            Key::Tab => '\u{e004}',
+            Key::Enter => '\u{e007}',
+            Key::Escape => '\u{e00c}',
+            Key::Space => ' ',
+            Key::Letter(letter) => letter,
         };
         let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
         self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }))

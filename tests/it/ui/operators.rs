@@ -1,0 +1,82 @@
+//! The operators' pages.
+
+mod acting;
+mod pictures;
+mod watching;
+
+use serde_json::json;
+use volley::domain::channel::ChannelKind;
+
+use crate::support::Database;
+use crate::support::browser::{Browser, Setup};
+use crate::support::server::{Server, sandbox};
+use crate::support::waiting::wait_until;
+
+const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// An instance with a campaign that goes out slowly to 400 people.
+struct Desk {
+    server: Server,
+    campaign: i64,
+}
+
+impl Desk {
+    fn on(db: &Database) -> Self {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.1)]);
+        let api = server.api();
+        let list = api.a_list_of(400);
+        let campaign = json!({ "name": "Spring greeting", "rate_per_second": 20.0 });
+        let campaign = api.create_campaign("email", "main", list, &campaign);
+        api.send(campaign);
+        wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
+        Self { server, campaign }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.addr)
+    }
+
+    fn page(&self) -> String {
+        self.url(&format!("/ui/campaigns/{}", self.campaign))
+    }
+
+    /// An instance, and a browser that is ended before it: a page that is open would complain that its server is gone.
+    fn open(db: &Database, test: &str, setup: Setup) -> Option<(Self, Browser)> {
+        let browser = Browser::open(test, setup)?;
+        Some((Self::on(db), browser))
+    }
+
+    /// Signs in by the link that was printed.
+    fn enter(&self, browser: &mut Browser) {
+        browser.go(&self.url(&self.server.one_time_path), 200);
+        wait_until("the link signs in", LONG, || path(browser) == "/ui");
+    }
+
+    fn status(&self) -> String {
+        self.server.api().campaign(self.campaign).status
+    }
+}
+
+/// Where the browser is.
+fn path(browser: &Browser) -> String {
+    browser.script("return document.readyState === 'complete' ? location.pathname : ''").as_str().unwrap().to_owned()
+}
+
+/// Whether the page has become live: `connecting`, `live`, `paused`, `stale since …`.
+fn dot(browser: &Browser) -> String {
+    let script = "const dot = document.getElementById('live'); return dot && !dot.hidden ? dot.textContent : ''";
+    browser.script(script).as_str().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn wait_live(browser: &Browser) {
+    wait_until("the page is live", LONG, || dot(browser) == "live");
+}
+
+/// The numbers below the bar: the six states in their order, and the recipients.
+fn numbers(browser: &Browser) -> Vec<i64> {
+    let script =
+        "return [...document.querySelectorAll('.legend dd')].map((dd) => Number(dd.textContent.replaceAll(',', '')))";
+    let found = browser.script(script);
+    found.as_array().unwrap().iter().map(|number| number.as_i64().unwrap()).collect()
+}

@@ -1,0 +1,205 @@
+//! What is done on the pages, with a keyboard and without scripts, and how the pages look to those who cannot see them.
+
+use super::{Desk, LONG, dot, path, wait_live};
+use crate::support::Database;
+use crate::support::browser::Setup;
+use crate::support::waiting::wait_until;
+use crate::support::webdriver::Key;
+use crate::ui::assert_heading;
+
+#[test]
+fn the_printed_link_opens_the_pages_and_a_second_use_of_it_does_not() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "the_printed_link_opens_the_pages", Setup::default()) else {
+        return;
+    };
+    desk.enter(&mut browser);
+    assert_heading(&browser, "Now");
+    assert!(browser.text().contains("Spring greeting"), "{}", browser.text());
+    assert_eq!(browser.script("return location.hash"), "", "the code does not stay in the address");
+    browser.expect(403);
+    browser.go(&desk.url("/ui/keys"), 200);
+    browser.go(&desk.url(&desk.server.one_time_path), 200);
+    wait_until("the code is refused", LONG, || browser.text().contains("code_unusable"));
+}
+
+#[test]
+fn a_pause_by_keyboard_is_asked_for_done_and_acknowledged_on_the_page() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "a_pause_by_keyboard", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    browser.go(&desk.page(), 200);
+    wait_live(&browser);
+    browser.press(Key::Letter('p'));
+    wait_until("it is asked", LONG, || browser.find("dialog", "Pause “Spring greeting”?").is_some());
+    assert!(browser.text().contains("are still to come"), "{}", browser.text());
+    assert_eq!(desk.status(), "sending", "a question does nothing");
+    assert_eq!(browser.focused().map(|node| node.name), Some("Pause".to_owned()));
+    browser.press(Key::Escape);
+    wait_until("the question is gone", LONG, || {
+        browser.script("return document.querySelector('dialog[open]')").is_null()
+    });
+    assert_eq!(path(&browser), format!("/ui/campaigns/{}", desk.campaign), "Escape closes the question only");
+    browser.press(Key::Letter('p'));
+    wait_until("it is asked again", LONG, || browser.focused().is_some_and(|node| node.name == "Pause"));
+    browser.press(Key::Enter);
+    wait_until("the receipt is there", LONG, || browser.text().contains("1 instance acknowledged it within"));
+    assert_eq!(desk.status(), "paused");
+    let sent = |desk: &Desk| desk.server.api().campaign(desk.campaign).stats;
+    wait_until("nothing is under way", LONG, || sent(&desk).sending == 0);
+    let before = sent(&desk);
+    wait_live(&browser);
+    browser.press(Key::Letter('p'));
+    wait_until("it is asked", LONG, || browser.focused().is_some_and(|node| node.name == "Resume"));
+    assert_eq!(sent(&desk), before, "nothing was sent meanwhile");
+    browser.press(Key::Enter);
+    wait_until("it goes on", LONG, || desk.status() == "sending");
+    browser.go(&desk.page(), 200);
+    browser.press(Key::Escape);
+    wait_until("Escape leads one page up", LONG, || path(&browser) == "/ui/campaigns");
+    browser.press(Key::Letter('g'));
+    browser.press(Key::Letter('n'));
+    wait_until("g n leads to Now", LONG, || path(&browser) == "/ui");
+    browser.press(Key::Letter('?'));
+    wait_until("? shows the keys", LONG, || browser.find("dialog", "Keys").is_some());
+}
+
+#[test]
+fn a_double_click_does_it_once() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "a_double_click_does_it_once", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    let pause = format!("/ui/campaigns/{}/pause", desk.campaign);
+    browser.go(&desk.url(&pause), 200);
+    let key = browser.script("return document.querySelector('[name=idempotency_key]').value");
+    browser.script(
+        "const button = document.querySelector('#question button'); button.click(); button.click();
+         button.form.requestSubmit();",
+    );
+    wait_until("the receipt is there", LONG, || browser.text().contains("1 instance acknowledged it within"));
+    let api = desk.server.api();
+    api.post(&format!("/v1/campaigns/{}/resume", desk.campaign), &serde_json::json!({}));
+    // The form as it was, in a second tab or kept by the browser: to send it again does nothing.
+    browser.go(&desk.url(&pause), 200);
+    browser.script(&format!("document.querySelector('[name=idempotency_key]').value = {key}"));
+    browser.script("document.querySelector('#question form').requestSubmit()");
+    wait_until("its answer is there", LONG, || path(&browser) == format!("/ui/campaigns/{}", desk.campaign));
+    assert_eq!(desk.status(), "sending", "nothing was paused again");
+    let lines = api.get(&format!("/v1/audit-log?object=campaign&object_id={}&action=paused", desk.campaign));
+    assert_eq!(lines["data"].as_array().unwrap().len(), 1, "{lines}");
+}
+
+#[test]
+fn single_letters_can_be_switched_off() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "single_letters_can_be_switched_off", Setup::default()) else {
+        return;
+    };
+    desk.enter(&mut browser);
+    browser.go(&desk.url("/ui/keys"), 200);
+    browser.choose("Switch them off", 200);
+    browser.go(&desk.page(), 200);
+    wait_live(&browser);
+    browser.press(Key::Letter('p'));
+    browser.press(Key::Letter('?'));
+    assert!(browser.script("return document.querySelector('dialog[open]')").is_null());
+    browser.tab_to("link", "Pause p");
+    browser.press(Key::Enter);
+    wait_until("it is asked", LONG, || browser.find("dialog", "Pause “Spring greeting”?").is_some());
+}
+
+#[test]
+fn without_scripts_everything_is_read_and_a_campaign_is_paused_resumed_and_stopped() {
+    let setup = Setup { scripts: false, width: 390, ..Setup::default() };
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "without_scripts_everything_is_read", setup) else { return };
+    let (_, code) = desk.server.one_time_path.split_once('#').unwrap();
+    browser.go(&desk.url("/ui/enter"), 200);
+    browser.script(&format!("document.getElementById('code').value = '{code}'"));
+    browser.choose("Use the code", 200);
+    assert_heading(&browser, "Now");
+    for (act, button, then) in [("Pause p", "Pause", "paused"), ("Resume p", "Resume", "sending")] {
+        browser.go(&desk.page(), 200);
+        assert_eq!(dot(&browser), "", "nothing is called live that is not");
+        browser.follow(act, 200);
+        assert_heading(&browser, &format!("{button} “Spring greeting”?"));
+        browser.choose(button, 200);
+        assert_heading(&browser, "Spring greeting");
+        assert!(browser.text().contains("1 instance acknowledged it within"), "{}", browser.text());
+        assert_eq!(desk.status(), then);
+    }
+    browser.follow("Stop…", 200);
+    browser.script("document.getElementById('name').value = 'Spring'");
+    browser.choose("Stop", 422);
+    assert!(browser.text().contains("name_differs"), "{}", browser.text());
+    browser.script("document.getElementById('name').value = 'Spring greeting'");
+    browser.choose("Stop", 200);
+    assert_eq!(desk.status(), "stopped");
+    browser.go(&desk.url("/ui/campaigns"), 200);
+    assert!(browser.text().contains("stopped"), "{}", browser.text());
+    browser.choose("Sign out", 200);
+    assert_heading(&browser, "Sign in");
+}
+
+/// The pages, with the status that each comes with.
+fn pages(desk: &Desk) -> Vec<(String, u16)> {
+    let of_campaign = |act: &str| (format!("{}{act}", desk.page()), 200);
+    let fixed = ["/ui", "/ui/campaigns", "/ui/campaigns?status=draft", "/ui/keys", "/ui/enter"];
+    let fixed = fixed.into_iter().map(|path| (desk.url(path), 200));
+    let failing = [(desk.url("/ui/nowhere"), 404)];
+    fixed
+        .chain(
+            ["", "/people", "/people?status=failed", "/people?status=uncertain", "/books", "/pause", "/stop"]
+                .map(of_campaign),
+        )
+        .chain(failing)
+        .collect()
+}
+
+#[test]
+fn axe_finds_nothing_on_any_page_be_it_light_or_dark_wide_or_narrow() {
+    for width in [1_440, 320] {
+        let setup = Setup { width, ..Setup::default() };
+        let db = Database::sqlite();
+        let Some((desk, mut browser)) = Desk::open(&db, "axe_finds_nothing_on_any_page", setup) else { return };
+        desk.enter(&mut browser);
+        let pause = format!("/v1/campaigns/{}/pause", desk.campaign);
+        desk.server.api().post(&pause, &serde_json::json!({}));
+        for (url, status) in pages(&desk) {
+            browser.go(&url, status);
+            for scheme in ["light", "dark"] {
+                browser.prefer(scheme);
+                assert_eq!(browser.axe(), Vec::<String>::new(), "{url}, {scheme}: {}", browser.text());
+            }
+            assert_eq!(browser.overflow(), 0, "{url} scrolls sideways at {width}: {}", browser.text());
+        }
+    }
+}
+
+#[test]
+fn the_key_tab_reaches_everything_and_the_focus_is_seen() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "the_key_tab_reaches_everything", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    for (url, status) in pages(&desk) {
+        browser.go(&url, status);
+        browser.press(Key::Tab);
+        let first = browser.focused().map(|node| node.name);
+        assert_eq!(first.as_deref(), Some("Skip to the content"), "{url}");
+        for _ in 0..8 {
+            let seen = browser.script(SEEN);
+            let is_seen = seen[0] != "none" && seen[1].as_f64().is_some_and(|width| width >= 2.0);
+            assert!(
+                is_seen && seen[2].as_f64().is_some_and(|side| side >= 20.0),
+                "{url}: {seen} of {:?}",
+                browser.focused()
+            );
+            browser.press(Key::Tab);
+        }
+    }
+}
+
+/// The outline of what has the focus, and its shorter side.
+const SEEN: &str = "const has = document.activeElement, style = getComputedStyle(has), box = has.getBoundingClientRect();
+    return has === document.body ? ['solid', 2, 24, 'body']
+        : [style.outlineStyle, parseFloat(style.outlineWidth), Math.min(box.width, box.height), has.outerHTML.slice(0, 90)];";

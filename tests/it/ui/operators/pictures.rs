@@ -1,0 +1,102 @@
+//! Pictures of the pages, for people to look at: `scripts/look`.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::json;
+use volley::domain::channel::ChannelKind;
+
+use super::{LONG, path};
+use crate::support::Database;
+use crate::support::browser::{Browser, Setup};
+use crate::support::scripted_http::{Answer, ScriptedHttp};
+use crate::support::server::{Server, sandbox, webhook};
+use crate::support::waiting::wait_until;
+
+/// Campaigns in every state, one of which is just being sent.
+fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64) {
+    let pools = vec![sandbox("newsletter", ChannelKind::Email, 0.03), webhook("gateway", sink)];
+    let server = Server::with_pools(db, pools);
+    let api = server.api();
+    let (all, some) = (api.a_list_of(3_000), api.a_list_of(400));
+    let campaign = |pool: &str, list: i64, name: &str, rate: Option<f64>| {
+        let channel = if pool == "gateway" { "http" } else { "email" };
+        api.create_campaign(channel, pool, list, &json!({ "name": name, "rate_per_second": rate }))
+    };
+    let winter = campaign("newsletter", all, "Winter sale", None);
+    api.send(winter);
+    api.wait_ended(winter, LONG);
+    let stopped = campaign("newsletter", all, "Members’ survey", Some(200.0));
+    api.send(stopped);
+    wait_until("some are sent", LONG, || api.campaign(stopped).stats.sent > 60);
+    api.stop(stopped);
+    let paused = campaign("gateway", some, "Order updates", Some(100.0));
+    api.send(paused);
+    wait_until("some are sent", LONG, || api.campaign(paused).stats.sent > 90);
+    api.post(&format!("/v1/campaigns/{paused}/pause"), &json!({}));
+    let autumn = campaign("newsletter", all, "Autumn collection", None);
+    api.post(&format!("/v1/campaigns/{autumn}/schedule"), &json!({ "scheduled_at": "2027-09-01T08:00:00Z" }));
+    campaign("newsletter", some, "A draft", None);
+    let spring = campaign("newsletter", all, "Spring greeting", Some(25.0));
+    api.send(spring);
+    wait_until("some are sent", LONG, || api.campaign(spring).stats.sent > 300);
+    for act in ["pause", "resume"] {
+        api.post(&format!("/v1/campaigns/{spring}/{act}"), &json!({}));
+    }
+    (server, spring)
+}
+
+#[test]
+fn write_pictures_of_all_pages() {
+    let Some(folder) = std::env::var_os("VOLLEY_LOOK").map(std::path::PathBuf::from) else { return };
+    let only = std::env::var_os("VOLLEY_LOOK_ONLY").and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let db = Database::sqlite();
+    let count = AtomicUsize::new(0);
+    let is_cut = move || count.fetch_add(1, Ordering::Relaxed) % 17 == 16;
+    let sink = ScriptedHttp::start(move |_| if is_cut() { Answer::Cut } else { Answer::status(200) });
+    let (server, campaign) = stage(&db, &sink);
+    let url = |path: &str| format!("http://{}{path}", server.addr);
+    let of_campaign = |act: &str| format!("/ui/campaigns/{campaign}{act}");
+    let pages = [
+        ("enter", "/ui/enter".to_owned(), 200),
+        ("now", "/ui".to_owned(), 200),
+        ("campaigns", "/ui/campaigns".to_owned(), 200),
+        ("campaigns-none", "/ui/campaigns?status=failed".to_owned(), 200),
+        ("campaign", of_campaign(""), 200),
+        ("campaign-people", of_campaign("/people?status=failed"), 200),
+        ("campaign-books", of_campaign("/books"), 200),
+        ("campaign-pause", of_campaign("/pause"), 200),
+        ("campaign-stop", of_campaign("/stop"), 200),
+        ("keys", "/ui/keys".to_owned(), 200),
+        ("error", "/ui/nowhere".to_owned(), 404),
+    ];
+    let mut link = Some(server.one_time_path.clone());
+    for width in [1_440, 390] {
+        let Some(mut browser) = Browser::open("write_pictures_of_all_pages", Setup { width, ..Setup::default() })
+        else {
+            return;
+        };
+        browser.hide_scrollbars();
+        match link.take() {
+            Some(link) => {
+                browser.go(&url(&link), 200);
+                wait_until("the link signs in", LONG, || path(&browser) == "/ui");
+            }
+            None => {
+                browser.go(&url("/ui/enter"), 200);
+                browser
+                    .script(&format!("document.getElementById('key').value = '{}'", crate::support::server::ROOT_KEY));
+                browser.choose("Sign in", 200);
+            }
+        }
+        for (name, path, status) in pages.iter().filter(|(name, ..)| name.contains(&only)) {
+            for theme in ["light", "dark"] {
+                browser.prefer(theme);
+                browser.go(&url(path), *status);
+                let is_still =
+                    "return !document.getElementById('live') || document.documentElement.dataset.live === 'live'";
+                wait_until("the page is live", LONG, || browser.script(is_still) == true);
+                browser.picture(&folder.join(format!("{name}-{theme}-{width}.png")));
+            }
+        }
+    }
+}
