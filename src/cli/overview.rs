@@ -39,7 +39,7 @@ fn told(seen: &Value) -> String {
         }
     }
     if parts.is_empty() {
-        parts.push("No campaign has been made, and nothing needs attention.".to_owned());
+        parts.push("No campaign has been made, and nothing that the instance knows of needs attention.".to_owned());
     }
     let (instances, pools) = (rows(seen, "instances").len(), rows(seen, "pools").len());
     parts.push(format!("instances: {instances}; pools of the one that answers: {pools}"));
@@ -50,8 +50,8 @@ fn line(campaign: &Value) -> Vec<String> {
     let count = |name: &str| campaign.pointer(&format!("/stats/{name}")).and_then(Value::as_i64).unwrap_or_default();
     let mut cells = vec![campaign.get("id").map(Value::to_string).unwrap_or_default()];
     cells.extend(["/name", "/status"].map(|field| client::text(campaign, field).to_owned()));
-    let counts =
-        [count("sent"), count("failed"), count("uncertain"), count("pending") + count("sending"), count("total")];
+    let left = campaign.get("left").and_then(Value::as_i64).unwrap_or_default();
+    let counts = [count("sent"), count("failed"), count("uncertain"), left, count("total")];
     cells.extend(counts.map(grouped));
     cells
 }
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn what_wants_somebody_comes_first_and_what_is_not_there_is_left_out() {
         let stats = json!({ "total": 1_200, "sent": 1_000, "failed": 1, "uncertain": 2, "pending": 190, "sending": 7 });
-        let campaign = json!({ "id": 7, "name": "Spring", "status": "sending", "stats": stats });
+        let campaign = json!({ "id": 7, "name": "Spring", "status": "sending", "stats": stats, "left": 197 });
         let need = json!({ "name": "Spring", "code": "uncertain_deliveries", "detail": "of 2 messages" });
         let told = told(&json!({ "needs": [need], "active": [campaign], "instances": [{}], "pools": [] }));
         let lines: Vec<&str> = told.lines().collect();

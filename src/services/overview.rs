@@ -14,8 +14,10 @@ use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// Most campaigns of each kind.
 pub const MOST_ACTIVE: i64 = 50;
-/// Most campaigns with uncertain deliveries.
-pub const MOST_UNCERTAIN: i64 = 20;
+/// Most campaigns with uncertain deliveries, and most that could not be launched.
+pub const MOST_NEEDS: i64 = 20;
+/// How long it is said that a campaign could not be launched, in milliseconds: a day.
+const SAID_FOR_MS: i64 = 86_400_000;
 const MOST_SCHEDULED: i64 = 10;
 const MOST_ENDED: i64 = 10;
 
@@ -28,14 +30,12 @@ pub struct Overview {
     pub active_total: i64,
     /// Campaigns that will launch by themselves, soonest first.
     pub scheduled: Vec<CampaignWithDetails>,
-    /// How many there are of these.
-    pub scheduled_total: i64,
     /// The newest campaigns that have ended.
     pub ended: Vec<CampaignWithDetails>,
-    /// The newest campaigns that have uncertain deliveries, whatever their status, at most one more than [`MOST_UNCERTAIN`].
+    /// The newest campaigns that have uncertain deliveries, whatever their status, at most one more than [`MOST_NEEDS`].
     pub uncertain: Vec<CampaignWithDetails>,
-    /// The instances that live.
-    pub instances: Vec<LiveInstance>,
+    /// The newest campaigns that could not be launched in the last day, at most one more than [`MOST_NEEDS`].
+    pub not_launched: Vec<CampaignWithDetails>,
     /// Instances that were heard of in the last day, are silent since, and have not ended in order.
     pub silent: Vec<SilentInstance>,
     /// The switches of pools that were ever set.
@@ -58,6 +58,8 @@ pub struct Seen {
     pub at: UtcInstant,
     /// All that goes on, if that was wanted.
     pub overview: Option<Overview>,
+    /// The instances that live.
+    pub instances: Vec<LiveInstance>,
     /// The wanted campaigns that there are.
     pub campaigns: Vec<(CampaignWithDetails, Vec<Reply>)>,
 }
@@ -91,10 +93,17 @@ async fn look_in(store: &Store, lane: Lane, wanted: Wanted) -> Result<Seen, Stor
                 campaigns.push((whole, own));
             }
             let overview = if wanted.overview { Some(all(conn)?) } else { None };
-            Ok(Seen { at: engine::now(conn)?, overview, campaigns })
+            let instances = instances::live(conn)?;
+            Ok(Seen { at: engine::now(conn)?, overview, instances, campaigns })
         })
     };
     store.run(lane, "look at what goes on", look).await
+}
+
+/// Whether a look that failed has cost the database something: it was reached.
+#[must_use]
+pub const fn was_asked(error: &StoreError) -> bool {
+    !matches!(error, StoreError::Unavailable { .. })
 }
 
 /// Which of these sessions are still valid.
@@ -110,14 +119,14 @@ fn all(conn: &mut Conn) -> Result<Overview, StoreError> {
     use CampaignStatus::{Failed, Paused, Sending, Sent, Stopped};
     let active = [Sending, Paused];
     let ended = [Sent, Failed, Stopped];
+    let since = engine::now(conn)?.plus_ms(-SAID_FOR_MS);
     Ok(Overview {
         active: with_details(conn, |conn| glance::newest(conn, &active, MOST_ACTIVE))?,
         active_total: glance::count(conn, &active)?,
         scheduled: with_details(conn, |conn| glance::soonest(conn, MOST_SCHEDULED))?,
-        scheduled_total: glance::count(conn, &[CampaignStatus::Scheduled])?,
-        uncertain: with_details(conn, |conn| glance::uncertain(conn, MOST_UNCERTAIN + 1))?,
+        uncertain: with_details(conn, |conn| glance::uncertain(conn, MOST_NEEDS + 1))?,
+        not_launched: with_details(conn, |conn| glance::not_launched(conn, since, MOST_NEEDS + 1))?,
         ended: with_details(conn, |conn| glance::newest(conn, &ended, MOST_ENDED))?,
-        instances: instances::live(conn)?,
         silent: instances::silent(conn)?,
         switches: pool_switches::all(conn)?.0,
     })

@@ -1,6 +1,9 @@
 // Questions in a dialog instead of on a page of their own, and that nothing typed is lost.
 const dialog = document.getElementById("ask");
 const KEPT = "volley:typed";
+// After so long a form that has led nowhere can be sent again, in milliseconds.
+const LOST_AFTER = 15000;
+let isAsked = false;
 
 // Opens the page of a question as a dialog. The form in it is sent as it would be from its page.
 async function ask(link) {
@@ -23,7 +26,14 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a[data-ask]");
   if (link && dialog) {
     event.preventDefault();
-    ask(link).catch(() => location.assign(link.href));
+    // A key that is held down, or a slow line: one question at a time, and none in place of one that is shown.
+    if (isAsked || dialog.open) return;
+    isAsked = true;
+    ask(link)
+      .catch(() => location.assign(link.href))
+      .finally(() => {
+        isAsked = false;
+      });
   } else if (event.target.closest?.("[data-cancel]") && dialog?.open) {
     event.preventDefault();
     dialog.close();
@@ -37,14 +47,14 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => {
     form.setAttribute("aria-busy", "true");
     if (submitter) submitter.disabled = true;
+    setTimeout(() => release(form), LOST_AFTER);
   });
 });
-addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[aria-busy]")) {
-    form.removeAttribute("aria-busy");
-    for (const button of form.querySelectorAll("button")) button.disabled = false;
-  }
-});
+function release(form) {
+  form.removeAttribute("aria-busy");
+  for (const button of form.querySelectorAll("button")) button.disabled = false;
+}
+addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach(release));
 
 // The fields in which something is typed, by the form that they belong to.
 const fields = (within) =>

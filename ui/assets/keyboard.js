@@ -40,7 +40,7 @@ const letters = {
 };
 
 addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.defaultPrevented) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.repeat || event.defaultPrevented) return;
   if (event.key === "Escape" && !isAsking() && !isField(event.target)) {
     find("[data-up]")?.click();
     return;

@@ -20,6 +20,7 @@ let held = false;
 let trueAt = document.body.dataset.at ? new Date(document.body.dataset.at) : null;
 let every = 0;
 let isOver = false;
+let saying = 0;
 let said = { text: null, at: 0 };
 
 const clock = (at) => at.toLocaleTimeString("en-GB", { hourCycle: "h23" });
@@ -84,11 +85,21 @@ function removed(node) {
 
 function say(part) {
   const text = part.dataset.say;
-  if (!text || text === said.text) return;
-  const isFirst = said.text === null;
-  if (!isFirst && Date.now() - said.at < SAID_EVERY) return;
-  said = { text, at: isFirst ? 0 : Date.now() };
-  if (!isFirst) document.getElementById("heard").textContent = text;
+  if (!text) return;
+  if (text === said.text) {
+    clearTimeout(saying);
+    return;
+  }
+  clearTimeout(saying);
+  if (said.text === null) {
+    said = { text, at: 0 };
+    return;
+  }
+  // What comes too soon waits, so that the last change is said, too.
+  saying = setTimeout(() => {
+    said = { text, at: Date.now() };
+    document.getElementById("heard").textContent = text;
+  }, Math.max(0, said.at + SAID_EVERY - Date.now()));
 }
 
 function replace(html) {

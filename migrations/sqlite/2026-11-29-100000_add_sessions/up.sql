@@ -10,5 +10,6 @@ CREATE TABLE sessions (
     seen_at BIGINT NOT NULL
 );
 
--- The campaigns of which it is not known whether messages have left, however old: few pages have any.
+-- The campaigns of which it is not known whether messages have left, however old: few pages have any. A page that gets none is
+-- written as without the index; each change of `uncertain` itself costs an update of the page about as much again.
 CREATE INDEX pages_uncertain ON pages (campaign_id) WHERE uncertain > 0;

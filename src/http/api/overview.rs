@@ -11,6 +11,7 @@ use super::replicas::instances::Instance;
 use super::replicas::receipt::Receipt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
 use crate::domain::channel::ChannelKind;
+use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, InstanceId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::shown::grouped;
@@ -22,7 +23,8 @@ use crate::runtime::health::{Attention, AttentionCode};
 use crate::services::overview::{self, Seen, Wanted};
 use crate::store::StoreError;
 use crate::store::campaigns::CampaignWithDetails;
-use crate::store::replicas::instances::SilentInstance;
+use crate::store::replicas::instances::{LiveInstance, SilentInstance};
+use crate::store::replicas::pool_switch::PoolSwitch;
 
 /// A campaign in brief.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -40,6 +42,9 @@ pub(in crate::http) struct Glance {
     /// How it ended, where the status does not say.
     pub(in crate::http) outcome: Option<CampaignOutcome>,
     pub(in crate::http) stats: Stats,
+    /// How many people are to come: those who are neither settled nor skipped, and as long as `packing` goes on also those of the
+    /// audience who are not packed yet, by the count of the launch.
+    pub(in crate::http) left: i64,
     /// Recipients that wait for another try, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) waiting: Option<Waiting>,
@@ -55,7 +60,9 @@ pub(in crate::http) struct Glance {
 
 impl From<Campaign> for Glance {
     fn from(campaign: Campaign) -> Self {
+        let Counts { pending, sending, .. } = campaign.stats.counts;
         Self {
+            left: pending + sending + unpacked(campaign.status, &campaign.stats, campaign.packing),
             id: campaign.id,
             name: campaign.name,
             channel: campaign.channel,
@@ -76,20 +83,78 @@ impl From<Campaign> for Glance {
 }
 
 impl Glance {
-    /// A campaign as it was read.
-    pub(in crate::http) fn of(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
-        Campaign::new(whole, state).map(Self::from)
+    /// A campaign as it was read, with the instances that lived then.
+    pub(in crate::http) fn of(
+        whole: CampaignWithDetails,
+        state: &AppState,
+        instances: &[LiveInstance],
+    ) -> Result<Self, StoreError> {
+        campaign_among(whole, state, instances).map(Self::from)
     }
+
+    /// A campaign for tests of what is said of one.
+    #[cfg(test)]
+    pub(in crate::http) fn example(status: CampaignStatus, counts: Counts, packing: Packing) -> Self {
+        let stats = Stats { total: counts.total(), counts, skipped_by_reason: BTreeMap::new() };
+        let left = counts.pending + counts.sending + unpacked(status, &stats, Some(packing));
+        Self {
+            id: CampaignId(7),
+            name: "Spring".to_owned(),
+            channel: ChannelKind::Email,
+            status,
+            status_version: 1,
+            pool: None,
+            rate_per_second: None,
+            scheduled_at: None,
+            outcome: None,
+            stats,
+            left,
+            waiting: None,
+            packing: Some(packing),
+            attention: None,
+            launched_at: None,
+            ended_at: None,
+        }
+    }
+
+    /// The packing of its audience, while that goes on.
+    pub(in crate::http) fn packing_on(&self) -> Option<Packing> {
+        self.packing.filter(|packing| !packing.done && goes_on(self.status))
+    }
+}
+
+/// How many of an audience are still to be packed.
+fn unpacked(status: CampaignStatus, stats: &Stats, packing: Option<Packing>) -> i64 {
+    packing.filter(|_| goes_on(status)).map_or(0, |packing| packing.left(stats))
+}
+
+/// Whether more of a campaign's audience can be packed, now or when it is resumed.
+const fn goes_on(status: CampaignStatus) -> bool {
+    matches!(status, CampaignStatus::Sending | CampaignStatus::Paused)
+}
+
+/// A campaign as it was read. That this instance does not run its pool is no trouble where another one does.
+fn campaign_among(
+    whole: CampaignWithDetails,
+    state: &AppState,
+    instances: &[LiveInstance],
+) -> Result<Campaign, StoreError> {
+    let mut campaign = Campaign::new(whole, state)?;
+    let is_missing = campaign.attention.as_ref().is_some_and(|found| found.code == AttentionCode::PoolMissing);
+    if is_missing && instances.iter().any(|instance| campaign.pool.as_ref().is_some_and(|pool| instance.runs(pool))) {
+        campaign.attention = None;
+    }
+    Ok(campaign)
 }
 
 text_enum! {
     /// What needs attention.
     NeedKind {
-        /// A campaign cannot go on.
+        /// A campaign cannot go on, or could not be launched in the last day.
         Campaign = "campaign",
         /// It is not known whether messages of a campaign have left.
         Uncertain = "uncertain",
-        /// A pool of the instance that answers cannot be used, or is suspended.
+        /// A pool of the instance that answers cannot be used, or any pool is suspended.
         Pool = "pool",
         /// An instance is silent and has not ended in order.
         Instance = "instance",
@@ -100,7 +165,7 @@ text_enum! {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Need {
     pub(in crate::http) kind: NeedKind,
-    /// Stable: the code of an attention; `uncertain_deliveries`, `instance_silent`.
+    /// Stable: the code of an attention; `uncertain_deliveries`, `launch_failed`, `instance_silent`.
     pub(in crate::http) code: String,
     /// One line for people.
     pub(in crate::http) detail: String,
@@ -131,7 +196,8 @@ pub(in crate::http) struct Overview {
     pub(in crate::http) at: UtcInstant,
     /// What needs attention, the oldest first; what nobody knows the time of comes last.
     pub(in crate::http) needs: Vec<Need>,
-    /// Whether these are all. False: there are more campaigns that are active, scheduled or uncertain than were looked at.
+    /// Whether these are all that this instance knows of. False: there are more campaigns that are active, that are uncertain or
+    /// that could not be launched than were looked at.
     pub(in crate::http) needs_complete: bool,
     /// Campaigns that are sending or paused: the 50 newest.
     pub(in crate::http) active: Vec<Glance>,
@@ -149,21 +215,31 @@ pub(in crate::http) struct Overview {
 
 impl Overview {
     /// What was seen at a moment.
-    pub(in crate::http) fn of(at: UtcInstant, seen: overview::Overview, state: &AppState) -> Result<Self, StoreError> {
+    pub(in crate::http) fn of(
+        at: UtcInstant,
+        seen: overview::Overview,
+        live: &[LiveInstance],
+        state: &AppState,
+    ) -> Result<Self, StoreError> {
         let glances = |all: Vec<CampaignWithDetails>| -> Result<Vec<Glance>, StoreError> {
-            all.into_iter().map(|whole| Glance::of(whole, state)).collect()
+            all.into_iter().map(|whole| Glance::of(whole, state, live)).collect()
         };
         let (active, scheduled, ended) = (glances(seen.active)?, glances(seen.scheduled)?, glances(seen.ended)?);
         let counted = |all: &[Glance]| i64::try_from(all.len()).unwrap_or(i64::MAX);
         let mut uncertain = glances(seen.uncertain)?;
-        let needs_complete = seen.active_total <= counted(&active)
-            && seen.scheduled_total <= counted(&scheduled)
-            && counted(&uncertain) <= overview::MOST_UNCERTAIN;
-        uncertain.truncate(usize::try_from(overview::MOST_UNCERTAIN).unwrap_or(usize::MAX));
+        let not_launched: Vec<Campaign> =
+            seen.not_launched.into_iter().map(|whole| Campaign::new(whole, state)).collect::<Result<_, _>>()?;
+        let most = usize::try_from(overview::MOST_NEEDS).unwrap_or(usize::MAX);
+        let needs_complete =
+            seen.active_total <= counted(&active) && uncertain.len() <= most && not_launched.len() <= most;
+        uncertain.truncate(most);
         let troubles = state.health.pools();
         let mut needs: Vec<Need> = active.iter().chain(&scheduled).filter_map(held).collect();
         needs.extend(uncertain.iter().map(doubt));
+        needs.extend(not_launched.iter().take(most).map(launch_failure));
         needs.extend(pool_needs(&troubles));
+        let of_others = seen.switches.iter().filter(|switch| !troubles.contains_key(&switch.pool));
+        needs.extend(of_others.filter(|switch| switch.holds(at)).map(suspension));
         needs.extend(seen.silent.into_iter().map(silence));
         needs.sort_by_key(|need| (need.since.is_none(), need.since));
         let pool = |pool: &crate::config::pools::PoolConfig| PoolGlance {
@@ -179,7 +255,7 @@ impl Overview {
             active_total: seen.active_total,
             scheduled,
             ended,
-            instances: seen.instances.into_iter().map(|live| Instance::of(live, state.instance)).collect(),
+            instances: live.iter().cloned().map(|live| Instance::of(live, state.instance)).collect(),
             pools: state.settings.pools.iter().map(pool).collect(),
         })
     }
@@ -206,6 +282,37 @@ fn doubt(campaign: &Glance) -> Need {
         count => format!("it is not known whether {} messages have left", grouped(count)),
     };
     need_of(campaign, NeedKind::Uncertain, "uncertain_deliveries", detail, None)
+}
+
+/// A campaign whose time came, and that could not be launched.
+fn launch_failure(campaign: &Campaign) -> Need {
+    let detail = match &campaign.launch_error {
+        Some(error) => format!("its time came, and it could not be launched: {}", error.detail),
+        None => "its time came, and it could not be launched".to_owned(),
+    };
+    Need {
+        kind: NeedKind::Campaign,
+        code: CampaignOutcome::LaunchFailed.as_str().to_owned(),
+        detail,
+        since: campaign.ended_at,
+        campaign_id: Some(campaign.id),
+        name: campaign.name.clone(),
+        instance_id: None,
+    }
+}
+
+/// A pool that this instance does not run, and that is suspended.
+fn suspension(switch: &PoolSwitch) -> Need {
+    let reason = switch.reason.clone().filter(|reason| !reason.is_empty());
+    Need {
+        kind: NeedKind::Pool,
+        code: AttentionCode::PoolSuspended.as_str().to_owned(),
+        detail: reason.unwrap_or_else(|| "an operator has suspended the pool".to_owned()),
+        since: Some(switch.changed_at),
+        campaign_id: None,
+        name: switch.pool.clone(),
+        instance_id: None,
+    }
 }
 
 fn pool_needs(troubles: &BTreeMap<String, Option<Attention>>) -> impl Iterator<Item = Need> {
@@ -240,7 +347,7 @@ pub(in crate::http) async fn read(state: &AppState) -> Result<Overview, ApiError
     let wanted = Wanted { overview: true, ..Wanted::default() };
     let seen = overview::look(&state.services.store, wanted).await?;
     let missing = || ApiError::Unexpected { action: "look at what goes on", source: "it was not looked at".into() };
-    Ok(Overview::of(seen.at, seen.overview.ok_or_else(missing)?, state)?)
+    Ok(Overview::of(seen.at, seen.overview.ok_or_else(missing)?, &seen.instances, state)?)
 }
 
 /// A campaign without its audience, the receipt of its newest decision, and the moment of both.
@@ -267,7 +374,7 @@ fn one(id: CampaignId) -> Wanted {
 fn sighted(state: &AppState, id: CampaignId, mut seen: Seen) -> Result<Sighted, ApiError> {
     let (whole, replies) = seen.campaigns.pop().ok_or(ApiError::not_found("campaign", id.0))?;
     let receipt = Receipt::of(replies, state.settings.timing.start_deadline_ms);
-    Ok(Sighted { at: seen.at, campaign: Campaign::new(whole, state)?, receipt })
+    Ok(Sighted { at: seen.at, campaign: campaign_among(whole, state, &seen.instances)?, receipt })
 }
 
 /// What goes on, and what needs attention: active, scheduled and ended campaigns with their counts, instances and pools, in one snapshot.

@@ -7,13 +7,12 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
-use super::words::{Left, begun, counted};
+use super::words::{begun, counted, people_are};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::ids::CampaignId;
 use crate::domain::people::spelling::composed;
 use crate::domain::replicas::decision::Subject;
-use crate::http::api::campaigns::Campaign;
-use crate::http::api::overview;
+use crate::http::api::overview::{self, Glance};
 use crate::http::api::replicas::receipt::{self, Wait};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
@@ -60,18 +59,27 @@ impl Act {
     }
 
     /// What will happen, with the numbers of this moment.
-    fn consequence(self, campaign: &Campaign) -> Vec<String> {
+    fn consequence(self, campaign: &Glance) -> Vec<String> {
         let sending = campaign.stats.counts.sending;
         let under_way = match sending {
             0 => "No call is under way.".to_owned(),
             count => format!("{} under way and will come to an end.", counted(count, "call is", "calls are")),
         };
-        let left = begun(&Left::pending(&campaign.stats, campaign.packing).people_are());
+        let is_whole = campaign.packing_on().is_none();
+        let about = if is_whole { "" } else { "about " };
+        let left = begun(&format!("{about}{}", people_are(campaign.left - sending)));
         match self {
             Self::Pause => vec![format!("{left} still to come. They wait until the campaign is resumed."), under_way],
             Self::Resume => vec![format!("{left} still to come. Their messages are handed over then.")],
             Self::Stop => vec![
-                format!("{left} still to come. They get no message, and are marked as skipped."),
+                format!(
+                    "{left} still to come. They get no message{}.",
+                    if is_whole {
+                        ", and are marked as skipped"
+                    } else {
+                        "; who is packed by then is marked as skipped"
+                    }
+                ),
                 under_way,
                 "A stopped campaign cannot be resumed.".to_owned(),
             ],
@@ -79,7 +87,7 @@ impl Act {
     }
 
     /// Why it cannot be done now.
-    fn refusal(self, campaign: &Campaign) -> Option<String> {
+    fn refusal(self, campaign: &Glance) -> Option<String> {
         campaign.status.next(self.event()).err().map(|bad| bad.to_string())
     }
 }
@@ -105,7 +113,7 @@ struct ActPage {
 }
 
 impl ActPage {
-    fn of(act: Act, campaign: &Campaign, frame: Frame) -> Self {
+    fn of(act: Act, campaign: &Glance, frame: Frame) -> Self {
         let id = campaign.id;
         let title = format!("{} {}?", act.button(), campaign.name);
         let path = format!("POST /v1/campaigns/{id}/{}", act.word());
@@ -144,7 +152,7 @@ pub(in crate::http) async fn ask(
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
     let act = act_of(&request)?;
-    let campaign = overview::sight(&state, id).await?.campaign;
+    let campaign = Glance::from(overview::sight(&state, id).await?.campaign);
     page(StatusCode::OK, &ActPage::of(act, &campaign, frame))
 }
 
@@ -168,7 +176,9 @@ pub(in crate::http) async fn carry_out(
     if status.is_server_error() || status == StatusCode::NOT_FOUND {
         return Err(error);
     }
-    let campaign = overview::sight(&state, id).await?.campaign;
+    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
+    let Ok(seen) = overview::sight(&state, id).await else { return Err(error) };
+    let campaign = Glance::from(seen.campaign);
     let trouble = Some(Trouble::of(&error.problem(), &request));
     let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
     page(status, &ActPage { trouble, refusal: None, typed, is_wrong, ..ActPage::of(act, &campaign, frame) })

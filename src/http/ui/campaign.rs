@@ -77,7 +77,7 @@ impl CampaignLive {
             pool: campaign.pool.clone(),
             sentence: sentence(campaign, rate),
             attention: attention.map(attended),
-            bar: Bar::with_legend(&campaign.stats, campaign.packing),
+            bar: Bar::with_legend(&campaign.stats, campaign.packing_on()),
             skips: campaign
                 .stats
                 .skipped_by_reason

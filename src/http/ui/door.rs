@@ -8,11 +8,12 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::form::{is_own_path, see_other};
+use super::form::{is_own_path, see_other, sign_in};
 use super::frame::page;
 use super::{cookies, errors, live};
 use crate::http::sessions;
 use crate::http::state::AppState;
+use crate::http::web::origin::Transport;
 use crate::http::web::problem::ApiError;
 use crate::http::web::{client, origin};
 
@@ -23,6 +24,8 @@ pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self
 /// The stream of an open page.
 const LIVE: &str = "/ui/live";
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
 
 /// Serves everything below `/ui`: a change has to come from a page of this origin, and what goes wrong is a page.
@@ -31,6 +34,7 @@ pub(in crate::http) async fn door(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
+    let transport = Transport::of(request.request());
     let response = if changes && !origin::is_own(request.headers()) {
         let detail =
             "the form does not come from a page of this server: load the page again here, and send it from there";
@@ -43,10 +47,19 @@ pub(in crate::http) async fn door(
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Nothing is told to other sites. Without any, a browser would not say either that a form comes from a page of ours.
+        (header::REFERRER_POLICY, "same-origin"),
         (X_ROBOTS_TAG, "noindex, nofollow"),
+        (RESOURCE_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A browser that cannot trust where an answer is from complains of this one.
+    if transport != Transport::Plain {
+        headers.insert(OPENER_POLICY, HeaderValue::from_static("same-origin"));
+    }
+    if transport == Transport::Https {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -122,6 +135,5 @@ fn to_sign_in(request: &HttpRequest) -> Option<HttpResponse> {
     if let Some(again) = once_more(request, here) {
         return Some(again);
     }
-    let back: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
-    Some(see_other(&format!("/ui/enter?next={back}")))
+    Some(see_other(&sign_in(here)))
 }

@@ -12,14 +12,17 @@ use super::form::{Form, is_own_path, see_other};
 use super::frame::{Frame, page};
 use crate::domain::access::Scope;
 use crate::domain::access::limit::Limit;
+use crate::domain::ids::SessionId;
 use crate::http::access;
 use crate::http::auth::Caller;
+use crate::http::codes::Code;
 use crate::http::sessions;
 use crate::http::state::AppState;
 use crate::http::web::client;
 use crate::http::web::extract::{FromQuery, Params, Query};
-use crate::http::web::origin::Transport;
+use crate::http::web::origin::{self, Transport};
 use crate::http::web::problem::ApiError;
+use crate::services::By;
 use crate::services::access::close_session::close_session;
 
 #[derive(Template)]
@@ -52,7 +55,10 @@ pub(in crate::http) async fn show(
     request: HttpRequest,
     Query(Next(next)): Query<Next>,
 ) -> Result<HttpResponse, ApiError> {
-    let is_refused = is_refused(&state, &request);
+    // A browser says to this machine and over https where its request comes from. One that does not may be behind a proxy that
+    // leaves no sign of itself, with an open wire in front of it.
+    let is_refused = is_refused(&state, &request)
+        || Transport::of(&request) == Transport::Loopback && !origin::has_metadata(request.headers());
     page(StatusCode::OK, &EnterPage { frame: frame.titled("Sign in"), trouble: None, next, is_refused })
 }
 
@@ -93,21 +99,35 @@ async fn opened(state: &AppState, request: &HttpRequest, form: &Form) -> Result<
             "the key would travel unencrypted: sign in over https, behind a proxy that http.trusted_proxies names";
         return Err(ApiError::Forbidden { code: "sign_in_unencrypted", detail: detail.to_owned() });
     }
-    let caller = holder(state, request, form).await?;
+    let (caller, taken) = holder(state, request, form).await?;
+    let opened = open(state, request, caller).await;
+    // A code is used up by a session, and by nothing else.
+    if let (Err(_), Some(taken)) = (&opened, taken) {
+        state.codes.give_back(taken);
+    }
+    opened
+}
+
+/// Opens a session of a caller; its secret.
+async fn open(state: &AppState, request: &HttpRequest, caller: Caller) -> Result<String, ApiError> {
     let own = caller.rights().scope;
     if !own.includes(Scope::Read) {
         return Err(ApiError::InsufficientScope { what: "to see pages", asked: Scope::Read, own });
     }
     state.limits.take(caller, Limit::Requests, 1)?;
-    // One browser has one session.
-    close_former(state, request).await;
+    let former = former(request).await;
     request.extensions_mut().insert(caller);
     let by = access::by(request).ok_or(ApiError::Unauthorized)?;
-    sessions::open(state, caller, &by).await
+    let secret = sessions::open(state, caller, &by).await?;
+    // One browser has one session.
+    if let Some((former, by)) = former {
+        close(state, former, &by).await;
+    }
+    Ok(secret)
 }
 
-/// Whose code or key the form has.
-async fn holder(state: &AppState, request: &HttpRequest, form: &Form) -> Result<Caller, ApiError> {
+/// Whose code or key the form has, and the code, which is taken.
+async fn holder(state: &AppState, request: &HttpRequest, form: &Form) -> Result<(Caller, Option<Code>), ApiError> {
     let count = || state.limits.take_without_key(client::address(request));
     let given = |name| form.text(name).map(str::trim).filter(|text| !text.is_empty());
     match (given("code"), given("key")) {
@@ -115,20 +135,27 @@ async fn holder(state: &AppState, request: &HttpRequest, form: &Form) -> Result<
             count()?;
             of_code(state, code).await
         }
-        (None, Some(key)) => state.auth.holder(&state.store, key, count).await,
+        (None, Some(key)) => {
+            let caller = state.auth.holder(&state.store, key, count).await?;
+            // The root key is known without the database: whoever guesses it is slowed down by this alone.
+            if caller == Caller::Root {
+                count()?;
+            }
+            Ok((caller, None))
+        }
         (None, None) => Err(ApiError::Unauthorized),
     }
 }
 
-/// Whose code this is. It is used up, unless the database could not be asked.
-async fn of_code(state: &AppState, code: &str) -> Result<Caller, ApiError> {
+/// Whose code this is, and the code itself, which nobody else can use until it is given back.
+async fn of_code(state: &AppState, code: &str) -> Result<(Caller, Option<Code>), ApiError> {
     let unusable = || {
         let detail = "this code was used already, is older than five minutes, or is not one of this instance's";
         ApiError::Forbidden { code: "code_unusable", detail: detail.to_owned() }
     };
     let taken = state.codes.take(code).ok_or_else(unusable)?;
     match sessions::holder(state, taken.opens).await {
-        Ok(holder) => holder.ok_or_else(unusable),
+        Ok(holder) => Ok((holder.ok_or_else(unusable)?, Some(taken))),
         Err(error) => {
             state.codes.give_back(taken);
             Err(error)
@@ -136,19 +163,26 @@ async fn of_code(state: &AppState, code: &str) -> Result<Caller, ApiError> {
     }
 }
 
-/// Ends the session of a cookie. Where the database is away it ends by its age: the cookie goes all the same.
-async fn close_former(state: &AppState, request: &HttpRequest) {
-    let Ok(Some(person)) = signed_in(request).await else { return };
+/// The session of a request's cookie, and who closes it.
+async fn former(request: &HttpRequest) -> Option<(SessionId, By)> {
+    let person = signed_in(request).await.ok().flatten()?;
     request.extensions_mut().insert(person.caller);
-    let Some(by) = access::by(request) else { return };
-    if let Err(error) = close_session(&state.services.store, person.session, &by).await {
+    Some((person.session, access::by(request)?))
+}
+
+/// Ends a session. Where the database is away it ends by its age.
+async fn close(state: &AppState, session: SessionId, by: &By) {
+    if let Err(error) = close_session(&state.services.store, session, by).await {
         tracing::warn!(event = "session.unclosed", %error, "a session that was left cannot be closed; it ends by its age");
     }
 }
 
 /// Signs a person out.
 pub(in crate::http) async fn leave(state: web::Data<AppState>, request: HttpRequest) -> HttpResponse {
-    close_former(&state, &request).await;
+    if let Some((session, by)) = former(&request).await {
+        close(&state, session, &by).await;
+    }
+    // The cookie goes, whatever became of the session.
     let mut answer = see_other("/ui/enter");
     if let Ok(cookie) = cookies::keep_session(&request, None).parse() {
         answer.headers_mut().insert(SET_COOKIE, cookie);

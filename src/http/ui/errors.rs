@@ -6,8 +6,10 @@ use actix_web::http::{Method, StatusCode, header};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 
+use super::form::sign_in;
 use super::frame::{Frame, page};
 use crate::http::web::edge;
+use crate::http::web::idempotency::OUTCOME_UNKNOWN;
 use crate::http::web::problem::{ApiError, Problem};
 
 /// What went wrong, as pages show it: the same words as in a problem document.
@@ -41,8 +43,14 @@ struct ErrorPage {
     trouble: Trouble,
     /// Whether the same may work in a moment.
     may_work_later: bool,
-    is_signed_out: bool,
+    /// The page for signing in, where the session has ended.
+    sign_in: Option<String>,
+    /// Where it is seen whether something was done of which nobody knows, and asked for again.
+    look: Option<String>,
 }
+
+/// Where forms are sent that have no page of the same path.
+const WITHOUT_A_PAGE: [&str; 2] = ["/ui/theme", "/ui/leave"];
 
 /// What is served where there is no page.
 pub(in crate::http) async fn missing(request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -74,15 +82,17 @@ pub(super) fn as_page(response: ServiceResponse<BoxBody>) -> ServiceResponse<Box
 
 fn written(request: &HttpRequest, status: StatusCode, problem: &Problem) -> Result<HttpResponse, ApiError> {
     let frame = Frame::extract(request).into_inner()?;
-    // What was sent cannot be asked for.
     let is_sent = !matches!(*request.method(), Method::GET | Method::HEAD);
-    let here = if is_sent { super::UI.to_owned() } else { frame.here.clone() };
+    let has_page = !is_sent || !WITHOUT_A_PAGE.contains(&request.path());
+    let here = if has_page { frame.here.clone() } else { super::UI.to_owned() };
     let frame = Frame { here, ..frame };
+    let is_unknown = is_sent && (status.is_server_error() || problem.code == OUTCOME_UNKNOWN);
     let error = ErrorPage {
-        frame: frame.titled(&problem.title),
         trouble: Trouble::of(problem, request),
         may_work_later: status == StatusCode::SERVICE_UNAVAILABLE,
-        is_signed_out: status == StatusCode::UNAUTHORIZED,
+        sign_in: (status == StatusCode::UNAUTHORIZED).then(|| sign_in(&frame.here)),
+        look: Some(frame.here.clone()).filter(|_| is_unknown),
+        frame: frame.titled(&problem.title),
     };
     page(status, &error)
 }

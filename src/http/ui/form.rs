@@ -60,12 +60,20 @@ fn is_form(request: &HttpRequest) -> Result<(), ApiError> {
 /// Whether a path leads to one of these pages and nowhere else.
 pub(super) fn is_own_path(path: &str) -> bool {
     let is_plain = path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') && !path.contains("//");
+    let place = path.split('?').next().unwrap_or_default().to_ascii_lowercase();
+    let is_plain = is_plain && !place.contains("..") && !place.contains("%2e");
     is_plain && path.strip_prefix("/ui").is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
 }
 
 /// Has the browser go to another page.
 pub(super) fn see_other(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+/// The page for signing in, from which the way leads back.
+pub(super) fn sign_in(here: &str) -> String {
+    let back: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    format!("/ui/enter?next={back}")
 }
 
 /// A key for a form that is about to be shown.
@@ -115,6 +123,8 @@ mod tests {
             "/ui\\x",
             "/v1/x",
             "/ui/\nx",
+            "/ui/../v1/x",
+            "/ui/%2E%2e/v1/x",
         ] {
             assert!(!is_own_path(path), "{path}");
         }

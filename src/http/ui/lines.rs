@@ -1,7 +1,7 @@
 //! Campaigns as lines of a table.
 
 use super::plot::Bar;
-use super::words::{Left, When, grouped, sentence};
+use super::words::{When, grouped, sentence};
 use crate::domain::campaigns::CampaignStatus;
 use crate::http::api::overview::Glance;
 
@@ -41,21 +41,20 @@ impl Line {
             | CampaignStatus::Failed
             | CampaignStatus::Stopped => campaign.launched_at,
         };
-        let is_packed = campaign.packing.is_none_or(|packing| packing.done);
-        let expected = campaign.packing.filter(|_| !is_packed).map_or(0, |packing| packing.expected);
-        let whole = counts.total().max(expected);
+        let packing = campaign.packing_on();
+        let whole = counts.total().max(packing.map_or(0, |packing| packing.expected));
         Self {
             id: campaign.id.0,
             name: campaign.name.clone(),
             status: campaign.status.as_str(),
             channel: campaign.channel.to_string(),
-            bar: Bar::in_a_row(&campaign.stats, campaign.packing),
+            bar: Bar::in_a_row(&campaign.stats, packing),
             sent: grouped(counts.sent),
             failed: grouped(counts.failed),
             uncertain: grouped(counts.uncertain),
-            left: grouped(Left::of(&campaign.stats, campaign.packing).count),
+            left: grouped(campaign.left),
             total: grouped(whole),
-            whole: format!("{}{}", if is_packed { "" } else { "about " }, grouped(whole)),
+            whole: format!("{}{}", if packing.is_none() { "" } else { "about " }, grouped(whole)),
             sentence: match &campaign.attention {
                 Some(attention) => attention.detail.clone(),
                 None => sentence(campaign, rate),

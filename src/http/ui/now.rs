@@ -43,6 +43,8 @@ pub(super) struct NowLive {
 
 /// Something that needs attention.
 struct Wish {
+    /// Which one it is, among the others.
+    id: String,
     path: Option<String>,
     name: String,
     detail: String,
@@ -119,7 +121,9 @@ fn wish(need: &Need) -> Wish {
         NeedKind::Pool => format!("Pool {}", need.name),
         NeedKind::Instance => format!("Instance on {}", need.name),
     };
+    let of = need.campaign_id.map(|id| id.to_string()).or(need.instance_id.map(|id| id.to_string()));
     Wish {
+        id: format!("{}-{}", need.code, of.unwrap_or_else(|| need.name.clone())),
         path: need.campaign_id.map(|id| format!("/ui/campaigns/{id}")),
         name,
         detail: need.detail.clone(),

@@ -1,7 +1,7 @@
 //! `/ui/campaigns/{id}/people` and `/ui/campaigns/{id}/books`: who stands where, and whether nobody is missing.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::frame::{Frame, Section, page};
@@ -96,22 +96,24 @@ fn tabs(campaign: &Campaign, chosen: Option<DeliveryState>) -> Vec<Tab> {
 pub(in crate::http) async fn show(
     state: web::Data<AppState>,
     frame: Frame,
+    request: HttpRequest,
     Id(id): Id<CampaignId>,
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, ApiError> {
-    let (chosen, is_first) = (which.status, which.is_first());
+    let (chosen, is_first, size) = (which.status, which.is_first(), which.chosen_size());
     let campaign = overview::sight(&state, id).await?.campaign;
     let listed = recipients::listed(&state, id, which).await?;
     let base = format!("/ui/campaigns/{id}/people");
     let filter = chosen.map(|state| format!("status={state}"));
     let query = |more: Option<String>| -> String {
-        let parts: Vec<String> = [filter.clone(), more].into_iter().flatten().collect();
+        let size = size.map(|size| format!("page_size={size}"));
+        let parts: Vec<String> = [filter.clone(), size, more].into_iter().flatten().collect();
         if parts.is_empty() { base.clone() } else { format!("{base}?{}", parts.join("&")) }
     };
-    let json =
-        format!("GET /v1/campaigns/{id}/deliveries{}", filter.as_ref().map_or_else(String::new, |f| format!("?{f}")));
+    let asked = request.query_string();
+    let asked = if asked.is_empty() { String::new() } else { format!("?{asked}") };
     let frame = frame.titled(&format!("People of {}", campaign.name));
-    let frame = frame.same_as(&json, &format!("volley campaign report {id} --csv -"));
+    let frame = Frame { json: Some(format!("GET /v1/campaigns/{id}/deliveries{asked}")), ..frame };
     let shown = PeoplePage {
         frame: Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame },
         id: id.0,
@@ -134,8 +136,10 @@ struct BooksPage {
     is_consistent: bool,
     rows: Vec<(&'static str, String, String)>,
     total: (String, String),
-    /// What the launch has counted, and whether everyone is packed.
-    expected: Option<(String, bool)>,
+    /// How many the pages were packed with.
+    page_sizes: String,
+    /// What the books say of the audience.
+    audience: Option<String>,
 }
 
 impl BooksPage {
@@ -149,8 +153,26 @@ impl BooksPage {
             is_consistent: audit.consistent,
             rows: ORDER.iter().map(row).collect(),
             total: (grouped(audit.pages.total()), grouped(audit.total)),
-            expected: audit.expected.map(|expected| (grouped(expected), audit.packed)),
+            page_sizes: grouped(audit.page_sizes),
+            audience: audit.expected.map(|expected| of_audience(expected, audit)),
         }
+    }
+}
+
+/// How many were packed, of those whom the launch has counted.
+fn of_audience(expected: i64, audit: &Audit) -> String {
+    let (counted, packed) = (grouped(expected), grouped(audit.total));
+    match expected - audit.total {
+        _ if !audit.packed => {
+            format!("{packed} of about {counted} people are packed so far; the others are in no book yet.")
+        }
+        0 => format!("At the launch the audience was counted as {counted}, and all of them are here."),
+        less @ 1.. => format!(
+            "At the launch the audience was counted as {counted}. {} fewer are here: who was deleted or left out between the count \
+             and the packing was not packed.",
+            grouped(less)
+        ),
+        more => format!("At the launch the audience was counted as {counted}. {} more are here.", grouped(-more)),
     }
 }
 
@@ -164,7 +186,7 @@ pub(in crate::http) async fn books(
     let campaign = overview::sight(&state, id).await?.campaign;
     let audit = recipients::audited(&state, id).await?;
     let frame = frame.titled(&format!("Books of {}", campaign.name));
-    let frame = frame.same_as(&format!("GET /v1/campaigns/{id}/audit"), &format!("volley campaign show {id}"));
-    let frame = Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame };
+    let (json, up) = (format!("GET /v1/campaigns/{id}/audit"), format!("/ui/campaigns/{id}"));
+    let frame = Frame { section: Some(Section::Campaigns), json: Some(json), up: Some(up), ..frame };
     page(StatusCode::OK, &BooksPage::of(frame, campaign.name, &audit))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use actix_web::web;
 use tokio::sync::watch;
 
+use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, SessionId};
 use crate::domain::instant::UtcInstant;
@@ -23,6 +24,9 @@ const BEAT: Duration = Duration::from_millis(500);
 /// How long after a look that has failed the next one is tried, and how often it is asked whether sessions are valid.
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Longer than this nobody waits for a look.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
 /// Of the time, this part at most is spent on looking.
 const SHARE: u32 = 20;
 
@@ -32,6 +36,9 @@ const MOST_OF_A_SESSION: usize = 20;
 
 /// Over how long the speed of a campaign is measured.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
+
+/// After how many seconds without a hand-over a campaign is said to stand still.
+const STILL_AFTER: f64 = 9.0;
 
 /// What a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,25 +249,28 @@ impl Pulse {
 
     /// Looks at what is shown, again and again.
     async fn look(self, state: web::Data<AppState>, mut running: Running) {
-        let (mut speeds, mut last, mut is_away) = (Speeds::default(), None, false);
+        let (mut speeds, mut last, mut is_away, mut before) = (Speeds::default(), None, false, Duration::ZERO);
         while let Some(wanted) = self.wanted() {
             if !wanted.overview && wanted.campaigns.is_empty() {
                 tokio::time::sleep(BEAT).await;
                 continue;
             }
             metrics::counter!("volley_ui_looks_total").increment(1);
-            let (beat, pause) = match seen(&state, wanted, &mut speeds).await {
+            let began = Instant::now();
+            let (beat, pause) = match seen(&state, wanted, &mut speeds, before).await {
                 Ok(sight) => {
-                    (last, is_away) = (Some(sight.at), false);
+                    (last, is_away, before) = (Some(sight.at), false, began.elapsed());
                     let pause = sight.next;
                     (Beat::Seen(Arc::new(sight)), pause)
                 }
-                Err(error) => {
+                Err((error, was_asked)) => {
                     if !std::mem::replace(&mut is_away, true) {
                         tracing::warn!(event = "ui.unseen", %error, "what open pages show cannot be read; it is tried again");
                     }
-                    // A look that failed has waited for a database that is away, and cost it nothing.
-                    (Beat::Away(last, state.health.vital()), SECOND)
+                    // Waiting for a connection costs a database nothing; to work until the time is over does.
+                    let cost = if was_asked { began.elapsed() } else { Duration::ZERO };
+                    let pause = pause_after(cost).max(SECOND);
+                    (Beat::Away(last, state.health.vital()), pause)
                 }
             };
             self.0.beats.send_if_modified(|now| {
@@ -295,20 +305,42 @@ impl Pulse {
     }
 }
 
-async fn seen(state: &AppState, wanted: Wanted, speeds: &mut Speeds) -> Result<Sight, ApiError> {
+/// How long it is waited after a look that took so long.
+fn pause_after(took: Duration) -> Duration {
+    BEAT.max(took * (SHARE - 1)).min(LONGEST_PAUSE)
+}
+
+/// Looks at what is wanted. `before`: how long the look before took. A single slow one, such as the first after the database was
+/// away, does not hold up the next. An error comes with whether the database was at work.
+async fn seen(
+    state: &AppState,
+    wanted: Wanted,
+    speeds: &mut Speeds,
+    before: Duration,
+) -> Result<Sight, (ApiError, bool)> {
+    let failed = |error| {
+        let was_asked = overview::was_asked(&error);
+        (ApiError::from(error), was_asked)
+    };
     let (began, asked) = (Instant::now(), wanted.campaigns.clone());
-    let seen = overview::look(&state.services.store, wanted).await?;
-    let next = BEAT.max(began.elapsed() * (SHARE - 1));
-    let overview = seen.overview.map(|overview| Overview::of(seen.at, overview, state)).transpose()?;
+    let seen = overview::look(&state.services.store, wanted).await.map_err(failed)?;
+    let next = pause_after(began.elapsed().min(before));
+    let overview = seen
+        .overview
+        .map(|overview| Overview::of(seen.at, overview, &seen.instances, state))
+        .transpose()
+        .map_err(failed)?;
     let deadline = state.settings.timing.start_deadline_ms;
     let mut campaigns = BTreeMap::new();
     for (whole, replies) in seen.campaigns {
-        let glance = Glance::of(whole, state)?;
+        let glance = Glance::of(whole, state, &seen.instances).map_err(failed)?;
         campaigns.insert(glance.id, (glance, Receipt::of(replies, deadline)));
     }
     let shown = campaigns.values().map(|(glance, _)| glance);
     let shown = shown.chain(overview.iter().flat_map(|overview| &overview.active));
-    let rates = speeds.measure(Instant::now(), shown.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
+    // One that does not go out has no speed, and begins anew when it goes on.
+    let going = shown.filter(|glance| glance.status == CampaignStatus::Sending);
+    let rates = speeds.measure(Instant::now(), going.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
     let (trouble, rendered) = (state.health.vital(), Mutex::default());
     Ok(Sight { at: seen.at, next, trouble, overview, campaigns, rates, asked, rendered })
 }
@@ -340,7 +372,8 @@ impl Speeds {
             if let Some((at, first)) = marks.front() {
                 let took = now.duration_since(*at).as_secs_f64();
                 let moved = u32::try_from(done - first).unwrap_or(u32::MAX);
-                if took >= 1.0 {
+                // That nothing moves is known only after all of that time.
+                if took >= if moved == 0 { STILL_AFTER } else { 1.0 } {
                     rates.insert(campaign, f64::from(moved) / took);
                 }
             }
@@ -368,6 +401,15 @@ mod tests {
         assert_eq!(at(20_000, 1_200), Some(0.0), "only the last ten seconds count");
         assert_eq!(at(20_500, 1_100), None);
         assert_eq!(at(22_500, 1_300), Some(100.0));
+        assert_eq!(at(33_500, 1_300), None, "after a while that nobody watched");
+        assert_eq!(at(36_500, 1_300), None, "three seconds without a message are not a standstill");
+        assert_eq!(at(42_600, 1_300), Some(0.0));
+    }
+
+    #[test]
+    fn looks_take_a_twentieth_of_the_time_at_most_and_come_twice_a_second_at_most() {
+        let pauses = [1, 100, 60_000].map(|took| pause_after(Duration::from_millis(took)).as_millis());
+        assert_eq!(pauses, [500, 1_900, 30_000]);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn sentence(receipt: &Receipt, at: UtcInstant) -> String {
     let all = match took {
         Some(took) => {
             let instances = counted(number(receipt.acknowledged.len()), "instance", "instances");
-            format!("{instances} acknowledged it within {took} ms.")
+            format!("{instances} acknowledged it within {}.", lasting(took))
         }
         None => "No instance has acknowledged it.".to_owned(),
     };
@@ -84,7 +84,7 @@ fn sentence(receipt: &Receipt, at: UtcInstant) -> String {
     });
     match (receipt.action, missing) {
         (Action::Resume, None) => all,
-        (Action::Resume, Some(missing)) => format!("{missing} They go on when they hear of it."),
+        (Action::Resume, Some(missing)) => format!("{missing} Sending goes on there when that happens."),
         (Action::Pause | Action::Stop | Action::Suspend, Some(missing)) => {
             let deadline = i64::try_from(receipt.start_deadline_ms).unwrap_or(i64::MAX);
             let until = receipt.decided_at.plus_ms(deadline);
@@ -104,23 +104,81 @@ fn under_way(receipt: &Receipt) -> String {
         count => format!("{} under way, and could not be called back.", counted(count, "call was", "calls were")),
     };
     let last = receipt.last_hand_over_at.map(|at| match at.0 - receipt.decided_at.0 {
-        late @ 1.. => format!(" The last one began {late} ms after the decision."),
-        early => format!(" The last one had begun {} ms before the decision.", -early),
+        late @ 1.. => format!(" The last one began {} after the decision.", lasting(late)),
+        early => format!(" The last one had begun {} before the decision.", lasting(-early)),
     });
     format!("{under_way}{} None has begun since.", last.unwrap_or_default())
 }
 
 /// `+9 ms`, `−1 ms`.
 fn offset(ms: i64) -> String {
-    if ms < 0 { format!("−{} ms", -ms) } else { format!("+{ms} ms") }
+    format!("{}{}", if ms < 0 { "−" } else { "+" }, lasting(ms.abs()))
+}
+
+/// `9 ms`; what takes longer than somebody waits is not said to the millisecond: `15 s`, `40 min`, `72 h`.
+fn lasting(ms: i64) -> String {
+    match ms {
+        ..10_000 => format!("{ms} ms"),
+        10_000..600_000 => format!("{} s", ms / 1_000),
+        600_000..36_000_000 => format!("{} min", ms / 60_000),
+        _ => format!("{} h", ms / 3_600_000),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::InstanceId;
+    use crate::http::api::replicas::receipt::{Acknowledged, Missing};
 
     #[test]
     fn an_offset_has_its_sign() {
         assert_eq!((offset(9), offset(0), offset(-1)), ("+9 ms".into(), "+0 ms".into(), "−1 ms".into()));
+        let long = [15_400, 2_400_000, 259_200_000].map(offset);
+        assert_eq!(long, ["+15 s", "+40 min", "+72 h"]);
+    }
+
+    #[test]
+    fn a_receipt_says_what_is_known_and_until_when_something_may_begin() {
+        let decided = UtcInstant::parse("2026-03-01T09:17:52.120Z").unwrap();
+        let receipt = |action, missing: i64, last: Option<i64>| Receipt {
+            action,
+            version: 2,
+            decided_at: decided,
+            complete: missing == 0,
+            acknowledged: vec![Acknowledged {
+                instance_id: InstanceId(1),
+                host: "a".to_owned(),
+                acknowledged_at: decided.plus_ms(9),
+                in_flight: 2,
+                last_hand_over_at: None,
+            }],
+            missing: (0..missing)
+                .map(|n| Missing { instance_id: InstanceId(2 + n), host: "b".to_owned(), last_seen_at: decided })
+                .collect(),
+            last_hand_over_at: last.map(|ms| decided.plus_ms(ms)),
+            start_deadline_ms: 5_000,
+        };
+        let said = |receipt: &Receipt, after: i64| sentence(receipt, decided.plus_ms(after));
+        assert_eq!(
+            said(&receipt(Action::Pause, 0, Some(-1)), 100),
+            "1 instance acknowledged it within 9 ms. 2 calls were under way, and could not be called back. The last one had begun \
+             1 ms before the decision. None has begun since."
+        );
+        let missing = receipt(Action::Stop, 1, None);
+        let until = "1 instance has not acknowledged it. What was claimed there";
+        assert_eq!(
+            said(&missing, 4_999),
+            format!("{until} may still begin until 09:17:57.120 UTC, and nothing after that.")
+        );
+        assert_eq!(
+            said(&missing, 5_000),
+            format!("{until} could begin until 09:17:57.120 UTC, and nothing after that.")
+        );
+        assert_eq!(said(&receipt(Action::Resume, 0, None), 100), "1 instance acknowledged it within 9 ms.");
+        assert_eq!(
+            said(&receipt(Action::Resume, 2, None), 100),
+            "2 instances have not acknowledged it. Sending goes on there when that happens."
+        );
     }
 }

@@ -5,7 +5,6 @@ use askama::Template;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
 use crate::domain::instant::UtcInstant;
 pub(super) use crate::domain::shown::grouped;
-use crate::http::api::campaigns::{Packing, Stats};
 use crate::http::api::overview::Glance;
 
 /// A time. A script shows it in the zone of the reader; without one it is in UTC.
@@ -52,53 +51,32 @@ pub(super) fn people_are(count: i64) -> String {
     counted(count, "person is", "people are")
 }
 
-/// How many are to come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
-    pub(super) count: i64,
-    /// Whether all of them are known: the audience is packed.
-    is_exact: bool,
-}
-
-impl Left {
-    /// Those who are packed and not settled, and those of the audience who are not packed yet.
-    pub(super) fn of(stats: &Stats, packing: Option<Packing>) -> Self {
-        let unpacked = packing.filter(|packing| !packing.done).map(|packing| (packing.expected - stats.total).max(0));
-        Self {
-            count: stats.counts.pending + stats.counts.sending + unpacked.unwrap_or(0),
-            is_exact: unpacked.is_none(),
-        }
-    }
-
-    /// Without those whose call is under way.
-    pub(super) fn pending(stats: &Stats, packing: Option<Packing>) -> Self {
-        let left = Self::of(stats, packing);
-        Self { count: left.count - stats.counts.sending, ..left }
-    }
-
-    /// `about 981,000 people are`
-    pub(super) fn people_are(self) -> String {
-        format!("{}{}", if self.is_exact { "" } else { "about " }, people_are(self.count))
-    }
+/// How many are to come, in words: `about 981,000 people are`.
+pub(super) fn left_are(campaign: &Glance) -> String {
+    let about = if campaign.packing_on().is_some() { "about " } else { "" };
+    format!("{about}{}", people_are(campaign.left))
 }
 
 /// How a campaign stands, in a sentence. `rate`: what was measured lately.
 pub(super) fn sentence(campaign: &Glance, rate: Option<f64>) -> String {
     let counts = &campaign.stats.counts;
-    let left = Left::of(&campaign.stats, campaign.packing);
     let handed_over =
-        || format!("{} of {} messages were taken by the provider.", grouped(counts.sent), grouped(counts.total()));
+        || format!("the provider took the messages to {} of {} people.", grouped(counts.sent), grouped(counts.total()));
     match campaign.status {
         CampaignStatus::Draft => "A draft: nothing is sent before it is launched.".to_owned(),
         CampaignStatus::Scheduled => "Launches by itself at its time.".to_owned(),
-        CampaignStatus::Paused if left.count == 0 => {
+        CampaignStatus::Paused if campaign.left == 0 => {
             "Paused, and nobody is left: it ends when it is resumed.".to_owned()
         }
         CampaignStatus::Paused => {
-            format!("Paused: nothing is handed over until it is resumed. {} left.", begun(&left.people_are()))
+            format!("Paused: nothing is handed over until it is resumed. {} left.", begun(&left_are(campaign)))
         }
-        CampaignStatus::Stopped if left.count == 0 => format!("Stopped: {}", handed_over()),
-        CampaignStatus::Stopped => format!("Stopped. {} being marked as skipped.", begun(&left.people_are())),
+        CampaignStatus::Stopped if campaign.left == 0 => {
+            format!("Stopped: {}{}", handed_over(), never_packed(campaign))
+        }
+        CampaignStatus::Stopped => {
+            format!("Stopped. {} being marked as skipped.{}", begun(&people_are(campaign.left)), never_packed(campaign))
+        }
         CampaignStatus::Failed => match campaign.outcome {
             Some(CampaignOutcome::LaunchFailed) => "Its time came, and it could not be launched as it was.".to_owned(),
             Some(CampaignOutcome::EmptyAudience | CampaignOutcome::NoneEligible) | None => {
@@ -112,7 +90,18 @@ pub(super) fn sentence(campaign: &Glance, rate: Option<f64>) -> String {
             }
             Some(CampaignOutcome::LaunchFailed) | None => format!("Ended: {}", handed_over()),
         },
-        CampaignStatus::Sending => sending(campaign, left, rate),
+        CampaignStatus::Sending => sending(campaign, rate),
+    }
+}
+
+/// What is said of those whom a stopped campaign never reached: they are in no book.
+fn never_packed(campaign: &Glance) -> String {
+    match campaign.packing.map_or(0, |packing| packing.left(&campaign.stats)) {
+        0 => String::new(),
+        1 => " About 1 person of its audience was not packed yet, and gets no message.".to_owned(),
+        count => {
+            format!(" About {} people of its audience were not packed yet, and get no message.", grouped(count))
+        }
     }
 }
 
@@ -122,23 +111,23 @@ pub(super) fn begun(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn sending(campaign: &Glance, left: Left, rate: Option<f64>) -> String {
-    let limit = campaign.rate_per_second.map(|limit| format!(", at most {}", per_second(limit))).unwrap_or_default();
+fn sending(campaign: &Glance, rate: Option<f64>) -> String {
+    let limit = campaign.rate_per_second.map(|limit| format!(" (limit {})", per_second(limit))).unwrap_or_default();
     let pace = match rate {
         Some(rate) if rate >= 0.05 => format!("Goes out at {}{limit}", per_second(rate)),
         Some(_) => "Nothing was handed over in the last ten seconds".to_owned(),
         None => format!("Goes out{limit}"),
     };
-    let end = rate.filter(|rate| *rate >= 0.05).and_then(|rate| time_left(left.count, rate));
+    let end = rate.filter(|rate| *rate >= 0.05).and_then(|rate| time_left(campaign.left, rate));
     let end = end.map(|end| format!(", {end}")).unwrap_or_default();
-    let packing = campaign.packing.filter(|packing| !packing.done).map(|packing| {
+    let packing = campaign.packing_on().map(|packing| {
         format!(" {} of about {} are packed so far.", grouped(campaign.stats.total), grouped(packing.expected))
     });
     let waiting = campaign
         .waiting
         .map(|waiting| format!(" {} for another try.", counted(waiting.count, "person waits", "people wait")));
     let (packing, waiting) = (packing.unwrap_or_default(), waiting.unwrap_or_default());
-    format!("{pace}: {} left{end}.{packing}{waiting}", left.people_are())
+    format!("{pace}: {} left{end}.{packing}{waiting}", left_are(campaign))
 }
 
 /// How long so many take at a rate.
@@ -154,10 +143,9 @@ fn time_left(left: i64, rate: f64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::domain::dispatch::page::Counts;
+    use crate::http::api::campaigns::Packing;
 
     #[test]
     fn what_is_left_is_said_with_the_digits_that_are_known() {
@@ -171,15 +159,32 @@ mod tests {
         );
     }
 
+    fn campaign(status: CampaignStatus, counts: Counts, packing: (bool, i64)) -> Glance {
+        Glance::example(status, counts, Packing { done: packing.0, expected: packing.1 })
+    }
+
     #[test]
-    fn who_is_not_packed_yet_is_still_to_come() {
+    fn who_is_not_packed_yet_is_still_to_come_unless_the_campaign_is_stopped() {
         let counts = Counts { pending: 990, sending: 10, sent: 19_000, ..Counts::default() };
-        let stats = Stats { total: 20_000, counts, skipped_by_reason: BTreeMap::new() };
-        let packing = |done| Some(Packing { done, expected: 1_000_000 });
-        assert_eq!(Left::of(&stats, packing(false)).people_are(), "about 981,000 people are");
-        assert_eq!(Left::pending(&stats, packing(false)).count, 980_990);
-        assert_eq!(Left::of(&stats, packing(true)).people_are(), "1,000 people are");
-        assert_eq!(Left::of(&stats, None).count, 1_000);
+        let half = campaign(CampaignStatus::Sending, counts, (false, 1_000_000));
+        assert_eq!((half.left, left_are(&half).as_str()), (981_000, "about 981,000 people are"));
+        let whole = campaign(CampaignStatus::Sending, counts, (true, 20_000));
+        assert_eq!((whole.left, left_are(&whole).as_str()), (1_000, "1,000 people are"));
+        let stopping = campaign(CampaignStatus::Stopped, counts, (false, 1_000_000));
+        assert_eq!(stopping.left, 1_000);
+        assert_eq!(
+            sentence(&stopping, None),
+            "Stopped. 1,000 people are being marked as skipped. About 980,000 people of its audience were not packed yet, and get \
+             no message."
+        );
+        let counts = Counts { sent: 19_000, skipped: 1_000, ..Counts::default() };
+        let stopped = sentence(&campaign(CampaignStatus::Stopped, counts, (false, 1_000_000)), None);
+        assert!(
+            stopped.starts_with("Stopped: the provider took the messages to 19,000 of 20,000 people. About 980,000"),
+            "{stopped}"
+        );
+        let stopped = sentence(&campaign(CampaignStatus::Stopped, counts, (true, 20_000)), None);
+        assert_eq!(stopped, "Stopped: the provider took the messages to 19,000 of 20,000 people.");
         assert_eq!((people_are(1), begun("about 2")), ("1 person is".into(), "About 2".into()));
     }
 

@@ -289,10 +289,13 @@ fn under_way() -> ApiError {
     }
 }
 
+/// The code of the refusal below.
+pub(in crate::http) const OUTCOME_UNKNOWN: &str = "idempotency_outcome_unknown";
+
 /// What every later request gets under a key whose first request failed in the middle.
 fn unknown() -> ApiError {
     ApiError::Conflict {
-        code: "idempotency_outcome_unknown",
+        code: OUTCOME_UNKNOWN,
         detail:
             "a request with this Idempotency-Key failed with a server error and may have taken effect; see whether \
                  it did before you try again under a new key"

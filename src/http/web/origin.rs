@@ -61,6 +61,11 @@ pub(in crate::http) fn is_own(headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether a browser says where its request comes from. It does so over encrypted ways and to its own machine only.
+pub(in crate::http) fn has_metadata(headers: &HeaderMap) -> bool {
+    headers.contains_key(SEC_FETCH_SITE)
+}
+
 /// The host of the page that a request comes from, with its port, in lower case.
 fn origin(headers: &HeaderMap) -> Option<String> {
     let uri: Uri = headers.get(header::ORIGIN)?.to_str().ok()?.parse().ok()?;
@@ -122,6 +127,8 @@ mod tests {
         assert_eq!(transport("127.0.0.1:4000", "localhost", &[("via", "1.1 proxy")], ""), Transport::Plain);
         let elsewhere = [("origin", "https://volley.example.com")];
         assert_eq!(transport("127.0.0.1:4000", "127.0.0.1:8080", &elsewhere, ""), Transport::Plain);
+        let hidden = [("origin", "null")];
+        assert_eq!(transport("127.0.0.1:4000", "127.0.0.1:8080", &hidden, ""), Transport::Plain);
         let here = [("origin", "http://127.0.0.1:8080")];
         assert_eq!(transport("127.0.0.1:4000", "127.0.0.1:8080", &here, ""), Transport::Loopback);
     }

@@ -2,11 +2,12 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use super::CampaignRow;
-use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
 use crate::domain::ids::CampaignId;
+use crate::domain::instant::UtcInstant;
 use crate::store::engine::schema::{campaigns, pages};
 use crate::store::{Conn, StoreError};
 
@@ -98,9 +99,11 @@ pub fn these(conn: &mut Conn, ids: &[CampaignId]) -> Result<Vec<CampaignRow>, St
 /// # Errors
 /// A query failed.
 pub fn uncertain(conn: &mut Conn, most: i64) -> Result<Vec<CampaignRow>, StoreError> {
+    // Word for word the condition of an index: a bound value would not let every plan use it.
+    let is_uncertain = sql::<Bool>("pages.uncertain > 0");
     let ids: Vec<CampaignId> = pages::table
         .inner_join(campaigns::table.on(campaigns::id.eq(pages::campaign_id)))
-        .filter(pages::uncertain.gt(0).and(campaigns::deleted_at.is_null()))
+        .filter(is_uncertain.and(campaigns::deleted_at.is_null()))
         .select(pages::campaign_id)
         .distinct()
         .order(pages::campaign_id.desc())
@@ -108,6 +111,21 @@ pub fn uncertain(conn: &mut Conn, most: i64) -> Result<Vec<CampaignRow>, StoreEr
         .load(conn)
         .map_err(StoreError::query("look for uncertain deliveries"))?;
     these(conn, &ids)
+}
+
+/// The newest campaigns whose time came after this moment and that could not be launched, at most so many.
+///
+/// # Errors
+/// The query failed.
+pub fn not_launched(conn: &mut Conn, since: UtcInstant, most: i64) -> Result<Vec<CampaignRow>, StoreError> {
+    campaigns::table
+        .filter(campaigns::deleted_at.is_null().and(campaigns::status.eq(CampaignStatus::Failed)))
+        .filter(campaigns::outcome.eq(CampaignOutcome::LaunchFailed).and(campaigns::ended_at.gt(since)))
+        .order(campaigns::id.desc())
+        .limit(most)
+        .select(without_audience!())
+        .load(conn)
+        .map_err(StoreError::query("look for launches that failed"))
 }
 
 /// How many campaigns have one of these statuses.

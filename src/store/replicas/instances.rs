@@ -58,6 +58,14 @@ pub struct LiveInstance {
     pub in_flight: i64,
 }
 
+impl LiveInstance {
+    /// Whether it runs a pool.
+    #[must_use]
+    pub fn runs(&self, pool: &str) -> bool {
+        serde_json::from_str::<Vec<String>>(&self.pools).is_ok_and(|pools| pools.iter().any(|own| own == pool))
+    }
+}
+
 /// The instances that live.
 ///
 /// # Errors

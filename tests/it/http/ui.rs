@@ -1,16 +1,16 @@
 //! The door of operators' pages, without a browser.
 
+mod entering;
+mod needs;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use serde_json::json;
-use volley::config::secret::Secret;
 use volley::domain::channel::ChannelKind;
-use volley::http::routes::{Door, TABLE, Verb};
 use volley::http::ui::door::POLICY;
 
-use crate::support::scripted_http::{Answer, ScriptedHttp};
-use crate::support::server::{ROOT_KEY, Raw, Server, sandbox, webhook};
+use crate::support::server::{ROOT_KEY, Raw, Server, sandbox};
 use crate::support::volley::Volley;
 use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
@@ -54,7 +54,8 @@ impl<'s> Visitor<'s> {
     }
 
     fn press(&self, path: &str, form: &str) -> Raw {
-        self.send("POST", path, &[FORM, OWN], form)
+        let origin = format!("http://{}", self.server.addr);
+        self.send("POST", path, &[FORM, OWN, ("Origin", &origin)], form)
     }
 
     /// The key of the form on a page.
@@ -81,8 +82,9 @@ fn assert_page(answer: &Raw, status: u16) {
     for (name, value) in [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("x-content-type-options", "nosniff"),
+        ("cross-origin-resource-policy", "same-origin"),
         ("content-security-policy", &POLICY.to_ascii_lowercase()),
     ] {
         assert_eq!(answer.header(name), Some(value), "{answer:?}");
@@ -106,52 +108,6 @@ fn site(db: &Database) -> (Server, i64) {
 }
 
 both_backends! {
-    fn who_signs_in_with_a_key_has_a_session_until_the_key_is_revoked(db: &Database) {
-        let server = Server::on(db);
-        let made = server.api().post("/v1/keys", &json!({ "name": "operators", "scope": "operate" }));
-        let visitor = Visitor::with_key(&server, made["secret"].as_str().unwrap());
-        let named = format!("volley-session-{}=", server.addr.port());
-        assert!(visitor.cookie.starts_with(&named), "{}", visitor.cookie);
-        let page = visitor.get("/ui");
-        assert_page(&page, 200);
-        assert!(text(&page).contains("operators") && text(&page).contains("operate"), "{page:?}");
-        let secret = visitor.cookie.split_once('=').unwrap().1;
-        let stored = format!("SELECT count(*) AS n FROM sessions WHERE hash = '{secret}'");
-        assert_eq!(db.number(&stored), 0, "only a hash is stored");
-        // The API takes no cookie.
-        assert_eq!(visitor.get("/v1/campaigns").status, 401);
-        let revoked = server.send("DELETE", &format!("/v1/keys/{}", made["id"]), &[], b"");
-        assert_eq!(revoked.status, 200, "{revoked:?}");
-        let sent_away = visitor.get("/ui/campaigns?status=sent");
-        let back = "/ui/enter?next=%2fui%2fcampaigns%3fstatus%3dsent";
-        assert_eq!((sent_away.status, sent_away.header("location")), (303, Some(back)), "{sent_away:?}");
-        let stream = visitor.get("/ui/live?page=now");
-        assert!(text(&stream).starts_with("event: leave"), "{stream:?}");
-    }
-
-    fn a_session_ends_by_its_age_by_idleness_and_by_signing_out(db: &Database) {
-        let server = Server::on(db);
-        let hours = |n: i64| n * 3_600_000;
-        let aged = |created: i64, seen: i64| {
-            let visitor = Visitor::with_key(&server, ROOT_KEY);
-            server.execute(format!("UPDATE sessions SET created_at = created_at - {created}, seen_at = seen_at - {seen}"));
-            let status = visitor.get("/ui").status;
-            server.execute("DELETE FROM sessions".to_owned());
-            status
-        };
-        assert_eq!(aged(hours(12) - 60_000, hours(2) - 60_000), 200);
-        assert_eq!(aged(hours(12) + 1, 0), 303, "too old");
-        assert_eq!(aged(hours(3), hours(2) + 1), 303, "unused for too long");
-        let visitor = Visitor::with_key(&server, ROOT_KEY);
-        let left = visitor.press("/ui/leave", "");
-        assert_eq!((left.status, left.header("location")), (303, Some("/ui/enter")), "{left:?}");
-        assert!(left.header("set-cookie").unwrap().contains("max-age=0"), "{left:?}");
-        assert_eq!(visitor.get("/ui").status, 303);
-        let lines = server.api().get("/v1/audit-log?object=session");
-        let done: Vec<_> = lines["data"].as_array().unwrap().iter().map(|line| line["action"].clone()).collect();
-        assert_eq!(done, ["deleted", "created", "created", "created", "created"], "{lines}");
-    }
-
     fn a_pause_by_form_is_done_once_and_its_receipt_is_on_the_page(db: &Database) {
         let (server, campaign) = site(db);
         let visitor = Visitor::with_key(&server, ROOT_KEY);
@@ -254,149 +210,6 @@ fn people_are_shown_by_their_state_and_the_books_are_counted() {
 }
 
 #[test]
-fn another_root_key_ends_the_sessions_of_the_former_one_whatever_the_cookie_is_made_of() {
-    let db = Database::sqlite();
-    let former = Server::with(&db, |settings| settings.auth.root_key = Some(Secret::new("former")));
-    let cookie = Visitor::with_key(&former, "former").cookie;
-    drop(former);
-    let server = Server::on(&db);
-    let (name, secret) = cookie.split_once('=').unwrap();
-    let name = format!("{}-{}", name.rsplit_once('-').unwrap().0, server.addr.port());
-    let known = volley::store::access::api_keys::hash("former");
-    for made in [secret.to_owned(), format!("{known} {secret}")] {
-        let visitor = Visitor { server: &server, cookie: format!("{name}={made}") };
-        assert_eq!(visitor.get("/ui").status, 303, "{made}");
-    }
-    assert_eq!(db.number("SELECT count(*) AS n FROM sessions"), 1);
-}
-
-#[test]
-fn made_up_cookies_count_towards_the_limit_of_their_address() {
-    let db = Database::sqlite();
-    let server = Server::with(&db, |settings| settings.limits.without_key_per_minute = 3);
-    let visitor = Visitor::with_key(&server, ROOT_KEY);
-    assert_eq!(visitor.get("/ui").status, 200);
-    let name = visitor.cookie.split('=').next().unwrap().to_owned();
-    let made_up = |n: u32| Visitor { server: &server, cookie: format!("{name}={n:064x}") }.get("/ui").status;
-    let statuses: Vec<u16> = (0..5).map(made_up).collect();
-    assert!(statuses[..2] == [303, 303] && statuses[3..] == [429, 429], "{statuses:?}");
-    let nonsense = Visitor { server: &server, cookie: format!("{name}=x") };
-    assert_eq!(nonsense.get("/ui").status, 303, "what is no secret is asked of nobody");
-    assert_eq!(visitor.get("/ui").status, 200, "a session that is known goes on");
-}
-
-#[test]
-fn what_is_uncertain_is_found_however_old_it_is() {
-    let db = Database::sqlite();
-    let sink = ScriptedHttp::always(Answer::Cut);
-    let pools = vec![webhook("gateway", &sink), sandbox("main", ChannelKind::Email, 0.0)];
-    let server = Server::with_pools(&db, pools);
-    let api = server.api();
-    let list = api.a_list_of(2);
-    let doubtful = api.create_campaign("http", "gateway", list, &json!({ "name": "Doubtful" }));
-    api.send(doubtful);
-    api.wait(doubtful, "it is uncertain", LONG, |seen| seen.stats.uncertain > 0);
-    for n in 0..11 {
-        let other = api.create_campaign("email", "main", list, &json!({ "name": format!("Other {n}") }));
-        api.send(other);
-        api.wait_ended(other, LONG);
-    }
-    let overview = api.get("/v1/overview");
-    let need = overview["needs"].as_array().unwrap().iter().find(|need| need["code"] == "uncertain_deliveries");
-    let need = need.unwrap_or_else(|| panic!("{overview}"));
-    assert_eq!(
-        (&need["campaign_id"], &need["since"], &overview["needs_complete"]),
-        (&json!(doubtful), &json!(null), &json!(true))
-    );
-}
-
-#[test]
-fn a_link_that_was_printed_opens_one_session() {
-    let db = Database::sqlite();
-    let server = Server::on(&db);
-    let code = server.one_time_path.split_once('#').expect("a code in the fragment").1.to_owned();
-    let nobody = Visitor::nobody(&server);
-    assert_page(&nobody.get("/ui/enter"), 200);
-    let entered = nobody.press("/ui/enter", &format!("code={code}&next=%2Fui%2Fcampaigns"));
-    assert_eq!((entered.status, entered.header("location")), (303, Some("/ui/campaigns")), "{entered:?}");
-    assert_eq!(Visitor { server: &server, cookie: cookie(&entered) }.get("/ui").status, 200);
-    let again = nobody.press("/ui/enter", &format!("code={code}"));
-    assert_page(&again, 403);
-    assert!(text(&again).contains("code_unusable") && again.header("set-cookie").is_none(), "{again:?}");
-}
-
-#[test]
-fn nobody_signs_in_from_elsewhere_or_over_an_open_wire_or_without_a_key_that_may_read() {
-    let db = Database::sqlite();
-    let server = Server::on(&db);
-    let nobody = Visitor::nobody(&server);
-    let form = format!("key={ROOT_KEY}");
-    for foreign in [&[FORM, ("Sec-Fetch-Site", "cross-site")][..], &[FORM, ("Origin", "https://example.com")], &[FORM]]
-    {
-        let refused = nobody.send("POST", "/ui/enter", foreign, &form);
-        assert_page(&refused, 403);
-        assert!(text(&refused).contains("foreign_form"), "{refused:?}");
-    }
-    let own = format!("http://{}", server.addr);
-    assert_eq!(nobody.send("POST", "/ui/enter", &[FORM, ("Origin", &own)], &form).status, 303);
-    let proxied = nobody.send("POST", "/ui/enter", &[FORM, OWN, ("X-Forwarded-For", "192.0.2.1")], &form);
-    assert_page(&proxied, 403);
-    assert!(text(&proxied).contains("sign_in_unencrypted"), "{proxied:?}");
-    let asked = nobody.send("GET", "/ui/enter", &[("X-Forwarded-For", "192.0.2.1")], "");
-    assert!(asked.status == 200 && !text(&asked).contains("name=\"key\""), "nobody types a key that others could read");
-    let wrong = nobody.press("/ui/enter", "key=vly_wrong");
-    assert_page(&wrong, 401);
-    assert!(!text(&wrong).contains("vly_wrong"), "a key is not shown again");
-    let shop = server.api().post("/v1/keys", &json!({ "name": "shop", "scope": "ingest" }));
-    let refused = nobody.press("/ui/enter", &format!("key={}", shop["secret"].as_str().unwrap()));
-    assert_page(&refused, 403);
-    assert!(text(&refused).contains("insufficient_scope"), "{refused:?}");
-    let lost = nobody.press("/ui/enter", &format!("{form}&next=%2F%2Fexample.com"));
-    assert_eq!(lost.header("location"), Some("/ui"));
-}
-
-#[test]
-fn a_link_of_another_site_leads_to_the_page_and_not_to_signing_in() {
-    let db = Database::sqlite();
-    let server = Server::on(&db);
-    let nobody = Visitor::nobody(&server);
-    // A browser sends no strict cookie with this one.
-    let followed = nobody.send("GET", "/ui/campaigns?status=sent", &[("Sec-Fetch-Site", "cross-site")], "");
-    let again = "<meta http-equiv=\"refresh\" content=\"0; url=/ui/campaigns?status=sent\">";
-    assert!(followed.status == 200 && text(&followed).contains(again), "{followed:?}");
-    let asked = nobody.send("GET", "/ui/campaigns?status=sent", &[OWN], "");
-    assert_eq!(asked.status, 303, "{asked:?}");
-}
-
-#[test]
-fn every_page_asks_who_somebody_is_and_what_their_key_allows() {
-    let db = Database::sqlite();
-    let server = Server::on(&db);
-    let reader = server.api().post("/v1/keys", &json!({ "name": "board", "scope": "read" }));
-    let (nobody, reader) = (Visitor::nobody(&server), Visitor::with_key(&server, reader["secret"].as_str().unwrap()));
-    for entry in TABLE {
-        let Door::Page(asked) = entry.door else { continue };
-        let path = entry.path.replace("{id}", "4711");
-        let ask = |visitor: &Visitor<'_>| match entry.method == Verb::Post {
-            true => visitor.press(&path, ""),
-            false => visitor.get(&path),
-        };
-        let (stranger, known) = (ask(&nobody), ask(&reader));
-        let is_stream = path == "/ui/live";
-        let expected = if entry.method == Verb::Post {
-            401
-        } else if is_stream {
-            200
-        } else {
-            303
-        };
-        assert_eq!(stranger.status, expected, "{entry:?}: {stranger:?}");
-        let is_refused = known.status == 403 && text(&known).contains("insufficient_scope");
-        assert_eq!(is_refused, asked.as_str() != "read", "{entry:?}: {known:?}");
-    }
-}
-
-#[test]
 fn what_goes_wrong_below_ui_is_a_page_with_the_words_of_a_problem() {
     let db = Database::sqlite();
     let server = Server::on(&db);
@@ -426,6 +239,7 @@ fn pages_are_compressed_and_their_parts_are_kept_for_as_long_as_they_stay_the_sa
     let packed = visitor.send("GET", "/ui", &[("Accept-Encoding", "gzip")], "");
     assert_eq!((packed.status, packed.header("content-encoding")), (200, Some("gzip")), "{}", packed.head);
     let page = visitor.get("/ui");
+    assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"), "{page:?}");
     let parts = text(&page).split("\"/ui/assets/").skip(1).map(|after| after.split('"').next().unwrap());
     let mut seen = 0;
     for part in parts {
@@ -495,4 +309,24 @@ fn open_pages_end_with_the_instance_and_do_not_hold_it_up() {
         stream.read_to_string(&mut rest).unwrap();
         assert!(rest.contains("event: end\n"), "{rest}");
     }
+}
+
+#[test]
+fn a_pause_that_fails_leads_back_to_its_question() {
+    let Some(db) = Database::own_postgres("a_pause_that_fails_leads_back_to_its_question") else { return };
+    let (server, campaign) = site(&db);
+    let visitor = Visitor::with_key(&server, ROOT_KEY);
+    let path = format!("/ui/campaigns/{campaign}/pause");
+    let form = format!("idempotency_key={}", visitor.form_key(&path));
+    db.server().stop_immediately();
+    let failed = visitor.press(&path, &form);
+    assert_page(&failed, 503);
+    let question = format!("<a href=\"{path}\">Look how things are now, and ask again</a>");
+    assert!(text(&failed).contains(&question), "{failed:?}");
+    db.server().start_again();
+    wait_until("the question is there again", LONG, || visitor.get(&path).status == 200);
+    let form = format!("idempotency_key={}", visitor.form_key(&path));
+    let paused = visitor.press(&path, &form);
+    assert_eq!(paused.status, 303, "{paused:?}");
+    assert_eq!(server.api().campaign(campaign).status, "paused");
 }

@@ -23,7 +23,7 @@ const MOST_AT_ONCE: usize = 2;
 const ATTEMPTS: usize = 5;
 
 /// What a browser is started with. It asks nobody for updates.
-const ARGUMENTS: [&str; 10] = [
+const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--disable-gpu",
     "--disable-quic",
@@ -33,6 +33,7 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP volley.test 127.0.0.1",
     // The browser ends with its driver, however that ends.
     "--remote-debugging-pipe",
 ];

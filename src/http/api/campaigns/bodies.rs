@@ -131,6 +131,13 @@ pub(in crate::http) struct Packing {
     pub(in crate::http) expected: i64,
 }
 
+impl Packing {
+    /// How many of the audience are not packed, by that count.
+    pub(in crate::http) fn left(self, stats: &Stats) -> i64 {
+        if self.done { 0 } else { (self.expected - stats.total).max(0) }
+    }
+}
+
 /// A campaign to create.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

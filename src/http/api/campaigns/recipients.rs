@@ -17,11 +17,14 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
 use crate::services::campaigns::resolve;
 use crate::store::Lane;
-use crate::store::campaigns::{self, CampaignRow};
+use crate::store::campaigns::{self, CampaignRow, glance};
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
 
 /// Most contacts in one resolution.
 const MAX_RESOLVED: usize = 1000;
+
+/// How many deliveries are listed when nothing else is asked for.
+const USUAL_SIZE: i64 = 20;
 
 /// One recipient of a campaign.
 #[derive(Debug, Serialize, ToSchema)]
@@ -111,21 +114,26 @@ impl FromQuery for Which {
         Ok(Self {
             status: params.choice("status", DeliveryState::ALL)?,
             after,
-            page_size: params.integer("page_size", 1..=100)?.unwrap_or(20),
+            page_size: params.integer("page_size", 1..=100)?.unwrap_or(USUAL_SIZE),
         })
     }
 }
 
 impl Which {
+    /// How many were asked for, where that is not the usual number.
+    pub(in crate::http) fn chosen_size(&self) -> Option<i64> {
+        Some(self.page_size).filter(|size| *size != USUAL_SIZE)
+    }
+
     /// Whether these are the first ones.
     pub(in crate::http) fn is_first(&self) -> bool {
         self.after == ContactId(0)
     }
 }
 
-/// The campaign, or 404.
+/// The campaign without its audience, or 404.
 pub(super) async fn must_exist(state: &AppState, id: CampaignId) -> Result<CampaignRow, ApiError> {
-    let found = state.store.run(Lane::Read, "read a campaign", move |conn| campaigns::find(conn, id)).await?;
+    let found = state.store.run(Lane::Read, "read a campaign", move |conn| glance::these(conn, &[id])).await?.pop();
     found.ok_or(ApiError::not_found("campaign", id.0))
 }
 

@@ -192,8 +192,7 @@ fn scanned(before: &[TableReads], after: &[TableReads]) -> Vec<String> {
 }
 
 /// Indexes over the few rows of one state, which may be walked from end to end.
-const OF_FEW: [&str; 4] =
-    ["INDEX pages_ready", "INDEX pages_leased", "INDEX callbacks_pending", "INDEX callbacks_failed"];
+const OF_FEW: [&str; 5] = ["pages_ready", "pages_leased", "pages_uncertain", "callbacks_pending", "callbacks_failed"];
 
 /// What members of segments go by in statements.
 const OF_SEGMENTS: [&str; 3] = ["segment_members", "s", "e"];
@@ -304,6 +303,7 @@ both_backends! {
         })
         .await;
         check(&campaign, Lane::Read, "statistics", move |conn| campaigns::counts(conn, id).map(drop)).await;
+        check(&campaign, Lane::Read, "doubts", |conn| campaigns::glance::uncertain(conn, 21).map(drop)).await;
         // That of an ended campaign: it would be opened by what it finds.
         check(&campaign, Lane::Read, "pages of an ended campaign", |conn| {
             campaigns::has_open_page(conn, CampaignId(2)).map(drop)

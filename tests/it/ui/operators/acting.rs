@@ -2,7 +2,8 @@
 
 use super::{Desk, LONG, dot, path, wait_live};
 use crate::support::Database;
-use crate::support::browser::Setup;
+use crate::support::browser::{Browser, Setup};
+use crate::support::server::{ROOT_KEY, Server};
 use crate::support::waiting::wait_until;
 use crate::support::webdriver::Key;
 use crate::ui::assert_heading;
@@ -21,6 +22,26 @@ fn the_printed_link_opens_the_pages_and_a_second_use_of_it_does_not() {
     browser.go(&desk.url("/ui/keys"), 200);
     browser.go(&desk.url(&desk.server.one_time_path), 200);
     wait_until("the code is refused", LONG, || browser.text().contains("code_unusable"));
+    // Who is there already changes the fragment only.
+    browser.expect(403);
+    browser.script("history.replaceState(null, '', '/ui/enter'); location.hash = '0'.repeat(64)");
+    wait_until("the code is taken out of the address", LONG, || browser.script("return location.hash") == "");
+}
+
+#[test]
+fn over_a_wire_that_is_said_to_be_safe_somebody_signs_in_and_acts() {
+    let Some(browser) = Browser::open("over_a_wire_that_is_said_to_be_safe", Setup::default()) else { return };
+    let db = Database::sqlite();
+    let server = Server::with(&db, |settings| settings.http.allow_plain_sign_in = true);
+    // Ended before the instance.
+    let mut browser = browser;
+    // A name that is not this machine's own: a browser says less there about where a form comes from.
+    browser.go(&format!("http://volley.test:{}/ui/enter", server.addr.port()), 200);
+    browser.script(&format!("document.getElementById('key').value = '{ROOT_KEY}'"));
+    browser.choose("Sign in", 200);
+    assert_heading(&browser, "Now");
+    browser.choose("dark", 200);
+    assert_eq!(browser.script("return document.documentElement.dataset.theme"), "dark");
 }
 
 #[test]
@@ -121,6 +142,7 @@ fn without_scripts_everything_is_read_and_a_campaign_is_paused_resumed_and_stopp
     for (act, button, then) in [("Pause p", "Pause", "paused"), ("Resume p", "Resume", "sending")] {
         browser.go(&desk.page(), 200);
         assert_eq!(dot(&browser), "", "nothing is called live that is not");
+        browser.follow("Load newer numbers", 200);
         browser.follow(act, 200);
         assert_heading(&browser, &format!("{button} “Spring greeting”?"));
         browser.choose(button, 200);
