@@ -8,6 +8,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest};
 
 use super::auth::Caller;
+use super::sessions::SignedIn;
 use super::state::AppState;
 use super::web::extract::bad_parameter;
 use super::web::problem::ApiError;
@@ -166,7 +167,8 @@ pub(super) fn by(request: &HttpRequest) -> Option<By> {
         Caller::Key(id, _) => Asker::ApiKey(id),
     };
     let (client, request_id) = (client::address(request), edge::request_id(request));
-    Some(By { asker, rights: caller.rights(), client, request_id })
+    let session = request.extensions().get::<SignedIn>().map(|person| person.session);
+    Some(By { asker, rights: caller.rights(), client, request_id, session })
 }
 
 impl FromRequest for By {

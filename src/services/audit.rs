@@ -66,6 +66,7 @@ pub fn write(conn: &mut Conn, by: &By, line: Line) -> Result<(), StoreError> {
         before: text(before),
         after: text(after),
         request_id: by.request_id.clone(),
+        session_id: by.session,
     };
     audit_log::append(conn, &entry)
 }

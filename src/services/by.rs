@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::domain::access::{Rights, Scope};
-use crate::domain::ids::ApiKeyId;
+use crate::domain::ids::{ApiKeyId, SessionId};
 
 /// Who asks for a decision, what they may do, from where and by which request. It stands in the log line of the decision, and in
 /// the audit log.
@@ -18,6 +18,8 @@ pub struct By {
     pub client: Option<IpAddr>,
     /// The id of the HTTP request, if there was one.
     pub request_id: Option<String>,
+    /// The session on the operators' pages in which they ask, if there is one.
+    pub session: Option<SessionId>,
 }
 
 /// Who asks for a decision.
@@ -41,7 +43,7 @@ pub enum Asker {
 
 impl By {
     fn itself(asker: Asker) -> Self {
-        Self { asker, rights: Rights::ALL, client: None, request_id: None }
+        Self { asker, rights: Rights::ALL, client: None, request_id: None, session: None }
     }
 
     /// A person at the command line.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use crate::domain::access::audit::{Action, Actor, Object};
-use crate::domain::ids::{ApiKeyId, AuditEntryId};
+use crate::domain::ids::{ApiKeyId, AuditEntryId, SessionId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::schema::{api_keys, audit_log};
@@ -31,6 +31,8 @@ pub struct NewEntry {
     pub after: Option<String>,
     /// The request that asked for it.
     pub request_id: Option<String>,
+    /// The session on the operators' pages in which it was asked for.
+    pub session_id: Option<SessionId>,
 }
 
 /// A line as stored. Words are text here: a newer instance may have written words that this one does not know.
@@ -59,6 +61,8 @@ pub struct EntryRow {
     pub after: Option<String>,
     /// The request that asked for it.
     pub request_id: Option<String>,
+    /// The session on the operators' pages in which it was asked for.
+    pub session_id: Option<SessionId>,
 }
 
 /// The name and the first characters of a key, for people.

@@ -32,7 +32,7 @@ diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, has
 
 diesel::table! { sessions (id) { id -> BigInt, hash -> Text, api_key_id -> Nullable<BigInt>, created_at -> BigInt, seen_at -> BigInt, } }
 
-diesel::table! { audit_log (id) { id -> BigInt, at -> BigInt, actor -> Text, api_key_id -> Nullable<BigInt>, ip -> Nullable<Text>, action -> Text, object -> Text, object_id -> Nullable<Text>, before -> Nullable<Text>, after -> Nullable<Text>, request_id -> Nullable<Text>, } }
+diesel::table! { audit_log (id) { id -> BigInt, at -> BigInt, actor -> Text, api_key_id -> Nullable<BigInt>, ip -> Nullable<Text>, action -> Text, object -> Text, object_id -> Nullable<Text>, before -> Nullable<Text>, after -> Nullable<Text>, request_id -> Nullable<Text>, session_id -> Nullable<BigInt>, } }
 
 diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
 

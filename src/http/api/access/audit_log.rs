@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 // The description takes a type that is called `Object` for any object.
 use crate::domain::access::audit::{Action, Actor, Object as Kind};
-use crate::domain::ids::{ApiKeyId, AuditEntryId};
+use crate::domain::ids::{ApiKeyId, AuditEntryId, SessionId};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, Query, bad_parameter};
@@ -43,6 +43,8 @@ pub(in crate::http) struct AuditEntry {
     after: Option<Box<RawValue>>,
     /// The `X-Request-Id` of the request.
     request_id: Option<String>,
+    /// The session on the operators' pages in which it was done: two people with one key have two. `null` for programs.
+    session_id: Option<SessionId>,
 }
 
 /// An API key, as people tell it from others.
@@ -134,5 +136,6 @@ fn entry((row, key): (EntryRow, Option<KeyName>)) -> AuditEntry {
         before: json(row.before),
         after: json(row.after),
         request_id: row.request_id,
+        session_id: row.session_id,
     }
 }

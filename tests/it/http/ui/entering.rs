@@ -5,7 +5,7 @@ use volley::config::secret::Secret;
 use volley::http::routes::{Door, TABLE, Verb};
 use volley::http::ui::UI;
 
-use super::{FORM, LONG, OWN, Visitor, assert_page, cookie, text};
+use super::{FORM, LONG, OWN, Visitor, assert_page, cookie, site, text};
 use crate::support::server::{ROOT_KEY, Server};
 use crate::support::waiting::wait_for;
 use crate::support::{Database, both_backends};
@@ -203,6 +203,28 @@ fn over_a_wire_that_is_said_to_be_safe_a_browser_without_fetch_metadata_signs_in
     let entered = post("http://volley.test:8080");
     assert_eq!((entered.status, entered.header("location")), (303, Some("/ui")), "{entered:?}");
     assert_eq!(post("http://volley.test").status, 403);
+}
+
+#[test]
+fn two_people_with_one_key_are_told_apart_in_the_audit_log() {
+    let db = Database::sqlite();
+    let (server, campaign) = site(&db);
+    let api = server.api();
+    let press = |visitor: &Visitor<'_>, act: &str| {
+        let path = format!("/ui/campaigns/{campaign}/{act}");
+        let form = format!("idempotency_key={}", visitor.form_key(&path));
+        assert_eq!(visitor.press(&path, &form).status, 303);
+    };
+    let (one, other) = (Visitor::with_key(&server, ROOT_KEY), Visitor::with_key(&server, ROOT_KEY));
+    press(&one, "pause");
+    press(&other, "resume");
+    api.post(&format!("/v1/campaigns/{campaign}/pause"), &json!({}));
+    let lines = api.get(&format!("/v1/audit-log?object=campaign&object_id={campaign}"));
+    let of = |at: usize| (lines["data"][at]["action"].clone(), lines["data"][at]["session_id"].clone());
+    let opened = api.get("/v1/audit-log?object=session&action=created");
+    let session = |at: usize| json!(opened["data"][at]["object_id"].as_str().unwrap().parse::<i64>().unwrap());
+    assert_eq!(of(0), (json!("paused"), json!(null)), "a program has no session: {lines}");
+    assert_eq!((of(1), of(2)), ((json!("resumed"), session(0)), (json!("paused"), session(1))), "{lines}");
 }
 
 #[test]
