@@ -8,7 +8,7 @@ use volley::verify::rng::Rng;
 use crate::support::both_backends;
 use crate::support::provider::{CONCURRENCY, POOL, Provider};
 use crate::support::stage::Stage;
-use crate::support::turns::my_turn;
+use crate::support::turns::{my_turn, shared_turn};
 use crate::support::waiting::stays;
 
 const PEOPLE: usize = 20_000;
@@ -68,7 +68,7 @@ both_backends! {
     }
 
     fn a_pool_suspended_before_a_restart_hands_nothing_over_after_it(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let mut stage = Stage::set(db, Provider::smtp(LATENCY_MS), 100, |builder| builder);
         stage.api.post(&format!("/v1/pools/{POOL}/suspend"), &json!({ "reason": "the relay moves" }));
         stage.volley.kill_and_restart();

@@ -11,7 +11,7 @@ use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::scripted_smtp::ScriptedSmtp;
 use crate::support::stage::{GRACE, LONG, QUIET, Stage};
 use crate::support::tls_front::{Authority, Manner, TlsFront};
-use crate::support::turns::my_turn;
+use crate::support::turns::{my_turn, shared_turn};
 use crate::support::volley::{Builder, Pool};
 use crate::support::waiting::{stays, wait_until};
 use crate::support::{Database, both_backends};
@@ -53,7 +53,7 @@ fn pause_during_packing(db: &Database, provider: Provider) {
 }
 
 fn pause_during_an_outage(db: &Database, provider: Provider) {
-    let _turn = my_turn();
+    let _turn = shared_turn();
     provider.refuse_connections();
     let stage = Stage::launched(db, provider, 300);
     stage.api.wait(stage.campaign, "the outage is reported", LONG, |campaign| campaign.attention.is_some());
@@ -124,7 +124,7 @@ both_backends! {
     }
 
     fn a_pause_holds_what_waits_for_a_slow_handshake(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let authority = Authority::new();
         let sink = ScriptedHttp::slow((0, 0), Keys::Honoured);
         let front = TlsFront::start(sink.port(), &authority, "127.0.0.1", Manner::AtOnce);
@@ -146,7 +146,7 @@ both_backends! {
     }
 
     fn a_pause_holds_what_waits_for_a_slow_greeting(db: &Database) {
-        let _turn = my_turn();
+        let _turn = shared_turn();
         let sink = ScriptedSmtp::slow((150, 150));
         let proxy = Proxy::start().unwrap();
         let link = proxy.link(&format!("127.0.0.1:{}", sink.port())).unwrap();
