@@ -28,9 +28,10 @@ use crate::channels;
 use crate::channels::fetch::{Fetch, Https};
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
-use crate::domain::ids::{ApiKeyId, InstanceId};
+use crate::domain::ids::{ApiKeyId, CampaignId, InstanceId};
 use crate::http::codes::CodeFor;
 use crate::http::public::words::Languages;
+use crate::http::ui::UI;
 use crate::http::ui::pulse::Pulse;
 use crate::http::{AppState, server};
 use crate::journal::{Journal, JournalContents, Retention};
@@ -226,16 +227,17 @@ impl App {
     }
 
     /// The path of a page that signs in the first person who opens it, within five minutes, with the root key or the key that was
-    /// just minted. `None`: there is no such key, or the system's generator failed.
+    /// just minted, and leads to a campaign or to the first page. `None`: there is no such key, or the system's generator failed.
     #[must_use]
-    pub fn one_time_path(&self) -> Option<String> {
+    pub fn one_time_path(&self, campaign: Option<CampaignId>) -> Option<String> {
         let opens = match self.first_key_id {
             Some(id) => CodeFor::Key(id),
             None if self.state.settings.auth.root_key.is_some() => CodeFor::Root,
             None => return None,
         };
         let code = self.state.codes.mint(opens).ok()?;
-        Some(format!("/ui/enter#{code}"))
+        let next = campaign.map_or_else(String::new, |id| format!("?next={UI}/campaigns/{id}"));
+        Some(format!("{UI}/enter{next}#{code}"))
     }
 
     /// Stops taking requests, lets hand-overs that began come to their end, gives back those that did not, records

@@ -4,8 +4,10 @@
 //! REST API, so whatever the demo shows, another client can do.
 
 mod contacts;
+mod gateway;
 mod hook;
 mod segments;
+mod stage;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
+use self::gateway::Gateway;
 use self::hook::Hook;
 use self::segments::Segments;
 use super::client::{self, Client};
@@ -25,6 +28,7 @@ use crate::app::App;
 use crate::config::Settings;
 use crate::config::pools::{PoolConfig, SandboxConfig};
 use crate::config::secret::Secret;
+use crate::domain::ids::CampaignId;
 use crate::verify::scratch::ScratchDir;
 
 /// How long the sending takes, so that there is something to watch and a middle to pause in.
@@ -56,8 +60,9 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
     let mut signals = Signals::listen()?;
     let scratch = ScratchDir::create("demo")?;
     let key = Secret::new(format!("vly_demo_{}", uuid::Uuid::new_v4().simple()));
-    let hook = Hook::listen().await?;
-    let mut own = Settings { log, pools: vec![sandbox()], targets: vec![hook.target()], ..Settings::default() };
+    let (hook, gateway) = (Hook::listen().await?, Gateway::listen().await?);
+    let mut own =
+        Settings { log, pools: vec![sandbox(), gateway.pool()], targets: vec![hook.target()], ..Settings::default() };
     own.database.url = Secret::new(format!("sqlite://{}", scratch.path().join("volley.db").display()));
     own.http.addr = "127.0.0.1:0".to_owned();
     own.email.postal_address = Some("Example Ltd, 1 High Street, Springfield".to_owned());
@@ -74,11 +79,11 @@ pub(crate) async fn demo(args: DemoArgs, settings: Settings, output: &Output) ->
         name = signals.next() => Err(anyhow::anyhow!("ended by {name}")),
     };
     if let (Ok(walked), true) = (&result, args.serve) {
-        let page = app.one_time_path().unwrap_or_else(|| "/ui".to_owned());
+        let page = app.one_time_path(walked.going_out).unwrap_or_else(|| "/ui".to_owned());
         let invitation = invitation(&server, &key, walked.link.as_deref());
         tour.progress.say(&format!(
-            "\nStill serving. Its pages, by a link that works once within five minutes:\n  {server}{page}\nIn another \
-             terminal:\n{invitation}"
+            "\nStill serving, with a campaign that is going out. Watch it, by a link that works once within five minutes:\n  \
+             {server}{page}\nIn another terminal:\n{invitation}"
         ))?;
         tokio::select! {
             _ = signals.next() => {}
@@ -123,6 +128,8 @@ fn invitation(server: &str, key: &Secret, link: Option<&str>) -> String {
 struct Walked {
     /// Where one of those who got the message says no, if anybody did.
     link: Option<String>,
+    /// The campaign that is still going out, if the instance stays.
+    going_out: Option<CampaignId>,
 }
 
 /// One walk through the API.
@@ -143,7 +150,9 @@ impl Tour<'_> {
         let sight = self.send(campaign, list).await?;
         self.close_books(campaign, &sight, &import).await?;
         segments.order(&self.client, &self.hook, &mut self.progress).await?;
-        Ok(Walked { link: self.link(campaign).await? })
+        let link = self.link(campaign).await?;
+        let going_out = if args.serve { Some(stage::set(&self.client, list, &mut self.progress).await?) } else { None };
+        Ok(Walked { link, going_out })
     }
 
     /// Where one of those who got the message says no.

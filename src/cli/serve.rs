@@ -60,7 +60,7 @@ pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result
     if let Some(key) = app.first_key() {
         // Printed, not logged: logs are kept and shipped.
         let local = addr.ip().is_loopback();
-        let link = app.one_time_path().filter(|_| local).map(|path| format!("http://{addr}{path}"));
+        let link = app.one_time_path(None).filter(|_| local).map(|path| format!("http://{addr}{path}"));
         let page = link.as_deref().map_or_else(String::new, |link| {
             format!("\nIts pages, by a link that works once within five minutes: {link}")
         });

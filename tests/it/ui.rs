@@ -1,6 +1,7 @@
 //! Pages in a real browser, as the people see them who get the messages, and as operators see theirs.
 
 mod colours;
+mod demo;
 mod keyboard;
 mod operators;
 mod walks;

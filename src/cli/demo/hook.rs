@@ -61,19 +61,31 @@ impl Drop for Hook {
 
 /// Reads one call and answers it. Whatever is no call is answered with nothing.
 async fn take(mut socket: TcpStream, taken: Arc<Mutex<Vec<Value>>>) {
+    if let Some(told) = call(&mut socket).await {
+        taken.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+        accept(&mut socket).await;
+    }
+}
+
+/// Reads the JSON of one call. `None`: what came is no call.
+pub(super) async fn call(socket: &mut TcpStream) -> Option<Value> {
     let mut bytes = Vec::new();
     while bytes.len() < MOST_BYTES {
         match socket.read_buf(&mut bytes).await {
             Ok(read) if read > 0 => {}
-            _ => return,
+            _ => return None,
         }
         if let Some(told) = body(&bytes) {
-            taken.lock().unwrap_or_else(PoisonError::into_inner).push(told);
-            // If the answer is lost, the call comes again.
-            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
-            return;
+            return Some(told);
         }
     }
+    None
+}
+
+/// Answers a call: it was taken.
+pub(super) async fn accept(socket: &mut TcpStream) {
+    // If the answer is lost, the caller decides what that means.
+    let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").await;
 }
 
 /// The JSON behind the head, once it is whole.

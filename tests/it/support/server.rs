@@ -101,7 +101,7 @@ impl Server {
             system.block_on(async move {
                 let store = Store::open(&settings.database).unwrap();
                 let app = App::start_with(settings, fetch).await.unwrap();
-                started.send((app.addr(), store, app.one_time_path())).unwrap();
+                started.send((app.addr(), store, app.one_time_path(None))).unwrap();
                 let _ = stopped.await;
                 app.stop().await;
             });
