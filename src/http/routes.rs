@@ -21,8 +21,8 @@ use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
-    UI, acts, assets, campaign, campaigns as campaign_list, choices, enter, errors, form, keys as keyboard, live, now,
-    people,
+    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, enter, errors, form,
+    instances as machines, keys as keyboard, live, now, people, pool_acts, pools as pool_list,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -237,6 +237,18 @@ pub const TABLE: &[Entry] = &[
     post("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::carry_out)).once(),
+    get("/ui/pools", Page(Read), || to(pool_list::list)),
+    get("/ui/pools/{name}", Page(Read), || to(pool_list::show)),
+    get("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::ask)),
+    post("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::carry_out)).once(),
+    get("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::ask)),
+    post("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::carry_out)).once(),
+    get("/ui/instances", Page(Read), || to(machines::list)),
+    get("/ui/api-keys", Page(Admin), || to(api_keys::list)),
+    post("/ui/api-keys", Page(Admin), || to(api_keys::make)).once(),
+    get("/ui/api-keys/{id}/revoke", Page(Admin), || to(api_keys::ask)),
+    post("/ui/api-keys/{id}/revoke", Page(Admin), || to(api_keys::revoke)).once(),
+    get("/ui/audit", Page(Admin), || to(audit::list)),
     get("/ui/enter", SignIn, || to(enter::show)),
     post("/ui/enter", SignIn, || to(enter::enter)),
     post("/ui/leave", SignIn, || to(enter::leave)),

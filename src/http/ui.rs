@@ -5,7 +5,9 @@
 //! An error below `/ui` is a page, with the same `code`, `detail` and request id as a problem document.
 
 pub(super) mod acts;
+pub(super) mod api_keys;
 pub(super) mod assets;
+pub(super) mod audit;
 pub(super) mod campaign;
 pub(super) mod campaigns;
 pub(super) mod choices;
@@ -15,12 +17,15 @@ pub(super) mod enter;
 pub(super) mod errors;
 pub(super) mod form;
 mod frame;
+pub(super) mod instances;
 pub(super) mod keys;
 mod lines;
 pub(super) mod live;
 pub(super) mod now;
 pub(super) mod people;
 mod plot;
+pub(super) mod pool_acts;
+pub(super) mod pools;
 pub mod pulse;
 mod receipt;
 mod words;

@@ -25,17 +25,23 @@ pub(super) enum Section {
     Now,
     /// Campaigns.
     Campaigns,
+    /// What messages go through.
+    Delivery,
+    /// Instances, API keys and the audit log.
+    System,
 }
 
 impl Section {
     /// In the order of the bar.
-    pub(super) const ALL: [Self; 2] = [Self::Now, Self::Campaigns];
+    pub(super) const ALL: [Self; 4] = [Self::Now, Self::Campaigns, Self::Delivery, Self::System];
 
     /// What it is called.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Now => "Now",
             Self::Campaigns => "Campaigns",
+            Self::Delivery => "Delivery",
+            Self::System => "System",
         }
     }
 
@@ -44,6 +50,8 @@ impl Section {
         match self {
             Self::Now => "/ui",
             Self::Campaigns => "/ui/campaigns",
+            Self::Delivery => "/ui/pools",
+            Self::System => "/ui/instances",
         }
     }
 
@@ -52,6 +60,8 @@ impl Section {
         match self {
             Self::Now => 'n',
             Self::Campaigns => 'c',
+            Self::Delivery => 'd',
+            Self::System => 's',
         }
     }
 }
@@ -136,7 +146,7 @@ impl Frame {
         assets::SCRIPTS.iter().map(|name| assets::address(name))
     }
 
-    pub(super) fn sections(&self) -> [Section; 2] {
+    pub(super) fn sections(&self) -> [Section; 4] {
         Section::ALL
     }
 
@@ -158,7 +168,16 @@ impl Frame {
 
     /// Whether the visitor may change something.
     pub(super) fn may_operate(&self) -> bool {
-        self.visitor.as_ref().is_some_and(|visitor| visitor.scope.includes(Scope::Operate))
+        self.may(Scope::Operate)
+    }
+
+    /// Whether the visitor may switch pools, and see keys and the audit log.
+    pub(super) fn may_administer(&self) -> bool {
+        self.may(Scope::Admin)
+    }
+
+    fn may(&self, asked: Scope) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.scope.includes(asked))
     }
 }
 

@@ -57,6 +57,13 @@ pub(super) fn left_are(campaign: &Glance) -> String {
     format!("{about}{}", people_are(campaign.left))
 }
 
+/// A request as a command, where Volley has none of its own.
+pub(super) fn curl(method: &str, path: &str, body: Option<&str>) -> String {
+    let json = body.map(|body| format!(" --json '{body}'")).unwrap_or_default();
+    let method = if method == "GET" { "" } else { " -X POST" };
+    format!("curl{method} -H \"Authorization: Bearer $VOLLEY_CLI__KEY\"{json} $VOLLEY_CLI__SERVER{path}")
+}
+
 /// How a campaign stands, in a sentence. `rate`: what was measured lately.
 pub(super) fn sentence(campaign: &Glance, rate: Option<f64>) -> String {
     let counts = &campaign.stats.counts;

@@ -158,6 +158,9 @@ pub(in crate::http) async fn once_under(
     served.await.map_err(|source| ApiError::Unexpected { action: "serve a request", source: source.into() })?
 }
 
+/// Where the same request leads again, in place of an answer with a secret, which is not stored: an extension of that answer.
+pub(in crate::http) struct Instead(pub(in crate::http) String);
+
 /// A key, and whose turn it is.
 enum Reserved {
     /// Ours: what is done now is answered under it.
@@ -206,6 +209,13 @@ async fn finish(
         // Kept for what it says of the effect, not to be given again.
         let failed = Answer { status: response.status().as_u16(), body: String::new(), location: None };
         conclude(state, key, Some(failed)).await;
+        return Ok(response);
+    }
+    // A secret is given once, and stored nowhere.
+    let leads_to = response.response().extensions().get::<Instead>().map(|Instead(path)| path.clone());
+    if let Some(path) = leads_to {
+        let answer = Answer { status: StatusCode::SEE_OTHER.as_u16(), body: String::new(), location: Some(path) };
+        conclude(state, key, Some(answer)).await;
         return Ok(response);
     }
     // A page answers with the way to another one.

@@ -2,6 +2,7 @@
 
 mod entering;
 mod needs;
+mod system;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -21,53 +21,53 @@ const MAX_TEXT: usize = 128;
 /// One line of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct AuditEntry {
-    id: AuditEntryId,
-    at: UtcInstant,
+    pub(in crate::http) id: AuditEntryId,
+    pub(in crate::http) at: UtcInstant,
     /// Who acted: `api_key`, `root_key`, `command_line`, `start`, `scheduler` or `broker`.
-    actor: String,
+    pub(in crate::http) actor: String,
     /// With which API key.
-    key: Option<AuditKey>,
+    pub(in crate::http) key: Option<AuditKey>,
     /// Where the request came from. `null` where there was none.
-    ip: Option<String>,
+    pub(in crate::http) ip: Option<String>,
     /// What was done: `created`, `launched`, `read`, …
-    action: String,
+    pub(in crate::http) action: String,
     /// To which kind of thing: `campaign`, `contact`, …
-    object: String,
+    pub(in crate::http) object: String,
     /// To which one: its id, or the name of a pool.
-    object_id: Option<String>,
+    pub(in crate::http) object_id: Option<String>,
     /// How it was: statuses, ids and names of fields.
     #[schema(value_type = Option<serde_json::Value>)]
-    before: Option<Box<RawValue>>,
+    pub(in crate::http) before: Option<Box<RawValue>>,
     /// How it is since: statuses, ids and names of fields.
     #[schema(value_type = Option<serde_json::Value>)]
-    after: Option<Box<RawValue>>,
+    pub(in crate::http) after: Option<Box<RawValue>>,
     /// The `X-Request-Id` of the request.
-    request_id: Option<String>,
+    pub(in crate::http) request_id: Option<String>,
     /// The session on the operators' pages in which it was done: two people with one key have two. `null` for programs.
-    session_id: Option<SessionId>,
+    pub(in crate::http) session_id: Option<SessionId>,
 }
 
 /// An API key, as people tell it from others.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct AuditKey {
-    id: ApiKeyId,
-    name: Option<String>,
-    prefix: Option<String>,
+    pub(in crate::http) id: ApiKeyId,
+    pub(in crate::http) name: Option<String>,
+    pub(in crate::http) prefix: Option<String>,
 }
 
 /// A part of the audit log, newest line first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct AuditLog {
-    data: Vec<AuditEntry>,
+    pub(in crate::http) data: Vec<AuditEntry>,
     /// The next part: give it as `cursor`. `null` on the last one.
-    next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// Which lines.
 #[derive(Debug)]
 pub(in crate::http) struct Which {
-    filter: Filter,
-    page_size: i64,
+    pub(in crate::http) filter: Filter,
+    pub(in crate::http) page_size: i64,
 }
 
 impl FromQuery for Which {
@@ -110,6 +110,23 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(which): Query<Which>,
 ) -> Result<web::Json<AuditLog>, ApiError> {
+    Ok(web::Json(listed(&state, which).await?))
+}
+
+/// The newest line of one action on one thing.
+pub(in crate::http) async fn newest(
+    state: &AppState,
+    action: Action,
+    object: Kind,
+    id: &str,
+) -> Result<Option<AuditEntry>, ApiError> {
+    let filter =
+        Filter { action: Some(action), object: Some(object), object_id: Some(id.to_owned()), ..Filter::default() };
+    Ok(listed(state, Which { filter, page_size: 1 }).await?.data.pop())
+}
+
+/// Reads a part of the audit log.
+pub(in crate::http) async fn listed(state: &AppState, which: Which) -> Result<AuditLog, ApiError> {
     let Which { filter, page_size } = which;
     let read = move |conn: &mut _| audit_log::list(conn, &filter, page_size + 1);
     let mut rows = state.store.run(Lane::Read, "read the audit log", read).await?;
@@ -118,7 +135,7 @@ pub(in crate::http) async fn list(
     rows.truncate(limit);
     let last = rows.last().filter(|_| more).map(|(row, _)| row.id);
     let data = rows.into_iter().map(entry).collect();
-    Ok(web::Json(AuditLog { data, next_cursor: last.map(|id| format!("before-{id}")) }))
+    Ok(AuditLog { data, next_cursor: last.map(|id| format!("before-{id}")) })
 }
 
 fn entry((row, key): (EntryRow, Option<KeyName>)) -> AuditEntry {

@@ -14,8 +14,8 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
 use crate::services::access::create_key::{CreateKeyError, create_key};
 use crate::services::access::revoke_key::revoke_key;
-use crate::store::Lane;
 use crate::store::access::api_keys::{self, ApiKeyRow, NewKey};
+use crate::store::{Conn, Lane, StoreError, engine};
 
 /// Longest name of a key, in characters.
 const MAX_NAME: usize = 100;
@@ -23,21 +23,21 @@ const MAX_NAME: usize = 100;
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ApiKey {
-    id: ApiKeyId,
-    name: String,
+    pub(in crate::http) id: ApiKeyId,
+    pub(in crate::http) name: String,
     /// What it allows: `ingest`, `read`, `operate` (includes both) or `admin` (includes all).
-    scope: Scope,
+    pub(in crate::http) scope: Scope,
     /// What it calls itself in events. `null`: its name.
-    source: Option<String>,
+    pub(in crate::http) source: Option<String>,
     /// The first characters, by which people tell keys apart.
-    prefix: String,
-    created_at: UtcInstant,
+    pub(in crate::http) prefix: String,
+    pub(in crate::http) created_at: UtcInstant,
     /// To the minute.
-    last_used_at: Option<UtcInstant>,
+    pub(in crate::http) last_used_at: Option<UtcInstant>,
     /// When it stops working by itself. `null`: it does not.
-    expires_at: Option<UtcInstant>,
+    pub(in crate::http) expires_at: Option<UtcInstant>,
     /// When it was revoked.
-    revoked_at: Option<UtcInstant>,
+    pub(in crate::http) revoked_at: Option<UtcInstant>,
 }
 
 impl From<ApiKeyRow> for ApiKey {
@@ -50,16 +50,16 @@ impl From<ApiKeyRow> for ApiKey {
 /// Every API key.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ApiKeys {
-    data: Vec<ApiKey>,
+    pub(in crate::http) data: Vec<ApiKey>,
 }
 
 /// An API key that was just made.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(in crate::http) struct NewApiKey {
     #[serde(flatten)]
-    key: ApiKey,
+    pub(in crate::http) key: ApiKey,
     /// The key itself. It is shown this once.
-    secret: String,
+    pub(in crate::http) secret: String,
 }
 
 /// A key to create.
@@ -67,17 +67,17 @@ pub(in crate::http) struct NewApiKey {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CreateKey {
     /// What it is for.
-    name: String,
+    pub(in crate::http) name: String,
     /// What it allows: `ingest`, `read`, `operate` (includes both) or `admin` (includes all). At most what the key of this
     /// request allows.
-    scope: Scope,
+    pub(in crate::http) scope: Scope,
     /// When it stops working by itself; not later than the key of this request. Without it, the new key does not expire.
     #[serde(default)]
-    expires_at: Option<UtcInstant>,
+    pub(in crate::http) expires_at: Option<UtcInstant>,
     /// What it calls itself in events: 1 to 100 characters out of a-z, 0-9, underscore, dot, colon and hyphen. Give a key that takes
     /// the place of this one the same. Without it, the name.
     #[serde(default)]
-    source: Option<String>,
+    pub(in crate::http) source: Option<String>,
 }
 
 impl From<CreateKeyError> for ApiError {
@@ -100,22 +100,50 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<CreateKey>,
 ) -> Result<HttpResponse, ApiError> {
+    let made = made(&state, body, &by).await?;
+    let location = format!("/v1/keys/{}", made.key.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(made))
+}
+
+/// Makes an API key. The answer is the only place where its secret is.
+pub(in crate::http) async fn made(state: &AppState, body: CreateKey, by: &By) -> Result<NewApiKey, ApiError> {
     let name = crate::http::web::text::name("/name", &body.name, MAX_NAME)?;
     let rights = Rights { scope: body.scope, expires_at: body.expires_at };
     if let Some(Err(error)) = body.source.as_deref().map(EventSource::check) {
         return Err(ApiError::field("/source", error.code, error.reason));
     }
-    let minted = create_key(&state.store, NewKey { name, rights, source: body.source }, &by).await?;
-    let location = format!("/v1/keys/{}", minted.row.id);
-    let key = NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() };
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(key))
+    let minted = create_key(&state.store, NewKey { name, rights, source: body.source }, by).await?;
+    Ok(NewApiKey { key: minted.row.into(), secret: minted.secret.expose().to_owned() })
+}
+
+/// Makes an API key that lasts for so many days, or without end.
+pub(in crate::http) async fn made_for(
+    state: &AppState,
+    name: &str,
+    scope: Scope,
+    days: Option<i64>,
+    by: &By,
+) -> Result<NewApiKey, ApiError> {
+    let expires_at = match days {
+        None => None,
+        Some(days) => {
+            Some(state.store.run(Lane::Control, "read the clock", engine::now).await?.plus_ms(days * 86_400_000))
+        }
+    };
+    made(state, CreateKey { name: name.to_owned(), scope, expires_at, source: None }, by).await
 }
 
 /// Lists the API keys, revoked and expired ones too, newest first.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", responses((status = 200, body = ApiKeys)))]
 pub(in crate::http) async fn list(state: web::Data<AppState>, _: Query<()>) -> Result<web::Json<ApiKeys>, ApiError> {
-    let rows = state.store.run(Lane::Read, "list API keys", api_keys::list).await?;
-    Ok(web::Json(ApiKeys { data: rows.into_iter().map(ApiKey::from).collect() }))
+    Ok(web::Json(listed(&state).await?.0))
+}
+
+/// Reads the API keys, newest first, and the moment of that.
+pub(in crate::http) async fn listed(state: &AppState) -> Result<(ApiKeys, UtcInstant), ApiError> {
+    let read = |conn: &mut Conn| Ok::<_, StoreError>((api_keys::list(conn)?, engine::now(conn)?));
+    let (rows, now) = state.store.run(Lane::Read, "list API keys", read).await?;
+    Ok((ApiKeys { data: rows.into_iter().map(ApiKey::from).collect() }, now))
 }
 
 /// Revokes an API key: it stops working at once on this instance, and within a second on others.
@@ -127,7 +155,12 @@ pub(in crate::http) async fn revoke(
     _: Query<()>,
     by: By,
 ) -> Result<web::Json<ApiKey>, ApiError> {
-    let row = revoke_key(&state.store, id, &by).await?;
+    revoked(&state, id, &by).await.map(web::Json)
+}
+
+/// Makes an API key void.
+pub(in crate::http) async fn revoked(state: &AppState, id: ApiKeyId, by: &By) -> Result<ApiKey, ApiError> {
+    let row = revoke_key(&state.store, id, by).await?;
     state.auth.forget();
-    row.map(|row| web::Json(row.into())).ok_or(ApiError::not_found("key", id.0))
+    row.map(ApiKey::from).ok_or(ApiError::not_found("key", id.0))
 }

@@ -22,97 +22,97 @@ const MAX_SIGNATURE: usize = 300;
 pub(in crate::http) struct Pace {
     /// `full`, `slowed_rate`, `slowed_places`, `tiptoe` (one call at a time), `paused` (the provider asked for a pause) or
     /// `circuit_open` (nothing but probes is handed over).
-    state: &'static str,
+    pub(in crate::http) state: &'static str,
     /// The ceiling on hand-overs a second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_per_second: Option<f64>,
+    pub(in crate::http) rate_per_second: Option<f64>,
     /// What was accepted a second when that ceiling was last lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_measured: Option<f64>,
+    pub(in crate::http) rate_measured: Option<f64>,
     /// The ceiling on hand-overs at once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    places: Option<f64>,
+    pub(in crate::http) places: Option<f64>,
     /// What each instance with work may use of them now.
-    places_by_instance: Vec<InstancePlaces>,
+    pub(in crate::http) places_by_instance: Vec<InstancePlaces>,
     /// Accepted hand-overs a second, over the last seconds. Absent where nothing is held back: then instances do not
     /// tell each other.
     #[serde(skip_serializing_if = "Option::is_none")]
-    accepted_per_second: Option<f64>,
+    pub(in crate::http) accepted_per_second: Option<f64>,
     /// Of a thousand hand-overs of the last ten minutes, how many were refused, other than surely because of their recipient
     /// or message. It counts the hand-overs that instances told each other of, which they do while there is trouble.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refused_per_thousand: Option<f64>,
+    pub(in crate::http) refused_per_thousand: Option<f64>,
     /// Whether an operator has pinned a ceiling.
-    pinned: bool,
+    pub(in crate::http) pinned: bool,
     /// When the rate may be raised next.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_raise_at: Option<UtcInstant>,
+    pub(in crate::http) next_raise_at: Option<UtcInstant>,
     /// The provider asked for a pause until then.
     #[serde(skip_serializing_if = "Option::is_none")]
-    paused_until: Option<UtcInstant>,
+    pub(in crate::http) paused_until: Option<UtcInstant>,
     /// When an open circuit is probed next.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_probe_at: Option<UtcInstant>,
+    pub(in crate::http) next_probe_at: Option<UtcInstant>,
     /// The last time that a ceiling was lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_cut: Option<LastCut>,
+    pub(in crate::http) last_cut: Option<LastCut>,
     /// What answers were found, or marked, to be about.
-    verdicts: Vec<Verdict>,
+    pub(in crate::http) verdicts: Vec<Verdict>,
     /// Recipient domains that are throttled alone.
-    domains_waiting: Vec<DomainWaiting>,
+    pub(in crate::http) domains_waiting: Vec<DomainWaiting>,
     /// How often ceilings were restored because lowering them did not help.
-    undone_cuts: u32,
+    pub(in crate::http) undone_cuts: u32,
 }
 
 /// An instance's part of a pool's places.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct InstancePlaces {
-    instance_id: i64,
-    places: usize,
+    pub(in crate::http) instance_id: i64,
+    pub(in crate::http) places: usize,
 }
 
 /// A ceiling that was lowered.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct LastCut {
-    at: UtcInstant,
+    pub(in crate::http) at: UtcInstant,
     /// What the provider said.
-    detail: String,
+    pub(in crate::http) detail: String,
     /// Hand-overs a second, before; absent: no ceiling, or not lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_from: Option<f64>,
+    pub(in crate::http) rate_from: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rate_to: Option<f64>,
+    pub(in crate::http) rate_to: Option<f64>,
     /// Hand-overs at once, before; absent: not lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
-    places_from: Option<f64>,
+    pub(in crate::http) places_from: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    places_to: Option<f64>,
+    pub(in crate::http) places_to: Option<f64>,
 }
 
 /// What an answer is about.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Verdict {
     /// The answer: code, enhanced code and words, without numbers and addresses.
-    signature: String,
+    pub(in crate::http) signature: String,
     /// `relay` or `recipient`.
-    scope: &'static str,
+    pub(in crate::http) scope: &'static str,
     /// Whether an operator said so.
-    marked: bool,
+    pub(in crate::http) marked: bool,
     /// When it is forgotten, if it was found and not marked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<UtcInstant>,
+    pub(in crate::http) until: Option<UtcInstant>,
     /// The share of other recipients that was refused when it was found, 0.0 to 1.0.
-    share: f64,
+    pub(in crate::http) share: f64,
     /// How many others there were.
-    sample: u32,
+    pub(in crate::http) sample: u32,
 }
 
 /// A recipient domain that is throttled alone.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct DomainWaiting {
-    until: UtcInstant,
+    pub(in crate::http) until: UtcInstant,
     /// What the provider said.
-    detail: String,
+    pub(in crate::http) detail: String,
 }
 
 impl Pace {

@@ -6,17 +6,20 @@ use utoipa::ToSchema;
 
 use super::paces::{Pace, pace_of};
 use super::receipt::{self, Receipt, Wait};
+use crate::config::pools::{PoolConfig, Provider};
+use crate::domain::channel::ChannelKind;
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Json, Nothing, Query};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
+use crate::runtime::health::Attention;
 use crate::services::By;
 use crate::services::replicas::switch_pool::{PoolDecision, SwitchError, switch_pool};
-use crate::store::Lane;
 use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::replicas::pool_switches;
+use crate::store::{Lane, engine};
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -24,20 +27,49 @@ const MAX_REASON: usize = 500;
 /// A sender pool, as operators see it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Pool {
-    name: String,
+    pub(in crate::http) name: String,
     /// Whether nothing is handed over through it, on any instance, until it is resumed.
-    suspended: bool,
+    pub(in crate::http) suspended: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    pub(in crate::http) reason: Option<String>,
     /// When the suspension ends by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<UtcInstant>,
+    pub(in crate::http) expires_at: Option<UtcInstant>,
     /// The receipt of the newest decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<Receipt>,
+    /// The pool as the settings of the instance that answers have it; absent where it does not run the pool. In the list only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) settings: Option<PoolSettings>,
+    /// Why nothing goes through it on the instance that answers, if nothing does. In the list only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) attention: Option<Attention>,
     /// The pace that the pool has found, where anything was found out about its provider. In the list only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pace: Option<Pace>,
+    pub(in crate::http) pace: Option<Pace>,
+}
+
+/// What the settings of an instance say of a pool.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct PoolSettings {
+    pub(in crate::http) channel: ChannelKind,
+    pub(in crate::http) provider: Provider,
+    /// Hand-overs at once on each instance, at most.
+    pub(in crate::http) concurrency: usize,
+    /// Hand-overs a second, all instances together, at most. Absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) rate_per_second: Option<f64>,
+}
+
+impl From<&PoolConfig> for PoolSettings {
+    fn from(pool: &PoolConfig) -> Self {
+        Self {
+            channel: pool.channel,
+            provider: pool.provider.kind(),
+            concurrency: pool.concurrency,
+            rate_per_second: Some(pool.rate_per_second).filter(|rate| *rate > 0.0),
+        }
+    }
 }
 
 impl Pool {
@@ -49,6 +81,8 @@ impl Pool {
             reason: holding.and_then(|switch| switch.reason.clone()),
             expires_at: holding.and_then(|switch| switch.expires_at),
             receipt: None,
+            settings: None,
+            attention: None,
             pace: None,
         }
     }
@@ -57,7 +91,7 @@ impl Pool {
 /// Sender pools.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Pools {
-    data: Vec<Pool>,
+    pub(in crate::http) data: Vec<Pool>,
 }
 
 /// The pools of the instance that answers, and those that any instance has ever suspended.
@@ -66,17 +100,26 @@ pub(in crate::http) async fn list_pools(
     state: web::Data<AppState>,
     _: Query<()>,
 ) -> Result<web::Json<Pools>, ApiError> {
+    Ok(web::Json(listed(&state).await?.0))
+}
+
+/// Reads the pools, and the moment of that.
+pub(in crate::http) async fn listed(state: &AppState) -> Result<(Pools, UtcInstant), ApiError> {
     let (switches, now) = state.store.run(Lane::Read, "read the pools' switches", pool_switches::all).await?;
     let mut names: Vec<&str> = state.settings.pools.iter().map(|pool| pool.name.as_str()).collect();
     names.extend(switches.iter().map(|switch| switch.pool.as_str()));
     names.sort_unstable();
     names.dedup();
+    let troubles = state.health.pools();
     let mut data = Vec::with_capacity(names.len());
     for name in names {
         let switch = switches.iter().find(|switch| switch.pool == name);
-        data.push(Pool { pace: pace_of(&state, name).await?, ..Pool::of(name, switch, now) });
+        let settings = state.settings.pools.iter().find(|pool| pool.name == name).map(PoolSettings::from);
+        let attention = troubles.get(name).cloned().flatten();
+        let pace = pace_of(state, name).await?;
+        data.push(Pool { settings, attention, pace, ..Pool::of(name, switch, now) });
     }
-    Ok(web::Json(Pools { data }))
+    Ok((Pools { data }, now))
 }
 
 /// Why a pool is suspended, and for how long.
@@ -102,8 +145,33 @@ pub(in crate::http) async fn suspend(
     by: By,
     Json(body): Json<SuspendInput>,
 ) -> Result<web::Json<Pool>, ApiError> {
-    let reason = text::name("/reason", &body.reason, MAX_REASON)?;
+    let reason = reason_of(&body.reason)?;
     switch(&state, &name, PoolDecision::Suspend { reason, until: body.expires_at }, wait, &by).await
+}
+
+fn reason_of(text: &str) -> Result<String, ApiError> {
+    text::name("/reason", text, MAX_REASON)
+}
+
+/// Suspends a pool for so many milliseconds of the database's clock, or until it is resumed, and waits a moment for the instances.
+pub(in crate::http) async fn suspend_for(
+    state: &AppState,
+    name: &str,
+    reason: &str,
+    span_ms: Option<i64>,
+    by: &By,
+) -> Result<(), ApiError> {
+    let reason = reason_of(reason)?;
+    let until = match span_ms {
+        None => None,
+        Some(ms) => Some(state.store.run(Lane::Control, "read the clock", engine::now).await?.plus_ms(ms)),
+    };
+    switch(state, name, PoolDecision::Suspend { reason, until }, Wait::USUAL, by).await.map(drop)
+}
+
+/// Ends a pool's suspension, and waits a moment for the instances.
+pub(in crate::http) async fn resume_now(state: &AppState, name: &str, by: &By) -> Result<(), ApiError> {
+    switch(state, name, PoolDecision::Resume, Wait::USUAL, by).await.map(drop)
 }
 
 /// Ends a pool's suspension.

@@ -69,6 +69,20 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// Those that say something: a form of a browser sends its empty fields, too.
+    #[must_use]
+    pub fn given(&self) -> Self {
+        Self(self.0.iter().filter(|(_, value)| !value.trim().is_empty()).cloned().collect())
+    }
+
+    /// The parameters without this one, as a query.
+    #[must_use]
+    pub fn without(&self, name: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(seen, _)| seen != name));
+        query.finish()
+    }
+
     /// The text of a parameter.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

@@ -163,17 +163,31 @@ fn without_scripts_everything_is_read_and_a_campaign_is_paused_resumed_and_stopp
     assert_heading(&browser, "Sign in");
 }
 
+/// The pages of "Delivery" and "System".
+const SYSTEM: [&str; 8] = [
+    "/ui/pools",
+    "/ui/pools/main",
+    "/ui/pools/main/suspend",
+    "/ui/instances",
+    "/ui/api-keys",
+    "/ui/api-keys/1/revoke",
+    "/ui/audit",
+    "/ui/audit?object=campaign&key_id=",
+];
+
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let of_campaign = |act: &str| (format!("{}{act}", desk.page()), 200);
     let fixed = ["/ui", "/ui/campaigns", "/ui/campaigns?status=draft", "/ui/keys", "/ui/enter"];
     let fixed = fixed.into_iter().map(|path| (desk.url(path), 200));
     let failing = [(desk.url("/ui/nowhere"), 404)];
+    let system = SYSTEM.iter().map(|path| (desk.url(path), 200));
     fixed
         .chain(
             ["", "/people", "/people?status=failed", "/people?status=uncertain", "/books", "/pause", "/stop"]
                 .map(of_campaign),
         )
+        .chain(system)
         .chain(failing)
         .collect()
 }

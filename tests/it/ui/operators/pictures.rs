@@ -42,6 +42,10 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64) {
     for act in ["pause", "resume"] {
         api.post(&format!("/v1/campaigns/{spring}/{act}"), &json!({}));
     }
+    for (name, scope) in [("web shop", "ingest"), ("dashboard", "read"), ("night shift", "operate")] {
+        api.post("/v1/keys", &json!({ "name": name, "scope": scope, "expires_at": "2027-09-01T08:00:00Z" }));
+    }
+    api.post("/v1/pools/gateway/suspend", &json!({ "reason": "the provider works on its machines" }));
     (server, spring)
 }
 
@@ -66,6 +70,13 @@ fn write_pictures_of_all_pages() {
         ("campaign-books", of_campaign("/books"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),
+        ("pools", "/ui/pools".to_owned(), 200),
+        ("pools-one", "/ui/pools/gateway".to_owned(), 200),
+        ("pools-suspend", "/ui/pools/newsletter/suspend".to_owned(), 200),
+        ("instances", "/ui/instances".to_owned(), 200),
+        ("api-keys", "/ui/api-keys".to_owned(), 200),
+        ("api-keys-revoke", "/ui/api-keys/2/revoke".to_owned(), 200),
+        ("audit", "/ui/audit".to_owned(), 200),
         ("keys", "/ui/keys".to_owned(), 200),
         ("error", "/ui/nowhere".to_owned(), 404),
     ];

@@ -1,0 +1,81 @@
+//! `/ui/instances`: the processes that share the database, and those that have fallen silent.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::frame::{Frame, Section, page};
+use super::words::{When, grouped};
+use crate::http::api::overview::{self, NeedKind, Overview};
+use crate::http::api::replicas::instances::Instance;
+use crate::http::state::AppState;
+use crate::http::web::extract::Query;
+use crate::http::web::problem::ApiError;
+
+/// An instance.
+struct Machine {
+    id: i64,
+    host: String,
+    version: String,
+    is_answering: bool,
+    started: When,
+    seen: When,
+    pools: Vec<String>,
+    in_flight: String,
+}
+
+impl From<&Instance> for Machine {
+    fn from(live: &Instance) -> Self {
+        Self {
+            id: live.id.0,
+            host: live.host.clone(),
+            version: live.version.clone(),
+            is_answering: live.answering,
+            started: When::of(live.started_at),
+            seen: When::of(live.last_seen_at),
+            pools: live.pools.clone(),
+            in_flight: grouped(live.in_flight),
+        }
+    }
+}
+
+/// An instance that is silent and has not ended in order.
+struct Silent {
+    id: i64,
+    host: String,
+    since: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "ui/instances.html")]
+struct InstancesPage {
+    frame: Frame,
+    live: Vec<Machine>,
+    silent: Vec<Silent>,
+    read: When,
+}
+
+fn silent(seen: &Overview) -> Vec<Silent> {
+    let needs = seen.needs.iter().filter(|need| need.kind == NeedKind::Instance);
+    let one = |need: &overview::Need| {
+        Some(Silent { id: need.instance_id?.0, host: need.name.clone(), since: need.since.map(When::of) })
+    };
+    needs.filter_map(one).collect()
+}
+
+/// Shows the instances.
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    frame: Frame,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    let seen = overview::read(&state).await?;
+    let frame = frame.titled("Instances").same_as("GET /v1/instances", "volley overview");
+    let shown = InstancesPage {
+        frame: Frame { section: Some(Section::System), at: Some(seen.at), ..frame },
+        live: seen.instances.iter().map(Machine::from).collect(),
+        silent: silent(&seen),
+        read: When::of(seen.at),
+    };
+    page(StatusCode::OK, &shown)
+}
