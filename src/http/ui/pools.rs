@@ -87,7 +87,7 @@ const UNTOUCHED: &str = "As fast as the settings allow.";
 
 /// What the settings allow, each limit in a few words.
 fn limits(own: &PoolSettings) -> Vec<String> {
-    let rate = own.rate_per_second.map_or_else(|| "no rate".to_owned(), per_second);
+    let rate = own.rate_per_second.map_or_else(|| "any rate".to_owned(), per_second);
     vec![format!("{} at once", own.concurrency), rate]
 }
 

@@ -28,6 +28,7 @@ impl Desk {
         let campaign = json!({ "name": "Spring greeting", "rate_per_second": 20.0 });
         let campaign = api.create_campaign("email", "main", list, &campaign);
         api.send(campaign);
+        api.post("/v1/keys", &json!({ "name": "web shop", "scope": "ingest" }));
         wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
         Self { server, campaign }
     }
