@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
-//! `reaction`, `suppression`, `event`, `overview`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -21,6 +21,7 @@ mod reaction;
 mod segment;
 mod serve;
 mod suppression;
+mod uncertain;
 mod verify;
 mod watch;
 
@@ -54,7 +55,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -92,6 +93,8 @@ enum Command {
     Event(event::EventCommand),
     /// Show what goes on, and what needs attention
     Overview,
+    /// Show of which messages it is not known whether they have left, by cause
+    Uncertain(uncertain::UncertainArgs),
     /// Show what became of messages by day, pool and domain of the recipients
     Deliverability(deliverability::DeliverabilityArgs),
     /// Hand over a mail that came back, for mail servers
@@ -156,6 +159,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Overview => on_system(overview::run(&settings, &output)),
+        Command::Uncertain(args) => on_system(uncertain::run(args, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
         Command::Bounce(args) => on_system(bounce::bounce(args, &settings)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
@@ -183,6 +187,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Overview
+        | Command::Uncertain(_)
         | Command::Deliverability(_)
         | Command::Bounce(_)
         | Command::Key(_)

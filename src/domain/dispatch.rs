@@ -11,6 +11,7 @@ pub mod doubt;
 pub mod eligibility;
 pub mod evidence;
 pub mod fingerprint;
+pub mod incident;
 pub mod lease;
 pub mod outcome;
 pub mod pace;

@@ -8,13 +8,15 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
+use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients, resolving};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, overview, reactions, readiness};
+use super::api::{
+    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, uncertain,
+};
 use super::public;
 use super::web::extract::Query;
 use super::web::idempotency::HEADER;
@@ -41,8 +43,8 @@ use crate::domain::access::Scope;
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
-        recipients::list, recipients::resolve, recipients::audit, export::export, links::show, clicks::list,
-        actions::receipt, overview::show, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        recipients::list, resolving::resolve, recipients::audit, export::export, links::show, clicks::list,
+        actions::receipt, overview::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
@@ -61,7 +63,7 @@ impl utoipa::Modify for ApiKeyScheme {
 }
 
 /// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key of their own.
-const WITHOUT_KEY: [&str; 7] = [
+const WITHOUT_KEY: [&str; 8] = [
     "/v1/keys",
     "/v1/events/batch",
     "/v1/callbacks/{pool}",
@@ -69,6 +71,7 @@ const WITHOUT_KEY: [&str; 7] = [
     "/v1/segments/estimate",
     "/v1/templates/{id}/preview",
     "/v1/campaigns/{id}/personalized-preview",
+    "/v1/uncertain/{incident}/match",
 ];
 
 struct IdempotencyKeys;

@@ -10,19 +10,22 @@ use actix_web::{Resource, Route};
 use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients};
+use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients, resolving};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
-use super::api::{callbacks, criteria, deliverability, events, operations, overview, reactions, readiness};
+use super::api::{
+    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, uncertain,
+};
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, enter, errors, form,
     instances as machines, keys as keyboard, live, now, people, pool_acts, pools as pool_list,
+    uncertain as incidents, uncertain_acts,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -243,6 +246,12 @@ pub const TABLE: &[Entry] = &[
     post("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::carry_out)).once(),
     get("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::ask)),
     post("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::carry_out)).once(),
+    get("/ui/uncertain", Page(Read), || to(incidents::list)),
+    get("/ui/uncertain/{incident}", Page(Read), || to(incidents::show)).shows(Object::Campaign),
+    get("/ui/uncertain/{incident}/match", Page(Read), || to(incidents::show)).shows(Object::Campaign),
+    post("/ui/uncertain/{incident}/match", Page(Read), || to(incidents::match_log)).shows(Object::Campaign),
+    get("/ui/uncertain/{incident}/resolve", Page(Operate), || to(uncertain_acts::ask)),
+    post("/ui/uncertain/{incident}/resolve", Page(Operate), || to(uncertain_acts::carry_out)).once(),
     get("/ui/instances", Page(Read), || to(machines::list)),
     get("/ui/api-keys", Page(Admin), || to(api_keys::list)),
     post("/ui/api-keys", Page(Admin), || to(api_keys::make)).once(),
@@ -341,11 +350,14 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/export", Api(Read), || to(export::export)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
-    post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(recipients::resolve)).once(),
+    post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(resolving::resolve)).once(),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
     get("/v1/overview", Api(Read), || to(overview::show)),
+    get("/v1/uncertain", Api(Read), || to(uncertain::list)),
+    get("/v1/uncertain/{incident}", Api(Read), || to(uncertain::show)).shows(Object::Campaign),
+    post("/v1/uncertain/{incident}/match", Api(Read), || to(provider_logs::match_log)),
     get("/v1/deliverability", Api(Read), || to(deliverability::list)),
     get("/v1/instances", Api(Read), || to(instances::list_instances)),
     get("/v1/pools", Api(Read), || to(pools::list_pools)),

@@ -28,6 +28,8 @@ pub(super) mod pool_acts;
 pub(super) mod pools;
 pub mod pulse;
 mod receipt;
+pub(super) mod uncertain;
+pub(super) mod uncertain_acts;
 mod words;
 
 /// What the paths of the pages begin with.

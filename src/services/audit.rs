@@ -12,7 +12,8 @@ use crate::domain::ids::ApiKeyId;
 use crate::store::access::audit_log::{self, NewEntry};
 use crate::store::{Conn, Lane, Store, StoreError};
 
-/// What was done. `before` and `after` have statuses, ids and the names of fields; never a value that a person wrote.
+/// What was done. `before` and `after` have statuses, ids and the names of fields; never a value that a person wrote, but
+/// for the [note](crate::domain::note::Note) that says on what evidence deliveries were resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
     action: Action,

@@ -7,6 +7,7 @@ pub mod count_audience;
 pub mod create;
 pub mod delete;
 pub mod edit;
+pub mod incidents;
 pub mod launch;
 pub mod launch_due;
 pub mod preview;

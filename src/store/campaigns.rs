@@ -34,7 +34,7 @@ pub use finding::{
     CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, said_now,
     to_come, topics, tracking, unfinished,
 };
-pub use passes::{reopen, retry_failed};
+pub use passes::{may_reopen, reopen, retry_failed};
 
 /// A campaign as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]

@@ -19,3 +19,4 @@ mod proofs;
 pub mod reported;
 pub mod rewind;
 pub mod sweeps;
+pub mod uncertain;

@@ -14,6 +14,12 @@ const DEATHS_ALONE: i32 = 2;
 /// [`MOST_RESENDS`], as the database counts.
 const RESENDS: i32 = MOST_RESENDS.cast_signed();
 
+/// Why a delivery is in doubt whose owner ended before it wrote an answer down.
+pub const ENDED_BEFORE_ANSWER: &str = "the process ended before the provider's answer was written down";
+
+/// Why a delivery is poison.
+pub const DIED_TWICE: &str = "the process died twice with this delivery alone in flight";
+
 /// What is known of a claim from its owner's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {
@@ -151,7 +157,7 @@ impl Fate {
                     state: if again { DeliveryState::Pending } else { DeliveryState::Uncertain },
                     counted: true,
                     ambiguous: true,
-                    reason: Some("the process ended before the provider's answer was written down".to_owned()),
+                    reason: Some(ENDED_BEFORE_ANSWER.to_owned()),
                     category: Some(ErrorCategory::Unexpected),
                     ..Verdict::untouched()
                 };
@@ -174,7 +180,7 @@ impl Fate {
             state,
             counted: true,
             ambiguous,
-            reason: Some("the process died twice with this delivery alone in flight".to_owned()),
+            reason: Some(DIED_TWICE.to_owned()),
             category: Some(ErrorCategory::Poison),
             ..Verdict::untouched()
         };

@@ -10,6 +10,7 @@ pub(in crate::http) mod preview;
 pub(in crate::http) mod recipients;
 mod refusals;
 mod reports;
+pub(in crate::http) mod resolving;
 
 use actix_web::{HttpResponse, web};
 

@@ -146,6 +146,13 @@ fn shown(value: &Value) -> String {
     if cut.len() < text.len() { format!("{cut}…") } else { cut }
 }
 
+/// On what evidence something was decided: the note is what a reader looks for.
+fn evidence(value: &Value) -> String {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let log = text("log_sha256").and_then(|hash| hash.get(..12)).map(|hash| format!(" (log {hash}…)"));
+    format!("evidence: {}{}", text("note").unwrap_or_default(), log.unwrap_or_default())
+}
+
 /// What has changed: `status: sending → paused`.
 fn changes(before: Option<&RawValue>, after: Option<&RawValue>) -> Vec<String> {
     let read = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
@@ -161,6 +168,7 @@ fn changes(before: Option<&RawValue>, after: Option<&RawValue>) -> Vec<String> {
             Some(was) if was == value => None,
             Some(was) => Some(format!("{word}: {} → {}", shown(was), shown(value))),
             None if value.is_null() => None,
+            None if name == "evidence" => Some(evidence(value)),
             None => Some(format!("{word}: {}", shown(value))),
         }
     };

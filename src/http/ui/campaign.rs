@@ -7,7 +7,7 @@ use askama::Template;
 use super::frame::{Frame, Section, page};
 use super::plot::Bar;
 use super::receipt::ReceiptView;
-use super::words::{When, grouped, per_second, sentence};
+use super::words::{When, counted, grouped, per_second, sentence};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
@@ -41,6 +41,8 @@ pub(super) struct CampaignLive {
     attention: Option<(String, String, Option<When>)>,
     bar: Bar,
     skips: Vec<(String, String)>,
+    /// How many messages are uncertain, if any are.
+    doubts: Option<String>,
     moments: Vec<(&'static str, When)>,
     receipt: Option<ReceiptView>,
     can_pause: bool,
@@ -84,6 +86,9 @@ impl CampaignLive {
                 .iter()
                 .map(|(reason, count)| (reason.replace('_', " "), grouped(*count)))
                 .collect(),
+            doubts: Some(campaign.stats.counts.uncertain)
+                .filter(|count| *count > 0)
+                .map(|count| counted(count, "message is", "messages are")),
             moments: moments.into_iter().filter_map(|(word, at)| Some((word, When::of(at?)))).collect(),
             receipt: receipt.map(|receipt| ReceiptView::of(receipt, at)),
             can_pause: is(CampaignStatus::Sending),

@@ -124,7 +124,10 @@ fn wish(need: &Need) -> Wish {
     let of = need.campaign_id.map(|id| id.to_string()).or(need.instance_id.map(|id| id.to_string()));
     Wish {
         id: format!("{}-{}", need.code, of.unwrap_or_else(|| need.name.clone())),
-        path: need.campaign_id.map(|id| format!("/ui/campaigns/{id}")),
+        path: need.campaign_id.map(|id| match need.kind {
+            NeedKind::Uncertain => format!("/ui/uncertain?campaign_id={id}"),
+            NeedKind::Campaign | NeedKind::Pool | NeedKind::Instance => format!("/ui/campaigns/{id}"),
+        }),
         name,
         detail: need.detail.clone(),
         code: need.code.clone(),

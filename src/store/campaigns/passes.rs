@@ -16,17 +16,26 @@ use crate::store::{Conn, StoreError};
 /// As [`super::transition`]; also when it never was launched. [`TransitionError::SweepUnderWay`] while an earlier pass runs.
 pub fn reopen(conn: &mut Conn, id: CampaignId, sweep: Option<Sweep>) -> Result<CampaignRow, TransitionError> {
     let row = locked(conn, id)?;
-    let is_open = matches!(row.status, CampaignStatus::Sending | CampaignStatus::Paused);
-    let next = if is_open { row.status } else { row.status.next(CampaignEvent::Reopen)? };
-    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
-    let packing = packing(conn, id)?.ok_or(BadTransition { from: row.status, event: CampaignEvent::Reopen })?;
-    if let Some(under_way) = packing.sweep {
-        return Err(TransitionError::SweepUnderWay(under_way));
-    }
+    let next = may_reopen(conn, id, row.status)?;
     if let Some(sweep) = sweep {
         arm(conn, &row, sweep)?;
     }
     Ok(if next == row.status { row.into_row() } else { set_status(conn, &row, next, None)? })
+}
+
+/// The status that a campaign of this status would have when it is open again.
+///
+/// # Errors
+/// It cannot be opened: as [`reopen`].
+pub fn may_reopen(conn: &mut Conn, id: CampaignId, status: CampaignStatus) -> Result<CampaignStatus, TransitionError> {
+    let is_open = matches!(status, CampaignStatus::Sending | CampaignStatus::Paused);
+    let next = if is_open { status } else { status.next(CampaignEvent::Reopen)? };
+    // A scheduled launch that was impossible ends as failed too, and there is nothing in it to re-open.
+    let packing = packing(conn, id)?.ok_or(BadTransition { from: status, event: CampaignEvent::Reopen })?;
+    match packing.sweep {
+        Some(under_way) => Err(TransitionError::SweepUnderWay(under_way)),
+        None => Ok(next),
+    }
 }
 
 /// Opens an ended campaign again, or takes a paused one, which stays paused, and arms the pass that puts back to pending what

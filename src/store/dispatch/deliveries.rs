@@ -94,6 +94,20 @@ pub fn list(
     }
 }
 
+/// Those of these contacts to whom the campaign has a delivery, by id.
+///
+/// # Errors
+/// The query failed.
+pub fn recipients(conn: &mut Conn, campaign: CampaignId, ids: &[ContactId]) -> Result<Vec<RecipientRow>, StoreError> {
+    deliveries::table
+        .inner_join(contacts::table.on(contacts::id.eq(deliveries::contact_id)))
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(ids.to_vec())))
+        .order(deliveries::contact_id)
+        .select(RecipientRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read recipients"))
+}
+
 /// Whether the campaign has a delivery to this contact.
 ///
 /// # Errors
@@ -238,6 +252,19 @@ pub fn uncertain_pages(
             .load(conn),
     }
     .map_err(StoreError::query("find what is uncertain"))
+}
+
+/// How many of these contacts the campaign has an uncertain delivery to.
+///
+/// # Errors
+/// The query failed.
+pub fn count_uncertain(conn: &mut Conn, campaign: CampaignId, contacts: &[ContactId]) -> Result<i64, StoreError> {
+    deliveries::table
+        .filter(deliveries::campaign_id.eq(campaign).and(deliveries::contact_id.eq_any(contacts.to_vec())))
+        .filter(deliveries::state.eq(DeliveryState::Uncertain))
+        .count()
+        .get_result(conn)
+        .map_err(StoreError::query("count what is uncertain"))
 }
 
 /// Notes the uncertain deliveries of a page (all, or those of `contacts`) as sent.

@@ -128,6 +128,25 @@ fn a_campaign_with_uncertain_deliveries_before_and_after_they_are_resolved() {
         see("campaign_uncertain", body);
         let path = format!("/v1/campaigns/{campaign}/deliveries");
         see("deliveries_that_are_uncertain", &server.api().get(&format!("{path}?status=uncertain")));
+        let mut incidents = server.api().get("/v1/uncertain");
+        let id = incidents["data"][0]["id"].as_str().unwrap().to_owned();
+        let mut incident = server.api().get(&format!("/v1/uncertain/{id}"));
+        for one in [&mut incidents["data"][0], &mut incident] {
+            one["id"] = json!("[incident]");
+            one["message_key"] = json!("[key]");
+            one["examples"][0]["key"] = json!("[key]:1");
+        }
+        incident["recipients"][0]["key"] = json!("[key]:1");
+        let log = json!({ "log": "nothing of ours\n" });
+        let mut found = done(server, "POST", &format!("/v1/uncertain/{id}/match"), &log);
+        found["incident"] = json!("[incident]");
+        see("log_match", &found);
+        see(
+            "resolution_dry",
+            &done(server, "POST", &format!("{path}/resolve"), &json!({ "as": "pending", "dry_run": true })),
+        );
+        see("incidents", &incidents);
+        see("incident", &incident);
         see("resolution", &done(server, "POST", &format!("{path}/resolve"), &json!({ "as": "sent" })));
     });
 }

@@ -297,6 +297,11 @@ fn campaigns(all: &mut Collected<'_>) {
     let nothing = json!({ "name": "Nothing", "channel": "email", "pool": "main", "subject": "s", "base_template": "b", "audience": { "all": true } });
     let nothing = id(&api.post("/v1/campaigns", &nothing));
     all.ask("topic_required", "POST", &format!("/v1/campaigns/{nothing}/send"), &json!({}));
+    let resolve = format!("/v1/campaigns/{nothing}/deliveries/resolve");
+    let named = json!({ "as": "sent", "message_ids": ["<0123456789abcdef01234567-1@example.com>"] });
+    all.ask("message_id_invalid", "POST", &resolve, &named);
+    let noted = json!({ "as": "sent", "evidence": { "note": "ann@example.com has told us" } });
+    all.ask("names_somebody", "POST", &resolve, &noted);
 
     for (code, text) in [("unsubscribe_missing", "b"), ("postal_address_missing", "{{ unsubscribe_url }}")] {
         let lacks =

@@ -17,6 +17,6 @@ use volley::http::routes::{Entry, Verb};
 
 /// Whether a route changes something. Some take a body and only look.
 fn changes(entry: &Entry) -> bool {
-    let looks = ["preview", "estimate", "count"].iter().any(|end| entry.path.ends_with(end));
+    let looks = ["preview", "estimate", "count", "match"].iter().any(|end| entry.path.ends_with(end));
     entry.method != Verb::Get && !looks
 }

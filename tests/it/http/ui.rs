@@ -3,6 +3,7 @@
 mod entering;
 mod needs;
 mod system;
+mod uncertain;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::lease::{Lease, LeaseToken};
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, PageId};
+use crate::domain::ids::{CampaignId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::domain::replicas::messages::Tracked;
@@ -253,7 +253,7 @@ impl SenderPool {
                 Some(content) => content,
                 None => load_content(&store, links, settings, campaign).await?,
             };
-            let token = fresh_token()?;
+            let token = fresh_token(owner.instance)?;
             trusts.enter(token, &trust);
             let row = store
                 .run(Lane::Hot, "lease a page", move |conn| {
@@ -367,7 +367,7 @@ async fn load_content(
     loaded.map(Arc::new)
 }
 
-fn fresh_token() -> Result<LeaseToken, StoreError> {
+fn fresh_token(owner: InstanceId) -> Result<LeaseToken, StoreError> {
     let random = getrandom::u64().map_err(|source| StoreError::NoRandomness { detail: source.to_string() })?;
-    Ok(LeaseToken(i64::try_from(random >> 1).unwrap_or(i64::MAX)))
+    Ok(LeaseToken::made_for(owner, random))
 }

@@ -1,27 +1,20 @@
-//! A campaign's recipients: deliveries, the audit, and the resolution of what is uncertain.
+//! A campaign's recipients: deliveries and the audit.
 
 use actix_web::web;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
-use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Json, Params, Query, bad_parameter};
+use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::services::By;
-use crate::services::campaigns::resolve;
 use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow, glance};
-use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, Resolution};
-
-/// Most contacts in one resolution.
-const MAX_RESOLVED: usize = 1000;
+use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow};
 
 /// How many deliveries are listed when nothing else is asked for.
 const USUAL_SIZE: i64 = 20;
@@ -215,59 +208,4 @@ pub(in crate::http) async fn audited(state: &AppState, id: CampaignId) -> Result
         expected: packing.as_ref().map(|packing| packing.expected),
         packed: packing.is_some_and(|packing| packing.done),
     })
-}
-
-text_enum! {
-    /// What an operator knows of an uncertain delivery.
-    ResolveAs {
-        /// It arrived.
-        Sent = "sent",
-        /// It did not, and is not sent again.
-        Failed = "failed",
-        /// It did not; send it again.
-        Pending = "pending",
-    }
-}
-
-/// An operator's decision about uncertain deliveries.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::http) struct ResolveInput {
-    /// Which ones, 1 to 1000; all uncertain ones of the campaign when left out.
-    contact_ids: Option<Vec<ContactId>>,
-    #[serde(rename = "as")]
-    resolution: ResolveAs,
-}
-
-/// What was resolved.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Resolved {
-    campaign_id: CampaignId,
-    /// How many changed. With `as: pending` and no `contact_ids` a pass over the pages has been started, and this is how
-    /// many it will find.
-    resolved: i64,
-    status: CampaignStatus,
-}
-
-/// Resolves uncertain deliveries.
-#[utoipa::path(post, path = "/v1/campaigns/{id}/deliveries/resolve", tag = "campaigns", params(("id" = i64, Path)),
-    request_body = ResolveInput, responses((status = 200, body = Resolved), (status = "4XX", body = Problem)))]
-pub(in crate::http) async fn resolve(
-    state: web::Data<AppState>,
-    Id(id): Id<CampaignId>,
-    _: Query<()>,
-    by: By,
-    Json(body): Json<ResolveInput>,
-) -> Result<web::Json<Resolved>, ApiError> {
-    if body.contact_ids.as_ref().is_some_and(|ids| ids.is_empty() || ids.len() > MAX_RESOLVED) {
-        let reason = format!("name 1 to {MAX_RESOLVED} contacts, or leave it out for all");
-        return Err(ApiError::field("/contact_ids", "out_of_range", reason));
-    }
-    let resolution = match body.resolution {
-        ResolveAs::Sent => Resolution::Sent,
-        ResolveAs::Failed => Resolution::Failed,
-        ResolveAs::Pending => Resolution::Pending,
-    };
-    let done = resolve::resolve(&state.services, id, body.contact_ids, resolution, &by).await?;
-    Ok(web::Json(Resolved { campaign_id: id, resolved: done.resolved, status: done.status }))
 }

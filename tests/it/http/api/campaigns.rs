@@ -15,6 +15,7 @@ mod schedules;
 mod segments;
 mod sending;
 mod topics;
+mod uncertain;
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;

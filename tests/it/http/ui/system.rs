@@ -8,7 +8,7 @@ use crate::support::server::{ROOT_KEY, Server, sandbox};
 use crate::support::{Database, both_backends};
 
 /// A visitor with a key of a scope.
-fn with_scope<'s>(server: &'s Server, scope: &str) -> Visitor<'s> {
+pub(super) fn with_scope<'s>(server: &'s Server, scope: &str) -> Visitor<'s> {
     let key = server.api().post("/v1/keys", &json!({ "name": scope, "scope": scope }));
     Visitor::with_key(server, key["secret"].as_str().unwrap())
 }

@@ -164,10 +164,11 @@ fn without_scripts_everything_is_read_and_a_campaign_is_paused_resumed_and_stopp
 }
 
 /// The pages of "Delivery" and "System".
-const SYSTEM: [&str; 8] = [
+const SYSTEM: [&str; 9] = [
     "/ui/pools",
     "/ui/pools/main",
     "/ui/pools/main/suspend",
+    "/ui/uncertain",
     "/ui/instances",
     "/ui/api-keys",
     "/ui/api-keys/1/revoke",
@@ -175,8 +176,25 @@ const SYSTEM: [&str; 8] = [
     "/ui/audit?object=campaign&key_id=",
 ];
 
+/// The page of an incident: two messages of which nobody knows whether they have left.
+fn incident(desk: &Desk) -> String {
+    let api = desk.server.api();
+    let list = api.a_list_of(2);
+    let campaign = api.create_campaign("email", "main", list, &serde_json::json!({ "name": "In doubt" }));
+    api.send(campaign);
+    api.wait_ended(campaign, LONG);
+    let states = "sent = 0, failed = 0, uncertain = size";
+    desk.server.execute(format!("UPDATE pages SET {states} WHERE campaign_id = {campaign}"));
+    let reason = "state = 'uncertain', reason = 'the provider hung up after the content had left', settled_at = 120000";
+    desk.server.execute(format!("UPDATE deliveries SET {reason} WHERE campaign_id = {campaign}"));
+    let found = api.get(&format!("/v1/uncertain?campaign_id={campaign}"));
+    format!("/ui/uncertain/{}", found["data"][0]["id"].as_str().unwrap())
+}
+
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
+    let incident = incident(desk);
+    let of_incident = ["", "/resolve?as=sent"].map(|act| (desk.url(&format!("{incident}{act}")), 200));
     let of_campaign = |act: &str| (format!("{}{act}", desk.page()), 200);
     let fixed = ["/ui", "/ui/campaigns", "/ui/campaigns?status=draft", "/ui/keys", "/ui/enter"];
     let fixed = fixed.into_iter().map(|path| (desk.url(path), 200));
@@ -188,6 +206,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
                 .map(of_campaign),
         )
         .chain(system)
+        .chain(of_incident)
         .chain(failing)
         .collect()
 }
@@ -209,6 +228,14 @@ fn axe_finds_nothing_on_any_page_be_it_light_or_dark_wide_or_narrow() {
             }
             assert_eq!(browser.overflow(), 0, "{url} scrolls sideways at {width}: {}", browser.text());
         }
+        let found = desk.server.api().get("/v1/uncertain")["data"][0].clone();
+        browser.go(&desk.url(&format!("/ui/uncertain/{}", found["id"].as_str().unwrap())), 200);
+        let log = format!("{}:{} accepted", found["message_key"].as_str().unwrap(), found["examples"][0]["contact_id"]);
+        browser.script(&format!("document.getElementById('log').value = '{log}'"));
+        browser.choose("Compare", 200);
+        assert!(browser.text().contains("1 was accepted"), "{}", browser.text());
+        assert_eq!(browser.axe(), Vec::<String>::new(), "what a log says: {}", browser.text());
+        assert_eq!(browser.overflow(), 0, "what a log says scrolls sideways at {width}: {}", browser.text());
     }
 }
 

@@ -60,6 +60,8 @@ fn write_pictures_of_all_pages() {
     let (server, campaign) = stage(&db, &sink);
     let url = |path: &str| format!("http://{}{path}", server.addr);
     let of_campaign = |act: &str| format!("/ui/campaigns/{campaign}{act}");
+    let found = server.api().get("/v1/uncertain")["data"][0]["id"].clone();
+    let of_incident = |act: &str| format!("/ui/uncertain/{}{act}", found.as_str().unwrap());
     let pages = [
         ("enter", "/ui/enter".to_owned(), 200),
         ("now", "/ui".to_owned(), 200),
@@ -73,6 +75,9 @@ fn write_pictures_of_all_pages() {
         ("pools", "/ui/pools".to_owned(), 200),
         ("pools-one", "/ui/pools/gateway".to_owned(), 200),
         ("pools-suspend", "/ui/pools/newsletter/suspend".to_owned(), 200),
+        ("uncertain", "/ui/uncertain".to_owned(), 200),
+        ("uncertain-one", of_incident(""), 200),
+        ("uncertain-resolve", of_incident("/resolve?as=pending"), 200),
         ("instances", "/ui/instances".to_owned(), 200),
         ("api-keys", "/ui/api-keys".to_owned(), 200),
         ("api-keys-revoke", "/ui/api-keys/2/revoke".to_owned(), 200),

@@ -11,7 +11,7 @@ use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Server, sandbox, webhook};
 
 /// A campaign of four people whose provider took everything and confirmed nothing.
-fn uncertain(api: &Api, sink: &ScriptedHttp) -> (i64, Vec<i64>) {
+pub(super) fn uncertain(api: &Api, sink: &ScriptedHttp) -> (i64, Vec<i64>) {
     let ids = people(api, 4);
     sink.play("request every=1: {take} 500");
     let body =
