@@ -8,6 +8,7 @@ pub mod consent;
 pub mod events;
 pub mod inbound;
 pub mod load;
+pub mod origins;
 pub mod pools;
 pub mod proxies;
 pub mod public;
@@ -76,6 +77,9 @@ pub struct Settings {
     pub targets: Vec<targets::TargetConfig>,
     /// `[[pools]]`
     pub pools: Vec<pools::PoolConfig>,
+    /// What has set each of these. It is no setting.
+    #[serde(skip)]
+    pub origins: origins::Origins,
 }
 
 /// `[database]`

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::Settings;
+use super::origins::Origins;
 use super::pools::{PoolConfig, PoolError};
 use super::redact::{is_secret, redact_path, redact_url};
 
@@ -116,7 +117,7 @@ impl Settings {
         for flag in flags {
             layers.set_typed(flag.key, &flag.value, flag.name)?;
         }
-        let settings = layers.parse()?;
+        let settings = Settings { origins: layers.origins(), ..layers.parse()? };
         settings.check().map_err(|bad| layers.invalid(bad.key, bad.reason))?;
         Ok(settings)
     }
@@ -339,21 +340,13 @@ impl Layers {
         ConfigError::Invalid { key: key.to_owned(), reason: reason.to_owned(), origin: origin.to_owned() }
     }
 
-    /// What set `key`: itself, else the table it came in, else something inside it.
+    /// What set `key`.
     fn origin(&self, key: &str) -> String {
-        let mut path = key;
-        loop {
-            if let Some(origin) = self.origins.get(path) {
-                return origin.clone();
-            }
-            match path.rsplit_once(['.', '[']) {
-                Some((parent, _)) => path = parent,
-                None => break,
-            }
-        }
-        let inside = format!("{key}.");
-        let inner = self.origins.range(inside.clone()..).next().filter(|(path, _)| path.starts_with(&inside));
-        inner.map_or("the defaults", |(_, origin)| origin).to_owned()
+        self.origins().of(key).to_owned()
+    }
+
+    fn origins(&self) -> Origins {
+        Origins::new(self.origins.clone())
     }
 }
 

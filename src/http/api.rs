@@ -17,4 +17,5 @@ pub(in crate::http) mod reactions;
 pub mod readiness;
 pub mod replicas;
 pub(in crate::http) mod segments;
+pub(in crate::http) mod settings;
 pub(in crate::http) mod uncertain;

@@ -12,10 +12,11 @@ use super::api::campaigns::{self, actions, audience, clicks, export, links, prev
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
-use super::api::replicas::{dead_letters, instances, paces, pools};
+use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
-    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, uncertain,
+    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, settings,
+    uncertain,
 };
 use super::public;
 use super::web::extract::Query;
@@ -45,8 +46,8 @@ use crate::domain::access::Scope;
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, links::show, clicks::list,
         actions::receipt, overview::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
-        pools::pool_receipt, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
-        operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
+        pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
+        settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),
     modifiers(&ApiKeyScheme, &IdempotencyKeys),

@@ -14,18 +14,19 @@ use super::api::campaigns::{self, actions, audience, clicks, export, links, prev
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
-use super::api::replicas::{dead_letters, instances, paces, pools};
+use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
-    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, uncertain,
+    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, settings,
+    uncertain,
 };
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, enter, errors, form,
-    instances as machines, keys as keyboard, live, now, people, pool_acts, pools as pool_list,
-    uncertain as incidents, uncertain_acts,
+    instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check, pools as pool_list,
+    settings as settings_page, uncertain as incidents, uncertain_acts,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -246,6 +247,8 @@ pub const TABLE: &[Entry] = &[
     post("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::carry_out)).once(),
     get("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::ask)),
     post("/ui/pools/{name}/resume", Page(Admin), || to(pool_acts::carry_out)).once(),
+    get("/ui/pools/{name}/check", Page(Operate), || to(pool_check::ask)),
+    post("/ui/pools/{name}/check", Page(Operate), || to(pool_check::carry_out)).once(),
     get("/ui/uncertain", Page(Read), || to(incidents::list)),
     get("/ui/uncertain/{incident}", Page(Read), || to(incidents::show)).shows(Object::Campaign),
     get("/ui/uncertain/{incident}/match", Page(Read), || to(incidents::show)).shows(Object::Campaign),
@@ -258,6 +261,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/api-keys/{id}/revoke", Page(Admin), || to(api_keys::ask)),
     post("/ui/api-keys/{id}/revoke", Page(Admin), || to(api_keys::revoke)).once(),
     get("/ui/audit", Page(Admin), || to(audit::list)),
+    get("/ui/settings", Page(Admin), || to(settings_page::show)),
     get("/ui/enter", SignIn, || to(enter::show)),
     post("/ui/enter", SignIn, || to(enter::enter)),
     post("/ui/leave", SignIn, || to(enter::leave)),
@@ -364,12 +368,14 @@ pub const TABLE: &[Entry] = &[
     post("/v1/pools/{name}/suspend", Api(Admin), || to(pools::suspend)).once(),
     post("/v1/pools/{name}/resume", Api(Admin), || to(pools::resume)).once(),
     get("/v1/pools/{name}/receipt", Api(Read), || to(pools::pool_receipt)),
+    post("/v1/pools/{name}/check", Api(Operate), || to(checks::check)).once(),
     post("/v1/pools/{name}/pace/reset", Api(Admin), || to(paces::reset)).once(),
     post("/v1/pools/{name}/pace/probe", Api(Admin), || to(paces::probe)).once(),
     post("/v1/pools/{name}/pace/pin", Api(Admin), || to(paces::pin)).once(),
     post("/v1/pools/{name}/pace/mark", Api(Admin), || to(paces::mark)).once(),
     get("/v1/dead-letters", Api(Read), || to(dead_letters::dead_letters)),
     post("/v1/dead-letters/{id}/replay", Api(Admin), || to(dead_letters::replay)).once(),
+    get("/v1/settings", Api(Admin), || to(settings::show)),
     get("/v1/admin/state", Api(Read), || to(operations::actor_states)),
 ];
 

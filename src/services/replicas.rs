@@ -1,5 +1,6 @@
 //! Decisions that concern all instances.
 
 pub mod change_pace;
+pub mod check_pool;
 mod known_pool;
 pub mod switch_pool;

@@ -59,6 +59,8 @@ text_enum! {
         Tested = "tested",
         /// A pool was suspended.
         Suspended = "suspended",
+        /// The provider of a pool was asked whether it answers.
+        Checked = "checked",
         /// A pool's pace was corrected.
         PaceChanged = "pace_changed",
         /// A dead letter was published again, or a callback read again.

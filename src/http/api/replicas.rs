@@ -1,5 +1,6 @@
 //! Instances, pools and dead letters.
 
+pub(in crate::http) mod checks;
 pub(in crate::http) mod dead_letters;
 pub(in crate::http) mod instances;
 pub(in crate::http) mod paces;

@@ -98,6 +98,7 @@ fn did(action: &str, object: &str) -> String {
         Action::Retried => "tried again what had failed of",
         Action::Resolved => "resolved uncertain deliveries of",
         Action::Tested => "sent a test of",
+        Action::Checked => "asked whether the provider answers of",
         Action::PaceChanged => "corrected the pace of",
         Action::Recomputed => "had everybody evaluated anew for",
         Action::Denied => "was refused",

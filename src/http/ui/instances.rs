@@ -5,9 +5,9 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::frame::{Frame, Section, page};
-use super::words::{When, grouped};
+use super::words::{When, curl, grouped};
 use crate::http::api::overview::{self, NeedKind, Overview};
-use crate::http::api::replicas::instances::Instance;
+use crate::http::api::replicas::instances::{self, Instance};
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
@@ -46,12 +46,35 @@ struct Silent {
     since: Option<When>,
 }
 
+/// An instance of the last day that is not running.
+struct Departed {
+    id: i64,
+    host: String,
+    version: String,
+    how: &'static str,
+    detail: String,
+    seen: When,
+}
+
+fn departed(instance: &Instance) -> Option<Departed> {
+    let gone = instance.gone.as_ref()?;
+    Some(Departed {
+        id: instance.id.0,
+        host: instance.host.clone(),
+        version: instance.version.clone(),
+        how: gone.how.as_str(),
+        detail: gone.detail.clone(),
+        seen: When::of(gone.ended_at.unwrap_or(instance.last_seen_at)),
+    })
+}
+
 #[derive(Template)]
 #[template(path = "ui/instances.html")]
 struct InstancesPage {
     frame: Frame,
     live: Vec<Machine>,
     silent: Vec<Silent>,
+    gone: Vec<Departed>,
     read: When,
 }
 
@@ -70,11 +93,14 @@ pub(in crate::http) async fn list(
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
     let seen = overview::read(&state).await?;
-    let frame = frame.titled("Instances").same_as("GET /v1/instances", "volley overview");
+    let known = instances::of_the_last_day(&state).await?;
+    let command = curl("GET", "/v1/instances?all=true", None);
+    let frame = frame.titled("Instances").same_as("GET /v1/instances?all=true", &command);
     let shown = InstancesPage {
         frame: Frame { section: Some(Section::System), at: Some(seen.at), ..frame },
         live: seen.instances.iter().map(Machine::from).collect(),
         silent: silent(&seen),
+        gone: known.iter().filter_map(departed).collect(),
         read: When::of(seen.at),
     };
     page(StatusCode::OK, &shown)

@@ -1,6 +1,6 @@
 //! Incarnations of processes: who may hold a lease.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -86,6 +86,71 @@ pub fn live(conn: &mut Conn) -> Result<Vec<LiveInstance>, StoreError> {
         ))
         .load(conn)
         .map_err(StoreError::query("list live instances"))
+}
+
+/// An instance that was heard of in the last day, running or not.
+#[derive(Debug, Clone, Queryable)]
+pub struct KnownInstance {
+    /// What it said of itself.
+    pub said: LiveInstance,
+    /// Stays with the journal's folder over restarts.
+    pub slot: String,
+    /// When it ended in order.
+    pub stopped_at: Option<UtcInstant>,
+}
+
+/// What became of an instance.
+#[derive(Debug, Clone)]
+pub struct Fate {
+    /// The instance.
+    pub known: KnownInstance,
+    /// Whether it is running.
+    pub is_live: bool,
+    /// The next one with its data folder: it has read the journal that was left there.
+    pub succeeded_by: Option<InstanceId>,
+    /// Pages that are still leased in its name.
+    pub pages_held: i64,
+}
+
+/// Most instances in one answer.
+const MOST_KNOWN: i64 = 500;
+
+/// The instances that were heard of in the last day, the newest first, at most 500.
+///
+/// # Errors
+/// A query failed.
+pub fn of_the_last_day(conn: &mut Conn) -> Result<Vec<Fate>, StoreError> {
+    let now = engine::now(conn)?;
+    let columns = (
+        instances::id,
+        instances::host,
+        instances::version,
+        instances::started_at,
+        instances::last_seen_at,
+        instances::pools,
+        instances::in_flight,
+    );
+    let known: Vec<KnownInstance> = instances::table
+        .filter(instances::last_seen_at.gt(now.plus_ms(-SPOKEN_OF_MS)))
+        .order(instances::id.desc())
+        .limit(MOST_KNOWN)
+        .select((columns, instances::slot, instances::stopped_at))
+        .load(conn)
+        .map_err(StoreError::query("list instances of the last day"))?;
+    let held: Vec<(Option<InstanceId>, i64)> = pages::table
+        .filter(is_leased())
+        .group_by(pages::lease_instance_id)
+        .select((pages::lease_instance_id, diesel::dsl::count_star()))
+        .load(conn)
+        .map_err(StoreError::query("count held pages"))?;
+    let mut newer = HashMap::<String, InstanceId>::new();
+    let fate = |known: KnownInstance| {
+        let is_live = known.stopped_at.is_none() && known.said.last_seen_at > now.plus_ms(-LIVE_FOR_MS);
+        let succeeded_by = newer.insert(known.slot.clone(), known.said.id);
+        let pages_held = held.iter().find(|(id, _)| *id == Some(known.said.id)).map_or(0, |(_, count)| *count);
+        Fate { known, is_live, succeeded_by, pages_held }
+    };
+    Ok(known.into_iter().map(fate).collect())
 }
 
 /// How long a silent instance is spoken of, in milliseconds: a day.

@@ -15,6 +15,9 @@ fn health_pools_instances_and_the_actors_state() {
     see("health", &api.get("/healthz"));
     see("readiness", &api.get("/readyz"));
     see("instance_list", &api.get("/v1/instances"));
+    let mut check = done(&server, "POST", "/v1/pools/main/check", &json!({}));
+    check["took_ms"] = json!("[milliseconds]");
+    see("pool_check", &check);
     let pin = json!({ "rate_per_second": 20, "places": 3 });
     see("pace_pinned", &done(&server, "POST", "/v1/pools/main/pace/pin", &pin));
     let mark = json!({ "signature": "451 4.7.1 try later", "scope": "recipient" });

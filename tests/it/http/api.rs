@@ -12,6 +12,7 @@ mod people;
 mod reactions;
 mod replicas;
 mod segments;
+mod settings;
 
 use volley::http::routes::{Entry, Verb};
 

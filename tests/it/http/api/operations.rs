@@ -185,10 +185,11 @@ fn every_route_names_its_door_and_what_a_key_must_allow() {
         let is_page = matches!(entry.door, Door::SignIn | Door::Page(_));
         assert_eq!(is_page, entry.path == UI || entry.path.starts_with("/ui/"), "{entry:?}");
         let changes = super::changes(entry);
-        // Keys and what was done with them are shown to those who make them, and the progress of an import to those who upload. A
+        // Keys, settings and what was done with keys are shown to those who make them, and the progress of an import to those who upload. A
         // link lets its holder refuse in a person's name.
         let links = "/v1/campaigns/{id}/deliveries/{contact_id}/links";
-        let other = ["/v1/keys", "/v1/audit-log", "/v1/imports/{id}", links].contains(&entry.path) && !changes;
+        let other =
+            ["/v1/keys", "/v1/audit-log", "/v1/settings", "/v1/imports/{id}", links].contains(&entry.path) && !changes;
         if let Some(scope) = scope.filter(|_| !other && !is_page) {
             assert_eq!(scope != Scope::Read.as_str(), changes, "{entry:?}");
         }

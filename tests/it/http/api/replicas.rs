@@ -1,3 +1,5 @@
-//! Pools.
+//! Pools and instances.
 
+mod checks;
+mod instances;
 mod paces;

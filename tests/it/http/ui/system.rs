@@ -143,6 +143,37 @@ both_backends! {
         let shown = text(&page);
         assert!(shown.contains("cellar") && shown.contains("<span class=\"held\">silent</span>"), "{shown}");
         assert!(shown.contains("answers") && shown.contains("/ui/pools/main"), "{shown}");
+        assert!(shown.contains("its journal was not read since"), "{shown}");
+    }
+
+    fn a_pools_provider_is_asked_by_a_form_and_its_answer_is_shown_once(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let visitor = with_scope(&server, "operate");
+        assert!(text(&visitor.get("/ui/pools/main")).contains("href=\"/ui/pools/main/check\""));
+        let question = visitor.get("/ui/pools/main/check");
+        assert_page(&question, 200);
+        assert!(text(&question).contains("No message is sent."), "{question:?}");
+        let form = format!("idempotency_key={}", visitor.form_key("/ui/pools/main/check"));
+        let found = visitor.press("/ui/pools/main/check", &form);
+        assert_page(&found, 200);
+        assert!(text(&found).contains("the provider answers") && text(&found).contains("No message was sent."), "{found:?}");
+        let again = visitor.press("/ui/pools/main/check", &form);
+        assert_eq!((again.status, again.header("location")), (303, Some("/ui/pools/main")), "{again:?}");
+        assert_page(&visitor.get("/ui/pools/other/check"), 404);
+        let checks = server.api().get("/v1/audit-log?action=checked");
+        assert_eq!(checks["data"].as_array().unwrap().len(), 1, "{checks}");
+    }
+
+    fn settings_are_shown_with_what_set_them_and_without_secrets(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let visitor = with_scope(&server, "admin");
+        let page = visitor.get("/ui/settings");
+        assert_page(&page, 200);
+        let shown = text(&page);
+        assert!(shown.contains("pools: main") && shown.contains("<code>root_key</code>"), "{shown}");
+        assert!(shown.contains("the defaults") && !shown.contains(ROOT_KEY), "{shown}");
+        assert!(text(&visitor.get("/ui/instances")).contains("href=\"/ui/settings\""));
+        assert_page(&with_scope(&server, "operate").get("/ui/settings"), 403);
     }
 }
 

@@ -164,12 +164,14 @@ fn without_scripts_everything_is_read_and_a_campaign_is_paused_resumed_and_stopp
 }
 
 /// The pages of "Delivery" and "System".
-const SYSTEM: [&str; 9] = [
+const SYSTEM: [&str; 11] = [
     "/ui/pools",
     "/ui/pools/main",
     "/ui/pools/main/suspend",
+    "/ui/pools/main/check",
     "/ui/uncertain",
     "/ui/instances",
+    "/ui/settings",
     "/ui/api-keys",
     "/ui/api-keys/1/revoke",
     "/ui/audit",

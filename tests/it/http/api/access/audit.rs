@@ -218,6 +218,7 @@ impl World {
             ("POST", "/v1/pools/{name}/suspend") => {
                 ("/v1/pools/main/suspend".to_owned(), json!({ "reason": "a test" }), ("suspended", "pool"))
             }
+            ("POST", "/v1/pools/{name}/check") => ("/v1/pools/main/check".to_owned(), none, ("checked", "pool")),
             ("POST", "/v1/pools/{name}/resume") => ("/v1/pools/main/resume".to_owned(), none, ("resumed", "pool")),
             ("POST", "/v1/pools/{name}/pace/pin") => {
                 ("/v1/pools/main/pace/pin".to_owned(), json!({ "places": 3 }), ("pace_changed", "pool"))
