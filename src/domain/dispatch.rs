@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod fingerprint;
 pub mod incident;
 pub mod lease;
+pub mod minutes;
 pub mod outcome;
 pub mod pace;
 pub mod page;

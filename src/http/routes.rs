@@ -10,7 +10,7 @@ use actix_web::{Resource, Route};
 use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, export, links, preview, recipients, resolving};
+use super::api::campaigns::{self, actions, audience, clicks, decisions, export, links, minutes, preview, recipients, resolving};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -24,7 +24,7 @@ use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
-    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, enter, errors, form,
+    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter, errors, form,
     instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check, pools as pool_list,
     settings as settings_page, uncertain as incidents, uncertain_acts,
 };
@@ -234,6 +234,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
     get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
     get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
+    get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
     get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::carry_out)).once(),
@@ -356,6 +357,8 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(resolving::resolve)).once(),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
+    get("/v1/campaigns/{id}/minutes", Api(Read), || to(minutes::list)),
+    get("/v1/campaigns/{id}/decisions", Api(Read), || to(decisions::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
     get("/v1/overview", Api(Read), || to(overview::show)),

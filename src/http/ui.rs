@@ -12,6 +12,8 @@ pub(super) mod campaign;
 pub(super) mod campaigns;
 pub(super) mod choices;
 mod cookies;
+mod course;
+pub(super) mod decisions;
 pub mod door;
 pub(super) mod enter;
 pub(super) mod errors;

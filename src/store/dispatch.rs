@@ -11,6 +11,7 @@ pub mod inspection;
 pub mod late_evidence;
 pub mod looks;
 pub mod lost_leases;
+pub mod minutes;
 pub mod open_work;
 pub mod outcomes;
 pub mod packing;

@@ -53,7 +53,10 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("engine", &[]),
             ("access", &["engine"]),
             ("callbacks", &["engine"]),
-            ("campaigns", &["engine", "content", "dispatch", "people", "reactions", "replicas", "reports", "tracking"]),
+            (
+                "campaigns",
+                &["engine", "access", "content", "dispatch", "people", "reactions", "replicas", "reports", "tracking"],
+            ),
             ("content", &["engine"]),
             ("deliverability", &["engine"]),
             ("dispatch", &["engine", "campaigns", "deliverability", "people", "replicas", "reports", "segments"]),

@@ -19,6 +19,8 @@ text_enum! {
         Recipient = "recipient",
         /// A message of the broker.
         Broker = "broker",
+        /// Volley itself: a campaign should not go on as it was.
+        Engine = "engine",
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl};
 use crate::domain::access::audit::{Action, Actor, Object};
+use crate::domain::ids::ApiKeyId;
 use crate::http::api::access::audit_log::{self, AuditEntry, Which};
 use crate::http::api::access::keys;
 use crate::http::state::AppState;
@@ -56,10 +57,15 @@ struct Deed {
 
 /// Who acted, in words.
 pub(super) fn actor(entry: &AuditEntry) -> String {
-    if let Some(key) = &entry.key {
-        return key.name.clone().unwrap_or_else(|| format!("key {}", key.id));
+    who(&entry.actor, entry.key.as_ref().map(|key| (key.id, key.name.as_deref())))
+}
+
+/// Who acted, in words: by the word of the audit log, and with which key.
+pub(super) fn who(actor: &str, key: Option<(ApiKeyId, Option<&str>)>) -> String {
+    if let Some((id, name)) = key {
+        return name.map_or_else(|| format!("key {id}"), str::to_owned);
     }
-    match Actor::from_text(&entry.actor) {
+    match Actor::from_text(actor) {
         Some(Actor::ApiKey) => "an API key",
         Some(Actor::RootKey) => "root key",
         Some(Actor::CommandLine) => "command line",
@@ -67,7 +73,8 @@ pub(super) fn actor(entry: &AuditEntry) -> String {
         Some(Actor::Scheduler) => "scheduler",
         Some(Actor::Recipient) => "a recipient",
         Some(Actor::Broker) => "broker",
-        None => return entry.actor.replace('_', " "),
+        Some(Actor::Engine) => "Volley itself",
+        None => return actor.replace('_', " "),
     }
     .to_owned()
 }
@@ -155,7 +162,7 @@ fn evidence(value: &Value) -> String {
 }
 
 /// What has changed: `status: sending → paused`.
-fn changes(before: Option<&RawValue>, after: Option<&RawValue>) -> Vec<String> {
+pub(super) fn changes(before: Option<&RawValue>, after: Option<&RawValue>) -> Vec<String> {
     let read = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<Value>(raw.get()).ok());
     let (before, after) = (read(before), read(after));
     let old = before.as_ref().and_then(Value::as_object);

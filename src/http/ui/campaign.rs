@@ -4,6 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
+use super::course::{Course, MOST_COLUMNS};
+use super::decisions;
 use super::frame::{Frame, Section, page};
 use super::plot::Bar;
 use super::receipt::ReceiptView;
@@ -11,6 +13,7 @@ use super::words::{When, counted, grouped, per_second, sentence};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::http::api::campaigns::minutes;
 use crate::http::api::overview::{self, Glance, Sighted};
 use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
@@ -23,6 +26,8 @@ use crate::runtime::health::{Attention, AttentionCode};
 struct CampaignPage {
     frame: Frame,
     live: CampaignLive,
+    /// What has happened so far; nothing before the launch.
+    course: Option<Course>,
     facts: Vec<(&'static str, String)>,
     correlation_id: Option<String>,
 }
@@ -98,6 +103,15 @@ impl CampaignLive {
     }
 }
 
+/// What became of the campaign's messages so far.
+async fn course(state: &AppState, campaign: &Glance, at: UtcInstant) -> Result<Course, ApiError> {
+    let minutes = minutes::listed(state, campaign.id, minutes::Which::whole(MOST_COLUMNS)).await?;
+    let goes_on = matches!(campaign.status, CampaignStatus::Sending | CampaignStatus::Paused);
+    let again = goes_on.then(|| (at, format!("/ui/campaigns/{}#course", campaign.id)));
+    let marks = decisions::marks(state, campaign.id).await?;
+    Ok(Course::of(campaign.id.0, &minutes, &marks, again))
+}
+
 /// Shows a campaign.
 pub(in crate::http) async fn show(
     state: web::Data<AppState>,
@@ -115,6 +129,10 @@ pub(in crate::http) async fn show(
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);
     let live = CampaignLive::of(&glance, receipt.as_ref(), at, None, frame.may_operate());
+    let course = match glance.launched_at {
+        Some(_) => Some(course(&state, &glance, at).await?),
+        None => None,
+    };
     let frame =
         frame.titled(&glance.name).same_as(&format!("GET /v1/campaigns/{id}"), &format!("volley campaign show {id}"));
     let frame = Frame {
@@ -124,5 +142,5 @@ pub(in crate::http) async fn show(
         up: Some("/ui/campaigns".to_owned()),
         ..frame
     };
-    page(StatusCode::OK, &CampaignPage { frame, live, facts, correlation_id })
+    page(StatusCode::OK, &CampaignPage { frame, live, course, facts, correlation_id })
 }

@@ -196,6 +196,7 @@ async fn send_again(
             return Ok((before.into_row(), 0));
         }
         let row = campaigns::reopen(conn, id, None)?;
+        deliveries::lock_pages(conn, &pages)?;
         let mut resolved = 0;
         for page in pages {
             resolved += deliveries::resolve_page(conn, page, Some(&contacts), Resolution::Pending)?;

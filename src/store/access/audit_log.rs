@@ -83,6 +83,8 @@ pub struct Filter {
     pub key: Option<ApiKeyId>,
     /// What was done.
     pub action: Option<Action>,
+    /// Which of these was done.
+    pub among: Option<&'static [Action]>,
     /// To which kind of thing.
     pub object: Option<Object>,
     /// To which one.
@@ -128,6 +130,9 @@ pub fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<(EntryRo
     }
     if let Some(action) = filter.action {
         query = query.filter(audit_log::action.eq(action));
+    }
+    if let Some(among) = filter.among {
+        query = query.filter(audit_log::action.eq_any(among));
     }
     if let Some(object) = filter.object {
         query = query.filter(audit_log::object.eq(object));

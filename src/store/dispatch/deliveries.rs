@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::dialect::LockedPage;
+use super::dialect::{self, LockedPage};
 use super::pages::{self, on_page};
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
@@ -281,6 +281,14 @@ fn note_sent(
         .map_err(StoreError::query("find what is uncertain"))?;
     let chosen = uncertain.into_iter().filter(|contact| contacts.is_none_or(|contacts| contacts.contains(contact)));
     deliverability::note_sent(conn, page.campaign_id, &chosen.collect::<Vec<_>>(), now)
+}
+
+/// Locks pages in the order of their ids, for a transaction that resolves several: it writes side rows with each of them.
+///
+/// # Errors
+/// The query failed.
+pub fn lock_pages(conn: &mut Conn, pages: &[PageId]) -> Result<(), StoreError> {
+    dialect::lock_pages(conn, &pages.iter().copied().collect()).map(drop)
 }
 
 /// Resolves the uncertain deliveries of one page (all, or those of `contacts`). Returns how many changed.

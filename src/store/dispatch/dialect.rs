@@ -6,6 +6,7 @@ mod candidates;
 mod deliveries;
 mod given;
 mod locks;
+mod minutes;
 mod packing;
 mod pages;
 mod skips;
@@ -22,6 +23,7 @@ pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_r
 pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
 pub(in crate::store) use given::{Given, count_given};
 pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
+pub(in crate::store) use minutes::{Stretch, add_minute, list_minutes, sum_minutes};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
 pub(in crate::store) use skips::{count_skips, sum_skips};

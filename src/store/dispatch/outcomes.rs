@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use diesel::prelude::*;
 
 use super::bounces::{self, Bounce};
+use super::minutes;
 use super::pages;
 use super::reported::{self, Proven};
 use crate::domain::campaigns::CampaignStatus;
@@ -12,6 +13,7 @@ use crate::domain::deliverability::Counted;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
+use crate::domain::dispatch::minutes::MinuteFigures;
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
@@ -91,7 +93,18 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             reopen_for_late_evidence(conn, page)?;
         }
     }
+    minutes::note_all(conn, &by_minute(&pages, &tallies), now)?;
     Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
+}
+
+/// How a batch moves the counts of its campaigns.
+fn by_minute(pages: &[LockedPage], tallies: &BTreeMap<PageId, Tally>) -> minutes::News {
+    let mut news = minutes::News::new();
+    for (page, tally) in pages.iter().filter_map(|page| Some((page, tallies.get(&page.id)?))) {
+        let moved = MinuteFigures::between(&page.counts(), &tally.counts);
+        news.entry(minutes::row_of(page)).or_default().add(&MinuteFigures { deferred: tally.deferred, ..moved });
+    }
+    news
 }
 
 /// What a batch notes beside the deliveries.
@@ -109,12 +122,14 @@ pub(in crate::store) struct Tally {
     pub(in crate::store) deaths: i64,
     /// How many came to their end.
     pub(in crate::store) settled: i64,
+    /// How many attempts ended with a wait for another one.
+    deferred: i64,
     changed: usize,
 }
 
 impl Tally {
     fn of(page: &LockedPage) -> Self {
-        Self { counts: page.counts(), deaths: page.deaths, settled: 0, changed: 0 }
+        Self { counts: page.counts(), deaths: page.deaths, settled: 0, deferred: 0, changed: 0 }
     }
 
     fn note(&mut self, from: DeliveryState, to: DeliveryState) {
@@ -168,6 +183,7 @@ fn record_campaign<'a, 'b>(
         for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
             if let Some(tally) = tallies.get_mut(&write.settlement.page) {
                 tally.note(from, write.state);
+                tally.deferred += i64::from(from == DeliveryState::Sending && write.is_deferral());
             }
             keep_content(conn, write)?;
             let key = write.settlement.key;
@@ -207,6 +223,12 @@ fn believe_reports(
 }
 
 impl Write<'_> {
+    /// Whether an attempt was made that will be repeated.
+    fn is_deferral(&self) -> bool {
+        let verdict = &self.settlement.verdict;
+        self.state == DeliveryState::Pending && (verdict.counted || verdict.put_off)
+    }
+
     /// Whether a row in that state may change by this.
     fn is_news_of(&self, from: DeliveryState) -> bool {
         match from {

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::minutes;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::dispatch::page::{Counts, PageState};
@@ -330,6 +331,7 @@ fn pack_next(
     }
     let state = if counts.pending == 0 { PageState::Done } else { PageState::Ready };
     dialect::fill_page(conn, id, state, counts)?;
+    minutes::note_packed(conn, campaign.id, &counts)?;
     packing.next_page = seq + 1;
     Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending, up_to: span.up_to })
 }

@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use super::minutes;
 use super::proofs::is_proven;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
@@ -389,7 +390,8 @@ pub(in crate::store) fn write_counts(conn: &mut Conn, page: &LockedPage, counts:
     if counts == page.counts() {
         return Ok(());
     }
-    dialect::write_counts(conn, page, counts)
+    dialect::write_counts(conn, page, counts)?;
+    minutes::note(conn, page, counts)
 }
 
 pub(in crate::store) fn count(changed: usize) -> Result<i64, StoreError> {

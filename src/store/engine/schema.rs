@@ -61,6 +61,8 @@ diesel::table! { audience_tags (campaign_id, tag_id, excluded) { campaign_id -> 
 
 diesel::table! { page_skips (campaign_id, page_id, reason) { campaign_id -> BigInt, page_id -> BigInt, reason -> Text, n -> BigInt, } }
 
+diesel::table! { campaign_minutes (campaign_id, minute, instance_id) { campaign_id -> BigInt, minute -> BigInt, instance_id -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, deferred -> BigInt, retried -> BigInt, resolved -> BigInt, } }
+
 diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
 
 diesel::table! { events (id) { id -> BigInt, contact_id -> BigInt, name -> Text, properties -> Text, occurred_at -> BigInt, received_at -> BigInt, source -> Text, } }
@@ -133,6 +135,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     contact_tags,
     audience_tags,
     page_skips,
+    campaign_minutes,
     link_keys,
     events,
     event_keys,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use volley::verify::rng::Rng;
 
 use crate::support::both_backends;
@@ -50,12 +50,25 @@ fn kill_again_and_again(stage: &mut Stage) -> u64 {
     kills
 }
 
+/// Whether the minutes of the campaign sum up to its report: every outcome was counted once.
+#[track_caller]
+fn assert_minutes_explain_the_report(stage: &Stage) {
+    let minutes = stage.api.get(&format!("/v1/campaigns/{}/minutes", stage.campaign));
+    let stats = stage.api.campaign(stage.campaign).stats;
+    let sum =
+        |name: &str| -> u64 { minutes["data"].as_array().unwrap().iter().filter_map(|step| step[name].as_u64()).sum() };
+    let stands = [sum("sent"), sum("failed") - sum("retried"), sum("skipped"), sum("uncertain") - sum("resolved")];
+    assert_eq!(stands, [stats.sent, stats.failed, stats.skipped, stats.uncertain], "{minutes}");
+    assert_eq!(minutes["complete"], Value::Bool(true), "{minutes}");
+}
+
 both_backends! {
     fn killed_again_and_again_a_webhook_campaign_reaches_everyone_exactly_once(db: &Database) {
         let _turn = my_turn();
         let mut stage = Stage::launched(db, Provider::webhook(LATENCY_MS), PEOPLE);
         kill_again_and_again(&mut stage);
         stage.assert_everyone_once();
+        assert_minutes_explain_the_report(&stage);
         stage.volley.stop();
     }
 
@@ -64,6 +77,7 @@ both_backends! {
         let mut stage = Stage::launched(db, Provider::smtp(LATENCY_MS), PEOPLE);
         let kills = kill_again_and_again(&mut stage);
         stage.assert_missing_are_uncertain(CONCURRENCY * kills);
+        assert_minutes_explain_the_report(&stage);
         stage.volley.stop();
     }
 

@@ -1,6 +1,7 @@
 //! The door of operators' pages, without a browser.
 
 mod entering;
+mod figures;
 mod needs;
 mod system;
 mod uncertain;

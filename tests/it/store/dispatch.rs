@@ -10,6 +10,7 @@ mod late_starts;
 mod ledger;
 mod looks;
 mod lost_leases;
+mod minutes;
 pub(in crate::store) mod packed;
 mod pooled;
 mod races;

@@ -23,7 +23,7 @@ const MAX_TEXT: usize = 128;
 pub(in crate::http) struct AuditEntry {
     pub(in crate::http) id: AuditEntryId,
     pub(in crate::http) at: UtcInstant,
-    /// Who acted: `api_key`, `root_key`, `command_line`, `start`, `scheduler` or `broker`.
+    /// Who acted: `api_key`, `root_key`, `command_line`, `start`, `scheduler`, `recipient`, `broker` or `engine`.
     pub(in crate::http) actor: String,
     /// With which API key.
     pub(in crate::http) key: Option<AuditKey>,
@@ -88,6 +88,7 @@ impl FromQuery for Which {
             actor: params.choice("actor", Actor::ALL)?,
             key: params.integer("key_id", 1..=i64::MAX)?.map(ApiKeyId),
             action: params.choice("action", Action::ALL)?,
+            among: None,
             object: params.choice("object", Kind::ALL)?,
             object_id: params.short("object_id", MAX_TEXT)?,
             request_id: params.short("request_id", MAX_TEXT)?,

@@ -204,8 +204,17 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let system = SYSTEM.iter().map(|path| (desk.url(path), 200));
     fixed
         .chain(
-            ["", "/people", "/people?status=failed", "/people?status=uncertain", "/books", "/pause", "/stop"]
-                .map(of_campaign),
+            [
+                "",
+                "/people",
+                "/people?status=failed",
+                "/people?status=uncertain",
+                "/decisions",
+                "/books",
+                "/pause",
+                "/stop",
+            ]
+            .map(of_campaign),
         )
         .chain(system)
         .chain(of_incident)

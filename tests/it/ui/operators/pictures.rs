@@ -69,6 +69,7 @@ fn write_pictures_of_all_pages() {
         ("campaigns-none", "/ui/campaigns?status=failed".to_owned(), 200),
         ("campaign", of_campaign(""), 200),
         ("campaign-people", of_campaign("/people?status=failed"), 200),
+        ("campaign-decisions", of_campaign("/decisions"), 200),
         ("campaign-books", of_campaign("/books"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),

@@ -83,6 +83,9 @@ both_backends! {
         assert!((51..=80).contains(&failed), "{}", paused.body);
         let detail = paused.body["attention"]["detail"].as_str().unwrap();
         assert!(detail.contains("messages bounced"), "{detail}");
+        let decided = api.get(&format!("/v1/campaigns/{campaign}/decisions"))["data"][0].clone();
+        let by = (&decided["action"], &decided["door"], &decided["actor"], &decided["after"]["reason"]);
+        assert_eq!(by, (&json!("paused"), &json!("engine"), &json!("engine"), &json!("bounces")), "{decided}");
         assert_eq!(u64::try_from(bounced(&api)).unwrap(), failed);
         let by_provider = |line: &&Value| line["source"] == "pool: main" && line["after"] == "bounced";
         // A line shows when no older one can come any more.
