@@ -10,7 +10,7 @@ use actix_web::{Resource, Route};
 use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, decisions, export, links, minutes, preview, recipients, resolving};
+use super::api::campaigns::{self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -358,6 +358,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(resolving::resolve)).once(),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/minutes", Api(Read), || to(minutes::list)),
+    get("/v1/campaigns/{id}/reasons", Api(Read), || to(reasons::list)),
     get("/v1/campaigns/{id}/decisions", Api(Read), || to(decisions::list)),
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),

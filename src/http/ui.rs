@@ -30,6 +30,7 @@ pub(super) mod pool_acts;
 pub(super) mod pool_check;
 pub(super) mod pools;
 pub mod pulse;
+mod reasons;
 mod receipt;
 pub(super) mod settings;
 pub(super) mod uncertain;

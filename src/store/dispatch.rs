@@ -17,6 +17,7 @@ pub mod outcomes;
 pub mod packing;
 pub mod pages;
 mod proofs;
+pub mod reasons;
 pub mod reported;
 pub mod rewind;
 pub mod sweeps;

@@ -9,6 +9,7 @@ pub(in crate::http) mod export;
 pub(in crate::http) mod links;
 pub(in crate::http) mod minutes;
 pub(in crate::http) mod preview;
+pub(in crate::http) mod reasons;
 pub(in crate::http) mod recipients;
 mod refusals;
 mod reports;

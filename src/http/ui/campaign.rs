@@ -8,12 +8,13 @@ use super::course::{Course, MOST_COLUMNS};
 use super::decisions;
 use super::frame::{Frame, Section, page};
 use super::plot::Bar;
+use super::reasons::Reasons;
 use super::receipt::ReceiptView;
 use super::words::{When, counted, grouped, per_second, sentence};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
-use crate::http::api::campaigns::minutes;
+use crate::http::api::campaigns::{minutes, reasons};
 use crate::http::api::overview::{self, Glance, Sighted};
 use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
@@ -28,6 +29,7 @@ struct CampaignPage {
     live: CampaignLive,
     /// What has happened so far; nothing before the launch.
     course: Option<Course>,
+    reasons: Option<Reasons>,
     facts: Vec<(&'static str, String)>,
     correlation_id: Option<String>,
 }
@@ -129,10 +131,11 @@ pub(in crate::http) async fn show(
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);
     let live = CampaignLive::of(&glance, receipt.as_ref(), at, None, frame.may_operate());
-    let course = match glance.launched_at {
-        Some(_) => Some(course(&state, &glance, at).await?),
-        None => None,
-    };
+    let (mut so_far, mut why) = (None, None);
+    if glance.launched_at.is_some() {
+        so_far = Some(course(&state, &glance, at).await?);
+        why = Reasons::of(id.0, &reasons::listed(&state, id).await?);
+    }
     let frame =
         frame.titled(&glance.name).same_as(&format!("GET /v1/campaigns/{id}"), &format!("volley campaign show {id}"));
     let frame = Frame {
@@ -142,5 +145,5 @@ pub(in crate::http) async fn show(
         up: Some("/ui/campaigns".to_owned()),
         ..frame
     };
-    page(StatusCode::OK, &CampaignPage { frame, live, course, facts, correlation_id })
+    page(StatusCode::OK, &CampaignPage { frame, live, course: so_far, reasons: why, facts, correlation_id })
 }

@@ -25,6 +25,8 @@ struct PeoplePage {
     people: Vec<Person>,
     /// The state that is shown, if only one is.
     state: Option<&'static str>,
+    /// The kind of trouble that is shown, if only one is, and the page with everybody of the state.
+    kind: Option<(String, String)>,
     next: Option<String>,
     first: Option<String>,
 }
@@ -101,10 +103,18 @@ pub(in crate::http) async fn show(
     Query(which): Query<Which>,
 ) -> Result<HttpResponse, ApiError> {
     let (chosen, is_first, size) = (which.status, which.is_first(), which.chosen_size());
+    let kinds = which.kinds();
     let campaign = overview::sight(&state, id).await?.campaign;
     let listed = recipients::listed(&state, id, which).await?;
     let base = format!("/ui/campaigns/{id}/people");
-    let filter = chosen.map(|state| format!("status={state}"));
+    let state_filter = chosen.map(|state| format!("status={state}"));
+    let kind = state_filter.as_ref().filter(|_| !kinds.is_empty()).map(|state| {
+        let words: Vec<&str> = kinds.iter().map(|(_, value)| *value).collect();
+        (words.join(" · ").replace('_', " "), format!("{base}?{state}"))
+    });
+    let kinds = kinds.iter().map(|(name, value)| format!("{name}={value}"));
+    let filter: Vec<String> = state_filter.into_iter().chain(kinds).collect();
+    let filter = Some(filter.join("&")).filter(|filter| !filter.is_empty());
     let query = |more: Option<String>| -> String {
         let size = size.map(|size| format!("page_size={size}"));
         let parts: Vec<String> = [filter.clone(), size, more].into_iter().flatten().collect();
@@ -120,6 +130,7 @@ pub(in crate::http) async fn show(
         tabs: tabs(&campaign, chosen),
         people: listed.data.into_iter().map(person).collect(),
         state: chosen.map(DeliveryState::as_str),
+        kind,
         next: listed.next_cursor.map(|cursor| query(Some(format!("cursor={cursor}")))),
         first: (!is_first).then(|| query(None)),
         name: campaign.name,

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 
 use super::outcomes::forget_content;
 use super::pages;
+use super::reasons;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
@@ -215,6 +216,15 @@ fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) 
     for (reason, n) in skips {
         dialect::count_skips(conn, page.campaign_id, page.id, reason, n)?;
     }
+    // Read again: the class of an earlier refusal stays.
+    let troubled =
+        endings.iter().filter(|ending| matches!(ending.state, DeliveryState::Failed | DeliveryState::Uncertain));
+    let kinds = reasons::of_contacts(conn, page.campaign_id, troubled.map(|ending| ending.contact).collect())?;
+    let mut reasons = reasons::News::default();
+    for kind in kinds.into_values() {
+        reasons.add(page.campaign_id, kind, 1);
+    }
+    reasons.write(conn)?;
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use diesel::prelude::*;
 
 use super::dialect::{self, LockedPage};
 use super::pages::{self, on_page};
+use super::reasons;
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
-use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
@@ -78,7 +79,9 @@ pub fn list(
     after: ContactId,
     limit: i64,
 ) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
-    let Some(state) = state else { return within(conn, campaign, None, (after, ContactId(i64::MAX)), limit) };
+    let Some(state) = state else {
+        return within(conn, campaign, (None, TroubleFilter::default()), (after, ContactId(i64::MAX)), limit);
+    };
     let (mut found, mut after) = (Vec::new(), after);
     loop {
         let pages = pages_holding(conn, campaign, state, after)?;
@@ -88,7 +91,13 @@ pub fn list(
             if missing <= 0 {
                 return Ok(found);
             }
-            found.extend(within(conn, campaign, Some(state), (after.max(first), last), missing)?);
+            found.extend(within(
+                conn,
+                campaign,
+                (Some(state), TroubleFilter::default()),
+                (after.max(first), last),
+                missing,
+            )?);
         }
         after = last;
     }
@@ -106,6 +115,52 @@ pub fn recipients(conn: &mut Conn, campaign: CampaignId, ids: &[ContactId]) -> R
         .select(RecipientRow::as_select())
         .load(conn)
         .map_err(StoreError::query("read recipients"))
+}
+
+/// A kind of trouble that deliveries are looked for by. `None` takes all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TroubleFilter {
+    /// What kind of trouble it was.
+    pub category: Option<ErrorCategory>,
+    /// Whose trouble it was.
+    pub class: Option<AnswerClass>,
+    /// Why it was skipped.
+    pub skip_reason: Option<SkipReason>,
+}
+
+/// A part of a list, and behind which contact more may come.
+pub type Listed = (Vec<(DeliveryRow, RecipientRow)>, Option<ContactId>);
+
+/// The campaign's deliveries in one state and of one kind of trouble above `after`, in contact order, each with its contact, and behind which
+/// contact more may come. It looks at no more pages at once than [`list`] does, so that fewer than `limit` may come although there are more.
+///
+/// # Errors
+/// The query failed.
+pub fn list_of_kind(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    (state, kind): (DeliveryState, TroubleFilter),
+    after: ContactId,
+    limit: i64,
+) -> Result<Listed, StoreError> {
+    let pages = pages_holding(conn, campaign, state, after)?;
+    let mut found = Vec::new();
+    for (first, last) in &pages {
+        // One more shows whether there are more.
+        let missing = limit + 1 - pages::count(found.len())?;
+        if missing <= 0 {
+            break;
+        }
+        let stretch = (after.max(*first), *last);
+        found.extend(within(conn, campaign, (Some(state), kind), stretch, missing)?);
+    }
+    if pages::count(found.len())? > limit {
+        found.pop();
+        let last = found.last().map(|(delivery, _)| delivery.contact_id);
+        return Ok((found, last));
+    }
+    let is_cut = pages::count(pages.len())? >= PAGES_AT_ONCE;
+    Ok((found, pages.last().filter(|_| is_cut).map(|(_, last)| *last)))
 }
 
 /// Whether the campaign has a delivery to this contact.
@@ -151,7 +206,7 @@ fn pages_holding(
 fn within(
     conn: &mut Conn,
     campaign: CampaignId,
-    state: Option<DeliveryState>,
+    (state, kind): (Option<DeliveryState>, TroubleFilter),
     (after, up_to): Stretch,
     limit: i64,
 ) -> Result<Vec<(DeliveryRow, RecipientRow)>, StoreError> {
@@ -167,6 +222,15 @@ fn within(
         .into_boxed();
     if let Some(state) = state {
         query = query.filter(deliveries::state.eq(state));
+    }
+    if let Some(category) = kind.category {
+        query = query.filter(deliveries::category.eq(category));
+    }
+    if let Some(class) = kind.class {
+        query = query.filter(deliveries::answer_class.eq(class));
+    }
+    if let Some(reason) = kind.skip_reason {
+        query = query.filter(deliveries::reason.eq(reason.as_str()));
     }
     query.load(conn).map_err(StoreError::query("list deliveries"))
 }
@@ -307,6 +371,8 @@ pub fn resolve_page(
     if resolution == Resolution::Sent {
         note_sent(conn, &row, contacts, now)?;
     }
+    let mut reasons = reasons::News::default();
+    reasons.add_all(row.campaign_id, &reasons::of_page(conn, &row)?, -1);
     let again = resolution == Resolution::Pending;
     let change = (
         deliveries::state.eq(resolution.state()),
@@ -328,6 +394,8 @@ pub fn resolve_page(
     }
     .map_err(StoreError::query("resolve what is uncertain"))?;
     let changed = pages::count(changed)?;
+    reasons.add_all(row.campaign_id, &reasons::of_page(conn, &row)?, 1);
+    reasons.write(conn)?;
     let mut counts = row.counts();
     counts.shift(DeliveryState::Uncertain, resolution.state(), changed);
     pages::forget_contents(conn, &row)?;

@@ -9,6 +9,7 @@ mod locks;
 mod minutes;
 mod packing;
 mod pages;
+mod reasons;
 mod skips;
 mod sums;
 mod walk;
@@ -26,6 +27,7 @@ pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, loc
 pub(in crate::store) use minutes::{Stretch, add_minute, list_minutes, sum_minutes};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
+pub(in crate::store) use reasons::add_reason;
 pub(in crate::store) use skips::{count_skips, sum_skips};
 pub(in crate::store) use sums::{sum_page_counts, waiting};
 pub(in crate::store) use walk::Walk;

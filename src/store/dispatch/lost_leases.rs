@@ -5,6 +5,7 @@ use diesel::prelude::*;
 
 use super::bounces::{self, Bounce};
 use super::pages::{self, PageRow, on_page};
+use super::reasons;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd, Repeat};
 use crate::domain::dispatch::claim::ClaimKey;
@@ -129,7 +130,7 @@ pub fn end_lease(
         now,
     };
     let (mut ended, mut bounced, mut sent) = (Ended::default(), Vec::new(), Vec::new());
-    let mut counts = row.counts();
+    let (mut counts, mut reasons) = (row.counts(), reasons::News::default());
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
         let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
@@ -141,10 +142,12 @@ pub fn end_lease(
             sent.push(delivery.contact);
         }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
+        reasons.add(campaign, (fate.state(), fate.verdict.category, fate.verdict.class), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
     bounces::note(conn, &bounced)?;
     deliverability::note_sent(conn, campaign, &sent, now)?;
+    reasons.write(conn)?;
     let known = ended.known + ended.poison;
     let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))

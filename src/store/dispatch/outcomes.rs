@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::bounces::{self, Bounce};
 use super::minutes;
 use super::pages;
+use super::reasons;
 use super::reported::{self, Proven};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::deliverability::Counted;
@@ -93,6 +94,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             reopen_for_late_evidence(conn, page)?;
         }
     }
+    ended.reasons.write(conn)?;
     minutes::note_all(conn, &by_minute(&pages, &tallies), now)?;
     Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
 }
@@ -112,6 +114,7 @@ fn by_minute(pages: &[LockedPage], tallies: &BTreeMap<PageId, Tally>) -> minutes
 struct Ended {
     bounced: Vec<Bounce>,
     sent: Vec<News>,
+    reasons: reasons::News,
 }
 
 /// What a batch does to one page.
@@ -179,6 +182,10 @@ fn record_campaign<'a, 'b>(
         if fitting.is_empty() {
             continue;
         }
+        // Evidence that comes late for what is uncertain: what it was counted as.
+        let late = if from == DeliveryState::Uncertain { fitting.as_slice() } else { &[] };
+        let contacts = late.iter().map(|write| write.settlement.key.contact).collect();
+        let before = reasons::of_contacts(conn, campaign, contacts)?;
         let done = dialect::write_outcomes(conn, campaign, &fitting, from, now)?;
         for write in missed.extract_if(.., |write| done.contains(&claim_of(write))) {
             if let Some(tally) = tallies.get_mut(&write.settlement.page) {
@@ -187,6 +194,11 @@ fn record_campaign<'a, 'b>(
             }
             keep_content(conn, write)?;
             let key = write.settlement.key;
+            if let Some(kind) = before.get(&key.contact) {
+                ended.reasons.add(campaign, *kind, -1);
+            }
+            let verdict = &write.settlement.verdict;
+            ended.reasons.add(campaign, (write.state, verdict.category, verdict.class), 1);
             if write.settlement.verdict.leaves_doubt() {
                 in_doubt.push(key.contact);
             } else if write.settlement.verdict.is_bounce() {
@@ -197,7 +209,7 @@ fn record_campaign<'a, 'b>(
             }
         }
     }
-    believe_reports(conn, campaign, &in_doubt, tallies, now)?;
+    believe_reports(conn, campaign, &in_doubt, tallies, &mut ended.reasons, now)?;
     Ok(missed)
 }
 
@@ -207,6 +219,7 @@ fn believe_reports(
     campaign: CampaignId,
     in_doubt: &[ContactId],
     tallies: &mut BTreeMap<PageId, Tally>,
+    reasons: &mut reasons::News,
     now: UtcInstant,
 ) -> Result<(), StoreError> {
     if in_doubt.is_empty() {
@@ -217,6 +230,7 @@ fn believe_reports(
         if let Some(tally) = tallies.get_mut(&proven.page) {
             tally.believe(&proven);
         }
+        reasons.prove(campaign, proven.kind(), proven.to);
         forget_content(conn, campaign, proven.contact)?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use diesel::prelude::*;
 
 use super::minutes;
 use super::proofs::is_proven;
+use super::reasons;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::{LeaseToken, Owner};
@@ -339,11 +340,16 @@ pub(in crate::store) fn skip_pending(
         .execute(conn)
         .map_err(StoreError::query("believe what is reported of what is pending"))?;
     counts.shift(DeliveryState::Pending, DeliveryState::Sent, count(proven)?);
+    let mut doubts = reasons::News::default();
+    for ((_, category, class), n) in reasons::of_pending(conn, page)? {
+        doubts.add(page.campaign_id, (DeliveryState::Uncertain, category, class), n);
+    }
     let ambiguous = diesel::update(deliveries::table.filter(pending()))
         .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("skip what is pending"))?;
     counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, count(ambiguous)?);
+    doubts.write(conn)?;
     forget_contents(conn, page)
 }
 

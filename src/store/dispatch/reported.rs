@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use diesel::prelude::*;
 
 use super::pages;
+use super::reasons;
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState, ErrorCategory};
@@ -51,11 +52,13 @@ pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Sett
     }
     let (locked, now) = dialect::lock_pages(conn, &pages)?;
     let mut counts: BTreeMap<PageId, Counts> = locked.iter().map(|page| (page.id, page.counts())).collect();
-    let mut settled = Settled::default();
+    let (mut settled, mut reasons) = (Settled::default(), reasons::News::default());
     for (campaign, contacts) in by_campaign {
         // Read again: nobody moves them now. On a page that is not locked, an outcome may have come meanwhile that looks itself.
         let proven = believe(conn, campaign, &contacts, now, &|page| pages.contains(&page))?;
-        for Proven { page, from, to, .. } in proven {
+        for proven in proven {
+            reasons.prove(campaign, proven.kind(), proven.to);
+            let Proven { page, from, to, .. } = proven;
             if let Some(counts) = counts.get_mut(&page) {
                 counts.shift(from, to, 1);
             }
@@ -66,6 +69,7 @@ pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Sett
             }
         }
     }
+    reasons.write(conn)?;
     for page in &locked {
         let counts = counts.get(&page.id).copied().unwrap_or_else(|| page.counts());
         if counts != page.counts() {
@@ -84,6 +88,17 @@ pub(in crate::store) struct Proven {
     pub(in crate::store) from: DeliveryState,
     /// What it is now: `sent` or `failed`.
     pub(in crate::store) to: DeliveryState,
+    /// What kind of trouble it had been in.
+    pub(in crate::store) category: Option<ErrorCategory>,
+    /// Whose trouble that was.
+    pub(in crate::store) class: Option<AnswerClass>,
+}
+
+impl Proven {
+    /// Of which kind it was.
+    pub(in crate::store) fn kind(&self) -> reasons::Kind {
+        (self.from, self.category, self.class)
+    }
 }
 
 /// Settles those of these deliveries that are in doubt and that reports say something of. Their pages are locked, or are not
@@ -98,10 +113,10 @@ pub(in crate::store) fn believe(
     let mut proven = Vec::new();
     let mut moves = HashMap::<(DeliveryState, DeliveryState), Vec<ContactId>>::new();
     for doubtful in in_doubt(conn, campaign, contacts)?.into_iter().filter(|doubtful| is_locked(doubtful.page)) {
-        let Doubtful { contact, page, state: from, .. } = doubtful;
+        let Doubtful { contact, page, state: from, category, class, .. } = doubtful;
         if let Some(to) = doubtful.becomes() {
             moves.entry((from, to)).or_default().push(contact);
-            proven.push(Proven { contact, page, from, to });
+            proven.push(Proven { contact, page, from, to, category, class });
         }
     }
     for ((from, to), contacts) in moves {
@@ -119,6 +134,8 @@ struct Doubtful {
     ambiguous: bool,
     claim_no: i32,
     reported: Reported,
+    category: Option<ErrorCategory>,
+    class: Option<AnswerClass>,
 }
 
 impl Doubtful {
@@ -140,6 +157,8 @@ fn in_doubt(conn: &mut Conn, campaign: CampaignId, contacts: &[ContactId]) -> Re
             deliveries::ambiguous,
             deliveries::claim_no,
             deliveries::reported,
+            deliveries::category,
+            deliveries::answer_class,
         ))
         .load(conn)
         .map_err(StoreError::query("find what is in doubt"))

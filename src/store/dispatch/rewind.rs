@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
-use super::{outcomes, pages, reported, sweeps};
+use super::{outcomes, pages, reasons, reported, sweeps};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
@@ -237,6 +237,11 @@ fn restore(
         }
     }
     let recorded = outcomes::record(conn, &records)?.changed;
+    let ended: Vec<ContactId> = ends.iter().map(|(row, ..)| row.contact).collect();
+    let mut reasons = reasons::News::default();
+    for kind in reasons::of_contacts(conn, id, ended.clone())?.into_values() {
+        reasons.add(id, kind, -1);
+    }
     let (pages, now) = dialect::lock_pages(conn, &ids)?;
     for page in pages {
         let mut counts = page.counts();
@@ -263,6 +268,10 @@ fn restore(
         sweeps::after_moving(conn, &page, counts)?;
         pages::forget_contents(conn, &page)?;
     }
+    for kind in reasons::of_contacts(conn, id, ended)?.into_values() {
+        reasons.add(id, kind, 1);
+    }
+    reasons.write(conn)?;
     Ok(recorded + ends.len())
 }
 

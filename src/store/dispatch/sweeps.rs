@@ -7,6 +7,7 @@ use super::dialect::LockedPage;
 use super::lost_leases::next_state;
 use super::pages::{self, on_page};
 use super::proofs::is_proven;
+use super::reasons;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
@@ -68,6 +69,12 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
 
 fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerClass>) -> Result<(), StoreError> {
     let mut counts = row.counts();
+    // A pass that skips counts what becomes uncertain itself.
+    let moves = sweep != Sweep::SkipPending;
+    let mut reasons = reasons::News::default();
+    if moves {
+        reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, -1);
+    }
     match sweep {
         Sweep::SkipPending => {
             pages::skip_pending(conn, row, SkipReason::Stopped, &mut counts)?;
@@ -80,6 +87,10 @@ fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerCl
             let moved = back_to_pending(conn, row, DeliveryState::Uncertain, None)?;
             counts.shift(DeliveryState::Uncertain, DeliveryState::Pending, moved);
         }
+    }
+    if moves {
+        reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, 1);
+        reasons.write(conn)?;
     }
     after_moving(conn, row, counts)
 }

@@ -63,6 +63,8 @@ diesel::table! { page_skips (campaign_id, page_id, reason) { campaign_id -> BigI
 
 diesel::table! { campaign_minutes (campaign_id, minute, instance_id) { campaign_id -> BigInt, minute -> BigInt, instance_id -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, deferred -> BigInt, retried -> BigInt, resolved -> BigInt, } }
 
+diesel::table! { campaign_reasons (campaign_id, state, category, answer_class) { campaign_id -> BigInt, state -> Text, category -> Text, answer_class -> Text, n -> BigInt, } }
+
 diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
 
 diesel::table! { events (id) { id -> BigInt, contact_id -> BigInt, name -> Text, properties -> Text, occurred_at -> BigInt, received_at -> BigInt, source -> Text, } }
@@ -136,6 +138,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audience_tags,
     page_skips,
     campaign_minutes,
+    campaign_reasons,
     link_keys,
     events,
     event_keys,

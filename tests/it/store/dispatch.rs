@@ -14,5 +14,6 @@ mod minutes;
 pub(in crate::store) mod packed;
 mod pooled;
 mod races;
+mod reasons;
 mod rewinds;
 mod standstill;

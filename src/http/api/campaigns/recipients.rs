@@ -5,16 +5,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::dispatch::answer::AnswerClass;
-use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignRow, glance};
-use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow};
+use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, TroubleFilter};
+use crate::store::{Conn, Lane};
 
 /// How many deliveries are listed when nothing else is asked for.
 const USUAL_SIZE: i64 = 20;
@@ -80,7 +80,8 @@ impl From<(DeliveryRow, RecipientRow)> for Delivery {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Deliveries {
     pub(in crate::http) data: Vec<Delivery>,
-    /// The next part: give it as `cursor`. `null` on the last one.
+    /// The next part: give it as `cursor`. `null` on the last one. A part with a kind of trouble may hold fewer than `page_size`, or
+    /// nobody, and not be the last one.
     pub(in crate::http) next_cursor: Option<String>,
 }
 
@@ -88,12 +89,14 @@ pub(in crate::http) struct Deliveries {
 #[derive(Debug)]
 pub(in crate::http) struct Which {
     pub(in crate::http) status: Option<DeliveryState>,
+    kind: TroubleFilter,
     after: ContactId,
     page_size: i64,
 }
 
 impl FromQuery for Which {
-    const NAMES: &'static [&'static str] = &["status", "cursor", "page_size"];
+    const NAMES: &'static [&'static str] =
+        &["status", "error_category", "answer_class", "skip_reason", "cursor", "page_size"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let after = match params.text("cursor") {
@@ -104,11 +107,17 @@ impl FromQuery for Which {
                 .map(ContactId)
                 .ok_or_else(|| bad_parameter("cursor", "cursor_invalid", "not a cursor of this list".to_owned()))?,
         };
-        Ok(Self {
-            status: params.choice("status", DeliveryState::ALL)?,
-            after,
-            page_size: params.integer("page_size", 1..=100)?.unwrap_or(USUAL_SIZE),
-        })
+        let status = params.choice("status", DeliveryState::ALL)?;
+        let kind = TroubleFilter {
+            category: params.choice("error_category", ErrorCategory::ALL)?,
+            class: params.choice("answer_class", AnswerClass::ALL)?,
+            skip_reason: params.choice("skip_reason", SkipReason::ALL)?,
+        };
+        if status.is_none() && kind != TroubleFilter::default() {
+            let reason = "name a status with a kind of trouble, as `status=failed`".to_owned();
+            return Err(bad_parameter("status", "required", reason));
+        }
+        Ok(Self { status, kind, after, page_size: params.integer("page_size", 1..=100)?.unwrap_or(USUAL_SIZE) })
     }
 }
 
@@ -116,6 +125,19 @@ impl Which {
     /// How many were asked for, where that is not the usual number.
     pub(in crate::http) fn chosen_size(&self) -> Option<i64> {
         Some(self.page_size).filter(|size| *size != USUAL_SIZE)
+    }
+
+    /// The kind of trouble that was asked for: names of parameters with their values.
+    pub(in crate::http) fn kinds(&self) -> Vec<(&'static str, &'static str)> {
+        let TroubleFilter { category, class, skip_reason } = self.kind;
+        [
+            category.map(|category| ("error_category", category.as_str())),
+            class.map(|class| ("answer_class", class.as_str())),
+            skip_reason.map(|reason| ("skip_reason", reason.as_str())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// Whether these are the first ones.
@@ -132,7 +154,10 @@ pub(super) async fn must_exist(state: &AppState, id: CampaignId) -> Result<Campa
 
 /// Lists a campaign's deliveries by contact.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries", tag = "campaigns",
-    params(("id" = i64, Path), ("status" = Option<DeliveryState>, Query), ("cursor" = Option<String>, Query),
+    params(("id" = i64, Path), ("status" = Option<DeliveryState>, Query),
+        ("error_category" = inline(Option<ErrorCategory>), Query, description = "With `status`."),
+        ("answer_class" = inline(Option<AnswerClass>), Query, description = "With `status`."),
+        ("skip_reason" = inline(Option<SkipReason>), Query, description = "With `status`."), ("cursor" = Option<String>, Query),
         ("page_size" = Option<i64>, Query)),
     responses((status = 200, body = Deliveries), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
@@ -146,7 +171,13 @@ pub(in crate::http) async fn list(
 /// A part of a campaign's deliveries.
 pub(in crate::http) async fn listed(state: &AppState, id: CampaignId, which: Which) -> Result<Deliveries, ApiError> {
     must_exist(state, id).await?;
-    let Which { status, after, page_size } = which;
+    let Which { status, kind, after, page_size } = which;
+    if let Some(status) = status.filter(|_| kind != TroubleFilter::default()) {
+        let read = move |conn: &mut Conn| deliveries::list_of_kind(conn, id, (status, kind), after, page_size);
+        let (rows, more) = state.store.run(Lane::Read, "list deliveries", read).await?;
+        let next_cursor = more.map(|contact| format!("after-{contact}"));
+        return Ok(Deliveries { data: rows.into_iter().map(Delivery::from).collect(), next_cursor });
+    }
     let mut rows = state
         .store
         .run(Lane::Read, "list deliveries", move |conn| deliveries::list(conn, id, status, after, page_size + 1))

@@ -10,6 +10,7 @@ mod filters;
 mod links;
 mod minutes;
 mod previews;
+mod reasons;
 mod recipients;
 mod refusals;
 mod reports;

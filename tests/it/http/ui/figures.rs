@@ -25,14 +25,19 @@ both_backends! {
         assert!(shown.contains(&format!("{} sent, {} failed", stats.sent, stats.failed)), "{shown}");
         assert!(shown.contains("launched by root key") && shown.contains("<line class=\"mark\""), "{shown}");
         assert!(!shown.contains("before Volley counted"), "{shown}");
-        let table = shown.split("The same as a table").nth(1).unwrap();
+        let (_, reasons) = shown.split_once("Why not sent").unwrap_or_else(|| panic!("{shown}"));
+        let link = reasons.split("<td class=\"number\"><a href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+        let people = visitor.get(&link);
+        assert_page(&people, 200);
+        assert!(text(&people).contains("id=\"kind\"") && text(&people).contains("<tr><th scope=\"row\">"), "{link}: {people:?}");
+        let table = shown.split("The same as a table").nth(1).unwrap().split("</table>").next().unwrap();
         let sum: i64 = table
             .split("<tr><th scope=\"row\">")
             .skip(1)
             .map(|row| row.split("<td class=\"number").nth(1).unwrap())
             .map(|cell| cell.split('>').nth(1).unwrap().split('<').next().unwrap().replace(',', "").parse::<i64>().unwrap())
             .sum();
-        assert_eq!(u64::try_from(sum).unwrap(), u64::try_from(stats.sent).unwrap(), "{table}");
+        assert_eq!(u64::try_from(sum).unwrap(), stats.sent, "{table}");
 
         server.execute("DELETE FROM campaign_minutes".to_owned());
         let page = visitor.get(&path);
