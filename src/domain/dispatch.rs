@@ -20,3 +20,4 @@ pub mod page;
 pub mod retries;
 pub mod settlement;
 pub mod trouble;
+pub mod why;

@@ -8,7 +8,9 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving};
+use super::api::campaigns::{
+    self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving, why,
+};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -44,7 +46,7 @@ use crate::domain::access::Scope;
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
-        recipients::list, resolving::resolve, recipients::audit, export::export, links::show, clicks::list, minutes::list, decisions::list, reasons::list,
+        recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, decisions::list, reasons::list,
         actions::receipt, overview::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,

@@ -10,7 +10,9 @@ use actix_web::{Resource, Route};
 use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
-use super::api::campaigns::{self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving};
+use super::api::campaigns::{
+    self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving, why,
+};
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
@@ -24,9 +26,9 @@ use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
-    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter, errors, form,
-    instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check, pools as pool_list,
-    settings as settings_page, uncertain as incidents, uncertain_acts,
+    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter,
+    errors, form, instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check,
+    pools as pool_list, settings as settings_page, uncertain as incidents, uncertain_acts,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -355,7 +357,9 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/export", Api(Read), || to(export::export)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/deliveries/{contact_id}/links", Api(Operate), || to(links::show)),
+    get("/v1/campaigns/{id}/why/{contact_id}", Api(Read), || to(why::show)).shows(Object::Campaign),
     post("/v1/campaigns/{id}/deliveries/resolve", Api(Operate), || to(resolving::resolve)).once(),
+    get("/v1/campaigns/{id}/deliveries/{contact_id}", Api(Read), || to(why::delivery)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/minutes", Api(Read), || to(minutes::list)),
     get("/v1/campaigns/{id}/reasons", Api(Read), || to(reasons::list)),

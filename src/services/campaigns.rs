@@ -17,3 +17,4 @@ pub mod resolve;
 pub mod retry;
 pub mod schedule;
 pub mod test_send;
+pub mod why;

@@ -22,3 +22,4 @@ pub mod reported;
 pub mod rewind;
 pub mod sweeps;
 pub mod uncertain;
+pub mod why;

@@ -102,6 +102,20 @@ pub fn ids(conn: &mut Conn, count: usize) -> Result<Vec<EventId>, StoreError> {
     if count == 0 { Ok(Vec::new()) } else { dialect::ids(conn, count) }
 }
 
+/// The newest events of a contact with this name, newest first, at most so many.
+///
+/// # Errors
+/// The query failed.
+pub fn newest(conn: &mut Conn, contact: ContactId, name: &str, most: i64) -> Result<Vec<EventRow>, StoreError> {
+    events::table
+        .filter(events::contact_id.eq(contact).and(events::name.eq(name)))
+        .order(events::occurred_at.desc())
+        .limit(most)
+        .select(EventRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read the newest events of a contact"))
+}
+
 /// Stores events. Belongs in a write transaction.
 ///
 /// # Errors

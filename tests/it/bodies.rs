@@ -55,9 +55,12 @@ fn replace(value: &mut Value, field: &str) {
     }
 }
 
-/// A word of a text; a time, which may stand in brackets, becomes `[time]`.
+/// A word of a text; a time, which may stand in brackets, becomes `[time]`, and a sandbox's id of a message `[provider-id]`.
 fn without_time(word: &str) -> String {
-    let bare = word.trim_matches(['(', ')']);
+    let bare = word.trim_matches(['(', ')', '.']);
+    if bare.starts_with("sandbox-") {
+        return word.replace(bare, "[provider-id]");
+    }
     if bare.parse::<jiff::Timestamp>().is_ok() { word.replace(bare, "[time]") } else { word.to_owned() }
 }
 

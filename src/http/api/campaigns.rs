@@ -14,6 +14,7 @@ pub(in crate::http) mod recipients;
 mod refusals;
 mod reports;
 pub(in crate::http) mod resolving;
+pub(in crate::http) mod why;
 
 use actix_web::{HttpResponse, web};
 

@@ -94,7 +94,10 @@ pub(super) fn release(conn: &mut Conn, id: CampaignId) -> Result<(), StoreError>
 }
 
 /// The brake that holds each of these campaigns: the first one that was pulled.
-pub(super) fn holding(conn: &mut Conn, campaigns: &[CampaignId]) -> Result<HashMap<CampaignId, Pulled>, StoreError> {
+///
+/// # Errors
+/// The query failed.
+pub fn holding(conn: &mut Conn, campaigns: &[CampaignId]) -> Result<HashMap<CampaignId, Pulled>, StoreError> {
     let rows: Vec<(CampaignId, BrakeKind, i64, i64, UtcInstant)> = campaign_brakes::table
         .filter(campaign_brakes::campaign_id.eq_any(campaigns).and(campaign_brakes::released_at.is_null()))
         .order((campaign_brakes::pulled_at.desc(), campaign_brakes::kind.desc()))

@@ -163,6 +163,18 @@ pub fn list_of_kind(
     Ok((found, pages.last().filter(|_| is_cut).map(|(_, last)| *last)))
 }
 
+/// The campaign's delivery to one contact.
+///
+/// # Errors
+/// The query failed.
+pub fn find(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    contact: ContactId,
+) -> Result<Option<(DeliveryRow, RecipientRow)>, StoreError> {
+    Ok(within(conn, campaign, (None, TroubleFilter::default()), (ContactId(contact.0 - 1), contact), 1)?.pop())
+}
+
 /// Whether the campaign has a delivery to this contact.
 ///
 /// # Errors

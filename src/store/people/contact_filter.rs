@@ -10,6 +10,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::EVERYTHING;
+use crate::domain::people::contact::Fields;
 use crate::domain::people::standing::Standing;
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
@@ -27,6 +28,8 @@ pub struct ContactFilter {
     pub tag: Option<String>,
     /// Whether its email address or its phone number is suppressed, for everything.
     pub suppressed: Option<bool>,
+    /// The keys that it has, each exactly.
+    pub keys: Fields,
 }
 
 #[diesel::declare_sql_function]
@@ -107,6 +110,17 @@ fn matching(filter: &ContactFilter, anchor: i64, now: UtcInstant) -> contacts::B
                 .or(lower(contacts::first_name).like(pattern.clone()).escape('\\'))
                 .or(lower(contacts::last_name).like(pattern).escape('\\')),
         );
+    }
+    // Each is unique, and an index of its own finds it.
+    let Fields { email, phone, external_id, .. } = &filter.keys;
+    if let Some(email) = email {
+        query = query.filter(contacts::email.eq(email.clone()));
+    }
+    if let Some(phone) = phone {
+        query = query.filter(contacts::phone.eq(phone.clone()));
+    }
+    if let Some(external_id) = external_id {
+        query = query.filter(contacts::external_id.eq(external_id.clone()));
     }
     if let Some((list, standing)) = filter.standing {
         let stands = list_members::list_id

@@ -47,6 +47,20 @@ pub struct Entry {
     pub is_said: bool,
 }
 
+/// Where the last change of what is held against an address came from, whatever the topic.
+///
+/// # Errors
+/// The query failed.
+pub fn source_of(conn: &mut Conn, address: &str, channel: ChannelKind) -> Result<Option<String>, StoreError> {
+    suppressions::table
+        .find((address, channel, EVERYTHING))
+        .select(suppressions::source)
+        .first::<Option<String>>(conn)
+        .optional()
+        .map(Option::flatten)
+        .map_err(StoreError::query("read a suppression"))
+}
+
 /// Sets reasons on each address and its channel, and on channel `http`, which uses the addresses of the others. Reasons that are
 /// there stay as they are, unless they [move on](Reason::moves_on). How many of the entries changed something.
 ///

@@ -84,6 +84,11 @@ fn a_campaign_that_is_sent() {
     see("campaign_sent", &api.wait_ended(campaign, LONG).body);
     see("deliveries_of_a_sent_campaign", &api.get(&format!("/v1/campaigns/{campaign}/deliveries")));
     see("audit", &api.audit(campaign));
+    see("delivery", &api.get(&format!("/v1/campaigns/{campaign}/deliveries/1")));
+    see("why_sent", &api.get(&format!("/v1/campaigns/{campaign}/why/1")));
+    see("why_skipped", &api.get(&format!("/v1/campaigns/{campaign}/why/2")));
+    api.post("/v1/contacts", &json!({ "email": "eve@example.com" }));
+    see("why_never_meant", &api.get(&format!("/v1/campaigns/{campaign}/why/3")));
     let mut links = api.get(&format!("/v1/campaigns/{campaign}/deliveries/1/links"));
     for link in ["unsubscribe_url", "preferences_url"] {
         let (path, _) = links[link].as_str().unwrap().rsplit_once('/').unwrap();
@@ -119,6 +124,7 @@ fn a_campaign_that_is_refused() {
         see("campaign_failed", body);
         let deliveries = server.api().get(&format!("/v1/campaigns/{campaign}/deliveries?status=failed"));
         see("deliveries_that_have_failed", &deliveries);
+        see("why_failed", &server.api().get(&format!("/v1/campaigns/{campaign}/why/1")));
     });
 }
 
@@ -147,6 +153,7 @@ fn a_campaign_with_uncertain_deliveries_before_and_after_they_are_resolved() {
         );
         see("incidents", &incidents);
         see("incident", &incident);
+        see("why_uncertain", &server.api().get(&format!("/v1/campaigns/{campaign}/why/1")));
         see("resolution", &done(server, "POST", &format!("{path}/resolve"), &json!({ "as": "sent" })));
     });
 }

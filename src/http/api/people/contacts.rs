@@ -11,7 +11,7 @@ use super::selection::MAX_SEARCH;
 use crate::domain::access::Scope;
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft};
+use crate::domain::people::contact::{Attributes, BuiltIn, ContactDraft, Fields};
 use crate::domain::people::fields::built_in_fields;
 use crate::domain::people::spelling::composed;
 use crate::domain::people::standing::Standing;
@@ -230,9 +230,33 @@ pub(in crate::http) struct ContactFilter {
     standing: Standing,
 }
 
+/// The keys that contacts are to have exactly.
+fn keys(params: &Params) -> Result<Fields, ApiError> {
+    let mut keys = Fields::default();
+    for field in [BuiltIn::Email, BuiltIn::Phone, BuiltIn::ExternalId] {
+        let Some(text) = params.text(field.as_str()) else { continue };
+        let parsed = field.parse(text).map_err(|error| bad_parameter(field.as_str(), "invalid", error.reason))?;
+        let missing = || bad_parameter(field.as_str(), "required", "give a value, or leave it out".to_owned());
+        *keys.get_mut(field) = Some(parsed.ok_or_else(missing)?);
+    }
+    Ok(keys)
+}
+
 impl FromQuery for ContactFilter {
-    const NAMES: &'static [&'static str] =
-        &["page", "page_size", "anchor", "cursor", "search", "list", "standing", "tag", "suppressed"];
+    const NAMES: &'static [&'static str] = &[
+        "page",
+        "page_size",
+        "anchor",
+        "cursor",
+        "search",
+        "email",
+        "phone",
+        "external_id",
+        "list",
+        "standing",
+        "tag",
+        "suppressed",
+    ];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
@@ -250,17 +274,20 @@ impl FromQuery for ContactFilter {
         let tag = params.text("tag").map(tag::parse).transpose();
         let tag = tag.map_err(|error| bad_parameter("tag", "tag_invalid", error.reason))?;
         let suppressed = params.choice("suppressed", &["true", "false"])?.map(|text| text == "true");
-        let paging = Paging::read(params, "contacts", &["search", "list", "standing", "tag", "suppressed"])?;
+        let own = ["search", "email", "phone", "external_id", "list", "standing", "tag", "suppressed"];
+        let paging = Paging::read(params, "contacts", &own)?;
         let search = search.map(|search| composed(search).into_owned());
-        let filter = contact_filter::ContactFilter { search, tag, suppressed, standing: None };
+        let filter = contact_filter::ContactFilter { search, tag, suppressed, standing: None, keys: keys(params)? };
         Ok(Self { paging, filter, list, standing: standing.unwrap_or(Standing::Subscribed) })
     }
 }
 
-/// Lists contacts, newest first. `search` finds text within email, phone, external id and names. `list` takes those that are subscribed
+/// Lists contacts, newest first. `search` finds text within email, phone, external id and names; `email`, `phone` and `external_id` take
+/// the one contact that has exactly this key. `list` takes those that are subscribed
 /// to a list, or stand on it as `standing` says. `suppressed` goes by refusals of everything, complaints, bounces and blocks.
 #[utoipa::path(get, path = "/v1/contacts", tag = "contacts",
-    params(("search" = Option<String>, Query), ("list" = Option<String>, Query),
+    params(("search" = Option<String>, Query), ("email" = Option<String>, Query), ("phone" = Option<String>, Query),
+        ("external_id" = Option<String>, Query), ("list" = Option<String>, Query),
         ("standing" = Option<Standing>, Query), ("tag" = Option<String>, Query),
         ("suppressed" = Option<bool>, Query), crate::http::web::paging::ListParams),
     responses((status = 200, body = Listing<Contact>), (status = "4XX", body = Problem)))]

@@ -118,7 +118,7 @@ impl FilterInput {
         let tag = tag.map_err(|error| ApiError::field("/filter/tag", error.code, error.reason))?;
         let list = find_list(state, list).await?;
         let standing = list.map(|list| (list, standing.unwrap_or(Standing::Subscribed)));
-        Ok(ContactFilter { search, standing, tag, suppressed })
+        Ok(ContactFilter { search, standing, tag, suppressed, ..ContactFilter::default() })
     }
 }
 

@@ -19,6 +19,7 @@ mod segments;
 mod sending;
 mod topics;
 mod uncertain;
+mod why;
 
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;

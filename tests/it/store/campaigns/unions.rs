@@ -2,8 +2,11 @@
 
 use serde_json::json;
 use volley::domain::campaigns::audience::{Audience, AudienceForm, Became, CampaignPart, Exclusion};
+use volley::domain::dispatch::why::answer::{Step, WhyState};
 use volley::domain::ids::{CampaignId, ContactId, ListId, SegmentId};
 use volley::domain::segments::Criteria;
+use volley::runtime::health::Health;
+use volley::services::campaigns::why;
 use volley::store::dispatch::counting;
 use volley::store::dispatch::deliveries;
 use volley::store::dispatch::packing::{self, Packed};
@@ -236,6 +239,20 @@ async fn packed(campaign: &Campaign, page_size: i64) -> (Vec<i64>, i64) {
     (listed.into_iter().map(|(delivery, _)| delivery.contact_id.0).collect(), expected)
 }
 
+/// Asks why a contact is in a campaign, or is not: by single facts about it, the answer is what packing has made of many.
+async fn explained(campaign: &Campaign, id: i64, is_in: bool, form: &AudienceForm) {
+    let explained = why::explain(&campaign.store, &Health::default(), campaign.id, ContactId(id)).await.unwrap();
+    let steps = &explained.why.steps;
+    let unexplained = |step: &Step| step.fact.contains("when its page was packed");
+    let place = explained.why.place;
+    let fits = if is_in {
+        [WhyState::Pending, WhyState::Skipped].contains(&place) && !steps.iter().any(unexplained)
+    } else {
+        [WhyState::NotNamed, WhyState::LeftOut].contains(&place)
+    };
+    assert!(fits, "{id}: {place}, {steps:?}, {form:?}");
+}
+
 /// Counts an audience that no campaign has, in small parts where it has a filter.
 async fn counted(campaign: &Campaign, audience: Audience) -> i64 {
     let count = move |conn: &mut Conn| {
@@ -268,7 +285,12 @@ both_backends! {
             let page_size = if n % 2 == 0 { 7 } else { 1_000 };
             let audience = Audience::try_from(form.clone()).unwrap();
             // Of an audience with a filter, or of recipients of campaigns, that is known at the end.
-            assert_eq!(packed(&campaign, page_size).await, (expected, count), "{form:?}");
+            assert_eq!(packed(&campaign, page_size).await, (expected.clone(), count), "{form:?}");
+            if n % 4 == 1 {
+                for id in 1..=PEOPLE {
+                    explained(&campaign, id, expected.contains(&id), &form).await;
+                }
+            }
             assert_eq!(counted(&campaign, audience).await, count, "{form:?}");
         }
     }

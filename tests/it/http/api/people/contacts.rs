@@ -120,6 +120,36 @@ both_backends! {
         }
     }
 
+    fn a_key_finds_the_one_contact_that_has_exactly_this_one(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com", "external_id": "X-1" })));
+        let more = json!({ "email": "joann@example.com", "phone": "+442079460123", "external_id": "X-10" });
+        let joann = id(&api.post("/v1/contacts", &more));
+        for (query, found) in [
+            ("email=ann@example.com", vec![ann]),
+            ("email=%20ann@EXAMPLE.com%20", vec![ann]),
+            ("phone=%2B44%2020%207946%200123", vec![joann]),
+            ("external_id=X-1", vec![ann]),
+            ("external_id=x-1", vec![]),
+            ("email=an@example.com", vec![]),
+            ("email=joann@example.com&external_id=X-1", vec![]),
+            ("email=joann@example.com&external_id=X-10&search=jo", vec![joann]),
+        ] {
+            let listed = api.get(&format!("/v1/contacts?{query}"));
+            let ids: Vec<i64> = listed["data"].as_array().unwrap().iter().map(id).collect();
+            assert_eq!(ids, found, "{query}");
+        }
+        for (query, code) in [("email=ann", "invalid"), ("phone=12", "invalid"), ("email=%20", "required")] {
+            let refused = server.send("GET", &format!("/v1/contacts?{query}"), &[], b"");
+            assert_eq!((refused.status, refused.code()), (400, code), "{query}");
+            let field = query.split('=').next().unwrap();
+            assert_eq!(refused.body["errors"][0]["field"], field, "{refused:?}");
+        }
+        assert_eq!(server.send("DELETE", &format!("/v1/contacts/{ann}"), &[], b"").status, 204);
+        assert_eq!(api.get("/v1/contacts?email=ann@example.com")["data"], json!([]), "a deleted one has no keys");
+    }
+
     fn a_walk_sees_everybody_once_while_others_arrive(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
