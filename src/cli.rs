@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
-//! `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -24,6 +24,7 @@ mod suppression;
 mod uncertain;
 mod verify;
 mod watch;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +56,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -97,6 +98,8 @@ enum Command {
     Uncertain(uncertain::UncertainArgs),
     /// Show what became of messages by day, pool and domain of the recipients
     Deliverability(deliverability::DeliverabilityArgs),
+    /// Say why one person got a campaign's message, or did not
+    Why(why::WhyArgs),
     /// Hand over a mail that came back, for mail servers
     Bounce(bounce::BounceArgs),
     /// Create, list and revoke API keys
@@ -161,6 +164,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Overview => on_system(overview::run(&settings, &output)),
         Command::Uncertain(args) => on_system(uncertain::run(args, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
+        Command::Why(args) => on_system(why::run(&args, &settings, &output)),
         Command::Bounce(args) => on_system(bounce::bounce(args, &settings)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
@@ -189,6 +193,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Overview
         | Command::Uncertain(_)
         | Command::Deliverability(_)
+        | Command::Why(_)
         | Command::Bounce(_)
         | Command::Key(_)
         | Command::Config

@@ -55,6 +55,7 @@ fn help_tells_every_command() {
         "overview",
         "uncertain",
         "deliverability",
+        "why",
         "bounce",
         "key",
         "doctor",

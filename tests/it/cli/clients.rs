@@ -120,6 +120,28 @@ fn contacts_that_match_are_subscribed_until_there_are_no_more() {
 }
 
 #[test]
+fn why_finds_the_contact_by_its_address_and_tells_the_verdict_first() {
+    let why = json!({
+        "verdict": "Sent: the provider took the message.", "can": [],
+        "steps": [{ "fact": "Named by list 1 (a): subscribed.", "source": "list 1", "at": null, "decides": false }],
+    });
+    let (server, script) = Script::serve(vec![
+        ("GET /v1/contacts?email=ann%40example.com", vec![(200, json!({ "data": [{ "id": 7 }] }))]),
+        ("GET /v1/contacts?phone=%2B442079460123", vec![(200, json!({ "data": [] }))]),
+        ("GET /v1/campaigns/5/why/7", vec![(200, why)]),
+    ]);
+    for contact in ["7", "id:7", "ann@example.com"] {
+        let output = run(&["why", "5", contact], server);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(stdout(&output).starts_with("Sent: the provider took the message.\n\n"), "{}", stdout(&output));
+    }
+    assert_eq!(script.heard().len(), 4, "an id is not looked up: {:?}", script.heard());
+    let nobody = run(&["why", "5", "+442079460123"], server);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(stderr(&nobody).contains("no contact has this phone"), "{}", stderr(&nobody));
+}
+
+#[test]
 fn a_failed_import_ends_with_1_and_its_reason() {
     let failed = json!({"id": 3, "status": "failed", "rows_read": 5, "error": "line 6 is not UTF-8"});
     let (server, _) = Script::serve(vec![
