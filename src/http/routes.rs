@@ -28,7 +28,7 @@ use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter,
     errors, form, instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check,
-    pools as pool_list, settings as settings_page, uncertain as incidents, uncertain_acts,
+    pools as pool_list, settings as settings_page, uncertain as incidents, uncertain_acts, why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -236,6 +236,8 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
     get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
     get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
+    get("/ui/campaigns/{id}/people/find", Page(Read), || to(why_page::find)),
+    get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
     get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),

@@ -35,6 +35,7 @@ mod receipt;
 pub(super) mod settings;
 pub(super) mod uncertain;
 pub(super) mod uncertain_acts;
+pub(super) mod why;
 mod words;
 
 /// What the paths of the pages begin with.

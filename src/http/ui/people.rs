@@ -45,6 +45,7 @@ struct Tab {
 
 /// A recipient.
 struct Person {
+    id: i64,
     address: String,
     name: String,
     state: &'static str,
@@ -59,6 +60,7 @@ fn person(delivery: Delivery) -> Person {
     let names: Vec<String> = [first_name, last_name].into_iter().flatten().collect();
     let word = |text: String| text.replace('_', " ");
     Person {
+        id: id.0,
         address: email.or(phone).or(external_id).unwrap_or_else(|| format!("contact {id}")),
         name: names.join(" "),
         state: delivery.status.as_str(),

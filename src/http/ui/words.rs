@@ -60,7 +60,7 @@ pub(super) fn left_are(campaign: &Glance) -> String {
 /// A request as a command, where Volley has none of its own.
 pub(super) fn curl(method: &str, path: &str, body: Option<&str>) -> String {
     let json = body.map(|body| format!(" --json '{body}'")).unwrap_or_default();
-    let method = if method == "GET" { "" } else { " -X POST" };
+    let method = if method == "GET" { String::new() } else { format!(" -X {method}") };
     format!("curl{method} -H \"Authorization: Bearer $VOLLEY_CLI__KEY\"{json} $VOLLEY_CLI__SERVER{path}")
 }
 

@@ -5,6 +5,7 @@ mod figures;
 mod needs;
 mod system;
 mod uncertain;
+mod why;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -192,7 +193,7 @@ fn people_are_shown_by_their_state_and_the_books_are_counted() {
         let page = visitor.get(&path);
         assert_page(&page, 200);
         let rows = text(&page).split("<tr><th scope=\"row\">").skip(1);
-        seen.extend(rows.map(|row| row.split('<').next().unwrap().to_owned()));
+        seen.extend(rows.map(|row| row.split("</a>").next().unwrap().rsplit('>').next().unwrap().to_owned()));
         let link = text(&page).split("\" rel=\"next\"").next().filter(|before| before.len() < text(&page).len());
         next = link.map(|before| before.rsplit("href=\"").next().unwrap().replace("&#38;", "&"));
     }

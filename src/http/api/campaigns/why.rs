@@ -1,5 +1,7 @@
 //! One person of a campaign: the delivery as stored, and why it is as it is.
 
+use std::collections::BTreeSet;
+
 use actix_web::{HttpRequest, web};
 use serde::Serialize;
 use serde_json::Value;
@@ -7,14 +9,15 @@ use utoipa::ToSchema;
 
 use super::recipients::{Delivery, Recipient, must_exist};
 use crate::domain::access::Scope;
+use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::dispatch::why::answer::{Step, Way, Why, WhyAct, WhyState};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query, path_id};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::campaigns::why::{self, Explained, WhyError};
-use crate::store::Lane;
 use crate::store::dispatch::deliveries;
+use crate::store::{Lane, callbacks};
 
 /// Why a person got a campaign's message, or did not.
 #[derive(Serialize, ToSchema)]
@@ -134,4 +137,21 @@ pub(in crate::http) async fn explained(
         steps,
         can: can.into_iter().map(Can::from).collect(),
     })
+}
+
+/// The hex digits of a campaign's key.
+const KEY_DIGITS: usize = 24;
+
+/// The delivery that a message's key or its `Message-ID` names. `None`: it is neither, or of no campaign here.
+pub(in crate::http) async fn keyed(state: &AppState, text: &str) -> Result<Option<(CampaignId, ContactId)>, ApiError> {
+    // An address may look like one: `spring-2026@example.com`.
+    let is_minted = |key: &DeliveryKey| {
+        key.campaign.len() == KEY_DIGITS && key.campaign.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let Some(key) = DeliveryKey::parse(text).filter(is_minted) else { return Ok(None) };
+    let find = move |conn: &mut _| {
+        let found = callbacks::campaigns_of_keys(conn, &BTreeSet::from([key.campaign.as_str()]))?;
+        Ok(found.get(&key.campaign).map(|origin| (origin.campaign, key.contact)))
+    };
+    Ok(state.store.run(Lane::Read, "find a delivery by its key", find).await?)
 }

@@ -242,6 +242,25 @@ fn keys(params: &Params) -> Result<Fields, ApiError> {
     Ok(keys)
 }
 
+/// The living contact that a text names: an id, an email address, a phone number (`+…`), else an external id. An id is not looked up.
+pub(in crate::http) async fn named(state: &AppState, text: &str) -> Result<Option<ContactId>, ApiError> {
+    let text = text.trim();
+    if let Some(id) = text.parse().ok().filter(|id: &i64| *id > 0 && !text.starts_with('+')) {
+        return Ok(Some(ContactId(id)));
+    }
+    let field = match text {
+        _ if text.contains('@') => BuiltIn::Email,
+        _ if text.starts_with('+') => BuiltIn::Phone,
+        _ => BuiltIn::ExternalId,
+    };
+    let Ok(Some(value)) = field.parse(text) else { return Ok(None) };
+    let mut filter = contact_filter::ContactFilter::default();
+    *filter.keys.get_mut(field) = Some(value);
+    let everybody = (ContactId(0), ContactId(i64::MAX));
+    let find = move |conn: &mut Conn| contact_filter::ids(conn, &filter, everybody, 1);
+    Ok(state.store.run(Lane::Read, "find a contact by a key", find).await?.pop())
+}
+
 impl FromQuery for ContactFilter {
     const NAMES: &'static [&'static str] = &[
         "page",

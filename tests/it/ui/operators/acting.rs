@@ -193,6 +193,14 @@ fn incident(desk: &Desk) -> String {
     format!("/ui/uncertain/{}", found["data"][0]["id"].as_str().unwrap())
 }
 
+/// Why somebody who has the message got it, and why the last one of the list waits.
+fn why(desk: &Desk) -> [(String, u16); 2] {
+    let api = desk.server.api();
+    let sent = api.get(&format!("/v1/campaigns/{}/deliveries?status=sent&page_size=1", desk.campaign));
+    let contact = &sent["data"][0]["contact"]["id"];
+    [format!("{}/people/{contact}", desk.page()), format!("{}/people/400", desk.page())].map(|url| (url, 200))
+}
+
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let incident = incident(desk);
@@ -218,6 +226,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
         )
         .chain(system)
         .chain(of_incident)
+        .chain(why(desk))
         .chain(failing)
         .collect()
 }

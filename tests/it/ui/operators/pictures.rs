@@ -62,6 +62,10 @@ fn write_pictures_of_all_pages() {
     let of_campaign = |act: &str| format!("/ui/campaigns/{campaign}{act}");
     let found = server.api().get("/v1/uncertain")["data"][0]["id"].clone();
     let of_incident = |act: &str| format!("/ui/uncertain/{}{act}", found.as_str().unwrap());
+    let one = |campaign: i64, status: &str| server.api().deliveries(campaign, status)[0]["contact"]["id"].clone();
+    let failed = one(campaign, "failed");
+    let doubted = campaign - 3;
+    let doubtful = one(doubted, "uncertain");
     let pages = [
         ("enter", "/ui/enter".to_owned(), 200),
         ("now", "/ui".to_owned(), 200),
@@ -70,6 +74,10 @@ fn write_pictures_of_all_pages() {
         ("campaign", of_campaign(""), 200),
         ("campaign-people", of_campaign("/people?status=failed"), 200),
         ("campaign-decisions", of_campaign("/decisions"), 200),
+        ("campaign-why", of_campaign("/people/2999"), 200),
+        ("campaign-why-failed", of_campaign(&format!("/people/{failed}")), 200),
+        ("campaign-why-uncertain", format!("/ui/campaigns/{doubted}/people/{doubtful}"), 200),
+        ("campaign-why-left-out", format!("/ui/campaigns/{doubted}/people/2999"), 200),
         ("campaign-books", of_campaign("/books"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),
