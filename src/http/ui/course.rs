@@ -32,6 +32,7 @@ pub(super) struct Course {
     /// All of it in words.
     label: String,
     sentence: String,
+    /// Where the axis of time begins and ends.
     ends: Option<(When, When)>,
     legend: Vec<(&'static str, &'static str, String)>,
     rows: Vec<Row>,
@@ -112,7 +113,9 @@ impl Course {
             marks: marks.iter().map(|mark| (When::of(mark.at), mark.words.clone())).collect(),
             label: format!("Course of the campaign: {}", words.join(", ")),
             sentence: highest.map_or_else(String::new, |highest| sentence(course, highest)),
-            ends: course.first.zip(course.last).map(|(first, last)| (When::of(first), When::of(last))),
+            ends: places(course).map(|(begin, places, step)| {
+                (When::of(UtcInstant(begin)), When::of(UtcInstant(begin + places * step)))
+            }),
             legend: LAYERS.iter().zip(totals).map(|((state, word), count)| (*state, *word, grouped(count))).collect(),
             rows: course.data.iter().map(Row::of).collect(),
             remarks: remarks(course),

@@ -26,7 +26,7 @@ async fn counted(campaign: &Campaign) -> BTreeMap<(&'static str, String), i64> {
     let id = campaign.id;
     let read = move |conn: &mut Conn| conn.snapshot(|conn| reasons::counted(conn, id));
     let counted = campaign.store.run(Lane::Read, "test", read).await.unwrap();
-    let mut found = BTreeMap::new();
+    let mut found = BTreeMap::<(&'static str, String), i64>::new();
     for (state, category, _, n) in counted.troubles {
         *found.entry((state.as_str(), category)).or_default() += n;
     }
