@@ -154,7 +154,7 @@ impl SegmentWorker {
     pub async fn show(&self) -> Result<(), StoreError> {
         let look = |conn: &mut Conn| {
             let now = crate::store::engine::now(conn)?;
-            Ok((queue::waiting(conn)?, building::left(conn)?, segments::not_evaluated(conn)?, now))
+            Ok((queue::waiting(conn, now)?, building::left(conn)?, segments::not_evaluated(conn)?, now))
         };
         let (waiting, left, not_evaluated, now) =
             self.store.run(Lane::Read, "count contacts that have changed", look).await?;

@@ -61,12 +61,12 @@ pub fn is_any_waiting(conn: &mut Conn) -> Result<bool, StoreError> {
     dialect::queue::is_any_waiting(conn)
 }
 
-/// How much waits.
+/// How much waits at `now`, which the database's clock has just said.
 ///
 /// # Errors
 /// A query failed.
-pub fn waiting(conn: &mut Conn) -> Result<Waiting, StoreError> {
-    dialect::queue::waiting(conn)
+pub fn waiting(conn: &mut Conn, now: UtcInstant) -> Result<Waiting, StoreError> {
+    dialect::queue::waiting(conn, now)
 }
 
 /// Locks a shard in which something waits, and which nobody else has: the next one from `from` on.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod interleavings;
+mod looks;
 mod members;
 mod reaction_order;
 mod reactions;

@@ -27,11 +27,12 @@ const fn clock(conn: &Conn) -> &'static str {
     }
 }
 
-/// Whether something waits in the shard of `s`.
+/// Whether something waits in the shard of `s`. The first entry of an index tells, however many timers are set for later, and however
+/// many touches wait: PostgreSQL answers `EXISTS` by reading all of them, because its clock is volatile and it expects to find one soon.
 fn has_work(conn: &Conn) -> String {
     format!(
-        "(EXISTS (SELECT 1 FROM touches AS t WHERE t.shard = s.shard) OR EXISTS (SELECT 1 FROM contact_timers AS c WHERE c.shard = \
-         s.shard AND c.due_at <= {}))",
+        "((SELECT t.id FROM touches AS t WHERE t.shard = s.shard ORDER BY t.id LIMIT 1) IS NOT NULL OR (SELECT c.due_at FROM \
+         contact_timers AS c WHERE c.shard = s.shard ORDER BY c.due_at LIMIT 1) <= {})",
         clock(conn)
     )
 }
@@ -61,19 +62,20 @@ struct Counted {
     oldest: Option<UtcInstant>,
 }
 
-pub(in crate::store::segments) fn waiting(conn: &mut Conn) -> Result<Waiting, StoreError> {
+pub(in crate::store::segments) fn waiting(conn: &mut Conn, now: UtcInstant) -> Result<Waiting, StoreError> {
     let query = sql(format!(
         "SELECT (SELECT count(*) FROM (SELECT 1 FROM touches LIMIT {MOST_COUNTED}) AS t) AS touches, \
-         (SELECT count(*) FROM (SELECT 1 FROM segment_shards AS s JOIN contact_timers AS c ON c.shard = s.shard WHERE c.due_at <= {} \
-         LIMIT {MOST_COUNTED}) AS d) AS due, \
-         (SELECT min((SELECT t.at FROM touches AS t WHERE t.shard = s.shard ORDER BY t.id LIMIT 1)) FROM segment_shards AS s) AS oldest",
-        clock(conn)
+         (SELECT CAST(sum((SELECT count(*) FROM (SELECT 1 FROM contact_timers AS c WHERE c.shard = s.shard AND c.due_at <= "
+    ))
+    .bind::<BigInt, _>(now, format!(
+        " LIMIT {MOST_COUNTED}) AS d)) AS BIGINT) FROM segment_shards AS s) AS due, \
+         (SELECT min((SELECT t.at FROM touches AS t WHERE t.shard = s.shard ORDER BY t.id LIMIT 1)) FROM segment_shards AS s) AS oldest"
     ));
     let row: QueryResult<Counted> = match conn {
         Conn::Pg(conn) => query.get_result(conn),
         Conn::Sqlite(conn) => query.get_result(conn),
     };
-    row.map(|row| Waiting { touches: row.touches, due: row.due, oldest: row.oldest })
+    row.map(|row| Waiting { touches: row.touches, due: row.due.min(MOST_COUNTED), oldest: row.oldest })
         .map_err(StoreError::query("count contacts that have changed"))
 }
 

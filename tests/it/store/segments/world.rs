@@ -306,7 +306,7 @@ pub(super) fn check(conn: &mut Conn, order: &[SegmentId]) -> Result<(), StoreErr
         assert!(balance.values().all(|n| matches!(n, 0 | 1)), "segment {id}: entries and leaves take turns");
         assert_eq!(inside, members(conn, *id), "segment {id}: each entry and each leave is there, once");
     }
-    let waiting = segments::queue::waiting(conn)?;
+    let waiting = segments::queue::waiting(conn, now)?;
     assert_eq!((waiting.touches, waiting.due), (0, 0), "nothing waits");
     let timers: Vec<Timer> = load!(conn, "SELECT min(due_at) AS due_at FROM contact_timers");
     assert!(timers[0].due_at.is_none_or(|due| due > now), "every timer is in the future");
