@@ -17,6 +17,7 @@ pub mod import;
 pub mod instant;
 pub mod note;
 pub mod people;
+pub mod preflight;
 pub mod provider_log;
 pub mod reactions;
 pub mod readers;

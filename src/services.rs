@@ -56,6 +56,8 @@ pub struct Services {
     pub sns: callbacks::sns::Sns,
     /// Where refusals are filed beside the database.
     pub refusals: RefusalBook,
+    /// The preflights of this instance.
+    pub preflights: campaigns::preflight::desk::Preflights,
     /// Told after the commit.
     pub hints: Arc<dyn Hints>,
 }

@@ -45,6 +45,7 @@ use crate::runtime::tracking_spool::TrackingSpool;
 use crate::services::Services;
 use crate::services::callbacks::read_callbacks::CallbackBook;
 use crate::services::callbacks::sns::Sns;
+use crate::services::campaigns::preflight::desk::Preflights;
 use crate::services::events::event_desk::EventDesk;
 use crate::services::events::store_events::EventStore;
 use crate::services::gathered::Gathered;
@@ -178,6 +179,7 @@ impl Started {
             links,
             sns,
             refusals,
+            preflights: Preflights::default(),
             hints: Arc::new(hints),
         };
         let known = KnownCriteria::default();

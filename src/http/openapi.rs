@@ -9,7 +9,8 @@ use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, preflight, preview, reasons, recipients,
+    resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
@@ -45,7 +46,7 @@ use crate::domain::access::Scope;
         me::show, keys::create, keys::list, keys::revoke, audit_log::list,
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
-        actions::retry_failed, actions::bulk, preview::preview, preview::test_send,
+        actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, decisions::list, reasons::list,
         actions::receipt, overview::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
@@ -66,13 +67,14 @@ impl utoipa::Modify for ApiKeyScheme {
 }
 
 /// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key of their own.
-const WITHOUT_KEY: [&str; 8] = [
+const WITHOUT_KEY: [&str; 9] = [
     "/v1/keys",
     "/v1/events/batch",
     "/v1/callbacks/{pool}",
     "/v1/audiences/count",
     "/v1/segments/estimate",
     "/v1/templates/{id}/preview",
+    "/v1/campaigns/{id}/preflight",
     "/v1/campaigns/{id}/personalized-preview",
     "/v1/uncertain/{incident}/match",
 ];

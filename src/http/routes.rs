@@ -11,7 +11,8 @@ use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, preview, reasons, recipients, resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, preflight, preview, reasons, recipients,
+    resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
@@ -354,6 +355,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/campaigns/{id}/schedule", Api(Operate), || to(actions::schedule)).once(),
     post("/v1/campaigns/{id}/unschedule", Api(Operate), || to(actions::unschedule)).once(),
     post("/v1/campaigns/{id}/retry-failed", Api(Operate), || to(actions::retry_failed)).once().limited(Limit::Launches),
+    post("/v1/campaigns/{id}/preflight", Api(Read), || to(preflight::preflight)).shows(Object::Campaign),
     post("/v1/campaigns/{id}/personalized-preview", Api(Read), || to(preview::preview)),
     post("/v1/campaigns/{id}/test-send", Api(Operate), || to(preview::test_send)).once().limited(Limit::Messages),
     get("/v1/campaigns/{id}/deliveries", Api(Read), || to(recipients::list)).shows(Object::Campaign),

@@ -2,14 +2,18 @@
 
 pub mod audience_segments;
 pub mod carried;
+pub mod composed;
 pub mod control;
 pub mod count_audience;
 pub mod create;
 pub mod delete;
 pub mod edit;
+mod examine;
+mod fingerprint;
 pub mod incidents;
 pub mod launch;
 pub mod launch_due;
+pub mod preflight;
 pub mod preview;
 pub mod recipient_links;
 pub mod render;

@@ -43,6 +43,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("dispatch", &["campaigns", "content", "people"]),
             ("import", &["people"]),
             ("people", &[]),
+            ("preflight", &["content", "dispatch"]),
             ("replicas", &["campaigns", "dispatch"]),
             ("segments", &["people"]),
         ],

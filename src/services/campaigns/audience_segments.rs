@@ -50,11 +50,19 @@ pub(super) fn hold(conn: &mut Conn, audience: &Audience) -> Result<Result<(), Me
         return Ok(Ok(()));
     }
     let held = names::held(conn, &asked)?;
-    let building = |row: &SegmentRow| row.progress().map(|thousandths| Building { segment: row.id, thousandths });
-    Ok(will_be_known(&asked, &held).and_then(|()| {
-        let building: Vec<Building> = held.iter().filter_map(building).collect();
-        if building.is_empty() { Ok(()) } else { Err(MembersNotKnown::Building(building)) }
-    }))
+    Ok(are_known(&asked, &held))
+}
+
+/// Looks whether it is known now, and holds nothing.
+///
+/// # Errors
+/// As [`hold`].
+pub(super) fn look_now(conn: &mut Conn, audience: &Audience) -> Result<Result<(), MembersNotKnown>, StoreError> {
+    let asked = audience.segments();
+    if asked.is_empty() {
+        return Ok(Ok(()));
+    }
+    Ok(are_known(&asked, &names::rows(conn, &asked)?))
 }
 
 /// Looks whether it is known, or will be known without an operator: a launch that is to come waits for that.
@@ -67,6 +75,13 @@ pub(super) fn look(conn: &mut Conn, audience: &Audience) -> Result<Result<(), Me
         return Ok(Ok(()));
     }
     Ok(will_be_known(&asked, &names::rows(conn, &asked)?))
+}
+
+fn are_known(asked: &BTreeSet<SegmentId>, there: &[SegmentRow]) -> Result<(), MembersNotKnown> {
+    will_be_known(asked, there)?;
+    let building = |row: &SegmentRow| row.progress().map(|thousandths| Building { segment: row.id, thousandths });
+    let building: Vec<Building> = there.iter().filter_map(building).collect();
+    if building.is_empty() { Ok(()) } else { Err(MembersNotKnown::Building(building)) }
 }
 
 fn will_be_known(asked: &BTreeSet<SegmentId>, there: &[SegmentRow]) -> Result<(), MembersNotKnown> {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::audience_segments::{self, MembersNotKnown};
 use super::carried::tracked;
+use super::fingerprint::{self, Pinned};
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::Scope;
@@ -84,6 +85,11 @@ pub enum LaunchError {
         /// What is missing, and where.
         reason: String,
     },
+    /// Something has changed since the preflight that the launch names.
+    #[error(
+        "the campaign, its content or its audience has changed since the preflight that this names: check it again"
+    )]
+    PreflightOutdated,
     /// The system's random generator failed.
     #[error("no randomness for the campaign's key")]
     NoRandomness(#[source] getrandom::Error),
@@ -114,6 +120,7 @@ impl LaunchError {
             Self::NoPool(_) => "pool_missing",
             Self::NoUnsubscribe { .. } => "unsubscribe_missing",
             Self::NoPostalAddress { .. } => "postal_address_missing",
+            Self::PreflightOutdated => "preflight_outdated",
             Self::NoRandomness(_) => "internal_error",
         }
     }
@@ -136,10 +143,14 @@ impl MayBeStoreError for LaunchError {
 /// # Errors
 /// [`LaunchError`]; nothing is stored then.
 pub async fn launch(services: &Services, id: CampaignId, by: &By) -> Result<CampaignRow, LaunchError> {
+    launch_by(services, id, Terms::default(), by).await
+}
+
+async fn launch_by(services: &Services, id: CampaignId, terms: Terms, by: &By) -> Result<CampaignRow, LaunchError> {
     let began = Instant::now();
     let shared = services.clone();
     let asker = by.clone();
-    let launch = move |conn: &mut Conn| in_transaction(conn, &shared, id, None, &asker);
+    let launch = move |conn: &mut Conn| in_transaction(conn, &shared, id, terms, &asker);
     let launched = services.store.transact(Lane::Control, "launch a campaign", launch).await?;
     announce(services, &launched, began, by);
     Ok(launched.campaign)
@@ -162,8 +173,30 @@ pub fn announce(services: &Services, launched: &Launched, began: Instant, by: &B
     services.hints.campaign_changed(campaign.id);
 }
 
-/// Launches a campaign inside the caller's write transaction, for what has to be stored with it. `audience` replaces the
-/// draft's. After the commit it is to be made known by [`announce`].
+/// What a launch is to go by, besides what is stored.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Replaces the draft's audience.
+    pub audience: Option<Audience>,
+    /// The fingerprint of a preflight: nothing may have changed since.
+    pub preflight: Option<String>,
+}
+
+/// Launches a campaign if nothing has changed since its preflight.
+///
+/// # Errors
+/// [`LaunchError`]; nothing is stored then.
+pub async fn launch_checked(
+    services: &Services,
+    id: CampaignId,
+    preflight: String,
+    by: &By,
+) -> Result<CampaignRow, LaunchError> {
+    launch_by(services, id, Terms { preflight: Some(preflight), ..Terms::default() }, by).await
+}
+
+/// Launches a campaign inside the caller's write transaction, for what has to be stored with it. After the commit it is to be made
+/// known by [`announce`].
 ///
 /// # Errors
 /// [`LaunchError`]; nothing is stored then, if the caller rolls back.
@@ -171,7 +204,7 @@ pub fn in_transaction(
     conn: &mut Conn,
     services: &Services,
     id: CampaignId,
-    audience: Option<Audience>,
+    terms: Terms,
     by: &By,
 ) -> Result<Launched, LaunchError> {
     let campaign = campaigns::locked(conn, id)?;
@@ -179,8 +212,15 @@ pub fn in_transaction(
         .status
         .next(crate::domain::campaigns::CampaignEvent::Launch)
         .map_err(|refused| LaunchError::Transition(refused.into()))?;
-    let ready = prepare(conn, services, &campaign, audience)?;
+    let ready = prepare(conn, services, &campaign, terms.audience)?;
     audience_segments::hold(conn, &ready.audience)??;
+    if let Some(named) = terms.preflight {
+        let Ready { audience, category, tracking, pool, .. } = &ready;
+        let pinned = Pinned { audience, category: *category, tracking: *tracking, pool };
+        if fingerprint::of(conn, &services.settings, &campaign, pinned)? != named {
+            return Err(LaunchError::PreflightOutdated);
+        }
+    }
     let category = ready.category;
     let launch = Launch {
         campaign: id,
@@ -211,7 +251,7 @@ pub fn check_launchable(conn: &mut Conn, services: &Services, id: CampaignId, by
 }
 
 /// Checks that so many people may be sent to without being asked for their consent.
-fn check_reach(settings: &Settings, category: Category, people: i64, by: &By) -> Result<(), LaunchError> {
+pub(super) fn check_reach(settings: &Settings, category: Category, people: i64, by: &By) -> Result<(), LaunchError> {
     let limit = settings.consent.transactional_campaign_limit;
     match category {
         Category::Transactional if people > limit && !by.rights.scope.includes(Scope::Admin) => {
@@ -327,7 +367,7 @@ pub fn check_audience(conn: &mut Conn, audience: &Audience) -> Result<(), Launch
 }
 
 /// Checks that a campaign is about a list, where it has to be: its own topic, or the lists of its audience.
-fn check_topic(
+pub(super) fn check_topic(
     conn: &mut Conn,
     settings: &Settings,
     topic: Option<ListId>,
@@ -355,7 +395,7 @@ pub(super) fn check_topic_exists(conn: &mut Conn, topic: Option<ListId>) -> Resu
 }
 
 /// The content that a launch pins.
-fn content_of(
+pub(super) fn content_of(
     conn: &mut Conn,
     services: &Services,
     campaign: &CampaignRow,
@@ -374,7 +414,7 @@ fn content_of(
 }
 
 /// Checks that every body of a marketing email has a link by which its recipients say no, and the sender's postal address.
-fn check_carried(
+pub(super) fn check_carried(
     services: &Services,
     channel: ChannelKind,
     category: Category,

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::audience_segments::MembersNotKnown;
-use super::launch::{self, LaunchError};
+use super::launch::{self, LaunchError, Terms};
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;
@@ -30,7 +30,7 @@ pub async fn launch_due(services: &Services, found: CampaignRow) -> Result<bool,
         let Some(now) = campaigns::find(conn, id)?.filter(|now| now.scheduled_at == due_at) else { return Ok(None) };
         let by = scheduler(&now);
         // A part by itself: how many people it reaches is known when all is written, and a refusal takes that back.
-        match conn.write(|conn| launch::in_transaction(conn, &shared, id, None, &by)) {
+        match conn.write(|conn| launch::in_transaction(conn, &shared, id, Terms::default(), &by)) {
             Ok(launched) => Ok(Some(Ok((launched, by)))),
             Err(error) => {
                 let refused = match error.into_store_error() {

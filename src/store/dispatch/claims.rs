@@ -21,7 +21,7 @@ use crate::domain::people::contact::Profile;
 use crate::store::dispatch::dialect::{
     self, Candidate, ClaimGround, ContactColumns, Ending, LockedPage, Taken, due_recipients,
 };
-use crate::store::dispatch::eligibility::Asked;
+use crate::store::dispatch::eligibility::{Asked, Look};
 use crate::store::engine::CampaignLock;
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::schema::delivery_contents;
@@ -248,6 +248,21 @@ impl Candidate {
     }
 }
 
+/// The address that a message goes to.
+///
+/// # Errors
+/// Why none goes to this contact.
+pub(super) fn address_to_send<'a>(
+    asked: &Asked,
+    contact: &'a ContactColumns,
+    look: &Look,
+    now: UtcInstant,
+) -> Result<&'a str, SkipReason> {
+    let address = address_for(asked.channel, contact)?;
+    may_send(asked.category, &look.consent(&asked.on_topics(look)), now)?;
+    Ok(address)
+}
+
 /// What stands between a pending recipient and its hand-over. A delivery that was ever ambiguous cannot end as skipped.
 fn judge(candidate: &mut Candidate, terms: Terms<'_>, kept: Option<&Kept>) -> Fitness {
     let ambiguous = candidate.ambiguous;
@@ -264,14 +279,10 @@ fn judge(candidate: &mut Candidate, terms: Terms<'_>, kept: Option<&Kept>) -> Fi
     let Some(contact) = candidate.contact.take() else {
         return ends(SkipReason::ContactDeleted.as_str());
     };
-    let address = match address_for(terms.asked.channel, &contact) {
+    let address = match address_to_send(terms.asked, &contact, &candidate.look, terms.now) {
         Ok(address) => address,
         Err(reason) => return ends(reason.as_str()),
     };
-    let topics = terms.asked.on_topics(&candidate.look);
-    if let Err(reason) = may_send(terms.asked.category, &candidate.look.consent(&topics), terms.now) {
-        return ends(reason.as_str());
-    }
     if ambiguous && let Some(reason) = in_doubt(candidate, &contact, address, terms, kept) {
         return Fitness::Ends(DeliveryState::Uncertain, Some(reason));
     }
@@ -319,7 +330,7 @@ fn in_doubt(
 }
 
 /// Why a delivery ends whose contact cannot be read.
-const UNREADABLE: &str = "the contact's stored attributes are not readable";
+pub(super) const UNREADABLE: &str = "the contact's stored attributes are not readable";
 
 impl<'a> From<&'a ContactColumns> for Contactable<'a> {
     fn from(contact: &'a ContactColumns) -> Self {
@@ -333,7 +344,7 @@ impl<'a> From<&'a ContactColumns> for Contactable<'a> {
 }
 
 impl ContactColumns {
-    fn into_profile(self) -> Result<Profile, serde_json::Error> {
+    pub(super) fn into_profile(self) -> Result<Profile, serde_json::Error> {
         let attributes = match self.attributes.as_str() {
             "{}" => crate::domain::people::contact::Attributes::new(),
             text => serde_json::from_str(text)?,

@@ -11,6 +11,7 @@ mod packing;
 mod pages;
 mod reasons;
 mod skips;
+mod sources;
 mod sums;
 mod walk;
 
@@ -20,15 +21,18 @@ pub(in crate::store) use audience::{
 };
 pub(in crate::store) use audience_contacts::{insert_audience_contacts, missing_contacts};
 pub(in crate::store) use candidates::look_at;
-pub(in crate::store::dispatch) use candidates::{Candidate, ContactColumns, due_recipients};
+pub(in crate::store::dispatch) use candidates::{
+    Candidate, ContactColumns, Looked, due_recipients, look_at_each, recently_sent,
+};
 pub(in crate::store) use deliveries::{Ending, Taken, end_recipients, keep_content, mark_sending, write_outcomes};
-pub(in crate::store) use given::{Given, count_given};
+pub(in crate::store) use given::{Given, count_given, people_given};
 pub(in crate::store) use locks::{ClaimGround, LockedPage, lock_claim_ground, lock_page, lock_pages, lock_ready_page};
 pub(in crate::store) use minutes::{Stretch, add_minute, list_minutes, sum_minutes};
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
 pub(in crate::store) use reasons::add_reason;
 pub(in crate::store) use skips::{count_skips, sum_skips};
+pub(in crate::store) use sources::in_several_sources;
 pub(in crate::store) use sums::{sum_page_counts, waiting};
 pub(in crate::store) use walk::Walk;
 

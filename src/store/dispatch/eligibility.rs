@@ -111,6 +111,16 @@ impl Asked {
         Self { channel, category, topics: Topics::Few(topics.to_vec()) }
     }
 
+    /// What a campaign about these topics asks, however many they are. Of more than [`FEW`] a statement finds them in `audience_lists`.
+    pub(in crate::store) fn of(channel: ChannelKind, category: Category, topics: Vec<Topic>) -> Self {
+        let topics = match category {
+            Category::Transactional => Topics::Few(Vec::new()),
+            Category::Marketing if topics.len() > FEW => Topics::Many,
+            Category::Marketing => Topics::Few(topics),
+        };
+        Self { channel, category, topics }
+    }
+
     /// The address by which suppressions are asked, over a row `c` of `contacts`. What is held against an address of another
     /// channel is written for channel `http`, too, so that one look is enough.
     fn address(&self) -> &'static str {

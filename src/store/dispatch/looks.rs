@@ -69,7 +69,7 @@ pub fn against(
 }
 
 /// The topics, each with whether it counts everybody. A list that is gone counts nobody.
-fn with_defaults(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<Topic>, StoreError> {
+pub(super) fn with_defaults(conn: &mut Conn, ids: &[ListId]) -> Result<Vec<Topic>, StoreError> {
     let counting: Vec<ListId> = lists::table
         .filter(lists::id.eq_any(ids.to_vec()).and(lists::default_opt_in.eq(true)))
         .select(lists::id)

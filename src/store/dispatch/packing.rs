@@ -6,16 +6,15 @@ use super::minutes;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::dispatch::page::{Counts, PageState};
-use crate::domain::ids::{CampaignId, ContactId, PageId, TagId};
+use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::store::campaigns::{self, CampaignRow, PackingRow};
-use crate::store::dispatch::dialect::{self, Filtered, People, Walk};
-use crate::store::engine::schema::{audience_tags, lists, packings, pages};
+use crate::store::dispatch::dialect;
+use crate::store::dispatch::plan::Plan;
+pub(in crate::store) use crate::store::dispatch::plan::has_default;
+pub use crate::store::dispatch::plan::{Ahead, Span};
+use crate::store::engine::schema::{packings, pages};
 use crate::store::engine::{self, CampaignLock};
-use crate::store::segments::matching;
 use crate::store::{Conn, StoreError};
-
-/// How many stretches of contacts are looked at for one page, where a filter alone names people.
-const MOST_LOOKS: usize = 10;
 
 /// What one step of packing came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +85,7 @@ fn pack(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize, asked: Ask
     }
     let Some(mut packing) = campaigns::packing(conn, id)? else { return Ok(vec![Packed::Done]) };
     engine::keep_to_indexes(conn)?;
-    let plan = Plan::of(conn, &campaign)?;
+    let plan = plan_of(conn, &campaign)?;
     // The filters of one page were asked: the next is for another transaction.
     let most = if plan.audience.has_filter() { 1 } else { most };
     let mut ahead = match asked {
@@ -118,15 +117,6 @@ fn pack(conn: &mut Conn, id: CampaignId, page_size: i64, most: usize, asked: Ask
     Ok(packed)
 }
 
-/// The next page of a campaign whose audience has filters, as far as it can be known beforehand.
-#[derive(Debug, Clone)]
-pub struct Ahead {
-    span: Span,
-    /// Nobody is left behind it.
-    is_end: bool,
-    filtered: Filtered,
-}
-
 /// Asks the filters of a campaign's audience about the contacts of its next page, outside the transaction that packs it: that one
 /// holds SQLite's one writer. `None`: the audience has no filter, or there is nothing to pack.
 ///
@@ -140,7 +130,8 @@ pub fn look_ahead(conn: &mut Conn, id: CampaignId, page_size: i64) -> Result<Opt
     conn.snapshot(|conn| {
         let Some(packing) = campaigns::packing(conn, id)?.filter(|packing| !packing.done) else { return Ok(None) };
         engine::keep_to_indexes(conn)?;
-        Plan::of(conn, &campaign)?.ask(conn, id, &packing, page_size).map(Some)
+        let rest = rest_of(&packing);
+        plan_of(conn, &campaign)?.ask(conn, rest, page_size).map(Some)
     })
 }
 
@@ -158,7 +149,7 @@ pub fn pack_towards(conn: &mut Conn, id: CampaignId, page_size: i64, through: Co
         return Ok(false);
     }
     engine::keep_to_indexes(conn)?;
-    let plan = Plan::of(conn, &campaign)?;
+    let plan = plan_of(conn, &campaign)?;
     if let Packed::Page { size, pending, .. } = pack_next(conn, &campaign, &mut packing, &plan, page_size, None)? {
         diesel::update(packings::table.find(id))
             .set(packings::unreachable.eq(packings::unreachable + size - pending))
@@ -200,86 +191,15 @@ pub fn summary(conn: &mut Conn, id: CampaignId) -> Result<Option<Summary>, Store
     }))
 }
 
-/// How a campaign's audience is read.
-struct Plan {
-    audience: Audience,
-    has_default: bool,
-    walk: Walk,
+/// How a launched campaign's audience is read.
+fn plan_of(conn: &mut Conn, campaign: &CampaignRow) -> Result<Plan, StoreError> {
+    let audience = parse_audience(campaign.audience.as_deref())?;
+    Plan::of_launched(conn, campaign.id, audience)
 }
 
-impl Plan {
-    fn of(conn: &mut Conn, campaign: &CampaignRow) -> Result<Self, StoreError> {
-        let audience = parse_audience(campaign.audience.as_deref())?;
-        let has_default = has_default(conn, &audience)?;
-        let tags = if audience.include.tags.is_empty() { Vec::new() } else { tags_of(conn, campaign.id)? };
-        let walk = Walk::new(campaign.id, &audience, has_default, &tags);
-        Ok(Self { audience, has_default, walk })
-    }
-
-    fn people<'a>(&'a self, campaign: CampaignId, filtered: Option<&'a Filtered>) -> People<'a> {
-        People { campaign, audience: &self.audience, has_default: self.has_default, filtered }
-    }
-
-    /// The stretch of the next page, and what filters say of it. Contacts are looked at until about a page of them is taken, but
-    /// not too many: a filter may take hardly anybody.
-    fn ask(
-        &self,
-        conn: &mut Conn,
-        campaign: CampaignId,
-        packing: &PackingRow,
-        page_size: i64,
-    ) -> Result<Ahead, StoreError> {
-        let now = engine::now(conn)?;
-        let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
-        let mut filtered = Filtered::default();
-        let (mut span, mut is_end) = (Span { up_to: rest.after, ..rest }, false);
-        for _ in 0..if self.audience.include.is_only_filter() { MOST_LOOKS } else { 1 } {
-            let missing = page_size - i64::try_from(filtered.taken.len()).unwrap_or(i64::MAX);
-            // The rest of a page is not looked for, but one contact may be a whole page.
-            if missing <= 0 || missing < page_size / 2 {
-                break;
-            }
-            let part = Span { after: span.up_to, ..rest };
-            let Some(up_to) = self.walk.bound(conn, part, missing)? else {
-                is_end = span.up_to == rest.after;
-                span.up_to = rest.up_to;
-                break;
-            };
-            span.up_to = up_to;
-            if let Some(filter) = self.audience.include.asked_filter() {
-                let ids = matching::living(conn, part.after, up_to, missing)?;
-                filtered.taken.extend(matching::taken(conn, filter, &ids, now)?);
-            }
-        }
-        if let Some(filter) = self.audience.exclude.filter.as_ref().filter(|_| !is_end) {
-            let named = dialect::people_of(conn, self.people(campaign, Some(&filtered)), span)?;
-            filtered.left_out = matching::taken(conn, filter, &named, now)?;
-            filtered.asked = Some(named);
-        }
-        Ok(Ahead { span, is_end, filtered })
-    }
-}
-
-/// Whether a list of an audience counts everybody who was introduced and has not refused.
-///
-/// # Errors
-/// The query failed.
-pub(in crate::store) fn has_default(conn: &mut Conn, audience: &Audience) -> Result<bool, StoreError> {
-    let lists = &audience.include.lists;
-    if lists.is_empty() {
-        return Ok(false);
-    }
-    let counting = lists::table.filter(lists::id.eq_any(lists.clone()).and(lists::default_opt_in.eq(true)));
-    diesel::select(diesel::dsl::exists(counting)).get_result(conn).map_err(StoreError::query("look lists up"))
-}
-
-fn tags_of(conn: &mut Conn, campaign: CampaignId) -> Result<Vec<TagId>, StoreError> {
-    audience_tags::table
-        .filter(audience_tags::campaign_id.eq(campaign).and(audience_tags::excluded.eq(false)))
-        .order(audience_tags::tag_id)
-        .select(audience_tags::tag_id)
-        .load(conn)
-        .map_err(StoreError::query("read the tags of an audience"))
+/// Who is not packed yet.
+const fn rest_of(packing: &PackingRow) -> Span {
+    Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id }
 }
 
 /// Packs one page, and moves `packing` on as its row is moved.
@@ -296,13 +216,8 @@ fn pack_next(
     }
     let Ahead { span, is_end, filtered } = match ahead {
         Some(ahead) => ahead,
-        None if plan.audience.has_filter() => plan.ask(conn, campaign.id, packing, page_size)?,
-        None => {
-            let rest = Span { after: packing.cursor_contact_id, up_to: packing.max_contact_id };
-            let bound = plan.walk.bound(conn, rest, page_size)?;
-            let span = Span { up_to: bound.unwrap_or(rest.up_to), ..rest };
-            Ahead { span, is_end: bound.is_none(), filtered: Filtered::default() }
-        }
+        None if plan.audience.has_filter() => plan.ask(conn, rest_of(packing), page_size)?,
+        None => plan.next(conn, rest_of(packing), page_size)?,
     };
     let filtered = Some(&filtered).filter(|_| plan.audience.has_filter());
     let seq = packing.next_page;
@@ -323,7 +238,7 @@ fn pack_next(
     }
     let pool = campaign.pool.as_deref().unwrap_or_default();
     let id = dialect::insert_page(conn, campaign.id, seq, pool, span)?;
-    let counts = dialect::insert_deliveries(conn, plan.people(campaign.id, filtered), id, campaign.channel, span)?;
+    let counts = dialect::insert_deliveries(conn, plan.people(filtered), id, campaign.channel, span)?;
     if counts.total() == 0 {
         diesel::delete(pages::table.find(id)).execute(conn).map_err(StoreError::query("drop an empty page"))?;
         dialect::number_next_page(conn, campaign.id, seq)?;
@@ -334,15 +249,6 @@ fn pack_next(
     minutes::note_packed(conn, campaign.id, &counts)?;
     packing.next_page = seq + 1;
     Ok(Packed::Page { id, seq, size: counts.total(), pending: counts.pending, up_to: span.up_to })
-}
-
-/// A stretch of contact ids: above `after`, up to and including `up_to`.
-#[derive(Debug, Clone, Copy)]
-pub struct Span {
-    /// Exclusive.
-    pub after: ContactId,
-    /// Inclusive.
-    pub up_to: ContactId,
 }
 
 /// Reads a stored audience.

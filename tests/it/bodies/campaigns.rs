@@ -180,5 +180,9 @@ fn previews_and_test_messages() {
     let campaign = campaign(&api, list);
     let path = format!("/v1/campaigns/{campaign}");
     see("campaign_preview", &api.post(&format!("{path}/personalized-preview"), &json!({ "contact_id": 1 })));
+    let mut preflight = api.post(&format!("{path}/preflight"), &json!({}));
+    // It tells when members came.
+    preflight["fingerprint"] = json!("[fingerprint]");
+    see("campaign_preflight", &preflight);
     see("test_messages", &api.post(&format!("{path}/test-send"), &json!({ "contact_ids": [1, 2] })));
 }

@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 20] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -28,6 +28,8 @@ const ELSEWHERE: [&str; 18] = [
     "internal_error",
     "malformed",
     "pass_under_way",
+    "preflight_under_way",
+    "preflight_unfinished",
     "provider_unavailable",
     "segment_building",
     "segment_in_campaigns",
@@ -312,6 +314,7 @@ fn campaigns(all: &mut Collected<'_>) {
     let open = json!({ "name": "Open", "channel": "email", "pool": "main", "template_id": template, "audience": { "lists": [1] } });
     let open = id(&api.post("/v1/campaigns", &open));
     let path = format!("/v1/campaigns/{open}");
+    all.ask("preflight_outdated", "POST", &format!("{path}/send"), &json!({ "preflight": "0" }));
     all.ask("recipients_required", "POST", &format!("{path}/send"), &json!({ "contact_ids": [] }));
     all.ask("invalid_transition", "POST", &format!("{path}/pause"), &json!({}));
     // A suspended pool keeps the campaign open.

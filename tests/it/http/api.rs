@@ -18,6 +18,6 @@ use volley::http::routes::{Entry, Verb};
 
 /// Whether a route changes something. Some take a body and only look.
 fn changes(entry: &Entry) -> bool {
-    let looks = ["preview", "estimate", "count", "match"].iter().any(|end| entry.path.ends_with(end));
+    let looks = ["preview", "estimate", "count", "match", "preflight"].iter().any(|end| entry.path.ends_with(end));
     entry.method != Verb::Get && !looks
 }

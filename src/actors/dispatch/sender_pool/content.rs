@@ -9,14 +9,13 @@ use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::message::Message;
-use crate::domain::content::template::{Compiled, RenderError, SubjectRule};
+use crate::domain::content::template::RenderError;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
 use crate::domain::span::Span;
-use crate::services::campaigns::carried::Carried;
+use crate::services::campaigns::composed::{ComposeError, Composed};
 use crate::services::people::links::Links;
 use crate::store::content::templates;
-use crate::store::people::attributes;
 use crate::store::{Conn, StoreError, campaigns};
 
 /// A launched campaign, ready to be rendered.
@@ -33,8 +32,7 @@ pub(super) struct CampaignContent {
     /// How they were answered.
     pub(super) answers: Answers,
     key: String,
-    compiled: Compiled,
-    carried: Carried,
+    composed: Composed,
 }
 
 /// Why a campaign cannot be rendered at all.
@@ -49,6 +47,15 @@ pub(super) enum ContentError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<ComposeError> for ContentError {
+    fn from(error: ComposeError) -> Self {
+        match error {
+            ComposeError::Template(error) => Self::Template(error.to_string()),
+            ComposeError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl CampaignContent {
@@ -66,12 +73,7 @@ impl CampaignContent {
             return Err(ContentError::NotLaunched);
         }
         let content = templates::find_version(conn, version)?.ok_or(ContentError::NotLaunched)?.content();
-        let known = attributes::known(conn)?;
-        let compiled =
-            Compiled::compile(&content, &known).map_err(|error| ContentError::Template(error.to_string()))?;
-        let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
-        let carried = Carried::of(conn, links, settings, &campaign)?;
-        let compiled = carried.prepare(compiled, &content, &known);
+        let composed = Composed::of(conn, links, settings, &campaign, &content)?;
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -81,14 +83,13 @@ impl CampaignContent {
             render_tally: RenderTally::default(),
             answers: Answers::default(),
             key,
-            compiled,
-            carried,
+            composed,
         })
     }
 
     /// The message of one recipient. `is_new`: this is the first try, which counts for the content's tally.
     pub(super) fn render(&self, contact: ContactId, profile: &Profile, is_new: bool) -> Result<Message, RenderError> {
-        let rendered = self.carried.render(&self.compiled, contact, profile);
+        let rendered = self.composed.render(contact, profile);
         if is_new {
             self.render_tally.note(rendered.is_ok());
         }
@@ -97,7 +98,7 @@ impl CampaignContent {
 
     /// Whether rendering it may take a while.
     pub(super) fn is_program(&self) -> bool {
-        self.compiled.is_program()
+        self.composed.is_program()
     }
 
     /// One for the delivery's whole life.

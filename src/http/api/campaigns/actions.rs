@@ -21,6 +21,7 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
 use crate::http::web::idempotency::{IdempotencyKey, answered_once, respond};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::services::campaigns::launch::Terms;
 use crate::services::campaigns::{control, delete, launch, retry, schedule};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::Launched;
@@ -37,6 +38,8 @@ pub(in crate::http) struct SendInput {
     /// Replaces the draft's audience.
     #[serde(alias = "customer_ids")]
     contact_ids: Option<Vec<ContactId>>,
+    /// The fingerprint of a preflight: the campaign is launched only if nothing has changed since.
+    preflight: Option<String>,
 }
 
 /// A launch.
@@ -66,12 +69,13 @@ pub(in crate::http) async fn send(
         }
         ids => ids.map(Audience::of_contacts),
     };
+    let terms = Terms { audience, preflight: body.preflight };
     let key = key.scoped("campaigns.send", &hash);
     let services = state.services.clone();
     let (began, asker) = (Instant::now(), by.clone());
     let launch = move |conn: &mut Conn| {
         answered_once(conn, key.as_ref(), |conn| {
-            let launched = launch::in_transaction(conn, &services, id, audience, &asker)?;
+            let launched = launch::in_transaction(conn, &services, id, terms, &asker)?;
             Ok((answer_to(&launched)?, launched))
         })
     };

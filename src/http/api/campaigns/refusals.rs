@@ -47,6 +47,7 @@ impl From<LaunchError> for ApiError {
                 let ids = ids.clone();
                 Self::Conflict { code, detail: error.to_string(), ids }
             }
+            LaunchError::PreflightOutdated => Self::Conflict { code, detail: error.to_string(), ids: Vec::new() },
             LaunchError::UnknownTags(names) => Self::NoSuch { what: "tag", name: names.join(", ") },
             LaunchError::TransactionalLimit(_) => Self::Forbidden { code, detail: error.to_string() },
             LaunchError::NoTopic => Self::field("/topic_id", code, error.to_string()),

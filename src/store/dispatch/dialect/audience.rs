@@ -10,7 +10,8 @@ use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, PageId, SegmentId};
 use crate::store::dispatch::eligibility::skip_reason;
-use crate::store::dispatch::packing::{Span, fresh_counts};
+use crate::store::dispatch::packing::fresh_counts;
+use crate::store::dispatch::plan::Span;
 use crate::store::engine::sql::{Pieces, sql};
 use crate::store::{Conn, StoreError};
 
@@ -44,23 +45,23 @@ pub(in crate::store) struct Filtered {
 }
 
 /// Ids as a part of a statement.
-fn listed(ids: impl Iterator<Item = i64>, open: &str, close: &str) -> String {
+pub(super) fn listed(ids: impl Iterator<Item = i64>, open: &str, close: &str) -> String {
     ids.map(|id| format!("{open}{id}{close}")).collect::<Vec<_>>().join(",")
 }
 
 /// The ids of segments as a part of a statement.
-fn segments_of(ids: &[SegmentId]) -> String {
+pub(super) fn segments_of(ids: &[SegmentId]) -> String {
     listed(ids.iter().map(|id| id.0), "", "")
 }
 
-fn sent_of(parts: &[CampaignPart]) -> String {
+pub(super) fn sent_of(parts: &[CampaignPart]) -> String {
     let sent = parts.iter().filter(|part| part.was == Became::Sent);
     listed(sent.map(|part| part.id.0), "", "")
 }
 
 /// Whether a statement needs the contacts themselves.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Contacts {
+pub(super) enum Contacts {
     /// As `c`. People who were named one by one stay in the books when they are gone; all others do not.
     Joined,
     /// The same as PostgreSQL has to be told it: each is looked up by its id. It would rather walk through all contacts, to have
@@ -73,7 +74,7 @@ enum Contacts {
 impl People<'_> {
     /// Adds `FROM … WHERE …`, and returns the column of the contact's id. What has the fewest rows is walked: a small list
     /// among millions of contacts costs no more than it has members.
-    fn push(&self, to: &mut Pieces<i64>, span: Span, contacts: Contacts) -> &'static str {
+    pub(super) fn push(&self, to: &mut Pieces<i64>, span: Span, contacts: Contacts) -> &'static str {
         let include = &self.audience.include;
         let key = match (include.all, include.lists.as_slice()) {
             (true, _) => {
@@ -152,7 +153,7 @@ impl People<'_> {
     }
 
     /// That a contact `c` lives, or was named by its id.
-    fn push_living(&self, to: &mut Pieces<i64>) {
+    pub(super) fn push_living(&self, to: &mut Pieces<i64>) {
         if self.audience.include.contact_ids.is_empty() {
             to.push("c.deleted_at IS NULL");
             return;
@@ -243,7 +244,7 @@ impl People<'_> {
 
     /// That a member `m` is subscribed, and was at the launch. A launch lets no one join its lists before it has committed, and
     /// then only at a later millisecond. Whose standing moved to another contact of the same person since stays meant.
-    fn push_subscribed(&self, to: &mut Pieces<i64>) {
+    pub(super) fn push_subscribed(&self, to: &mut Pieces<i64>) {
         to.push("(m.status = 'subscribed' AND coalesce(m.status_at, m.created_at) <= ");
         self.push_launch(to);
         to.push(" OR m.status = 'moved' AND m.status_at > ");
@@ -253,7 +254,7 @@ impl People<'_> {
         to.push(")");
     }
 
-    fn push_launch(&self, to: &mut Pieces<i64>) {
+    pub(super) fn push_launch(&self, to: &mut Pieces<i64>) {
         to.push("(SELECT launched_at FROM campaigns WHERE id = ").bind(self.campaign.0).push(")");
     }
 
@@ -322,7 +323,7 @@ impl People<'_> {
     }
 }
 
-fn between(to: &mut Pieces<i64>, key: &str, span: Span) {
+pub(super) fn between(to: &mut Pieces<i64>, key: &str, span: Span) {
     to.push(key).push(" > ").bind(span.after.0).push(" AND ").push(key).push(" <= ").bind(span.up_to.0);
 }
 

@@ -3,11 +3,13 @@
 use diesel::connection::DefaultLoadingMode;
 use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text, Untyped};
 
+use super::audience::Number;
 use super::{PG, SQLITE};
+use crate::domain::campaigns::audience::Audience;
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
-use crate::domain::ids::ContactId;
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, Fields};
 use crate::domain::reports::Reported;
@@ -131,6 +133,78 @@ fn due(page: &PageRow, asked: &Asked, after: ContactId, now: UtcInstant, spellin
     due
 }
 
+/// A contact, and what it has agreed to and refused.
+#[derive(Queryable)]
+pub(in crate::store::dispatch) struct Looked {
+    pub(in crate::store::dispatch) contact_id: ContactId,
+    pub(in crate::store::dispatch) contact: ContactColumns,
+    pub(in crate::store::dispatch) look: Look,
+}
+
+/// Ids in a statement, as something that a column can be in.
+fn in_these(is_postgres: bool, ids: impl Iterator<Item = i64>) -> String {
+    let ids = ids.map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    if is_postgres {
+        format!("= ANY('{{{ids}}}'::bigint[])")
+    } else {
+        format!("IN (SELECT value FROM json_each('[{ids}]'))")
+    }
+}
+
+/// What these contacts have agreed to and refused, as a claim would ask it of an audience that no campaign has yet.
+pub(in crate::store::dispatch) fn look_at_each(
+    conn: &mut Conn,
+    asked: &Asked,
+    audience: &Audience,
+    ids: &[ContactId],
+) -> Result<Vec<Looked>, StoreError> {
+    let look = |spelling: Spelling, is_postgres: bool| {
+        let mut look = Pieces::default();
+        look.push(&format!("WITH {} SELECT c.id, ", super::given::lists(audience)));
+        for field in BuiltIn::ALL {
+            look.push("c.").push(field.as_str()).push(", ");
+        }
+        look.push("c.attributes, c.version, c.deleted_at, c.untracked, ");
+        asked.columns(&mut look, CampaignId(0), spelling);
+        look.push(" FROM contacts AS c").push(&asked.joins(spelling));
+        look.push(&format!(" WHERE c.id {}", in_these(is_postgres, ids.iter().map(|id| id.0)))).once();
+        look.query::<BigInt, (BigInt, ContactType, LookType)>()
+    };
+    match conn {
+        Conn::Pg(conn) => look(PG, true).load(conn),
+        Conn::Sqlite(conn) => look(SQLITE, false).load(conn),
+    }
+    .map_err(StoreError::query("look at what contacts have refused"))
+}
+
+/// How many of these contacts any of these campaigns was sent to since.
+pub(in crate::store::dispatch) fn recently_sent(
+    conn: &mut Conn,
+    campaigns: &[CampaignId],
+    contacts: &[ContactId],
+    since: UtcInstant,
+) -> Result<i64, StoreError> {
+    if campaigns.is_empty() || contacts.is_empty() {
+        return Ok(0);
+    }
+    let is_postgres = matches!(conn, Conn::Pg(_));
+    let mut count = Pieces::default();
+    count
+        .push("SELECT count(DISTINCT d.contact_id) AS n FROM deliveries AS d WHERE d.campaign_id ")
+        .push(&in_these(is_postgres, campaigns.iter().map(|id| id.0)))
+        .push(" AND d.contact_id ")
+        .push(&in_these(is_postgres, contacts.iter().map(|id| id.0)))
+        .push(" AND d.state = 'sent' AND d.settled_at >= ")
+        .bind(since.0)
+        .once();
+    let count = count.query::<BigInt, Untyped>();
+    let row: QueryResult<Number> = match conn {
+        Conn::Pg(conn) => count.get_result(conn),
+        Conn::Sqlite(conn) => count.get_result(conn),
+    };
+    row.map(|row| row.n).map_err(StoreError::query("count to whom other campaigns were sent"))
+}
+
 /// What one contact has agreed to and refused. `None`: there is no such contact.
 pub(in crate::store) fn look_at(
     conn: &mut Conn,
@@ -140,7 +214,7 @@ pub(in crate::store) fn look_at(
     let look = |spelling: Spelling| {
         let mut look = Pieces::default();
         look.push("SELECT ");
-        asked.columns(&mut look, crate::domain::ids::CampaignId(0), spelling);
+        asked.columns(&mut look, CampaignId(0), spelling);
         look.push(" FROM contacts AS c").push(&asked.joins(spelling)).push(" WHERE c.id = ").bind(contact.0);
         look.query::<BigInt, LookType>()
     };

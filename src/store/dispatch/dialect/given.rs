@@ -4,11 +4,11 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Untyped};
 
-use super::audience::{Number, People};
+use super::audience::{Contacts, Number, People};
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::ids::{ContactId, TagId};
 use crate::domain::instant::UtcInstant;
-use crate::store::dispatch::packing::Span;
+use crate::store::dispatch::plan::Span;
 use crate::store::engine::sql::Pieces;
 use crate::store::{Conn, StoreError};
 
@@ -50,6 +50,22 @@ fn contacts(is_postgres: bool, audience: &Audience, span: Span) -> String {
     format!("audience_contacts (campaign_id, contact_id, excluded) AS ({rows})")
 }
 
+/// The tables that a statement about an audience reads, for a stretch of contacts: what the tables of a campaign would hold. The launch
+/// is at the time of [`Given`].
+pub(super) fn tables(is_postgres: bool, audience: &Audience, given: &Given, span: Span) -> String {
+    let tags =
+        table("audience_tags", "tag_id", given.tags.iter().map(|id| id.0), given.left_out_tags.iter().map(|id| id.0));
+    let (lists, contacts, now) = (lists(audience), contacts(is_postgres, audience, span), given.now.0);
+    let campaigns = format!("campaigns (id, launched_at) AS (SELECT CAST(0 AS BIGINT), CAST({now} AS BIGINT))");
+    format!("WITH {lists}, {tags}, {contacts}, {campaigns} ")
+}
+
+/// The lists of an audience as a table of a statement.
+pub(super) fn lists(audience: &Audience) -> String {
+    let (include, exclude) = (&audience.include, &audience.exclude);
+    table("audience_lists", "list_id", include.lists.iter().map(|id| id.0), exclude.lists.iter().map(|id| id.0))
+}
+
 /// How many an audience names in a stretch. Its campaign is 0.
 ///
 /// # Errors
@@ -60,13 +76,7 @@ pub(in crate::store) fn count_given(
     given: &Given,
     span: Span,
 ) -> Result<i64, StoreError> {
-    let (include, exclude) = (&people.audience.include, &people.audience.exclude);
-    let lists =
-        table("audience_lists", "list_id", include.lists.iter().map(|id| id.0), exclude.lists.iter().map(|id| id.0));
-    let tags =
-        table("audience_tags", "tag_id", given.tags.iter().map(|id| id.0), given.left_out_tags.iter().map(|id| id.0));
-    let contacts = contacts(matches!(conn, Conn::Pg(_)), people.audience, span);
-    let now = given.now.0;
+    let tables = tables(matches!(conn, Conn::Pg(_)), people.audience, given, span);
     // These are taken away at the end, and all at once: SQLite would look through all of them for each contact.
     let mut audience = people.audience.clone();
     audience.exclude.contact_ids.clear();
@@ -74,15 +84,41 @@ pub(in crate::store) fn count_given(
     let mut named = Pieces::default();
     let key = people.push_counted(&mut named, span);
     named.once().push(" EXCEPT SELECT contact_id FROM audience_contacts WHERE excluded) AS named");
-    let count = named
-        .before(&format!(
-            "WITH {lists}, {tags}, {contacts}, campaigns (id, launched_at) AS (SELECT CAST(0 AS BIGINT), CAST({now} AS BIGINT)) \
-             SELECT count(*) AS n FROM (SELECT {key} AS id "
-        ))
-        .query::<BigInt, Untyped>();
+    let count =
+        named.before(&format!("{tables}SELECT count(*) AS n FROM (SELECT {key} AS id ")).query::<BigInt, Untyped>();
     let row: QueryResult<Number> = match conn {
         Conn::Pg(conn) => count.get_result(conn),
         Conn::Sqlite(conn) => count.get_result(conn),
     };
     row.map(|row| row.n).map_err(StoreError::query("count an audience"))
+}
+
+/// Whom an audience names in a stretch, in the order of their ids: those whom a launch would pack. Its campaign is 0.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn people_given(
+    conn: &mut Conn,
+    people: People<'_>,
+    given: &Given,
+    span: Span,
+) -> Result<Vec<ContactId>, StoreError> {
+    let tables = tables(matches!(conn, Conn::Pg(_)), people.audience, given, span);
+    let mut audience = people.audience.clone();
+    let left_out = std::mem::take(&mut audience.exclude.contact_ids);
+    let people = People { audience: &audience, ..people };
+    let named = |contacts: Contacts| {
+        let mut named = Pieces::default();
+        let key = people.push(&mut named, span, contacts);
+        named.once();
+        named.before(&format!("{tables}SELECT {key} AS id ")).query::<BigInt, BigInt>()
+    };
+    let ids: QueryResult<Vec<ContactId>> = match conn {
+        Conn::Pg(conn) => named(Contacts::LookedUp).load(conn),
+        Conn::Sqlite(conn) => named(Contacts::Joined).load(conn),
+    };
+    let mut ids = ids.map_err(StoreError::query("read an audience"))?;
+    ids.retain(|id| left_out.binary_search(id).is_err());
+    ids.sort_unstable();
+    Ok(ids)
 }

@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Text};
 
 use crate::domain::dispatch::page::{Counts, PageState};
 use crate::domain::ids::{CampaignId, PageId};
-use crate::store::dispatch::packing::Span;
+use crate::store::dispatch::plan::Span;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 

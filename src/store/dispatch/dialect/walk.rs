@@ -8,7 +8,7 @@ use diesel::sql_types::{BigInt, Nullable, Untyped};
 
 use crate::domain::campaigns::audience::{Audience, Became};
 use crate::domain::ids::{CampaignId, ContactId, ListId, SegmentId, TagId};
-use crate::store::dispatch::packing::Span;
+use crate::store::dispatch::plan::Span;
 use crate::store::engine::sql::Pieces;
 use crate::store::{Conn, StoreError};
 

@@ -150,6 +150,7 @@ fn ids_that_are_none_and_campaigns_that_are_not_there() {
         ("schedule", json!({ "scheduled_at": in_seconds(3600) })),
         ("unschedule", json!({})),
         ("retry-failed", json!({})),
+        ("preflight", json!({})),
         ("personalized-preview", json!({ "contact_id": 1 })),
         ("test-send", json!({ "contact_ids": [1] })),
         ("deliveries/resolve", json!({ "as": "sent" })),

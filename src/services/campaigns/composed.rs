@@ -1,0 +1,71 @@
+//! A campaign's content, compiled together with what its messages carry: for those who send it and those who only look.
+
+use crate::config::Settings;
+use crate::domain::content::message::Message;
+use crate::domain::content::template::{Compiled, Content, Provided, RenderError, SubjectRule, TemplateError};
+use crate::domain::ids::ContactId;
+use crate::domain::people::contact::Profile;
+use crate::services::campaigns::carried::Carried;
+use crate::services::people::links::Links;
+use crate::store::campaigns::CampaignRow;
+use crate::store::people::attributes;
+use crate::store::{Conn, StoreError};
+
+/// Content from which the message of each recipient is made.
+#[derive(Debug)]
+pub struct Composed {
+    compiled: Compiled,
+    carried: Carried,
+}
+
+/// Why no message can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ComposeError {
+    /// The content does not compile.
+    #[error(transparent)]
+    Template(#[from] Box<TemplateError>),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Composed {
+    /// What `campaign` says with this content.
+    ///
+    /// # Errors
+    /// [`ComposeError`].
+    pub fn of(
+        conn: &mut Conn,
+        links: &Links,
+        settings: &Settings,
+        campaign: &CampaignRow,
+        content: &Content,
+    ) -> Result<Self, ComposeError> {
+        let known = attributes::known(conn)?;
+        let compiled = Compiled::compile(content, &known).map_err(Box::new)?;
+        let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
+        let carried = Carried::of(conn, links, settings, campaign)?;
+        let compiled = carried.prepare(compiled, content, &known);
+        Ok(Self { compiled, carried })
+    }
+
+    /// The message of one recipient.
+    ///
+    /// # Errors
+    /// It cannot be made for this one.
+    pub fn render(&self, contact: ContactId, profile: &Profile) -> Result<Message, RenderError> {
+        self.carried.render(&self.compiled, contact, profile)
+    }
+
+    /// Whether rendering it may take a while.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.compiled.is_program()
+    }
+
+    /// The names that the content uses and this contact has no value for, sorted.
+    #[must_use]
+    pub fn missing(&self, profile: &Profile, provided: &Provided) -> Vec<String> {
+        self.compiled.missing(profile, provided)
+    }
+}
