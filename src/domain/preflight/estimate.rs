@@ -50,7 +50,6 @@ impl Estimate {
 #[expect(
     clippy::as_conversions,
     clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
     reason = "counts of people are far below 2^53, and a float is cut off at the largest integer"
 )]
 fn seconds(messages: i64, rate: f64) -> i64 {

@@ -72,7 +72,7 @@ async fn ended(running: Running) -> Result<Arc<Report>, ApiError> {
         Ok(result) => Ok(result?),
         Err(_closed) => {
             let detail = "the preflight was interrupted: this instance is shutting down".to_owned();
-            Err(ApiError::Unavailable { code: "shutting_down", detail })
+            Err(ApiError::Unavailable { code: "preflight_unfinished", detail })
         }
     }
 }
