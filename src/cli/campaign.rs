@@ -1,5 +1,6 @@
 //! `volley campaign …`: a client of a running instance.
 
+mod preflight;
 mod report;
 
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::client::{self, Client};
+use super::client::{self, Client, ClientError};
 use super::output::{self, Output, grouped};
 use super::progress::Progress;
 use super::watch::{self, Sight};
@@ -27,10 +28,18 @@ pub(crate) enum CampaignCommand {
         /// Campaign id
         id: i64,
     },
+    /// Count everybody whom a campaign would go to and make every message, and send nothing; exits with 1 if something forbids the launch
+    Preflight {
+        /// Campaign id
+        id: i64,
+    },
     /// Launch a campaign
     Send {
         /// Campaign id
         id: i64,
+        /// Only if nothing has changed since the preflight with this fingerprint
+        #[arg(long, value_name = "FINGERPRINT")]
+        preflight: Option<String>,
         /// Then watch it until it ends
         #[arg(long)]
         watch: bool,
@@ -114,9 +123,10 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
     match command {
         CampaignCommand::List(args) => list(&client, &args, output).await?,
         CampaignCommand::Show { id } => show(&client, id, output).await?,
-        CampaignCommand::Send { id, watch: false } => send(&client, id, output).await?,
-        CampaignCommand::Send { id, watch: true } => {
-            let answer = client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
+        CampaignCommand::Preflight { id } => return preflight::run(&client, id, output).await,
+        CampaignCommand::Send { id, preflight, watch: false } => send(&client, id, preflight, output).await?,
+        CampaignCommand::Send { id, preflight, watch: true } => {
+            let answer = launch(&client, id, preflight).await?;
             output::complain(&launched(id, &answer));
             return watch_to_end(&client, id, output).await;
         }
@@ -195,8 +205,13 @@ fn portrait(campaign: &Value) -> anyhow::Result<String> {
     Ok(rows.iter().map(|[name, value]| format!("{name:<width$}  {value}")).collect::<Vec<_>>().join("\n"))
 }
 
-async fn send(client: &Client, id: i64, output: &Output) -> anyhow::Result<()> {
-    let answer = client.post_once(&format!("v1/campaigns/{id}/send"), &json!({})).await?;
+async fn launch(client: &Client, id: i64, preflight: Option<String>) -> Result<Value, ClientError> {
+    let body = preflight.map_or_else(|| json!({}), |fingerprint| json!({ "preflight": fingerprint }));
+    client.post_once(&format!("v1/campaigns/{id}/send"), &body).await
+}
+
+async fn send(client: &Client, id: i64, preflight: Option<String>, output: &Output) -> anyhow::Result<()> {
+    let answer = launch(client, id, preflight).await?;
     output.either(&answer, &format!("{}; `volley campaign watch {id}` follows it", launched(id, &answer)))?;
     Ok(())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::stream;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use url::Url;
@@ -137,21 +137,53 @@ impl Client {
         to: &mut impl std::io::Write,
     ) -> anyhow::Result<()> {
         let request = self.request(Method::GET, path)?.query(query);
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if !response.status().is_success() {
-            let status = response.status();
-            let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-            let problem = serde_json::from_slice(&body).map(|body| Problem::read(status, &body));
-            return Err(match problem {
-                Ok(problem) => ClientError::Refused(problem),
-                Err(_) => self.foreign(&format!("HTTP {}", status.as_u16())),
-            }
-            .into());
-        }
+        let mut response = self.begun(request).await?;
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
             to.write_all(&chunk)?;
         }
         to.flush().map_err(Into::into)
+    }
+
+    /// A successful answer whose body is still to come.
+    async fn begun(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let problem = serde_json::from_slice(&body).map(|body| Problem::read(status, &body));
+        Err(match problem {
+            Ok(problem) => ClientError::Refused(problem),
+            Err(_) => self.foreign(&format!("HTTP {}", status.as_u16())),
+        })
+    }
+
+    /// A POST that is answered line by line, each of them JSON. A line with a `problem` ends it.
+    pub(crate) async fn post_lines(
+        &self,
+        path: &str,
+        body: &Value,
+        mut on_line: impl FnMut(&Value),
+    ) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, path)?.header(ACCEPT, "application/x-ndjson").json(body);
+        let mut response = self.begun(request).await?;
+        let mut rest = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            rest.extend_from_slice(&chunk);
+            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                let line: Value = serde_json::from_slice(&line).map_err(|error| self.foreign(&error.to_string()))?;
+                if let Some(problem) = line.get("problem") {
+                    let status =
+                        problem.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+                    let status = status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
+                    return Err(ClientError::Refused(Problem::read(status, problem)));
+                }
+                on_line(&line);
+            }
+        }
+        Ok(())
     }
 
     /// As [`Client::post`], under a fresh `Idempotency-Key`.

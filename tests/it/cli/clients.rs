@@ -238,6 +238,46 @@ fn what_came_of_a_campaign_is_shown_and_written_to_a_file() {
 }
 
 #[test]
+fn a_preflight_tells_its_progress_and_ends_as_its_verdict_does() {
+    let lines = |last: Value| {
+        let so_far = json!({"progress": {"looked_at": 12_000, "thousandths": 500}});
+        json!(format!("{so_far}\n{last}\n"))
+    };
+    let report = |blockers: Value| {
+        json!({"result": {
+            "verdict": {"go": blockers == json!([]), "blockers": blockers, "remarks": []},
+            "funnel": {"named": 24_000, "recipients": 23_000, "messages": 22_000}, "estimate": {"seconds": null}, "fingerprint": "0a1b",
+        }})
+    };
+    let problem = json!({"problem": {"status": 503, "code": "database_unavailable", "detail": "the database is away"}});
+    let empty = json!([{"code": "empty_audience", "detail": "the audience names nobody"}]);
+    let (server, script) = Script::serve(vec![
+        (
+            "POST /v1/campaigns/5/preflight",
+            vec![(200, lines(report(json!([])))), (200, lines(report(empty))), (200, lines(problem))],
+        ),
+        ("POST /v1/campaigns/5/send", vec![(202, json!({"messages_queued": 22_000}))]),
+    ]);
+    let output = run(&["campaign", "preflight", "5"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("12,000 people looked at\n"), "{}", stderr(&output));
+    let shown = stdout(&output);
+    assert!(shown.starts_with("go\n\nnamed                       24,000\n"), "{shown}");
+    assert!(shown.ends_with("\nto send just this: volley campaign send 5 --preflight 0a1b\n"), "{shown}");
+    let output = run(&["campaign", "preflight", "5", "--json"], server);
+    assert_eq!(output.status.code(), Some(1), "something forbids it");
+    let shown: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(shown["verdict"]["blockers"][0]["code"], "empty_audience");
+    let output = run(&["campaign", "preflight", "5"], server);
+    assert_eq!(stderr(&output).lines().last(), Some("volley: the database is away (503 database_unavailable)"));
+    assert_eq!(output.status.code(), Some(1));
+    let output = run(&["campaign", "send", "5", "--preflight", "0a1b"], server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let sent = format!("POST /v1/campaigns/5/send {} bytes", json!({"preflight": "0a1b"}).to_string().len());
+    assert_eq!(script.heard().last(), Some(&sent));
+}
+
+#[test]
 fn a_refusal_is_told_in_one_line_with_its_code() {
     let problem = json!({
         "type": "/problems/invalid-transition", "title": "Conflict", "status": 409, "code": "invalid_transition",
