@@ -29,7 +29,8 @@ use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter,
     errors, form, instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check,
-    pools as pool_list, settings as settings_page, uncertain as incidents, uncertain_acts, why as why_page,
+    pools as pool_list, preflight as preflight_page, settings as settings_page, uncertain as incidents, uncertain_acts,
+    why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -241,6 +242,9 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
+    get("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::show)).shows(Object::Campaign),
+    post("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::check)),
+    post("/ui/campaigns/{id}/send", Page(Operate), || to(preflight_page::send)).once().limited(Limit::Launches),
     get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::ask)),

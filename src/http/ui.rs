@@ -29,6 +29,8 @@ mod plot;
 pub(super) mod pool_acts;
 pub(super) mod pool_check;
 pub(super) mod pools;
+pub(super) mod preflight;
+mod preflight_view;
 pub mod pulse;
 mod reasons;
 mod receipt;

@@ -3,6 +3,7 @@
 mod entering;
 mod figures;
 mod needs;
+mod preflight;
 mod system;
 mod uncertain;
 mod why;

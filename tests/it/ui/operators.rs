@@ -18,6 +18,8 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 struct Desk {
     server: Server,
     campaign: i64,
+    /// A draft that was checked.
+    draft: i64,
 }
 
 impl Desk {
@@ -30,7 +32,10 @@ impl Desk {
         api.send(campaign);
         api.post("/v1/keys", &json!({ "name": "web shop", "scope": "ingest" }));
         wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
-        Self { server, campaign }
+        let draft = json!({ "name": "Autumn", "subject": "{first_name}", "rate_per_second": 20.0 });
+        let draft = api.create_campaign("email", "main", list, &draft);
+        api.post(&format!("/v1/campaigns/{draft}/preflight"), &json!({}));
+        Self { server, campaign, draft }
     }
 
     fn url(&self, path: &str) -> String {

@@ -219,11 +219,13 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
                 "/people?status=uncertain",
                 "/decisions",
                 "/books",
+                "/preflight",
                 "/pause",
                 "/stop",
             ]
             .map(of_campaign),
         )
+        .chain([(desk.url(&format!("/ui/campaigns/{}/preflight", desk.draft)), 200)])
         .chain(system)
         .chain(of_incident)
         .chain(why(desk))

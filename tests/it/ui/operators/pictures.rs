@@ -7,13 +7,14 @@ use volley::domain::channel::ChannelKind;
 
 use super::{LONG, path};
 use crate::support::Database;
+use crate::support::api::id;
 use crate::support::browser::{Browser, Setup};
 use crate::support::scripted_http::{Answer, ScriptedHttp};
 use crate::support::server::{Server, sandbox, webhook};
 use crate::support::waiting::wait_until;
 
 /// Campaigns in every state, one of which is just being sent.
-fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64) {
+fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64, i64) {
     let pools = vec![sandbox("newsletter", ChannelKind::Email, 0.03), webhook("gateway", sink)];
     let server = Server::with_pools(db, pools);
     let api = server.api();
@@ -35,7 +36,8 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64) {
     api.post(&format!("/v1/campaigns/{paused}/pause"), &json!({}));
     let autumn = campaign("newsletter", all, "Autumn collection", None);
     api.post(&format!("/v1/campaigns/{autumn}/schedule"), &json!({ "scheduled_at": "2027-09-01T08:00:00Z" }));
-    campaign("newsletter", some, "A draft", None);
+    let draft = campaign("newsletter", all, "A draft", Some(50.0));
+    checked(&server, all, some, draft);
     let spring = campaign("newsletter", all, "Spring greeting", Some(25.0));
     api.send(spring);
     wait_until("some are sent", LONG, || api.campaign(spring).stats.sent > 300);
@@ -46,7 +48,23 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64) {
         api.post("/v1/keys", &json!({ "name": name, "scope": scope, "expires_at": "2027-09-01T08:00:00Z" }));
     }
     api.post("/v1/pools/gateway/suspend", &json!({ "reason": "the provider works on its machines" }));
-    (server, spring)
+    (server, spring, draft)
+}
+
+/// A draft about which its preflight has something to say.
+fn checked(server: &Server, all: i64, some: i64, draft: i64) {
+    let api = server.api();
+    let strangers: Vec<i64> =
+        (0..120).map(|n| id(&api.post("/v1/contacts", &json!({ "external_id": format!("c-{n}") })))).collect();
+    let blank = id(&api.post("/v1/contacts", &json!({ "email": "blank@example.com" })));
+    api.post(&format!("/v1/lists/{all}/members"), &json!({ "contact_ids": strangers }));
+    api.post(&format!("/v1/lists/{all}/members"), &json!({ "contact_ids": [blank] }));
+    let change =
+        json!({ "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}" });
+    let json = [("Content-Type", "application/json")];
+    let changed = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, change.to_string().as_bytes());
+    assert_eq!(changed.status, 200, "{changed:?}");
+    api.post(&format!("/v1/campaigns/{draft}/preflight"), &json!({}));
 }
 
 #[test]
@@ -57,7 +75,7 @@ fn write_pictures_of_all_pages() {
     let count = AtomicUsize::new(0);
     let is_cut = move || count.fetch_add(1, Ordering::Relaxed) % 17 == 16;
     let sink = ScriptedHttp::start(move |_| if is_cut() { Answer::Cut } else { Answer::status(200) });
-    let (server, campaign) = stage(&db, &sink);
+    let (server, campaign, draft) = stage(&db, &sink);
     let url = |path: &str| format!("http://{}{path}", server.addr);
     let of_campaign = |act: &str| format!("/ui/campaigns/{campaign}{act}");
     let found = server.api().get("/v1/uncertain")["data"][0]["id"].clone();
@@ -79,6 +97,8 @@ fn write_pictures_of_all_pages() {
         ("campaign-why-uncertain", format!("/ui/campaigns/{doubted}/people/{doubtful}"), 200),
         ("campaign-why-left-out", format!("/ui/campaigns/{doubted}/people/2999"), 200),
         ("campaign-books", of_campaign("/books"), 200),
+        ("campaign-preflight", format!("/ui/campaigns/{draft}/preflight"), 200),
+        ("campaign-preflight-none", of_campaign("/preflight"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),
         ("pools", "/ui/pools".to_owned(), 200),

@@ -1,0 +1,158 @@
+//! `/ui/campaigns/{id}/preflight`: what a launch would do, and the form that launches just that.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+
+use super::errors::Trouble;
+use super::form::{Form, fresh_key, see_other};
+use super::frame::{Frame, Section, page};
+use super::preflight_view::PreflightView;
+use super::words::grouped;
+use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
+use crate::domain::ids::CampaignId;
+use crate::domain::people::spelling::composed;
+use crate::domain::preflight::Progress;
+use crate::http::api::overview;
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Query};
+use crate::http::web::problem::ApiError;
+use crate::services::By;
+use crate::services::campaigns::launch::launch_checked;
+use crate::services::campaigns::preflight::desk::Busy;
+use crate::services::campaigns::preflight::{self, Running};
+
+/// How long a page waits for a result before it shows how far that is.
+const WAITS_FOR: Duration = Duration::from_secs(10);
+
+#[derive(Template)]
+#[template(path = "ui/preflight.html")]
+struct PreflightPage {
+    frame: Frame,
+    id: i64,
+    name: String,
+    status: &'static str,
+    /// Whether it can be launched from its status.
+    can_launch: bool,
+    /// How far a preflight that runs is: people looked at, and thousandths.
+    progress: Option<(String, i64)>,
+    found: Option<PreflightView>,
+    /// Something has changed since what was found.
+    is_stale: bool,
+    /// What was typed.
+    typed: String,
+    is_wrong: bool,
+    trouble: Option<Trouble>,
+    key: String,
+}
+
+impl PreflightPage {
+    /// The page of a campaign as it is now.
+    async fn of(state: &AppState, frame: Frame, id: CampaignId) -> Result<Self, ApiError> {
+        let campaign = overview::sight(state, id).await?.campaign;
+        let can_launch = campaign.status.next(CampaignEvent::Launch).is_ok();
+        let preflights = &state.services.preflights;
+        let progress =
+            preflights.progress(id).map(|Progress { looked_at, thousandths }| (grouped(looked_at), thousandths));
+        let report = preflights.last(id).filter(|_| can_launch);
+        let is_stale = match &report {
+            Some(report) => preflight::fingerprint(&state.services, id).await? != report.fingerprint,
+            None => false,
+        };
+        let title = format!("Preflight of {}", campaign.name);
+        let json = format!("POST /v1/campaigns/{id}/preflight");
+        let frame = frame.titled(&title).same_as(&json, &format!("volley campaign preflight {id}"));
+        let up = Some(format!("/ui/campaigns/{id}"));
+        Ok(Self {
+            frame: Frame { section: Some(Section::Campaigns), up, ..frame },
+            id: id.0,
+            name: campaign.name,
+            status: campaign.status.as_str(),
+            can_launch,
+            progress,
+            found: report.map(|report| PreflightView::of(&report)),
+            is_stale,
+            typed: String::new(),
+            is_wrong: false,
+            trouble: None,
+            key: fresh_key(),
+        })
+    }
+
+    /// Why there is nothing to check.
+    fn refusal(&self) -> String {
+        match CampaignStatus::from_text(self.status) {
+            Some(CampaignStatus::Sending | CampaignStatus::Paused) => {
+                "The campaign is launched: what became of its people is on the other pages.".to_owned()
+            }
+            _ => format!("The campaign is {}: there is nothing to launch.", self.status),
+        }
+    }
+}
+
+/// Shows the last result, or how far the preflight is.
+pub(in crate::http) async fn show(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<CampaignId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    page(StatusCode::OK, &PreflightPage::of(&state, frame, id).await?)
+}
+
+/// Runs a preflight, and waits for its result for a while. It goes on after that, and its page says how far it is.
+pub(in crate::http) async fn check(
+    state: web::Data<AppState>,
+    Id(id): Id<CampaignId>,
+    by: By,
+    _: Form,
+) -> Result<HttpResponse, ApiError> {
+    let done = || Ok(see_other(&format!("/ui/campaigns/{id}/preflight")));
+    let Running { end, .. } = match preflight::start(&state.services, id, &by, true) {
+        Ok(running) => running,
+        Err(Busy::ThisCampaign) => return done(),
+        Err(busy @ Busy::Others) => return Err(busy.into()),
+    };
+    match tokio::time::timeout(WAITS_FOR, end).await {
+        Ok(Ok(Err(error))) => Err(error.into()),
+        Ok(Ok(Ok(_)) | Err(_)) | Err(_) => done(),
+    }
+}
+
+/// Launches the campaign, if nothing has changed since the preflight that the form names.
+pub(in crate::http) async fn send(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    Id(id): Id<CampaignId>,
+    by: By,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let typed = form.text("name").unwrap_or_default().trim().to_owned();
+    let fingerprint = form.text("preflight").unwrap_or_default().to_owned();
+    let error = match decide(&state, id, &typed, fingerprint, &by).await {
+        Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}"))),
+        Err(error) => error,
+    };
+    let status = error.status_code();
+    // The page of a campaign that is not there says so itself.
+    if status.is_server_error() || status == StatusCode::NOT_FOUND {
+        return Err(error);
+    }
+    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
+    let Ok(shown) = PreflightPage::of(&state, frame, id).await else { return Err(error) };
+    let trouble = Some(Trouble::of(&error.problem(), &request));
+    let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
+    page(status, &PreflightPage { trouble, typed, is_wrong, ..shown })
+}
+
+async fn decide(state: &AppState, id: CampaignId, typed: &str, fingerprint: String, by: &By) -> Result<(), ApiError> {
+    let name = overview::sight_to_decide(state, id).await?.campaign.name;
+    if composed(typed) != name {
+        return Err(ApiError::field("name", "name_differs", "type the campaign's name as it is"));
+    }
+    launch_checked(&state.services, id, fingerprint, by).await?;
+    Ok(())
+}
