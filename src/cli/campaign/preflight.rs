@@ -96,7 +96,7 @@ fn funnel(report: &Value) -> Vec<String> {
 fn in_words(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
-        ..7_200 => format!("{} min", (seconds + 59) / 60),
+        120..7_200 => format!("{} min", (seconds + 59) / 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     }
 }

@@ -160,7 +160,7 @@ fn estimate(estimate: &Estimate) -> String {
     };
     let time = match seconds {
         ..120 => counted(seconds, "second", "seconds"),
-        ..7_200 => format!("{} min", seconds.saturating_add(59) / 60),
+        120..7_200 => format!("{} min", seconds.saturating_add(59) / 60),
         _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
     };
     format!("Takes about {time} at {}: {limit} binds.", per_second(rate))
