@@ -242,6 +242,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
+    get("/ui/campaigns/{id}/send", Page(Operate), || to(preflight_page::to_form)),
     get("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::show)).shows(Object::Campaign),
     post("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::check)),
     post("/ui/campaigns/{id}/send", Page(Operate), || to(preflight_page::send)).once().limited(Limit::Launches),

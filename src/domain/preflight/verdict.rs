@@ -54,18 +54,19 @@ impl Verdict {
             blockers.push(Finding::new("none_eligible", detail));
         }
         remarks.extend(missing.iter().map(|value| {
-            let (share, people) = (share(value.people, funnel.messages), grouped(value.people));
-            let detail = format!("{people} people ({share}) have no value for {}", value.placeholder);
-            Finding::new("missing_values", detail)
+            let (people, share) = (people_who(value.people), share(value.people, funnel.messages));
+            let have = if value.people == 1 { "has" } else { "have" };
+            Finding::new("missing_values", format!("{people} ({share}) {have} no value for {}", value.placeholder))
         }));
         let unrenderable: i64 = failures.iter().map(|failure| failure.people).sum();
         if unrenderable > 0 {
-            let detail = format!("the messages of {} people cannot be made", grouped(unrenderable));
+            let messages = if unrenderable == 1 { "message" } else { "messages" };
+            let detail = format!("the {messages} of {} cannot be made", people_who(unrenderable));
             remarks.push(Finding::new("render_errors", detail));
         }
         if recently.people > 0 {
-            let detail =
-                format!("{} people got a message of another campaign in the last 24 hours", grouped(recently.people));
+            let people = people_who(recently.people);
+            let detail = format!("{people} got a message of another campaign in the last 24 hours");
             remarks.push(Finding::new("recently_mailed", detail));
         }
         Self { go: blockers.is_empty(), blockers, remarks }
@@ -91,6 +92,11 @@ fn empty(funnel: &Funnel) -> String {
         0 => "the audience names nobody".to_owned(),
         named => format!("all {} people whom the audience names are left out", grouped(named)),
     }
+}
+
+/// `1 person`, `2 people`.
+fn people_who(count: i64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "person" } else { "people" })
 }
 
 /// A part of a whole as a percentage, with a digit behind the point where it is small.

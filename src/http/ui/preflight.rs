@@ -121,6 +121,11 @@ pub(in crate::http) async fn check(
     }
 }
 
+/// The form that launches a campaign is on the page of its preflight.
+pub(in crate::http) async fn to_form(Id(id): Id<CampaignId>, _: Query<()>) -> HttpResponse {
+    see_other(&format!("/ui/campaigns/{id}/preflight"))
+}
+
 /// Launches the campaign, if nothing has changed since the preflight that the form names.
 pub(in crate::http) async fn send(
     state: web::Data<AppState>,
