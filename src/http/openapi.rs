@@ -9,12 +9,12 @@ use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, preflight, preview, reasons, recipients,
-    resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, preflight,
+    preview, reasons, recipients, resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
+use super::api::people::{consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
@@ -31,6 +31,7 @@ use crate::domain::access::Scope;
     info(title = "Volley", description = "Campaign dispatch: nobody lost, nobody twice."),
     paths(
         contacts::upsert, contacts::list, contacts::show, contacts::change, contacts::delete,
+        of_contact::lists, of_contact::suppressions, deliveries_of_contact::list,
         imports::upload, imports::list, imports::show,
         lists::create, lists::list, lists::show, lists::change, lists::delete,
         subscriptions::subscribe, subscriptions::unsubscribe,

@@ -11,12 +11,12 @@ use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, preflight, preview, reasons, recipients,
-    resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, preflight,
+    preview, reasons, recipients, resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, subscriptions, suppressions, tags, undo_bounces};
+use super::api::people::{consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces};
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
@@ -27,10 +27,10 @@ use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
-    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, decisions as decided, enter,
-    errors, form, instances as machines, keys as keyboard, live, now, people, pool_acts, pool_check,
-    pools as pool_list, preflight as preflight_page, settings as settings_page, uncertain as incidents, uncertain_acts,
-    why as why_page,
+    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, contact,
+    contacts as contact_list, decisions as decided, enter, errors, form, instances as machines, keys as keyboard, live,
+    now, people, pool_acts, pool_check, pools as pool_list, preflight as preflight_page, settings as settings_page,
+    uncertain as incidents, uncertain_acts, why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -252,6 +252,8 @@ pub const TABLE: &[Entry] = &[
     post("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::carry_out)).once(),
+    get("/ui/contacts", Page(Read), || to(contact_list::list)).shows(Object::Contact),
+    get("/ui/contacts/{id}", Page(Read), || to(contact::show)).shows(Object::Contact),
     get("/ui/pools", Page(Read), || to(pool_list::list)),
     get("/ui/pools/{name}", Page(Read), || to(pool_list::show)),
     get("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::ask)),
@@ -321,6 +323,9 @@ pub const TABLE: &[Entry] = &[
     post("/v1/events", Api(Ingest), || to(events::send)).keeps_key(),
     post("/v1/events/batch", Api(Ingest), || to(events::send_batch)),
     get("/v1/events/{id}", Api(Read), || to(events::show)).shows(Object::Event),
+    get("/v1/contacts/{id}/lists", Api(Read), || to(of_contact::lists)).shows(Object::Contact),
+    get("/v1/contacts/{id}/suppressions", Api(Read), || to(of_contact::suppressions)).shows(Object::Contact),
+    get("/v1/contacts/{id}/deliveries", Api(Read), || to(deliveries_of_contact::list)).shows(Object::Contact),
     get("/v1/contacts/{id}/segments", Api(Read), || to(members::of_contact)).shows(Object::Contact),
     get("/v1/segments", Api(Read), || to(segments::list)),
     post("/v1/segments", Api(Operate), || to(segments::create)).once(),

@@ -6,11 +6,14 @@
 
 pub(super) mod acts;
 pub(super) mod api_keys;
+mod asked;
 pub(super) mod assets;
 pub(super) mod audit;
 pub(super) mod campaign;
 pub(super) mod campaigns;
 pub(super) mod choices;
+pub(super) mod contact;
+pub(super) mod contacts;
 mod cookies;
 mod course;
 pub(super) mod decisions;
@@ -35,6 +38,7 @@ pub mod pulse;
 mod reasons;
 mod receipt;
 pub(super) mod settings;
+mod suppressed;
 pub(super) mod uncertain;
 pub(super) mod uncertain_acts;
 pub(super) mod why;

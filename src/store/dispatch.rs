@@ -12,6 +12,7 @@ pub mod late_evidence;
 pub mod looks;
 pub mod lost_leases;
 pub mod minutes;
+pub mod of_contact;
 pub mod open_work;
 pub mod outcomes;
 pub mod packing;

@@ -118,11 +118,11 @@ fn what(object: &str, id: Option<&str>) -> (String, Option<String>) {
     let kind = Object::from_text(object);
     let path = id.and_then(|id| match kind? {
         Object::Campaign => Some(format!("/ui/campaigns/{id}")),
+        Object::Contact => Some(format!("/ui/contacts/{id}")),
         Object::Pool => Some(format!("/ui/pools/{id}")),
         Object::Key => Some(format!("/ui/api-keys#key-{id}")),
         Object::Session
         | Object::LinkKey
-        | Object::Contact
         | Object::List
         | Object::Suppression
         | Object::Event

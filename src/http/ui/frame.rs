@@ -25,6 +25,8 @@ pub(super) enum Section {
     Now,
     /// Campaigns.
     Campaigns,
+    /// Contacts, lists, segments and suppressions.
+    People,
     /// What messages go through.
     Delivery,
     /// Instances, API keys and the audit log.
@@ -33,13 +35,14 @@ pub(super) enum Section {
 
 impl Section {
     /// In the order of the bar.
-    pub(super) const ALL: [Self; 4] = [Self::Now, Self::Campaigns, Self::Delivery, Self::System];
+    pub(super) const ALL: [Self; 5] = [Self::Now, Self::Campaigns, Self::People, Self::Delivery, Self::System];
 
     /// What it is called.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Now => "Now",
             Self::Campaigns => "Campaigns",
+            Self::People => "People",
             Self::Delivery => "Delivery",
             Self::System => "System",
         }
@@ -50,6 +53,7 @@ impl Section {
         match self {
             Self::Now => "/ui",
             Self::Campaigns => "/ui/campaigns",
+            Self::People => "/ui/contacts",
             Self::Delivery => "/ui/pools",
             Self::System => "/ui/instances",
         }
@@ -60,6 +64,7 @@ impl Section {
         match self {
             Self::Now => 'n',
             Self::Campaigns => 'c',
+            Self::People => 'p',
             Self::Delivery => 'd',
             Self::System => 's',
         }
@@ -146,7 +151,7 @@ impl Frame {
         assets::SCRIPTS.iter().map(|name| assets::address(name))
     }
 
-    pub(super) fn sections(&self) -> [Section; 4] {
+    pub(super) fn sections(&self) -> [Section; 5] {
         Section::ALL
     }
 

@@ -169,6 +169,44 @@ pub fn for_contact(conn: &mut Conn, contact: ContactId) -> Result<Vec<(TopicRow,
     Ok(topics.into_iter().map(|topic| (topic.clone(), standing(topic.id))).collect())
 }
 
+/// How a contact stands on one list.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct ContactStanding {
+    /// The list.
+    pub list: ListId,
+    /// What operators call it.
+    pub name: String,
+    /// None: it was created by an older version.
+    pub slug: Option<String>,
+    /// So.
+    pub standing: Standing,
+    /// Since when; rows of an older version do not know it.
+    pub since: Option<UtcInstant>,
+    /// Where that came from, where it is known.
+    pub source: Option<String>,
+}
+
+/// How a contact stands on each list that it has a standing on, by the ids of the lists.
+///
+/// # Errors
+/// The query failed.
+pub fn standings_of(conn: &mut Conn, contact: ContactId) -> Result<Vec<ContactStanding>, StoreError> {
+    list_members::table
+        .inner_join(lists::table.on(lists::id.eq(list_members::list_id)))
+        .filter(list_members::contact_id.eq(contact).and(list_members::status.ne(Standing::Moved)))
+        .order(lists::id)
+        .select((
+            lists::id,
+            lists::name,
+            lists::slug,
+            list_members::status,
+            list_members::status_at,
+            list_members::source,
+        ))
+        .load(conn)
+        .map_err(StoreError::query("read a contact's standings"))
+}
+
 /// How a contact stands on a list, and since when; rows of an older version do not know it.
 ///
 /// # Errors

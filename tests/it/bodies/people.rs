@@ -31,6 +31,11 @@ fn contacts_and_lists() {
     see("members", &api.get(&members));
     see("members_removed", &done(&server, "DELETE", &members, &json!({ "contact_ids": [bob] })));
     see("list_list", &api.get("/v1/lists"));
+    api.post("/v1/suppressions", &json!({ "address": "ann@example.com", "reason": "complained" }));
+    let of_ann = |what: &str| api.get(&format!("/v1/contacts/{}/{what}", id(&ann)));
+    see("lists_of_a_contact", &of_ann("lists"));
+    see("suppressions_of_a_contact", &of_ann("suppressions"));
+    see("deliveries_to_a_contact", &of_ann("deliveries"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod entering;
 mod figures;
 mod needs;
+mod people;
 mod preflight;
 mod system;
 mod uncertain;

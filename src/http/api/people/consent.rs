@@ -18,32 +18,32 @@ const PAGE: (i64, i64) = (100, 1_000);
 /// A change of what somebody agrees to or refuses.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct ConsentChange {
-    id: i64,
+    pub(in crate::http) id: i64,
     /// When it was stored.
-    at: UtcInstant,
+    pub(in crate::http) at: UtcInstant,
     /// `null`: an address that no contact has.
-    contact_id: Option<ContactId>,
+    pub(in crate::http) contact_id: Option<ContactId>,
     /// `null`: everything.
-    list_id: Option<ListId>,
+    pub(in crate::http) list_id: Option<ListId>,
     /// Given where the change is of a suppression.
-    channel: Option<String>,
+    pub(in crate::http) channel: Option<String>,
     /// The standing before; of a suppression: the reason that was lifted. `null`: none.
-    before: Option<String>,
+    pub(in crate::http) before: Option<String>,
     /// The standing since; of a suppression: the reason. `null`: none.
-    after: Option<String>,
+    pub(in crate::http) after: Option<String>,
     /// `one_click`, `page`, `preferences` and `confirmation` are the person's own acts; `api` and `import` may be followed by what the
     /// client said; others are what Volley does by itself.
-    source: String,
-    note: Option<String>,
+    pub(in crate::http) source: String,
+    pub(in crate::http) note: Option<String>,
     /// The campaign whose message led to it.
-    campaign_id: Option<CampaignId>,
-    request_id: Option<String>,
+    pub(in crate::http) campaign_id: Option<CampaignId>,
+    pub(in crate::http) request_id: Option<String>,
     /// Of the person's own act only.
-    address: Option<String>,
+    pub(in crate::http) address: Option<String>,
     /// Of the person's own act only.
-    ip: Option<String>,
+    pub(in crate::http) ip: Option<String>,
     /// Of the person's own act only.
-    user_agent: Option<String>,
+    pub(in crate::http) user_agent: Option<String>,
 }
 
 impl From<LineRow> for ConsentChange {
@@ -70,17 +70,17 @@ impl From<LineRow> for ConsentChange {
 /// Changes, oldest first.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct ConsentChanges {
-    data: Vec<ConsentChange>,
+    pub(in crate::http) data: Vec<ConsentChange>,
     /// Give it as `after`, now or later: what comes then has not been shown yet.
-    next: String,
+    pub(in crate::http) next: String,
 }
 
 /// Where to go on.
 #[derive(Debug)]
 pub(in crate::http) struct ConsentFilter {
-    after: i64,
-    contact: Option<ContactId>,
-    limit: i64,
+    pub(in crate::http) after: i64,
+    pub(in crate::http) contact: Option<ContactId>,
+    pub(in crate::http) limit: i64,
 }
 
 impl FromQuery for ConsentFilter {
@@ -104,9 +104,14 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(asked): Query<ConsentFilter>,
 ) -> Result<web::Json<ConsentChanges>, ApiError> {
+    listed(&state, asked).await.map(web::Json)
+}
+
+/// A part of the log.
+pub(in crate::http) async fn listed(state: &AppState, asked: ConsentFilter) -> Result<ConsentChanges, ApiError> {
     let ConsentFilter { after, contact, limit } = asked;
     let read = move |conn: &mut _| consent_feed::after(conn, after, contact, limit);
     let rows = state.store.run(Lane::Read, "read the consent log", read).await?;
     let next = rows.last().map_or(after, |row| row.id).to_string();
-    Ok(web::Json(ConsentChanges { data: rows.into_iter().map(ConsentChange::from).collect(), next }))
+    Ok(ConsentChanges { data: rows.into_iter().map(ConsentChange::from).collect(), next })
 }

@@ -40,18 +40,25 @@ macro_rules! bodies {
         #[derive(Serialize, ToSchema)]
         pub(in crate::http) struct Contact {
             pub(in crate::http) id: ContactId,
-            $($(#[$doc])* $name: Option<String>,)+
+            $($(#[$doc])* pub(in crate::http) $name: Option<String>,)+
             #[schema(value_type = Object)]
-            attributes: Attributes,
+            pub(in crate::http) attributes: Attributes,
             /// In lower case, by name.
-            tags: Vec<String>,
+            pub(in crate::http) tags: Vec<String>,
             /// When an import, this API or the person's own act introduced it. `null`: known by other means only, or before this was
             /// kept.
-            introduced_at: Option<UtcInstant>,
+            pub(in crate::http) introduced_at: Option<UtcInstant>,
             /// Rises with every change.
-            version: i64,
-            created_at: UtcInstant,
-            updated_at: UtcInstant,
+            pub(in crate::http) version: i64,
+            pub(in crate::http) created_at: UtcInstant,
+            pub(in crate::http) updated_at: UtcInstant,
+        }
+
+        impl Contact {
+            /// The built-in fields, in their order.
+            pub(in crate::http) fn fields(&self) -> impl Iterator<Item = (BuiltIn, Option<&str>)> {
+                [$((BuiltIn::$variant, self.$name.as_deref())),+].into_iter()
+            }
         }
 
         impl TryFrom<ContactRow> for Contact {
@@ -314,9 +321,14 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<ContactFilter>,
 ) -> Result<web::Json<Listing<Contact>>, ApiError> {
+    listed(&state, filter).await.map(web::Json)
+}
+
+/// A part of the contacts.
+pub(in crate::http) async fn listed(state: &AppState, filter: ContactFilter) -> Result<Listing<Contact>, ApiError> {
     let ContactFilter { paging, mut filter, list, standing } = filter;
     if let Some(key) = list {
-        filter.standing = Some((list_path::resolve(&state, key).await?, standing));
+        filter.standing = Some((list_path::resolve(state, key).await?, standing));
     }
     let window = paging.window();
     let slice = state
@@ -326,7 +338,7 @@ pub(in crate::http) async fn list(
             tagged(conn, slice)
         })
         .await?;
-    Ok(web::Json(paging.answer(slice, |contact| contact.id.0)))
+    Ok(paging.answer(slice, |contact| contact.id.0))
 }
 
 /// Shows a contact.
@@ -337,9 +349,14 @@ pub(in crate::http) async fn show(
     Id(id): Id<ContactId>,
     _: Query<()>,
 ) -> Result<web::Json<Contact>, ApiError> {
+    one(&state, id).await.map(web::Json)
+}
+
+/// A contact with its tags.
+pub(in crate::http) async fn one(state: &AppState, id: ContactId) -> Result<Contact, ApiError> {
     let read = move |conn: &mut Conn| contacts::find(conn, id)?.map(|row| Contact::read(conn, row)).transpose();
     let found = state.store.run(Lane::Read, "read a contact", read).await?;
-    found.map(web::Json).ok_or(ApiError::not_found("contact", id.0))
+    found.ok_or(ApiError::not_found("contact", id.0))
 }
 
 /// Changes a contact: absent stays, `null` clears. A key without `read` is told its id, and nothing else that is known of it.

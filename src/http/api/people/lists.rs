@@ -1,5 +1,7 @@
 //! `/v1/lists`: lists and who is on them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,8 +24,9 @@ use crate::services::people::change_list::change_list;
 use crate::services::people::change_members::{MemberChange, Members, change_members};
 use crate::services::people::create_list::create_list;
 use crate::services::people::delete_list::delete_list;
-use crate::store::Lane;
 use crate::store::people::lists::{self, CountedList, ListChange, NewList};
+use crate::store::people::topics;
+use crate::store::{Conn, Lane};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -269,6 +272,19 @@ pub(in crate::http) async fn show(
 ) -> Result<web::Json<List>, ApiError> {
     let list = state.store.run(Lane::Read, "read a list", move |conn| lists::find(conn, id)).await?;
     list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
+}
+
+/// What lists are called. Those that are gone are not in it.
+pub(in crate::http) async fn names(
+    state: &AppState,
+    ids: BTreeSet<ListId>,
+) -> Result<HashMap<ListId, String>, ApiError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let read = move |conn: &mut Conn| topics::names(conn, &ids);
+    let named = state.store.run(Lane::LookUp, "read the names of lists", read).await?;
+    Ok(named.into_iter().map(|(id, named)| (id, named.name)).collect())
 }
 
 /// Changes a list.

@@ -11,11 +11,12 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::import::suppressions::{ONLY_REFUSED, Target};
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::{EVERYTHING, Reason};
+use crate::domain::people::consent::{EVERYTHING, Reason, forms};
+use crate::domain::people::contact::FieldError;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Json, Params, Query, bad_parameter};
 use crate::http::web::list_path;
-use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::http::web::text;
 use crate::http::web::{csv, cursor};
 use crate::services::By;
@@ -24,7 +25,7 @@ use crate::store::people::lists::ListKey;
 use crate::store::people::suppressions::listing::{self, DomainRow, Filter};
 use crate::store::people::suppressions::{Key, SuppressionRow};
 use crate::store::people::topics::{self, Named};
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Rows per page unless asked otherwise, and most of them.
 const PAGE: (i64, i64) = (100, 1_000);
@@ -41,23 +42,23 @@ const EXPORT_ROWS: i64 = 2_000;
 /// An address that is not written to on a channel, and why.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Suppression {
-    address: String,
-    channel: ChannelKind,
+    pub(in crate::http) address: String,
+    pub(in crate::http) channel: ChannelKind,
     /// The list that is refused. `null`: everything.
-    list_id: Option<ListId>,
-    reasons: Vec<Reason>,
-    unsubscribed_at: Option<UtcInstant>,
+    pub(in crate::http) list_id: Option<ListId>,
+    pub(in crate::http) reasons: Vec<Reason>,
+    pub(in crate::http) unsubscribed_at: Option<UtcInstant>,
     /// When the person last said that it wants nothing more on this channel.
-    stopped_at: Option<UtcInstant>,
-    complained_at: Option<UtcInstant>,
-    bounced_at: Option<UtcInstant>,
+    pub(in crate::http) stopped_at: Option<UtcInstant>,
+    pub(in crate::http) complained_at: Option<UtcInstant>,
+    pub(in crate::http) bounced_at: Option<UtcInstant>,
     /// Until when a soft bounce keeps messages back.
-    soft_until: Option<UtcInstant>,
-    blocked_at: Option<UtcInstant>,
+    pub(in crate::http) soft_until: Option<UtcInstant>,
+    pub(in crate::http) blocked_at: Option<UtcInstant>,
     /// Where the last change came from.
-    source: Option<String>,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
+    pub(in crate::http) source: Option<String>,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
 }
 
 impl From<SuppressionRow> for Suppression {
@@ -83,9 +84,9 @@ impl From<SuppressionRow> for Suppression {
 /// Suppressions, in the order of their addresses.
 #[derive(Serialize, ToSchema)]
 pub(in crate::http) struct Suppressions {
-    data: Vec<Suppression>,
+    pub(in crate::http) data: Vec<Suppression>,
     /// The next page: give it as `cursor`. `null` on the last one.
-    next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// What was set, to a key that may not read what else there is.
@@ -109,9 +110,9 @@ pub(in crate::http) enum SuppressionsAnswer {
 /// A domain whose email addresses are not written to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct BlockedDomain {
-    domain: String,
-    blocked_at: UtcInstant,
-    source: Option<String>,
+    pub(in crate::http) domain: String,
+    pub(in crate::http) blocked_at: UtcInstant,
+    pub(in crate::http) source: Option<String>,
 }
 
 impl From<DomainRow> for BlockedDomain {
@@ -123,9 +124,9 @@ impl From<DomainRow> for BlockedDomain {
 /// Blocked domains, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct BlockedDomains {
-    data: Vec<BlockedDomain>,
+    pub(in crate::http) data: Vec<BlockedDomain>,
     /// The next page: give it as `cursor`. `null` on the last one.
-    next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// What is suppressed: an address, or a whole domain.
@@ -176,9 +177,7 @@ fn read_target(
     domain: Option<String>,
     channel: Option<ChannelKind>,
 ) -> Result<Target, ApiError> {
-    let at = |error: crate::domain::people::contact::FieldError| {
-        ApiError::field(format!("/{}", error.field), error.code, error.reason)
-    };
+    let at = |error: FieldError| ApiError::field(format!("/{}", error.field), error.code, error.reason);
     match (address, domain) {
         (Some(address), None) => Target::parse(&address, channel).map_err(at),
         (None, Some(domain)) => Target::parse_domain(&domain).map_err(at),
@@ -252,7 +251,7 @@ pub(in crate::http) struct SuppressionFilter {
 }
 
 impl FromQuery for SuppressionFilter {
-    const NAMES: &'static [&'static str] = &["search", "channel", "reason", "list", "page_size", "cursor"];
+    const NAMES: &'static [&'static str] = &["search", "address", "channel", "reason", "list", "page_size", "cursor"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
@@ -263,6 +262,7 @@ impl FromQuery for SuppressionFilter {
         Ok(Self {
             filter: Filter {
                 search: search.map(ToOwned::to_owned),
+                addresses: params.text("address").map(address_forms).transpose()?,
                 channel: params.choice("channel", ChannelKind::ALL)?,
                 reason: params.choice("reason", Reason::ALL)?,
                 topic: None,
@@ -274,13 +274,23 @@ impl FromQuery for SuppressionFilter {
     }
 }
 
+fn refused(parameter: &str, error: FieldError) -> ApiError {
+    ApiError::BadParameter(FieldProblem::new(parameter, error.code, error.reason))
+}
+
+/// Every form in which an address may be kept, whatever its channel.
+fn address_forms(text: &str) -> Result<Vec<String>, ApiError> {
+    forms(ChannelKind::Http, text).map_err(|error| refused("address", error))
+}
+
 fn key_of(row: &SuppressionRow) -> Key {
     (row.address.clone(), row.channel, row.topic)
 }
 
-/// Lists suppressions in the order of their addresses. `search` finds text within the address.
+/// Lists suppressions in the order of their addresses. `address` looks one up: an email address, a phone number, or what channel `http`
+/// goes by. `search` finds text within the address, and looks at every one.
 #[utoipa::path(get, path = "/v1/suppressions", tag = "suppressions",
-    params(("search" = Option<String>, Query), ("channel" = Option<ChannelKind>, Query),
+    params(("search" = Option<String>, Query), ("address" = Option<String>, Query), ("channel" = Option<ChannelKind>, Query),
         ("reason" = Option<Reason>, Query), ("list" = Option<String>, Query), ("page_size" = Option<i64>, Query),
         ("cursor" = Option<String>, Query)),
     responses((status = 200, body = Suppressions), (status = "4XX", body = Problem)))]
@@ -288,46 +298,69 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(asked): Query<SuppressionFilter>,
 ) -> Result<web::Json<Suppressions>, ApiError> {
+    listed(&state, asked).await.map(web::Json)
+}
+
+/// A part of the suppressions.
+pub(in crate::http) async fn listed(state: &AppState, asked: SuppressionFilter) -> Result<Suppressions, ApiError> {
     let SuppressionFilter { mut filter, list, after, limit } = asked;
     if let Some(key) = list {
-        filter.topic = Some(list_path::resolve(&state, key).await?);
+        filter.topic = Some(list_path::resolve(state, key).await?);
     }
     let read = move |conn: &mut _| listing::list(conn, &filter, after.as_ref(), limit + 1);
     let mut rows = state.store.run(Lane::Read, "list suppressions", read).await?;
     let next = cursor::cut(&mut rows, limit).map(|last| cursor::write("suppressions", &key_of(last)));
-    Ok(web::Json(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: next }))
+    Ok(Suppressions { data: rows.into_iter().map(Suppression::from).collect(), next_cursor: next })
 }
 
 /// Which domains are listed.
 #[derive(Debug)]
 pub(in crate::http) struct DomainFilter {
+    domain: Option<String>,
     after: Option<String>,
     limit: i64,
 }
 
 impl FromQuery for DomainFilter {
-    const NAMES: &'static [&'static str] = &["page_size", "cursor"];
+    const NAMES: &'static [&'static str] = &["domain", "page_size", "cursor"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         Ok(Self {
+            domain: params.text("domain").map(named_domain).transpose()?,
             after: cursor::read(params, "domains")?,
             limit: params.integer("page_size", 1..=PAGE.1)?.unwrap_or(PAGE.0),
         })
     }
 }
 
-/// Lists blocked domains, by name.
+fn named_domain(text: &str) -> Result<String, ApiError> {
+    match Target::parse_domain(text).map_err(|error| refused("domain", error))? {
+        Target::Domain(domain) => Ok(domain),
+        Target::Address(_) => Ok(String::new()),
+    }
+}
+
+/// Lists blocked domains, by name. `domain` looks one up.
 #[utoipa::path(get, path = "/v1/suppressions/domains", tag = "suppressions",
-    params(("page_size" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
+    params(("domain" = Option<String>, Query), ("page_size" = Option<i64>, Query), ("cursor" = Option<String>, Query)),
     responses((status = 200, body = BlockedDomains), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn domains(
     state: web::Data<AppState>,
-    Query(DomainFilter { after, limit }): Query<DomainFilter>,
+    Query(asked): Query<DomainFilter>,
 ) -> Result<web::Json<BlockedDomains>, ApiError> {
-    let read = move |conn: &mut _| listing::domains(conn, after.as_deref(), limit + 1);
-    let mut rows = state.store.run(Lane::Read, "list blocked domains", read).await?;
+    listed_domains(&state, asked).await.map(web::Json)
+}
+
+/// A part of the blocked domains.
+pub(in crate::http) async fn listed_domains(state: &AppState, asked: DomainFilter) -> Result<BlockedDomains, ApiError> {
+    let DomainFilter { domain, after, limit } = asked;
+    let read = move |conn: &mut Conn| match domain {
+        Some(domain) => Ok(listing::domain(conn, &domain)?.into_iter().collect()),
+        None => listing::domains(conn, after.as_deref(), limit + 1),
+    };
+    let mut rows: Vec<DomainRow> = state.store.run(Lane::Read, "list blocked domains", read).await?;
     let next = cursor::cut(&mut rows, limit).map(|last| cursor::write("domains", &last.domain));
-    Ok(web::Json(BlockedDomains { data: rows.into_iter().map(BlockedDomain::from).collect(), next_cursor: next }))
+    Ok(BlockedDomains { data: rows.into_iter().map(BlockedDomain::from).collect(), next_cursor: next })
 }
 
 /// How an export is written.

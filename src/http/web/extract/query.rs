@@ -75,6 +75,22 @@ impl Params {
         Self(self.0.iter().filter(|(_, value)| !value.trim().is_empty()).cloned().collect())
     }
 
+    /// With a value for a parameter that is not given.
+    #[must_use]
+    pub fn or(&self, name: &str, value: &str) -> Self {
+        let mut params = self.clone();
+        if params.text(name).is_none() {
+            params.0.push((name.to_owned(), value.to_owned()));
+        }
+        params
+    }
+
+    /// All of them, as a query.
+    #[must_use]
+    pub fn query(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
     /// The parameters without this one, as a query.
     #[must_use]
     pub fn without(&self, name: &str) -> String {

@@ -17,6 +17,8 @@ use crate::store::{Conn, StoreError};
 pub struct Filter {
     /// Text within the address.
     pub search: Option<String>,
+    /// The whole address, in any of these forms.
+    pub addresses: Option<Vec<String>>,
     /// The channel.
     pub channel: Option<ChannelKind>,
     /// A reason that it has.
@@ -42,6 +44,9 @@ pub fn list(
     if let Some(search) = &filter.search {
         let pattern = format!("%{}%", escape_like(&search.to_ascii_lowercase()));
         query = query.filter(suppressions::address.like(pattern).escape('\\'));
+    }
+    if let Some(addresses) = &filter.addresses {
+        query = query.filter(suppressions::address.eq_any(addresses.clone()));
     }
     if let Some(channel) = filter.channel {
         query = query.filter(suppressions::channel.eq(channel));
@@ -153,6 +158,19 @@ pub fn domains(conn: &mut Conn, after: Option<&str>, limit: i64) -> Result<Vec<D
         .select(DomainRow::as_select())
         .load(conn)
         .map_err(StoreError::query("list blocked domains"))
+}
+
+/// A domain, if it is blocked.
+///
+/// # Errors
+/// The query failed.
+pub fn domain(conn: &mut Conn, domain: &str) -> Result<Option<DomainRow>, StoreError> {
+    blocked_domains::table
+        .find(domain)
+        .select(DomainRow::as_select())
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("look a blocked domain up"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod consent;
 mod contacts;
 mod lists;
+mod of_contact;
 mod selections;
 mod suppression_locks;
 mod suppressions;

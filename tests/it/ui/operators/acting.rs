@@ -201,6 +201,9 @@ fn why(desk: &Desk) -> [(String, u16); 2] {
     [format!("{}/people/{contact}", desk.page()), format!("{}/people/400", desk.page())].map(|url| (url, 200))
 }
 
+/// The pages of "People".
+const PEOPLE: [&str; 3] = ["/ui/contacts", "/ui/contacts?search=nobody+here", "/ui/contacts/1"];
+
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let incident = incident(desk);
@@ -209,7 +212,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let fixed = ["/ui", "/ui/campaigns", "/ui/campaigns?status=draft", "/ui/keys", "/ui/enter"];
     let fixed = fixed.into_iter().map(|path| (desk.url(path), 200));
     let failing = [(desk.url("/ui/nowhere"), 404)];
-    let system = SYSTEM.iter().map(|path| (desk.url(path), 200));
+    let system = SYSTEM.iter().chain(&PEOPLE).map(|path| (desk.url(path), 200));
     fixed
         .chain(
             [

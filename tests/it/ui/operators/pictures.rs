@@ -101,6 +101,8 @@ fn write_pictures_of_all_pages() {
         ("campaign-preflight-none", of_campaign("/preflight"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
         ("campaign-stop", of_campaign("/stop"), 200),
+        ("contacts", "/ui/contacts?search=ann".to_owned(), 200),
+        ("contacts-one", "/ui/contacts/7".to_owned(), 200),
         ("pools", "/ui/pools".to_owned(), 200),
         ("pools-one", "/ui/pools/gateway".to_owned(), 200),
         ("pools-suspend", "/ui/pools/newsletter/suspend".to_owned(), 200),

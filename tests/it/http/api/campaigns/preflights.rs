@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{JSON, LONG, ask, assert_illegal, assert_refused, draft, people, pools};
 use crate::support::api::{Api, id};
+use crate::support::both_backends;
 use crate::support::server::{Raw, Server};
 use crate::support::waiting::wait_until;
-use crate::support::{Database, both_backends};
 
 fn preflight(api: &Api, campaign: i64) -> Value {
     api.post(&format!("/v1/campaigns/{campaign}/preflight"), &json!({}))
