@@ -21,6 +21,7 @@ pub mod explain;
 pub mod field;
 pub mod moment;
 pub mod names;
+pub mod outline;
 mod place;
 pub mod question;
 pub mod reaction;

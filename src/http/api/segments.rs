@@ -4,9 +4,12 @@ mod bodies;
 pub(in crate::http) mod members;
 mod refusals;
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::{HttpResponse, web};
 
-use self::bodies::{Segment, SegmentFilter, SegmentInput, SegmentPatch};
+pub(in crate::http) use self::bodies::{Segment, SegmentFilter};
+use self::bodies::{SegmentInput, SegmentPatch};
 use crate::domain::ids::SegmentId;
 use crate::http::api::criteria::read_criteria;
 use crate::http::state::AppState;
@@ -19,12 +22,14 @@ use crate::services::segments::change_segment::{change_segment, switch_segment};
 use crate::services::segments::create_segment::create_segment;
 use crate::services::segments::delete_segment::delete_segment;
 use crate::services::segments::recompute::recompute;
-use crate::store::Lane;
+use crate::store::segments::names;
+use crate::store::{Conn, Lane};
 
 /// Where the rule stands in bodies.
 const CRITERIA: &str = "/criteria";
 
-async fn shown(state: &AppState, id: SegmentId) -> Result<Segment, ApiError> {
+/// A segment, and how many members it has.
+pub(in crate::http) async fn shown(state: &AppState, id: SegmentId) -> Result<Segment, ApiError> {
     let read = move |conn: &mut _| Segment::read(conn, id);
     let segment = state.store.run(Lane::Read, "read a segment", read).await?;
     segment.ok_or(ApiError::not_found("segment", id.0))
@@ -50,11 +55,30 @@ pub(in crate::http) async fn create(
     responses((status = 200, body = Listing<Segment>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
-    Query(SegmentFilter(paging)): Query<SegmentFilter>,
+    Query(filter): Query<SegmentFilter>,
 ) -> Result<web::Json<Listing<Segment>>, ApiError> {
+    listed(&state, filter).await.map(web::Json)
+}
+
+/// A part of the segments.
+pub(in crate::http) async fn listed(state: &AppState, filter: SegmentFilter) -> Result<Listing<Segment>, ApiError> {
+    let SegmentFilter(paging) = filter;
     let window = paging.window();
     let slice = state.store.run(Lane::Read, "list segments", move |conn| Segment::list(conn, window)).await?;
-    Ok(web::Json(paging.answer(slice, |segment| segment.id().0)))
+    Ok(paging.answer(slice, |segment| segment.id.0))
+}
+
+/// What segments are called. Those that are gone are not in it.
+pub(in crate::http) async fn names(
+    state: &AppState,
+    ids: BTreeSet<SegmentId>,
+) -> Result<HashMap<SegmentId, String>, ApiError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let read = move |conn: &mut Conn| names::rows(conn, &ids);
+    let rows = state.store.run(Lane::LookUp, "read the names of segments", read).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }
 
 /// Shows a segment.
@@ -109,8 +133,14 @@ pub(in crate::http) async fn enable(
     _: Query<()>,
     by: By,
 ) -> Result<web::Json<Segment>, ApiError> {
-    switch_segment(&state.services, id, true, &by).await?;
+    switched(&state, id, true, &by).await?;
     shown(&state, id).await.map(web::Json)
+}
+
+/// Switches a segment on or off.
+pub(in crate::http) async fn switched(state: &AppState, id: SegmentId, enabled: bool, by: &By) -> Result<(), ApiError> {
+    switch_segment(&state.services, id, enabled, by).await?;
+    Ok(())
 }
 
 /// Leaves a segment as it is: nobody enters or leaves, and nothing follows from it.
@@ -122,7 +152,7 @@ pub(in crate::http) async fn disable(
     _: Query<()>,
     by: By,
 ) -> Result<web::Json<Segment>, ApiError> {
-    switch_segment(&state.services, id, false, &by).await?;
+    switched(&state, id, false, &by).await?;
     shown(&state, id).await.map(web::Json)
 }
 

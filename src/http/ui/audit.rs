@@ -119,14 +119,14 @@ fn what(object: &str, id: Option<&str>) -> (String, Option<String>) {
     let path = id.and_then(|id| match kind? {
         Object::Campaign => Some(format!("/ui/campaigns/{id}")),
         Object::Contact => Some(format!("/ui/contacts/{id}")),
+        Object::List => Some(format!("/ui/lists/{id}")),
+        Object::Segment => Some(format!("/ui/segments/{id}")),
         Object::Pool => Some(format!("/ui/pools/{id}")),
         Object::Key => Some(format!("/ui/api-keys#key-{id}")),
         Object::Session
         | Object::LinkKey
-        | Object::List
         | Object::Suppression
         | Object::Event
-        | Object::Segment
         | Object::Reaction
         | Object::Import
         | Object::Template

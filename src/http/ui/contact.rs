@@ -18,6 +18,7 @@ use crate::http::api::people::consent::{self, ConsentChange, ConsentChanges, Con
 use crate::http::api::people::contacts::{self, Contact};
 use crate::http::api::people::lists;
 use crate::http::api::people::of_contact::{self, ListOfContact, SuppressionsOfContact};
+use crate::http::api::segments::{self, members};
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
 use crate::http::web::problem::ApiError;
@@ -165,6 +166,7 @@ fn sentence(found: &SuppressionsOfContact, lists: &[ListOfContact]) -> (String, 
 #[template(path = "ui/contact.html")]
 struct ContactPage {
     frame: Frame,
+    id: i64,
     name: String,
     address: String,
     tags: Vec<String>,
@@ -176,6 +178,8 @@ struct ContactPage {
     introduced: Option<When>,
     attributes: Vec<(String, String)>,
     lists: Vec<ListLine>,
+    /// The segments that it is a member of: id, name, since when.
+    segments: Vec<(i64, String, When)>,
     suppressions: Vec<SuppressionView>,
     blocked_domain: Option<(String, When)>,
     changes: Vec<ChangeLine>,
@@ -196,8 +200,19 @@ struct Known {
     suppressions: SuppressionsOfContact,
     changes: ConsentChanges,
     messages: ContactDeliveries,
+    segments: Vec<(i64, String, When)>,
     /// What the lists are called.
     names: HashMap<ListId, String>,
+}
+
+/// The segments that a contact is a member of: id, name, since when.
+async fn segments_of(state: &AppState, id: ContactId) -> Result<Vec<(i64, String, When)>, ApiError> {
+    let found = members::listed_of_contact(state, id).await?;
+    let names = segments::names(state, found.data.iter().map(|one| one.segment_id).collect()).await?;
+    let line = |one: &members::SegmentOfContact| {
+        Some((one.segment_id.0, names.get(&one.segment_id)?.clone(), When::of(one.entered_at)))
+    };
+    Ok(found.data.iter().filter_map(line).collect())
 }
 
 impl Known {
@@ -211,13 +226,14 @@ impl Known {
         let named = suppressions.data.iter().filter_map(|one| one.list_id);
         let named: BTreeSet<ListId> = named.chain(changes.data.iter().filter_map(|change| change.list_id)).collect();
         let names = lists::names(state, named).await?;
-        Ok(Self { contact, lists, suppressions, changes, messages, names })
+        let segments = segments_of(state, id).await?;
+        Ok(Self { contact, lists, suppressions, changes, messages, segments, names })
     }
 }
 
 impl ContactPage {
     fn of(frame: Frame, known: Known, parts: &Parts) -> Self {
-        let Known { contact, lists, suppressions, changes, messages, names } = known;
+        let Known { contact, lists, suppressions, changes, messages, segments, names } = known;
         let base = format!("/ui/contacts/{}", contact.id);
         let (sentence, is_held) = sentence(&suppressions, &lists);
         let is_full = i64::try_from(changes.data.len()).is_ok_and(|count| count >= CHANGES);
@@ -225,6 +241,7 @@ impl ContactPage {
         let view = |one| SuppressionView::of(one, &names, Some(suppressions.at));
         Self {
             frame,
+            id: contact.id.0,
             name: name(&contact),
             address: address(&contact),
             sentence,
@@ -238,6 +255,7 @@ impl ContactPage {
             suppressions: suppressions.data.iter().map(view).collect(),
             blocked_domain: suppressions.blocked_domain.map(|one| (one.domain, When::of(one.blocked_at))),
             lists: lists.into_iter().map(ListLine::from).collect(),
+            segments,
             later_changes: is_full.then(|| format!("{base}?changes_after={}#consent", changes.next)),
             first_changes: (parts.changes_after > 0).then(|| format!("{base}#consent")),
             changes: changes.data.into_iter().map(|change| ChangeLine::of(change, &names)).collect(),
@@ -258,7 +276,8 @@ pub(in crate::http) async fn show(
 ) -> Result<HttpResponse, ApiError> {
     let known = Known::of(&state, id, &parts).await?;
     let path = format!("/v1/contacts/{id}");
-    let json = format!("GET {path}, {path}/lists, /suppressions, /deliveries and /v1/consent?contact_id={id}");
+    let json =
+        format!("GET {path}, {path}/lists, /segments, /suppressions, /deliveries and /v1/consent?contact_id={id}");
     let frame = frame.titled(&address(&known.contact)).same_as(&json, &curl("GET", &path, None));
     let up = Some("/ui/contacts".to_owned());
     let frame = Frame { section: Some(Section::People), up, ..frame };

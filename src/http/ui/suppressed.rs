@@ -26,6 +26,10 @@ pub(super) struct ReasonView {
     /// `since`, `until`, `ended`.
     pub(super) word: &'static str,
     pub(super) at: When,
+    /// The question whether to lift it.
+    pub(super) lift: String,
+    /// Whether only an administrator may.
+    pub(super) is_for_admins: bool,
 }
 
 /// A reason as a sentence about the person or the address.
@@ -71,6 +75,17 @@ pub(super) fn holding(found: &Suppression, now: UtcInstant) -> impl Iterator<Ite
     found.reasons.iter().copied().filter(holds)
 }
 
+/// The question whether a reason shall be lifted.
+fn lift(found: &Suppression, reason: Reason) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("address", &found.address).append_pair("channel", found.channel.as_str());
+    if let Some(list) = found.list_id {
+        query.append_pair("list", &list.to_string());
+    }
+    query.append_pair("reason", reason.as_str());
+    format!("/ui/suppressions/lift?{}", query.finish())
+}
+
 impl SuppressionView {
     /// A suppression with the names of lists. `now`: `None` where the moment is not known.
     pub(super) fn of(found: &Suppression, names: &HashMap<ListId, String>, now: Option<UtcInstant>) -> Self {
@@ -82,7 +97,14 @@ impl SuppressionView {
                 (true, false) => "until",
                 (true, true) => "ended",
             };
-            Some(ReasonView { says: says(*reason), word, at: When::of(at) })
+            let lift = lift(found, *reason);
+            Some(ReasonView {
+                says: says(*reason),
+                word,
+                at: When::of(at),
+                lift,
+                is_for_admins: reason.is_for_admins(),
+            })
         };
         Self {
             address: found.address.clone(),

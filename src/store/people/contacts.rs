@@ -167,6 +167,21 @@ pub fn change(conn: &mut Conn, scribe: &Scribe, id: ContactId, change: &ContactC
     })
 }
 
+/// Those of these contacts that are there.
+///
+/// # Errors
+/// The query failed.
+pub fn these(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<ContactRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    contacts::table
+        .filter(contacts::id.eq_any(ids.to_vec()).and(contacts::deleted_at.is_null()))
+        .select(ContactRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read contacts"))
+}
+
 /// A live contact.
 ///
 /// # Errors

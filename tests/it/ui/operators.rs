@@ -31,6 +31,11 @@ impl Desk {
         let campaign = api.create_campaign("email", "main", list, &campaign);
         api.send(campaign);
         api.post("/v1/keys", &json!({ "name": "web shop", "scope": "ingest" }));
+        api.post("/v1/suppressions", &json!({ "address": "person390@example.com", "reason": "complained" }));
+        api.post("/v1/suppressions", &json!({ "domain": "example.net" }));
+        let rule =
+            json!({ "all": [{ "list": { "id": list, "standing": "subscribed" } }, { "not": { "tag": "vip" } }] });
+        api.post("/v1/segments", &json!({ "name": "Not yet regulars", "criteria": rule }));
         wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
         let draft = json!({ "name": "Autumn", "subject": "{first_name}", "rate_per_second": 20.0 });
         let draft = api.create_campaign("email", "main", list, &draft);

@@ -359,6 +359,13 @@ pub(in crate::http) async fn one(state: &AppState, id: ContactId) -> Result<Cont
     found.ok_or(ApiError::not_found("contact", id.0))
 }
 
+/// Those of these contacts that are there, without their tags.
+pub(in crate::http) async fn these(state: &AppState, ids: Vec<ContactId>) -> Result<Vec<Contact>, ApiError> {
+    let read = move |conn: &mut Conn| contacts::these(conn, &ids);
+    let rows = state.store.run(Lane::Read, "read contacts", read).await?;
+    Ok(rows.into_iter().map(Contact::try_from).collect::<Result<_, StoreError>>()?)
+}
+
 /// Changes a contact: absent stays, `null` clears. A key without `read` is told its id, and nothing else that is known of it.
 #[utoipa::path(patch, path = "/v1/contacts/{id}", tag = "contacts", params(("id" = i64, Path)),
     request_body = ContactPatch, responses((status = 200, body = ContactAnswer), (status = "4XX", body = Problem)))]

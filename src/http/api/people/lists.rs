@@ -40,38 +40,38 @@ const MAX_MEMBERS: usize = 10_000;
 /// A list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct List {
-    id: ListId,
-    name: String,
-    description: String,
+    pub(in crate::http) id: ListId,
+    pub(in crate::http) name: String,
+    pub(in crate::http) description: String,
     /// Stands wherever the id may.
-    slug: Option<String>,
+    pub(in crate::http) slug: Option<String>,
     /// Whether it counts everybody who was introduced and has not refused.
-    default_opt_in: bool,
+    pub(in crate::http) default_opt_in: bool,
     /// Whether a subscription counts only when the person has confirmed it.
-    double_opt_in: bool,
+    pub(in crate::http) double_opt_in: bool,
     /// Whether public pages show it.
-    public: bool,
+    pub(in crate::http) public: bool,
     /// Its title there.
-    public_title: String,
+    pub(in crate::http) public_title: String,
     /// Its description there.
-    public_description: String,
+    pub(in crate::http) public_description: String,
     /// Its live members: those who are subscribed.
-    member_count: i64,
+    pub(in crate::http) member_count: i64,
     /// Contacts by standing.
-    counts: StandingCounts,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
+    pub(in crate::http) counts: StandingCounts,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
 }
 
 /// How many contacts stand on a list, and how.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct StandingCounts {
     /// Agreed to what the list is about.
-    subscribed: i64,
+    pub(in crate::http) subscribed: i64,
     /// Have not confirmed it yet.
-    unconfirmed: i64,
+    pub(in crate::http) unconfirmed: i64,
     /// Refused it.
-    unsubscribed: i64,
+    pub(in crate::http) unsubscribed: i64,
 }
 
 impl From<CountedList> for List {
@@ -255,11 +255,17 @@ pub(in crate::http) async fn create(
     responses((status = 200, body = Listing<List>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
-    Query(ListFilter(paging)): Query<ListFilter>,
+    Query(filter): Query<ListFilter>,
 ) -> Result<web::Json<Listing<List>>, ApiError> {
+    listed(&state, filter).await.map(web::Json)
+}
+
+/// A part of the lists.
+pub(in crate::http) async fn listed(state: &AppState, filter: ListFilter) -> Result<Listing<List>, ApiError> {
+    let ListFilter(paging) = filter;
     let window = paging.window();
     let slice = state.store.run(Lane::Read, "list lists", move |conn| lists::list(conn, window)).await?;
-    Ok(web::Json(paging.answer(slice.map(List::from), |list| list.id.0)))
+    Ok(paging.answer(slice.map(List::from), |list| list.id.0))
 }
 
 /// Shows a list.
@@ -270,8 +276,13 @@ pub(in crate::http) async fn show(
     ListPath(id): ListPath,
     _: Query<()>,
 ) -> Result<web::Json<List>, ApiError> {
+    one(&state, id).await.map(web::Json)
+}
+
+/// A list.
+pub(in crate::http) async fn one(state: &AppState, id: ListId) -> Result<List, ApiError> {
     let list = state.store.run(Lane::Read, "read a list", move |conn| lists::find(conn, id)).await?;
-    list.map(|list| web::Json(list.into())).ok_or(ApiError::not_found("list", id.0))
+    list.map(List::from).ok_or(ApiError::not_found("list", id.0))
 }
 
 /// What lists are called. Those that are gone are not in it.

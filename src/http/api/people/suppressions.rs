@@ -152,24 +152,24 @@ pub(in crate::http) struct SuppressionInput {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct LiftInput {
     /// An email address, a phone number, or what channel `http` goes by.
-    address: Option<String>,
+    pub(in crate::http) address: Option<String>,
     /// A domain of email addresses, in place of an address.
-    domain: Option<String>,
+    pub(in crate::http) domain: Option<String>,
     /// Unless given: `email` for an email address, `sms` and `whatsapp` for a phone number.
-    channel: Option<ChannelKind>,
+    pub(in crate::http) channel: Option<ChannelKind>,
     /// The list, by its id or its slug. Unless given: everything.
-    list: Option<String>,
+    pub(in crate::http) list: Option<String>,
     /// The reason that is lifted. Unless given: every one.
-    reason: Option<Reason>,
+    pub(in crate::http) reason: Option<Reason>,
     /// Why, for the log: at most 500 characters. A refusal is lifted with a note only.
-    note: Option<String>,
+    pub(in crate::http) note: Option<String>,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Lifted {
     /// Whether there was something to lift.
-    lifted: bool,
+    pub(in crate::http) lifted: bool,
 }
 
 fn read_target(
@@ -234,11 +234,16 @@ pub(in crate::http) async fn remove(
     by: By,
     Json(body): Json<LiftInput>,
 ) -> Result<web::Json<Lifted>, ApiError> {
+    lifted(&state, body, &by).await.map(web::Json)
+}
+
+/// Lifts a suppression.
+pub(in crate::http) async fn lifted(state: &AppState, body: LiftInput, by: &By) -> Result<Lifted, ApiError> {
     let target = read_target(body.address, body.domain, body.channel)?;
-    let topic = read_topic(&state, body.list.as_deref()).await?;
+    let topic = read_topic(state, body.list.as_deref()).await?;
     let note = read_note(body.note.as_deref())?;
-    let lifted = lift(&state.services, Lift { target, topic, reason: body.reason, note }, &by).await?;
-    Ok(web::Json(Lifted { lifted }))
+    let lifted = lift(&state.services, Lift { target, topic, reason: body.reason, note }, by).await?;
+    Ok(Lifted { lifted })
 }
 
 /// Which suppressions are listed.
@@ -248,6 +253,19 @@ pub(in crate::http) struct SuppressionFilter {
     list: Option<ListKey>,
     after: Option<Key>,
     limit: i64,
+}
+
+impl SuppressionFilter {
+    /// What is suppressed of an address, on a channel and for a reason where these are given.
+    pub(in crate::http) fn of_address(
+        address: &str,
+        channel: Option<ChannelKind>,
+        reason: Option<Reason>,
+    ) -> Result<Self, ApiError> {
+        let addresses = Some(address_forms(address)?);
+        let filter = Filter { addresses, channel, reason, ..Filter::default() };
+        Ok(Self { filter, list: None, after: None, limit: PAGE.1 })
+    }
 }
 
 impl FromQuery for SuppressionFilter {
@@ -319,6 +337,18 @@ pub(in crate::http) struct DomainFilter {
     domain: Option<String>,
     after: Option<String>,
     limit: i64,
+}
+
+impl DomainFilter {
+    /// The first ones.
+    pub(in crate::http) fn first() -> Self {
+        Self { domain: None, after: None, limit: PAGE.0 }
+    }
+
+    /// One domain.
+    pub(in crate::http) fn named(text: &str) -> Result<Self, ApiError> {
+        Ok(Self { domain: Some(named_domain(text)?), ..Self::first() })
+    }
 }
 
 impl FromQuery for DomainFilter {

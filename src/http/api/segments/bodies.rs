@@ -31,50 +31,46 @@ const MAX_DESCRIPTION: usize = 2_000;
 /// A segment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Segment {
-    id: SegmentId,
-    name: String,
+    pub(in crate::http) id: SegmentId,
+    pub(in crate::http) name: String,
     /// Stands wherever the id may.
-    slug: String,
-    description: String,
-    kind: SegmentKind,
+    pub(in crate::http) slug: String,
+    pub(in crate::http) description: String,
+    pub(in crate::http) kind: SegmentKind,
     /// The rule, as it was given, with ids in the place of slugs.
-    criteria: Value,
+    pub(in crate::http) criteria: Value,
     /// The rule in words.
-    sentence: Option<String>,
+    pub(in crate::http) sentence: Option<String>,
     /// Whether it is kept up to date.
-    enabled: bool,
-    state: SegmentState,
+    pub(in crate::http) enabled: bool,
+    pub(in crate::http) state: SegmentState,
     /// While it is building: how much of all contacts is evaluated, from 0 to 1.
-    progress: Option<f64>,
+    pub(in crate::http) progress: Option<f64>,
     /// How long a member stays one at least.
     #[schema(value_type = Option<String>)]
-    min_dwell: Option<Span>,
+    pub(in crate::http) min_dwell: Option<Span>,
     /// How long a member stays one at most.
     #[schema(value_type = Option<String>)]
-    max_dwell: Option<Span>,
+    pub(in crate::http) max_dwell: Option<Span>,
     /// When a stay is reported: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
     #[schema(value_type = Vec<Object>)]
-    dwell: Vec<Mark>,
+    pub(in crate::http) dwell: Vec<Mark>,
     /// Which entries are reported.
-    entry_limit: EntryLimitKind,
+    pub(in crate::http) entry_limit: EntryLimitKind,
     /// With `once_per_period`: how long after the contact last left.
     #[schema(value_type = Option<String>)]
-    entry_period: Option<Span>,
+    pub(in crate::http) entry_period: Option<Span>,
     /// What is done when a contact enters, leaves or is still there.
     #[schema(value_type = Vec<Object>)]
-    reactions: Vec<Value>,
+    pub(in crate::http) reactions: Vec<Value>,
     /// Why its rule cannot be evaluated. It stays as it is until then.
-    problem: Option<String>,
-    member_count: i64,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
+    pub(in crate::http) problem: Option<String>,
+    pub(in crate::http) member_count: i64,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
 }
 
 impl Segment {
-    pub(super) const fn id(&self) -> SegmentId {
-        self.id
-    }
-
     /// A segment and how many members it has.
     pub(super) fn read(conn: &mut Conn, id: SegmentId) -> Result<Option<Self>, StoreError> {
         match segments::find(conn, id)? {

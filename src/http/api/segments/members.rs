@@ -29,11 +29,11 @@ const TRANSITIONS: &str = "segment_transitions";
 /// A member of a segment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Member {
-    contact_id: ContactId,
+    pub(in crate::http) contact_id: ContactId,
     /// Since when.
-    entered_at: UtcInstant,
+    pub(in crate::http) entered_at: UtcInstant,
     /// The how many-th stay of the contact it is.
-    epoch: i64,
+    pub(in crate::http) epoch: i64,
 }
 
 impl From<MemberRow> for Member {
@@ -45,9 +45,9 @@ impl From<MemberRow> for Member {
 /// A part of the members, by their ids.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct SegmentMembers {
-    data: Vec<Member>,
+    pub(in crate::http) data: Vec<Member>,
     /// The next part: give it as `cursor`. `null` on the last one.
-    next_cursor: Option<String>,
+    pub(in crate::http) next_cursor: Option<String>,
 }
 
 /// Which members.
@@ -86,12 +86,22 @@ async fn look<T: Send + 'static>(
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     SegmentPath(id): SegmentPath,
-    Query(WhichMembers { after, page_size }): Query<WhichMembers>,
+    Query(which): Query<WhichMembers>,
 ) -> Result<web::Json<SegmentMembers>, ApiError> {
+    listed(&state, id, which).await.map(web::Json)
+}
+
+/// A part of the members of a segment.
+pub(in crate::http) async fn listed(
+    state: &AppState,
+    id: SegmentId,
+    which: WhichMembers,
+) -> Result<SegmentMembers, ApiError> {
+    let WhichMembers { after, page_size } = which;
     let list = move |conn: &mut Conn| members::list(conn, id, after.map(ContactId), page_size + 1);
-    let mut rows = look(&state, id, list).await?;
+    let mut rows = look(state, id, list).await?;
     let next_cursor = cursor::cut(&mut rows, page_size).map(|last| cursor::write(MEMBERS, &last.contact_id.0));
-    Ok(web::Json(SegmentMembers { data: rows.into_iter().map(Member::from).collect(), next_cursor }))
+    Ok(SegmentMembers { data: rows.into_iter().map(Member::from).collect(), next_cursor })
 }
 
 /// Somebody entered a segment, left it, or is still there.
@@ -179,24 +189,24 @@ pub(in crate::http) async fn transitions(
 /// Why a contact is a member of a segment, or is none.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct WhyMember {
-    segment_id: SegmentId,
-    contact_id: ContactId,
+    pub(in crate::http) segment_id: SegmentId,
+    pub(in crate::http) contact_id: ContactId,
     /// The database's clock.
-    at: UtcInstant,
+    pub(in crate::http) at: UtcInstant,
     /// Whether the contact is there. A deleted one is a member of nothing.
-    living: bool,
+    pub(in crate::http) living: bool,
     /// Whether the rule takes it.
-    matches: bool,
+    pub(in crate::http) matches: bool,
     /// The earliest instant at which passing of time alone may change that.
-    until: Option<UtcInstant>,
+    pub(in crate::http) until: Option<UtcInstant>,
     /// Whether it is a member. That may differ from `matches` for a moment, and while its shortest stay lasts or its longest one is over.
-    member: bool,
+    pub(in crate::http) member: bool,
     /// Since when.
-    entered_at: Option<UtcInstant>,
+    pub(in crate::http) entered_at: Option<UtcInstant>,
     /// Whether the evaluation of everybody has yet to come to it.
-    building: bool,
+    pub(in crate::http) building: bool,
     /// The rule, clause by clause.
-    criteria: Option<Explained>,
+    pub(in crate::http) criteria: Option<Explained>,
 }
 
 /// Explains why a contact is a member of a segment, or is none.
@@ -209,12 +219,20 @@ pub(in crate::http) async fn explain(
     request: HttpRequest,
     _: Query<()>,
 ) -> Result<web::Json<WhyMember>, ApiError> {
-    let contact: ContactId = path_id(&request, "contact_id")?;
+    explained(&state, id, path_id(&request, "contact_id")?).await.map(web::Json)
+}
+
+/// Why a contact is a member of a segment, or is none.
+pub(in crate::http) async fn explained(
+    state: &AppState,
+    id: SegmentId,
+    contact: ContactId,
+) -> Result<WhyMember, ApiError> {
     let explain = move |conn: &mut Conn| conn.snapshot(|conn| Ok(explain_member(conn, id, contact)));
     let Explanation { now, living, decision, criteria, member, is_still_to_evaluate } =
         state.store.run(Lane::Read, "explain a segment", explain).await??;
     let present = member.filter(|row| row.left_at.is_none());
-    Ok(web::Json(WhyMember {
+    Ok(WhyMember {
         segment_id: id,
         contact_id: contact,
         at: now,
@@ -225,23 +243,23 @@ pub(in crate::http) async fn explain(
         entered_at: present.map(|row| row.entered_at),
         building: is_still_to_evaluate,
         criteria,
-    }))
+    })
 }
 
 /// The segments that a contact is a member of.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct SegmentsOfContact {
-    data: Vec<SegmentOfContact>,
+    pub(in crate::http) data: Vec<SegmentOfContact>,
 }
 
 /// A segment that a contact is a member of.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct SegmentOfContact {
-    segment_id: SegmentId,
+    pub(in crate::http) segment_id: SegmentId,
     /// Since when.
-    entered_at: UtcInstant,
+    pub(in crate::http) entered_at: UtcInstant,
     /// The how many-th stay of the contact it is.
-    epoch: i64,
+    pub(in crate::http) epoch: i64,
 }
 
 /// Lists the segments that a contact is a member of.
@@ -252,6 +270,14 @@ pub(in crate::http) async fn of_contact(
     Id(contact): Id<ContactId>,
     _: Query<()>,
 ) -> Result<web::Json<SegmentsOfContact>, ApiError> {
+    listed_of_contact(&state, contact).await.map(web::Json)
+}
+
+/// The segments that a contact is a member of.
+pub(in crate::http) async fn listed_of_contact(
+    state: &AppState,
+    contact: ContactId,
+) -> Result<SegmentsOfContact, ApiError> {
     let read = move |conn: &mut Conn| match crate::store::people::contacts::find(conn, contact)? {
         Some(_) => members::of_contact(conn, contact).map(Some),
         None => Ok(None),
@@ -260,5 +286,5 @@ pub(in crate::http) async fn of_contact(
     let rows = rows.ok_or(ApiError::not_found("contact", contact.0))?;
     let one =
         |row: MemberRow| SegmentOfContact { segment_id: row.segment_id, entered_at: row.entered_at, epoch: row.epoch };
-    Ok(web::Json(SegmentsOfContact { data: rows.into_iter().map(one).collect() }))
+    Ok(SegmentsOfContact { data: rows.into_iter().map(one).collect() })
 }

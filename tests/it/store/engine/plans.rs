@@ -1,6 +1,7 @@
 //! What the hot statements do in a database that has seen much: along an index to the rows they are about, and to no others.
 
 mod audiences;
+mod of_contact;
 mod uncertain;
 
 use std::sync::{Arc, Mutex};

@@ -202,7 +202,29 @@ fn why(desk: &Desk) -> [(String, u16); 2] {
 }
 
 /// The pages of "People".
-const PEOPLE: [&str; 3] = ["/ui/contacts", "/ui/contacts?search=nobody+here", "/ui/contacts/1"];
+const PEOPLE: [&str; 12] = [
+    "/ui/contacts",
+    "/ui/contacts?search=nobody+here",
+    "/ui/contacts/1",
+    "/ui/lists",
+    "/ui/lists/1",
+    "/ui/segments",
+    "/ui/segments/1",
+    "/ui/segments/1/explain?contact_id=1",
+    "/ui/segments/1/disable",
+    "/ui/suppressions",
+    "/ui/suppressions?address=person390@example.com",
+    "/ui/suppressions/lift?address=person390@example.com&channel=email&reason=complained",
+];
+
+/// Signs in anew before every tenth page: a session has few open pages at once, and the instance notices late that one was left.
+fn sign_in_again(desk: &Desk, browser: &mut Browser, n: usize) {
+    if n % 10 == 9 {
+        browser.go(&desk.url("/ui/enter"), 200);
+        browser.script(&format!("document.getElementById('key').value = '{ROOT_KEY}'"));
+        browser.choose("Sign in", 200);
+    }
+}
 
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
@@ -246,12 +268,7 @@ fn axe_finds_nothing_on_any_page_be_it_light_or_dark_wide_or_narrow() {
         let pause = format!("/v1/campaigns/{}/pause", desk.campaign);
         desk.server.api().post(&pause, &serde_json::json!({}));
         for (n, (url, status)) in pages(&desk).into_iter().enumerate() {
-            // A session has few open pages at once, and the instance notices late that one was left.
-            if n % 10 == 9 {
-                browser.go(&desk.url("/ui/enter"), 200);
-                browser.script(&format!("document.getElementById('key').value = '{ROOT_KEY}'"));
-                browser.choose("Sign in", 200);
-            }
+            sign_in_again(&desk, &mut browser, n);
             browser.go(&url, status);
             for scheme in ["light", "dark"] {
                 browser.prefer(scheme);
@@ -275,7 +292,8 @@ fn the_key_tab_reaches_everything_and_the_focus_is_seen() {
     let db = Database::sqlite();
     let Some((desk, mut browser)) = Desk::open(&db, "the_key_tab_reaches_everything", Setup::default()) else { return };
     desk.enter(&mut browser);
-    for (url, status) in pages(&desk) {
+    for (n, (url, status)) in pages(&desk).into_iter().enumerate() {
+        sign_in_again(&desk, &mut browser, n);
         browser.go(&url, status);
         browser.press(Key::Tab);
         let first = browser.focused().map(|node| node.name);

@@ -47,6 +47,18 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64, i64) {
     for (name, scope) in [("web shop", "ingest"), ("dashboard", "read"), ("night shift", "operate")] {
         api.post("/v1/keys", &json!({ "name": name, "scope": scope, "expires_at": "2027-09-01T08:00:00Z" }));
     }
+    let rule = json!({ "all": [
+        { "list": { "id": all, "standing": "subscribed" } }, { "not": { "tag": "vip" } },
+        { "any": [{ "attribute": { "name": "city", "op": "eq", "value": "Town 7" } }, { "event": { "name": "paid", "within": "30d" } }] },
+    ] });
+    api.post(
+        "/v1/segments",
+        &json!({ "name": "Not yet regulars", "description": "For the welcome.", "criteria": rule }),
+    );
+    api.post("/v1/segments", &json!({ "name": "VIPs", "criteria": { "tag": "vip" }, "enabled": false }));
+    api.post("/v1/suppressions", &json!({ "address": "person7@example.com", "reason": "complained" }));
+    api.post("/v1/suppressions", &json!({ "address": "person9@example.com", "list": all.to_string() }));
+    api.post("/v1/suppressions", &json!({ "domain": "example.net" }));
     api.post("/v1/pools/gateway/suspend", &json!({ "reason": "the provider works on its machines" }));
     (server, spring, draft)
 }
@@ -103,6 +115,18 @@ fn write_pictures_of_all_pages() {
         ("campaign-stop", of_campaign("/stop"), 200),
         ("contacts", "/ui/contacts?search=ann".to_owned(), 200),
         ("contacts-one", "/ui/contacts/7".to_owned(), 200),
+        ("lists", "/ui/lists".to_owned(), 200),
+        ("lists-one", "/ui/lists/1".to_owned(), 200),
+        ("segments", "/ui/segments".to_owned(), 200),
+        ("segments-one", "/ui/segments/1".to_owned(), 200),
+        ("segments-why", "/ui/segments/1/explain?contact_id=7".to_owned(), 200),
+        ("segments-disable", "/ui/segments/1/disable".to_owned(), 200),
+        ("suppressions", "/ui/suppressions".to_owned(), 200),
+        (
+            "suppressions-lift",
+            "/ui/suppressions/lift?address=person7@example.com&channel=email&reason=complained".to_owned(),
+            200,
+        ),
         ("pools", "/ui/pools".to_owned(), 200),
         ("pools-one", "/ui/pools/gateway".to_owned(), 200),
         ("pools-suspend", "/ui/pools/newsletter/suspend".to_owned(), 200),
