@@ -27,7 +27,7 @@ pub enum Chosen {
     Even,
 }
 
-/// A message as its recipient would get it.
+/// A message as its recipient would get it, but for the links that are the recipient's alone: who has one can refuse in their name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Sample {
     /// Who would get it.
@@ -77,11 +77,25 @@ impl Default for Sampler {
 }
 
 impl Sampler {
-    /// Takes a message into account.
-    pub fn offer(&mut self, contact: ContactId, message: Message, missing: Vec<String>) {
-        let characters = length(&message);
+    /// Takes a message into account. Where it is kept, `example` stands for it: the message without what is its recipient's alone.
+    pub fn offer(
+        &mut self,
+        contact: ContactId,
+        message: &Message,
+        missing: Vec<String>,
+        example: impl FnOnce() -> Option<Message>,
+    ) {
+        let characters = length(message);
+        let is_even = self.seen.is_multiple_of(self.stride);
+        self.seen += 1;
+        let lacks_much = !missing.is_empty() && is_among(&self.most_missing, missing.len(), |one| one.missing.len());
+        let is_long = is_among(&self.longest, characters, |one| one.characters);
+        if !(is_even || lacks_much || is_long) {
+            return;
+        }
+        let Some(message) = example() else { return };
         let candidate = Candidate { contact, message, characters, missing };
-        if self.seen.is_multiple_of(self.stride) {
+        if is_even {
             self.even.push(candidate.clone());
             if self.even.len() > EVEN * 2 {
                 let mut at = 0_usize;
@@ -92,13 +106,10 @@ impl Sampler {
                 self.stride *= 2;
             }
         }
-        self.seen += 1;
-        if !candidate.missing.is_empty()
-            && is_among(&self.most_missing, candidate.missing.len(), |one| one.missing.len())
-        {
+        if lacks_much {
             keep(&mut self.most_missing, candidate.clone(), |one| one.missing.len());
         }
-        if is_among(&self.longest, characters, |one| one.characters) {
+        if is_long {
             keep(&mut self.longest, candidate, |one| one.characters);
         }
     }
@@ -178,7 +189,8 @@ mod tests {
         for id in 1..=count {
             let text = if id == 777 { "x".repeat(30_000) } else { format!("Dear {id}") };
             let missing = if id % 500 == 0 { vec!["city".to_owned()] } else { Vec::new() };
-            sampler.offer(ContactId(id), Message { text, ..Message::default() }, missing);
+            let message = Message { text, ..Message::default() };
+            sampler.offer(ContactId(id), &message, missing, || Some(message.clone()));
         }
         sampler.into_samples().into_iter().map(|sample| (sample.contact_id.0, sample.chosen)).collect()
     }
@@ -211,7 +223,7 @@ mod tests {
     fn a_long_message_is_cut_off_and_says_how_long_it_is() {
         let mut sampler = Sampler::default();
         let message = Message { text: "ä".repeat(25_000), html: Some("<p>".to_owned()), ..Message::default() };
-        sampler.offer(ContactId(1), message, Vec::new());
+        sampler.offer(ContactId(1), &message, Vec::new(), || Some(message.clone()));
         let sample = sampler.into_samples().pop().unwrap();
         assert_eq!((sample.text.chars().count(), sample.characters, sample.shortened), (20_000, 25_003, true));
         assert_eq!(sample.html.as_deref(), Some("<p>"));

@@ -57,6 +57,13 @@ impl Composed {
         self.carried.render(&self.compiled, contact, profile)
     }
 
+    /// The message of one recipient with `provided` in place of what only the recipient may have, and nothing tracked. `None`: it cannot be
+    /// made.
+    #[must_use]
+    pub fn example(&self, profile: &Profile, provided: &Provided) -> Option<Message> {
+        self.compiled.render_for(profile, provided, None).ok()
+    }
+
     /// Whether rendering it may take a while.
     #[must_use]
     pub fn is_program(&self) -> bool {

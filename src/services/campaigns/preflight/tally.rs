@@ -67,7 +67,9 @@ impl Tally {
             Ok(message) => {
                 let missing = composed.missing(profile, &self.provided);
                 self.missing.note(contact, &missing);
-                self.sampler.offer(contact, message, missing);
+                // Who may read may not refuse in a recipient's name.
+                let example = || composed.example(profile, &self.provided);
+                self.sampler.offer(contact, &message, missing, example);
                 self.funnel.send();
             }
         }

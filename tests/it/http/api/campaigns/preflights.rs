@@ -205,6 +205,23 @@ both_backends! {
         assert_eq!(codes(&preflight(&api, none)["verdict"]["blockers"]), ["audience_required", "pool_suspended"]);
     }
 
+    fn no_sample_lets_anybody_refuse_in_the_name_of_a_recipient(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        let ids = people(&api, 2);
+        let text = "{{ unsubscribe_url }} {{ preferences_url }}";
+        let campaign = draft(&api, &json!({ "base_template": text, "audience": { "contact_ids": ids } }));
+        let said = preflight(&api, campaign);
+        let sample = said["samples"][0]["text"].as_str().unwrap();
+        let paths: Vec<&str> = sample.split(' ').filter_map(|url| url.find("/u/").or(url.find("/preferences/")).map(|at| &url[at..])).collect();
+        assert_eq!(paths.len(), 2, "{sample}");
+        let form = [("Authorization", ""), ("Content-Type", "application/x-www-form-urlencoded")];
+        let refused = server.send("POST", paths[0], &form, b"List-Unsubscribe=One-Click");
+        assert_ne!(refused.status, 200, "{refused:?}");
+        assert_ne!(server.send("GET", paths[1], &form[..1], b"").status, 200, "{sample}");
+        assert_eq!(api.get("/v1/suppressions")["data"], json!([]), "nobody has refused");
+    }
+
     fn a_preflight_is_told_line_by_line_and_only_of_campaigns_that_can_be_launched(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
