@@ -4,7 +4,7 @@ use diesel::dsl::{count_star, max};
 use diesel::prelude::*;
 
 use crate::domain::campaigns::audience::Audience;
-use crate::domain::ids::{CampaignId, ContactId, ListId, SegmentId, TagId};
+use crate::domain::ids::{ContactId, ListId, SegmentId, TagId};
 use crate::domain::segments::Criteria;
 use crate::store::campaigns::{counts, launch};
 use crate::store::dispatch::dialect::count_live_contacts;
@@ -50,10 +50,14 @@ pub fn watermark(conn: &mut Conn, audience: &Audience) -> Result<Vec<i64>, Store
             .map_err(StoreError::query("count the members of segments"))?;
         marks.extend([found.0, found.1.unwrap_or_default()]);
     }
-    let campaigns = include.campaigns.iter().chain(&exclude.campaigns).map(|part| part.id);
-    for campaign in campaigns.collect::<Vec<CampaignId>>() {
-        let counts = counts(conn, campaign)?;
+    for part in &include.campaigns {
+        let counts = counts(conn, part.id)?;
         marks.extend([counts.total(), counts.sent]);
+    }
+    for part in &exclude.campaigns {
+        // Who failed or was skipped there is not left out.
+        let counts = counts(conn, part.id)?;
+        marks.extend([counts.total(), counts.failed + counts.skipped]);
     }
     if include.all || include.filter.is_some() || has_default(conn, audience)? {
         let highest: Option<i64> = contacts::table
