@@ -84,9 +84,17 @@ pub fn start(services: &Services, id: CampaignId, by: &By, outlives: bool) -> Re
         let began = Instant::now();
         let is_wanted = || outlives || !told.is_closed();
         let result = run(&services, id, &by, &turn, is_wanted).await.map(Arc::new);
-        if let Ok(report) = &result {
-            turn.keep(Arc::clone(report));
-            note(report, began);
+        match &result {
+            Ok(report) => {
+                turn.keep(Arc::clone(report));
+                note(report, began);
+            }
+            Err(error) => tracing::warn!(
+                event = "campaign.not_preflighted",
+                campaign.id = id.0,
+                error = %error,
+                "a campaign could not be checked before its launch"
+            ),
         }
         drop(turn);
         // Nobody may wait for it.
