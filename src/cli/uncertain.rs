@@ -25,7 +25,7 @@ pub(crate) struct UncertainArgs {
     #[arg(long, value_name = "FILE", requires = "incident")]
     log: Option<PathBuf>,
     /// Resolve those whom the log says were accepted as `sent`, or those whom it says were not as `failed` or `pending` (send them again);
-    /// without a log, all of the incident
+    /// without a log, all of the incident, at most 1,000 at once
     #[arg(long = "as", value_name = "WHAT", requires = "incident", value_parser = ["sent", "failed", "pending"])]
     resolution: Option<String>,
     /// On what evidence, for the audit log; names nobody by an address
@@ -95,7 +95,7 @@ async fn resolve(
             (found, contacts, hash)
         }
         None => {
-            let (incident, people) = all(client, &path_of(id), "recipients", None).await?;
+            let (incident, people) = some(client, &path_of(id), "recipients", None, MOST_AT_ONCE).await?;
             let contacts = people.iter().filter_map(|one| one.pointer("/contact/id").cloned());
             (incident, contacts.take(MOST_AT_ONCE).collect(), None)
         }
@@ -110,6 +110,14 @@ async fn resolve(
     let text = match client::text(&done, "/consequence") {
         "" => format!("{} resolved as {resolution}", grouped(client::number(&done, "/resolved")?)),
         consequence => format!("{consequence} Nothing was changed."),
+    };
+    let inside = incident.get("count").and_then(Value::as_i64).unwrap_or_default();
+    let rest = inside.saturating_sub(i64::try_from(contacts.len()).unwrap_or(i64::MAX));
+    let text = match args.log {
+        None if rest > 0 => {
+            format!("{text}\n{} others of the incident stay as they are: one decision takes 1,000.", grouped(rest))
+        }
+        None | Some(_) => text,
     };
     output.either(&done, &text)?;
     Ok(())
@@ -143,6 +151,17 @@ async fn show(client: &Client, id: &str, output: &Output) -> anyhow::Result<()> 
 
 /// Every part of a list: the first answer, and the rows of all.
 async fn all(client: &Client, path: &str, name: &str, campaign: Option<&str>) -> anyhow::Result<(Value, Vec<Value>)> {
+    some(client, path, name, campaign, usize::MAX).await
+}
+
+/// As many parts of a list as hold `most` rows.
+async fn some(
+    client: &Client,
+    path: &str,
+    name: &str,
+    campaign: Option<&str>,
+    most: usize,
+) -> anyhow::Result<(Value, Vec<Value>)> {
     let (mut first, mut rows, mut cursor) = (None, Vec::new(), None::<String>);
     loop {
         let mut query: Vec<(&str, &str)> = campaign.map(|id| ("campaign_id", id)).into_iter().collect();
@@ -151,7 +170,7 @@ async fn all(client: &Client, path: &str, name: &str, campaign: Option<&str>) ->
         rows.extend(part.get_mut(name).and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default());
         cursor = part.get("next_cursor").and_then(Value::as_str).map(ToOwned::to_owned);
         let first = first.get_or_insert(part);
-        if cursor.is_none() {
+        if cursor.is_none() || rows.len() >= most {
             return Ok((first.take(), rows));
         }
     }

@@ -20,6 +20,9 @@ pub const ENDED_BEFORE_ANSWER: &str = "the process ended before the provider's a
 /// Why a delivery is poison.
 pub const DIED_TWICE: &str = "the process died twice with this delivery alone in flight";
 
+/// Why a delivery is in doubt whose database went back in time, and no longer has what it knew of it.
+pub const RECORD_LOST: &str = "the database lost the record of this hand-over";
+
 /// What is known of a claim from its owner's journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Evidence {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::abandoned::{DIED_TWICE, ENDED_BEFORE_ANSWER};
+use super::abandoned::{DIED_TWICE, ENDED_BEFORE_ANSWER, RECORD_LOST};
 use super::delivery::ErrorCategory;
 use super::lease::LeaseToken;
 use crate::domain::ids::{CampaignId, ContactId, InstanceId};
@@ -198,9 +198,11 @@ pub enum OwnerStands {
 impl Journal {
     /// Whether the owner's journal may still decide what is uncertain for this reason.
     #[must_use]
-    pub fn of(reason: Option<&str>, owner: Option<OwnerStands>) -> Self {
-        // Only what was written down for an owner that had left can be known better by that owner.
-        if !reason.is_some_and(|reason| [ENDED_BEFORE_ANSWER, DIED_TWICE].contains(&reason)) {
+    pub fn of(reason: Option<&str>, category: Option<ErrorCategory>, owner: Option<OwnerStands>) -> Self {
+        // An answer of a provider has a category. Only what was written down without its owner can be known better by that owner: it had
+        // left, or the delivery ended at a later claim, before anything was heard of the first.
+        let without_owner = [ENDED_BEFORE_ANSWER, DIED_TWICE, RECORD_LOST];
+        if category.is_some() && !reason.is_some_and(|reason| without_owner.contains(&reason)) {
             return Self::KnowsNoMore;
         }
         match owner {
@@ -293,14 +295,17 @@ mod tests {
     #[test]
     fn a_journal_decides_only_what_its_own_instance_left_behind() {
         use OwnerStands::{Gone, Running, Succeeded};
-        let of = |owner| Journal::of(Some(ENDED_BEFORE_ANSWER), owner);
+        let of = |owner| Journal::of(Some(ENDED_BEFORE_ANSWER), Some(ErrorCategory::Unexpected), owner);
         assert_eq!(of(None), Journal::OwnerUnknown);
         assert_eq!(
             (of(Some(Running)), of(Some(Gone)), of(Some(Succeeded))),
             (Journal::Running, Journal::Unread, Journal::Read)
         );
-        assert_eq!(Journal::of(Some("the provider answered 500"), Some(Gone)), Journal::KnowsNoMore);
-        assert_eq!(Journal::of(None, Some(Gone)), Journal::KnowsNoMore);
+        let answered = Some(ErrorCategory::Unexpected);
+        assert_eq!(Journal::of(Some("the provider answered 500"), answered, Some(Gone)), Journal::KnowsNoMore);
+        assert_eq!(Journal::of(None, answered, Some(Gone)), Journal::KnowsNoMore);
+        let at_a_later_claim = Journal::of(Some("the address is not the one that was written to"), None, Some(Gone));
+        assert_eq!(at_a_later_claim, Journal::Unread, "the first claim may have been heard of");
         assert!(Journal::Unread.may_decide() && !Journal::Read.may_decide());
     }
 }

@@ -154,7 +154,8 @@ async fn question(
         button,
         consequence,
         rest: (rest > 0).then(|| counted(rest, "other stays", "others stay")),
-        contacts: chosen.contacts.iter().map(ContactId::to_string).collect::<Vec<_>>().join(","),
+        // Those of the question, and nobody who comes in meanwhile.
+        contacts: about.contacts.iter().map(ContactId::to_string).collect::<Vec<_>>().join(","),
         log_sha256: chosen.log_sha256,
         note: chosen.note,
         is_wrong: false,

@@ -91,7 +91,8 @@ fn cases(conn: &mut Conn, incidents: Vec<Incident>) -> Result<Vec<Case>, StoreEr
     let case = |incident: Incident| {
         let campaign = names.get(&incident.key.campaign)?.clone();
         let owner = incident.key.owner().and_then(|id| owners.get(&id)).cloned();
-        let journal = Journal::of(incident.reason.as_deref(), owner.as_ref().map(|owner| owner.stands));
+        let stands = owner.as_ref().map(|owner| owner.stands);
+        let journal = Journal::of(incident.reason.as_deref(), incident.category, stands);
         Some(Case { incident, campaign, owner, journal })
     };
     Ok(incidents.into_iter().filter_map(case).collect())

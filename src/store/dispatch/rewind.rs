@@ -10,6 +10,7 @@ use diesel::prelude::*;
 
 use super::{outcomes, pages, reasons, reported, sweeps};
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::abandoned::RECORD_LOST;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::evidence::{Begun, Known};
@@ -210,7 +211,7 @@ fn unknown() -> Verdict {
         state: DeliveryState::Uncertain,
         counted: true,
         ambiguous: true,
-        reason: Some("the database lost the record of this hand-over".to_owned()),
+        reason: Some(RECORD_LOST.to_owned()),
         category: Some(ErrorCategory::Unexpected),
         ..Verdict::untouched()
     }
