@@ -204,3 +204,8 @@ pub(super) fn page(status: StatusCode, page: &impl Template) -> Result<HttpRespo
         page.render().map_err(|source| ApiError::Unexpected { action: "write a page", source: Box::new(source) })?;
     Ok(HttpResponse::build(status).insert_header((header::CONTENT_TYPE, "text/html; charset=utf-8")).body(document))
 }
+
+/// Text between single quotes of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    text.replace('\'', "'\\''")
+}

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
-use super::frame::{Frame, Section, page};
+use super::frame::{Frame, Section, page, quoted};
 use super::suppressed;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::Reason;
@@ -71,8 +71,8 @@ impl Wanted {
         let name = self.address.clone().or_else(|| self.domain.as_ref().map(|domain| format!("@{domain}")));
         let reason = self.reason.filter(|reason| *reason != Reason::SoftBounced);
         let reason = reason.map(|reason| format!(" --reason {reason}")).unwrap_or_default();
-        let list = self.list.as_ref().map(|list| format!(" --list {list}")).unwrap_or_default();
-        format!("volley suppression remove '{}'{reason}{list} --note '…'", name.unwrap_or_default())
+        let list = self.list.as_ref().map(|list| format!(" --list '{}'", quoted(list))).unwrap_or_default();
+        format!("volley suppression remove '{}'{reason}{list} --note '…'", quoted(&name.unwrap_or_default()))
     }
 
     /// The page that shows what is suppressed of it.

@@ -106,7 +106,8 @@ pub(in crate::http) async fn explain(
 ) -> Result<HttpResponse, ApiError> {
     let segment = segments::shown(&state, id).await?;
     let frame = frame.titled(&format!("{}: who is a member, and why", segment.name));
-    let named = if who.0.is_empty() { "ID" } else { &who.0 };
+    // Somebody may copy it into a shell.
+    let named = if who.0.parse::<i64>().is_ok() { &who.0 } else { "ID" };
     let json = format!("GET /v1/segments/{id}/explain/{named}");
     let frame = frame.same_as(&json, &format!("volley segment explain {} {named}", segment.slug));
     let frame = Frame { section: Some(Section::People), up: Some(format!("/ui/segments/{id}")), ..frame };

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::form::see_other;
-use super::frame::{Frame, Section, page};
+use super::frame::{Frame, Section, page, quoted};
 use super::words::{When, curl};
 use crate::domain::access::Scope;
 use crate::domain::dispatch::why::answer::{Step, WhyAct, WhyState};
@@ -88,11 +88,6 @@ impl Way {
         let command = (!is_own).then(|| curl(&method, &path, Some(&quoted(&body))));
         Self { what, page: page.filter(|_| lacks.is_none()), command, lacks }
     }
-}
-
-/// Text between single quotes of a shell.
-fn quoted(text: &str) -> String {
-    text.replace('\'', "'\\''")
 }
 
 /// What a contact goes by.
