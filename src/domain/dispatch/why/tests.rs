@@ -1,3 +1,4 @@
+mod stuck;
 use super::answer::{WhyAct, WhyState};
 use super::facts::{Against, By, Campaign, Clause, Delivery, Facts, Heard, OnList, Packing, Page, Person, Suspension};
 use super::*;

@@ -198,6 +198,8 @@ fn pending(facts: &Facts, delivery: &Delivery) -> String {
                 format!("Not sent yet, and it will not be, as things are: {}.", against::reason(reason))
             } else if let (Some(_), Some(pool)) = (&campaign.suspension, &campaign.pool) {
                 format!("Not sent yet: the pool {pool} is suspended.")
+            } else if let Some(trouble) = &campaign.trouble {
+                format!("Not sent yet: the campaign cannot go on: {}.", trouble.detail.trim_end_matches('.'))
             } else if delivery.due_at > facts.now {
                 format!("Not sent yet: it waits for another try{}.", quoted(delivery))
             } else {
