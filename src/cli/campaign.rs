@@ -28,7 +28,7 @@ pub(crate) enum CampaignCommand {
         /// Campaign id
         id: i64,
     },
-    /// Count everybody whom a campaign would go to and make every message, and send nothing; exits with 1 if something forbids the launch
+    /// Count everybody who is meant by a campaign and make every message, and send nothing; exits with 1 if something forbids the launch
     Preflight {
         /// Campaign id
         id: i64,

@@ -24,7 +24,7 @@ pub(crate) struct UncertainArgs {
     /// Say what this log or export of the provider says of the incident; - is stdin
     #[arg(long, value_name = "FILE", requires = "incident")]
     log: Option<PathBuf>,
-    /// Resolve those whom the log says were accepted as `sent`, or those whom it says were not as `failed` or `pending` (send them again);
+    /// Resolve those that the log says were accepted as `sent`, or those that it says were not as `failed` or `pending` (send them again);
     /// without a log, all of the incident, at most 1,000 at once
     #[arg(long = "as", value_name = "WHAT", requires = "incident", value_parser = ["sent", "failed", "pending"])]
     resolution: Option<String>,
@@ -78,7 +78,7 @@ fn told_match(found: &Value) -> String {
     format!("{}{not_understood}\n\n{means}", client::text(found, "/summary"))
 }
 
-/// Resolves an incident, or those of it of whom a log says so.
+/// Resolves an incident, or those in it that a log says so about.
 async fn resolve(
     client: &Client,
     id: &str,

@@ -38,7 +38,7 @@ pub struct Report {
     pub missing: Vec<MissingValue>,
     /// Why messages cannot be made, the most frequent first: at most 20 reasons.
     pub render_errors: Vec<Failure>,
-    /// People among those who would get a message to whom other campaigns have sent one in the last 24 hours.
+    /// People among those who would get a message that were sent one by other campaigns in the last 24 hours.
     pub recently_mailed: RecentlyMailed,
     /// At most ten messages as their recipients would get them.
     pub samples: Vec<Sample>,
@@ -50,7 +50,7 @@ pub struct Report {
     pub finished_at: UtcInstant,
 }
 
-/// People to whom other campaigns have sent a message lately.
+/// People who were sent a message by other campaigns lately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RecentlyMailed {
     /// How many people.

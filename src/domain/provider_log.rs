@@ -102,7 +102,7 @@ struct Line<'t> {
     said: Option<Said>,
 }
 
-/// Reads a log or an export line by line: what does it say of those `in_doubt`, to whom messages with `key` went?
+/// Reads a log or an export line by line: what does it say of those `in_doubt`, whose messages had `key`?
 #[must_use]
 pub fn read(text: &str, key: &str, in_doubt: &BTreeSet<ContactId>) -> Matched {
     let lines: Vec<Line<'_>> = text

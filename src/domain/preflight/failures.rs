@@ -23,7 +23,7 @@ pub struct Failure {
     pub example_contact_ids: Vec<ContactId>,
 }
 
-/// Reasons and whom they concern. At most so many that the result stays readable.
+/// Reasons and the people that they concern. At most so many that the result stays readable.
 #[derive(Debug, Default)]
 pub struct Failures(Vec<Failure>);
 

@@ -1,4 +1,4 @@
-//! The steps between the people whom an audience names and the messages that go out.
+//! The steps between the people that an audience names and the messages that go out.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::domain::dispatch::delivery::SkipReason;
 /// `recipients = unreachable + suppressed + refused + unrenderable + messages`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Funnel {
-    /// People whom the audience names in any way, each once.
+    /// People that the audience names in any way, each once.
     pub named: i64,
     /// Of them, how many are named by more than one source: each list, tag, segment and earlier campaign is one, and so are the
     /// filter, the ids and `all`.

@@ -90,7 +90,7 @@ impl Verdict {
 fn empty(funnel: &Funnel) -> String {
     match funnel.named {
         0 => "the audience names nobody".to_owned(),
-        named => format!("all {} people whom the audience names are left out", grouped(named)),
+        named => format!("all {} people that the audience names are left out", grouped(named)),
     }
 }
 

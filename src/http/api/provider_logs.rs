@@ -29,7 +29,7 @@ pub(in crate::http) struct LogInput {
     log: String,
 }
 
-/// Recipients of whom a log says the same.
+/// Recipients that a log says the same about.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Group {
     pub(in crate::http) count: i64,

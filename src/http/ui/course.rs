@@ -46,7 +46,7 @@ pub(super) struct Course {
 #[derive(Debug)]
 pub(super) struct Mark {
     pub(super) at: UtcInstant,
-    /// What was decided, and by whom.
+    /// What was decided, and who decided it.
     pub(super) words: String,
 }
 

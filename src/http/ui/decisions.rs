@@ -1,4 +1,4 @@
-//! `/ui/campaigns/{id}/decisions`: what was decided about a campaign, by whom and from where.
+//! `/ui/campaigns/{id}/decisions`: what was decided about a campaign, who decided it and from where.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};

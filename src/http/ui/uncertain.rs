@@ -158,7 +158,7 @@ struct MatchView {
     log_sha256: String,
 }
 
-/// Some recipients of whom the log says the same.
+/// Some recipients that the log says the same about.
 struct Decision {
     count: String,
     contacts: String,

@@ -1,4 +1,4 @@
-//! The preflight of a campaign: everybody whom its audience means is counted, and every message is made, as a launch and the claims after
+//! The preflight of a campaign: everybody who is meant by its audience is counted, and every message is made, as a launch and the claims after
 //! it would do it. Nothing is stored and nothing is sent.
 
 pub mod desk;

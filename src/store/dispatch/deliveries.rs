@@ -103,7 +103,7 @@ pub fn list(
     }
 }
 
-/// Those of these contacts to whom the campaign has a delivery, by id.
+/// Those of these contacts that the campaign has a delivery to, by id.
 ///
 /// # Errors
 /// The query failed.

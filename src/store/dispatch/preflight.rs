@@ -1,4 +1,4 @@
-//! The people of an audience before a launch, stretch by stretch: whom it would pack, and what a claim would say of each.
+//! The people of an audience before a launch, stretch by stretch: who would be packed, and what a claim would say of each.
 
 use diesel::prelude::*;
 
@@ -20,7 +20,7 @@ use crate::store::engine::schema::campaigns;
 use crate::store::segments::matching;
 use crate::store::{Conn, StoreError, engine};
 
-/// Most other campaigns that are asked to whom they were sent.
+/// Most other campaigns that are asked who they were sent to.
 pub const MOST_OTHERS: usize = 20;
 
 /// How long ago a message of another campaign counts, in milliseconds: a day.

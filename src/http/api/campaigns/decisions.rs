@@ -1,4 +1,4 @@
-//! What was decided about a campaign, by whom, and from where.
+//! What was decided about a campaign, who decided it, and from where.
 
 use actix_web::web;
 use serde::Serialize;

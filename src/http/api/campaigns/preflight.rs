@@ -77,7 +77,7 @@ async fn ended(running: Running) -> Result<Arc<Report>, ApiError> {
     }
 }
 
-/// Counts everybody whom a draft or scheduled campaign would go to, and makes every message without sending any, as a launch at this
+/// Counts everybody who is meant by a draft or scheduled campaign, and makes every message without sending any, as a launch at this
 /// moment would. With `Accept: application/x-ndjson` the answer is a line of JSON now and then with the `progress`, and at last one
 /// with the `result` or the `problem`; otherwise it is the result alone, when it has come. It stops when the client goes away, and
 /// after 15 minutes.

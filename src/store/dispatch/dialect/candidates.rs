@@ -202,7 +202,7 @@ pub(in crate::store::dispatch) fn recently_sent(
         Conn::Pg(conn) => count.get_result(conn),
         Conn::Sqlite(conn) => count.get_result(conn),
     };
-    row.map(|row| row.n).map_err(StoreError::query("count to whom other campaigns were sent"))
+    row.map(|row| row.n).map_err(StoreError::query("count who was sent other campaigns"))
 }
 
 /// What one contact has agreed to and refused. `None`: there is no such contact.

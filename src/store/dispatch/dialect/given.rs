@@ -93,7 +93,7 @@ pub(in crate::store) fn count_given(
     row.map(|row| row.n).map_err(StoreError::query("count an audience"))
 }
 
-/// Whom an audience names in a stretch, in the order of their ids: those whom a launch would pack. Its campaign is 0.
+/// Who is named by an audience in a stretch, in the order of their ids: those that a launch would pack. Its campaign is 0.
 ///
 /// # Errors
 /// The query failed.
