@@ -23,6 +23,7 @@ mod proofs;
 pub mod reasons;
 pub mod reported;
 pub mod rewind;
+mod side_rows;
 pub mod sweeps;
 pub mod uncertain;
 pub mod watermark;

@@ -165,7 +165,7 @@ async fn settle(
     let mut resolved = 0;
     for page in pages {
         let contacts = contacts.clone();
-        let one = move |conn: &mut Conn| deliveries::resolve_page(conn, page, contacts.as_deref(), resolution);
+        let one = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], contacts.as_deref(), resolution);
         resolved += services.store.transact(Lane::Write, "resolve what is uncertain", one).await?;
     }
     Ok(Resolved { resolved, status })
@@ -196,11 +196,7 @@ async fn send_again(
             return Ok((before.into_row(), 0));
         }
         let row = campaigns::reopen(conn, id, None)?;
-        deliveries::lock_pages(conn, &pages)?;
-        let mut resolved = 0;
-        for page in pages {
-            resolved += deliveries::resolve_page(conn, page, Some(&contacts), Resolution::Pending)?;
-        }
+        let resolved = deliveries::resolve_pages(conn, &pages, Some(&contacts), Resolution::Pending)?;
         Ok::<_, TransitionError>((row, resolved))
     };
     let (row, resolved) = services.store.transact(Lane::Control, "send uncertain deliveries again", again).await?;

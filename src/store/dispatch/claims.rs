@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::outcomes::forget_content;
 use super::pages;
 use super::reasons;
+use super::side_rows::SideRows;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::content::message::Kept;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
@@ -133,7 +134,10 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
     let exhausted = i64::try_from(candidates.len()).unwrap_or(i64::MAX) < claim.limit;
     let cursor = candidates.last().map_or(claim.after, |last| last.contact_id);
     let terms = Terms { asked: &asked, on_uncertain, provider: claim.provider, now };
-    let recipients = sort_out(conn, &page, claim.token, terms, candidates)?;
+    let recipients = SideRows::collect(conn, |conn, rows| {
+        rows.happen_at(now);
+        sort_out(conn, &page, claim.token, terms, candidates, rows)
+    })?;
     Ok(ClaimOutcome::Claimed { recipients, cursor, exhausted, status_version, now })
 }
 
@@ -153,6 +157,7 @@ fn sort_out(
     token: LeaseToken,
     terms: Terms<'_>,
     candidates: Vec<Candidate>,
+    rows: &mut SideRows,
 ) -> Result<Vec<Claimed>, StoreError> {
     let now = terms.now;
     let mut counts = page.counts();
@@ -187,7 +192,7 @@ fn sort_out(
             }
         }
     }
-    end(conn, page, &endings, now)?;
+    end(conn, page, &endings, now, rows)?;
     for ending in &endings {
         counts.shift(DeliveryState::Pending, ending.state, 1);
     }
@@ -196,12 +201,18 @@ fn sort_out(
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }
     counts.shift(DeliveryState::Pending, DeliveryState::Sending, pages::count(claimed)?);
-    pages::write_counts(conn, page, counts)?;
+    pages::write_counts(conn, page, counts, rows)?;
     Ok(recipients)
 }
 
 /// Ends recipients who are not handed over, and counts who is skipped by the reason.
-fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) -> Result<(), StoreError> {
+fn end(
+    conn: &mut Conn,
+    page: &LockedPage,
+    endings: &[Ending],
+    now: UtcInstant,
+    rows: &mut SideRows,
+) -> Result<(), StoreError> {
     if dialect::end_recipients(conn, page, endings, now)? != endings.len() {
         return Err(StoreError::Stale { what: "a delivery under a locked page" });
     }
@@ -220,11 +231,9 @@ fn end(conn: &mut Conn, page: &LockedPage, endings: &[Ending], now: UtcInstant) 
     let troubled =
         endings.iter().filter(|ending| matches!(ending.state, DeliveryState::Failed | DeliveryState::Uncertain));
     let kinds = reasons::of_contacts(conn, page.campaign_id, troubled.map(|ending| ending.contact).collect())?;
-    let mut reasons = reasons::News::default();
     for kind in kinds.into_values() {
-        reasons.add(page.campaign_id, kind, 1);
+        rows.reasons.add(page.campaign_id, kind, 1);
     }
-    reasons.write(conn)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::dialect::{self, LockedPage};
 use super::pages::{self, on_page};
 use super::reasons;
+use super::side_rows::SideRows;
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
@@ -14,7 +15,7 @@ use crate::domain::ids::{CampaignId, ContactId, PageId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::Reported;
 use crate::store::engine::schema::{contacts, deliveries, pages as page};
-use crate::store::{Conn, StoreError, campaigns, deliverability, engine};
+use crate::store::{Conn, StoreError, campaigns, deliverability};
 
 /// A delivery as stored, without what only the protocol needs.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -359,32 +360,44 @@ fn note_sent(
     deliverability::note_sent(conn, page.campaign_id, &chosen.collect::<Vec<_>>(), now)
 }
 
-/// Locks pages in the order of their ids, for a transaction that resolves several: it writes side rows with each of them.
-///
-/// # Errors
-/// The query failed.
-pub fn lock_pages(conn: &mut Conn, pages: &[PageId]) -> Result<(), StoreError> {
-    dialect::lock_pages(conn, &pages.iter().copied().collect()).map(drop)
-}
-
-/// Resolves the uncertain deliveries of one page (all, or those of `contacts`). Returns how many changed.
+/// Resolves the uncertain deliveries of pages (all, or those of `contacts`), in one transaction. Returns how many changed.
 ///
 /// # Errors
 /// A query failed; nothing was changed.
-pub fn resolve_page(
+pub fn resolve_pages(
     conn: &mut Conn,
-    id: PageId,
+    pages: &[PageId],
     contacts: Option<&[ContactId]>,
     resolution: Resolution,
 ) -> Result<i64, StoreError> {
-    let Some(row) = pages::lock(conn, id)? else { return Ok(0) };
-    let now = engine::now(conn)?;
-    let uncertain = on_page(&row).and(deliveries::state.eq(DeliveryState::Uncertain));
+    SideRows::collect(conn, |conn, rows| {
+        let (locked, now) = dialect::lock_pages(conn, &pages.iter().copied().collect())?;
+        rows.happen_at(now);
+        let mut resolved = 0;
+        for page in &locked {
+            resolved += resolve_page(conn, page, contacts, resolution, now, rows)?;
+        }
+        Ok(resolved)
+    })
+}
+
+fn resolve_page(
+    conn: &mut Conn,
+    row: &LockedPage,
+    contacts: Option<&[ContactId]>,
+    resolution: Resolution,
+    now: UtcInstant,
+    rows: &mut SideRows,
+) -> Result<i64, StoreError> {
+    let uncertain = on_page(row).and(deliveries::state.eq(DeliveryState::Uncertain));
     if resolution == Resolution::Sent {
-        note_sent(conn, &row, contacts, now)?;
+        note_sent(conn, row, contacts, now)?;
     }
-    let mut reasons = reasons::News::default();
-    reasons.add_all(row.campaign_id, &reasons::of_page(conn, &row)?, -1);
+    for (kind, n) in reasons::of_uncertain(conn, row, contacts)? {
+        rows.reasons.add(row.campaign_id, kind, -n);
+        let (_, _, class) = kind;
+        rows.reasons.add(row.campaign_id, (resolution.state(), Some(ErrorCategory::Resolved), class), n);
+    }
     let again = resolution == Resolution::Pending;
     let change = (
         deliveries::state.eq(resolution.state()),
@@ -406,11 +419,9 @@ pub fn resolve_page(
     }
     .map_err(StoreError::query("resolve what is uncertain"))?;
     let changed = pages::count(changed)?;
-    reasons.add_all(row.campaign_id, &reasons::of_page(conn, &row)?, 1);
-    reasons.write(conn)?;
     let mut counts = row.counts();
     counts.shift(DeliveryState::Uncertain, resolution.state(), changed);
-    pages::forget_contents(conn, &row)?;
-    after_moving(conn, &row, counts)?;
+    pages::forget_contents(conn, row)?;
+    after_moving(conn, row, counts, rows)?;
     Ok(changed)
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::bounces::{self, Bounce};
 use super::pages::{self, PageRow, on_page};
-use super::reasons;
+use super::side_rows::SideRows;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd, Repeat};
 use crate::domain::dispatch::claim::ClaimKey;
@@ -88,6 +88,18 @@ pub fn end_lease(
     repeat: Repeat,
     evidence: &dyn Fn(ClaimKey) -> Evidence,
 ) -> Result<Option<Ended>, StoreError> {
+    SideRows::collect(conn, |conn, rows| end_lease_noting(conn, lease, owner, judged, repeat, evidence, rows))
+}
+
+fn end_lease_noting(
+    conn: &mut Conn,
+    lease: Lease,
+    owner: OwnerFate,
+    judged: Option<Judged>,
+    repeat: Repeat,
+    evidence: &dyn Fn(ClaimKey) -> Evidence,
+    rows: &mut SideRows,
+) -> Result<Option<Ended>, StoreError> {
     let Lease { campaign, page: id, token } = lease;
     engine::lock_campaign(conn, campaign, CampaignLock::Shared)?;
     let (status, on_uncertain): (CampaignStatus, OnUncertain) = campaigns::table
@@ -103,6 +115,7 @@ pub fn end_lease(
         return Ok(None);
     }
     let now = engine::now(conn)?;
+    rows.happen_at(now);
     let sending: Vec<SendingRow> = deliveries::table
         .filter(on_page(&row).and(deliveries::state.eq(DeliveryState::Sending)).and(deliveries::token.eq(token)))
         .order(deliveries::contact_id)
@@ -130,7 +143,7 @@ pub fn end_lease(
         now,
     };
     let (mut ended, mut bounced, mut sent) = (Ended::default(), Vec::new(), Vec::new());
-    let (mut counts, mut reasons) = (row.counts(), reasons::News::default());
+    let mut counts = row.counts();
     for delivery in &sending {
         let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
         let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
@@ -142,12 +155,11 @@ pub fn end_lease(
             sent.push(delivery.contact);
         }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
-        reasons.add(campaign, (fate.state(), fate.verdict.category, fate.verdict.class), 1);
+        rows.reasons.add(campaign, (fate.state(), fate.verdict.category, fate.verdict.class), 1);
         write_fate(conn, campaign, delivery, &fate, now)?;
     }
     bounces::note(conn, &bounced)?;
     deliverability::note_sent(conn, campaign, &sent, now)?;
-    reasons.write(conn)?;
     let known = ended.known + ended.poison;
     let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
     diesel::update(page::table.find(id))
@@ -155,11 +167,11 @@ pub fn end_lease(
         .execute(conn)
         .map_err(StoreError::query("count an owner's death"))?;
     if status == CampaignStatus::Stopped && counts.pending > 0 {
-        pages::skip_pending(conn, &row, SkipReason::Stopped, &mut counts)?;
+        pages::skip_pending(conn, &row, SkipReason::Stopped, &mut counts, rows)?;
     }
     pages::forget_contents(conn, &row)?;
     let (state, due_at) = next_state(conn, &row, counts.pending)?;
-    pages::close_lease(conn, &row, state, due_at, counts)?;
+    pages::close_lease(conn, &row, state, due_at, counts, rows)?;
     Ok(Some(ended))
 }
 

@@ -1,12 +1,11 @@
 //! What became of a campaign's messages, minute by minute.
 //!
 //! A side row of the campaign, written last in the transaction that moves the counts of a page, and by nothing but those counts: so the
-//! sum of the minutes is what stands on the pages, whatever came twice, late or after a crash. Its instance is the one that held the page:
-//! several instances that send one campaign write different rows, and none waits for another.
+//! sum of the minutes is what stands on the pages, whatever came twice, late or after a crash.
 
 use std::collections::BTreeMap;
 
-use super::dialect::{self, LockedPage, Stretch};
+use super::dialect::{self, Stretch};
 use crate::domain::dispatch::minutes::{MinuteFigures, minute_of};
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, InstanceId};
@@ -14,38 +13,20 @@ use crate::domain::instant::UtcInstant;
 use crate::store::{Conn, StoreError, engine};
 
 /// The instance of what happens to a page that nobody holds.
-const NOBODY: InstanceId = InstanceId(0);
+pub(super) const NOBODY: InstanceId = InstanceId(0);
 
 /// The instance of what happens while an audience is packed. A row of its own, because a packing locks its cursor before it, and a pass over
 /// the pages after it.
 const PACKING: InstanceId = InstanceId(-1);
 
 /// What one transaction adds.
-pub(in crate::store) type News = BTreeMap<(CampaignId, InstanceId), MinuteFigures>;
+pub(super) type News = BTreeMap<(CampaignId, InstanceId), MinuteFigures>;
 
-/// Whose row a page's figures belong to.
-pub(in crate::store) fn row_of(page: &LockedPage) -> (CampaignId, InstanceId) {
-    (page.campaign_id, page.lease_instance_id.unwrap_or(NOBODY))
-}
-
-/// Writes down how the counts of one page have moved.
+/// Writes down what one transaction adds, in the order of the rows.
 ///
 /// # Errors
 /// A query failed.
-pub(in crate::store) fn note(conn: &mut Conn, page: &LockedPage, counts: Counts) -> Result<(), StoreError> {
-    let figures = MinuteFigures::between(&page.counts(), &counts);
-    if figures.is_nothing() {
-        return Ok(());
-    }
-    let now = engine::now(conn)?;
-    note_all(conn, &News::from([(row_of(page), figures)]), now)
-}
-
-/// Writes down how the counts of several pages have moved, in the order of the rows.
-///
-/// # Errors
-/// A query failed.
-pub(in crate::store) fn note_all(conn: &mut Conn, news: &News, now: UtcInstant) -> Result<(), StoreError> {
+pub(super) fn write(conn: &mut Conn, news: &News, now: UtcInstant) -> Result<(), StoreError> {
     for ((campaign, instance), figures) in news.iter().filter(|(_, figures)| !figures.is_nothing()) {
         dialect::add_minute(conn, (*campaign, minute_of(now), *instance), figures)?;
     }
@@ -62,7 +43,7 @@ pub(in crate::store) fn note_packed(conn: &mut Conn, campaign: CampaignId, count
         return Ok(());
     }
     let now = engine::now(conn)?;
-    note_all(conn, &News::from([((campaign, PACKING), figures)]), now)
+    write(conn, &News::from([((campaign, PACKING), figures)]), now)
 }
 
 /// A step of a campaign's course.

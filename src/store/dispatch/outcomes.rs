@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use diesel::prelude::*;
 
 use super::bounces::{self, Bounce};
-use super::minutes;
 use super::pages;
 use super::reasons;
 use super::reported::{self, Proven};
+use super::side_rows::SideRows;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::deliverability::Counted;
 use crate::domain::dispatch::claim::ClaimKey;
@@ -45,6 +45,15 @@ pub struct Recorded {
 /// # Errors
 /// A query failed, or the COMMIT went unanswered: record the same batch again.
 pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreError> {
+    SideRows::collect(conn, |conn, rows| record_noting(conn, batch, rows))
+}
+
+/// As [`record`], as a part of a transaction that does more.
+pub(super) fn record_noting(
+    conn: &mut Conn,
+    batch: &[Settlement],
+    rows: &mut SideRows,
+) -> Result<Recorded, StoreError> {
     let returning: BTreeSet<CampaignId> = batch
         .iter()
         .filter(|settlement| settlement.verdict.state == DeliveryState::Pending)
@@ -75,7 +84,7 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
         let mut writes: Vec<Write<'_>> = settlements.into_iter().map(|each| write(each, closed, now)).collect();
         // The order in which reports lock them, too.
         writes.sort_unstable_by_key(|write| write.settlement.key.contact);
-        let missed = record_campaign(conn, campaign, &writes, &mut tallies, &mut ended, now)?;
+        let missed = record_campaign(conn, campaign, &writes, &mut tallies, &mut ended, rows, now)?;
         unmatched.extend(unknown(conn, campaign, &missed)?);
     }
     bounces::note(conn, &ended.bounced)?;
@@ -94,19 +103,12 @@ pub fn record(conn: &mut Conn, batch: &[Settlement]) -> Result<Recorded, StoreEr
             reopen_for_late_evidence(conn, page)?;
         }
     }
-    ended.reasons.write(conn)?;
-    minutes::note_all(conn, &by_minute(&pages, &tallies), now)?;
-    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
-}
-
-/// How a batch moves the counts of its campaigns.
-fn by_minute(pages: &[LockedPage], tallies: &BTreeMap<PageId, Tally>) -> minutes::News {
-    let mut news = minutes::News::new();
     for (page, tally) in pages.iter().filter_map(|page| Some((page, tallies.get(&page.id)?))) {
         let moved = MinuteFigures::between(&page.counts(), &tally.counts);
-        news.entry(minutes::row_of(page)).or_default().add(&MinuteFigures { deferred: tally.deferred, ..moved });
+        rows.happen_at(now);
+        rows.add(page, &MinuteFigures { deferred: tally.deferred, ..moved });
     }
-    news
+    Ok(Recorded { changed: tallies.values().map(|tally| tally.changed).sum(), unmatched })
 }
 
 /// What a batch notes beside the deliveries.
@@ -114,7 +116,6 @@ fn by_minute(pages: &[LockedPage], tallies: &BTreeMap<PageId, Tally>) -> minutes
 struct Ended {
     bounced: Vec<Bounce>,
     sent: Vec<News>,
-    reasons: reasons::News,
 }
 
 /// What a batch does to one page.
@@ -173,6 +174,7 @@ fn record_campaign<'a, 'b>(
     writes: &'a [Write<'b>],
     tallies: &mut BTreeMap<PageId, Tally>,
     ended: &mut Ended,
+    rows: &mut SideRows,
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
@@ -195,10 +197,10 @@ fn record_campaign<'a, 'b>(
             keep_content(conn, write)?;
             let key = write.settlement.key;
             if let Some(kind) = before.get(&key.contact) {
-                ended.reasons.add(campaign, *kind, -1);
+                rows.reasons.add(campaign, *kind, -1);
             }
             let verdict = &write.settlement.verdict;
-            ended.reasons.add(campaign, (write.state, verdict.category, verdict.class), 1);
+            rows.reasons.add(campaign, (write.state, verdict.category, verdict.class), 1);
             if write.settlement.verdict.leaves_doubt() {
                 in_doubt.push(key.contact);
             } else if write.settlement.verdict.is_bounce() {
@@ -209,7 +211,7 @@ fn record_campaign<'a, 'b>(
             }
         }
     }
-    believe_reports(conn, campaign, &in_doubt, tallies, &mut ended.reasons, now)?;
+    believe_reports(conn, campaign, &in_doubt, tallies, &mut rows.reasons, now)?;
     Ok(missed)
 }
 

@@ -2,9 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::minutes;
 use super::proofs::is_proven;
 use super::reasons;
+use super::side_rows::SideRows;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::{LeaseToken, Owner};
@@ -218,6 +218,16 @@ pub fn settle(
     token: LeaseToken,
     keep_within: std::time::Duration,
 ) -> Result<Settled, StoreError> {
+    SideRows::collect(conn, |conn, rows| settle_noting(conn, id, token, keep_within, rows))
+}
+
+fn settle_noting(
+    conn: &mut Conn,
+    id: PageId,
+    token: LeaseToken,
+    keep_within: std::time::Duration,
+    rows: &mut SideRows,
+) -> Result<Settled, StoreError> {
     let Some(page) = lock(conn, id)? else { return Ok(Settled::Lost) };
     if page.state != PageState::Leased || page.lease_token != Some(token) {
         return Ok(Settled::Lost);
@@ -229,19 +239,19 @@ pub fn settle(
     }
     let status = status_of(conn, page.campaign_id)?;
     if status == CampaignStatus::Stopped && counts.pending > 0 {
-        skip_pending(conn, &page, SkipReason::Stopped, &mut counts)?;
+        skip_pending(conn, &page, SkipReason::Stopped, &mut counts, rows)?;
     }
     if counts.pending == 0 && counts.sending == 0 {
-        close_lease(conn, &page, PageState::Done, UtcInstant(0), counts)?;
+        close_lease(conn, &page, PageState::Done, UtcInstant(0), counts, rows)?;
         return Ok(Settled::Done(counts));
     }
     let due_at = next_due(conn, &page)?;
     let now = engine::now(conn)?;
     if status == CampaignStatus::Sending && due_at <= now.plus(keep_within) && due_at > now {
-        write_counts(conn, &page, counts)?;
+        write_counts(conn, &page, counts, rows)?;
         return Ok(Settled::Kept(due_at));
     }
-    close_lease(conn, &page, PageState::Ready, due_at, counts)?;
+    close_lease(conn, &page, PageState::Ready, due_at, counts, rows)?;
     Ok(Settled::Ready(counts))
 }
 
@@ -311,6 +321,7 @@ pub(in crate::store) fn skip_pending(
     page: &LockedPage,
     reason: SkipReason,
     counts: &mut Counts,
+    rows: &mut SideRows,
 ) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     let pending = || on_page(page).and(deliveries::state.eq(DeliveryState::Pending));
@@ -340,16 +351,14 @@ pub(in crate::store) fn skip_pending(
         .execute(conn)
         .map_err(StoreError::query("believe what is reported of what is pending"))?;
     counts.shift(DeliveryState::Pending, DeliveryState::Sent, count(proven)?);
-    let mut doubts = reasons::News::default();
     for ((_, category, class), n) in reasons::of_pending(conn, page)? {
-        doubts.add(page.campaign_id, (DeliveryState::Uncertain, category, class), n);
+        rows.reasons.add(page.campaign_id, (DeliveryState::Uncertain, category, class), n);
     }
     let ambiguous = diesel::update(deliveries::table.filter(pending()))
         .set((deliveries::state.eq(DeliveryState::Uncertain), deliveries::settled_at.eq(now)))
         .execute(conn)
         .map_err(StoreError::query("skip what is pending"))?;
     counts.shift(DeliveryState::Pending, DeliveryState::Uncertain, count(ambiguous)?);
-    doubts.write(conn)?;
     forget_contents(conn, page)
 }
 
@@ -375,6 +384,7 @@ pub(in crate::store) fn close_lease(
     state: PageState,
     due_at: UtcInstant,
     counts: Counts,
+    rows: &mut SideRows,
 ) -> Result<(), StoreError> {
     diesel::update(pages::table.find(page.id))
         .set((
@@ -388,16 +398,22 @@ pub(in crate::store) fn close_lease(
         ))
         .execute(conn)
         .map_err(StoreError::query("end a lease"))?;
-    write_counts(conn, page, counts)
+    write_counts(conn, page, counts, rows)
 }
 
 /// Writes a page's counts, if they have changed.
-pub(in crate::store) fn write_counts(conn: &mut Conn, page: &LockedPage, counts: Counts) -> Result<(), StoreError> {
+pub(in crate::store) fn write_counts(
+    conn: &mut Conn,
+    page: &LockedPage,
+    counts: Counts,
+    rows: &mut SideRows,
+) -> Result<(), StoreError> {
     if counts == page.counts() {
         return Ok(());
     }
     dialect::write_counts(conn, page, counts)?;
-    minutes::note(conn, page, counts)
+    rows.count(page, &counts);
+    Ok(())
 }
 
 pub(in crate::store) fn count(changed: usize) -> Result<i64, StoreError> {

@@ -1,8 +1,8 @@
 //! Why recipients of a campaign failed or are uncertain, counted.
 //!
-//! A side row of the campaign for each kind of trouble, moved in the transaction that moves the counts of a page, and before
-//! [`super::minutes`]: a transaction that writes both keeps this order. What ends by its outcome is counted by the outcome; what changes
-//! otherwise, page by page or by an operator's word, is counted before and after it.
+//! A side row of the campaign for each kind of trouble, moved in the transaction that moves the counts of a page
+//! (`side_rows`). What ends by its outcome is counted by the outcome; what changes otherwise, page by page or by an operator's
+//! word, is counted before and after it.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl News {
     ///
     /// # Errors
     /// The query failed.
-    pub(in crate::store) fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
+    pub(super) fn write(&self, conn: &mut Conn) -> Result<(), StoreError> {
         for ((campaign, state, category, class), n) in self.0.iter().filter(|(_, n)| **n != 0) {
             dialect::add_reason(conn, *campaign, (state, category, class), *n)?;
         }
@@ -69,6 +69,26 @@ impl News {
 /// The query failed.
 pub(in crate::store) fn of_page(conn: &mut Conn, page: &LockedPage) -> Result<Vec<(Kind, i64)>, StoreError> {
     kinds(conn, page, &COUNTED)
+}
+
+/// How many of a page that are uncertain (all, or those of `contacts`) are of which kind.
+///
+/// # Errors
+/// The query failed.
+pub(in crate::store) fn of_uncertain(
+    conn: &mut Conn,
+    page: &LockedPage,
+    contacts: Option<&[ContactId]>,
+) -> Result<Vec<(Kind, i64)>, StoreError> {
+    let Some(contacts) = contacts else { return kinds(conn, page, &[DeliveryState::Uncertain]) };
+    let on_page = deliveries::contact_id.between(page.first_contact_id, page.last_contact_id);
+    deliveries::table
+        .filter(deliveries::campaign_id.eq(page.campaign_id).and(on_page))
+        .filter(deliveries::state.eq(DeliveryState::Uncertain).and(deliveries::contact_id.eq_any(contacts.to_vec())))
+        .group_by((deliveries::state, deliveries::category, deliveries::answer_class))
+        .select(((deliveries::state, deliveries::category, deliveries::answer_class), count_star()))
+        .load(conn)
+        .map_err(StoreError::query("count the reasons of deliveries"))
 }
 
 /// How many of a page that wait are of which kind.

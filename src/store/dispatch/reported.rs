@@ -9,6 +9,7 @@ use diesel::prelude::*;
 
 use super::pages;
 use super::reasons;
+use super::side_rows::SideRows;
 use super::sweeps::after_moving;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryId, DeliveryState, ErrorCategory};
@@ -50,14 +51,24 @@ pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Sett
     if pages.is_empty() {
         return Ok(Settled::default());
     }
-    let (locked, now) = dialect::lock_pages(conn, &pages)?;
+    SideRows::collect(conn, |conn, rows| settle_on(conn, &pages, by_campaign, rows))
+}
+
+fn settle_on(
+    conn: &mut Conn,
+    pages: &BTreeSet<PageId>,
+    by_campaign: BTreeMap<CampaignId, Vec<ContactId>>,
+    rows: &mut SideRows,
+) -> Result<Settled, StoreError> {
+    let (locked, now) = dialect::lock_pages(conn, pages)?;
+    rows.happen_at(now);
     let mut counts: BTreeMap<PageId, Counts> = locked.iter().map(|page| (page.id, page.counts())).collect();
-    let (mut settled, mut reasons) = (Settled::default(), reasons::News::default());
+    let mut settled = Settled::default();
     for (campaign, contacts) in by_campaign {
         // Read again: nobody moves them now. On a page that is not locked, an outcome may have come meanwhile that looks itself.
         let proven = believe(conn, campaign, &contacts, now, &|page| pages.contains(&page))?;
         for proven in proven {
-            reasons.prove(campaign, proven.kind(), proven.to);
+            rows.reasons.prove(campaign, proven.kind(), proven.to);
             let Proven { page, from, to, .. } = proven;
             if let Some(counts) = counts.get_mut(&page) {
                 counts.shift(from, to, 1);
@@ -69,12 +80,11 @@ pub fn settle(conn: &mut Conn, deliveries: &BTreeSet<DeliveryId>) -> Result<Sett
             }
         }
     }
-    reasons.write(conn)?;
     for page in &locked {
         let counts = counts.get(&page.id).copied().unwrap_or_else(|| page.counts());
         if counts != page.counts() {
             pages::forget_contents(conn, page)?;
-            after_moving(conn, page, counts)?;
+            after_moving(conn, page, counts, rows)?;
         }
     }
     Ok(settled)

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::prelude::*;
 
+use super::side_rows::SideRows;
 use super::{outcomes, pages, reasons, reported, sweeps};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::abandoned::RECORD_LOST;
@@ -116,7 +117,9 @@ pub fn replay(conn: &mut Conn, id: CampaignId, known: &Known) -> Result<Replayed
     if lacking.is_empty() {
         return Ok(Replayed { restored: 0, missing });
     }
-    let restored = conn.write_under(CampaignLock::Shared, id, |conn| restore(conn, id, known, &lacking))?;
+    let restored = conn.write_under(CampaignLock::Shared, id, |conn| {
+        SideRows::collect(conn, |conn, rows| restore(conn, id, known, &lacking, rows))
+    })?;
     Ok(Replayed { restored, missing })
 }
 
@@ -222,12 +225,13 @@ fn restore(
     id: CampaignId,
     known: &Known,
     lacking: &BTreeMap<ContactId, PageId>,
+    rows: &mut SideRows,
 ) -> Result<usize, StoreError> {
     let ids: BTreeSet<PageId> = lacking.values().copied().collect();
     // Locked before anything is read that is decided on.
     dialect::lock_pages(conn, &ids)?;
-    let rows = read(conn, id, lacking.keys().copied().collect())?;
-    let fixes = rows.values().filter_map(|row| Some((row, Fix::of(row, known.get(&row.contact)?)?)));
+    let found = read(conn, id, lacking.keys().copied().collect())?;
+    let fixes = found.values().filter_map(|row| Some((row, Fix::of(row, known.get(&row.contact)?)?)));
     let (mut records, mut ends) = (Vec::new(), Vec::new());
     for (row, fix) in fixes {
         match fix {
@@ -237,11 +241,10 @@ fn restore(
             Fix::End(key, verdict) => ends.push((row, key, verdict)),
         }
     }
-    let recorded = outcomes::record(conn, &records)?.changed;
+    let recorded = outcomes::record_noting(conn, &records, rows)?.changed;
     let ended: Vec<ContactId> = ends.iter().map(|(row, ..)| row.contact).collect();
-    let mut reasons = reasons::News::default();
     for kind in reasons::of_contacts(conn, id, ended.clone())?.into_values() {
-        reasons.add(id, kind, -1);
+        rows.reasons.add(id, kind, -1);
     }
     let (pages, now) = dialect::lock_pages(conn, &ids)?;
     for page in pages {
@@ -266,13 +269,12 @@ fn restore(
         for proven in reported::believe(conn, id, &in_doubt, now, &|locked| locked == page.id)? {
             counts.shift(proven.from, proven.to, 1);
         }
-        sweeps::after_moving(conn, &page, counts)?;
+        sweeps::after_moving(conn, &page, counts, rows)?;
         pages::forget_contents(conn, &page)?;
     }
     for kind in reasons::of_contacts(conn, id, ended)?.into_values() {
-        reasons.add(id, kind, 1);
+        rows.reasons.add(id, kind, 1);
     }
-    reasons.write(conn)?;
     Ok(recorded + ends.len())
 }
 

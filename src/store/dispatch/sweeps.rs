@@ -8,6 +8,7 @@ use super::lost_leases::next_state;
 use super::pages::{self, on_page};
 use super::proofs::is_proven;
 use super::reasons;
+use super::side_rows::SideRows;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::LeaseToken;
@@ -51,7 +52,7 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
         return Ok(Swept::Done);
     };
     if let Some(row) = pages::lock(conn, id)? {
-        apply(conn, &row, sweep, packing.sweep_class)?;
+        SideRows::collect(conn, |conn, rows| apply(conn, &row, sweep, packing.sweep_class, rows))?;
     }
     diesel::update(
         packings::table.filter(
@@ -67,17 +68,22 @@ pub fn sweep_page(conn: &mut Conn, campaign: CampaignId) -> Result<Swept, StoreE
     Ok(Swept::Page(id))
 }
 
-fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerClass>) -> Result<(), StoreError> {
+fn apply(
+    conn: &mut Conn,
+    row: &LockedPage,
+    sweep: Sweep,
+    class: Option<AnswerClass>,
+    rows: &mut SideRows,
+) -> Result<(), StoreError> {
     let mut counts = row.counts();
     // A pass that skips counts what becomes uncertain itself.
     let moves = sweep != Sweep::SkipPending;
-    let mut reasons = reasons::News::default();
     if moves {
-        reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, -1);
+        rows.reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, -1);
     }
     match sweep {
         Sweep::SkipPending => {
-            pages::skip_pending(conn, row, SkipReason::Stopped, &mut counts)?;
+            pages::skip_pending(conn, row, SkipReason::Stopped, &mut counts, rows)?;
         }
         Sweep::RetryFailed => {
             let moved = back_to_pending(conn, row, DeliveryState::Failed, class)?;
@@ -89,19 +95,23 @@ fn apply(conn: &mut Conn, row: &LockedPage, sweep: Sweep, class: Option<AnswerCl
         }
     }
     if moves {
-        reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, 1);
-        reasons.write(conn)?;
+        rows.reasons.add_all(row.campaign_id, &reasons::of_page(conn, row)?, 1);
     }
-    after_moving(conn, row, counts)
+    after_moving(conn, row, counts, rows)
 }
 
 /// Writes a page's new counts and, unless it is leased, the state that follows from them.
-pub(in crate::store) fn after_moving(conn: &mut Conn, row: &LockedPage, counts: Counts) -> Result<(), StoreError> {
+pub(in crate::store) fn after_moving(
+    conn: &mut Conn,
+    row: &LockedPage,
+    counts: Counts,
+    rows: &mut SideRows,
+) -> Result<(), StoreError> {
     if row.state == PageState::Leased {
-        return pages::write_counts(conn, row, counts);
+        return pages::write_counts(conn, row, counts, rows);
     }
     let (state, due_at) = next_state(conn, row, counts.pending)?;
-    pages::close_lease(conn, row, state, due_at, counts)
+    pages::close_lease(conn, row, state, due_at, counts, rows)
 }
 
 fn back_to_pending(

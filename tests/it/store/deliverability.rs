@@ -113,10 +113,10 @@ both_backends! {
         report(&campaign, &[(1, ReportKind::Delivered), (2, ReportKind::RejectedLater)]).await;
         assert_eq!(figures(&campaign).await, [("example.com".to_owned(), [1, 1, 0, 0, 0])]);
         let (page, of) = (leased.id(), [ContactId(3), ContactId(6)]);
-        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, Some(&of), Resolution::Sent);
+        let resolve = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], Some(&of), Resolution::Sent);
         assert_eq!(write(&campaign.store, resolve).await.unwrap(), 1, "the sixth waits for its turn");
         assert_eq!(figures(&campaign).await, [("example.com".to_owned(), [2, 1, 0, 0, 0])]);
-        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Sent);
+        let resolve = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Sent);
         assert_eq!(write(&campaign.store, resolve).await.unwrap(), 2);
         assert_eq!(figures(&campaign).await, [("example.com".to_owned(), [4, 1, 0, 0, 0])]);
     }

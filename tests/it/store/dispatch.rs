@@ -16,4 +16,5 @@ mod pooled;
 mod races;
 mod reasons;
 mod rewinds;
+mod side_rows;
 mod standstill;

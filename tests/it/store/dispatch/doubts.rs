@@ -283,7 +283,7 @@ both_backends! {
         sql(&campaign, "UPDATE contacts SET version = version + 1 WHERE id = 2").await;
         assert!(leased.claim(2).await.is_empty(), "neither can be asked again by itself");
         let page = leased.id();
-        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Pending);
+        let resolve = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Pending);
         assert_eq!(write(&campaign.store, resolve).await.unwrap(), 2);
         let again = leased.claim(2).await;
         // The other key is known for as long as the provider said when it first heard it.

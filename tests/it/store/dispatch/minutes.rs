@@ -67,7 +67,7 @@ both_backends! {
         assert_eq!(dead.whole, MinuteFigures { uncertain: 3, ..MinuteFigures::default() });
         assert_eq!(dead.steps[0].instance, InstanceId(1), "the page was in its hands");
         let page = leased.id();
-        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Failed);
+        let resolve = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Failed);
         assert_eq!(write(&campaign.store, resolve).await.unwrap(), 3);
         let resolved = course(&campaign).await;
         let both = MinuteFigures { uncertain: 3, resolved: 3, failed: 3, ..MinuteFigures::default() };

@@ -74,7 +74,7 @@ both_backends! {
             assert_eq!(counted(&campaign).await[&of(DeliveryState::Failed, ErrorCategory::Refused)], 2);
         }
         let page = leased.id();
-        let resolve = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Failed);
+        let resolve = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Failed);
         assert_eq!(write(&campaign.store, resolve).await.unwrap(), 2);
         assert_eq!(counted(&campaign).await[&of(DeliveryState::Failed, ErrorCategory::Resolved)], 2);
     }

@@ -160,7 +160,7 @@ both_backends! {
         let (leased, _) = in_doubt(&campaign, 1, UNKEYED).await;
         let page = leased.id();
         // An operator has it sent again, and nobody knows what comes of that, either.
-        let again = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Pending);
+        let again = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Pending);
         assert_eq!(write(&campaign.store, again).await.unwrap(), 1);
         in_doubt(&campaign, 1, UNKEYED).await;
         assert_eq!(report(&campaign, &[(1, ReportKind::RejectedLater)]).await, Settled::default());
@@ -211,7 +211,7 @@ both_backends! {
         let campaign = Campaign::packed(db, 2, 10).await;
         let (leased, _) = in_doubt(&campaign, 2, UNKEYED).await;
         let (id, page) = (campaign.id, leased.id());
-        let failed = move |conn: &mut Conn| deliveries::resolve_page(conn, page, None, Resolution::Failed);
+        let failed = move |conn: &mut Conn| deliveries::resolve_pages(conn, &[page], None, Resolution::Failed);
         assert_eq!(write(&campaign.store, failed).await.unwrap(), 2);
         report(&campaign, &[(1, OPENED)]).await;
         let retry = move |conn: &mut Conn| {
