@@ -53,6 +53,15 @@ fn held(ledger: &Ledger, from: Instant, to: Instant, rate: f64) -> bool {
     starts.take_while(|from| *from + WINDOW <= to).any(|from| is_steady(&begun, from, rate))
 }
 
+/// Waits until at each of these rates as much more has begun as so many seconds allow.
+fn wait_for_more(measured: &[(f64, &Ledger)], seconds: f64) {
+    let begun = |ledger: &Ledger| f64::from(u32::try_from(ledger.begun()).unwrap());
+    let before: Vec<f64> = measured.iter().map(|(_, ledger)| begun(ledger)).collect();
+    wait_until("sending goes on", Duration::from_secs(30), || {
+        measured.iter().zip(&before).all(|((rate, ledger), before)| begun(ledger) >= before + rate * seconds)
+    });
+}
+
 #[test]
 fn a_rate_that_stalls_half_the_time_is_not_held() {
     let from = Instant::now();
@@ -91,13 +100,15 @@ fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_g
         wait_until("both campaigns are under way", Duration::from_secs(20), || ledger.begun() > 0);
     }
     // What was saved up at first is not looked at.
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_for_more(&measured, 1.5);
     let steady = Instant::now();
-    std::thread::sleep(WINDOW + Duration::from_millis(1_000));
     for (rate, ledger) in &measured {
         let asked = rate * WINDOW.as_secs_f64();
         // A machine that has no time for so many undershoots for a while; none excuses more than was asked for.
         wait_until("five seconds pass at the whole rate, without a stall", Duration::from_secs(60), || {
+            if steady.elapsed() < WINDOW {
+                return false;
+            }
             let (_, high) = bounds(&windows(ledger, steady, Instant::now()));
             assert!(high <= asked * 1.1, "{high} in 5 s instead of {asked}");
             held(ledger, steady, Instant::now(), *rate)
@@ -106,9 +117,9 @@ fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_g
         println!("{rate} a second: {low} to {high} in 5 s, {asked} are asked for");
     }
     fleet.others[0].kill_9();
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_for_more(&measured, 1.5);
     fleet.others[0].start();
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_for_more(&measured, 1.5);
     let over = Instant::now();
     for (rate, ledger) in &measured {
         // A block is a tenth of a second's worth.
