@@ -17,6 +17,14 @@ pub(crate) struct Database {
     folder: TempDir,
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Kind::Postgres { url, server: None } = &self.kind {
+            postgres::remove_from_shared(url);
+        }
+    }
+}
+
 enum Kind {
     Sqlite(PathBuf),
     Postgres { url: String, server: Option<PrivatePostgres> },

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use volley::verify::VerifyError;
@@ -23,6 +23,29 @@ pub(crate) struct Absent(pub(crate) String);
 pub(crate) fn shared() -> Result<&'static PrivatePostgres, &'static Absent> {
     static SHARED: OnceLock<Result<PrivatePostgres, Absent>> = OnceLock::new();
     SHARED.get_or_init(PrivatePostgres::start).as_ref()
+}
+
+/// So many databases that no test needs any more are removed together: each removal makes the server write everything to the disk, and right
+/// after another one there is little to write.
+const REMOVED_TOGETHER: usize = 16;
+
+/// Removes a database of the shared server, now or soon. All of them together would fill a small disk.
+pub(crate) fn remove_from_shared(url: &str) {
+    static LEFT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let (Ok(server), Some((_, name))) = (shared(), url.rsplit_once('/')) else { return };
+    let together = LEFT.lock().map_or_else(
+        |_| Vec::new(),
+        |mut left| {
+            left.push(name.to_owned());
+            if left.len() < REMOVED_TOGETHER { Vec::new() } else { std::mem::take(&mut *left) }
+        },
+    );
+    for name in together {
+        // What a failed test left may be in use still.
+        if let Err(error) = server.0.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")) {
+            eprintln!("the database {name} stays: {error}");
+        }
+    }
 }
 
 impl PrivatePostgres {
