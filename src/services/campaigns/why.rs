@@ -14,7 +14,7 @@ use crate::domain::reports::{Reader, Reported};
 use crate::runtime::health::{Attention, AttentionCode, Health};
 use crate::store::campaigns::{self, CampaignRow, brakes};
 use crate::store::dispatch::deliveries::RecipientRow;
-use crate::store::dispatch::{looks, why as reads};
+use crate::store::dispatch::{attempts, looks, why as reads};
 use crate::store::people::suppressions;
 use crate::store::replicas::{decisions, pool_switches};
 use crate::store::{Conn, Lane, Store, StoreError, engine, events};
@@ -85,6 +85,7 @@ fn facts(conn: &mut Conn, health: &Health, row: CampaignRow, contact: ContactId)
         Some((delivery, page, reported)) => (Some(delivery), page, reported),
         None => (None, None, Reported::NONE),
     };
+    let (tried, attempts_kept) = attempts::of(conn, id, contact)?;
     Ok(Facts {
         now,
         contact: person,
@@ -95,6 +96,8 @@ fn facts(conn: &mut Conn, health: &Health, row: CampaignRow, contact: ContactId)
             is_done: packing.done,
         }),
         page,
+        attempts: tried,
+        attempts_kept,
         delivery,
         against,
         reports: heard(conn, id, contact, reported)?,

@@ -1,5 +1,6 @@
 //! Where the delivery protocol differs between PostgreSQL and SQLite.
 
+mod attempts;
 mod audience;
 mod audience_contacts;
 mod candidates;
@@ -16,6 +17,7 @@ mod sums;
 mod walk;
 
 use crate::store::dispatch::eligibility::Spelling;
+pub(in crate::store) use attempts::note_attempts;
 pub(in crate::store) use audience::{
     Filtered, People, count_audience, count_live_contacts, insert_deliveries, people_of,
 };

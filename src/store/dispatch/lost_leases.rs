@@ -3,6 +3,7 @@
 
 use diesel::prelude::*;
 
+use super::attempts::{self, Tried};
 use super::bounces::{self, Bounce};
 use super::pages::{self, PageRow, on_page};
 use super::side_rows::SideRows;
@@ -144,10 +145,15 @@ fn end_lease_noting(
     };
     let (mut ended, mut bounced, mut sent) = (Ended::default(), Vec::new(), Vec::new());
     let mut counts = row.counts();
-    for delivery in &sending {
-        let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
-        let fate = Fate::of(&delivery.as_left(now), &evidence(key), &end);
-        ended.note(&fate);
+    let fates: Vec<Fate> = sending
+        .iter()
+        .map(|delivery| {
+            let key = ClaimKey { campaign, contact: delivery.contact, claim_no: delivery.claim_no, token };
+            Fate::of(&delivery.as_left(now), &evidence(key), &end)
+        })
+        .collect();
+    for (delivery, fate) in sending.iter().zip(&fates) {
+        ended.note(fate);
         if fate.verdict.is_bounce() {
             bounced.push(Bounce { campaign, page: id, contact: delivery.contact });
         }
@@ -156,8 +162,13 @@ fn end_lease_noting(
         }
         counts.shift(DeliveryState::Sending, fate.state(), 1);
         rows.reasons.add(campaign, (fate.state(), fate.verdict.category, fate.verdict.class), 1);
-        write_fate(conn, campaign, delivery, &fate, now)?;
+        write_fate(conn, campaign, delivery, fate, now)?;
     }
+    let tried = sending.iter().zip(&fates).filter_map(|(delivery, fate)| {
+        let (claim, verdict) = ((delivery.contact, delivery.claim_no), &fate.verdict);
+        Tried::of(claim, DeliveryState::Sending, verdict.state, verdict, verdict.reason.as_deref())
+    });
+    attempts::note(conn, campaign, &tried.collect::<Vec<_>>(), now)?;
     bounces::note(conn, &bounced)?;
     deliverability::note_sent(conn, campaign, &sent, now)?;
     let known = ended.known + ended.poison;

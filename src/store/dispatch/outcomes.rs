@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::prelude::*;
 
+use super::attempts::{self, Tried};
 use super::bounces::{self, Bounce};
 use super::pages;
 use super::reasons;
@@ -178,7 +179,7 @@ fn record_campaign<'a, 'b>(
     now: UtcInstant,
 ) -> Result<Vec<&'a Write<'b>>, StoreError> {
     let mut missed: Vec<&Write<'_>> = writes.iter().collect();
-    let mut in_doubt = Vec::new();
+    let (mut in_doubt, mut tried) = (Vec::new(), Vec::new());
     for from in FROM {
         let fitting: Vec<&Write<'_>> = missed.iter().copied().filter(|write| write.is_news_of(from)).collect();
         if fitting.is_empty() {
@@ -200,10 +201,11 @@ fn record_campaign<'a, 'b>(
                 rows.reasons.add(campaign, *kind, -1);
             }
             let verdict = &write.settlement.verdict;
+            tried.extend(Tried::of((key.contact, key.claim_no), from, write.state, verdict, write.reason));
             rows.reasons.add(campaign, (write.state, verdict.category, verdict.class), 1);
-            if write.settlement.verdict.leaves_doubt() {
+            if verdict.leaves_doubt() {
                 in_doubt.push(key.contact);
-            } else if write.settlement.verdict.is_bounce() {
+            } else if verdict.is_bounce() {
                 ended.bounced.push(Bounce { campaign, page: write.settlement.page, contact: key.contact });
             } else if write.state == DeliveryState::Sent {
                 let delivery = DeliveryId { campaign, contact: key.contact };
@@ -211,6 +213,7 @@ fn record_campaign<'a, 'b>(
             }
         }
     }
+    attempts::note(conn, campaign, &tried, now)?;
     believe_reports(conn, campaign, &in_doubt, tallies, &mut rows.reasons, now)?;
     Ok(missed)
 }

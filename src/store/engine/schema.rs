@@ -63,6 +63,8 @@ diesel::table! { page_skips (campaign_id, page_id, reason) { campaign_id -> BigI
 
 diesel::table! { campaign_minutes (campaign_id, minute, instance_id) { campaign_id -> BigInt, minute -> BigInt, instance_id -> BigInt, sent -> BigInt, failed -> BigInt, skipped -> BigInt, uncertain -> BigInt, deferred -> BigInt, retried -> BigInt, resolved -> BigInt, } }
 
+diesel::table! { attempts (campaign_id, contact_id, claim_no) { campaign_id -> BigInt, contact_id -> BigInt, claim_no -> Integer, state -> Text, category -> Nullable<Text>, answer_class -> Nullable<Text>, reason -> Nullable<Text>, at -> BigInt, } }
+
 diesel::table! { campaign_reasons (campaign_id, state, category, answer_class) { campaign_id -> BigInt, state -> Text, category -> Text, answer_class -> Text, n -> BigInt, } }
 
 diesel::table! { link_keys (kid) { kid -> Text, secret -> Text, created_at -> BigInt, } }
@@ -138,6 +140,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     audience_tags,
     page_skips,
     campaign_minutes,
+    attempts,
     campaign_reasons,
     link_keys,
     events,

@@ -1,5 +1,6 @@
 //! The delivery protocol.
 
+mod attempts;
 mod bounces;
 mod doubts;
 mod eligibility;

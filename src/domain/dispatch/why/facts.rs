@@ -28,6 +28,10 @@ pub struct Facts {
     pub page: Option<Page>,
     /// The delivery. `None`: there is none.
     pub delivery: Option<Delivery>,
+    /// Its attempts that were not simply accepted, as far as they are kept, in order: the newest ones.
+    pub attempts: Vec<Attempt>,
+    /// How many attempts are kept.
+    pub attempts_kept: i64,
     /// What is held against the address, and against messages of this kind.
     pub against: Against,
     /// What was reported of the message, in the order in which it is told.
@@ -240,6 +244,23 @@ pub struct Delivery {
     pub claimed_at: Option<UtcInstant>,
     /// When it ended.
     pub settled_at: Option<UtcInstant>,
+}
+
+/// An attempt that the provider did not simply accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which claim it was made under, from 1.
+    pub claim_no: i32,
+    /// The state of the delivery after it.
+    pub state: DeliveryState,
+    /// What kind of trouble it was.
+    pub category: Option<ErrorCategory>,
+    /// Whose trouble it was, where the provider refused.
+    pub class: Option<AnswerClass>,
+    /// What the provider said, or why it ended.
+    pub reason: Option<String>,
+    /// When it was recorded.
+    pub at: UtcInstant,
 }
 
 /// What keeps messages of this kind back from the person, as it is now.

@@ -1,7 +1,7 @@
 //! From the launch to the end: what happened to the delivery, and what holds it.
 
 use super::answer::{Step, WhyState};
-use super::facts::{Delivery, Facts, Page};
+use super::facts::{Attempt, Delivery, Facts, Page};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
@@ -97,6 +97,8 @@ pub(super) fn delivery(facts: &Facts) -> Vec<Step> {
     if delivery.state == DeliveryState::Sending {
         steps.push(held(facts, facts.page.as_ref()));
     }
+    steps.extend(more_attempts(facts));
+    steps.extend(facts.attempts.iter().map(attempt));
     steps.extend(attempts(delivery));
     steps.extend(words(delivery));
     if delivery.ambiguous && delivery.state != DeliveryState::Sent {
@@ -119,6 +121,30 @@ fn held(facts: &Facts, page: Option<&Page>) -> Step {
         let fact = format!("Instance {instance} on {host} held its page, and has not renewed that in time.");
         Step::new(fact, source).at(page.lease_until)
     }
+}
+
+/// What one attempt came to.
+fn attempt(attempt: &Attempt) -> Step {
+    let came_to = match attempt.state {
+        DeliveryState::Pending => "did not succeed, and was to be repeated",
+        DeliveryState::Sending => "is under way",
+        DeliveryState::Sent => "turned out to be accepted",
+        DeliveryState::Failed => "failed for good",
+        DeliveryState::Skipped => "was not repeated, because the campaign was stopped",
+        DeliveryState::Uncertain => "ended without a clear answer",
+    };
+    let said = attempt.reason.as_ref().filter(|_| attempt.state != DeliveryState::Skipped);
+    let said = said.map(|reason| format!(": “{reason}”")).unwrap_or_default();
+    let who = attempt.class.map(|class| format!(" It is about {}.", about(class))).unwrap_or_default();
+    Step::new(format!("The attempt under claim {} {came_to}{said}.{who}", attempt.claim_no), "attempt").at(attempt.at)
+}
+
+/// That there are more attempts than are told.
+fn more_attempts(facts: &Facts) -> Option<Step> {
+    let told = i64::try_from(facts.attempts.len()).unwrap_or(i64::MAX);
+    (facts.attempts_kept > told).then(|| {
+        Step::new(format!("Of {} recorded attempts, the newest {told} are told here.", facts.attempts_kept), "attempt")
+    })
 }
 
 /// How often it was tried.
@@ -208,11 +234,13 @@ fn end(facts: &Facts, delivery: &Delivery) -> Step {
 /// What nobody has written down.
 pub(super) fn not_recorded(facts: &Facts) -> Option<Step> {
     let delivery = facts.delivery.as_ref()?;
-    if delivery.claims > 1 {
-        return Some(Step::new(
-            "Of several claims only the last one is recorded: when the others were made, and what each was answered, is not.",
-            "none",
-        ));
+    let earlier = i64::from(delivery.claims) - 1;
+    let is_own_kept = facts.attempts.last().is_some_and(|newest| newest.claim_no == delivery.claims);
+    let missing = earlier - (facts.attempts_kept - i64::from(is_own_kept));
+    if missing > 0 {
+        let are = if missing == 1 { "is not recorded by itself" } else { "are not recorded one by one" };
+        let why = "put off without counting, never begun, or made before Volley recorded attempts";
+        return Some(Step::new(format!("Of {earlier} earlier claims, {missing} {are}: {why}."), "none"));
     }
     if is_resolved(delivery) {
         return Some(Step::new("The delivery does not say who decided: the audit log does.", "none"));

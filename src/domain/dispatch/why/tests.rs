@@ -1,3 +1,4 @@
+mod attempts;
 mod stuck;
 use super::answer::{WhyAct, WhyState};
 use super::facts::{Against, By, Campaign, Clause, Delivery, Facts, Heard, OnList, Packing, Page, Person, Suspension};
@@ -65,6 +66,8 @@ fn facts() -> Facts {
         packing: Some(Packing { cursor: ContactId(2), last: ContactId(90), is_done: false }),
         page: None,
         delivery: None,
+        attempts: Vec::new(),
+        attempts_kept: 0,
         against: Against {
             may_send: Ok(()),
             held: Held::default(),
@@ -488,11 +491,8 @@ fn an_audience_names_by_the_launch_and_leaves_out_by_now() {
 }
 
 #[test]
-fn what_is_not_recorded_is_said() {
-    let mut facts = with(DeliveryState::Sent, |delivery| delivery.claims = 3);
-    let why = super::why(&facts);
-    assert!(why.steps.last().is_some_and(|step| step.source == "none" && step.fact.contains("only the last one")));
-    facts.clauses = vec![names(list(1, None))];
+fn by_whom_a_contact_was_meant_is_not_recorded() {
+    let facts = Facts { clauses: vec![names(list(1, None))], ..with(DeliveryState::Sent, |_| {}) };
     let left = super::why(&facts);
     let fact =
         "No part of the audience names this contact now. One did when its page was packed; which one is not recorded.";

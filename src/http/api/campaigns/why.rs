@@ -10,14 +10,18 @@ use utoipa::ToSchema;
 use super::recipients::{Delivery, Recipient, must_exist};
 use crate::domain::access::Scope;
 use crate::domain::callbacks::delivery_key::DeliveryKey;
+use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::why::answer::{Step, Way, Why, WhyAct, WhyState};
+use crate::domain::dispatch::why::facts::Attempt;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query, path_id};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::campaigns::why::{self, Explained, WhyError};
-use crate::store::dispatch::deliveries;
-use crate::store::{Lane, callbacks};
+use crate::store::dispatch::{attempts, deliveries};
+use crate::store::{Conn, Lane, callbacks};
 
 /// Why a person got a campaign's message, or did not.
 #[derive(Serialize, ToSchema)]
@@ -87,21 +91,60 @@ impl From<WhyError> for ApiError {
     }
 }
 
+/// One recipient of a campaign, with the attempts that were not simply accepted.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OneDelivery {
+    #[serde(flatten)]
+    delivery: Delivery,
+    /// Attempts that counted, or that left in doubt whether they were accepted, in order: the newest 50. Empty where the first answer
+    /// was a yes. What was put off without counting is not among them.
+    attempt_log: Vec<AttemptShown>,
+}
+
+/// What an attempt came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryAttempt)]
+struct AttemptShown {
+    /// Which claim of the delivery it was made under, from 1.
+    claim_no: i32,
+    /// The status of the delivery after it.
+    status: DeliveryState,
+    /// What the provider said, or why it ended.
+    error: Option<String>,
+    /// What kind of trouble it was.
+    error_category: Option<ErrorCategory>,
+    /// Whose trouble it was, where the provider refused: docs/provider-answers.md.
+    answer_class: Option<AnswerClass>,
+    /// When it was recorded.
+    at: UtcInstant,
+}
+
+impl From<Attempt> for AttemptShown {
+    fn from(attempt: Attempt) -> Self {
+        let Attempt { claim_no, state, category, class, reason, at } = attempt;
+        Self { claim_no, status: state, error: reason, error_category: category, answer_class: class, at }
+    }
+}
+
 /// Shows one delivery.
 #[utoipa::path(get, path = "/v1/campaigns/{id}/deliveries/{contact_id}", tag = "campaigns",
     params(("id" = i64, Path), ("contact_id" = i64, Path)),
-    responses((status = 200, body = Delivery), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = OneDelivery), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn delivery(
     state: web::Data<AppState>,
     Id(id): Id<CampaignId>,
     request: HttpRequest,
     _: Query<()>,
-) -> Result<web::Json<Delivery>, ApiError> {
+) -> Result<web::Json<OneDelivery>, ApiError> {
     let contact: ContactId = path_id(&request, "contact_id")?;
     must_exist(&state, id).await?;
-    let find = move |conn: &mut _| deliveries::find(conn, id, contact);
-    let found = state.store.run(Lane::Read, "read a delivery", find).await?;
-    found.map(|found| web::Json(found.into())).ok_or(ApiError::not_found("delivery", contact.0))
+    let read = move |conn: &mut Conn| {
+        conn.snapshot(|conn| Ok((deliveries::find(conn, id, contact)?, attempts::of(conn, id, contact)?)))
+    };
+    let (found, (tried, _)) = state.store.run(Lane::Read, "read a delivery", read).await?;
+    let found = found.ok_or(ApiError::not_found("delivery", contact.0))?;
+    let attempt_log = tried.into_iter().map(AttemptShown::from).collect();
+    Ok(web::Json(OneDelivery { delivery: found.into(), attempt_log }))
 }
 
 /// Says why a person got a campaign's message, or did not: for each state of a delivery, for those who are left out, and for those who

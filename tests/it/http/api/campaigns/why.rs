@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use volley::config::pools::PoolConfig;
 use volley::domain::channel::ChannelKind;
+use volley::domain::span::Span;
 use volley::http::routes::{Door, TABLE};
 
 use super::{LONG, ask, assert_refused, draft, people, pools};
@@ -143,7 +144,10 @@ both_backends! {
         api.wait_ended(campaign, LONG);
         let path = format!("/v1/campaigns/{campaign}/deliveries");
         for row in api.get(&path)["data"].as_array().unwrap() {
-            assert_eq!(&api.get(&format!("{path}/{}", row["contact"]["id"])), row);
+            let mut one = api.get(&format!("{path}/{}", row["contact"]["id"]));
+            // Only the one has it; who was accepted at once has nothing in it.
+            assert_eq!(one.as_object_mut().unwrap().remove("attempt_log"), Some(json!([])));
+            assert_eq!(&one, row);
         }
     }
 
@@ -208,7 +212,8 @@ both_backends! {
     }
 
     fn what_failed_quotes_the_provider_and_can_be_tried_again(db: &Database) {
-        let failing = PoolConfig { max_attempts: 1, ..sandbox("fast", ChannelKind::Email, 1.0) };
+        let retry_delays = Some(vec![Span::from_ms(10)]);
+        let failing = PoolConfig { max_attempts: 3, retry_delays, ..sandbox("fast", ChannelKind::Email, 1.0) };
         let server = Server::with_pools(db, vec![failing]);
         let api = server.api();
         let ids = people(&api, 2);
@@ -221,6 +226,18 @@ both_backends! {
         let quoted = format!("(“{}”).", delivery["error"].as_str().unwrap());
         assert!(failed["verdict"].as_str().unwrap().ends_with(&quoted), "{failed:#}");
         assert!(acts(&failed).contains(&"retry"), "{failed:#}");
+        for contact in &ids {
+            let delivery = api.get(&format!("/v1/campaigns/{campaign}/deliveries/{contact}"));
+            let tried = delivery["attempt_log"].as_array().unwrap();
+            assert_eq!(json!(tried.len()), delivery["attempts"], "{delivery:#}");
+            let (last, before) = tried.split_last().unwrap();
+            assert!(before.iter().all(|attempt| attempt["status"] == "pending"), "{delivery:#}");
+            for (shown, of) in [("status", "status"), ("error", "error"), ("answer_class", "answer_class")] {
+                assert_eq!(last[shown], delivery[of], "{delivery:#}");
+            }
+            let told = why(&api, campaign, *contact)["steps"].as_array().unwrap().clone();
+            assert_eq!(told.iter().filter(|step| step["source"] == "attempt").count(), tried.len(), "{told:#?}");
+        }
         take(&server, &failed, "retry");
         api.wait_ended(campaign, LONG);
     }
