@@ -17,6 +17,7 @@ pub mod of_contact;
 pub mod open_work;
 pub mod outcomes;
 pub mod packing;
+pub mod page_map;
 pub mod pages;
 pub(in crate::store) mod plan;
 pub mod preflight;

@@ -5,6 +5,7 @@ mod figures;
 mod needs;
 mod people;
 mod preflight;
+mod sizes;
 mod system;
 mod uncertain;
 mod why;

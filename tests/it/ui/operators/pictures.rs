@@ -109,6 +109,7 @@ fn write_pictures_of_all_pages() {
         ("campaign-why-uncertain", format!("/ui/campaigns/{doubted}/people/{doubtful}"), 200),
         ("campaign-why-left-out", format!("/ui/campaigns/{doubted}/people/2999"), 200),
         ("campaign-books", of_campaign("/books"), 200),
+        ("campaign-pages", of_campaign("/pages"), 200),
         ("campaign-preflight", format!("/ui/campaigns/{draft}/preflight"), 200),
         ("campaign-preflight-none", of_campaign("/preflight"), 200),
         ("campaign-pause", of_campaign("/pause"), 200),
