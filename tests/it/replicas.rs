@@ -18,7 +18,7 @@ use crate::support::rabbitmq::Broker;
 const LATENCY_MS: (u64, u64) = (20, 40);
 
 /// A database and a virtual host for several instances, if the machine has servers for them.
-fn ground(test: &str) -> Option<(Database, Broker)> {
+pub(crate) fn ground(test: &str) -> Option<(Database, Broker)> {
     Some((Database::postgres(test)?, Broker::shared(test)?))
 }
 

@@ -4,6 +4,7 @@ mod colours;
 mod demo;
 mod keyboard;
 mod operators;
+mod replicas;
 mod walks;
 
 use volley::domain::instant::UtcInstant;

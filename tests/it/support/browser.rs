@@ -273,6 +273,20 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &features);
     }
 
+    /// Shows everything in the colours of the person, as Windows' contrast themes do.
+    pub(crate) fn force_colours(&self) {
+        self.devtools(
+            "Emulation.setEmulatedMedia",
+            &json!({ "features": [{ "name": "forced-colors", "value": "active" }] }),
+        );
+    }
+
+    /// Shows everything so many times as large, in a window of that many pixels.
+    pub(crate) fn zoom(&self, width: u32, times: u32) {
+        let metrics = json!({ "width": width / times, "height": 400, "deviceScaleFactor": times, "mobile": false });
+        self.devtools("Emulation.setDeviceMetricsOverride", &metrics);
+    }
+
     /// Pictures are as wide as the window, without a bar at their side.
     pub(crate) fn hide_scrollbars(&self) {
         self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));

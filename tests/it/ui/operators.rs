@@ -2,6 +2,7 @@
 
 mod acting;
 mod pictures;
+mod sights;
 mod watching;
 
 use serde_json::json;

@@ -218,7 +218,7 @@ const PEOPLE: [&str; 12] = [
 ];
 
 /// Signs in anew before every tenth page: a session has few open pages at once, and the instance notices late that one was left.
-pub(super) fn sign_in_again(desk: &Desk, browser: &mut Browser, n: usize) {
+fn sign_in_again(desk: &Desk, browser: &mut Browser, n: usize) {
     if n % 10 == 9 {
         browser.go(&desk.url("/ui/enter"), 200);
         browser.script(&format!("document.getElementById('key').value = '{ROOT_KEY}'"));
