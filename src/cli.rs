@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
-//! `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -18,6 +18,7 @@ mod output;
 mod overview;
 mod progress;
 mod reaction;
+mod search;
 mod segment;
 mod serve;
 mod suppression;
@@ -56,7 +57,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -94,6 +95,8 @@ enum Command {
     Event(event::EventCommand),
     /// Show what goes on, and what needs attention
     Overview,
+    /// Find anything by the beginning of its name, its id, an exact address or a Message-ID
+    Search(search::SearchArgs),
     /// Show of which messages it is not known whether they have left, by cause
     Uncertain(uncertain::UncertainArgs),
     /// Show what became of messages by day, pool and domain of the recipients
@@ -162,6 +165,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Overview => on_system(overview::run(&settings, &output)),
+        Command::Search(args) => on_system(search::run(args, &settings, &output)),
         Command::Uncertain(args) => on_system(uncertain::run(args, &settings, &output)),
         Command::Deliverability(args) => on_system(deliverability::run(args, &settings, &output)),
         Command::Why(args) => on_system(why::run(&args, &settings, &output)),
@@ -191,6 +195,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Overview
+        | Command::Search(_)
         | Command::Uncertain(_)
         | Command::Deliverability(_)
         | Command::Why(_)

@@ -13,6 +13,7 @@ pub mod dispatch;
 pub mod engine;
 pub mod events;
 pub mod import;
+pub mod naming;
 pub mod people;
 pub mod reactions;
 pub mod replicas;

@@ -20,8 +20,8 @@ use super::api::people::{consent, contacts, lists, of_contact, subscriptions, su
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
-    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, settings,
-    uncertain,
+    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, search,
+    settings, uncertain,
 };
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
@@ -30,8 +30,9 @@ use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, contact,
     contacts as contact_list, decisions as decided, enter, errors, form, instances as machines, keys as keyboard, lift,
     lists as list_pages, live, now, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
-    preflight as preflight_page, segment_acts, segments as segment_list, settings as settings_page,
-    suppressions as suppression_list, uncertain as incidents, uncertain_acts, why as why_page,
+    preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
+    settings as settings_page, suppressions as suppression_list, uncertain as incidents, uncertain_acts,
+    why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -236,6 +237,9 @@ pub const TABLE: &[Entry] = &[
     get("/assets/public.css", Public, || to(pages::style)),
     get("/ui", Page(Read), || to(now::show)),
     get("/ui/live", Page(Read), || to(live::stream)),
+    get("/ui/search", Page(Read), || {
+        to(|state, frame, by, query| search_page::show(state, frame, by, query, shown_to))
+    }),
     get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
     get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
     get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
@@ -396,6 +400,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
     get("/v1/overview", Api(Read), || to(overview::show)),
+    get("/v1/search", Api(Read), || to(|state, by, query| search::show(state, by, query, shown_to))),
     get("/v1/uncertain", Api(Read), || to(uncertain::list)),
     get("/v1/uncertain/{incident}", Api(Read), || to(uncertain::show)).shows(Object::Campaign),
     post("/v1/uncertain/{incident}/match", Api(Read), || to(provider_logs::match_log)),
@@ -415,6 +420,15 @@ pub const TABLE: &[Entry] = &[
     get("/v1/settings", Api(Admin), || to(settings::show)),
     get("/v1/admin/state", Api(Read), || to(operations::actor_states)),
 ];
+
+/// The scope that the GET of a path in this table asks for. `None`: there is no such route, or it asks for none.
+fn shown_to(path: &str) -> Option<Scope> {
+    let entry = TABLE.iter().find(|entry| entry.path == path && entry.method == Verb::Get)?;
+    match entry.door {
+        Page(asked) | Api(asked) => Some(asked),
+        Open | Public | Provider | SignIn | AnyKey => None,
+    }
+}
 
 /// Path, method and scope of every route that asks for one.
 fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {

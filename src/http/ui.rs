@@ -40,6 +40,7 @@ mod preflight_view;
 pub mod pulse;
 mod reasons;
 mod receipt;
+pub(super) mod search;
 pub(super) mod segment_acts;
 mod segment_tree;
 pub(super) mod segments;

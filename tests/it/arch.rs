@@ -63,6 +63,7 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
             ("dispatch", &["engine", "campaigns", "deliverability", "people", "replicas", "reports", "segments"]),
             ("events", &["engine"]),
             ("import", &["engine", "people"]),
+            ("naming", &["engine"]),
             ("people", &["engine"]),
             ("reactions", &["engine"]),
             ("replicas", &["engine"]),

@@ -53,6 +53,7 @@ fn help_tells_every_command() {
         "suppression",
         "suppression add",
         "overview",
+        "search",
         "uncertain",
         "deliverability",
         "why",

@@ -6,6 +6,7 @@ mod deliverability;
 mod dispatch;
 mod engine;
 mod events;
+mod naming;
 mod people;
 mod reports;
 mod segment_facts;

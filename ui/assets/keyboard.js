@@ -33,9 +33,9 @@ const letters = {
   r: () => document.dispatchEvent(new CustomEvent("volley:hold")),
   "/": (event) => {
     const filter = find("[data-filter]");
-    if (!filter) return;
     event.preventDefault();
-    filter.focus();
+    if (filter) filter.focus();
+    else find("[data-search]")?.click();
   },
 };
 

@@ -36,12 +36,13 @@ static ALL: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "forms.js" SCRIPT;
         "keyboard.js" SCRIPT;
         "live.js" SCRIPT;
+        "search.js" SCRIPT;
         "times.js" SCRIPT;
     }
 });
 
 /// The scripts of every page.
-pub(super) const SCRIPTS: &[&str] = &["forms.js", "keyboard.js", "live.js", "times.js"];
+pub(super) const SCRIPTS: &[&str] = &["forms.js", "keyboard.js", "live.js", "search.js", "times.js"];
 
 impl Asset {
     fn new(name: &'static str, media_type: &'static str, bytes: &'static [u8]) -> Self {

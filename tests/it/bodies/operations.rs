@@ -15,6 +15,7 @@ fn health_pools_instances_and_the_actors_state() {
     see("health", &api.get("/healthz"));
     see("readiness", &api.get("/readyz"));
     see("instance_list", &api.get("/v1/instances"));
+    see("search", &api.get("/v1/search?q=main"));
     let mut check = done(&server, "POST", "/v1/pools/main/check", &json!({}));
     check["took_ms"] = json!("[milliseconds]");
     see("pool_check", &check);

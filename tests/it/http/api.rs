@@ -11,6 +11,7 @@ mod operations;
 mod people;
 mod reactions;
 mod replicas;
+mod search;
 mod segments;
 mod settings;
 

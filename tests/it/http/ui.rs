@@ -5,6 +5,7 @@ mod figures;
 mod needs;
 mod people;
 mod preflight;
+mod search;
 mod sizes;
 mod system;
 mod uncertain;

@@ -25,6 +25,10 @@ pub(crate) enum Key {
     Space,
     Escape,
     Letter(char),
+    Down,
+    Up,
+    /// The letter together with Ctrl.
+    Ctrl(char),
 }
 
 /// The driver's process. Dropping it ends it, and with it the browser.
@@ -133,14 +137,21 @@ impl Session {
     /// # Errors
     /// What the driver says.
     pub(crate) fn press(&self, key: Key) -> Result<(), String> {
+        let is_with_ctrl = matches!(key, Key::Ctrl(_));
         let key = match key {
             Key::Tab => '\u{e004}',
             Key::Enter => '\u{e007}',
             Key::Escape => '\u{e00c}',
             Key::Space => ' ',
-            Key::Letter(letter) => letter,
+            Key::Down => '\u{e015}',
+            Key::Up => '\u{e013}',
+            Key::Letter(letter) | Key::Ctrl(letter) => letter,
         };
-        let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);
+        let mut actions = vec![json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
+        if is_with_ctrl {
+            actions.insert(0, json!({ "type": "keyDown", "value": '\u{e009}' }));
+            actions.push(json!({ "type": "keyUp", "value": '\u{e009}' }));
+        }
         self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] }))
             .map(drop)
     }

@@ -2,6 +2,7 @@
 
 mod acting;
 mod pictures;
+mod searching;
 mod sights;
 mod watching;
 

@@ -231,7 +231,15 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let incident = incident(desk);
     let of_incident = ["", "/resolve?as=sent"].map(|act| (desk.url(&format!("{incident}{act}")), 200));
     let of_campaign = |act: &str| (format!("{}{act}", desk.page()), 200);
-    let fixed = ["/ui", "/ui/campaigns", "/ui/campaigns?status=draft", "/ui/keys", "/ui/enter"];
+    let fixed = [
+        "/ui",
+        "/ui/search",
+        "/ui/search?q=person7%40example.com",
+        "/ui/campaigns",
+        "/ui/campaigns?status=draft",
+        "/ui/keys",
+        "/ui/enter",
+    ];
     let fixed = fixed.into_iter().map(|path| (desk.url(path), 200));
     let failing = [(desk.url("/ui/nowhere"), 404)];
     let system = SYSTEM.iter().chain(&PEOPLE).map(|path| (desk.url(path), 200));

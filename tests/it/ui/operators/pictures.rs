@@ -99,6 +99,8 @@ fn write_pictures_of_all_pages() {
     let pages = [
         ("enter", "/ui/enter".to_owned(), 200),
         ("now", "/ui".to_owned(), 200),
+        ("search", "/ui/search?q=s".to_owned(), 200),
+        ("search-none", "/ui/search?q=nobody".to_owned(), 200),
         ("campaigns", "/ui/campaigns".to_owned(), 200),
         ("campaigns-none", "/ui/campaigns?status=failed".to_owned(), 200),
         ("campaign", of_campaign(""), 200),
