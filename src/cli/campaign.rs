@@ -1,5 +1,6 @@
 //! `volley campaign …`: a client of a running instance.
 
+mod pace;
 mod preflight;
 mod report;
 
@@ -30,6 +31,11 @@ pub(crate) enum CampaignCommand {
     },
     /// Count everybody who is meant by a campaign and make every message, and send nothing; exits with 1 if something forbids the launch
     Preflight {
+        /// Campaign id
+        id: i64,
+    },
+    /// Show how fast a campaign goes out, and which limit binds
+    Pace {
         /// Campaign id
         id: i64,
     },
@@ -124,6 +130,7 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
         CampaignCommand::List(args) => list(&client, &args, output).await?,
         CampaignCommand::Show { id } => show(&client, id, output).await?,
         CampaignCommand::Preflight { id } => return preflight::run(&client, id, output).await,
+        CampaignCommand::Pace { id } => pace::run(&client, id, output).await?,
         CampaignCommand::Send { id, preflight, watch: false } => send(&client, id, preflight, output).await?,
         CampaignCommand::Send { id, preflight, watch: true } => {
             let answer = launch(&client, id, preflight).await?;

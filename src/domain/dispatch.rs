@@ -19,5 +19,6 @@ pub mod pace;
 pub mod page;
 pub mod retries;
 pub mod settlement;
+pub mod speed;
 pub mod trouble;
 pub mod why;

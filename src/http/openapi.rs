@@ -9,8 +9,8 @@ use utoipa::openapi::{RefOr, Required};
 
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, page_map,
-    preflight, preview, reasons, recipients, resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
+    page_map, preflight, preview, reasons, recipients, resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
@@ -48,7 +48,7 @@ use crate::domain::access::Scope;
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
-        recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, page_map::show, decisions::list, reasons::list,
+        recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, pace::show, page_map::show, decisions::list, reasons::list,
         actions::receipt, overview::show, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,

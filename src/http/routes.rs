@@ -11,8 +11,8 @@ use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, page_map,
-    preflight, preview, reasons, recipients, resolving, why,
+    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
+    page_map, preflight, preview, reasons, recipients, resolving, why,
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
@@ -29,8 +29,8 @@ use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, contact,
     contacts as contact_list, decisions as decided, enter, errors, form, instances as machines, keys as keyboard, lift,
-    lists as list_pages, live, now, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
-    preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
+    lists as list_pages, live, now, pace as pace_page, page_map as map_page, people, pool_acts, pool_check,
+    pools as pool_list, preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
     settings as settings_page, suppressions as suppression_list, uncertain as incidents, uncertain_acts,
     why as why_page,
 };
@@ -246,6 +246,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns/{id}/people/find", Page(Read), || to(why_page::find)),
     get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
+    get("/ui/campaigns/{id}/pace", Page(Read), || to(pace_page::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
     get("/ui/campaigns/{id}/pages", Page(Read), || to(map_page::show)),
     get("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::show)).shows(Object::Campaign),
@@ -394,6 +395,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/deliveries/{contact_id}", Api(Read), || to(why::delivery)).shows(Object::Campaign),
     get("/v1/campaigns/{id}/links", Api(Read), || to(clicks::list)),
     get("/v1/campaigns/{id}/minutes", Api(Read), || to(minutes::list)),
+    get("/v1/campaigns/{id}/pace", Api(Read), || to(pace::show)),
     get("/v1/campaigns/{id}/pages", Api(Read), || to(page_map::show)),
     get("/v1/campaigns/{id}/reasons", Api(Read), || to(reasons::list)),
     get("/v1/campaigns/{id}/decisions", Api(Read), || to(decisions::list)),

@@ -29,6 +29,7 @@ mod lines;
 pub(super) mod lists;
 pub(super) mod live;
 pub(super) mod now;
+pub(super) mod pace;
 pub(super) mod page_map;
 pub(super) mod people;
 mod plot;

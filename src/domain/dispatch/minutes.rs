@@ -57,6 +57,12 @@ impl MinuteFigures {
         *self == Self::default()
     }
 
+    /// Hand-overs that came to an end.
+    #[must_use]
+    pub const fn handed_over(&self) -> i64 {
+        self.sent + self.failed + self.uncertain
+    }
+
     /// Adds what happened elsewhere, or at another time.
     pub fn add(&mut self, other: &Self) {
         let Self { sent, failed, skipped, uncertain, deferred, retried, resolved } = other;

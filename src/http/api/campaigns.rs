@@ -9,6 +9,7 @@ pub(in crate::http) mod export;
 pub(in crate::http) mod links;
 pub(in crate::http) mod minutes;
 pub(in crate::http) mod of_contact;
+pub(in crate::http) mod pace;
 pub(in crate::http) mod page_map;
 pub(in crate::http) mod preflight;
 pub(in crate::http) mod preview;

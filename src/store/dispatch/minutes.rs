@@ -98,6 +98,25 @@ pub struct Course {
     pub counts: Counts,
 }
 
+/// What happened in the minutes since a moment, ten at most, in the order of time. Reads those and no others.
+///
+/// # Errors
+/// A query failed.
+pub fn since(
+    conn: &mut Conn,
+    campaign: CampaignId,
+    from: UtcInstant,
+) -> Result<Vec<(UtcInstant, MinuteFigures)>, StoreError> {
+    let stretch = Stretch {
+        step_ms: MINUTE_MS,
+        after: (from.plus_ms(-MINUTE_MS), PACKING),
+        from,
+        to: from.plus_ms(10 * MINUTE_MS),
+    };
+    let minutes = dialect::list_minutes(conn, campaign, &stretch, false, 10)?;
+    Ok(minutes.into_iter().map(|(at, _, figures)| (at, figures)).collect())
+}
+
 /// The steps that divide a day, and a day itself, in minutes.
 const STEPS: [i64; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440];
 

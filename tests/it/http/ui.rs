@@ -3,6 +3,7 @@
 mod entering;
 mod figures;
 mod needs;
+mod pace;
 mod people;
 mod preflight;
 mod search;

@@ -38,6 +38,9 @@ pub(in crate::http) struct Pace {
     /// tell each other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) accepted_per_second: Option<f64>,
+    /// What an accepted call takes, smoothed, in seconds. Absent as `accepted_per_second`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) call_seconds: Option<f64>,
     /// Of a thousand hand-overs of the last ten minutes, how many were refused, other than surely because of their recipient
     /// or message. It counts the hand-overs that instances told each other of, which they do while there is trouble.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,6 +133,9 @@ impl Pace {
                 .map(|(instance_id, places)| InstancePlaces { instance_id, places })
                 .collect(),
             accepted_per_second: (!shared.is_calm()).then(|| tenths(shared.accepted_per_second(now))),
+            call_seconds: Some(shared.latency)
+                .filter(|seconds| *seconds > 0.0 && !shared.is_calm())
+                .map(|seconds| (seconds * 1_000.0).round() / 1_000.0),
             refused_per_thousand: shared.refused_per_thousand(now).map(tenths),
             pinned: shared.rate.pinned || shared.places.pinned,
             next_raise_at: ceiling.filter(|_| !shared.rate.pinned).map(|_| instant(shared.rate.next_raise_at)),

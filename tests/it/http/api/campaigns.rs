@@ -9,6 +9,7 @@ mod drafts;
 mod filters;
 mod links;
 mod minutes;
+mod pace;
 mod preflights;
 mod previews;
 mod reasons;

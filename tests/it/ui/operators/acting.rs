@@ -251,6 +251,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
                 "/people?status=failed",
                 "/people?status=uncertain",
                 "/decisions",
+                "/pace",
                 "/books",
                 "/pages",
                 "/preflight",

@@ -110,6 +110,8 @@ fn write_pictures_of_all_pages() {
         ("campaign-why-failed", of_campaign(&format!("/people/{failed}")), 200),
         ("campaign-why-uncertain", format!("/ui/campaigns/{doubted}/people/{doubtful}"), 200),
         ("campaign-why-left-out", format!("/ui/campaigns/{doubted}/people/2999"), 200),
+        ("campaign-pace", of_campaign("/pace"), 200),
+        ("campaign-pace-paused", format!("/ui/campaigns/{doubted}/pace"), 200),
         ("campaign-books", of_campaign("/books"), 200),
         ("campaign-pages", of_campaign("/pages"), 200),
         ("campaign-preflight", format!("/ui/campaigns/{draft}/preflight"), 200),
