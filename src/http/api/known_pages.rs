@@ -36,8 +36,10 @@ pub(super) fn fitting(text: &str, may: impl Fn(&str) -> bool) -> Vec<KnownPage> 
         sought.iter().all(|sought| words.split(' ').any(|word| word.starts_with(sought.as_str())))
     };
     let may_see = PAGES.iter().filter(|(.., page, _)| may(page));
-    let (named, others): (Vec<_>, Vec<_>) =
-        may_see.filter(|(name, words, ..)| fits(&format!("{name} {words}"))).partition(|(name, ..)| fits(name));
+    let (named, others): (Vec<_>, Vec<_>) = may_see
+        // A single letter begins too many words.
+        .filter(|(name, words, ..)| fits(name) || text.chars().count() > 1 && fits(&format!("{name} {words}")))
+        .partition(|(name, ..)| fits(name));
     let known = |(title, _, page, path): &(&'static str, &'static str, &'static str, &'static str)| KnownPage {
         title,
         page,
@@ -60,6 +62,7 @@ mod tests {
         assert_eq!(titles("api k"), ["API keys"]);
         assert_eq!(titles("keys"), ["API keys", "Keyboard"]);
         assert_eq!(titles("dashboard"), ["Now"]);
+        assert_eq!(titles("d"), Vec::<&str>::new());
         assert_eq!(titles("audit log"), Vec::<&str>::new());
         assert_eq!(titles("pools of water"), Vec::<&str>::new());
     }

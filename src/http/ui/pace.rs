@@ -43,8 +43,8 @@ struct Bar {
     value: String,
     /// How long it is, in percent. `None`: it has no place on the axis.
     width: Option<String>,
-    binds: bool,
-    is_measured: bool,
+    /// `measured`, `binds`, `open` where nothing limits or nobody knows; else empty.
+    kind: &'static str,
 }
 
 const fn word(kind: CeilingKind) -> &'static str {
@@ -83,21 +83,24 @@ fn bars(pace: &CampaignPace) -> Vec<Bar> {
         detail: "what ended in the last minute".to_owned(),
         value: per_second(rate),
         width: width(rate, longest),
-        binds: false,
-        is_measured: true,
+        kind: "measured",
     });
     let bar = |limit: &Ceiling| Bar {
         word: word(limit.kind),
         detail: limit.detail.clone(),
         value: match (limit.per_second, limit.state) {
+            (_, CeilingState::Holds) => "held".to_owned(),
             (Some(rate), _) => per_second(rate),
             (None, CeilingState::Unknown) => "not known".to_owned(),
             (None, CeilingState::Part) => "some".to_owned(),
-            (None, CeilingState::None | CeilingState::Rate | CeilingState::Holds) => "no limit".to_owned(),
+            (None, CeilingState::None | CeilingState::Rate) => "no limit".to_owned(),
         },
         width: limit.per_second.and_then(|rate| width(rate, longest)),
-        binds: limit.binds,
-        is_measured: false,
+        kind: match (limit.binds, limit.per_second) {
+            (true, _) => "binds",
+            (false, Some(_)) => "",
+            (false, None) => "open",
+        },
     };
     measured.into_iter().chain(pace.limits.iter().map(bar)).collect()
 }
