@@ -31,8 +31,8 @@ use crate::config::pools::PoolConfig;
 use crate::domain::ids::{ApiKeyId, CampaignId, InstanceId};
 use crate::http::codes::CodeFor;
 use crate::http::public::words::Languages;
+use crate::http::pulse::Pulse;
 use crate::http::ui::UI;
-use crate::http::ui::pulse::Pulse;
 use crate::http::{AppState, server};
 use crate::journal::{Journal, JournalContents, Retention};
 use crate::runtime::directory::{Current, PoolDirectory};
@@ -246,7 +246,7 @@ impl App {
     pub async fn stop(self) {
         let deadline = Instant::now() + self.patience.saturating_sub(Duration::from_secs(1));
         self.draining.store(true, Ordering::Release);
-        // An open page is no request that is waited for.
+        // An open page or stream is no request that is waited for.
         self.pulse.close();
         let left = || deadline.saturating_duration_since(Instant::now());
         let public = async {

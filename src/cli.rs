@@ -21,6 +21,7 @@ mod reaction;
 mod search;
 mod segment;
 mod serve;
+mod stream;
 mod suppression;
 mod uncertain;
 mod verify;

@@ -10,6 +10,7 @@ pub mod codes;
 pub mod limits;
 mod openapi;
 pub mod public;
+pub mod pulse;
 pub mod routes;
 pub mod server;
 pub mod sessions;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::client::{self, Client, ClientError};
 use super::output::{self, Output, grouped};
 use super::progress::Progress;
+use super::stream;
 use super::watch::{self, Sight};
 use crate::config::Settings;
 use crate::domain::campaigns::CampaignStatus;
@@ -238,7 +239,7 @@ async fn act(client: &Client, id: i64, action: &str, body: &Value, output: &Outp
 
 async fn watch_to_end(client: &Client, id: i64, output: &Output) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(output);
-    let sight = watch::follow(client, id, &mut progress, |sight| sight.status.is_ended()).await?;
+    let sight = stream::follow(client, id, &mut progress, |sight| sight.status.is_ended()).await?;
     progress.end(&sight.line());
     let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
     output.either(&campaign, &portrait(&campaign)?)?;

@@ -84,6 +84,23 @@ pub(crate) struct Client {
     key: Option<Secret>,
 }
 
+/// A document that comes piece by piece.
+pub(crate) struct Chunks<'c> {
+    client: &'c Client,
+    response: Response,
+}
+
+impl Chunks<'_> {
+    /// The next piece. `None`: it has ended.
+    ///
+    /// # Errors
+    /// [`ClientError::Unreachable`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let chunk = self.response.chunk().await.map_err(|error| self.client.unreachable(&error))?;
+        Ok(chunk.map(|chunk| chunk.to_vec()))
+    }
+}
+
 impl Client {
     /// A client of the instance at `server`. Connects when first used.
     ///
@@ -142,6 +159,23 @@ impl Client {
             to.write_all(&chunk)?;
         }
         to.flush().map_err(Into::into)
+    }
+
+    /// A document that goes on, from behind the event with this id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        last_id: Option<&str>,
+    ) -> Result<Chunks<'_>, ClientError> {
+        let mut request = self.request(Method::GET, path)?.query(query).header(ACCEPT, "text/event-stream");
+        if let Some(id) = last_id {
+            request = request.header("Last-Event-ID", id);
+        }
+        Ok(Chunks { client: self, response: self.begun(request).await? })
     }
 
     /// A successful answer whose body is still to come.

@@ -20,4 +20,5 @@ pub mod replicas;
 pub(in crate::http) mod search;
 pub(in crate::http) mod segments;
 pub(in crate::http) mod settings;
+pub(in crate::http) mod stream;
 pub(in crate::http) mod uncertain;

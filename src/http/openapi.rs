@@ -19,7 +19,7 @@ use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
     callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, search,
-    settings, uncertain,
+    settings, stream, uncertain,
 };
 use super::public;
 use super::web::extract::Query;
@@ -49,7 +49,7 @@ use crate::domain::access::Scope;
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, pace::show, page_map::show, decisions::list, reasons::list,
-        actions::receipt, overview::show, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        actions::receipt, overview::show, stream::stream, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
         settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),

@@ -9,7 +9,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 
 use super::AppState;
-use super::ui::pulse::Pulse;
+use super::pulse::Pulse;
 use super::web::edge::edge;
 
 /// How long a request's head may take to arrive.

@@ -38,7 +38,6 @@ pub(super) mod pool_check;
 pub(super) mod pools;
 pub(super) mod preflight;
 mod preflight_view;
-pub mod pulse;
 mod reasons;
 mod receipt;
 pub(super) mod search;

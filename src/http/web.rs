@@ -13,4 +13,5 @@ pub mod paging;
 pub mod problem;
 pub(in crate::http) mod rate_limit;
 pub(in crate::http) mod segment_path;
+pub(in crate::http) mod sse;
 pub(in crate::http) mod text;

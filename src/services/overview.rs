@@ -1,10 +1,10 @@
 //! What goes on, read in one snapshot: for people who look at all of it, and for the page that shows it as it changes.
 
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::ids::{CampaignId, SessionId};
+use crate::domain::ids::{ApiKeyId, CampaignId, SessionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
-use crate::store::access::sessions;
+use crate::store::access::{api_keys, sessions};
 use crate::store::campaigns::{CampaignRow, CampaignWithDetails, details, glance};
 use crate::store::replicas::decisions::{self, Reply};
 use crate::store::replicas::instances::{self, LiveInstance, SilentInstance};
@@ -106,13 +106,18 @@ pub const fn was_asked(error: &StoreError) -> bool {
     !matches!(error, StoreError::Unavailable { .. })
 }
 
-/// Which of these sessions are still valid.
+/// Which of these sessions and API keys are still valid.
 ///
 /// # Errors
 /// The database failed.
-pub async fn valid_sessions(store: &Store, ids: Vec<SessionId>) -> Result<Vec<SessionId>, StoreError> {
-    let look = move |conn: &mut Conn| sessions::still_valid(conn, &ids);
-    store.run(Lane::LookUp, "look whether sessions are valid", look).await
+pub async fn still_valid(
+    store: &Store,
+    sessions: Vec<SessionId>,
+    keys: Vec<ApiKeyId>,
+) -> Result<(Vec<SessionId>, Vec<ApiKeyId>), StoreError> {
+    let look =
+        move |conn: &mut Conn| Ok((sessions::still_valid(conn, &sessions)?, api_keys::still_valid(conn, &keys)?));
+    store.run(Lane::LookUp, "look who may still watch", look).await
 }
 
 fn all(conn: &mut Conn) -> Result<Overview, StoreError> {

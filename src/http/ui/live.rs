@@ -1,9 +1,7 @@
 //! `/ui/live`: what an open page shows, as it changes. Server-sent events, each with the parts of the page that have changed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -12,18 +10,14 @@ use futures_util::stream;
 use super::campaign::CampaignLive;
 use super::frame::{Banner, Frame};
 use super::now::NowLive;
-use super::pulse::{Beat, Pulse, Sight, Topic, Watching};
 use crate::domain::ids::CampaignId;
+use crate::http::pulse::{Beat, NoRoom, Pulse, Sight, Topic, Watcher, Watching};
 use crate::http::sessions::SignedIn;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, Query};
 use crate::http::web::problem::{ApiError, FieldProblem};
+use crate::http::web::sse::{SILENT, event, still_here, streaming};
 use crate::runtime::health::Attention;
-
-/// How long a stream is silent at most.
-const SILENT: Duration = Duration::from_secs(15);
-
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The page that is watched.
 pub(in crate::http) struct About(Topic);
@@ -154,34 +148,6 @@ fn changed(old: Option<&str>, new: &str) -> Option<String> {
     Some(old.iter().zip(new_parts).filter(|(old, new)| *old != new).map(|(_, new)| new).collect())
 }
 
-/// A line that means nothing, so that nobody takes the connection for dead.
-fn still_here() -> String {
-    ": still here\n\n".to_owned()
-}
-
-/// An event, each line of its data on a line of its own. A carriage return ends a line, too.
-fn event(name: &str, data: &str) -> String {
-    let mut text = format!("event: {name}\n");
-    for line in data.split(['\n', '\r']) {
-        text.push_str("data: ");
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push('\n');
-    text
-}
-
-/// An answer that goes on. It is not compressed: a compressor would keep the beginning of one event until the next.
-fn streaming() -> actix_web::HttpResponseBuilder {
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((CONTENT_TYPE, "text/event-stream"))
-        .insert_header((CONTENT_ENCODING, "identity"))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((X_ACCEL_BUFFERING, "no"));
-    answer
-}
-
 /// The answer to a person whose session has ended: a browser would ask a refusal's address again and again.
 pub(super) fn leave() -> HttpResponse {
     streaming().body(event("leave", ""))
@@ -195,7 +161,10 @@ pub(in crate::http) async fn stream(
     person: web::ReqData<SignedIn>,
     Query(About(topic)): Query<About>,
 ) -> Result<HttpResponse, ApiError> {
-    let watching = pulse.watch(&state, topic, person.session)?;
+    let watching = pulse.watch(&state, topic, Watcher::Session(person.session)).map_err(|NoRoom| {
+        let detail = "this instance stops, or too many pages are open: the page is tried again by itself".to_owned();
+        ApiError::Unavailable { code: "too_many_pages", detail }
+    })?;
     let may_operate = frame.may_operate();
     let banner = Banner { trouble: state.health.vital() }.render().ok();
     let viewer = Viewer { watching, topic, may_operate, shown: None, banner, is_over: false };
@@ -209,13 +178,6 @@ pub(in crate::http) async fn stream(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_line_of_an_event_is_marked_as_its_data() {
-        assert_eq!(event("page", "<p>\n\na</p>"), "event: page\ndata: <p>\ndata: \ndata: a</p>\n\n");
-        assert_eq!(event("page", "a\rb"), "event: page\ndata: a\ndata: b\n\n");
-        assert_eq!(event("leave", ""), "event: leave\ndata: \n\n");
-    }
 
     #[test]
     fn only_the_parts_that_have_changed_are_sent() {

@@ -202,6 +202,23 @@ pub fn find(conn: &mut Conn, id: ApiKeyId) -> Result<Option<ApiKeyRow>, StoreErr
         .map_err(StoreError::query("read an API key"))
 }
 
+/// Which of these keys are valid still.
+///
+/// # Errors
+/// The query failed.
+pub fn still_valid(conn: &mut Conn, ids: &[ApiKeyId]) -> Result<Vec<ApiKeyId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let now = engine::now(conn)?;
+    api_keys::table
+        .filter(api_keys::id.eq_any(ids).and(api_keys::revoked_at.is_null()))
+        .filter(api_keys::expires_at.is_null().or(api_keys::expires_at.gt(now)))
+        .select(api_keys::id)
+        .load(conn)
+        .map_err(StoreError::query("look whether API keys are valid"))
+}
+
 /// Makes a key void. `None` when there is no such key; one that is void already stays as it is.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 20] = [
+const ELSEWHERE: [&str; 21] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -35,6 +35,7 @@ const ELSEWHERE: [&str; 20] = [
     "segment_in_campaigns",
     "segment_not_evaluated",
     "too_many_segments",
+    "too_many_streams",
     "transactional_limit",
 ];
 

@@ -1,6 +1,7 @@
 //! `import` and `campaign` against a scripted API: what they send, what they print, how they end.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -158,8 +159,11 @@ fn watching_ends_when_the_campaign_does_and_tells_plain_lines() {
     let seen = [("sending", 2), ("paused", 4), ("sending", 7), ("sent", 10)];
     let answers = seen.map(|(status, sent)| (200, campaign(status, sent))).to_vec();
     let launched = json!({"campaign_id": 5, "messages_queued": 10, "status": "sending"});
-    let (server, _) =
-        Script::serve(vec![("POST /v1/campaigns/5/send", vec![(202, launched)]), ("GET /v1/campaigns/5", answers)]);
+    let (server, _) = Script::serve(vec![
+        ("POST /v1/campaigns/5/send", vec![(202, launched)]),
+        ("GET /v1/campaigns/5", answers),
+        ("GET /v1/stream?campaign=5", vec![no_stream()]),
+    ]);
     let output = run(&["campaign", "send", "5", "--watch"], server);
     assert!(output.status.success(), "{}", stderr(&output));
     let talk = stderr(&output);
@@ -168,9 +172,54 @@ fn watching_ends_when_the_campaign_does_and_tells_plain_lines() {
     assert!(stdout(&output).contains("  sent       10\n"), "{}", stdout(&output));
 }
 
+/// The answer of an older version, which has no stream: the campaign is asked for again and again instead.
+fn no_stream() -> (u16, Value) {
+    (404, json!({ "status": 404, "code": "route_not_found", "detail": "there is no such route" }))
+}
+
+#[test]
+fn watching_follows_the_stream_and_goes_on_where_it_was_cut() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let mut lines = BufReader::new(socket.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                lines.read_line(&mut head).unwrap();
+            }
+            let head = head.to_lowercase();
+            let event = |status: &str, sent: i64| format!("event: campaign\ndata: {}\n\n", campaign(status, sent));
+            let (media_type, body) = match (head.contains("/v1/stream"), head.contains("last-event-id: first")) {
+                (false, _) => ("application/json", campaign("sent", 10).to_string()),
+                // Cut in the middle of an event.
+                (true, false) => {
+                    ("text/event-stream", format!("id: first\n{}id: second\nevent: camp", event("sending", 2)))
+                }
+                (true, true) => ("text/event-stream", event("sent", 10)),
+            };
+            write!(socket, "HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nConnection: close\r\n\r\n{body}").unwrap();
+            if tell.send(head.lines().next().unwrap().to_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    let output = run(&["campaign", "watch", "5"], addr);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("sending  2/10  sent 2\n"), "{}", stderr(&output));
+    assert!(stderr(&output).ends_with("sent  10/10  sent 10\n"), "{}", stderr(&output));
+    let stream = "get /v1/stream?campaign=5 http/1.1";
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [stream, stream, "get /v1/campaigns/5 http/1.1"]);
+}
+
 #[test]
 fn watching_a_campaign_that_fails_ends_with_1() {
-    let (server, _) = Script::serve(vec![("GET /v1/campaigns/5", vec![(200, campaign("failed", 0))])]);
+    let (server, _) = Script::serve(vec![
+        ("GET /v1/campaigns/5", vec![(200, campaign("failed", 0))]),
+        ("GET /v1/stream?campaign=5", vec![no_stream()]),
+    ]);
     assert_eq!(run(&["campaign", "watch", "5"], server).status.code(), Some(1));
 }
 

@@ -14,6 +14,7 @@ mod replicas;
 mod search;
 mod segments;
 mod settings;
+mod stream;
 
 use volley::http::routes::{Entry, Verb};
 

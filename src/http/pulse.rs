@@ -1,4 +1,4 @@
-//! The pulse: what open pages show is read once for all of them, at most twice a second, and only while one is open.
+//! The pulse: what open pages and streams show is read once for all of them, at most twice a second, and only while one is open.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, SessionId};
+use crate::domain::ids::{ApiKeyId, CampaignId, SessionId};
 use crate::domain::instant::UtcInstant;
 use crate::http::api::overview::{Glance, Overview};
 use crate::http::api::replicas::receipt::Receipt;
@@ -17,6 +17,7 @@ use crate::http::state::AppState;
 use crate::http::web::problem::ApiError;
 use crate::runtime::health::Attention;
 use crate::services::overview::{self, Wanted};
+use crate::store::StoreError;
 
 /// The shortest time between two looks.
 const BEAT: Duration = Duration::from_millis(500);
@@ -30,9 +31,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Of the time, this part at most is spent on looking.
 const SHARE: u32 = 20;
 
-/// Most pages that are watched on one instance, and by one session.
+/// Most pages and streams that are watched on one instance, and with one session or one API key.
 const MOST_WATCHERS: usize = 500;
-const MOST_OF_A_SESSION: usize = 20;
+const MOST_OF_ONE: usize = 20;
 
 /// Over how long the speed of a campaign is measured.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
@@ -49,6 +50,28 @@ pub(super) enum Topic {
     Now,
     /// One campaign.
     Campaign(CampaignId),
+}
+
+/// Who watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Watcher {
+    /// A person, by the session.
+    Session(SessionId),
+    /// A program, by its API key. `None`: the root key, which is valid for as long as the process runs.
+    Key(Option<ApiKeyId>),
+}
+
+/// Too many watch already, or the instance stops.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NoRoom;
+
+/// What a stream says of a topic, once for all who hear of it.
+#[derive(Debug)]
+pub(super) struct Said {
+    /// The same for the same facts, and another for others.
+    pub(super) id: String,
+    /// What there is a fact about, and the fact: the name of its event, and JSON.
+    pub(super) facts: BTreeMap<String, (&'static str, String)>,
 }
 
 /// A part of a page as one kind of visitor sees it: the topic, and whether they may change something.
@@ -73,6 +96,8 @@ pub(super) struct Sight {
     asked: Vec<CampaignId>,
     /// What was rendered of it, once for all who see the same.
     rendered: Mutex<BTreeMap<View, Option<Arc<str>>>>,
+    /// What streams say of it, once for all.
+    said: Mutex<BTreeMap<Topic, Option<Arc<Said>>>>,
 }
 
 impl Sight {
@@ -85,6 +110,12 @@ impl Sight {
     pub(super) fn rendered(&self, view: View, render: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         rendered.entry(view).or_insert_with(|| render().map(Arc::from)).clone()
+    }
+
+    /// What a stream says of a topic, put into words by the first who needs it.
+    pub(super) fn said(&self, topic: Topic, say: impl FnOnce() -> Option<Said>) -> Option<Arc<Said>> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.entry(topic).or_insert_with(|| say().map(Arc::new)).clone()
     }
 }
 
@@ -108,15 +139,15 @@ pub struct Pulse(Arc<Inner>);
 struct Inner {
     watched: Mutex<Watched>,
     beats: watch::Sender<Beat>,
-    /// Told when a session of an open page has ended.
+    /// Told when a session or a key of somebody who watches has ended.
     ended: watch::Sender<()>,
 }
 
 #[derive(Default)]
 struct Watched {
     next: u64,
-    watchers: BTreeMap<u64, (Topic, SessionId)>,
-    /// Whether what is shown is read, and whether sessions are.
+    watchers: BTreeMap<u64, (Topic, Watcher)>,
+    /// Whether what is shown is read, and whether it is asked who may still watch.
     is_beating: [bool; 2],
     is_closed: bool,
 }
@@ -137,7 +168,7 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Whether the page is still watched: its session has not ended.
+    /// Whether it is still watched: session or key have not ended.
     pub(super) fn goes_on(&self) -> bool {
         self.pulse.lock().watchers.contains_key(&self.number)
     }
@@ -168,7 +199,7 @@ impl Drop for Running {
 }
 
 const LOOKS: usize = 0;
-const SESSIONS: usize = 1;
+const WATCHERS: usize = 1;
 
 impl Pulse {
     /// Ends every stream: an open one would count as a request under way.
@@ -178,7 +209,7 @@ impl Pulse {
         self.0.beats.send_replace(Beat::Closed);
     }
 
-    /// Watches what a page shows. The first watcher starts the beat.
+    /// Watches what a page or a stream shows. The first watcher starts the beat.
     ///
     /// # Errors
     /// Too many watch, or the instance stops.
@@ -186,28 +217,26 @@ impl Pulse {
         &self,
         state: &web::Data<AppState>,
         topic: Topic,
-        session: SessionId,
-    ) -> Result<Watching, ApiError> {
+        watcher: Watcher,
+    ) -> Result<Watching, NoRoom> {
         let mut watched = self.lock();
-        let of_session = watched.watchers.values().filter(|(_, other)| *other == session).count();
-        let is_full = watched.watchers.len() >= MOST_WATCHERS || of_session >= MOST_OF_A_SESSION;
+        let of_one = watched.watchers.values().filter(|(_, other)| *other == watcher).count();
+        let is_full = watched.watchers.len() >= MOST_WATCHERS || of_one >= MOST_OF_ONE;
         if watched.is_closed || is_full {
-            let detail =
-                "this instance stops, or too many pages are open: the page is tried again by itself".to_owned();
-            return Err(ApiError::Unavailable { code: "too_many_pages", detail });
+            return Err(NoRoom);
         }
         let number = watched.next;
         watched.next += 1;
-        watched.watchers.insert(number, (topic, session));
-        let [looks, sessions] = std::mem::replace(&mut watched.is_beating, [true, true]);
+        watched.watchers.insert(number, (topic, watcher));
+        let [looks, guards] = std::mem::replace(&mut watched.is_beating, [true, true]);
         // Before the lock is given back: the end of the instance is heard.
         let (beats, ended) = (self.0.beats.subscribe(), self.0.ended.subscribe());
         drop(watched);
         if !looks {
             actix_web::rt::spawn(self.clone().look(state.clone(), self.running(LOOKS)));
         }
-        if !sessions {
-            actix_web::rt::spawn(self.clone().guard(state.clone(), self.running(SESSIONS)));
+        if !guards {
+            actix_web::rt::spawn(self.clone().guard(state.clone(), self.running(WATCHERS)));
         }
         Ok(Watching { pulse: self.clone(), number, beats, ended })
     }
@@ -285,17 +314,16 @@ impl Pulse {
         running.is_noted = true;
     }
 
-    /// Asks whether the sessions of open pages are valid, again and again.
+    /// Asks whether the sessions and keys of those who watch are valid, again and again.
     async fn guard(self, state: web::Data<AppState>, mut running: Running) {
-        let sessions = |watched: &mut Watched| watched.watchers.values().map(|(_, session)| *session).collect();
-        while let Some(asked) = self.watched::<BTreeSet<SessionId>>(SESSIONS, sessions) {
-            let valid = overview::valid_sessions(&state.services.store, asked.iter().copied().collect()).await;
+        let watchers = |watched: &mut Watched| watched.watchers.values().map(|(_, watcher)| *watcher).collect();
+        while let Some(asked) = self.watched::<BTreeSet<Watcher>>(WATCHERS, watchers) {
             // While the database is away nobody is sent away.
-            if let Ok(valid) = valid {
-                let ended: BTreeSet<SessionId> = asked.into_iter().filter(|id| !valid.contains(id)).collect();
+            if let Ok(valid) = valid_of(&state, &asked).await {
+                let ended: BTreeSet<Watcher> = asked.difference(&valid).copied().collect();
                 if !ended.is_empty() {
                     // One that does not read its stream is not looked after any more.
-                    self.lock().watchers.retain(|_, (_, session)| !ended.contains(session));
+                    self.lock().watchers.retain(|_, (_, watcher)| !ended.contains(watcher));
                     self.0.ended.send_replace(());
                 }
             }
@@ -303,6 +331,22 @@ impl Pulse {
         }
         running.is_noted = true;
     }
+}
+
+/// Which of these may still watch.
+async fn valid_of(state: &AppState, asked: &BTreeSet<Watcher>) -> Result<BTreeSet<Watcher>, StoreError> {
+    let (mut sessions, mut keys, mut valid) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for watcher in asked {
+        match watcher {
+            Watcher::Session(id) => sessions.push(*id),
+            Watcher::Key(Some(id)) => keys.push(*id),
+            Watcher::Key(None) => _ = valid.insert(*watcher),
+        }
+    }
+    let (sessions, keys) = overview::still_valid(&state.services.store, sessions, keys).await?;
+    valid.extend(sessions.into_iter().map(Watcher::Session));
+    valid.extend(keys.into_iter().map(|id| Watcher::Key(Some(id))));
+    Ok(valid)
 }
 
 /// How long it is waited after a look that took so long.
@@ -341,8 +385,8 @@ async fn seen(
     // One that does not go out has no speed, and begins anew when it goes on.
     let going = shown.filter(|glance| glance.status == CampaignStatus::Sending);
     let rates = speeds.measure(Instant::now(), going.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
-    let (trouble, rendered) = (state.health.vital(), Mutex::default());
-    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, rates, asked, rendered })
+    let (trouble, rendered, said) = (state.health.vital(), Mutex::default(), Mutex::default());
+    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, rates, asked, rendered, said })
 }
 
 fn handed_over(counts: &Counts) -> i64 {
