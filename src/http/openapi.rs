@@ -14,7 +14,9 @@ use super::api::campaigns::{
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces};
+use super::api::people::{
+    attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
+};
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
@@ -36,7 +38,7 @@ use crate::domain::access::Scope;
         lists::create, lists::list, lists::show, lists::change, lists::delete,
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,
-        suppression_imports::upload, consent::list, tags::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        suppression_imports::upload, consent::list, tags::list, attributes::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
         public::callbacks::take, callbacks::list, callbacks::replay, reactions::list, reactions::retry, reactions::retry_all,
         events::send, events::send_batch, events::list, events::show,
         criteria::estimate, audience::count,

@@ -16,7 +16,9 @@ use super::api::campaigns::{
 };
 use super::api::content::templates;
 use super::api::import::{imports, suppression_imports};
-use super::api::people::{consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces};
+use super::api::people::{
+    attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
+};
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
@@ -362,6 +364,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/reactions/{id}/retry", Api(Operate), || to(reactions::retry)).once(),
     post("/v1/reactions/retry", Api(Operate), || to(reactions::retry_all)).once(),
     get("/v1/tags", Api(Read), || to(tags::list)),
+    get("/v1/attributes", Api(Read), || to(attributes::list)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),
     get("/v1/templates/{id}", Api(Read), || to(templates::show)),

@@ -1,5 +1,6 @@
 //! Decisions on contacts, lists, and what people agree to and refuse.
 
+pub mod attribute_coverage;
 pub mod change_contact;
 pub mod change_list;
 pub mod change_members;

@@ -1,5 +1,6 @@
 //! Contacts, lists, consent and suppressions.
 
+pub(in crate::http) mod attributes;
 pub(in crate::http) mod consent;
 pub(in crate::http) mod contacts;
 pub(in crate::http::api) mod drafts;

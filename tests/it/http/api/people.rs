@@ -1,5 +1,6 @@
 //! Contacts and lists.
 
+mod attributes;
 mod consent;
 mod contacts;
 mod lists;
