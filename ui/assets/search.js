@@ -1,5 +1,5 @@
 // Search from every page: Ctrl K opens a dialog that shows what is found while one types. Without a script the same is a page.
-const dialog = document.getElementById("search");
+const dialog = document.getElementById("seek");
 const field = dialog?.querySelector("input");
 const found = dialog?.querySelector(".found");
 const status = dialog?.querySelector("[role=status]");

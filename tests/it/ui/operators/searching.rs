@@ -15,12 +15,12 @@ fn typed(browser: &Browser, text: &str) {
 /// The titles of what the dialog shows.
 fn hits(browser: &Browser) -> Vec<String> {
     let found =
-        browser.script("return [...document.querySelectorAll('#search[open] .title')].map((hit) => hit.textContent)");
+        browser.script("return [...document.querySelectorAll('#seek[open] .title')].map((hit) => hit.textContent)");
     found.as_array().unwrap().iter().map(|hit| hit.as_str().unwrap().to_owned()).collect()
 }
 
 fn is_open(browser: &Browser) -> bool {
-    browser.script("return document.getElementById('search').open") == true
+    browser.script("return document.getElementById('seek').open") == true
 }
 
 #[test]
@@ -66,4 +66,7 @@ fn ctrl_k_opens_the_search_and_its_hits_are_reached_by_arrow_keys() {
     typed(&browser, "person7@example.com");
     browser.press(Key::Enter);
     wait_until("an address leads to its contact at once", LONG, || path(&browser).starts_with("/ui/contacts/"));
+    browser.go(&desk.url("/ui/contacts"), 200);
+    browser.press(Key::Ctrl('k'));
+    wait_until("it opens on a page with a search of its own", LONG, || is_open(&browser));
 }
