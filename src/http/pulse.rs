@@ -9,8 +9,9 @@ use tokio::sync::watch;
 
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{ApiKeyId, CampaignId, SessionId};
+use crate::domain::ids::{ApiKeyId, CampaignId, ImportId, SessionId};
 use crate::domain::instant::UtcInstant;
+use crate::http::api::import::imports::Import;
 use crate::http::api::overview::{Glance, Overview};
 use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
@@ -50,6 +51,8 @@ pub(super) enum Topic {
     Now,
     /// One campaign.
     Campaign(CampaignId),
+    /// One import.
+    Import(ImportId),
 }
 
 /// Who watches.
@@ -90,6 +93,8 @@ pub(super) struct Sight {
     pub(super) overview: Option<Overview>,
     /// The campaigns that pages show, with the receipt of the newest decision.
     pub(super) campaigns: BTreeMap<CampaignId, (Glance, Option<Receipt>)>,
+    /// The imports that pages show.
+    pub(super) imports: BTreeMap<ImportId, Import>,
     /// Hand-overs per second of the campaigns that move.
     pub(super) rates: BTreeMap<CampaignId, f64>,
     /// What was asked for: a page that was opened since is not in here.
@@ -268,11 +273,17 @@ impl Pulse {
             let campaigns: BTreeSet<CampaignId> = topics()
                 .filter_map(|topic| match topic {
                     Topic::Campaign(id) => Some(id),
-                    Topic::Now | Topic::Session => None,
+                    Topic::Now | Topic::Session | Topic::Import(_) => None,
+                })
+                .collect();
+            let imports: BTreeSet<ImportId> = topics()
+                .filter_map(|topic| match topic {
+                    Topic::Import(id) => Some(id),
+                    Topic::Now | Topic::Session | Topic::Campaign(_) => None,
                 })
                 .collect();
             let overview = topics().any(|topic| topic == Topic::Now);
-            Wanted { overview, campaigns: campaigns.into_iter().collect() }
+            Wanted { overview, campaigns: campaigns.into_iter().collect(), imports: imports.into_iter().collect() }
         })
     }
 
@@ -280,7 +291,7 @@ impl Pulse {
     async fn look(self, state: web::Data<AppState>, mut running: Running) {
         let (mut speeds, mut last, mut is_away, mut before) = (Speeds::default(), None, false, Duration::ZERO);
         while let Some(wanted) = self.wanted() {
-            if !wanted.overview && wanted.campaigns.is_empty() {
+            if !wanted.overview && wanted.campaigns.is_empty() && wanted.imports.is_empty() {
                 tokio::time::sleep(BEAT).await;
                 continue;
             }
@@ -380,13 +391,15 @@ async fn seen(
         let glance = Glance::of(whole, state, &seen.instances).map_err(failed)?;
         campaigns.insert(glance.id, (glance, Receipt::of(replies, deadline)));
     }
+    let imports = seen.imports.into_iter().map(|row| Ok((row.id, Import::try_from(row)?)));
+    let imports = imports.collect::<Result<_, _>>().map_err(failed)?;
     let shown = campaigns.values().map(|(glance, _)| glance);
     let shown = shown.chain(overview.iter().flat_map(|overview| &overview.active));
     // One that does not go out has no speed, and begins anew when it goes on.
     let going = shown.filter(|glance| glance.status == CampaignStatus::Sending);
     let rates = speeds.measure(Instant::now(), going.map(|glance| (glance.id, handed_over(&glance.stats.counts))));
     let (trouble, rendered, said) = (state.health.vital(), Mutex::default(), Mutex::default());
-    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, rates, asked, rendered, said })
+    Ok(Sight { at: seen.at, next, trouble, overview, campaigns, imports, rates, asked, rendered, said })
 }
 
 fn handed_over(counts: &Counts) -> i64 {

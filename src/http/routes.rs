@@ -30,11 +30,11 @@ use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, contact,
-    contacts as contact_list, decisions as decided, enter, errors, form, instances as machines, keys as keyboard, lift,
-    lists as list_pages, live, now, pace as pace_page, page_map as map_page, people, pool_acts, pool_check,
-    pools as pool_list, preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
-    settings as settings_page, suppressions as suppression_list, uncertain as incidents, uncertain_acts,
-    why as why_page,
+    contacts as contact_list, decisions as decided, enter, errors, form, import as import_page, imports as import_list,
+    instances as machines, keys as keyboard, lift, lists as list_pages, live, now, pace as pace_page,
+    page_map as map_page, people, pool_acts, pool_check, pools as pool_list, preflight as preflight_page,
+    search as search_page, segment_acts, segments as segment_list, settings as settings_page,
+    suppressions as suppression_list, uncertain as incidents, uncertain_acts, why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -265,6 +265,9 @@ pub const TABLE: &[Entry] = &[
     get("/ui/contacts/{id}", Page(Read), || to(contact::show)).shows(Object::Contact),
     get("/ui/lists", Page(Read), || to(list_pages::list)),
     get("/ui/lists/{id}", Page(Read), || to(list_pages::show)),
+    get("/ui/imports", Page(Read), || to(import_list::list)),
+    post("/ui/imports", Page(Ingest), || to(import_list::upload)).keeps_key(),
+    get("/ui/imports/{id}", Page(Read), || to(import_page::show)),
     get("/ui/segments", Page(Read), || to(segment_list::list)),
     get("/ui/segments/{id}", Page(Read), || to(segment_list::show)).shows(Object::Segment),
     get("/ui/segments/{id}/explain", Page(Read), || to(segment_acts::explain)).shows(Object::Segment),

@@ -22,6 +22,8 @@ pub(super) mod enter;
 pub(super) mod errors;
 pub(super) mod form;
 mod frame;
+pub(super) mod import;
+pub(super) mod imports;
 pub(super) mod instances;
 pub(super) mod keys;
 pub(super) mod lift;
@@ -49,6 +51,7 @@ mod suppressed;
 pub(super) mod suppressions;
 pub(super) mod uncertain;
 pub(super) mod uncertain_acts;
+mod upload;
 pub(super) mod why;
 mod words;
 

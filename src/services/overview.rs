@@ -1,11 +1,12 @@
 //! What goes on, read in one snapshot: for people who look at all of it, and for the page that shows it as it changes.
 
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::ids::{ApiKeyId, CampaignId, SessionId};
+use crate::domain::ids::{ApiKeyId, CampaignId, ImportId, SessionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::Subject;
 use crate::store::access::{api_keys, sessions};
 use crate::store::campaigns::{CampaignRow, CampaignWithDetails, details, glance};
+use crate::store::import::imports::{self, ImportRow};
 use crate::store::replicas::decisions::{self, Reply};
 use crate::store::replicas::instances::{self, LiveInstance, SilentInstance};
 use crate::store::replicas::pool_switch::PoolSwitch;
@@ -49,6 +50,8 @@ pub struct Wanted {
     pub overview: bool,
     /// Single campaigns, each with how its newest decision was followed.
     pub campaigns: Vec<CampaignId>,
+    /// Single imports.
+    pub imports: Vec<ImportId>,
 }
 
 /// What there was at one moment.
@@ -62,6 +65,8 @@ pub struct Seen {
     pub instances: Vec<LiveInstance>,
     /// The wanted campaigns that there are.
     pub campaigns: Vec<(CampaignWithDetails, Vec<Reply>)>,
+    /// The wanted imports that there are.
+    pub imports: Vec<ImportRow>,
 }
 
 /// Looks at what is wanted, in one snapshot.
@@ -94,7 +99,8 @@ async fn look_in(store: &Store, lane: Lane, wanted: Wanted) -> Result<Seen, Stor
             }
             let overview = if wanted.overview { Some(all(conn)?) } else { None };
             let instances = instances::live(conn)?;
-            Ok(Seen { at: engine::now(conn)?, overview, instances, campaigns })
+            let imports = imports::these(conn, &wanted.imports)?;
+            Ok(Seen { at: engine::now(conn)?, overview, instances, campaigns, imports })
         })
     };
     store.run(lane, "look at what goes on", look).await

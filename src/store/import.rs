@@ -1,3 +1,4 @@
 //! Imports, their rows and their progress.
 
 pub mod imports;
+mod target;

@@ -40,6 +40,14 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// A file that would be refused for its size is not sent at all.
+document.addEventListener("change", ({ target }) => {
+  if (target.type !== "file" || !target.dataset.most) return;
+  const isLarge = [...target.files].some((file) => file.size > Number(target.dataset.most));
+  target.setCustomValidity(isLarge ? `The file is larger than ${target.dataset.most} bytes, which is the most that is taken.` : "");
+  target.reportValidity();
+});
+
 // A second press would do nothing; it shall not look as if it could.
 document.addEventListener("submit", (event) => {
   const { form, submitter } = { form: event.target, submitter: event.submitter };
@@ -58,7 +66,7 @@ addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").
 
 // The fields in which something is typed, by the form that they belong to.
 const fields = (within) =>
-  [...within.querySelectorAll("form :is(input:not([type=hidden], [type=password]), textarea, select)[name]")];
+  [...within.querySelectorAll("form :is(input:not([type=hidden], [type=password], [type=file], [type=checkbox]), textarea, select)[name]")];
 const nameOf = (field) => `${KEPT} ${field.form.getAttribute("action")} ${field.name}`;
 
 // The session has ended: what was typed waits in this tab until its form is shown again.

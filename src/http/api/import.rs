@@ -1,4 +1,5 @@
 //! Imports.
 
 pub(in crate::http) mod imports;
+pub(in crate::http) mod receiving;
 pub(in crate::http) mod suppression_imports;

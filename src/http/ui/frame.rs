@@ -176,6 +176,11 @@ impl Frame {
         self.may(Scope::Operate)
     }
 
+    /// Whether the visitor may put contacts in.
+    pub(super) fn may_ingest(&self) -> bool {
+        self.may(Scope::Ingest)
+    }
+
     /// Whether the visitor may switch pools, and see keys and the audit log.
     pub(super) fn may_administer(&self) -> bool {
         self.may(Scope::Admin)

@@ -9,8 +9,9 @@ use futures_util::stream;
 
 use super::campaign::CampaignLive;
 use super::frame::{Banner, Frame};
+use super::import::ImportLive;
 use super::now::NowLive;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ImportId};
 use crate::http::pulse::{Beat, NoRoom, Pulse, Sight, Topic, Watcher, Watching};
 use crate::http::sessions::SignedIn;
 use crate::http::state::AppState;
@@ -29,12 +30,14 @@ impl FromQuery for About {
         let topic = match params.text("page") {
             Some("session") => Some(Topic::Session),
             Some("now") => Some(Topic::Now),
-            Some(page) => {
-                page.strip_prefix("campaign-").and_then(|id| id.parse().ok()).map(CampaignId).map(Topic::Campaign)
-            }
+            Some(page) => match page.split_once('-') {
+                Some(("campaign", id)) => id.parse().ok().map(CampaignId).map(Topic::Campaign),
+                Some(("import", id)) => id.parse().ok().map(ImportId).map(Topic::Import),
+                Some(_) | None => None,
+            },
             None => None,
         };
-        let reason = "session, now, or campaign-ID".to_owned();
+        let reason = "session, now, campaign-ID, or import-ID".to_owned();
         topic.map(Self).ok_or_else(|| ApiError::BadParameter(FieldProblem::new("page", "not_allowed", reason)))
     }
 }
@@ -117,6 +120,7 @@ impl Viewer {
         sight.rendered((self.topic, self.may_operate), || match self.topic {
             Topic::Session => None,
             Topic::Now => NowLive::of(sight.overview.as_ref()?, &sight.rates).render().ok(),
+            Topic::Import(id) => ImportLive::of(sight.imports.get(&id)?, 1, self.may_operate).render().ok(),
             Topic::Campaign(id) => {
                 let (campaign, receipt) = sight.campaigns.get(&id)?;
                 let rate = sight.rates.get(&id).copied();

@@ -13,7 +13,7 @@ use serde::de::value::Error as ValueError;
 use utoipa::ToSchema;
 
 pub use json::{Hashed, Json, present};
-pub(in crate::http) use json::{gather, next_chunk, read_part, refuse_content_encoding};
+pub(in crate::http) use json::{gather, in_time, next_chunk, read_part, refuse_content_encoding};
 pub(in crate::http) use query::bad as bad_parameter;
 pub use query::{FromQuery, Params, Query};
 

@@ -49,6 +49,17 @@ impl IdempotencyKey {
         self.key.map(|key| Key::new(scope, key, request_hash.to_owned()))
     }
 
+    /// The key of a form, for the person who has sent it.
+    ///
+    /// # Errors
+    /// It is not 1 to 255 visible ASCII characters.
+    pub(in crate::http) fn of_form(request: &HttpRequest, key: &str) -> Result<Self, ApiError> {
+        if !is_well_formed(key) {
+            return Err(malformed());
+        }
+        Ok(Self { key: Some(key.to_owned()), caller: request.extensions().get::<Caller>().copied() })
+    }
+
     /// The key as the client sent it.
     #[must_use]
     pub fn text(self) -> Option<String> {

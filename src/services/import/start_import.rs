@@ -7,7 +7,7 @@ use crate::domain::ids::ListId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::engine::idempotency::{Answer, Key};
-use crate::store::import::imports::{self, ImportConsent, ImportRow, Submitted};
+use crate::store::import::imports::{self, ImportConsent, ImportRow, Submitted, Target};
 use crate::store::{Conn, Lane, StoreError};
 
 /// What is imported, and where it goes.
@@ -16,7 +16,7 @@ pub struct NewImport {
     /// The name of the file in the folder of imports. It is complete.
     pub file: String,
     /// The list whose members the contacts become.
-    pub list: Option<ListId>,
+    pub target: Target,
     /// What is said of everybody's consent.
     pub consent: ImportConsent,
 }
@@ -39,7 +39,7 @@ pub enum StartError {
     /// There is no such list.
     #[error("there is no list {0}")]
     NoList(ListId),
-    /// The database failed.
+    /// The database failed, or another list has the name of the new one ([`StoreError::Taken`]).
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -51,7 +51,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, list, consent }: NewImport,
+    NewImport { file, target, consent }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -59,13 +59,16 @@ pub async fn start_import(
 ) -> Result<Begun, StartError> {
     let by = by.clone();
     let submit = move |conn: &mut Conn| {
-        let mut id = None;
+        let mut stored = None;
         let answer = |row: ImportRow| {
-            id = Some(row.id);
+            stored = Some((row.id, row.list_id));
             answer(row)
         };
-        let submitted = imports::submit(conn, &file, list, &consent, key.as_ref(), answer)?;
-        if let Some(id) = id {
+        let submitted = imports::submit(conn, &file, &target, &consent, key.as_ref(), answer)?;
+        if let Some((id, list)) = stored {
+            if let (Target::NewList(_), Some(list)) = (&target, list) {
+                audit::write(conn, &by, Line::of(Action::Created, Object::List, list))?;
+            }
             let line = Line::of(Action::Created, Object::Import, id);
             audit::write(conn, &by, line.after(json!({
                 "list_id": list, "confirmed": consent.confirmed, "resubscribe": consent.resubscribe_reason.is_some(),
@@ -81,6 +84,6 @@ pub async fn start_import(
         }
         Submitted::Before(answer) => Ok(Begun::Before(answer)),
         Submitted::KeyReused => Err(StartError::KeyReused),
-        Submitted::NoList => Err(StartError::NoList(list.unwrap_or(ListId(0)))),
+        Submitted::NoList(list) => Err(StartError::NoList(list)),
     }
 }

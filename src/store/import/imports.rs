@@ -19,8 +19,10 @@ use crate::store::engine::schema::imports;
 use crate::store::engine::touches;
 use crate::store::people::consent::{Ledger, Scribe};
 use crate::store::people::contacts::{self, Applied, Fate, Joining, Noted};
-use crate::store::people::{attributes, lists, tags};
+use crate::store::people::{attributes, tags};
 use crate::store::{Conn, StoreError};
+
+pub use super::target::Target;
 
 text_enum! {
     /// Where an import stands.
@@ -146,17 +148,17 @@ pub enum Submitted {
     /// The key was used for another upload.
     KeyReused,
     /// There is no such list.
-    NoList,
+    NoList(ListId),
 }
 
 /// Stores an upload together with the answer to it.
 ///
 /// # Errors
-/// A query failed, or `answer` did.
+/// [`StoreError::Taken`] when a list has the name of the new one. A query failed, or `answer` did.
 pub fn submit(
     conn: &mut Conn,
     file: &str,
-    list: Option<ListId>,
+    target: &Target,
     consent: &ImportConsent,
     key: Option<&Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError>,
@@ -168,11 +170,10 @@ pub fn submit(
             Some(Recall::New) | None => {}
         }
         let now = engine::now(conn)?;
-        if let Some(list) = list
-            && lists::find(conn, list)?.is_none()
-        {
-            return Ok(Submitted::NoList);
-        }
+        let list = match target.list(conn)? {
+            Ok(list) => list,
+            Err(missing) => return Ok(Submitted::NoList(missing)),
+        };
         let row: ImportRow = diesel::insert_into(imports::table)
             .values((
                 imports::status.eq(ImportStatus::Pending),
@@ -236,6 +237,22 @@ pub fn list(conn: &mut Conn, window: Window) -> Result<Slice<ImportRow>, StoreEr
             .map_err(StoreError::query("list imports"))?;
         Ok(window.slice(rows, total, anchor))
     })
+}
+
+/// Those of these imports that there are, oldest first.
+///
+/// # Errors
+/// The query failed.
+pub fn these(conn: &mut Conn, ids: &[ImportId]) -> Result<Vec<ImportRow>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    imports::table
+        .filter(imports::id.eq_any(ids.to_vec()))
+        .order(imports::id)
+        .select(ImportRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read imports"))
 }
 
 /// Imports that are not at their end, oldest first.

@@ -2,6 +2,7 @@
 
 mod entering;
 mod figures;
+mod imports;
 mod needs;
 mod pace;
 mod people;

@@ -1,6 +1,7 @@
 //! The operators' pages.
 
 mod acting;
+mod files;
 mod pictures;
 mod searching;
 mod sights;
@@ -38,6 +39,7 @@ impl Desk {
         let rule =
             json!({ "all": [{ "list": { "id": list, "standing": "subscribed" } }, { "not": { "tag": "vip" } }] });
         api.post("/v1/segments", &json!({ "name": "Not yet regulars", "criteria": rule }));
+        import(&server, api.create_list("Guests"));
         wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
         let draft = json!({ "name": "Autumn", "subject": "{first_name}", "rate_per_second": 20.0 });
         let draft = api.create_campaign("email", "main", list, &draft);
@@ -68,6 +70,16 @@ impl Desk {
     fn status(&self) -> String {
         self.server.api().campaign(self.campaign).status
     }
+}
+
+/// Imports a file with a good row and a bad one.
+fn import(server: &Server, list: i64) {
+    let csv = "email,first_name,phone\nguest@example.com,Ann,\nguest@,Ben,\ncleo@example.com,Cleo,1.2E+11\n";
+    let path = format!("/v1/contacts/import?list={list}");
+    let taken = server.send("POST", &path, &[("Content-Type", "text/csv")], csv.as_bytes());
+    assert_eq!(taken.status, 202, "{taken:?}");
+    let import = format!("/v1/imports/{}", crate::support::api::id(&taken.body));
+    wait_until("the import ends", LONG, || server.api().get(&import)["status"] == "completed");
 }
 
 /// Where the browser is.

@@ -12,8 +12,8 @@ use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, Query, bad_parameter};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::store::Lane;
 use crate::store::access::audit_log::{self, EntryRow, Filter, KeyName};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Longest text of a filter, in characters.
 const MAX_TEXT: usize = 128;
@@ -124,6 +124,25 @@ pub(in crate::http) async fn newest(
     let filter =
         Filter { action: Some(action), object: Some(object), object_id: Some(id.to_owned()), ..Filter::default() };
     Ok(listed(state, Which { filter, page_size: 1 }).await?.data.pop())
+}
+
+/// The newest line of one action on each of these things, as far as there is one.
+pub(in crate::http) async fn newest_of_each(
+    state: &AppState,
+    action: Action,
+    object: Kind,
+    ids: Vec<String>,
+) -> Result<Vec<AuditEntry>, ApiError> {
+    let read = move |conn: &mut Conn| {
+        let filter = Filter { action: Some(action), object: Some(object), ..Filter::default() };
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(audit_log::list(conn, &Filter { object_id: Some(id), ..filter.clone() }, 1)?);
+        }
+        Ok::<_, StoreError>(found)
+    };
+    let rows = state.store.run(Lane::Read, "read the audit log", read).await?;
+    Ok(rows.into_iter().map(entry).collect())
 }
 
 /// Reads a part of the audit log.

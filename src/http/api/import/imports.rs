@@ -6,26 +6,28 @@ use actix_web::http::header;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use crate::actors::import::importer::files::{ImportFolder, Upload};
+use super::receiving::{Arrived, blocking, receive};
+use crate::actors::import::importer::files::Upload;
 use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
 use crate::http::access::require_for;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter, next_chunk, refuse_content_encoding};
+use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter, refuse_content_encoding};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::list_path;
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::text;
 use crate::services::By;
 use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
-use crate::store::import::imports::{self, ImportConsent, ImportRow, ImportStatus, Rejection};
-use crate::store::people::lists::ListKey;
+use crate::store::import::imports::{self, ImportConsent, ImportRow, Target};
+pub(in crate::http) use crate::store::import::imports::{ImportStatus, KEPT_REJECTIONS, Rejection};
+use crate::store::people::lists::{ListKey, NewList};
 use crate::store::{Lane, StoreError};
 
 /// What is said of a file that has a header and nothing below it.
@@ -34,30 +36,30 @@ const NO_ROWS: &str = "the file has a header and no row below it: no contact was
 /// An import.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Import {
-    id: ImportId,
-    status: ImportStatus,
+    pub(in crate::http) id: ImportId,
+    pub(in crate::http) status: ImportStatus,
     /// The list whose members the contacts become.
-    list_id: Option<ListId>,
+    pub(in crate::http) list_id: Option<ListId>,
     /// Rows dealt with: created, updated and rejected.
-    rows_read: i64,
+    pub(in crate::http) rows_read: i64,
     /// Rows that made a new contact.
-    rows_created: i64,
+    pub(in crate::http) rows_created: i64,
     /// Rows of contacts that existed, or that an earlier row of the file has created: the later row wins.
-    rows_updated: i64,
+    pub(in crate::http) rows_updated: i64,
     /// Rows that were refused.
-    rows_rejected: i64,
+    pub(in crate::http) rows_rejected: i64,
     /// Contacts that had refused the list and are subscribed again: with `resubscribe` only.
-    resubscribed: i64,
+    pub(in crate::http) resubscribed: i64,
     /// Rows of contacts that have refused the list and stay unsubscribed.
-    stay_refused: i64,
+    pub(in crate::http) stay_refused: i64,
     /// The first hundred rejected rows.
-    rejected: Vec<Rejection>,
+    pub(in crate::http) rejected: Vec<Rejection>,
     /// Why it failed.
-    error: Option<String>,
+    pub(in crate::http) error: Option<String>,
     /// Why it may not be what was meant, though it completed.
-    warning: Option<&'static str>,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
+    pub(in crate::http) warning: Option<&'static str>,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
 }
 
 impl TryFrom<ImportRow> for Import {
@@ -91,12 +93,30 @@ pub(in crate::http) struct Destination {
 }
 
 impl Destination {
+    /// As the fields of a form have it: what is empty or missing says nothing.
+    pub(in crate::http) fn of_fields<'f>(field: impl Fn(&str) -> Option<&'f str>) -> Result<Self, ApiError> {
+        let given = Self::NAMES.iter().filter_map(|name| Some((*name, field(name).filter(|text| !text.is_empty())?)));
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+        Self::from_params(&Params::parse(&query, Self::NAMES)?)
+    }
+
+    /// The list, if one is named.
+    async fn target(&self, state: &AppState) -> Result<Target, ApiError> {
+        Ok(match self.list.clone() {
+            Some(key) => Target::List(list_path::resolve(state, key).await?),
+            None => Target::NoList,
+        })
+    }
+
     /// The key of a shop puts people in, and overrides no refusal.
     fn check_rights(&self, by: &By) -> Result<(), ApiError> {
         let resubscribes = self.consent.resubscribe_reason.is_some();
         if resubscribes { require_for(by, Scope::Operate, "resubscribe") } else { Ok(()) }
     }
 }
+
+/// Longest name of a list, in characters.
+const MAX_LIST_NAME: usize = 200;
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;
@@ -154,25 +174,75 @@ pub(in crate::http) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     destination.check_rights(&by)?;
     check_headers(&request, &state)?;
-    let list = match destination.list {
-        Some(key) => Some(list_path::resolve(&state, key).await?),
-        None => None,
-    };
-    let folder = ImportFolder::below(&state.settings.sending.data_dir);
-    let (upload, body_hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
-    let upload = Arc::new(upload);
-    check_header_line(Arc::clone(&upload), list.is_some()).await?;
-    let consent = destination.consent;
-    let key = key.scoped("contacts.import", &format!("{list:?} {consent:?} {body_hash}"));
-    let new = NewImport { file: upload.name(), list, consent };
-    let let_go = || {
-        if let Some(upload) = Arc::into_inner(upload) {
-            upload.keep();
+    let target = destination.target(&state).await?;
+    let arrived = receive(&state, payload).await?;
+    let order =
+        Order { arrived, target, consent: destination.consent, key, scope: "contacts.import", answer: answer_to };
+    order.carry_out(&state, &by).await
+}
+
+/// An import that a door asks for.
+struct Order {
+    arrived: Arrived,
+    target: Target,
+    consent: ImportConsent,
+    key: IdempotencyKey,
+    /// What the key is for.
+    scope: &'static str,
+    answer: fn(ImportRow) -> Result<Answer, StoreError>,
+}
+
+impl Order {
+    /// Stores the import and leaves the file to the importer.
+    async fn carry_out(self, state: &AppState, by: &By) -> Result<HttpResponse, ApiError> {
+        let Self { arrived: Arrived { upload, hash }, target, consent, key, scope, answer } = self;
+        check_header_line(Arc::clone(&upload), !matches!(target, Target::NoList)).await?;
+        let place = match &target {
+            Target::NoList => "none".to_owned(),
+            Target::List(id) => format!("list {id}"),
+            Target::NewList(new) => format!("new {:?}", new.name),
+        };
+        let key = key.scoped(scope, &format!("{place} {consent:?} {hash}"));
+        let new = NewImport { file: upload.name(), target, consent };
+        let let_go = || {
+            if let Some(upload) = Arc::into_inner(upload) {
+                upload.keep();
+            }
+        };
+        match start_import(&state.services, new, key, answer, let_go, by).await? {
+            Begun::Now(answer) | Begun::Before(answer) => Ok(respond(answer)),
         }
-    };
-    match start_import(&state.services, new, key, answer_to, let_go, &by).await? {
-        Begun::Now(answer) | Begun::Before(answer) => Ok(respond(answer)),
     }
+}
+
+/// Imports a file that came with a form, under the key of that form; `new_list` is the name of a list that is made with it. The answer leads
+/// to the page of the import.
+pub(in crate::http) async fn of_form(
+    state: &AppState,
+    arrived: Arrived,
+    destination: Destination,
+    new_list: Option<&str>,
+    key: IdempotencyKey,
+    by: &By,
+) -> Result<HttpResponse, ApiError> {
+    destination.check_rights(by)?;
+    let target = match (new_list, &destination.list) {
+        (Some(_), Some(_)) => {
+            let why = "choose a list, or name a new one: not both";
+            return Err(ApiError::field("/new_list", "list_twice", why));
+        }
+        (Some(name), None) => {
+            require_for(by, Scope::Operate, "new_list")?;
+            Target::NewList(NewList::named(&text::name("/new_list", name, MAX_LIST_NAME)?))
+        }
+        (None, _) => destination.target(state).await?,
+    };
+    let answer = |row: ImportRow| {
+        let location = Some(format!("/ui/imports/{}", row.id));
+        Ok(Answer { status: 303, body: String::new(), location })
+    };
+    let order = Order { arrived, target, consent: destination.consent, key, scope: "imports.form", answer };
+    order.carry_out(state, by).await
 }
 
 fn answer_to(row: ImportRow) -> Result<Answer, StoreError> {
@@ -212,57 +282,6 @@ pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(
     Ok(())
 }
 
-/// How much of an upload is gathered before it is written.
-const WRITE_BYTES: usize = 256 * 1024;
-
-/// Streams the body into a file. Also its SHA-256, in hex.
-pub(super) async fn receive(folder: ImportFolder, payload: Payload, limit: u64) -> Result<(Upload, String), ApiError> {
-    let mut payload = payload.into_inner();
-    let mut upload = blocking(move || folder.create()).await?;
-    let mut hasher = Sha256::new();
-    let mut received: u64 = 0;
-    let mut buffer = Vec::with_capacity(WRITE_BYTES);
-    while let Some(chunk) = next_chunk(&mut payload).await? {
-        received += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        if received > limit {
-            return Err(ApiError::TooLarge { limit });
-        }
-        hasher.update(&chunk);
-        buffer.extend_from_slice(&chunk);
-        if buffer.len() >= WRITE_BYTES {
-            (upload, buffer) = blocking(move || {
-                upload.write(&buffer)?;
-                buffer.clear();
-                Ok((upload, buffer))
-            })
-            .await?;
-        }
-    }
-    let upload = blocking(move || {
-        upload.write(&buffer)?;
-        upload.complete()?;
-        Ok(upload)
-    })
-    .await?;
-    Ok((upload, format!("{:x}", hasher.finalize())))
-}
-
-/// Runs file work where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, ApiError> {
-    match web::block(work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error))
-            if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
-        {
-            Err(ApiError::Unavailable { code: "disk_full", detail: "the disk of the uploads is full".to_owned() })
-        }
-        Ok(Err(error)) => Err(ApiError::Unexpected { action: "store an upload", source: Box::new(error) }),
-        Err(error) => Err(ApiError::Unexpected { action: "store an upload", source: Box::new(error) }),
-    }
-}
-
 /// A file whose header says that nothing of it can be imported is refused at once.
 async fn check_header_line(upload: Arc<Upload>, on_list: bool) -> Result<(), ApiError> {
     let opened = blocking(move || Ok(ImportReader::open(upload.reader()?, None, on_list).map(drop))).await?;
@@ -293,9 +312,14 @@ pub(in crate::http) async fn show(
     Id(id): Id<ImportId>,
     _: Query<()>,
 ) -> Result<web::Json<Import>, ApiError> {
+    one(&state, id).await.map(web::Json)
+}
+
+/// An import.
+pub(in crate::http) async fn one(state: &AppState, id: ImportId) -> Result<Import, ApiError> {
     let row = state.store.run(Lane::Read, "read an import", move |conn| imports::find(conn, id)).await?;
     let row = row.ok_or(ApiError::not_found("import", id.0))?;
-    Ok(web::Json(Import::try_from(row)?))
+    Ok(Import::try_from(row)?)
 }
 
 /// Lists imports, newest first.
@@ -303,10 +327,16 @@ pub(in crate::http) async fn show(
     responses((status = 200, body = Listing<Import>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
-    Query(ImportFilter(paging)): Query<ImportFilter>,
+    Query(filter): Query<ImportFilter>,
 ) -> Result<web::Json<Listing<Import>>, ApiError> {
+    listed(&state, filter).await.map(web::Json)
+}
+
+/// A part of the imports.
+pub(in crate::http) async fn listed(state: &AppState, filter: ImportFilter) -> Result<Listing<Import>, ApiError> {
+    let ImportFilter(paging) = filter;
     let window = paging.window();
     let list = move |conn: &mut _| imports::list(conn, window)?.try_map(Import::try_from);
     let slice = state.store.run(Lane::Read, "list imports", list).await?;
-    Ok(web::Json(paging.answer(slice, |import| import.id.0)))
+    Ok(paging.answer(slice, |import| import.id.0))
 }

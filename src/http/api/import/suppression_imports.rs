@@ -7,8 +7,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::imports::{blocking, check_headers, receive, refuse_file};
-use crate::actors::import::importer::files::{ImportFolder, Upload};
+use super::imports::{check_headers, refuse_file};
+use super::receiving::{Arrived, blocking, receive};
+use crate::actors::import::importer::files::Upload;
 use crate::domain::import::ImportError;
 use crate::domain::import::suppressions::{SuppressionLine, SuppressionReader};
 use crate::http::state::AppState;
@@ -55,15 +56,14 @@ pub(in crate::http) async fn upload(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     check_headers(&request, &state)?;
-    let folder = ImportFolder::below(&state.settings.sending.data_dir);
-    let (upload, hash) = receive(folder, payload, state.settings.http.max_import_bytes).await?;
+    let Arrived { upload, hash } = receive(&state, payload).await?;
     let key = key.scoped("suppressions.import", &hash);
     let asked = key.clone();
     let before = state.store.transact(Lane::Write, "look a key up", move |conn| recall(conn, asked.as_ref())).await?;
     if let Some(answer) = before {
         return Ok(respond(answer));
     }
-    let done = import(&state, Arc::new(upload), &by).await;
+    let done = import(&state, upload, &by).await;
     let answer = done.map(|imported| Answer {
         status: 200,
         body: serde_json::json!(SuppressionImport::from(imported)).to_string(),

@@ -105,14 +105,21 @@ pub(in crate::http) async fn gather(mut payload: Payload, limit: usize) -> Resul
 /// # Errors
 /// The client is silent for too long, or the connection broke in the middle of the body.
 pub(in crate::http) async fn next_chunk(payload: &mut Payload) -> Result<Option<Bytes>, ApiError> {
-    match tokio::time::timeout(CHUNK_TIMEOUT, payload.next()).await {
-        Err(_elapsed) => Err(ApiError::BodyTimeout),
-        Ok(None) => Ok(None),
-        Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-        Ok(Some(Err(error))) => {
+    match in_time(payload.next()).await? {
+        None => Ok(None),
+        Some(Ok(chunk)) => Ok(Some(chunk)),
+        Some(Err(error)) => {
             Err(ApiError::Malformed { code: "body_incomplete", detail: format!("the body ended early: {error}") })
         }
     }
+}
+
+/// Waits for the next piece of a body.
+///
+/// # Errors
+/// The client is silent for too long.
+pub(in crate::http) async fn in_time<T>(piece: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(CHUNK_TIMEOUT, piece).await.map_or(Err(ApiError::BodyTimeout), Ok)
 }
 
 fn too_large(limit: usize) -> ApiError {

@@ -51,7 +51,11 @@ impl<T: FromQuery> FromRequest for Query<T> {
 pub struct Params(Vec<(String, String)>);
 
 impl Params {
-    fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+    /// The parameters of a query string.
+    ///
+    /// # Errors
+    /// One is not known, is there twice, or cannot be read.
+    pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
         let mut params: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if name.contains('\u{fffd}') || value.contains(['\u{fffd}', '\0']) {

@@ -202,12 +202,14 @@ fn why(desk: &Desk) -> [(String, u16); 2] {
 }
 
 /// The pages of "People".
-const PEOPLE: [&str; 12] = [
+const PEOPLE: [&str; 14] = [
     "/ui/contacts",
     "/ui/contacts?search=nobody+here",
     "/ui/contacts/1",
     "/ui/lists",
     "/ui/lists/1",
+    "/ui/imports",
+    "/ui/imports/1",
     "/ui/segments",
     "/ui/segments/1",
     "/ui/segments/1/explain?contact_id=1",

@@ -47,6 +47,7 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64, i64) {
     for (name, scope) in [("web shop", "ingest"), ("dashboard", "read"), ("night shift", "operate")] {
         api.post("/v1/keys", &json!({ "name": name, "scope": scope, "expires_at": "2027-09-01T08:00:00Z" }));
     }
+    super::import(&server, some);
     let rule = json!({ "all": [
         { "list": { "id": all, "standing": "subscribed" } }, { "not": { "tag": "vip" } },
         { "any": [{ "attribute": { "name": "city", "op": "eq", "value": "Town 7" } }, { "event": { "name": "paid", "within": "30d" } }] },
@@ -122,6 +123,8 @@ fn write_pictures_of_all_pages() {
         ("contacts-one", "/ui/contacts/7".to_owned(), 200),
         ("lists", "/ui/lists".to_owned(), 200),
         ("lists-one", "/ui/lists/1".to_owned(), 200),
+        ("imports", "/ui/imports".to_owned(), 200),
+        ("imports-one", "/ui/imports/1".to_owned(), 200),
         ("segments", "/ui/segments".to_owned(), 200),
         ("segments-one", "/ui/segments/1".to_owned(), 200),
         ("segments-why", "/ui/segments/1/explain?contact_id=7".to_owned(), 200),

@@ -254,7 +254,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let settings = crate::support::server::settings(&db);
     let store = volley::store::Store::open(&settings.database).unwrap();
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
-        imports::submit(conn, "gone.csv", None, &imports::ImportConsent::default(), None, |row| {
+        imports::submit(conn, "gone.csv", &imports::Target::NoList, &imports::ImportConsent::default(), None, |row| {
             Ok(volley::store::engine::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
         })
     });

@@ -1,0 +1,185 @@
+//! `/ui/imports/{id}`: one import: how far it is, what came of it, and which rows were rejected and why.
+
+use std::collections::BTreeSet;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use askama::Template;
+
+use super::audit::actor;
+use super::frame::{Frame, Section, page};
+use super::imports::gone;
+use super::words::{When, counted, curl, grouped};
+use crate::domain::access::audit::{Action, Object};
+use crate::domain::ids::ImportId;
+use crate::http::api::access::audit_log;
+use crate::http::api::import::imports::{self, Import, ImportStatus, KEPT_REJECTIONS, Rejection};
+use crate::http::api::people::lists;
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Params, Query};
+use crate::http::web::problem::ApiError;
+
+/// Reasons of rejected rows that are shown at once.
+const REASONS: usize = 50;
+
+/// Which page of the rejected rows, from 1.
+pub(in crate::http) struct Rejected(usize);
+
+impl FromQuery for Rejected {
+    const NAMES: &'static [&'static str] = &["page"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let page = params.integer("page", 1..=100_000)?.unwrap_or(1);
+        Ok(Self(usize::try_from(page).unwrap_or(usize::MAX)))
+    }
+}
+
+/// What of the page changes while rows are imported.
+#[derive(Template)]
+#[template(path = "ui/import_live.html")]
+pub(super) struct ImportLive {
+    id: i64,
+    status: ImportStatus,
+    /// Whether rows are still to come.
+    goes_on: bool,
+    sentence: String,
+    /// What to do about it, where something is wrong.
+    advice: Option<&'static str>,
+    /// Rows by what became of them: the word, how many, and whether they are none.
+    counts: Vec<(&'static str, String, bool)>,
+    list: Option<i64>,
+    may_operate: bool,
+    /// Why rows were rejected: a page of it.
+    reasons: Vec<Rejection>,
+    /// Whether no row was rejected.
+    is_clean: bool,
+    /// How many rows were rejected whose reasons were not kept.
+    unkept: Option<String>,
+    /// The pages before and behind this one.
+    pages: (Option<usize>, Option<usize>),
+}
+
+/// How an import stands, in a sentence.
+fn sentence(import: &Import) -> String {
+    let rows = |count: i64| counted(count, "row", "rows");
+    match import.status {
+        ImportStatus::Pending => "The file is stored safely. Its rows are imported next.".to_owned(),
+        ImportStatus::Running => format!("Rows are being imported: {} so far.", rows(import.rows_read)),
+        ImportStatus::Completed if import.rows_read == 0 => {
+            "The file has a header and no row below it: no contact was imported.".to_owned()
+        }
+        ImportStatus::Completed if import.rows_rejected == 0 => {
+            format!("Done: {} taken.", counted(import.rows_read, "row was", "rows were"))
+        }
+        ImportStatus::Completed => {
+            let taken = import.rows_created + import.rows_updated;
+            let rejected = counted(import.rows_rejected, "row was", "rows were");
+            format!("Done: {} of {} taken, and {rejected} rejected.", grouped(taken), rows(import.rows_read))
+        }
+        ImportStatus::Failed => {
+            let why = import.error.as_deref().unwrap_or("for a reason that was not kept");
+            format!("It stopped after {}: {why}.", rows(import.rows_read))
+        }
+    }
+}
+
+impl ImportLive {
+    /// An import with this page of its rejected rows.
+    pub(super) fn of(import: &Import, page: usize, may_operate: bool) -> Self {
+        let count = |word, count: i64| (word, grouped(count), count == 0);
+        let mut counts = vec![
+            count("new contacts", import.rows_created),
+            count("known contacts", import.rows_updated),
+            count("rejected", import.rows_rejected),
+        ];
+        if import.stay_refused > 0 {
+            counts.push(count("stay unsubscribed", import.stay_refused));
+        }
+        if import.resubscribed > 0 {
+            counts.push(count("subscribed again", import.resubscribed));
+        }
+        let kept: BTreeSet<u64> = import.rejected.iter().map(|one| one.line).collect();
+        let kept = i64::try_from(kept.len()).unwrap_or(i64::MAX);
+        let skipped = page.saturating_sub(1).saturating_mul(REASONS);
+        let is_last = import.rejected.len() <= skipped.saturating_add(REASONS);
+        Self {
+            id: import.id.0,
+            status: import.status,
+            goes_on: is_open(import),
+            sentence: sentence(import),
+            advice: advice(import),
+            counts,
+            list: import.list_id.map(|id| id.0),
+            may_operate,
+            reasons: import.rejected.iter().skip(skipped).take(REASONS).cloned().collect(),
+            is_clean: import.rows_rejected == 0,
+            unkept: Some(import.rows_rejected - kept).filter(|count| *count > 0).map(grouped),
+            pages: ((page > 1).then(|| page - 1), (!is_last).then(|| page + 1)),
+        }
+    }
+
+    const fn kept_rows() -> usize {
+        KEPT_REJECTIONS
+    }
+}
+
+/// Whether rows are still to come.
+const fn is_open(import: &Import) -> bool {
+    matches!(import.status, ImportStatus::Pending | ImportStatus::Running)
+}
+
+/// What to do where not all is well.
+const fn advice(import: &Import) -> Option<&'static str> {
+    match (import.status, import.rows_rejected) {
+        (ImportStatus::Failed, _) => Some(
+            "What was imported before stays. Correct the file and upload it again: contacts that are in already are updated, and nobody is made twice.",
+        ),
+        (ImportStatus::Completed, 1..) => Some(
+            "Correct the rejected rows in the file and upload it again: contacts that are in already are updated, and nobody is made twice.",
+        ),
+        (ImportStatus::Pending | ImportStatus::Running | ImportStatus::Completed, _) => None,
+    }
+}
+
+#[derive(Template)]
+#[template(path = "ui/import.html")]
+struct ImportPage {
+    frame: Frame,
+    live: ImportLive,
+    list: Option<(i64, String)>,
+    uploaded: When,
+    by: Option<String>,
+    last: When,
+}
+
+/// Shows an import.
+pub(in crate::http) async fn show(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<ImportId>,
+    Query(Rejected(part)): Query<Rejected>,
+) -> Result<HttpResponse, ApiError> {
+    let import = imports::one(&state, id).await?;
+    let path = format!("/v1/imports/{id}");
+    let frame = frame.titled(&format!("Import {id}")).same_as(&format!("GET {path}"), &curl("GET", &path, None));
+    let live = (is_open(&import) && part == 1).then(|| format!("import-{id}"));
+    let names = lists::names(&state, import.list_id.into_iter().collect()).await?;
+    let line = match frame.may_administer() {
+        true => audit_log::newest(&state, Action::Created, Object::Import, &id.to_string()).await?,
+        false => None,
+    };
+    let shown = ImportPage {
+        live: ImportLive::of(&import, part, frame.may_operate()),
+        list: import.list_id.map(|id| (id.0, names.get(&id).cloned().unwrap_or_else(|| gone(id)))),
+        uploaded: When::of(import.created_at),
+        by: line.as_ref().map(actor),
+        last: When::of(import.updated_at),
+        frame: Frame {
+            section: Some(Section::People),
+            up: Some("/ui/imports".to_owned()),
+            live: live.or(frame.live),
+            ..frame
+        },
+    };
+    page(StatusCode::OK, &shown)
+}

@@ -1,0 +1,224 @@
+//! `/ui/imports`: the files that were imported, and the form that brings another one.
+
+use std::collections::{BTreeSet, HashMap};
+
+use actix_web::http::StatusCode;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+
+use super::asked::{Asked, Ways};
+use super::audit::actor;
+use super::errors::Trouble;
+use super::form::fresh_key;
+use super::frame::{Frame, Section, page};
+use super::upload::Brought;
+use super::words::{When, grouped};
+use crate::domain::access::audit::{Action, Object};
+use crate::domain::ids::ListId;
+use crate::http::api::access::audit_log;
+use crate::http::api::import::imports::{self, Destination, Import, ImportFilter, ImportStatus};
+use crate::http::api::people::lists::{self, ListFilter};
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Params, Query};
+use crate::http::web::idempotency::IdempotencyKey;
+use crate::http::web::problem::ApiError;
+use crate::services::By;
+
+/// Lists that can be chosen, newest first.
+const LISTS: &str = "page_size=100";
+
+/// An import as a line.
+struct Line {
+    id: i64,
+    status: ImportStatus,
+    list: Option<(i64, String)>,
+    created: String,
+    updated: String,
+    rejected: String,
+    /// Why it has failed, or what may not be as it was meant.
+    note: String,
+    at: When,
+    by: Option<String>,
+}
+
+/// What was typed into the form.
+#[derive(Default)]
+struct Typed {
+    list: String,
+    new_list: String,
+    is_confirmed: bool,
+    resubscribes: bool,
+    reason: String,
+}
+
+#[derive(Template)]
+#[template(path = "ui/imports.html")]
+struct ImportsPage {
+    frame: Frame,
+    total: String,
+    imports: Vec<Line>,
+    ways: Ways,
+    /// Lists that can be chosen: the id, the name, and whether it is chosen.
+    lists: Vec<(String, String, bool)>,
+    are_more_lists: bool,
+    largest: u64,
+    typed: Typed,
+    trouble: Option<Trouble>,
+    /// The field that is wrong; empty where it is none.
+    wrong: &'static str,
+    key: String,
+}
+
+impl ImportsPage {
+    async fn of(state: &AppState, frame: Frame, asked: Asked<ImportFilter>, typed: Typed) -> Result<Self, ApiError> {
+        let (which, asked) = asked.split();
+        let found = imports::listed(state, which).await?;
+        let ways = asked.ways("/ui/imports", "/v1/imports", found.next_cursor.as_deref());
+        let json = format!("{}, POST /v1/contacts/import", ways.json);
+        let frame = frame.titled("Imports").same_as(&json, "volley import people.csv --list NAME");
+        let choice = lists::listed(state, ListFilter::from_params(&Params::parse(LISTS, ListFilter::NAMES)?)?).await?;
+        let are_more_lists = choice.next_cursor.is_some();
+        let chosen = |id: ListId| id.to_string() == typed.list;
+        let lists = choice.data.into_iter().map(|list| (list.id.to_string(), list.name, chosen(list.id))).collect();
+        Ok(Self {
+            total: grouped(found.pagination.total_count),
+            imports: lines(state, &frame, found.data).await?,
+            frame: Frame { section: Some(Section::People), ..frame },
+            ways,
+            lists,
+            are_more_lists,
+            largest: state.settings.http.max_import_bytes,
+            typed,
+            trouble: None,
+            wrong: "",
+            key: fresh_key(),
+        })
+    }
+
+    /// Whether the trouble is with this field.
+    fn is_wrong(&self, field: &str) -> bool {
+        self.trouble.is_some() && self.wrong == field
+    }
+}
+
+/// Who has uploaded each of these, where the reader may know.
+async fn makers(state: &AppState, frame: &Frame, all: &[Import]) -> Result<HashMap<String, String>, ApiError> {
+    if !frame.may_administer() {
+        return Ok(HashMap::new());
+    }
+    let ids = all.iter().map(|import| import.id.to_string()).collect();
+    let found = audit_log::newest_of_each(state, Action::Created, Object::Import, ids).await?;
+    Ok(found.iter().filter_map(|line| Some((line.object_id.clone()?, actor(line)))).collect())
+}
+
+async fn lines(state: &AppState, frame: &Frame, all: Vec<Import>) -> Result<Vec<Line>, ApiError> {
+    let ids: BTreeSet<ListId> = all.iter().filter_map(|import| import.list_id).collect();
+    let (names, mut makers) = (lists::names(state, ids).await?, makers(state, frame, &all).await?);
+    let line = |import: Import| Line {
+        id: import.id.0,
+        status: import.status,
+        list: import.list_id.map(|id| (id.0, names.get(&id).cloned().unwrap_or_else(|| gone(id)))),
+        created: grouped(import.rows_created),
+        updated: grouped(import.rows_updated),
+        rejected: grouped(import.rows_rejected),
+        note: import.error.unwrap_or_else(|| import.warning.unwrap_or_default().to_owned()),
+        at: When::of(import.created_at),
+        by: makers.remove(&import.id.to_string()),
+    };
+    Ok(all.into_iter().map(line).collect())
+}
+
+/// What a list is called that is no longer there.
+pub(super) fn gone(id: ListId) -> String {
+    format!("list {id}, deleted")
+}
+
+/// Lists the imports.
+pub(in crate::http) async fn list(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Query(asked): Query<Asked<ImportFilter>>,
+) -> Result<HttpResponse, ApiError> {
+    page(StatusCode::OK, &ImportsPage::of(&state, frame, asked, Typed::default()).await?)
+}
+
+/// Takes a file. What follows is on the page of its import.
+pub(in crate::http) async fn upload(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let mut brought = Brought::default();
+    let read = brought.read(&state, &request, payload).await;
+    let typed = Typed {
+        list: brought.text("list").to_owned(),
+        new_list: brought.text("new_list").to_owned(),
+        is_confirmed: brought.text("confirmed") == "true",
+        resubscribes: brought.text("resubscribe") == "true",
+        reason: brought.text("reason").to_owned(),
+    };
+    let done = match read {
+        Ok(()) => carry_out(&state, &request, brought, &by).await,
+        Err(error) => Err(error),
+    };
+    let error = match done {
+        Ok(answer) => return Ok(answer),
+        Err(error) if error.status_code().is_server_error() => return Err(error),
+        Err(error) => error,
+    };
+    let asked = Asked::from_params(&Params::parse("", ImportFilter::NAMES)?)?;
+    let shown = ImportsPage::of(&state, frame, asked, typed).await?;
+    let trouble = Some(said(&error, &request, &shown.typed));
+    page(error.status_code(), &ImportsPage { trouble, wrong: field_of(&error), ..shown })
+}
+
+/// Imports what a form has brought: once under its key.
+async fn carry_out(
+    state: &AppState,
+    request: &HttpRequest,
+    mut brought: Brought,
+    by: &By,
+) -> Result<HttpResponse, ApiError> {
+    let key = IdempotencyKey::of_form(request, brought.text("idempotency_key"))?;
+    let destination = Destination::of_fields(|name| Some(brought.text(name)))?;
+    let new_list = Some(brought.text("new_list").to_owned()).filter(|name| !name.is_empty());
+    let file = brought.file.take();
+    let file = file.ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;
+    imports::of_form(state, file, destination, new_list.as_deref(), key, by).await
+}
+
+/// What is wrong, in a sentence that needs no name of a field.
+fn said(error: &ApiError, request: &HttpRequest, typed: &Typed) -> Trouble {
+    let problem = error.problem();
+    let mut trouble = Trouble::of(&problem, request);
+    if let Some(one) = problem.errors.first() {
+        trouble.detail.clone_from(&one.reason);
+    }
+    match (trouble.code.as_str(), error) {
+        ("list_name_taken", _) => {
+            trouble.detail = format!("there is a list called “{}” already: choose it above", typed.new_list);
+        }
+        ("body_too_large", ApiError::TooLarge { limit }) => {
+            let limit = grouped(i64::try_from(*limit).unwrap_or(i64::MAX));
+            trouble.detail =
+                format!("the file is larger than {limit} bytes, which is the most that this instance takes");
+        }
+        _ => {}
+    }
+    trouble
+}
+
+/// The field of the form that an error is about; empty where it is none.
+fn field_of(error: &ApiError) -> &'static str {
+    let problem = error.problem();
+    match (problem.errors.first().map(|one| one.field.as_str()), problem.code.as_ref()) {
+        (Some("/new_list"), _) | (_, "list_name_taken") => "new_list",
+        (Some("list"), _) | (_, "list_not_found") => "list",
+        (Some("reason"), _) => "reason",
+        (Some(""), _) | (_, "body_too_large") => "file",
+        _ => "",
+    }
+}

@@ -1,0 +1,110 @@
+//! A form that brings a file. It is read as it comes: the file is written on its way, and memory does not grow with it.
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::Payload;
+use futures_util::StreamExt;
+
+use crate::http::api::import::receiving::{Arrived, Receiving};
+use crate::http::state::AppState;
+use crate::http::web::extract::{in_time, refuse_content_encoding};
+use crate::http::web::problem::ApiError;
+
+/// The largest of all fields together that are no file, in bytes.
+const LARGEST: usize = 64 * 1024;
+
+/// How much of a file that is refused is read to its end all the same, in bytes: a browser that is still sending reads no answer.
+const READ_ON: u64 = 256 << 20;
+
+/// What a form has brought.
+#[derive(Default)]
+pub(super) struct Brought {
+    fields: Vec<(String, String)>,
+    /// The file that was chosen.
+    pub(super) file: Option<Arrived>,
+}
+
+impl Brought {
+    /// What was typed into a field; empty where there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
+    }
+
+    /// Reads a form with the file in its field `file`. What has come before an error stays.
+    pub(super) async fn read(
+        &mut self,
+        state: &AppState,
+        request: &HttpRequest,
+        payload: Payload,
+    ) -> Result<(), ApiError> {
+        let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+            return Err(ApiError::UnsupportedMediaType("send the form with its file, as a browser does"));
+        }
+        refuse_content_encoding(request)?;
+        let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let limit = state.settings.http.max_import_bytes;
+        // Besides the file there are few bytes in a form.
+        let is_too_large = length.is_some_and(|length| length > limit.saturating_add(1 << 20));
+        let (mut form, mut size) = (Multipart::new(request.headers(), payload), 0);
+        while let Some(field) = in_time(form.next()).await? {
+            let field = field.map_err(unreadable)?;
+            let name = field.name().unwrap_or_default().to_owned();
+            if name != "file" {
+                let value = short(field, LARGEST - size).await?;
+                size += name.len() + value.len();
+                self.fields.push((name, value));
+            } else if is_too_large {
+                read_on(field, ApiError::TooLarge { limit }).await?;
+            } else if let Some(file) = whole(state, field).await? {
+                self.file = Some(file);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: MultipartError) -> ApiError {
+    ApiError::Malformed { code: "body_incomplete", detail: format!("the form cannot be read: {error}") }
+}
+
+/// A field of at most so many bytes.
+async fn short(mut field: Field, most: usize) -> Result<String, ApiError> {
+    let mut value = Vec::new();
+    while let Some(chunk) = in_time(field.next()).await? {
+        let chunk = chunk.map_err(unreadable)?;
+        if value.len() + chunk.len() > most {
+            return Err(ApiError::TooLarge { limit: u64::try_from(LARGEST).unwrap_or(u64::MAX) });
+        }
+        value.extend_from_slice(&chunk);
+    }
+    let not_text =
+        |error: std::string::FromUtf8Error| ApiError::Malformed { code: "encoding", detail: error.to_string() };
+    String::from_utf8(value).map_err(not_text)
+}
+
+/// A file, written as it comes. `None`: none was chosen, and the browser sends an empty one without a name.
+async fn whole(state: &AppState, mut field: Field) -> Result<Option<Arrived>, ApiError> {
+    let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
+    let is_chosen = name.is_some_and(|name| !name.is_empty());
+    let mut receiving = Receiving::begin(state).await?;
+    while let Some(chunk) = in_time(field.next()).await? {
+        receiving = match receiving.take(&chunk.map_err(unreadable)?).await {
+            Ok(receiving) => receiving,
+            Err(error) => return read_on(field, error).await.map(|()| None),
+        };
+    }
+    if is_chosen { receiving.finish().await.map(Some) } else { Ok(None) }
+}
+
+/// Reads a refused file on for a while, and refuses it then.
+async fn read_on(mut field: Field, error: ApiError) -> Result<(), ApiError> {
+    let mut read = 0;
+    while let Ok(Some(Ok(chunk))) = in_time(field.next()).await
+        && read < READ_ON
+    {
+        read += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+    }
+    Err(error)
+}

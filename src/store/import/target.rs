@@ -1,0 +1,27 @@
+//! Where the contacts of an upload go.
+
+use crate::domain::ids::ListId;
+use crate::store::people::lists::{self, NewList};
+use crate::store::{Conn, StoreError};
+
+/// The list whose members the contacts of an upload become.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// None.
+    NoList,
+    /// This one.
+    List(ListId),
+    /// One that is made together with the import.
+    NewList(NewList),
+}
+
+impl Target {
+    /// The list, which is made if it is a new one. `Err`: there is no such list.
+    pub(super) fn list(&self, conn: &mut Conn) -> Result<Result<Option<ListId>, ListId>, StoreError> {
+        Ok(match self {
+            Self::NoList => Ok(None),
+            Self::List(id) => lists::find(conn, *id)?.map(|_| Some(*id)).ok_or(*id),
+            Self::NewList(new) => Ok(Some(lists::create(conn, new)?.list.id)),
+        })
+    }
+}

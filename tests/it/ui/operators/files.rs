@@ -1,0 +1,70 @@
+//! What is brought from a person's own disk.
+
+use super::{Desk, LONG, path};
+use crate::support::Database;
+use crate::support::browser::{Browser, Setup};
+use crate::support::waiting::wait_until;
+use crate::ui::assert_heading;
+
+/// Chooses a file of so many rows, of which the second one is bad.
+fn choose_file(browser: &Browser, rows: usize) {
+    browser.script(&format!(
+        "const rows = Array.from({{ length: {rows} }}, (_, n) => n === 1 ? 'nobody,Ben' : `own${{n}}@example.com,Ann`);
+         const file = new File([['email,first_name', ...rows, ''].join('\\n')], 'people.csv', {{ type: 'text/csv' }});
+         const chosen = new DataTransfer();
+         chosen.items.add(file);
+         const field = document.getElementById('file');
+         field.files = chosen.files;
+         field.dispatchEvent(new Event('change', {{ bubbles: true }}));"
+    ));
+}
+
+#[test]
+fn an_own_file_is_uploaded_watched_to_its_end_and_its_bad_row_is_explained() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "an_own_file_is_uploaded", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    browser.go(&desk.url("/ui/imports"), 200);
+    browser.script("document.getElementById('new_list').value = 'Winter guests'");
+    choose_file(&browser, 20_000);
+    browser.choose("Import", 200);
+    assert!(path(&browser).starts_with("/ui/imports/"), "{}", path(&browser));
+    browser.script("window.isKept = true");
+    let done = "Done: 19,999 of 20,000 rows taken, and 1 row was rejected.";
+    wait_until("the import ends", LONG, || browser.text().contains(done));
+    assert_eq!(browser.script("return window.isKept"), true, "the page became so without being loaded again");
+    assert!(browser.text().contains("email_invalid"), "{}", browser.text());
+    let row = "return [...document.querySelectorAll('#rejected tbody tr > *')].map((cell) => cell.textContent)";
+    let row = browser.script(row);
+    assert_eq!((&row[0], &row[1]), (&serde_json::json!("3"), &serde_json::json!("email")), "{row}");
+    assert_eq!(browser.axe(), Vec::<String>::new(), "{}", browser.text());
+    browser.follow("Open the list", 200);
+    assert_heading(&browser, "Winter guests");
+    assert!(browser.text().contains("19,999"), "{}", browser.text());
+}
+
+#[test]
+fn without_scripts_a_file_is_imported_and_a_bad_one_is_refused_at_its_field() {
+    let setup = Setup { scripts: false, width: 390, ..Setup::default() };
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "without_scripts_a_file_is_imported", setup) else { return };
+    let (_, code) = desk.server.one_time_path.split_once('#').unwrap();
+    browser.go(&desk.url("/ui/enter"), 200);
+    browser.script(&format!("document.getElementById('code').value = '{code}'"));
+    browser.choose("Use the code", 200);
+    browser.go(&desk.url("/ui/imports"), 200);
+    browser.script(
+        "const chosen = new DataTransfer();
+         chosen.items.add(new File(['name\\nAnn\\n'], 'names.csv'));
+         document.getElementById('file').files = chosen.files;",
+    );
+    browser.choose("Import", 422);
+    assert!(browser.text().contains("the file needs a column email, phone or external_id"), "{}", browser.text());
+    assert_eq!(browser.overflow(), 0);
+    choose_file(&browser, 3);
+    browser.choose("Import", 200);
+    wait_until("the import ends", LONG, || {
+        browser.go(&desk.url(&path(&browser)), 200);
+        browser.text().contains("Done: 2 of 3 rows taken")
+    });
+}
