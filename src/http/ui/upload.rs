@@ -52,7 +52,7 @@ impl Brought {
             let field = field.map_err(unreadable)?;
             let name = field.name().unwrap_or_default().to_owned();
             if name != "file" {
-                let value = short(field, LARGEST - size).await?;
+                let value = short(field, LARGEST.saturating_sub(size)).await?;
                 size += name.len() + value.len();
                 self.fields.push((name, value));
             } else if is_too_large {

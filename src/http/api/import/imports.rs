@@ -229,7 +229,7 @@ pub(in crate::http) async fn of_form(
     let target = match (new_list, &destination.list) {
         (Some(_), Some(_)) => {
             let why = "choose a list, or name a new one: not both";
-            return Err(ApiError::field("/new_list", "list_twice", why));
+            return Err(ApiError::field("/new_list", "not_allowed", why));
         }
         (Some(name), None) => {
             require_for(by, Scope::Operate, "new_list")?;

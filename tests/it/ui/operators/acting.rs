@@ -209,7 +209,7 @@ const PEOPLE: [&str; 14] = [
     "/ui/lists",
     "/ui/lists/1",
     "/ui/imports",
-    "/ui/imports/1",
+    "/ui/imports/2",
     "/ui/segments",
     "/ui/segments/1",
     "/ui/segments/1/explain?contact_id=1",

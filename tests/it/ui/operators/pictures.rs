@@ -124,7 +124,7 @@ fn write_pictures_of_all_pages() {
         ("lists", "/ui/lists".to_owned(), 200),
         ("lists-one", "/ui/lists/1".to_owned(), 200),
         ("imports", "/ui/imports".to_owned(), 200),
-        ("imports-one", "/ui/imports/1".to_owned(), 200),
+        ("imports-one", "/ui/imports/3".to_owned(), 200),
         ("segments", "/ui/segments".to_owned(), 200),
         ("segments-one", "/ui/segments/1".to_owned(), 200),
         ("segments-why", "/ui/segments/1/explain?contact_id=7".to_owned(), 200),
