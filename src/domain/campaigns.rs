@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod brake;
 pub mod content_doubt;
+pub mod reach;
 
 use super::text_enum::text_enum;
 

@@ -3,5 +3,6 @@
 pub mod category;
 pub mod check;
 pub mod message;
+pub mod sms;
 pub mod template;
 pub mod tracking;

@@ -12,7 +12,7 @@ use super::api::campaigns::{
     self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
-use super::api::content::templates;
+use super::api::content::{previews, templates};
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
@@ -45,7 +45,7 @@ use crate::domain::access::Scope;
         segments::create, segments::list, segments::show, segments::change, segments::delete, segments::enable, segments::disable,
         segments::recompute_all, members::list, members::transitions, members::explain, members::of_contact,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
-        templates::change, templates::delete, templates::preview,
+        templates::change, templates::delete, templates::preview, previews::preview,
         me::show, keys::create, keys::list, keys::revoke, audit_log::list,
         campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
@@ -70,11 +70,12 @@ impl utoipa::Modify for ApiKeyScheme {
 }
 
 /// POSTs that take no `Idempotency-Key`: they change nothing, answer with a secret, or have a key of their own.
-const WITHOUT_KEY: [&str; 9] = [
+const WITHOUT_KEY: [&str; 10] = [
     "/v1/keys",
     "/v1/events/batch",
     "/v1/callbacks/{pool}",
     "/v1/audiences/count",
+    "/v1/content/preview",
     "/v1/segments/estimate",
     "/v1/templates/{id}/preview",
     "/v1/campaigns/{id}/preflight",

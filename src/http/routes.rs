@@ -14,7 +14,7 @@ use super::api::campaigns::{
     self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
-use super::api::content::templates;
+use super::api::content::{previews, templates};
 use super::api::import::{imports, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
@@ -376,6 +376,7 @@ pub const TABLE: &[Entry] = &[
     delete("/v1/templates/{id}", Api(Operate), || to(templates::delete)),
     get("/v1/templates/{id}/versions", Api(Read), || to(templates::versions)),
     post("/v1/templates/{id}/preview", Api(Read), || to(templates::preview)),
+    post("/v1/content/preview", Api(Read), || to(previews::preview)),
     post("/v1/audiences/count", Api(Read), || to(audience::count)),
     get("/v1/campaigns", Api(Read), || to(campaigns::list)),
     post("/v1/campaigns", Api(Operate), || to(campaigns::create)).once(),

@@ -15,6 +15,7 @@ pub mod launch;
 pub mod launch_due;
 pub mod preflight;
 pub mod preview;
+pub mod reach;
 pub mod recipient_links;
 pub mod render;
 pub mod resolve;

@@ -4,4 +4,5 @@ pub mod change_template;
 pub mod check;
 pub mod create_template;
 pub mod delete_template;
+pub mod preview_content;
 pub mod preview_template;

@@ -22,13 +22,15 @@ pub(in crate::http) mod why;
 
 use actix_web::{HttpResponse, web};
 
-pub(in crate::http) use self::bodies::{Campaign, CampaignFilter, Packing, Stats, Waiting};
-use self::bodies::{CampaignInput, CampaignPatch};
+pub(in crate::http) use self::bodies::{
+    Campaign, CampaignFilter, CampaignInput, CampaignPatch, Packing, Stats, Waiting,
+};
 use super::content::pointers::Pointers;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
+use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
@@ -39,8 +41,8 @@ use crate::services::By;
 use crate::services::campaigns::create::{self, Draft};
 use crate::services::campaigns::delete;
 use crate::services::campaigns::edit::{self, Edit};
-use crate::store::Lane;
 use crate::store::campaigns::{self, CampaignWithDetails};
+use crate::store::{Lane, engine};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 255;
@@ -81,10 +83,17 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<CampaignInput>,
 ) -> Result<HttpResponse, ApiError> {
+    let campaign = created(&state, body, &by).await?;
+    let location = format!("/v1/campaigns/{}", campaign.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
+}
+
+/// A new campaign.
+pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: &By) -> Result<Campaign, ApiError> {
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
     check_retry_for(body.retry_for)?;
-    let (topic, audience) = audience::resolve(&state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
+    let (topic, audience) = audience::resolve(state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
     let draft = Draft {
         name,
         channel: body.channel,
@@ -100,10 +109,8 @@ pub(in crate::http) async fn create(
         retry_for: body.retry_for,
         scheduled_at: body.scheduled_at,
     };
-    let stored = create::create(&state.services, draft, &by).await?;
-    let campaign = Campaign::new(stored, &state)?;
-    let location = format!("/v1/campaigns/{}", campaign.id);
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
+    let stored = create::create(&state.services, draft, by).await?;
+    Ok(Campaign::new(stored, state)?)
 }
 
 /// Lists campaigns, newest first.
@@ -147,6 +154,15 @@ pub(in crate::http) async fn read(state: &AppState, lane: Lane, id: CampaignId) 
     Ok(Campaign::new(whole, state)?)
 }
 
+/// A campaign, and the moment of that by the database's clock.
+pub(in crate::http) async fn at_this_moment(
+    state: &AppState,
+    id: CampaignId,
+) -> Result<(Campaign, UtcInstant), ApiError> {
+    let now = state.store.run(Lane::Read, "read the clock", engine::now).await?;
+    Ok((read(state, Lane::Read, id).await?, now))
+}
+
 /// Shows a campaign with its statistics.
 #[utoipa::path(get, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
@@ -168,11 +184,21 @@ pub(in crate::http) async fn change(
     by: By,
     Json(body): Json<CampaignPatch>,
 ) -> Result<web::Json<Campaign>, ApiError> {
+    Ok(web::Json(changed(&state, id, body, &by).await?))
+}
+
+/// A campaign after an edit.
+pub(in crate::http) async fn changed(
+    state: &AppState,
+    id: CampaignId,
+    body: CampaignPatch,
+    by: &By,
+) -> Result<Campaign, ApiError> {
     let name = body.name.as_deref().map(|name| text::name("/name", name, MAX_NAME)).transpose()?;
     check_rate(body.rate_per_second.flatten())?;
     check_retry_for(body.retry_for.flatten())?;
     let (topic, audience) = (body.topic_id.as_ref().and_then(Option::as_ref), body.audience.as_ref());
-    let (topic, audience) = audience::resolve(&state, topic, audience.and_then(Option::as_ref)).await?;
+    let (topic, audience) = audience::resolve(state, topic, audience.and_then(Option::as_ref)).await?;
     let change = Edit {
         name,
         content: body.own_content(),
@@ -186,9 +212,10 @@ pub(in crate::http) async fn change(
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
+        seen: body.if_updated_at,
     };
-    let campaign = edit::edit(&state.services, id, change, &by).await?;
-    Ok(web::Json(Campaign::new(campaign, &state)?))
+    let campaign = edit::edit(&state.services, id, change, by).await?;
+    Ok(Campaign::new(campaign, state)?)
 }
 
 /// Deletes a campaign that is not active.

@@ -1,5 +1,6 @@
 //! Templates.
 
 pub mod pointers;
+pub(in crate::http) mod previews;
 mod refusals;
 pub(in crate::http) mod templates;

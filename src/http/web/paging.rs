@@ -92,6 +92,13 @@ impl Paging {
         Ok(paging)
     }
 
+    /// The newest rows of a list without filters, as many as one answer has at most.
+    #[must_use]
+    pub fn newest(resource: &'static str) -> Self {
+        let filter = String::new();
+        Self { resource, filter, page: 1, page_size: MAX_PAGE_SIZE, anchor: None, before: None }
+    }
+
     /// What the store is asked for.
     #[must_use]
     pub fn window(&self) -> Window {

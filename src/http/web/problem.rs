@@ -262,6 +262,12 @@ impl ApiError {
         Self::NoSuch { what, name: name.to_owned() }
     }
 
+    /// Whether what was asked for is wrong, and not the instance: another try changes nothing.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.status_code().is_client_error()
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Cow<'static, str> {

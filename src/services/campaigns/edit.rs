@@ -13,12 +13,13 @@ use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
+use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
 use crate::services::{By, Services};
-use crate::store::campaigns::{self, CampaignChange, CampaignWithDetails, TransitionError};
-use crate::store::content::templates;
+use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError};
+use crate::store::content::templates::{self, VersionRow};
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
 /// Why a campaign is not created or edited.
@@ -27,6 +28,9 @@ pub enum DraftError {
     /// Only drafts and scheduled campaigns can be edited.
     #[error("the campaign is {0}; only drafts and scheduled campaigns can be edited")]
     NotEditable(CampaignStatus),
+    /// It is no longer as it was seen.
+    #[error("the campaign has changed since it was read: read it again, and then change it")]
+    ChangedMeanwhile,
     /// There is no such template.
     #[error("there is no template {0}")]
     NoSuchTemplate(TemplateId),
@@ -78,6 +82,7 @@ impl MayBeStoreError for DraftError {
             Self::Schedule(error) => error.into_store_error().map_err(Self::Schedule),
             Self::Content(ContentError::Store(error)) => Ok(error),
             refused @ (Self::NotEditable(_)
+            | Self::ChangedMeanwhile
             | Self::NoSuchTemplate(_)
             | Self::OtherChannel { .. }
             | Self::TwoContents
@@ -134,6 +139,8 @@ pub struct Edit {
     pub rate_per_second: Option<Option<f64>>,
     /// How much waiting between tries its deliveries are given.
     pub retry_for: Option<Option<Span>>,
+    /// When it was changed last, as the editor has seen it: nothing is edited that has changed since.
+    pub seen: Option<UtcInstant>,
 }
 
 impl Edit {
@@ -151,6 +158,7 @@ impl Edit {
             on_uncertain,
             rate_per_second,
             retry_for,
+            seen: _,
         } = self;
         let set = [
             ("name", name.is_some()),
@@ -202,9 +210,8 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             tracking: edit.tracking.map(|tracking| tracking.map(Into::into)),
             ..CampaignChange::default()
         };
-        if let Some(content) = &content {
+        if content.is_some() {
             change.template_id = Some(None);
-            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
         } else if edit.template.flatten().is_some() {
             change.template_version_id = Some(None);
         }
@@ -219,11 +226,23 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         if !locked.status.is_editable() {
             return Err(DraftError::NotEditable(locked.status));
         }
+        if edit.seen.is_some_and(|seen| seen != locked.updated_at) {
+            return Err(DraftError::ChangedMeanwhile);
+        }
+        let own = own_version(conn, &locked)?;
+        let content = content.filter(|content| own.as_ref().is_none_or(|own| own.content() != *content));
+        if let Some(content) = &content {
+            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
+        }
         if change.category.is_some() && change.template_id.unwrap_or(locked.template_id).is_some() {
             return Err(DraftError::CategoryOfTemplate);
         }
         let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
         let mut row = campaigns::edit(conn, &locked, &change)?;
+        // A draft is saved while it is typed: what it said before is not kept.
+        if let (Some(_), Some(before)) = (content, own) {
+            templates::forget_own_version(conn, before.id)?;
+        }
         // Nobody looks at it again before its time comes: it is launched with the rights of the last one who had a say in it.
         if row.status == CampaignStatus::Scheduled {
             row = keep_scheduled(conn, id, is_other_template, &asker)?;
@@ -236,6 +255,14 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
     let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
     tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
     Ok(campaign)
+}
+
+/// The content of its own that a campaign has so far.
+fn own_version(conn: &mut Conn, campaign: &CampaignRow) -> Result<Option<VersionRow>, StoreError> {
+    match campaign.template_id {
+        Some(_) => Ok(None),
+        None => campaigns::content(conn, campaign),
+    }
 }
 
 async fn find(store: &Store, id: CampaignId) -> Result<CampaignWithDetails, DraftError> {

@@ -192,6 +192,19 @@ pub fn add_version(
         .map_err(StoreError::query("store a template version"))
 }
 
+/// Removes the content that belonged to a campaign alone, once the campaign has another. What anything else uses stays.
+///
+/// # Errors
+/// The query failed.
+pub fn forget_own_version(conn: &mut Conn, id: TemplateVersionId) -> Result<(), StoreError> {
+    let used = campaigns::table.filter(campaigns::template_version_id.eq(id));
+    let own = template_versions::table.find(id).filter(template_versions::template_id.is_null());
+    diesel::delete(own.filter(diesel::dsl::not(diesel::dsl::exists(used))))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("remove a content that was replaced"))
+}
+
 /// A version by its own id, whatever it belongs to.
 ///
 /// # Errors

@@ -192,8 +192,17 @@ pub(in crate::http) async fn schedule(
     by: By,
     Json(body): Json<ScheduleInput>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    let campaign = schedule::schedule(&state.services, id, body.scheduled_at, &by).await?;
-    Ok(web::Json(Campaign::new(campaign, &state)?))
+    Ok(web::Json(scheduled(&state, id, body.scheduled_at, &by).await?))
+}
+
+/// A campaign after its launch time was set.
+pub(in crate::http) async fn scheduled(
+    state: &AppState,
+    id: CampaignId,
+    at: UtcInstant,
+    by: &By,
+) -> Result<Campaign, ApiError> {
+    Ok(Campaign::new(schedule::schedule(&state.services, id, at, by).await?, state)?)
 }
 
 /// Removes the launch time: the campaign is a draft again.
@@ -206,8 +215,12 @@ pub(in crate::http) async fn unschedule(
     by: By,
     _: Hashed<Nothing>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    let campaign = schedule::unschedule(&state.services, id, &by).await?;
-    Ok(web::Json(Campaign::new(campaign, &state)?))
+    Ok(web::Json(unscheduled(&state, id, &by).await?))
+}
+
+/// A campaign after its launch time was taken away.
+pub(in crate::http) async fn unscheduled(state: &AppState, id: CampaignId, by: &By) -> Result<Campaign, ApiError> {
+    Ok(Campaign::new(schedule::unschedule(&state.services, id, by).await?, state)?)
 }
 
 /// What is tried again.

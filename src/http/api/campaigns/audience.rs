@@ -1,12 +1,15 @@
 //! Who a campaign is for, as clients write it: lists and segments go by their ids or their slugs. They are stored by their ids.
 
 use actix_web::web;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::domain::campaigns::audience::{Audience, AudienceForm, CampaignPart, Exclusion};
-use crate::domain::ids::{ContactId, ListId};
+use crate::domain::campaigns::reach::Reach;
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
+use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::segments::Criteria;
 use crate::domain::segments::estimate::Estimate;
 use crate::http::api::criteria::read_criteria;
@@ -17,6 +20,8 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::segment_path::{SegmentName, segments_named};
 use crate::services::campaigns::count_audience;
 use crate::services::campaigns::launch::LaunchError;
+use crate::services::campaigns::reach::{self, MOST_STRETCHES};
+use crate::store::dispatch::preflight::Question;
 
 /// Most lists, and most tags, in one field.
 const MAX_NAMED: usize = 1_000;
@@ -160,18 +165,78 @@ async fn criteria(state: &AppState, given: Option<&Value>, pointer: &str) -> Res
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CountInput {
     audience: AudienceInput,
+    /// With a channel the answer says how many it reaches, too.
+    channel: Option<ChannelKind>,
+    /// Why a message would be sent: `marketing` unless given. `transactional` asks nobody whether they agreed.
+    category: Option<Category>,
+    /// The list that a message would be about. Left out: the lists of the audience.
+    topic_id: Option<ListName>,
 }
 
-/// Counts an audience as it is now, before a campaign is made of it. Who may be written to is not asked here: the launch and the
-/// hand-over do. Without filters the count is exact, with filters up to 100,000 contacts.
+/// How many people an audience names.
+#[derive(Debug, Serialize, ToSchema)]
+pub(in crate::http) struct AudienceCount {
+    #[serde(flatten)]
+    pub(in crate::http) estimate: Estimate,
+    /// What would become of the first of them. Absent where no channel was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) reach: Option<Reach>,
+}
+
+/// How a message to an audience would be sent.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Way {
+    pub(in crate::http) channel: ChannelKind,
+    pub(in crate::http) category: Category,
+    /// The list that it is about; none: the lists of the audience.
+    pub(in crate::http) topic: Option<ListId>,
+}
+
+impl Way {
+    fn asked_of(self, audience: &Audience) -> Question {
+        let topics = self.topic.map_or_else(|| audience.include.lists.clone(), |topic| vec![topic]);
+        // No campaign has this id.
+        Question { campaign: CampaignId(0), channel: self.channel, category: self.category, topics }
+    }
+}
+
+/// Counts an audience as it is now, and looks at what would become of its first people.
+pub(in crate::http) async fn counted(
+    state: &AppState,
+    audience: Audience,
+    way: Option<Way>,
+) -> Result<AudienceCount, ApiError> {
+    let estimate = count_audience::count(&state.services, audience.clone()).await?;
+    let reach = match way {
+        Some(way) => {
+            let question = way.asked_of(&audience);
+            Some(reach::reach(&state.services, audience, question, MOST_STRETCHES).await?)
+        }
+        None => None,
+    };
+    Ok(AudienceCount { estimate, reach })
+}
+
+/// A few people of an audience whom a message would reach, among the first ones.
+pub(in crate::http) async fn some(state: &AppState, audience: Audience, way: Way) -> Result<Vec<ContactId>, ApiError> {
+    let question = way.asked_of(&audience);
+    Ok(reach::reach(&state.services, audience, question, 1).await?.examples)
+}
+
+/// Counts an audience as it is now, before a campaign is made of it. Without filters the count is exact, with filters up to 100,000
+/// contacts. With a `channel`, `reach` says what would become of the first 20,000 people as things are now; the launch and the hand-over
+/// ask anew.
 #[utoipa::path(post, path = "/v1/audiences/count", tag = "campaigns", request_body = CountInput,
-    responses((status = 200, body = Estimate), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = AudienceCount), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn count(
     state: web::Data<AppState>,
     _: Query<()>,
     Json(body): Json<CountInput>,
-) -> Result<web::Json<Estimate>, ApiError> {
-    let (_, audience) = resolve(&state, None, Some(&body.audience)).await?;
+) -> Result<web::Json<AudienceCount>, ApiError> {
+    let CountInput { audience, channel, category, topic_id } = body;
+    let (topic, audience) = resolve(&state, topic_id.as_ref(), Some(&audience)).await?;
     let audience = Audience::try_from(audience.unwrap_or_default()).map_err(LaunchError::Audience)?;
-    Ok(web::Json(count_audience::count(&state.services, audience).await?))
+    let category = category.unwrap_or(Category::Marketing);
+    let way = channel.map(|channel| Way { channel, category, topic });
+    Ok(web::Json(counted(&state, audience, way).await?))
 }

@@ -222,6 +222,8 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<f64>)]
     pub(super) retry_for: Option<Option<Span>>,
     pub(super) on_uncertain: Option<OnUncertain>,
+    /// The `updated_at` that was seen: if the campaign has changed since, the edit is refused with `changed_meanwhile`.
+    pub(super) if_updated_at: Option<UtcInstant>,
 }
 
 impl CampaignPatch {

@@ -18,7 +18,7 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
-use crate::services::campaigns::preview;
+use crate::services::campaigns::preview::{self, CampaignPreview};
 use crate::services::campaigns::test_send::{self, Tested};
 
 /// Most recipients of a test-send.
@@ -37,19 +37,19 @@ pub(in crate::http) struct PreviewInput {
 /// What the contact would get.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct PersonalizedPreview {
-    rendered_message: String,
-    rendered_subject: String,
+    pub(in crate::http) rendered_message: String,
+    pub(in crate::http) rendered_subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    rendered_html: Option<String>,
+    pub(in crate::http) rendered_html: Option<String>,
     /// The text that was rendered.
     used_template: String,
     /// Names that the template uses and this contact has no value for.
-    missing: Vec<String>,
+    pub(in crate::http) missing: Vec<String>,
     /// Names that the template uses and no contact has ever had: a campaign with them is refused.
-    unknown: BTreeSet<String>,
+    pub(in crate::http) unknown: BTreeSet<String>,
     contact: PreviewContact,
     /// Why the campaign would not be sent to this contact as things are now: `suppressed`, `unsubscribed`, …; null: it would be.
-    skip_reason: Option<SkipReason>,
+    pub(in crate::http) skip_reason: Option<SkipReason>,
 }
 
 /// The contact that was rendered for.
@@ -57,6 +57,21 @@ pub(in crate::http) struct PersonalizedPreview {
 pub(in crate::http) struct PreviewContact {
     id: ContactId,
     first_name: Option<String>,
+}
+
+impl PersonalizedPreview {
+    fn of(contact: ContactId, preview: CampaignPreview) -> Self {
+        Self {
+            rendered_message: preview.message.text,
+            rendered_subject: preview.message.subject,
+            rendered_html: preview.message.html,
+            used_template: preview.text,
+            missing: preview.missing,
+            unknown: preview.unknown,
+            contact: PreviewContact { id: contact, first_name: preview.first_name },
+            skip_reason: preview.skip_reason,
+        }
+    }
 }
 
 /// Renders a campaign for one contact.
@@ -74,16 +89,17 @@ pub(in crate::http) async fn preview(
     };
     let preview = preview::preview(&state.services, id, body.contact_id, body.override_template).await;
     let preview = preview.map_err(|error| unrendered(error, pointers))?;
-    Ok(web::Json(PersonalizedPreview {
-        rendered_message: preview.message.text,
-        rendered_subject: preview.message.subject,
-        rendered_html: preview.message.html,
-        used_template: preview.text,
-        missing: preview.missing,
-        unknown: preview.unknown,
-        contact: PreviewContact { id: body.contact_id, first_name: preview.first_name },
-        skip_reason: preview.skip_reason,
-    }))
+    Ok(web::Json(PersonalizedPreview::of(body.contact_id, preview)))
+}
+
+/// A campaign as one contact would get it.
+pub(in crate::http) async fn of_contact(
+    state: &AppState,
+    id: CampaignId,
+    contact: ContactId,
+) -> Result<PersonalizedPreview, ApiError> {
+    let preview = preview::preview(&state.services, id, contact, None).await;
+    Ok(PersonalizedPreview::of(contact, preview.map_err(|error| unrendered(error, CONTENT))?))
 }
 
 /// The contacts that get a test message.

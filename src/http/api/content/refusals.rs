@@ -4,7 +4,7 @@ use super::pointers::TEMPLATE;
 use crate::http::web::problem::ApiError;
 use crate::services::content::change_template::ChangeError;
 use crate::services::content::delete_template::DeleteError;
-use crate::services::content::preview_template::PreviewError;
+use crate::services::content::preview_content::PreviewError;
 
 impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {

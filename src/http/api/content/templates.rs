@@ -1,12 +1,11 @@
 //! `/v1/templates`: content with placeholders, in versions.
 
-use std::collections::BTreeSet;
-
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::pointers::TEMPLATE;
+use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
@@ -22,7 +21,7 @@ use crate::services::By;
 use crate::services::content::change_template::{Change, change_template, check_channel};
 use crate::services::content::create_template::{NewTemplate, create_template};
 use crate::services::content::delete_template::delete_template;
-use crate::services::content::preview_template::{TemplatePreview, preview_template};
+use crate::services::content::preview_template::preview_template;
 use crate::store::Lane;
 use crate::store::content::templates::{self, TemplateRow, VersionRow};
 
@@ -32,13 +31,13 @@ const MAX_NAME: usize = 200;
 /// A template with one of its versions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Template {
-    id: TemplateId,
-    name: String,
+    pub(in crate::http) id: TemplateId,
+    pub(in crate::http) name: String,
     channel: ChannelKind,
     category: Category,
     tracking: Tracking,
     #[serde(flatten)]
-    content: Version,
+    pub(in crate::http) content: Version,
     created_at: UtcInstant,
     updated_at: UtcInstant,
 }
@@ -47,7 +46,7 @@ pub(in crate::http) struct Template {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Version {
     /// From 1.
-    version: i64,
+    pub(in crate::http) version: i64,
     subject: String,
     body_text: String,
     body_html: Option<String>,
@@ -125,38 +124,17 @@ pub(in crate::http) struct PreviewInput {
     version: Option<i64>,
 }
 
-/// A message as one contact would get it.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Preview {
-    subject: String,
-    body_text: String,
-    body_html: Option<String>,
-    /// The names that the template uses.
-    placeholders: Vec<String>,
-    /// Those for which this contact has no value.
-    missing: Vec<String>,
-    /// Those that no contact has ever had: a campaign with them is refused.
-    unknown: BTreeSet<String>,
-}
-
-impl From<TemplatePreview> for Preview {
-    fn from(preview: TemplatePreview) -> Self {
-        let TemplatePreview { message, placeholders, missing, unknown } = preview;
-        Self {
-            subject: message.subject,
-            body_text: message.text,
-            body_html: message.html,
-            placeholders,
-            missing,
-            unknown,
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(in crate::http) struct TemplateFilter {
     paging: Paging,
     channel: Option<ChannelKind>,
+}
+
+impl TemplateFilter {
+    /// The newest ones of a channel, as many as one answer has at most.
+    pub(in crate::http) fn newest(channel: ChannelKind) -> Self {
+        Self { paging: Paging::newest("templates"), channel: Some(channel) }
+    }
 }
 
 impl FromQuery for TemplateFilter {
@@ -206,11 +184,16 @@ pub(in crate::http) async fn list(
     state: web::Data<AppState>,
     Query(filter): Query<TemplateFilter>,
 ) -> Result<web::Json<Listing<Template>>, ApiError> {
+    Ok(web::Json(listed(&state, filter).await?))
+}
+
+/// A part of the templates.
+pub(in crate::http) async fn listed(state: &AppState, filter: TemplateFilter) -> Result<Listing<Template>, ApiError> {
     let TemplateFilter { paging, channel } = filter;
     let window = paging.window();
     let list = move |conn: &mut _| templates::list(conn, channel, window);
     let slice = state.store.run(Lane::Read, "list templates", list).await?;
-    Ok(web::Json(paging.answer(slice.map(Template::from), |template| template.id.0)))
+    Ok(paging.answer(slice.map(Template::from), |template| template.id.0))
 }
 
 async fn find(state: &AppState, id: TemplateId, version: Option<i64>) -> Result<TemplateRow, ApiError> {

@@ -211,6 +211,13 @@ impl From<Members> for MembersChanged {
 #[derive(Debug)]
 pub(in crate::http) struct ListFilter(Paging);
 
+impl ListFilter {
+    /// The newest ones, as many as one answer has at most.
+    pub(in crate::http) fn newest() -> Self {
+        Self(Paging::newest("lists"))
+    }
+}
+
 impl FromQuery for ListFilter {
     const NAMES: &'static [&'static str] = &PARAMETERS;
 

@@ -255,6 +255,13 @@ impl SegmentPatch {
 #[derive(Debug)]
 pub(in crate::http) struct SegmentFilter(pub(super) Paging);
 
+impl SegmentFilter {
+    /// The newest ones, as many as one answer has at most.
+    pub(in crate::http) fn newest() -> Self {
+        Self(Paging::newest("segments"))
+    }
+}
+
 impl FromQuery for SegmentFilter {
     const NAMES: &'static [&'static str] = &PARAMETERS;
 

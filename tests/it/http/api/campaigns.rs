@@ -12,6 +12,7 @@ mod minutes;
 mod pace;
 mod preflights;
 mod previews;
+mod reach;
 mod reasons;
 mod recipients;
 mod refusals;

@@ -1,3 +1,4 @@
-//! Templates.
+//! Templates and previews.
 
+mod previews;
 mod templates;
