@@ -29,9 +29,9 @@ use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
-    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, contact,
+    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
     contacts as contact_list, decisions as decided, enter, errors, form, import as import_page, imports as import_list,
-    instances as machines, keys as keyboard, lift, lists as list_pages, live, now, pace as pace_page,
+    instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now, pace as pace_page,
     page_map as map_page, people, pool_acts, pool_check, pools as pool_list, preflight as preflight_page,
     search as search_page, segment_acts, segments as segment_list, settings as settings_page,
     suppressions as suppression_list, uncertain as incidents, uncertain_acts, why as why_page,
@@ -243,7 +243,12 @@ pub const TABLE: &[Entry] = &[
         to(|state, frame, by, query| search_page::show(state, frame, by, query, shown_to))
     }),
     get("/ui/campaigns", Page(Read), || to(campaign_list::list)),
+    get("/ui/campaigns/new", Page(Operate), || to(compose::ask)),
+    post("/ui/campaigns/new", Page(Operate), || to(compose::make)).once(),
     get("/ui/campaigns/{id}", Page(Read), || to(campaign::show)),
+    get("/ui/campaigns/{id}/edit", Page(Operate), || to(composer::show)).shows(Object::Contact),
+    post("/ui/campaigns/{id}/edit", Page(Operate), || to(composer::save)).once(),
+    get("/ui/campaigns/{id}/mail", Page(Read), || to(mail::show)).shows(Object::Contact),
     get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/people/find", Page(Read), || to(why_page::find)),
     get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),

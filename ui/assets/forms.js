@@ -51,7 +51,7 @@ document.addEventListener("change", ({ target }) => {
 // A second press would do nothing; it shall not look as if it could.
 document.addEventListener("submit", (event) => {
   const { form, submitter } = { form: event.target, submitter: event.submitter };
-  if (form.method !== "post") return;
+  if (form.method !== "post" || event.defaultPrevented) return;
   setTimeout(() => {
     form.setAttribute("aria-busy", "true");
     if (submitter) submitter.disabled = true;
@@ -64,9 +64,9 @@ function release(form) {
 }
 addEventListener("pageshow", () => document.querySelectorAll("form[aria-busy]").forEach(release));
 
-// The fields in which something is typed, by the form that they belong to.
+// The fields in which something is typed, by the form that they belong to. Some forms keep them themselves.
 const fields = (within) =>
-  [...within.querySelectorAll("form :is(input:not([type=hidden], [type=password], [type=file], [type=checkbox]), textarea, select)[name]")];
+  [...within.querySelectorAll("form:not([data-keeps]) :is(input:not([type=hidden], [type=password], [type=file], [type=checkbox]), textarea, select)[name]")];
 const nameOf = (field) => `${KEPT} ${field.form.getAttribute("action")} ${field.name}`;
 
 // The session has ended: what was typed waits in this tab until its form is shown again.

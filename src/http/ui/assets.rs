@@ -32,6 +32,7 @@ static ALL: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "tokens.css" CSS;
         "ui.css" CSS;
         "icon.svg" "image/svg+xml";
+        "composer.js" SCRIPT;
         "enter.js" SCRIPT;
         "forms.js" SCRIPT;
         "keyboard.js" SCRIPT;
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_script_of_a_page_has_an_address() {
-        for name in SCRIPTS.iter().chain(&["tokens.css", "ui.css", "icon.svg", "enter.js"]) {
+        for name in SCRIPTS.iter().chain(&["composer.js", "tokens.css", "ui.css", "icon.svg", "enter.js"]) {
             assert!(address(name).starts_with("/ui/assets/"), "{name}");
         }
     }

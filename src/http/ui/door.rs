@@ -45,7 +45,6 @@ pub(in crate::http) async fn door(
     let mut response = errors::as_page(response);
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Nothing is told to other sites. Without any, a browser would not say either that a form comes from a page of ours.
         (header::REFERRER_POLICY, "same-origin"),
@@ -53,6 +52,10 @@ pub(in crate::http) async fn door(
         (RESOURCE_POLICY, "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    // A customer's mail, shown in a frame, brings a stricter one.
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
     // A browser that cannot trust where an answer is from complains of this one.
     if transport != Transport::Plain {

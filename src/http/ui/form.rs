@@ -7,12 +7,15 @@ use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 
+use crate::http::sessions::SignedIn;
 use crate::http::web::extract::{bad_parameter, gather};
 use crate::http::web::idempotency;
 use crate::http::web::problem::ApiError;
 
-/// The largest form, in bytes.
+/// The largest form of somebody who has not signed in, and of somebody who has: a message is up to 512 KiB of text and as much of HTML,
+/// and a browser writes a character as up to three bytes for each of its own. In bytes.
 const LARGEST: usize = 64 * 1024;
+const LARGEST_SIGNED_IN: usize = 4 * 1024 * 1024;
 
 /// The field with the key under which a form is done once.
 const KEY: &str = "idempotency_key";
@@ -24,6 +27,26 @@ pub(in crate::http) struct Form(Vec<(String, String)>);
 impl Form {
     fn parse(body: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// A form with these fields.
+    pub(super) const fn of(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
+    /// The first field of this name, or nothing.
+    pub(super) fn value(&self, name: &str) -> &str {
+        self.text(name).unwrap_or_default()
+    }
+
+    /// All fields of this name.
+    pub(super) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a field of this name has this value.
+    pub(super) fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(field, given)| field == name && given == value)
     }
 
     /// The first field of this name.
@@ -42,13 +65,17 @@ impl FromRequest for Form {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let is_form = is_form(request);
+        let (is_form, largest) = (is_form(request), largest(request));
         let payload = payload.take();
         Box::pin(async move {
             is_form?;
-            Ok(Self::parse(&gather(payload, LARGEST).await?))
+            Ok(Self::parse(&gather(payload, largest).await?))
         })
     }
+}
+
+fn largest(request: &HttpRequest) -> usize {
+    if request.extensions().contains::<SignedIn>() { LARGEST_SIGNED_IN } else { LARGEST }
 }
 
 fn is_form(request: &HttpRequest) -> Result<(), ApiError> {
@@ -86,8 +113,9 @@ pub(in crate::http) async fn once(
     mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let largest = largest(request.request());
     let body = match is_form(request.request()) {
-        Ok(()) => gather(request.take_payload(), LARGEST).await,
+        Ok(()) => gather(request.take_payload(), largest).await,
         Err(error) => Err(error),
     };
     let keyed = body.and_then(|body| {

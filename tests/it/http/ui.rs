@@ -1,5 +1,6 @@
 //! The door of operators' pages, without a browser.
 
+mod composer;
 mod entering;
 mod figures;
 mod imports;

@@ -1,6 +1,7 @@
 //! The operators' pages.
 
 mod acting;
+mod composing;
 mod files;
 mod pictures;
 mod searching;

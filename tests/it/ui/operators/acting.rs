@@ -238,6 +238,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
         "/ui/search",
         "/ui/search?q=person7%40example.com",
         "/ui/campaigns",
+        "/ui/campaigns/new",
         "/ui/campaigns?status=draft",
         "/ui/keys",
         "/ui/enter",
@@ -257,12 +258,15 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
                 "/books",
                 "/pages",
                 "/preflight",
+                "/edit",
                 "/pause",
                 "/stop",
             ]
             .map(of_campaign),
         )
-        .chain([(desk.url(&format!("/ui/campaigns/{}/preflight", desk.draft)), 200)])
+        .chain(
+            ["/preflight", "/edit?count=yes"].map(|act| (desk.url(&format!("/ui/campaigns/{}{act}", desk.draft)), 200)),
+        )
         .chain(system)
         .chain(of_incident)
         .chain(why(desk))

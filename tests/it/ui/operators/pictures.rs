@@ -72,8 +72,12 @@ fn checked(server: &Server, all: i64, some: i64, draft: i64) {
     let blank = id(&api.post("/v1/contacts", &json!({ "email": "blank@example.com" })));
     api.post(&format!("/v1/lists/{all}/members"), &json!({ "contact_ids": strangers }));
     api.post(&format!("/v1/lists/{all}/members"), &json!({ "contact_ids": [blank] }));
-    let change =
-        json!({ "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}" });
+    let html = "<body style=\"margin:0;font:16px/24px Georgia,serif;color:#222\"><div style=\"background:#1f4d3a;color:#fff;padding:24px\">\
+                <h1 style=\"margin:0;font-size:26px\">The spring catalogue</h1></div><div style=\"padding:24px\"><p>Dear {{ first_name }},</p>\
+                <p>our new plants are in. Come and see them in {{ city }}, or order from your chair.</p></div>";
+    let change = json!({
+        "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "base_template_html": html,
+    });
     let json = [("Content-Type", "application/json")];
     let changed = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, change.to_string().as_bytes());
     assert_eq!(changed.status, 200, "{changed:?}");
@@ -103,6 +107,9 @@ fn write_pictures_of_all_pages() {
         ("search", "/ui/search?q=s".to_owned(), 200),
         ("search-none", "/ui/search?q=nobody".to_owned(), 200),
         ("campaigns", "/ui/campaigns".to_owned(), 200),
+        ("compose-new", "/ui/campaigns/new?list=1".to_owned(), 200),
+        ("compose-draft", format!("/ui/campaigns/{draft}/edit?count=yes"), 200),
+        ("compose-closed", format!("/ui/campaigns/{}/edit", draft - 1), 200),
         ("campaigns-none", "/ui/campaigns?status=failed".to_owned(), 200),
         ("campaign", of_campaign(""), 200),
         ("campaign-people", of_campaign("/people?status=failed"), 200),

@@ -1,0 +1,356 @@
+//! `/ui/campaigns/{id}/edit`: a draft is written, saved while it is typed, and seen as one of its readers would see it.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+use serde_json::{Value, json};
+
+use super::composer_fields::{Body, field_at, fields_of};
+use super::composer_parts::{Choices, CountView, PreviewView};
+use super::errors::Trouble;
+use super::form::{Form, fresh_key, see_other};
+use super::frame::{Frame, Section, page};
+use super::words::{When, curl};
+use crate::domain::campaigns::CampaignStatus;
+use crate::domain::channel::ChannelKind;
+use crate::domain::ids::CampaignId;
+use crate::domain::instant::UtcInstant;
+use crate::http::api::campaigns::{self, Campaign, CampaignPatch, actions};
+use crate::http::state::AppState;
+use crate::http::web::extract::{FromQuery, Id, Params, Query, read_part};
+use crate::http::web::problem::{ApiError, FieldProblem};
+use crate::services::By;
+
+/// What is to be seen beside the form.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Beside {
+    /// Who reads: a contact's id or address. Empty: somebody of the audience.
+    reader: String,
+    /// Whether the audience is counted.
+    count: bool,
+    /// Whether only what stands beside the form is wanted, for a script.
+    part: bool,
+}
+
+impl FromQuery for Beside {
+    const NAMES: &'static [&'static str] = &["as", "count", "part"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let has = |name| params.text(name).is_some_and(|text| !text.is_empty());
+        Ok(Self { reader: params.short("as", 255)?.unwrap_or_default(), count: has("count"), part: has("part") })
+    }
+}
+
+impl Beside {
+    fn of(form: &Form) -> Self {
+        let has = |name| !form.value(name).is_empty();
+        let other = form.value("as_other").trim();
+        Self {
+            reader: if other.is_empty() { form.value("as").to_owned() } else { other.chars().take(255).collect() },
+            count: has("count") || form.value("act") == "count",
+            part: has("part"),
+        }
+    }
+
+    /// The page that shows it.
+    fn path(&self, id: CampaignId) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let flag = |flag: bool| if flag { "yes" } else { "" };
+        let all = [("as", self.reader.as_str()), ("count", flag(self.count)), ("part", flag(self.part))];
+        query.extend_pairs(all.into_iter().filter(|(_, value)| !value.is_empty()));
+        let query = query.finish();
+        let path = format!("/ui/campaigns/{id}/edit");
+        if query.is_empty() { path } else { format!("{path}?{query}") }
+    }
+}
+
+/// Whether what was typed is saved, and why not.
+#[derive(Template)]
+#[template(path = "ui/composer_saved.html")]
+struct SavedView {
+    /// When the draft was changed last.
+    at: When,
+    /// The same, for the next edit to name.
+    seen: String,
+    trouble: Option<Trouble>,
+    /// The field, what it is called, and what is wrong with it.
+    problems: Vec<(String, String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "ui/composer.html")]
+struct ComposerPage {
+    frame: Frame,
+    id: i64,
+    name: String,
+    channel: ChannelKind,
+    has_html: bool,
+    tracking: String,
+    form: Form,
+    choices: Choices,
+    saved: SavedView,
+    count: CountView,
+    preview: PreviewView,
+    key: String,
+}
+
+/// What stands beside the form, alone.
+#[derive(Template)]
+#[template(path = "ui/composer_beside.html")]
+struct BesidePage {
+    saved: SavedView,
+    count: CountView,
+    preview: PreviewView,
+}
+
+/// What is shown of a campaign that is no draft.
+#[derive(Template)]
+#[template(path = "ui/composer_closed.html")]
+struct ClosedPage {
+    frame: Frame,
+    id: i64,
+    name: String,
+    status: &'static str,
+    due: Option<When>,
+    key: String,
+}
+
+/// What a field is called in the form.
+fn called(field: &str) -> &'static str {
+    match field {
+        "name" => "Name",
+        "pool" => "Pool",
+        "template_id" => "Template",
+        "subject" => "Subject",
+        "base_template" => "Text",
+        "base_template_html" => "HTML",
+        "category" => "Why it is sent",
+        "topic_id" => "Topic",
+        "rate_per_second" => "Rate",
+        "retry_for" => "Tried again for",
+        "scheduled_at" => "Time",
+        _ => "Audience",
+    }
+}
+
+impl SavedView {
+    fn of(campaign: &Campaign, trouble: Option<Trouble>, problems: &[FieldProblem]) -> Self {
+        let shown = |problem: &FieldProblem| {
+            let field = field_at(&problem.field);
+            (field.clone(), called(&field).to_owned(), problem.reason.clone())
+        };
+        Self {
+            at: When::of(campaign.updated_at),
+            seen: campaign.updated_at.to_string(),
+            trouble,
+            problems: problems.iter().map(shown).collect(),
+        }
+    }
+}
+
+impl ComposerPage {
+    /// What is wrong with a field, below it.
+    fn wrong(&self, field: &str) -> Option<&str> {
+        let mut problems = self.saved.problems.iter();
+        problems.find(|(name, ..)| name == field).map(|(.., reason)| reason.as_str())
+    }
+
+    /// Attributes of a field with which something is wrong.
+    fn marks(&self, field: &str) -> String {
+        match self.wrong(field) {
+            Some(_) => format!(" aria-invalid=\"true\" aria-describedby=\"{field}-wrong\""),
+            None => String::new(),
+        }
+    }
+
+    /// Whether something is set that most campaigns do without.
+    fn has_more_people(&self) -> bool {
+        let fields = ["tags", "contact_ids", "campaigns", "filter", "all", "more_lists", "more_segments"];
+        fields.iter().any(|field| !self.form.value(field).is_empty() || self.wrong(field).is_some())
+    }
+
+    /// Whether somebody is left out.
+    fn leaves_out(&self) -> bool {
+        let fields = ["not_lists", "not_segments", "not_tags", "not_contact_ids", "not_campaigns", "not_filter"];
+        let more = ["not_more_lists", "not_more_segments", "exclude"];
+        fields.iter().chain(&more).any(|field| !self.form.value(field).is_empty() || self.wrong(field).is_some())
+    }
+}
+
+/// What was typed and not saved, or not wholly.
+struct Typed {
+    status: StatusCode,
+    form: Form,
+    trouble: Option<Trouble>,
+    problems: Vec<FieldProblem>,
+}
+
+/// Reads the draft, and what is to be seen beside it.
+async fn shown(
+    state: &AppState,
+    frame: Frame,
+    id: CampaignId,
+    typed: Option<Typed>,
+    beside: &Beside,
+) -> Result<HttpResponse, ApiError> {
+    let (campaign, at) = campaigns::at_this_moment(state, id).await?;
+    if typed.is_none() && campaign.status != CampaignStatus::Draft {
+        return closed(frame, &campaign);
+    }
+    let untouched =
+        || Typed { status: StatusCode::OK, form: fields_of(&campaign), trouble: None, problems: Vec::new() };
+    let Typed { status, form, trouble, problems } = typed.unwrap_or_else(untouched);
+    let saved = SavedView::of(&campaign, trouble, &problems);
+    let count = CountView::of(state, &campaign, at, beside.count).await?;
+    let preview = PreviewView::of(state, &campaign, &beside.reader).await?;
+    if beside.part {
+        return page(status, &BesidePage { saved, count, preview });
+    }
+    let choices = Choices::of(state, campaign.channel, &form).await?;
+    let command = curl("PATCH", &format!("/v1/campaigns/{id}"), Some(r#"{"subject": "…"}"#));
+    let frame =
+        frame.titled(&format!("Edit {}", campaign.name)).same_as(&format!("PATCH /v1/campaigns/{id}"), &command);
+    let up = Some(format!("/ui/campaigns/{id}"));
+    let tracks = |tracked: bool, what: &'static str| tracked.then_some(what);
+    let tracking: Vec<&str> = [tracks(campaign.tracking.clicks, "clicks"), tracks(campaign.tracking.opens, "opens")]
+        .into_iter()
+        .flatten()
+        .collect();
+    let composer = ComposerPage {
+        frame: Frame { section: Some(Section::Campaigns), up, ..frame },
+        id: id.0,
+        has_html: matches!(campaign.channel, ChannelKind::Email | ChannelKind::Http),
+        channel: campaign.channel,
+        name: campaign.name,
+        tracking: if tracking.is_empty() { "nothing".to_owned() } else { tracking.join(" and ") },
+        form,
+        choices,
+        saved,
+        count,
+        preview,
+        key: fresh_key(),
+    };
+    page(status, &composer)
+}
+
+fn closed(frame: Frame, campaign: &Campaign) -> Result<HttpResponse, ApiError> {
+    let id = campaign.id;
+    let frame = frame.titled(&campaign.name);
+    let shown = ClosedPage {
+        frame: Frame { section: Some(Section::Campaigns), up: Some(format!("/ui/campaigns/{id}")), ..frame },
+        id: id.0,
+        name: campaign.name.clone(),
+        status: campaign.status.as_str(),
+        due: campaign.scheduled_at.filter(|_| campaign.status == CampaignStatus::Scheduled).map(When::of),
+        key: fresh_key(),
+    };
+    page(StatusCode::OK, &shown)
+}
+
+/// Shows the composer.
+pub(in crate::http) async fn show(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<CampaignId>,
+    Query(beside): Query<Beside>,
+) -> Result<HttpResponse, ApiError> {
+    shown(&state, frame, id, None, &beside).await
+}
+
+/// Saves what was typed, and goes where that is wanted.
+pub(in crate::http) async fn save(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    Id(id): Id<CampaignId>,
+    by: By,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let beside = Beside::of(&form);
+    let typed = match done(&state, id, &form, &by).await {
+        Ok(Done::Wholly(path)) => return Ok(see_other(&path.unwrap_or_else(|| beside.path(id)))),
+        Ok(Done::InPart(problems)) => Typed { status: StatusCode::UNPROCESSABLE_ENTITY, form, trouble: None, problems },
+        // The page of a campaign that is not there says so itself.
+        Err(error) if !error.is_refusal() || error.status_code() == StatusCode::NOT_FOUND => return Err(error),
+        Err(error) => {
+            let problem = error.problem();
+            let trouble = problem.errors.is_empty().then(|| Trouble::of(&problem, &request));
+            Typed { status: error.status_code(), form, trouble, problems: problem.errors }
+        }
+    };
+    shown(&state, frame, id, Some(typed), &beside).await
+}
+
+/// How far an act was done.
+enum Done {
+    /// Where it leads; else back to the composer.
+    Wholly(Option<String>),
+    /// What could not be saved. The rest is.
+    InPart(Vec<FieldProblem>),
+}
+
+async fn done(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<Done, ApiError> {
+    let act = form.value("act");
+    if act == "unschedule" {
+        actions::unscheduled(state, id, by).await?;
+        return Ok(Done::Wholly(None));
+    }
+    let problems = saved(state, id, form, by).await?;
+    if !problems.is_empty() {
+        return Ok(Done::InPart(problems));
+    }
+    Ok(Done::Wholly(match act {
+        "check" => Some(format!("/ui/campaigns/{id}/preflight")),
+        "schedule" => {
+            actions::scheduled(state, id, time_of(form.value("scheduled_at"))?, by).await?;
+            Some(format!("/ui/campaigns/{id}"))
+        }
+        _ => None,
+    }))
+}
+
+/// A time as a browser's field has it, in UTC.
+fn time_of(text: &str) -> Result<UtcInstant, ApiError> {
+    let text = text.trim();
+    let whole = if text.len() == "2026-01-01T00:00".len() { format!("{text}:00Z") } else { format!("{text}Z") };
+    UtcInstant::parse(&whole).map_err(|_not_a_time| {
+        ApiError::field("/scheduled_at", "invalid", "choose a day and a time, in UTC: 2027-03-01T09:00")
+    })
+}
+
+/// Saves what can be saved, and says what cannot: what is half typed keeps nothing else from being saved.
+async fn saved(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<Vec<FieldProblem>, ApiError> {
+    let mut body = Body::of(form);
+    let mut problems = std::mem::take(&mut body.problems);
+    body.leave_out(&problems);
+    while !body.members.is_empty() {
+        let mut members = body.members.clone();
+        members.insert("if_updated_at".to_owned(), json!(form.value("seen")));
+        let patch = read_part::<CampaignPatch>(Value::Object(members), "");
+        let error = match patch {
+            Ok(patch) => match campaigns::changed(state, id, patch, by).await {
+                Ok(_) => return Ok(problems),
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let wrong = wrong_fields(&error);
+        if !body.leave_out(&wrong) {
+            return Err(error);
+        }
+        problems.extend(wrong);
+    }
+    Ok(problems)
+}
+
+/// The fields that an error is about: of what an audience names, not all say it.
+fn wrong_fields(error: &ApiError) -> Vec<FieldProblem> {
+    let in_audience = ["contact", "list", "segment", "tag", "campaign"];
+    let problem = error.problem();
+    let code = problem.code.as_ref();
+    let is_missing = code.strip_suffix("_not_found").is_some_and(|what| in_audience.contains(&what));
+    if problem.errors.is_empty() && (is_missing || code.starts_with("segment_")) {
+        return vec![FieldProblem::new("/audience", problem.code, error.to_string())];
+    }
+    problem.errors
+}

@@ -1,0 +1,344 @@
+//! The fields of the composer: a draft as a form, and a form as what the API takes.
+
+use serde_json::{Map, Value, json};
+
+use super::form::Form;
+use crate::domain::campaigns::audience::{Audience, CampaignPart};
+use crate::http::api::campaigns::Campaign;
+use crate::http::web::problem::FieldProblem;
+
+/// The fields that a draft has so far.
+pub(super) fn fields_of(campaign: &Campaign) -> Form {
+    let mut fields = vec![
+        ("name", campaign.name.clone()),
+        ("pool", campaign.pool.clone().unwrap_or_default()),
+        ("content", if campaign.template_id.is_some() { "template" } else { "own" }.to_owned()),
+        ("template_id", campaign.template_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("category", campaign.category.to_string()),
+        ("topic_id", campaign.topic_id.map(|id| id.to_string()).unwrap_or_default()),
+        ("rate_per_second", campaign.rate_per_second.map(|rate| rate.to_string()).unwrap_or_default()),
+        ("retry_for", campaign.retry_for.map(|seconds| seconds.to_string()).unwrap_or_default()),
+        ("on_uncertain", campaign.on_uncertain.to_string()),
+    ];
+    if let Some(own) = &campaign.content {
+        fields.push(("subject", own.subject.clone()));
+        fields.push(("base_template", own.base_template.clone()));
+        fields.push(("base_template_html", own.base_template_html.clone().unwrap_or_default()));
+        fields.push(("has_own", "yes".to_owned()));
+    }
+    if let Some(audience) = &campaign.audience {
+        audience_fields(audience, &mut fields);
+    }
+    Form::of(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn audience_fields(audience: &Audience, fields: &mut Vec<(&'static str, String)>) {
+    let Audience { include, exclude } = audience;
+    let each = |name: &'static str, ids: Vec<String>| ids.into_iter().map(move |id| (name, id));
+    fields.extend(each("lists", texts(&include.lists)));
+    fields.extend(each("segments", texts(&include.segments)));
+    fields.extend(each("not_lists", texts(&exclude.lists)));
+    fields.extend(each("not_segments", texts(&exclude.segments)));
+    let campaigns =
+        |parts: &[CampaignPart]| parts.iter().map(|part| part.id.to_string()).collect::<Vec<_>>().join(", ");
+    for (prefix, tags, ids, parts, filter) in [
+        (
+            ["tags", "contact_ids", "campaigns", "filter"],
+            &include.tags,
+            &include.contact_ids,
+            &include.campaigns,
+            &include.filter,
+        ),
+        (
+            ["not_tags", "not_contact_ids", "not_campaigns", "not_filter"],
+            &exclude.tags,
+            &exclude.contact_ids,
+            &exclude.campaigns,
+            &exclude.filter,
+        ),
+    ] {
+        let [of_tags, of_ids, of_campaigns, of_filter] = prefix;
+        fields.push((of_tags, tags.join(", ")));
+        fields.push((of_ids, texts(ids).join(" ")));
+        fields.push((of_campaigns, campaigns(parts)));
+        let filter = filter.as_ref().and_then(|filter| serde_json::to_string_pretty(filter).ok());
+        fields.push((of_filter, filter.unwrap_or_default()));
+    }
+    if include.all {
+        fields.push(("all", "yes".to_owned()));
+    }
+}
+
+fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+/// A form as the body of an edit, and what of it can be no part of one.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) members: Map<String, Value>,
+    pub(super) problems: Vec<FieldProblem>,
+}
+
+impl Body {
+    /// What a form says of a draft.
+    pub(super) fn of(form: &Form) -> Self {
+        let mut body = Self::default();
+        body.set("name", json!(form.value("name")));
+        body.set("pool", text_or_null(form.value("pool")));
+        body.content(form);
+        body.set("topic_id", name_of(form.value("topic_id")).unwrap_or(Value::Null));
+        if let Some(tracking) = tracking(form.value("tracking")) {
+            body.set("tracking", tracking);
+        }
+        let audience = body.audience(form);
+        body.set("audience", audience);
+        let rate = body.number("/rate_per_second", form.value("rate_per_second"));
+        body.set("rate_per_second", rate);
+        let retry_for = form.value("retry_for").trim();
+        let seconds: Option<f64> = retry_for.parse().ok();
+        body.set("retry_for", seconds.map_or_else(|| text_or_null(retry_for), |seconds| json!(seconds)));
+        if let Some(on_uncertain) = form.text("on_uncertain") {
+            body.set("on_uncertain", json!(on_uncertain));
+        }
+        body
+    }
+
+    fn set(&mut self, name: &str, value: Value) {
+        self.members.insert(name.to_owned(), value);
+    }
+
+    /// A template, or words of its own. A template brings its category with it.
+    fn content(&mut self, form: &Form) {
+        if form.value("content") == "template" {
+            let template = self.id("/template_id", form.value("template_id").trim());
+            return self.set("template_id", template);
+        }
+        let parts = ["subject", "base_template", "base_template_html"];
+        let is_blank = parts.iter().all(|part| form.value(part).trim().is_empty());
+        if is_blank && form.text("has_own").is_none() {
+            self.set("template_id", Value::Null);
+        } else {
+            self.set("subject", json!(form.value("subject")));
+            self.set("base_template", json!(lines(form.value("base_template"))));
+            self.set("base_template_html", text_or_null(&lines(form.value("base_template_html"))));
+        }
+        if let Some(category) = form.text("category") {
+            self.set("template_id", Value::Null);
+            self.set("category", json!(category));
+        }
+    }
+
+    fn audience(&mut self, form: &Form) -> Value {
+        let mut audience = self.part(form, "/audience", "");
+        let left_out = self.part(form, "/audience/exclude", "not_");
+        if form.text("all").is_some() {
+            audience.insert("all".to_owned(), json!(true));
+        }
+        if !left_out.is_empty() {
+            audience.insert("exclude".to_owned(), Value::Object(left_out));
+        }
+        if audience.is_empty() { Value::Null } else { Value::Object(audience) }
+    }
+
+    /// Who is named, or left out, as far as anybody is.
+    fn part(&mut self, form: &Form, at: &str, prefix: &str) -> Map<String, Value> {
+        let field = |name: &str| form.value(&format!("{prefix}{name}")).to_owned();
+        let mut part = Map::new();
+        for name in ["lists", "segments"] {
+            let chosen = format!("{prefix}{name}");
+            let more = field(&format!("more_{name}"));
+            let named: Vec<Value> = form.all(&chosen).chain(words(&more)).filter_map(name_of).collect();
+            insert(&mut part, name, named);
+        }
+        let tags = field("tags");
+        insert(
+            &mut part,
+            "tags",
+            tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(|tag| json!(tag)).collect(),
+        );
+        let ids = field("contact_ids");
+        insert(&mut part, "contact_ids", words(&ids).map(|id| self.id(&format!("{at}/contact_ids"), id)).collect());
+        let campaigns = field("campaigns");
+        let campaigns = words(&campaigns).map(|id| json!({ "id": self.id(&format!("{at}/campaigns"), id) })).collect();
+        insert(&mut part, "campaigns", campaigns);
+        let filter = field("filter");
+        if !filter.trim().is_empty() {
+            match serde_json::from_str(&filter) {
+                Ok(filter) => _ = part.insert("filter".to_owned(), filter),
+                Err(error) => self.refuse(&format!("{at}/filter"), "json_malformed", &format!("is no JSON: {error}")),
+            }
+        }
+        part
+    }
+
+    fn id(&mut self, at: &str, text: &str) -> Value {
+        if text.is_empty() {
+            return Value::Null;
+        }
+        match text.parse::<i64>() {
+            Ok(id) if id > 0 => json!(id),
+            Ok(_) | Err(_) => {
+                self.refuse(
+                    at,
+                    "invalid",
+                    &format!("“{}” is no id: ids are whole numbers from 1", crate::domain::shown::shown(text)),
+                );
+                Value::Null
+            }
+        }
+    }
+
+    fn number(&mut self, at: &str, text: &str) -> Value {
+        let text = text.trim();
+        match text.parse::<f64>() {
+            _ if text.is_empty() => Value::Null,
+            Ok(number) if number.is_finite() => json!(number),
+            Ok(_) | Err(_) => {
+                self.refuse(at, "invalid", "is no number: write 12 or 0.5");
+                Value::Null
+            }
+        }
+    }
+
+    fn refuse(&mut self, at: &str, code: &'static str, reason: &str) {
+        self.problems.push(FieldProblem::new(at, code, reason));
+    }
+
+    /// Takes out what problems are about, so that the rest can be saved; whether anything went.
+    pub(super) fn leave_out(&mut self, problems: &[FieldProblem]) -> bool {
+        let before = self.members.len();
+        for problem in problems {
+            let top = problem.field.trim_start_matches('/').split('/').next().unwrap_or_default();
+            if CONTENT.contains(&top) {
+                CONTENT.iter().for_each(|name| _ = self.members.remove(*name));
+            } else {
+                self.members.remove(top);
+            }
+        }
+        self.members.len() < before
+    }
+}
+
+/// What is saved together or not at all.
+const CONTENT: [&str; 5] = ["template_id", "subject", "base_template", "base_template_html", "category"];
+
+fn insert(part: &mut Map<String, Value>, name: &str, named: Vec<Value>) {
+    if !named.is_empty() {
+        part.insert(name.to_owned(), Value::Array(named));
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty())
+}
+
+/// A list or a segment: a number is its id, anything else its slug.
+fn name_of(text: &str) -> Option<Value> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.parse::<i64>().map_or_else(|_| json!(text), |id| json!(id)))
+}
+
+fn text_or_null(text: &str) -> Value {
+    if text.trim().is_empty() { Value::Null } else { json!(text) }
+}
+
+/// A browser ends the lines of a field with two characters.
+fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// What is tracked. `None`: as it is.
+fn tracking(chosen: &str) -> Option<Value> {
+    let both = |clicks: bool, opens: bool| Some(json!({ "clicks": clicks, "opens": opens }));
+    match chosen {
+        "default" => Some(Value::Null),
+        "nothing" => both(false, false),
+        "clicks" => both(true, false),
+        "opens" => both(false, true),
+        "clicks_and_opens" => both(true, true),
+        _ => None,
+    }
+}
+
+/// The field of the form that a pointer into the body means.
+pub(super) fn field_at(pointer: &str) -> String {
+    let mut steps = pointer.trim_start_matches('/').split('/');
+    match (steps.next().unwrap_or_default(), steps.next(), steps.next()) {
+        ("audience", Some("exclude"), Some(field)) => format!("not_{field}"),
+        ("audience", Some("exclude") | None, None) => "audience".to_owned(),
+        ("audience", Some(field), _) => field.to_owned(),
+        (field, _, _) => field.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(fields: &[(&str, &str)]) -> Form {
+        Form::of(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn a_form_says_what_the_api_takes() {
+        let body = Body::of(&form(&[
+            ("name", "Spring"),
+            ("content", "own"),
+            ("subject", "Hi"),
+            ("base_template", "one\r\ntwo"),
+            ("base_template_html", " "),
+            ("category", "marketing"),
+            ("lists", "3"),
+            ("more_lists", "news, 4"),
+            ("not_tags", "vip, old friends"),
+            ("not_campaigns", "7"),
+            ("rate_per_second", "2.5"),
+            ("retry_for", "6h"),
+            ("tracking", "nothing"),
+        ]));
+        assert!(body.problems.is_empty(), "{:?}", body.problems);
+        assert_eq!(
+            Value::Object(body.members),
+            json!({
+                "name": "Spring", "pool": null, "template_id": null, "subject": "Hi", "base_template": "one\ntwo",
+                "base_template_html": null, "category": "marketing", "topic_id": null,
+                "audience": {
+                    "lists": [3, "news", 4], "exclude": { "tags": ["vip", "old friends"], "campaigns": [{ "id": 7 }] },
+                },
+                "rate_per_second": 2.5, "retry_for": "6h", "tracking": { "clicks": false, "opens": false },
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_refused_is_left_out_with_what_belongs_to_it() {
+        let mut body = Body::of(&form(&[
+            ("name", ""),
+            ("content", "own"),
+            ("subject", "Hi"),
+            ("contact_ids", "1 two"),
+            ("rate_per_second", "fast"),
+        ]));
+        let fields: Vec<String> = body.problems.iter().map(|problem| field_at(&problem.field)).collect();
+        assert_eq!(fields, ["contact_ids", "rate_per_second"]);
+        let problems = std::mem::take(&mut body.problems);
+        assert!(body.leave_out(&problems));
+        assert!(body.leave_out(&[FieldProblem::new("/base_template", "body_required", "needs a text")]));
+        assert!(!body.leave_out(&[FieldProblem::new("/subject", "subject_required", "needs one")]));
+        let left: Vec<&String> = body.members.keys().collect();
+        assert_eq!(left, ["name", "pool", "retry_for", "topic_id"]);
+    }
+
+    #[test]
+    fn a_pointer_leads_to_its_field() {
+        for (pointer, field) in [
+            ("/audience/lists/3", "lists"),
+            ("/audience/exclude/filter/any/0", "not_filter"),
+            ("/audience", "audience"),
+            ("/base_template_html", "base_template_html"),
+        ] {
+            assert_eq!(field_at(pointer), field, "{pointer}");
+        }
+    }
+}

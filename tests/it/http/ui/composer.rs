@@ -1,0 +1,184 @@
+//! The composer without a browser: a draft is begun, saved, seen as a person, counted and checked by plain forms.
+
+use serde_json::{Value, json};
+use volley::domain::channel::ChannelKind;
+
+use super::{Visitor, assert_page, text};
+use crate::support::api::Api;
+use crate::support::server::{ROOT_KEY, Raw, Server, sandbox};
+use crate::support::{Database, both_backends};
+
+fn site(db: &Database) -> (Server, i64) {
+    let server =
+        Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0), sandbox("texts", ChannelKind::Sms, 0.0)]);
+    let list = server.api().a_list_of(20);
+    (server, list)
+}
+
+fn key_with(api: &Api, scope: &str) -> String {
+    let made: Value = api.post("/v1/keys", &json!({ "name": scope, "scope": scope }));
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+fn encoded(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// What the draft was when the page was made.
+fn seen(page: &Raw) -> String {
+    let after = text(page).split("data-seen=\"").nth(1).unwrap_or_else(|| panic!("{page:?}"));
+    after.split('"').next().unwrap().to_owned()
+}
+
+/// A draft that was begun on its page: its id and its path.
+fn begun(visitor: &Visitor<'_>, pool: &str, more: &[(&str, &str)]) -> (i64, String) {
+    let key = visitor.form_key("/ui/campaigns/new");
+    let fields = [&[("idempotency_key", key.as_str()), ("name", "Spring <b>"), ("pool", pool)], more].concat();
+    let made = visitor.press("/ui/campaigns/new", &encoded(&fields));
+    assert_eq!(made.status, 303, "{made:?}");
+    let again = visitor.press("/ui/campaigns/new", &encoded(&fields));
+    assert_eq!(again.header("location"), made.header("location"), "a second press makes no second draft");
+    let path = made.header("location").unwrap().to_owned();
+    (path.split('/').nth(3).unwrap().parse().unwrap(), path)
+}
+
+both_backends! {
+    fn a_campaign_is_composed_by_plain_forms(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        assert_page(&visitor.get("/ui/campaigns/new"), 200);
+        assert!(text(&visitor.get("/ui/campaigns")).contains("href=\"/ui/campaigns/new\""));
+        let (campaign, path) = begun(&visitor, "main", &[]);
+        assert!(text(&visitor.get(&format!("/ui/campaigns/{campaign}"))).contains(&format!("href=\"{path}\"")));
+        let page = visitor.get(&path);
+        assert_page(&page, 200);
+        for said in ["20 people", "Nobody is named yet", "Spring &#60;b&#62;"] {
+            assert!(text(&page).contains(said), "{said}: {page:?}");
+        }
+        let (seen_first, list) = (seen(&page), list.to_string());
+        let save = |key: &str, seen: &str, more: &[(&str, &str)]| {
+            let fields = [
+                ("idempotency_key", key), ("seen", seen), ("name", "Spring"), ("pool", "main"), ("content", "own"),
+                ("subject", "Hi {first_name|you}"), ("base_template", "Dear {first_name|friend}"), ("category", "marketing"),
+                ("base_template_html", "<p>Dear {{ first_name }}</p><script>parent.x = 1</script>"), ("lists", &list),
+                ("rate_per_second", "50"), ("on_uncertain", "resend"), ("tracking", "nothing"), ("not_tags", ""),
+            ];
+            visitor.press(&path, &encoded(&[fields.as_slice(), more].concat()))
+        };
+        let saved = save("one", &seen_first, &[("act", "count"), ("as_other", "person3@example.com")]);
+        assert_eq!(saved.header("location"), Some(format!("{path}?as=person3%40example.com&count=yes").as_str()), "{saved:?}");
+        let stored = api.get(&format!("/v1/campaigns/{campaign}"));
+        for (name, value) in [
+            ("name", json!("Spring")), ("subject", json!("Hi {first_name|you}")), ("audience", json!({ "lists": [list.parse::<i64>().unwrap()] })),
+            ("rate_per_second", json!(50.0)), ("on_uncertain", json!("resend")), ("tracking", json!({ "clicks": false, "opens": false })),
+        ] {
+            assert_eq!(stored[name], value, "{name}: {stored}");
+        }
+        let page = visitor.get(saved.header("location").unwrap());
+        assert_page(&page, 200);
+        for said in ["<p class=\"hero\">20 people</p>", "reached by email</dt><dd>20</dd>", "person3@example.com", "Dear ", "sandbox"] {
+            assert!(text(&page).contains(said), "{said}: {page:?}");
+        }
+        let mail = text(&page).split("src=\"/ui/campaigns/").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+        let mail = visitor.get(&format!("/ui/campaigns/{mail}"));
+        assert_eq!((mail.status, text(&mail).contains("<p>Dear ")), (200, true), "{mail:?}");
+        let policy = mail.header("content-security-policy").unwrap();
+        assert!(policy.starts_with("sandbox; default-src 'none';") && !policy.contains("script") && !policy.contains("http"), "{policy}");
+
+        // Somebody else has it open as it was.
+        let late = save("two", &seen_first, &[]);
+        assert_page(&late, 409);
+        assert!(text(&late).contains("changed_meanwhile") && text(&late).contains("value=\"Hi {first_name|you}\""), "{late:?}");
+        // The page brings what the draft is now: to save again is to have read it.
+        assert_eq!(save("three", &seen(&late), &[("act", "check")]).header("location"), Some(format!("/ui/campaigns/{campaign}/preflight").as_str()));
+        api.send(campaign);
+        let launched = save("four", &seen(&late), &[]);
+        assert_page(&launched, 409);
+        assert!(text(&launched).contains("campaign_not_editable"), "{launched:?}");
+        let closed = visitor.get(&path);
+        assert_page(&closed, 200);
+        assert!(text(&closed).contains("Only a draft can be edited"), "{closed:?}");
+    }
+
+    fn what_is_wrong_is_said_at_its_field_and_the_rest_is_saved(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let unnamed = format!("idempotency_key={}&name=+&pool=main", visitor.form_key("/ui/campaigns/new"));
+        let unnamed = visitor.press("/ui/campaigns/new", &unnamed);
+        assert_page(&unnamed, 422);
+        let (campaign, path) = begun(&visitor, "main", &[("list", &list.to_string())]);
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["audience"], json!({ "lists": [list] }));
+        let wrong = encoded(&[
+            ("idempotency_key", "one"), ("seen", &seen(&visitor.get(&path))), ("name", "Renamed"), ("pool", "main"), ("content", "own"),
+            ("subject", "Hi"), ("base_template", "Dear {first_nam}"), ("rate_per_second", "fast"), ("contact_ids", "1 two"), ("retry_for", "1h"),
+        ]);
+        let page = visitor.press(&path, &wrong);
+        assert_page(&page, 422);
+        for field in ["base_template", "rate_per_second", "contact_ids"] {
+            assert!(text(&page).contains(&format!("<p class=\"wrong\" id=\"{field}-wrong\">")), "{field}: {page:?}");
+        }
+        for kept in ["Dear {first_nam}", "value=\"fast\"", "1 two"] {
+            assert!(text(&page).contains(kept), "{kept}: {page:?}");
+        }
+        let stored = api.get(&format!("/v1/campaigns/{campaign}"));
+        assert_eq!((&stored["name"], &stored["retry_for"], &stored["subject"]), (&json!("Renamed"), &json!(3600.0), &json!(null)), "{stored}");
+        // A script gets what stands beside the form, and nothing else.
+        let parts = visitor.get(&format!("{path}?part=yes&count=yes"));
+        assert!(parts.status == 200 && text(&parts).contains("id=\"saved\"") && !text(&parts).contains("<form"), "{parts:?}");
+    }
+
+    fn a_text_message_is_composed_scheduled_and_taken_back(db: &Database) {
+        let (server, _) = site(db);
+        let api = server.api();
+        let list = api.create_list("Phones");
+        let ann = json!({ "phone": "+442079460123", "first_name": "Ann" });
+        let ann = crate::support::api::id(&api.post("/v1/contacts", &ann));
+        api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": [ann] }));
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let (campaign, path) = begun(&visitor, "texts", &[("list", &list.to_string())]);
+        assert!(!text(&visitor.get(&path)).contains("name=\"subject\""), "a text message has no subject");
+        let list = list.to_string();
+        let fields = |seen: &str, at: &str| {
+            let text = "Привет {first_name}. ".repeat(8);
+            encoded(&[
+                ("idempotency_key", &format!("at {at}").replace(' ', "-")), ("seen", seen), ("name", "Texts"), ("pool", "texts"), ("content", "own"),
+                ("base_template", &text), ("category", "marketing"), ("lists", &list), ("act", "schedule"), ("scheduled_at", at),
+            ])
+        };
+        let without = visitor.press(&path, &fields(&seen(&visitor.get(&path)), ""));
+        assert_page(&without, 422);
+        assert!(text(&without).contains("id=\"scheduled_at-wrong\""), "{without:?}");
+        let page = visitor.get(&path);
+        assert!(text(&page).contains("2 parts, ") && text(&page).contains("Ann"), "{page:?}");
+        let due = (jiff::Timestamp::now() + std::time::Duration::from_secs(86_400)).to_string();
+        let scheduled = visitor.press(&path, &fields(&seen(&page), &due[..16]));
+        assert_eq!(scheduled.header("location"), Some(format!("/ui/campaigns/{campaign}").as_str()), "{scheduled:?}");
+        assert_eq!(api.campaign(campaign).status, "scheduled");
+        let closed = visitor.get(&path);
+        assert_page(&closed, 200);
+        assert!(text(&closed).contains("Make it a draft again"), "{closed:?}");
+        let back = format!("idempotency_key={}&act=unschedule", visitor.form_key(&path));
+        assert_eq!(visitor.press(&path, &back).header("location"), Some(path.as_str()));
+        assert_eq!(api.campaign(campaign).status, "draft");
+    }
+
+    fn who_may_only_read_composes_nothing(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let draft = api.create_campaign("email", "main", list, &json!({}));
+        let reader = Visitor::with_key(&server, &key_with(&api, "read"));
+        for path in ["/ui/campaigns/new".to_owned(), format!("/ui/campaigns/{draft}/edit")] {
+            assert_page(&reader.get(&path), 403);
+            assert_page(&reader.press(&path, "idempotency_key=one&name=Other"), 403);
+        }
+        for path in ["/ui".to_owned(), "/ui/campaigns".to_owned(), format!("/ui/campaigns/{draft}")] {
+            let page = reader.get(&path);
+            assert!(!text(&page).contains("/ui/campaigns/new") && !text(&page).contains("/edit\""), "{path}: {page:?}");
+        }
+        let missing = Visitor::with_key(&server, ROOT_KEY);
+        assert_page(&missing.get("/ui/campaigns/4711/edit"), 404);
+        assert_page(&missing.press("/ui/campaigns/4711/edit", "idempotency_key=one&name=Other&seen=2026-01-01T00:00:00Z"), 404);
+    }
+}

@@ -1,0 +1,239 @@
+// The composer: what is typed is saved after each pause, and the preview and the count beside it follow.
+const form = document.getElementById("composer");
+const PLACE = `volley:composer ${location.pathname}`;
+// How long a pause is, and how long until another try where the server did not answer, in milliseconds.
+const PAUSE = 600;
+const AGAIN = 4000;
+// What a press of these buttons does is done in place.
+const IN_PLACE = ["save", "count", "preview"];
+// What is not finished is not called wrong while it is typed.
+const UNFINISHED = ["subject", "base_template"];
+
+let timer = 0;
+let isDirty = false;
+let isAudienceDirty = false;
+// Somebody has to decide first: the draft was changed elsewhere, or is none any more.
+let isHeld = false;
+// What is on its way, or has gone without an answer: it is sent again as it was, so that it is done once.
+let sent = null;
+let under = null;
+
+const freshKey = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+const saved = () => document.getElementById("saved");
+const isReader = (field) => ["as", "as_other"].includes(field.name);
+
+function say(text) {
+  const line = document.createElement("p");
+  line.className = "held";
+  line.textContent = text;
+  saved().replaceChildren(line);
+}
+
+// The form as it is, as a request of its own.
+function body(more) {
+  const fields = new URLSearchParams(new FormData(form));
+  fields.set("idempotency_key", freshKey());
+  fields.set("part", "yes");
+  for (const [name, value] of Object.entries(more)) fields.set(name, value);
+  return fields.toString();
+}
+
+// The parts of an answer take the places of those with the same ids. What somebody is typing into stays.
+function take(page) {
+  for (const id of ["saved", "count", "preview"]) {
+    const old = document.getElementById(id);
+    const fresh = page.getElementById(id);
+    if (!old || !fresh || old.isEqualNode(fresh)) continue;
+    if (id === "count" && !fresh.querySelector(".hero, .held") && old.querySelector(".hero")) continue;
+    const part = document.importNode(fresh, true);
+    document.dispatchEvent(new CustomEvent("volley:shown", { detail: part }));
+    if (id === "saved") {
+      old.replaceChildren(...part.childNodes);
+      old.dataset.seen = part.dataset.seen;
+      continue;
+    }
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    if (active?.matches("input")) continue;
+    old.replaceWith(part);
+    if (active) part.querySelector(active.id ? `#${active.id}` : active.localName)?.focus();
+  }
+}
+
+// Says at each field what is wrong with it.
+function mark(page) {
+  for (const old of form.querySelectorAll(".wrong")) old.remove();
+  for (const field of form.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
+  for (const { dataset } of page?.querySelectorAll("#saved [data-field]") ?? []) {
+    const field = document.getElementById(dataset.field);
+    const isUnfinished = UNFINISHED.includes(dataset.field) && !field?.value.trim();
+    if (!field || isUnfinished) continue;
+    const line = document.createElement("p");
+    line.className = "wrong";
+    line.id = `${dataset.field}-wrong`;
+    line.textContent = dataset.reason;
+    field.after(line);
+    if (!field.matches("input, textarea, select")) continue;
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", line.id);
+  }
+}
+
+// Sends what is typed; whether all of it is saved.
+async function send(more) {
+  clearTimeout(timer);
+  if (sent === null) {
+    sent = body({ ...more, ...(isAudienceDirty ? { count: "yes" } : {}) });
+    isDirty = isAudienceDirty = false;
+  }
+  let answer;
+  try {
+    const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "text/html" };
+    answer = await fetch(form.getAttribute("action"), { method: "POST", headers, body: sent });
+  } catch {
+    isDirty = true;
+    say("Not saved: the server does not answer. What you typed stays here, and it is tried again.");
+    timer = setTimeout(save, AGAIN);
+    return false;
+  }
+  sent = null;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("saved");
+  if (answer.status === 401 || (answer.redirected && !fresh)) return signedOut();
+  if (!fresh) {
+    isDirty = true;
+    const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}`;
+    say(`Not saved: ${detail}`);
+    return false;
+  }
+  take(page);
+  mark(page);
+  const code = fresh.dataset.code;
+  isHeld = code !== undefined;
+  if (isHeld) isDirty = true;
+  else form.elements.seen.value = fresh.dataset.seen;
+  if (!answer.ok) isDirty = true;
+  else if (form.elements.base_template?.value && !form.elements.has_own) remember("has_own", "yes");
+  return answer.ok;
+}
+
+function remember(name, value) {
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+  form.prepend(field);
+}
+
+function signedOut() {
+  isDirty = isHeld = true;
+  say("Not saved: you are signed out. What you typed stays here. ");
+  const link = document.createElement("a");
+  link.href = `/ui/enter?next=${encodeURIComponent(location.pathname)}`;
+  link.textContent = "Sign in, and it is put back";
+  saved().firstChild.append(link);
+  return false;
+}
+
+// One at a time: the next one waits for the one that is under way.
+async function save(more = {}) {
+  while (under) await under;
+  under = send(more).finally(() => {
+    under = null;
+  });
+  const isSaved = await under;
+  if (isDirty && !isHeld && isSaved) soon();
+  return isSaved;
+}
+
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(save, PAUSE);
+}
+
+function changed(event) {
+  if (isReader(event.target)) return;
+  isDirty = true;
+  if (event.target.closest("#whom") || ["topic_id", "category"].includes(event.target.name)) isAudienceDirty = true;
+  if (!isHeld) soon();
+}
+
+// The message as somebody else would get it.
+async function look(more) {
+  const fields = new URLSearchParams({ part: "yes", ...more });
+  const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" } });
+  if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+}
+
+async function press(button) {
+  const act = button?.value ?? "save";
+  if (act === "count") isAudienceDirty = true;
+  if (isHeld) {
+    // Somebody has read what it says, and wants theirs.
+    form.elements.seen.value = saved().dataset.seen;
+    isHeld = false;
+  }
+  const isSaved = await save({ act: IN_PLACE.includes(act) ? act : "save" });
+  if (!isSaved || IN_PLACE.includes(act)) return;
+  isDirty = false;
+  form.elements.idempotency_key.value = freshKey();
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name: "act", value: act });
+  form.append(field);
+  form.submit();
+}
+
+// What is not saved waits in this tab until the composer is shown again.
+function keep() {
+  if (!isDirty && sent === null) return;
+  const fields = [...new FormData(form)].filter(([name]) => name !== "idempotency_key");
+  sessionStorage.setItem(PLACE, JSON.stringify(fields));
+}
+
+function putBack() {
+  const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
+  sessionStorage.removeItem(PLACE);
+  if (!kept) return;
+  for (const field of form.elements) {
+    if (!field.name || field.name === "idempotency_key" || isReader(field) || field.type === "submit") continue;
+    const values = kept.filter(([name]) => name === field.name).map(([, value]) => value);
+    if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
+    else if (values.length) field.value = values[0];
+  }
+  isDirty = true;
+  soon();
+}
+
+// The time that was chosen, where the reader is.
+function here() {
+  const place = document.getElementById("when-here");
+  const at = new Date(`${form.elements.scheduled_at.value}Z`);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const words = { dateStyle: "medium", timeStyle: "short" };
+  place.textContent = Number.isNaN(at.getTime()) ? "" : `${new Intl.DateTimeFormat("en-GB", words).format(at)} in ${zone}`;
+}
+
+if (form) {
+  form.elements.idempotency_key.value = freshKey();
+  form.addEventListener("input", changed);
+  form.addEventListener("input", here);
+  form.addEventListener("change", (event) => {
+    if (event.target.name !== "as" || !event.target.value) return;
+    form.elements.as_other.value = "";
+    look({ as: event.target.value });
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    press(event.submitter);
+  });
+  addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key === "s") {
+      event.preventDefault();
+      press(null);
+    }
+  });
+  addEventListener("pagehide", keep);
+  document.addEventListener("volley:leave", keep);
+  putBack();
+  here();
+  look({ count: "yes", as: form.elements.as?.value ?? "" });
+}
