@@ -36,6 +36,10 @@ const SHARE: u32 = 20;
 const MOST_WATCHERS: usize = 500;
 const MOST_OF_ONE: usize = 20;
 
+/// So often, and so long apart, those who watch are asked whether they are still there before somebody is turned away.
+const TIMES_ASKED: usize = 3;
+const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
+
 /// Over how long the speed of a campaign is measured.
 const MEASURED_OVER: Duration = Duration::from_secs(10);
 
@@ -144,7 +148,7 @@ pub struct Pulse(Arc<Inner>);
 struct Inner {
     watched: Mutex<Watched>,
     beats: watch::Sender<Beat>,
-    /// Told when a session or a key of somebody who watches has ended.
+    /// Told when a session or a key of somebody who watches has ended, and when everybody is asked to show that they are still there.
     ended: watch::Sender<()>,
 }
 
@@ -218,12 +222,24 @@ impl Pulse {
     ///
     /// # Errors
     /// Too many watch, or the instance stops.
-    pub(super) fn watch(
+    pub(super) async fn watch(
         &self,
         state: &web::Data<AppState>,
         topic: Topic,
         watcher: Watcher,
     ) -> Result<Watching, NoRoom> {
+        // Who has closed a page is missed only when something is sent there, and the first of it may still seem to arrive.
+        for _ in 0..TIMES_ASKED {
+            match self.enter(state, topic, watcher) {
+                Err(NoRoom) if !self.lock().is_closed => self.0.ended.send_replace(()),
+                entered => return entered,
+            }
+            tokio::time::sleep(ANSWERED_WITHIN).await;
+        }
+        self.enter(state, topic, watcher)
+    }
+
+    fn enter(&self, state: &web::Data<AppState>, topic: Topic, watcher: Watcher) -> Result<Watching, NoRoom> {
         let mut watched = self.lock();
         let of_one = watched.watchers.values().filter(|(_, other)| *other == watcher).count();
         let is_full = watched.watchers.len() >= MOST_WATCHERS || of_one >= MOST_OF_ONE;

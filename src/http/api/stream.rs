@@ -68,7 +68,7 @@ impl Listener {
                     }
                     Err(_closed) => Some(self.over("end", &json!({ "reason": "instance_stops" }))),
                 },
-                _ = self.watching.ended.changed() => self.left(),
+                _ = self.watching.ended.changed() => Some(self.left().unwrap_or_else(still_here)),
                 () = &mut silent => Some(still_here()),
             };
             if let Some(told) = told {
@@ -200,7 +200,7 @@ pub(in crate::http) async fn stream(
         None => Topic::Now,
     };
     let watcher = Watcher::Key(if let Asker::ApiKey(id) = by.asker { Some(id) } else { None });
-    let watching = pulse.watch(&state, topic, watcher).map_err(|NoRoom| {
+    let watching = pulse.watch(&state, topic, watcher).await.map_err(|NoRoom| {
         let detail = "this instance stops, or too many streams are open: 20 with one key, 500 in all".to_owned();
         ApiError::Unavailable { code: "too_many_streams", detail }
     })?;

@@ -165,7 +165,7 @@ pub(in crate::http) async fn stream(
     person: web::ReqData<SignedIn>,
     Query(About(topic)): Query<About>,
 ) -> Result<HttpResponse, ApiError> {
-    let watching = pulse.watch(&state, topic, Watcher::Session(person.session)).map_err(|NoRoom| {
+    let watching = pulse.watch(&state, topic, Watcher::Session(person.session)).await.map_err(|NoRoom| {
         let detail = "this instance stops, or too many pages are open: the page is tried again by itself".to_owned();
         ApiError::Unavailable { code: "too_many_pages", detail }
     })?;

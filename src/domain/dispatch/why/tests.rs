@@ -491,7 +491,7 @@ fn an_audience_names_by_the_launch_and_leaves_out_by_now() {
 }
 
 #[test]
-fn by_whom_a_contact_was_meant_is_not_recorded() {
+fn which_part_of_the_audience_meant_a_contact_is_not_recorded() {
     let facts = Facts { clauses: vec![names(list(1, None))], ..with(DeliveryState::Sent, |_| {}) };
     let left = super::why(&facts);
     let fact =

@@ -217,7 +217,7 @@ pub(in crate::http) async fn counted(
     Ok(AudienceCount { estimate, reach })
 }
 
-/// A few people of an audience whom a message would reach, among the first ones.
+/// A few people of an audience that a message would reach, among the first ones.
 pub(in crate::http) async fn some(state: &AppState, audience: Audience, way: Way) -> Result<Vec<ContactId>, ApiError> {
     let question = way.asked_of(&audience);
     Ok(reach::reach(&state.services, audience, question, 1).await?.examples)

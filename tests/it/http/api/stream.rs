@@ -171,6 +171,11 @@ both_backends! {
             (0..20).map(|_| Stream::open(server.addr.port(), ROOT_KEY, &format!("?campaign={campaign}"), None)).collect();
         let full = server.send("GET", "/v1/stream", &[], b"");
         assert_eq!((full.status, full.code()), (503, "too_many_streams"), "{} are open", open.len());
+        // Closed without a word: nobody has to wait until that is noticed.
+        drop(open);
+        let began = Instant::now();
+        let mut next = Stream::open(server.addr.port(), ROOT_KEY, &format!("?campaign={campaign}"), None);
+        assert!(next.next().is_some() && began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 }
 

@@ -219,15 +219,6 @@ const PEOPLE: [&str; 14] = [
     "/ui/suppressions/lift?address=person390@example.com&channel=email&reason=complained",
 ];
 
-/// Signs in anew before every tenth page: a session has few open pages at once, and the instance notices late that one was left.
-fn sign_in_again(desk: &Desk, browser: &mut Browser, n: usize) {
-    if n % 10 == 9 {
-        browser.go(&desk.url("/ui/enter"), 200);
-        browser.script(&format!("document.getElementById('key').value = '{ROOT_KEY}'"));
-        browser.choose("Sign in", 200);
-    }
-}
-
 /// The pages, with the status that each comes with.
 fn pages(desk: &Desk) -> Vec<(String, u16)> {
     let incident = incident(desk);
@@ -283,8 +274,7 @@ fn axe_finds_nothing_on_any_page_be_it_light_or_dark_wide_or_narrow() {
         desk.enter(&mut browser);
         let pause = format!("/v1/campaigns/{}/pause", desk.campaign);
         desk.server.api().post(&pause, &serde_json::json!({}));
-        for (n, (url, status)) in pages(&desk).into_iter().enumerate() {
-            sign_in_again(&desk, &mut browser, n);
+        for (url, status) in pages(&desk) {
             browser.go(&url, status);
             for scheme in ["light", "dark"] {
                 browser.prefer(scheme);
@@ -308,8 +298,7 @@ fn the_key_tab_reaches_everything_and_the_focus_is_seen() {
     let db = Database::sqlite();
     let Some((desk, mut browser)) = Desk::open(&db, "the_key_tab_reaches_everything", Setup::default()) else { return };
     desk.enter(&mut browser);
-    for (n, (url, status)) in pages(&desk).into_iter().enumerate() {
-        sign_in_again(&desk, &mut browser, n);
+    for (url, status) in pages(&desk) {
         browser.go(&url, status);
         browser.press(Key::Tab);
         let first = browser.focused().map(|node| node.name);

@@ -8,7 +8,7 @@ use crate::support::both_backends;
 use crate::support::server::Server;
 
 both_backends! {
-    fn a_count_says_whom_a_channel_reaches_and_why_not_the_others(db: &Database) {
+    fn a_count_says_who_is_reached_through_a_channel_and_why_the_others_are_not(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
         let (news, vips) = (api.create_list("News"), api.create_list("Vips"));
