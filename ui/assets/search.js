@@ -38,11 +38,14 @@ function show(nodes, words) {
   say(words);
 }
 
-function failed() {
+// There are no hits, and Enter opens the search as a page.
+function failed(text, words) {
   const line = document.createElement("p");
   line.className = "quiet";
-  line.textContent = "The search got no answer. Enter opens it as a page.";
+  line.textContent = `${words} Enter opens the search as a page.`;
+  shown = text;
   show([line], line.textContent);
+  if (isWanted) open();
 }
 
 async function ask() {
@@ -63,7 +66,8 @@ async function ask() {
     // Signed out: the page of the search leads to the page for signing in, and back.
     if (answer.redirected) location.assign(url);
     if (!fresh) {
-      failed();
+      const problem = page.querySelector(".trouble p")?.textContent.trim();
+      failed(text, problem ? `${problem.replace(/[.]$/, "")}.` : "The search got no answer.");
       return;
     }
     shown = text;
@@ -72,7 +76,7 @@ async function ask() {
     mark(0);
     if (isWanted) open();
   } catch (error) {
-    if (error.name !== "AbortError") failed();
+    if (error.name !== "AbortError") failed(text, "The search got no answer.");
   } finally {
     if (!signal.aborted) isWanted = false;
   }
@@ -112,8 +116,13 @@ function keyed(event) {
   } else if (event.key === "Enter" && event.target === field) {
     event.preventDefault();
     if (!typed()) return;
-    if (shown === typed()) open();
-    else isWanted = true;
+    if (shown === typed()) {
+      open();
+      return;
+    }
+    isWanted = true;
+    clearTimeout(timer);
+    ask();
   } else if (event.target !== field && !event.ctrlKey && !event.altKey && !event.metaKey) {
     // Who goes on typing is in the field again.
     if (event.key.length === 1 || event.key === "Backspace") toField();
@@ -123,6 +132,12 @@ function keyed(event) {
 if (dialog) {
   dialog.addEventListener("keydown", keyed);
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  // What was asked for is wanted no longer.
+  dialog.addEventListener("close", () => {
+    isWanted = false;
+    clearTimeout(timer);
+    asking?.abort();
+  });
   field.addEventListener("input", () => {
     isWanted = false;
     clearTimeout(timer);

@@ -17,6 +17,7 @@ const PAGES: &[(&str, &str, &str, &str)] = &[
     ("Campaigns", "", "/ui/campaigns", "/v1/campaigns"),
     ("Contacts", "people recipients", "/ui/contacts", "/v1/contacts"),
     ("Lists", "topics audiences", "/ui/lists", "/v1/lists"),
+    ("Imports", "csv upload file", "/ui/imports", "/v1/imports"),
     ("Segments", "rules audiences", "/ui/segments", "/v1/segments"),
     ("Suppressions", "unsubscribed bounces complaints blocked", "/ui/suppressions", "/v1/suppressions"),
     ("Pools", "providers relays delivery", "/ui/pools", "/v1/pools"),
@@ -51,6 +52,24 @@ pub(super) fn fitting(text: &str, may: impl Fn(&str) -> bool) -> Vec<KnownPage> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::routes::{TABLE, Verb};
+
+    /// Pages without parameters that nobody looks for: a stream, the search itself, a form that a link fills in, signing in, and forms that
+    /// begin something, which a button of another page leads to.
+    const NOT_SOUGHT: &[&str] =
+        &["/ui/live", "/ui/search", "/ui/suppressions/lift", "/ui/enter", "/ui/campaigns/new", "/ui/templates/new"];
+
+    #[test]
+    fn every_page_without_parameters_is_found() {
+        let pages = TABLE.iter().filter(|entry| {
+            let is_page = entry.path == "/ui" || entry.path.starts_with("/ui/");
+            is_page && entry.method == Verb::Get && !entry.path.contains('{')
+        });
+        for entry in pages {
+            let is_known = PAGES.iter().any(|(.., page, _)| *page == entry.path);
+            assert_ne!(is_known, NOT_SOUGHT.contains(&entry.path), "{}", entry.path);
+        }
+    }
 
     fn titles(text: &str) -> Vec<&'static str> {
         fitting(text, |path| path != "/ui/audit").into_iter().map(|page| page.title).collect()
@@ -59,6 +78,7 @@ mod tests {
     #[test]
     fn a_page_is_found_by_its_name_or_another_word_for_it_if_it_may_be_seen() {
         assert_eq!(titles("POOL"), ["Pools"]);
+        assert_eq!(titles("csv"), ["Imports"]);
         assert_eq!(titles("api k"), ["API keys"]);
         assert_eq!(titles("keys"), ["API keys", "Keyboard"]);
         assert_eq!(titles("dashboard"), ["Now"]);
