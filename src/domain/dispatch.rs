@@ -12,6 +12,7 @@ pub mod eligibility;
 pub mod evidence;
 pub mod fingerprint;
 pub mod incident;
+pub mod lately;
 pub mod lease;
 pub mod minutes;
 pub mod outcome;

@@ -45,6 +45,14 @@ text_enum! {
     }
 }
 
+impl AttentionCode {
+    /// Whether nothing goes on. Where the provider throttles or the database is slow, something does.
+    #[must_use]
+    pub const fn stops_everything(self) -> bool {
+        !matches!(self, Self::ProviderThrottling | Self::DatabaseSlow)
+    }
+}
+
 /// A code and one line of detail: an [`Attention`] before it has a time.
 pub type Trouble = (AttentionCode, String);
 

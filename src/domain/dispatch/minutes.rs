@@ -57,10 +57,16 @@ impl MinuteFigures {
         *self == Self::default()
     }
 
-    /// Hand-overs that came to an end.
+    /// Hand-overs that came to an end. Who was uncertain and turned out to be sent or failed was handed over before.
     #[must_use]
-    pub const fn handed_over(&self) -> i64 {
-        self.sent + self.failed + self.uncertain
+    pub fn handed_over(&self) -> i64 {
+        (self.sent + self.failed + self.uncertain - self.resolved).max(0)
+    }
+
+    /// The same with the attempts that ended with a wait for another one.
+    #[must_use]
+    pub fn called(&self) -> i64 {
+        self.handed_over() + self.deferred.max(0)
     }
 
     /// Adds what happened elsewhere, or at another time.
@@ -96,6 +102,15 @@ mod tests {
         let mut sum = MinuteFigures::between(&Counts::default(), &before);
         sum.add(&moved);
         assert!(sum.explain(&after) && !sum.explain(&before));
+    }
+
+    #[test]
+    fn an_operators_word_is_no_hand_over_and_what_is_put_off_is_a_call() {
+        let resolved = MinuteFigures { sent: 500, resolved: 500, deferred: 7, ..MinuteFigures::default() };
+        assert_eq!((resolved.handed_over(), resolved.called()), (0, 7));
+        let sent = MinuteFigures { sent: 3, failed: 1, uncertain: 2, ..MinuteFigures::default() };
+        assert_eq!((sent.handed_over(), sent.called()), (6, 6));
+        assert_eq!(MinuteFigures { resolved: 4, ..MinuteFigures::default() }.handed_over(), 0);
     }
 
     #[test]

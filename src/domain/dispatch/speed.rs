@@ -8,12 +8,6 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::shown::grouped;
 use crate::domain::text_enum::text_enum;
 
-/// Over how long a pace is measured, in milliseconds.
-const MEASURED_OVER_MS: i64 = 60_000;
-
-/// A shorter time says nothing, in milliseconds.
-const SHORTEST_MS: i64 = 5_000;
-
 /// A limit binds where at least this part of it is reached: tokens are taken in blocks, and minutes begin anywhere.
 const BINDS_FROM: f64 = 0.85;
 
@@ -58,11 +52,11 @@ text_enum! {
         NotSending = "not_sending",
         /// It cannot go on before something else happens.
         Held = "held",
-        /// It was launched a few seconds ago.
+        /// It was launched a few seconds ago, or resumed or reopened less than a minute ago.
         NotMeasured = "not_measured",
         /// Nothing came to an end in the last minute.
         StandsStill = "stands_still",
-        /// Nobody is left but those who wait for another try.
+        /// Nobody is left but those who wait for another try, or all others will be done before them.
         WaitsForRetries = "waits_for_retries",
         /// Nobody is left: it ends in a moment.
         NobodyLeft = "nobody_left",
@@ -130,10 +124,16 @@ pub struct Situation {
     pub is_packing: bool,
     /// How many wait for another try, and when the first may be tried.
     pub waiting: Option<(i64, UtcInstant)>,
-    /// Why it cannot go on.
-    pub held: Option<String>,
+    /// What is the matter, as the instance that answers sees it.
+    pub attention: Option<String>,
+    /// Whether that lets nothing pass there.
+    pub stops: bool,
     /// Hand-overs per second that ended in the last minute.
     pub measured: Option<f64>,
+    /// The same with those that were put off for another try: each took its part of the limits.
+    pub called: Option<f64>,
+    /// The same of all campaigns that are sent through its pool.
+    pub together: Option<f64>,
     /// How many other campaigns are sent through its pool.
     pub others: usize,
     /// The limits that apply.
@@ -166,23 +166,24 @@ pub struct Speed {
     pub why: String,
 }
 
-/// Hand-overs per second over the last minute, by what ended in each minute. A part of the minute before counts as far as it reaches into
-/// that time. `None`: launched less than five seconds ago.
+impl Situation {
+    /// Why it cannot go on. What goes out all the same is not held: another instance sends it.
+    fn held(&self) -> Option<&str> {
+        let goes = self.called.is_some_and(|rate| rate > 0.0);
+        self.attention.as_deref().filter(|_| self.stops && !goes)
+    }
+
+    /// How much of what a limit is for goes through, per second.
+    fn load(&self, kind: CeilingKind) -> Option<f64> {
+        if kind == CeilingKind::Campaign { self.called } else { self.together }
+    }
+}
+
+/// How many calls a pool may have under way at once: what it has found, if the settings allow it; one, where nothing was accepted lately.
 #[must_use]
-pub fn handed_over_lately(minutes: &[(UtcInstant, i64)], launched: Option<UtcInstant>, at: UtcInstant) -> Option<f64> {
-    let since_launch = launched.map_or(MEASURED_OVER_MS, |launched| at.0 - launched.0);
-    if since_launch < SHORTEST_MS {
-        return None;
-    }
-    let begun = at.0.rem_euclid(MEASURED_OVER_MS);
-    let number = |n: i64| f64::from(u32::try_from(n).unwrap_or(0));
-    let of = |minute: i64| minutes.iter().find(|(from, _)| from.0 == minute).map_or(0.0, |(_, count)| number(*count));
-    let (now, before) = (of(at.0 - begun), of(at.0 - begun - MEASURED_OVER_MS));
-    if since_launch < MEASURED_OVER_MS {
-        return Some((now + before) * 1_000.0 / number(since_launch));
-    }
-    let reaches = number(MEASURED_OVER_MS - begun) / number(MEASURED_OVER_MS);
-    Some((now + before * reaches) * 1_000.0 / number(MEASURED_OVER_MS))
+pub fn calls_at_once(found: Option<f64>, of_settings: Option<f64>, is_on_tiptoe: bool) -> Option<f64> {
+    let most = found.into_iter().chain(of_settings).reduce(f64::min);
+    if is_on_tiptoe { Some(1.0) } else { most }
 }
 
 impl Speed {
@@ -199,8 +200,8 @@ impl Speed {
     }
 }
 
-fn smallest(ceilings: &[Ceiling]) -> Option<(&Ceiling, f64)> {
-    let rates = ceilings.iter().filter_map(|ceiling| Some((ceiling, ceiling.per_second?)));
+fn smallest<'c>(ceilings: impl IntoIterator<Item = &'c Ceiling>) -> Option<(&'c Ceiling, f64)> {
+    let rates = ceilings.into_iter().filter_map(|ceiling| Some((ceiling, ceiling.per_second?)));
     rates.min_by(|one, other| one.1.total_cmp(&other.1))
 }
 
@@ -214,15 +215,19 @@ fn bound(situation: &Situation) -> Bound {
         return Bound::Nothing;
     }
     let holding = situation.ceilings.iter().find(|ceiling| ceiling.state == CeilingState::Holds);
-    match (holding, smallest(&situation.ceilings)) {
-        (Some(holding), _) => Bound::By(holding.kind),
-        _ if situation.held.is_some() => Bound::Unknown,
-        _ if situation.is_packing => Bound::By(CeilingKind::Packing),
-        (None, Some((ceiling, rate))) if situation.measured.is_none_or(|measured| measured >= rate * BINDS_FROM) => {
-            Bound::By(ceiling.kind)
-        }
-        _ => Bound::Unknown,
+    if let Some(holding) = holding {
+        return Bound::By(holding.kind);
     }
+    if situation.held().is_some() {
+        return Bound::Unknown;
+    }
+    if situation.is_packing {
+        return Bound::By(CeilingKind::Packing);
+    }
+    let is_reached =
+        |ceiling: &Ceiling, rate: f64| situation.load(ceiling.kind).is_none_or(|load| load >= rate * BINDS_FROM);
+    let reached = situation.ceilings.iter().filter(|one| one.per_second.is_some_and(|rate| is_reached(one, rate)));
+    smallest(reached).map_or(Bound::Unknown, |(ceiling, _)| Bound::By(ceiling.kind))
 }
 
 fn end(situation: &Situation) -> Result<UtcInstant, EndUnknown> {
@@ -233,15 +238,20 @@ fn end(situation: &Situation) -> Result<UtcInstant, EndUnknown> {
         return Err(EndUnknown::NobodyLeft);
     }
     let is_held = situation.ceilings.iter().any(|ceiling| ceiling.state == CeilingState::Holds);
-    if is_held || situation.held.is_some() {
+    if is_held || situation.held().is_some() {
         return Err(EndUnknown::Held);
     }
     if only_waits(situation) {
         return Err(EndUnknown::WaitsForRetries);
     }
     let rate = situation.measured.ok_or(EndUnknown::NotMeasured)?;
-    let ends = after(situation.at, situation.left, rate).ok_or(EndUnknown::StandsStill)?;
-    Ok(situation.waiting.map_or(ends, |(_, next)| ends.max(next)))
+    let done = |left: i64| after(situation.at, left, rate).ok_or(EndUnknown::StandsStill);
+    if let Some((count, next)) = situation.waiting
+        && done(situation.left - count)? <= next
+    {
+        return Err(EndUnknown::WaitsForRetries);
+    }
+    done(situation.left)
 }
 
 /// The moment at which so many are done at a rate. `None`: at no moment that could be told.
@@ -267,44 +277,68 @@ const fn called(kind: CeilingKind) -> &'static str {
     }
 }
 
+/// What has to do with its pace and does not bind it, each in a sentence with a space before it.
+fn besides(situation: &Situation, is_alone: bool) -> String {
+    let put_off = situation.called.unwrap_or_default() - situation.measured.unwrap_or_default();
+    let mut all = String::new();
+    if put_off >= 0.05 {
+        all += &format!(" {} of its calls are put off for another try.", per_second(put_off));
+    }
+    let together = situation.together.map(|rate| format!(": all together go at {}", per_second(rate)));
+    let together = together.unwrap_or_default();
+    match situation.others {
+        _ if is_alone => {}
+        0 => {}
+        1 => all += &format!(" One other campaign is sent through the same pool and takes its part{together}."),
+        others => {
+            all += &format!(" {others} other campaigns are sent through the same pool and take their part{together}.");
+        }
+    }
+    if let Some(attention) = &situation.attention {
+        all += &format!(" The instance that answers says: {}.", attention.trim_end_matches('.'));
+    }
+    all
+}
+
 /// Why it is not faster, in a sentence.
 fn why(situation: &Situation, bound: Bound) -> String {
-    let shared = match situation.others {
-        0 => String::new(),
-        1 => " One other campaign is sent through the same pool and takes its part.".to_owned(),
-        others => format!(" {others} other campaigns are sent through the same pool and take their part."),
-    };
     match bound {
         Bound::Nothing => nothing(situation),
         Bound::By(CeilingKind::Packing) => {
-            "Its audience is still being packed, and everybody who is packed is done.".to_owned()
+            "Its audience is still being packed, and everybody who is packed is done or under way.".to_owned()
         }
         Bound::By(kind) => {
+            let besides = besides(situation, kind == CeilingKind::Campaign);
             let Some(ceiling) = situation.ceilings.iter().find(|ceiling| ceiling.kind == kind) else {
-                return shared.trim_start().to_owned();
+                return besides.trim_start().to_owned();
             };
             let rate = ceiling.per_second.unwrap_or_default();
             if ceiling.state == CeilingState::Holds {
                 return format!("Nothing goes out: {}.", ceiling.detail.trim_end_matches([' ', ':', '.']));
             }
-            let behind: Vec<Ceiling> = situation.ceilings.iter().filter(|other| other.kind != kind).cloned().collect();
-            let next = smallest(&behind)
-                .map(|(next, rate)| format!(" Without it, {} would bind at {}.", called(next.kind), per_second(rate)));
-            let others = if kind == CeilingKind::Campaign { String::new() } else { shared };
-            format!("Bound by {}, {}.{}{others}", called(kind), per_second(rate), next.unwrap_or_default())
+            let next = smallest(
+                situation.ceilings.iter().filter(|other| other.kind != kind && other.per_second >= Some(rate)),
+            )
+            .map(|(next, rate)| format!(" Without it, {} would bind at {}.", called(next.kind), per_second(rate)));
+            format!("Bound by {}, {}.{}{besides}", called(kind), per_second(rate), next.unwrap_or_default())
         }
-        Bound::Unknown => match (&situation.held, smallest(&situation.ceilings), situation.measured) {
-            (Some(held), ..) => format!("It cannot go on: {}.", held.trim_end_matches('.')),
-            (None, Some((_, rate)), Some(measured)) => format!(
-                "It goes at {} and no known limit binds: the smallest is {}. How long calls, claims and the database take is not \
-                 kept here.{shared}",
-                per_second(measured),
-                per_second(rate)
-            ),
-            (None, ..) => format!(
-                "No rate limits it: how many calls are under way at once, and how long each takes, decides.{shared}"
-            ),
-        },
+        Bound::Unknown => unknown(situation),
+    }
+}
+
+fn unknown(situation: &Situation) -> String {
+    let besides = besides(situation, false);
+    match (situation.held(), smallest(&situation.ceilings), situation.called) {
+        (Some(held), ..) => format!("It cannot go on: {}.", held.trim_end_matches('.')),
+        (None, Some((_, smallest)), Some(rate)) => format!(
+            "It goes at {} and no known limit binds: the smallest is {}. How long calls, claims and the database take is not kept \
+             here.{besides}",
+            per_second(rate),
+            per_second(smallest)
+        ),
+        (None, ..) => format!(
+            "No rate limits it: how many calls are under way at once, and how long each takes, decides.{besides}"
+        ),
     }
 }
 
@@ -332,8 +366,11 @@ mod tests {
             left: 1_000,
             is_packing: false,
             waiting: None,
-            held: None,
+            attention: None,
+            stops: false,
             measured,
+            called: measured,
+            together: measured,
             others: 0,
             ceilings,
         }
@@ -361,11 +398,13 @@ mod tests {
 
     #[test]
     fn where_no_known_limit_is_reached_that_is_said() {
-        let slow = Speed::of(&Situation { others: 2, ..sending(Some(5.0), rates()) });
+        let slow = Speed::of(&Situation { others: 2, together: Some(15.0), ..sending(Some(5.0), rates()) });
         assert_eq!(slow.bound, Bound::Unknown);
         assert!(slow.why.starts_with("It goes at 5/s and no known limit binds: the smallest is 20/s."), "{}", slow.why);
         assert!(
-            slow.why.ends_with("2 other campaigns are sent through the same pool and take their part."),
+            slow.why.ends_with(
+                "2 other campaigns are sent through the same pool and take their part: all together go at 15/s."
+            ),
             "{}",
             slow.why
         );
@@ -394,18 +433,56 @@ mod tests {
         assert_eq!(at(|one| one.measured = None), Some(EndUnknown::NotMeasured));
         assert_eq!(at(|one| one.measured = Some(0.0)), Some(EndUnknown::StandsStill));
         assert_eq!(at(|one| one.waiting = Some((1_000, UtcInstant(0)))), Some(EndUnknown::WaitsForRetries));
-        assert_eq!(at(|one| one.held = Some("pool missing".to_owned())), Some(EndUnknown::Held));
         assert_eq!(at(|one| one.waiting = Some((1, UtcInstant(0)))), None);
+        assert_eq!(at(|one| one.waiting = Some((1, UtcInstant(2_000_000)))), Some(EndUnknown::WaitsForRetries));
     }
 
     #[test]
-    fn the_last_minute_is_made_of_parts_of_two() {
-        let minutes = [(UtcInstant(60_000), 600), (UtcInstant(120_000), 100)];
-        let rate =
-            |launched: Option<i64>, at: i64| handed_over_lately(&minutes, launched.map(UtcInstant), UtcInstant(at));
-        let is = |rate: Option<f64>, expected: f64| rate.is_some_and(|rate| (rate - expected).abs() < 0.01);
-        assert!(is(rate(Some(0), 135_000), (100.0 + 450.0) / 60.0), "{:?}", rate(Some(0), 135_000));
-        assert!(is(rate(Some(110_000), 130_000), 700.0 / 20.0), "{:?}", rate(Some(110_000), 130_000));
-        assert_eq!(rate(Some(128_000), 130_000), None);
+    fn only_what_lets_nothing_pass_holds_and_not_while_something_goes_out() {
+        let judged = |stops: bool, measured: Option<f64>| {
+            let attention = Some("no pool named main.".to_owned());
+            Speed::of(&Situation { attention, stops, ..sending(measured, rates()) })
+        };
+        let held = judged(true, Some(0.0));
+        assert_eq!(
+            (held.why.as_str(), held.end_unknown),
+            ("It cannot go on: no pool named main.", Some(EndUnknown::Held))
+        );
+        for goes in [judged(false, Some(20.0)), judged(true, Some(20.0))] {
+            assert_eq!((goes.bound, goes.end_unknown), (Bound::By(CeilingKind::Campaign), None));
+            assert!(goes.why.ends_with("The instance that answers says: no pool named main."), "{}", goes.why);
+        }
+        assert_eq!(judged(false, Some(0.0)).end_unknown, Some(EndUnknown::StandsStill));
+    }
+
+    #[test]
+    fn a_shared_pools_rate_binds_all_its_campaigns_together() {
+        let shared = Situation { others: 1, together: Some(198.0), ..sending(Some(5.0), rates()) };
+        let speed = Speed::of(&shared);
+        assert_eq!(speed.bound, Bound::By(CeilingKind::Pool));
+        assert!(speed.why.starts_with("Bound by the rate of its pool, 200/s. One other campaign"), "{}", speed.why);
+    }
+
+    #[test]
+    fn calls_that_are_put_off_take_their_part_of_the_limits_but_bring_the_end_no_nearer() {
+        let greylisted = Situation { called: Some(20.0), together: Some(20.0), ..sending(Some(0.0), rates()) };
+        let speed = Speed::of(&greylisted);
+        assert_eq!((speed.bound, speed.end_unknown), (Bound::By(CeilingKind::Campaign), Some(EndUnknown::StandsStill)));
+        assert!(speed.why.ends_with("20/s of its calls are put off for another try."), "{}", speed.why);
+    }
+
+    #[test]
+    fn who_is_under_way_while_an_audience_is_packed_is_not_called_done() {
+        let speed = Speed::of(&Situation { is_packing: true, ..sending(Some(5.0), rates()) });
+        assert_eq!(speed.bound, Bound::By(CeilingKind::Packing));
+        assert!(speed.why.ends_with("done or under way."), "{}", speed.why);
+    }
+
+    #[test]
+    fn calls_at_once_are_no_more_than_the_settings_allow_and_one_on_tiptoe() {
+        assert_eq!(calls_at_once(Some(50.0), Some(14.0), false), Some(14.0));
+        assert_eq!(calls_at_once(Some(3.0), Some(14.0), false), Some(3.0));
+        assert_eq!(calls_at_once(None, Some(14.0), false), Some(14.0));
+        assert_eq!(calls_at_once(None, Some(14.0), true), Some(1.0));
     }
 }

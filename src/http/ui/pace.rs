@@ -63,7 +63,7 @@ const fn unknown(end: Option<EndUnknown>) -> &'static str {
         None => "",
         Some(EndUnknown::NotSending) => "it is not being sent",
         Some(EndUnknown::Held) => "it cannot go on at the moment",
-        Some(EndUnknown::NotMeasured) => "launched a few seconds ago",
+        Some(EndUnknown::NotMeasured) => "it was launched, resumed or reopened only just now",
         Some(EndUnknown::StandsStill) => "nothing has ended in the last minute",
         Some(EndUnknown::WaitsForRetries) => "it depends on the answers to the next tries",
         Some(EndUnknown::NobodyLeft) => "in a moment: nobody is left",

@@ -5,9 +5,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::dispatch::minutes::minute_of;
+use crate::domain::dispatch::lately::{handed_over_lately, measured_from};
+use crate::domain::dispatch::minutes::{MinuteFigures, minute_of};
 use crate::domain::dispatch::speed::{
-    Bound, Ceiling, CeilingKind, CeilingState, EndUnknown, Situation, Speed, handed_over_lately,
+    Bound, Ceiling, CeilingKind, CeilingState, EndUnknown, Situation, Speed, calls_at_once,
 };
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
@@ -16,10 +17,11 @@ use crate::http::api::replicas::pools::{self, Pool};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::runtime::health::{Attention, AttentionCode};
 use crate::store::campaigns::glance;
 use crate::store::dispatch::minutes;
 use crate::store::replicas::instances;
-use crate::store::{Conn, Lane};
+use crate::store::{Conn, Lane, StoreError};
 
 /// Most campaigns that are looked at for who shares the pool: the newest of those that are sending.
 const MOST_OTHERS: i64 = 50;
@@ -35,8 +37,8 @@ pub(in crate::http) struct CampaignPace {
     pub(in crate::http) pool: Option<String>,
     /// How many people are to come.
     pub(in crate::http) left: i64,
-    /// Hand-overs per second that came to an end in the last minute, or since the launch if that is shorter. `null`: it is not being sent,
-    /// or was launched less than five seconds ago.
+    /// Hand-overs per second that came to an end in the last minute, or since the launch if that is shorter. After a resume or a reopening
+    /// it begins with the next minute. `null`: it is not being sent, or less than five seconds have passed since then.
     pub(in crate::http) measured_per_second: Option<f64>,
     /// Everything that limits it, whether it binds or not.
     pub(in crate::http) limits: Vec<Ceiling>,
@@ -44,7 +46,7 @@ pub(in crate::http) struct CampaignPace {
     pub(in crate::http) bound_by: Option<CeilingKind>,
     /// Other campaigns that are being sent through the same pool, of the 50 newest: they take their part of all limits but its own.
     pub(in crate::http) others: Vec<CampaignId>,
-    /// When it is expected to end, at the pace of the last minute. `null`: see `end_unknown`.
+    /// When it is expected to end, at the pace of the last minute; later, if some wait longer for another try. `null`: see `end_unknown`.
     pub(in crate::http) ends_at: Option<UtcInstant>,
     /// Why the end is not known.
     pub(in crate::http) end_unknown: Option<EndUnknown>,
@@ -64,52 +66,93 @@ pub(in crate::http) async fn show(
     Ok(web::Json(measured(&state, id).await?.1))
 }
 
+/// What happened to a campaign in the last two minutes.
+struct Lately {
+    id: CampaignId,
+    /// From when it is measured. `None`: it was not launched.
+    from: Option<UtcInstant>,
+    minutes: Vec<(UtcInstant, MinuteFigures)>,
+}
+
+impl Lately {
+    fn read(conn: &mut Conn, id: CampaignId, from: Option<UtcInstant>, at: UtcInstant) -> Result<Self, StoreError> {
+        let minutes = minutes::since(conn, id, minute_of(at).plus_ms(-60_000))?;
+        Ok(Self { id, from, minutes })
+    }
+
+    /// So many of these per second.
+    fn rate(&self, of: impl Fn(&MinuteFigures) -> i64, at: UtcInstant) -> Option<f64> {
+        let counts: Vec<_> = self.minutes.iter().map(|(minute, figures)| (*minute, of(figures))).collect();
+        handed_over_lately(&counts, self.from?, at)
+    }
+}
+
 /// What is read of the last two minutes, of who else is sent, and of who sends.
 struct Around {
-    /// Hand-overs that ended, by the minute in which they did.
-    minutes: Vec<(UtcInstant, i64)>,
-    others: Vec<CampaignId>,
+    own: Lately,
+    others: Vec<Lately>,
     /// Instances that run the pool.
     instances: usize,
 }
 
-async fn around(state: &AppState, campaign: &Glance, at: UtcInstant) -> Result<Around, ApiError> {
-    let (id, pool, from) = (campaign.id, campaign.pool.clone(), minute_of(at).plus_ms(-60_000));
+async fn around(
+    state: &AppState,
+    campaign: &Glance,
+    from: Option<UtcInstant>,
+    at: UtcInstant,
+) -> Result<Around, ApiError> {
+    let (id, pool) = (campaign.id, campaign.pool.clone());
     let read = move |conn: &mut Conn| {
         conn.snapshot(|conn| {
-            let minutes = minutes::since(conn, id, from)?;
             let sending = glance::newest(conn, &[CampaignStatus::Sending], MOST_OTHERS)?;
-            let others = sending.into_iter().filter(|other| pool.is_some() && other.pool == pool && other.id != id);
+            let mut others = Vec::new();
+            for other in sending.iter().filter(|other| pool.is_some() && other.pool == pool && other.id != id) {
+                let from = other.launched_at.map(|launched| measured_from(launched, other.updated_at));
+                others.push(Lately::read(conn, other.id, from, at)?);
+            }
             let running = |pool: &str| instances::live(conn).map(|all| all.iter().filter(|one| one.runs(pool)).count());
-            Ok(Around {
-                minutes: minutes.into_iter().map(|(at, figures)| (at, figures.handed_over())).collect(),
-                others: others.map(|other| other.id).collect(),
-                instances: pool.as_deref().map_or(Ok(0), running)?,
-            })
+            let instances = pool.as_deref().map_or(Ok(0), running)?;
+            Ok(Around { own: Lately::read(conn, id, from, at)?, others, instances })
         })
     };
     Ok(state.store.run(Lane::Read, "measure a campaign's pace", read).await?)
 }
 
+fn is_on_tiptoe(pool: Option<&Pool>) -> bool {
+    pool.and_then(|pool| pool.pace.as_ref()).is_some_and(|pace| pace.state == "tiptoe")
+}
+
+/// Whether what is the matter lets nothing pass. A pool on tiptoe calls its provider unreachable, and makes one call at a time.
+fn stops(attention: &Attention, pool: Option<&Pool>) -> bool {
+    let only_slow = attention.code == AttentionCode::ProviderUnreachable && is_on_tiptoe(pool);
+    attention.code.stops_everything() && !only_slow
+}
+
 /// A campaign, and how fast it goes out.
 pub(in crate::http) async fn measured(state: &AppState, id: CampaignId) -> Result<(Glance, CampaignPace), ApiError> {
     let Sighted { at, campaign, .. } = overview::sight(state, id).await?;
+    let from = campaign.launched_at.map(|launched| measured_from(launched, campaign.updated_at));
     let campaign = Glance::from(campaign);
-    let around = around(state, &campaign, at).await?;
+    let Around { own, others, instances } = around(state, &campaign, from, at).await?;
     let pools = pools::listed(state).await?.0.data;
     let pool = pools.iter().find(|pool| campaign.pool.as_ref() == Some(&pool.name));
     let is_sending = campaign.status == CampaignStatus::Sending;
-    let measured = is_sending.then(|| handed_over_lately(&around.minutes, campaign.launched_at, at)).flatten();
+    let rate = |of: fn(&MinuteFigures) -> i64| own.rate(of, at).filter(|_| is_sending);
+    let (measured, called) = (rate(MinuteFigures::handed_over), rate(MinuteFigures::called));
+    let of_others = others.iter().filter_map(|other| other.rate(MinuteFigures::called, at)).sum::<f64>();
     let speed = Speed::of(&Situation {
         status: campaign.status,
         at,
         left: campaign.left,
         is_packing: campaign.packing_on().is_some() && campaign.stats.counts.pending == 0,
         waiting: campaign.waiting.map(|waiting| (waiting.count, waiting.next_at)),
-        held: campaign.attention.as_ref().map(|found| found.detail.clone()),
+        attention: campaign.attention.as_ref().map(|found| found.detail.clone()),
+        stops: campaign.attention.as_ref().is_some_and(|found| stops(found, pool)),
         measured,
-        others: around.others.len(),
-        ceilings: ceilings(&campaign, pool, around.instances),
+        called,
+        together: called.map(|called| called + of_others),
+        others: others.len(),
+        ceilings: ceilings(&campaign, pool, instances),
     });
     let Speed { ceilings, bound, ends_at, end_unknown, why } = speed;
     let pace = CampaignPace {
@@ -121,7 +164,7 @@ pub(in crate::http) async fn measured(state: &AppState, id: CampaignId) -> Resul
         measured_per_second: measured.map(|rate| (rate * 10.0).round() / 10.0),
         limits: ceilings,
         bound_by: if let Bound::By(kind) = bound { Some(kind) } else { None },
-        others: around.others,
+        others: others.iter().map(|other| other.id).collect(),
         ends_at,
         end_unknown,
         why,
@@ -183,11 +226,16 @@ fn places(pool: &Pool, instances: usize) -> Ceiling {
         let all = own.concurrency.checked_mul(instances.max(1))?;
         u32::try_from(all).ok().map(f64::from)
     });
-    let Some(places) = pace.and_then(|pace| pace.places).or(of_settings) else {
+    let (found, on_tiptoe) = (pace.and_then(|pace| pace.places), is_on_tiptoe(Some(pool)));
+    let Some(places) = calls_at_once(found, of_settings, on_tiptoe) else {
         return Ceiling::unknown(kind, "the instance that answers does not run this pool");
     };
-    let found = if pace.is_some_and(|pace| pace.places.is_some()) { ", as the pool has found" } else { "" };
-    let at_once = format!("{places:.0} calls at once{found}");
+    let at_once = if on_tiptoe {
+        "one call at a time, because nothing was accepted lately".to_owned()
+    } else {
+        let is_found = found.is_some_and(|found| of_settings.is_none_or(|most| found < most));
+        format!("{places:.0} calls at once{}", if is_found { ", as the pool has found" } else { "" })
+    };
     let ceiling = match pace.and_then(|pace| pace.call_seconds).filter(|seconds| *seconds > 0.0) {
         Some(seconds) => Ceiling::rate(kind, places / seconds, &format!("{at_once}, {:.0} ms each", seconds * 1_000.0)),
         None => Ceiling::unknown(

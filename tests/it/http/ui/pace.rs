@@ -16,6 +16,7 @@ both_backends! {
             "<li class=\"binds\"><span class=\"what\">Campaign",
             "nothing was found that the provider would not take",
             "How long a call takes is kept only while something holds the pool back",
+            "Of the 50 newest campaigns that are being sent, no other goes through the pool",
             &format!("GET /v1/campaigns/{campaign}/pace"),
             &format!("volley campaign pace {campaign}"),
             "aria-current=\"page\">Pace</a>",
