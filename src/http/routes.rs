@@ -34,7 +34,8 @@ use super::ui::{
     instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now, pace as pace_page,
     page_map as map_page, people, pool_acts, pool_check, pools as pool_list, preflight as preflight_page,
     search as search_page, segment_acts, segments as segment_list, settings as settings_page,
-    suppressions as suppression_list, uncertain as incidents, uncertain_acts, why as why_page,
+    suppressions as suppression_list, template_diff, template_edit, template_preview, templates as template_list,
+    uncertain as incidents, uncertain_acts, why as why_page,
 };
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
@@ -283,6 +284,15 @@ pub const TABLE: &[Entry] = &[
     get("/ui/suppressions", Page(Read), || to(suppression_list::list)).shows(Object::Suppression),
     get("/ui/suppressions/lift", Page(Operate), || to(lift::ask)).shows(Object::Suppression),
     post("/ui/suppressions/lift", Page(Operate), || to(lift::carry_out)).once(),
+    get("/ui/templates", Page(Read), || to(template_list::list)),
+    get("/ui/templates/new", Page(Operate), || to(template_edit::blank)),
+    post("/ui/templates/new", Page(Operate), || to(template_edit::create)).once(),
+    post("/ui/templates/preview", Page(Read), || to(template_preview::typed)).shows(Object::Contact),
+    get("/ui/templates/{id}", Page(Read), || to(template_list::show)),
+    get("/ui/templates/{id}/edit", Page(Operate), || to(template_edit::ask)),
+    post("/ui/templates/{id}/edit", Page(Operate), || to(template_edit::save)).once(),
+    get("/ui/templates/{id}/compare", Page(Read), || to(template_diff::show)),
+    get("/ui/templates/{id}/preview", Page(Read), || to(template_preview::stored)).shows(Object::Contact),
     get("/ui/pools", Page(Read), || to(pool_list::list)),
     get("/ui/pools/{name}", Page(Read), || to(pool_list::show)),
     get("/ui/pools/{name}/suspend", Page(Admin), || to(pool_acts::ask)),

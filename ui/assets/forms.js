@@ -51,7 +51,8 @@ document.addEventListener("change", ({ target }) => {
 // A second press would do nothing; it shall not look as if it could.
 document.addEventListener("submit", (event) => {
   const { form, submitter } = { form: event.target, submitter: event.submitter };
-  if (form.method !== "post" || event.defaultPrevented) return;
+  // What is shown in a frame is shown again at will.
+  if (form.method !== "post" || event.defaultPrevented || submitter?.formTarget) return;
   setTimeout(() => {
     form.setAttribute("aria-busy", "true");
     if (submitter) submitter.disabled = true;

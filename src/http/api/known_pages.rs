@@ -20,6 +20,7 @@ const PAGES: &[(&str, &str, &str, &str)] = &[
     ("Imports", "csv upload file", "/ui/imports", "/v1/imports"),
     ("Segments", "rules audiences", "/ui/segments", "/v1/segments"),
     ("Suppressions", "unsubscribed bounces complaints blocked", "/ui/suppressions", "/v1/suppressions"),
+    ("Templates", "texts contents versions previews", "/ui/templates", "/v1/templates"),
     ("Pools", "providers relays delivery", "/ui/pools", "/v1/pools"),
     ("Uncertain", "doubts incidents", "/ui/uncertain", "/v1/uncertain"),
     ("Instances", "machines system", "/ui/instances", "/v1/instances"),

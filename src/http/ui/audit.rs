@@ -121,6 +121,8 @@ fn what(object: &str, id: Option<&str>) -> (String, Option<String>) {
         Object::Contact => Some(format!("/ui/contacts/{id}")),
         Object::List => Some(format!("/ui/lists/{id}")),
         Object::Segment => Some(format!("/ui/segments/{id}")),
+        Object::Import => Some(format!("/ui/imports/{id}")),
+        Object::Template => Some(format!("/ui/templates/{id}")),
         Object::Pool => Some(format!("/ui/pools/{id}")),
         Object::Key => Some(format!("/ui/api-keys#key-{id}")),
         Object::Session
@@ -128,8 +130,6 @@ fn what(object: &str, id: Option<&str>) -> (String, Option<String>) {
         | Object::Suppression
         | Object::Event
         | Object::Reaction
-        | Object::Import
-        | Object::Template
         | Object::DeadLetter
         | Object::Callback
         | Object::Route => None,

@@ -27,6 +27,8 @@ pub(super) enum Section {
     Campaigns,
     /// Contacts, lists, segments and suppressions.
     People,
+    /// Texts with placeholders.
+    Templates,
     /// What messages go through.
     Delivery,
     /// Instances, API keys and the audit log.
@@ -35,7 +37,8 @@ pub(super) enum Section {
 
 impl Section {
     /// In the order of the bar.
-    pub(super) const ALL: [Self; 5] = [Self::Now, Self::Campaigns, Self::People, Self::Delivery, Self::System];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Now, Self::Campaigns, Self::People, Self::Templates, Self::Delivery, Self::System];
 
     /// What it is called.
     pub(super) const fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Section {
             Self::Now => "Now",
             Self::Campaigns => "Campaigns",
             Self::People => "People",
+            Self::Templates => "Templates",
             Self::Delivery => "Delivery",
             Self::System => "System",
         }
@@ -54,6 +58,7 @@ impl Section {
             Self::Now => "/ui",
             Self::Campaigns => "/ui/campaigns",
             Self::People => "/ui/contacts",
+            Self::Templates => "/ui/templates",
             Self::Delivery => "/ui/pools",
             Self::System => "/ui/instances",
         }
@@ -65,6 +70,7 @@ impl Section {
             Self::Now => 'n',
             Self::Campaigns => 'c',
             Self::People => 'p',
+            Self::Templates => 't',
             Self::Delivery => 'd',
             Self::System => 's',
         }
@@ -151,7 +157,7 @@ impl Frame {
         assets::SCRIPTS.iter().map(|name| assets::address(name))
     }
 
-    pub(super) fn sections(&self) -> [Section; 5] {
+    pub(super) fn sections(&self) -> [Section; 6] {
         Section::ALL
     }
 

@@ -19,6 +19,10 @@ const POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; im
 const WITH_PICTURES: &str =
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data: https: http:; frame-ancestors 'self'";
 
+/// What the document around a mail may do that is not saved: it has its HTML within, in a sandbox, and brings our own styles.
+pub(super) const AROUND: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; \
+                                 frame-ancestors 'self'";
+
 /// Whose mail, and whether its pictures are shown. `at` changes with the content, so that a frame loads it anew.
 #[derive(Debug)]
 pub(in crate::http) struct Shown {

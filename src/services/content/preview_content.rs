@@ -9,7 +9,7 @@ use crate::domain::content::message::Message;
 use crate::domain::content::sms::SmsLength;
 use crate::domain::content::template::{Content, RenderError};
 use crate::domain::ids::{ContactId, TemplateId};
-use crate::domain::people::contact::Profile;
+use crate::domain::people::contact::{BuiltIn, Profile};
 use crate::services::Services;
 use crate::services::blocking::blocking;
 use crate::store::people::{attributes, contacts};
@@ -22,6 +22,8 @@ pub enum Reader {
     Contact(ContactId),
     /// Somebody with these values and no others.
     Example(Box<Profile>),
+    /// Somebody who has a value for every name of the content; those of attributes stand for themselves.
+    Anybody,
 }
 
 /// A content as one reader would get it.
@@ -79,15 +81,17 @@ pub async fn preview_content(
         Reader::Contact(id) => {
             let read = move |conn: &mut _| Ok((attributes::known(conn)?, contacts::find(conn, id)?));
             let (known, row) = services.store.run(Lane::Read, "read a contact", read).await?;
-            (known, row.ok_or(PreviewError::NoContact(id))?.profile()?)
+            (known, Some(row.ok_or(PreviewError::NoContact(id))?.profile()?))
         }
         Reader::Example(profile) => {
-            (services.store.run(Lane::Read, "read attribute names", attributes::known).await?, *profile)
+            (services.store.run(Lane::Read, "read attribute names", attributes::known).await?, Some(*profile))
         }
+        Reader::Anybody => (services.store.run(Lane::Read, "read attribute names", attributes::known).await?, None),
     };
     let provided = services.links.sample(&services.settings);
     let render = move || {
         let (compiled, unknown) = check::check_for_preview(channel, &content, &known).map_err(ContentError::Parts)?;
+        let profile = profile.unwrap_or_else(|| example(compiled.placeholders()));
         let message = compiled.render_for(&profile, &provided, None)?;
         Ok(ContentPreview {
             sms: (channel == ChannelKind::Sms).then(|| SmsLength::of(&message.text)),
@@ -98,4 +102,26 @@ pub async fn preview_content(
         })
     };
     blocking("render a preview", render).await.map_err(ContentError::from)?
+}
+
+/// Somebody who has a value for each of these names.
+fn example<'n>(names: impl Iterator<Item = &'n str>) -> Profile {
+    let mut profile = Profile::default();
+    for name in names {
+        let Some(field) = BuiltIn::from_name(name) else {
+            profile.attributes.insert(name.to_owned(), format!("‹{name}›").into());
+            continue;
+        };
+        let value = match field {
+            BuiltIn::ExternalId => "c-1",
+            BuiltIn::Email => "ann@example.com",
+            BuiltIn::Phone => "+442079460123",
+            BuiltIn::FirstName => "Ann",
+            BuiltIn::LastName => "Lee",
+            BuiltIn::Timezone => "Europe/London",
+            BuiltIn::Locale => "en",
+        };
+        *profile.fields.get_mut(field) = Some(value.to_owned());
+    }
+    profile
 }

@@ -11,6 +11,7 @@ mod preflight;
 mod search;
 mod sizes;
 mod system;
+mod templates;
 mod uncertain;
 mod why;
 

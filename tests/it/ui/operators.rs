@@ -41,6 +41,7 @@ impl Desk {
             json!({ "all": [{ "list": { "id": list, "standing": "subscribed" } }, { "not": { "tag": "vip" } }] });
         api.post("/v1/segments", &json!({ "name": "Not yet regulars", "criteria": rule }));
         import(&server, api.create_list("Guests"));
+        write_template(&server);
         wait_until("some are sent", LONG, || api.campaign(campaign).stats.sent > 10);
         let draft = json!({ "name": "Autumn", "subject": "{first_name}", "rate_per_second": 20.0 });
         let draft = api.create_campaign("email", "main", list, &draft);
@@ -81,6 +82,22 @@ fn import(server: &Server, list: i64) {
     assert_eq!(taken.status, 202, "{taken:?}");
     let import = format!("/v1/imports/{}", crate::support::api::id(&taken.body));
     wait_until("the import ends", LONG, || server.api().get(&import)["status"] == "completed");
+}
+
+/// Writes a template in two versions.
+fn write_template(server: &Server) {
+    let text = "Hello {first_name|you},\n\nspring is here, and so is our new collection.\n\nSee you soon";
+    let html = "<h1 style=\"color: #2f6f4f\">Hello {{ first_name }}</h1><p>Spring is here, and so is our <b>new collection</b>.</p>";
+    let body = json!({
+        "name": "Spring greeting", "channel": "email", "subject": "{first_name|Hello}, spring is here", "body_text": text,
+        "body_html": html,
+    });
+    let template = crate::support::api::id(&server.api().post("/v1/templates", &body));
+    let change = json!({ "body_text": text.replace("new", "newest"), "body_html": html.replace("new", "newest") });
+    let json = [("Content-Type", "application/json")];
+    let path = format!("/v1/templates/{template}");
+    let changed = server.send("PATCH", &path, &json, change.to_string().as_bytes());
+    assert_eq!(changed.status, 200, "{changed:?}");
 }
 
 /// Where the browser is.

@@ -38,18 +38,18 @@ pub(in crate::http) struct ContentPreviewInput {
 /// A message as one reader would get it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Preview {
-    subject: String,
-    body_text: String,
-    body_html: Option<String>,
+    pub(in crate::http) subject: String,
+    pub(in crate::http) body_text: String,
+    pub(in crate::http) body_html: Option<String>,
     /// The names that the content uses.
-    placeholders: Vec<String>,
+    pub(in crate::http) placeholders: Vec<String>,
     /// Those for which this reader has no value.
-    missing: Vec<String>,
+    pub(in crate::http) missing: Vec<String>,
     /// Those that no contact has ever had: a campaign with them is refused.
-    unknown: BTreeSet<String>,
+    pub(in crate::http) unknown: BTreeSet<String>,
     /// How long it is as a text message; of other channels absent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    sms: Option<SmsLength>,
+    pub(in crate::http) sms: Option<SmsLength>,
 }
 
 impl From<ContentPreview> for Preview {
@@ -111,5 +111,15 @@ pub(in crate::http) async fn preview(
         (None, fields) => Reader::Example(Box::new(example(fields.unwrap_or_default())?)),
     };
     let content = Content { subject, text: body_text, html: body_html };
-    Ok(web::Json(preview_content(&state.services, channel, content, reader).await?.into()))
+    Ok(web::Json(previewed(&state, channel, content, reader).await?))
+}
+
+/// Renders content that need not be stored.
+pub(in crate::http) async fn previewed(
+    state: &AppState,
+    channel: ChannelKind,
+    content: Content,
+    reader: Reader,
+) -> Result<Preview, ApiError> {
+    Ok(preview_content(&state.services, channel, content, reader).await?.into())
 }

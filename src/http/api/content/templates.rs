@@ -22,8 +22,8 @@ use crate::services::content::change_template::{Change, change_template, check_c
 use crate::services::content::create_template::{NewTemplate, create_template};
 use crate::services::content::delete_template::delete_template;
 use crate::services::content::preview_template::preview_template;
-use crate::store::Lane;
 use crate::store::content::templates::{self, TemplateRow, VersionRow};
+use crate::store::{Lane, StoreError};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -33,13 +33,13 @@ const MAX_NAME: usize = 200;
 pub(in crate::http) struct Template {
     pub(in crate::http) id: TemplateId,
     pub(in crate::http) name: String,
-    channel: ChannelKind,
-    category: Category,
-    tracking: Tracking,
+    pub(in crate::http) channel: ChannelKind,
+    pub(in crate::http) category: Category,
+    pub(in crate::http) tracking: Tracking,
     #[serde(flatten)]
     pub(in crate::http) content: Version,
-    created_at: UtcInstant,
-    updated_at: UtcInstant,
+    pub(in crate::http) created_at: UtcInstant,
+    pub(in crate::http) updated_at: UtcInstant,
 }
 
 /// One revision of a template's content.
@@ -47,17 +47,17 @@ pub(in crate::http) struct Template {
 pub(in crate::http) struct Version {
     /// From 1.
     pub(in crate::http) version: i64,
-    subject: String,
-    body_text: String,
-    body_html: Option<String>,
+    pub(in crate::http) subject: String,
+    pub(in crate::http) body_text: String,
+    pub(in crate::http) body_html: Option<String>,
     /// When this version was written.
-    version_created_at: UtcInstant,
+    pub(in crate::http) version_created_at: UtcInstant,
 }
 
 /// Every version of a template, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct Versions {
-    data: Vec<Version>,
+    pub(in crate::http) data: Vec<Version>,
 }
 
 impl From<VersionRow> for Version {
@@ -79,21 +79,21 @@ impl From<TemplateRow> for Template {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct TemplateInput {
-    name: String,
+    pub(in crate::http) name: String,
     /// Does not change once the template is there.
-    channel: ChannelKind,
+    pub(in crate::http) channel: ChannelKind,
     /// Why its messages are sent: `marketing` unless given. `transactional` asks nobody whether they agreed.
     #[serde(default = "marketing")]
-    category: Category,
+    pub(in crate::http) category: Category,
     /// What is tracked of its emails: clicks and no opens unless given.
     #[serde(default)]
-    tracking: Tracking,
+    pub(in crate::http) tracking: Tracking,
     /// Emails need one.
     #[serde(default)]
-    subject: String,
+    pub(in crate::http) subject: String,
     #[serde(default)]
-    body_text: String,
-    body_html: Option<String>,
+    pub(in crate::http) body_text: String,
+    pub(in crate::http) body_html: Option<String>,
 }
 
 fn marketing() -> Category {
@@ -149,6 +149,13 @@ impl FromQuery for TemplateFilter {
 #[derive(Debug)]
 pub(in crate::http) struct WhichVersion(Option<i64>);
 
+impl WhichVersion {
+    /// The version; none: the latest.
+    pub(in crate::http) const fn version(&self) -> Option<i64> {
+        self.0
+    }
+}
+
 impl FromQuery for WhichVersion {
     const NAMES: &'static [&'static str] = &["version"];
 
@@ -166,14 +173,19 @@ pub(in crate::http) async fn create(
     by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<HttpResponse, ApiError> {
+    let template = created(&state, body, &by).await?;
+    let location = format!("/v1/templates/{}", template.id);
+    Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
+}
+
+/// Makes a template.
+pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: &By) -> Result<Template, ApiError> {
     let TemplateInput { name, channel, category, tracking, subject, body_text, body_html } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html };
     let new = NewTemplate { name, channel, category, tracking, content };
-    let created = create_template(&state.services, new, &by).await;
-    let template = Template::from(created.map_err(|error| TEMPLATE.refusal(error))?);
-    let location = format!("/v1/templates/{}", template.id);
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(template))
+    let created = create_template(&state.services, new, by).await;
+    Ok(created.map_err(|error| TEMPLATE.refusal(error))?.into())
 }
 
 /// Lists templates with their latest versions, newest first.
@@ -194,6 +206,11 @@ pub(in crate::http) async fn listed(state: &AppState, filter: TemplateFilter) ->
     let list = move |conn: &mut _| templates::list(conn, channel, window);
     let slice = state.store.run(Lane::Read, "list templates", list).await?;
     Ok(paging.answer(slice.map(Template::from), |template| template.id.0))
+}
+
+/// A template with its latest version, or with another.
+pub(in crate::http) async fn one(state: &AppState, id: TemplateId, version: Option<i64>) -> Result<Template, ApiError> {
+    Ok(find(state, id, version).await?.into())
 }
 
 async fn find(state: &AppState, id: TemplateId, version: Option<i64>) -> Result<TemplateRow, ApiError> {
@@ -225,10 +242,15 @@ pub(in crate::http) async fn versions(
     Id(id): Id<TemplateId>,
     _: Query<()>,
 ) -> Result<web::Json<Versions>, ApiError> {
+    versions_of(&state, id).await.map(web::Json)
+}
+
+/// Every version of a template, newest first.
+pub(in crate::http) async fn versions_of(state: &AppState, id: TemplateId) -> Result<Versions, ApiError> {
     let versions = move |conn: &mut _| templates::versions(conn, id);
     let rows = state.store.run(Lane::Read, "list the versions of a template", versions).await?;
     let rows = rows.ok_or(ApiError::not_found("template", id.0))?;
-    Ok(web::Json(Versions { data: rows.into_iter().map(Version::from).collect() }))
+    Ok(Versions { data: rows.into_iter().map(Version::from).collect() })
 }
 
 /// Replaces a template; other content makes a new version.
@@ -241,14 +263,28 @@ pub(in crate::http) async fn replace(
     by: By,
     Json(body): Json<TemplateInput>,
 ) -> Result<web::Json<Template>, ApiError> {
-    let latest = find(&state, id, None).await?;
+    replaced(&state, id, None, body, &by).await.map(web::Json)
+}
+
+/// Replaces a template. `based_on`: the version that the change was made from, if that is known; a newer one is not overwritten.
+pub(in crate::http) async fn replaced(
+    state: &AppState,
+    id: TemplateId,
+    based_on: Option<i64>,
+    body: TemplateInput,
+    by: &By,
+) -> Result<Template, ApiError> {
+    let latest = find(state, id, None).await?;
     check_channel(&latest, body.channel)?;
+    if based_on.is_some_and(|version| version != latest.version.version) {
+        return Err(StoreError::Stale { what: "the template" }.into());
+    }
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
     let change = Change { name: Some(name), category, tracking, content };
-    let row = change_template(&state.services, &latest, change, &by).await?;
-    Ok(web::Json(row.into()))
+    let row = change_template(&state.services, &latest, change, by).await?;
+    Ok(row.into())
 }
 
 /// Changes a template; other content makes a new version.

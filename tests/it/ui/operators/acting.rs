@@ -201,8 +201,8 @@ fn why(desk: &Desk) -> [(String, u16); 2] {
     [format!("{}/people/{contact}", desk.page()), format!("{}/people/400", desk.page())].map(|url| (url, 200))
 }
 
-/// The pages of "People".
-const PEOPLE: [&str; 14] = [
+/// The pages of "People" and "Templates".
+const PEOPLE: [&str; 19] = [
     "/ui/contacts",
     "/ui/contacts?search=nobody+here",
     "/ui/contacts/1",
@@ -217,6 +217,11 @@ const PEOPLE: [&str; 14] = [
     "/ui/suppressions",
     "/ui/suppressions?address=person390@example.com",
     "/ui/suppressions/lift?address=person390@example.com&channel=email&reason=complained",
+    "/ui/templates",
+    "/ui/templates/new",
+    "/ui/templates/1",
+    "/ui/templates/1/edit",
+    "/ui/templates/1/compare?from=1&to=2",
 ];
 
 /// The pages, with the status that each comes with.

@@ -68,3 +68,33 @@ fn without_scripts_a_file_is_imported_and_a_bad_one_is_refused_at_its_field() {
         browser.text().contains("Done: 2 of 3 rows taken")
     });
 }
+
+#[test]
+fn a_template_is_previewed_while_it_is_written_and_its_html_runs_and_loads_nothing() {
+    let db = Database::sqlite();
+    let Some((desk, mut browser)) = Desk::open(&db, "a_template_is_previewed", Setup::default()) else { return };
+    desk.enter(&mut browser);
+    browser.go(&desk.url("/ui/templates/1/edit"), 200);
+    let shown = "const frame = document.querySelector('iframe.preview').contentDocument; return frame ? frame.body.innerText : ''";
+    let shows = |browser: &Browser, part: &str| browser.script(shown).as_str().unwrap_or_default().contains(part);
+    wait_until("the stored version is shown", LONG, || shows(&browser, "Ann, spring is here"));
+    let html = "<p onclick=1>Hi</p><script>parent.document.title = 'taken'</script><img src=http://127.0.0.2:1/x.png>";
+    browser.script(&format!(
+        "document.getElementById('text').value = 'Only for {{first_name}}'; document.getElementById('html').value = {html:?};
+         document.getElementById('contact_id').value = '1'"
+    ));
+    // Enter shows it, and saves nothing.
+    browser.tab_to("textbox", "Id of a contact; empty for an example");
+    browser.press(crate::support::webdriver::Key::Enter);
+    wait_until("what is typed is shown", LONG, || shows(&browser, "With the values of this contact"));
+    let mail = "const mail = document.querySelector('iframe.preview').contentDocument.querySelector('iframe.mail');
+                return [mail.srcdoc.includes('<script>'), mail.contentDocument === null]";
+    assert_eq!(browser.script(mail), serde_json::json!([true, true]), "the HTML is nobody's origin");
+    assert!(browser.script("return document.title").as_str().unwrap().starts_with("Edit "), "no script of it ran");
+    // That nothing was asked for elsewhere, the browser looks at when it is closed.
+    assert_eq!(desk.server.api().get("/v1/templates/1")["version"], 2, "a preview stores nothing");
+    browser.script("document.getElementById('html').value = ''");
+    browser.choose("Save as a new version", 200);
+    assert_heading(&browser, "Spring greeting");
+    assert_eq!(desk.server.api().get("/v1/templates/1")["body_text"], "Only for {first_name}");
+}

@@ -48,6 +48,7 @@ fn stage(db: &Database, sink: &ScriptedHttp) -> (Server, i64, i64) {
         api.post("/v1/keys", &json!({ "name": name, "scope": scope, "expires_at": "2027-09-01T08:00:00Z" }));
     }
     super::import(&server, some);
+    super::write_template(&server);
     let rule = json!({ "all": [
         { "list": { "id": all, "standing": "subscribed" } }, { "not": { "tag": "vip" } },
         { "any": [{ "attribute": { "name": "city", "op": "eq", "value": "Town 7" } }, { "event": { "name": "paid", "within": "30d" } }] },
@@ -142,6 +143,10 @@ fn write_pictures_of_all_pages() {
             "/ui/suppressions/lift?address=person7@example.com&channel=email&reason=complained".to_owned(),
             200,
         ),
+        ("templates", "/ui/templates".to_owned(), 200),
+        ("templates-one", "/ui/templates/1".to_owned(), 200),
+        ("templates-edit", "/ui/templates/1/edit".to_owned(), 200),
+        ("templates-compare", "/ui/templates/1/compare?from=1&to=2".to_owned(), 200),
         ("pools", "/ui/pools".to_owned(), 200),
         ("pools-one", "/ui/pools/gateway".to_owned(), 200),
         ("pools-suspend", "/ui/pools/newsletter/suspend".to_owned(), 200),

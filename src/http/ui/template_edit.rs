@@ -1,0 +1,201 @@
+//! The form of a template: a new one, or a new version of one.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use askama::Template;
+
+use super::errors::Trouble;
+use super::form::{Form, fresh_key, see_other};
+use super::frame::{Frame, Section, page};
+use crate::domain::channel::ChannelKind;
+use crate::domain::content::category::Category;
+use crate::domain::content::tracking::Tracking;
+use crate::domain::ids::TemplateId;
+use crate::http::api::content::templates::{self, TemplateInput};
+use crate::http::state::AppState;
+use crate::http::web::extract::{Id, Query};
+use crate::http::web::problem::{ApiError, FieldProblem};
+use crate::services::By;
+
+/// What stands in the form.
+struct Typed {
+    name: String,
+    channel: ChannelKind,
+    category: Category,
+    tracking: Tracking,
+    subject: String,
+    text: String,
+    html: String,
+}
+
+impl Typed {
+    fn nothing() -> Self {
+        Self {
+            name: String::new(),
+            channel: ChannelKind::Email,
+            category: Category::Marketing,
+            tracking: Tracking::default(),
+            subject: String::new(),
+            text: String::new(),
+            html: String::new(),
+        }
+    }
+
+    /// A browser sends every end of a line as two characters.
+    fn of(form: &Form) -> Result<Self, ApiError> {
+        let text = |name: &str| form.text(name).unwrap_or_default().replace("\r\n", "\n");
+        let tracking = Tracking { clicks: form.text("clicks").is_some(), opens: form.text("opens").is_some() };
+        Ok(Self {
+            name: text("name"),
+            channel: chosen("channel", &text("channel"), ChannelKind::ALL)?,
+            category: chosen("category", &text("category"), Category::ALL)?,
+            tracking,
+            subject: text("subject").trim().to_owned(),
+            text: text("body_text"),
+            html: text("body_html"),
+        })
+    }
+
+    fn input(&self) -> TemplateInput {
+        TemplateInput {
+            name: self.name.clone(),
+            channel: self.channel,
+            category: self.category,
+            tracking: self.tracking,
+            subject: self.subject.clone(),
+            body_text: self.text.clone(),
+            body_html: Some(self.html.clone()).filter(|html| !html.trim().is_empty()),
+        }
+    }
+}
+
+/// One of a closed set of words.
+pub(super) fn chosen<T: Copy + std::fmt::Display>(field: &'static str, text: &str, all: &[T]) -> Result<T, ApiError> {
+    all.iter().copied().find(|one| one.to_string() == text).ok_or_else(|| {
+        let allowed: Vec<String> = all.iter().map(ToString::to_string).collect();
+        ApiError::field(field, "not_allowed", format!("one of: {}", allowed.join(", ")))
+    })
+}
+
+#[derive(Template)]
+#[template(path = "ui/template_edit.html")]
+struct EditPage {
+    frame: Frame,
+    /// The template that is edited, and the version that the form starts from. None: a new one.
+    of: Option<(i64, i64)>,
+    typed: Typed,
+    trouble: Option<Trouble>,
+    /// What is wrong with which field.
+    errors: Vec<FieldProblem>,
+    /// The version that the form started from, where somebody has written another one since.
+    overtaken: Option<i64>,
+    key: String,
+}
+
+impl EditPage {
+    fn new(frame: Frame, of: Option<(TemplateId, i64)>, typed: Typed) -> Self {
+        let (title, json, up) = match of {
+            None => ("New template".to_owned(), "POST /v1/templates".to_owned(), "/ui/templates".to_owned()),
+            Some((id, _)) => {
+                (format!("Edit {}", typed.name), format!("PATCH /v1/templates/{id}"), format!("/ui/templates/{id}"))
+            }
+        };
+        let frame = Frame { section: Some(Section::Templates), up: Some(up), json: Some(json), ..frame.titled(&title) };
+        Self {
+            frame,
+            of: of.map(|(id, version)| (id.0, version)),
+            typed,
+            trouble: None,
+            errors: Vec::new(),
+            overtaken: None,
+            key: fresh_key(),
+        }
+    }
+
+    fn channels(&self) -> &'static [ChannelKind] {
+        ChannelKind::ALL
+    }
+
+    fn categories(&self) -> &'static [Category] {
+        Category::ALL
+    }
+
+    /// What is wrong with a field.
+    fn wrong(&self, field: &str) -> Option<&str> {
+        let found = self.errors.iter().find(|error| error.field.trim_start_matches('/') == field)?;
+        Some(&found.reason)
+    }
+
+    /// The same form with what a refusal says.
+    fn refused(self, error: &ApiError, request: &HttpRequest) -> Self {
+        let problem = error.problem();
+        Self { trouble: Some(Trouble::of(&problem, request)), errors: problem.errors, ..self }
+    }
+}
+
+/// Shows the form of a new template.
+pub(in crate::http) async fn blank(frame: Frame, _: Query<()>) -> Result<HttpResponse, ApiError> {
+    page(StatusCode::OK, &EditPage::new(frame, None, Typed::nothing()))
+}
+
+/// Makes a template.
+pub(in crate::http) async fn create(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    by: By,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let typed = Typed::of(&form)?;
+    let error = match templates::created(&state, typed.input(), &by).await {
+        Ok(made) => return Ok(see_other(&format!("/ui/templates/{}", made.id))),
+        Err(error) if error.status_code().is_server_error() => return Err(error),
+        Err(error) => error,
+    };
+    page(error.status_code(), &EditPage::new(frame, None, typed).refused(&error, &request))
+}
+
+/// Shows the form with the latest version.
+pub(in crate::http) async fn ask(
+    state: web::Data<AppState>,
+    frame: Frame,
+    Id(id): Id<TemplateId>,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    let latest = templates::one(&state, id, None).await?;
+    let version = latest.content.version;
+    let typed = Typed {
+        name: latest.name,
+        channel: latest.channel,
+        category: latest.category,
+        tracking: latest.tracking,
+        subject: latest.content.subject,
+        text: latest.content.body_text,
+        html: latest.content.body_html.unwrap_or_default(),
+    };
+    page(StatusCode::OK, &EditPage::new(frame, Some((id, version)), typed))
+}
+
+/// Saves the form: other content is a new version. What somebody else has written since is not overwritten unseen.
+pub(in crate::http) async fn save(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    Id(id): Id<TemplateId>,
+    by: By,
+    form: Form,
+) -> Result<HttpResponse, ApiError> {
+    let typed = Typed::of(&form)?;
+    let based_on = form.text("based_on").and_then(|version| version.parse().ok()).unwrap_or(0);
+    let error = match templates::replaced(&state, id, Some(based_on), typed.input(), &by).await {
+        Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
+        Err(error) => error,
+    };
+    let status = error.status_code();
+    if status.is_server_error() || status == StatusCode::NOT_FOUND {
+        return Err(error);
+    }
+    let version = templates::one(&state, id, None).await?.content.version;
+    let shown = EditPage::new(frame, Some((id, version)), typed).refused(&error, &request);
+    page(status, &EditPage { overtaken: (version != based_on).then_some(based_on), ..shown })
+}
