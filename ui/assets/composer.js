@@ -5,7 +5,7 @@ const PLACE = `volley:composer ${location.pathname}`;
 const PAUSE = 600;
 const AGAIN = 4000;
 // What a press of these buttons does is done in place.
-const IN_PLACE = ["save", "count", "preview"];
+const IN_PLACE = ["save", "mine", "count", "preview"];
 // What is not finished is not called wrong while it is typed.
 const UNFINISHED = ["subject", "base_template"];
 
@@ -14,6 +14,8 @@ let isDirty = false;
 let isAudienceDirty = false;
 // Somebody has to decide first: the draft was changed elsewhere, or is none any more.
 let isHeld = false;
+// When somebody else saved what is not on this page.
+let theirs = null;
 // What is on its way, or has gone without an answer: it is sent again as it was, so that it is done once.
 let sent = null;
 let under = null;
@@ -40,8 +42,8 @@ function body(more) {
 }
 
 // The parts of an answer take the places of those with the same ids. What somebody is typing into stays.
-function take(page) {
-  for (const id of ["saved", "count", "preview"]) {
+function take(page, parts) {
+  for (const id of parts) {
     const old = document.getElementById(id);
     const fresh = page.getElementById(id);
     if (!old || !fresh || old.isEqualNode(fresh)) continue;
@@ -109,10 +111,11 @@ async function send(more) {
     say(`Not saved: ${detail}`);
     return false;
   }
-  take(page);
+  take(page, ["saved", "count", "preview"]);
   mark(page);
   const code = fresh.dataset.code;
   isHeld = code !== undefined;
+  theirs = code === "changed_meanwhile" ? fresh.dataset.seen : null;
   if (isHeld) isDirty = true;
   else form.elements.seen.value = fresh.dataset.seen;
   if (!answer.ok) isDirty = true;
@@ -158,21 +161,23 @@ function changed(event) {
   if (!isHeld) soon();
 }
 
-// The message as somebody else would get it.
+// The message as somebody else would get it. It says nothing of what is saved.
 async function look(more) {
   const fields = new URLSearchParams({ part: "yes", ...more });
   const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" } });
-  if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"), ["count", "preview"]);
 }
 
 async function press(button) {
   const act = button?.value ?? "save";
   if (act === "count") isAudienceDirty = true;
-  if (isHeld) {
-    // Somebody has read what it says, and wants theirs.
-    form.elements.seen.value = saved().dataset.seen;
-    isHeld = false;
+  if (theirs !== null && act !== "mine") {
+    // Enter, or a look beside the form, is no word on what somebody else has saved.
+    if (["count", "preview"].includes(act)) look({ count: "yes", as: form.elements.as?.value ?? "" });
+    return;
   }
+  if (theirs !== null) form.elements.seen.value = theirs;
+  isHeld = false;
   const isSaved = await save({ act: IN_PLACE.includes(act) ? act : "save" });
   if (!isSaved || IN_PLACE.includes(act)) return;
   isDirty = false;

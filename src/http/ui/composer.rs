@@ -295,6 +295,12 @@ async fn done(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<
         actions::unscheduled(state, id, by).await?;
         return Ok(Done::Wholly(None));
     }
+    let (campaign, _) = campaigns::at_this_moment(state, id).await?;
+    if campaign.status != CampaignStatus::Draft {
+        // Half-typed words would go out at the time that somebody has set.
+        let detail = format!("the campaign is {}, and only drafts are written here", campaign.status);
+        return Err(ApiError::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() });
+    }
     let problems = saved(state, id, form, by).await?;
     if !problems.is_empty() {
         return Ok(Done::InPart(problems));

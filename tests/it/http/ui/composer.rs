@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
+use volley::domain::instant::UtcInstant;
 
 use super::{Visitor, assert_page, text};
+use crate::http::public::now;
 use crate::support::api::Api;
 use crate::support::server::{ROOT_KEY, Raw, Server, sandbox};
 use crate::support::{Database, both_backends};
@@ -92,6 +94,14 @@ both_backends! {
         assert!(text(&late).contains("changed_meanwhile") && text(&late).contains("value=\"Hi {first_name|you}\""), "{late:?}");
         // The page brings what the draft is now: to save again is to have read it.
         assert_eq!(save("three", &seen(&late), &[("act", "check")]).header("location"), Some(format!("/ui/campaigns/{campaign}/preflight").as_str()));
+        // Somebody has set a time: half-typed words must not go out at it.
+        api.post(&format!("/v1/campaigns/{campaign}/schedule"), &json!({ "scheduled_at": UtcInstant(now().0 + 86_400_000) }));
+        let scheduled = api.get(&format!("/v1/campaigns/{campaign}"));
+        let refused = save("five", scheduled["updated_at"].as_str().unwrap(), &[("subject", "Half")]);
+        assert_page(&refused, 409);
+        assert!(text(&refused).contains("campaign_not_editable"), "{refused:?}");
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}")), scheduled);
+        api.post(&format!("/v1/campaigns/{campaign}/unschedule"), &json!({}));
         api.send(campaign);
         let launched = save("four", &seen(&late), &[]);
         assert_page(&launched, 409);

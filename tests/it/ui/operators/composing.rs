@@ -135,9 +135,15 @@ fn what_somebody_else_changed_is_said_and_nothing_typed_is_lost() {
     wait_until("it is said", LONG, || said(&browser).starts_with("Not saved: the campaign has changed since"));
     assert_eq!(api.get(&format!("/v1/campaigns/{id}"))["subject"], "Theirs");
     assert_eq!(browser.script("return document.getElementById('subject').value"), "Mine");
-    browser.press(Key::Tab);
+    // Enter in a field, and another look, are no word on what somebody else has saved.
+    browser.press(Key::Enter);
+    browser.tab_to("button", "Count");
+    browser.press(Key::Enter);
+    browser.tab_to("textbox", "Text");
     write(&browser, "Mine");
-    browser.tab_to("button", "Save draft");
+    assert!(said(&browser).starts_with("Not saved: the campaign has changed since"), "{}", said(&browser));
+    assert_eq!(api.get(&format!("/v1/campaigns/{id}"))["subject"], "Theirs");
+    browser.tab_to("button", "Put mine in its place");
     browser.press(Key::Enter);
     wait_saved(&browser, || api.get(&format!("/v1/campaigns/{id}"))["subject"] == "Mine");
     // The session ends: what is typed is there again after signing in.
