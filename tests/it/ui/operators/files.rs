@@ -75,7 +75,7 @@ fn a_template_is_previewed_while_it_is_written_and_its_html_runs_and_loads_nothi
     let Some((desk, mut browser)) = Desk::open(&db, "a_template_is_previewed", Setup::default()) else { return };
     desk.enter(&mut browser);
     browser.go(&desk.url("/ui/templates/1/edit"), 200);
-    let shown = "const frame = document.querySelector('iframe.preview').contentDocument; return frame ? frame.body.innerText : ''";
+    let shown = "return document.querySelector('iframe.preview').contentDocument?.body?.innerText ?? ''";
     let shows = |browser: &Browser, part: &str| browser.script(shown).as_str().unwrap_or_default().contains(part);
     wait_until("the stored version is shown", LONG, || shows(&browser, "Ann, spring is here"));
     let html = "<p onclick=1>Hi</p><script>parent.document.title = 'taken'</script><img src=http://127.0.0.2:1/x.png>";
