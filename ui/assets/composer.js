@@ -157,7 +157,7 @@ function soon() {
 function changed(event) {
   if (isReader(event.target)) return;
   isDirty = true;
-  if (event.target.closest("#whom") || ["topic_id", "category"].includes(event.target.name)) isAudienceDirty = true;
+  if (event.target.closest("#recipients") || ["topic_id", "category"].includes(event.target.name)) isAudienceDirty = true;
   if (!isHeld) soon();
 }
 

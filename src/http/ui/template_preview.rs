@@ -58,7 +58,7 @@ fn reader_of(text: &str) -> Result<Reader, ApiError> {
     id.map(|id| Reader::Contact(ContactId(id))).ok_or_else(|| ApiError::field("contact_id", "id_malformed", reason))
 }
 
-/// A version of a template, and for whom.
+/// A version of a template, and the person to show it for.
 pub(in crate::http) struct Which {
     version: Option<i64>,
     contact: String,

@@ -1,4 +1,4 @@
-//! The search: what it finds, and for whom.
+//! The search: what it finds, and who may see it.
 
 use std::time::Duration;
 
