@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,6 +22,9 @@ const MOST_AT_ONCE: usize = 2;
 
 /// A crowded machine may be too slow for a browser's own patience, or have the driver's port in use.
 const ATTEMPTS: usize = 5;
+
+/// So long may a page need until everything stands where it stays.
+const LAYOUT: Duration = Duration::from_secs(5);
 
 /// What a browser is started with. It asks nobody for updates.
 const ARGUMENTS: [&str; 11] = [
@@ -259,12 +263,22 @@ impl Browser {
         self.session.script(script).unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// By how many pixels the page is wider than the window.
+    /// By how many pixels the page is wider than the window, when it is laid out.
+    ///
+    /// The bar at its right edge comes only after the page is found to be longer than the window, and until
+    /// everything has moved to the left, the page is wider by the width of the bar: so a page that is too wide is
+    /// looked at again.
     pub(crate) fn overflow(&self) -> i64 {
-        let metrics = self.devtools("Page.getLayoutMetrics", &json!({}));
-        let content = metrics["cssContentSize"]["width"].as_f64().expect("a width").ceil();
-        let window = metrics["cssLayoutViewport"]["clientWidth"].as_f64().expect("a width");
-        format!("{:.0}", content - window).parse().expect("a number of pixels")
+        let until = Instant::now() + LAYOUT;
+        loop {
+            let metrics = self.devtools("Page.getLayoutMetrics", &json!({}));
+            let content = metrics["cssContentSize"]["width"].as_f64().expect("a width").ceil();
+            let window = metrics["cssLayoutViewport"]["clientWidth"].as_f64().expect("a width");
+            if content <= window || Instant::now() >= until {
+                return format!("{:.0}", content - window).parse().expect("a number of pixels");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Prefers a dark page, or a light one.

@@ -163,6 +163,8 @@ fn these_tests_notice_a_violated_policy_and_a_request_to_elsewhere() {
     assert!(complaints.iter().any(|complaint| complaint.contains("Content Security Policy")), "{complaints:?}");
     browser.script("document.querySelector('h1').outerHTML = '<p tabindex=\"5\"><img src=\"data:,\">low</p>'");
     assert!(!browser.axe().is_empty(), "axe finds what is wrong");
+    browser.script("document.querySelector('main').style.minWidth = '3000px'");
+    assert!(browser.overflow() > 0, "a page that scrolls sideways is noticed");
     browser.take_complaints();
     browser.go(&url(&elsewhere, &elsewhere.no()), 200);
     let complaints = browser.take_complaints();
