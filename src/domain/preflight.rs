@@ -5,6 +5,7 @@ pub mod failures;
 pub mod funnel;
 pub mod missing;
 pub mod samples;
+pub mod sms_parts;
 pub mod verdict;
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use self::failures::Failure;
 use self::funnel::Funnel;
 use self::missing::MissingValue;
 use self::samples::Sample;
+use self::sms_parts::SmsParts;
 use self::verdict::Verdict;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
@@ -42,6 +44,9 @@ pub struct Report {
     pub recently_mailed: RecentlyMailed,
     /// At most ten messages as their recipients would get them.
     pub samples: Vec<Sample>,
+    /// What the messages take in parts. Only of text messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms_parts: Option<SmsParts>,
     /// How long sending takes by the limits that are known.
     pub estimate: Estimate,
     /// When it began, by the database's clock.

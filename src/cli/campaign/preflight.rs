@@ -53,6 +53,7 @@ fn portrait(id: i64, report: &Value) -> String {
     }
     lines.push(String::new());
     lines.extend(funnel(report));
+    lines.extend(sms_parts(report));
     let estimate = report.pointer("/estimate/seconds").and_then(Value::as_i64).map(|seconds| {
         let rate = report.pointer("/estimate/rate_per_second").and_then(Value::as_f64).unwrap_or_default();
         let bound = client::text(report, "/estimate/bound_by");
@@ -93,6 +94,17 @@ fn funnel(report: &Value) -> Vec<String> {
     counts.into_iter().map(|(word, count)| format!("{word:<26}  {count:>width$}")).collect()
 }
 
+/// What text messages take in parts, which is what providers charge.
+fn sms_parts(report: &Value) -> Option<String> {
+    let count = |field: &str| report.pointer(&format!("/sms_parts/{field}")).and_then(Value::as_i64);
+    let total = grouped(count("total")?);
+    let [longest, several, unicode] =
+        ["longest", "in_several", "in_unicode"].map(|field| grouped(count(field).unwrap_or_default()));
+    Some(format!(
+        "{total} SMS parts: the longest message takes {longest}, {several} take more than one, {unicode} are not in the GSM alphabet"
+    ))
+}
+
 fn in_words(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds} s"),
@@ -111,7 +123,7 @@ mod tests {
             "verdict": { "go": true, "blockers": [], "remarks": [{ "code": "missing_values", "detail": "20 people have none" }] },
             "funnel": { "named": 1_234, "in_several_sources": 3, "excluded": 4, "recipients": 1_230, "unreachable": 10, "messages": 1_220 },
             "estimate": { "seconds": 400, "rate_per_second": 3.5, "bound_by": "pool" },
-            "samples": [{}], "fingerprint": "0a1b",
+            "samples": [{}], "sms_parts": { "total": 1_300, "longest": 2, "in_several": 80, "in_unicode": 0 }, "fingerprint": "0a1b",
         });
         let shown = portrait(7, &report);
         let lines: Vec<&str> = shown.lines().collect();
@@ -119,6 +131,9 @@ mod tests {
         assert!(lines.contains(&"named                       1,234"), "{shown}");
         assert!(lines.contains(&"  without an address           10"), "{shown}");
         assert!(lines.contains(&"takes about 7 min at 3.5/s, the limit of the pool"), "{shown}");
+        let parts =
+            "1,300 SMS parts: the longest message takes 2, 80 take more than one, 0 are not in the GSM alphabet";
+        assert!(lines.contains(&parts), "{shown}");
         assert_eq!(lines.last(), Some(&"to send just this: volley campaign send 7 --preflight 0a1b"));
         let no = json!({ "verdict": { "go": false, "blockers": [{ "code": "pool_missing", "detail": "none" }], "remarks": [] } });
         assert!(

@@ -137,7 +137,7 @@ async fn run(
     let prepared = services.store.run(Lane::Read, "look at a campaign before its launch", read).await??;
     let Prepared { campaign, examined, ground, composed, mut blockers, started_at } = prepared;
     let provided = services.links.sample(&services.settings);
-    let tally = Tally::new(composed, provided);
+    let tally = Tally::new(campaign.channel, composed, provided);
     let tally = match &ground {
         Some(ground) => walk(services, ground, turn, is_wanted, tally).await?,
         None => tally,
@@ -177,6 +177,7 @@ async fn run(
         render_errors: gathered.failures,
         recently_mailed,
         samples: gathered.samples,
+        sms_parts: gathered.sms_parts,
         started_at,
         finished_at,
     })

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Provided;
 use crate::domain::ids::ContactId;
 use crate::domain::people::contact::Profile;
@@ -9,6 +10,7 @@ use crate::domain::preflight::failures::{Failure, Failures};
 use crate::domain::preflight::funnel::Funnel;
 use crate::domain::preflight::missing::{MissingValue, MissingValues};
 use crate::domain::preflight::samples::{Sample, Sampler};
+use crate::domain::preflight::sms_parts::SmsParts;
 use crate::services::campaigns::composed::Composed;
 use crate::store::dispatch::preflight::{Fate, Stretch};
 
@@ -22,6 +24,8 @@ pub(super) struct Tally {
     missing: MissingValues,
     failures: Failures,
     sampler: Sampler,
+    /// Of text messages only.
+    sms_parts: Option<SmsParts>,
     recently_mailed: i64,
 }
 
@@ -31,13 +35,16 @@ pub(super) struct Gathered {
     pub(super) missing: Vec<MissingValue>,
     pub(super) failures: Vec<Failure>,
     pub(super) samples: Vec<Sample>,
+    pub(super) sms_parts: Option<SmsParts>,
     pub(super) recently_mailed: i64,
 }
 
 impl Tally {
-    pub(super) fn new(composed: Option<Composed>, provided: Provided) -> Self {
+    pub(super) fn new(channel: ChannelKind, composed: Option<Composed>, provided: Provided) -> Self {
+        let parts = channel == ChannelKind::Sms && composed.is_some();
         Self {
             composed: composed.map(Arc::new),
+            sms_parts: parts.then(SmsParts::default),
             provided,
             funnel: Funnel::default(),
             missing: MissingValues::default(),
@@ -67,6 +74,9 @@ impl Tally {
             Ok(message) => {
                 let missing = composed.missing(profile, &self.provided);
                 self.missing.note(contact, &missing);
+                if let Some(parts) = &mut self.sms_parts {
+                    parts.add(&message.text);
+                }
                 // Who may read may not refuse in a recipient's name.
                 let example = || composed.example(profile, &self.provided);
                 self.sampler.offer(contact, &message, missing, example);
@@ -86,6 +96,7 @@ impl Tally {
             missing: self.missing.into_list(),
             failures: self.failures.into_list(),
             samples: self.sampler.into_samples(),
+            sms_parts: self.sms_parts,
             recently_mailed: self.recently_mailed,
         }
     }

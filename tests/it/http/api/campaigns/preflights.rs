@@ -222,6 +222,25 @@ both_backends! {
         assert_eq!(api.get("/v1/suppressions")["data"], json!([]), "nobody has refused");
     }
 
+    fn what_text_messages_take_in_parts_is_counted(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        let names = ["Ann", "Zoë", &"Maximilian ".repeat(12)];
+        let ids: Vec<i64> = (1..)
+            .zip(names)
+            .map(|(n, name)| id(&api.post("/v1/contacts", &json!({ "phone": format!("+4420794601{n:02}"), "first_name": name }))))
+            .collect();
+        let text = json!({
+            "channel": "sms", "pool": "texts", "subject": null, "audience": { "contact_ids": ids },
+            "base_template": format!("Dear {{first_name}}, {}", "good news. ".repeat(8)),
+        });
+        let said = preflight(&api, draft(&api, &text));
+        // 98 characters; as many with one outside of GSM 03.38, of which 67 go into a part; and more than 160.
+        assert_eq!(said["sms_parts"], json!({ "total": 5, "longest": 2, "in_several": 2, "in_unicode": 1 }), "{said:#}");
+        let email = preflight(&api, draft(&api, &json!({ "audience": { "contact_ids": ids } })));
+        assert_eq!(email.get("sms_parts"), None, "{email:#}");
+    }
+
     fn a_preflight_is_told_line_by_line_and_only_of_campaigns_that_can_be_launched(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
