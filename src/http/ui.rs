@@ -26,6 +26,7 @@ pub(super) mod enter;
 pub(super) mod errors;
 pub(super) mod form;
 mod frame;
+mod funnel_view;
 pub(super) mod import;
 pub(super) mod imports;
 pub(super) mod instances;

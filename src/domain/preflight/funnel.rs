@@ -35,6 +35,32 @@ pub struct Funnel {
     pub messages: i64,
 }
 
+/// The step at which somebody is lost who is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The channel cannot reach them.
+    Unreachable,
+    /// Nothing is sent to their address.
+    Suppressed,
+    /// They have refused, or never agreed.
+    Refused,
+    /// The campaign was stopped first: no preflight says so.
+    Stopped,
+}
+
+impl Lost {
+    /// The step of a reason.
+    #[must_use]
+    pub fn to(reason: SkipReason) -> Self {
+        match reason {
+            SkipReason::NoAddress | SkipReason::ContactDeleted => Self::Unreachable,
+            SkipReason::Suppressed => Self::Suppressed,
+            SkipReason::Unsubscribed | SkipReason::Unconfirmed | SkipReason::NotSubscribed => Self::Refused,
+            SkipReason::Stopped => Self::Stopped,
+        }
+    }
+}
+
 impl Funnel {
     /// Adds people of a stretch: how many are named, how many of them by several sources, and how many are left out.
     pub fn name(&mut self, named: i64, in_several_sources: i64, excluded: i64) {
@@ -59,10 +85,10 @@ impl Funnel {
     pub fn skip(&mut self, reason: SkipReason) {
         self.recipients += 1;
         *self.skipped_by_reason.entry(reason.as_str()).or_default() += 1;
-        match reason {
-            SkipReason::NoAddress | SkipReason::ContactDeleted | SkipReason::Stopped => self.unreachable += 1,
-            SkipReason::Suppressed => self.suppressed += 1,
-            SkipReason::Unsubscribed | SkipReason::Unconfirmed | SkipReason::NotSubscribed => self.refused += 1,
+        match Lost::to(reason) {
+            Lost::Unreachable | Lost::Stopped => self.unreachable += 1,
+            Lost::Suppressed => self.suppressed += 1,
+            Lost::Refused => self.refused += 1,
         }
     }
 }

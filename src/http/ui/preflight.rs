@@ -9,13 +9,15 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::funnel_view::{Step, became};
 use super::preflight_view::PreflightView;
-use super::words::grouped;
+use super::words::{When, grouped};
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::ids::CampaignId;
 use crate::domain::people::spelling::composed;
 use crate::domain::preflight::Progress;
-use crate::http::api::overview;
+use crate::http::api::{campaigns, overview};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::ApiError;
@@ -39,6 +41,10 @@ struct PreflightPage {
     /// How far a preflight that runs is: people looked at, and thousandths.
     progress: Option<(String, i64)>,
     found: Option<PreflightView>,
+    /// What became of everybody, once it is launched.
+    became: Vec<Step>,
+    /// When the check was made that is beside it, where there was one in the last hour.
+    compared: Option<When>,
     /// Something has changed since what was found.
     is_stale: bool,
     /// What was typed.
@@ -56,7 +62,19 @@ impl PreflightPage {
         let preflights = &state.services.preflights;
         let progress =
             preflights.progress(id).map(|Progress { looked_at, thousandths }| (grouped(looked_at), thousandths));
-        let report = preflights.last(id).filter(|_| can_launch);
+        let (report, mut before) = match preflights.last(id) {
+            Some(report) if can_launch => (Some(report), None),
+            before => (None, before),
+        };
+        let became = match can_launch {
+            true => Vec::new(),
+            false => {
+                let (campaign, _) = campaigns::at_this_moment(state, id).await?;
+                before =
+                    before.filter(|said| campaign.launched_at.is_some_and(|launched| said.finished_at <= launched));
+                became(&campaign, before.as_ref().map(|said| &said.funnel))
+            }
+        };
         let is_stale = match &report {
             Some(report) => preflight::fingerprint(&state.services, id).await? != report.fingerprint,
             None => false,
@@ -74,6 +92,8 @@ impl PreflightPage {
             progress,
             found: report.map(|report| PreflightView::of(&report)),
             is_stale,
+            became,
+            compared: before.map(|said| When::of(said.finished_at)),
             typed: String::new(),
             is_wrong: false,
             trouble: None,
@@ -85,7 +105,7 @@ impl PreflightPage {
     fn refusal(&self) -> String {
         match CampaignStatus::from_text(self.status) {
             Some(CampaignStatus::Sending | CampaignStatus::Paused) => {
-                "The campaign is launched: what became of its people is on the other pages.".to_owned()
+                "The campaign is launched: there is nothing to check any more.".to_owned()
             }
             _ => format!("The campaign is {}: there is nothing to launch.", self.status),
         }
@@ -148,6 +168,10 @@ pub(in crate::http) async fn send(
     }
     // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
     let Ok(shown) = PreflightPage::of(&state, frame, id).await else { return Err(error) };
+    // What the route shows when it refuses is noted by nobody else.
+    if shown.found.as_ref().is_some_and(PreflightView::shows_somebody) {
+        state.gathered.note(by, Action::Read, Object::Campaign, Some(id.to_string()));
+    }
     let trouble = Some(Trouble::of(&error.problem(), &request));
     let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
     page(status, &PreflightPage { trouble, typed, is_wrong, ..shown })

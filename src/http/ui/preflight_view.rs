@@ -2,15 +2,13 @@
 
 use askama::Template;
 
+use super::funnel_view::{Step, foreseen};
 use super::words::{When, counted, grouped, per_second};
 use crate::domain::preflight::Report;
 use crate::domain::preflight::estimate::{Estimate, Limit};
-use crate::domain::preflight::funnel::Funnel;
 use crate::domain::preflight::samples::{Chosen, Sample};
+use crate::domain::preflight::sms_parts::SmsParts;
 use crate::domain::preflight::verdict::Finding;
-
-/// The smallest part of a bar that is drawn, in percent: a few people of a million are seen.
-const SLIVER: f64 = 0.4;
 
 /// What was found.
 #[derive(Template)]
@@ -20,6 +18,7 @@ pub(super) struct PreflightView {
     pub(super) go: bool,
     pub(super) blockers: Vec<Finding>,
     pub(super) remarks: Vec<Finding>,
+    campaign: i64,
     steps: Vec<Step>,
     /// How many are named by more than one source.
     several: Option<String>,
@@ -28,6 +27,8 @@ pub(super) struct PreflightView {
     /// Reason, how many it concerns, and examples.
     failures: Vec<(String, String, String)>,
     samples: Vec<SampleView>,
+    /// What text messages take in parts.
+    parts: Option<String>,
     estimate: String,
     ends: Option<When>,
     at: When,
@@ -36,24 +37,13 @@ pub(super) struct PreflightView {
     pub(super) fingerprint: String,
 }
 
-/// A step of the funnel.
-struct Step {
-    word: &'static str,
-    count: String,
-    /// `left` or `lost`.
-    kind: &'static str,
-    /// Where its bar begins and how long it is, in percent of all who are named.
-    x: String,
-    width: String,
-    is_zero: bool,
-}
-
 /// A message to look at.
 struct SampleView {
     contact: i64,
     why: &'static str,
     subject: String,
     text: String,
+    has_html: bool,
     /// What the message has besides.
     notes: Vec<String>,
 }
@@ -74,17 +64,26 @@ impl PreflightView {
             go: report.verdict.go,
             blockers: report.verdict.blockers.clone(),
             remarks: report.verdict.remarks.clone(),
-            steps: steps(&report.funnel),
+            campaign: report.campaign_id.0,
+            steps: foreseen(&report.funnel),
             several: several.map(|count| counted(count, "person is", "people are")),
             missing: missing.collect(),
             failures: failures.collect(),
             samples: report.samples.iter().map(SampleView::of).collect(),
+            parts: report.sms_parts.map(parts),
             estimate: estimate(&report.estimate),
             ends: report.estimate.ends_at.map(When::of),
             at: When::of(report.finished_at),
             messages: counted(report.funnel.messages, "message", "messages"),
             fingerprint: report.fingerprint.clone().unwrap_or_default(),
         }
+    }
+}
+
+impl PreflightView {
+    /// Whether messages of real people are shown.
+    pub(super) fn shows_somebody(&self) -> bool {
+        !self.samples.is_empty()
     }
 }
 
@@ -97,13 +96,6 @@ impl SampleView {
         if sample.shortened {
             notes.push("cut off here".to_owned());
         }
-        let (text, has_html) = match (&sample.html, sample.text.trim().is_empty()) {
-            (Some(html), true) => (html.clone(), false),
-            (html, _) => (sample.text.clone(), html.is_some()),
-        };
-        if has_html {
-            notes.push("also has HTML".to_owned());
-        }
         Self {
             contact: sample.contact_id.0,
             why: match sample.chosen {
@@ -112,40 +104,24 @@ impl SampleView {
                 Chosen::Even => "drawn evenly",
             },
             subject: sample.subject.clone(),
-            text,
+            text: sample.text.clone(),
+            has_html: sample.html.is_some(),
             notes,
         }
     }
 }
 
-/// The steps from those who are named to the messages: who is lost at each lies behind those who are left.
-fn steps(funnel: &Funnel) -> Vec<Step> {
-    let whole = funnel.named.max(funnel.recipients);
-    let mut left = funnel.named;
-    let mut steps = vec![step("named", funnel.named, "left", 0, whole)];
-    let mut lose = |word: &'static str, count: i64, steps: &mut Vec<Step>| {
-        left -= count;
-        steps.push(step(word, count, "lost", left, whole));
-    };
-    lose("left out", funnel.excluded, &mut steps);
-    lose("no address", funnel.unreachable, &mut steps);
-    lose("suppressed", funnel.suppressed, &mut steps);
-    lose("refused, or never agreed", funnel.refused, &mut steps);
-    lose("message cannot be made", funnel.unrenderable, &mut steps);
-    steps.push(step("will be handed over", funnel.messages, "left", 0, whole));
-    steps
-}
-
-fn step(word: &'static str, count: i64, kind: &'static str, from: i64, whole: i64) -> Step {
-    let percent = |part: i64| share(part, whole);
-    let width = if count == 0 { 0.0 } else { percent(count).max(SLIVER) };
-    let x = percent(from).min(100.0 - width);
-    Step { word, count: grouped(count), kind, x: format!("{x:.2}"), width: format!("{width:.2}"), is_zero: count == 0 }
-}
-
-#[expect(clippy::as_conversions, reason = "counts of people are far below 2^53")]
-fn share(part: i64, whole: i64) -> f64 {
-    (part as f64 / whole.max(1) as f64 * 100.0).clamp(0.0, 100.0)
+fn parts(parts: SmsParts) -> String {
+    let SmsParts { total, longest, in_several, in_unicode } = parts;
+    let mut said = format!("The messages take {} together", counted(total, "part", "parts"));
+    if in_several > 0 {
+        said += &format!(": {} more than one, the longest {}", counted(in_several, "takes", "take"), grouped(longest));
+    }
+    if in_unicode > 0 {
+        let people = counted(in_unicode, "has a character", "have characters");
+        said += &format!("; {people} outside of the GSM alphabet, so that a part holds fewer");
+    }
+    said + "."
 }
 
 fn estimate(estimate: &Estimate) -> String {
@@ -169,28 +145,16 @@ fn estimate(estimate: &Estimate) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::dispatch::delivery::SkipReason;
 
     #[test]
-    fn who_is_lost_lies_behind_who_is_left_and_a_few_of_many_are_seen() {
-        let mut funnel = Funnel::default();
-        funnel.name(1_000, 0, 100);
-        (0..500).for_each(|_| funnel.skip(SkipReason::NoAddress));
-        funnel.fail();
-        (0..399).for_each(|_| funnel.send());
-        let steps = steps(&funnel);
-        let drawn: Vec<_> = steps.iter().map(|step| (step.word, step.x.as_str(), step.width.as_str())).collect();
+    fn what_text_messages_take_is_a_sentence() {
+        let plain = SmsParts { total: 1_200, longest: 1, in_several: 0, in_unicode: 0 };
+        assert_eq!(parts(plain), "The messages take 1,200 parts together.");
+        let mixed = SmsParts { total: 1_203, longest: 3, in_several: 2, in_unicode: 1 };
         assert_eq!(
-            drawn,
-            [
-                ("named", "0.00", "100.00"),
-                ("left out", "90.00", "10.00"),
-                ("no address", "40.00", "50.00"),
-                ("suppressed", "40.00", "0.00"),
-                ("refused, or never agreed", "40.00", "0.00"),
-                ("message cannot be made", "39.90", "0.40"),
-                ("will be handed over", "0.00", "39.90"),
-            ]
+            parts(mixed),
+            "The messages take 1,203 parts together: 2 take more than one, the longest 3; 1 has a character outside of the GSM \
+             alphabet, so that a part holds fewer."
         );
     }
 

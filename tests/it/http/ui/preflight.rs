@@ -1,11 +1,15 @@
 //! The preflight of a campaign on its page, and the form that launches just what was checked.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
 
 use super::{LONG, Visitor, assert_page, text};
 use crate::support::api::{Api, id};
 use crate::support::server::{ROOT_KEY, Server, sandbox};
+use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
 
 /// A draft to 20 people, and the path of its page.
@@ -13,7 +17,10 @@ fn drafted(db: &Database) -> (Server, i64, String) {
     let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
     let api = server.api();
     let list = api.a_list_of(20);
-    let more = json!({ "name": "Spring <b>", "subject": "For {first_name|you}", "rate_per_second": 100.0 });
+    let html = "<p>For {first_name|you}</p>";
+    let more = json!({
+        "name": "Spring <b>", "subject": "For {first_name|you}", "rate_per_second": 100.0, "base_template_html": html,
+    });
     let draft = api.create_campaign("email", "main", list, &more);
     (server, draft, format!("/ui/campaigns/{draft}/preflight"))
 }
@@ -43,7 +50,8 @@ both_backends! {
         let page = visitor.get(&path);
         assert_page(&page, 200);
         let page = text(&page);
-        for said in ["<strong>go</strong>", "Send 20 messages", "Takes about 1 second at 100/s", "For ", "drawn evenly"] {
+        let frame = format!("sandbox src=\"/ui/campaigns/{draft}/mail?contact_id=1\"");
+        for said in [&frame, "<strong>go</strong>", "Send 20 messages", "Takes about 1 second at 100/s", "For ", "drawn evenly"] {
             assert!(page.contains(said), "{said}: {page}");
         }
         let send = format!("/ui/campaigns/{draft}/send");
@@ -73,7 +81,34 @@ both_backends! {
         assert_eq!(api.wait_ended(draft, LONG).stats.sent, 21);
         let after = visitor.get(&path);
         assert_page(&after, 200);
-        assert!(text(&after).contains("there is nothing to launch") && !text(&after).contains("<form method=\"post\" action=\"/ui/campaigns/"), "{after:?}");
+        assert!(text(&after).contains("there is nothing to launch") && text(&after).contains("the check said 21"), "{after:?}");
+        assert!(text(&after).contains("accepted by the provider") && !text(&after).contains("<form method=\"post\" action=\"/ui/campaigns/"), "{after:?}");
+    }
+
+    fn a_check_ends_when_its_client_goes_away(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let api = server.api();
+        let list = api.a_list_of(20_000);
+        // While something is sent, a check goes slowly.
+        let few = api.a_list_of(100);
+        api.send(api.create_campaign("email", "main", few, &json!({ "rate_per_second": 1.0 })));
+        let draft = api.create_campaign("email", "main", list, &json!({ "name": "Spring" }));
+        let (path, page) = (format!("/v1/campaigns/{draft}/preflight"), format!("/ui/campaigns/{draft}/preflight"));
+        let mut socket = TcpStream::connect(server.addr).unwrap();
+        write!(
+            socket,
+            "POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {ROOT_KEY}\r\nAccept: application/x-ndjson\r\n\
+             Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        )
+        .unwrap();
+        let mut lines = BufReader::new(socket).lines();
+        lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("{\"progress\"")).expect("its progress");
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        assert!(text(&visitor.get(&page)).contains("Being checked"));
+        drop(lines);
+        wait_until("the check ends", LONG, || !text(&visitor.get(&page)).contains("Being checked"));
+        let after = visitor.get(&page);
+        assert!(text(&after).contains("There is no result of the last hour"), "it did not go on to its end: {after:?}");
     }
 
     fn who_may_only_read_may_check_and_not_send(db: &Database) {
