@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use diesel::RunQueryDsl;
 use diesel::sql_types::{Array, BigInt, Text};
+use diesel::{QueryableByName, RunQueryDsl};
 
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
@@ -12,10 +12,14 @@ use crate::store::engine::dialect::now;
 use crate::store::engine::sql::sql;
 use crate::store::{Conn, StoreError};
 
-#[derive(diesel::QueryableByName)]
-struct Sums {
-    #[diesel(sql_type = BigInt)]
-    campaign_id: CampaignId,
+/// Selects the counts of pages together, for a [`SummedCounts`]. PostgreSQL sums BIGINT as NUMERIC.
+pub(super) const SUMMED_COUNTS: &str = "CAST(sum(pending) AS BIGINT) AS pending, CAST(sum(sending) AS BIGINT) AS sending, \
+                                        CAST(sum(sent) AS BIGINT) AS sent, CAST(sum(failed) AS BIGINT) AS failed, \
+                                        CAST(sum(skipped) AS BIGINT) AS skipped, CAST(sum(uncertain) AS BIGINT) AS uncertain";
+
+/// The counts of pages together: what [`SUMMED_COUNTS`] selects.
+#[derive(Clone, Copy, QueryableByName)]
+pub(super) struct SummedCounts {
     #[diesel(sql_type = BigInt)]
     pending: i64,
     #[diesel(sql_type = BigInt)]
@@ -30,7 +34,21 @@ struct Sums {
     uncertain: i64,
 }
 
-#[derive(diesel::QueryableByName)]
+impl From<SummedCounts> for Counts {
+    fn from(SummedCounts { pending, sending, sent, failed, skipped, uncertain }: SummedCounts) -> Self {
+        Self { pending, sending, sent, failed, skipped, uncertain }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Sums {
+    #[diesel(sql_type = BigInt)]
+    campaign_id: CampaignId,
+    #[diesel(embed)]
+    counts: SummedCounts,
+}
+
+#[derive(QueryableByName)]
 struct Waits {
     #[diesel(sql_type = BigInt)]
     campaign_id: CampaignId,
@@ -71,22 +89,15 @@ pub(in crate::store) fn sum_page_counts(
     conn: &mut Conn,
     campaigns: &[CampaignId],
 ) -> Result<HashMap<CampaignId, Counts>, StoreError> {
-    // PostgreSQL sums BIGINT as NUMERIC.
-    const SELECT: &str = "SELECT campaign_id, CAST(sum(pending) AS BIGINT) AS pending, CAST(sum(sending) AS BIGINT) AS \
-                          sending, CAST(sum(sent) AS BIGINT) AS sent, CAST(sum(failed) AS BIGINT) AS failed, \
-                          CAST(sum(skipped) AS BIGINT) AS skipped, CAST(sum(uncertain) AS BIGINT) AS uncertain \
-                          FROM pages WHERE campaign_id ";
+    let select = format!("SELECT campaign_id, {SUMMED_COUNTS} FROM pages WHERE campaign_id");
     let rows: diesel::QueryResult<Vec<Sums>> = match conn {
         Conn::Pg(conn) => {
-            sql(format!("{SELECT} = ANY(")).bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id").load(conn)
+            sql(format!("{select} = ANY(")).bind::<Array<BigInt>, _>(campaigns, ") GROUP BY campaign_id").load(conn)
         }
-        Conn::Sqlite(conn) => sql(format!("{SELECT} IN (SELECT value FROM json_each("))
+        Conn::Sqlite(conn) => sql(format!("{select} IN (SELECT value FROM json_each("))
             .bind::<Text, _>(serde_json::json!(campaigns).to_string(), ")) GROUP BY campaign_id")
             .load(conn),
     };
-    let counts = |row: Sums| {
-        let Sums { campaign_id, pending, sending, sent, failed, skipped, uncertain } = row;
-        (campaign_id, Counts { pending, sending, sent, failed, skipped, uncertain })
-    };
+    let counts = |row: Sums| (row.campaign_id, row.counts.into());
     rows.map(|rows| rows.into_iter().map(counts).collect()).map_err(StoreError::query("sum campaigns up"))
 }
