@@ -27,4 +27,5 @@ pub mod segments;
 pub mod sender_dns;
 pub mod shown;
 pub mod span;
+pub mod spreadsheet;
 pub(crate) mod text_enum;

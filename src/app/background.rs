@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::config::Settings;
 use crate::services::callbacks::prune_callbacks::prune_callbacks;
 use crate::services::events::prune_events::prune_events;
+use crate::services::import::prune_rejections::prune_rejections;
 use crate::services::people::links::Links;
 use crate::services::people::prune_unconfirmed::prune_unconfirmed;
 use crate::services::reactions::call_desk::CallDesk;
@@ -171,6 +172,7 @@ pub(super) async fn call_targets(mut desk: CallDesk) {
 async fn prune_more(store: &Store, settings: &Settings) -> Result<(), StoreError> {
     prune_unconfirmed(store, settings.consent.unconfirmed_keep_days).await?;
     prune_events(store, settings.events.keep_days).await?;
+    prune_rejections(store).await?;
     prune_reactions(store, settings.reactions.keep_days).await?;
     prune_callbacks(store, settings.callbacks.keep_days).await
 }

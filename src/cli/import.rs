@@ -1,6 +1,6 @@
 //! `volley import`: a CSV file to a running instance.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,12 +24,19 @@ pub(crate) struct ImportArgs {
     /// Put the contacts on the list with this name; it is created if it is missing
     #[arg(long, value_name = "NAME")]
     list: Option<String>,
+    /// Write all rejected rows to this CSV file: line, column, reason, and the row as it was. Corrected, it can be imported. Takes a key
+    /// with scope `read`
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
 }
 
 pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
     // Looked at before a list is made for it.
     std::fs::metadata(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    if let Some(to) = &args.rejected {
+        check_target(to, &args.file)?;
+    }
     let list = match &args.list {
         Some(name) => Some(list_named(&client, name).await?.to_string()),
         None => None,
@@ -42,8 +49,87 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
     let lines = std::iter::once(summary(&import)).chain(warning).chain(rejected_rows(&import));
     output.either(&import, &lines.collect::<Vec<_>>().join("\n"))?;
+    let written = match &args.rejected {
+        Some(to) => write_rejected(&client, &import, to, output).await,
+        None => Ok(()),
+    };
     anyhow::ensure!(client::text(&import, "/status") == "completed", "{}", failure(&import));
-    Ok(ExitCode::SUCCESS)
+    written?;
+    // What is wrong is said above.
+    let is_nobody_in = rows(&import, "created") + rows(&import, "updated") == 0;
+    Ok(if is_nobody_in { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Refuses a file for the rejected rows that is the imported one, under whatever name, or a folder.
+fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!to.is_dir(), "{} is a folder: name a file", to.display());
+    let part = beside(to);
+    let is_free = std::fs::symlink_metadata(&part).is_err();
+    anyhow::ensure!(is_free, "cannot write {}: {} is there already", to.display(), part.display());
+    let is_in_folder = to.parent().is_none_or(|folder| folder == Path::new("") || folder.is_dir());
+    anyhow::ensure!(is_in_folder, "cannot write {}: its folder is not there", to.display());
+    let is_source = match (std::fs::canonicalize(to), std::fs::canonicalize(source)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => to == source,
+    };
+    anyhow::ensure!(!is_source, "--rejected must not name the file that is imported: {}", source.display());
+    Ok(())
+}
+
+/// Writes all rejected rows to a file, or the header alone. A file that is there already is replaced when all has arrived; if something
+/// fails, it stays as it is.
+async fn write_rejected(client: &Client, import: &Value, to: &Path, output: &Output) -> anyhow::Result<()> {
+    let part = beside(to);
+    let file = create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let mut file = std::io::BufWriter::new(file);
+    let path = format!("v1/imports/{}/rejected.csv", client::number(import, "/id")?);
+    let loaded = client.download(&path, &[], &mut file).await;
+    // The file is closed before it gets its name.
+    drop(file);
+    let kept = match loaded {
+        Ok(()) => std::fs::rename(&part, to).with_context(|| format!("cannot write {}", to.display())),
+        Err(error) => Err(unread(error)),
+    };
+    if let Err(error) = kept {
+        // A rest of a download is nothing that somebody looks for.
+        let _ = std::fs::remove_file(&part);
+        return Err(error);
+    }
+    if !output.is_json() {
+        let count = grouped(rows(import, "rejected"));
+        output.text(&format!("  {count} rejected rows: {}", to.display()))?;
+    }
+    Ok(())
+}
+
+/// Why the rejected rows are not there, though the import has ended.
+fn unread(error: anyhow::Error) -> anyhow::Error {
+    let is_forbidden = matches!(
+        error.downcast_ref::<ClientError>(),
+        Some(ClientError::Refused(problem)) if problem.status == StatusCode::FORBIDDEN
+    );
+    let what = if is_forbidden {
+        "the import has ended, but reading its rejected rows takes a key with scope `read`"
+    } else {
+        "the import has ended, but its rejected rows could not be written"
+    };
+    error.context(what)
+}
+
+/// A new file that only its owner reads: it will hold personal data. One that is there already is somebody's, and stays.
+fn create(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Where a file is written until it is whole.
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".part");
+    name.into()
 }
 
 /// The id of the list called `name`, which is made when there is none.

@@ -8,6 +8,7 @@
 mod header;
 mod opening;
 mod records;
+pub mod rejected;
 pub mod suppressions;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -17,6 +18,7 @@ use serde_json::Value;
 use self::header::{Column, SaidColumn, Target};
 use self::opening::{find_delimiter, read_cells};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
+use self::rejected::Cells;
 use super::channel::ChannelKind;
 use super::instant::UtcInstant;
 use super::people::consent::{Said, keys_as_addresses, said_source};
@@ -134,6 +136,8 @@ pub struct Row {
     pub line: u64,
     /// Its end: an import resumed here yields the rows that follow.
     pub end: ResumePoint,
+    /// Its cells as the file has them.
+    pub cells: Cells,
     /// The contact, or what is wrong with it, by column.
     pub result: Result<ContactDraft, Vec<FieldError>>,
     /// What the row says of it besides its fields.
@@ -149,6 +153,8 @@ pub struct ImportReader<R> {
     records: Records<BufReader<R>>,
     columns: Vec<Column>,
     record: Record,
+    /// Whether the file has rejected rows of an earlier import, whose cells may have a `'` before them.
+    is_protected: bool,
     is_broken: bool,
 }
 
@@ -171,8 +177,10 @@ impl<R: Read + Seek> ImportReader<R> {
         };
         let mut reader = records.into_reader();
         reader.seek(SeekFrom::Start(after.byte)).map_err(ImportError::Io)?;
-        let records = Records::new(reader, delimiter, columns.len(), after.byte, after.line);
-        Ok(Self { records, columns, record, is_broken: false })
+        // More cells than the header has are kept, too: the row is shown as it was.
+        let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
+        let is_protected = columns.iter().any(|column| column.target == Target::Rejected);
+        Ok(Self { records, columns, record, is_protected, is_broken: false })
     }
 }
 
@@ -181,8 +189,15 @@ impl<R: Read> ImportReader<R> {
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter_map(|column| match &column.target {
             Target::Attribute(name) => Some(name.as_str()),
-            Target::BuiltIn(_) | Target::Said(_) | Target::Nowhere => None,
+            Target::BuiltIn(_) | Target::Said(_) | Target::Rejected | Target::Nowhere => None,
         })
+    }
+
+    /// The header of the file of its rejected rows.
+    #[must_use]
+    pub fn rejected_header(&self) -> String {
+        let own = self.columns.iter().filter(|column| column.target != Target::Rejected);
+        rejected::header(own.map(|column| column.header.as_str()))
     }
 
     /// The next row that is not blank; `None` at the end of the file. Rows of nothing but delimiters count as blank:
@@ -205,7 +220,8 @@ impl<R: Read> ImportReader<R> {
                     let is_lost = result.is_err() && said.standing == Some(Standing::Unsubscribed);
                     let refused = if is_lost { keys_as_addresses(&draft.fields) } else { Vec::new() };
                     let result = result.map(|()| draft);
-                    return Ok(Some(Row { line: self.record.line, end, result, said, refused }));
+                    let cells = Cells::of(&self.record, &self.columns, self.is_protected);
+                    return Ok(Some(Row { line: self.record.line, end, cells, result, said, refused }));
                 }
                 Err(error) => {
                     self.is_broken = true;
@@ -221,7 +237,9 @@ impl<R: Read> ImportReader<R> {
         self.check_shape().map_err(|error| vec![error])?;
         let mut errors = Vec::new();
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
-            if let Err(mut error) = fill(draft, said, column, cell) {
+            let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
+            let filled = if self.is_protected { rejected::check(column, cell) } else { Ok(()) };
+            if let Err(mut error) = filled.and_then(|()| fill(draft, said, column, cell)) {
                 error.field.clone_from(&column.header);
                 errors.push(error);
             }
@@ -272,7 +290,7 @@ fn fill(draft: &mut ContactDraft, said: &mut Said, column: &Column, cell: &[u8])
         return Ok(());
     }
     match &column.target {
-        Target::Nowhere => {}
+        Target::Rejected | Target::Nowhere => {}
         Target::Said(said_column) => hear(said, *said_column, text)?,
         Target::BuiltIn(field) => draft.set(*field, text)?,
         Target::Attribute(name) => {

@@ -13,7 +13,7 @@ use super::api::campaigns::{
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
 use super::api::content::{previews, templates};
-use super::api::import::{imports, suppression_imports};
+use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
 };
@@ -34,7 +34,7 @@ use crate::domain::access::Scope;
     paths(
         contacts::upsert, contacts::list, contacts::show, contacts::change, contacts::delete,
         of_contact::lists, of_contact::suppressions, deliveries_of_contact::list,
-        imports::upload, imports::list, imports::show,
+        imports::upload, imports::list, imports::show, rejected_rows::download,
         lists::create, lists::list, lists::show, lists::change, lists::delete,
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,

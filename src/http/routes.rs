@@ -15,7 +15,7 @@ use super::api::campaigns::{
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
 use super::api::content::{previews, templates};
-use super::api::import::{imports, suppression_imports};
+use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
 };
@@ -274,6 +274,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/imports", Page(Read), || to(import_list::list)),
     post("/ui/imports", Page(Ingest), || to(import_list::upload)).keeps_key(),
     get("/ui/imports/{id}", Page(Read), || to(import_page::show)),
+    get("/ui/imports/{id}/rejected.csv", Page(Read), || to(import_page::rejected)).shows(Object::Import),
     get("/ui/segments", Page(Read), || to(segment_list::list)),
     get("/ui/segments/{id}", Page(Read), || to(segment_list::show)).shows(Object::Segment),
     get("/ui/segments/{id}/explain", Page(Read), || to(segment_acts::explain)).shows(Object::Segment),
@@ -339,6 +340,7 @@ pub const TABLE: &[Entry] = &[
     delete("/v1/contacts/{id}", Api(Ingest), || to(contacts::delete)),
     get("/v1/imports", Api(Read), || to(imports::list)),
     get("/v1/imports/{id}", Api(Ingest), || to(imports::show)),
+    get("/v1/imports/{id}/rejected.csv", Api(Read), || to(rejected_rows::download)).shows(Object::Import),
     get("/v1/lists", Api(Read), || to(lists::list)),
     post("/v1/lists", Api(Operate), || to(lists::create)).once(),
     get("/v1/lists/{id}", Api(Read), || to(lists::show)),

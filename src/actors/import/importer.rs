@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use self::files::{ImportFolder, OpenError};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ImportId, ListId};
+use crate::domain::import::rejected::{self, Cells};
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
 use crate::domain::people::consent::{Act, Said, Source, keys_as_addresses};
 use crate::domain::people::standing::Standing;
@@ -239,8 +240,9 @@ impl Work {
         let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), on_list, rows, &sender));
         while let Some(parsed) = batches.recv().await {
             let stored = match parsed {
-                Parsed::Header(names) => {
-                    self.store.run(Lane::Write, "begin an import", move |conn| imports::begin(conn, id, &names)).await
+                Parsed::Header(names, header) => {
+                    let begin = move |conn: &mut Conn| imports::begin(conn, id, &names, &header);
+                    self.store.run(Lane::Write, "begin an import", begin).await
                 }
                 Parsed::Rows(batch, refused) => {
                     let rows = batch.lines.len() + batch.rejected_rows;
@@ -315,8 +317,8 @@ fn describe(error: &dyn std::error::Error) -> String {
 }
 
 enum Parsed {
-    /// The attribute names of the header.
-    Header(Vec<String>),
+    /// The attribute names of the header, and the header of the rejected rows.
+    Header(Vec<String>, String),
     /// Rows, and what wrong ones among them refuse.
     Rows(Batch, Vec<(ChannelKind, String)>),
 }
@@ -331,7 +333,7 @@ fn parse(
 ) -> Result<(), ImportError> {
     let mut reader = ImportReader::open(file, from, on_list)?;
     let names = reader.attributes().map(ToOwned::to_owned).collect();
-    if sender.blocking_send(Parsed::Header(names)).is_err() {
+    if sender.blocking_send(Parsed::Header(names, reader.rejected_header())).is_err() {
         return Ok(());
     }
     loop {
@@ -370,6 +372,8 @@ struct Gathered {
     said: Vec<Said>,
     rejected_rows: usize,
     rejections: Vec<Rejection>,
+    cells: Vec<Cells>,
+    rejected: Vec<(u64, String)>,
     refused: Vec<(ChannelKind, String)>,
 }
 
@@ -382,18 +386,15 @@ impl Gathered {
                 self.lines.push(row.line);
                 self.drafts.push(draft);
                 self.said.push(row.said);
+                self.cells.push(row.cells);
             }
             Err(errors) => {
                 self.rejected_rows += 1;
                 self.refused.extend(row.refused);
-                // More rows than this are not kept anyway.
+                self.rejected.push((row.line, rejected::line(row.line, &errors, &row.cells)));
+                // Of more rows than this, the import itself names no errors.
                 if self.rejected_rows <= imports::KEPT_REJECTIONS {
-                    self.rejections.extend(errors.into_iter().map(|error| Rejection {
-                        line: row.line,
-                        column: error.field,
-                        code: error.code.into_owned(),
-                        reason: error.reason,
-                    }));
+                    self.rejections.extend(errors.into_iter().map(|error| Rejection::of(row.line, error)));
                 }
             }
         }
@@ -405,7 +406,7 @@ impl Gathered {
     }
 
     fn finish(self, from: Option<ResumePoint>) -> Option<Batch> {
-        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections, refused: _ } = self;
-        Some(Batch { from, to: to?, lines, drafts, said, rejected_rows, rejections })
+        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections, cells, rejected, refused: _ } = self;
+        Some(Batch { from, to: to?, lines, drafts, said, rejected_rows, rejections, cells, rejected })
     }
 }

@@ -6,6 +6,9 @@ use super::{ImportError, MAX_COLUMNS};
 use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
 use crate::domain::people::spelling::trim;
 
+/// The columns that a file of rejected rows has before the others.
+pub(super) const REJECTED: [&str; 4] = ["rejected_line", "rejected_column", "rejected_code", "rejected_reason"];
+
 /// A column, by its header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Column {
@@ -22,6 +25,8 @@ pub(super) enum Target {
     Attribute(String),
     /// Consent, and tags.
     Said(SaidColumn),
+    /// What an earlier import said of a row that it rejected.
+    Rejected,
     /// The column has no name: spreadsheets export such beside their tables.
     Nowhere,
 }
@@ -66,10 +71,14 @@ impl SaidColumn {
 /// # Errors
 /// [`ImportError`] for too many columns, a column twice, an impossible name, or no column that could be a key.
 pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -> Result<Vec<Column>, ImportError> {
-    let columns: Vec<Column> = cells
-        .map(|cell| {
-            let header = trim(cell).to_owned();
-            Ok(Column { target: target(&header, on_list)?, header })
+    let headers: Vec<String> = cells.map(|cell| trim(cell).to_owned()).collect();
+    let rejected = rejected(&headers);
+    let columns: Vec<Column> = headers
+        .into_iter()
+        .enumerate()
+        .map(|(place, header)| {
+            let target = if rejected.contains(&place) { Target::Rejected } else { target(&header, on_list)? };
+            Ok(Column { header, target })
         })
         .collect::<Result<_, ImportError>>()?;
     if columns.len() > MAX_COLUMNS {
@@ -81,7 +90,7 @@ pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -
             Target::BuiltIn(field) => field.as_str(),
             Target::Attribute(name) => name,
             Target::Said(said) => said.as_str(),
-            Target::Nowhere => continue,
+            Target::Rejected | Target::Nowhere => continue,
         };
         if let Some(first) = seen.insert(name, &column.header) {
             return Err(ImportError::DuplicateColumn {
@@ -98,6 +107,13 @@ pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -
         return Err(ImportError::NoKeyColumn { found: columns.into_iter().map(|column| column.header).collect() });
     }
     Ok(columns)
+}
+
+/// Where the columns of rejected rows are: the first of each name, and only where all of them are there. Another file may have such a column
+/// of its own.
+fn rejected(headers: &[String]) -> Vec<usize> {
+    let place = |name: &&str| headers.iter().position(|header| normalised_name(header).as_str() == *name);
+    REJECTED.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
 }
 
 fn target(header: &str, on_list: bool) -> Result<Target, ImportError> {

@@ -2,4 +2,5 @@
 
 pub(in crate::http) mod imports;
 pub(in crate::http) mod receiving;
+pub(in crate::http) mod rejected_rows;
 pub(in crate::http) mod suppression_imports;

@@ -14,6 +14,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ImportId;
 use crate::http::api::access::audit_log;
 use crate::http::api::import::imports::{self, Import, ImportStatus, KEPT_REJECTIONS, Rejection};
+use crate::http::api::import::rejected_rows;
 use crate::http::api::people::lists;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
@@ -53,6 +54,8 @@ pub(super) struct ImportLive {
     reasons: Vec<Rejection>,
     /// Whether no row was rejected.
     is_clean: bool,
+    /// Until when all rejected rows can be downloaded.
+    until: Option<When>,
     /// How many rows were rejected whose reasons were not kept.
     unkept: Option<String>,
     /// The pages before and behind this one.
@@ -67,6 +70,10 @@ fn sentence(import: &Import) -> String {
         ImportStatus::Running => format!("Rows are being imported: {} so far.", rows(import.rows_read)),
         ImportStatus::Completed if import.rows_read == 0 => {
             "The file has a header and no row below it: no contact was imported.".to_owned()
+        }
+        ImportStatus::Completed if import.rows_rejected == import.rows_read => {
+            let rejected = counted(import.rows_read, "row was", "rows were");
+            format!("{rejected} rejected, and none was taken: no contact was imported.")
         }
         ImportStatus::Completed if import.rows_rejected == 0 => {
             format!("Done: {} taken.", counted(import.rows_read, "row was", "rows were"))
@@ -113,6 +120,7 @@ impl ImportLive {
             may_operate,
             reasons: import.rejected.iter().skip(skipped).take(REASONS).cloned().collect(),
             is_clean: import.rows_rejected == 0,
+            until: import.rejected_until.map(When::of),
             unkept: Some(import.rows_rejected - kept).filter(|count| *count > 0).map(grouped),
             pages: ((page > 1).then(|| page - 1), (!is_last).then(|| page + 1)),
         }
@@ -130,14 +138,17 @@ const fn is_open(import: &Import) -> bool {
 
 /// What to do where not all is well.
 const fn advice(import: &Import) -> Option<&'static str> {
-    match (import.status, import.rows_rejected) {
-        (ImportStatus::Failed, _) => Some(
+    match (import.status, import.rows_rejected, import.rejected_until.is_some()) {
+        (ImportStatus::Failed, ..) => Some(
             "What was imported before stays. Correct the file and upload it again: contacts that are in already are updated, and nobody is made twice.",
         ),
-        (ImportStatus::Completed, 1..) => Some(
-            "Correct the rejected rows in the file and upload it again: contacts that are in already are updated, and nobody is made twice.",
+        (ImportStatus::Completed, 1.., false) => Some(
+            "Correct the rejected rows and upload them again: contacts that are in already are updated, and nobody is made twice.",
         ),
-        (ImportStatus::Pending | ImportStatus::Running | ImportStatus::Completed, _) => None,
+        (ImportStatus::Completed, 1.., true) => Some(
+            "Download the rejected rows, correct them and upload them again: contacts that are in already are updated, and nobody is made twice.",
+        ),
+        (ImportStatus::Pending | ImportStatus::Running | ImportStatus::Completed, ..) => None,
     }
 }
 
@@ -182,4 +193,13 @@ pub(in crate::http) async fn show(
         },
     };
     page(StatusCode::OK, &shown)
+}
+
+/// Gives all rejected rows as a file.
+pub(in crate::http) async fn rejected(
+    state: web::Data<AppState>,
+    id: Id<ImportId>,
+    no: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    rejected_rows::download(state, id, no).await
 }

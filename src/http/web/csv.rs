@@ -6,14 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Bytes;
 use futures_util::stream;
 
-/// A cell as RFC 4180 has it. One that a spreadsheet would take for a formula has a `'` before it, and so has one that begins with `'`;
-/// not if it is to be `raw`.
-pub(in crate::http) fn cell(text: &str, raw: bool) -> String {
-    // An import takes one `'` away.
-    let is_protected = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\'']);
-    let text = if is_protected && !raw { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-}
+pub(in crate::http) use crate::domain::spreadsheet::cell;
 
 /// Some rows of a document.
 pub(in crate::http) struct Portion<K> {
@@ -52,19 +45,4 @@ where
         .content_type("text/csv; charset=utf-8")
         .insert_header(("Content-Disposition", format!("attachment; filename=\"{file}\"")))
         .streaming(futures_util::StreamExt::chain(stream::iter([Ok(header)]), rows))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_no_formula_and_no_two_cells() {
-        assert_eq!(cell("+442079460123", false), "'+442079460123");
-        assert_eq!(cell("+442079460123", true), "+442079460123");
-        assert_eq!(cell("=cmd|' /C calc'!A0", false), "'=cmd|' /C calc'!A0");
-        assert_eq!(cell("'c-17", false), "''c-17");
-        assert_eq!(cell("a\"b,c", false), "\"a\"\"b,c\"");
-        assert_eq!(cell("ann@example.com", false), "ann@example.com");
-    }
 }

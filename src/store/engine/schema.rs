@@ -28,6 +28,8 @@ diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> Bi
 
 diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, confirmed -> Bool, resubscribe_reason -> Nullable<Text>, resubscribed -> BigInt, stay_refused -> BigInt, } }
 
+diesel::table! { import_rejections (import_id, byte_offset) { import_id -> BigInt, byte_offset -> BigInt, text -> Text, } }
+
 diesel::table! { api_keys (id) { id -> BigInt, name -> Text, prefix -> Text, hash -> Text, created_at -> BigInt, last_used_at -> Nullable<BigInt>, revoked_at -> Nullable<BigInt>, scope -> Text, expires_at -> Nullable<BigInt>, source -> Nullable<Text>, } }
 
 diesel::table! { sessions (id) { id -> BigInt, hash -> Text, api_key_id -> Nullable<BigInt>, created_at -> BigInt, seen_at -> BigInt, } }
@@ -122,6 +124,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     deliveries,
     delivery_contents,
     imports,
+    import_rejections,
     api_keys,
     sessions,
     audit_log,

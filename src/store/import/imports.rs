@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
+use crate::domain::import::rejected::{self, Cells};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Act, Said};
-use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::contact::{ContactDraft, FieldError};
 use crate::domain::people::standing::{Grounds, Standing};
-use crate::domain::text_enum::text_enum;
 use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 use crate::store::engine::listing::{Slice, Window};
@@ -22,21 +22,9 @@ use crate::store::people::contacts::{self, Applied, Fate, Joining, Noted};
 use crate::store::people::{attributes, tags};
 use crate::store::{Conn, StoreError};
 
+use super::rejections;
+pub use super::status::ImportStatus;
 pub use super::target::Target;
-
-text_enum! {
-    /// Where an import stands.
-    ImportStatus {
-        /// Uploaded; nothing is stored yet.
-        Pending = "pending",
-        /// Rows are being stored.
-        Running = "running",
-        /// Every row was stored or refused.
-        Completed = "completed",
-        /// It cannot go on; what was stored stays.
-        Failed = "failed",
-    }
-}
 
 /// How many rejected rows are kept with their reasons.
 pub const KEPT_REJECTIONS: usize = 100;
@@ -103,6 +91,14 @@ pub struct Rejection {
     pub code: String,
     /// For people.
     pub reason: String,
+}
+
+impl Rejection {
+    /// An error of the row on this line.
+    #[must_use]
+    pub fn of(line: u64, error: FieldError) -> Self {
+        Self { line, column: error.field, code: error.code.into_owned(), reason: error.reason }
+    }
 }
 
 impl ImportRow {
@@ -268,18 +264,19 @@ pub fn unfinished(conn: &mut Conn) -> Result<Vec<ImportRow>, StoreError> {
         .map_err(StoreError::query("look for unfinished imports"))
 }
 
-/// Marks an import as running and keeps the attribute names of its header: a template may ask for them even where every
-/// cell is empty.
+/// Marks an import as running, keeps the `header` of its rejected rows, and the attribute names of its header: a
+/// template may ask for them even where every cell is empty.
 ///
 /// # Errors
 /// A query failed.
-pub fn begin(conn: &mut Conn, id: ImportId, attribute_names: &[String]) -> Result<(), StoreError> {
+pub fn begin(conn: &mut Conn, id: ImportId, attribute_names: &[String], header: &str) -> Result<(), StoreError> {
     conn.write(|conn| {
         let now = engine::now(conn)?;
         diesel::update(imports::table.filter(imports::id.eq(id).and(imports::status.eq(ImportStatus::Pending))))
             .set((imports::status.eq(ImportStatus::Running), imports::updated_at.eq(now)))
             .execute(conn)
             .map_err(StoreError::query("begin an import"))?;
+        rejections::keep_header(conn, id, header)?;
         attributes::record(conn, attribute_names.iter(), now)
     })
 }
@@ -301,6 +298,10 @@ pub struct Batch {
     pub rejected_rows: usize,
     /// Why, for the first of them.
     pub rejections: Vec<Rejection>,
+    /// The cells of the drafts.
+    pub cells: Vec<Cells>,
+    /// All that were refused: the line of each, and the row as a line of CSV.
+    pub rejected: Vec<(u64, String)>,
 }
 
 /// What else the transaction of a batch stores, behind its rows.
@@ -371,6 +372,7 @@ fn store_batch_by(
     let made = applied.contacts.iter().zip(&applied.fates).filter(|(_, fate)| **fate == Fate::Created);
     tags::add_besides(conn, &wanted, &made.filter_map(|(contact, _)| *contact).collect())?;
     row.count(&applied, batch)?;
+    rejections::keep(conn, id, row.byte_offset, &all_rejected(&applied, batch))?;
     let changed = diesel::update(imports::table.filter(
         imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),
     ))
@@ -391,6 +393,24 @@ fn store_batch_by(
     if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: "the import" }) }
 }
 
+/// Why a row is rejected whose keys belong to several contacts.
+fn conflict(ids: &[ContactId]) -> FieldError {
+    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    FieldError::new("row", "contact_conflict", format!("its keys belong to other contacts: {}", ids.join(", ")))
+}
+
+/// The rejected rows of a batch as lines of CSV, in the order of the file.
+fn all_rejected(applied: &Applied, batch: &Batch) -> String {
+    let rows = applied.fates.iter().zip(&batch.lines).zip(&batch.cells);
+    let conflicting = rows.filter_map(|((fate, line), cells)| match fate {
+        Fate::Conflict(ids) => Some((*line, rejected::line(*line, &[conflict(ids)], cells))),
+        Fate::Created | Fate::Updated => None,
+    });
+    let mut all: Vec<(u64, String)> = batch.rejected.iter().cloned().chain(conflicting).collect();
+    all.sort_by_key(|(line, _)| *line);
+    all.into_iter().map(|(_, text)| text).collect()
+}
+
 impl ImportRow {
     /// Adds a batch to the counts.
     fn count(&mut self, applied: &Applied, batch: &Batch) -> Result<(), StoreError> {
@@ -402,13 +422,7 @@ impl ImportRow {
                 Fate::Updated => updated += 1,
                 Fate::Conflict(ids) => {
                     rejected += 1;
-                    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-                    rejections.push(Rejection {
-                        line: *line,
-                        column: "row".to_owned(),
-                        code: "contact_conflict".to_owned(),
-                        reason: format!("its keys belong to other contacts: {}", ids.join(", ")),
-                    });
+                    rejections.push(Rejection::of(*line, conflict(ids)));
                 }
             }
         }

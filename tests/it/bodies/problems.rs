@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 21] = [
+const ELSEWHERE: [&str; 22] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -31,6 +31,7 @@ const ELSEWHERE: [&str; 21] = [
     "preflight_under_way",
     "preflight_unfinished",
     "provider_unavailable",
+    "rejected_rows_removed",
     "segment_building",
     "segment_in_campaigns",
     "segment_not_evaluated",

@@ -107,6 +107,52 @@ fn an_import_makes_its_list_uploads_the_file_and_tells_the_rejected_rows() {
 }
 
 #[test]
+fn all_rejected_rows_are_written_to_a_file_and_an_import_of_nobody_ends_with_1() {
+    let done = json!({"id": 3, "status": "completed", "rows_read": 2, "rows_created": 0, "rows_updated": 0, "rows_rejected": 2,
+        "warning": "every row was rejected: no contact was imported"});
+    let rows = "rejected_line,rejected_column,rejected_code,rejected_reason,email\r\n2,email,email_invalid,bad,a@\r\n";
+    let (server, _) = Script::serve(vec![
+        ("POST /v1/contacts/import", vec![(202, json!({"id": 3}))]),
+        ("GET /v1/imports/3", vec![(200, done)]),
+        ("GET /v1/imports/3/rejected.csv", vec![(200, json!(rows))]),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rejected.csv");
+    let output = run(&["import", "Cargo.toml", "--rejected", file.to_str().unwrap()], server);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains("  warning: every row was rejected: no contact was imported\n"), "{said}");
+    assert!(said.ends_with(&format!("  2 rejected rows: {}\n", file.display())), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), rows);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
+fn rejected_rows_that_may_not_be_read_are_told_apart_from_a_file_that_cannot_be_written() {
+    let done = json!({"id": 3, "status": "completed", "rows_read": 2, "rows_created": 1, "rows_updated": 0, "rows_rejected": 1});
+    let forbidden = json!({"status": 403, "code": "scope_missing", "detail": "the key may not do that"});
+    let (server, script) = Script::serve(vec![
+        ("POST /v1/contacts/import", vec![(202, json!({"id": 3}))]),
+        ("GET /v1/imports/3", vec![(200, done)]),
+        ("GET /v1/imports/3/rejected.csv", vec![(403, forbidden)]),
+    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rejected.csv");
+    std::fs::write(&file, "of yesterday").unwrap();
+    let output = run(&["import", "Cargo.toml", "--rejected", file.to_str().unwrap()], server);
+    let said = stderr(&output);
+    assert!(!output.status.success() && said.contains("takes a key with scope `read`"), "{said}");
+    assert!(!said.contains("cannot write"), "{said}");
+    assert!(stdout(&output).starts_with("2 rows read: 1 created"), "the result is told all the same");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "of yesterday");
+    let before = script.heard().len();
+    let output = run(&["import", "Cargo.toml", "--rejected", "./Cargo.toml"], server);
+    let said = stderr(&output);
+    assert!(!output.status.success() && said.contains("--rejected must not name the file that is imported"), "{said}");
+    assert_eq!(script.heard().len(), before, "nothing was uploaded");
+}
+
+#[test]
 fn contacts_that_match_are_subscribed_until_there_are_no_more() {
     let part = |subscribed: u32, next: serde_json::Value| {
         (200, json!({ "list_id": 7, "subscribed": subscribed, "stay_refused": 1, "contacts": [], "next_cursor": next }))

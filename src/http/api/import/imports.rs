@@ -27,11 +27,15 @@ use crate::services::import::start_import::{Begun, NewImport, StartError, start_
 use crate::store::engine::idempotency::Answer;
 use crate::store::import::imports::{self, ImportConsent, ImportRow, Target};
 pub(in crate::http) use crate::store::import::imports::{ImportStatus, KEPT_REJECTIONS, Rejection};
+use crate::store::import::rejections;
 use crate::store::people::lists::{ListKey, NewList};
-use crate::store::{Lane, StoreError};
+use crate::store::{Conn, Lane, StoreError, engine};
 
 /// What is said of a file that has a header and nothing below it.
 const NO_ROWS: &str = "the file has a header and no row below it: no contact was imported";
+
+/// What is said of a file of which nothing was taken.
+const NOBODY: &str = "every row was rejected: no contact was imported";
 
 /// An import.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,8 +56,11 @@ pub(in crate::http) struct Import {
     pub(in crate::http) resubscribed: i64,
     /// Rows of contacts that have refused the list and stay unsubscribed.
     pub(in crate::http) stay_refused: i64,
-    /// The first hundred rejected rows.
+    /// The first hundred rejected rows. `GET /v1/imports/{id}/rejected.csv` has all of them.
     pub(in crate::http) rejected: Vec<Rejection>,
+    /// Until when all rejected rows can be had; absent while the import is running, and where none was rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) rejected_until: Option<UtcInstant>,
     /// Why it failed.
     pub(in crate::http) error: Option<String>,
     /// Why it may not be what was meant, though it completed.
@@ -66,6 +73,7 @@ impl TryFrom<ImportRow> for Import {
     type Error = StoreError;
 
     fn try_from(row: ImportRow) -> Result<Self, StoreError> {
+        let (warning, rejected_until) = (warning(&row), rejected_until(&row));
         Ok(Self {
             rejected: row.rejected()?,
             id: row.id,
@@ -78,11 +86,39 @@ impl TryFrom<ImportRow> for Import {
             resubscribed: row.resubscribed,
             stay_refused: row.stay_refused,
             error: row.error,
-            warning: (row.status == ImportStatus::Completed && row.rows_read == 0).then_some(NO_ROWS),
+            warning,
+            rejected_until,
             created_at: row.created_at,
             updated_at: row.updated_at,
         })
     }
+}
+
+/// Why an import that completed may not be what was meant.
+fn warning(row: &ImportRow) -> Option<&'static str> {
+    match (row.status, row.rows_read, row.rows_rejected) {
+        (ImportStatus::Completed, 0, _) => Some(NO_ROWS),
+        (ImportStatus::Completed, read, rejected) if read == rejected => Some(NOBODY),
+        (ImportStatus::Pending | ImportStatus::Running | ImportStatus::Completed | ImportStatus::Failed, ..) => None,
+    }
+}
+
+fn rejected_until(row: &ImportRow) -> Option<UtcInstant> {
+    let has_ended = matches!(row.status, ImportStatus::Completed | ImportStatus::Failed);
+    (has_ended && row.rows_rejected > 0).then(|| row.updated_at.plus_ms(rejections::KEPT_MS))
+}
+
+/// Takes back until when rejected rows can be had where they are not there: they were removed, or an earlier version imported the file.
+fn check_until(conn: &mut Conn, imports: &mut [Import]) -> Result<(), StoreError> {
+    let said: Vec<ImportId> = imports.iter().filter(|one| one.rejected_until.is_some()).map(|one| one.id).collect();
+    if said.is_empty() {
+        return Ok(());
+    }
+    let (now, kept) = (engine::now(conn)?, rejections::kept_of(conn, &said)?);
+    for import in imports {
+        import.rejected_until = import.rejected_until.filter(|until| *until > now && kept.contains(&import.id));
+    }
+    Ok(())
 }
 
 /// Where the contacts go.
@@ -317,9 +353,14 @@ pub(in crate::http) async fn show(
 
 /// An import.
 pub(in crate::http) async fn one(state: &AppState, id: ImportId) -> Result<Import, ApiError> {
-    let row = state.store.run(Lane::Read, "read an import", move |conn| imports::find(conn, id)).await?;
-    let row = row.ok_or(ApiError::not_found("import", id.0))?;
-    Ok(Import::try_from(row)?)
+    let read = move |conn: &mut Conn| {
+        let Some(row) = imports::find(conn, id)? else { return Ok(None) };
+        let mut import = Import::try_from(row)?;
+        check_until(conn, std::slice::from_mut(&mut import))?;
+        Ok(Some(import))
+    };
+    let import = state.store.run(Lane::Read, "read an import", read).await?;
+    import.ok_or(ApiError::not_found("import", id.0))
 }
 
 /// Lists imports, newest first.
@@ -336,7 +377,11 @@ pub(in crate::http) async fn list(
 pub(in crate::http) async fn listed(state: &AppState, filter: ImportFilter) -> Result<Listing<Import>, ApiError> {
     let ImportFilter(paging) = filter;
     let window = paging.window();
-    let list = move |conn: &mut _| imports::list(conn, window)?.try_map(Import::try_from);
+    let list = move |conn: &mut Conn| {
+        let mut slice = imports::list(conn, window)?.try_map(Import::try_from)?;
+        check_until(conn, &mut slice.rows)?;
+        Ok(slice)
+    };
     let slice = state.store.run(Lane::Read, "list imports", list).await?;
     Ok(paging.answer(slice, |import| import.id.0))
 }

@@ -1,3 +1,4 @@
 //! Imports.
 
 mod imports;
+mod rejected;

@@ -207,6 +207,12 @@ fn rejected_rows_are_read_page_by_page() {
     let first = finished(&operator, &path);
     assert!(first.contains("30 more rows were rejected"), "{first}");
     let lines = |page: &str| page.matches("<th scope=\"row\" class=\"number\">").count();
+    let all = format!("{path}/rejected.csv");
+    assert!(first.contains(&format!("href=\"{all}\"")) && first.contains("It can be had until"), "{first}");
+    assert!(first.contains("130 rows were rejected, and none was taken: no contact was imported."), "{first}");
+    let file = operator.get(&all);
+    assert_eq!((file.status, file.header("content-type")), (200, Some("text/csv; charset=utf-8")), "{file:?}");
+    assert!(text(&file).contains("\n131,email,email_invalid,"), "the last one, too: {file:?}");
     let next = format!("{path}?page=2");
     assert!(first.contains(&format!("<a href=\"{next}\" rel=\"next\">")), "{first}");
     let second = operator.get(&next);

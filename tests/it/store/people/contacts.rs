@@ -35,7 +35,7 @@ both_backends! {
             })?;
             assert!(matches!(submitted, Submitted::Stored(_)));
             let id = id.unwrap();
-            imports::begin(conn, id, &["tier".to_owned()])?;
+            imports::begin(conn, id, &["tier".to_owned()], "")?;
             Ok(id)
         }).await.unwrap();
         let batch = Batch {
@@ -46,6 +46,8 @@ both_backends! {
             said: Vec::new(),
             rejected_rows: 0,
             rejections: Vec::new(),
+                cells: Vec::new(),
+                rejected: Vec::new(),
         };
         let again = batch.clone();
         store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch, &|_, _| Ok(()))).await.unwrap();

@@ -109,7 +109,7 @@ both_backends! {
                 Ok(Answer { status: 202, body: String::new(), location: None })
             })?;
             let id = id.unwrap();
-            imports::begin(conn, id, &[])?;
+            imports::begin(conn, id, &[], "")?;
             let batch = |number: u64, names: &[&str]| Batch {
                 from: (number > 0).then_some(ResumePoint { byte: number, line: number }),
                 to: ResumePoint { byte: number + 1, line: number + 1 },
@@ -118,6 +118,8 @@ both_backends! {
                 said: Vec::new(),
                 rejected_rows: 0,
                 rejections: Vec::new(),
+                cells: Vec::new(),
+                rejected: Vec::new(),
             };
             imports::store_batch(conn, &scribe(), id, &batch(0, &["ann"]), &|_, _| Ok(()))?;
             assert_eq!(taken(conn).len(), 1, "a small one is touched one by one");

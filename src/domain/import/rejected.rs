@@ -1,0 +1,176 @@
+//! Rejected rows as a CSV file: what is wrong with each, and the row as it was, to be corrected and uploaded again.
+//!
+//! The columns that say what is wrong stand before those of the file. An import passes them over, and knows by them that a `'` before a
+//! cell is not the cell's own.
+
+use super::header::{Column, REJECTED as COLUMNS, Target};
+use super::records::Record;
+use crate::domain::people::contact::FieldError;
+use crate::domain::spreadsheet::cell;
+
+/// Most errors of a row that are named. A row of a thousand bad cells must not become a book.
+const MOST_ERRORS: usize = 10;
+
+/// Longest name of a column in an error, in characters.
+const MOST_NAME: usize = 100;
+
+/// The cells of a row as the file has them. What is not UTF-8 is replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cells {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    /// The cells of a record, without those of rejected rows; none of a record that is too long, so that it cannot be taken for a row that
+    /// was corrected. `is_protected`: a `'` before a cell is not its own.
+    pub(super) fn of(record: &Record, columns: &[Column], is_protected: bool) -> Self {
+        // Cells behind one that is too long are not there, and an empty `status` must not become that of somebody who is subscribed.
+        if record.overflow.is_some() {
+            return Self::default();
+        }
+        let mut cells = Self { text: String::new(), ends: Vec::with_capacity(columns.len()) };
+        for (place, bytes) in record.cells().enumerate() {
+            if columns.get(place).is_some_and(|column| column.target == Target::Rejected) {
+                continue;
+            }
+            let text = String::from_utf8_lossy(if is_protected { unprotected(bytes) } else { bytes });
+            // PostgreSQL keeps no text with a NUL.
+            cells.text.extend(text.chars().map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }));
+            cells.ends.push(cells.text.len());
+        }
+        cells
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
+    }
+}
+
+/// A cell without what [`line`] puts before it, so that a spreadsheet takes it for text.
+pub(super) fn unprotected(cell: &[u8]) -> &[u8] {
+    cell.strip_prefix(b"'").unwrap_or(cell)
+}
+
+/// Refuses what stands for bytes that could not be read: a second upload must not take it for text.
+pub(super) fn check(column: &Column, cell: &[u8]) -> Result<(), FieldError> {
+    let is_read = !matches!(column.target, Target::Rejected | Target::Nowhere);
+    let is_lossy = std::str::from_utf8(cell).is_ok_and(|text| text.contains(char::REPLACEMENT_CHARACTER));
+    if !is_read || !is_lossy {
+        return Ok(());
+    }
+    let why = "has a character that could not be read (U+FFFD): put the right one in its place first";
+    Err(FieldError::new(&column.header, "encoding", why))
+}
+
+/// The header of the file of rejected rows, by the headers of an import's file. No line break at its end.
+pub fn header<'h>(headers: impl Iterator<Item = &'h str>) -> String {
+    let own = headers.map(|header| cell(&header.replace('\0', "\u{fffd}"), false));
+    COLUMNS.into_iter().map(ToOwned::to_owned).chain(own).collect::<Vec<_>>().join(",")
+}
+
+/// How many rows these lines of CSV hold, as [`line()`] makes them: a line break in a cell ends no row.
+#[must_use]
+pub fn count(text: &str) -> i64 {
+    let (mut rows, mut is_quoted) = (0, false);
+    for byte in text.bytes() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' if !is_quoted => rows += 1,
+            _ => {}
+        }
+    }
+    rows
+}
+
+/// The last line, where not all rejected rows are there.
+#[must_use]
+pub fn missing(rows: i64) -> String {
+    format!(",row,not_kept,rows that were rejected and are not kept: {rows}\r\n")
+}
+
+/// A rejected row as a line of CSV with its end: where it stood, what is wrong with it, and its cells.
+#[must_use]
+pub fn line(line: u64, errors: &[FieldError], cells: &Cells) -> String {
+    let named: Vec<&FieldError> = errors.iter().take(MOST_ERRORS).collect();
+    let names: Vec<String> = named.iter().map(|error| error.field.chars().take(MOST_NAME).collect()).collect();
+    let codes: Vec<&str> = named.iter().map(|error| error.code.as_ref()).collect();
+    let mut reasons: Vec<String> = match named.as_slice() {
+        [only] => vec![only.reason.clone()],
+        _ => named.iter().zip(&names).map(|(error, name)| format!("{name}: {}", error.reason)).collect(),
+    };
+    if errors.len() > MOST_ERRORS {
+        reasons.push(format!("and {} more", errors.len() - MOST_ERRORS));
+    }
+    let said = [line.to_string(), names.join("; "), codes.join("; "), reasons.join("; ")]
+        .map(|text| text.replace('\0', "\u{fffd}"));
+    let all = said.iter().map(String::as_str).chain(cells.iter()).map(|text| cell(text, false));
+    let mut text = all.collect::<Vec<_>>().join(",");
+    text.push_str("\r\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::domain::import::ImportReader;
+    use crate::domain::import::records::MAX_CELL_BYTES;
+
+    /// The file of the rejected rows of a file.
+    fn rejected(source: &str) -> String {
+        let mut reader = ImportReader::open(Cursor::new(source.as_bytes().to_vec()), None, false).unwrap();
+        let mut file = format!("{}\r\n", reader.rejected_header());
+        while let Some(row) = reader.next_row().unwrap() {
+            if let Err(errors) = row.result {
+                file.push_str(&line(row.line, &errors, &row.cells));
+            }
+        }
+        file
+    }
+
+    #[test]
+    fn of_a_row_that_is_too_long_only_the_reason_is_kept() {
+        let long = "x".repeat(MAX_CELL_BYTES + 1);
+        let file = rejected(&format!("email,note,status\na@b.cd,{long},unsubscribed\nbad,,x\n"));
+        assert!(file.contains(" bytes\r\n3,email,") && file.ends_with(",bad,,x\r\n"), "{file}");
+        let again = rejected(&file);
+        assert!(again.contains("\r\n2,row,too_few_cells,"), "nobody joins by a row that was lost: {again}");
+    }
+
+    #[test]
+    fn what_stands_for_unreadable_bytes_is_no_text_in_a_file_of_rejected_rows() {
+        assert_eq!(count(&rejected("email,note\na@b.cd,caf\u{fffd}\n")), 1, "another file may have that character");
+        let file = format!("{},email,note\n2,note,encoding,\u{fffd},a@b.cd,caf\u{fffd}\n", COLUMNS.join(","));
+        let again = rejected(&file);
+        assert!(count(&again) == 2 && again.contains("\r\n2,note,encoding,"), "{again}");
+        assert_eq!(count(&rejected(&file.replace("caf\u{fffd}", "café"))), 1);
+    }
+
+    #[test]
+    fn only_a_file_with_all_columns_of_rejected_rows_is_one() {
+        let file = rejected("rejected_code,email,note\n7,bad,'x\n");
+        assert!(file.ends_with(",7,bad,''x\r\n"), "its own column and its own quote stay: {file}");
+        assert_eq!(rejected(&file), file, "and once more");
+    }
+
+    #[test]
+    fn rows_are_counted_whatever_is_in_their_cells() {
+        let cells = Cells { text: "a\r\n\"b\"\nc".to_owned(), ends: vec![8] };
+        let text = line(7, &[FieldError::new("a", "b", "c, d")], &cells).repeat(3);
+        assert_eq!((count(&text), count(&missing(5)), count("")), (3, 1, 0));
+    }
+
+    #[test]
+    fn a_line_says_what_is_wrong_and_no_cell_is_a_formula() {
+        let cells = Cells { text: "=1+1a,b".to_owned(), ends: vec![4, 4, 7] };
+        let one = [FieldError::new("email", "email_invalid", "not an address")];
+        assert_eq!(line(7, &one, &cells), "7,email,email_invalid,not an address,'=1+1,,\"a,b\"\r\n");
+        let many = vec![FieldError::new("a", "b", "c"); 12];
+        let text = line(7, &many, &cells);
+        assert!(text.contains("; a: c; and 2 more,'=1+1") && text.matches("a: c").count() == 10, "{text}");
+        assert_eq!(header(["E-Mail", "+x"].into_iter()), format!("{},E-Mail,'+x", COLUMNS.join(",")));
+    }
+}
