@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
 
+use crate::support::api::Api;
 use crate::support::server::{ROOT_KEY, Server, sandbox};
 use crate::support::volley::{Pool, ROOT_KEY as KEY_OF_THE_PROCESS, Volley};
 use crate::support::waiting::wait_until;
@@ -81,20 +82,34 @@ impl Stream {
 
 fn site(db: &Database) -> (Server, i64) {
     let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
-    let api = server.api();
+    let campaign = spring(&server.api());
+    (server, campaign)
+}
+
+/// A campaign that is sent for half a minute.
+fn spring(api: &Api) -> i64 {
     let list = api.a_list_of(300);
     let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring", "rate_per_second": 10.0 }));
     api.send(campaign);
-    (server, campaign)
+    campaign
+}
+
+/// How often the process has looked at what open pages and streams show.
+fn looks(api: &Api) -> u64 {
+    let metrics = api.get("/metrics");
+    let line = metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix("volley_ui_looks_total "));
+    line.map_or(0, |count| count.parse().unwrap())
 }
 
 both_backends! {
     fn a_stream_tells_how_things_are_and_then_what_changes_and_is_resumed_by_its_last_id(db: &Database) {
-        let (server, campaign) = site(db);
-        let api = server.api();
-        let port = server.addr.port();
+        // A process of its own: what a process counts, it counts for all its instances.
+        let instance = Volley::on(db).pool(Pool::sandbox("main", "email")).start();
+        let api = instance.api();
+        let campaign = spring(&api);
+        let port = instance.port();
         let query = format!("?campaign={campaign}");
-        let mut stream = Stream::open(port, ROOT_KEY, &query, None);
+        let mut stream = Stream::open(port, KEY_OF_THE_PROCESS, &query, None);
         for part in ["200 ok", "content-type: text/event-stream", "cache-control: no-store", "x-accel-buffering: no"] {
             assert!(stream.head.contains(part), "{part}: {}", stream.head);
         }
@@ -106,17 +121,19 @@ both_backends! {
         stream.wait("campaign", |data| data["status"] == "paused");
         wait_until("nothing is under way", LONG, || api.campaign(campaign).stats.sending == 0);
         // How things are now, and the id of that.
-        let mut stream = Stream::open(port, ROOT_KEY, &query, None);
+        let mut stream = Stream::open(port, KEY_OF_THE_PROCESS, &query, None);
         let receipt = stream.wait("receipt", |data| data["action"] == "pause" && data["complete"] == true);
         let id = receipt.id.expect("the last event of a look has an id");
         drop(stream);
-        let mut resumed = Stream::open(port, ROOT_KEY, &query, Some(&id));
-        std::thread::sleep(Duration::from_millis(1_500));
+        let mut resumed = Stream::open(port, KEY_OF_THE_PROCESS, &query, Some(&id));
+        // The stream has been looked for at least once: what it would tell again, it would have told by now.
+        let before = looks(&api);
+        wait_until("two more looks", LONG, || looks(&api) >= before + 2);
         api.post(&format!("/v1/campaigns/{campaign}/resume"), &json!({}));
         let next = resumed.next().unwrap();
         assert_eq!((next.name.as_str(), &next.data["status"]), ("campaign", &json!("sending")), "what is known is not told again");
         drop(resumed);
-        let mut late = Stream::open(port, ROOT_KEY, &query, Some(&id));
+        let mut late = Stream::open(port, KEY_OF_THE_PROCESS, &query, Some(&id));
         let now = late.wait("campaign", |_| true);
         assert_eq!(now.data["status"], "sending", "who missed something hears how things are now");
         api.stop(campaign);
@@ -184,11 +201,7 @@ fn many_streams_share_a_look_nobody_watching_costs_none_and_none_delays_the_end(
     let db = Database::sqlite();
     let mut instance = Volley::on(&db).pool(Pool::sandbox("main", "email")).start();
     let api = instance.api();
-    let looks = || -> u64 {
-        let metrics = api.get("/metrics");
-        let line = metrics.as_str().unwrap().lines().find_map(|line| line.strip_prefix("volley_ui_looks_total "));
-        line.map_or(0, |count| count.parse().unwrap())
-    };
+    let looks = || looks(&api);
     assert_eq!(looks(), 0);
     let list = api.a_list_of(1);
     let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring" }));
