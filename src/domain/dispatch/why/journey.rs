@@ -129,7 +129,7 @@ fn attempt(attempt: &Attempt) -> Step {
         DeliveryState::Pending => "did not succeed, and was to be repeated",
         DeliveryState::Sending => "is under way",
         DeliveryState::Sent => "turned out to be accepted",
-        DeliveryState::Failed => "failed for good",
+        DeliveryState::Failed => "failed, and was not repeated by itself",
         DeliveryState::Skipped => "was not repeated, because the campaign was stopped",
         DeliveryState::Uncertain => "ended without a clear answer",
     };
