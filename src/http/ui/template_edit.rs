@@ -7,11 +7,13 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::templates::tracked;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
-use crate::http::api::content::templates::{self, TemplateInput};
+use crate::domain::instant::UtcInstant;
+use crate::http::api::content::templates::{self, Template as Stored, TemplateInput};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::{ApiError, FieldProblem};
@@ -77,39 +79,53 @@ pub(super) fn chosen<T: Copy + std::fmt::Display>(field: &'static str, text: &st
     })
 }
 
+/// What a form starts from.
+struct Base {
+    id: TemplateId,
+    version: i64,
+    /// When the template was changed last.
+    seen: UtcInstant,
+}
+
+impl Base {
+    const fn of(stored: &Stored) -> Self {
+        Self { id: stored.id, version: stored.content.version, seen: stored.updated_at }
+    }
+}
+
+/// What a template has become while somebody wrote.
+enum Overtaken {
+    /// It has a newer version than this one.
+    Version(i64),
+    /// It is called, is for and tracks this now; its content is the same.
+    Rest { name: String, category: Category, tracking: &'static str },
+}
+
 #[derive(Template)]
 #[template(path = "ui/template_edit.html")]
 struct EditPage {
     frame: Frame,
-    /// The template that is edited, and the version that the form starts from. None: a new one.
-    of: Option<(i64, i64)>,
+    /// The template that is edited. None: a new one.
+    of: Option<Base>,
     typed: Typed,
     trouble: Option<Trouble>,
     /// What is wrong with which field.
     errors: Vec<FieldProblem>,
-    /// The version that the form started from, where somebody has written another one since.
-    overtaken: Option<i64>,
+    /// What somebody else has changed since the form was shown.
+    overtaken: Option<Overtaken>,
     key: String,
 }
 
 impl EditPage {
-    fn new(frame: Frame, of: Option<(TemplateId, i64)>, typed: Typed) -> Self {
-        let (title, json, up) = match of {
+    fn new(frame: Frame, of: Option<Base>, typed: Typed) -> Self {
+        let (title, json, up) = match &of {
             None => ("New template".to_owned(), "POST /v1/templates".to_owned(), "/ui/templates".to_owned()),
-            Some((id, _)) => {
+            Some(Base { id, .. }) => {
                 (format!("Edit {}", typed.name), format!("PATCH /v1/templates/{id}"), format!("/ui/templates/{id}"))
             }
         };
         let frame = Frame { section: Some(Section::Templates), up: Some(up), json: Some(json), ..frame.titled(&title) };
-        Self {
-            frame,
-            of: of.map(|(id, version)| (id.0, version)),
-            typed,
-            trouble: None,
-            errors: Vec::new(),
-            overtaken: None,
-            key: fresh_key(),
-        }
+        Self { frame, of, typed, trouble: None, errors: Vec::new(), overtaken: None, key: fresh_key() }
     }
 
     fn channels(&self) -> &'static [ChannelKind] {
@@ -163,7 +179,7 @@ pub(in crate::http) async fn ask(
     _: Query<()>,
 ) -> Result<HttpResponse, ApiError> {
     let latest = templates::one(&state, id, None).await?;
-    let version = latest.content.version;
+    let base = Base::of(&latest);
     let typed = Typed {
         name: latest.name,
         channel: latest.channel,
@@ -173,7 +189,7 @@ pub(in crate::http) async fn ask(
         text: latest.content.body_text,
         html: latest.content.body_html.unwrap_or_default(),
     };
-    page(StatusCode::OK, &EditPage::new(frame, Some((id, version)), typed))
+    page(StatusCode::OK, &EditPage::new(frame, Some(base), typed))
 }
 
 /// Saves the form: other content is a new version. What somebody else has written since is not overwritten unseen.
@@ -186,8 +202,9 @@ pub(in crate::http) async fn save(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let typed = Typed::of(&form)?;
-    let based_on = form.text("based_on").and_then(|version| version.parse().ok()).unwrap_or(0);
-    let error = match templates::replaced(&state, id, Some(based_on), typed.input(), &by).await {
+    // A form that names no time has seen nothing.
+    let seen = UtcInstant::parse(form.value("seen")).unwrap_or(UtcInstant(0));
+    let error = match templates::replaced(&state, id, Some(seen), typed.input(), &by).await {
         Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
         Err(error) => error,
     };
@@ -195,7 +212,12 @@ pub(in crate::http) async fn save(
     if status.is_server_error() || status == StatusCode::NOT_FOUND {
         return Err(error);
     }
-    let version = templates::one(&state, id, None).await?.content.version;
-    let shown = EditPage::new(frame, Some((id, version)), typed).refused(&error, &request);
-    page(status, &EditPage { overtaken: (version != based_on).then_some(based_on), ..shown })
+    let stored = templates::one(&state, id, None).await?;
+    let base = Base::of(&stored);
+    let based_on = form.value("based_on").parse().unwrap_or(0);
+    let overtaken = (base.seen != seen).then(|| match base.version != based_on {
+        true => Overtaken::Version(based_on),
+        false => Overtaken::Rest { name: stored.name, category: stored.category, tracking: tracked(stored.tracking) },
+    });
+    page(status, &EditPage { overtaken, ..EditPage::new(frame, Some(base), typed).refused(&error, &request) })
 }

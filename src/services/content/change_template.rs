@@ -9,6 +9,7 @@ use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
+use crate::domain::instant::UtcInstant;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::content::templates::{self, TemplateChange, TemplateRow};
@@ -52,13 +53,15 @@ pub struct Change {
     pub tracking: Option<Tracking>,
     /// What they say, as a whole.
     pub content: Content,
+    /// When the template was changed last, as the editor has seen it: nothing is changed that has changed since.
+    pub seen: Option<UtcInstant>,
 }
 
 /// Changes a template, as the caller has read it. Other content makes a new version. What is `None` stays as it
 /// is.
 ///
 /// # Errors
-/// [`ChangeError`]. [`StoreError::Stale`] is among the database's errors: somebody else has written a version since.
+/// [`ChangeError`]. [`StoreError::Stale`] is among the database's errors: somebody else has changed the template since.
 pub async fn change_template(
     services: &Services,
     latest: &TemplateRow,
@@ -66,9 +69,9 @@ pub async fn change_template(
     by: &By,
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
-    let Change { name, category, tracking, content } = change;
+    let Change { name, category, tracking, content, seen } = change;
     let content = check(&services.store, latest.channel, content).await?;
-    let change = TemplateChange { based_on, name, category, tracking, content };
+    let change = TemplateChange { based_on, seen, name, category, tracking, content };
     let by = by.clone();
     let before =
         json!({ "version": based_on, "category": latest.category, "tracking": Tracking::from(latest.tracking) });

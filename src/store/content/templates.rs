@@ -66,6 +66,8 @@ impl VersionRow {
 pub struct TemplateChange {
     /// The version that the change starts from.
     pub based_on: i64,
+    /// When the template was changed last, as the editor has seen it: nothing is changed that has changed since.
+    pub seen: Option<UtcInstant>,
     /// The new name; `None` stays.
     pub name: Option<String>,
     /// The new category; `None` stays. A campaign keeps the one that it was launched with.
@@ -325,12 +327,19 @@ pub fn change(conn: &mut Conn, id: TemplateId, change: &TemplateChange) -> Resul
     conn.write(|conn| {
         let now = engine::now(conn)?;
         // First of all, this takes the row's lock: two edits get two version numbers.
-        let live = diesel::update(templates::table.filter(templates::id.eq(id).and(templates::deleted_at.is_null())))
+        let is_as_seen =
+            templates::updated_at
+                .eq(change.seen.unwrap_or(UtcInstant(0)))
+                .or(change.seen.is_none().into_sql::<diesel::sql_types::Bool>());
+        let live = templates::id.eq(id).and(templates::deleted_at.is_null());
+        let changed = diesel::update(templates::table.filter(live.and(is_as_seen)))
             .set(templates::updated_at.eq(now))
             .execute(conn)
             .map_err(StoreError::query("change a template"))?;
-        let latest = find(conn, id, None)?;
-        let (1, Some(latest)) = (live, latest) else { return Ok(None) };
+        let Some(latest) = find(conn, id, None)? else { return Ok(None) };
+        if changed == 0 {
+            return Err(StoreError::Stale { what: "the template" });
+        }
         if let Some(name) = &change.name {
             diesel::update(templates::table.find(id))
                 .set(templates::name.eq(name))

@@ -22,8 +22,8 @@ use crate::services::content::change_template::{Change, change_template, check_c
 use crate::services::content::create_template::{NewTemplate, create_template};
 use crate::services::content::delete_template::delete_template;
 use crate::services::content::preview_template::preview_template;
+use crate::store::Lane;
 use crate::store::content::templates::{self, TemplateRow, VersionRow};
-use crate::store::{Lane, StoreError};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 200;
@@ -113,6 +113,8 @@ pub(in crate::http) struct TemplatePatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     body_html: Option<Option<String>>,
+    /// The `updated_at` that was seen: if the template has changed since, the change is refused with `changed_meanwhile`.
+    if_updated_at: Option<UtcInstant>,
 }
 
 /// The contact to render for.
@@ -266,23 +268,20 @@ pub(in crate::http) async fn replace(
     replaced(&state, id, None, body, &by).await.map(web::Json)
 }
 
-/// Replaces a template. `based_on`: the version that the change was made from, if that is known; a newer one is not overwritten.
+/// Replaces a template. `seen`: when it was changed last, as the editor has seen it, if that is known; a later change is not overwritten.
 pub(in crate::http) async fn replaced(
     state: &AppState,
     id: TemplateId,
-    based_on: Option<i64>,
+    seen: Option<UtcInstant>,
     body: TemplateInput,
     by: &By,
 ) -> Result<Template, ApiError> {
     let latest = find(state, id, None).await?;
     check_channel(&latest, body.channel)?;
-    if based_on.is_some_and(|version| version != latest.version.version) {
-        return Err(StoreError::Stale { what: "the template" }.into());
-    }
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
-    let change = Change { name: Some(name), category, tracking, content };
+    let change = Change { name: Some(name), category, tracking, content, seen };
     let row = change_template(&state.services, &latest, change, by).await?;
     Ok(row.into())
 }
@@ -303,7 +302,8 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    let change = Change { name, category: body.category, tracking: body.tracking, content };
+    let (category, tracking, seen) = (body.category, body.tracking, body.if_updated_at);
+    let change = Change { name, category, tracking, content, seen };
     let row = change_template(&state.services, &latest, change, &by).await?;
     Ok(web::Json(row.into()))
 }

@@ -13,12 +13,24 @@ fn form(fields: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// Saves what a template is to say, from the version that a form has started from.
-fn save(visitor: &Visitor<'_>, path: &str, based_on: &str, body: &str) -> Raw {
+/// What the form of a template starts from: the version, and when the template was changed last.
+fn base(visitor: &Visitor<'_>, path: &str) -> (String, String) {
+    let form = visitor.get(&format!("{path}/edit"));
+    let field = |name: &str| {
+        let after =
+            text(&form).split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{form:?}"));
+        after.split('"').next().unwrap().to_owned()
+    };
+    (field("based_on"), field("seen"))
+}
+
+/// Saves what a template is to say, from what a form has started from.
+fn save(visitor: &Visitor<'_>, path: &str, (based_on, seen): &(String, String), body: &str) -> Raw {
     let key = visitor.form_key(&format!("{path}/edit"));
     let fields = [
         ("idempotency_key", key.as_str()),
-        ("based_on", based_on),
+        ("based_on", based_on.as_str()),
+        ("seen", seen.as_str()),
         ("name", "Spring <b>"),
         ("channel", "email"),
         ("category", "marketing"),
@@ -63,21 +75,22 @@ both_backends! {
         let stored = api.get(&path.replace("/ui", "/v1"));
         assert_eq!((&stored["body_text"], &stored["body_html"]), (&json!("one\ntwo\nthree"), &json!(null)));
         assert_eq!(stored["tracking"], json!({ "clicks": true, "opens": false }));
-        assert_eq!(save(&operator, &path, "1", "one\r\ntwo\r\nthree").status, 303);
+        assert_eq!(save(&operator, &path, &base(&operator, &path), "one\r\ntwo\r\nthree").status, 303);
         assert_eq!(api.get(&path.replace("/ui", "/v1"))["version"], 1, "the same content is no new version");
-        assert_eq!(save(&operator, &path, "1", "one\r\n2\r\nthree").status, 303);
+        let first = base(&operator, &path);
+        assert_eq!(save(&operator, &path, &first, "one\r\n2\r\nthree").status, 303);
         let compared = operator.get(&format!("{path}/compare?from=1&to=2"));
         assert_page(&compared, 200);
         let page = text(&compared);
         assert!(page.contains("<td class=\"sign\">−</td><td><code>two</code>") && page.contains("<td class=\"sign\">+</td><td><code>2</code>"), "{page}");
         assert!(!page.contains("<h2 id=\"part-2\""), "the subject has not changed: {page}");
-        let overtaken = save(&operator, &path, "1", "mine");
+        let overtaken = save(&operator, &path, &first, "mine");
         assert_page(&overtaken, 409);
         let page = text(&overtaken);
         assert!(page.contains("Version 2 was written while you wrote on version 1") && page.contains("mine</textarea>"), "{page}");
         assert!(page.contains("name=\"based_on\" value=\"2\"") && page.contains("changed_meanwhile"), "{page}");
         assert_eq!(api.get(&path.replace("/ui", "/v1"))["body_text"], "one\n2\nthree", "nothing was saved");
-        assert_eq!(save(&operator, &path, "2", "mine").status, 303);
+        assert_eq!(save(&operator, &path, &base(&operator, &path), "mine").status, 303);
         let list = operator.get("/ui/templates?channel=email");
         assert!(text(&list).contains("Spring &#60;b&#62;") && text(&list).contains("<td class=\"number\">3</td>"), "{list:?}");
         assert!(text(&operator.get("/ui/templates?channel=sms")).contains("no template for this channel"));
@@ -90,6 +103,31 @@ both_backends! {
         assert_page(&operator.get(&format!("{path}?version=9")), 404);
         assert_page(&operator.get(&format!("{path}/compare?from=1")), 400);
         assert_page(&operator.get("/ui/templates/4711/edit"), 404);
+    }
+
+    fn what_is_no_content_of_a_template_is_not_overwritten_unseen_either(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let operator = with_scope(&server, "operate");
+        let template = id(&api.post("/v1/templates", &json!({ "name": "Spring", "channel": "email", "subject": "s", "body_text": "b" })));
+        let path = format!("/ui/templates/{template}");
+        let first = base(&operator, &path);
+        let change = |body: serde_json::Value| {
+            let json = [("Content-Type", "application/json")];
+            server.send("PATCH", &format!("/v1/templates/{template}"), &json, body.to_string().as_bytes())
+        };
+        let changed = change(json!({ "category": "transactional", "name": "Receipts", "if_updated_at": first.1 }));
+        assert_eq!((changed.status, &changed.body["version"]), (200, &json!(1)), "{changed:?}");
+        let late = change(json!({ "category": "marketing", "if_updated_at": first.1 }));
+        assert_eq!((late.status, &late.body["code"]), (409, &json!("changed_meanwhile")), "{late:?}");
+        let overtaken = save(&operator, &path, &first, "mine");
+        assert_page(&overtaken, 409);
+        let page = text(&overtaken);
+        assert!(page.contains("Now it is called “Receipts”, its category is transactional, and it tracks clicks"), "{page}");
+        assert!(page.contains("mine</textarea>") && page.contains("value=\"Spring &#60;b&#62;\""), "{page}");
+        assert_eq!(api.get(&format!("/v1/templates/{template}"))["name"], "Receipts", "nothing was saved");
+        assert_eq!(save(&operator, &path, &base(&operator, &path), "mine").status, 303);
+        assert_eq!(change(json!({ "name": "Without" })).status, 200, "nobody has to say what was seen");
     }
 
     fn a_template_is_previewed_for_a_contact_and_with_example_values_before_it_is_saved(db: &Database) {
