@@ -367,6 +367,31 @@ both_backends! {
         assert_eq!((&told["action"], &told["object"], &told["object_id"]), (&json!("created"), &json!("event"), &Value::Null));
     }
 
+    fn a_preview_is_a_read_of_a_contact(db: &Database) {
+        let server = server(db);
+        let world = World::of(&server);
+        let template = json!({ "name": "t", "channel": "email", "subject": "s", "body_text": "Dear {email}" });
+        let template = id(&world.api.post("/v1/templates", &template));
+        let campaign = json!({ "name": "c", "channel": "email", "template_id": template });
+        let campaign = id(&world.api.post("/v1/campaigns", &campaign));
+        let content = json!({ "channel": "email", "subject": "s", "body_text": "Dear {email}", "contact_id": world.contact });
+        let contact = json!({ "contact_id": world.contact });
+        for (path, body) in [
+            ("/v1/content/preview".to_owned(), &content),
+            (format!("/v1/templates/{template}/preview"), &contact),
+            (format!("/v1/campaigns/{campaign}/personalized-preview"), &contact),
+        ] {
+            let made = world.api.post("/v1/keys", &json!({ "name": "a", "scope": "read" }));
+            let bearer = format!("Bearer {}", made["secret"].as_str().unwrap());
+            let shown = ask(&server, "POST", &path, &[("Authorization", bearer.as_str())], body);
+            assert_eq!(shown.status, 200, "{path}: {shown:?}");
+            wait_for(&format!("{path} is written"), Duration::from_secs(20), || {
+                let lines = lines(&world.api, &format!("key_id={}", made["id"]));
+                lines.into_iter().find(|line| line["action"] == "read" && line["object"] == "contact")
+            });
+        }
+    }
+
     fn the_log_is_read_by_filters_and_in_parts(db: &Database) {
         let server = server(db);
         let api = server.api();
