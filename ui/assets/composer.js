@@ -49,6 +49,8 @@ function take(page, parts) {
     if (!old || !fresh || old.isEqualNode(fresh)) continue;
     if (id === "count" && !fresh.querySelector(".hero, .held") && old.querySelector(".hero")) continue;
     const part = document.importNode(fresh, true);
+    // Who was not found can be corrected.
+    if ("unknown" in part.dataset) part.querySelector("#as_other").value = form.elements.as_other?.value ?? "";
     document.dispatchEvent(new CustomEvent("volley:shown", { detail: part }));
     if (id === "saved") {
       old.replaceChildren(...part.childNodes);
@@ -120,7 +122,7 @@ async function send(more) {
   else form.elements.seen.value = fresh.dataset.seen;
   if (!answer.ok) isDirty = true;
   else if (form.elements.base_template?.value && !form.elements.has_own) remember("has_own", "yes");
-  return answer.ok;
+  return answer.ok && !isHeld;
 }
 
 function remember(name, value) {

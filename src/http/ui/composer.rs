@@ -1,21 +1,22 @@
 //! `/ui/campaigns/{id}/edit`: a draft is written, saved while it is typed, and seen as one of its readers would see it.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpResponse, ResponseError, web};
 use askama::Template;
 use serde_json::{Value, json};
 
 use super::composer_fields::{Body, field_at, fields_of};
 use super::composer_parts::{Choices, CountView, PreviewView};
-use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl};
+use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::http::api::campaigns::{self, Campaign, CampaignPatch, actions};
+use crate::http::api::people::contacts;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query, read_part};
 use crate::http::web::problem::{ApiError, FieldProblem};
@@ -24,43 +25,92 @@ use crate::services::By;
 /// What is to be seen beside the form.
 #[derive(Debug, Default)]
 pub(in crate::http) struct Beside {
-    /// Who reads: a contact's id or address. Empty: somebody of the audience.
-    reader: String,
+    /// Who reads. None: somebody of the audience.
+    reader: Option<ContactId>,
+    /// Somebody was asked for who is no contact. The address itself stands in no URL.
+    is_unknown: bool,
     /// Whether the audience is counted.
     count: bool,
     /// Whether only what stands beside the form is wanted, for a script.
     part: bool,
+    /// When the reader of the page has changed the draft: a later change is somebody else's.
+    saved: Option<UtcInstant>,
 }
 
 impl FromQuery for Beside {
-    const NAMES: &'static [&'static str] = &["as", "count", "part"];
+    const NAMES: &'static [&'static str] = &["as", "unknown", "count", "part", "saved"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let has = |name| params.text(name).is_some_and(|text| !text.is_empty());
-        Ok(Self { reader: params.short("as", 255)?.unwrap_or_default(), count: has("count"), part: has("part") })
+        let reader = if has("as") { params.integer("as", 1..=i64::MAX)? } else { None };
+        Ok(Self {
+            reader: reader.map(ContactId),
+            is_unknown: has("unknown"),
+            count: has("count"),
+            part: has("part"),
+            saved: params.instant("saved")?,
+        })
     }
 }
 
 impl Beside {
-    fn of(form: &Form) -> Self {
+    /// What a form asks for. Who reads is looked up here, so that no address comes into a URL.
+    async fn of(state: &AppState, form: &Form, saved: Option<UtcInstant>) -> Result<Self, ApiError> {
         let has = |name| !form.value(name).is_empty();
         let other = form.value("as_other").trim();
-        Self {
-            reader: if other.is_empty() { form.value("as").to_owned() } else { other.chars().take(255).collect() },
+        let reader = match other {
+            "" => form.value("as").parse().ok().filter(|id: &i64| *id > 0).map(ContactId),
+            _ => contacts::named(state, other).await?,
+        };
+        Ok(Self {
+            reader,
+            is_unknown: reader.is_none() && !other.is_empty(),
             count: has("count") || form.value("act") == "count",
             part: has("part"),
-        }
+            saved,
+        })
     }
 
     /// The page that shows it.
     fn path(&self, id: CampaignId) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         let flag = |flag: bool| if flag { "yes" } else { "" };
-        let all = [("as", self.reader.as_str()), ("count", flag(self.count)), ("part", flag(self.part))];
+        let (reader, saved) = (self.reader.map(|id| id.to_string()), self.saved.as_ref().map(ToString::to_string));
+        let all = [
+            ("as", reader.as_deref().unwrap_or_default()),
+            ("unknown", flag(self.is_unknown)),
+            ("count", flag(self.count)),
+            ("part", flag(self.part)),
+            ("saved", saved.as_deref().unwrap_or_default()),
+        ];
         query.extend_pairs(all.into_iter().filter(|(_, value)| !value.is_empty()));
         let query = query.finish();
         let path = format!("/ui/campaigns/{id}/edit");
         if query.is_empty() { path } else { format!("{path}?{query}") }
+    }
+}
+
+/// Why what was typed is not what is saved.
+struct Held {
+    code: String,
+    detail: String,
+}
+
+impl Held {
+    fn of(error: &ApiError) -> Self {
+        let problem = error.problem();
+        Self { code: problem.code.to_string(), detail: problem.detail.unwrap_or_default() }
+    }
+
+    /// Somebody else has changed the draft after the reader of the page did.
+    fn overtaken() -> Self {
+        let detail = "the draft has changed since you saved it.".to_owned();
+        Self { code: "changed_meanwhile".to_owned(), detail }
+    }
+
+    /// Whether somebody has to decide before anything is saved.
+    fn is_decided_first(&self) -> bool {
+        ["changed_meanwhile", "campaign_not_editable"].contains(&self.code.as_str())
     }
 }
 
@@ -72,7 +122,9 @@ struct SavedView {
     at: When,
     /// The same, for the next edit to name.
     seen: String,
-    trouble: Option<Trouble>,
+    trouble: Option<Held>,
+    /// The page shows what somebody else has saved, and nothing that the reader has typed.
+    shows_theirs: bool,
     /// The field, what it is called, and what is wrong with it.
     problems: Vec<(String, String, String)>,
 }
@@ -134,7 +186,7 @@ fn called(field: &str) -> &'static str {
 }
 
 impl SavedView {
-    fn of(campaign: &Campaign, trouble: Option<Trouble>, problems: &[FieldProblem]) -> Self {
+    fn of(campaign: &Campaign, trouble: Option<Held>, problems: &[FieldProblem]) -> Self {
         let shown = |problem: &FieldProblem| {
             let field = field_at(&problem.field);
             (field.clone(), called(&field).to_owned(), problem.reason.clone())
@@ -143,6 +195,7 @@ impl SavedView {
             at: When::of(campaign.updated_at),
             seen: campaign.updated_at.to_string(),
             trouble,
+            shows_theirs: false,
             problems: problems.iter().map(shown).collect(),
         }
     }
@@ -181,8 +234,9 @@ impl ComposerPage {
 struct Typed {
     status: StatusCode,
     form: Form,
-    trouble: Option<Trouble>,
+    trouble: Option<Held>,
     problems: Vec<FieldProblem>,
+    by: Option<By>,
 }
 
 /// Reads the draft, and what is to be seen beside it.
@@ -197,12 +251,25 @@ async fn shown(
     if typed.is_none() && campaign.status != CampaignStatus::Draft {
         return closed(frame, &campaign);
     }
+    let is_untouched = typed.is_none();
     let untouched =
-        || Typed { status: StatusCode::OK, form: fields_of(&campaign), trouble: None, problems: Vec::new() };
-    let Typed { status, form, trouble, problems } = typed.unwrap_or_else(untouched);
-    let saved = SavedView::of(&campaign, trouble, &problems);
+        || Typed { status: StatusCode::OK, form: fields_of(&campaign), trouble: None, problems: Vec::new(), by: None };
+    let Typed { status, form, trouble, problems, by } = typed.unwrap_or_else(untouched);
+    let is_overtaken = beside.saved.is_some_and(|saved| saved != campaign.updated_at);
+    let trouble = match trouble {
+        Some(trouble) if trouble.is_decided_first() => Some(trouble),
+        Some(_) | None if is_overtaken => Some(Held::overtaken()),
+        trouble => trouble,
+    };
+    // A script keeps what is typed; a page that is loaded anew has the fields as they are saved.
+    let shows_theirs = is_untouched && !beside.part;
+    let saved = SavedView { shows_theirs, ..SavedView::of(&campaign, trouble, &problems) };
     let count = CountView::of(state, &campaign, at, beside.count).await?;
-    let preview = PreviewView::of(state, &campaign, &beside.reader).await?;
+    let preview = PreviewView::of(state, &campaign, beside.reader, beside.is_unknown).await?;
+    // What the route itself shows is noted by its entry in the table; a refusal that shows somebody is not.
+    if let Some(by) = by.filter(|_| preview.shows_somebody()) {
+        state.gathered.note(by, Action::Read, Object::Contact, None);
+    }
     if beside.part {
         return page(status, &BesidePage { saved, count, preview });
     }
@@ -261,21 +328,25 @@ pub(in crate::http) async fn show(
 pub(in crate::http) async fn save(
     state: web::Data<AppState>,
     frame: Frame,
-    request: HttpRequest,
     Id(id): Id<CampaignId>,
     by: By,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    let beside = Beside::of(&form);
-    let typed = match done(&state, id, &form, &by).await {
+    let mut seen = UtcInstant::parse(form.value("seen")).ok();
+    let done = done(&state, id, &form, &by, &mut seen).await;
+    let beside = Beside::of(&state, &form, seen).await?;
+    let typed = match done {
         Ok(Done::Wholly(path)) => return Ok(see_other(&path.unwrap_or_else(|| beside.path(id)))),
-        Ok(Done::InPart(problems)) => Typed { status: StatusCode::UNPROCESSABLE_ENTITY, form, trouble: None, problems },
+        Ok(Done::InPart(problems)) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Typed { status, form, trouble: None, problems, by: Some(by) }
+        }
         // The page of a campaign that is not there says so itself.
         Err(error) if !error.is_refusal() || error.status_code() == StatusCode::NOT_FOUND => return Err(error),
         Err(error) => {
-            let problem = error.problem();
-            let trouble = problem.errors.is_empty().then(|| Trouble::of(&problem, &request));
-            Typed { status: error.status_code(), form, trouble, problems: problem.errors }
+            let problems = error.problem().errors;
+            let trouble = problems.is_empty().then(|| Held::of(&error));
+            Typed { status: error.status_code(), form, trouble, problems, by: Some(by) }
         }
     };
     shown(&state, frame, id, Some(typed), &beside).await
@@ -289,7 +360,14 @@ enum Done {
     InPart(Vec<FieldProblem>),
 }
 
-async fn done(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<Done, ApiError> {
+/// `seen`: when the draft was changed last, as the form has seen it; after a change of its own, when that was.
+async fn done(
+    state: &AppState,
+    id: CampaignId,
+    form: &Form,
+    by: &By,
+    seen: &mut Option<UtcInstant>,
+) -> Result<Done, ApiError> {
     let act = form.value("act");
     if act == "unschedule" {
         actions::unscheduled(state, id, by).await?;
@@ -301,7 +379,7 @@ async fn done(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<
         let detail = format!("the campaign is {}, and only drafts are written here", campaign.status);
         return Err(ApiError::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() });
     }
-    let problems = saved(state, id, form, by).await?;
+    let problems = saved(state, id, form, by, seen).await?;
     if !problems.is_empty() {
         return Ok(Done::InPart(problems));
     }
@@ -325,7 +403,13 @@ fn time_of(text: &str) -> Result<UtcInstant, ApiError> {
 }
 
 /// Saves what can be saved, and says what cannot: what is half typed keeps nothing else from being saved.
-async fn saved(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result<Vec<FieldProblem>, ApiError> {
+async fn saved(
+    state: &AppState,
+    id: CampaignId,
+    form: &Form,
+    by: &By,
+    seen: &mut Option<UtcInstant>,
+) -> Result<Vec<FieldProblem>, ApiError> {
     let mut body = Body::of(form);
     let mut problems = std::mem::take(&mut body.problems);
     body.leave_out(&problems);
@@ -335,7 +419,10 @@ async fn saved(state: &AppState, id: CampaignId, form: &Form, by: &By) -> Result
         let patch = read_part::<CampaignPatch>(Value::Object(members), "");
         let error = match patch {
             Ok(patch) => match campaigns::changed(state, id, patch, by).await {
-                Ok(_) => return Ok(problems),
+                Ok(campaign) => {
+                    *seen = Some(campaign.updated_at);
+                    return Ok(problems);
+                }
                 Err(error) => error,
             },
             Err(error) => error,

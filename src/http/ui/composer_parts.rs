@@ -193,8 +193,8 @@ pub(super) struct PreviewView {
     campaign: i64,
     /// People to choose from, by their ids.
     people: Vec<Choice>,
-    /// What was typed to find somebody else.
-    typed: String,
+    /// Somebody was asked for who is no contact.
+    is_unknown: bool,
     /// The person: id, name, address.
     reader: Option<(i64, String, String)>,
     shown: Option<Shown>,
@@ -218,8 +218,14 @@ struct Shown {
 }
 
 impl PreviewView {
-    /// The message of a draft to the person who was asked for, by an id or an address; else to somebody of the audience.
-    pub(super) async fn of(state: &AppState, campaign: &Campaign, asked: &str) -> Result<Self, ApiError> {
+    /// The message of a draft to the contact who was asked for; else to somebody of the audience. `is_unknown`: somebody was asked for
+    /// who is no contact.
+    pub(super) async fn of(
+        state: &AppState,
+        campaign: &Campaign,
+        asked: Option<ContactId>,
+        is_unknown: bool,
+    ) -> Result<Self, ApiError> {
         let some = match campaign.audience.clone() {
             Some(audience) => audience::some(state, audience, way_of(campaign)).await,
             None => Ok(Vec::new()),
@@ -229,27 +235,31 @@ impl PreviewView {
             Err(error) if error.is_refusal() => Vec::new(),
             Err(error) => return Err(error),
         };
-        let found = if asked.trim().is_empty() { some.first().copied() } else { contacts::named(state, asked).await? };
+        let found = if is_unknown { None } else { asked.or_else(|| some.first().copied()) };
         let known = contacts::these(state, some.iter().copied().chain(found).collect()).await?;
         let person = known.iter().find(|contact| Some(contact.id) == found);
-        let is_example = found.is_some_and(|found| some.contains(&found));
-        let examples = known.iter().filter(|contact| some.contains(&contact.id));
+        let is_unknown = is_unknown || (asked.is_some() && person.is_none());
         let has_subject = matches!(campaign.channel, ChannelKind::Email | ChannelKind::Http);
         let mut view = Self {
             campaign: campaign.id.0,
-            people: examples.map(|one| (one.id.to_string(), called(one), Some(one.id) == found)).collect(),
-            typed: if is_example { String::new() } else { asked.to_owned() },
+            people: known.iter().map(|one| (one.id.to_string(), called(one), Some(one.id) == found)).collect(),
+            is_unknown,
             reader: person.map(|contact| (contact.id.0, name(contact), address(contact))),
             shown: None,
             troubles: Vec::new(),
             has_subject,
         };
-        match person {
-            Some(contact) => view.fill(state, campaign, contact.id).await?,
-            None if asked.trim().is_empty() => {}
-            None => view.troubles.push("No contact has exactly this address, phone number or id.".to_owned()),
+        if is_unknown {
+            view.troubles.push("No contact has exactly this address, phone number or id.".to_owned());
+        } else if let Some(contact) = person {
+            view.fill(state, campaign, contact.id).await?;
         }
         Ok(view)
+    }
+
+    /// Whether it shows anything of anybody.
+    pub(super) const fn shows_somebody(&self) -> bool {
+        !self.people.is_empty() || self.reader.is_some()
     }
 
     async fn fill(&mut self, state: &AppState, campaign: &Campaign, contact: ContactId) -> Result<(), ApiError> {

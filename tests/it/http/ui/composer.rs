@@ -1,5 +1,7 @@
 //! The composer without a browser: a draft is begun, saved, seen as a person, counted and checked by plain forms.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
 use volley::domain::instant::UtcInstant;
@@ -8,7 +10,10 @@ use super::{Visitor, assert_page, text};
 use crate::http::public::now;
 use crate::support::api::Api;
 use crate::support::server::{ROOT_KEY, Raw, Server, sandbox};
+use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
+
+const LONG: Duration = Duration::from_secs(20);
 
 fn site(db: &Database) -> (Server, i64) {
     let server =
@@ -69,8 +74,10 @@ both_backends! {
             visitor.press(&path, &encoded(&[fields.as_slice(), more].concat()))
         };
         let saved = save("one", &seen_first, &[("act", "count"), ("as_other", "person3@example.com")]);
-        assert_eq!(saved.header("location"), Some(format!("{path}?as=person3%40example.com&count=yes").as_str()), "{saved:?}");
         let stored = api.get(&format!("/v1/campaigns/{campaign}"));
+        let third = api.get("/v1/contacts?email=person3@example.com")["data"][0]["id"].clone();
+        let back = format!("{path}?as={third}&count=yes&{}", encoded(&[("saved", stored["updated_at"].as_str().unwrap())]));
+        assert_eq!(saved.header("location"), Some(back.to_lowercase().as_str()), "an id, and no address: {saved:?}");
         for (name, value) in [
             ("name", json!("Spring")), ("subject", json!("Hi {first_name|you}")), ("audience", json!({ "lists": [list.parse::<i64>().unwrap()] })),
             ("rate_per_second", json!(50.0)), ("on_uncertain", json!("resend")), ("tracking", json!({ "clicks": false, "opens": false })),
@@ -87,6 +94,13 @@ both_backends! {
         assert_eq!((mail.status, text(&mail).contains("<p>Dear ")), (200, true), "{mail:?}");
         let policy = mail.header("content-security-policy").unwrap();
         assert!(policy.starts_with("sandbox; default-src 'none';") && !policy.contains("script") && !policy.contains("http"), "{policy}");
+
+        // Who is asked for and is no contact is in no URL either, and an address in one is refused.
+        let unknown = save("none", stored["updated_at"].as_str().unwrap(), &[("as_other", "nobody@example.com")]);
+        let back = unknown.header("location").unwrap();
+        assert!(back.contains("unknown=yes") && !back.contains("nobody"), "{back}");
+        assert!(text(&visitor.get(back)).contains("No contact has exactly this"));
+        assert_page(&visitor.get(&format!("{path}?as=person3%40example.com")), 400);
 
         // Somebody else has it open as it was.
         let late = save("two", &seen_first, &[]);
@@ -109,6 +123,54 @@ both_backends! {
         let closed = visitor.get(&path);
         assert_page(&closed, 200);
         assert!(text(&closed).contains("Only a draft can be edited"), "{closed:?}");
+    }
+
+    fn what_somebody_else_saved_after_ones_own_save_is_said(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let (campaign, path) = begun(&visitor, "main", &[("list", &list.to_string())]);
+        let seen_first = seen(&visitor.get(&path));
+        let fields = |more: &[(&str, &str)]| {
+            let fields = [
+                ("idempotency_key", "one"), ("seen", &seen_first), ("name", "Mine"), ("pool", "main"), ("content", "own"),
+                ("lists", &list.to_string()), ("part", "yes"),
+            ];
+            encoded(&[fields.as_slice(), more].concat())
+        };
+        let saved = visitor.press(&path, &fields(&[]));
+        let back = saved.header("location").unwrap().to_owned();
+        assert!(!text(&visitor.get(&back)).contains("changed_meanwhile"));
+        let json = [("Content-Type", "application/json")];
+        let theirs = server.send("PATCH", &format!("/v1/campaigns/{campaign}"), &json, br#"{ "name": "Theirs" }"#);
+        assert_eq!(theirs.status, 200, "{theirs:?}");
+        // The answer was lost: the same form comes again, and leads back to what it has saved.
+        let again = visitor.press(&path, &fields(&[]));
+        assert_eq!(again.header("location"), Some(back.as_str()));
+        let part = visitor.get(&back);
+        assert!(text(&part).contains("data-code=\"changed_meanwhile\"") && text(&part).contains("Put mine in its place"), "{part:?}");
+        // The whole page has what is saved now, and says why it is not what was typed.
+        let page = visitor.get(&back.replace("part=yes&", ""));
+        assert_page(&page, 200);
+        assert!(text(&page).contains("was changed by somebody else after that") && text(&page).contains("value=\"Theirs\""), "{page:?}");
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["name"], "Theirs");
+    }
+
+    fn a_refusal_that_shows_a_message_as_somebody_is_a_read_of_a_contact(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let content = json!({ "subject": "Hi", "base_template": "Dear {email}" });
+        let campaign = api.create_campaign("email", "main", list, &content);
+        let key: Value = api.post("/v1/keys", &json!({ "name": "operate", "scope": "operate" }));
+        let visitor = Visitor::with_key(&server, key["secret"].as_str().unwrap());
+        let stale = encoded(&[("idempotency_key", "one"), ("seen", "2026-01-01T00:00:00Z"), ("name", "Mine"), ("lists", &list.to_string())]);
+        let late = visitor.press(&format!("/ui/campaigns/{campaign}/edit"), &stale);
+        assert_page(&late, 409);
+        assert!(text(&late).contains("@example.com"), "{late:?}");
+        wait_until("it is in the audit log", LONG, || {
+            let lines = api.get(&format!("/v1/audit-log?key_id={}", key["id"]));
+            lines["data"].as_array().unwrap().iter().any(|line| line["action"] == "read" && line["object"] == "contact")
+        });
     }
 
     fn what_is_wrong_is_said_at_its_field_and_the_rest_is_saved(db: &Database) {
