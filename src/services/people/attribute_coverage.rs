@@ -60,6 +60,9 @@ pub async fn coverage(services: &Services) -> Result<Coverage, StoreError> {
             Some(_) | None => return Ok(Coverage { complete: true, ..found }),
         }
     }
+    if look(after, highest, 1).await?.looked_at == 0 {
+        return Ok(Coverage { complete: true, ..found });
+    }
     let begins = blocks(highest.0);
     let ends = begins.iter().skip(1).copied().chain([highest.0]);
     let mut sample = nothing();

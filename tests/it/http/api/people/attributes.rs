@@ -31,6 +31,19 @@ both_backends! {
         assert_eq!((refused.status, refused.code()), (400, "unknown_parameter"));
     }
 
+    fn as_many_contacts_as_are_looked_at_are_all_of_them(db: &Database) {
+        let server = Server::on(db);
+        server.execute(
+            "INSERT INTO contacts (email, attributes, version, created_at, updated_at) \
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+             SELECT 'p' || i || '@example.com', '{\"city\":\"x\"}', 1, 0, 0 FROM n"
+                .to_owned(),
+        );
+        let found = server.api().get("/v1/attributes");
+        assert_eq!((&found["looked_at"], &found["complete"]), (&json!(10_000), &json!(true)), "{found}");
+        assert_eq!(contacts_with(&found, "city"), 10_000, "{found}");
+    }
+
     fn of_many_contacts_a_sample_is_looked_at(db: &Database) {
         let server = Server::on(db);
         server.execute(
