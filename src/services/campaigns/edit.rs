@@ -143,47 +143,13 @@ pub struct Edit {
     pub seen: Option<UtcInstant>,
 }
 
-impl Edit {
-    /// The fields that it sets or clears.
-    fn names(&self) -> Vec<&'static str> {
-        let Self {
-            name,
-            pool,
-            template,
-            content,
-            category,
-            topic,
-            tracking,
-            audience,
-            on_uncertain,
-            rate_per_second,
-            retry_for,
-            seen: _,
-        } = self;
-        let set = [
-            ("name", name.is_some()),
-            ("pool", pool.is_some()),
-            ("template_id", template.is_some()),
-            ("content", content.is_some()),
-            ("category", category.is_some()),
-            ("topic_id", topic.is_some()),
-            ("tracking", tracking.is_some()),
-            ("audience", audience.is_some()),
-            ("on_uncertain", on_uncertain.is_some()),
-            ("rate_per_second", rate_per_second.is_some()),
-            ("retry_for", retry_for.is_some()),
-        ];
-        set.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect()
-    }
-}
-
 /// Edits a campaign. A scheduled one must stay ready to be sent.
 ///
 /// # Errors
 /// [`DraftError`]; nothing has changed then.
 pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let shared = services.clone();
-    let (asker, fields) = (by.clone(), edit.names());
+    let asker = by.clone();
     let before = find(&services.store, id).await?;
     let channel = before.row.channel;
     check_pool(&services.settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
@@ -239,10 +205,11 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
         let mut row = campaigns::edit(conn, &locked, &change)?;
-        // A draft is saved while it is typed: what it said before is not kept.
-        if let (Some(_), Some(before)) = (content, own) {
+        // A draft is saved while it is typed: what it said before is not kept, and with a template nothing of its own.
+        if let Some(before) = own.filter(|_| content.is_some() || row.template_id.is_some()) {
             templates::forget_own_version(conn, before.id)?;
         }
+        let fields = changed_fields(&locked, &row);
         // Nobody looks at it again before its time comes: it is launched with the rights of the last one who had a say in it.
         if row.status == CampaignStatus::Scheduled {
             row = keep_scheduled(conn, id, is_other_template, &asker)?;
@@ -255,6 +222,26 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
     let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
     tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
     Ok(campaign)
+}
+
+/// The fields that an edit has changed, by their names.
+fn changed_fields(before: &CampaignRow, after: &CampaignRow) -> Vec<&'static str> {
+    // Other content is another version; a template has none of the campaign's.
+    let content = (before.template_version_id != after.template_version_id) && after.template_version_id.is_some();
+    let changed = [
+        ("name", before.name != after.name),
+        ("pool", before.pool != after.pool),
+        ("template_id", before.template_id != after.template_id),
+        ("content", content),
+        ("category", before.category != after.category),
+        ("topic_id", before.topic_id != after.topic_id),
+        ("tracking", before.tracking != after.tracking),
+        ("audience", before.audience != after.audience),
+        ("on_uncertain", before.on_uncertain != after.on_uncertain),
+        ("rate_per_second", before.rate_per_second != after.rate_per_second),
+        ("retry_for", before.retry_for_ms != after.retry_for_ms),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }
 
 /// The content of its own that a campaign has so far.
