@@ -1,9 +1,13 @@
 // The composer: what is typed is saved after each pause, and the preview and the count beside it follow.
 const form = document.getElementById("composer");
 const PLACE = `volley:composer ${location.pathname}`;
-// How long a pause is, and how long until another try where the server did not answer, in milliseconds.
+// How long a pause is; how long until another try where the server did not take it, twice as long each time, and at most. In milliseconds.
 const PAUSE = 600;
 const AGAIN = 4000;
+const LONGEST = 60000;
+// The largest form that is taken, and the largest one that a browser sends for a page that is left. In characters, which are one byte each.
+const MOST = Number(form?.dataset.most);
+const MOST_ON_LEAVING = 60000;
 // What a press of these buttons does is done in place.
 const IN_PLACE = ["save", "mine", "count", "preview"];
 // What is not finished is not called wrong while it is typed.
@@ -14,6 +18,13 @@ let isDirty = false;
 let isAudienceDirty = false;
 // Somebody has to decide first: the draft was changed elsewhere, or is none any more.
 let isHeld = false;
+// A part of what was sent last is refused.
+let isRefused = false;
+// How often the server did not take it, one after another, and before when it is not asked again.
+let failures = 0;
+let notBefore = 0;
+// The session has ended, and what is typed waits in this tab.
+let isLeaving = false;
 // When somebody else saved what is not on this page.
 let theirs = null;
 // What is on its way, or has gone without an answer: it is sent again as it was, so that it is done once.
@@ -90,8 +101,14 @@ function mark(page) {
 async function send(more) {
   clearTimeout(timer);
   if (sent === null) {
-    sent = body({ ...more, ...(isAudienceDirty ? { count: "yes" } : {}) });
+    sent = body({ ...more, ...(isAudienceDirty ? { count: "some" } : {}) });
     isDirty = isAudienceDirty = false;
+  }
+  if (sent.length > MOST) {
+    sent = null;
+    isDirty = true;
+    say(`Not saved: the form is larger than ${MOST} bytes, which is the most that is taken. What you typed stays here: shorten it.`);
+    return false;
   }
   let answer;
   try {
@@ -99,9 +116,7 @@ async function send(more) {
     answer = await fetch(form.getAttribute("action"), { method: "POST", headers, body: sent });
   } catch {
     isDirty = true;
-    say("Not saved: the server does not answer. What you typed stays here, and it is tried again.");
-    timer = setTimeout(save, AGAIN);
-    return false;
+    return again("the server does not answer.", 0);
   }
   sent = null;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -109,10 +124,13 @@ async function send(more) {
   if (answer.status === 401 || (answer.redirected && !fresh)) return signedOut();
   if (!fresh) {
     isDirty = true;
-    const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}`;
+    const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}.`;
+    if (answer.status === 429 || answer.status >= 500) return again(detail, Number(answer.headers.get("Retry-After")) || 0);
     say(`Not saved: ${detail}`);
     return false;
   }
+  failures = notBefore = 0;
+  isRefused = !answer.ok;
   take(page, ["saved", "count", "preview"]);
   mark(page);
   const code = fresh.dataset.code;
@@ -128,6 +146,17 @@ async function send(more) {
 function remember(name, value) {
   const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
   form.prepend(field);
+}
+
+// The server did not take it: it is tried again after a pause that grows, and that is never shorter than the server asks for, in seconds.
+function again(detail, seconds) {
+  const pause = Math.max(Math.min(AGAIN * 2 ** failures, LONGEST), seconds * 1000);
+  failures += 1;
+  notBefore = Date.now() + pause;
+  clearTimeout(timer);
+  timer = setTimeout(save, pause);
+  say(`Not saved: ${detail} What you typed stays here, and it is tried again in ${Math.ceil(pause / 1000)} seconds.`);
+  return false;
 }
 
 function signedOut() {
@@ -153,7 +182,7 @@ async function save(more = {}) {
 
 function soon() {
   clearTimeout(timer);
-  timer = setTimeout(save, PAUSE);
+  timer = setTimeout(save, Math.max(PAUSE, notBefore - Date.now()));
 }
 
 function changed(event) {
@@ -172,10 +201,9 @@ async function look(more) {
 
 async function press(button) {
   const act = button?.value ?? "save";
-  if (act === "count") isAudienceDirty = true;
   if (theirs !== null && act !== "mine") {
     // Enter, or a look beside the form, is no word on what somebody else has saved.
-    if (["count", "preview"].includes(act)) look({ count: "yes", as: form.elements.as?.value ?? "" });
+    if (["count", "preview"].includes(act)) look({ count: act === "count" ? "yes" : "some", as: form.elements.as?.value ?? "" });
     return;
   }
   if (theirs !== null) form.elements.seen.value = theirs;
@@ -189,20 +217,36 @@ async function press(button) {
   form.submit();
 }
 
-// What is not saved waits in this tab until the composer is shown again.
+// What is not saved waits in this tab until the composer is shown again. What may be saved by itself is sent once more: it is done once.
 function keep() {
   if (!isDirty && sent === null) return;
   const fields = [...new FormData(form)].filter(([name]) => name !== "idempotency_key");
-  sessionStorage.setItem(PLACE, JSON.stringify(fields));
+  if (sent === null && !isHeld && !isRefused && failures === 0) sent = body({});
+  sessionStorage.setItem(PLACE, JSON.stringify({ fields, sent }));
+  if (sent === null || sent.length > MOST_ON_LEAVING) return;
+  const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "text/html" };
+  fetch(form.getAttribute("action"), { method: "POST", headers, body: sent, keepalive: true }).catch(() => {});
+}
+
+// A way to another page: what is typed is saved first.
+async function follow(event) {
+  if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const link = event.target.closest?.("a[href]");
+  const isAway = link && !link.target && link.origin === location.origin && link.pathname !== location.pathname;
+  if (!isAway || link.matches("[data-ask]") || isHeld || (!isDirty && !under && sent === null)) return;
+  event.preventDefault();
+  await save();
+  location.assign(link.href);
 }
 
 function putBack() {
   const kept = JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
   sessionStorage.removeItem(PLACE);
   if (!kept) return;
+  sent = kept.sent;
   for (const field of form.elements) {
     if (!field.name || field.name === "idempotency_key" || isReader(field) || field.type === "submit") continue;
-    const values = kept.filter(([name]) => name === field.name).map(([, value]) => value);
+    const values = kept.fields.filter(([name]) => name === field.name).map(([, value]) => value);
     if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
     else if (values.length) field.value = values[0];
   }
@@ -238,9 +282,18 @@ if (form) {
       press(null);
     }
   });
+  document.addEventListener("click", follow);
+  addEventListener("beforeunload", (event) => {
+    if ((isDirty || sent !== null) && !isLeaving) event.preventDefault();
+  });
   addEventListener("pagehide", keep);
-  document.addEventListener("volley:leave", keep);
+  // Before the listener that leaves the page.
+  const leave = () => {
+    isLeaving = true;
+    keep();
+  };
+  document.addEventListener("volley:leave", leave, { capture: true });
   putBack();
   here();
-  look({ count: "yes", as: form.elements.as?.value ?? "" });
+  look({ count: "some", as: form.elements.as?.value ?? "" });
 }

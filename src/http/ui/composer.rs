@@ -6,8 +6,8 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::composer_fields::{Body, field_at, fields_of};
-use super::composer_parts::{Choices, CountView, PreviewView};
-use super::form::{Form, fresh_key, see_other};
+use super::composer_parts::{Choices, Count, CountView, PreviewView};
+use super::form::{Form, LARGEST_SIGNED_IN, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl};
 use crate::domain::access::audit::{Action, Object};
@@ -29,8 +29,8 @@ pub(in crate::http) struct Beside {
     reader: Option<ContactId>,
     /// Somebody was asked for who is no contact. The address itself stands in no URL.
     is_unknown: bool,
-    /// Whether the audience is counted.
-    count: bool,
+    /// How far the audience is counted.
+    count: Count,
     /// Whether only what stands beside the form is wanted, for a script.
     part: bool,
     /// When the reader of the page has changed the draft: a later change is somebody else's.
@@ -46,7 +46,7 @@ impl FromQuery for Beside {
         Ok(Self {
             reader: reader.map(ContactId),
             is_unknown: has("unknown"),
-            count: has("count"),
+            count: Count::of(params.text("count").unwrap_or_default()),
             part: has("part"),
             saved: params.instant("saved")?,
         })
@@ -65,7 +65,7 @@ impl Beside {
         Ok(Self {
             reader,
             is_unknown: reader.is_none() && !other.is_empty(),
-            count: has("count") || form.value("act") == "count",
+            count: if form.value("act") == "count" { Count::All } else { Count::of(form.value("count")) },
             part: has("part"),
             saved,
         })
@@ -79,7 +79,7 @@ impl Beside {
         let all = [
             ("as", reader.as_deref().unwrap_or_default()),
             ("unknown", flag(self.is_unknown)),
-            ("count", flag(self.count)),
+            ("count", self.count.word()),
             ("part", flag(self.part)),
             ("saved", saved.as_deref().unwrap_or_default()),
         ];
@@ -143,6 +143,8 @@ struct ComposerPage {
     saved: SavedView,
     count: CountView,
     preview: PreviewView,
+    /// The largest form that is taken, in bytes.
+    most: usize,
     key: String,
 }
 
@@ -295,6 +297,7 @@ async fn shown(
         saved,
         count,
         preview,
+        most: LARGEST_SIGNED_IN,
         key: fresh_key(),
     };
     page(status, &composer)

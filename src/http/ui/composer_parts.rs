@@ -124,6 +124,38 @@ fn way_of(campaign: &Campaign) -> Way {
     Way { channel: campaign.channel, category: campaign.category, topic: campaign.topic_id }
 }
 
+/// How far an audience is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Count {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// Its first people, as often as it changes: what that costs does not grow with the audience.
+    Some,
+    /// All of it, because a person asks for that.
+    All,
+}
+
+impl Count {
+    /// The count that a field asks for: `some`, any other word for all of it, or nothing.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "" => Self::Nothing,
+            "some" => Self::Some,
+            _ => Self::All,
+        }
+    }
+
+    /// The word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "",
+            Self::Some => "some",
+            Self::All => "yes",
+        }
+    }
+}
+
 /// How many people are meant.
 #[derive(Template)]
 #[template(path = "ui/composer_count.html")]
@@ -136,13 +168,17 @@ pub(super) struct CountView {
 }
 
 struct Counted {
-    /// `20 people`, `about 120,000 people`.
+    /// `20 people`, `about 120,000 people`, `more than 4,000 people`.
     people: String,
+    /// Only the first people are counted.
+    is_part: bool,
     /// How far off that may be.
     error: Option<String>,
     reached: String,
     /// Why people get nothing, and how many.
     rows: Vec<(String, String)>,
+    /// How many people are named and left out of the audience: `3 more people are`. They are none of the above.
+    left_out: Option<String>,
     /// How many were looked at, where these are not all.
     looked_at: Option<String>,
     channel: ChannelKind,
@@ -150,16 +186,20 @@ struct Counted {
 }
 
 impl CountView {
-    /// The people of a draft. Counted where that is asked for.
+    /// The people of a draft, as far as they are to be counted.
     pub(super) async fn of(
         state: &AppState,
         campaign: &Campaign,
         at: UtcInstant,
-        is_asked: bool,
+        how: Count,
     ) -> Result<Self, ApiError> {
         let nothing = Self { is_nobody: campaign.audience.is_none(), found: None, trouble: None };
-        let Some(audience) = campaign.audience.clone().filter(|_| is_asked) else { return Ok(nothing) };
-        match audience::counted(state, audience, Some(way_of(campaign))).await {
+        let Some(audience) = campaign.audience.clone().filter(|_| how != Count::Nothing) else { return Ok(nothing) };
+        let counted = match how {
+            Count::All => audience::counted(state, audience, Some(way_of(campaign))).await,
+            Count::Some | Count::Nothing => audience::begun(state, audience, way_of(campaign)).await,
+        };
+        match counted {
             Ok(counted) => Ok(Self { found: Some(Counted::of(counted, campaign.channel, at)), ..nothing }),
             Err(error) if error.is_refusal() => Ok(Self { trouble: Some(error.to_string()), ..nothing }),
             Err(error) => Err(error),
@@ -168,18 +208,26 @@ impl CountView {
 }
 
 impl Counted {
-    fn of(counted_now: AudienceCount, channel: ChannelKind, at: UtcInstant) -> Self {
-        let AudienceCount { estimate, reach } = counted_now;
-        let people = counted(estimate.count, "person", "people");
+    fn of(AudienceCount { estimate, reach }: AudienceCount, channel: ChannelKind, at: UtcInstant) -> Self {
         let reach = reach.unwrap_or_default();
+        // Whom the audience leaves out is nobody of it.
+        let looked_at = reach.looked_at - reach.excluded;
+        let people = |count| counted(count, "person", "people");
+        let people = match estimate {
+            Some(estimate) if estimate.exact => people(estimate.count),
+            Some(estimate) => format!("about {}", people(estimate.count)),
+            None if reach.complete => people(looked_at),
+            None => format!("more than {}", people(looked_at)),
+        };
         let reasons = reach.skipped_by_reason.iter().map(|(reason, count)| (reason.replace('_', " "), grouped(*count)));
-        let left_out = Some(("left out".to_owned(), grouped(reach.excluded))).filter(|_| reach.excluded > 0);
         Self {
-            people: if estimate.exact { people } else { format!("about {people}") },
-            error: (!estimate.exact).then(|| grouped(estimate.error)),
+            people,
+            is_part: estimate.is_none() && !reach.complete,
+            error: estimate.filter(|estimate| !estimate.exact).map(|estimate| grouped(estimate.error)),
             reached: grouped(reach.reached),
-            rows: left_out.into_iter().chain(reasons).collect(),
-            looked_at: (!reach.complete).then(|| grouped(reach.looked_at)),
+            rows: reasons.collect(),
+            left_out: (reach.excluded > 0).then(|| counted(reach.excluded, "more person is", "more people are")),
+            looked_at: (!reach.complete).then(|| grouped(looked_at)),
             channel,
             at: When::of(at),
         }

@@ -15,7 +15,7 @@ use crate::http::web::problem::ApiError;
 /// The largest form of somebody who has not signed in, and of somebody who has: a message is up to 512 KiB of text and as much of HTML,
 /// and a browser writes a character as up to three bytes for each of its own. In bytes.
 const LARGEST: usize = 64 * 1024;
-const LARGEST_SIGNED_IN: usize = 4 * 1024 * 1024;
+pub(super) const LARGEST_SIGNED_IN: usize = 4 * 1024 * 1024;
 
 /// The field with the key under which a form is done once.
 const KEY: &str = "idempotency_key";
@@ -127,7 +127,7 @@ pub(in crate::http) async fn once(
         Err(error) => Ok(request.error_response(error)),
         Ok((key, body)) => {
             request.set_payload(Payload::from(body));
-            idempotency::once_under(key, request, next).await
+            idempotency::once_under(key, request, next, Some(largest)).await
         }
     }
 }

@@ -148,19 +148,21 @@ pub(in crate::http) async fn once(
     match IdempotencyKey::read(request.headers()) {
         Err(error) => Ok(request.error_response(error)),
         Ok(None) => next.call(request).await,
-        Ok(Some(key)) => once_under(key, request, next).await,
+        Ok(Some(key)) => once_under(key, request, next, None).await,
     }
 }
 
-/// The same for a request that has its key elsewhere than in the header.
+/// The same for a request that has its key elsewhere than in the header. `largest`: its largest body in bytes, where that is another one
+/// than `http.max_body_bytes`.
 pub(in crate::http) async fn once_under(
     client_key: String,
     mut request: ServiceRequest,
     next: Next<BoxBody>,
+    largest: Option<usize>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     // In a task of its own: a client that hangs up in the middle does not part a key or an effect from its answer.
     let served = actix_rt::spawn(async move {
-        match reserve(&mut request, client_key).await {
+        match reserve(&mut request, client_key, largest).await {
             Err(error) => Ok(request.error_response(error)),
             Ok((_, Reserved::Before(answer))) => Ok(request.into_response(respond(answer))),
             Ok((key, Reserved::Now(state))) => finish(&state, key, next.call(request).await?).await,
@@ -180,9 +182,13 @@ enum Reserved {
     Before(Answer),
 }
 
-async fn reserve(request: &mut ServiceRequest, key: String) -> Result<(Key, Reserved), ApiError> {
+async fn reserve(
+    request: &mut ServiceRequest,
+    key: String,
+    largest: Option<usize>,
+) -> Result<(Key, Reserved), ApiError> {
     let state = AppState::of(request.request())?;
-    let body = gather(request.take_payload(), state.settings.http.max_body_bytes).await?;
+    let body = gather(request.take_payload(), largest.unwrap_or(state.settings.http.max_body_bytes)).await?;
     let mut hasher = Sha256::new();
     for part in [request.path().as_bytes(), b"?", request.query_string().as_bytes(), b"\0", &body] {
         hasher.update(part);

@@ -11,6 +11,15 @@ use crate::store::dispatch::counting;
 use crate::store::segments::matching;
 use crate::store::{Conn, Lane, engine};
 
+/// Checks that what an audience names exists.
+///
+/// # Errors
+/// It names something that does not exist, or the database failed.
+pub async fn check(services: &Services, audience: Audience) -> Result<(), LaunchError> {
+    let check = move |conn: &mut Conn| Ok(launch::check_audience(conn, &audience));
+    services.store.run(Lane::Read, "look an audience up", check).await?
+}
+
 /// Counts an audience as it is now. With a filter all contacts are asked up to [`EXACT_UP_TO`] of them, else blocks of them.
 ///
 /// # Errors

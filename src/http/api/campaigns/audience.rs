@@ -177,7 +177,8 @@ pub(in crate::http) struct CountInput {
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct AudienceCount {
     #[serde(flatten)]
-    pub(in crate::http) estimate: Estimate,
+    #[schema(value_type = Estimate)]
+    pub(in crate::http) estimate: Option<Estimate>,
     /// What would become of the first of them. Absent where no channel was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) reach: Option<Reach>,
@@ -214,7 +215,18 @@ pub(in crate::http) async fn counted(
         }
         None => None,
     };
-    Ok(AudienceCount { estimate, reach })
+    Ok(AudienceCount { estimate: Some(estimate), reach })
+}
+
+/// How many stretches of an audience are looked at, where nobody has asked for a count.
+const BEGUN_STRETCHES: usize = 3;
+
+/// Looks at what would become of the first people of an audience, and does not count the others.
+pub(in crate::http) async fn begun(state: &AppState, audience: Audience, way: Way) -> Result<AudienceCount, ApiError> {
+    count_audience::check(&state.services, audience.clone()).await?;
+    let question = way.asked_of(&audience);
+    let reach = reach::reach(&state.services, audience, question, BEGUN_STRETCHES).await?;
+    Ok(AudienceCount { estimate: None, reach: Some(reach) })
 }
 
 /// A few people of an audience that a message would reach, among the first ones.

@@ -156,6 +156,74 @@ both_backends! {
         assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["name"], "Theirs");
     }
 
+    fn a_count_by_itself_looks_at_the_first_people_and_its_parts_add_up(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let many = api.a_list_of(5_000);
+        let first = api.get("/v1/contacts?email=person3@example.com")["data"][0]["id"].clone();
+        let audience = json!({ "audience": { "lists": [list], "exclude": { "contact_ids": [first] } } });
+        let few = api.create_campaign("email", "main", list, &audience);
+        let many = api.create_campaign("email", "main", many, &json!({}));
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let count = |campaign: i64, how: &str| visitor.get(&format!("/ui/campaigns/{campaign}/edit?part=yes&count={how}"));
+        for how in ["some", "yes"] {
+            let page = count(few, how);
+            for said in ["<p class=\"hero\">19 people</p>", "reached by email</dt><dd>19</dd>", "1 more person is named, and left out of the audience."] {
+                assert!(text(&page).contains(said), "{how}: {said}: {page:?}");
+            }
+        }
+        let page = count(many, "some");
+        assert!(text(&page).contains("<p class=\"hero\">more than ") && text(&page).contains("Only these first people were looked at"), "{page:?}");
+        let page = count(many, "yes");
+        assert!(text(&page).contains("<p class=\"hero\">5,000 people</p>") && !text(&page).contains("Only these"), "{page:?}");
+    }
+
+    fn a_message_of_the_largest_size_is_saved_by_a_form(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let campaign = api.create_campaign("email", "main", list, &json!({}));
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let path = format!("/ui/campaigns/{campaign}/edit");
+        // Six bytes of a form for each of these letters, which are two bytes of a message.
+        let words = "ж".repeat(250_000);
+        let fields = |key: &str, text: &str| {
+            let seen = api.get(&format!("/v1/campaigns/{campaign}"))["updated_at"].as_str().unwrap().to_owned();
+            encoded(&[
+                ("idempotency_key", key), ("seen", &seen), ("name", "Large"), ("pool", "main"), ("content", "own"), ("lists", &list.to_string()),
+                ("subject", "Hi"), ("base_template", text), ("base_template_html", &words), ("category", "marketing"),
+            ])
+        };
+        let form = fields("one", &words);
+        assert!(form.len() > 2 << 20, "more than a body of the API may have: {}", form.len());
+        assert_eq!(visitor.press(&path, &form).status, 303);
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], words.as_str());
+        let larger = visitor.press(&path, &fields("two", &"ж".repeat(300_000)));
+        assert_page(&larger, 422);
+        assert!(text(&larger).contains(&"ж".repeat(300_000)), "what was typed is still there");
+    }
+
+    fn a_draft_that_takes_a_template_keeps_no_text_of_its_own(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let template = api.create_template("email", "Theirs", "Theirs").to_string();
+        let before = db.number("SELECT COUNT(*) AS n FROM template_versions");
+        let campaign = api.create_campaign("email", "main", list, &json!({}));
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let path = format!("/ui/campaigns/{campaign}/edit");
+        let page = visitor.get(&path);
+        assert!(text(&page).contains("is removed from the campaign when a template is saved"), "{page:?}");
+        let fields = encoded(&[
+            ("idempotency_key", "one"), ("seen", &seen(&page)), ("name", "A campaign"), ("pool", "main"), ("content", "template"),
+            ("template_id", &template), ("lists", &list.to_string()), ("subject", "Mine"), ("base_template", "Mine"),
+        ]);
+        assert_eq!(visitor.press(&path, &fields).status, 303);
+        assert_eq!(db.number("SELECT COUNT(*) AS n FROM template_versions"), before);
+        assert!(!text(&visitor.get(&path)).contains("is removed from the campaign when a template is saved"));
+        // What is named is what has changed, not every field of the form.
+        let lines = api.get(&format!("/v1/audit-log?object=campaign&object_id={campaign}&action=updated"));
+        assert_eq!(lines["data"][0]["after"]["fields"], json!(["template_id"]), "{lines}");
+    }
+
     fn a_refusal_that_shows_a_message_as_somebody_is_a_read_of_a_contact(db: &Database) {
         let (server, list) = site(db);
         let api = server.api();

@@ -163,6 +163,40 @@ fn what_somebody_else_changed_is_said_and_nothing_typed_is_lost() {
 }
 
 #[test]
+fn what_is_typed_right_before_a_page_is_left_is_saved_and_a_refused_save_is_tried_again() {
+    let db = Database::sqlite();
+    let Some((server, list, mut browser)) = open(&db, "what_is_typed_right_before", Setup::default()) else { return };
+    let api = server.api();
+    let id = begin(&mut browser, &server, list);
+    wait_until("the audience is counted", LONG, || browser.text().contains("reached by email"));
+    let stored = || api.get(&format!("/v1/campaigns/{id}"))["name"].clone();
+    let typed = |name: &str| {
+        format!(
+            "const name = document.getElementById('name'); name.value = '{name}'; name.dispatchEvent(new Event('input', {{ bubbles: true }}));"
+        )
+    };
+    // A tab of the campaign, chosen before the pause after which it is saved.
+    browser.script(&format!("{} document.querySelector('nav.tabs a[href$=\"/preflight\"]').click()", typed("Tab")));
+    wait_until("the other page is shown", LONG, || path(&browser) == format!("/ui/campaigns/{id}/preflight"));
+    assert_eq!(stored(), "Tab");
+    browser.go(&format!("http://{}/ui/campaigns/{id}/edit", server.addr), 200);
+    wait_until("the audience is counted", LONG, || browser.text().contains("reached by email"));
+    assert!(said(&browser).starts_with("Saved "), "{}", said(&browser));
+    // A busy server: it is said, and tried again.
+    let busy = "const real = window.fetch; let is_first = true; window.fetch = (...all) => { \
+                const refuse = is_first && all[1]?.method === 'POST'; is_first = is_first && !refuse; \
+                return refuse ? Promise.resolve(new Response('<main><p>Too many.</p></main>', { status: 429, headers: { 'Retry-After': '5' } })) : real(...all); };";
+    browser.script(&format!("{busy} {}", typed("Busy")));
+    wait_until("it is said", LONG, || said(&browser).starts_with("Not saved: Too many."));
+    assert!(said(&browser).contains("it is tried again in 5 seconds"), "{}", said(&browser));
+    wait_saved(&browser, || stored() == "Busy");
+    // The page goes away, and only what outlives it is sent.
+    let dying = "const whole = window.fetch; window.fetch = (...all) => (all[1]?.keepalive ? whole(...all) : new Promise(() => {}));";
+    browser.script(&format!("{dying} {} dispatchEvent(new Event('pagehide'))", typed("Gone")));
+    wait_until("it is saved", LONG, || stored() == "Gone");
+}
+
+#[test]
 fn without_scripts_a_campaign_is_composed_by_its_buttons() {
     let db = Database::sqlite();
     let setup = Setup { scripts: false, width: 390, ..Setup::default() };
