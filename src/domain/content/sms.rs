@@ -35,10 +35,13 @@ impl SmsLength {
     #[must_use]
     pub fn of(text: &str) -> Self {
         match text.chars().map(gsm_places).sum::<Option<usize>>() {
-            Some(places) => Self { alphabet: SmsAlphabet::Gsm7, places, parts: parts(places, 160, 153) },
+            Some(places) => {
+                let widths = text.chars().filter_map(gsm_places);
+                Self { alphabet: SmsAlphabet::Gsm7, places, parts: parts(places, widths, 160, 153) }
+            }
             None => {
-                let places = text.encode_utf16().count();
-                Self { alphabet: SmsAlphabet::Ucs2, places, parts: parts(places, 70, 67) }
+                let (places, widths) = (text.encode_utf16().count(), text.chars().map(char::len_utf16));
+                Self { alphabet: SmsAlphabet::Ucs2, places, parts: parts(places, widths, 70, 67) }
             }
         }
     }
@@ -48,14 +51,16 @@ fn gsm_places(character: char) -> Option<usize> {
     if BASIC.contains(character) { Some(1) } else { EXTENDED.contains(character).then_some(2) }
 }
 
-const fn parts(places: usize, alone: usize, of_several: usize) -> usize {
-    if places == 0 {
-        0
-    } else if places <= alone {
-        1
-    } else {
-        places.div_ceil(of_several)
+/// Parts of a text whose characters take so many places. One that takes two is never divided between two parts.
+fn parts(places: usize, widths: impl Iterator<Item = usize>, alone: usize, of_several: usize) -> usize {
+    if places <= alone {
+        return usize::from(places > 0);
     }
+    let fill = |(parts, filled): (usize, usize), width: usize| match filled + width {
+        filled if filled <= of_several => (parts, filled),
+        _ => (parts + 1, width),
+    };
+    widths.fold((1, 0), fill).0
 }
 
 #[cfg(test)]
@@ -72,6 +77,12 @@ mod tests {
         assert_eq!(seen(&"a".repeat(160)), (SmsAlphabet::Gsm7, 160, 1));
         assert_eq!(seen(&"a".repeat(161)), (SmsAlphabet::Gsm7, 161, 2));
         assert_eq!(seen(&"ä".repeat(307)), (SmsAlphabet::Gsm7, 307, 3));
+        assert_eq!(
+            seen(&format!("{}€{}", "a".repeat(152), "a".repeat(152))),
+            (SmsAlphabet::Gsm7, 306, 3),
+            "€ is not divided"
+        );
+        assert_eq!(seen(&format!("{}👋{}", "ж".repeat(66), "ж".repeat(66))), (SmsAlphabet::Ucs2, 134, 3), "nor is 👋");
         assert_eq!(seen("5 €"), (SmsAlphabet::Gsm7, 4, 1));
         assert_eq!(seen(&"ж".repeat(70)), (SmsAlphabet::Ucs2, 70, 1));
         assert_eq!(seen(&"ж".repeat(71)), (SmsAlphabet::Ucs2, 71, 2));
