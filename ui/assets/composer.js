@@ -5,6 +5,8 @@ const PLACE = `volley:composer ${location.pathname}`;
 const PAUSE = 600;
 const AGAIN = 4000;
 const LONGEST = 60000;
+// How long an answer is waited for.
+const PATIENCE = 30000;
 // The largest form that is taken, and the largest one that a browser sends for a page that is left. In characters, which are one byte each.
 const MOST = Number(form?.dataset.most);
 const MOST_ON_LEAVING = 60000;
@@ -16,6 +18,8 @@ const UNFINISHED = ["subject", "base_template"];
 let timer = 0;
 let isDirty = false;
 let isAudienceDirty = false;
+// Whether what was sent last asks for a count.
+let isCounting = false;
 // Somebody has to decide first: the draft was changed elsewhere, or is none any more.
 let isHeld = false;
 // A part of what was sent last is refused.
@@ -23,6 +27,8 @@ let isRefused = false;
 // How often the server did not take it, one after another, and before when it is not asked again.
 let failures = 0;
 let notBefore = 0;
+// A button leads to another page, and nothing else is pressed before.
+let isGoing = false;
 // The session has ended, and what is typed waits in this tab.
 let isLeaving = false;
 // When somebody else saved what is not on this page.
@@ -58,7 +64,7 @@ function take(page, parts) {
     const old = document.getElementById(id);
     const fresh = page.getElementById(id);
     if (!old || !fresh || old.isEqualNode(fresh)) continue;
-    if (id === "count" && !fresh.querySelector(".hero, .held") && old.querySelector(".hero")) continue;
+    if (id === "count" && fresh.querySelector("[data-uncounted]") && old.querySelector(".hero")) continue;
     const part = document.importNode(fresh, true);
     // Who was not found can be corrected.
     if ("unknown" in part.dataset) part.querySelector("#as_other").value = form.elements.as_other?.value ?? "";
@@ -102,28 +108,36 @@ async function send(more) {
   clearTimeout(timer);
   if (sent === null) {
     sent = body({ ...more, ...(isAudienceDirty ? { count: "some" } : {}) });
+    isCounting = isAudienceDirty;
     isDirty = isAudienceDirty = false;
   }
   if (sent.length > MOST) {
     sent = null;
-    isDirty = true;
+    unsaved();
     say(`Not saved: the form is larger than ${MOST} bytes, which is the most that is taken. What you typed stays here: shorten it.`);
     return false;
   }
   let answer;
+  let page;
   try {
     const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "text/html" };
-    answer = await fetch(form.getAttribute("action"), { method: "POST", headers, body: sent });
+    answer = await fetch(form.getAttribute("action"), { method: "POST", headers, body: sent, signal: AbortSignal.timeout(PATIENCE) });
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    isDirty = true;
+    unsaved();
     return again("the server does not answer.", 0);
   }
-  sent = null;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.getElementById("saved");
-  if (answer.status === 401 || (answer.redirected && !fresh)) return signedOut();
+  const isSignedOut = answer.status === 401 || (answer.redirected && new URL(answer.url).pathname === "/ui/enter");
+  if (answer.redirected && !fresh && !isSignedOut) {
+    // It is saved, perhaps: the same is asked for again.
+    unsaved();
+    return again("the server answered with another page.", 0);
+  }
+  sent = null;
+  if (isSignedOut) return signedOut();
   if (!fresh) {
-    isDirty = true;
+    unsaved();
     const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}.`;
     if (answer.status === 429 || answer.status >= 500) return again(detail, Number(answer.headers.get("Retry-After")) || 0);
     say(`Not saved: ${detail}`);
@@ -136,11 +150,16 @@ async function send(more) {
   const code = fresh.dataset.code;
   isHeld = code !== undefined;
   theirs = code === "changed_meanwhile" ? fresh.dataset.seen : null;
-  if (isHeld) isDirty = true;
-  else form.elements.seen.value = fresh.dataset.seen;
-  if (!answer.ok) isDirty = true;
-  else if (form.elements.base_template?.value && !form.elements.has_own) remember("has_own", "yes");
+  if (!isHeld) form.elements.seen.value = fresh.dataset.seen;
+  if (isHeld || isRefused) unsaved();
+  else stow(null);
+  if (answer.ok && form.elements.base_template?.value && !form.elements.has_own) remember("has_own", "yes");
   return answer.ok && !isHeld;
+}
+
+function unsaved() {
+  isDirty = true;
+  isAudienceDirty ||= isCounting;
 }
 
 function remember(name, value) {
@@ -160,7 +179,8 @@ function again(detail, seconds) {
 }
 
 function signedOut() {
-  isDirty = isHeld = true;
+  unsaved();
+  isHeld = true;
   say("Not saved: you are signed out. What you typed stays here. ");
   const link = document.createElement("a");
   link.href = `/ui/enter?next=${encodeURIComponent(location.pathname)}`;
@@ -195,12 +215,32 @@ function changed(event) {
 // The message as somebody else would get it. It says nothing of what is saved.
 async function look(more) {
   const fields = new URLSearchParams({ part: "yes", ...more });
-  const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" } });
-  if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"), ["count", "preview"]);
+  try {
+    const answer = await fetch(`${location.pathname}?${fields}`, { headers: { Accept: "text/html" } });
+    if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"), ["count", "preview"]);
+  } catch {
+    // What is shown stays.
+  }
+}
+
+// While a button leads away, those that do can not be pressed.
+function going(is) {
+  isGoing = is;
+  for (const field of form.elements) {
+    if (field.type === "submit" && !IN_PLACE.includes(field.value)) field.disabled = is;
+  }
+}
+
+// The page is still here, or is shown again.
+function stay() {
+  form.querySelector("input[name=act]")?.remove();
+  going(false);
 }
 
 async function press(button) {
   const act = button?.value ?? "save";
+  const isAway = !IN_PLACE.includes(act);
+  if (isGoing) return;
   if (theirs !== null && act !== "mine") {
     // Enter, or a look beside the form, is no word on what somebody else has saved.
     if (["count", "preview"].includes(act)) look({ count: act === "count" ? "yes" : "some", as: form.elements.as?.value ?? "" });
@@ -208,24 +248,49 @@ async function press(button) {
   }
   if (theirs !== null) form.elements.seen.value = theirs;
   isHeld = false;
-  const isSaved = await save({ act: IN_PLACE.includes(act) ? act : "save" });
-  if (!isSaved || IN_PLACE.includes(act)) return;
+  if (!isAway) {
+    await save({ act });
+    return;
+  }
+  going(true);
+  let isSaved = await save({ act: "save" });
+  // What was typed meanwhile may be on its way.
+  while (under) isSaved = await under;
+  if (!isSaved) {
+    going(false);
+    if (document.activeElement === document.body) button.focus();
+    return;
+  }
+  clearTimeout(timer);
   isDirty = false;
   form.elements.idempotency_key.value = freshKey();
   const field = Object.assign(document.createElement("input"), { type: "hidden", name: "act", value: act });
   form.append(field);
   form.submit();
+  setTimeout(stay, PATIENCE);
 }
 
-// What is not saved waits in this tab until the composer is shown again. What may be saved by itself is sent once more: it is done once.
+// Keeps something in this tab, or nothing; whether that worked. A browser may have no room.
+function stow(kept) {
+  try {
+    sessionStorage.removeItem(PLACE);
+    if (kept !== null) sessionStorage.setItem(PLACE, JSON.stringify(kept));
+    return true;
+  } catch {
+    return kept === null;
+  }
+}
+
+// What is not saved waits in this tab until the composer is shown again; whether nothing is lost. What may be saved by itself is sent once more: it is done once.
 function keep() {
-  if (!isDirty && sent === null) return;
-  const fields = [...new FormData(form)].filter(([name]) => name !== "idempotency_key");
+  if (!isDirty && sent === null) return stow(null);
+  const fields = [...new FormData(form)].filter(([name]) => !["idempotency_key", "as", "as_other"].includes(name));
   if (sent === null && !isHeld && !isRefused && failures === 0) sent = body({});
-  sessionStorage.setItem(PLACE, JSON.stringify({ fields, sent }));
-  if (sent === null || sent.length > MOST_ON_LEAVING) return;
+  const isKept = stow({ fields, sent });
+  if (sent === null || sent.length > MOST_ON_LEAVING) return isKept;
   const headers = { "Content-Type": "application/x-www-form-urlencoded", Accept: "text/html" };
   fetch(form.getAttribute("action"), { method: "POST", headers, body: sent, keepalive: true }).catch(() => {});
+  return isKept;
 }
 
 // A way to another page: what is typed is saved first.
@@ -250,8 +315,25 @@ function putBack() {
     if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
     else if (values.length) field.value = values[0];
   }
-  isDirty = true;
+  isDirty = isAudienceDirty = true;
   soon();
+}
+
+// The whole page may be the answer to what was not saved.
+function standing() {
+  const { code, seen } = saved().dataset;
+  const isTheirs = code === "changed_meanwhile";
+  // Of what somebody else saved after one's own save, the fields show all.
+  if (isTheirs && !saved().querySelector("button[value=mine]")) return;
+  if (code === undefined && !saved().querySelector("[data-field]")) return;
+  isDirty = isRefused = true;
+  if (code === undefined) return;
+  isHeld = true;
+  clearTimeout(timer);
+  if (!isTheirs) return;
+  theirs = seen;
+  // Nothing of theirs counts as seen before somebody has decided.
+  form.elements.seen.value = new Date(0).toISOString();
 }
 
 // The time that was chosen, where the reader is.
@@ -279,7 +361,7 @@ if (form) {
   addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === "s") {
       event.preventDefault();
-      press(null);
+      if (!event.repeat) press(null);
     }
   });
   document.addEventListener("click", follow);
@@ -287,13 +369,14 @@ if (form) {
     if ((isDirty || sent !== null) && !isLeaving) event.preventDefault();
   });
   addEventListener("pagehide", keep);
+  addEventListener("pageshow", (event) => event.persisted && stay());
   // Before the listener that leaves the page.
   const leave = () => {
-    isLeaving = true;
-    keep();
+    isLeaving = keep();
   };
   document.addEventListener("volley:leave", leave, { capture: true });
   putBack();
+  standing();
   here();
   look({ count: "some", as: form.elements.as?.value ?? "" });
 }

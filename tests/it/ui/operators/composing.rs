@@ -190,6 +190,26 @@ fn what_is_typed_right_before_a_page_is_left_is_saved_and_a_refused_save_is_trie
     wait_until("it is said", LONG, || said(&browser).starts_with("Not saved: Too many."));
     assert!(said(&browser).contains("it is tried again in 5 seconds"), "{}", said(&browser));
     wait_saved(&browser, || stored() == "Busy");
+    // An answer that leads elsewhere says nothing: the same is asked for again, and done once.
+    let elsewhere = "const before = window.fetch; window.asked = []; window.fetch = (...all) => { \
+                     if (all[1]?.method !== 'POST') return before(...all); \
+                     window.asked.push(all[1].body); if (window.asked.length > 1) return before(...all); \
+                     const page = new Response('<main></main>'); Object.defineProperty(page, 'redirected', { value: true }); \
+                     Object.defineProperty(page, 'url', { value: `${location.origin}/ui` }); return Promise.resolve(page); };";
+    browser.script(&format!("{elsewhere} {}", typed("Elsewhere")));
+    wait_until("it is said", LONG, || said(&browser).starts_with("Not saved: the server answered with another page."));
+    wait_saved(&browser, || stored() == "Elsewhere");
+    assert_eq!(browser.script("return window.asked[0] === window.asked[1]"), true);
+    // Nobody is named, and somebody again.
+    let list = "document.querySelector('#recipients [name=lists]').click()";
+    browser.script(list);
+    wait_until("it is said", LONG, || browser.text().contains("Nobody is named yet"));
+    // A page that was left and is shown again keeps nothing that is saved.
+    browser.script(&format!("{list}; dispatchEvent(new Event('pagehide'))"));
+    let kept = || browser.script("return sessionStorage.getItem(`volley:composer ${location.pathname}`)");
+    assert!(kept().is_string_and(|kept| kept.contains("lists") && !kept.contains("\"as_other\"")), "{}", kept());
+    wait_until("the audience is counted", LONG, || browser.text().contains("reached by email"));
+    wait_until("it is saved", LONG, || kept().is_null());
     // The page goes away, and only what outlives it is sent.
     let dying = "const whole = window.fetch; window.fetch = (...all) => (all[1]?.keepalive ? whole(...all) : new Promise(() => {}));";
     browser.script(&format!("{dying} {} dispatchEvent(new Event('pagehide'))", typed("Gone")));
