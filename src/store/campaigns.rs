@@ -282,12 +282,12 @@ pub fn packing(conn: &mut Conn, id: CampaignId) -> Result<Option<PackingRow>, St
         .map_err(StoreError::query("read a packing"))
 }
 
-/// Edits a campaign whose status allows it.
+/// Edits a campaign whose status allows it. Each edit has a later time than what was there before.
 ///
 /// # Errors
 /// The query failed.
 pub fn edit(conn: &mut Conn, locked: &LockedCampaign, change: &CampaignChange) -> Result<CampaignRow, StoreError> {
-    let now = engine::now(conn)?;
+    let now = engine::now(conn)?.max(locked.updated_at.plus_ms(1));
     diesel::update(campaigns::table.find(locked.id))
         .set((change, campaigns::updated_at.eq(now)))
         .execute(conn)
@@ -432,7 +432,7 @@ pub(super) fn set_status(
             campaigns::status_version.eq(row.status_version + 1),
             campaigns::outcome.eq(outcome),
             campaigns::ended_at.eq(ended_at),
-            campaigns::updated_at.eq(now),
+            campaigns::updated_at.eq(now.max(row.updated_at.plus_ms(1))),
         ))
         .execute(conn)
         .map_err(StoreError::query("set a campaign's status"))?;

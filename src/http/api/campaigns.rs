@@ -213,6 +213,7 @@ pub(in crate::http) async fn changed(
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
         seen: body.if_updated_at,
+        is_part: body.is_part,
     };
     let campaign = edit::edit(&state.services, id, change, by).await?;
     Ok(Campaign::new(campaign, state)?)

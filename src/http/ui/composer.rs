@@ -419,7 +419,10 @@ async fn saved(
     while !body.members.is_empty() {
         let mut members = body.members.clone();
         members.insert("if_updated_at".to_owned(), json!(form.value("seen")));
-        let patch = read_part::<CampaignPatch>(Value::Object(members), "");
+        let patch = read_part::<CampaignPatch>(Value::Object(members), "").map(|mut patch| {
+            patch.is_part = !problems.is_empty();
+            patch
+        });
         let error = match patch {
             Ok(patch) => match campaigns::changed(state, id, patch, by).await {
                 Ok(campaign) => {

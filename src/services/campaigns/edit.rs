@@ -141,9 +141,12 @@ pub struct Edit {
     pub retry_for: Option<Option<Span>>,
     /// When it was changed last, as the editor has seen it: nothing is edited that has changed since.
     pub seen: Option<UtcInstant>,
+    /// Whether more was to change, and was left out: that the rest is as it is says nothing of what was seen then.
+    pub is_part: bool,
 }
 
-/// Edits a campaign. A scheduled one must stay ready to be sent.
+/// Edits a campaign. A scheduled one must stay ready to be sent. What is as it is wanted already is left as it is, whatever
+/// was seen of it.
 ///
 /// # Errors
 /// [`DraftError`]; nothing has changed then.
@@ -192,16 +195,21 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         if !locked.status.is_editable() {
             return Err(DraftError::NotEditable(locked.status));
         }
-        if edit.seen.is_some_and(|seen| seen != locked.updated_at) {
-            return Err(DraftError::ChangedMeanwhile);
-        }
         let own = own_version(conn, &locked)?;
         let content = content.filter(|content| own.as_ref().is_none_or(|own| own.content() != *content));
-        if let Some(content) = &content {
-            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
+        // The answer to the first time may be lost: the same again is not held against one's own edit.
+        let is_same = content.is_none() && !alters(&change, &locked);
+        if (!is_same || edit.is_part) && edit.seen.is_some_and(|seen| seen != locked.updated_at) {
+            return Err(DraftError::ChangedMeanwhile);
         }
         if change.category.is_some() && change.template_id.unwrap_or(locked.template_id).is_some() {
             return Err(DraftError::CategoryOfTemplate);
+        }
+        if is_same {
+            return Ok((CampaignWithDetails::of(conn, locked.into_row())?, false));
+        }
+        if let Some(content) = &content {
+            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
         }
         let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
         let mut row = campaigns::edit(conn, &locked, &change)?;
@@ -217,11 +225,44 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "fields": fields })))?;
-        Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
+        Ok::<_, DraftError>((CampaignWithDetails::of(conn, row)?, true))
     };
-    let campaign = services.store.transact(Lane::Write, "edit a campaign", work).await?;
-    tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
+    let (campaign, is_changed) = services.store.transact(Lane::Write, "edit a campaign", work).await?;
+    if is_changed {
+        tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
+    }
     Ok(campaign)
+}
+
+/// Whether a change would leave a campaign other than it is.
+fn alters(change: &CampaignChange, row: &CampaignRow) -> bool {
+    fn differs<T: PartialEq>(wanted: Option<&T>, stored: &T) -> bool {
+        wanted.is_some_and(|wanted| wanted != stored)
+    }
+    let CampaignChange {
+        name,
+        pool,
+        template_id,
+        template_version_id,
+        audience,
+        on_uncertain,
+        rate_per_second,
+        retry_for_ms,
+        category,
+        topic_id,
+        tracking,
+    } = change;
+    differs(name.as_ref(), &row.name)
+        || differs(pool.as_ref(), &row.pool)
+        || differs(template_id.as_ref(), &row.template_id)
+        || differs(template_version_id.as_ref(), &row.template_version_id)
+        || differs(audience.as_ref(), &row.audience)
+        || differs(on_uncertain.as_ref(), &row.on_uncertain)
+        || differs(rate_per_second.as_ref(), &row.rate_per_second)
+        || differs(retry_for_ms.as_ref(), &row.retry_for_ms)
+        || differs(category.as_ref(), &row.category)
+        || differs(topic_id.as_ref(), &row.topic_id)
+        || differs(tracking.as_ref(), &row.tracking)
 }
 
 /// The fields that an edit has changed, by their names.

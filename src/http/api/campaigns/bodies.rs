@@ -222,8 +222,11 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<f64>)]
     pub(super) retry_for: Option<Option<Span>>,
     pub(super) on_uncertain: Option<OnUncertain>,
-    /// The `updated_at` that was seen: if the campaign has changed since, the edit is refused with `changed_meanwhile`.
+    /// The `updated_at` that was seen: if the campaign has changed since, the edit is refused with `changed_meanwhile`, unless it would change nothing.
     pub(super) if_updated_at: Option<UtcInstant>,
+    /// More was to change, and was refused: a form says so.
+    #[serde(skip)]
+    pub(in crate::http) is_part: bool,
 }
 
 impl CampaignPatch {

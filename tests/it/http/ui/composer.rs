@@ -102,8 +102,10 @@ both_backends! {
         assert!(text(&visitor.get(back)).contains("No contact has exactly this"));
         assert_page(&visitor.get(&format!("{path}?as=person3%40example.com")), 400);
 
+        // What is saved already is saved, whatever its form has seen.
+        assert_eq!(save("same", &seen_first, &[]).status, 303);
         // Somebody else has it open as it was.
-        let late = save("two", &seen_first, &[]);
+        let late = save("two", &seen_first, &[("retry_for", "2h")]);
         assert_page(&late, 409);
         assert!(text(&late).contains("changed_meanwhile") && text(&late).contains("value=\"Hi {first_name|you}\""), "{late:?}");
         // The page brings what the draft is now: to save again is to have read it.

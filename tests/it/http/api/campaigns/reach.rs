@@ -59,6 +59,33 @@ both_backends! {
         assert_refused(&edit(json!({ "name": "Three", "if_updated_at": "soon" })), 422, "invalid");
     }
 
+    fn the_same_edit_again_changes_nothing_and_is_not_refused(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        let (campaign, list) = (draft(&api, &json!({})), api.create_list("News"));
+        let path = format!("/v1/campaigns/{campaign}");
+        let lines = || api.get(&format!("/v1/audit-log?object=campaign&object_id={campaign}&action=updated"))["data"].clone();
+        let seen = api.get(&path)["updated_at"].clone();
+        let with = |name: &str| json!({
+            "name": name, "pool": "slow", "subject": "Hello", "base_template": "Dear friend", "base_template_html": "<p>Dear friend</p>",
+            "audience": { "lists": [list] }, "topic_id": list, "category": "transactional",
+            "rate_per_second": 12.5, "retry_for": "90m", "on_uncertain": "resend", "tracking": { "clicks": true, "opens": false },
+            "if_updated_at": seen,
+        });
+        let first = ask(&server, "PATCH", &path, &with("One"));
+        assert_eq!(first.status, 200, "{first:?}");
+        assert!(first.body["updated_at"].as_str() > seen.as_str(), "{seen}: {first:?}");
+        let written = lines();
+        assert_eq!(written.as_array().unwrap().len(), 1, "{written}");
+        for same in [with("One"), json!({ "name": "One" }), json!({ "template_id": null, "if_updated_at": seen })] {
+            let again = ask(&server, "PATCH", &path, &same);
+            assert_eq!((again.status, &again.body), (200, &first.body), "{same}");
+            assert_eq!(lines(), written, "{same}");
+        }
+        assert_refused(&ask(&server, "PATCH", &path, &with("Two")), 409, "changed_meanwhile");
+        assert_eq!((&api.get(&path), &lines()), (&first.body, &written));
+    }
+
     fn of_a_draft_that_is_edited_often_one_content_is_kept(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
