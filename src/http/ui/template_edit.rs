@@ -94,11 +94,13 @@ impl Base {
 }
 
 /// What a template has become while somebody wrote.
-enum Overtaken {
-    /// It has a newer version than this one.
-    Version(i64),
-    /// It is called, is for and tracks this now; its content is the same.
-    Rest { name: String, category: Category, tracking: &'static str },
+struct Overtaken {
+    /// The version that was written on, where there is a newer one.
+    based_on: Option<i64>,
+    /// What it is called, is for and tracks now.
+    name: String,
+    category: Category,
+    tracking: &'static str,
 }
 
 #[derive(Template)]
@@ -215,9 +217,11 @@ pub(in crate::http) async fn save(
     let stored = templates::one(&state, id, None).await?;
     let base = Base::of(&stored);
     let based_on = form.value("based_on").parse().unwrap_or(0);
-    let overtaken = (base.seen != seen).then(|| match base.version != based_on {
-        true => Overtaken::Version(based_on),
-        false => Overtaken::Rest { name: stored.name, category: stored.category, tracking: tracked(stored.tracking) },
+    let overtaken = (base.seen != seen).then(|| Overtaken {
+        based_on: Some(based_on).filter(|based_on| *based_on != base.version),
+        name: stored.name,
+        category: stored.category,
+        tracking: tracked(stored.tracking),
     });
     page(status, &EditPage { overtaken, ..EditPage::new(frame, Some(base), typed).refused(&error, &request) })
 }

@@ -88,6 +88,7 @@ both_backends! {
         assert_page(&overtaken, 409);
         let page = text(&overtaken);
         assert!(page.contains("Version 2 was written while you wrote on version 1") && page.contains("mine</textarea>"), "{page}");
+        assert!(page.contains("Now it is called “Spring") && page.contains("its category is"), "also what no version holds: {page}");
         assert!(page.contains("name=\"based_on\" value=\"2\"") && page.contains("changed_meanwhile"), "{page}");
         assert_eq!(api.get(&path.replace("/ui", "/v1"))["body_text"], "one\n2\nthree", "nothing was saved");
         assert_eq!(save(&operator, &path, &base(&operator, &path), "mine").status, 303);
