@@ -11,11 +11,12 @@ use crate::store::replicas::decisions::{self, Reply};
 use crate::store::replicas::instances::{self, LiveInstance, SilentInstance};
 use crate::store::replicas::pool_switch::PoolSwitch;
 use crate::store::replicas::pool_switches;
+use crate::store::segments::{self, Unevaluated};
 use crate::store::{Conn, Lane, Store, StoreError, engine};
 
 /// Most campaigns of each kind.
 pub const MOST_ACTIVE: i64 = 50;
-/// Most campaigns with uncertain deliveries, and most that could not be launched.
+/// Most campaigns with uncertain deliveries, most that could not be launched, and most segments that cannot be evaluated.
 pub const MOST_NEEDS: i64 = 20;
 /// How long it is said that a campaign could not be launched, in milliseconds: a day.
 const SAID_FOR_MS: i64 = 86_400_000;
@@ -39,6 +40,8 @@ pub struct Overview {
     pub not_launched: Vec<CampaignWithDetails>,
     /// Instances that were heard of in the last day, are silent since, and have not ended in order.
     pub silent: Vec<SilentInstance>,
+    /// The newest segments that cannot be evaluated, at most one more than [`MOST_NEEDS`].
+    pub unevaluated: Vec<Unevaluated>,
     /// The switches of pools that were ever set.
     pub switches: Vec<PoolSwitch>,
 }
@@ -139,6 +142,7 @@ fn all(conn: &mut Conn) -> Result<Overview, StoreError> {
         not_launched: with_details(conn, |conn| glance::not_launched(conn, since, MOST_NEEDS + 1))?,
         ended: with_details(conn, |conn| glance::newest(conn, &ended, MOST_ENDED))?,
         silent: instances::silent(conn)?,
+        unevaluated: segments::unevaluated(conn, MOST_NEEDS + 1)?,
         switches: pool_switches::all(conn)?.0,
     })
 }

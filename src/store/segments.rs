@@ -319,6 +319,32 @@ pub fn not_evaluated(conn: &mut Conn) -> Result<i64, StoreError> {
         .map_err(StoreError::query("count segments that cannot be evaluated"))
 }
 
+/// A segment that is to be kept up to date, and cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Unevaluated {
+    /// Which one.
+    pub id: SegmentId,
+    /// What it is called.
+    pub name: String,
+    /// Why.
+    pub problem: String,
+}
+
+/// The newest segments that are to be kept up to date and cannot be evaluated, so many at most.
+///
+/// # Errors
+/// The query failed.
+pub fn unevaluated(conn: &mut Conn, most: i64) -> Result<Vec<Unevaluated>, StoreError> {
+    segments::table
+        .filter(segments::enabled.eq(true).and(segments::deleted_at.is_null()))
+        .filter(segments::problem.is_not_null())
+        .order(segments::id.desc())
+        .limit(most)
+        .select((segments::id, segments::name, segments::problem.assume_not_null()))
+        .load(conn)
+        .map_err(StoreError::query("look for segments that cannot be evaluated"))
+}
+
 /// Deletes a segment. Its members go later, in portions. The definitions are held. Whether it was there.
 ///
 /// # Errors

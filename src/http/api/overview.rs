@@ -12,7 +12,7 @@ use super::replicas::receipt::Receipt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::page::Counts;
-use crate::domain::ids::{CampaignId, InstanceId};
+use crate::domain::ids::{CampaignId, InstanceId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::shown::grouped;
 use crate::domain::text_enum::text_enum;
@@ -25,6 +25,7 @@ use crate::store::StoreError;
 use crate::store::campaigns::CampaignWithDetails;
 use crate::store::replicas::instances::{LiveInstance, SilentInstance};
 use crate::store::replicas::pool_switch::PoolSwitch;
+use crate::store::segments::Unevaluated;
 
 /// A campaign in brief.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -156,6 +157,8 @@ text_enum! {
         Uncertain = "uncertain",
         /// A pool of the instance that answers cannot be used, or any pool is suspended.
         Pool = "pool",
+        /// A segment cannot be evaluated: who is a member stays as it was.
+        Segment = "segment",
         /// An instance is silent and has not ended in order.
         Instance = "instance",
     }
@@ -165,7 +168,7 @@ text_enum! {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Need {
     pub(in crate::http) kind: NeedKind,
-    /// Stable: the code of an attention; `uncertain_deliveries`, `launch_failed`, `instance_silent`.
+    /// Stable: the code of an attention; `uncertain_deliveries`, `launch_failed`, `instance_silent`, `segment_not_evaluated`.
     pub(in crate::http) code: String,
     /// One line for people.
     pub(in crate::http) detail: String,
@@ -173,10 +176,12 @@ pub(in crate::http) struct Need {
     pub(in crate::http) since: Option<UtcInstant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) campaign_id: Option<CampaignId>,
-    /// What the campaign or the pool is called, or the machine of the instance.
+    /// What the campaign, the pool or the segment is called, or the machine of the instance.
     pub(in crate::http) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) instance_id: Option<InstanceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) segment_id: Option<SegmentId>,
 }
 
 /// A pool of the instance that answers.
@@ -197,7 +202,7 @@ pub(in crate::http) struct Overview {
     /// What needs attention, the oldest first; what nobody knows the time of comes last.
     pub(in crate::http) needs: Vec<Need>,
     /// Whether these are all that this instance knows of. False: there are more campaigns that are active, that are uncertain or
-    /// that could not be launched than were looked at.
+    /// that could not be launched, or more segments that cannot be evaluated, than were looked at.
     pub(in crate::http) needs_complete: bool,
     /// Campaigns that are sending or paused: the 50 newest.
     pub(in crate::http) active: Vec<Glance>,
@@ -230,13 +235,14 @@ impl Overview {
         let not_launched: Vec<Campaign> =
             seen.not_launched.into_iter().map(|whole| Campaign::new(whole, state)).collect::<Result<_, _>>()?;
         let most = usize::try_from(overview::MOST_NEEDS).unwrap_or(usize::MAX);
-        let needs_complete =
-            seen.active_total <= counted(&active) && uncertain.len() <= most && not_launched.len() <= most;
+        let others = [uncertain.len(), not_launched.len(), seen.unevaluated.len()];
+        let needs_complete = seen.active_total <= counted(&active) && others.into_iter().all(|count| count <= most);
         uncertain.truncate(most);
         let troubles = state.health.pools();
         let mut needs: Vec<Need> = active.iter().chain(&scheduled).filter_map(held).collect();
         needs.extend(uncertain.iter().map(doubt));
         needs.extend(not_launched.iter().take(most).map(launch_failure));
+        needs.extend(seen.unevaluated.into_iter().take(most).map(not_evaluated));
         needs.extend(pool_needs(&troubles));
         let of_others = seen.switches.iter().filter(|switch| !troubles.contains_key(&switch.pool));
         needs.extend(of_others.filter(|switch| switch.holds(at)).map(suspension));
@@ -264,7 +270,7 @@ impl Overview {
 /// What a campaign needs, apart from what else is known of it.
 fn need_of(campaign: &Glance, kind: NeedKind, code: &str, detail: String, since: Option<UtcInstant>) -> Need {
     let (campaign_id, name) = (Some(campaign.id), campaign.name.clone());
-    Need { kind, code: code.to_owned(), detail, since, campaign_id, name, instance_id: None }
+    Need { kind, code: code.to_owned(), detail, since, campaign_id, name, instance_id: None, segment_id: None }
 }
 
 /// A campaign that cannot go on.
@@ -298,6 +304,7 @@ fn launch_failure(campaign: &Campaign) -> Need {
         campaign_id: Some(campaign.id),
         name: campaign.name.clone(),
         instance_id: None,
+        segment_id: None,
     }
 }
 
@@ -312,6 +319,7 @@ fn suspension(switch: &PoolSwitch) -> Need {
         campaign_id: None,
         name: switch.pool.clone(),
         instance_id: None,
+        segment_id: None,
     }
 }
 
@@ -326,8 +334,23 @@ fn pool_needs(troubles: &BTreeMap<String, Option<Attention>>) -> impl Iterator<I
             campaign_id: None,
             name: name.clone(),
             instance_id: None,
+            segment_id: None,
         })
     })
+}
+
+/// A segment that cannot be evaluated. Nobody notes since when.
+fn not_evaluated(segment: Unevaluated) -> Need {
+    Need {
+        kind: NeedKind::Segment,
+        code: "segment_not_evaluated".to_owned(),
+        detail: format!("it cannot be evaluated, and its members stay as they were: {}", segment.problem),
+        since: None,
+        campaign_id: None,
+        name: segment.name,
+        instance_id: None,
+        segment_id: Some(segment.id),
+    }
 }
 
 fn silence(silent: SilentInstance) -> Need {
@@ -339,6 +362,7 @@ fn silence(silent: SilentInstance) -> Need {
         campaign_id: None,
         name: silent.host,
         instance_id: Some(silent.id),
+        segment_id: None,
     }
 }
 

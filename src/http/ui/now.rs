@@ -120,14 +120,19 @@ fn wish(need: &Need) -> Wish {
         NeedKind::Campaign | NeedKind::Uncertain => need.name.clone(),
         NeedKind::Pool => format!("Pool {}", need.name),
         NeedKind::Instance => format!("Instance on {}", need.name),
+        NeedKind::Segment => format!("Segment {}", need.name),
     };
-    let of = need.campaign_id.map(|id| id.to_string()).or(need.instance_id.map(|id| id.to_string()));
+    let ids = [need.campaign_id.map(|id| id.0), need.instance_id.map(|id| id.0), need.segment_id.map(|id| id.0)];
+    let of = ids.into_iter().flatten().next().map(|id| id.to_string());
     Wish {
         id: format!("{}-{}", need.code, of.unwrap_or_else(|| need.name.clone())),
-        path: need.campaign_id.map(|id| match need.kind {
-            NeedKind::Uncertain => format!("/ui/uncertain?campaign_id={id}"),
-            NeedKind::Campaign | NeedKind::Pool | NeedKind::Instance => format!("/ui/campaigns/{id}"),
-        }),
+        path: match need.kind {
+            NeedKind::Uncertain => need.campaign_id.map(|id| format!("/ui/uncertain?campaign_id={id}")),
+            NeedKind::Campaign => need.campaign_id.map(|id| format!("/ui/campaigns/{id}")),
+            NeedKind::Segment => need.segment_id.map(|id| format!("/ui/segments/{id}")),
+            NeedKind::Pool => Some(format!("/ui/pools/{}", need.name)),
+            NeedKind::Instance => Some("/ui/instances".to_owned()),
+        },
         name,
         detail: need.detail.clone(),
         code: need.code.clone(),

@@ -113,6 +113,10 @@ both_backends! {
         wait_until("she is in the one that is sound", LONG, || ids(&api.get("/v1/segments/sound/members")) == [ann]);
         let all = api.get("/v1/segments");
         assert_eq!(all["data"].as_array().unwrap().len(), 3, "{all}");
+        let needs = api.get("/v1/overview")["needs"].clone();
+        let named: Vec<(&str, &str)> =
+            needs.as_array().unwrap().iter().map(|need| (need["code"].as_str().unwrap(), need["name"].as_str().unwrap())).collect();
+        assert_eq!(named, ["torn", "newer"].map(|name| ("segment_not_evaluated", name)), "{needs}");
         for slug in ["newer", "torn"] {
             let path = format!("/v1/segments/{slug}");
             let shown = api.get(&path);
@@ -129,6 +133,7 @@ both_backends! {
             wait_until("it is evaluated again", LONG, || api.get(&path)["problem"].is_null());
             wait_until("she is in it", LONG, || ids(&api.get(&format!("{path}/members"))) == [ann]);
         }
+        assert_eq!(api.get("/v1/overview")["needs"], json!([]));
     }
 
     fn what_is_wrong_with_a_segment_is_named(db: &Database) {

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 use volley::domain::channel::ChannelKind;
 
 use super::{LONG, Visitor, assert_page, site, text};
+use crate::support::api::id;
 use crate::support::scripted_http::{Answer, ScriptedHttp};
 use crate::support::server::{ROOT_KEY, Server, sandbox, webhook};
+use crate::support::waiting::wait_until;
 use crate::support::{Database, both_backends};
 
 fn need<'o>(overview: &'o Value, code: &str) -> Option<&'o Value> {
@@ -37,6 +39,26 @@ fn what_is_uncertain_is_found_however_old_it_is() {
 }
 
 both_backends! {
+    fn a_segment_that_cannot_be_evaluated_needs_attention_until_it_is_switched_off(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+        api.post("/v1/segments", &json!({ "name": "Torn", "criteria": { "tag": "torn" } }));
+        wait_until("everybody is evaluated", LONG, || api.get("/v1/segments/torn")["state"] == "ready");
+        assert_eq!(need(&api.get("/v1/overview"), "segment_not_evaluated"), None);
+        // As a newer version may write.
+        server.execute(r#"UPDATE segments SET criteria = '{"mood": 1}', version = version + 1"#.to_owned());
+        api.post(&format!("/v1/contacts/{ann}/tags"), &json!({ "add": ["torn"] }));
+        wait_until("it is noticed", LONG, || need(&api.get("/v1/overview"), "segment_not_evaluated").is_some());
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let now = visitor.get("/ui");
+        assert_page(&now, 200);
+        assert!(text(&now).contains("<a href=\"/ui/segments/1\" data-row>Segment Torn</a>"), "{now:?}");
+        assert!(text(&now).contains("it cannot be evaluated, and its members stay as they were"), "{now:?}");
+        api.post("/v1/segments/torn/disable", &json!({}));
+        assert_eq!(need(&api.get("/v1/overview"), "segment_not_evaluated"), None, "nobody counts on it");
+    }
+
     fn who_was_not_packed_when_a_campaign_was_stopped_is_not_to_come(db: &Database) {
         let (server, campaign) = site(db);
         let api = server.api();
