@@ -16,6 +16,7 @@ mod key;
 mod list;
 mod output;
 mod overview;
+mod private_file;
 mod progress;
 mod reaction;
 mod search;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::client::{self, Client, ClientError};
 use super::output::{Output, grouped};
 use super::progress::Progress;
+use crate::cli::private_file;
 use crate::config::Settings;
 use crate::domain::people::spelling::composed;
 
@@ -63,7 +64,7 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
 /// Refuses a file for the rejected rows that is the imported one, under whatever name, or a folder.
 fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
     anyhow::ensure!(!to.is_dir(), "{} is a folder: name a file", to.display());
-    let part = beside(to);
+    let part = private_file::beside(to);
     let is_free = std::fs::symlink_metadata(&part).is_err();
     anyhow::ensure!(is_free, "cannot write {}: {} is there already", to.display(), part.display());
     let is_in_folder = to.parent().is_none_or(|folder| folder == Path::new("") || folder.is_dir());
@@ -79,8 +80,8 @@ fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
 /// Writes all rejected rows to a file, or the header alone. A file that is there already is replaced when all has arrived; if something
 /// fails, it stays as it is.
 async fn write_rejected(client: &Client, import: &Value, to: &Path, output: &Output) -> anyhow::Result<()> {
-    let part = beside(to);
-    let file = create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let part = private_file::beside(to);
+    let file = private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
     let mut file = std::io::BufWriter::new(file);
     let path = format!("v1/imports/{}/rejected.csv", client::number(import, "/id")?);
     let loaded = client.download(&path, &[], &mut file).await;
@@ -114,22 +115,6 @@ fn unread(error: anyhow::Error) -> anyhow::Error {
         "the import has ended, but its rejected rows could not be written"
     };
     error.context(what)
-}
-
-/// A new file that only its owner reads: it will hold personal data. One that is there already is somebody's, and stays.
-fn create(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = std::fs::File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Where a file is written until it is whole.
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
 }
 
 /// The id of the list called `name`, which is made when there is none.

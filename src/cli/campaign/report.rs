@@ -1,14 +1,14 @@
 //! `volley campaign report`: what came of a campaign's messages, as a table or as a CSV file.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::cli::client::{self, Client};
 use crate::cli::output::{self, Output, grouped};
+use crate::cli::private_file;
 use crate::cli::progress::Progress;
 
 /// What is reported, as the API and people call it. Opens and clicks by machines stand apart.
@@ -81,9 +81,10 @@ pub(super) async fn save(client: &Client, id: i64, file: &Path, raw: bool, outpu
     anyhow::ensure!(!file.is_dir(), "{} is a folder: name a file", file.display());
     let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
     let total = client::number(&campaign, "/stats/total")?;
-    let part = beside(file);
+    let part = private_file::beside(file);
     let unwritable = || format!("cannot write {}", file.display());
-    let target = BufWriter::new(create(&part).with_context(|| format!("cannot write {}", part.display()))?);
+    let target =
+        BufWriter::new(private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?);
     let mut lines = Lines { target, is_quoted: false, ended: 0, total, progress: Progress::new(output) };
     let loaded = export.write(&mut lines).await;
     let written = lines.rows();
@@ -107,22 +108,6 @@ impl Export<'_> {
     async fn write(&self, to: &mut impl Write) -> anyhow::Result<()> {
         self.client.download(&self.path, self.query, to).await
     }
-}
-
-/// A new file that only its owner reads: it will hold personal data. One that is there already is somebody's, and stays.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Where a file is written until it is whole.
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".part");
-    name.into()
 }
 
 /// A CSV document on its way into a file, its lines counted.

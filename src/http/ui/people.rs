@@ -172,7 +172,7 @@ impl BooksPage {
     }
 }
 
-/// How many were packed, of those whom the launch has counted.
+/// How many were packed, of the people that the launch has counted.
 fn of_audience(expected: i64, audit: &Audit) -> String {
     let (counted, packed) = (grouped(expected), grouped(audit.total));
     match expected - audit.total {

@@ -101,7 +101,7 @@ pub(super) fn sentence(campaign: &Glance, rate: Option<f64>) -> String {
     }
 }
 
-/// What is said of those whom a stopped campaign never reached: they are in no book.
+/// What is said of people that a stopped campaign never reached: they are in no book.
 fn never_packed(campaign: &Glance) -> String {
     match campaign.packing.map_or(0, |packing| packing.left(&campaign.stats)) {
         0 => String::new(),

@@ -270,15 +270,13 @@ impl Browser {
     /// looked at again.
     pub(crate) fn overflow(&self) -> i64 {
         let until = Instant::now() + LAYOUT;
-        loop {
+        wait_for("the width of the page", LAYOUT * 2, || {
             let metrics = self.devtools("Page.getLayoutMetrics", &json!({}));
             let content = metrics["cssContentSize"]["width"].as_f64().expect("a width").ceil();
             let window = metrics["cssLayoutViewport"]["clientWidth"].as_f64().expect("a width");
-            if content <= window || Instant::now() >= until {
-                return format!("{:.0}", content - window).parse().expect("a number of pixels");
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let is_settled = content <= window || Instant::now() >= until;
+            is_settled.then(|| format!("{:.0}", content - window).parse().expect("a number of pixels"))
+        })
     }
 
     /// Prefers a dark page, or a light one.
