@@ -122,7 +122,7 @@ fn an_unclosed_quote_stops_the_import_at_the_line_where_it_opens() {
 
 #[test]
 fn the_demo_file_has_the_mess_it_promises() {
-    let mut reader = open(include_bytes!("../../config/demo/contacts.csv")).unwrap();
+    let mut reader = open(include_bytes!("../../../config/demo/contacts.csv")).unwrap();
     let attributes: Vec<_> = reader.attributes().map(str::to_owned).collect();
     assert_eq!(attributes, ["location", "preferred_product", "loyalty_tier"]);
     let rows = rows(&mut reader);
