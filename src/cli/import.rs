@@ -48,7 +48,7 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
     progress.end(&summary(&import));
     let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
-    let lines = std::iter::once(summary(&import)).chain(warning).chain(rejected_rows(&import));
+    let lines = std::iter::once(summary(&import)).chain(warning).chain(closing(&import));
     output.either(&import, &lines.collect::<Vec<_>>().join("\n"))?;
     let written = match &args.rejected {
         Some(to) => write_rejected(&client, &import, to, output).await,
@@ -179,9 +179,26 @@ pub(crate) fn summary(import: &Value) -> String {
     format!("{read} rows read: {created} created, {updated} updated, {rejected} rejected")
 }
 
+/// What is said below the summary: the rejected rows, then the dropped cells.
+pub(crate) fn closing(import: &Value) -> Vec<String> {
+    let mut lines = rejected_rows(import);
+    let dropped = import.get("dropped_cells").and_then(Value::as_i64).unwrap_or_default();
+    if dropped > 0 {
+        let cells = if dropped == 1 { "cell was" } else { "cells were" };
+        lines.push(format!("  {} {cells} dropped, and the rows came in without:", grouped(dropped)));
+        lines.extend(listed(import, "dropped", dropped));
+    }
+    lines
+}
+
 /// The rejected rows, a line each, as far as the API lists them.
 pub(crate) fn rejected_rows(import: &Value) -> Vec<String> {
-    let listed = import.get("rejected").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    listed(import, "rejected", rows(import, "rejected"))
+}
+
+/// What the API lists under `what`, a line each. There are `all` of them.
+fn listed(import: &Value, what: &str, all: i64) -> Vec<String> {
+    let listed = import.get(what).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let mut lines: Vec<String> = listed
         .iter()
         .map(|row| {
@@ -191,7 +208,7 @@ pub(crate) fn rejected_rows(import: &Value) -> Vec<String> {
             format!("  line {line}: {column}{}", client::text(row, "/reason"))
         })
         .collect();
-    let more = rows(import, "rejected") - i64::try_from(listed.len()).unwrap_or(i64::MAX);
+    let more = all - i64::try_from(listed.len()).unwrap_or(i64::MAX);
     if more > 0 {
         lines.push(format!("  and {} more", grouped(more)));
     }
@@ -225,5 +242,20 @@ mod tests {
         assert_eq!(summary(&import), "4 rows read: 1 created, 0 updated, 3 rejected");
         let lines = ["  line 3: email: not an address", "  line 5: too few columns", "  and 1 more"];
         assert_eq!(rejected_rows(&import), lines);
+    }
+
+    #[test]
+    fn dropped_cells_are_named_below_the_rejected_rows() {
+        let import = json!({
+            "rows_rejected": 1, "rejected": [{"line": 3, "column": "email", "reason": "not an address"}],
+            "dropped_cells": 2, "dropped": [{"line": 4, "column": "Phone", "reason": "is not a phone number that exists"}],
+        });
+        let lines = [
+            "  line 3: email: not an address",
+            "  2 cells were dropped, and the rows came in without:",
+            "  line 4: Phone: is not a phone number that exists",
+            "  and 1 more",
+        ];
+        assert_eq!(closing(&import), lines);
     }
 }

@@ -1,9 +1,11 @@
 //! Contacts from a CSV file, row by row, with what is wrong with each.
 //!
-//! The delimiter (`,`, `;` or tab) is found in the header; a byte order mark is dropped. Known columns fill fields (see
-//! `header.rs` for the spellings), all others become attributes under their normalised names. Cells are trimmed; an empty
-//! one sets nothing. Attribute cells stay text: `007` and `1.50` are not numbers to everybody, and a template prints
-//! both alike.
+//! The delimiter (`,`, `;`, tab or `|`) is found in the header, or a first line such as `sep=;` names it; a byte order mark is dropped. Known
+//! columns fill fields (see `header.rs` for the spellings), all others become attributes under their normalised names. Cells are trimmed; an
+//! empty one sets nothing. Attribute cells stay text: `007` and `1.50` are not numbers to everybody, and a template prints both alike.
+//!
+//! Cells that a row lacks at its end are empty, and empty ones beyond the header say nothing. A key that cannot be read costs that cell, where
+//! the row has a stronger one; else it costs the row.
 
 mod header;
 mod opening;
@@ -16,13 +18,13 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use serde_json::Value;
 
 use self::header::{Column, SaidColumn, Target};
-use self::opening::{find_delimiter, read_cells};
+use self::opening::{Opening, read_cells};
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
 use self::rejected::Cells;
 use super::channel::ChannelKind;
 use super::instant::UtcInstant;
 use super::people::consent::{Said, keys_as_addresses, said_source};
-use super::people::contact::{ContactDraft, FieldError, check_attribute};
+use super::people::contact::{BuiltIn, ContactDraft, FieldError, check_attribute};
 use super::people::spelling::trim;
 use super::people::standing::Standing;
 use super::people::tag;
@@ -136,12 +138,14 @@ pub struct Row {
     pub line: u64,
     /// Its end: an import resumed here yields the rows that follow.
     pub end: ResumePoint,
-    /// Its cells as the file has them.
+    /// Its cells as the file has them, where it is wrong. Of a good row: none.
     pub cells: Cells,
     /// The contact, or what is wrong with it, by column.
     pub result: Result<ContactDraft, Vec<FieldError>>,
     /// What the row says of it besides its fields.
     pub said: Said,
+    /// Cells of a good row that nothing is made of: weaker keys that cannot be read, and what stands below no column's name.
+    pub dropped: Vec<FieldError>,
     /// Of a row that is wrong and says that the contact is unsubscribed: the keys that could be read, as addresses. A refusal counts all
     /// the same.
     pub refused: Vec<(ChannelKind, String)>,
@@ -166,9 +170,9 @@ impl<R: Read + Seek> ImportReader<R> {
     /// [`ImportError`]: nothing of the file can be imported.
     pub fn open(reader: R, resume: Option<ResumePoint>, on_list: bool) -> Result<Self, ImportError> {
         let mut record = Record::default();
-        let (mut reader, delimiter, start) = find_delimiter(reader, &mut record)?;
+        let Opening { mut reader, delimiter, start, line } = Opening::find(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
-        let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, 1);
+        let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, line);
         records.read(&mut record)?;
         let columns = header::columns(read_cells(&record, start)?.into_iter(), on_list)?;
         let after = match resume {
@@ -193,6 +197,15 @@ impl<R: Read> ImportReader<R> {
         })
     }
 
+    /// What the file calls the keys, the strongest first; where it has none, the field's own name.
+    #[must_use]
+    pub fn key_headers(&self) -> [String; 3] {
+        [BuiltIn::ExternalId, BuiltIn::Email, BuiltIn::Phone].map(|key| {
+            let column = self.columns.iter().find(|column| column.target == Target::BuiltIn(key));
+            column.map_or_else(|| key.as_str().to_owned(), |column| column.header.clone())
+        })
+    }
+
     /// The header of the file of its rejected rows.
     #[must_use]
     pub fn rejected_header(&self) -> String {
@@ -214,14 +227,7 @@ impl<R: Read> ImportReader<R> {
                         && self.record.cells().all(|cell| cell.trim_ascii().is_empty()) => {}
                 Ok(true) => {
                     let end = ResumePoint { byte: self.records.byte, line: self.records.line };
-                    let mut said = Said::default();
-                    let mut draft = ContactDraft::default();
-                    let result = self.fill(&mut draft, &mut said);
-                    let is_lost = result.is_err() && said.standing == Some(Standing::Unsubscribed);
-                    let refused = if is_lost { keys_as_addresses(&draft.fields) } else { Vec::new() };
-                    let result = result.map(|()| draft);
-                    let cells = Cells::of(&self.record, &self.columns, self.is_protected);
-                    return Ok(Some(Row { line: self.record.line, end, cells, result, said, refused }));
+                    return Ok(Some(self.row(end)));
                 }
                 Err(error) => {
                     self.is_broken = true;
@@ -232,25 +238,47 @@ impl<R: Read> ImportReader<R> {
         Ok(None)
     }
 
+    /// The present record, which ends there.
+    fn row(&self, end: ResumePoint) -> Row {
+        let line = self.record.line;
+        let mut read = Reading::default();
+        self.fill(&mut read);
+        let Reading { draft, said, dropped, errors } = read;
+        if errors.is_empty() {
+            let (cells, refused) = Default::default();
+            return Row { line, end, cells, result: Ok(draft), said, dropped, refused };
+        }
+        let is_lost = said.standing == Some(Standing::Unsubscribed);
+        let refused = if is_lost { keys_as_addresses(&draft.fields) } else { Vec::new() };
+        let cells = Cells::of(&self.record, &self.columns, self.is_protected);
+        Row { line, end, cells, result: Err(errors), said, dropped: Vec::new(), refused }
+    }
+
     /// Reads the contact in the present record, or says everything that is wrong with it; what can be read is there all the same.
-    fn fill(&self, draft: &mut ContactDraft, said: &mut Said) -> Result<(), Vec<FieldError>> {
-        self.check_shape().map_err(|error| vec![error])?;
-        let mut errors = Vec::new();
-        for (column, cell) in self.columns.iter().zip(self.record.cells()) {
+    fn fill(&self, read: &mut Reading) {
+        if let Err(error) = self.check_shape() {
+            read.errors.push(error);
+            return;
+        }
+        let mut wrong: Vec<(&Column, FieldError)> = Vec::new();
+        for (place, (column, cell)) in self.columns.iter().zip(self.record.cells()).enumerate() {
             let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
             let filled = if self.is_protected { rejected::check(column, cell) } else { Ok(()) };
-            if let Err(mut error) = filled.and_then(|()| fill(draft, said, column, cell)) {
-                error.field.clone_from(&column.header);
-                errors.push(error);
+            match filled.and_then(|()| fill(&mut read.draft, &mut read.said, column, cell)) {
+                Ok(()) if column.target == Target::Nowhere && !is_blank(cell) => read.dropped.push(nameless(place)),
+                Ok(()) => {}
+                Err(error) => wrong.push((column, FieldError { field: column.header.clone(), ..error })),
             }
         }
-        // A key that was given but is wrong has its own error already.
-        if errors.is_empty()
-            && let Err(error) = draft.check_key()
-        {
-            errors.push(FieldError { field: ROW.to_owned(), ..error });
+        if wrong.iter().all(|(column, error)| is_spare(&read.draft, column, error)) {
+            read.dropped.extend(wrong.into_iter().map(|(_, error)| error));
+            // A key that was given but is wrong has its own error already.
+            if let Err(error) = read.draft.check_key() {
+                read.errors.push(FieldError { field: ROW.to_owned(), ..error });
+            }
+        } else {
+            read.errors.extend(wrong.into_iter().map(|(_, error)| error));
         }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     fn check_shape(&self) -> Result<(), FieldError> {
@@ -262,14 +290,57 @@ impl<R: Read> ImportReader<R> {
                 format!("is longer than {MAX_CELL_BYTES} bytes"),
             ),
             Some(Overflow::Record) => (ROW, "row_too_long", format!("is longer than {MAX_RECORD_BYTES} bytes")),
-            None if found > wanted => {
+            None if found > wanted && self.has_more() => {
                 (ROW, "too_many_cells", format!("has {found} cells, the header {wanted}: is a delimiter not quoted?"))
             }
-            None if found < wanted => (ROW, "too_few_cells", format!("has {found} cells, the header {wanted}")),
+            // Its cells may have moved, or be lost: nobody is written to because a `no` is not where it was.
+            None if found != wanted && self.is_silent() => {
+                let code = if found > wanted { "too_many_cells" } else { "too_few_cells" };
+                (ROW, code, format!("has {found} cells, the header {wanted}, and none that says the status"))
+            }
             None => return Ok(()),
         };
         Err(FieldError::new(field, code, reason))
     }
+
+    /// Whether something stands in the present record beyond the header.
+    fn has_more(&self) -> bool {
+        let is_unknown = self.record.count > MAX_COLUMNS;
+        is_unknown || self.record.cells().skip(self.columns.len()).any(|cell| !is_blank(cell))
+    }
+
+    /// Whether the file has a column that says how contacts stand on the list, and the present record nothing in it.
+    fn is_silent(&self) -> bool {
+        let place = self.columns.iter().position(|column| column.target == Target::Said(SaidColumn::Standing));
+        place.is_some_and(|place| self.record.cells().nth(place).is_none_or(is_blank))
+    }
+}
+
+/// What a record comes to.
+#[derive(Default)]
+struct Reading {
+    draft: ContactDraft,
+    said: Said,
+    dropped: Vec<FieldError>,
+    errors: Vec<FieldError>,
+}
+
+fn is_blank(cell: &[u8]) -> bool {
+    std::str::from_utf8(cell).is_ok_and(|text| trim(text).is_empty())
+}
+
+/// What is said of a cell below no column's name.
+fn nameless(place: usize) -> FieldError {
+    let why = "stands below no column's name, and is not kept: give the column a name in the first line";
+    FieldError::new(format!("column {}", place + 1), "column_without_name", why)
+}
+
+/// Whether a draft can do without the cell that is wrong: a key beside a stronger one. Bytes that are no text may be a sign of more.
+fn is_spare(draft: &ContactDraft, column: &Column, error: &FieldError) -> bool {
+    let [external_id, email, _] = draft.fields.keys();
+    let has_stronger = (column.target == Target::BuiltIn(BuiltIn::Email) && external_id.is_some())
+        || (column.target == Target::BuiltIn(BuiltIn::Phone) && external_id.or(email).is_some());
+    has_stronger && error.code != "encoding"
 }
 
 /// What an error is about that no column alone is to blame for.
@@ -282,7 +353,7 @@ fn fill(draft: &mut ContactDraft, said: &mut Said, column: &Column, cell: &[u8])
         FieldError::new(
             ROW,
             "encoding",
-            format!("is not UTF-8 (byte {at} of the cell): export the file as \"CSV UTF-8\""),
+            format!("has bytes that are no text (byte {at} of the cell): export the file as \"CSV UTF-8\""),
         )
     })?;
     let text = trim(text);

@@ -1,5 +1,7 @@
 //! Imports, their rows and their progress.
 
+mod batch;
+mod dropped;
 pub mod imports;
 pub mod rejections;
 mod status;

@@ -2,6 +2,7 @@
 //! All trials of one table run at once, each with a server and a pool of its own, in one process.
 
 mod answers;
+mod csv;
 mod http;
 mod pace;
 mod smtp;

@@ -17,15 +17,16 @@ use tokio::sync::mpsc;
 use self::files::{ImportFolder, OpenError};
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{ImportId, ListId};
-use crate::domain::import::rejected::{self, Cells};
+use crate::domain::import::rejected;
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
 use crate::domain::people::consent::{Act, Said, Source, keys_as_addresses};
+use crate::domain::people::contact::Fields;
 use crate::domain::people::standing::Standing;
 use crate::services::By;
 use crate::services::people::standings::{Refusal, RefusalScope, refuse};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
 use crate::store::people::consent::Scribe;
-use crate::store::people::contacts::{Applied, Fate};
+use crate::store::people::contacts::{Applied, IgnoredKey};
 use crate::store::people::refusals::RefusalBook;
 use crate::store::{Conn, Lane, Store, StoreError, Target, engine};
 
@@ -274,8 +275,8 @@ impl Work {
     }
 }
 
-/// Unsubscribes those whose rows are rejected for something else, or because their keys belong to several contacts: a refusal counts
-/// from the moment it is said. Behind the rows that are stored, so that none of them takes it back.
+/// Unsubscribes those whose rows are rejected for something else, and the keys that rows could not take over because others have them: a
+/// refusal counts from the moment it is said. Behind the rows that are stored, so that none of them takes it back.
 fn refuse_rejected(
     conn: &mut Conn,
     scribe: &Scribe,
@@ -283,10 +284,7 @@ fn refuse_rejected(
     (batch, refused): (&Batch, &[(ChannelKind, String)]),
     applied: &Applied,
 ) -> Result<(), StoreError> {
-    let rows = applied.fates.iter().zip(&batch.said).zip(&batch.drafts);
-    let conflicting = rows
-        .filter(|((fate, said), _)| matches!(fate, Fate::Conflict(_)) && said.standing == Some(Standing::Unsubscribed));
-    let conflicting = conflicting.flat_map(|(_, draft)| keys_as_addresses(&draft.fields));
+    let ignored = applied.ignored.iter().flat_map(|(index, key)| lost_refusal(batch, *index, key));
     let refusal = |address| Refusal {
         contact: None,
         address: Some(address),
@@ -296,12 +294,21 @@ fn refuse_rejected(
         at: None,
         client: None,
     };
-    let refusals: Vec<Refusal> = refused.iter().cloned().chain(conflicting).map(refusal).collect();
+    let refusals: Vec<Refusal> = refused.iter().cloned().chain(ignored).map(refusal).collect();
     if refusals.is_empty() {
         return Ok(());
     }
     let by = By { request_id: scribe.act.request_id.clone(), ..By::start() };
     refuse(conn, &scribe.book, &by, &refusals).map(drop)
+}
+
+/// The addresses of a key that belongs to another contact, where its row says no.
+fn lost_refusal(batch: &Batch, index: usize, key: &IgnoredKey) -> Vec<(ChannelKind, String)> {
+    let said = batch.said.get(index).and_then(|said| said.standing);
+    let draft = batch.drafts.get(index).filter(|_| said == Some(Standing::Unsubscribed));
+    let mut only = Fields::default();
+    *only.get_mut(key.field) = draft.and_then(|draft| draft.fields.get(key.field)).map(ToOwned::to_owned);
+    keys_as_addresses(&only)
 }
 
 /// An error and its causes, in one line.
@@ -333,6 +340,7 @@ fn parse(
 ) -> Result<(), ImportError> {
     let mut reader = ImportReader::open(file, from, on_list)?;
     let names = reader.attributes().map(ToOwned::to_owned).collect();
+    let key_headers = Arc::new(reader.key_headers());
     if sender.blocking_send(Parsed::Header(names, reader.rejected_header())).is_err() {
         return Ok(());
     }
@@ -350,7 +358,7 @@ fn parse(
             }
         };
         let refused = std::mem::take(&mut batch.refused);
-        if let Some(batch) = batch.finish(from) {
+        if let Some(batch) = batch.finish(from, Arc::clone(&key_headers)) {
             from = Some(batch.to);
             if sender.blocking_send(Parsed::Rows(batch, refused)).is_err() {
                 return Ok(());
@@ -372,8 +380,9 @@ struct Gathered {
     said: Vec<Said>,
     rejected_rows: usize,
     rejections: Vec<Rejection>,
-    cells: Vec<Cells>,
-    rejected: Vec<(u64, String)>,
+    rejected: String,
+    dropped_cells: usize,
+    dropped: Vec<Rejection>,
     refused: Vec<(ChannelKind, String)>,
 }
 
@@ -386,12 +395,15 @@ impl Gathered {
                 self.lines.push(row.line);
                 self.drafts.push(draft);
                 self.said.push(row.said);
-                self.cells.push(row.cells);
+                self.dropped_cells += row.dropped.len();
+                // Of more cells than this, the import itself names no reasons.
+                let named = imports::KEPT_REJECTIONS.saturating_sub(self.dropped.len());
+                self.dropped.extend(row.dropped.into_iter().take(named).map(|why| Rejection::of(row.line, why)));
             }
             Err(errors) => {
                 self.rejected_rows += 1;
                 self.refused.extend(row.refused);
-                self.rejected.push((row.line, rejected::line(row.line, &errors, &row.cells)));
+                self.rejected.push_str(&rejected::line(row.line, &errors, &row.cells));
                 // Of more rows than this, the import itself names no errors.
                 if self.rejected_rows <= imports::KEPT_REJECTIONS {
                     self.rejections.extend(errors.into_iter().map(|error| Rejection::of(row.line, error)));
@@ -405,8 +417,19 @@ impl Gathered {
         self.to.map_or(0, |to| to.byte.saturating_sub(from.map_or(0, |from| from.byte)))
     }
 
-    fn finish(self, from: Option<ResumePoint>) -> Option<Batch> {
-        let Self { rows: _, to, lines, drafts, said, rejected_rows, rejections, cells, rejected, refused: _ } = self;
-        Some(Batch { from, to: to?, lines, drafts, said, rejected_rows, rejections, cells, rejected })
+    fn finish(self, from: Option<ResumePoint>, key_headers: Arc<[String; 3]>) -> Option<Batch> {
+        Some(Batch {
+            from,
+            to: self.to?,
+            lines: self.lines,
+            drafts: self.drafts,
+            said: self.said,
+            rejected_rows: self.rejected_rows,
+            rejections: self.rejections,
+            rejected: self.rejected,
+            dropped_cells: self.dropped_cells,
+            dropped: self.dropped,
+            key_headers,
+        })
     }
 }

@@ -8,7 +8,7 @@
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::ImportError;
-use super::opening::{find_delimiter, read_cells};
+use super::opening::{Opening, read_cells};
 use super::records::{Record, Records};
 use crate::domain::channel::ChannelKind;
 use crate::domain::instant::UtcInstant;
@@ -117,9 +117,9 @@ impl<R: Read + Seek> SuppressionReader<R> {
     /// [`ImportError`]: nothing of the file can be used.
     pub fn open(reader: R) -> Result<Self, ImportError> {
         let mut record = Record::default();
-        let (mut reader, delimiter, start) = find_delimiter(reader, &mut record)?;
+        let Opening { mut reader, delimiter, start, line } = Opening::find(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
-        let mut records = Records::new(reader, delimiter, super::MAX_COLUMNS, start, 1);
+        let mut records = Records::new(reader, delimiter, super::MAX_COLUMNS, start, line);
         records.read(&mut record)?;
         let names: Vec<String> = read_cells(&record, start)?.into_iter().map(ToOwned::to_owned).collect();
         let columns: Vec<Column> = names.iter().map(|name| column(name)).collect();
@@ -151,7 +151,7 @@ impl<R: Read> SuppressionReader<R> {
         let (mut list, mut list_name, mut list_id, mut since, mut until) = (None, None, None, None, None);
         for (column, cell) in self.columns.iter().zip(self.record.cells()) {
             let text = std::str::from_utf8(cell)
-                .map_err(|error| FieldError::new("row", "encoding", format!("is not UTF-8: {error}")))?;
+                .map_err(|error| FieldError::new("row", "encoding", format!("has bytes that are no text: {error}")))?;
             let text = trim(text);
             match column {
                 _ if text.is_empty() => {}

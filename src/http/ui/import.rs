@@ -60,6 +60,12 @@ pub(super) struct ImportLive {
     unkept: Option<String>,
     /// The pages before and behind this one.
     pages: (Option<usize>, Option<usize>),
+    /// The first cells that nothing was made of, and why.
+    dropped: Vec<Rejection>,
+    /// How many there are; empty: none.
+    dropped_cells: String,
+    /// Whether there are more than are shown.
+    is_more_dropped: bool,
 }
 
 /// How an import stands, in a sentence.
@@ -123,11 +129,21 @@ impl ImportLive {
             until: import.rejected_until.map(When::of),
             unkept: Some(import.rows_rejected - kept).filter(|count| *count > 0).map(grouped),
             pages: ((page > 1).then(|| page - 1), (!is_last).then(|| page + 1)),
+            dropped: import.dropped.iter().take(REASONS).cloned().collect(),
+            dropped_cells: Some(import.dropped_cells)
+                .filter(|count| *count > 0)
+                .map(|count| counted(count, "cell was", "cells were"))
+                .unwrap_or_default(),
+            is_more_dropped: import.dropped_cells > i64::try_from(REASONS).unwrap_or(i64::MAX),
         }
     }
 
     const fn kept_rows() -> usize {
         KEPT_REJECTIONS
+    }
+
+    const fn shown_cells() -> usize {
+        REASONS
     }
 }
 

@@ -14,7 +14,7 @@ use crate::services::people::selection::Selection;
 use crate::services::people::standings::{self, Refusal, RefusalScope, Subscribed, Tally};
 use crate::services::{By, Services};
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::contacts::{self, Fate, Joining};
+use crate::store::people::contacts::{self, Joining};
 use crate::store::people::standings::{holders, look, of_contacts};
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError, engine};
 
@@ -209,10 +209,12 @@ fn subscribe(
         let joining = Joining { grounds, ..Joining::list(Some(list)) };
         let applied = contacts::apply(conn, &mut ledger, &members.keys, &joining, now)?;
         ledger.close(conn)?;
-        for fate in applied.fates {
-            if let Fate::Conflict(ids) = fate {
-                return Err(MembersError::Conflict(ids));
-            }
+        // Nobody is put on a list by half of the keys that were given.
+        let there = applied.ignored.iter().filter(|(_, key)| key.made_by.is_none());
+        let others = || there.map(|(_, key)| key.holder).collect();
+        let is_whole = applied.ignored.is_empty();
+        if let Some(ids) = applied.conflict.or_else(|| (!is_whole).then(others)) {
+            return Err(MembersError::Conflict(ids));
         }
         stand.tally.add(&applied.standings);
         ids.extend(applied.ids);

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ContactId;
 use crate::domain::people::consent::Source;
-use crate::domain::people::contact::ContactDraft;
+use crate::domain::people::contact::{BuiltIn, ContactDraft};
 use crate::domain::people::standing::Grounds;
 use crate::services::audit::{self, Line};
 use crate::services::people::standings::scribe;
@@ -16,8 +16,8 @@ use crate::store::{Conn, Lane, StoreError};
 
 /// A contact as it is stored now.
 pub enum Stored {
-    /// It is new.
-    Created(ContactRow),
+    /// It is new. Without these keys: they belong to a contact that has another stronger one.
+    Created(ContactRow, Vec<BuiltIn>),
     /// It was there.
     Updated(ContactRow),
 }
@@ -49,7 +49,7 @@ pub async fn upsert_contact(
     let upsert = move |conn: &mut Conn| {
         let stored = contacts::upsert(conn, &scribe, &draft, &Joining { grounds, ..Joining::NOTHING })?;
         let line = match &stored {
-            Upserted::Created(row) => Line::of(Action::Created, Object::Contact, row.id),
+            Upserted::Created(row, _) => Line::of(Action::Created, Object::Contact, row.id),
             Upserted::Updated(row) => Line::of(Action::Updated, Object::Contact, row.id),
             Upserted::Conflict(_) => return Ok(stored),
         };
@@ -57,7 +57,7 @@ pub async fn upsert_contact(
         Ok::<_, StoreError>(stored)
     };
     match services.store.transact(Lane::Write, "store a contact", upsert).await? {
-        Upserted::Created(row) => Ok(Stored::Created(row)),
+        Upserted::Created(row, ignored) => Ok(Stored::Created(row, ignored)),
         Upserted::Updated(row) => Ok(Stored::Updated(row)),
         Upserted::Conflict(ids) => Err(UpsertError::Conflict(ids)),
     }

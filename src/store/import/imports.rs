@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use diesel::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
-use crate::domain::import::rejected::{self, Cells};
 use crate::domain::instant::UtcInstant;
-use crate::domain::people::consent::{Act, Said};
-use crate::domain::people::contact::{ContactDraft, FieldError};
+use crate::domain::people::consent::Act;
+use crate::domain::people::contact::ContactDraft;
 use crate::domain::people::standing::{Grounds, Standing};
 use crate::store::engine;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
@@ -18,16 +16,14 @@ use crate::store::engine::listing::{Slice, Window};
 use crate::store::engine::schema::imports;
 use crate::store::engine::touches;
 use crate::store::people::consent::{Ledger, Scribe};
-use crate::store::people::contacts::{self, Applied, Fate, Joining, Noted};
+use crate::store::people::contacts::{self, Applied, Fate, Joining, Noted, Several};
 use crate::store::people::{attributes, tags};
 use crate::store::{Conn, StoreError};
 
-use super::rejections;
+pub use super::batch::{Batch, KEPT_REJECTIONS, Rejection};
 pub use super::status::ImportStatus;
 pub use super::target::Target;
-
-/// How many rejected rows are kept with their reasons.
-pub const KEPT_REJECTIONS: usize = 100;
+use super::{dropped, rejections};
 
 /// An import as stored.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -69,6 +65,10 @@ pub struct ImportRow {
     pub resubscribed: i64,
     /// Rows of contacts that have refused and stay unsubscribed.
     pub stay_refused: i64,
+    /// Cells of rows that came in that nothing was made of.
+    pub dropped_cells: i64,
+    /// The first of them, as JSON; see [`ImportRow::dropped`].
+    dropped: String,
 }
 
 /// What an import says of everybody's consent.
@@ -80,27 +80,6 @@ pub struct ImportConsent {
     pub resubscribe_reason: Option<String>,
 }
 
-/// Why a row was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Rejection {
-    /// The line on which the row begins; the header is line 1.
-    pub line: u64,
-    /// The column's header, or `row`.
-    pub column: String,
-    /// Stable, for programs.
-    pub code: String,
-    /// For people.
-    pub reason: String,
-}
-
-impl Rejection {
-    /// An error of the row on this line.
-    #[must_use]
-    pub fn of(line: u64, error: FieldError) -> Self {
-        Self { line, column: error.field, code: error.code.into_owned(), reason: error.reason }
-    }
-}
-
 impl ImportRow {
     /// What was refused: every error of the first [`KEPT_REJECTIONS`] rejected rows.
     ///
@@ -109,6 +88,14 @@ impl ImportRow {
     pub fn rejected(&self) -> Result<Vec<Rejection>, StoreError> {
         serde_json::from_str(&self.rejected)
             .map_err(|source| StoreError::Corrupt { what: "rejected rows of an import", detail: source.to_string() })
+    }
+
+    /// The first [`KEPT_REJECTIONS`] cells that nothing was made of.
+    ///
+    /// # Errors
+    /// What is stored is not readable.
+    pub fn dropped(&self) -> Result<Vec<Rejection>, StoreError> {
+        dropped::read(&self.dropped)
     }
 
     /// What the consent of its contacts rests on.
@@ -281,29 +268,6 @@ pub fn begin(conn: &mut Conn, id: ImportId, attribute_names: &[String], header: 
     })
 }
 
-/// Rows that are stored together.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// Where the import must stand for this batch to be the next.
-    pub from: Option<ResumePoint>,
-    /// Where it stands afterwards.
-    pub to: ResumePoint,
-    /// The lines of the drafts.
-    pub lines: Vec<u64>,
-    /// The good rows.
-    pub drafts: Vec<ContactDraft>,
-    /// What they say besides the contacts' fields.
-    pub said: Vec<Said>,
-    /// How many rows were refused.
-    pub rejected_rows: usize,
-    /// Why, for the first of them.
-    pub rejections: Vec<Rejection>,
-    /// The cells of the drafts.
-    pub cells: Vec<Cells>,
-    /// All that were refused: the line of each, and the row as a line of CSV.
-    pub rejected: Vec<(u64, String)>,
-}
-
 /// What else the transaction of a batch stores, behind its rows.
 pub type Also<'a> = &'a dyn Fn(&mut Conn, &Applied) -> Result<(), StoreError>;
 
@@ -356,7 +320,8 @@ fn store_batch_by(
     let byte_offset = row.byte_offset;
     let mut ledger = Ledger::new(scribe);
     let noted = if row.rows_read >= TOUCHED_ONE_BY_ONE { Noted::Elsewhere } else { Noted::Each };
-    let joining = Joining { list: row.list_id, grounds: row.grounds(), said: &batch.said, noted };
+    let (list, grounds, several) = (row.list_id, row.grounds(), Several::StrongestDecides);
+    let joining = Joining { list, grounds, said: &batch.said, noted, several };
     let applied = apply(conn, &mut ledger, &batch.drafts, &joining, now)?;
     ledger.close(conn)?;
     if noted == Noted::Elsewhere
@@ -366,13 +331,12 @@ fn store_batch_by(
     }
     also(conn, &applied)?;
     let said = applied.contacts.iter().zip(&batch.said);
-    let tagged = said.filter_map(|(contact, said)| Some(((*contact)?, said)));
     let wanted: Vec<(ContactId, &str)> =
-        tagged.flat_map(|(contact, said)| said.tags.iter().map(move |tag| (contact, tag.as_str()))).collect();
+        said.flat_map(|(contact, said)| said.tags.iter().map(move |tag| (*contact, tag.as_str()))).collect();
     let made = applied.contacts.iter().zip(&applied.fates).filter(|(_, fate)| **fate == Fate::Created);
-    tags::add_besides(conn, &wanted, &made.filter_map(|(contact, _)| *contact).collect())?;
+    tags::add_besides(conn, &wanted, &made.map(|(contact, _)| *contact).collect())?;
     row.count(&applied, batch)?;
-    rejections::keep(conn, id, row.byte_offset, &all_rejected(&applied, batch))?;
+    rejections::keep(conn, id, row.byte_offset, &batch.rejected)?;
     let changed = diesel::update(imports::table.filter(
         imports::id.eq(id).and(imports::status.eq(ImportStatus::Running)).and(imports::byte_offset.eq(byte_offset)),
     ))
@@ -386,6 +350,8 @@ fn store_batch_by(
         imports::rejected.eq(row.rejected),
         imports::resubscribed.eq(row.resubscribed),
         imports::stay_refused.eq(row.stay_refused),
+        imports::dropped_cells.eq(row.dropped_cells),
+        imports::dropped.eq(row.dropped),
         imports::updated_at.eq(now),
     ))
     .execute(conn)
@@ -393,46 +359,22 @@ fn store_batch_by(
     if changed == 1 { Ok(()) } else { Err(StoreError::Stale { what: "the import" }) }
 }
 
-/// Why a row is rejected whose keys belong to several contacts.
-fn conflict(ids: &[ContactId]) -> FieldError {
-    let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
-    FieldError::new("row", "contact_conflict", format!("its keys belong to other contacts: {}", ids.join(", ")))
-}
-
-/// The rejected rows of a batch as lines of CSV, in the order of the file.
-fn all_rejected(applied: &Applied, batch: &Batch) -> String {
-    let rows = applied.fates.iter().zip(&batch.lines).zip(&batch.cells);
-    let conflicting = rows.filter_map(|((fate, line), cells)| match fate {
-        Fate::Conflict(ids) => Some((*line, rejected::line(*line, &[conflict(ids)], cells))),
-        Fate::Created | Fate::Updated => None,
-    });
-    let mut all: Vec<(u64, String)> = batch.rejected.iter().cloned().chain(conflicting).collect();
-    all.sort_by_key(|(line, _)| *line);
-    all.into_iter().map(|(_, text)| text).collect()
-}
-
 impl ImportRow {
     /// Adds a batch to the counts.
     fn count(&mut self, applied: &Applied, batch: &Batch) -> Result<(), StoreError> {
-        let (mut created, mut updated, mut rejected) = (0_i64, 0_i64, as_count(batch.rejected_rows));
-        let mut rejections = batch.rejections.clone();
-        for (fate, line) in applied.fates.iter().zip(&batch.lines) {
-            match fate {
-                Fate::Created => created += 1,
-                Fate::Updated => updated += 1,
-                Fate::Conflict(ids) => {
-                    rejected += 1;
-                    rejections.push(Rejection::of(*line, conflict(ids)));
-                }
-            }
-        }
+        let created = as_count(applied.fates.iter().filter(|fate| **fate == Fate::Created).count());
+        let (updated, rejected) = (as_count(applied.fates.len()) - created, as_count(batch.rejected_rows));
         for outcome in &applied.standings {
             let is_back = outcome.before == Some(Standing::Unsubscribed) && outcome.after == Some(Standing::Subscribed);
             self.resubscribed += i64::from(is_back);
             self.stay_refused += i64::from(outcome.stays_refused);
         }
-        if !rejections.is_empty() {
-            self.keep(rejections)?;
+        if !batch.rejections.is_empty() {
+            self.keep(&batch.rejections)?;
+        }
+        if let Some(dropped) = dropped::with(&self.dropped, applied, batch)? {
+            self.dropped = dropped;
+            self.dropped_cells += as_count(batch.dropped_cells + applied.ignored.len());
         }
         self.rows_read += created + updated + rejected;
         self.rows_created += created;
@@ -444,14 +386,13 @@ impl ImportRow {
     }
 
     /// Keeps the errors of the first hundred rejected rows.
-    fn keep(&mut self, mut new: Vec<Rejection>) -> Result<(), StoreError> {
-        new.sort_by_key(|rejection| rejection.line);
+    fn keep(&mut self, new: &[Rejection]) -> Result<(), StoreError> {
         let mut kept = self.rejected()?;
         let mut lines: std::collections::BTreeSet<u64> = kept.iter().map(|rejection| rejection.line).collect();
         for rejection in new {
             if lines.len() < KEPT_REJECTIONS || lines.contains(&rejection.line) {
                 lines.insert(rejection.line);
-                kept.push(rejection);
+                kept.push(rejection.clone());
             }
         }
         self.rejected = serde_json::to_string(&kept)

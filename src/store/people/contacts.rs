@@ -4,13 +4,15 @@
 //! in bulk (`people::dialect`).
 
 mod batch;
+mod matched;
 pub mod strongest;
 
 use std::collections::BTreeSet;
 
 use diesel::prelude::*;
 
-pub use self::batch::{Applied, Fate, Joining, Noted, apply, apply_one_by_one};
+pub use self::batch::{Applied, IgnoredKey, Joining, Noted, apply, apply_one_by_one};
+pub use self::matched::{Fate, Several};
 use super::attributes;
 use super::contact_row::ContactRow;
 use crate::domain::ids::ContactId;
@@ -30,11 +32,11 @@ const TRIES: usize = 3;
 
 /// What became of one draft.
 pub enum Upserted {
-    /// A new contact.
-    Created(ContactRow),
+    /// A new contact, and keys that it did not get: they belong to somebody who has another stronger key.
+    Created(ContactRow, Vec<BuiltIn>),
     /// A live contact was found by its keys.
     Updated(ContactRow),
-    /// The keys mean different people.
+    /// The keys belong to different people.
     Conflict(Vec<ContactId>),
 }
 
@@ -53,14 +55,17 @@ pub fn upsert(
         let mut ledger = Ledger::new(scribe);
         let applied = apply(conn, &mut ledger, std::slice::from_ref(draft), joining, now)?;
         ledger.close(conn)?;
+        if let Some(others) = applied.conflict {
+            return Ok(Upserted::Conflict(others));
+        }
         let stored = match applied.ids.first() {
             Some(id) => find(conn, *id)?,
             None => None,
         };
+        let ignored = applied.ignored.into_iter().map(|(_, key)| key.field).collect();
         Ok(match (applied.fates.into_iter().next(), stored) {
-            (Some(Fate::Created), Some(row)) => Upserted::Created(row),
+            (Some(Fate::Created), Some(row)) => Upserted::Created(row, ignored),
             (Some(Fate::Updated), Some(row)) => Upserted::Updated(row),
-            (Some(Fate::Conflict(ids)), _) => Upserted::Conflict(ids),
             (Some(Fate::Created | Fate::Updated) | None, _) => return Err(StoreError::Stale { what: "the contact" }),
         })
     })

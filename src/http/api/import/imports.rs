@@ -58,6 +58,11 @@ pub(in crate::http) struct Import {
     pub(in crate::http) stay_refused: i64,
     /// The first hundred rejected rows. `GET /v1/imports/{id}/rejected.csv` has all of them.
     pub(in crate::http) rejected: Vec<Rejection>,
+    /// Cells that nothing was made of, though their rows came in: keys of other contacts (`key_taken`), keys that cannot be read beside a
+    /// stronger one, and what stands below no column's name (`column_without_name`).
+    pub(in crate::http) dropped_cells: i64,
+    /// The first hundred dropped cells.
+    pub(in crate::http) dropped: Vec<Rejection>,
     /// Until when all rejected rows can be had; absent while the import is running, and where none was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) rejected_until: Option<UtcInstant>,
@@ -76,6 +81,7 @@ impl TryFrom<ImportRow> for Import {
         let (warning, rejected_until) = (warning(&row), rejected_until(&row));
         Ok(Self {
             rejected: row.rejected()?,
+            dropped: row.dropped()?,
             id: row.id,
             status: row.status,
             list_id: row.list_id,
@@ -85,6 +91,7 @@ impl TryFrom<ImportRow> for Import {
             rows_rejected: row.rows_rejected,
             resubscribed: row.resubscribed,
             stay_refused: row.stay_refused,
+            dropped_cells: row.dropped_cells,
             error: row.error,
             warning,
             rejected_until,

@@ -52,6 +52,9 @@ macro_rules! bodies {
             pub(in crate::http) version: i64,
             pub(in crate::http) created_at: UtcInstant,
             pub(in crate::http) updated_at: UtcInstant,
+            /// In the answer that creates it: keys that it did not get, because they belong to a contact with another stronger key.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub(in crate::http) ignored_keys: Vec<&'static str>,
         }
 
         impl Contact {
@@ -74,6 +77,7 @@ macro_rules! bodies {
                     version: row.version,
                     created_at: row.created_at,
                     updated_at: row.updated_at,
+                    ignored_keys: Vec::new(),
                 })
             }
         }
@@ -131,6 +135,9 @@ pub(in crate::http) struct ContactStored {
     id: ContactId,
     /// Rises with every change.
     version: i64,
+    /// Keys that it did not get, because they belong to a contact with another stronger key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored_keys: Vec<&'static str>,
 }
 
 /// What a write answers: the contact, to a key with `read`; else its id.
@@ -152,18 +159,24 @@ impl Contact {
     }
 }
 
-/// A contact that was stored, as far as `by` may see it. A new one has no tags.
-async fn shown_to(by: &By, state: &AppState, row: ContactRow, is_new: bool) -> Result<ContactAnswer, ApiError> {
+/// A contact that was there, as far as `by` may see it.
+async fn shown_to(by: &By, state: &AppState, row: ContactRow) -> Result<ContactAnswer, ApiError> {
     if !by.rights.scope.includes(Scope::Read) {
-        return Ok(ContactAnswer::Stored(ContactStored { id: row.id, version: row.version }));
+        return Ok(ContactAnswer::Stored(ContactStored { id: row.id, version: row.version, ignored_keys: Vec::new() }));
     }
-    let contact = if is_new {
-        Contact::try_from(row)?
-    } else {
-        let read = move |conn: &mut Conn| Contact::read(conn, row);
-        state.store.run(Lane::Read, "read the tags of a contact", read).await?
-    };
+    let read = move |conn: &mut Conn| Contact::read(conn, row);
+    let contact = state.store.run(Lane::Read, "read the tags of a contact", read).await?;
     Ok(ContactAnswer::Whole(Box::new(contact)))
+}
+
+/// A new contact, as far as `by` may see it. It has no tags.
+fn made_by(by: &By, row: ContactRow, ignored: &[BuiltIn]) -> Result<ContactAnswer, ApiError> {
+    let ignored_keys = ignored.iter().map(|key| key.as_str()).collect();
+    Ok(if by.rights.scope.includes(Scope::Read) {
+        ContactAnswer::Whole(Box::new(Contact { ignored_keys, ..Contact::try_from(row)? }))
+    } else {
+        ContactAnswer::Stored(ContactStored { id: row.id, version: row.version, ignored_keys })
+    })
 }
 
 /// Contacts with their tags.
@@ -207,8 +220,9 @@ impl ContactPatch {
     }
 }
 
-/// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means. A key without `read` is told its id, and
-/// nothing else that is known of it.
+/// Creates a contact, or updates the one that `external_id`, else `email`, else `phone` means. Keys of several contacts are refused. A contact
+/// that only a weaker key finds, while its stronger key has another value, is not the one meant: a new one is made without that key, which
+/// `ignored_keys` names. A key without `read` is told the id, and nothing else that is known of the contact.
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = ContactInput, responses(
     (status = 201, description = "Created", body = ContactAnswer),
     (status = 200, description = "Updated", body = ContactAnswer),
@@ -221,10 +235,10 @@ pub(in crate::http) async fn upsert(
 ) -> Result<HttpResponse, ApiError> {
     let is_confirmed = body.confirmed;
     match upsert_contact(&state.services, body.draft()?, is_confirmed, &by).await? {
-        Stored::Created(row) => Ok(HttpResponse::Created()
+        Stored::Created(row, ignored) => Ok(HttpResponse::Created()
             .insert_header(("Location", format!("/v1/contacts/{}", row.id)))
-            .json(shown_to(&by, &state, row, true).await?)),
-        Stored::Updated(row) => Ok(HttpResponse::Ok().json(shown_to(&by, &state, row, false).await?)),
+            .json(made_by(&by, row, &ignored)?)),
+        Stored::Updated(row) => Ok(HttpResponse::Ok().json(shown_to(&by, &state, row).await?)),
     }
 }
 
@@ -377,7 +391,7 @@ pub(in crate::http) async fn change(
     Json(body): Json<ContactPatch>,
 ) -> Result<web::Json<ContactAnswer>, ApiError> {
     let row = change_contact(&state.services, id, body.change()?, &by).await?;
-    shown_to(&by, &state, row, false).await.map(web::Json)
+    shown_to(&by, &state, row).await.map(web::Json)
 }
 
 /// Deletes a contact: it leaves its lists, and its keys are free again. What was sent to it stays on the books.

@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::batch::{self, Matched, Person, State};
+use super::batch;
+use super::matched::{KEYS, Matched, Person, State, without};
 use crate::domain::ids::ContactId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::{BuiltIn, ContactDraft};
@@ -14,9 +15,6 @@ use crate::store::people::consent::Ledger;
 use crate::store::people::contact_row::ContactRow;
 use crate::store::people::dialect::{self, Hold};
 use crate::store::{Conn, StoreError};
-
-/// The built-in fields that are keys, the strongest first.
-const KEYS: [BuiltIn; 3] = [BuiltIn::ExternalId, BuiltIn::Email, BuiltIn::Phone];
 
 /// Somebody, by what a program knows of them. Holds personal data: never logged, hence no `Debug`.
 #[derive(Clone, Default)]
@@ -138,11 +136,9 @@ impl Meeting {
                 None => return Ok(Met::Gone(id)),
             },
         };
-        let (found, ignored) = strongest(&self.matched, named, &given.draft);
-        let mut draft = given.draft.clone();
-        for key in &ignored {
-            *draft.fields.get_mut(*key) = None;
-        }
+        let (found, ignored) = self.matched.meant(named, &given.draft);
+        let ignored: Vec<BuiltIn> = ignored.into_iter().map(|(field, _)| field).collect();
+        let draft = without(&given.draft, ignored.iter().copied());
         let place = match found {
             None => {
                 self.admit(ContactRow { introduced_at: None, ..ContactRow::new(&draft, self.now) }, State::New);
@@ -224,27 +220,6 @@ fn changing(rows: &[ContactRow], given: &[&ContactKeys], now: UtcInstant) -> Res
         }
     }
     Ok(wanted)
-}
-
-/// The contact that a draft means, and the keys that do not belong to it. `named`: the contact that an id names.
-fn strongest(matched: &Matched, named: Option<usize>, draft: &ContactDraft) -> (Option<usize>, Vec<BuiltIn>) {
-    let given = draft.fields.keys();
-    let (mut found, mut ignored) = (named, Vec::new());
-    for (strength, (field, map)) in KEYS.iter().zip(&matched.by_key).enumerate() {
-        let Some(holder) = given.get(strength).copied().flatten().and_then(|key| map.get(key)).copied() else {
-            continue;
-        };
-        let holder_keys = matched.people.get(holder).map(|person| person.row.fields.keys()).unwrap_or_default();
-        let mut stronger = given.iter().zip(holder_keys).take(strength);
-        // A household shares a telephone: who has another stronger key is somebody else.
-        let is_another = stronger.any(|(given, own)| matches!((given, own), (Some(given), Some(own)) if *given != own));
-        match found {
-            Some(place) if place == holder => {}
-            None if !is_another => found = Some(holder),
-            Some(_) | None => ignored.push(*field),
-        }
-    }
-    (found, ignored)
 }
 
 #[cfg(test)]

@@ -46,8 +46,10 @@ both_backends! {
             said: Vec::new(),
             rejected_rows: 0,
             rejections: Vec::new(),
-                cells: Vec::new(),
-                rejected: Vec::new(),
+                rejected: String::new(),
+                dropped_cells: 0,
+                dropped: Vec::new(),
+                key_headers: ["external_id", "email", "phone"].map(str::to_owned).into(),
         };
         let again = batch.clone();
         store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch, &|_, _| Ok(()))).await.unwrap();
@@ -64,7 +66,7 @@ both_backends! {
         let all = (0..8).map(|_| {
             store.run(Lane::Write, "store", |conn| {
                 Ok(match contacts::upsert(conn, &scribe(), &draft("ann@example.com"), &Joining::NOTHING)? {
-                    contacts::Upserted::Created(row) => (true, row.id),
+                    contacts::Upserted::Created(row, _) => (true, row.id),
                     contacts::Upserted::Updated(row) => (false, row.id),
                     contacts::Upserted::Conflict(ids) => panic!("a conflict with {ids:?}"),
                 })
@@ -80,7 +82,7 @@ both_backends! {
         let store = open(db).await;
         let missing = store.run(Lane::Write, "look", |conn| {
             let upserted = contacts::upsert(conn, &scribe(), &draft("a@example.com"), &Joining::NOTHING)?;
-            let contacts::Upserted::Created(row) = upserted else { panic!("known") };
+            let contacts::Upserted::Created(row, _) = upserted else { panic!("known") };
             let mut ids: Vec<_> = (1..2_500).rev().map(ContactId).collect();
             ids.push(row.id);
             Ok((row.id, contacts::missing(conn, &ids)?))

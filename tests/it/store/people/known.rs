@@ -75,7 +75,7 @@ impl People {
         let upsert =
             move |conn: &mut Conn| contacts::upsert(conn, &api(), &draft(external_id, email), &Joining::NOTHING);
         match self.bare(upsert).await {
-            Upserted::Created(row) | Upserted::Updated(row) => row.id,
+            Upserted::Created(row, _) | Upserted::Updated(row) => row.id,
             Upserted::Conflict(ids) => panic!("a conflict with {ids:?}"),
         }
     }

@@ -34,7 +34,7 @@ impl People {
     async fn upsert(&self, draft: ContactDraft) -> volley::domain::ids::ContactId {
         let upsert = move |conn: &mut Conn| contacts::upsert(conn, &api(), &draft, &Joining::NOTHING);
         match self.bare(upsert).await {
-            Upserted::Created(row) | Upserted::Updated(row) => row.id,
+            Upserted::Created(row, _) | Upserted::Updated(row) => row.id,
             Upserted::Conflict(ids) => panic!("a conflict with {ids:?}"),
         }
     }

@@ -118,8 +118,10 @@ both_backends! {
                 said: Vec::new(),
                 rejected_rows: 0,
                 rejections: Vec::new(),
-                cells: Vec::new(),
-                rejected: Vec::new(),
+                rejected: String::new(),
+                dropped_cells: 0,
+                dropped: Vec::new(),
+                key_headers: ["external_id", "email", "phone"].map(str::to_owned).into(),
             };
             imports::store_batch(conn, &scribe(), id, &batch(0, &["ann"]), &|_, _| Ok(()))?;
             assert_eq!(taken(conn).len(), 1, "a small one is touched one by one");

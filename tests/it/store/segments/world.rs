@@ -60,7 +60,7 @@ pub(super) fn draft(email: &str, attributes: Value) -> ContactDraft {
 /// A contact with this address and these attributes.
 pub(super) fn contact(conn: &mut Conn, email: &str, attributes: Value) -> ContactId {
     match contacts::upsert(conn, &scribe(), &draft(email, attributes), &Joining::NOTHING).unwrap() {
-        Upserted::Created(row) | Upserted::Updated(row) => row.id,
+        Upserted::Created(row, _) | Upserted::Updated(row) => row.id,
         Upserted::Conflict(_) => panic!("a conflict"),
     }
 }

@@ -55,13 +55,13 @@ both_backends! {
         assert_eq!(accepted.header("location"), Some(format!("/v1/imports/{import}").as_str()));
         let import = finished(&server, import);
         assert_eq!(import["status"], "completed", "{import}");
-        assert_eq!(counts(&import), [6, 2, 2, 2]);
-        let rejected: Vec<_> = import["rejected"].as_array().unwrap().iter().map(|r| (&r["line"], &r["column"], &r["code"])).collect();
-        assert_eq!(rejected, [
-            (&json!(3), &json!("E-Mail"), &json!("email_invalid")),
-            (&json!(4), &json!("Phone"), &json!("phone_scientific")),
-        ]);
-        assert_eq!(api.get(&format!("/v1/lists/{list}"))["member_count"], 2);
+        assert_eq!(counts(&import), [6, 3, 2, 1]);
+        let named = |what: &str| -> Vec<Value> {
+            import[what].as_array().unwrap().iter().map(|r| json!([r["line"], r["column"], r["code"]])).collect()
+        };
+        assert_eq!(named("rejected"), [json!([3, "E-Mail", "email_invalid"])]);
+        assert_eq!((named("dropped"), &import["dropped_cells"]), (vec![json!([4, "Phone", "phone_scientific"])], &json!(1)));
+        assert_eq!(api.get(&format!("/v1/lists/{list}"))["member_count"], 3);
         let ann = &api.get("/v1/contacts?search=ann@")["data"][0];
         assert_eq!((&ann["first_name"], &ann["phone"]), (&json!("Anna"), &json!("+442079460123")));
         assert_eq!(ann["attributes"], json!({ "loyalty_tier": "platinum" }), "later rows win");
@@ -76,9 +76,9 @@ both_backends! {
         let api = server.api();
         let first = finished(&server, id(&upload(&server, "/v1/contacts/import", MESS).body));
         let second = finished(&server, id(&upload(&server, "/v1/contacts/import", MESS).body));
-        assert_eq!(counts(&first), [6, 2, 2, 2]);
-        assert_eq!(counts(&second), [6, 0, 4, 2]);
-        assert_eq!(api.get("/v1/contacts")["pagination"]["total_count"], 2);
+        assert_eq!(counts(&first), [6, 3, 2, 1]);
+        assert_eq!(counts(&second), [6, 0, 5, 1]);
+        assert_eq!(api.get("/v1/contacts")["pagination"]["total_count"], 3);
     }
 
     fn one_idempotency_key_makes_one_import(db: &Database) {
@@ -134,16 +134,32 @@ both_backends! {
         assert_eq!((&people["pagination"]["total_count"], &people["data"][0]["first_name"]), (&json!(1), &json!("Anna")));
     }
 
-    fn rows_whose_keys_belong_to_two_people_are_rejected_by_line(db: &Database) {
+    fn the_strongest_key_of_a_row_decides_and_a_weaker_one_of_another_contact_is_left_out(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
-        api.post("/v1/contacts", &json!({ "external_id": "a", "email": "ann@example.com" }));
-        api.post("/v1/contacts", &json!({ "external_id": "b", "email": "bob@example.com" }));
-        let csv = "external_id,email\na,bob@example.com\nc,cleo@example.com\nz,ann@example.com\n";
+        let ann = id(&api.post("/v1/contacts", &json!({ "external_id": "a", "email": "ann@example.com" })));
+        let bob = id(&api.post("/v1/contacts", &json!({ "external_id": "b", "email": "bob@example.com" })));
+        let csv = "external_id,E-Mail,city\na,bob@example.com,Bonn\nc,cleo@example.com,\nz,ann@example.com,Rome\n";
         let import = finished(&server, id(&upload(&server, "/v1/contacts/import", csv).body));
-        assert_eq!(counts(&import), [3, 1, 0, 2]);
-        let lines: Vec<_> = import["rejected"].as_array().unwrap().iter().map(|r| (&r["line"], &r["code"])).collect();
-        assert_eq!(lines, [(&json!(2), &json!("contact_conflict")), (&json!(4), &json!("contact_conflict"))]);
+        assert_eq!((counts(&import), &import["dropped_cells"]), ([3, 2, 1, 0], &json!(2)));
+        let dropped: Vec<_> = import["dropped"].as_array().unwrap().iter().map(|r| json!([r["line"], r["column"], r["code"]])).collect();
+        assert_eq!(dropped, [json!([2, "E-Mail", "key_taken"]), json!([4, "E-Mail", "key_taken"])]);
+        let reason = |place: usize| import["dropped"][place]["reason"].as_str().unwrap().to_owned();
+        assert!(reason(0).contains(&format!("another contact, {bob}:")) && reason(1).contains(&format!("another contact, {ann}:")), "{import}");
+        let email = |key: &str| api.get(&format!("/v1/contacts?external_id={key}"))["data"][0]["email"].clone();
+        assert_eq!([email("a"), email("b"), email("z")], [json!("ann@example.com"), json!("bob@example.com"), Value::Null]);
+        let cities = |key: &str| api.get(&format!("/v1/contacts?external_id={key}"))["data"][0]["attributes"]["city"].clone();
+        assert_eq!([cities("a"), cities("z")], ["Bonn", "Rome"]);
+    }
+
+    fn a_row_that_says_no_says_it_for_a_key_that_another_contact_has_too(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let list = api.create_list("News");
+        let csv = "email,phone,status\nann@example.com,+442079460123,subscribed\nbob@example.com,+442079460123,unsubscribed\n";
+        let import = finished(&server, id(&upload(&server, &format!("/v1/contacts/import?list={list}"), csv).body));
+        assert_eq!((counts(&import), &import["dropped_cells"]), ([2, 2, 0, 0], &json!(1)));
+        assert_eq!(api.get(&format!("/v1/lists/{list}"))["member_count"], 0, "whoever answers that telephone has said no");
     }
 
     fn keys_that_move_between_contacts_within_a_file_are_followed(db: &Database) {

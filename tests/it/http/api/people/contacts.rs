@@ -75,6 +75,19 @@ both_backends! {
         assert_eq!(api.get(&format!("/v1/contacts/{ann}"))["email"], "ann@example.com");
     }
 
+    fn who_is_found_by_a_weaker_key_and_has_another_stronger_one_is_not_meant(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let ann = api.post("/v1/contacts", &json!({ "external_id": "a", "email": "ann@example.com", "phone": "+442079460123" }));
+        assert_eq!(ann["ignored_keys"], Value::Null);
+        let bob = api.post("/v1/contacts", &json!({ "email": "bob@example.com", "phone": "+442079460123" }));
+        assert_ne!(id(&bob), id(&ann));
+        assert_eq!((&bob["ignored_keys"], &bob["phone"], &bob["email"]), (&json!(["phone"]), &Value::Null, &json!("bob@example.com")));
+        let both = json!({ "email": "zoe@example.com", "phone": "+442079460123", "external_id": "a" });
+        assert_eq!(id(&api.post("/v1/contacts", &both)), id(&ann), "the strongest key is its own");
+        assert_eq!(api.get(&format!("/v1/contacts/{}", id(&bob)))["ignored_keys"], Value::Null);
+    }
+
     fn null_clears_a_field_but_never_the_last_key(db: &Database) {
         let server = Server::on(db);
         let contact = id(&server.api().post("/v1/contacts", &json!({

@@ -1,0 +1,2 @@
+ALTER TABLE imports DROP COLUMN dropped;
+ALTER TABLE imports DROP COLUMN dropped_cells;
