@@ -29,6 +29,9 @@ pub(crate) struct ImportArgs {
     /// with scope `read`
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
+    /// The file's encoding, where it is not recognised rightly: utf-8, utf-16le, windows-1252, iso-8859-2, … (Encoding Standard)
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
 }
 
 pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
@@ -42,7 +45,8 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
         Some(name) => Some(list_named(&client, name).await?.to_string()),
         None => None,
     };
-    let query: Vec<(&str, &str)> = list.iter().map(|id| ("list", id.as_str())).collect();
+    let encoding = args.encoding.iter().map(|name| ("encoding", name.as_str()));
+    let query: Vec<(&str, &str)> = list.iter().map(|id| ("list", id.as_str())).chain(encoding).collect();
     let accepted = client.upload("v1/contacts/import", &query, &args.file).await?;
     let mut progress = Progress::new(output);
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
@@ -179,9 +183,12 @@ pub(crate) fn summary(import: &Value) -> String {
     format!("{read} rows read: {created} created, {updated} updated, {rejected} rejected")
 }
 
-/// What is said below the summary: the rejected rows, then the dropped cells.
+/// What is said below the summary: another encoding than UTF-8, the rejected rows, then the dropped cells.
 pub(crate) fn closing(import: &Value) -> Vec<String> {
-    let mut lines = rejected_rows(import);
+    let encoding = client::text(import, "/encoding");
+    let is_other = !matches!(encoding, "" | "utf-8");
+    let mut lines: Vec<String> = is_other.then(|| format!("  the file was read as {encoding}")).into_iter().collect();
+    lines.extend(rejected_rows(import));
     let dropped = import.get("dropped_cells").and_then(Value::as_i64).unwrap_or_default();
     if dropped > 0 {
         let cells = if dropped == 1 { "cell was" } else { "cells were" };
@@ -247,10 +254,11 @@ mod tests {
     #[test]
     fn dropped_cells_are_named_below_the_rejected_rows() {
         let import = json!({
-            "rows_rejected": 1, "rejected": [{"line": 3, "column": "email", "reason": "not an address"}],
+            "rows_rejected": 1, "encoding": "windows-1252", "rejected": [{"line": 3, "column": "email", "reason": "not an address"}],
             "dropped_cells": 2, "dropped": [{"line": 4, "column": "Phone", "reason": "is not a phone number that exists"}],
         });
         let lines = [
+            "  the file was read as windows-1252",
             "  line 3: email: not an address",
             "  2 cells were dropped, and the rows came in without:",
             "  line 4: Phone: is not a phone number that exists",

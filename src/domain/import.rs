@@ -7,6 +7,7 @@
 //! Cells that a row lacks at its end are empty, and empty ones beyond the header say nothing. A key that cannot be read costs that cell, where
 //! the row has a stronger one; else it costs the row.
 
+pub mod encoding;
 mod header;
 mod opening;
 mod records;
@@ -38,8 +39,10 @@ pub enum ImportError {
     /// No header.
     #[error("the file is empty: its first line must name the columns")]
     Empty,
-    /// UTF-16, or bytes that are not UTF-8 in the header.
-    #[error("the file is not UTF-8 (byte {byte}): export it as \"CSV UTF-8\"")]
+    /// Bytes in the header that are no text.
+    #[error(
+        "the file's first line has bytes that are no text (byte {byte}): name its encoding, or export it as \"CSV UTF-8\""
+    )]
     Encoding {
         /// The first byte that is not UTF-8, from 0.
         byte: u64,

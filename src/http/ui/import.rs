@@ -174,6 +174,7 @@ struct ImportPage {
     frame: Frame,
     live: ImportLive,
     list: Option<(i64, String)>,
+    encoding: Option<String>,
     uploaded: When,
     by: Option<String>,
     last: When,
@@ -198,6 +199,7 @@ pub(in crate::http) async fn show(
     let shown = ImportPage {
         live: ImportLive::of(&import, part, frame.may_operate()),
         list: import.list_id.map(|id| (id.0, names.get(&id).cloned().unwrap_or_else(|| gone(id)))),
+        encoding: import.encoding,
         uploaded: When::of(import.created_at),
         by: line.as_ref().map(actor),
         last: When::of(import.updated_at),

@@ -7,7 +7,7 @@ use crate::domain::ids::ListId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::engine::idempotency::{Answer, Key};
-use crate::store::import::imports::{self, ImportConsent, ImportRow, Submitted, Target};
+use crate::store::import::imports::{self, ImportConsent, ImportRow, NewFile, Submitted, Target};
 use crate::store::{Conn, Lane, StoreError};
 
 /// What is imported, and where it goes.
@@ -15,6 +15,8 @@ use crate::store::{Conn, Lane, StoreError};
 pub struct NewImport {
     /// The name of the file in the folder of imports. It is complete.
     pub file: String,
+    /// The encoding that the file came in.
+    pub encoding: String,
     /// The list whose members the contacts become.
     pub target: Target,
     /// What is said of everybody's consent.
@@ -51,7 +53,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, target, consent }: NewImport,
+    NewImport { file, encoding, target, consent }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -64,6 +66,7 @@ pub async fn start_import(
             stored = Some((row.id, row.list_id));
             answer(row)
         };
+        let file = NewFile { name: &file, encoding: &encoding };
         let submitted = imports::submit(conn, &file, &target, &consent, key.as_ref(), answer)?;
         if let Some((id, list)) = stored {
             if let (Target::NewList(_), Some(list)) = (&target, list) {

@@ -69,6 +69,17 @@ pub struct ImportRow {
     pub dropped_cells: i64,
     /// The first of them, as JSON; see [`ImportRow::dropped`].
     dropped: String,
+    /// The encoding that the file came in. None: an earlier version took it.
+    pub encoding: Option<String>,
+}
+
+/// A file that was uploaded.
+#[derive(Debug, Clone, Copy)]
+pub struct NewFile<'a> {
+    /// Its name in the folder of imports.
+    pub name: &'a str,
+    /// The encoding that it came in.
+    pub encoding: &'a str,
 }
 
 /// What an import says of everybody's consent.
@@ -140,7 +151,7 @@ pub enum Submitted {
 /// [`StoreError::Taken`] when a list has the name of the new one. A query failed, or `answer` did.
 pub fn submit(
     conn: &mut Conn,
-    file: &str,
+    file: &NewFile<'_>,
     target: &Target,
     consent: &ImportConsent,
     key: Option<&Key>,
@@ -161,7 +172,8 @@ pub fn submit(
             .values((
                 imports::status.eq(ImportStatus::Pending),
                 imports::list_id.eq(list),
-                imports::file.eq(file),
+                imports::file.eq(file.name),
+                imports::encoding.eq(file.encoding),
                 imports::confirmed.eq(consent.confirmed),
                 imports::resubscribe_reason.eq(&consent.resubscribe_reason),
                 imports::created_at.eq(now),

@@ -46,6 +46,38 @@ both_backends! {
         assert_eq!(contact(&server, "ann@example.com")["attributes"]["city"], "Bonn, Beuel");
     }
 
+    fn csv_cp1252(db: &Database) {
+        let server = Server::on(db);
+        let import = imported(&server, b"E-Mail;First Name;Stadt\r\njuergen@example.com;J\xfcrgen;K\xf6ln\r\nzoe@example.com;Zo\xeb;N\xeemes \x96 5 \x80\r\n");
+        assert_eq!((rows(&import), &import["encoding"]), ((2, 0), &json!("windows-1252")), "{import}");
+        assert_eq!(contact(&server, "juergen@example.com")["first_name"], "J\u{fc}rgen");
+        assert_eq!(contact(&server, "zoe@example.com")["attributes"]["stadt"], "N\u{ee}mes \u{2013} 5 \u{20ac}");
+        let utf_16: Vec<u8> = "\u{feff}email\tcity\r\nann@example.com\t\u{141}\u{f3}d\u{17a}\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let import = imported(&server, &utf_16);
+        assert_eq!((rows(&import), &import["encoding"]), ((1, 0), &json!("utf-16le")), "{import}");
+        assert_eq!(contact(&server, "ann@example.com")["attributes"]["city"], "\u{141}\u{f3}d\u{17a}");
+        // A stray byte costs its row, and the others are read as what they are.
+        let import = imported(&server, b"email,city\nbob@example.com,Z\xc3\xbcrich\ncleo@example.com,caf\xe9\n");
+        assert_eq!((rows(&import), &import["encoding"], &import["rejected"][0]["code"]), ((1, 1), &json!("utf-8"), &json!("encoding")));
+        assert_eq!(contact(&server, "bob@example.com")["attributes"]["city"], "Z\u{fc}rich");
+    }
+
+    fn an_encoding_that_is_named_is_taken(db: &Database) {
+        let server = Server::on(db);
+        let upload = |query: &str| {
+            let path = format!("/v1/contacts/import{query}");
+            server.send("POST", &path, &[("Content-Type", "text/csv")], b"email,city\nann@example.com,\xb3\xf3d\xbc\n")
+        };
+        let accepted = upload("?encoding=ISO-8859-2");
+        assert_eq!((accepted.status, &accepted.body["encoding"]), (202, &json!("iso-8859-2")), "{accepted:?}");
+        wait_for("the row is in", Duration::from_secs(60), || {
+            (contact(&server, "ann@example.com")["attributes"]["city"] == "\u{142}\u{f3}d\u{17a}").then_some(())
+        });
+        let refused = upload("?encoding=ebcdic");
+        assert_eq!((refused.status, refused.code(), refused.field()), (400, "not_allowed", "encoding"), "{refused:?}");
+        assert!(refused.body.to_string().contains("windows-1252"), "{refused:?}");
+    }
+
     fn csv_trailing_commas(db: &Database) {
         let server = Server::on(db);
         let csv = "email,first_name,last_name,city,tier\nann@example.com,Ann\nbob@example.com,Bob,B,Bonn,gold,,\n\

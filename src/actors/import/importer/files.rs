@@ -103,6 +103,11 @@ impl Upload {
         io::Write::write_all(&mut self.file, bytes)
     }
 
+    /// What appends to the file.
+    pub fn writer(&mut self) -> impl io::Write + '_ {
+        &mut self.file
+    }
+
     /// Brings what was written to the disk and gives the file its last name.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use super::receiving::{Arrived, blocking, receive};
 use crate::actors::import::importer::files::Upload;
 use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
+use crate::domain::import::encoding::TextEncoding;
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
 use crate::http::access::require_for;
@@ -44,6 +45,8 @@ pub(in crate::http) struct Import {
     pub(in crate::http) status: ImportStatus,
     /// The list whose members the contacts become.
     pub(in crate::http) list_id: Option<ListId>,
+    /// The encoding that the file came in: `utf-8`, `windows-1252`. `null`: an earlier version took the file.
+    pub(in crate::http) encoding: Option<String>,
     /// Rows dealt with: created, updated and rejected.
     pub(in crate::http) rows_read: i64,
     /// Rows that made a new contact.
@@ -85,6 +88,7 @@ impl TryFrom<ImportRow> for Import {
             id: row.id,
             status: row.status,
             list_id: row.list_id,
+            encoding: row.encoding,
             rows_read: row.rows_read,
             rows_created: row.rows_created,
             rows_updated: row.rows_updated,
@@ -133,6 +137,8 @@ fn check_until(conn: &mut Conn, imports: &mut [Import]) -> Result<(), StoreError
 pub(in crate::http) struct Destination {
     list: Option<ListKey>,
     consent: ImportConsent,
+    /// The encoding of the file. None: the one that is recognised.
+    encoding: Option<TextEncoding>,
 }
 
 impl Destination {
@@ -165,7 +171,7 @@ const MAX_LIST_NAME: usize = 200;
 const MAX_REASON: usize = 500;
 
 impl FromQuery for Destination {
-    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason"];
+    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason", "encoding"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let parse = |text| list_path::parse(text).map_err(|why| bad_parameter("list", "out_of_range", why));
@@ -183,8 +189,14 @@ impl FromQuery for Destination {
             return Err(bad_parameter("reason", "required", why));
         }
         let resubscribe_reason = reason.filter(|_| resubscribe).map(ToOwned::to_owned);
-        Ok(Self { list, consent: ImportConsent { confirmed: says("confirmed")?, resubscribe_reason } })
+        let encoding = params.text("encoding").map(encoding_named).transpose()?;
+        Ok(Self { list, consent: ImportConsent { confirmed: says("confirmed")?, resubscribe_reason }, encoding })
     }
+}
+
+fn encoding_named(name: &str) -> Result<TextEncoding, ApiError> {
+    let unknown = || bad_parameter("encoding", "not_allowed", format!("must be {}", TextEncoding::NAMES));
+    TextEncoding::from_name(name).ok_or_else(unknown)
 }
 
 #[derive(Debug)]
@@ -201,10 +213,11 @@ impl FromQuery for ImportFilter {
 /// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow. With a `list`, the columns `status`
 /// (`subscribed`, `unconfirmed`, `unsubscribed`), `status_at` and `source` say how each contact stands on it. Contacts that have
 /// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`, which needs a key of scope
-/// `operate`. `confirmed=true` says that the people have confirmed their consent. The column `tags` puts tags on contacts.
+/// `operate`. `confirmed=true` says that the people have confirmed their consent. The column `tags` puts tags on contacts. The encoding of
+/// the file is recognised; `encoding` settles it.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
     params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
-        ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query)),
+        ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query), ("encoding" = Option<String>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
@@ -219,14 +232,15 @@ pub(in crate::http) async fn upload(
     check_headers(&request, &state)?;
     let target = destination.target(&state).await?;
     let arrived = receive(&state, payload).await?;
-    let order =
-        Order { arrived, target, consent: destination.consent, key, scope: "contacts.import", answer: answer_to };
+    let Destination { consent, encoding, .. } = destination;
+    let order = Order { arrived, encoding, target, consent, key, scope: "contacts.import", answer: answer_to };
     order.carry_out(&state, &by).await
 }
 
 /// An import that a door asks for.
 struct Order {
     arrived: Arrived,
+    encoding: Option<TextEncoding>,
     target: Target,
     consent: ImportConsent,
     key: IdempotencyKey,
@@ -238,15 +252,18 @@ struct Order {
 impl Order {
     /// Stores the import and leaves the file to the importer.
     async fn carry_out(self, state: &AppState, by: &By) -> Result<HttpResponse, ApiError> {
-        let Self { arrived: Arrived { upload, hash }, target, consent, key, scope, answer } = self;
+        let Self { arrived, encoding: given, target, consent, key, scope, answer } = self;
+        let hash = arrived.hash.clone();
+        let (upload, encoding) = arrived.in_utf8(state, given).await?;
         check_header_line(Arc::clone(&upload), !matches!(target, Target::NoList)).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),
             Target::List(id) => format!("list {id}"),
             Target::NewList(new) => format!("new {:?}", new.name),
         };
-        let key = key.scoped(scope, &format!("{place} {consent:?} {hash}"));
-        let new = NewImport { file: upload.name(), target, consent };
+        let read_as = given.map(|given| format!(" {}", given.name())).unwrap_or_default();
+        let key = key.scoped(scope, &format!("{place} {consent:?} {hash}{read_as}"));
+        let new = NewImport { file: upload.name(), encoding: encoding.name(), target, consent };
         let let_go = || {
             if let Some(upload) = Arc::into_inner(upload) {
                 upload.keep();
@@ -284,7 +301,8 @@ pub(in crate::http) async fn of_form(
         let location = Some(format!("/ui/imports/{}", row.id));
         Ok(Answer { status: 303, body: String::new(), location })
     };
-    let order = Order { arrived, target, consent: destination.consent, key, scope: "imports.form", answer };
+    let Destination { consent, encoding, .. } = destination;
+    let order = Order { arrived, encoding, target, consent, key, scope: "imports.form", answer };
     order.carry_out(state, by).await
 }
 
@@ -314,7 +332,9 @@ pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(
     let is_csv = parts.next() == Some("text/csv")
         && parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"");
     if !is_csv {
-        return Err(ApiError::UnsupportedMediaType("send one Content-Type: text/csv, in UTF-8"));
+        return Err(ApiError::UnsupportedMediaType(
+            "send one Content-Type: text/csv, without another charset than utf-8: `encoding` in the query names one",
+        ));
     }
     refuse_content_encoding(request)?;
     let limit = state.settings.http.max_import_bytes;

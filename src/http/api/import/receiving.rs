@@ -1,5 +1,6 @@
 //! A file on its way into the folder of imports: it is written as it comes, so that memory does not grow with it.
 
+use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
 use actix_web::web;
@@ -7,6 +8,7 @@ use actix_web::web::{Bytes, Payload};
 use sha2::{Digest, Sha256};
 
 use crate::actors::import::importer::files::{ImportFolder, Upload};
+use crate::domain::import::encoding::{Sniffed, Sniffer, TextEncoding};
 use crate::http::state::AppState;
 use crate::http::web::extract::next_chunk;
 use crate::http::web::problem::ApiError;
@@ -18,6 +20,7 @@ const WRITE_BYTES: usize = 256 * 1024;
 pub(in crate::http) struct Receiving {
     upload: Upload,
     hasher: Sha256,
+    sniffer: Sniffer,
     received: u64,
     buffer: Vec<u8>,
     limit: u64,
@@ -29,6 +32,7 @@ pub(in crate::http) struct Arrived {
     pub(super) upload: Arc<Upload>,
     /// SHA-256, in hex.
     pub(super) hash: String,
+    sniffed: Sniffed,
 }
 
 impl Receiving {
@@ -37,7 +41,8 @@ impl Receiving {
         let folder = ImportFolder::below(&state.settings.sending.data_dir);
         let upload = blocking(move || folder.create()).await?;
         let (hasher, buffer) = (Sha256::new(), Vec::with_capacity(WRITE_BYTES));
-        Ok(Self { upload, hasher, received: 0, buffer, limit: state.settings.http.max_import_bytes })
+        let sniffer = Sniffer::default();
+        Ok(Self { upload, hasher, sniffer, received: 0, buffer, limit: state.settings.http.max_import_bytes })
     }
 
     /// Takes the next piece.
@@ -47,6 +52,7 @@ impl Receiving {
             return Err(ApiError::TooLarge { limit: self.limit });
         }
         self.hasher.update(chunk);
+        self.sniffer.take(chunk);
         self.buffer.extend_from_slice(chunk);
         if self.buffer.len() < WRITE_BYTES {
             return Ok(self);
@@ -70,7 +76,41 @@ impl Receiving {
             Ok(upload)
         })
         .await?;
-        Ok(Arrived { upload: Arc::new(upload), hash: format!("{:x}", self.hasher.finalize()) })
+        let (hash, sniffed) = (format!("{:x}", self.hasher.finalize()), self.sniffer.finish());
+        Ok(Arrived { upload: Arc::new(upload), hash, sniffed })
+    }
+}
+
+impl Arrived {
+    /// The file in UTF-8, and the encoding that it came in: the one that is `given`, else the one that is recognised. A file in another encoding is
+    /// read and written once more.
+    pub(super) async fn in_utf8(
+        self,
+        state: &AppState,
+        given: Option<TextEncoding>,
+    ) -> Result<(Arc<Upload>, TextEncoding), ApiError> {
+        let known = match (given, self.sniffed) {
+            (Some(encoding), _) | (None, Sniffed::Known(encoding)) => Some(encoding),
+            (None, Sniffed::Other) => None,
+        };
+        if known == Some(TextEncoding::UTF_8) {
+            return Ok((self.upload, TextEncoding::UTF_8));
+        }
+        let (folder, upload) = (ImportFolder::below(&state.settings.sending.data_dir), self.upload);
+        blocking(move || {
+            let encoding = match known {
+                Some(encoding) => encoding,
+                None => TextEncoding::likely(upload.reader()?)?,
+            };
+            let mut text = folder.create()?;
+            let mut writer = BufWriter::with_capacity(WRITE_BYTES, text.writer());
+            encoding.transcode(upload.reader()?, &mut writer)?;
+            writer.flush()?;
+            drop(writer);
+            text.complete()?;
+            Ok((Arc::new(text), encoding))
+        })
+        .await
     }
 }
 

@@ -11,6 +11,7 @@ use super::imports::{check_headers, refuse_file};
 use super::receiving::{Arrived, blocking, receive};
 use crate::actors::import::importer::files::Upload;
 use crate::domain::import::ImportError;
+use crate::domain::import::encoding::TextEncoding;
 use crate::domain::import::suppressions::{SuppressionLine, SuppressionReader};
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
@@ -28,6 +29,8 @@ const BATCH: usize = 500;
 /// What came of a file of suppressions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct SuppressionImport {
+    /// The encoding that the file came in: `utf-8`, `windows-1252`.
+    encoding: String,
     /// Rows dealt with.
     rows_read: u64,
     /// Rows that name an address or a domain.
@@ -56,17 +59,16 @@ pub(in crate::http) async fn upload(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     check_headers(&request, &state)?;
-    let Arrived { upload, hash } = receive(&state, payload).await?;
-    let key = key.scoped("suppressions.import", &hash);
+    let arrived = receive(&state, payload).await?;
+    let key = key.scoped("suppressions.import", &arrived.hash);
     let asked = key.clone();
     let before = state.store.transact(Lane::Write, "look a key up", move |conn| recall(conn, asked.as_ref())).await?;
     if let Some(answer) = before {
         return Ok(respond(answer));
     }
-    let done = import(&state, upload, &by).await;
-    let answer = done.map(|imported| Answer {
+    let answer = import(&state, arrived, &by).await.map(|done| Answer {
         status: 200,
-        body: serde_json::json!(SuppressionImport::from(imported)).to_string(),
+        body: serde_json::json!(done).to_string(),
         location: None,
     });
     // What was refused leaves the key free: the file may be sent again.
@@ -91,7 +93,8 @@ fn keep(conn: &mut Conn, key: Option<&Key>, answer: Option<&Answer>) -> Result<(
     }
 }
 
-async fn import(state: &AppState, upload: Arc<Upload>, by: &By) -> Result<Imported, ApiError> {
+async fn import(state: &AppState, arrived: Arrived, by: &By) -> Result<SuppressionImport, ApiError> {
+    let (upload, encoding) = arrived.in_utf8(state, None).await?;
     let mut reader = open(upload).await?;
     let mut imported = Imported::default();
     loop {
@@ -102,15 +105,16 @@ async fn import(state: &AppState, upload: Arc<Upload>, by: &By) -> Result<Import
         }
         match end {
             None => {}
-            Some(Ok(())) => return Ok(imported),
+            Some(Ok(())) => return Ok(SuppressionImport::of(imported, encoding)),
             Some(Err(error)) => return Err(refuse_file(error)),
         }
     }
 }
 
-impl From<Imported> for SuppressionImport {
-    fn from(imported: Imported) -> Self {
+impl SuppressionImport {
+    fn of(imported: Imported, encoding: TextEncoding) -> Self {
         Self {
+            encoding: encoding.name(),
             rows_read: imported.accepted + imported.rejected,
             rows_accepted: imported.accepted,
             rows_rejected: imported.rejected,

@@ -132,7 +132,7 @@ both_backends! {
             (&b""[..], 422, "the file is empty: its first line must name the columns"),
             (b"name,city\nAnn,Bonn\n", 422, "the file needs a column email, phone or external_id; it has: name, city"),
             (b"email,Email\na@b.example,c@d.example\n", 422, "are both email"),
-            (b"\xff\xfee\0m\0a\0i\0l\0", 422, "the file is not UTF-8"),
+            (b"email,Z\xc3\xbcrich,caf\xe9\n", 422, "bytes that are no text"),
             (&large, 413, "the file is larger than 300,000 bytes"),
         ] {
             let refused = operator.upload(&[("new_list", "News"), ("confirmed", "true")], csv);

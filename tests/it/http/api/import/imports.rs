@@ -192,8 +192,8 @@ fn a_file_of_which_nothing_can_be_imported_is_refused_at_once() {
         (&b""[..], "csv_empty"),
         (b"name,city\nAnn,Bonn\n", "no_key_column"),
         (b"email,Email\na@b.example,c@d.example\n", "duplicate_column"),
-        (b"\xff\xfee\0m\0a\0i\0l\0", "encoding"),
-        (b"email,caf\xe9\n", "encoding"),
+        (b"\xff\xfen\0a\0m\0e\0", "no_key_column"),
+        (b"email,J\xc3\xbcrgen,caf\xe9\n", "encoding"),
         (b"PK\x03\x04\x14\0\x06\0", "no_key_column"),
     ] {
         let refused = server.send("POST", "/v1/contacts/import", &[CSV], csv);
@@ -270,9 +270,16 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let settings = crate::support::server::settings(&db);
     let store = volley::store::Store::open(&settings.database).unwrap();
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
-        imports::submit(conn, "gone.csv", &imports::Target::NoList, &imports::ImportConsent::default(), None, |row| {
-            Ok(volley::store::engine::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
-        })
+        imports::submit(
+            conn,
+            &imports::NewFile { name: "gone.csv", encoding: "utf-8" },
+            &imports::Target::NoList,
+            &imports::ImportConsent::default(),
+            None,
+            |row| {
+                Ok(volley::store::engine::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })
+            },
+        )
     });
     let imports::Submitted::Stored(answer) = runtime.block_on(submit).unwrap() else { panic!("not stored") };
     drop(store);

@@ -88,7 +88,7 @@ both_backends! {
 
     fn rejected_rows_are_all_there_in_order_and_go_after_seven_days(db: &Database) {
         let server = Server::on(db);
-        let mut csv = b"email,note\n".to_vec();
+        let mut csv = "email,caf\u{e9}\n".as_bytes().to_vec();
         for number in 0..5_000 {
             csv.extend(format!("nonsense,{number}\n").into_bytes());
         }
