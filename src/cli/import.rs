@@ -13,6 +13,7 @@ use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::cli::private_file;
 use crate::config::Settings;
+use crate::domain::import::reading::{Mapped, PresetChoice};
 use crate::domain::people::spelling::composed;
 
 const POLL_EVERY: Duration = Duration::from_millis(200);
@@ -32,10 +33,22 @@ pub(crate) struct ImportArgs {
     /// The file's encoding, where it is not recognised rightly: utf-8, utf-16le, windows-1252, iso-8859-2, … (Encoding Standard)
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
+    /// What a column is: email, phone, external_id, first_name, last_name, timezone, locale, name (first and last name in one), status,
+    /// status_at, source, tags, attributes.NAME, attributes (a JSON object), or - (passed over). May be repeated
+    #[arg(long = "map", value_name = "HEADER=FIELD")]
+    mapping: Vec<String>,
+    /// Which tool has exported the file: listmonk, mailchimp, brevo, hubspot, google or outlook. Most exports are recognised without it;
+    /// none turns that off
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
 }
 
 pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
+    if let Some(preset) = &args.preset {
+        anyhow::ensure!(PresetChoice::parse(preset).is_some(), "--preset must be one of: {}", PresetChoice::allowed());
+    }
+    Mapped::parse_all(args.mapping.iter().map(String::as_str))?;
     // Looked at before a list is made for it.
     std::fs::metadata(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     if let Some(to) = &args.rejected {
@@ -45,14 +58,17 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
         Some(name) => Some(list_named(&client, name).await?.to_string()),
         None => None,
     };
+    let list = list.iter().map(|id| ("list", id.as_str()));
     let encoding = args.encoding.iter().map(|name| ("encoding", name.as_str()));
-    let query: Vec<(&str, &str)> = list.iter().map(|id| ("list", id.as_str())).chain(encoding).collect();
+    let preset = args.preset.iter().map(|preset| ("preset", preset.as_str()));
+    let mapping = args.mapping.iter().map(|one| ("map", one.as_str()));
+    let query: Vec<(&str, &str)> = list.chain(encoding).chain(preset).chain(mapping).collect();
     let accepted = client.upload("v1/contacts/import", &query, &args.file).await?;
     let mut progress = Progress::new(output);
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
     progress.end(&summary(&import));
     let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
-    let lines = std::iter::once(summary(&import)).chain(warning).chain(closing(&import));
+    let lines = std::iter::once(summary(&import)).chain(read_as(&import)).chain(warning).chain(closing(&import));
     output.either(&import, &lines.collect::<Vec<_>>().join("\n"))?;
     let written = match &args.rejected {
         Some(to) => write_rejected(&client, &import, to, output).await,
@@ -181,6 +197,15 @@ pub(crate) fn summary(import: &Value) -> String {
     let [read, created, updated, rejected] =
         ["read", "created", "updated", "rejected"].map(|what| grouped(rows(import, what)));
     format!("{read} rows read: {created} created, {updated} updated, {rejected} rejected")
+}
+
+/// What the file was taken for, and whom it says not to write to.
+fn read_as(import: &Value) -> Vec<String> {
+    let preset = Some(client::text(import, "/preset")).filter(|preset| !preset.is_empty());
+    let preset = preset.map(|preset| format!("  read as an export of {preset} (--preset none turns that off)"));
+    let suppressed = Some(rows(import, "suppressed")).filter(|count| *count > 0).map(grouped);
+    let suppressed = suppressed.map(|count| format!("  not written to any more, as the file says: {count}"));
+    preset.into_iter().chain(suppressed).collect()
 }
 
 /// What is said below the summary: another encoding than UTF-8, the rejected rows, then the dropped cells.

@@ -1,34 +1,39 @@
 //! Contacts from a CSV file, row by row, with what is wrong with each.
 //!
 //! The delimiter (`,`, `;`, tab or `|`) is found in the header, or a first line such as `sep=;` names it; a byte order mark is dropped. Known
-//! columns fill fields (see `header.rs` for the spellings), all others become attributes under their normalised names. Cells are trimmed; an
+//! columns fill fields (see `header.rs` and `spellings.rs` for the spellings, `presets.rs` for the exports of other tools), all others become attributes under their normalised names. Cells are trimmed; an
 //! empty one sets nothing. Attribute cells stay text: `007` and `1.50` are not numbers to everybody, and a template prints both alike.
 //!
 //! Cells that a row lacks at its end are empty, and empty ones beyond the header say nothing. A key that cannot be read costs that cell, where
 //! the row has a stronger one; else it costs the row.
 
 pub mod encoding;
+mod filling;
 mod header;
+mod names;
 mod opening;
+pub mod presets;
+pub mod reading;
 mod records;
 pub mod rejected;
+mod spellings;
+mod statuses;
 pub mod suppressions;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use serde_json::Value;
-
-use self::header::{Column, SaidColumn, Target};
+use self::filling::Told;
+use self::header::{Column, Layout, Target};
 use self::opening::{Opening, read_cells};
+use self::presets::Preset;
+use self::reading::Reading;
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
 use self::rejected::Cells;
 use super::channel::ChannelKind;
-use super::instant::UtcInstant;
-use super::people::consent::{Said, keys_as_addresses, said_source};
-use super::people::contact::{BuiltIn, ContactDraft, FieldError, check_attribute};
+use super::people::consent::{Said, keys_as_addresses};
+use super::people::contact::{BuiltIn, ContactDraft, FieldError};
 use super::people::spelling::trim;
 use super::people::standing::Standing;
-use super::people::tag;
 
 /// How many columns a file may have.
 pub const MAX_COLUMNS: usize = 1000;
@@ -57,7 +62,9 @@ pub enum ImportError {
     #[error("a column's name is longer than {MAX_CELL_BYTES} bytes")]
     HeaderTooLong,
     /// Two columns mean the same.
-    #[error("columns {first:?} and {second:?} are both {name}")]
+    #[error(
+        "columns {first:?} and {second:?} are both {name}: map one of them to another field, or to - to pass it over"
+    )]
     DuplicateColumn {
         /// What they mean.
         name: String,
@@ -73,6 +80,22 @@ pub enum ImportError {
         header: String,
         /// Why not.
         reason: String,
+    },
+    /// A mapping names a column that is not there.
+    #[error("the file has no column {header:?}, which is mapped; it has: {found}")]
+    NoMappedColumn {
+        /// The column.
+        header: String,
+        /// The headers, as an error lists them.
+        found: String,
+    },
+    /// A mapping is of use with a list only.
+    #[error("column {header:?} cannot be {field}: that is about a list, and none is named")]
+    MapNeedsList {
+        /// The column.
+        header: String,
+        /// What it was to be.
+        field: String,
     },
     /// Nothing to know people by.
     #[error("the file needs a column email, phone or external_id; it has: {}", found.join(", "))]
@@ -108,6 +131,8 @@ impl ImportError {
             Self::HeaderTooLong => "header_too_long",
             Self::DuplicateColumn { .. } => "duplicate_column",
             Self::ColumnName { .. } => "column_name",
+            Self::NoMappedColumn { .. } => "map_no_column",
+            Self::MapNeedsList { .. } => "map_needs_list",
             Self::NoKeyColumn { .. } => "no_key_column",
             Self::NoAddressColumn { .. } => "no_address_column",
             Self::UnclosedQuote { .. } => "unclosed_quote",
@@ -149,8 +174,8 @@ pub struct Row {
     pub said: Said,
     /// Cells of a good row that nothing is made of: weaker keys that cannot be read, and what stands below no column's name.
     pub dropped: Vec<FieldError>,
-    /// Of a row that is wrong and says that the contact is unsubscribed: the keys that could be read, as addresses. A refusal counts all
-    /// the same.
+    /// Of a row that is wrong and says that the contact is unsubscribed, or not written to any more: the keys that could be read, as
+    /// addresses. A refusal counts all the same.
     pub refused: Vec<(ChannelKind, String)>,
 }
 
@@ -158,7 +183,9 @@ pub struct Row {
 #[derive(Debug)]
 pub struct ImportReader<R> {
     records: Records<BufReader<R>>,
-    columns: Vec<Column>,
+    layout: Layout,
+    /// Whether the contacts are to be on a list.
+    on_list: bool,
     record: Record,
     /// Whether the file has rejected rows of an earlier import, whose cells may have a `'` before them.
     is_protected: bool,
@@ -166,18 +193,18 @@ pub struct ImportReader<R> {
 }
 
 impl<R: Read + Seek> ImportReader<R> {
-    /// Reads the header from the file's start, then stands before the first row, or the first after `resume`. `on_list`: the contacts
-    /// are to be on a list, so that columns may say how they stand on it.
+    /// Reads the header from the file's start, then stands before the first row, or the first after `resume`. `reading`: what the columns
+    /// are, as far as that was said.
     ///
     /// # Errors
     /// [`ImportError`]: nothing of the file can be imported.
-    pub fn open(reader: R, resume: Option<ResumePoint>, on_list: bool) -> Result<Self, ImportError> {
+    pub fn open(reader: R, resume: Option<ResumePoint>, reading: &Reading) -> Result<Self, ImportError> {
         let mut record = Record::default();
         let Opening { mut reader, delimiter, start, line } = Opening::find(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
         let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, line);
         records.read(&mut record)?;
-        let columns = header::columns(read_cells(&record, start)?.into_iter(), on_list)?;
+        let layout = header::layout(read_cells(&record, start)?.into_iter(), reading)?;
         let after = match resume {
             Some(point) if point.byte > records.byte => point,
             Some(_) | None => ResumePoint { byte: records.byte, line: records.line },
@@ -186,17 +213,30 @@ impl<R: Read + Seek> ImportReader<R> {
         reader.seek(SeekFrom::Start(after.byte)).map_err(ImportError::Io)?;
         // More cells than the header has are kept, too: the row is shown as it was.
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
-        let is_protected = columns.iter().any(|column| column.target == Target::Rejected);
-        Ok(Self { records, columns, record, is_protected, is_broken: false })
+        let is_protected = layout.columns.iter().any(|column| column.target == Target::Rejected);
+        Ok(Self { records, layout, on_list: reading.on_list, record, is_protected, is_broken: false })
     }
 }
 
 impl<R: Read> ImportReader<R> {
-    /// The attributes that the file's columns bring.
+    /// The tool whose export the file is taken for.
+    pub const fn preset(&self) -> Option<Preset> {
+        self.layout.preset
+    }
+
+    /// The attributes that the file's columns bring; those in a JSON object come with their rows.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.columns.iter().filter_map(|column| match &column.target {
+        self.layout.columns.iter().filter_map(|column| match &column.target {
             Target::Attribute(name) => Some(name.as_str()),
-            Target::BuiltIn(_) | Target::Said(_) | Target::Rejected | Target::Nowhere => None,
+            Target::BuiltIn(_)
+            | Target::Name
+            | Target::LastName
+            | Target::Attributes
+            | Target::Said(_)
+            | Target::Consent(_)
+            | Target::Rejected
+            | Target::Ignored
+            | Target::Nowhere => None,
         })
     }
 
@@ -204,7 +244,7 @@ impl<R: Read> ImportReader<R> {
     #[must_use]
     pub fn key_headers(&self) -> [String; 3] {
         [BuiltIn::ExternalId, BuiltIn::Email, BuiltIn::Phone].map(|key| {
-            let column = self.columns.iter().find(|column| column.target == Target::BuiltIn(key));
+            let column = self.layout.columns.iter().find(|column| column.target == Target::BuiltIn(key));
             column.map_or_else(|| key.as_str().to_owned(), |column| column.header.clone())
         })
     }
@@ -212,7 +252,7 @@ impl<R: Read> ImportReader<R> {
     /// The header of the file of its rejected rows.
     #[must_use]
     pub fn rejected_header(&self) -> String {
-        let own = self.columns.iter().filter(|column| column.target != Target::Rejected);
+        let own = self.layout.columns.iter().filter(|column| column.target != Target::Rejected);
         rejected::header(own.map(|column| column.header.as_str()))
     }
 
@@ -244,51 +284,58 @@ impl<R: Read> ImportReader<R> {
     /// The present record, which ends there.
     fn row(&self, end: ResumePoint) -> Row {
         let line = self.record.line;
-        let mut read = Reading::default();
-        self.fill(&mut read);
-        let Reading { draft, said, dropped, errors } = read;
+        let mut told = Told::default();
+        let errors = self.fill(&mut told);
+        let Told { draft, said, dropped, .. } = told;
         if errors.is_empty() {
             let (cells, refused) = Default::default();
             return Row { line, end, cells, result: Ok(draft), said, dropped, refused };
         }
-        let is_lost = said.standing == Some(Standing::Unsubscribed);
-        let refused = if is_lost { keys_as_addresses(&draft.fields) } else { Vec::new() };
-        let cells = Cells::of(&self.record, &self.columns, self.is_protected);
+        let says_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
+        let refused = if says_no { keys_as_addresses(&draft.fields) } else { Vec::new() };
+        let cells = Cells::of(&self.record, &self.layout.columns, self.is_protected);
         Row { line, end, cells, result: Err(errors), said, dropped: Vec::new(), refused }
     }
 
-    /// Reads the contact in the present record, or says everything that is wrong with it; what can be read is there all the same.
-    fn fill(&self, read: &mut Reading) {
+    /// Reads the contact in the present record, and everything that is wrong with it; what can be read is there all the same.
+    fn fill(&self, told: &mut Told) -> Vec<FieldError> {
         if let Err(error) = self.check_shape() {
-            read.errors.push(error);
-            return;
+            return vec![error];
         }
+        let Layout { columns, proof, .. } = &self.layout;
         let mut wrong: Vec<(&Column, FieldError)> = Vec::new();
-        for (place, (column, cell)) in self.columns.iter().zip(self.record.cells()).enumerate() {
+        let mut is_proven = proof.is_empty();
+        for (place, (column, cell)) in columns.iter().zip(self.record.cells()).enumerate() {
             let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
             let filled = if self.is_protected { rejected::check(column, cell) } else { Ok(()) };
-            match filled.and_then(|()| fill(&mut read.draft, &mut read.said, column, cell)) {
-                Ok(()) if column.target == Target::Nowhere && !is_blank(cell) => read.dropped.push(nameless(place)),
+            is_proven = is_proven || proof.contains(&place) && !is_blank(cell);
+            match filled.and_then(|()| told.take(column, cell, self.on_list)) {
+                Ok(()) if column.target == Target::Nowhere && !is_blank(cell) => told.dropped.push(nameless(place)),
                 Ok(()) => {}
                 Err(error) => wrong.push((column, FieldError { field: column.header.clone(), ..error })),
             }
         }
-        if wrong.iter().all(|(column, error)| is_spare(&read.draft, column, error)) {
-            read.dropped.extend(wrong.into_iter().map(|(_, error)| error));
-            // A key that was given but is wrong has its own error already.
-            if let Err(error) = read.draft.check_key() {
-                read.errors.push(FieldError { field: ROW.to_owned(), ..error });
-            }
+        let unproven = proof.first().filter(|_| !is_proven).and_then(|place| columns.get(*place));
+        let mut errors = told.finish(columns, unproven);
+        if wrong.iter().all(|(column, error)| is_spare(&told.draft, column, error)) {
+            told.dropped.extend(wrong.into_iter().map(|(_, error)| error));
         } else {
-            read.errors.extend(wrong.into_iter().map(|(_, error)| error));
+            errors.extend(wrong.into_iter().map(|(_, error)| error));
         }
+        // A key that was given but is wrong has its own error already.
+        if errors.is_empty()
+            && let Err(error) = told.draft.check_key()
+        {
+            errors.push(FieldError { field: ROW.to_owned(), ..error });
+        }
+        errors
     }
 
     fn check_shape(&self) -> Result<(), FieldError> {
-        let (found, wanted) = (self.record.count, self.columns.len());
+        let (found, wanted) = (self.record.count, self.layout.columns.len());
         let (field, code, reason) = match self.record.overflow {
             Some(Overflow::Cell(index)) => (
-                self.columns.get(index).map_or(ROW, |column| &column.header),
+                self.layout.columns.get(index).map_or(ROW, |column| &column.header),
                 "cell_too_long",
                 format!("is longer than {MAX_CELL_BYTES} bytes"),
             ),
@@ -309,23 +356,16 @@ impl<R: Read> ImportReader<R> {
     /// Whether something stands in the present record beyond the header.
     fn has_more(&self) -> bool {
         let is_unknown = self.record.count > MAX_COLUMNS;
-        is_unknown || self.record.cells().skip(self.columns.len()).any(|cell| !is_blank(cell))
+        is_unknown || self.record.cells().skip(self.layout.columns.len()).any(|cell| !is_blank(cell))
     }
 
-    /// Whether the file has a column that says how contacts stand on the list, and the present record nothing in it.
+    /// Whether the file has a column that says whether contacts agree, and the present record nothing in it.
     fn is_silent(&self) -> bool {
-        let place = self.columns.iter().position(|column| column.target == Target::Said(SaidColumn::Standing));
-        place.is_some_and(|place| self.record.cells().nth(place).is_none_or(is_blank))
+        let mut consents = self.layout.columns.iter().enumerate();
+        consents.any(|(place, column)| {
+            matches!(column.target, Target::Consent(_)) && self.record.cells().nth(place).is_none_or(is_blank)
+        })
     }
-}
-
-/// What a record comes to.
-#[derive(Default)]
-struct Reading {
-    draft: ContactDraft,
-    said: Said,
-    dropped: Vec<FieldError>,
-    errors: Vec<FieldError>,
 }
 
 fn is_blank(cell: &[u8]) -> bool {
@@ -348,52 +388,6 @@ fn is_spare(draft: &ContactDraft, column: &Column, error: &FieldError) -> bool {
 
 /// What an error is about that no column alone is to blame for.
 const ROW: &str = "row";
-
-/// Puts a cell where its column belongs.
-fn fill(draft: &mut ContactDraft, said: &mut Said, column: &Column, cell: &[u8]) -> Result<(), FieldError> {
-    let text = std::str::from_utf8(cell).map_err(|error| {
-        let at = error.valid_up_to();
-        FieldError::new(
-            ROW,
-            "encoding",
-            format!("has bytes that are no text (byte {at} of the cell): export the file as \"CSV UTF-8\""),
-        )
-    })?;
-    let text = trim(text);
-    if text.is_empty() {
-        return Ok(());
-    }
-    match &column.target {
-        Target::Rejected | Target::Nowhere => {}
-        Target::Said(said_column) => hear(said, *said_column, text)?,
-        Target::BuiltIn(field) => draft.set(*field, text)?,
-        Target::Attribute(name) => {
-            let value = Value::String(text.to_owned());
-            check_attribute(name, &value)?;
-            draft.attributes.insert(name.clone(), value);
-        }
-    }
-    Ok(())
-}
-
-/// Reads what a cell says of consent or of tags.
-fn hear(said: &mut Said, column: SaidColumn, text: &str) -> Result<(), FieldError> {
-    match column {
-        SaidColumn::Standing => {
-            let known = Standing::from_text(&text.to_ascii_lowercase()).filter(|standing| *standing != Standing::Moved);
-            let refused =
-                || FieldError::new("status", "not_allowed", "is none of: subscribed, unconfirmed, unsubscribed");
-            said.standing = Some(known.ok_or_else(refused)?);
-        }
-        SaidColumn::StandingAt => {
-            let at = UtcInstant::parse(text);
-            said.at = Some(at.map_err(|error| FieldError::new("status_at", "time_invalid", error.to_string()))?);
-        }
-        SaidColumn::Source => said.source = said_source(text)?,
-        SaidColumn::Tags => said.tags = tag::parse_cell(text)?,
-    }
-    Ok(())
-}
 
 #[cfg(test)]
 mod tests;

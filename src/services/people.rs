@@ -8,6 +8,7 @@ pub mod confirm;
 pub mod create_list;
 pub mod delete_contact;
 pub mod delete_list;
+pub mod import_refusals;
 pub mod import_suppressions;
 pub mod links;
 pub mod preferences;

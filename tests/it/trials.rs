@@ -3,6 +3,7 @@
 
 mod answers;
 mod csv;
+mod csv_mapping;
 mod http;
 mod pace;
 mod smtp;

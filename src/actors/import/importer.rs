@@ -15,18 +15,14 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use self::files::{ImportFolder, OpenError};
-use crate::domain::channel::ChannelKind;
-use crate::domain::ids::{ImportId, ListId};
+use crate::domain::ids::ImportId;
+use crate::domain::import::reading::Reading;
 use crate::domain::import::rejected;
 use crate::domain::import::{ImportError, ImportReader, ResumePoint, Row};
-use crate::domain::people::consent::{Act, Said, Source, keys_as_addresses};
-use crate::domain::people::contact::Fields;
-use crate::domain::people::standing::Standing;
-use crate::services::By;
-use crate::services::people::standings::{Refusal, RefusalScope, refuse};
+use crate::domain::people::consent::{Act, Said, Source};
+use crate::services::people::import_refusals::{WrongRow, keep_refusals};
 use crate::store::import::imports::{self, Batch, ImportRow, Rejection};
 use crate::store::people::consent::Scribe;
-use crate::store::people::contacts::{Applied, IgnoredKey};
 use crate::store::people::refusals::RefusalBook;
 use crate::store::{Conn, Lane, Store, StoreError, Target, engine};
 
@@ -236,25 +232,23 @@ impl Work {
         };
         let (sender, mut batches) = mpsc::channel(AHEAD);
         let list = import.list_id;
-        let on_list = list.is_some();
+        let reading = import.reading().map_err(|error| Stop::Failed(describe(&error)))?;
         let scribe = import.scribe(&self.scribe);
-        let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), on_list, rows, &sender));
+        let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), &reading, rows, &sender));
         while let Some(parsed) = batches.recv().await {
             let stored = match parsed {
                 Parsed::Header(names, header) => {
                     let begin = move |conn: &mut Conn| imports::begin(conn, id, &names, &header);
                     self.store.run(Lane::Write, "begin an import", begin).await
                 }
-                Parsed::Rows(batch, refused) => {
+                Parsed::Rows(batch, wrong) => {
                     let rows = batch.lines.len() + batch.rejected_rows;
                     self.progress.rows.fetch_add(i64::try_from(rows).unwrap_or(i64::MAX), Ordering::Relaxed);
                     let scribe = scribe.clone();
                     let store = move |conn: &mut _| {
-                        let refuse = |conn: &mut _, applied: &_| match list {
-                            Some(list) => refuse_rejected(conn, &scribe, list, (&batch, &refused), applied),
-                            None => Ok(()),
-                        };
-                        imports::store_batch(conn, &scribe, id, &batch, &refuse)
+                        let keep =
+                            |conn: &mut _, applied: &_| keep_refusals(conn, &scribe, list, (&batch, &wrong), applied);
+                        imports::store_batch(conn, &scribe, id, &batch, &keep)
                     };
                     self.store.run(Lane::Write, "store imported contacts", store).await
                 }
@@ -275,42 +269,6 @@ impl Work {
     }
 }
 
-/// Unsubscribes those whose rows are rejected for something else, and the keys that rows could not take over because others have them: a
-/// refusal counts from the moment it is said. Behind the rows that are stored, so that none of them takes it back.
-fn refuse_rejected(
-    conn: &mut Conn,
-    scribe: &Scribe,
-    list: ListId,
-    (batch, refused): (&Batch, &[(ChannelKind, String)]),
-    applied: &Applied,
-) -> Result<(), StoreError> {
-    let ignored = applied.ignored.iter().flat_map(|(index, key)| lost_refusal(batch, *index, key));
-    let refusal = |address| Refusal {
-        contact: None,
-        address: Some(address),
-        scope: RefusalScope::Topics(vec![list]),
-        source: scribe.act.source.clone(),
-        campaign: None,
-        at: None,
-        client: None,
-    };
-    let refusals: Vec<Refusal> = refused.iter().cloned().chain(ignored).map(refusal).collect();
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    let by = By { request_id: scribe.act.request_id.clone(), ..By::start() };
-    refuse(conn, &scribe.book, &by, &refusals).map(drop)
-}
-
-/// The addresses of a key that belongs to another contact, where its row says no.
-fn lost_refusal(batch: &Batch, index: usize, key: &IgnoredKey) -> Vec<(ChannelKind, String)> {
-    let said = batch.said.get(index).and_then(|said| said.standing);
-    let draft = batch.drafts.get(index).filter(|_| said == Some(Standing::Unsubscribed));
-    let mut only = Fields::default();
-    *only.get_mut(key.field) = draft.and_then(|draft| draft.fields.get(key.field)).map(ToOwned::to_owned);
-    keys_as_addresses(&only)
-}
-
 /// An error and its causes, in one line.
 fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -327,18 +285,18 @@ enum Parsed {
     /// The attribute names of the header, and the header of the rejected rows.
     Header(Vec<String>, String),
     /// Rows, and what wrong ones among them refuse.
-    Rows(Batch, Vec<(ChannelKind, String)>),
+    Rows(Batch, Vec<WrongRow>),
 }
 
 /// Parses the file into batches. Ends early when nobody takes them any more.
 fn parse(
     file: File,
     mut from: Option<ResumePoint>,
-    on_list: bool,
+    reading: &Reading,
     rows: usize,
     sender: &mpsc::Sender<Parsed>,
 ) -> Result<(), ImportError> {
-    let mut reader = ImportReader::open(file, from, on_list)?;
+    let mut reader = ImportReader::open(file, from, reading)?;
     let names = reader.attributes().map(ToOwned::to_owned).collect();
     let key_headers = Arc::new(reader.key_headers());
     if sender.blocking_send(Parsed::Header(names, reader.rejected_header())).is_err() {
@@ -357,10 +315,10 @@ fn parse(
                 break None;
             }
         };
-        let refused = std::mem::take(&mut batch.refused);
+        let wrong = std::mem::take(&mut batch.wrong);
         if let Some(batch) = batch.finish(from, Arc::clone(&key_headers)) {
             from = Some(batch.to);
-            if sender.blocking_send(Parsed::Rows(batch, refused)).is_err() {
+            if sender.blocking_send(Parsed::Rows(batch, wrong)).is_err() {
                 return Ok(());
             }
         }
@@ -381,15 +339,17 @@ struct Gathered {
     rejected_rows: usize,
     rejections: Vec<Rejection>,
     rejected: String,
+    suppressed_rows: usize,
     dropped_cells: usize,
     dropped: Vec<Rejection>,
-    refused: Vec<(ChannelKind, String)>,
+    wrong: Vec<WrongRow>,
 }
 
 impl Gathered {
     fn add(&mut self, row: Row) {
         self.rows += 1;
         self.to = Some(row.end);
+        self.suppressed_rows += usize::from(!row.said.suppressed.is_empty());
         match row.result {
             Ok(draft) => {
                 self.lines.push(row.line);
@@ -402,7 +362,9 @@ impl Gathered {
             }
             Err(errors) => {
                 self.rejected_rows += 1;
-                self.refused.extend(row.refused);
+                if !row.refused.is_empty() {
+                    self.wrong.push(WrongRow { keys: row.refused, said: row.said });
+                }
                 self.rejected.push_str(&rejected::line(row.line, &errors, &row.cells));
                 // Of more rows than this, the import itself names no errors.
                 if self.rejected_rows <= imports::KEPT_REJECTIONS {
@@ -427,6 +389,7 @@ impl Gathered {
             rejected_rows: self.rejected_rows,
             rejections: self.rejections,
             rejected: self.rejected,
+            suppressed_rows: self.suppressed_rows,
             dropped_cells: self.dropped_cells,
             dropped: self.dropped,
             key_headers,

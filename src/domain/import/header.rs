@@ -2,9 +2,14 @@
 
 use std::collections::HashMap;
 
+use super::presets::{Known, Preset, known, proofs, recognise};
+use super::reading::{Field, PresetChoice, Reading};
+use super::spellings::{Word, word};
+use super::statuses::{self, Consent};
 use super::{ImportError, MAX_COLUMNS};
 use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
 use crate::domain::people::spelling::trim;
+use crate::domain::shown::listed;
 
 /// The columns that a file of rejected rows has before the others.
 pub(super) const REJECTED: [&str; 4] = ["rejected_line", "rejected_column", "rejected_code", "rejected_reason"];
@@ -16,26 +21,52 @@ pub(super) struct Column {
     pub(super) header: String,
     /// Where its cells go.
     pub(super) target: Target,
+    /// How its cells are written.
+    pub(super) manner: Manner,
 }
 
 /// Where a column's cells go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     BuiltIn(BuiltIn),
+    /// First and last name in one.
+    Name,
+    /// The last name, or the whole name beside a column of first names.
+    LastName,
     Attribute(String),
-    /// Consent, and tags.
+    /// A JSON object of attributes.
+    Attributes,
+    /// Of a consent, and tags.
     Said(SaidColumn),
+    /// Whether the person agrees.
+    Consent(Consent),
     /// What an earlier import said of a row that it rejected.
     Rejected,
+    /// The column has nothing of use here.
+    Ignored,
     /// The column has no name: spreadsheets export such beside their tables.
     Nowhere,
 }
 
-/// What a column says of a contact besides its fields.
+/// How cells are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    AsIs,
+    /// What cannot be used is passed over.
+    Perhaps,
+    /// The first of several values.
+    First,
+    /// A phone number that may lack its plus sign.
+    Digits,
+    /// In double quotes.
+    Quoted,
+    /// Between `:::` or `;`.
+    Labels,
+}
+
+/// What a column says of a contact besides its fields and besides whether it agrees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SaidColumn {
-    /// How it stands on the list of the import.
-    Standing,
     /// Since when.
     StandingAt,
     /// Where the consent comes from.
@@ -44,55 +75,203 @@ pub(super) enum SaidColumn {
     Tags,
 }
 
-impl SaidColumn {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standing => "status",
-            Self::StandingAt => "status_at",
-            Self::Source => "source",
-            Self::Tags => "tags",
-        }
-    }
+/// The columns of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) columns: Vec<Column>,
+    /// The tool that has written the file.
+    pub(super) preset: Option<Preset>,
+    /// Places of the columns of which one must have something in each row, so that it shows what the person has said. Empty: no such rule.
+    pub(super) proof: Vec<usize>,
+}
 
-    /// The column of that name. Without a list, nobody can stand on it: these are attributes then, but tags.
-    fn from_name(name: &str, on_list: bool) -> Option<Self> {
-        match name {
-            "tags" => Some(Self::Tags),
-            "status" if on_list => Some(Self::Standing),
-            "status_at" if on_list => Some(Self::StandingAt),
-            "source" if on_list => Some(Self::Source),
-            _ => None,
+/// A column whose target may depend on the others.
+enum Found {
+    Clear(Target, Manner),
+    /// A word of some language, and how far behind others of its kind it stands.
+    Word(Word, usize),
+}
+
+/// Reads the header row of a file.
+///
+/// # Errors
+/// [`ImportError`] for too many columns, a column twice, an impossible name, a mapping that fits no column, or no column that could be a
+/// key.
+pub(super) fn layout<'c>(cells: impl Iterator<Item = &'c str>, reading: &Reading) -> Result<Layout, ImportError> {
+    let headers: Vec<String> = cells.map(|cell| trim(cell).to_owned()).collect();
+    if headers.len() > MAX_COLUMNS {
+        return Err(ImportError::TooManyColumns { found: headers.len() });
+    }
+    let names: Vec<String> = headers.iter().map(|header| normalised_name(header)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (rejected, mapped) = (rejected(&names), mapped(&headers, reading)?);
+    let preset = match reading.preset {
+        PresetChoice::Recognised => recognise(&names),
+        PresetChoice::Off => None,
+        PresetChoice::Named(preset) => Some(preset),
+    };
+    let mut found = Vec::with_capacity(headers.len());
+    for (place, (header, name)) in headers.iter().zip(&names).enumerate() {
+        found.push(match mapped.get(&place) {
+            _ if rejected.contains(&place) => Found::Clear(Target::Rejected, Manner::AsIs),
+            Some(field) => Found::Clear(told(field), Manner::AsIs),
+            None => find(header, name, preset, reading.on_list)?,
+        });
+    }
+    let columns = settle(headers.iter().zip(found))?;
+    check(&columns)?;
+    let proof = preset.map(|preset| proof(preset, &names, |place| !mapped.contains_key(&place))).unwrap_or_default();
+    Ok(Layout { columns, preset, proof })
+}
+
+/// The fields of the columns that are mapped, by place.
+fn mapped<'r>(headers: &[String], reading: &'r Reading) -> Result<HashMap<usize, &'r Field>, ImportError> {
+    let mut mapped = HashMap::new();
+    for one in &reading.mapping {
+        let exactly = |header: &String| *header == one.header;
+        let alike = |header: &String| header.to_lowercase() == one.header.to_lowercase();
+        let place = headers.iter().position(exactly).or_else(|| headers.iter().position(alike));
+        let place = place.ok_or_else(|| ImportError::NoMappedColumn {
+            header: one.header.clone(),
+            found: listed(&headers.iter().filter(|header| !header.is_empty()).collect::<Vec<_>>()),
+        })?;
+        if one.field == Field::Source && !reading.on_list {
+            return Err(ImportError::MapNeedsList { header: one.header.clone(), field: one.field.to_string() });
         }
+        mapped.insert(place, &one.field);
+    }
+    Ok(mapped)
+}
+
+fn told(field: &Field) -> Target {
+    match field {
+        Field::BuiltIn(field) => Target::BuiltIn(*field),
+        Field::Name => Target::Name,
+        Field::Status => Target::Consent(Consent::Word),
+        Field::StatusAt => Target::Said(SaidColumn::StandingAt),
+        Field::Source => Target::Said(SaidColumn::Source),
+        Field::Tags => Target::Said(SaidColumn::Tags),
+        Field::Attributes => Target::Attributes,
+        Field::Attribute(name) => Target::Attribute(name.clone()),
+        Field::Ignored => Target::Ignored,
     }
 }
 
-/// Reads the header row of a file whose contacts are to be on a list, or not.
-///
-/// # Errors
-/// [`ImportError`] for too many columns, a column twice, an impossible name, or no column that could be a key.
-pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -> Result<Vec<Column>, ImportError> {
-    let headers: Vec<String> = cells.map(|cell| trim(cell).to_owned()).collect();
-    let rejected = rejected(&headers);
-    let columns: Vec<Column> = headers
-        .into_iter()
-        .enumerate()
-        .map(|(place, header)| {
-            let target = if rejected.contains(&place) { Target::Rejected } else { target(&header, on_list)? };
-            Ok(Column { header, target })
-        })
-        .collect::<Result<_, ImportError>>()?;
-    if columns.len() > MAX_COLUMNS {
-        return Err(ImportError::TooManyColumns { found: columns.len() });
+/// What a column is by its name alone.
+fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool) -> Result<Found, ImportError> {
+    let as_is = |target| Ok(Found::Clear(target, Manner::AsIs));
+    if header.is_empty() {
+        return as_is(Target::Nowhere);
     }
-    let mut seen: HashMap<&str, &str> = HashMap::with_capacity(columns.len());
-    for column in &columns {
-        let name = match &column.target {
-            Target::BuiltIn(field) => field.as_str(),
-            Target::Attribute(name) => name,
-            Target::Said(said) => said.as_str(),
-            Target::Rejected | Target::Nowhere => continue,
+    if let Some(known) = preset.and_then(|preset| known(preset, name)) {
+        let (target, manner) = match known {
+            Known::Field(field) => (Target::BuiltIn(field), Manner::AsIs),
+            Known::First(field) => (Target::BuiltIn(field), Manner::First),
+            Known::Digits(field) => (Target::BuiltIn(field), Manner::Digits),
+            Known::Perhaps(field) => (Target::BuiltIn(field), Manner::Perhaps),
+            Known::Name => (Target::Name, Manner::AsIs),
+            Known::Attributes => (Target::Attributes, Manner::AsIs),
+            Known::QuotedTags => (Target::Said(SaidColumn::Tags), Manner::Quoted),
+            Known::Labels => (Target::Said(SaidColumn::Tags), Manner::Labels),
+            Known::Consent(consent) => (Target::Consent(consent), Manner::AsIs),
+            Known::At => (Target::Said(SaidColumn::StandingAt), Manner::Perhaps),
+            Known::Attribute => (attribute(header)?, Manner::AsIs),
+            Known::Nothing => (Target::Ignored, Manner::AsIs),
         };
-        if let Some(first) = seen.insert(name, &column.header) {
+        return Ok(Found::Clear(target, manner));
+    }
+    match name {
+        "tags" => return as_is(Target::Said(SaidColumn::Tags)),
+        "status_at" if on_list => return as_is(Target::Said(SaidColumn::StandingAt)),
+        "source" if on_list => return as_is(Target::Said(SaidColumn::Source)),
+        _ => {}
+    }
+    match (built_in(name), statuses::of_name(name), word(header)) {
+        (Some(field), ..) => as_is(Target::BuiltIn(field)),
+        (None, Some(consent), _) => as_is(Target::Consent(consent)),
+        (None, None, Some((word, rank))) => Ok(Found::Word(word, rank)),
+        (None, None, None) => as_is(attribute(header)?),
+    }
+}
+
+fn attribute(header: &str) -> Result<Target, ImportError> {
+    attribute_name(header)
+        .map(Target::Attribute)
+        .map_err(|error| ImportError::ColumnName { header: header.chars().take(100).collect(), reason: error.reason })
+}
+
+/// Gives words their places: a field goes to the best of its columns, unless another column names it in English, and what is left becomes
+/// attributes. A column `name` is split only in a file without columns of first and of last names.
+fn settle<'h>(found: impl Iterator<Item = (&'h String, Found)>) -> Result<Vec<Column>, ImportError> {
+    let mut words: Vec<(usize, Word, usize)> = Vec::new();
+    let mut columns: Vec<Column> = Vec::new();
+    for (place, (header, found)) in found.enumerate() {
+        let (target, manner) = match found {
+            Found::Clear(target, manner) => (target, manner),
+            Found::Word(word, rank) => {
+                words.push((place, word, rank));
+                (Target::Nowhere, Manner::AsIs)
+            }
+        };
+        columns.push(Column { header: header.clone(), target, manner });
+    }
+    let has = |columns: &[Column], field| columns.iter().any(|column| column.target == Target::BuiltIn(field));
+    let mut give = |columns: &mut [Column], word: Word, target: Target| {
+        let best = words.iter().enumerate().filter(|(_, (_, one, _))| *one == word).min_by_key(|(_, (.., rank))| *rank);
+        let Some(place) = best.map(|(at, _)| at).map(|at| words.remove(at).0) else { return false };
+        if let Some(column) = columns.get_mut(place) {
+            column.target = target;
+        }
+        true
+    };
+    // English `first_name,name` has been with us for long, and its `name` may be anything.
+    let has_english_first = has(&columns, BuiltIn::FirstName);
+    for (word, field) in [
+        (Word::Email, BuiltIn::Email),
+        (Word::Phone, BuiltIn::Phone),
+        (Word::FirstName, BuiltIn::FirstName),
+        (Word::LastName, BuiltIn::LastName),
+    ] {
+        if !has(&columns, field) {
+            give(&mut columns, word, Target::BuiltIn(field));
+        }
+    }
+    let is_split = columns.iter().any(|column| column.target == Target::Name);
+    match (has(&columns, BuiltIn::FirstName), has(&columns, BuiltIn::LastName)) {
+        (false, true) => _ = give(&mut columns, Word::FirstOrFull, Target::BuiltIn(BuiltIn::FirstName)),
+        (true, false) if !has_english_first => _ = give(&mut columns, Word::LastOrFull, Target::LastName),
+        (false, false) if !is_split => {
+            let words = [Word::FullName, Word::LastOrFull, Word::FirstOrFull];
+            let _ = words.into_iter().any(|word| give(&mut columns, word, Target::Name));
+        }
+        (true, _) | (false, false) => {}
+    }
+    for (place, ..) in words {
+        if let Some(column) = columns.get_mut(place) {
+            column.target = attribute(&column.header)?;
+        }
+    }
+    Ok(columns)
+}
+
+/// Refuses columns that mean the same, and a file without keys.
+fn check(columns: &[Column]) -> Result<(), ImportError> {
+    // An attribute may have the name of what is none.
+    let mut seen: HashMap<(bool, &str), &str> = HashMap::with_capacity(columns.len());
+    for column in columns {
+        let (is_attribute, name) = match &column.target {
+            Target::BuiltIn(field) => (false, field.as_str()),
+            Target::Name => (false, "name"),
+            Target::LastName => (false, BuiltIn::LastName.as_str()),
+            Target::Attribute(name) => (true, name.as_str()),
+            Target::Attributes => (false, "attributes"),
+            Target::Said(SaidColumn::StandingAt) => (false, "status_at"),
+            Target::Said(SaidColumn::Source) => (false, "source"),
+            Target::Said(SaidColumn::Tags) => (false, "tags"),
+            Target::Consent(Consent::Word) => (false, "status"),
+            Target::Consent(_) | Target::Rejected | Target::Ignored | Target::Nowhere => continue,
+        };
+        if let Some(first) = seen.insert((is_attribute, name), &column.header) {
             return Err(ImportError::DuplicateColumn {
                 name: name.to_owned(),
                 first: first.to_owned(),
@@ -103,34 +282,26 @@ pub(super) fn columns<'c>(cells: impl Iterator<Item = &'c str>, on_list: bool) -
     let is_key = |column: &Column| {
         matches!(column.target, Target::BuiltIn(BuiltIn::Email | BuiltIn::Phone | BuiltIn::ExternalId))
     };
-    if !columns.iter().any(is_key) {
-        return Err(ImportError::NoKeyColumn { found: columns.into_iter().map(|column| column.header).collect() });
+    if columns.iter().any(is_key) {
+        return Ok(());
     }
-    Ok(columns)
+    Err(ImportError::NoKeyColumn { found: columns.iter().map(|column| column.header.clone()).collect() })
 }
 
 /// Where the columns of rejected rows are: the first of each name, and only where all of them are there. Another file may have such a column
 /// of its own.
-fn rejected(headers: &[String]) -> Vec<usize> {
-    let place = |name: &&str| headers.iter().position(|header| normalised_name(header).as_str() == *name);
+fn rejected(names: &[&str]) -> Vec<usize> {
+    let place = |name: &&str| names.iter().position(|one| one == name);
     REJECTED.iter().map(place).collect::<Option<Vec<usize>>>().unwrap_or_default()
 }
 
-fn target(header: &str, on_list: bool) -> Result<Target, ImportError> {
-    if header.is_empty() {
-        return Ok(Target::Nowhere);
-    }
-    let name = normalised_name(header);
-    if let Some(said) = SaidColumn::from_name(&name, on_list) {
-        return Ok(Target::Said(said));
-    }
-    match built_in(&name) {
-        Some(field) => Ok(Target::BuiltIn(field)),
-        None => attribute_name(header).map(Target::Attribute).map_err(|error| ImportError::ColumnName {
-            header: header.chars().take(100).collect(),
-            reason: error.reason,
-        }),
-    }
+/// Where the columns are of which one must have something in each row.
+fn proof(preset: Preset, names: &[&str], is_free: impl Fn(usize) -> bool) -> Vec<usize> {
+    let places = |group: &&[&str]| -> Vec<usize> {
+        let of_group = names.iter().enumerate().filter(|(place, name)| group.contains(*name) && is_free(*place));
+        of_group.map(|(place, _)| place).collect()
+    };
+    proofs(preset).iter().map(places).find(|places| !places.is_empty()).unwrap_or_default()
 }
 
 /// The field that a header names, in one of its usual spellings.
@@ -149,80 +320,4 @@ fn built_in(name: &str) -> Option<BuiltIn> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn targets(header: &str) -> Result<Vec<Target>, ImportError> {
-        Ok(columns(header.split(','), false)?.into_iter().map(|column| column.target).collect())
-    }
-
-    #[test]
-    fn usual_spellings_are_built_in_fields_and_the_rest_attributes() {
-        use BuiltIn as B;
-        for (header, expected) in [
-            ("E-Mail", B::Email),
-            ("EMAIL", B::Email),
-            ("eMail", B::Email),
-            ("Email Address", B::Email),
-            ("Mobile", B::Phone),
-            ("phone number", B::Phone),
-            ("PhoneNumber", B::Phone),
-            ("external id", B::ExternalId),
-            ("customerId", B::ExternalId),
-            ("userID", B::ExternalId),
-        ] {
-            assert_eq!(targets(header).unwrap(), [Target::BuiltIn(expected)], "{header}");
-        }
-        assert_eq!(
-            targets("email,firstName,First-Name of pet,Surname,tz,language,Loyalty Tier,,id").unwrap(),
-            [
-                Target::BuiltIn(B::Email),
-                Target::BuiltIn(B::FirstName),
-                Target::Attribute("first_name_of_pet".into()),
-                Target::BuiltIn(B::LastName),
-                Target::BuiltIn(B::Timezone),
-                Target::BuiltIn(B::Locale),
-                Target::Attribute("loyalty_tier".into()),
-                Target::Nowhere,
-                Target::Attribute("id".into()),
-            ]
-        );
-    }
-
-    #[test]
-    fn consent_has_columns_where_the_contacts_are_to_be_on_a_list() {
-        let targets = |on_list| -> Vec<Target> {
-            let columns = columns("email,Status,status at,source,Tags".split(','), on_list).unwrap();
-            columns.into_iter().skip(1).map(|column| column.target).collect()
-        };
-        let said = |column| Target::Said(column);
-        assert_eq!(
-            targets(true),
-            [
-                said(SaidColumn::Standing),
-                said(SaidColumn::StandingAt),
-                said(SaidColumn::Source),
-                said(SaidColumn::Tags),
-            ]
-        );
-        let attribute = |name: &str| Target::Attribute(name.to_owned());
-        assert_eq!(
-            targets(false),
-            [attribute("status"), attribute("status_at"), attribute("source"), said(SaidColumn::Tags)]
-        );
-    }
-
-    #[test]
-    fn a_header_that_cannot_be_understood_is_refused() {
-        for (header, code) in [
-            ("email,E-Mail", "duplicate_column"),
-            ("email,City,city ", "duplicate_column"),
-            ("First Name,city", "no_key_column"),
-            (",", "no_key_column"),
-            ("email,***", "column_name"),
-            (&format!("email{}", ",a".repeat(MAX_COLUMNS)), "too_many_columns"),
-        ] {
-            assert_eq!(targets(header).unwrap_err().code(), code, "{header:.40}");
-        }
-    }
-}
+mod tests;

@@ -60,7 +60,7 @@ pub(super) fn unprotected(cell: &[u8]) -> &[u8] {
 
 /// Refuses what stands for bytes that could not be read: a second upload must not take it for text.
 pub(super) fn check(column: &Column, cell: &[u8]) -> Result<(), FieldError> {
-    let is_read = !matches!(column.target, Target::Rejected | Target::Nowhere);
+    let is_read = !matches!(column.target, Target::Rejected | Target::Ignored | Target::Nowhere);
     let is_lossy = std::str::from_utf8(cell).is_ok_and(|text| text.contains(char::REPLACEMENT_CHARACTER));
     if !is_read || !is_lossy {
         return Ok(());
@@ -122,11 +122,13 @@ mod tests {
 
     use super::*;
     use crate::domain::import::ImportReader;
+    use crate::domain::import::reading::Reading;
     use crate::domain::import::records::MAX_CELL_BYTES;
 
     /// The file of the rejected rows of a file.
     fn rejected(source: &str) -> String {
-        let mut reader = ImportReader::open(Cursor::new(source.as_bytes().to_vec()), None, false).unwrap();
+        let mut reader =
+            ImportReader::open(Cursor::new(source.as_bytes().to_vec()), None, &Reading::default()).unwrap();
         let mut file = format!("{}\r\n", reader.rejected_header());
         while let Some(row) = reader.next_row().unwrap() {
             if let Err(errors) = row.result {
@@ -139,10 +141,10 @@ mod tests {
     #[test]
     fn of_a_row_that_is_too_long_only_the_reason_is_kept() {
         let long = "x".repeat(MAX_CELL_BYTES + 1);
-        let file = rejected(&format!("email,note,status\na@b.cd,{long},unsubscribed\nbad,,x\n"));
-        assert!(file.contains(" bytes\r\n3,email,") && file.ends_with(",bad,,x\r\n"), "{file}");
+        let file = rejected(&format!("email,note,status\na@b.cd,{long},unsubscribed\nbad,,subscribed\n"));
+        assert!(file.contains(" bytes\r\n3,email,") && file.ends_with(",bad,,subscribed\r\n"), "{file}");
         let again = rejected(&file);
-        assert!(again.contains("\r\n2,row,no_key,"), "nobody joins by a row that was lost: {again}");
+        assert!(again.contains("\r\n2,row,too_few_cells,"), "nobody joins by a row that was lost: {again}");
     }
 
     #[test]

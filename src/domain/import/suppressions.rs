@@ -215,7 +215,7 @@ fn read_end(until: Option<&str>) -> Result<UtcInstant, FieldError> {
 }
 
 /// A time as tools write it: RFC 3339; without an offset, of UTC; a day alone, which ends before anything counts as later.
-fn read_time(text: &str) -> Option<UtcInstant> {
+pub(super) fn read_time(text: &str) -> Option<UtcInstant> {
     if let Ok(at) = UtcInstant::parse(text) {
         return Some(at);
     }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn open(source: impl AsRef<[u8]>) -> Result<ImportReader<Cursor<Vec<u8>>>, ImportError> {
-    ImportReader::open(Cursor::new(source.as_ref().to_vec()), None, false)
+    ImportReader::open(Cursor::new(source.as_ref().to_vec()), None, &Reading::default())
 }
 
 fn rows(reader: &mut ImportReader<Cursor<Vec<u8>>>) -> Vec<Row> {
@@ -104,7 +104,12 @@ fn bad_rows_are_reported_by_line_and_column_and_do_not_stop_the_import() {
 
 /// What becomes of the rows of a file with a list: the address and the dropped cells of good ones, the first code of others.
 fn outcomes(source: &str) -> Vec<String> {
-    let mut reader = ImportReader::open(Cursor::new(source.as_bytes().to_vec()), None, true).unwrap();
+    let mut reader = ImportReader::open(
+        Cursor::new(source.as_bytes().to_vec()),
+        None,
+        &Reading { on_list: true, ..Reading::default() },
+    )
+    .unwrap();
     let told = rows(&mut reader).into_iter().map(|row| match row.result {
         Ok(draft) => {
             let dropped: Vec<_> = row.dropped.iter().map(|one| format!(" -{}:{}", one.field, one.code)).collect();
@@ -231,7 +236,7 @@ proptest! {
             all.push(row);
         }
         for (index, row) in all.iter().enumerate() {
-            let mut resumed = ImportReader::open(Cursor::new(source.clone()), Some(row.end), false).unwrap();
+            let mut resumed = ImportReader::open(Cursor::new(source.clone()), Some(row.end), &Reading::default()).unwrap();
             let mut rest = Vec::new();
             while let Ok(Some(row)) = resumed.next_row() {
                 rest.push(row);

@@ -196,6 +196,36 @@ pub struct Said {
     pub source: Option<String>,
     /// Names of tags.
     pub tags: Vec<String>,
+    /// Why addresses of the contact are not written to, whatever lists it is on.
+    pub suppressed: Vec<SaidSuppression>,
+}
+
+/// Why addresses of a contact are not written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaidSuppression {
+    /// Why.
+    pub reason: Reason,
+    /// The channel of the address; none: every one.
+    pub channel: Option<ChannelKind>,
+}
+
+impl SaidSuppression {
+    /// Which of a row's [`keys_as_addresses`] are meant. `is_known`: there is a contact for the row. It refuses everything under all its
+    /// addresses where it does so under one; so the strongest address is enough, and a weaker one may be another person's.
+    #[must_use]
+    pub fn of(self, keys: &[(ChannelKind, String)], is_known: bool) -> Vec<(ChannelKind, String)> {
+        let of_channel = |channel| keys.iter().filter(move |(key, _)| *key == channel).cloned().collect::<Vec<_>>();
+        match (self.reason, self.channel) {
+            (Reason::Stopped, Some(channel)) => of_channel(channel),
+            (_, Some(channel)) if !of_channel(channel).is_empty() => of_channel(channel),
+            (Reason::Unsubscribed, _) if is_known => keys
+                .iter()
+                .filter(|(_, address)| keys.first().is_some_and(|(_, first)| first == address))
+                .cloned()
+                .collect(),
+            _ => keys.to_vec(),
+        }
+    }
 }
 
 /// The addresses under which the channels reach a contact. Channel `http` goes by the email, else the phone, else the external id.

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ListId;
+use crate::domain::import::presets::Preset;
+use crate::domain::import::reading::Mapped;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::engine::idempotency::{Answer, Key};
@@ -21,6 +23,10 @@ pub struct NewImport {
     pub target: Target,
     /// What is said of everybody's consent.
     pub consent: ImportConsent,
+    /// The tool whose export the file is taken for.
+    pub preset: Option<Preset>,
+    /// What columns are, as far as that was said.
+    pub mapping: Vec<Mapped>,
 }
 
 /// What a door answers.
@@ -53,7 +59,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, encoding, target, consent }: NewImport,
+    NewImport { file, encoding, target, consent, preset, mapping }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -67,7 +73,7 @@ pub async fn start_import(
             answer(row)
         };
         let file = NewFile { name: &file, encoding: &encoding };
-        let submitted = imports::submit(conn, &file, &target, &consent, key.as_ref(), answer)?;
+        let submitted = imports::submit(conn, &file, &target, &consent, (preset, &mapping), key.as_ref(), answer)?;
         if let Some((id, list)) = stored {
             if let (Target::NewList(_), Some(list)) = (&target, list) {
                 audit::write(conn, &by, Line::of(Action::Created, Object::List, list))?;

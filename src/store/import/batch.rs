@@ -51,6 +51,8 @@ pub struct Batch {
     pub rejections: Vec<Rejection>,
     /// All that were refused, as lines of CSV.
     pub rejected: String,
+    /// How many rows, good or not, say that an address is not written to any more.
+    pub suppressed_rows: usize,
     /// How many cells of the good rows were dropped.
     pub dropped_cells: usize,
     /// Why, for the first of them.

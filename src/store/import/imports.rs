@@ -6,6 +6,8 @@ use diesel::prelude::*;
 
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
+use crate::domain::import::presets::Preset;
+use crate::domain::import::reading::Mapped;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::Act;
 use crate::domain::people::contact::ContactDraft;
@@ -22,7 +24,7 @@ use crate::store::{Conn, StoreError};
 
 pub use super::batch::{Batch, KEPT_REJECTIONS, Rejection};
 pub use super::status::ImportStatus;
-pub use super::target::Target;
+pub use super::target::{ImportConsent, Target};
 use super::{dropped, rejections};
 
 /// An import as stored.
@@ -71,6 +73,12 @@ pub struct ImportRow {
     dropped: String,
     /// The encoding that the file came in. None: an earlier version took it.
     pub encoding: Option<String>,
+    /// The tool whose export the file is taken for.
+    pub preset: Option<Preset>,
+    /// What columns are, as far as that was said; see [`ImportRow::reading`].
+    pub(super) mapping: String,
+    /// Rows that say that an address is not written to any more, whatever lists it is on.
+    pub rows_suppressed: i64,
 }
 
 /// A file that was uploaded.
@@ -80,15 +88,6 @@ pub struct NewFile<'a> {
     pub name: &'a str,
     /// The encoding that it came in.
     pub encoding: &'a str,
-}
-
-/// What an import says of everybody's consent.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ImportConsent {
-    /// The people have confirmed it.
-    pub confirmed: bool,
-    /// Why refusals are overridden. None: they stay.
-    pub resubscribe_reason: Option<String>,
 }
 
 impl ImportRow {
@@ -145,7 +144,7 @@ pub enum Submitted {
     NoList(ListId),
 }
 
-/// Stores an upload together with the answer to it.
+/// Stores an upload together with the answer to it. The `preset` is the one that the file is read by; none: by the names of its columns.
 ///
 /// # Errors
 /// [`StoreError::Taken`] when a list has the name of the new one. A query failed, or `answer` did.
@@ -154,6 +153,7 @@ pub fn submit(
     file: &NewFile<'_>,
     target: &Target,
     consent: &ImportConsent,
+    (preset, mapping): (Option<Preset>, &[Mapped]),
     key: Option<&Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError>,
 ) -> Result<Submitted, StoreError> {
@@ -176,6 +176,8 @@ pub fn submit(
                 imports::encoding.eq(file.encoding),
                 imports::confirmed.eq(consent.confirmed),
                 imports::resubscribe_reason.eq(&consent.resubscribe_reason),
+                imports::preset.eq(preset),
+                imports::mapping.eq(Mapped::stored(mapping)),
                 imports::created_at.eq(now),
                 imports::updated_at.eq(now),
             ))
@@ -364,6 +366,7 @@ fn store_batch_by(
         imports::stay_refused.eq(row.stay_refused),
         imports::dropped_cells.eq(row.dropped_cells),
         imports::dropped.eq(row.dropped),
+        imports::rows_suppressed.eq(row.rows_suppressed),
         imports::updated_at.eq(now),
     ))
     .execute(conn)
@@ -392,6 +395,7 @@ impl ImportRow {
         self.rows_created += created;
         self.rows_updated += updated;
         self.rows_rejected += rejected;
+        self.rows_suppressed += as_count(batch.suppressed_rows);
         self.byte_offset = i64::try_from(batch.to.byte).unwrap_or(i64::MAX);
         self.line = i64::try_from(batch.to.line).unwrap_or(i64::MAX);
         Ok(())

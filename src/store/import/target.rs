@@ -25,3 +25,12 @@ impl Target {
         })
     }
 }
+
+/// What an import says of everybody's consent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ImportConsent {
+    /// The people have confirmed it.
+    pub confirmed: bool,
+    /// Why refusals are overridden. None: they stay.
+    pub resubscribe_reason: Option<String>,
+}

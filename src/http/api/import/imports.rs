@@ -13,6 +13,8 @@ use crate::actors::import::importer::files::Upload;
 use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::encoding::TextEncoding;
+use crate::domain::import::presets::Preset;
+use crate::domain::import::reading::{Mapped, PresetChoice, Reading};
 use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
 use crate::http::access::require_for;
@@ -59,6 +61,10 @@ pub(in crate::http) struct Import {
     pub(in crate::http) resubscribed: i64,
     /// Rows of contacts that have refused the list and stay unsubscribed.
     pub(in crate::http) stay_refused: i64,
+    /// Rows that say that an address is not written to any more, such as one that another tool has blocked: it is suppressed.
+    pub(in crate::http) rows_suppressed: i64,
+    /// The tool whose export the file was taken for. None: its columns were read by their names.
+    pub(in crate::http) preset: Option<Preset>,
     /// The first hundred rejected rows. `GET /v1/imports/{id}/rejected.csv` has all of them.
     pub(in crate::http) rejected: Vec<Rejection>,
     /// Cells that nothing was made of, though their rows came in: keys of other contacts (`key_taken`), keys that cannot be read beside a
@@ -96,6 +102,8 @@ impl TryFrom<ImportRow> for Import {
             resubscribed: row.resubscribed,
             stay_refused: row.stay_refused,
             dropped_cells: row.dropped_cells,
+            rows_suppressed: row.rows_suppressed,
+            preset: row.preset,
             error: row.error,
             warning,
             rejected_until,
@@ -139,6 +147,8 @@ pub(in crate::http) struct Destination {
     consent: ImportConsent,
     /// The encoding of the file. None: the one that is recognised.
     encoding: Option<TextEncoding>,
+    preset: PresetChoice,
+    mapping: Vec<Mapped>,
 }
 
 impl Destination {
@@ -171,7 +181,8 @@ const MAX_LIST_NAME: usize = 200;
 const MAX_REASON: usize = 500;
 
 impl FromQuery for Destination {
-    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason", "encoding"];
+    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason", "encoding", "preset", "map"];
+    const REPEATED: &'static [&'static str] = &["map"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
         let parse = |text| list_path::parse(text).map_err(|why| bad_parameter("list", "out_of_range", why));
@@ -190,13 +201,24 @@ impl FromQuery for Destination {
         }
         let resubscribe_reason = reason.filter(|_| resubscribe).map(ToOwned::to_owned);
         let encoding = params.text("encoding").map(encoding_named).transpose()?;
-        Ok(Self { list, consent: ImportConsent { confirmed: says("confirmed")?, resubscribe_reason }, encoding })
+        let (preset, mapping) = read_columns(params)?;
+        let consent = ImportConsent { confirmed: says("confirmed")?, resubscribe_reason };
+        Ok(Self { list, consent, encoding, preset, mapping })
     }
 }
 
 fn encoding_named(name: &str) -> Result<TextEncoding, ApiError> {
     let unknown = || bad_parameter("encoding", "not_allowed", format!("must be {}", TextEncoding::NAMES));
     TextEncoding::from_name(name).ok_or_else(unknown)
+}
+
+/// What is said of the columns.
+fn read_columns(params: &Params) -> Result<(PresetChoice, Vec<Mapped>), ApiError> {
+    let no_preset = || format!("must be one of: {}", PresetChoice::allowed());
+    let parse = |text| PresetChoice::parse(text).ok_or_else(|| bad_parameter("preset", "not_allowed", no_preset()));
+    let preset = params.text("preset").map(parse).transpose()?.unwrap_or_default();
+    let mapping = Mapped::parse_all(params.texts("map"));
+    Ok((preset, mapping.map_err(|error| bad_parameter("map", "not_allowed", error.to_string()))?))
 }
 
 #[derive(Debug)]
@@ -214,10 +236,14 @@ impl FromQuery for ImportFilter {
 /// (`subscribed`, `unconfirmed`, `unsubscribed`), `status_at` and `source` say how each contact stands on it. Contacts that have
 /// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`, which needs a key of scope
 /// `operate`. `confirmed=true` says that the people have confirmed their consent. The column `tags` puts tags on contacts. The encoding of
-/// the file is recognised; `encoding` settles it.
+/// the file is recognised; `encoding` settles it. An export of
+/// another tool is recognised; `preset` names the tool (`listmonk`, `mailchimp`, `brevo`, `hubspot`, `google`, `outlook`, or `none`).
+/// `map=HEADER:FIELD`, which may be repeated, says what a column is: `email`, `phone`, `external_id`, `first_name`, `last_name`,
+/// `timezone`, `locale`, `name`, `status`, `status_at`, `source`, `tags`, `attributes.NAME`, `attributes` (a JSON object), or `-`.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
     params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
-        ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query), ("encoding" = Option<String>, Query)),
+        ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query), ("encoding" = Option<String>, Query),
+        ("preset" = Option<String>, Query), ("map" = Option<Vec<String>>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
@@ -232,17 +258,15 @@ pub(in crate::http) async fn upload(
     check_headers(&request, &state)?;
     let target = destination.target(&state).await?;
     let arrived = receive(&state, payload).await?;
-    let Destination { consent, encoding, .. } = destination;
-    let order = Order { arrived, encoding, target, consent, key, scope: "contacts.import", answer: answer_to };
+    let order = Order { arrived, target, destination, key, scope: "contacts.import", answer: answer_to };
     order.carry_out(&state, &by).await
 }
 
 /// An import that a door asks for.
 struct Order {
     arrived: Arrived,
-    encoding: Option<TextEncoding>,
     target: Target,
-    consent: ImportConsent,
+    destination: Destination,
     key: IdempotencyKey,
     /// What the key is for.
     scope: &'static str,
@@ -252,18 +276,31 @@ struct Order {
 impl Order {
     /// Stores the import and leaves the file to the importer.
     async fn carry_out(self, state: &AppState, by: &By) -> Result<HttpResponse, ApiError> {
-        let Self { arrived, encoding: given, target, consent, key, scope, answer } = self;
+        let Self { arrived, target, destination, key, scope, answer } = self;
+        let Destination { consent, encoding: given, preset, mapping, .. } = destination;
         let hash = arrived.hash.clone();
         let (upload, encoding) = arrived.in_utf8(state, given).await?;
-        check_header_line(Arc::clone(&upload), !matches!(target, Target::NoList)).await?;
+        let reading = Reading { on_list: !matches!(target, Target::NoList), preset, mapping };
+        let read_as = check_header_line(Arc::clone(&upload), reading.clone()).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),
             Target::List(id) => format!("list {id}"),
             Target::NewList(new) => format!("new {:?}", new.name),
         };
-        let read_as = given.map(|given| format!(" {}", given.name())).unwrap_or_default();
-        let key = key.scoped(scope, &format!("{place} {consent:?} {hash}{read_as}"));
-        let new = NewImport { file: upload.name(), encoding: encoding.name(), target, consent };
+        let columns = match (reading.preset, reading.mapping.as_slice()) {
+            (PresetChoice::Recognised, []) => String::new(),
+            (preset, mapping) => format!(" {preset:?} {}", Mapped::stored(mapping)),
+        };
+        let given = given.map(|given| format!(" {}", given.name())).unwrap_or_default();
+        let key = key.scoped(scope, &format!("{place} {consent:?}{columns} {hash}{given}"));
+        let new = NewImport {
+            file: upload.name(),
+            encoding: encoding.name(),
+            target,
+            consent,
+            preset: read_as,
+            mapping: reading.mapping,
+        };
         let let_go = || {
             if let Some(upload) = Arc::into_inner(upload) {
                 upload.keep();
@@ -301,8 +338,7 @@ pub(in crate::http) async fn of_form(
         let location = Some(format!("/ui/imports/{}", row.id));
         Ok(Answer { status: 303, body: String::new(), location })
     };
-    let Destination { consent, encoding, .. } = destination;
-    let order = Order { arrived, encoding, target, consent, key, scope: "imports.form", answer };
+    let order = Order { arrived, target, destination, key, scope: "imports.form", answer };
     order.carry_out(state, by).await
 }
 
@@ -345,10 +381,10 @@ pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(
     Ok(())
 }
 
-/// A file whose header says that nothing of it can be imported is refused at once.
-async fn check_header_line(upload: Arc<Upload>, on_list: bool) -> Result<(), ApiError> {
-    let opened = blocking(move || Ok(ImportReader::open(upload.reader()?, None, on_list).map(drop))).await?;
-    opened.map_err(refuse_file)
+/// A file whose header says that nothing of it can be imported is refused at once. The tool whose export it is.
+async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<Option<Preset>, ApiError> {
+    let open = move || Ok(ImportReader::open(upload.reader()?, None, &reading).map(|reader| reader.preset()));
+    blocking(open).await?.map_err(refuse_file)
 }
 
 /// What a file that cannot be read is for clients.
@@ -361,6 +397,8 @@ pub(super) fn refuse_file(error: ImportError) -> ApiError {
         | ImportError::HeaderTooLong
         | ImportError::DuplicateColumn { .. }
         | ImportError::ColumnName { .. }
+        | ImportError::NoMappedColumn { .. }
+        | ImportError::MapNeedsList { .. }
         | ImportError::NoKeyColumn { .. }
         | ImportError::NoAddressColumn { .. }
         | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),

@@ -17,6 +17,9 @@ pub trait FromQuery: Sized {
     /// The names it knows.
     const NAMES: &'static [&'static str];
 
+    /// Those of them that may be given more than once.
+    const REPEATED: &'static [&'static str] = &[];
+
     /// Reads them.
     ///
     /// # Errors
@@ -42,11 +45,12 @@ impl<T: FromQuery> FromRequest for Query<T> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Params::parse(request.query_string(), T::NAMES).and_then(|params| T::from_params(&params)).map(Self))
+        let params = Params::parse_repeated(request.query_string(), T::NAMES, T::REPEATED);
+        ready(params.and_then(|params| T::from_params(&params)).map(Self))
     }
 }
 
-/// The parameters of one request, each at most once.
+/// The parameters of one request, each at most once but those that may be repeated.
 #[derive(Debug, Clone)]
 pub struct Params(Vec<(String, String)>);
 
@@ -56,6 +60,14 @@ impl Params {
     /// # Errors
     /// One is not known, is there twice, or cannot be read.
     pub fn parse(query: &str, known: &[&str]) -> Result<Self, ApiError> {
+        Self::parse_repeated(query, known, &[])
+    }
+
+    /// The parameters of a query string, of which some may be there more than once.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_repeated(query: &str, known: &[&str], repeated: &[&str]) -> Result<Self, ApiError> {
         let mut params: Vec<(String, String)> = Vec::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if name.contains('\u{fffd}') || value.contains(['\u{fffd}', '\0']) {
@@ -65,7 +77,7 @@ impl Params {
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(bad(&shown(&name), "unknown_parameter", format!("this route takes: {known}")));
             }
-            if params.iter().any(|(seen, _)| *seen == name) {
+            if !repeated.contains(&name.as_ref()) && params.iter().any(|(seen, _)| *seen == name) {
                 return Err(bad(&name, "parameter_repeated", "give this parameter once".to_owned()));
             }
             params.push((name.into_owned(), value.into_owned()));
@@ -107,6 +119,11 @@ impl Params {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(seen, _)| seen == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every text of a parameter that may be repeated.
+    pub fn texts<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
+        self.0.iter().filter(move |(seen, _)| seen == name).map(|(_, value)| value.as_str())
     }
 
     /// A whole number within `range`.

@@ -196,6 +196,10 @@ fn wished(people: &[Person], places: &[usize], joining: &Joining<'_>, taken_over
     for (index, place) in places.iter().enumerate() {
         let Some(person) = people.get(*place) else { continue };
         let said = joining.said.get(index).unwrap_or(&nothing);
+        // An address that is not written to is no subscription, where it does not say so itself.
+        if said.standing.is_none() && !said.suppressed.is_empty() {
+            continue;
+        }
         let wish = match said.standing {
             Some(ListStanding::Unsubscribed) => Wish::Unsubscribe,
             Some(ListStanding::Unconfirmed) => Wish::Note,

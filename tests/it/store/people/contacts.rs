@@ -29,7 +29,7 @@ both_backends! {
         let store = open(db).await;
         let import = store.run(Lane::Write, "submit", |conn| {
             let mut id = None;
-            let submitted = imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8" }, &imports::Target::NoList, &ImportConsent::default(), None, |row| {
+            let submitted = imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8" }, &imports::Target::NoList, &ImportConsent::default(), (None, &[]), None, |row| {
                 id = Some(row.id);
                 Ok(Answer { status: 202, body: String::new(), location: None })
             })?;
@@ -50,6 +50,7 @@ both_backends! {
                 dropped_cells: 0,
                 dropped: Vec::new(),
                 key_headers: ["external_id", "email", "phone"].map(str::to_owned).into(),
+                suppressed_rows: 0,
         };
         let again = batch.clone();
         store.run(Lane::Write, "store", move |conn| imports::store_batch(conn, &scribe(), import, &batch, &|_, _| Ok(()))).await.unwrap();

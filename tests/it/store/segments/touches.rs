@@ -104,7 +104,7 @@ both_backends! {
         let store = open(db).await;
         store.run(Lane::Write, "import", |conn| {
             let mut id = None;
-            imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8" }, &imports::Target::NoList, &ImportConsent::default(), None, |row| {
+            imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8" }, &imports::Target::NoList, &ImportConsent::default(), (None, &[]), None, |row| {
                 id = Some(row.id);
                 Ok(Answer { status: 202, body: String::new(), location: None })
             })?;
@@ -122,6 +122,7 @@ both_backends! {
                 dropped_cells: 0,
                 dropped: Vec::new(),
                 key_headers: ["external_id", "email", "phone"].map(str::to_owned).into(),
+                suppressed_rows: 0,
             };
             imports::store_batch(conn, &scribe(), id, &batch(0, &["ann"]), &|_, _| Ok(()))?;
             assert_eq!(taken(conn).len(), 1, "a small one is touched one by one");

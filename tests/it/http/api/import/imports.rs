@@ -275,6 +275,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
             &imports::NewFile { name: "gone.csv", encoding: "utf-8" },
             &imports::Target::NoList,
             &imports::ImportConsent::default(),
+            (None, &[]),
             None,
             |row| {
                 Ok(volley::store::engine::idempotency::Answer { status: 202, body: row.id.to_string(), location: None })

@@ -1,0 +1,206 @@
+//! A row of a file, cell by cell: what it says of a contact.
+
+use serde_json::Value;
+
+use super::header::{Column, Manner, SaidColumn, Target};
+use super::names;
+use super::presets::cell;
+use super::statuses::{hear, hear_nothing, never_agreed};
+use super::suppressions::read_time;
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::consent::{Said, said_source};
+use crate::domain::people::contact::{
+    BuiltIn, ContactDraft, FieldError, attribute_name, check_attribute, normalised_name,
+};
+use crate::domain::people::spelling::trim;
+use crate::domain::people::tag;
+
+/// What a row has said so far.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) draft: ContactDraft,
+    pub(super) said: Said,
+    /// Cells that nothing is made of, though the row is good.
+    pub(super) dropped: Vec<FieldError>,
+    /// A whole name, or a last name that may have the first one in it.
+    name: Option<(WholeName, String)>,
+    /// A JSON object of attributes.
+    attributes: Option<serde_json::Map<String, Value>>,
+    /// Whether it was said that the person agrees, or does not.
+    is_decided: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WholeName {
+    Both,
+    LastBesideFirst,
+}
+
+impl Told {
+    /// Takes a cell where its column belongs.
+    ///
+    /// # Errors
+    /// [`FieldError`]; its field is not the column's header yet.
+    pub(super) fn take(&mut self, column: &Column, cell: &[u8], on_list: bool) -> Result<(), FieldError> {
+        let text = std::str::from_utf8(cell).map_err(|error| {
+            let at = error.valid_up_to();
+            let reason =
+                format!("has bytes that are no text (byte {at} of the cell): export the file as \"CSV UTF-8\"");
+            FieldError::new("row", "encoding", reason)
+        })?;
+        let text = trim(text);
+        if text.is_empty() {
+            return match column.target {
+                Target::Consent(consent) => hear_nothing(consent),
+                Target::BuiltIn(_)
+                | Target::Name
+                | Target::LastName
+                | Target::Attribute(_)
+                | Target::Attributes
+                | Target::Said(_)
+                | Target::Rejected
+                | Target::Ignored
+                | Target::Nowhere => Ok(()),
+            };
+        }
+        let text = column.manner.of(text);
+        match &column.target {
+            Target::Rejected | Target::Ignored | Target::Nowhere => {}
+            Target::Said(said) => self.hear(*said, &text, column.manner)?,
+            Target::Consent(consent) => {
+                hear(&mut self.said, *consent, &text, on_list)?;
+                self.is_decided = true;
+            }
+            Target::BuiltIn(field) => match self.draft.set(*field, &text) {
+                Err(_) if column.manner == Manner::Perhaps => {}
+                set => set?,
+            },
+            Target::Name => self.name = Some((WholeName::Both, text.into_owned())),
+            Target::LastName => self.name = Some((WholeName::LastBesideFirst, text.into_owned())),
+            Target::Attribute(name) => {
+                let value = Value::String(text.into_owned());
+                check_attribute(name, &value)?;
+                self.draft.attributes.insert(name.clone(), value);
+            }
+            Target::Attributes => self.attributes = Some(object(&text)?),
+        }
+        Ok(())
+    }
+
+    /// Reads what a cell says of a consent's time and source, or of tags.
+    fn hear(&mut self, column: SaidColumn, text: &str, manner: Manner) -> Result<(), FieldError> {
+        let said = &mut self.said;
+        match column {
+            SaidColumn::StandingAt if manner == Manner::Perhaps => said.at = said.at.or_else(|| read_time(text)),
+            SaidColumn::StandingAt => {
+                let at = UtcInstant::parse(text);
+                said.at = Some(at.map_err(|error| FieldError::new("status_at", "time_invalid", error.to_string()))?);
+            }
+            SaidColumn::Source => said.source = said_source(text)?,
+            SaidColumn::Tags => said.tags = tag::parse_cell(text)?,
+        }
+        Ok(())
+    }
+
+    /// What can be said only when all cells have been read. `columns`: those of the row; `unproven`: one that must show what the person has
+    /// said, and is empty.
+    pub(super) fn finish(&mut self, columns: &[Column], unproven: Option<&Column>) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut keep = |column: Option<&Column>, result: Result<(), FieldError>| {
+            if let Err(mut error) = result {
+                error.field = column.map(|column| column.header.clone()).unwrap_or_default();
+                errors.push(error);
+            }
+        };
+        let placed = |target: &dyn Fn(&Target) -> bool| columns.iter().find(|column| target(&column.target));
+        if let Some(object) = self.attributes.take() {
+            let column = placed(&|target| *target == Target::Attributes);
+            let header = column.map(|column| column.header.clone()).unwrap_or_default();
+            keep(column, self.take_attributes(object, &header));
+        }
+        if let Some((whole, name)) = self.name.take() {
+            let column = placed(&|target| matches!(target, Target::Name | Target::LastName));
+            keep(column, self.take_name(whole, &name));
+        }
+        if unproven.is_some() && !self.is_decided {
+            keep(unproven, Err(never_agreed("row")));
+        }
+        errors
+    }
+
+    /// Own fields and columns win over what is in a JSON object, which stands below this header.
+    fn take_attributes(&mut self, object: serde_json::Map<String, Value>, header: &str) -> Result<(), FieldError> {
+        let own: Vec<String> = self.draft.attributes.keys().cloned().collect();
+        for (name, value) in object {
+            let field = BuiltIn::from_name(&normalised_name(&name));
+            match (field, value) {
+                (_, Value::Null) => {}
+                (Some(field), value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) => {
+                    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                    self.take_field(field, &text, header)?;
+                }
+                (Some(_) | None, value) => {
+                    if !own.contains(&attribute_name(&name)?) {
+                        self.draft.set_attribute(&name, value)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A field out of a JSON object. A phone number that cannot be used must not cost the person.
+    fn take_field(&mut self, field: BuiltIn, text: &str, header: &str) -> Result<(), FieldError> {
+        if self.draft.fields.get(field).is_some() {
+            return Ok(());
+        }
+        match (field, self.draft.set(field, text)) {
+            (BuiltIn::Phone | BuiltIn::Timezone | BuiltIn::Locale, Err(error)) => {
+                let reason = format!("its {} {}", error.field, error.reason);
+                self.dropped.push(FieldError { field: header.to_owned(), reason, ..error });
+                Ok(())
+            }
+            (_, set) => set,
+        }
+    }
+
+    fn take_name(&mut self, whole: WholeName, name: &str) -> Result<(), FieldError> {
+        let first = self.draft.fields.first_name.clone().unwrap_or_default();
+        let (first, last) = match whole {
+            WholeName::Both => {
+                let split = names::split(name);
+                (split.first, split.last)
+            }
+            WholeName::LastBesideFirst => (String::new(), names::last_beside(&first, name).to_owned()),
+        };
+        for (field, text) in [(BuiltIn::FirstName, first), (BuiltIn::LastName, last)] {
+            if self.draft.fields.get(field).is_none() {
+                self.draft.set(field, &text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Manner {
+    /// A cell as its column is written.
+    fn of(self, text: &str) -> std::borrow::Cow<'_, str> {
+        match self {
+            Self::AsIs | Self::Perhaps => text.into(),
+            Self::First => cell::first(text).into(),
+            Self::Digits => cell::with_plus(text).into(),
+            Self::Quoted => cell::unquoted(text).into(),
+            Self::Labels => cell::labels(text).into(),
+        }
+    }
+}
+
+fn object(text: &str) -> Result<serde_json::Map<String, Value>, FieldError> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
+            let reason = "is no JSON object, such as {\"city\": \"Leeds\"}; map the column to attributes.NAME to keep it as text";
+            Err(FieldError::new("attributes", "json_invalid", reason))
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What the columns of a file say of consent.
+//!
+//! What cannot be shown to be consent is none, and a "no" is never lost. A refusal without a list to refuse is one of everything; an
+//! address that another tool does not write to any more is suppressed here as well. A word that is not understood keeps its row out.
+
+use super::suppressions::read_time;
+use crate::domain::channel::ChannelKind;
+use crate::domain::people::consent::{Reason, Said, SaidSuppression};
+use crate::domain::people::contact::FieldError;
+use crate::domain::people::standing::Standing;
+
+/// What another tool's word comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The person agrees.
+    Agrees,
+    /// Somebody gave the address; the person has not confirmed it.
+    Unconfirmed,
+    /// Refused what the list is about; without a list, everything.
+    Refuses,
+    /// Refused everything.
+    RefusesAll,
+    /// Wants no text messages.
+    StoppedTexts,
+    /// An operator keeps the address from being written to.
+    Blocked,
+    /// The address does not exist.
+    Bounced,
+    /// The person complained.
+    Complained,
+    /// Neither yes nor no: there is no consent.
+    NeverAgreed,
+}
+
+/// How a column says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// By a word.
+    Word,
+    /// Yes: the person agrees. No: it refuses.
+    Agreed,
+    /// Yes, or a time: this. No, or nothing: nothing.
+    Marked(Meaning),
+    /// Whatever it is, but no: this.
+    Filled(Meaning),
+}
+
+/// The words of a column of states. Spaces, hyphens, underscores and case do not matter.
+const WORDS: &[(&str, Meaning)] = &[
+    ("subscribed", Meaning::Agrees),
+    ("active", Meaning::Agrees),
+    ("enabled", Meaning::Agrees),
+    ("confirmed", Meaning::Agrees),
+    ("optedin", Meaning::Agrees),
+    ("optin", Meaning::Agrees),
+    ("unconfirmed", Meaning::Unconfirmed),
+    ("pending", Meaning::Unconfirmed),
+    ("unsubscribed", Meaning::Refuses),
+    ("optedout", Meaning::Refuses),
+    ("optout", Meaning::Refuses),
+    ("blocklisted", Meaning::Blocked),
+    ("blacklisted", Meaning::Blocked),
+    ("blocked", Meaning::Blocked),
+    ("suppressed", Meaning::Blocked),
+    ("disabled", Meaning::Blocked),
+    ("cleaned", Meaning::Bounced),
+    ("bounced", Meaning::Bounced),
+    ("hardbounced", Meaning::Bounced),
+    ("hardbounce", Meaning::Bounced),
+    ("complained", Meaning::Complained),
+    ("complaint", Meaning::Complained),
+    ("spamcomplaint", Meaning::Complained),
+    ("nonsubscribed", Meaning::NeverAgreed),
+    ("notsubscribed", Meaning::NeverAgreed),
+    ("neversubscribed", Meaning::NeverAgreed),
+    ("transactional", Meaning::NeverAgreed),
+];
+
+/// What a word of a column of states means.
+fn word(text: &str) -> Option<Meaning> {
+    let folded: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
+    WORDS.iter().find(|(word, _)| *word == folded).map(|(_, meaning)| *meaning)
+}
+
+/// Yes or no.
+fn answer(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "yes" | "y" | "true" | "t" | "1" | "x" | "on" | "ja" | "j" | "oui" | "si" | "sí" | "sì" | "sim" | "tak"
+        | "ano" => Some(true),
+        "no" | "n" | "false" | "f" | "0" | "off" | "-" | "nein" | "non" | "não" | "nao" | "nee" | "nej" | "nei"
+        | "nie" | "ne" => Some(false),
+        _ => None,
+    }
+}
+
+/// The column of a header that says something of consent in a file of no tool that is known: its name is a [`normalised`
+/// one](crate::domain::people::contact::normalised_name).
+pub(super) fn of_name(name: &str) -> Option<Consent> {
+    Some(match name {
+        "status" | "subscription_status" | "subscriber_status" | "email_marketing_status" => Consent::Word,
+        "subscribed"
+        | "is_subscribed"
+        | "opt_in"
+        | "optin"
+        | "opted_in"
+        | "email_opt_in"
+        | "email_optin"
+        | "accepts_marketing"
+        | "accepts_email_marketing"
+        | "marketing_consent"
+        | "email_consent"
+        | "email_marketing_consent" => Consent::Agreed,
+        "unsubscribed"
+        | "is_unsubscribed"
+        | "unsubscribed_at"
+        | "opt_out"
+        | "optout"
+        | "opted_out"
+        | "opted_out_at"
+        | "email_opt_out"
+        | "email_optout"
+        | "has_opted_out_of_email"
+        | "do_not_email"
+        | "do_not_contact" => Consent::Marked(Meaning::Refuses),
+        "blacklisted" | "blocklisted" | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
+        "bounced" | "hard_bounced" | "bounced_at" => Consent::Marked(Meaning::Bounced),
+        _ => return None,
+    })
+}
+
+/// Takes what a cell says of consent. An empty cell must not come here.
+pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool) -> Result<(), FieldError> {
+    let meaning = match consent {
+        Consent::Word => word(text),
+        Consent::Agreed => match answer(text) {
+            Some(true) => Some(Meaning::Agrees),
+            Some(false) => Some(Meaning::Refuses),
+            None => word(text),
+        },
+        Consent::Marked(meaning) => match (answer(text), read_time(text)) {
+            (Some(false), _) => return Ok(()),
+            (Some(true), _) => Some(meaning),
+            (None, Some(at)) => {
+                said.at.get_or_insert(at);
+                Some(meaning)
+            }
+            (None, None) => word(text),
+        },
+        Consent::Filled(meaning) => {
+            if answer(text) == Some(false) {
+                return Ok(());
+            }
+            if said.at.is_none() {
+                said.at = read_time(text);
+            }
+            Some(meaning)
+        }
+    };
+    take(said, meaning.ok_or_else(|| not_understood(consent))?, on_list)
+}
+
+/// Refuses an empty cell of a column that must say something. Who has not agreed is not to be taken for somebody who has.
+pub(super) fn hear_nothing(consent: Consent) -> Result<(), FieldError> {
+    match consent {
+        Consent::Agreed => {
+            let reason = "is empty: it does not say whether the person agrees; write yes or no, or map the column to \
+                          attributes.NAME or to - if it is about something else";
+            Err(FieldError::new("status", "required", reason))
+        }
+        Consent::Word | Consent::Marked(_) | Consent::Filled(_) => Ok(()),
+    }
+}
+
+fn not_understood(consent: Consent) -> FieldError {
+    let words = match consent {
+        Consent::Word => "is none of: subscribed, unconfirmed, unsubscribed, blocked, bounced, complained",
+        Consent::Agreed | Consent::Marked(_) | Consent::Filled(_) => "is neither yes nor no",
+    };
+    let reason = format!(
+        "{words} (or a usual word for one of them), so that it cannot be told whether the person agrees; if the column is about something \
+         else, map it to attributes.NAME or to -"
+    );
+    FieldError::new("status", "not_allowed", reason)
+}
+
+/// What is said more than once is taken at its most restrictive.
+fn take(said: &mut Said, meaning: Meaning, on_list: bool) -> Result<(), FieldError> {
+    let suppress = |said: &mut Said, reason, channel| {
+        let one = SaidSuppression { reason, channel };
+        if !said.suppressed.contains(&one) {
+            said.suppressed.push(one);
+        }
+    };
+    let stand = |said: &mut Said, standing| {
+        let is_stronger = matches!(
+            (said.standing, standing),
+            (None, _) | (Some(Standing::Subscribed), _) | (Some(Standing::Unconfirmed), Standing::Unsubscribed)
+        );
+        if on_list && is_stronger {
+            said.standing = Some(standing);
+        }
+    };
+    match meaning {
+        Meaning::Agrees => stand(said, Standing::Subscribed),
+        Meaning::Unconfirmed if on_list => stand(said, Standing::Unconfirmed),
+        Meaning::Unconfirmed => {
+            let reason = "is a person who has not confirmed yet: that can be kept on a list only, so name one";
+            return Err(FieldError::new("status", "status_needs_list", reason));
+        }
+        Meaning::Refuses if on_list => stand(said, Standing::Unsubscribed),
+        Meaning::Refuses | Meaning::RefusesAll => {
+            stand(said, Standing::Unsubscribed);
+            suppress(said, Reason::Unsubscribed, None);
+        }
+        Meaning::StoppedTexts => suppress(said, Reason::Stopped, Some(ChannelKind::Sms)),
+        Meaning::Blocked => suppress(said, Reason::Blocked, None),
+        Meaning::Bounced => suppress(said, Reason::Bounced, Some(ChannelKind::Email)),
+        Meaning::Complained => suppress(said, Reason::Complained, Some(ChannelKind::Email)),
+        Meaning::NeverAgreed => return Err(never_agreed("status")),
+    }
+    Ok(())
+}
+
+/// Why a row is kept out of which nothing shows that the person has agreed.
+pub(super) fn never_agreed(column: &str) -> FieldError {
+    let reason = "does not show that the person has ever subscribed, so that the row is kept out; if you may write to this person all the \
+                  same, correct it, or map the column to -";
+    FieldError::new(column, "not_subscribed", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(consent: Consent, text: &str, on_list: bool) -> Result<Said, String> {
+        let mut said = Said::default();
+        hear(&mut said, consent, text, on_list).map(|()| said).map_err(|error| error.code.into_owned())
+    }
+
+    fn reasons(consent: Consent, text: &str) -> Vec<Reason> {
+        heard(consent, text, false).unwrap().suppressed.iter().map(|one| one.reason).collect()
+    }
+
+    #[test]
+    fn a_refusal_is_one_of_the_list_and_without_a_list_of_everything() {
+        for text in ["unsubscribed", "Unsubscribed", "opted-out", "OPT_OUT"] {
+            let on_list = heard(Consent::Word, text, true).unwrap();
+            assert_eq!((on_list.standing, on_list.suppressed.len()), (Some(Standing::Unsubscribed), 0), "{text}");
+            assert_eq!(reasons(Consent::Word, text), [Reason::Unsubscribed], "{text}");
+        }
+        let all = heard(Consent::Marked(Meaning::RefusesAll), "TRUE", true).unwrap();
+        assert_eq!((all.standing, all.suppressed.len()), (Some(Standing::Unsubscribed), 1));
+    }
+
+    #[test]
+    fn what_other_tools_do_not_write_to_is_suppressed_with_or_without_a_list() {
+        for (text, reason) in [
+            ("blocklisted", Reason::Blocked),
+            ("disabled", Reason::Blocked),
+            ("cleaned", Reason::Bounced),
+            ("Hard bounce", Reason::Bounced),
+            ("complained", Reason::Complained),
+        ] {
+            assert_eq!(reasons(Consent::Word, text), [reason], "{text}");
+            assert_eq!(heard(Consent::Word, text, true).unwrap().standing, None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_understood_is_an_error_and_no_yes() {
+        for text in ["lead", "customer", "subscribed?", "maybe"] {
+            assert_eq!(heard(Consent::Word, text, true), Err("not_allowed".into()), "{text}");
+            assert_eq!(heard(Consent::Word, text, false), Err("not_allowed".into()), "{text}");
+            assert_eq!(heard(Consent::Agreed, text, false), Err("not_allowed".into()), "{text}");
+            assert_eq!(heard(Consent::Marked(Meaning::Refuses), text, false), Err("not_allowed".into()), "{text}");
+        }
+        assert_eq!(heard(Consent::Word, "non-subscribed", true), Err("not_subscribed".into()));
+        assert_eq!(heard(Consent::Word, "pending", false), Err("status_needs_list".into()));
+        assert_eq!(heard(Consent::Word, "pending", true).unwrap().standing, Some(Standing::Unconfirmed));
+    }
+
+    #[test]
+    fn yes_and_no_and_a_time_are_understood() {
+        let marked = Consent::Marked(Meaning::Refuses);
+        for yes in ["yes", "TRUE", "1", "x", "ja", "2026-01-02 03:04:05"] {
+            assert_eq!(reasons(marked, yes), [Reason::Unsubscribed], "{yes}");
+        }
+        for no in ["no", "FALSE", "0", "nein"] {
+            assert_eq!(reasons(marked, no), [], "{no}");
+            assert_eq!(reasons(Consent::Agreed, no), [Reason::Unsubscribed], "{no}");
+        }
+        assert_eq!(reasons(Consent::Agreed, "yes"), []);
+        assert!(heard(marked, "2026-01-02 03:04:05", false).unwrap().at.is_some());
+        assert_eq!(reasons(Consent::Filled(Meaning::Bounced), "unknown user"), [Reason::Bounced]);
+        assert_eq!(reasons(Consent::Filled(Meaning::Bounced), "FALSE"), []);
+    }
+
+    #[test]
+    fn of_several_columns_the_most_restrictive_counts() {
+        for order in [["subscribed", "unsubscribed"], ["unsubscribed", "subscribed"]] {
+            let mut said = Said::default();
+            for text in order {
+                hear(&mut said, Consent::Word, text, true).unwrap();
+            }
+            assert_eq!(said.standing, Some(Standing::Unsubscribed));
+        }
+    }
+}
