@@ -108,6 +108,9 @@ impl ImportLive {
         if import.stay_refused > 0 {
             counts.push(count("stay unsubscribed", import.stay_refused));
         }
+        if import.rows_suppressed > 0 {
+            counts.push(count("no longer written to", import.rows_suppressed));
+        }
         if import.resubscribed > 0 {
             counts.push(count("subscribed again", import.resubscribed));
         }
@@ -175,6 +178,8 @@ struct ImportPage {
     live: ImportLive,
     list: Option<(i64, String)>,
     encoding: Option<String>,
+    /// The tool whose export the file was taken for.
+    preset: Option<&'static str>,
     uploaded: When,
     by: Option<String>,
     last: When,
@@ -200,6 +205,7 @@ pub(in crate::http) async fn show(
         live: ImportLive::of(&import, part, frame.may_operate()),
         list: import.list_id.map(|id| (id.0, names.get(&id).cloned().unwrap_or_else(|| gone(id)))),
         encoding: import.encoding,
+        preset: import.preset.map(|preset| preset.as_str()),
         uploaded: When::of(import.created_at),
         by: line.as_ref().map(actor),
         last: When::of(import.updated_at),
