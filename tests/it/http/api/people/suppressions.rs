@@ -359,8 +359,9 @@ both_backends! {
             (import["status"] == "completed").then_some(import)
         });
         assert_eq!(done["resubscribed"], 1);
-        // Without a list, such columns are attributes as before.
-        let plain = server.send("POST", "/v1/contacts/import", &[("Content-Type", "text/csv")], b"email,status\nzoe@example.com,gold\n");
+        // Such a column is an attribute where it is said to be one.
+        let path = "/v1/contacts/import?map=status:attributes.status";
+        let plain = server.send("POST", path, &[("Content-Type", "text/csv")], b"email,status\nzoe@example.com,gold\n");
         assert_eq!(plain.status, 202);
         crate::support::waiting::wait_until("she is there", std::time::Duration::from_secs(60), || {
             api.get("/v1/contacts?search=zoe@")["data"][0]["attributes"]["status"] == "gold"
