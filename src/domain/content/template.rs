@@ -19,6 +19,7 @@ mod names;
 mod print;
 mod provided;
 mod scan;
+mod shadow;
 mod tracked;
 mod trial;
 

@@ -1,7 +1,6 @@
 //! The links of an HTML template, and the place of its pixel: found once, when it is compiled, by an HTML tokenizer.
 //!
-//! The tokenizer reads the template with each placeholder and each piece of code as one character, so that quotes and brackets in them
-//! do not disturb it. What stands in comments, scripts and `{% raw %}` is no link.
+//! What stands in comments, scripts and `{% raw %}` is no link.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -12,6 +11,7 @@ use html5gum::{Span, Tokenizer};
 
 use super::provided::ProvidedName;
 use super::scan::Token;
+use super::shadow::Shadow;
 
 /// The most links that one template has; those beyond stay as they are.
 const MOST_LINKS: usize = 500;
@@ -53,37 +53,7 @@ pub(super) fn find<'s>(source: &str, tokens: &[(usize, Token<'s>)]) -> Found<'s>
     Found { links, pixel_at: body_end.map_or(source.len(), |at| shadow.origin(at)) }
 }
 
-/// A template with one character for each placeholder.
-struct Shadow<'t, 's> {
-    text: String,
-    hole: char,
-    /// Byte in the text and in the source, and the token that is there; at last, the ends.
-    marks: Vec<(usize, usize, Option<&'t Token<'s>>)>,
-}
-
-impl<'t, 's> Shadow<'t, 's> {
-    /// `None`: the source has every character that could stand for a placeholder.
-    fn of(source: &str, tokens: &'t [(usize, Token<'s>)]) -> Option<Self> {
-        // Characters for private use, which HTML leaves as they are.
-        let hole = ('\u{e000}'..='\u{f8ff}').find(|hole| !source.contains(*hole))?;
-        let mut shadow = Self { text: String::with_capacity(source.len()), hole, marks: Vec::new() };
-        for (at, token) in tokens {
-            shadow.marks.push((shadow.text.len(), *at, Some(token)));
-            match token {
-                Token::Text(text) => shadow.text.push_str(text),
-                Token::Field { .. } | Token::Code(_) => shadow.text.push(hole),
-            }
-        }
-        shadow.marks.push((shadow.text.len(), source.len(), None));
-        Some(shadow)
-    }
-
-    /// The byte of the source that a byte of the text is.
-    fn origin(&self, at: usize) -> usize {
-        let after = self.marks.partition_point(|(here, _, _)| *here <= at);
-        after.checked_sub(1).and_then(|index| self.marks.get(index)).map_or(0, |(here, origin, _)| origin + (at - here))
-    }
-
+impl<'s> Shadow<'_, 's> {
     /// The link that an attribute is, unless it has something in it that is no address.
     fn link(&self, span: Range<usize>, value: &str) -> Option<Link<'s>> {
         // The tokenizer reads line ends as one character, and its spans must still fit.
