@@ -3,6 +3,7 @@
 
 mod ahead;
 mod compose;
+mod encoded_words;
 mod exchange;
 mod login;
 mod quoted_printable;

@@ -4,6 +4,7 @@ use lettre::Address;
 use lettre::message::header::{ContentTransferEncoding, Date, From, Headers, Subject, To};
 use lettre::message::{Body, Mailbox, Mailboxes};
 
+use super::encoded_words::{encode, must_encode};
 use super::quoted_printable;
 use super::wire::{END, Offers};
 use crate::channels::Unusable;
@@ -95,10 +96,7 @@ impl Composer {
         let to = address(&envelope.to)?;
         let rcpt_command = format!("RCPT TO:<{to}>\r\n");
         let needs_utf8 = !rcpt_command.is_ascii() || !self.from.is_ascii();
-        let mut headers = Headers::with_capacity(3);
-        headers.set(To::from(Mailboxes::from(Mailbox::new(envelope.to_name.as_deref().and_then(display_name), to))));
-        headers.set(Subject::from(message.subject.clone()));
-        headers.set(Date::now());
+        let headers = headers(to, envelope.to_name.as_deref().and_then(display_name), &message.subject);
         let (id, key) = (self.message_id(&envelope.key), in_header(&envelope.key));
         let mut content = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
         if let Some(line) = self.reports.and_then(|format| format.metadata_header(&key)) {
@@ -109,8 +107,10 @@ impl Composer {
         }
         let length = message.text.len() + message.html.as_ref().map_or(0, String::len);
         content.reserve(length + length / 8 + 512);
-        match &message.html {
+        // No part is ever empty: readers that prefer the text would show nothing.
+        match message.html.as_ref().filter(|html| !html.trim().is_empty()) {
             None => write_part(&mut content, "plain", &message.text),
+            Some(html) if message.text.trim().is_empty() => write_part(&mut content, "html", html),
             Some(html) => {
                 let head = format!("Content-Type: multipart/alternative; boundary=\"{BOUNDARY}\"\r\n");
                 content.extend_from_slice(head.as_bytes());
@@ -141,6 +141,23 @@ impl Composer {
         let safe: String = key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
         format!("<{safe}@{}>", self.domain)
     }
+}
+
+/// The headers that are each recipient's own.
+fn headers(to: Address, name: Option<String>, subject: &str) -> String {
+    let mut headers = Headers::with_capacity(3);
+    headers.set(Date::now());
+    let mut own = String::new();
+    match name {
+        Some(name) if must_encode(&name) => own.push_str(&format!("To: {}\r\n <{to}>\r\n", encode(&name))),
+        name => headers.set(To::from(Mailboxes::from(Mailbox::new(name, to)))),
+    }
+    if must_encode(subject) {
+        own.push_str(&format!("Subject: {}\r\n", encode(subject)));
+    } else {
+        headers.set(Subject::from(subject.to_owned()));
+    }
+    format!("{own}{headers}")
 }
 
 /// A key as a header holds it. Keys have nothing that a header could not hold; nothing else gets into it.
@@ -195,3 +212,6 @@ fn write_part(content: &mut Vec<u8>, subtype: &str, text: &str) {
 fn base64(text: &str) -> Option<Body> {
     Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::Base64).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! What another parser of mail reads in a letter.
+
+use mail_parser::{Message as Parsed, MessageParser, MimeHeaders};
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::content::message::Message;
+use crate::domain::ids::{CampaignId, ContactId};
+
+fn letter(subject: &str, name: &str, text: &str, html: Option<&str>) -> Vec<u8> {
+    let message =
+        Message { subject: subject.into(), text: text.into(), html: html.map(Into::into), ..Message::default() };
+    let envelope = Envelope {
+        campaign_id: CampaignId(1),
+        contact_id: ContactId(2),
+        to: "ann@example.com".into(),
+        to_name: Some(name.to_owned()),
+        message,
+        key: "c0ffee:2".into(),
+        attempt: 1,
+    };
+    let composer = Composer::new(Some("Shop <shop@example.com>"), None, None).unwrap();
+    let content = composer.compose(&envelope).map(|letter| letter.content);
+    content.unwrap_or_else(|trouble| panic!("{}", trouble.detail))
+}
+
+fn parsed(content: &[u8]) -> Parsed<'_> {
+    MessageParser::default().parse(content).unwrap()
+}
+
+/// Blanks at the ends, and how many stand beside one another, may be lost where lines are folded.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn no_line_is_too_long(content: &[u8]) -> bool {
+    content.split(|byte| *byte == b'\n').all(|line| line.len() <= 998 + 1)
+}
+
+#[test]
+fn what_looks_like_an_encoded_word_is_read_as_it_stands() {
+    for text in ["=?utf-8?Q?Hi?= there", "=?utf-8?B?PGI+?=", "ü =?utf-8?Q?x?=", &"x".repeat(998), "a =?"] {
+        let content = letter(text, text, "b", None);
+        let message = parsed(&content);
+        assert_eq!(message.subject(), Some(text));
+        let to = message.to().unwrap().first().unwrap();
+        assert_eq!((to.name(), to.address()), (Some(text), Some("ann@example.com")));
+        assert!(no_line_is_too_long(&content));
+    }
+}
+
+#[test]
+fn a_letter_has_the_parts_that_say_something() {
+    for (text, html, kinds) in [
+        ("a", None, vec!["plain"]),
+        ("a", Some(" "), vec!["plain"]),
+        (" ", Some("<p>b</p>"), vec!["html"]),
+        ("a", Some("<p>b</p>"), vec!["plain", "html"]),
+    ] {
+        let content = letter("s", "Ann", text, html);
+        let message = parsed(&content);
+        let leaves = message.parts.iter().filter(|part| part.sub_parts().is_none());
+        let found: Vec<&str> = leaves.filter_map(|part| part.content_type()?.subtype()).collect();
+        assert_eq!(found, kinds, "{text:?} {html:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_subject_and_name_are_read_back_and_add_nothing(
+        subject in "(\\PC|=\\?|\\?=|[ ,;:<>@\"\\\\()]|utf-8\\?[BQ]\\?|[a-z]{60,90}){1,40}",
+        name in "(\\PC|=\\?|\\?=|[ ,;:<>@\"\\\\()]|[a-z]{60,90}|\r\n|\u{0}){1,20}",
+    ) {
+        let content = letter(&subject, &name, "b", Some("<p>b</p>"));
+        prop_assert!(no_line_is_too_long(&content));
+        let message = parsed(&content);
+        prop_assert_eq!(words(message.subject().unwrap_or_default()), words(&subject));
+        let to: Vec<_> = message.to().unwrap().iter().collect();
+        prop_assert_eq!(to.len(), 1);
+        prop_assert_eq!(to[0].address(), Some("ann@example.com"));
+        let plain: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        prop_assert_eq!(words(to[0].name().unwrap_or_default()), words(&plain));
+        prop_assert_eq!(message.headers().len(), 8);
+    }
+}
