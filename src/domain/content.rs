@@ -1,5 +1,6 @@
 //! What a message is made of.
 
+pub mod advice;
 pub mod category;
 pub mod check;
 pub mod message;

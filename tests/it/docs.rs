@@ -7,6 +7,7 @@ mod logging;
 mod places;
 mod segments;
 mod settings;
+mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,4 @@
-//! Relays and gateways as they are met in the field, one line each: what they answer, and how a campaign through them ends.
+//! What people meet in the field. Relays and gateways, one line each: what they answer, and how a campaign through them ends.
 //! All trials of one table run at once, each with a server and a pool of its own, in one process.
 
 mod answers;
@@ -7,6 +7,7 @@ mod csv_mapping;
 mod http;
 mod pace;
 mod smtp;
+mod templates;
 
 use std::time::{Duration, Instant};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError};
+use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError, position};
 use crate::domain::channel::ChannelKind;
 use crate::domain::shown::shown;
 
@@ -32,6 +32,7 @@ impl PartProblem {
 /// What is wrong with which part.
 pub fn check(channel: ChannelKind, content: &Content, known: &BTreeSet<String>) -> Result<Compiled, Vec<PartProblem>> {
     check_shape(channel, content)?;
+    content.check_placeholders(known).map_err(|error| problems_of(&error))?;
     Compiled::compile(content, known)
         .and_then(|compiled| compiled.try_out().map(|()| compiled.with_subject_rule(SubjectRule::of(channel))))
         .map_err(|error| problems_of(&error))
@@ -47,6 +48,7 @@ pub fn check_for_preview(
     known: &BTreeSet<String>,
 ) -> Result<(Compiled, BTreeSet<String>), Vec<PartProblem>> {
     check_shape(channel, content)?;
+    content.check_placeholders(known).map_err(|error| problems_of(&error))?;
     Compiled::compile_leniently(content, known)
         .and_then(|(compiled, unknown)| {
             compiled.try_out().map(|()| (compiled.with_subject_rule(SubjectRule::of(channel)), unknown))
@@ -60,17 +62,18 @@ fn check_shape(channel: ChannelKind, content: &Content) -> Result<(), Vec<PartPr
     let mut refuse = |part, code, reason: &str| problems.push(PartProblem::new(part, code, reason));
     let is_blank = |text: &str| text.trim().is_empty();
     let has_html = content.html.as_deref().is_some_and(|html| !is_blank(html));
-    if content.subject.chars().any(char::is_control) {
-        refuse(Part::Subject, "control_character", "a subject is one line without control characters");
+    if let Some((place, _)) = control(&content.subject, &[]) {
+        let reason = format!("a subject is one line without control characters, and has one at {place}");
+        refuse(Part::Subject, "control_character", &reason);
     }
     if content.subject.chars().count() > MAX_SUBJECT {
         refuse(Part::Subject, "subject_too_long", &format!("must have at most {MAX_SUBJECT} characters"));
     }
-    if has_control(&content.text) {
-        refuse(Part::Text, "control_character", "contains control characters");
-    }
-    if content.html.as_deref().is_some_and(has_control) {
-        refuse(Part::Html, "control_character", "contains control characters");
+    for (part, text) in [(Part::Text, Some(&content.text)), (Part::Html, content.html.as_ref())] {
+        if let Some((place, c)) = text.and_then(|text| control(text, &['\n', '\r', '\t'])) {
+            let reason = format!("has a control character, U+{:04X}, at {place}", u32::from(c));
+            refuse(part, "control_character", &reason);
+        }
     }
     match channel {
         ChannelKind::Email => {
@@ -98,9 +101,11 @@ fn check_shape(channel: ChannelKind, content: &Content) -> Result<(), Vec<PartPr
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
-/// Whether a text has control characters besides line ends and tabs.
-fn has_control(text: &str) -> bool {
-    text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+/// The first control character besides these, and where it is.
+fn control(text: &str, allowed: &[char]) -> Option<(String, char)> {
+    let (at, c) = text.char_indices().find(|(_, c)| c.is_control() && !allowed.contains(c))?;
+    let (line, column) = position(text, at);
+    Some((format!("line {line}, column {column}"), c))
 }
 
 fn problems_of(error: &TemplateError) -> Vec<PartProblem> {
@@ -115,10 +120,18 @@ fn problems_of(error: &TemplateError) -> Vec<PartProblem> {
                 .iter()
                 .map(|name| {
                     let at = format!("line {}, column {}", name.line, name.column);
-                    let reason = format!("no contact has {}, {at}; valid are: {names}", shown(&name.name));
+                    let like = name.like.as_ref().map(|like| format!(" (did you mean {like}?)")).unwrap_or_default();
+                    let reason = format!(
+                        "no contact has {}{like}, {at}; valid are: {names}; braces that are no placeholder stand between {{% raw %}} and \
+                         {{% endraw %}}",
+                        shown(&name.name)
+                    );
                     PartProblem::new(name.part, code, reason)
                 })
                 .collect()
+        }
+        TemplateError::Malformed { suspects } => {
+            suspects.iter().map(|suspect| PartProblem::new(suspect.part, code, suspect.to_string())).collect()
         }
         TemplateError::Syntax { part, line, column, detail } => {
             vec![PartProblem::new(*part, code, format!("line {line}, column {column}: {detail}"))]
@@ -157,6 +170,29 @@ mod tests {
         }
         assert_eq!(codes(Http, &content("", "", Some("<p>Hi</p>"))), []);
         assert_eq!(codes(Http, &content("", " ", None)), [(Part::Text, "body_required")]);
+    }
+
+    #[test]
+    fn a_control_character_is_named_with_its_place() {
+        let problems = check(ChannelKind::Email, &content("a\u{7}", "b\n\u{1b}", None), &BTreeSet::new())
+            .err()
+            .unwrap_or_default();
+        let reasons: Vec<&str> = problems.iter().map(|problem| problem.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "a subject is one line without control characters, and has one at line 1, column 2",
+                "has a control character, U+001B, at line 2, column 1"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_would_go_out_as_it_stands_is_a_problem_of_its_part() {
+        let content = content("*|FNAME|*", "{first_name)", Some("<p>%NAME%</p>"));
+        let wrong = [Part::Subject, Part::Text, Part::Html].map(|part| (part, "placeholder_malformed"));
+        assert_eq!(codes(ChannelKind::Email, &content), wrong);
+        assert!(check_for_preview(ChannelKind::Email, &content, &BTreeSet::new()).is_err());
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Message content with placeholders: checked when it is saved, compiled once per campaign, rendered once per
 //! recipient.
 //!
-//! `{first_name}`, `{contact.first_name}`, `{{ first_name }}` and `{{ contact.first_name }}` all print a field;
-//! `{first_name|Customer}` prints `Customer` when the field is missing or empty. `unsubscribe_url`, `preferences_url` and
-//! `postal_address` are what Volley brings; an attribute of such a name is printed after `contact.`. `{{ … }}` and `{% … %}` are
-//! [minijinja](https://docs.rs/minijinja), without files, other templates or anything else outside the contact. A
-//! single brace around anything but a name is text, so CSS and JSON need no escaping; `{{ "{first_name}" }}` or
-//! `{% raw %}…{% endraw %}` prints braces around a name. A contact's values are data: what looks like a placeholder in
-//! them is printed as it is.
+//! `{first_name}`, `{contact.first_name}`, `{{ first_name }}` and `{{ contact.first_name }}` all print a field, `{First Name}` too;
+//! `{first_name|Customer}` prints `Customer` when it is missing or empty. `unsubscribe_url`, `preferences_url` and `postal_address` are
+//! what Volley brings; an attribute of such a name is printed after `contact.`. `{{ … }}` and `{% … %}` are
+//! [minijinja](https://docs.rs/minijinja), without files, other templates or anything else outside the contact. A contact's values are
+//! data: what looks like a placeholder in them is printed as it is. What looks like one in the template and is none is refused when it is
+//! saved (`suspects`). The whole language: docs/templates.md.
 
+mod alternative;
 mod engine;
 mod error;
 mod filters;
@@ -16,10 +16,15 @@ mod growth;
 mod links;
 mod marks;
 mod names;
+mod position;
 mod print;
 mod provided;
 mod scan;
 mod shadow;
+mod source;
+mod surroundings;
+mod suspects;
+mod tidy;
 mod tracked;
 mod trial;
 
@@ -33,10 +38,12 @@ use self::engine::Translation;
 pub use self::error::{RenderError, TemplateError, UnknownName};
 use self::marks::Signs;
 pub use self::marks::TrackedLink;
-use self::names::{Lookup, Names};
+use self::names::{ATTRIBUTES, Lookup, Names};
+pub(in crate::domain::content) use self::position::position;
 use self::print::Printer;
 pub use self::provided::{Provided, ProvidedName};
 use self::scan::{Role, Token};
+pub use self::suspects::Suspect;
 use self::tracked::{Mark, TrackedHtml};
 use super::message::Message;
 use crate::domain::channel::ChannelKind;
@@ -51,6 +58,9 @@ pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
 
 /// The longest rendered subject, in characters: a line of a message (RFC 5322 2.1.1).
 pub const MAX_SUBJECT: usize = 998;
+
+/// The most unknown names of one part that are reported.
+const MOST_UNKNOWN: usize = 50;
 
 /// Tags that would read other templates.
 const OTHER_TEMPLATES: &[&str] = &["include", "import", "from", "extends"];
@@ -152,7 +162,7 @@ impl Compiled {
     /// standing attributes and `known_attributes`, each also after `contact.`; and [`ProvidedName`].
     ///
     /// # Errors
-    /// [`TemplateError`]; unknown names are collected over all parts.
+    /// [`TemplateError`]; unknown names are collected over all parts, at most 50 in each.
     pub fn compile(content: &Content, known_attributes: &BTreeSet<String>) -> Result<Self, TemplateError> {
         let names = Names::new(known_attributes);
         let mut compiled = Self {
@@ -173,23 +183,26 @@ impl Compiled {
             if source.len() > MAX_SOURCE_BYTES {
                 return Err(TemplateError::TooLong { part, bytes: source.len() });
             }
-            let tokens = scan::tokens(source);
-            let is_plain = !tokens.iter().any(|(_, token)| matches!(token, Token::Code(_)));
+            let tokens = source::cut(part, source, &names);
+            let is_plain =
+                tokens.iter().all(|(_, token)| token.code().is_none_or(|code| scan::raw_text(code).is_some()));
             let uses = if is_plain {
                 let uses = Uses::of_pieces(&tokens, &names);
                 compiled.parts.push((part, Body::Pieces(pieces(&tokens, &names))));
                 uses
             } else {
                 let uses = compiled.add_program(part, source, &tokens, &names)?;
-                let roots: BTreeSet<Lookup> = uses.known.iter().map(Lookup::root).collect();
-                compiled.parts.push((part, Body::Program(roots.into_iter().collect())));
+                compiled.parts.push((part, Body::Program(uses.roots())));
                 uses
             };
-            unknown.extend(uses.unknown.into_iter().map(|(at, name)| {
+            unknown.extend(uses.unknown.into_iter().take(MOST_UNKNOWN).map(|(at, name)| {
                 let (line, column) = position(source, at);
-                UnknownName { part, line, column, name }
+                UnknownName { part, line, column, like: suspects::nearest(&name, &names), name }
             }));
             compiled.placeholders.extend(uses.known.into_iter().map(|lookup| (lookup.path(), lookup)));
+        }
+        if content.text.trim().is_empty() {
+            compiled.add_alternative(content.html.as_deref().unwrap_or_default(), &names);
         }
         if unknown.is_empty() { Ok(compiled) } else { Err(TemplateError::UnknownNames { unknown, valid: names.all() }) }
     }
@@ -367,13 +380,13 @@ impl Compiled {
         let mut state = self.env.empty_state();
         let mut is_known = |test: &str, name: &str| state.perform_test(test, &[name.into()]).unwrap_or(false);
         for (at, word) in words(tokens) {
-            let kind = match word.role {
-                Role::Filter => "filter",
-                Role::Test => "test",
-                Role::Name | Role::Assigned => continue,
+            let (kind, hint) = match word.role {
+                Role::Filter => ("filter", " (a word for those who have no value: {name|word}, in single braces)"),
+                Role::Test => ("test", ""),
+                Role::Name | Role::Assigned | Role::Key => continue,
             };
             if !is_known(kind, word.path) {
-                return Err(syntax(at, format!("there is no {kind} {}", word.path)));
+                return Err(syntax(at, format!("there is no {kind} {}{hint}", word.path)));
             }
         }
         let undeclared = self
@@ -407,12 +420,18 @@ struct Uses {
 }
 
 impl Uses {
+    /// The fields that a program can ask for.
+    fn roots(&self) -> Vec<Lookup> {
+        let roots: BTreeSet<Lookup> = self.known.iter().map(Lookup::root).collect();
+        roots.into_iter().collect()
+    }
+
     fn of_pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Self {
-        let mut uses = Self::default();
+        let (mut uses, mut seen) = (Self::default(), BTreeSet::new());
         for (at, word) in words(tokens) {
             match names.resolve(word.path) {
                 Some(lookup) => _ = uses.known.insert(lookup),
-                None if uses.unknown.iter().any(|(_, name)| name == word.path) => {}
+                None if !seen.insert(word.path) => {}
                 None => uses.unknown.push((at, word.path.to_owned())),
             }
         }
@@ -431,9 +450,12 @@ impl Uses {
         let assigned: BTreeSet<&str> =
             words.iter().filter(|(_, word)| word.role == Role::Assigned).map(|(_, word)| word.path).collect();
         let candidates = undeclared.iter().map(String::as_str);
+        let is_name = |path: &str| words.iter().any(|(_, word)| word.role == Role::Name && word.path == path);
         let is_own = |name: &str| {
             let root = name.split('.').next().unwrap_or(name);
-            functions.contains(root) || assigned.contains(root)
+            functions.contains(root)
+                || assigned.contains(root)
+                || (root == ATTRIBUTES && names.has_attributes() && !is_name(ATTRIBUTES))
         };
         let mut unknown: Vec<_> = candidates
             .clone()
@@ -443,9 +465,19 @@ impl Uses {
                 (first.map_or(0, |(at, _)| *at), name.to_owned())
             })
             .collect();
+        let mut known: BTreeSet<Lookup> = candidates.filter_map(|name| names.resolve(name)).collect();
+        for (at, word) in &words {
+            match word.role {
+                Role::Name => known.extend(names.resolve(word.path)),
+                Role::Key if names.has_attributes() => match names.attribute(word.path) {
+                    Some(lookup) => _ = known.insert(lookup),
+                    None => unknown.push((*at, word.path.to_owned())),
+                },
+                Role::Key | Role::Assigned | Role::Filter | Role::Test => {}
+            }
+        }
         unknown.sort();
-        let plain = words.iter().filter(|(_, word)| word.role == Role::Name).map(|(_, word)| word.path);
-        Self { known: plain.chain(candidates).filter_map(|name| names.resolve(name)).collect(), unknown }
+        Self { known, unknown }
     }
 }
 
@@ -454,21 +486,14 @@ fn is_path_end(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('.')
 }
 
-/// The pieces of a part without code. Names that are unknown have been reported.
+/// The pieces of a part without code other than raw blocks. Names that are unknown have been reported.
 fn pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Vec<Piece> {
     let piece = |&(_, token): &(usize, Token<'_>)| match token {
-        Token::Text(text) | Token::Code(text) => Some(Piece::Text(text.to_owned())),
+        Token::Text(text) => Some(Piece::Text(text.to_owned())),
+        Token::Code(code) => Some(Piece::Text(scan::raw_text(code).unwrap_or(code).to_owned())),
         Token::Field { name, fallback } => Some(Piece::Field(names.resolve(name)?, fallback.map(str::to_owned))),
     };
     tokens.iter().filter_map(piece).collect()
-}
-
-/// Line and column, from 1, of a byte.
-fn position(source: &str, at: usize) -> (usize, usize) {
-    let before = source.get(..at).unwrap_or(source);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    (line, before.get(line_start..).map_or(0, |text| text.chars().count()) + 1)
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub enum LaunchError {
     /// It has neither a template nor content of its own.
     #[error("the campaign has no template")]
     NoTemplate,
-    /// Its template does not compile.
+    /// Its template does not compile, or has what only looks like a placeholder.
     #[error(transparent)]
     Template(#[from] Box<TemplateError>),
     /// No pool is configured for it.
@@ -404,7 +404,8 @@ pub(super) fn content_of(
     let version = campaigns::content(conn, campaign)?.ok_or(LaunchError::NoTemplate)?;
     let known = attributes::known(conn)?;
     let content = version.content();
-    let compiled = Compiled::compile(&content, &known).map_err(|error| LaunchError::Template(Box::new(error)))?;
+    let compiled = content.check_placeholders(&known).and_then(|()| Compiled::compile(&content, &known));
+    let compiled = compiled.map_err(|error| LaunchError::Template(Box::new(error)))?;
     let base = services.links.base().cloned();
     let compiled = match tracked(&services.settings, base, campaign.channel, tracking) {
         Some((tracking, rules)) => compiled.tracked(&content, &known, tracking, rules),

@@ -23,12 +23,14 @@ pub enum ContentError {
     Store(#[from] StoreError),
 }
 
-/// Checks content for a channel, against the attributes that contacts have. Returns the content as it was.
+/// Checks content for a channel, against the attributes that contacts have. Returns it with the line ends of word processors as line
+/// breaks.
 ///
 /// # Errors
 /// [`ContentError`].
 pub async fn check(store: &Store, channel: ChannelKind, content: Content) -> Result<Content, ContentError> {
     let known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    let content = content.tidied();
     compile(channel, content.clone(), known, check::check).await?;
     Ok(content)
 }

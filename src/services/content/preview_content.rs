@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::check::ContentError;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::advice::{Advice, advise};
 use crate::domain::content::check;
 use crate::domain::content::message::Message;
 use crate::domain::content::sms::SmsLength;
@@ -37,6 +38,8 @@ pub struct ContentPreview {
     pub missing: Vec<String>,
     /// Those that no contact has ever had.
     pub unknown: BTreeSet<String>,
+    /// What its author may want to change, and is not refused for.
+    pub warnings: Vec<Advice>,
     /// How long it is as a text message; of other channels none.
     pub sms: Option<SmsLength>,
 }
@@ -89,12 +92,14 @@ pub async fn preview_content(
         Reader::Anybody => (services.store.run(Lane::Read, "read attribute names", attributes::known).await?, None),
     };
     let provided = services.links.sample(&services.settings);
+    let content = content.tidied();
     let render = move || {
         let (compiled, unknown) = check::check_for_preview(channel, &content, &known).map_err(ContentError::Parts)?;
         let profile = profile.unwrap_or_else(|| example(compiled.placeholders()));
         let message = compiled.render_for(&profile, &provided, None)?;
         Ok(ContentPreview {
             sms: (channel == ChannelKind::Sms).then(|| SmsLength::of(&message.text)),
+            warnings: message.html.as_deref().map(advise).unwrap_or_default(),
             message,
             placeholders: compiled.placeholders().map(ToOwned::to_owned).collect(),
             missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),

@@ -249,7 +249,8 @@ fn templates(all: &mut Collected<'_>) {
         |subject: &str, text: &str| json!({ "name": "t", "channel": "email", "subject": subject, "body_text": text });
     let refused = |all: &mut Collected<'_>, code: &str, body: &Value| all.ask(code, "POST", "/v1/templates", body);
     refused(all, "unknown_placeholder", &email("s", "one\n {nickname}"));
-    refused(all, "template_syntax", &email("s", "Dear {{ first_name"));
+    refused(all, "placeholder_malformed", &email("s", "Hi *|FNAME|*"));
+    refused(all, "template_syntax", &email("s", "Dear {% if first_name %}you"));
     refused(all, "template_too_long", &email("s", &"x".repeat(600_000)));
     refused(
         all,

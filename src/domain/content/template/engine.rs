@@ -7,11 +7,11 @@ use minijinja::value::{Object, Serde, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, syntax::SyntaxConfig};
 
 use super::marks::Signs;
-use super::names::{Found, Lookup};
+use super::names::{ATTRIBUTES, Found, Lookup};
 use super::provided::Provided;
 use super::scan::Token;
 use super::{MAX_OUTPUT_BYTES, Part, RenderError};
-use crate::domain::people::contact::Profile;
+use crate::domain::people::contact::{Profile, normalised_name};
 
 /// Steps that rendering one part may take: a loop over some ten thousand things.
 const FUEL: u64 = 200_000;
@@ -153,7 +153,21 @@ impl Object for Fields {
     }
 }
 
-/// What a template sees: the contact's fields by themselves, and again below `contact`; and what Volley brings, which hides
+/// The same under any spelling of their names.
+#[derive(Debug)]
+struct Spelled(Arc<Fields>);
+
+impl Object for Spelled {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        self.0.get_value_by_str(key).or_else(|| self.0.get_value_by_str(&normalised_name(key)))
+    }
+}
+
+/// What a template sees: the contact's fields by themselves, and again below `contact` and `attributes`; and what Volley brings, which hides
 /// attributes of the same name.
 #[derive(Debug)]
 struct Root {
@@ -172,7 +186,8 @@ impl Object for Root {
             return Some(Value::from_dyn_object(self.contact.clone()));
         }
         let known = self.provided.get_value_by_str(key).or_else(|| self.contact.get_value_by_str(key));
-        known.or_else(|| Signs::named(self.signs.as_ref(), key))
+        let known = known.or_else(|| Signs::named(self.signs.as_ref(), key));
+        known.or_else(|| (key == ATTRIBUTES).then(|| Value::from_object(Spelled(self.contact.clone()))))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_SUBJECT, Part};
+use super::{MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_SUBJECT, Part, Suspect};
 
 /// A name that no contact has, and where the template uses it first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -15,18 +15,27 @@ pub struct UnknownName {
     pub column: usize,
     /// As written.
     pub name: String,
+    /// The valid name that is most like it, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
 }
 
 /// Why a template cannot be saved.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    /// Placeholders that no contact has: all of them.
+    /// Placeholders that no contact has: at most 50 in each part.
     #[error("{}", describe_unknown(unknown, valid))]
     UnknownNames {
         /// Each name once per part, in the order of the source.
         unknown: Vec<UnknownName>,
         /// The names that would do, sorted.
         valid: Vec<String>,
+    },
+    /// Something looks like a placeholder and is none.
+    #[error("{}", suspects.iter().map(|suspect| format!("{}, {suspect}", suspect.part)).collect::<Vec<_>>().join("; "))]
+    Malformed {
+        /// All of them, at most 20 in each part.
+        suspects: Vec<Suspect>,
     },
     /// The template language does not understand it.
     #[error("{part}, line {line}, column {column}: {detail}")]
@@ -66,6 +75,7 @@ impl TemplateError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::UnknownNames { .. } => "unknown_placeholder",
+            Self::Malformed { .. } => "placeholder_malformed",
             Self::Syntax { .. } => "template_syntax",
             Self::TooLong { .. } => "template_too_long",
             Self::TooHeavy { .. } => "template_too_heavy",
@@ -76,7 +86,7 @@ impl TemplateError {
 fn describe_unknown(unknown: &[UnknownName], valid: &[String]) -> String {
     let unknown: Vec<_> = unknown
         .iter()
-        .map(|UnknownName { part, line, column, name }| format!("{name} ({part}, line {line}, column {column})"))
+        .map(|UnknownName { part, line, column, name, .. }| format!("{name} ({part}, line {line}, column {column})"))
         .collect();
     format!("unknown placeholders: {}; valid are: {}", unknown.join(", "), valid.join(", "))
 }

@@ -170,12 +170,16 @@ pub(super) fn decoded(value: &str) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use std::collections::BTreeSet;
+
+    use super::super::names::Names;
     use super::super::scan;
     use super::*;
 
     /// The links of a source: each with what stands there, and its address with `…` for what is computed.
     fn links(source: &str) -> Vec<(String, String)> {
-        let tokens = scan::tokens(source);
+        let known = BTreeSet::new();
+        let tokens = scan::tokens(source, &Names::new(&known));
         let text = |part: &LinkPart<'_>| match part {
             LinkPart::Text(text) => text.clone(),
             LinkPart::Computed(..) => "…".to_owned(),
@@ -275,7 +279,11 @@ mod tests {
             ("a", ""),
             ("", ""),
         ] {
-            assert_eq!(&source[find(source, &scan::tokens(source)).pixel_at..], before, "{source}");
+            assert_eq!(
+                &source[find(source, &scan::tokens(source, &Names::new(&BTreeSet::new()))).pixel_at..],
+                before,
+                "{source}"
+            );
         }
     }
 
@@ -309,7 +317,8 @@ mod tests {
 
         #[test]
         fn any_text_is_searched_without_a_panic(source in "(\\PC|<a href=['\"]?|\\{\\{|\\}\\}|-->|</body>|\r|\n){0,60}") {
-            let tokens = scan::tokens(&source);
+            let known = BTreeSet::new();
+            let tokens = scan::tokens(&source, &Names::new(&known));
             for link in find(&source, &tokens).links {
                 prop_assert!(source.get(link.range).is_some());
             }

@@ -6,13 +6,19 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::provided::{Provided, ProvidedName};
-use crate::domain::people::contact::{BuiltIn, Profile, STANDING_ATTRIBUTES};
+use crate::domain::people::contact::{BuiltIn, Profile, STANDING_ATTRIBUTES, normalised_name};
 
 /// The placeholder for first and last name together.
 const FULL_NAME: &str = "name";
 
 /// What `contact.` stands before.
 const CONTACT: &str = "contact.";
+
+/// All attributes by their names, in any spelling: `attributes["Loyalty tier"]`.
+pub(super) const ATTRIBUTES: &str = "attributes";
+
+/// The longest spelling of a name, in bytes.
+const MAX_SPELLING: usize = 200;
 
 /// The names that are valid in a template.
 pub(super) struct Names<'k> {
@@ -25,8 +31,49 @@ impl<'k> Names<'k> {
         Self { attributes }
     }
 
+    /// The valid name that `text` is in another spelling: `First Name` is `first_name`, as in the header of an import.
+    pub(super) fn spelled(&self, text: &str) -> Option<&'k str> {
+        let is_spelling = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+        if text.len() > MAX_SPELLING || !text.starts_with(char::is_alphabetic) || !text.chars().all(is_spelling) {
+            return None;
+        }
+        self.by_name(&normalised_name(text))
+    }
+
+    /// The attribute of this name, in any spelling.
+    pub(super) fn attribute(&self, text: &str) -> Option<Lookup> {
+        let name = normalised_name(text);
+        let source = self.is_attribute(&name).then_some(Source::Attribute(name))?;
+        Some(Lookup { source, inner: Vec::new() })
+    }
+
+    /// The valid name that is spelled like this.
+    pub(super) fn by_name(&self, name: &str) -> Option<&'k str> {
+        let built_in = || BuiltIn::from_name(name).map(BuiltIn::as_str);
+        let standing = || STANDING_ATTRIBUTES.iter().copied().find(|standing| *standing == name);
+        let attribute = || self.attributes.get(name).map(String::as_str);
+        let provided = || ProvidedName::from_name(name).map(ProvidedName::as_str);
+        built_in().or_else(provided).or_else(standing).or_else(attribute).or((name == FULL_NAME).then_some(FULL_NAME))
+    }
+
+    /// Whether `attributes` means all of them, and not one that has this name.
+    pub(super) fn has_attributes(&self) -> bool {
+        !self.is_attribute(ATTRIBUTES)
+    }
+
+    fn is_attribute(&self, name: &str) -> bool {
+        STANDING_ATTRIBUTES.contains(&name) || self.attributes.contains(name)
+    }
+
     /// What `path` (`first_name`, `contact.first_name`, `address.city`) means, if it is valid.
     pub(super) fn resolve(&self, path: &str) -> Option<Lookup> {
+        if let Some(name) = path.strip_prefix(ATTRIBUTES).and_then(|rest| rest.strip_prefix('.'))
+            && self.has_attributes()
+        {
+            return self
+                .resolve(&format!("{CONTACT}{name}"))
+                .filter(|lookup| matches!(lookup.source, Source::Attribute(_)));
+        }
         let (path, is_contacts) = match path.strip_prefix(CONTACT) {
             Some(path) => (path, true),
             // By itself it is the contact, whatever attribute may have the same name, and the contact cannot be printed.
@@ -44,9 +91,7 @@ impl<'k> Names<'k> {
         let source = match BuiltIn::from_name(root) {
             Some(field) => Source::BuiltIn(field),
             None if root == FULL_NAME => Source::FullName,
-            None if STANDING_ATTRIBUTES.contains(&root) || self.attributes.contains(root) => {
-                Source::Attribute(root.to_owned())
-            }
+            None if self.is_attribute(root) => Source::Attribute(root.to_owned()),
             None => return None,
         };
         // Built-in fields are text: there is nothing inside them.

@@ -1,26 +1,40 @@
 //! Cuts a template's source into text, plain placeholders and template code.
 //!
 //! `{{ … }}`, `{% … %}` and `{# … #}` belong to the template language. A single brace is a placeholder only around a
-//! name (`{first_name}`, `{contact.first_name|Customer}`); around anything else, such as CSS or JSON, it is text.
+//! name (`{first_name}`, `{contact.first_name|Customer}`), also in another spelling (`{First Name}`); around anything else, such as CSS
+//! or JSON, it is text.
+
+use super::names::{ATTRIBUTES, Names};
 
 /// A piece of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token<'s> {
     /// Printed as it is.
     Text(&'s str),
-    /// A placeholder: `{name}`, `{name|fallback}` or `{{ name }}`.
+    /// A placeholder: `{name}`, `{name|fallback}` or `{{ name }}`. Where the author spelled a valid name in another way, the valid one.
     Field { name: &'s str, fallback: Option<&'s str> },
     /// Anything else of the template language, delimiters included; a whole `{% raw %}` block is one piece.
     Code(&'s str),
 }
 
+impl<'s> Token<'s> {
+    /// What it is of the template language.
+    pub(super) fn code(self) -> Option<&'s str> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Text(_) | Self::Field { .. } => None,
+        }
+    }
+}
+
 /// Cuts `source` into pieces, each with the byte at which it begins.
-pub(super) fn tokens(source: &str) -> Vec<(usize, Token<'_>)> {
+pub(super) fn tokens<'s>(source: &'s str, names: &Names<'s>) -> Vec<(usize, Token<'s>)> {
     let mut found = Vec::new();
     let (mut text_from, mut from) = (0, 0);
+    let last_comment = source.rfind("#}");
     while let Some(brace) = source.get(from..).and_then(|rest| rest.find('{')).map(|offset| from + offset) {
         let rest = source.get(brace..).unwrap_or_default();
-        match piece(rest) {
+        match piece(rest, last_comment.is_some_and(|end| brace < end), names) {
             None => from = brace + 1,
             Some((token, len)) => {
                 if text_from < brace {
@@ -38,13 +52,19 @@ pub(super) fn tokens(source: &str) -> Vec<(usize, Token<'_>)> {
     found
 }
 
-/// The placeholder or code that `rest`, which begins with a brace, begins with; and its length.
-fn piece(rest: &str) -> Option<(Token<'_>, usize)> {
+/// The placeholder or code that `rest`, which begins with a brace, begins with; and its length. `is_comment`: a comment that begins here
+/// ends somewhere.
+fn piece<'s>(rest: &'s str, is_comment: bool, names: &Names<'s>) -> Option<(Token<'s>, usize)> {
     let code = |len: usize| (Token::Code(rest.get(..len).unwrap_or(rest)), len);
     if let Some(inner) = rest.strip_prefix("{{") {
         let Some(len) = code_len(inner, "}}").map(|len| len + 2) else { return Some(code(rest.len())) };
         let name = rest.get(2..len.saturating_sub(2)).unwrap_or_default().trim_matches(' ');
-        return Some(if is_path(name) { (Token::Field { name, fallback: None }, len) } else { code(len) });
+        let name = if is_path(name) {
+            Some(name)
+        } else {
+            Some(name).filter(|name| is_words(name)).and_then(|name| names.spelled(name))
+        };
+        return Some(name.map_or_else(|| code(len), |name| (Token::Field { name, fallback: None }, len)));
     }
     if let Some(inner) = rest.strip_prefix("{%") {
         let len = code_len(inner, "%}").map_or(rest.len(), |len| len + 2);
@@ -54,23 +74,34 @@ fn piece(rest: &str) -> Option<(Token<'_>, usize)> {
         return Some(code(len));
     }
     if rest.starts_with("{#") {
-        return rest.find("#}").map(|end| code(end + 2));
+        return is_comment.then(|| rest.find("#}")).flatten().map(|end| code(end + 2));
     }
-    let (inner, _) = rest.get(1..)?.split_once('}')?;
+    let end =
+        rest.get(1..)?.find(['{', '}']).filter(|end| rest.get(end + 1..).is_some_and(|rest| rest.starts_with('}')))?;
+    let inner = rest.get(1..end + 1)?;
     let (name, fallback) = match inner.split_once('|') {
         Some((name, fallback)) => (name, Some(fallback)),
         None => (inner, None),
     };
-    let is_placeholder =
-        is_path(name.trim_matches(' ')) && !fallback.is_some_and(|text| text.contains(['{', '\n', '\r']));
-    is_placeholder.then(|| (Token::Field { name: name.trim_matches(' '), fallback }, inner.len() + 2))
+    let name = name.trim_matches(' ');
+    let name = if is_path(name) { name } else { names.spelled(name)? };
+    let is_one_line = !fallback.is_some_and(|text| text.contains(['\n', '\r']));
+    is_one_line.then(|| (Token::Field { name, fallback }, inner.len() + 2))
+}
+
+/// Words that the template language takes for more than a name.
+const OPERATORS: &[&str] = &["and", "else", "if", "in", "is", "not", "or"];
+
+/// Whether `code` is nothing in the template language: words beside one another.
+fn is_words(code: &str) -> bool {
+    code.contains(' ') && !code.contains('-') && !code.split(' ').any(|word| OPERATORS.contains(&word))
 }
 
 /// Words that the template language takes for values.
 const CONSTANTS: &[&str] = &["true", "True", "false", "False", "none", "None"];
 
 /// Whether `text` is a name, or names joined by dots.
-fn is_path(text: &str) -> bool {
+pub(super) fn is_path(text: &str) -> bool {
     text.split('.').all(|part| {
         part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -105,6 +136,13 @@ fn end_of_string(bytes: &[u8], start: usize) -> usize {
         at += if bytes.get(at) == Some(&b'\\') { 2 } else { 1 };
     }
     at
+}
+
+/// What a raw block prints. `None`: the code is none, or one that takes away the blanks around it.
+pub(super) fn raw_text(code: &str) -> Option<&str> {
+    let (opening, rest) = code.strip_prefix("{%")?.split_once("%}")?;
+    let (text, closing) = rest.strip_suffix("%}")?.rsplit_once("{%")?;
+    (opening.trim() == "raw" && closing.trim() == "endraw").then_some(text)
 }
 
 /// The name of the tag that `code` is, if it is one.
@@ -152,6 +190,8 @@ pub(super) enum Role {
     Filter,
     /// A test: after `is`.
     Test,
+    /// The attribute that `attributes["…"]` names, in any spelling.
+    Key,
 }
 
 /// The names in a piece of code, in their order. Knows strings and comments, not grammar.
@@ -180,6 +220,13 @@ pub(super) fn words(code: &str) -> Vec<Word<'_>> {
                     }
                 }
                 let path = code.get(at..end).unwrap_or_default();
+                if path == ATTRIBUTES
+                    && let Some(key) = key(code, end)
+                {
+                    found.push(Word { at, path: key, role: Role::Key });
+                    (next, at) = (Role::Name, end + key.len() + "['']".len());
+                    continue;
+                }
                 let opens = found.is_empty() && code.starts_with("{%");
                 next = match path {
                     "is" => Role::Test,
@@ -206,6 +253,14 @@ pub(super) fn words(code: &str) -> Vec<Word<'_>> {
     found
 }
 
+/// What stands in `["…"]` at this byte.
+fn key(code: &str, at: usize) -> Option<&str> {
+    let rest = code.get(at..)?.strip_prefix('[')?;
+    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (key, after) = rest.get(1..)?.split_once(quote)?;
+    (after.starts_with(']') && !key.contains('\\')).then_some(key)
+}
+
 fn end_of_word(bytes: &[u8], start: usize) -> usize {
     let len = bytes.iter().skip(start).take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
     start + len
@@ -213,10 +268,13 @@ fn end_of_word(bytes: &[u8], start: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn pieces(source: &str) -> Vec<Token<'_>> {
-        tokens(source).into_iter().map(|(_, token)| token).collect()
+        static NONE: BTreeSet<String> = BTreeSet::new();
+        tokens(source, &Names::new(&NONE)).into_iter().map(|(_, token)| token).collect()
     }
 
     #[test]
@@ -225,6 +283,9 @@ mod tests {
             ("{first_name}", "first_name", None),
             ("{ first_name }", "first_name", None),
             ("{contact.first_name}", "contact.first_name", None),
+            ("{First Name}", "first_name", None),
+            ("{ first-name | there}", "first_name", Some(" there")),
+            ("{{ First Name }}", "first_name", None),
             ("{first_name|Dear customer}", "first_name", Some("Dear customer")),
             ("{first_name|}", "first_name", Some("")),
             ("{{ first_name }}", "first_name", None),
@@ -241,8 +302,8 @@ mod tests {
             "{\"a\": 1}",
             "{}",
             "{0}",
-            "{first name}",
-            "{first-name}",
+            "{first name?}",
+            "{frist-name}",
             "{a|b\n}",
             "{\nreturn\n}",
             "{first_name",
@@ -276,7 +337,8 @@ mod tests {
     #[test]
     fn pieces_know_where_they_begin_and_cover_the_source() {
         let source = "Hi {a}, {{ b }}{% if c %}{ x: y }{% endif %}";
-        let starts: Vec<_> = tokens(source).into_iter().map(|(at, _)| at).collect();
+        let known = BTreeSet::new();
+        let starts: Vec<_> = tokens(source, &Names::new(&known)).into_iter().map(|(at, _)| at).collect();
         assert_eq!(starts, [0, 3, 6, 8, 15, 25, 33]);
     }
 

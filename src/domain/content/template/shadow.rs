@@ -1,6 +1,8 @@
 //! A template as an HTML tokenizer can read it: each placeholder and each piece of code is one character, so that quotes and brackets in
 //! them do not disturb it.
 
+use std::collections::HashSet;
+
 use super::scan::Token;
 
 /// A template with one character for each placeholder.
@@ -16,7 +18,9 @@ impl<'t, 's> Shadow<'t, 's> {
     /// `None`: the source has every character that could stand for a placeholder.
     pub(super) fn of(source: &str, tokens: &'t [(usize, Token<'s>)]) -> Option<Self> {
         // Characters for private use, which HTML leaves as they are.
-        let hole = ('\u{e000}'..='\u{f8ff}').find(|hole| !source.contains(*hole))?;
+        let private = '\u{e000}'..='\u{f8ff}';
+        let taken: HashSet<char> = source.chars().filter(|c| private.contains(c)).collect();
+        let hole = private.clone().find(|hole| !taken.contains(hole))?;
         let mut shadow = Self { text: String::with_capacity(source.len()), hole, marks: Vec::new() };
         for (at, token) in tokens {
             shadow.marks.push((shadow.text.len(), *at, Some(token)));

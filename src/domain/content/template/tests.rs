@@ -57,6 +57,11 @@ fn every_way_to_write_a_placeholder_prints_the_field() {
         ("{tags}", "[\"a\",\"b\\\"\"]"),
         ("{score} {vip}", "1.5 true"),
         ("{contact.contact}", "by phone"),
+        ("{First Name} {Score} {{ First Name }}", "Ann 1.5 Ann"),
+        ("{First Name}{% if vip %}{VIP}{% endif %}", "Anntrue"),
+        ("{attributes.score} {{ attributes.address.city }}", "1.5 Zürich"),
+        ("{{ attributes[\"Score\"] }}{{ attributes['address'].city }}", "1.5Zürich"),
+        ("{% set Score = 1 %}{Score}", "1"),
         ("{note}", "{{ secret }} {first_name}"),
         ("{% if vip %}{note}{% endif %}", "{{ secret }} {first_name}"),
         ("a\r\n{first_name}\n", "a\r\nAnn\n"),
@@ -120,6 +125,60 @@ fn braces_around_other_things_stay() {
         rendered("{{ \"{\" }}{{ '{first_name}' }}{% raw %}{first_name}{% endraw %}"),
         "{{first_name}{first_name}"
     );
+}
+
+#[test]
+fn a_raw_block_alone_needs_no_template_language() {
+    for (source, is_program, expected) in [
+        ("{% raw %}*|{first_name}|*{% endraw %} {first_name}", false, "*|{first_name}|* Ann"),
+        ("{%raw%}\n{{ x }}\n{%endraw%}", false, "\n{{ x }}\n"),
+        ("{% raw %}{% raw %}{% endraw %}", false, "{% raw %}"),
+        ("a {%- raw -%} {b} {%- endraw %} c", true, "a{b} c"),
+        ("{% raw %}{b}{% endraw %}{% if vip %}{vip}{% endif %}", true, "{b}true"),
+    ] {
+        let compiled = compile(source).unwrap();
+        assert_eq!(
+            (compiled.is_program(), compiled.render(&ann()).unwrap().text.as_str()),
+            (is_program, expected),
+            "{source}"
+        );
+        assert_eq!(text(source).check_placeholders(&known()), Ok(()), "{source}");
+    }
+}
+
+#[test]
+fn html_alone_gets_a_text_made_from_it() {
+    let made = |html: &str| {
+        let content = Content { text: " \n".to_owned(), html: Some(html.to_owned()), ..Content::default() };
+        Compiled::compile(&content, &known()).unwrap().render(&ann()).unwrap().text
+    };
+    for (html, text) in [
+        (
+            "<p>Hi {last_name}, {phone|none}</p><a href=\"https://a.example/?n={first_name}\">go</a>",
+            "Hi O'Hara & <Sons>, none\n\ngo (https://a.example/?n=Ann)\n",
+        ),
+        (
+            "<ul>{% for t in tags %}<li>{t}</li>{% endfor %}</ul><p>&#123;{ {% raw %}{x}{% endraw %}</p>",
+            "- a\n- b\"\n\n{{ {x}\n",
+        ),
+        ("<table>{% for i in range(2) %}<tr><td>{{ i }}</td><td>x</td></tr>{% endfor %}</table>", "0 x\n1 x\n"),
+        ("<img src=\"x\">", " \n"),
+    ] {
+        assert_eq!(made(html), text, "{html}");
+    }
+    let own = Content { text: "own".to_owned(), html: Some("<p>{first_name}</p>".to_owned()), ..Content::default() };
+    assert_eq!(Compiled::compile(&own, &known()).unwrap().render(&ann()).unwrap().text, "own");
+}
+
+#[test]
+fn the_line_ends_of_word_processors_become_line_breaks() {
+    let content = Content {
+        subject: "a\u{b}b\u{2028}c".into(),
+        text: "a\u{c}b\u{85}c\u{2029}".into(),
+        html: Some("\u{b}".into()),
+    };
+    let tidy = Content { subject: "a b c".into(), text: "a\nb\nc\n".into(), html: Some("\n".into()) };
+    assert_eq!(content.tidied(), tidy);
 }
 
 #[test]
@@ -190,6 +249,38 @@ fn unknown_names_are_all_reported_with_their_places_and_the_valid_ones() {
 }
 
 #[test]
+fn an_attribute_that_nobody_has_is_unknown_in_brackets_too() {
+    let unknown = |source: &str| match compile(source).unwrap_err() {
+        TemplateError::UnknownNames { unknown, .. } => {
+            unknown.into_iter().map(|one| (one.name, one.like)).collect::<Vec<_>>()
+        }
+        other @ (TemplateError::Syntax { .. }
+        | TemplateError::Malformed { .. }
+        | TemplateError::TooLong { .. }
+        | TemplateError::TooHeavy { .. }) => {
+            panic!("{other}")
+        }
+    };
+    assert_eq!(unknown("{{ attributes[\"Scores\"] }}"), [("Scores".to_owned(), Some("score".to_owned()))]);
+    assert_eq!(unknown("{{ attributes }}"), [("attributes".to_owned(), None)]);
+    assert_eq!(unknown("{attributes.first_name}").len(), 1, "a field is no attribute");
+}
+
+#[test]
+fn a_name_that_nobody_has_is_text_in_scripts_and_styles_only() {
+    let html = |source: &str| {
+        let content = Content { html: Some(source.to_owned()), ..Content::default() };
+        Compiled::compile(&content, &known()).map(|compiled| compiled.render(&ann()).unwrap().html.unwrap())
+    };
+    let script = "<script type=\"application/ld+json\">{\"a\": \"{search_term}\", \"b\": \"{score}\"}</script>";
+    assert_eq!(html(script).unwrap(), script.replace("{score}", "1.5"));
+    let program = format!("{script}{{% if vip %}}!{{% endif %}}");
+    assert_eq!(html(&program).unwrap(), format!("{}!", script.replace("{score}", "1.5")));
+    assert_eq!(html("<p>{search_term}</p>").unwrap_err().code(), "unknown_placeholder");
+    assert_eq!(html("<a href=\"https://a.example/{search_term}\">").unwrap_err().code(), "unknown_placeholder");
+}
+
+#[test]
 fn what_the_template_language_does_not_understand_is_reported_with_its_place() {
     for (source, line, column) in [
         ("a\n{{ first_name", 2, 4),
@@ -209,6 +300,7 @@ fn what_the_template_language_does_not_understand_is_reported_with_its_place() {
                 assert_eq!((part, l, c), (Part::Text, line, column), "{source:?}: {detail}");
             }
             other @ (TemplateError::UnknownNames { .. }
+            | TemplateError::Malformed { .. }
             | TemplateError::TooLong { .. }
             | TemplateError::TooHeavy { .. }) => panic!("{source}: {other}"),
         }

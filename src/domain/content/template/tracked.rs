@@ -8,8 +8,8 @@ use super::engine::Translation;
 use super::links::{self, Link, LinkPart};
 use super::marks::{FILTER, Marks, PIXEL, TrackedLink, shown, sign};
 use super::names::Names;
-use super::scan::{self, Token};
-use super::{Body, Compiled, Content, Part, Piece, pieces};
+use super::scan::Token;
+use super::{Body, Compiled, Content, Part, Piece, pieces, source};
 use crate::domain::content::tracking::{LinkRules, Tracking};
 use crate::domain::ids::LinkNumber;
 
@@ -40,7 +40,8 @@ impl Compiled {
         rules: LinkRules,
     ) -> Self {
         let Some(source) = content.html.as_deref().filter(|_| tracking.is_on()) else { return self };
-        let tokens = scan::tokens(source);
+        let names = Names::new(known_attributes);
+        let tokens = source::cut(Part::Html, source, &names);
         let found = links::find(source, &tokens);
         let mut marks = Marks::new(rules);
         let mut places = Vec::new();
@@ -56,7 +57,6 @@ impl Compiled {
             places.push((found.pixel_at..found.pixel_at, None));
         }
         places.sort_by_key(|(range, _)| range.start);
-        let names = Names::new(known_attributes);
         let is_program = self.parts.iter().any(|(part, body)| *part == Part::Html && matches!(body, Body::Program(_)));
         let body = if is_program {
             self.add_tracked_program(&tokens, source.len(), &places)

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::advice::Advice;
 use crate::domain::content::sms::SmsLength;
 use crate::domain::content::template::Content;
 use crate::domain::ids::ContactId;
@@ -47,6 +48,8 @@ pub(in crate::http) struct Preview {
     pub(in crate::http) missing: Vec<String>,
     /// Those that no contact has ever had: a campaign with them is refused.
     pub(in crate::http) unknown: BTreeSet<String>,
+    /// What its author may want to change, and is not refused for.
+    pub(in crate::http) warnings: Vec<Advice>,
     /// How long it is as a text message; of other channels absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) sms: Option<SmsLength>,
@@ -54,7 +57,7 @@ pub(in crate::http) struct Preview {
 
 impl From<ContentPreview> for Preview {
     fn from(preview: ContentPreview) -> Self {
-        let ContentPreview { message, placeholders, missing, unknown, sms } = preview;
+        let ContentPreview { message, placeholders, missing, unknown, warnings, sms } = preview;
         Self {
             subject: message.subject,
             body_text: message.text,
@@ -62,6 +65,7 @@ impl From<ContentPreview> for Preview {
             placeholders,
             missing,
             unknown,
+            warnings,
             sms,
         }
     }

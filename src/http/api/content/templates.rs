@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::pointers::TEMPLATE;
 use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::advice::{Advice, advise};
 use crate::domain::content::category::Category;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
@@ -40,6 +41,17 @@ pub(in crate::http) struct Template {
     pub(in crate::http) content: Version,
     pub(in crate::http) created_at: UtcInstant,
     pub(in crate::http) updated_at: UtcInstant,
+    /// In the answer to who saves it: what may be better. Nothing of it is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::http) warnings: Vec<Advice>,
+}
+
+impl Template {
+    /// The answer to who has saved it.
+    fn saved(row: TemplateRow) -> Self {
+        let warnings = row.version.body_html.as_deref().map(advise).unwrap_or_default();
+        Self { warnings, ..row.into() }
+    }
 }
 
 /// One revision of a template's content.
@@ -71,7 +83,8 @@ impl From<TemplateRow> for Template {
     fn from(row: TemplateRow) -> Self {
         let TemplateRow { id, name, channel, category, tracking, created_at, updated_at, version } = row;
         let tracking = tracking.into();
-        Self { id, name, channel, category, tracking, content: version.into(), created_at, updated_at }
+        let warnings = Vec::new();
+        Self { id, name, channel, category, tracking, content: version.into(), created_at, updated_at, warnings }
     }
 }
 
@@ -187,7 +200,7 @@ pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: 
     let content = Content { subject, text: body_text, html: body_html };
     let new = NewTemplate { name, channel, category, tracking, content };
     let created = create_template(&state.services, new, by).await;
-    Ok(created.map_err(|error| TEMPLATE.refusal(error))?.into())
+    Ok(Template::saved(created.map_err(|error| TEMPLATE.refusal(error))?))
 }
 
 /// Lists templates with their latest versions, newest first.
@@ -282,8 +295,7 @@ pub(in crate::http) async fn replaced(
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
     let change = Change { name: Some(name), category, tracking, content, seen };
-    let row = change_template(&state.services, &latest, change, by).await?;
-    Ok(row.into())
+    Ok(Template::saved(change_template(&state.services, &latest, change, by).await?))
 }
 
 /// Changes a template; other content makes a new version.
@@ -305,7 +317,7 @@ pub(in crate::http) async fn change(
     let (category, tracking, seen) = (body.category, body.tracking, body.if_updated_at);
     let change = Change { name, category, tracking, content, seen };
     let row = change_template(&state.services, &latest, change, &by).await?;
-    Ok(web::Json(row.into()))
+    Ok(web::Json(Template::saved(row)))
 }
 
 /// Deletes a template. Refused while a campaign that is scheduled, sending or paused uses it.

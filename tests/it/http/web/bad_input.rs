@@ -244,7 +244,7 @@ fn templates_that_cannot_be() {
         ("no name", json!({ "name": " ", "channel": "email", "subject": "s", "body_text": "b" }), "required", "/name"),
         ("a channel that is none", json!({ "name": "t", "channel": "fax" }), "not_allowed", "/channel"),
         ("no channel", json!({ "name": "t" }), "required", "/channel"),
-        ("an open brace", email("s", "Dear {{ first_name"), "template_syntax", "/body_text"),
+        ("an open brace", email("s", "Dear {{ first_name"), "placeholder_malformed", "/body_text"),
         ("an open if", email("s", "{% if first_name %}x"), "template_syntax", "/body_text"),
         ("an unknown filter", email("s", "{{ first_name|frobnicate }}"), "template_syntax", "/body_text"),
         ("an unknown name", email("Hi {nickname}", "b"), "unknown_placeholder", "/subject"),

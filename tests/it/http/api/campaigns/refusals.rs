@@ -41,7 +41,7 @@ fn a_campaign_that_makes_no_sense_is_not_stored() {
             "unknown_placeholder",
             "/base_template_html",
         ),
-        ("an open placeholder", json!({ "base_template": "{{ first_name" }), "template_syntax", "/base_template"),
+        ("an open placeholder", json!({ "base_template": "{{ first_name" }), "placeholder_malformed", "/base_template"),
         ("a rate of 0", json!({ "rate_per_second": 0 }), "out_of_range", "/rate_per_second"),
         ("eight days of tries", json!({ "retry_for": "8d" }), "out_of_range", "/retry_for"),
         ("a negative time of tries", json!({ "retry_for": -1 }), "invalid", "/retry_for"),

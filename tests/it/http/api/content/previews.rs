@@ -31,6 +31,7 @@ both_backends! {
             json!({
                 "subject": "Hi <Ann>", "body_text": "Town 7, friend ", "body_html": "<p>&lt;Ann&gt;</p>",
                 "placeholders": ["city", "first_name", "last_name", "nobody"], "missing": ["last_name"], "unknown": ["nobody"],
+                "warnings": [],
             })
         );
         let example = api.post(PATH, &content(json!({ "fields": { "first_name": "Eve", "city": "Bern", "last_name": null } })));

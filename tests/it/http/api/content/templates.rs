@@ -54,7 +54,7 @@ both_backends! {
         let preview = api.post(&path, &json!({ "contact_id": contact }));
         assert_eq!(preview, json!({
             "subject": "Hi <Ann>", "body_text": "gold, friend", "body_html": "<p>&lt;Ann&gt;</p>",
-            "placeholders": ["first_name", "last_name", "loyalty_tier"], "missing": ["last_name"], "unknown": [],
+            "placeholders": ["first_name", "last_name", "loyalty_tier"], "missing": ["last_name"], "unknown": [], "warnings": [],
         }));
         // As a database would be that lost the name: what the template asks for is known no more.
         server.execute("DELETE FROM attribute_keys".to_owned());

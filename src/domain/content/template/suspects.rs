@@ -1,0 +1,222 @@
+//! What looks like a placeholder and is none: it would go out to everybody as it stands.
+//!
+//! Found are braces that were meant to be filled in ([`braces`]), the syntaxes of other products ([`foreign`]), and their tags in double
+//! braces ([`code`]). What is in a `{% raw %}` block is meant to stand there, and so is everything in the places where HTML has code of
+//! its own ([`surroundings`](super::surroundings)).
+
+mod braces;
+mod code;
+mod foreign;
+mod meaning;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use self::meaning::guess;
+pub(super) use self::meaning::nearest;
+use super::alternative::Seen;
+use super::names::Names;
+use super::scan::Token;
+use super::{Content, MAX_SOURCE_BYTES, Part, TemplateError, position, source, surroundings};
+
+/// The most that are found in one part.
+const MOST: usize = 20;
+
+/// The most characters of it that an error shows.
+const MOST_SHOWN: usize = 80;
+
+/// How far back the beginning of an address is looked for, in bytes.
+const LONGEST_URL: usize = 500;
+
+/// The longest text that is taken for a placeholder, in bytes.
+const LONGEST: usize = 160;
+
+/// Something that looks like a placeholder and is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspect {
+    /// Where.
+    pub part: Part,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// What stands there.
+    pub text: String,
+    /// What it was taken for: `a merge tag of Mailchimp`.
+    pub taken_for: &'static str,
+    /// What to write in its place: `{first_name}`, where that can be told.
+    pub instead: Option<String>,
+}
+
+impl std::fmt::Display for Suspect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { line, column, text, taken_for, instead, .. } = self;
+        let text: String = text.chars().take(MOST_SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        write!(f, "line {line}, column {column}: {text} is {taken_for} and is not filled in. Write ")?;
+        match instead {
+            Some(instead) => f.write_str(instead)?,
+            None => f.write_str("the name of a field or an attribute in braces, such as {first_name}")?,
+        }
+        f.write_str(". To send it exactly like this, write {% raw %} before it and {% endraw %} after it")
+    }
+}
+
+impl Content {
+    /// Refuses what looks like a placeholder and is none. Not a part of compiling: a campaign that was launched before a rule goes on.
+    ///
+    /// # Errors
+    /// [`TemplateError::Malformed`], with at most 20 in each part.
+    pub fn check_placeholders(&self, known_attributes: &BTreeSet<String>) -> Result<(), TemplateError> {
+        let suspects = find(self, &Names::new(known_attributes));
+        if suspects.is_empty() { Ok(()) } else { Err(TemplateError::Malformed { suspects }) }
+    }
+}
+
+fn find(content: &Content, names: &Names<'_>) -> Vec<Suspect> {
+    let parts = [
+        (Part::Subject, Some(&content.subject)),
+        (Part::Text, Some(&content.text)),
+        (Part::Html, content.html.as_ref()),
+    ];
+    let mut all = Vec::new();
+    for (part, text) in parts {
+        let Some(text) = text.filter(|text| text.len() <= MAX_SOURCE_BYTES) else { continue };
+        let tokens = source::cut(part, text, names);
+        let quiet = if part == Part::Html { surroundings::quiet(text, &tokens) } else { Vec::new() };
+        let found = Reader { source: text, last_close: text.rfind('}'), tokens: &tokens, quiet, names }.read();
+        let suspect = |found: Found, source: &str, at: usize| {
+            let (line, column) = position(text, at);
+            let text = source.get(found.range).unwrap_or_default().trim().to_owned();
+            Suspect { part, line, column, text, taken_for: found.taken_for, instead: found.instead }
+        };
+        let from = all.len();
+        all.extend(found.into_iter().map(|found| {
+            let at = found.range.start;
+            suspect(found, text, at)
+        }));
+        if part == Part::Html && all.len() == from {
+            let seen = Seen::of(text, &tokens);
+            let (source, tokens) = (seen.text.as_str(), seen.tokens());
+            let found =
+                Reader { source, last_close: source.rfind('}'), tokens: &tokens, quiet: Vec::new(), names }.read();
+            all.extend(found.into_iter().map(|found| {
+                let at = place_of(text, source.get(found.range.clone()).unwrap_or_default());
+                suspect(found, source, at)
+            }));
+        }
+    }
+    all
+}
+
+/// Where in HTML the longest word of a text is that was cut by tags, or spelled with entities.
+fn place_of(html: &str, text: &str) -> usize {
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+    words.max_by_key(|word| word.len()).and_then(|word| html.find(word)).unwrap_or_default()
+}
+
+/// What was found in a source.
+struct Found {
+    range: Range<usize>,
+    taken_for: &'static str,
+    instead: Option<String>,
+}
+
+/// Looks through a part.
+struct Reader<'r, 's> {
+    source: &'s str,
+    /// The last brace that closes.
+    last_close: Option<usize>,
+    tokens: &'r [(usize, Token<'s>)],
+    quiet: Vec<Range<usize>>,
+    names: &'r Names<'s>,
+}
+
+impl Reader<'_, '_> {
+    fn read(&self) -> Vec<Found> {
+        let mut all: Vec<Found> = Vec::new();
+        let mut from = 0;
+        let mut open = 0_usize;
+        let mut after_field = false;
+        for &(start, token) in self.tokens {
+            if all.len() >= MOST {
+                return all;
+            }
+            match token {
+                Token::Code(text) => {
+                    let range = start..start + text.floor_char_boundary(LONGEST);
+                    let found = code::find(text, self.names);
+                    all.extend(found.map(|(taken_for, instead)| Found { range, taken_for, instead }));
+                }
+                Token::Field { name, fallback } => {
+                    let fallback = || fallback.and_then(|text| code::fallback(name, text, self.names));
+                    let found = code::keyword(name, self.names).or_else(fallback);
+                    all.extend(found.map(|(taken_for, instead)| {
+                        let end = self.ahead(start).rfind('}').map_or(start, |end| start + end + 1);
+                        let end = self
+                            .tokens
+                            .get(self.tokens.partition_point(|(at, _)| *at <= start))
+                            .map_or(end, |(at, _)| end.min(*at));
+                        Found { range: start..end, taken_for, instead }
+                    }));
+                }
+                Token::Text(text) => {
+                    for (offset, c) in text.char_indices() {
+                        let at = start + offset;
+                        if at < from || !is_sign(c) || surroundings::is_in(&self.quiet, at) {
+                            continue;
+                        }
+                        let found = match c {
+                            '{' => self.opening(at),
+                            '}' => self.closing(at, open, after_field && offset == 0),
+                            _ => None,
+                        };
+                        let found = found.or_else(|| foreign::find(self, at));
+                        match (&found, c) {
+                            (Some(found), _) => from = found.range.end,
+                            (None, '{') => open += 1,
+                            (None, '}') => open = open.saturating_sub(1),
+                            (None, _) => {}
+                        }
+                        all.extend(found);
+                        if all.len() >= MOST {
+                            return all;
+                        }
+                    }
+                }
+            }
+            after_field = matches!(token, Token::Field { .. });
+        }
+        all
+    }
+
+    /// The source from this byte on, at most [`LONGEST`] bytes of it.
+    fn ahead(&self, at: usize) -> &str {
+        let rest = self.source.get(at..).unwrap_or_default();
+        rest.get(..rest.floor_char_boundary(LONGEST)).unwrap_or_default()
+    }
+
+    fn before(&self, at: usize) -> &str {
+        self.source.get(..at).unwrap_or_default()
+    }
+
+    /// Whether this byte is in an address of the web, or in a path.
+    fn in_url(&self, at: usize) -> bool {
+        let before = self.before(at);
+        let near =
+            before.get(before.ceil_char_boundary(before.len().saturating_sub(LONGEST_URL))..).unwrap_or_default();
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(');
+        near.rsplit(is_end).next().is_some_and(|word| word.contains(['/', '?']))
+    }
+
+    fn found(&self, range: Range<usize>, taken_for: &'static str, inner: &str) -> Found {
+        Found { range, taken_for, instead: guess(inner, self.names) }
+    }
+}
+
+/// Whether something that looks like a placeholder can begin with this character.
+fn is_sign(c: char) -> bool {
+    matches!(c, '{' | '}' | '*' | '[' | '%' | '$' | '<' | '&' | '#' | '~' | '@' | '_' | '(' | '«')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,327 @@
+//! The placeholders of other products, by what stands around them.
+//!
+//! Sources: the products' own pages on merge tags and personalisation (Mailchimp, phpList, Mautic, MailPoet, Sendy, Campaign Monitor,
+//! ActiveCampaign, Salesforce Marketing Cloud, Acoustic, Mailgun, SendGrid, Mailjet, GetResponse, Zoho, Moosend, Keap, dotdigital, Adobe
+//! Campaign), and the template languages ERB, EJS, PHP, Python and Ruby.
+
+use super::meaning::meaning;
+use super::{Found, Names, Reader};
+
+/// A syntax of another product.
+struct Syntax {
+    open: &'static str,
+    close: &'static str,
+    /// Whether what stands between is one of its placeholders.
+    accepts: fn(&Place<'_, '_, '_>) -> bool,
+    taken_for: &'static str,
+}
+
+/// Something in delimiters of another product.
+struct Place<'p, 'r, 'k> {
+    inner: &'p str,
+    before: &'p str,
+    after: &'p str,
+    at: usize,
+    reader: &'p Reader<'r, 'k>,
+    names: &'p Names<'k>,
+}
+
+impl Place<'_, '_, '_> {
+    fn in_url(&self) -> bool {
+        self.reader.in_url(self.at)
+    }
+}
+
+/// In the order in which they are tried: the longer ones before those that they begin with.
+const SYNTAXES: &[Syntax] = &[
+    Syntax { open: "*|", close: "|*", accepts: anything, taken_for: "a merge tag of Mailchimp" },
+    Syntax {
+        open: "*%7C",
+        close: "%7C*",
+        accepts: anything,
+        taken_for: "a merge tag of Mailchimp, with its signs encoded",
+    },
+    Syntax {
+        open: "*%7c",
+        close: "%7c*",
+        accepts: anything,
+        taken_for: "a merge tag of Mailchimp, with its signs encoded",
+    },
+    Syntax {
+        open: "%2A%7C",
+        close: "%7C%2A",
+        accepts: anything,
+        taken_for: "a merge tag of Mailchimp, with its signs encoded",
+    },
+    Syntax { open: "<%", close: "%>", accepts: anything, taken_for: "a tag of ERB, EJS or Adobe Campaign" },
+    Syntax { open: "&lt;%", close: "%&gt;", accepts: anything, taken_for: "a tag of ERB, EJS or Adobe Campaign" },
+    Syntax { open: "<?php", close: "?>", accepts: anything, taken_for: "a tag of PHP" },
+    Syntax { open: "<?=", close: "?>", accepts: anything, taken_for: "a tag of PHP" },
+    Syntax { open: "<<", close: ">>", accepts: known, taken_for: "a merge field of a word processor" },
+    Syntax { open: "&lt;&lt;", close: "&gt;&gt;", accepts: known, taken_for: "a merge field of a word processor" },
+    Syntax { open: "«", close: "»", accepts: merge_field, taken_for: "a merge field of a word processor" },
+    Syntax { open: "<$", close: "$>", accepts: name, taken_for: "a tag of Campaign Monitor" },
+    Syntax {
+        open: "<",
+        close: ">",
+        accepts: tag_of_a_name,
+        taken_for: "a placeholder in angle brackets, as of Campaign Monitor",
+    },
+    Syntax {
+        open: "[[",
+        close: "]]",
+        accepts: name,
+        taken_for: "a placeholder in double brackets, as of Mailjet and GetResponse",
+    },
+    Syntax {
+        open: "[%",
+        close: "%]",
+        accepts: anything,
+        taken_for: "a tag in brackets and percent signs, as of SendGrid and Emma",
+    },
+    Syntax {
+        open: "[",
+        close: "]",
+        accepts: bracketed,
+        taken_for: "a placeholder in brackets, as of phpList, MailPoet and Sendy",
+    },
+    Syntax { open: "%%=", close: "=%%", accepts: anything, taken_for: "AMPscript of Salesforce" },
+    Syntax { open: "%%[", close: "]%%", accepts: anything, taken_for: "AMPscript of Salesforce" },
+    Syntax {
+        open: "%%",
+        close: "%%",
+        accepts: between_double_percents,
+        taken_for: "a placeholder of Salesforce or Acoustic",
+    },
+    Syntax { open: "%(", close: ")s", accepts: word, taken_for: "a placeholder of Python" },
+    Syntax { open: "%7B", close: "%7D", accepts: encoded, taken_for: "a placeholder with its braces encoded" },
+    Syntax { open: "%7b", close: "%7d", accepts: encoded, taken_for: "a placeholder with its braces encoded" },
+    Syntax {
+        open: "%",
+        close: "%",
+        accepts: between_percents,
+        taken_for: "a placeholder in percent signs, as of ActiveCampaign and Mailgun",
+    },
+    Syntax {
+        open: "${",
+        close: "}",
+        accepts: letters,
+        taken_for: "a placeholder in dollar braces, as of JavaScript (a dollar sign before a value is ${{ name }})",
+    },
+    Syntax { open: "$[", close: "]$", accepts: anything, taken_for: "a merge tag of Zoho" },
+    Syntax { open: "$(", close: ")", accepts: known, taken_for: "a placeholder in dollar signs" },
+    Syntax { open: "$", close: "$", accepts: between_dollars, taken_for: "a placeholder in dollar signs" },
+    Syntax { open: "##", close: "##", accepts: known, taken_for: "a placeholder in number signs" },
+    Syntax { open: "#", close: "#", accepts: of_moosend, taken_for: "a placeholder of Moosend" },
+    Syntax { open: "@@", close: "@@", accepts: known, taken_for: "a placeholder in at signs" },
+    Syntax { open: "@", close: "@", accepts: known_capitals, taken_for: "a placeholder in at signs, as of dotdigital" },
+    Syntax { open: "#", close: "#", accepts: known_capitals, taken_for: "a placeholder in number signs" },
+    Syntax { open: "~", close: "~", accepts: with_dot, taken_for: "a merge field of Keap" },
+    Syntax { open: "__", close: "__", accepts: known, taken_for: "a placeholder in underscores" },
+    Syntax { open: "((", close: "))", accepts: known, taken_for: "a placeholder in double parentheses" },
+];
+
+/// The placeholder of another product that begins at this byte.
+pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    let ahead = reader.ahead(at);
+    let line = ahead.lines().next().unwrap_or_default();
+    for Syntax { open, close, accepts, taken_for } in SYNTAXES {
+        let Some((inner, _)) = line.strip_prefix(open).and_then(|rest| rest.split_once(close)) else { continue };
+        let end = at + open.len() + inner.len() + close.len();
+        let place = Place {
+            inner,
+            before: reader.before(at),
+            after: reader.source.get(end..).unwrap_or_default(),
+            at,
+            reader,
+            names: reader.names,
+        };
+        if accepts(&place) {
+            return Some(reader.found(at..end, taken_for, inner));
+        }
+    }
+    if let Some(inner) = line.strip_prefix("*|").filter(|rest| rest.starts_with(char::is_alphabetic)) {
+        let inner = inner.split_whitespace().next().unwrap_or_default();
+        return Some(reader.found(at..at + 2 + inner.len(), "a merge tag of Mailchimp that is not closed", inner));
+    }
+    printf(reader, at, line)
+}
+
+/// `%s` and `%1$s`.
+fn printf(reader: &Reader<'_, '_>, at: usize, line: &str) -> Option<Found> {
+    let rest = line.strip_prefix('%')?;
+    let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let kind = match rest.get(digits..)?.strip_prefix('$') {
+        Some(rest) if digits > 0 => rest,
+        Some(_) => return None,
+        None if digits == 0 => rest,
+        None => return None,
+    };
+    let after = kind.strip_prefix(['s', 'd'])?;
+    let before = reader.before(at);
+    let is_share = before.trim_end().ends_with(|c: char| c.is_ascii_digit());
+    let stands_alone =
+        !after.starts_with(|c: char| c.is_alphanumeric() || c == '%') && !before.ends_with(char::is_alphanumeric);
+    let is_one = stands_alone && (digits > 0 || !is_share) && !reader.in_url(at);
+    is_one.then(|| reader.found(at..at + line.len() - after.len(), "a placeholder of a programming language", ""))
+}
+
+fn anything(_: &Place<'_, '_, '_>) -> bool {
+    true
+}
+
+/// Begins with a letter.
+fn letters(place: &Place<'_, '_, '_>) -> bool {
+    place.inner.trim_start().starts_with(|c: char| c.is_alphabetic() || c == '_')
+}
+
+/// A name, with blanks and with what products add to it.
+fn name(place: &Place<'_, '_, '_>) -> bool {
+    letters(place) && place.inner.chars().all(|c| c.is_alphanumeric() || " _-.:|=\"'".contains(c))
+}
+
+/// A name in one word.
+fn word(place: &Place<'_, '_, '_>) -> bool {
+    is_word(place.inner)
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() > 1
+        && text.starts_with(char::is_alphabetic)
+        && text.chars().all(|c| c.is_alphanumeric() || "_-.:".contains(c))
+}
+
+/// Certainly the name of something.
+fn known(place: &Place<'_, '_, '_>) -> bool {
+    meaning(place.inner, place.names).is_some()
+}
+
+fn stands_alone(place: &Place<'_, '_, '_>) -> bool {
+    !place.before.ends_with(char::is_alphanumeric) && !place.after.starts_with(char::is_alphanumeric)
+}
+
+fn is_capitals(text: &str) -> bool {
+    text.len() > 1 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+fn known_capitals(place: &Place<'_, '_, '_>) -> bool {
+    is_capitals(place.inner) && known(place) && stands_alone(place)
+}
+
+/// `recipient:name`.
+fn of_moosend(place: &Place<'_, '_, '_>) -> bool {
+    let name = place.inner.split('|').next().unwrap_or_default();
+    let is_own = ["recipient:", "campaign:"].iter().any(|start| name.starts_with(start));
+    is_own || (is_word(name) && name.contains(':') && !name.ends_with(':') && !place.in_url())
+}
+
+/// `%%FirstName%%` and `%%First Name%%`, and no headline.
+fn between_double_percents(place: &Place<'_, '_, '_>) -> bool {
+    let is_more = place.before.ends_with('%') || place.after.starts_with('%');
+    !is_more && (is_word(place.inner) || known(place))
+}
+
+/// `Contact.FirstName`.
+fn with_dot(place: &Place<'_, '_, '_>) -> bool {
+    is_word(place.inner) && place.inner.contains('.') && !place.in_url() && stands_alone(place)
+}
+
+/// Not the share of something, and not the bytes of an address: `50%off%`, `%C3%A9`.
+fn between_percents(place: &Place<'_, '_, '_>) -> bool {
+    let is_hex = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_hexdigit());
+    let (name, _) = place.inner.split_once('|').unwrap_or((place.inner, ""));
+    let is_tag = ["IF ", "/IF", "ELSE"].iter().any(|start| place.inner.starts_with(start));
+    let is_known = known(place) && place.inner == place.inner.to_uppercase();
+    if !(is_tag || is_known || is_word(name)) {
+        return false;
+    }
+    let in_url = place.in_url();
+    let is_encoded = in_url && (is_hex(place.after) || (is_hex(place.inner) && place.inner.len() <= 3));
+    let is_share = place.before.ends_with(char::is_alphanumeric) && !in_url;
+    let is_headline = place.before.ends_with('%') || place.after.starts_with('%');
+    !is_share && !is_encoded && !is_headline
+}
+
+/// `$NAME$`, and no two prices.
+fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
+    let has_letters_only = place.inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    let is_one = is_word(place.inner) && has_letters_only && stands_alone(place) && !place.before.ends_with('$');
+    is_one && (!place.in_url() || (is_capitals(place.inner) && known(place)))
+}
+
+/// `%7Bname%7D`, also doubled.
+fn encoded(place: &Place<'_, '_, '_>) -> bool {
+    let inner = place.inner.trim_start_matches("%7B").trim_start_matches("%7b").replace("%20", " ").replace('+', " ");
+    inner.trim().len() > 1 && inner.trim().starts_with(char::is_alphabetic)
+}
+
+/// `«First_Name»`, `«FirstName»`: other languages quote words like this.
+fn merge_field(place: &Place<'_, '_, '_>) -> bool {
+    let has_inner_capital = || place.inner.chars().skip(1).any(char::is_uppercase) && !is_capitals(place.inner);
+    matches!(place.inner, "AddressBlock" | "GreetingLine")
+        || (known(place) && (place.inner.contains('_') || has_inner_capital()))
+}
+
+/// `<first_name>`, `<FNAME>` and `<unsubscribe>`, which no browser shows.
+fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
+    const OF_CAMPAIGN_MONITOR: &[&str] = &[
+        "currentday",
+        "currentdayname",
+        "currentmonth",
+        "currentmonthname",
+        "currentyear",
+        "forwardtoafriend",
+        "multiline",
+        "preferences",
+        "singleline",
+        "unsubscribe",
+        "webversion",
+    ];
+    let is_field = place.inner.contains('_') || place.inner.len() > 4;
+    let is_person =
+        || meaning(place.inner, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"));
+    let tag = place.inner.split(' ').next().unwrap_or_default();
+    OF_CAMPAIGN_MONITOR.contains(&tag) || (is_field && is_person())
+}
+
+/// `[NAME]`, `[First Name]`, `[Name,fallback=you]`, `[subscriber:firstname]`; and no link of Markdown.
+fn bracketed(place: &Place<'_, '_, '_>) -> bool {
+    const OF_PHPLIST: &[&str] = &[
+        "BLACKLISTURL",
+        "CONFIRMATIONURL",
+        "FORWARDURL",
+        "JUMPOFFURL",
+        "LISTOWNER",
+        "ORGANISATION_NAME",
+        "PREFERENCES",
+        "PREFERENCESURL",
+        "SIGNATURE",
+        "SUBSCRIBEURL",
+        "UNSUBSCRIBE",
+        "UNSUBSCRIBEURL",
+        "USERID",
+        "USERTRACK",
+        "VIEWONLINE",
+    ];
+    // Words that a headline or a form has in brackets, too.
+    const ORDINARY: &[&str] = &["first", "last", "mail", "recipient", "mobile", "sms"];
+    const OF_MAILPOET: &[&str] = &["subscriber:", "link:", "newsletter:", "date:", "user:", "site:"];
+    let inner = place.inner;
+    if inner.contains(",fallback=")
+        || OF_MAILPOET
+            .iter()
+            .any(|start| inner.starts_with(start) && is_word(inner.split('|').next().unwrap_or_default().trim()))
+    {
+        return true;
+    }
+    let (plain, default) = inner.split_once("%%").unwrap_or((inner, ""));
+    let is_index = place.before.ends_with(char::is_alphanumeric) || place.in_url();
+    if place.after.starts_with(['(', '[', ':']) || is_index {
+        return OF_PHPLIST.contains(&plain);
+    }
+    let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
+    let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));
+    let is_meant =
+        means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));
+    OF_PHPLIST.contains(&plain) || plain.starts_with("UNSUBSCRIBEURL:") || is_meant
+}

@@ -1,0 +1,104 @@
+//! What a name of another product, or one that is spelled wrong, may mean here.
+
+use strsim::normalized_damerau_levenshtein;
+
+use super::super::names::Names;
+use crate::domain::people::contact::normalised_name;
+
+/// How like a valid name another one must be to be named, from 0 to 1.
+const ALIKE: f64 = 0.7;
+
+/// What other products call the things that every contact may have, in the spelling of attributes.
+const MERGE_NAMES: &[(&str, &[&str])] = &[
+    (
+        "first_name",
+        &["fname", "first", "firstname", "given_name", "givenname", "forename", "vorname", "prenom", "nombre"],
+    ),
+    ("last_name", &["lname", "last", "lastname", "surname", "family_name", "familyname", "nachname", "apellido"]),
+    (
+        "name",
+        &[
+            "full_name",
+            "fullname",
+            "your_name",
+            "customer_name",
+            "recipient_name",
+            "contact_name",
+            "subscriber_name",
+            "insert_name",
+        ],
+    ),
+    ("email", &["e_mail", "mail", "email_address", "emailaddress", "recipient"]),
+    ("phone", &["mobile", "sms", "phone_number", "phonenumber", "telephone"]),
+    (
+        "unsubscribe_url",
+        &[
+            "unsub",
+            "unsubscribe",
+            "unsubscribe_link",
+            "unsubscribeurl",
+            "unsubscribe_text",
+            "unsubscribeurl_link",
+            "optout_url",
+            "opt_out",
+        ],
+    ),
+    (
+        "preferences_url",
+        &["preferences", "preferencesurl", "update_profile", "manage_preferences", "manage_url", "profile_url"],
+    ),
+    ("postal_address", &["list_address", "list_address_html", "list_addressline", "company_address", "sender_address"]),
+];
+
+/// What a text in the delimiters of another product certainly means: the name of a field, of Volley's own values or of an attribute.
+pub(super) fn meaning<'k>(inner: &str, names: &Names<'k>) -> Option<&'k str> {
+    if inner.is_empty() || inner.len() > 64 || !inner.starts_with(char::is_alphabetic) {
+        return None;
+    }
+    let name = normalised_name(inner);
+    let merged = MERGE_NAMES.iter().find(|(_, others)| others.contains(&name.as_str())).map(|(own, _)| *own);
+    names.by_name(&name).or_else(|| merged.and_then(|own| names.by_name(own)))
+}
+
+/// What to write for a text that somebody took for a placeholder, where it can be guessed.
+pub(super) fn guess(inner: &str, names: &Names<'_>) -> Option<String> {
+    let words = without_tags(inner).replace("%7B", "").replace("%7b", "").replace("%20", " ");
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = words.split(['|', ',', '?']).next().unwrap_or_default();
+    let plain = plain.split("%%").next().unwrap_or_default();
+    let joints = ['.', ':', '=', '/', '$', '#', '!', '@'];
+    let last = plain.rsplit(joints).next().unwrap_or_default();
+    let first = plain.split(joints).next().unwrap_or_default();
+    let word = plain.trim_start().split(' ').next().unwrap_or_default();
+    let name = [last, plain, first, word].into_iter().find_map(|text| meaning(text.trim_matches(is_around), names));
+    let name = name.map(str::to_owned).or_else(|| nearest(last, names))?;
+    Some(format!("{{{name}}}"))
+}
+
+/// The valid name that is most like this text.
+pub(in super::super) fn nearest(text: &str, names: &Names<'_>) -> Option<String> {
+    let name = normalised_name(text);
+    if name.len() < 3 || name.len() > 64 {
+        return None;
+    }
+    let alike = names.all().into_iter().map(|valid| (normalized_damerau_levenshtein(&name, &valid), valid));
+    let best = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.filter(|(likeness, _)| *likeness >= ALIKE).map(|(_, valid)| valid)
+}
+
+/// What may stand around a name.
+fn is_around(c: char) -> bool {
+    !c.is_alphanumeric()
+}
+
+/// A text without the tags that an editor of HTML has put into it.
+pub(super) fn without_tags(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, tag)) = rest.split_once('<') {
+        plain.push_str(before);
+        rest = tag.split_once('>').map_or("", |(_, after)| after);
+    }
+    plain.push_str(rest);
+    plain.replace("&nbsp;", " ")
+}

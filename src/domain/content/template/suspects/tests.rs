@@ -1,0 +1,258 @@
+use super::*;
+
+fn known() -> BTreeSet<String> {
+    ["loyalty_tier", "city", "price", "score", "bonus", "order_id"].into_iter().map(str::to_owned).collect()
+}
+
+/// What is found in a text: what stands there, and what to write in its place.
+fn in_text(text: &str) -> Vec<(String, String)> {
+    let content = Content { text: text.to_owned(), ..Content::default() };
+    found(&content)
+}
+
+fn in_html(html: &str) -> Vec<(String, String)> {
+    let content = Content { html: Some(html.to_owned()), ..Content::default() };
+    found(&content)
+}
+
+fn found(content: &Content) -> Vec<(String, String)> {
+    let known = known();
+    let all = find(content, &Names::new(&known)).into_iter();
+    all.map(|suspect| (suspect.text, suspect.instead.unwrap_or_default())).collect()
+}
+
+#[test]
+fn what_was_meant_to_be_filled_in_is_found_with_what_to_write_instead() {
+    let mut wrong = Vec::new();
+    for (source, text, instead) in [
+        // Braces.
+        ("Hi {first_name)),", "{first_name)),", "{first_name}"),
+        ("Hi {first_name", "{first_name", "{first_name}"),
+        ("Hi {first_name, how are you?\n{city}", "{first_name,", "{first_name}"),
+        ("Hi {first_name\n", "{first_name", "{first_name}"),
+        ("Hi { first_name and\n{city}", "{ first_name", "{first_name}"),
+        ("Hi {first_name|there", "{first_name|there", "{first_name}"),
+        ("Hi {first_name,x}", "{first_name,x}", "{first_name}"),
+        ("Hi {first_name?}", "{first_name?}", "{first_name}"),
+        ("Hi {first_name!}", "{first_name!}", "{first_name}"),
+        ("Hi {first_nam e}", "{first_nam e}", "{first_name}"),
+        ("Hi {First Name:}", "{First Name:}", "{first_name}"),
+        ("Hi {Frist Name}", "{Frist Name}", "{first_name}"),
+        ("Hi {first\nname}", "{first\nname}", "{first_name}"),
+        ("Hi {first_name\n}", "{first_name\n}", "{first_name}"),
+        ("Hi {first_name|{last_name}}", "{first_name|", "{first_name}"),
+        ("Hi {first_name}}", "{first_name}}", "{first_name}"),
+        ("Hi {{first_name}}}", "{first_name}}}", "{first_name}"),
+        ("Hi (first_name}", "first_name}", "{first_name}"),
+        ("Hi first_name}, you", "first_name}", "{first_name}"),
+        ("Hi {\"first_name\"}", "{\"first_name\"}", "{first_name}"),
+        ("Hi {0}", "{0}", ""),
+        ("https://a.example/?q={?query}", "{?query}", ""),
+        ("Hi {name:there}", "{name:there}", "{name}"),
+        ("Hi {see below, please}", "{see below, please}", ""),
+        // Other products.
+        ("Hi {contactfield=firstname}", "{contactfield=firstname}", "{first_name}"),
+        ("Hi *|FNAME|*", "*|FNAME|*", "{first_name}"),
+        ("*|IF:LNAME|*", "*|IF:LNAME|*", "{last_name}"),
+        ("*|UNSUB|*", "*|UNSUB|*", "{unsubscribe_url}"),
+        ("Hi *|FNAME| you", "*|FNAME|", "{first_name}"),
+        ("Hi %FIRSTNAME%", "%FIRSTNAME%", "{first_name}"),
+        ("Hi %recipient.first_name%", "%recipient.first_name%", "{first_name}"),
+        ("Hi %%FirstName%%", "%%FirstName%%", "{first_name}"),
+        ("Hi %(name)s", "%(name)s", "{name}"),
+        ("Hi %s,", "%s", ""),
+        ("Hi %1$s,", "%1$s", ""),
+        ("Hi [[first_name]]", "[[first_name]]", "{first_name}"),
+        ("[[data:firstname:\"\"]]", "[[data:firstname:\"\"]]", ""),
+        ("[%first_name%]", "[%first_name%]", "{first_name}"),
+        ("Hi [NAME]", "[NAME]", "{name}"),
+        ("Hi [First Name],", "[First Name]", "{first_name}"),
+        ("[UNSUBSCRIBEURL]", "[UNSUBSCRIBEURL]", "{unsubscribe_url}"),
+        ("[CITY%%there]", "[CITY%%there]", "{city}"),
+        ("[subscriber:firstname | default:reader]", "[subscriber:firstname | default:reader]", "{first_name}"),
+        ("[Name,fallback=you]", "[Name,fallback=you]", "{name}"),
+        ("Hi ${first_name}", "${first_name}", "{first_name}"),
+        ("Hi ${user.firstName}", "${user.firstName}", "{first_name}"),
+        ("Hi $[FNAME]$", "$[FNAME]$", "{first_name}"),
+        ("Hi $FNAME$", "$FNAME$", "{first_name}"),
+        ("Hi {$name}", "{$name}", "{name}"),
+        ("Hi {!Contact.FirstName}", "{!Contact.FirstName}", "{first_name}"),
+        ("Hi <%= first_name %>", "<%= first_name %>", "{first_name}"),
+        ("Hi <?= $name ?>", "<?= $name ?>", "{name}"),
+        ("Hi <<First Name>>", "<<First Name>>", "{first_name}"),
+        ("Hi «First_Name»", "«First_Name»", "{first_name}"),
+        ("Hi <first_name>", "<first_name>", "{first_name}"),
+        ("Hi ##NAME##", "##NAME##", "{name}"),
+        ("Hi #recipient:name#", "#recipient:name#", "{name}"),
+        ("Hi @FIRSTNAME@", "@FIRSTNAME@", "{first_name}"),
+        ("Hi ~Contact.FirstName~", "~Contact.FirstName~", "{first_name}"),
+        ("Hi __first_name__", "__first_name__", "{first_name}"),
+        ("Hi ((first_name))", "((first_name))", "{first_name}"),
+        ("https://a.example/?n=%7B%7Bfirst_name%7D%7D", "%7B%7Bfirst_name%7D", "{first_name}"),
+        ("https://a.example/?e=%EMAIL%&x=1", "%EMAIL%", "{email}"),
+        ("%%=v(@firstName)=%%", "%%=v(@firstName)=%%", "{first_name}"),
+        ("%%[ SET @x = 1 ]%%", "%%[ SET @x = 1 ]%%", ""),
+        ("Hi %%First Name%%", "%%First Name%%", "{first_name}"),
+        ("%IF $FIRSTNAME%", "%IF $FIRSTNAME%", "{first_name}"),
+        ("Hi %FIRST NAME%", "%FIRST NAME%", "{first_name}"),
+        ("Hi %FIRSTNAME|TITLECASE%", "%FIRSTNAME|TITLECASE%", "{first_name}"),
+        ("<unsubscribe>no</unsubscribe>", "<unsubscribe>", "{unsubscribe_url}"),
+        ("[unsubscribe_link]", "[unsubscribe_link]", "{unsubscribe_url}"),
+        ("Dear [Customer Name]", "[Customer Name]", "{name}"),
+        ("Hi «FirstName»", "«FirstName»", "{first_name}"),
+        (
+            "[[firstname mode=\"cp\" default=\"friend\"]]",
+            "[[firstname mode=\"cp\" default=\"friend\"]]",
+            "{first_name}",
+        ),
+        ("https://a.example/?e=*%7cEMAIL%7c*", "*%7cEMAIL%7c*", "{email}"),
+        ("{Loyalty\nTier}", "{Loyalty\nTier}", "{loyalty_tier}"),
+        ("{first_name|default:\"there\"}", "{first_name|default:\"there\"}", "{first_name|there}"),
+        ("{first_name|upper} x", "{first_name|upper}", "{{ first_name|upper }}"),
+        ("{first_name|\"there\"}", "{first_name|\"there\"}", "{first_name|there}"),
+        ("{first_name||there}", "{first_name||there}", "{first_name|there}"),
+        ("{first_name|last_name}", "{first_name|last_name}", "{{ first_name|fallback(last_name) }}"),
+        // Tags in double braces.
+        ("Code {{1}}", "{{1}}", ""),
+        ("Hi {{ first_name }", "{{ first_name }", "{first_name}"),
+        ("Hi {{ first_name", "{{ first_name", "{first_name}"),
+        ("{{#if city}}x{{/if}}", "{{#if city}}", code_of_conditions()),
+        ("{{{first_name}}}", "{{{first_name}}}", "{first_name}"),
+        ("{{ .Subscriber.FirstName }}", "{{ .Subscriber.FirstName }}", "{first_name}"),
+        ("<<{{range .X}}>>", "{{range .X}}", code_of_conditions()),
+        ("{{end}}", "{{end}}", code_of_conditions()),
+        ("{{ first_name | default: 'you' }}", "{{ first_name | default: 'you' }}", "{first_name|Customer}"),
+        ("{{ frist-name }}", "{{ frist-name }}", "{first_name}"),
+        ("{{ Frist Name }}", "{{ Frist Name }}", "{first_name}"),
+        ("{% unless city %}", "{% unless city %}", code_of_conditions()),
+    ] {
+        let all = in_text(source);
+        let first = all.first().map(|(text, instead)| (text.as_str(), instead.as_str()));
+        wrong.extend((first != Some((text, instead))).then(|| format!("{source}: {all:?}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn code_of_conditions() -> &'static str {
+    "{% if first_name %}…{% else %}…{% endif %} for a condition and {% for item in items %}…{% endfor %} for a loop"
+}
+
+#[test]
+fn what_is_no_placeholder_stays_what_it_is() {
+    let mut wrong = Vec::new();
+    for source in [
+        "{first_name} {{ first_name }} {First Name} {first-name|there} { loyalty tier } {Loyalty-Tier} ${{ price }} #{order_id}",
+        "{{ score-bonus }} {{ score - bonus }} {{ score if bonus else 1 }} {{ attributes[\"Loyalty tier\"] }}",
+        "{% if city %}{city}{% endif %}{# {nobody} *|X|* #}{% raw %}*|FNAME|* {first name?} ${x}{% endraw %}",
+        "{} { } {1, 2, 3} { 1 } } } :-{ ;{ =} :-} 8-} ={ x > } }:-> {:-)",
+        "{\"a\": 1, \"b\": {\"c\": \"{city}\"}}",
+        "function f() {\n  return 1;\n}",
+        "5 % to 10%, 100%, 50%off and 20%more, 10%-20%, 5 %s",
+        "$5 and $6, US$ and CA$, a$b, $",
+        "[1] [NEWS] [here](https://a.example/) [Email]: x [Name](https://a.example/) [x] [] [[1, 2], [3]] [update]",
+        "a < b > c, <https://a.example/>, <ann@example.com>, <3, << >>, a<<b",
+        "https://a.example/%C3%A9/%20b%20c?x=%D0%A1%D0%BE&y=100%25#a:b#c",
+        "« Bonjour » «Email» »Name« Ünal & Söhne; R&amp;D @ann@example @ 5 ~ 6 ~7~ C# and F# __init__ ((x)) ((note 1)) __________",
+        "[VIP] sale, [CITY] Berlin, [PRICE] drop, [LAST] day, ##SALE## ###SALE### %%%SALE%%% $$SALE$$ <<<SALE>>> <<Read more>>",
+        "https://a.example/?f[name]=x&filter[email]=y {city|Berlin} {first_name|you and me} {price|10%}",
+        "* one\n* two |*| **bold** *|",
+        "# Title #\n## Title ##\n### x ###",
+    ] {
+        wrong.extend(Some(in_text(source)).filter(|all| !all.is_empty()).map(|all| format!("{source}: {all:?}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn code_in_html_stays_what_it_is() {
+    let mut wrong = Vec::new();
+    for source in [
+        "<style>a{b:c}@media print{.d{e:f}}.x{first_name:y}</style>",
+        "<STYLE type=\"text/css\"> .name { color: red } [data-x] { a: b } </STYLE>",
+        "<script>var o = {a, b}; const {city} = x; f(`${y}`); if (a<b) { c() }; $(document)</script>",
+        "<script type=\"application/ld+json\">{\"target\": \"https://a.example/?q={search_term}\", \"b\": {\"name\": \"{order_id}\"}}</script>",
+        "<!-- *|FNAME|* {{nothing}} -->".replace("{{nothing}}", "{first name}").as_str(),
+        "<!--[if mso]><style>.a{b:c}</style><xml><o:x>96</o:x></xml><![endif]--><!--[if !mso]><!-->x<!--<![endif]-->",
+        "<div style=\"a:{b}\" x-data=\"{ open: false }\" onclick=\"f({a: 1})\" class=\"[a]\">x</div>",
+        "<td width=\"50%\" height=\"100%\" bgcolor=\"#ffffff\"><a href=\"#top\">a</a>&nbsp;&copy; 2026</td>",
+        "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0//EN\" \"http://www.w3.org/TR/xhtml1.dtd\"><?xml version=\"1.0\"?><html></html>",
+        "<a href=\"mailto:ann@example.com?subject=A%20b%C3%A9%20c\">{city}</a>",
+    ] {
+        wrong.extend(Some(in_html(source)).filter(|all| !all.is_empty()).map(|all| format!("{source}: {all:?}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_recipients_see_or_follow_in_html_is_looked_at() {
+    let mut wrong = Vec::new();
+    for (source, text, instead) in [
+        ("<p>Hi {<b>first_name</b>}</p>", "{<b>first_name</b>}", "{first_name}"),
+        ("<p>Hi {first&nbsp;nam}</p>", "{first&nbsp;nam}", "{first_name}"),
+        ("<a href=\"*|UNSUB|*\">x</a>", "*|UNSUB|*", "{unsubscribe_url}"),
+        ("<a href=\"https://a.example/?q={q,lang}\">x</a>", "{q,lang}", ""),
+        ("<img alt=\"{First_Name!}\">", "{First_Name!}", "{first_name}"),
+        ("<p>[First&nbsp;Name]</p>", "[First Name]", "{first_name}"),
+        ("<p>[<b>First Name</b>]</p>", "[First Name]", "{first_name}"),
+        ("<p>*<span>|FNAME|</span>*</p>", "*|FNAME|*", "{first_name}"),
+        ("<p>*&#124;FNAME&#124;*</p>", "*|FNAME|*", "{first_name}"),
+        ("<p>&#123;first_name&#125;</p>", "{first_name}", "{first_name}"),
+        ("<p>[[<b>first_name</b>]]</p>", "[[first_name]]", "{first_name}"),
+        ("<title>[First Name]</title>", "[First Name]", "{first_name}"),
+        ("<!--[if mso]><p>*|FNAME|*</p><![endif]-->", "*|FNAME|*", "{first_name}"),
+        ("<p>Hi &lt;&lt;First Name&gt;&gt;</p>", "&lt;&lt;First Name&gt;&gt;", "{first_name}"),
+        ("<p>Hi <?php echo $name; ?></p>", "<?php echo $name; ?>", "{name}"),
+        ("<style>a{b:c}</style><p>{first_name)</p>", "{first_name)</p>", "{first_name}"),
+    ] {
+        let all = in_html(source);
+        let first = all.first().map(|(text, instead)| (text.as_str(), instead.as_str()));
+        wrong.extend((first != Some((text, instead))).then(|| format!("{source}: {all:?}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_refusal_names_the_place_and_the_way_out() {
+    let content = Content { text: "Hello\n  Ä *|FNAME|*".to_owned(), ..Content::default() };
+    let known = known();
+    let all = find(&content, &Names::new(&known));
+    let said: Vec<String> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "line 2, column 5: *|FNAME|* is a merge tag of Mailchimp and is not filled in. Write {first_name}. To send it exactly like this, write \
+          {% raw %} before it and {% endraw %} after it"
+        ]
+    );
+    let many = Content { subject: "*|A|*".repeat(50), ..Content::default() };
+    assert_eq!(find(&many, &Names::new(&known)).len(), MOST);
+}
+
+/// Each of these would take minutes if every sign looked through all that stands before or behind it.
+#[test]
+fn a_part_that_is_nothing_but_signs_is_read_in_one_pass() {
+    for sign in [
+        "{",
+        "{a ",
+        "{#",
+        "%1",
+        "[[",
+        "${",
+        "*|",
+        "<",
+        "}",
+        "a}",
+        "{{",
+        "&lt;%",
+        "/%a1",
+        "{nobody1}",
+        "{{#x}}",
+        "{{else}}",
+        "[a]",
+        "%a%",
+        "<a href=x>y",
+    ] {
+        let source = sign.repeat(MAX_SOURCE_BYTES / 4 / sign.len());
+        assert!(in_text(&source).len() <= MOST && in_html(&source).len() <= MOST, "{sign}");
+    }
+}
