@@ -29,6 +29,7 @@ use self::presets::Preset;
 use self::reading::Reading;
 use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordError, Records};
 use self::rejected::Cells;
+use self::statuses::Consent;
 use super::channel::ChannelKind;
 use super::people::consent::{Said, keys_as_addresses};
 use super::people::contact::{BuiltIn, ContactDraft, FieldError};
@@ -292,7 +293,12 @@ impl<R: Read> ImportReader<R> {
             return Row { line, end, cells, result: Ok(draft), said, dropped, refused };
         }
         let says_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
-        let refused = if says_no { keys_as_addresses(&draft.fields) } else { Vec::new() };
+        let mut keys = draft.fields;
+        if keys.email.is_some() {
+            // Who shares it has said nothing.
+            keys.phone = None;
+        }
+        let refused = if says_no { keys_as_addresses(&keys) } else { Vec::new() };
         let cells = Cells::of(&self.record, &self.layout.columns, self.is_protected);
         Row { line, end, cells, result: Err(errors), said, dropped: Vec::new(), refused }
     }
@@ -300,6 +306,7 @@ impl<R: Read> ImportReader<R> {
     /// Reads the contact in the present record, and everything that is wrong with it; what can be read is there all the same.
     fn fill(&self, told: &mut Told) -> Vec<FieldError> {
         if let Err(error) = self.check_shape() {
+            self.fill_refusal(told);
             return vec![error];
         }
         let Layout { columns, proof, .. } = &self.layout;
@@ -331,6 +338,18 @@ impl<R: Read> ImportReader<R> {
         errors
     }
 
+    /// Reads the keys and what is said of consent in a record of the wrong shape: a refusal counts all the same.
+    fn fill_refusal(&self, told: &mut Told) {
+        for (column, cell) in self.layout.columns.iter().zip(self.record.cells()) {
+            let is_said = matches!(column.target, Target::Consent(_) | Target::BuiltIn(_));
+            let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
+            if is_said {
+                // The row is rejected for its shape already.
+                let _wrong = told.take(column, cell, self.on_list);
+            }
+        }
+    }
+
     fn check_shape(&self) -> Result<(), FieldError> {
         let (found, wanted) = (self.record.count, self.layout.columns.len());
         let (field, code, reason) = match self.record.overflow {
@@ -359,11 +378,12 @@ impl<R: Read> ImportReader<R> {
         is_unknown || self.record.cells().skip(self.layout.columns.len()).any(|cell| !is_blank(cell))
     }
 
-    /// Whether the file has a column that says whether contacts agree, and the present record nothing in it.
+    /// Whether the file has a column that must say whether contacts agree, and the present record nothing in it.
     fn is_silent(&self) -> bool {
         let mut consents = self.layout.columns.iter().enumerate();
         consents.any(|(place, column)| {
-            matches!(column.target, Target::Consent(_)) && self.record.cells().nth(place).is_none_or(is_blank)
+            matches!(column.target, Target::Consent(Consent::Word | Consent::Agreed))
+                && self.record.cells().nth(place).is_none_or(is_blank)
         })
     }
 }

@@ -135,6 +135,11 @@ impl Told {
             let field = BuiltIn::from_name(&normalised_name(&name));
             match (field, value) {
                 (_, Value::Null) => {}
+                // Who is meant is said by columns: what other tools keep of a person must not make another one of it.
+                (Some(BuiltIn::Email | BuiltIn::ExternalId), _) => {
+                    let reason = format!("has a {name} in it, which is not kept: only a column can say who is meant");
+                    self.dropped.push(FieldError::new(header, "key_in_json", reason));
+                }
                 (Some(field), value @ (Value::String(_) | Value::Number(_) | Value::Bool(_))) => {
                     let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
                     self.take_field(field, &text, header)?;
@@ -198,7 +203,8 @@ impl Manner {
 fn object(text: &str) -> Result<serde_json::Map<String, Value>, FieldError> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
+        Ok(Value::Null) => Ok(serde_json::Map::new()),
+        Ok(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
             let reason = "is no JSON object, such as {\"city\": \"Leeds\"}; map the column to attributes.NAME to keep it as text";
             Err(FieldError::new("attributes", "json_invalid", reason))
         }

@@ -175,7 +175,6 @@ fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool) -> Resu
             Known::Labels => (Target::Said(SaidColumn::Tags), Manner::Labels),
             Known::Consent(consent) => (Target::Consent(consent), Manner::AsIs),
             Known::At => (Target::Said(SaidColumn::StandingAt), Manner::Perhaps),
-            Known::Attribute => (attribute(header)?, Manner::AsIs),
             Known::Nothing => (Target::Ignored, Manner::AsIs),
         };
         return Ok(Found::Clear(target, manner));

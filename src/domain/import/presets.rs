@@ -53,8 +53,6 @@ pub(super) enum Known {
     Consent(Consent),
     /// Since when it is said.
     At,
-    /// An attribute, though its name means something elsewhere.
-    Attribute,
     /// Nothing of use here.
     Nothing,
 }
@@ -93,15 +91,8 @@ pub(super) fn recognise(names: &[&str]) -> Option<Preset> {
         return Some(Preset::Outlook);
     }
     let is_brevo = all(&["email", "sms"])
-        && any(&[
-            "contact_id",
-            "added_time",
-            "double_opt_in",
-            "email_blacklisted",
-            "email_blocklisted",
-            "whatsapp",
-            "landline_number",
-        ]);
+        && (any(&["added_time", "email_blacklisted", "email_blocklisted"])
+            || all(&["contact_id", "landline_number", "whatsapp"]));
     is_brevo.then_some(Preset::Brevo)
 }
 
@@ -173,7 +164,7 @@ fn brevo(name: &str) -> Option<Known> {
             Known::Consent(Consent::Marked(Meaning::StoppedTexts))
         }
         // Attributes that every account has, and most leave empty.
-        "opt_in" | "double_opt_in" | "optin" => Known::Attribute,
+        "opt_in" | "double_opt_in" | "optin" => Known::Consent(Consent::Perhaps),
         "contact_id" | "added_time" | "modified_time" | "list_ids" => Known::Nothing,
         _ => return None,
     })

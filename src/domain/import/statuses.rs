@@ -43,6 +43,8 @@ pub(super) enum Consent {
     Marked(Meaning),
     /// Whatever it is, but no: this.
     Filled(Meaning),
+    /// Yes: the person agrees. No: it refuses. Anything else says nothing.
+    Perhaps,
 }
 
 /// The words of a column of states. Spaces, hyphens, underscores and case do not matter.
@@ -58,6 +60,13 @@ const WORDS: &[(&str, Meaning)] = &[
     ("unsubscribed", Meaning::Refuses),
     ("optedout", Meaning::Refuses),
     ("optout", Meaning::Refuses),
+    ("inactive", Meaning::Refuses),
+    ("no", Meaning::Refuses),
+    ("unsubscribe", Meaning::Refuses),
+    ("abgemeldet", Meaning::Refuses),
+    ("désinscrit", Meaning::Refuses),
+    ("archived", Meaning::Blocked),
+    ("deleted", Meaning::Blocked),
     ("blocklisted", Meaning::Blocked),
     ("blacklisted", Meaning::Blocked),
     ("blocked", Meaning::Blocked),
@@ -70,6 +79,7 @@ const WORDS: &[(&str, Meaning)] = &[
     ("complained", Meaning::Complained),
     ("complaint", Meaning::Complained),
     ("spamcomplaint", Meaning::Complained),
+    ("spam", Meaning::Complained),
     ("nonsubscribed", Meaning::NeverAgreed),
     ("notsubscribed", Meaning::NeverAgreed),
     ("neversubscribed", Meaning::NeverAgreed),
@@ -79,7 +89,24 @@ const WORDS: &[(&str, Meaning)] = &[
 /// What a word of a column of states means.
 fn word(text: &str) -> Option<Meaning> {
     let folded: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
-    WORDS.iter().find(|(word, _)| *word == folded).map(|(_, meaning)| *meaning)
+    let known = WORDS.iter().find(|(word, _)| *word == folded).map(|(_, meaning)| *meaning);
+    // "Unsubscribed on 2026-01-02".
+    known.or_else(|| folded.starts_with("unsubscribed").then_some(Meaning::Refuses))
+}
+
+impl Meaning {
+    /// Whether somebody is not written to for it.
+    const fn is_no(self) -> bool {
+        match self {
+            Self::Refuses
+            | Self::RefusesAll
+            | Self::StoppedTexts
+            | Self::Blocked
+            | Self::Bounced
+            | Self::Complained => true,
+            Self::Agrees | Self::Unconfirmed | Self::NeverAgreed => false,
+        }
+    }
 }
 
 /// Yes or no.
@@ -110,20 +137,31 @@ pub(super) fn of_name(name: &str) -> Option<Consent> {
         | "marketing_consent"
         | "email_consent"
         | "email_marketing_consent" => Consent::Agreed,
+        "unsubscribed_at" | "unsubscribed_on" | "unsubscribed_date" | "unsubscribe_date" | "unsubscribe_time"
+        | "unsub_time" | "opt_out_date" | "optout_date" | "opted_out_at" | "opted_out_date" => {
+            Consent::Filled(Meaning::Refuses)
+        }
+        "clean_time" | "bounced_at" => Consent::Filled(Meaning::Bounced),
         "unsubscribed"
         | "is_unsubscribed"
-        | "unsubscribed_at"
+        | "unsubscribe"
+        | "global_unsubscribe"
+        | "abgemeldet"
+        | "desinscrit"
+        | "do_not_mail"
         | "opt_out"
         | "optout"
         | "opted_out"
-        | "opted_out_at"
         | "email_opt_out"
         | "email_optout"
         | "has_opted_out_of_email"
         | "do_not_email"
         | "do_not_contact" => Consent::Marked(Meaning::Refuses),
-        "blacklisted" | "blocklisted" | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
-        "bounced" | "hard_bounced" | "bounced_at" => Consent::Marked(Meaning::Bounced),
+        "blocked" | "is_blocked" | "suppressed" | "is_suppressed" | "blacklisted" | "blocklisted"
+        | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
+        "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
+        "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
+        _ if name.starts_with("opted_out_of_email") => Consent::Marked(Meaning::Refuses),
         _ => return None,
     })
 }
@@ -144,7 +182,16 @@ pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool)
                 said.at.get_or_insert(at);
                 Some(meaning)
             }
-            (None, None) => word(text),
+            // A column of refusals never says yes.
+            (None, None) => word(text).filter(|meaning| meaning.is_no()),
+        },
+        Consent::Perhaps => match answer(text) {
+            Some(true) => Some(Meaning::Agrees),
+            Some(false) => Some(Meaning::Refuses),
+            None => match word(text).filter(|meaning| meaning.is_no()) {
+                None => return Ok(()),
+                no => no,
+            },
         },
         Consent::Filled(meaning) => {
             if answer(text) == Some(false) {
@@ -167,14 +214,14 @@ pub(super) fn hear_nothing(consent: Consent) -> Result<(), FieldError> {
                           attributes.NAME or to - if it is about something else";
             Err(FieldError::new("status", "required", reason))
         }
-        Consent::Word | Consent::Marked(_) | Consent::Filled(_) => Ok(()),
+        Consent::Word | Consent::Marked(_) | Consent::Filled(_) | Consent::Perhaps => Ok(()),
     }
 }
 
 fn not_understood(consent: Consent) -> FieldError {
     let words = match consent {
         Consent::Word => "is none of: subscribed, unconfirmed, unsubscribed, blocked, bounced, complained",
-        Consent::Agreed | Consent::Marked(_) | Consent::Filled(_) => "is neither yes nor no",
+        Consent::Agreed | Consent::Marked(_) | Consent::Filled(_) | Consent::Perhaps => "is neither yes nor no",
     };
     let reason = format!(
         "{words} (or a usual word for one of them), so that it cannot be told whether the person agrees; if the column is about something \
@@ -293,6 +340,20 @@ mod tests {
         assert!(heard(marked, "2026-01-02 03:04:05", false).unwrap().at.is_some());
         assert_eq!(reasons(Consent::Filled(Meaning::Bounced), "unknown user"), [Reason::Bounced]);
         assert_eq!(reasons(Consent::Filled(Meaning::Bounced), "FALSE"), []);
+    }
+
+    #[test]
+    fn a_column_of_refusals_never_says_yes() {
+        for text in ["confirmed", "active", "enabled", "opt-in", "subscribed", "pending"] {
+            assert_eq!(heard(Consent::Marked(Meaning::Refuses), text, true), Err("not_allowed".into()), "{text}");
+        }
+        assert_eq!(reasons(Consent::Marked(Meaning::Refuses), "Bounced"), [Reason::Bounced]);
+        for text in ["02/01/2026 14:03", "1767312000", "Jan 2 2026"] {
+            assert_eq!(reasons(of_name("unsubscribed_at").unwrap(), text), [Reason::Unsubscribed], "{text}");
+        }
+        assert_eq!(reasons(Consent::Perhaps, "no"), [Reason::Unsubscribed]);
+        assert_eq!(reasons(Consent::Perhaps, "4711"), []);
+        assert_eq!(reasons(Consent::Word, "Unsubscribed on 2026-01-02"), [Reason::Unsubscribed]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::ListId;
 use crate::domain::import::suppressions::Target;
-use crate::domain::people::consent::{EVERYTHING, Reason, Said, SaidSuppression, keys_as_addresses};
+use crate::domain::people::consent::{EVERYTHING, Said, SaidSuppression, keys_as_addresses};
 use crate::domain::people::contact::{BuiltIn, Fields};
 use crate::domain::people::standing::Standing;
 use crate::services::By;
@@ -26,7 +26,7 @@ pub struct WrongRow {
 }
 
 /// Stores what the rows of a batch refuse, inside the transaction of the batch. A refusal counts from the moment it is said: also where its
-/// row is rejected for something else, and for a key that another contact has. Belongs behind the rows that are stored, so that none of them
+/// row is rejected for something else; and for an e-mail address that another contact has. Belongs behind the rows that are stored, so that none of them
 /// takes it back.
 ///
 /// # Errors
@@ -42,12 +42,12 @@ pub fn keep_refusals(
     let refuses = |said: &Said| said.standing == Some(Standing::Unsubscribed);
     if let Some(list) = list {
         let of_wrong = wrong.iter().filter(|row| refuses(&row.said)).flat_map(|row| row.keys.iter().cloned());
-        let of_others = applied.ignored.iter().filter_map(|(index, key)| {
-            let draft = batch.said.get(*index).filter(|said| refuses(said)).and(batch.drafts.get(*index))?;
-            let mut only = Fields::default();
-            *only.get_mut(key.field) = draft.fields.get(key.field).map(ToOwned::to_owned);
-            Some(keys_as_addresses(&only))
-        });
+        // Who shares a telephone has said nothing; an e-mail address that is said to refuse does so, whichever contact has it.
+        let of_others =
+            applied.ignored.iter().filter(|(_, key)| key.field == BuiltIn::Email).filter_map(|(index, _)| {
+                let draft = batch.said.get(*index).filter(|said| refuses(said)).and(batch.drafts.get(*index))?;
+                Some(keys_as_addresses(&Fields { email: draft.fields.email.clone(), ..Fields::default() }))
+            });
         let refusals: Vec<Refusal> =
             of_wrong.chain(of_others.flatten()).map(|address| refusal(list, address, scribe)).collect();
         if !refusals.is_empty() {
@@ -82,17 +82,13 @@ fn refusal(list: ListId, address: (ChannelKind, String), scribe: &Scribe) -> Ref
 
 /// What a row says of the addresses of its contact, which came in without the `ignored` keys.
 fn suppressions(said: &Said, fields: &Fields, ignored: &[BuiltIn]) -> Vec<Suppression> {
-    let keys = keys_as_addresses(fields);
     let mut own = fields.clone();
     if ignored.contains(&BuiltIn::Phone) {
+        // It is another person's, who has said nothing.
         own.phone = None;
     }
     let own = keys_as_addresses(&own);
-    let suppression = |one: &SaidSuppression| {
-        // Who refuses everything does not do so for another person with the same phone.
-        let keys = if one.reason == Reason::Unsubscribed { &own } else { &keys };
-        suppression(*one, one.of(keys, !ignored.contains(&BuiltIn::Email)), said)
-    };
+    let suppression = |one: &SaidSuppression| suppression(*one, one.of(&own, !ignored.contains(&BuiltIn::Email)), said);
     said.suppressed.iter().map(suppression).collect()
 }
 

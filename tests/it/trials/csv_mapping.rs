@@ -158,6 +158,34 @@ both_backends! {
         assert_eq!(reasons(&api, "79460123", "sms"), Value::Null, "it is the phone of somebody else, who has not refused");
     }
 
+    fn a_no_counts_in_a_row_of_the_wrong_shape(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let list = api.create_list("News");
+        let query = format!("list={list}");
+        imported(&server, &query, "email,status\nann@example.com,subscribed\nbob@example.com,subscribed\n");
+        let long = "x".repeat(100_000);
+        let import = imported(
+            &server,
+            &query,
+            &format!("email,status,notes\nann@example.com,unsubscribed,a,b\nbob@example.com,unsubscribed,{}\n", long.repeat(30)),
+        );
+        assert_eq!(import["rows_rejected"], 2, "{import}");
+        let counts = &api.get(&format!("/v1/lists/{list}"))["counts"];
+        assert_eq!((&counts["subscribed"], &counts["unsubscribed"]), (&json!(0), &json!(2)), "{counts}");
+    }
+
+    fn a_json_cell_never_says_who_is_meant(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        api.post("/v1/contacts", &json!({ "external_id": "VIP1", "email": "vip@example.com" }));
+        let json = "{\"\"external_id\"\":\"\"VIP1\"\",\"\"city\"\":\"\"Leeds\"\"}";
+        let import = imported(&server, "map=data:attributes", &format!("email,data\nann@example.com,\"{json}\"\neve@example.com,null\n"));
+        assert_eq!((&import["rows_created"], &import["dropped_cells"]), (&json!(2), &json!(1)), "{import}");
+        assert_eq!(contact(&api, "vip@example.com")["external_id"], "VIP1");
+        assert_eq!(contact(&api, "ann@example.com")["attributes"]["city"], "Leeds");
+    }
+
     fn csv_mailchimp_export(db: &Database) {
         let _turn = shared_turn();
         let relay = ScriptedSmtp::playing("");

@@ -152,14 +152,21 @@ both_backends! {
         assert_eq!([cities("a"), cities("z")], ["Bonn", "Rome"]);
     }
 
-    fn a_row_that_says_no_says_it_for_a_key_that_another_contact_has_too(db: &Database) {
+    fn a_row_that_says_no_says_it_for_nobody_who_shares_its_telephone(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
         let list = api.create_list("News");
         let csv = "email,phone,status\nann@example.com,+442079460123,subscribed\nbob@example.com,+442079460123,unsubscribed\n";
         let import = finished(&server, id(&upload(&server, &format!("/v1/contacts/import?list={list}"), csv).body));
         assert_eq!((counts(&import), &import["dropped_cells"]), ([2, 2, 0, 0], &json!(1)));
-        assert_eq!(api.get(&format!("/v1/lists/{list}"))["member_count"], 0, "whoever answers that telephone has said no");
+        let counts = &api.get(&format!("/v1/lists/{list}"))["counts"];
+        assert_eq!(counts, &json!({ "subscribed": 1, "unconfirmed": 0, "unsubscribed": 1 }), "ann has said yes");
+        // Also where the row is rejected, and without a list.
+        let csv = format!("email,phone,unsubscribed,tags\ncleo@example.com,+442079460123,yes,{}\n", "x".repeat(500));
+        let import = finished(&server, id(&upload(&server, "/v1/contacts/import", &csv).body));
+        assert_eq!(import["rows_rejected"], 1, "{import}");
+        let refused: Vec<String> = api.get("/v1/suppressions")["data"].as_array().unwrap().iter().map(|row| row["address"].as_str().unwrap().to_owned()).collect();
+        assert!(!refused.is_empty() && refused.iter().all(|address| address == "cleo@example.com"), "{refused:?}");
     }
 
     fn keys_that_move_between_contacts_within_a_file_are_followed(db: &Database) {
