@@ -199,7 +199,7 @@ pub(crate) fn summary(import: &Value) -> String {
     format!("{read} rows read: {created} created, {updated} updated, {rejected} rejected")
 }
 
-/// What the file was taken for, and whom it says not to write to.
+/// What the file was taken for, and how many addresses it says not to write to.
 fn read_as(import: &Value) -> Vec<String> {
     let preset = Some(client::text(import, "/preset")).filter(|preset| !preset.is_empty());
     let preset = preset.map(|preset| format!("  read as an export of {preset} (--preset none turns that off)"));

@@ -194,7 +194,11 @@ fn join(ids: &[i64]) -> String {
 }
 
 fn summary(errors: &[FieldProblem]) -> String {
-    errors.first().map_or_else(String::new, |first| format!("{}: {}", first.field, first.reason))
+    errors.first().map_or_else(String::new, |first| match first.field.as_str() {
+        // It is about the whole body.
+        "" => first.reason.clone(),
+        field => format!("{field}: {}", first.reason),
+    })
 }
 
 /// What the store's errors come to.
