@@ -333,9 +333,14 @@ impl Browser {
         }
         let console = self.session.log("browser").expect("the console");
         let loud = console.iter().filter(|line| line["level"] == "WARNING" || line["level"] == "SEVERE");
-        self.seen.console.extend(loud.map(|line| text(&line["message"])));
+        let said = loud.map(|line| text(&line["message"]));
+        self.seen.console.extend(said.filter(|line| !line.contains(LATE_FADE)));
     }
 }
+
+/// What Chromium says when it has shown a page before the fade to it could begin, as on a busy machine. No page can do anything about it,
+/// and nothing but the fade is left out.
+const LATE_FADE: &str = "Transition was aborted because of invalid state. Page already revealed";
 
 impl Drop for Browser {
     fn drop(&mut self) {
