@@ -210,7 +210,7 @@ impl CountView {
 impl Counted {
     fn of(AudienceCount { estimate, reach }: AudienceCount, channel: ChannelKind, at: UtcInstant) -> Self {
         let reach = reach.unwrap_or_default();
-        // Whom the audience leaves out is nobody of it.
+        // People that the audience leaves out are not among its recipients.
         let looked_at = reach.looked_at - reach.excluded;
         let people = |count| counted(count, "person", "people");
         let people = match estimate {
