@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::server::Server;
-use crate::{Wire, per_second};
+use crate::{Wire, letter, per_second};
 
 const CONNECTIONS: usize = 50;
 
@@ -48,7 +48,8 @@ async fn run(wire: Wire, addr: SocketAddr, connections: usize, left: Arc<AtomicU
             let (left, client) = (Arc::clone(&left), client.clone());
             tokio::task::spawn_local(async move {
                 match wire {
-                    Wire::Smtp | Wire::SmtpPlain => mails(addr, &left).await,
+                    Wire::Smtp | Wire::SmtpPlain => mails(addr, &left, short).await,
+                    Wire::SmtpLetter => mails(addr, &left, long).await,
                     Wire::Webhook => requests(addr, &client, &left).await,
                 }
             })
@@ -64,7 +65,7 @@ fn next(left: &AtomicU32) -> Option<u32> {
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()
 }
 
-async fn mails(addr: SocketAddr, left: &AtomicU32) {
+async fn mails(addr: SocketAddr, left: &AtomicU32, content: impl Fn(u32) -> String) {
     let stream = TcpStream::connect(addr).await.expect("reach the relay");
     stream.set_nodelay(true).expect("send at once");
     let hello = ClientId::Domain("localhost".to_owned());
@@ -73,15 +74,34 @@ async fn mails(addr: SocketAddr, left: &AtomicU32) {
     while let Some(number) = next(left) {
         let to = format!("person{number}@example.com");
         let mail = format!(
-            "Message-ID: <{number}@example.com>\r\nFrom: Shop <shop@example.com>\r\nTo: {to}\r\nSubject: Hello \
-             First{number}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nDear First{number}, \
-             good news from Town {}.\r\n",
-            number % 17
+            "Message-ID: <{number}@example.com>\r\nFrom: Shop <shop@example.com>\r\nTo: {to}\r\n{}",
+            content(number)
         );
         let from = "shop@example.com".parse().expect("an address");
         let envelope = Envelope::new(Some(from), vec![to.parse().expect("an address")]).expect("an envelope");
         connection.send(&envelope, mail.as_bytes()).await.expect("the relay takes the mail");
     }
+}
+
+/// A line of text, with the headers before it.
+fn short(number: u32) -> String {
+    format!(
+        "Subject: Hello First{number}\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nDear First{number}, good \
+         news from Town {}.\r\n",
+        number % 17
+    )
+}
+
+/// The letter as the engine sends it, without the encoding: its lines are short enough.
+fn long(number: u32) -> String {
+    let name = format!("First{number}");
+    format!(
+        "Subject: {name}, the news of this week\r\nMIME-Version: 1.0\r\nContent-Type: multipart/alternative; \
+         boundary=\"=_bare\"\r\n\r\n--=_bare\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n--=_bare\r\nContent-Type: \
+         text/html; charset=utf-8\r\n\r\n{}\r\n--=_bare--\r\n",
+        letter::text(&name),
+        letter::html(&name)
+    )
 }
 
 async fn requests(addr: SocketAddr, client: &reqwest::Client, left: &AtomicU32) {

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::memory::memory_mb;
 use crate::server::Server;
 use crate::support::Database;
 use crate::support::api::Api;
 use crate::support::volley::{Pool, Volley};
-use crate::{Backend, Wire, bare, gauge, per_second};
+use crate::{Backend, Wire, bare, gauge, letter, per_second};
 
 /// The name of the measured pool.
 pub(crate) const POOL: &str = "bench";
@@ -54,10 +54,22 @@ pub(crate) fn start(db: &Database, wire: Wire, server: &Server) -> Volley {
 /// A pool of 50 connections to a port of this machine.
 pub(crate) fn pool(name: &str, wire: Wire, port: u16) -> Pool {
     match wire {
-        Wire::Smtp | Wire::SmtpPlain => Pool::smtp_at(name, port),
+        Wire::Smtp | Wire::SmtpPlain | Wire::SmtpLetter => Pool::smtp_at(name, port),
         Wire::Webhook => Pool::webhook_at(name, port).set("idempotent", "true"),
     }
     .set("concurrency", "50")
+}
+
+/// What the campaign says: a line of text, or the letter.
+fn content(wire: Wire) -> Value {
+    match wire {
+        Wire::Smtp | Wire::SmtpPlain | Wire::Webhook => json!({}),
+        Wire::SmtpLetter => json!({
+            "subject": "{first_name}, the news of this week",
+            "base_template": letter::text("{first_name}"),
+            "base_template_html": letter::html("{first_name}"),
+        }),
+    }
 }
 
 /// One campaign from the launch to the last acceptance.
@@ -72,7 +84,7 @@ impl Run {
     /// Sends a campaign to a list of that many.
     pub(crate) fn measure(volley: &Volley, server: &mut Server, wire: Wire, list: i64, recipients: u32) -> Self {
         let api = volley.api();
-        let campaign = api.create_campaign(wire.channel(), POOL, list, &json!({}));
+        let campaign = api.create_campaign(wire.channel(), POOL, list, &content(wire));
         let already = server.taken();
         let (cpu, began) = (gauge::cpu(volley.pid()), Instant::now());
         api.send(campaign);

@@ -3,8 +3,8 @@
 //! `cargo bench --bench dispatch` prints the tables of `docs/performance.md`. Providers run in a process of their own,
 //! the engine is the real program in another. Arguments, all optional:
 //!
-//! * words choose what is measured: a provider (`smtp`, `smtp-plain` without PIPELINING, `webhook`), a database (`sqlite`,
-//!   `postgres`), the large audience (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in
+//! * words choose what is measured: a provider (`smtp`, `smtp-plain` without PIPELINING, `smtp-letter` with a letter of 5.2 KB,
+//!   `webhook`), a database (`sqlite`, `postgres`), the large audience (`big`) or parts of it (`import`, `packing`, `launch`, `memory`), as in
 //!   `-- webhook sqlite` or `-- packing launch`; only when asked for, what migrations cost others (`migrating`, PostgreSQL alone);
 //! * `--recipients N` recipients of each dispatch run, 100,000 unless given;
 //! * `--people N` contacts of the large audience, 1,000,000 unless given;
@@ -30,6 +30,7 @@ mod bare;
 mod big;
 mod dispatch;
 mod gauge;
+mod letter;
 mod listener;
 #[path = "../support/memory.rs"]
 mod memory;
@@ -55,23 +56,26 @@ enum Wire {
     Smtp,
     /// A relay that does not offer PIPELINING.
     SmtpPlain,
+    /// A relay, and a letter of 5.2 KB with HTML instead of a line of text.
+    SmtpLetter,
     Webhook,
 }
 
-const EVERY_WIRE: [Wire; 3] = [Wire::Smtp, Wire::SmtpPlain, Wire::Webhook];
+const EVERY_WIRE: [Wire; 4] = [Wire::Smtp, Wire::SmtpPlain, Wire::SmtpLetter, Wire::Webhook];
 
 impl Wire {
     fn name(self) -> &'static str {
         match self {
             Self::Smtp => "smtp",
             Self::SmtpPlain => "smtp-plain",
+            Self::SmtpLetter => "smtp-letter",
             Self::Webhook => "webhook",
         }
     }
 
     fn channel(self) -> &'static str {
         match self {
-            Self::Smtp | Self::SmtpPlain => "email",
+            Self::Smtp | Self::SmtpPlain | Self::SmtpLetter => "email",
             Self::Webhook => "http",
         }
     }
@@ -101,7 +105,7 @@ impl Backend {
 }
 
 /// The words for what is measured, other than the databases.
-const WIRES: [&str; 3] = ["smtp", "smtp-plain", "webhook"];
+const WIRES: [&str; 4] = ["smtp", "smtp-plain", "smtp-letter", "webhook"];
 
 impl Options {
     fn read() -> Self {

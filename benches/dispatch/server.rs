@@ -10,7 +10,7 @@ use crate::sinks::Sink;
 /// The other process: says its port, then answers each line with the number of messages taken so far.
 pub(crate) fn serve(wire: Wire) {
     let sink = match wire {
-        Wire::Smtp | Wire::SmtpPlain => Sink::smtp(wire == Wire::Smtp),
+        Wire::Smtp | Wire::SmtpPlain | Wire::SmtpLetter => Sink::smtp(wire != Wire::SmtpPlain),
         Wire::Webhook => Sink::http(),
     };
     answer(sink.port(), || sink.taken());
