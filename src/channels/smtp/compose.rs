@@ -195,7 +195,7 @@ fn display_name(name: &str) -> Option<String> {
 
 /// Writes a part whose body is quoted-printable, or base64 where that would be shorter.
 fn write_part(content: &mut Vec<u8>, subtype: &str, text: &str) {
-    let beyond_ascii = text.bytes().filter(|byte| !byte.is_ascii()).count();
+    let beyond_ascii = if text.is_ascii() { 0 } else { text.bytes().filter(|byte| !byte.is_ascii()).count() };
     let base64 = if beyond_ascii > text.len() / 6 { base64(text) } else { None };
     let encoding = if base64.is_some() { "base64" } else { "quoted-printable" };
     content.extend_from_slice(
