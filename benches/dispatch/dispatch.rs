@@ -66,8 +66,8 @@ fn content(wire: Wire) -> Value {
         Wire::Smtp | Wire::SmtpPlain | Wire::Webhook => json!({}),
         Wire::SmtpLetter => json!({
             "subject": "{first_name}, the news of this week",
-            "base_template": letter::text("{first_name}"),
-            "base_template_html": letter::html("{first_name}"),
+            "body_text": letter::text("{first_name}"),
+            "body_html": letter::html("{first_name}"),
         }),
     }
 }

@@ -138,12 +138,7 @@ fn draft(api: &Api, name: &str) -> i64 {
     let html =
         "<p>Dear {first_name|friend}, good news from {city|town}. <a href=\"{{ unsubscribe_url }}\">No more</a></p>"
             .repeat(10);
-    api.create_campaign(
-        "email",
-        "main",
-        LIST,
-        &json!({ "name": name, "base_template": text, "base_template_html": html }),
-    )
+    api.create_campaign("email", "main", LIST, &json!({ "name": name, "body_text": text, "body_html": html }))
 }
 
 /// The result of a preflight, and how long it took.

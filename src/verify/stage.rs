@@ -205,7 +205,7 @@ impl Stage {
             let campaign = json!({
                 "name": name, "channel": channel, "pool": kind.name(), "audience": { "lists": [list] },
                 "subject": "Hello {first_name|friend}",
-                "base_template": CONTENT,
+                "body_text": CONTENT,
             });
             let campaign = self.fleet.ask(Question::post("/v1/campaigns", &campaign)).await?;
             let audience = provider.ledger().recipients().len();

@@ -13,7 +13,7 @@ const MOST_ON_LEAVING = 60000;
 // What a press of these buttons does is done in place.
 const IN_PLACE = ["save", "mine", "count", "preview"];
 // What is not finished is not called wrong while it is typed.
-const UNFINISHED = ["subject", "base_template"];
+const UNFINISHED = ["subject", "body_text"];
 
 let timer = 0;
 let isDirty = false;
@@ -153,7 +153,7 @@ async function send(more) {
   if (!isHeld) form.elements.seen.value = fresh.dataset.seen;
   if (isHeld || isRefused) unsaved();
   else stow(null);
-  if (answer.ok && form.elements.base_template?.value && !form.elements.has_own) remember("has_own", "yes");
+  if (answer.ok && form.elements.body_text?.value && !form.elements.has_own) remember("has_own", "yes");
   return answer.ok && !isHeld;
 }
 

@@ -55,7 +55,7 @@ async fn draft(client: &Client, list: i64, name: &str, more: Value) -> anyhow::R
         "channel": "email",
         "pool": "sandbox",
         "subject": format!("{name}, {{first_name|there}}"),
-        "base_template": "Hello {first_name|there},\n\nthere is news for {location|your town}.\n\n\
+        "body_text": "Hello {first_name|there},\n\nthere is news for {location|your town}.\n\n\
             No more of this: {{ unsubscribe_url }}\n{{ postal_address }}\n",
         "audience": { "lists": [list] },
     });

@@ -25,7 +25,6 @@ use actix_web::{HttpResponse, web};
 pub(in crate::http) use self::bodies::{
     Campaign, CampaignFilter, CampaignInput, CampaignPatch, Packing, Stats, Waiting,
 };
-use super::content::pointers::Pointers;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
@@ -49,10 +48,6 @@ const MAX_NAME: usize = 255;
 
 /// Highest rate, in hand-overs per second.
 const MAX_RATE: f64 = 1_000_000.0;
-
-/// Where a campaign has its content.
-pub(in crate::http) const CONTENT: Pointers =
-    Pointers { subject: "/subject", text: "/base_template", html: "/base_template_html" };
 
 fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
     match rate {

@@ -22,8 +22,8 @@ pub(super) fn fields_of(campaign: &Campaign) -> Form {
     ];
     if let Some(own) = &campaign.content {
         fields.push(("subject", own.subject.clone()));
-        fields.push(("base_template", own.base_template.clone()));
-        fields.push(("base_template_html", own.base_template_html.clone().unwrap_or_default()));
+        fields.push(("body_text", own.body_text.clone()));
+        fields.push(("body_html", own.body_html.clone().unwrap_or_default()));
         fields.push(("has_own", "yes".to_owned()));
     }
     if let Some(audience) = &campaign.audience {
@@ -114,14 +114,14 @@ impl Body {
             let template = self.id("/template_id", form.value("template_id").trim());
             return self.set("template_id", template);
         }
-        let parts = ["subject", "base_template", "base_template_html"];
+        let parts = ["subject", "body_text", "body_html"];
         let is_blank = parts.iter().all(|part| form.value(part).trim().is_empty());
         if is_blank && form.text("has_own").is_none() {
             self.set("template_id", Value::Null);
         } else {
             self.set("subject", json!(form.value("subject")));
-            self.set("base_template", json!(lines(form.value("base_template"))));
-            self.set("base_template_html", text_or_null(&lines(form.value("base_template_html"))));
+            self.set("body_text", json!(lines(form.value("body_text"))));
+            self.set("body_html", text_or_null(&lines(form.value("body_html"))));
         }
         if let Some(category) = form.text("category") {
             self.set("template_id", Value::Null);
@@ -221,7 +221,7 @@ impl Body {
 }
 
 /// What is saved together or not at all.
-const CONTENT: [&str; 5] = ["template_id", "subject", "base_template", "base_template_html", "category"];
+const CONTENT: [&str; 5] = ["template_id", "subject", "body_text", "body_html", "category"];
 
 fn insert(part: &mut Map<String, Value>, name: &str, named: Vec<Value>) {
     if !named.is_empty() {
@@ -286,8 +286,8 @@ mod tests {
             ("name", "Spring"),
             ("content", "own"),
             ("subject", "Hi"),
-            ("base_template", "one\r\ntwo"),
-            ("base_template_html", " "),
+            ("body_text", "one\r\ntwo"),
+            ("body_html", " "),
             ("category", "marketing"),
             ("lists", "3"),
             ("more_lists", "news, 4"),
@@ -301,8 +301,8 @@ mod tests {
         assert_eq!(
             Value::Object(body.members),
             json!({
-                "name": "Spring", "pool": null, "template_id": null, "subject": "Hi", "base_template": "one\ntwo",
-                "base_template_html": null, "category": "marketing", "topic_id": null,
+                "name": "Spring", "pool": null, "template_id": null, "subject": "Hi", "body_text": "one\ntwo",
+                "body_html": null, "category": "marketing", "topic_id": null,
                 "audience": {
                     "lists": [3, "news", 4], "exclude": { "tags": ["vip", "old friends"], "campaigns": [{ "id": 7 }] },
                 },
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(fields, ["contact_ids", "rate_per_second"]);
         let problems = std::mem::take(&mut body.problems);
         assert!(body.leave_out(&problems));
-        assert!(body.leave_out(&[FieldProblem::new("/base_template", "body_required", "needs a text")]));
+        assert!(body.leave_out(&[FieldProblem::new("/body_text", "body_required", "needs a text")]));
         assert!(!body.leave_out(&[FieldProblem::new("/subject", "subject_required", "needs one")]));
         let left: Vec<&String> = body.members.keys().collect();
         assert_eq!(left, ["name", "pool", "retry_for", "topic_id"]);
@@ -336,7 +336,7 @@ mod tests {
             ("/audience/lists/3", "lists"),
             ("/audience/exclude/filter/any/0", "not_filter"),
             ("/audience", "audience"),
-            ("/base_template_html", "base_template_html"),
+            ("/body_html", "body_html"),
         ] {
             assert_eq!(field_at(pointer), field, "{pointer}");
         }

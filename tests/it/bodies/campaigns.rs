@@ -30,7 +30,7 @@ fn two_contacts(server: &Server) -> i64 {
 
 fn campaign(api: &Api, list: i64) -> i64 {
     let fields = json!({
-        "name": "Spring", "base_template": "Dear {first_name|friend}, {last_name}", "retry_for": "2h", "rate_per_second": 100,
+        "name": "Spring", "body_text": "Dear {first_name|friend}, {last_name}", "retry_for": "2h", "rate_per_second": 100,
     });
     api.create_campaign("email", "main", list, &fields)
 }
@@ -112,7 +112,7 @@ fn ended_by(script: &str, look: impl FnOnce(&Server, i64, &Value)) {
     api.post("/v1/contacts", &json!({ "email": "ann@example.com" }));
     sink.play(script);
     let fields =
-        json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+        json!({ "name": "U", "channel": "http", "pool": "api", "body_text": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &fields));
     api.send(campaign);
     look(&server, campaign, &api.wait_ended(campaign, LONG).body);

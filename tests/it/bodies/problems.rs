@@ -276,7 +276,7 @@ fn campaigns(all: &mut Collected<'_>) {
     let texts = id(&api.post("/v1/templates", &json!({ "name": "t", "channel": "sms", "body_text": "b" })));
     let fields = |more: Value| {
         let mut body = json!({
-            "name": "Spring", "channel": "email", "pool": "main", "subject": "s", "base_template": "b",
+            "name": "Spring", "channel": "email", "pool": "main", "subject": "s", "body_text": "b",
         });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         body
@@ -286,20 +286,20 @@ fn campaigns(all: &mut Collected<'_>) {
     refused(all, "invalid", json!({ "retry_for": -1 }));
     refused(all, "pool_missing", json!({ "pool": "nowhere" }));
     refused(all, "content_ambiguous", json!({ "template_id": texts }));
-    refused(all, "channel_mismatch", json!({ "template_id": texts, "subject": null, "base_template": null }));
+    refused(all, "channel_mismatch", json!({ "template_id": texts, "subject": null, "body_text": null }));
     refused(all, "audience_required", json!({ "audience": {} }));
     refused(all, "tag_not_found", json!({ "audience": { "tags": ["nobody"] } }));
     refused(
         all,
         "category_of_template",
-        json!({ "template_id": texts, "category": "transactional", "subject": null, "base_template": null }),
+        json!({ "template_id": texts, "category": "transactional", "subject": null, "body_text": null }),
     );
     let past = json!({ "scheduled_at": "2020-01-01T00:00:00Z", "audience": { "all": true } });
     refused(all, "schedule_out_of_range", past);
     let bare = json!({ "name": "Bare", "channel": "email", "pool": "main", "audience": { "all": true } });
     let bare = id(&api.post("/v1/campaigns", &bare));
     all.ask("template_required", "POST", &format!("/v1/campaigns/{bare}/send"), &json!({}));
-    let nothing = json!({ "name": "Nothing", "channel": "email", "pool": "main", "subject": "s", "base_template": "b", "audience": { "all": true } });
+    let nothing = json!({ "name": "Nothing", "channel": "email", "pool": "main", "subject": "s", "body_text": "b", "audience": { "all": true } });
     let nothing = id(&api.post("/v1/campaigns", &nothing));
     all.ask("topic_required", "POST", &format!("/v1/campaigns/{nothing}/send"), &json!({}));
     let resolve = format!("/v1/campaigns/{nothing}/deliveries/resolve");
@@ -309,8 +309,7 @@ fn campaigns(all: &mut Collected<'_>) {
     all.ask("names_somebody", "POST", &resolve, &noted);
 
     for (code, text) in [("unsubscribe_missing", "b"), ("postal_address_missing", "{{ unsubscribe_url }}")] {
-        let lacks =
-            id(&api.post("/v1/campaigns", &fields(json!({ "base_template": text, "audience": { "lists": [1] } }))));
+        let lacks = id(&api.post("/v1/campaigns", &fields(json!({ "body_text": text, "audience": { "lists": [1] } }))));
         all.ask(code, "POST", &format!("/v1/campaigns/{lacks}/send"), &json!({}));
     }
     let template = api.create_template("email", "s", "{{ unsubscribe_url }} {{ postal_address }}");

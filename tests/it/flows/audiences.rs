@@ -14,7 +14,7 @@ both_backends! {
         let volley = Volley::on(db).pool(Pool::sandbox(POOL, "email")).start();
         let api = volley.api();
         let list = api.create_list("Nobody");
-        let content = json!({ "subject": "Hi", "base_template": "Hi" });
+        let content = json!({ "subject": "Hi", "body_text": "Hi" });
         let campaign = api.create_campaign("email", POOL, list, &content);
         api.send(campaign);
         let ended = api.wait_ended(campaign, LONG);
@@ -28,7 +28,7 @@ both_backends! {
         let api = volley.api();
         let list = api.create_list("Customers");
         api.import_csv(list, "email,first_name,phone\nann@example.com,Annabella,\nbob@example.com,Bobby,\nno address,Carlo,\n,Dora,+14155552671\n");
-        let content = json!({ "subject": "Hello", "base_template": "Dear {first_name}, a word in confidence." });
+        let content = json!({ "subject": "Hello", "body_text": "Dear {first_name}, a word in confidence." });
         let campaign = api.create_campaign("email", POOL, list, &content);
         api.send(campaign);
         let ended = api.wait_ended(campaign, LONG);
@@ -61,7 +61,7 @@ both_backends! {
         let volley = Volley::on(db).pool(pool).start();
         let api = volley.api();
         let list = api.a_list_of(50);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": "x" }));
         let bulk = api.post("/v1/campaigns/bulk-action", &json!({ "action": "send", "campaign_ids": [campaign] }));
         assert_eq!(bulk["results"][0]["ok"], true, "{bulk}");
         let seen = api.wait(campaign, "some are sent", LONG, |seen| seen.stats.sent > 0);
@@ -84,7 +84,7 @@ both_backends! {
         let api = volley.api();
         let list = api.create_list("Customers");
         api.import_csv(list, "email,phone\nann@example.com,\nbob@example.com,+14155552671\n");
-        let content = json!({ "base_template": "Hi", "subject": "" });
+        let content = json!({ "body_text": "Hi", "subject": "" });
         let campaign = api.create_campaign("sms", POOL, list, &content);
         api.send(campaign);
         let ended = api.wait_ended(campaign, LONG);

@@ -53,7 +53,7 @@ both_backends! {
         let volley = Volley::on(db).settings(settings).pool(pool).start();
         let api = volley.api();
         let list = api.a_list_of(20);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": "x" }));
         api.send(campaign);
         let pages = |state: &str| -> u64 {
             let metrics = api.try_get("/metrics").unwrap().body.as_str().unwrap().to_owned();
@@ -76,7 +76,7 @@ both_backends! {
         let volley = Volley::on(db).settings("[sending]\npage_size = 1").pool(pool).start();
         let api = volley.api();
         let list = api.a_list_of(20_000);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": "x" }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": "x" }));
         api.send(campaign);
         let paginator = wait_for("a paginator is at work", LONG, || {
             let state = api.get("/v1/admin/state");

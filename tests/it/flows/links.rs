@@ -37,7 +37,7 @@ both_backends! {
         let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool()).start();
         let api = volley.api();
         let list = api.a_list_of(50);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": CONTENT }));
         api.send(campaign);
         api.wait_ended(campaign, LONG);
         let mut links = BTreeSet::new();
@@ -63,7 +63,7 @@ both_backends! {
         let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool()).start();
         let api = volley.api();
         let list = api.a_list_of(3);
-        let campaign = api.create_campaign("http", POOL, list, &json!({ "base_template": "{{ unsubscribe_url }}" }));
+        let campaign = api.create_campaign("http", POOL, list, &json!({ "body_text": "{{ unsubscribe_url }}" }));
         api.send(campaign);
         api.wait_ended(campaign, LONG);
         let request: Value = serde_json::from_str(&provider.ledger().message_to(&people::address(1))).unwrap();
@@ -80,7 +80,7 @@ both_backends! {
         let mut volley = builder().start();
         let api = volley.api();
         let list = api.a_list_of(1);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": CONTENT }));
         api.send(campaign);
         wait_until("the first try was refused", LONG, || {
             db.number("SELECT count(*) AS n FROM deliveries WHERE attempts > 0") == 1
@@ -100,7 +100,7 @@ both_backends! {
         let volley = Volley::on(db).settings(SETTINGS).pool(provider.pool().set("rate_per_second", "2").set("burst", "1")).start();
         let api = volley.api();
         let list = api.a_list_of(4);
-        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "base_template": CONTENT }));
+        let campaign = api.create_campaign("email", POOL, list, &json!({ "subject": "s", "body_text": CONTENT }));
         let contact = api.get("/v1/contacts")["data"][0]["id"].as_i64().unwrap();
         api.post(&format!("/v1/campaigns/{campaign}/test-send"), &json!({ "contact_ids": [contact] }));
         assert_eq!(provider.ledger().reached(), 1);
@@ -114,7 +114,7 @@ both_backends! {
         api.wait_ended(campaign, LONG);
         let kids: BTreeSet<String> = (1..=4).map(kid).collect();
         assert_eq!(kids.len(), 1, "one campaign, one key: {kids:?}");
-        let later = api.create_campaign("email", POOL, list, &json!({ "name": "L", "subject": "s", "base_template": CONTENT }));
+        let later = api.create_campaign("email", POOL, list, &json!({ "name": "L", "subject": "s", "body_text": CONTENT }));
         api.send(later);
         assert_eq!(db.number(&format!("SELECT count(*) AS n FROM campaigns WHERE id = {later} AND link_kid = 'zzzz'")), 1);
         api.wait_ended(later, LONG);

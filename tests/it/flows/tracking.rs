@@ -19,7 +19,8 @@ const HTML: &str = "<body><a href=\"https://shop.example/?a=1&amp;b={{ first_nam
                     <a href='{{ unsubscribe_url }}'>no</a></body>";
 
 fn content(more: &Value) -> Value {
-    let mut content = json!({ "subject": "s", "base_template": "https://shop.example/ {{ unsubscribe_url }}", "base_template_html": HTML });
+    let mut content =
+        json!({ "subject": "s", "body_text": "https://shop.example/ {{ unsubscribe_url }}", "body_html": HTML });
     content.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     content
 }

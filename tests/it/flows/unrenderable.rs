@@ -9,7 +9,7 @@ use crate::support::stage::{LONG, Stage};
 
 /// A text that cannot be rendered for those of whom `condition` holds.
 fn fails_if(condition: &str) -> serde_json::Value {
-    json!({ "base_template": format!("{{{{ 10 // (0 if {condition} else 1) }}}} reasons, {{first_name}}") })
+    json!({ "body_text": format!("{{{{ 10 // (0 if {condition} else 1) }}}} reasons, {{first_name}}") })
 }
 
 both_backends! {

@@ -69,7 +69,7 @@ impl World {
             api.post(&format!("/v1/lists/{news}/members"), &json!({ "contact_ids": [contact] }));
             contact
         });
-        let campaign = api.create_campaign("email", POOL, news, &json!({ "subject": "s", "base_template": "x" }));
+        let campaign = api.create_campaign("email", POOL, news, &json!({ "subject": "s", "body_text": "x" }));
         api.send(campaign);
         api.wait(campaign, "it ends", LONG, Campaign::is_ended);
         let key = server.ask(move |conn| Ok(campaigns::find(conn, CampaignId(campaign))?.unwrap().key.unwrap()));

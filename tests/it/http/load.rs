@@ -36,7 +36,7 @@ fn a_pause_does_not_wait_behind_reads_that_hang() {
     let api = server.api();
     let list = api.a_list_of(20);
     let body = json!({
-        "name": "A", "channel": "email", "pool": "slow", "subject": "s", "base_template": "x",
+        "name": "A", "channel": "email", "pool": "slow", "subject": "s", "body_text": "x",
         "audience": { "lists": [list] },
     });
     let campaign = id(&api.post("/v1/campaigns", &body));

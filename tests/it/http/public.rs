@@ -46,7 +46,7 @@ impl Site {
         let ann = json!({ "email": "ann.miller@example.com", "first_name": "Ann", "locale": "en" });
         let ann = id(&api.post("/v1/contacts", &ann));
         api.post(&format!("/v1/lists/{spring}/members"), &json!({ "contact_ids": [ann] }));
-        let campaign = api.create_campaign("email", "main", spring, &json!({ "subject": "s", "base_template": "x" }));
+        let campaign = api.create_campaign("email", "main", spring, &json!({ "subject": "s", "body_text": "x" }));
         api.send(campaign);
         api.wait(campaign, "it ends", LONG, Campaign::is_ended);
         let key = server.ask(|conn| Ok(link_keys::all(conn)?.remove(0)));

@@ -163,7 +163,7 @@ fn a_launch_from_outside_is_followed_once_where_it_is_allowed() {
     let client = broker.client();
     // Nobody has shown a key: it is followed as one of an operator.
     let own = &fleet.stage.api.campaign(fleet.stage.campaign).body;
-    let mut beyond = json!({ "name": "Beyond", "subject": "s", "base_template": "b", "category": "transactional" });
+    let mut beyond = json!({ "name": "Beyond", "subject": "s", "body_text": "b", "category": "transactional" });
     for field in ["channel", "pool", "audience"] {
         beyond[field] = own[field].clone();
     }

@@ -167,7 +167,7 @@ impl Api {
             "channel": channel,
             "pool": pool,
             "subject": "Hello {first_name|friend}",
-            "base_template": "Dear {first_name|friend}, good news from {city|town}.",
+            "body_text": "Dear {first_name|friend}, good news from {city|town}.",
             "audience": { "lists": [list] },
         });
         let fields = more.as_object().cloned().unwrap_or_default();

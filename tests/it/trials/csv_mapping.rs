@@ -72,7 +72,7 @@ fn import_by_command(volley: &Volley, csv: &str, more: &[&str]) -> (bool, String
 
 /// Sends a campaign to a list and tells who got it.
 fn reached(api: &Api, relay: &ScriptedSmtp, list: i64, text: &str) -> Vec<String> {
-    let campaign = api.create_campaign("email", "relay", list, &json!({ "base_template": text }));
+    let campaign = api.create_campaign("email", "relay", list, &json!({ "body_text": text }));
     api.send(campaign);
     wait_for("the campaign ends", Duration::from_secs(60), || api.campaign(campaign).is_ended().then_some(()));
     let mut all: Vec<String> = relay.ledger().entries().accepted.keys().cloned().collect();

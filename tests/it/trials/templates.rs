@@ -131,7 +131,7 @@ fn a_template_from_before_can_be_read_and_is_refused_at_launch() {
     let list = api.a_list_of(1);
     let campaign = api.create_campaign("email", "a", list, &json!({}));
     db.execute("UPDATE template_versions SET body_text = 'Hi *|FNAME|*'");
-    assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], "Hi *|FNAME|*");
+    assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["body_text"], "Hi *|FNAME|*");
     let answer = api.try_post(&format!("/v1/campaigns/{campaign}/send"), &json!({})).expect("an answer");
     assert_eq!(answer.status, 422, "{}", answer.body);
     assert!(answer.body.to_string().contains("a merge tag of Mailchimp"), "{}", answer.body);
@@ -157,16 +157,16 @@ fn on_the_wire(content: &Value) -> String {
 #[test]
 fn tpl_html_only_travels_with_a_text_made_from_it_and_text_only_as_one_part() {
     let html = "<h1>Hello</h1><p>See <a href=\"https://shop.example/\">the shop</a></p>";
-    let content = on_the_wire(&json!({ "base_template": "", "base_template_html": html }));
+    let content = on_the_wire(&json!({ "body_text": "", "body_html": html }));
     assert!(content.contains("multipart/alternative"), "{content}");
     assert!(content.contains("Hello\r\n\r\nSee the shop (https://shop.example/)"), "{content}");
-    let content = on_the_wire(&json!({ "base_template": "Hello" }));
+    let content = on_the_wire(&json!({ "body_text": "Hello" }));
     assert!(content.contains("Content-Type: text/plain") && !content.contains("multipart"), "{content}");
 }
 
 #[test]
 fn tpl_subject_long_ascii_is_folded_in_encoded_words() {
-    let content = on_the_wire(&json!({ "subject": "x".repeat(998), "base_template": "Hello" }));
+    let content = on_the_wire(&json!({ "subject": "x".repeat(998), "body_text": "Hello" }));
     assert!(content.lines().all(|line| line.len() <= 78), "{content}");
     assert!(content.contains("Subject: =?utf-8?B?eHh4"), "{content}");
 }

@@ -96,9 +96,9 @@ pub(in crate::http) struct LaunchFailure {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct OwnContent {
     pub(in crate::http) subject: String,
-    pub(in crate::http) base_template: String,
+    pub(in crate::http) body_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::http) base_template_html: Option<String>,
+    pub(in crate::http) body_html: Option<String>,
 }
 
 /// How many recipients are in each state. `total` is what is packed so far, and always the sum of the others.
@@ -150,8 +150,12 @@ pub(in crate::http) struct CampaignInput {
     pub(super) template_id: Option<TemplateId>,
     /// … or content of its own.
     pub(super) subject: Option<String>,
-    pub(super) base_template: Option<String>,
-    pub(super) base_template_html: Option<String>,
+    /// Plain text. `base_template` is an older name of it.
+    #[serde(alias = "base_template")]
+    pub(super) body_text: Option<String>,
+    /// HTML. `base_template_html` is an older name of it.
+    #[serde(alias = "base_template_html")]
+    pub(super) body_html: Option<String>,
     /// Why its own content is sent: `marketing` unless given. Left out with a template, which has its own.
     pub(super) category: Option<Category>,
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
@@ -175,12 +179,12 @@ pub(in crate::http) struct CampaignInput {
 impl CampaignInput {
     /// Content of its own, where it has any.
     pub(super) fn own_content(&self) -> Option<Content> {
-        let Self { subject, base_template, base_template_html, .. } = self;
-        let has_own = subject.is_some() || base_template.is_some() || base_template_html.is_some();
+        let Self { subject, body_text, body_html, .. } = self;
+        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some();
         has_own.then(|| Content {
             subject: subject.clone().unwrap_or_default(),
-            text: base_template.clone().unwrap_or_default(),
-            html: base_template_html.clone(),
+            text: body_text.clone().unwrap_or_default(),
+            html: body_html.clone(),
         })
     }
 }
@@ -201,10 +205,13 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<i64>)]
     pub(super) template_id: Option<Option<TemplateId>>,
     pub(super) subject: Option<String>,
-    pub(super) base_template: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    /// Plain text. `base_template` is an older name of it.
+    #[serde(alias = "base_template")]
+    pub(super) body_text: Option<String>,
+    /// HTML. `base_template_html` is an older name of it.
+    #[serde(default, alias = "base_template_html", deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
-    pub(super) base_template_html: Option<Option<String>>,
+    pub(super) body_html: Option<Option<String>>,
     pub(super) category: Option<Category>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ListName>)]
@@ -232,13 +239,9 @@ pub(in crate::http) struct CampaignPatch {
 impl CampaignPatch {
     /// What changes of its own content, if anything does.
     pub(super) fn own_content(&self) -> Option<ContentEdit> {
-        let Self { subject, base_template, base_template_html, .. } = self;
-        let has_own = subject.is_some() || base_template.is_some() || base_template_html.is_some();
-        has_own.then(|| ContentEdit {
-            subject: subject.clone(),
-            text: base_template.clone(),
-            html: base_template_html.clone(),
-        })
+        let Self { subject, body_text, body_html, .. } = self;
+        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some();
+        has_own.then(|| ContentEdit { subject: subject.clone(), text: body_text.clone(), html: body_html.clone() })
     }
 }
 
@@ -291,8 +294,8 @@ impl Campaign {
             template_id: row.template_id,
             content: content.map(|content| OwnContent {
                 subject: content.subject,
-                base_template: content.text,
-                base_template_html: content.html,
+                body_text: content.text,
+                body_html: content.html,
             }),
             category,
             topic_id: row.topic_id,

@@ -6,14 +6,13 @@ use actix_web::web;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::CONTENT;
 use super::refusals::unrendered;
 use crate::domain::access::limit::Limit;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::http::access::Charge;
-use crate::http::api::content::pointers::Pointers;
+use crate::http::api::content::pointers::{CONTENT, Pointers};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::problem::{ApiError, Problem};

@@ -1,8 +1,8 @@
 //! What a refused decision on a campaign is for clients.
 
-use super::CONTENT;
 use crate::domain::campaigns::BadTransition;
 use crate::domain::content::template::Part;
+use crate::http::api::content::pointers::CONTENT;
 use crate::http::api::content::pointers::Pointers;
 use crate::http::web::problem::ApiError;
 use crate::services::campaigns::audience_segments::MembersNotKnown;
@@ -52,10 +52,10 @@ impl From<LaunchError> for ApiError {
             LaunchError::TransactionalLimit(_) => Self::Forbidden { code, detail: error.to_string() },
             LaunchError::NoTopic => Self::field("/topic_id", code, error.to_string()),
             LaunchError::NoTemplate => {
-                let reason = "give a template_id, or a base_template of its own";
+                let reason = "give a template_id, or a body_text of its own";
                 Self::field("/template_id", code, reason)
             }
-            LaunchError::Template(error) => Self::field("/base_template", code, error.to_string()),
+            LaunchError::Template(error) => Self::field("/body_text", code, error.to_string()),
             LaunchError::NoPool(reason) => Self::field("/pool", code, reason),
             LaunchError::NoUnsubscribe { part, reason } | LaunchError::NoPostalAddress { part, reason } => {
                 let field = if part == Some(Part::Html) { CONTENT.html } else { CONTENT.text };

@@ -17,8 +17,8 @@ pub struct Pointers {
     pub html: &'static str,
 }
 
-/// Where templates have them.
-pub const TEMPLATE: Pointers = Pointers { subject: "/subject", text: "/body_text", html: "/body_html" };
+/// Where templates and campaigns have them.
+pub const CONTENT: Pointers = Pointers { subject: "/subject", text: "/body_text", html: "/body_html" };
 
 impl Pointers {
     fn of(&self, part: Part) -> &'static str {

@@ -1,6 +1,6 @@
 //! What a refused decision on a template is for clients.
 
-use super::pointers::TEMPLATE;
+use super::pointers::CONTENT;
 use crate::http::web::problem::ApiError;
 use crate::services::content::change_template::ChangeError;
 use crate::services::content::delete_template::DeleteError;
@@ -12,7 +12,7 @@ impl From<ChangeError> for ApiError {
         match error {
             ChangeError::NotFound(id) => Self::not_found("template", id.0),
             ChangeError::OtherChannel(_) => Self::field("/channel", "channel_fixed", detail),
-            ChangeError::Content(error) => TEMPLATE.refusal(error),
+            ChangeError::Content(error) => CONTENT.refusal(error),
         }
     }
 }
@@ -38,7 +38,7 @@ impl From<PreviewError> for ApiError {
             PreviewError::NoTemplate(id) => Self::not_found("template", id.0),
             PreviewError::NoVersion(version) => Self::not_found("template_version", version),
             PreviewError::NoContact(id) => Self::not_found("contact", id.0),
-            PreviewError::Content(error) => TEMPLATE.refusal(error),
+            PreviewError::Content(error) => CONTENT.refusal(error),
             PreviewError::Unrenderable(error) => Self::field("", "render_failed", error.to_string()),
         }
     }

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::pointers::TEMPLATE;
+use super::pointers::CONTENT;
 use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::advice::{Advice, advise};
@@ -200,7 +200,7 @@ pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: 
     let content = Content { subject, text: body_text, html: body_html };
     let new = NewTemplate { name, channel, category, tracking, content };
     let created = create_template(&state.services, new, by).await;
-    Ok(Template::saved(created.map_err(|error| TEMPLATE.refusal(error))?))
+    Ok(Template::saved(created.map_err(|error| CONTENT.refusal(error))?))
 }
 
 /// Lists templates with their latest versions, newest first.

@@ -56,7 +56,7 @@ fn people(api: &Api, count: usize) -> Vec<i64> {
 fn fields(more: &Value) -> Value {
     let mut body = json!({
         "name": "Spring", "channel": "email", "pool": "fast",
-        "subject": "Hi {first_name|you}", "base_template": "Dear {first_name|friend}",
+        "subject": "Hi {first_name|you}", "body_text": "Dear {first_name|friend}",
     });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body

@@ -31,7 +31,7 @@ both_backends! {
         let mut mail = 0;
         for (channel, pool) in [("sms", "texts"), ("email", "mail")] {
             let mut body = json!({
-                "name": "Spring", "channel": channel, "pool": pool, "base_template": "Hi", "audience": { "all": true },
+                "name": "Spring", "channel": channel, "pool": pool, "body_text": "Hi", "audience": { "all": true },
             });
             if channel == "email" {
                 body["subject"] = json!("Hi");

@@ -39,7 +39,7 @@ fn a_provider_that_is_away_degrades_readiness_and_calls_for_attention() {
     let api = server.api();
     api.post("/v1/contacts", &json!({ "email": "ann@example.com" }));
     sink.refuse_connections();
-    let body = json!({ "name": "A", "channel": "http", "base_template": "x", "audience": { "all": true } });
+    let body = json!({ "name": "A", "channel": "http", "body_text": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let stuck = api.wait(campaign, "it calls for attention", LONG, |seen| seen.attention.is_some());
@@ -82,7 +82,7 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         api.post("/v1/contacts", &json!({ "email": format!("person{n}@example.com") }));
     }
     let body = json!({
-        "name": "M", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true },
+        "name": "M", "channel": "email", "subject": "s", "body_text": "x", "audience": { "all": true },
     });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);

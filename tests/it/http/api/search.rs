@@ -41,7 +41,7 @@ both_backends! {
         let ann = id(&api.post("/v1/contacts", &people));
         let list = id(&api.post("/v1/lists", &json!({ "name": "Spring news", "slug": "news" })));
         api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": [ann] }));
-        let campaign = api.create_campaign("email", "main-relay", list, &json!({ "name": "Spring 100% off", "base_template": "x" }));
+        let campaign = api.create_campaign("email", "main-relay", list, &json!({ "name": "Spring 100% off", "body_text": "x" }));
         let segment = id(&api.post("/v1/segments", &json!({ "name": "Regulars", "slug": "vip", "criteria": { "tag": "vip" } })));
         let template = api.create_template("email", "s", "x");
         let name = api.get(&format!("/v1/templates/{template}"))["name"].as_str().unwrap().to_owned();

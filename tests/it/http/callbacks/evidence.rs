@@ -22,7 +22,7 @@ both_backends! {
         let contacts: Vec<i64> =
             (0..4).map(|n| id(&api.post("/v1/contacts", &json!({ "email": format!("person{n}@example.com") })))).collect();
         sink.play("request every=1: {take} 500");
-        let body = json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+        let body = json!({ "name": "U", "channel": "http", "pool": "api", "body_text": "x", "audience": { "all": true } });
         let campaign = id(&api.post("/v1/campaigns", &body));
         api.send(campaign);
         assert_eq!(api.wait_ended(campaign, LONG).stats.uncertain, 4);

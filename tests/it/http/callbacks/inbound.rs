@@ -84,7 +84,7 @@ impl Texts {
     /// How many are sent a campaign of this channel and category, and how many are skipped as unsubscribed.
     fn sent(&self, channel: &str, category: &str) -> (u64, u64) {
         let subject = if channel == "email" { "s" } else { "" };
-        let content = json!({ "subject": subject, "base_template": "Hi", "category": category });
+        let content = json!({ "subject": subject, "body_text": "Hi", "category": category });
         let campaign = self.api.create_campaign(channel, channel, self.list, &content);
         self.api.send(campaign);
         let ended = self.api.wait_ended(campaign, LONG);

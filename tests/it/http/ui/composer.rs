@@ -67,8 +67,8 @@ both_backends! {
         let save = |key: &str, seen: &str, more: &[(&str, &str)]| {
             let fields = [
                 ("idempotency_key", key), ("seen", seen), ("name", "Spring"), ("pool", "main"), ("content", "own"),
-                ("subject", "Hi {first_name|you}"), ("base_template", "Dear {first_name|friend}"), ("category", "marketing"),
-                ("base_template_html", "<p>Dear {{ first_name }}</p><script>parent.x = 1</script>"), ("lists", &list),
+                ("subject", "Hi {first_name|you}"), ("body_text", "Dear {first_name|friend}"), ("category", "marketing"),
+                ("body_html", "<p>Dear {{ first_name }}</p><script>parent.x = 1</script>"), ("lists", &list),
                 ("rate_per_second", "50"), ("on_uncertain", "resend"), ("tracking", "nothing"), ("not_tags", ""),
             ];
             visitor.press(&path, &encoded(&[fields.as_slice(), more].concat()))
@@ -192,13 +192,13 @@ both_backends! {
             let seen = api.get(&format!("/v1/campaigns/{campaign}"))["updated_at"].as_str().unwrap().to_owned();
             encoded(&[
                 ("idempotency_key", key), ("seen", &seen), ("name", "Large"), ("pool", "main"), ("content", "own"), ("lists", &list.to_string()),
-                ("subject", "Hi"), ("base_template", text), ("base_template_html", &words), ("category", "marketing"),
+                ("subject", "Hi"), ("body_text", text), ("body_html", &words), ("category", "marketing"),
             ])
         };
         let form = fields("one", &words);
         assert!(form.len() > 2 << 20, "more than a body of the API may have: {}", form.len());
         assert_eq!(visitor.press(&path, &form).status, 303);
-        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], words.as_str());
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["body_text"], words.as_str());
         let larger = visitor.press(&path, &fields("two", &"ж".repeat(300_000)));
         assert_page(&larger, 422);
         assert!(text(&larger).contains(&"ж".repeat(300_000)), "what was typed is still there");
@@ -216,7 +216,7 @@ both_backends! {
         assert!(text(&page).contains("is removed from the campaign when a template is saved"), "{page:?}");
         let fields = encoded(&[
             ("idempotency_key", "one"), ("seen", &seen(&page)), ("name", "A campaign"), ("pool", "main"), ("content", "template"),
-            ("template_id", &template), ("lists", &list.to_string()), ("subject", "Mine"), ("base_template", "Mine"),
+            ("template_id", &template), ("lists", &list.to_string()), ("subject", "Mine"), ("body_text", "Mine"),
         ]);
         assert_eq!(visitor.press(&path, &fields).status, 303);
         assert_eq!(db.number("SELECT COUNT(*) AS n FROM template_versions"), before);
@@ -228,7 +228,7 @@ both_backends! {
     fn a_refusal_that_shows_a_message_as_somebody_is_a_read_of_a_contact(db: &Database) {
         let (server, list) = site(db);
         let api = server.api();
-        let content = json!({ "subject": "Hi", "base_template": "Dear {email}" });
+        let content = json!({ "subject": "Hi", "body_text": "Dear {email}" });
         let campaign = api.create_campaign("email", "main", list, &content);
         let key: Value = api.post("/v1/keys", &json!({ "name": "operate", "scope": "operate" }));
         let visitor = Visitor::with_key(&server, key["secret"].as_str().unwrap());
@@ -253,11 +253,11 @@ both_backends! {
         assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["audience"], json!({ "lists": [list] }));
         let wrong = encoded(&[
             ("idempotency_key", "one"), ("seen", &seen(&visitor.get(&path))), ("name", "Renamed"), ("pool", "main"), ("content", "own"),
-            ("subject", "Hi"), ("base_template", "Dear {first_nam}"), ("rate_per_second", "fast"), ("contact_ids", "1 two"), ("retry_for", "1h"),
+            ("subject", "Hi"), ("body_text", "Dear {first_nam}"), ("rate_per_second", "fast"), ("contact_ids", "1 two"), ("retry_for", "1h"),
         ]);
         let page = visitor.press(&path, &wrong);
         assert_page(&page, 422);
-        for field in ["base_template", "rate_per_second", "contact_ids"] {
+        for field in ["body_text", "rate_per_second", "contact_ids"] {
             assert!(text(&page).contains(&format!("<p class=\"wrong\" id=\"{field}-wrong\">")), "{field}: {page:?}");
         }
         for kept in ["Dear {first_nam}", "value=\"fast\"", "1 two"] {
@@ -285,7 +285,7 @@ both_backends! {
             let text = "Привет {first_name}. ".repeat(8);
             encoded(&[
                 ("idempotency_key", &format!("at {at}").replace(' ', "-")), ("seen", seen), ("name", "Texts"), ("pool", "texts"), ("content", "own"),
-                ("base_template", &text), ("category", "marketing"), ("lists", &list), ("act", "schedule"), ("scheduled_at", at),
+                ("body_text", &text), ("category", "marketing"), ("lists", &list), ("act", "schedule"), ("scheduled_at", at),
             ])
         };
         let without = visitor.press(&path, &fields(&seen(&visitor.get(&path)), ""));

@@ -19,7 +19,7 @@ fn drafted(db: &Database) -> (Server, i64, String) {
     let list = api.a_list_of(20);
     let html = "<p>For {first_name|you}</p>";
     let more = json!({
-        "name": "Spring <b>", "subject": "For {first_name|you}", "rate_per_second": 100.0, "base_template_html": html,
+        "name": "Spring <b>", "subject": "For {first_name|you}", "rate_per_second": 100.0, "body_html": html,
     });
     let draft = api.create_campaign("email", "main", list, &more);
     (server, draft, format!("/ui/campaigns/{draft}/preflight"))

@@ -16,7 +16,7 @@ both_backends! {
         let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com", "first_name": "Ann" })));
         let eve = id(&api.post("/v1/contacts", &json!({ "email": "eve@example.com" })));
         api.post(&format!("/v1/lists/{list}/members"), &json!({ "contact_ids": [ann] }));
-        let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring", "base_template": "x" }));
+        let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring", "body_text": "x" }));
         api.send(campaign);
         api.wait_ended(campaign, LONG);
         let visitor = Visitor::with_key(&server, ROOT_KEY);

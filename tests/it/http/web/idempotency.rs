@@ -50,7 +50,7 @@ both_backends! {
         let template = json!({ "name": "T", "channel": "email", "subject": "s", "body_text": "x" });
         twice(&server, "/v1/templates", &template);
         let campaign = json!({
-            "name": "C", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true },
+            "name": "C", "channel": "email", "subject": "s", "body_text": "x", "audience": { "all": true },
         });
         assert!(twice(&server, "/v1/campaigns", &campaign).header("location").is_some());
         for path in ["/v1/contacts", "/v1/lists", "/v1/templates", "/v1/campaigns"] {
@@ -63,7 +63,7 @@ both_backends! {
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
-        let body = json!({ "name": "C", "channel": "http", "base_template": "x", "audience": { "contact_ids": [ann] } });
+        let body = json!({ "name": "C", "channel": "http", "body_text": "x", "audience": { "contact_ids": [ann] } });
         let path = |what: &str| format!("/v1/campaigns/{}/{what}", 1);
         assert_eq!(id(&api.post("/v1/campaigns", &body)), 1);
         let at = volley::domain::instant::UtcInstant(4_000_000_000_000);
@@ -88,7 +88,7 @@ both_backends! {
 
     fn of_many_requests_under_one_key_one_is_served_and_all_get_its_answer(db: &Database) {
         let server = Server::on(db);
-        let body = json!({ "name": "C", "channel": "email", "subject": "s", "base_template": "x" });
+        let body = json!({ "name": "C", "channel": "email", "subject": "s", "body_text": "x" });
         let ids: Vec<i64> = std::thread::scope(|scope| {
             let all: Vec<_> = (0..6).map(|_| scope.spawn(|| post(&server, "/v1/campaigns", "k", &body))).collect();
             all.into_iter().map(|one| one.join().unwrap()).map(|answer| id(&answer.body)).collect()
@@ -114,7 +114,7 @@ both_backends! {
             let headers = [("Content-Type", "application/json"), ("Idempotency-Key", "k"), ("Authorization", client)];
             server.send("POST", path, &headers, body.to_string().as_bytes())
         };
-        let body = json!({ "name": "C", "channel": "email", "subject": "s", "base_template": "x", "audience": { "all": true } });
+        let body = json!({ "name": "C", "channel": "email", "subject": "s", "body_text": "x", "audience": { "all": true } });
         let made: Vec<Raw> = clients.iter().map(|client| with(client, "/v1/campaigns", &body)).collect();
         assert!(made.iter().all(|answer| answer.status == 201), "{made:?}");
         assert_ne!(id(&made[0].body), id(&made[1].body), "two clients share an answer");
@@ -131,7 +131,7 @@ both_backends! {
         let server = Server::with_pools(db, vec![webhook("api", &sink)]);
         let api = server.api();
         let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
-        let body = json!({ "name": "C", "channel": "http", "base_template": "x", "audience": { "contact_ids": [ann] } });
+        let body = json!({ "name": "C", "channel": "http", "body_text": "x", "audience": { "contact_ids": [ann] } });
         let campaign = id(&api.post("/v1/campaigns", &body));
         sink.play("request: 429 {Retry-After: 600}");
         api.send(campaign);
@@ -167,7 +167,7 @@ fn an_answer_that_the_database_could_not_take_is_stored_when_it_is_back() {
     let server = Server::with_pools(&db, vec![pool]);
     let api = server.api();
     let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com" })));
-    let campaign = id(&api.post("/v1/campaigns", &json!({ "name": "C", "channel": "http", "base_template": "x" })));
+    let campaign = id(&api.post("/v1/campaigns", &json!({ "name": "C", "channel": "http", "body_text": "x" })));
     let path = format!("/v1/campaigns/{campaign}/test-send");
     let body = json!({ "contact_ids": [ann] });
     let first = std::thread::scope(|scope| {

@@ -61,10 +61,10 @@ fn a_campaign_is_typed_saved_meanwhile_seen_as_a_person_checked_and_sent() {
     browser.press(Key::Tab);
     write(&browser, "Dear {first_name|you}");
     let stored = || api.get(&format!("/v1/campaigns/{id}"));
-    wait_saved(&browser, || stored()["base_template"] == "Dear {first_name|you}");
+    wait_saved(&browser, || stored()["body_text"] == "Dear {first_name|you}");
     browser.press(Key::Tab);
     write(&browser, "<p>Dear {{ first_name }}</p><script>parent.document.title='taken'</script><p>Bye</p>");
-    wait_saved(&browser, || stored()["base_template_html"].is_string_and(|html| html.ends_with("Bye</p>")));
+    wait_saved(&browser, || stored()["body_html"].is_string_and(|html| html.ends_with("Bye</p>")));
     // Beside it stands what one of the list would get.
     let frame = "return document.querySelector('iframe.mail')?.getAttribute('src') ?? ''";
     wait_until("the mail is shown", LONG, || {
@@ -82,8 +82,8 @@ fn a_campaign_is_typed_saved_meanwhile_seen_as_a_person_checked_and_sent() {
     let complaints = browser.take_complaints();
     let is_refused = |line: &String| line.contains("sandboxed") || line.contains("Content Security Policy");
     assert!(complaints.iter().all(is_refused), "{complaints:#?}");
-    browser.script("const html = document.getElementById('base_template_html'); html.value = '<p>Dear {{ first_name }}</p>'; html.dispatchEvent(new Event('input', { bubbles: true }))");
-    wait_saved(&browser, || stored()["base_template_html"] == "<p>Dear {{ first_name }}</p>");
+    browser.script("const html = document.getElementById('body_html'); html.value = '<p>Dear {{ first_name }}</p>'; html.dispatchEvent(new Event('input', { bubbles: true }))");
+    wait_saved(&browser, || stored()["body_html"] == "<p>Dear {{ first_name }}</p>");
     // Nothing is lost by loading the page again.
     browser.go(&format!("http://{}/ui/campaigns/{id}/edit", server.addr), 200);
     assert_eq!(browser.script("return document.getElementById('subject').value"), "For {first_name}");
@@ -127,7 +127,7 @@ fn what_somebody_else_changed_is_said_and_nothing_typed_is_lost() {
         let answer = server.send("PATCH", &format!("/v1/campaigns/{id}"), &json, body.to_string().as_bytes());
         assert_eq!(answer.status, 200, "{answer:?}");
     };
-    change(json!({ "subject": "Theirs", "base_template": "Theirs" }));
+    change(json!({ "subject": "Theirs", "body_text": "Theirs" }));
     browser.expect(409);
     browser.expect(422);
     browser.tab_to("textbox", "Subject");
@@ -230,12 +230,12 @@ fn without_scripts_a_campaign_is_composed_by_its_buttons() {
             || browser.script("return document.getElementById('subject').value") == "Hello {first_name}"
     );
     assert_eq!(
-        browser.script("return document.getElementById('base_template-wrong') !== null"),
+        browser.script("return document.getElementById('body_text-wrong') !== null"),
         true,
         "{}",
         browser.text()
     );
-    browser.script("document.getElementById('base_template').value = 'Dear {first_name}'");
+    browser.script("document.getElementById('body_text').value = 'Dear {first_name}'");
     browser.choose("Count", 200);
     assert!(browser.text().contains("20 people"), "{}", browser.text());
     browser.script("document.getElementById('as_other').value = 'person5@example.com'");

@@ -77,7 +77,7 @@ fn checked(server: &Server, all: i64, some: i64, draft: i64) {
                 <h1 style=\"margin:0;font-size:26px\">The spring catalogue</h1></div><div style=\"padding:24px\"><p>Dear {{ first_name }},</p>\
                 <p>our new plants are in. Come and see them in {{ city }}, or order from your chair.</p></div>";
     let change = json!({
-        "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "base_template_html": html,
+        "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "body_html": html,
     });
     let json = [("Content-Type", "application/json")];
     let changed = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, change.to_string().as_bytes());

@@ -71,7 +71,7 @@ impl World {
 
     fn campaign(&self) -> Value {
         json!({
-            "name": "Spring", "channel": "email", "pool": "held", "subject": "s", "base_template": "b",
+            "name": "Spring", "channel": "email", "pool": "held", "subject": "s", "body_text": "b",
             "audience": { "lists": [self.list] },
         })
     }

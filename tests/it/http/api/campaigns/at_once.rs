@@ -36,8 +36,7 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 fn half_uncertain(api: &Api, sink: &ScriptedHttp) -> i64 {
     people(api, 60);
     sink.play("request every=2: {take} 500");
-    let body =
-        json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+    let body = json!({ "name": "U", "channel": "http", "pool": "api", "body_text": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let ended = api.wait_ended(campaign, LONG);

@@ -22,7 +22,7 @@ fn strict(db: &Database, postal_address: Option<&str>) -> Server {
 }
 
 fn all(text: &str, html: Option<&str>) -> Value {
-    json!({ "base_template": text, "base_template_html": html, "audience": { "all": true } })
+    json!({ "body_text": text, "body_html": html, "audience": { "all": true } })
 }
 
 both_backends! {
@@ -32,12 +32,12 @@ both_backends! {
         people(&api, 1);
         let both = format!("{LINK} {ADDRESS}");
         for (text, html, code, field) in [
-            ("Hello", None, "unsubscribe_missing", "/base_template"),
-            ("{{ preferences_url }} {{ postal_address }}", None, "unsubscribe_missing", "/base_template"),
-            (LINK, None, "postal_address_missing", "/base_template"),
-            (both.as_str(), Some("<p>Hello</p>"), "unsubscribe_missing", "/base_template_html"),
-            (both.as_str(), Some(LINK), "postal_address_missing", "/base_template_html"),
-            ("Hello", Some(both.as_str()), "unsubscribe_missing", "/base_template"),
+            ("Hello", None, "unsubscribe_missing", "/body_text"),
+            ("{{ preferences_url }} {{ postal_address }}", None, "unsubscribe_missing", "/body_text"),
+            (LINK, None, "postal_address_missing", "/body_text"),
+            (both.as_str(), Some("<p>Hello</p>"), "unsubscribe_missing", "/body_html"),
+            (both.as_str(), Some(LINK), "postal_address_missing", "/body_html"),
+            ("Hello", Some(both.as_str()), "unsubscribe_missing", "/body_text"),
         ] {
             let campaign = draft(&api, &all(text, html));
             let path = format!("/v1/campaigns/{campaign}");
@@ -64,7 +64,7 @@ fn what_is_no_email_needs_neither() {
     let api = server.api();
     api.post("/v1/contacts", &json!({ "email": "ann@example.com", "phone": "+442079460000" }));
     for channel in ["sms", "http"] {
-        let body = json!({ "name": "T", "channel": channel, "base_template": "Hi", "audience": { "all": true } });
+        let body = json!({ "name": "T", "channel": channel, "body_text": "Hi", "audience": { "all": true } });
         let campaign = id(&api.post("/v1/campaigns", &body));
         api.send(campaign);
         api.wait(campaign, "it ends", LONG, Campaign::is_ended);
@@ -105,7 +105,7 @@ fn a_preview_shows_links_that_lead_nowhere() {
     let api = server.api();
     let ann = people(&api, 1)[0];
     let text = format!("{LINK} {{{{ preferences_url }}}} {ADDRESS}");
-    let campaign = draft(&api, &json!({ "base_template": text }));
+    let campaign = draft(&api, &json!({ "body_text": text }));
     let shown = api.post(&format!("/v1/campaigns/{campaign}/personalized-preview"), &json!({ "contact_id": ann }));
     let message = shown["rendered_message"].as_str().unwrap();
     assert!(message.contains("/u/preview ") && message.contains("/preferences/preview "), "{message}");

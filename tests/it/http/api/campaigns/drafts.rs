@@ -12,7 +12,7 @@ both_backends! {
         let api = server.api();
         let list = api.create_list("Customers");
         let body = fields(&json!({
-            "name": "  Spring  ", "base_template_html": "<p>{first_name}</p>", "rate_per_second": 12.5, "retry_for": "90m",
+            "name": "  Spring  ", "body_html": "<p>{first_name}</p>", "rate_per_second": 12.5, "retry_for": "90m",
             "on_uncertain": "resend", "audience": { "lists": [list, list], "exclude": { "lists": [list] } },
         }));
         let made = ask(&server, "POST", "/v1/campaigns", &body);
@@ -28,8 +28,8 @@ both_backends! {
             ("pool", json!("fast")),
             ("template_id", json!(null)),
             ("subject", json!("Hi {first_name|you}")),
-            ("base_template", json!("Dear {first_name|friend}")),
-            ("base_template_html", json!("<p>{first_name}</p>")),
+            ("body_text", json!("Dear {first_name|friend}")),
+            ("body_html", json!("<p>{first_name}</p>")),
             ("audience", json!({ "lists": [list], "exclude": { "lists": [list] } })),
             ("rate_per_second", json!(12.5)),
             ("retry_for", json!(5400.0)),
@@ -46,6 +46,22 @@ both_backends! {
         assert!(read.get("packing").is_none() && read.get("attention").is_none(), "{read}");
         assert!(read["created_at"].as_str().unwrap().ends_with('Z'), "{read}");
         assert_eq!(api.audit(made.body["id"].as_i64().unwrap())["total"], 0);
+    }
+
+    fn the_older_names_of_a_content_are_still_understood(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let mut body = fields(&json!({ "base_template": "Old {first_name}", "base_template_html": "<p>Old</p>" }));
+        body.as_object_mut().unwrap().remove("body_text");
+        let made = ask(&server, "POST", "/v1/campaigns", &body);
+        assert_eq!(made.status, 201, "{made:?}");
+        let path = format!("/v1/campaigns/{}", made.body["id"]);
+        let content = |body: &Value| (body["body_text"].clone(), body["body_html"].clone());
+        assert_eq!(content(&made.body), (json!("Old {first_name}"), json!("<p>Old</p>")));
+        let changed = ask(&server, "PATCH", &path, &json!({ "base_template": "Older", "base_template_html": null }));
+        assert_eq!((changed.status, content(&changed.body)), (200, (json!("Older"), json!(null))), "{changed:?}");
+        let twice = ask(&server, "PATCH", &path, &json!({ "base_template": "a", "body_text": "b" }));
+        assert_eq!(twice.status, 400, "{twice:?}");
+        assert_eq!(content(&server.api().get(&path)), (json!("Older"), json!(null)));
     }
 
     fn a_tag_of_an_audience_has_one_spelling_and_what_is_no_tag_is_not_found(db: &Database) {
@@ -72,8 +88,8 @@ both_backends! {
         let template = api.create_template("email", "T", "t");
         let campaign = draft(&api, &json!({ "rate_per_second": 5, "retry_for": 0.5, "audience": { "all": true } }));
         let path = format!("/v1/campaigns/{campaign}");
-        let edited = ask(&server, "PATCH", &path, &json!({ "name": "Summer", "base_template": "New text" })).body;
-        assert_eq!((&edited["name"], &edited["base_template"]), (&json!("Summer"), &json!("New text")));
+        let edited = ask(&server, "PATCH", &path, &json!({ "name": "Summer", "body_text": "New text" })).body;
+        assert_eq!((&edited["name"], &edited["body_text"]), (&json!("Summer"), &json!("New text")));
         assert_eq!((&edited["subject"], &edited["rate_per_second"]), (&json!("Hi {first_name|you}"), &json!(5.0)));
         assert_eq!(edited["retry_for"], json!(0.5));
         let cleared = json!({ "rate_per_second": null, "retry_for": null, "audience": null, "pool": null });
@@ -83,13 +99,13 @@ both_backends! {
         }
         let edited = ask(&server, "PATCH", &path, &json!({ "template_id": template })).body;
         assert_eq!(edited["template_id"], json!(template));
-        assert!(edited.get("base_template").is_none(), "its own content is gone: {edited}");
+        assert!(edited.get("body_text").is_none(), "its own content is gone: {edited}");
         for (body, code) in [
             (json!({ "status": "sending" }), "unknown_field"),
             (json!({ "channel": "sms" }), "unknown_field"),
             (json!({ "rate_per_second": 0 }), "out_of_range"),
             (json!({ "pool": "texts" }), "pool_missing"),
-            (json!({ "base_template": "{nobody_has_this}" }), "subject_required"),
+            (json!({ "body_text": "{nobody_has_this}" }), "subject_required"),
             (json!({ "template_id": 4711 }), "template_not_found"),
             (json!({ "audience": {} }), "audience_required"),
         ] {

@@ -70,7 +70,7 @@ both_backends! {
         let audience = json!({
             "lists": [list], "tags": ["vip"], "contact_ids": [ids[0], ids[11]], "exclude": { "tags": ["tired"], "contact_ids": [ids[4]] },
         });
-        let campaign = draft(&api, &json!({ "audience": audience, "subject": "{first_name}", "base_template": "Hello {city|you}" }));
+        let campaign = draft(&api, &json!({ "audience": audience, "subject": "{first_name}", "body_text": "Hello {city|you}" }));
         let said = preflight(&api, campaign);
         // Nine are subscribed. Of those with the tag one is among them and one has unsubscribed, and one is named by its id alone.
         assert_eq!(
@@ -152,7 +152,7 @@ both_backends! {
             known = fresh;
         };
         let edit = |body: Value| assert_eq!(ask(&server, "PATCH", &path, &body).status, 200, "{body}");
-        changed("content", &|| edit(json!({ "base_template": "Dear {first_name|you}" })));
+        changed("content", &|| edit(json!({ "body_text": "Dear {first_name|you}" })));
         changed("rate", &|| edit(json!({ "rate_per_second": 500 })));
         changed("pool", &|| edit(json!({ "pool": "slow" })));
         changed("pool again", &|| edit(json!({ "pool": "fast" })));
@@ -210,7 +210,7 @@ both_backends! {
         let api = server.api();
         let ids = people(&api, 2);
         let text = "{{ unsubscribe_url }} {{ preferences_url }}";
-        let campaign = draft(&api, &json!({ "base_template": text, "audience": { "contact_ids": ids } }));
+        let campaign = draft(&api, &json!({ "body_text": text, "audience": { "contact_ids": ids } }));
         let said = preflight(&api, campaign);
         let sample = said["samples"][0]["text"].as_str().unwrap();
         let paths: Vec<&str> = sample.split(' ').filter_map(|url| url.find("/u/").or(url.find("/preferences/")).map(|at| &url[at..])).collect();
@@ -232,7 +232,7 @@ both_backends! {
             .collect();
         let text = json!({
             "channel": "sms", "pool": "texts", "subject": null, "audience": { "contact_ids": ids },
-            "base_template": format!("Dear {{first_name}}, {}", "good news. ".repeat(8)),
+            "body_text": format!("Dear {{first_name}}, {}", "good news. ".repeat(8)),
         });
         let said = preflight(&api, draft(&api, &text));
         // 98 characters; as many with one outside of GSM 03.38, of which 67 go into a part; and more than 160.

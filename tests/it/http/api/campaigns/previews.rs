@@ -14,10 +14,8 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
     let server = Server::with_pools(&db, pools());
     let api = server.api();
     let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com", "first_name": "Ann" })));
-    let campaign = draft(
-        &api,
-        &json!({ "base_template": "Dear {first_name}, {last_name}", "base_template_html": "<b>{first_name}</b>" }),
-    );
+    let campaign =
+        draft(&api, &json!({ "body_text": "Dear {first_name}, {last_name}", "body_html": "<b>{first_name}</b>" }));
     let path = format!("/v1/campaigns/{campaign}/personalized-preview");
     assert_eq!(
         api.post(&path, &json!({ "contact_id": ann })),
@@ -33,7 +31,7 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
         (&other["rendered_message"], &other["used_template"]),
         (&json!("Bye Ann"), &json!("Bye {first_name|you}"))
     );
-    assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["base_template"], "Dear {first_name}, {last_name}");
+    assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["body_text"], "Dear {first_name}, {last_name}");
     let text = "{contact.nickname|You}, {nickname}{shoes.size}{last_name}{% if nickname %}!{% endif %}";
     let unknown = api.post(&path, &json!({ "contact_id": ann, "override_template": text }));
     assert_eq!(unknown["rendered_message"], "You, ");
@@ -55,7 +53,7 @@ fn a_test_reaches_a_few_people_and_leaves_the_campaign_a_draft() {
     let server = Server::with_pools(&db, all);
     let api = server.api();
     let ann = id(&api.post("/v1/contacts", &json!({ "email": "ann@example.com", "first_name": "Ann" })));
-    let body = json!({ "name": "T", "channel": "http", "base_template": "Dear {first_name|friend}" });
+    let body = json!({ "name": "T", "channel": "http", "body_text": "Dear {first_name|friend}" });
     let campaign = id(&api.post("/v1/campaigns", &body));
     let path = format!("/v1/campaigns/{campaign}/test-send");
     let sent = api.post(&path, &json!({ "contact_ids": [ann, ann] }));
@@ -71,7 +69,7 @@ fn a_test_reaches_a_few_people_and_leaves_the_campaign_a_draft() {
     for ids in [json!([]), json!([1, 2, 3, 4, 5, 6])] {
         assert_refused(&ask(&server, "POST", &path, &json!({ "contact_ids": ids })), 422, "out_of_range");
     }
-    let text = json!({ "name": "T", "channel": "sms", "base_template": "Hi" });
+    let text = json!({ "name": "T", "channel": "sms", "body_text": "Hi" });
     let text = id(&api.post("/v1/campaigns", &text));
     let nowhere = api.post(&format!("/v1/campaigns/{text}/test-send"), &json!({ "contact_ids": [ann] }));
     assert_eq!(nowhere["results"][0]["outcome"], "no_address");

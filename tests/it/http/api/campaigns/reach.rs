@@ -67,7 +67,7 @@ both_backends! {
         let lines = || api.get(&format!("/v1/audit-log?object=campaign&object_id={campaign}&action=updated"))["data"].clone();
         let seen = api.get(&path)["updated_at"].clone();
         let with = |name: &str| json!({
-            "name": name, "pool": "slow", "subject": "Hello", "base_template": "Dear friend", "base_template_html": "<p>Dear friend</p>",
+            "name": name, "pool": "slow", "subject": "Hello", "body_text": "Dear friend", "body_html": "<p>Dear friend</p>",
             "audience": { "lists": [list] }, "topic_id": list, "category": "transactional",
             "rate_per_second": 12.5, "retry_for": "90m", "on_uncertain": "resend", "tracking": { "clicks": true, "opens": false },
             "if_updated_at": seen,
@@ -94,13 +94,13 @@ both_backends! {
         let contents = || db.number("SELECT count(*) AS n FROM template_versions");
         assert_eq!(contents(), 1);
         for text in ["one", "two", "two", "three"] {
-            let edited = ask(&server, "PATCH", &path, &json!({ "base_template": text }));
-            assert_eq!((edited.status, &edited.body["base_template"]), (200, &json!(text)), "{edited:?}");
+            let edited = ask(&server, "PATCH", &path, &json!({ "body_text": text }));
+            assert_eq!((edited.status, &edited.body["body_text"]), (200, &json!(text)), "{edited:?}");
             assert_eq!(contents(), 1);
         }
         let template = api.create_template("email", "Hello", "Dear friend");
         assert_eq!(ask(&server, "PATCH", &path, &json!({ "template_id": template })).status, 200);
-        assert_eq!(ask(&server, "PATCH", &path, &json!({ "base_template": "four", "subject": "s" })).status, 200);
+        assert_eq!(ask(&server, "PATCH", &path, &json!({ "body_text": "four", "subject": "s" })).status, 200);
         let versions = api.get(&format!("/v1/templates/{template}/versions"));
         assert_eq!(versions["data"].as_array().unwrap().len(), 1, "what belongs to a template stays: {versions}");
     }

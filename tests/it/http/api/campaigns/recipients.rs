@@ -14,8 +14,7 @@ use crate::support::server::{Server, sandbox, webhook};
 pub(super) fn uncertain(api: &Api, sink: &ScriptedHttp) -> (i64, Vec<i64>) {
     let ids = people(api, 4);
     sink.play("request every=1: {take} 500");
-    let body =
-        json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+    let body = json!({ "name": "U", "channel": "http", "pool": "api", "body_text": "x", "audience": { "all": true } });
     let campaign = id(&api.post("/v1/campaigns", &body));
     api.send(campaign);
     let ended = api.wait_ended(campaign, LONG);
@@ -181,7 +180,7 @@ both_backends! {
         assert_eq!(api.wait_ended(campaign, LONG).stats.sent, 4);
         assert_eq!(ask(&server, "POST", &path, &json!({ "as": "sent" })).body["resolved"], 0);
         assert_eq!(sink.ledger().twice().len(), 0);
-        let unlaunched = id(&api.post("/v1/campaigns", &json!({ "name": "D", "channel": "http", "base_template": "x" })));
+        let unlaunched = id(&api.post("/v1/campaigns", &json!({ "name": "D", "channel": "http", "body_text": "x" })));
         let none = ask(&server, "POST", &format!("/v1/campaigns/{unlaunched}/deliveries/resolve"), &json!({ "as": "pending" }));
         assert_eq!((none.status, &none.body["status"]), (200, &json!("draft")), "{none:?}");
         assert_illegal(&ask(&server, "POST", &format!("/v1/campaigns/{unlaunched}/retry-failed"), &json!({})), "draft");

@@ -33,15 +33,10 @@ fn a_campaign_that_makes_no_sense_is_not_stored() {
         ("no subject", json!({ "subject": "  " }), "subject_required", "/subject"),
         ("a subject of two lines", json!({ "subject": "a\r\nBcc: x@y.example" }), "control_character", "/subject"),
         ("a long subject", json!({ "subject": "x".repeat(2_000) }), "subject_too_long", "/subject"),
-        ("no text", json!({ "base_template": "" }), "body_required", "/base_template"),
-        ("an unknown placeholder", json!({ "base_template": "{favourite}" }), "unknown_placeholder", "/base_template"),
-        (
-            "an unknown name in HTML",
-            json!({ "base_template_html": "{{ favourite }}" }),
-            "unknown_placeholder",
-            "/base_template_html",
-        ),
-        ("an open placeholder", json!({ "base_template": "{{ first_name" }), "placeholder_malformed", "/base_template"),
+        ("no text", json!({ "body_text": "" }), "body_required", "/body_text"),
+        ("an unknown placeholder", json!({ "body_text": "{favourite}" }), "unknown_placeholder", "/body_text"),
+        ("an unknown name in HTML", json!({ "body_html": "{{ favourite }}" }), "unknown_placeholder", "/body_html"),
+        ("an open placeholder", json!({ "body_text": "{{ first_name" }), "placeholder_malformed", "/body_text"),
         ("a rate of 0", json!({ "rate_per_second": 0 }), "out_of_range", "/rate_per_second"),
         ("eight days of tries", json!({ "retry_for": "8d" }), "out_of_range", "/retry_for"),
         ("a negative time of tries", json!({ "retry_for": -1 }), "invalid", "/retry_for"),
@@ -123,7 +118,7 @@ fn an_unknown_placeholder_is_answered_with_the_valid_names() {
     let db = Database::sqlite();
     let server = Server::with_pools(&db, pools());
     server.api().post("/v1/contacts", &json!({ "email": "a@b.example", "attributes": { "loyalty_tier": "gold" } }));
-    let body = fields(&json!({ "subject": "{frist_name}", "base_template": "{loyalty_tier}" }));
+    let body = fields(&json!({ "subject": "{frist_name}", "body_text": "{loyalty_tier}" }));
     let answer = ask(&server, "POST", "/v1/campaigns", &body);
     assert_refused(&answer, 422, "unknown_placeholder");
     let reason = answer.body["errors"][0]["reason"].as_str().unwrap();

@@ -152,7 +152,7 @@ both_backends! {
         assert_eq!((ended.status.as_str(), &ended.body["outcome"]), ("sent", &json!("empty_audience")));
         people(&api, 3);
         let text = json!({
-            "name": "Texts", "channel": "sms", "base_template": "Hi", "audience": { "all": true },
+            "name": "Texts", "channel": "sms", "body_text": "Hi", "audience": { "all": true },
         });
         let unreachable = crate::support::api::id(&api.post("/v1/campaigns", &text));
         api.send(unreachable);
@@ -180,7 +180,7 @@ both_backends! {
         let body = json!({ "name": "T", "channel": "email", "pool": "fast", "template_id": template });
         let campaigns = [
             draft(&api, &json!({})),
-            draft(&api, &json!({ "audience": { "all": true }, "base_template": "Other words" })),
+            draft(&api, &json!({ "audience": { "all": true }, "body_text": "Other words" })),
             draft(&api, &json!({ "audience": { "contact_ids": [ids[0]] } })),
             id(&api.post("/v1/campaigns", &body)),
         ];

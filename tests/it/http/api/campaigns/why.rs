@@ -249,7 +249,7 @@ both_backends! {
         let ids = people(&api, 2);
         sink.play("request every=1: {take} 500");
         let body =
-            json!({ "name": "U", "channel": "http", "pool": "api", "base_template": "x", "audience": { "all": true } });
+            json!({ "name": "U", "channel": "http", "pool": "api", "body_text": "x", "audience": { "all": true } });
         let campaign = id(&api.post("/v1/campaigns", &body));
         api.send(campaign);
         api.wait_ended(campaign, LONG);

@@ -31,7 +31,7 @@ both_backends! {
         };
         put(first, ann);
         let send = |list: i64, name: &str| {
-            let campaign = api.create_campaign("email", "main", list, &json!({ "name": name, "base_template": "x" }));
+            let campaign = api.create_campaign("email", "main", list, &json!({ "name": name, "body_text": "x" }));
             api.send(campaign);
             api.wait_ended(campaign, LONG);
             campaign

@@ -244,7 +244,7 @@ both_backends! {
             api.post("/v1/suppressions", &json!({ "address": address, "channel": "http", "reason": "blocked" }));
         }
         let sent = |what: &str| {
-            let campaign = api.create_campaign("http", "main", list, &json!({ "base_template": "x" }));
+            let campaign = api.create_campaign("http", "main", list, &json!({ "body_text": "x" }));
             api.send(campaign);
             let done = api.wait(campaign, what, Duration::from_secs(60), Campaign::is_ended);
             (done.stats.sent, done.stats.skipped)
