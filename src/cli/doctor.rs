@@ -9,9 +9,9 @@ use serde_json::json;
 use super::output::Output;
 use crate::app::{self, ResolverChoice};
 use crate::config::Settings;
-use crate::config::pools::parse_sender;
 use crate::config::targets::TargetConfig;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::mailbox::parse_sender;
 
 /// Below this much free space a campaign may not get far.
 const LOW_SPACE_BYTES: u64 = 1 << 30;

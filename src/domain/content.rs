@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod category;
 pub mod check;
+pub mod mailbox;
 pub mod message;
 pub mod sms;
 pub mod template;

@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use url::Url;
 
 use super::{Check, bad, ensure, within};
-use crate::config::pools::{PoolConfig, Provider, SmtpConfig, parse_sender};
+use crate::config::pools::{PoolConfig, Provider, SmtpConfig};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::mailbox::parse_sender;
 use crate::domain::host_name::is_domain_name;
 
 impl SmtpConfig {

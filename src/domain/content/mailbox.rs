@@ -1,4 +1,4 @@
-//! The sender of a pool's mails.
+//! A name and an address, as people write them: the sender of a pool's mails.
 
 use lettre::Address;
 use lettre::message::Mailbox;
