@@ -22,6 +22,7 @@ mod provided;
 mod scan;
 mod shadow;
 mod source;
+mod subject_rule;
 mod surroundings;
 mod suspects;
 mod tidy;
@@ -43,10 +44,10 @@ pub(in crate::domain::content) use self::position::position;
 use self::print::Printer;
 pub use self::provided::{Provided, ProvidedName};
 use self::scan::{Role, Token};
+pub use self::subject_rule::SubjectRule;
 pub use self::suspects::Suspect;
 use self::tracked::{Mark, TrackedHtml};
 use super::message::Message;
-use crate::domain::channel::ChannelKind;
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::tracked::Tracker;
 
@@ -106,27 +107,6 @@ impl Part {
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-/// Whether a message needs a subject.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SubjectRule {
-    /// It may be empty.
-    #[default]
-    Optional,
-    /// A blank one is a [`RenderError::SubjectBlank`].
-    Required,
-}
-
-impl SubjectRule {
-    /// What a channel asks for: only e-mail cannot do without a subject.
-    #[must_use]
-    pub fn of(channel: ChannelKind) -> Self {
-        match channel {
-            ChannelKind::Email => Self::Required,
-            ChannelKind::Sms | ChannelKind::Whatsapp | ChannelKind::Http => Self::Optional,
-        }
     }
 }
 
