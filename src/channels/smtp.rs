@@ -95,7 +95,7 @@ impl Smtp {
             composer: Composer::new(
                 pool.from.as_deref(),
                 pool.callbacks.as_ref().map(|callbacks| callbacks.format),
-                config.return_path(),
+                config,
             )?,
             timeout: pool.timeout(),
             final_reply_timeout: config.final_reply_timeout(),

@@ -11,7 +11,7 @@ use crate::app::{self, ResolverChoice};
 use crate::config::Settings;
 use crate::config::targets::TargetConfig;
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::mailbox::parse_sender;
+use crate::domain::content::mailbox::parse_mailbox;
 
 /// Below this much free space a campaign may not get far.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
@@ -152,7 +152,7 @@ fn email_findings(settings: &Settings) -> Vec<Finding> {
 /// What the domain name system says of the domains that the email pools send for.
 async fn sender_findings(args: &DoctorArgs, settings: &Settings) -> Vec<Finding> {
     let emails = settings.pools.iter().filter(|pool| pool.channel == ChannelKind::Email);
-    let senders = emails.filter_map(|pool| parse_sender(pool.from.as_deref()?).ok());
+    let senders = emails.filter_map(|pool| parse_mailbox(pool.from.as_deref()?).ok());
     let domains: BTreeSet<String> = senders.map(|sender| sender.email.domain().to_ascii_lowercase()).collect();
     let Some(resolver) = args.resolver else {
         let domains: Vec<&str> = domains.iter().map(String::as_str).collect();

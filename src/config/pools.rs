@@ -219,6 +219,11 @@ impl PoolConfig {
         let headers = webhook.into_iter().flat_map(|webhook| &webhook.headers);
         let headers = headers.filter(|(name, _)| !is_credential(name));
         let headers = headers.flat_map(|(name, value)| [name.as_str(), value.expose()]);
+        let smtp = self.provider.smtp();
+        let reply_to = smtp.and_then(SmtpConfig::reply_to).into_iter().flat_map(|address| ["Reply-To", address]);
+        let of_mails = smtp.into_iter().flat_map(|smtp| &smtp.headers);
+        let of_mails = of_mails.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+        let headers = headers.chain(reply_to).chain(of_mails);
         let carries = self.carries.iter().map(String::as_str);
         ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers).chain(carries)))
     }

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod category;
 pub mod check;
+pub mod email_fields;
 pub mod mailbox;
 pub mod message;
 pub mod sms;

@@ -27,6 +27,7 @@ pub(super) mod errors;
 pub(super) mod form;
 mod frame;
 mod funnel_view;
+mod header_lines;
 pub(super) mod import;
 pub(super) mod imports;
 pub(super) mod instances;

@@ -2,6 +2,7 @@
 
 pub mod brakes;
 mod content_guard;
+pub mod email_fields;
 mod finding;
 pub mod glance;
 pub mod launch;
@@ -308,8 +309,7 @@ pub fn delete(conn: &mut Conn, locked: &LockedCampaign) -> Result<(), StoreError
         .map_err(StoreError::query("delete a campaign"))
 }
 
-/// A campaign as it was read under its exclusive lock, which only [`locked`] takes: a function that takes one runs under the
-/// lock.
+/// A campaign as it was read under its exclusive lock, which only [`locked`] takes: who has one runs under the lock.
 pub struct LockedCampaign(CampaignRow);
 
 impl Deref for LockedCampaign {

@@ -1,3 +1,4 @@
-//! Templates.
+//! Templates, and what emails have beside their words.
 
+pub mod email_fields;
 pub mod templates;

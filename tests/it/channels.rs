@@ -75,8 +75,7 @@ fn envelope() -> Envelope {
             subject: "Hello".to_owned(),
             text: "Hello Bob".to_owned(),
             html: None,
-            list: None,
-            returns: None,
+            ..Message::default()
         },
         key: "c0ffee:42".to_owned(),
         attempt: 1,

@@ -1,18 +1,24 @@
 //! From a rendered message to the bytes between `DATA` and the final dot.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use lettre::Address;
-use lettre::message::header::{ContentTransferEncoding, Date, From, Headers, Subject, To};
+use lettre::message::header::{
+    ContentTransferEncoding, Date, From, HeaderName, HeaderValue, Headers, ReplyTo, Subject, To,
+};
 use lettre::message::{Body, Mailbox, Mailboxes};
 
 use super::encoded_words::{encode, must_encode};
 use super::quoted_printable;
 use super::wire::{END, Offers};
 use crate::channels::Unusable;
+use crate::config::pools::SmtpConfig;
 use crate::domain::callbacks::{Format, HEADER};
-use crate::domain::content::mailbox::parse_sender;
-use crate::domain::content::message::{Envelope, ListHeaders};
+use crate::domain::content::mailbox::parse_mailbox;
+use crate::domain::content::message::{Envelope, ListHeaders, Message};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
+use crate::domain::instant::UtcInstant;
 
 /// Between the parts of a message. Neither quoted-printable nor base64 can produce `=_` (RFC 2045 6.7 says so, too), so
 /// no part can hold it.
@@ -30,6 +36,10 @@ pub(super) struct Composer {
     reports: Option<Format>,
     /// Where mail comes back to; unset: to the sender.
     return_path: Option<String>,
+    /// Where answers go unless the message says so.
+    reply_to: Option<String>,
+    /// Headers of every message that has none of that name.
+    headers: Vec<(String, String)>,
 }
 
 /// A message ready to be spoken.
@@ -54,13 +64,9 @@ impl Letter {
 }
 
 impl Composer {
-    pub(super) fn new(
-        from: Option<&str>,
-        reports: Option<Format>,
-        return_path: Option<&str>,
-    ) -> Result<Self, Unusable> {
+    pub(super) fn new(from: Option<&str>, reports: Option<Format>, config: &SmtpConfig) -> Result<Self, Unusable> {
         let from = from.ok_or_else(|| Unusable::new("from is required, such as Shop <shop@example.com>"))?;
-        let from = parse_sender(from).map_err(|reason| Unusable(format!("from: {reason}")))?;
+        let from = parse_mailbox(from).map_err(|reason| Unusable(format!("from: {reason}")))?;
         let mut headers = Headers::with_capacity(1);
         headers.set(From::from(Mailboxes::from(from.clone())));
         Ok(Self {
@@ -68,7 +74,9 @@ impl Composer {
             domain: from.email.domain().to_owned(),
             from: from.email.to_string(),
             reports,
-            return_path: return_path.map(ToOwned::to_owned),
+            return_path: config.return_path().map(ToOwned::to_owned),
+            reply_to: config.reply_to().map(ToOwned::to_owned),
+            headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
         })
     }
 
@@ -96,7 +104,8 @@ impl Composer {
         let to = address(&envelope.to)?;
         let rcpt_command = format!("RCPT TO:<{to}>\r\n");
         let needs_utf8 = !rcpt_command.is_ascii() || !self.from.is_ascii();
-        let headers = headers(to, envelope.to_name.as_deref().and_then(display_name), &message.subject);
+        let name = envelope.to_name.as_deref().and_then(display_name);
+        let headers = headers(message.written_at, to, name, &message.subject);
         let (id, key) = (self.message_id(&envelope.key), in_header(&envelope.key));
         let mut content = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
         if let Some(line) = self.reports.and_then(|format| format.metadata_header(&key)) {
@@ -105,6 +114,7 @@ impl Composer {
         if let Some(list) = &message.list {
             write_list_headers(&mut content, list)?;
         }
+        self.write_own_headers(&mut content, message)?;
         let length = message.text.len() + message.html.as_ref().map_or(0, String::len);
         content.reserve(length + length / 8 + 512);
         // No part is ever empty: readers that prefer the text would show nothing.
@@ -126,6 +136,19 @@ impl Composer {
         Ok(Letter { sender, rcpt_command, content, needs_utf8 })
     }
 
+    /// The headers that the message, its campaign or the pool have beside what every message has.
+    fn write_own_headers(&self, content: &mut Vec<u8>, message: &Message) -> Result<(), Trouble> {
+        if let Some(address) = message.reply_to.as_ref().or(self.reply_to.as_ref()) {
+            content.extend_from_slice(reply_to(address)?.as_bytes());
+        }
+        let is_own = |name: &str| message.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let of_pool = self.headers.iter().filter(|(name, _)| !is_own(name));
+        for (name, value) in message.headers.iter().chain(of_pool) {
+            content.extend_from_slice(header_line(name, value)?.as_bytes());
+        }
+        Ok(())
+    }
+
     /// The address that a message comes back to. Its token says which message that was.
     fn sender(&self, token: Option<&str>) -> String {
         let path = self.return_path.as_deref();
@@ -144,20 +167,55 @@ impl Composer {
 }
 
 /// The headers that are each recipient's own.
-fn headers(to: Address, name: Option<String>, subject: &str) -> String {
+fn headers(written_at: Option<UtcInstant>, to: Address, name: Option<String>, subject: &str) -> String {
     let mut headers = Headers::with_capacity(3);
-    headers.set(Date::now());
+    let date = written_at.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(at.0).ok()?)));
+    headers.set(date.map_or_else(Date::now, Date::from));
     let mut own = String::new();
     match name {
-        Some(name) if must_encode(&name) => own.push_str(&format!("To: {}\r\n <{to}>\r\n", encode(&name))),
+        Some(name) if must_encode(&name) => {
+            own.push_str(&format!("To: {}\r\n <{to}>\r\n", encode(&name, "To: ".len())))
+        }
         name => headers.set(To::from(Mailboxes::from(Mailbox::new(name, to)))),
     }
     if must_encode(subject) {
-        own.push_str(&format!("Subject: {}\r\n", encode(subject)));
+        own.push_str(&format!("Subject: {}\r\n", encode(subject, "Subject: ".len())));
     } else {
         headers.set(Subject::from(subject.to_owned()));
     }
     format!("{own}{headers}")
+}
+
+/// The header of the address that answers go to.
+fn reply_to(address: &str) -> Result<String, Trouble> {
+    let Mailbox { name, email } = parse_mailbox(address)
+        .map_err(|_reason| Trouble::new(ErrorCategory::Render, "the address that answers go to is not one"))?;
+    let mut headers = Headers::with_capacity(1);
+    match name.as_deref().and_then(display_name) {
+        Some(name) if must_encode(&name) => {
+            return Ok(format!("Reply-To: {}\r\n <{email}>\r\n", encode(&name, "Reply-To: ".len())));
+        }
+        name => headers.set(ReplyTo::from(Mailboxes::from(Mailbox::new(name, email)))),
+    }
+    Ok(headers.to_string())
+}
+
+/// A header of a text, encoded where it must be, and folded.
+fn header_line(name: &str, value: &str) -> Result<String, Trouble> {
+    let no_name = || Trouble::new(ErrorCategory::Render, "a header has a name that it cannot have");
+    // Whatever stands there: it is one header.
+    let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    if !is_name {
+        return Err(no_name());
+    }
+    if must_encode(&value) {
+        return Ok(format!("{name}: {}\r\n", encode(&value, name.len() + ": ".len())));
+    }
+    let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_invalid| no_name())?;
+    let mut headers = Headers::with_capacity(1);
+    headers.insert_raw(HeaderValue::new(name, value));
+    Ok(headers.to_string())
 }
 
 /// A key as a header holds it. Keys have nothing that a header could not hold; nothing else gets into it.

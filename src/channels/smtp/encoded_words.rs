@@ -5,8 +5,14 @@ use crate::channels::base64::base64;
 /// The longest word that is left as it is, in bytes: a line with it stays below the 78 characters of RFC 5322 2.1.1.
 const LONGEST_WORD: usize = 66;
 
-/// Bytes of text in one encoded word: with its signs and the longest name of a header it stays below 76 characters (RFC 2047 2).
-const PIECE: usize = 39;
+/// The longest line with an encoded word (RFC 2047 2), and how much of that are the word's own signs.
+const LINE: usize = 76;
+const SIGNS: usize = "=?utf-8?B??=".len();
+
+/// Bytes of text in a word that has so many characters of a line before it. Base64 makes four characters of three bytes.
+fn piece(before: usize) -> usize {
+    (LINE.saturating_sub(before + SIGNS) / 4 * 3).max(6)
+}
 
 /// Whether a text must be encoded although it is ASCII: a reader would decode what looks like an encoded word, and a line cannot be folded
 /// within a word.
@@ -14,14 +20,14 @@ pub(super) fn must_encode(text: &str) -> bool {
     text.contains("=?") || text.split([' ', '\t']).any(|word| word.len() > LONGEST_WORD)
 }
 
-/// The text in encoded words, folded: `=?utf-8?B?…?=`, and CRLF and a blank between them.
-pub(super) fn encode(text: &str) -> String {
-    let mut words = Vec::with_capacity(text.len() / PIECE + 1);
-    let mut rest = text;
+/// The text in encoded words, folded: `=?utf-8?B?…?=`, and CRLF and a blank between them. `before` is how many characters stand before it in
+/// its first line.
+pub(super) fn encode(text: &str, before: usize) -> String {
+    let (mut words, mut rest, mut before) = (Vec::new(), text, before);
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
-        words.push(format!("=?utf-8?B?{}?=", base64(piece)));
-        rest = after;
+        let (word, after) = rest.split_at(rest.floor_char_boundary(piece(before)));
+        words.push(format!("=?utf-8?B?{}?=", base64(word)));
+        (rest, before) = (after, " ".len());
     }
     words.join("\r\n ")
 }
@@ -46,10 +52,12 @@ mod tests {
 
     #[test]
     fn words_are_short_and_hold_whole_characters() {
-        assert_eq!(encode("=?x"), "=?utf-8?B?PT94?=");
-        let long = encode(&"ü€".repeat(50));
+        assert_eq!(encode("=?x", 4), "=?utf-8?B?PT94?=");
+        let long = encode(&"ü€".repeat(50), 42);
         assert!(
-            long.lines().count() > 5 && long.lines().all(|line| line.len() <= 65 && line.ends_with("?=")),
+            long.lines().next().is_some_and(|line| line.len() <= 34)
+                && long.lines().count() > 4
+                && long.lines().all(|line| line.len() <= 76 && line.ends_with("?=")),
             "{long}"
         );
     }

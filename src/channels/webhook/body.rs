@@ -1,5 +1,7 @@
 //! What a request says: Volley's own document, or one after the pool's template.
 
+use std::collections::BTreeMap;
+
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -40,6 +42,12 @@ struct Document<'a> {
     /// The topic (RFC 2919); in marketing only.
     #[serde(skip_serializing_if = "Option::is_none")]
     list_id: Option<&'a str>,
+    /// Where answers go, where the campaign or its template says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a str>,
+    /// Headers of the campaign or its template, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'a str, &'a str>,
 }
 
 impl Document<'_> {
@@ -54,6 +62,8 @@ impl Document<'_> {
             ("html", self.html.map_or_else(|| Value::from(()), Value::from)),
             ("unsubscribe_url", self.unsubscribe_url.map_or_else(|| Value::from(()), Value::from)),
             ("list_id", self.list_id.map_or_else(|| Value::from(()), Value::from)),
+            ("reply_to", self.reply_to.map_or_else(|| Value::from(()), Value::from)),
+            ("headers", Value::from_pairs(self.headers.iter().map(|(name, value)| (*name, Value::from(*value))))),
         ])
     }
 }
@@ -92,6 +102,8 @@ impl Body {
             html: message.html.as_deref(),
             unsubscribe_url: message.list.as_ref().map(|list| list.unsubscribe.as_str()),
             list_id: message.list.as_ref().and_then(|list| list.id.as_deref()),
+            reply_to: message.reply_to.as_deref(),
+            headers: message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
         };
         match self {
             Self::Standard => serde_json::to_vec(&document).map_err(|error| unrendered(&error)),
@@ -118,8 +130,7 @@ fn sample(html: Option<String>) -> Envelope {
             subject: "a \"sample\"".to_owned(),
             text: "one\ntwo\\".to_owned(),
             html,
-            list: None,
-            returns: None,
+            ..Message::default()
         },
         key: "sample:1".to_owned(),
         attempt: 1,

@@ -7,7 +7,8 @@ use url::Url;
 use super::{Check, bad, ensure, within};
 use crate::config::pools::{PoolConfig, Provider, SmtpConfig};
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::mailbox::parse_sender;
+use crate::domain::content::email_fields::check_header;
+use crate::domain::content::mailbox::parse_mailbox;
 use crate::domain::host_name::is_domain_name;
 
 impl SmtpConfig {
@@ -38,9 +39,15 @@ impl SmtpConfig {
             format!("{:?} is neither a domain name nor an address such as [192.0.2.1]", name.unwrap_or_default()),
         )?;
         self.return_path().map_or(Ok(()), |address| check_return_path(address, &at("return_path")))?;
+        if let Some(reply_to) = self.reply_to() {
+            parse_mailbox(reply_to).map_err(|reason| bad(at("reply_to"), reason))?;
+        }
+        for (name, value) in &self.headers {
+            check_header(name, value).map_err(|(_, reason)| bad(at(&format!("headers.{name}")), reason))?;
+        }
         let from = pool.from.as_deref().unwrap_or_default();
         ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;
-        parse_sender(from).map_err(|reason| bad(at("from"), reason)).map(drop)
+        parse_mailbox(from).map_err(|reason| bad(at("from"), reason)).map(drop)
     }
 
     fn check_login(&self, at: &dyn Fn(&str) -> String, url: &Url) -> Check {

@@ -164,6 +164,7 @@ mod tests {
             | "oauth_token_file"
             | "ehlo_name"
             | "return_path"
+            | "reply_to"
             | "method"
             | "body"
             | "provider_id_pointer"

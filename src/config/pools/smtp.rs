@@ -1,5 +1,6 @@
 //! The settings of pools of an SMTP relay.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ pub struct SmtpConfig {
     /// Where mail comes back to: `bounces@example.com`, of which Volley makes `bounces+TOKEN@example.com` for each message. ASCII, up
     /// to 12 characters before the @. Unset: to the sender.
     pub return_path: Option<String>,
+    /// Where answers go unless a campaign or its template says so: `Help <help@example.com>`. Unset: to the sender.
+    pub reply_to: Option<String>,
+    /// Headers of every message, by their names. A campaign's or a template's header of the same name takes the place of one.
+    pub headers: BTreeMap<String, String>,
 }
 
 impl Default for SmtpConfig {
@@ -50,6 +55,8 @@ impl Default for SmtpConfig {
             pipelining: true,
             final_reply_timeout_seconds: 300,
             return_path: None,
+            reply_to: None,
+            headers: BTreeMap::new(),
         }
     }
 }
@@ -71,6 +78,12 @@ impl SmtpConfig {
     #[must_use]
     pub fn return_path(&self) -> Option<&str> {
         self.return_path.as_deref().filter(|address| !address.is_empty())
+    }
+
+    /// `reply_to`, where one is set.
+    #[must_use]
+    pub fn reply_to(&self) -> Option<&str> {
+        self.reply_to.as_deref().filter(|address| !address.is_empty())
     }
 
     /// How long the reply to the final dot is waited for.

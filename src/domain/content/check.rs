@@ -108,6 +108,11 @@ fn control(text: &str, allowed: &[char]) -> Option<(String, char)> {
     Some((format!("line {line}, column {column}"), c))
 }
 
+/// What is wrong with a part, in lines for people that do not name the part.
+pub(in crate::domain::content) fn reasons(error: &TemplateError) -> Vec<String> {
+    problems_of(error).into_iter().map(|problem| problem.reason).collect()
+}
+
 fn problems_of(error: &TemplateError) -> Vec<PartProblem> {
     let code = error.code();
     match error {

@@ -1,4 +1,4 @@
-//! A name and an address, as people write them: the sender of a pool's mails.
+//! A name and an address, as people write them: who a mail is from, and where answers go.
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -8,8 +8,8 @@ use lettre::message::Mailbox;
 ///
 /// # Errors
 /// One line: what is allowed.
-pub fn parse_sender(text: &str) -> Result<Mailbox, String> {
-    let refused = |why: &str| Err(format!("{text:?} is not a sender such as Shop <shop@example.com>{why}"));
+pub fn parse_mailbox(text: &str) -> Result<Mailbox, String> {
+    let refused = |why: &str| Err(format!("{text:?} is no address such as Shop <shop@example.com>{why}"));
     if text.contains(char::is_control) {
         return refused(": it holds control characters");
     }
@@ -30,7 +30,7 @@ pub fn parse_sender(text: &str) -> Result<Mailbox, String> {
     let quoted = name.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
     match quoted.and_then(unescape) {
         Some(name) => Ok(Mailbox::new(Some(name), address)),
-        None => refused(": a name with \" < > or @ stands in quotes, and \\ before a quote within; one sender only"),
+        None => refused(": a name with \" < > or @ stands in quotes, and \\ before a quote within; one address only"),
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Option<(Option<String>, String)> {
-        parse_sender(text).ok().map(|mailbox| (mailbox.name, mailbox.email.to_string()))
+        parse_mailbox(text).ok().map(|mailbox| (mailbox.name, mailbox.email.to_string()))
     }
 
     #[test]
@@ -107,7 +107,7 @@ mod tests {
 
         #[test]
         fn no_text_is_too_odd_to_look_at(text: String) {
-            let _ = parse_sender(&text);
+            let _ = parse_mailbox(&text);
         }
     }
 }

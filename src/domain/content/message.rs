@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::instant::UtcInstant;
 
 /// Rendered content. Kept with a delivery when an attempt has to be repeated, so that one idempotency key never
 /// carries two bodies.
@@ -18,6 +19,15 @@ pub struct Message {
     /// How its recipient unsubscribes, in a message of marketing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<ListHeaders>,
+    /// When it was written for the first attempt: what its `Date` says at every one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<UtcInstant>,
+    /// Where answers go, where the campaign or its template says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Headers of the campaign or its template: names and values, each one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
     /// The signed token that an email comes back with, where its pool says where to (`return_path`). base64url.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<String>,

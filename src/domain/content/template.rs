@@ -13,6 +13,7 @@ mod engine;
 mod error;
 mod filters;
 mod growth;
+mod line;
 mod links;
 mod marks;
 mod names;
@@ -37,6 +38,7 @@ use serde::{Deserialize, Serialize};
 
 use self::engine::Translation;
 pub use self::error::{RenderError, TemplateError, UnknownName};
+pub use self::line::Line;
 use self::marks::Signs;
 pub use self::marks::TrackedLink;
 use self::names::{ATTRIBUTES, Lookup, Names};

@@ -27,6 +27,7 @@ pub(in crate::http) use self::bodies::{
 };
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
@@ -93,6 +94,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
         name,
         channel: body.channel,
         content: body.own_content(),
+        email: EmailFields { reply_to: body.reply_to, headers: body.headers },
         pool: body.pool,
         template: body.template_id,
         category: body.category,
@@ -197,6 +199,7 @@ pub(in crate::http) async fn changed(
     let change = Edit {
         name,
         content: body.own_content(),
+        email: EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers },
         pool: body.pool,
         template: body.template_id,
         category: body.category,

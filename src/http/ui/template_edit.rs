@@ -7,6 +7,7 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::header_lines;
 use super::templates::tracked;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -28,6 +29,9 @@ struct Typed {
     subject: String,
     text: String,
     html: String,
+    reply_to: String,
+    /// One in each line.
+    headers: String,
 }
 
 impl Typed {
@@ -40,6 +44,8 @@ impl Typed {
             subject: String::new(),
             text: String::new(),
             html: String::new(),
+            reply_to: String::new(),
+            headers: String::new(),
         }
     }
 
@@ -55,11 +61,13 @@ impl Typed {
             subject: text("subject").trim().to_owned(),
             text: text("body_text"),
             html: text("body_html"),
+            reply_to: text("reply_to").trim().to_owned(),
+            headers: text("headers"),
         })
     }
 
-    fn input(&self) -> TemplateInput {
-        TemplateInput {
+    fn input(&self) -> Result<TemplateInput, ApiError> {
+        Ok(TemplateInput {
             name: self.name.clone(),
             channel: self.channel,
             category: self.category,
@@ -67,7 +75,9 @@ impl Typed {
             subject: self.subject.clone(),
             body_text: self.text.clone(),
             body_html: Some(self.html.clone()).filter(|html| !html.trim().is_empty()),
-        }
+            reply_to: Some(self.reply_to.clone()).filter(|address| !address.is_empty()),
+            headers: header_lines::read(&self.headers)?,
+        })
     }
 }
 
@@ -140,7 +150,8 @@ impl EditPage {
 
     /// What is wrong with a field.
     fn wrong(&self, field: &str) -> Option<&str> {
-        let found = self.errors.iter().find(|error| error.field.trim_start_matches('/') == field)?;
+        let is_field = |error: &&FieldProblem| error.field.trim_start_matches('/').split('/').next() == Some(field);
+        let found = self.errors.iter().find(is_field)?;
         Some(&found.reason)
     }
 
@@ -165,7 +176,8 @@ pub(in crate::http) async fn create(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let typed = Typed::of(&form)?;
-    let error = match templates::created(&state, typed.input(), &by).await {
+    let made = async { templates::created(&state, typed.input()?, &by).await };
+    let error = match made.await {
         Ok(made) => return Ok(see_other(&format!("/ui/templates/{}", made.id))),
         Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => error,
@@ -190,6 +202,8 @@ pub(in crate::http) async fn ask(
         subject: latest.content.subject,
         text: latest.content.body_text,
         html: latest.content.body_html.unwrap_or_default(),
+        reply_to: latest.content.email.reply_to.unwrap_or_default(),
+        headers: header_lines::written(&latest.content.email.headers),
     };
     page(StatusCode::OK, &EditPage::new(frame, Some(base), typed))
 }
@@ -206,7 +220,8 @@ pub(in crate::http) async fn save(
     let typed = Typed::of(&form)?;
     // A form that names no time has seen nothing.
     let seen = UtcInstant::parse(form.value("seen")).unwrap_or(UtcInstant(0));
-    let error = match templates::replaced(&state, id, Some(seen), typed.input(), &by).await {
+    let saved = async { templates::replaced(&state, id, Some(seen), typed.input()?, &by).await };
+    let error = match saved.await {
         Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
         Err(error) => error,
     };

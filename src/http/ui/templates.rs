@@ -13,6 +13,7 @@ use super::words::{When, counted, curl, grouped};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
 use crate::http::api::access::audit_log;
@@ -33,6 +34,7 @@ struct TemplateView {
     subject: String,
     text: String,
     html: Option<String>,
+    email: EmailFields,
     updated: When,
     created: When,
 }
@@ -49,7 +51,7 @@ pub(super) const fn tracked(tracking: Tracking) -> &'static str {
 
 impl From<Stored> for TemplateView {
     fn from(stored: Stored) -> Self {
-        let Version { version, subject, body_text, body_html, version_created_at: _ } = stored.content;
+        let Version { version, subject, body_text, body_html, email, version_created_at: _ } = stored.content;
         Self {
             id: stored.id.0,
             name: stored.name,
@@ -60,6 +62,7 @@ impl From<Stored> for TemplateView {
             subject,
             text: body_text,
             html: body_html,
+            email,
             updated: When::of(stored.updated_at),
             created: When::of(stored.created_at),
         }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::rate_limit;
 use crate::domain::access::Scope;
 use crate::domain::access::limit::Standing;
+use crate::domain::people::contact::FieldError;
 use crate::domain::shown::shown;
 use crate::store::{MayBeStoreError, StoreError};
 
@@ -60,6 +61,12 @@ impl FieldProblem {
     /// A problem of one field.
     pub fn new(field: impl Into<String>, code: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), code: code.into(), reason: reason.into() }
+    }
+}
+
+impl From<FieldError> for FieldProblem {
+    fn from(FieldError { field, code, reason }: FieldError) -> Self {
+        Self { field, code, reason }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Settings;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::CompiledFields;
 use crate::domain::content::message::{ListHeaders, Message};
 use crate::domain::content::template::{Compiled, Content, Provided, ProvidedName, RenderError};
 use crate::domain::content::tracking::{LinkRules, Tracking};
@@ -14,8 +15,8 @@ use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::{Kid, Link, LinkKey};
 use crate::services::people::links::{CampaignLinks, Links};
-use crate::store::campaigns::{self, CampaignRow};
-use crate::store::people::{link_keys, topics};
+use crate::store::campaigns::{self, CampaignRow, email_fields};
+use crate::store::people::{attributes, link_keys, topics};
 use crate::store::{Conn, StoreError, engine};
 
 /// What the messages of one campaign carry. Made once for a campaign, and asked for each recipient.
@@ -28,6 +29,8 @@ pub struct Carried {
     /// Whether its messages have the headers.
     has_headers: bool,
     list_id: Option<String>,
+    /// The headers of its own.
+    fields: CompiledFields,
     /// What signs the addresses that its emails come back to. None: they come back to their sender.
     returns: Option<(LinkKey, CampaignId)>,
 }
@@ -52,7 +55,8 @@ impl Carried {
         let postal_address = settings.email.postal_address.as_deref().map(Arc::from);
         let base = links.as_ref().map(CampaignLinks::base);
         let tracked = tracked(settings, base, campaign.channel, campaigns::tracking(conn, campaign)?);
-        Ok(Self { links, postal_address, tracked, has_headers, list_id, returns })
+        let fields = compiled_fields(conn, campaign)?;
+        Ok(Self { links, postal_address, tracked, has_headers, list_id, fields, returns })
     }
 
     /// The campaign's content, ready to be tracked as far as it is. `compiled` was made from `content` and `known` attributes.
@@ -70,10 +74,11 @@ impl Carried {
     /// As [`Compiled::render_for`].
     pub fn render(&self, compiled: &Compiled, contact: ContactId, profile: &Profile) -> Result<Message, RenderError> {
         // Each link costs a MAC: only those that are used are made.
-        let in_content = compiled.uses(ProvidedName::UnsubscribeUrl);
+        let uses = |name| compiled.uses(name) || self.fields.uses(name);
+        let in_content = uses(ProvidedName::UnsubscribeUrl);
         let unsubscribe =
             self.links.as_ref().filter(|_| in_content || self.has_headers).map(|links| links.unsubscribe(contact));
-        let preferences = self.links.as_ref().filter(|_| compiled.uses(ProvidedName::PreferencesUrl));
+        let preferences = self.links.as_ref().filter(|_| uses(ProvidedName::PreferencesUrl));
         let provided = Provided {
             unsubscribe_url: unsubscribe.clone(),
             preferences_url: preferences.map(|links| links.preferences(contact)),
@@ -82,6 +87,8 @@ impl Carried {
         let is_tracked = self.tracked.is_some() && !profile.untracked;
         let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
         let mut message = compiled.render_for(profile, &provided, tracker.as_ref())?;
+        message.headers = self.fields.render(profile, &provided)?;
+        message.reply_to.clone_from(&self.fields.reply_to);
         message.returns = self
             .returns
             .as_ref()
@@ -127,6 +134,16 @@ pub(super) fn tracked(
 ) -> Option<(Tracking, LinkRules)> {
     let rules = LinkRules::new(settings.tracking.spelled_hosts(), &base?);
     (channel == ChannelKind::Email && tracking.is_on()).then_some((tracking, rules))
+}
+
+/// What its emails have beside the content, compiled.
+fn compiled_fields(conn: &mut Conn, campaign: &CampaignRow) -> Result<CompiledFields, StoreError> {
+    let fields = email_fields::of(conn, campaign)?;
+    if fields.is_empty() {
+        return Ok(CompiledFields::default());
+    }
+    CompiledFields::compile(&fields, &attributes::known(conn)?)
+        .map_err(|error| StoreError::Corrupt { what: "headers of a campaign", detail: error.to_string() })
 }
 
 /// Whether the campaign's pool says where mail comes back to.

@@ -10,15 +10,16 @@ use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
-use crate::services::content::check::check;
+use crate::services::content::check::{check, check_email};
 use crate::services::{By, Services};
-use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign};
+use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign, email_fields};
 use crate::store::content::templates;
 use crate::store::{Conn, Lane, engine};
 
@@ -35,6 +36,8 @@ pub struct Draft {
     pub template: Option<TemplateId>,
     /// Its own content.
     pub content: Option<Content>,
+    /// What its emails have beside the content.
+    pub email: EmailFields,
     /// Why its own content is sent; a template says so itself.
     pub category: Option<Category>,
     /// The list that it is about.
@@ -68,6 +71,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         Some(content) => Some(check(&services.store, draft.channel, content).await?),
         None => None,
     };
+    check_email(&services.store, draft.channel, &draft.email).await?;
     let asker = by.clone();
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
@@ -77,7 +81,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             check_time(at, now)?;
         }
         let template_version_id = match &content {
-            Some(content) => Some(templates::add_version(conn, None, 1, content, now)?.id),
+            Some(content) => Some(templates::add_version(conn, None, 1, content, &EmailFields::default(), now)?.id),
             None => None,
         };
         let audience = draft.audience.map(Audience::try_from).transpose().map_err(LaunchError::from)?;
@@ -104,6 +108,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             updated_at: now,
         };
         let mut row = campaigns::insert(conn, &new)?;
+        email_fields::set(conn, row.id, &draft.email)?;
         if is_scheduled {
             row = keep_scheduled(conn, row.id, true, &asker)?;
             check_launchable(conn, &shared, row.id, &asker)?;

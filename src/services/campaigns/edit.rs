@@ -10,15 +10,16 @@ use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
-use crate::services::content::check::{ContentError, check};
+use crate::services::content::check::{ContentError, check, check_email};
 use crate::services::{By, Services};
-use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError};
+use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError, email_fields};
 use crate::store::content::templates::{self, VersionRow};
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
@@ -87,7 +88,9 @@ impl MayBeStoreError for DraftError {
             | Self::OtherChannel { .. }
             | Self::TwoContents
             | Self::CategoryOfTemplate
-            | Self::Content(ContentError::Parts(_) | ContentError::Interrupted(_))) => Err(refused),
+            | Self::Content(
+                ContentError::Parts(_) | ContentError::Email(_) | ContentError::Interrupted(_),
+            )) => Err(refused),
         }
     }
 }
@@ -125,6 +128,8 @@ pub struct Edit {
     pub template: Option<Option<TemplateId>>,
     /// Its own content.
     pub content: Option<ContentEdit>,
+    /// What changes of what its emails have beside the content.
+    pub email: EmailFieldsEdit,
     /// Why its own content is sent; a template says so itself.
     pub category: Option<Category>,
     /// The list that it is about.
@@ -163,6 +168,8 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         None => None,
     };
+    let email = edit.email.of(before.details.email.clone());
+    check_email(&services.store, channel, &email).await?;
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, edit.template.flatten(), channel)?;
@@ -198,7 +205,8 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         let own = own_version(conn, &locked)?;
         let content = content.filter(|content| own.as_ref().is_none_or(|own| own.content() != *content));
         // The answer to the first time may be lost: the same again is not held against one's own edit.
-        let is_same = content.is_none() && !alters(&change, &locked);
+        let email_before = email_fields::own(conn, &[id])?.remove(&id).unwrap_or_default();
+        let is_same = content.is_none() && email == email_before && !alters(&change, &locked);
         if (!is_same || edit.is_part) && edit.seen.is_some_and(|seen| seen != locked.updated_at) {
             return Err(DraftError::ChangedMeanwhile);
         }
@@ -209,15 +217,18 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             return Ok((CampaignWithDetails::of(conn, locked.into_row())?, false));
         }
         if let Some(content) = &content {
-            change.template_version_id = Some(Some(templates::add_version(conn, None, 1, content, now)?.id));
+            change.template_version_id =
+                Some(Some(templates::add_version(conn, None, 1, content, &EmailFields::default(), now)?.id));
         }
         let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
         let mut row = campaigns::edit(conn, &locked, &change)?;
+        email_fields::set(conn, id, &email)?;
         // A draft is saved while it is typed: what it said before is not kept, and with a template nothing of its own.
         if let Some(before) = own.filter(|_| content.is_some() || row.template_id.is_some()) {
             templates::forget_own_version(conn, before.id)?;
         }
-        let fields = changed_fields(&locked, &row);
+        let mut fields = changed_fields(&locked, &row);
+        fields.extend(email.differing(&email_before));
         // Nobody looks at it again before its time comes: it is launched with the rights of the last one who had a say in it.
         if row.status == CampaignStatus::Scheduled {
             row = keep_scheduled(conn, id, is_other_template, &asker)?;

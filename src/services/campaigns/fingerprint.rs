@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::content::category::Category;
 use crate::domain::content::tracking::Tracking;
-use crate::store::campaigns::{self, CampaignRow};
+use crate::store::campaigns::{self, CampaignRow, email_fields};
 use crate::store::dispatch::watermark::watermark;
 use crate::store::{Conn, StoreError};
 
@@ -24,7 +24,7 @@ pub(super) struct Pinned<'a> {
 }
 
 /// The fingerprint of a campaign as it is now. It covers the definition of the audience and the [`watermark`] of its sources, the content
-/// word for word, why and through which pool it is sent, its topic, rate and rules, and the settings that stand in each message. It does
+/// word for word with what emails have beside it, why and through which pool it is sent, its topic, rate and rules, and the settings that stand in each message. It does
 /// not cover the contacts' data, events, suppressions and standings: each message asks for those anew when it is handed over.
 ///
 /// # Errors
@@ -43,6 +43,7 @@ pub(super) fn of(
         audience,
         watermark(conn, audience)?,
         content,
+        email_fields::of(conn, campaign)?,
         category,
         tracking,
         pool,

@@ -17,12 +17,13 @@ use crate::domain::content::category::Category;
 use crate::domain::content::template::{Compiled, Part, ProvidedName, TemplateError, TrackedLink};
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
+use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::shown::{self, listed};
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
-use crate::store::campaigns::{self, CampaignRow, TransitionError};
+use crate::store::campaigns::{self, CampaignRow, TransitionError, email_fields};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::people::{attributes, link_keys};
 use crate::store::segments::names;
@@ -66,6 +67,9 @@ pub enum LaunchError {
     /// Its template does not compile, or has what only looks like a placeholder.
     #[error(transparent)]
     Template(#[from] Box<TemplateError>),
+    /// What its emails have beside the content is refused.
+    #[error("{}", .0.iter().map(|error| format!("{}: {}", error.field, error.reason)).collect::<Vec<_>>().join("; "))]
+    Email(Vec<FieldError>),
     /// No pool is configured for it.
     #[error("{0}")]
     NoPool(String),
@@ -117,6 +121,7 @@ impl LaunchError {
             Self::TransactionalLimit(_) => "transactional_limit",
             Self::NoTemplate => "template_required",
             Self::Template(error) => error.code(),
+            Self::Email(_) => "email_fields_invalid",
             Self::NoPool(_) => "pool_missing",
             Self::NoUnsubscribe { .. } => "unsubscribe_missing",
             Self::NoPostalAddress { .. } => "postal_address_missing",
@@ -406,6 +411,7 @@ pub(super) fn content_of(
     let content = version.content();
     let compiled = content.check_placeholders(&known).and_then(|()| Compiled::compile(&content, &known));
     let compiled = compiled.map_err(|error| LaunchError::Template(Box::new(error)))?;
+    email_fields::of(conn, campaign)?.check(campaign.channel, &known).map_err(LaunchError::Email)?;
     let base = services.links.base().cloned();
     let compiled = match tracked(&services.settings, base, campaign.channel, tracking) {
         Some((tracking, rules)) => compiled.tracked(&content, &known, tracking, rules),

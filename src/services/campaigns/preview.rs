@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use super::render::{Material, RenderingError, profiles};
 use crate::domain::content::check::check_for_preview;
+use crate::domain::content::email_fields::CompiledFields;
 use crate::domain::content::message::Message;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::Services;
+use crate::store::StoreError;
 
 /// A campaign as one contact would get it.
 #[derive(Debug)]
@@ -48,8 +50,13 @@ pub async fn preview(
     let reached = address_for(material.campaign.channel, &profile).map(drop);
     let asked = material.may_send(&services.store, contact).await?;
     let skip_reason = reached.and(asked).err();
+    let mut message = compiled.render_for(&profile, &provided, None)?;
+    let fields = CompiledFields::compile(&material.email, &material.known)
+        .map_err(|error| StoreError::Corrupt { what: "headers of a campaign", detail: error.to_string() })?;
+    message.headers = fields.render(&profile, &provided)?;
+    message.reply_to = fields.reply_to;
     Ok(CampaignPreview {
-        message: compiled.render_for(&profile, &provided, None)?,
+        message,
         text: material.content.text,
         missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,

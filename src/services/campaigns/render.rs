@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::carried::Carried;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::{Compiled, Content, RenderError};
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::services::content::check::{self, Check, ContentError};
-use crate::store::campaigns::{self, CampaignRow};
+use crate::store::campaigns::{self, CampaignRow, email_fields};
 use crate::store::dispatch::looks;
 use crate::store::people::{attributes, contacts};
 use crate::store::{Conn, Lane, Store, StoreError};
@@ -42,7 +43,9 @@ pub(super) struct Material {
     pub(super) campaign: CampaignRow,
     /// Empty where it has none.
     pub(super) content: Content,
-    known: BTreeSet<String>,
+    /// What its emails have beside it.
+    pub(super) email: EmailFields,
+    pub(super) known: BTreeSet<String>,
     category: Category,
     /// Empty where it is about none.
     topics: Vec<ListId>,
@@ -54,11 +57,12 @@ impl Material {
         let read = move |conn: &mut Conn| {
             let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
             let version = campaigns::content(conn, &campaign)?;
+            let email = email_fields::of(conn, &campaign)?;
             let known = attributes::known(conn)?;
             let content = version.map(|version| version.content()).unwrap_or_default();
             let category = campaigns::category(conn, &campaign)?;
             let topics = campaigns::topics(&campaign)?;
-            Ok(Some(Self { campaign, content, known, category, topics }))
+            Ok(Some(Self { campaign, content, email, known, category, topics }))
         };
         let found = store.run(Lane::Read, "read a campaign's content", read).await?;
         found.ok_or(RenderingError::NoCampaign(id))

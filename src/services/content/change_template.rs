@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::check::{ContentError, check};
+use super::check::{ContentError, check, check_email};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
@@ -53,6 +54,8 @@ pub struct Change {
     pub tracking: Option<Tracking>,
     /// What they say, as a whole.
     pub content: Content,
+    /// What its emails have beside that, as a whole.
+    pub email: EmailFields,
     /// When the template was changed last, as the editor has seen it: nothing is changed that has changed since.
     pub seen: Option<UtcInstant>,
 }
@@ -69,9 +72,10 @@ pub async fn change_template(
     by: &By,
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
-    let Change { name, category, tracking, content, seen } = change;
+    let Change { name, category, tracking, content, email, seen } = change;
     let content = check(&services.store, latest.channel, content).await?;
-    let change = TemplateChange { based_on, seen, name, category, tracking, content };
+    check_email(&services.store, latest.channel, &email).await?;
+    let change = TemplateChange { based_on, seen, name, category, tracking, content, email };
     let by = by.clone();
     let before =
         json!({ "version": based_on, "category": latest.category, "tracking": Tracking::from(latest.tracking) });

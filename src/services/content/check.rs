@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::check::{self, PartProblem};
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
+use crate::domain::people::contact::FieldError;
 use crate::services::blocking::{Interrupted, blocking};
 use crate::store::people::attributes;
 use crate::store::{Lane, Store, StoreError};
@@ -15,6 +17,9 @@ pub enum ContentError {
     /// What is wrong with which part.
     #[error("the content has {} problems", .0.len())]
     Parts(Vec<PartProblem>),
+    /// What is wrong with what its emails have beside it.
+    #[error("the fields of the email have {} problems", .0.len())]
+    Email(Vec<FieldError>),
     /// The check was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -33,6 +38,19 @@ pub async fn check(store: &Store, channel: ChannelKind, content: Content) -> Res
     let content = content.tidied();
     compile(channel, content.clone(), known, check::check).await?;
     Ok(content)
+}
+
+/// Checks what emails have beside their content, against the attributes that contacts have.
+///
+/// # Errors
+/// [`ContentError`].
+pub async fn check_email(store: &Store, channel: ChannelKind, fields: &EmailFields) -> Result<(), ContentError> {
+    if fields.is_empty() {
+        return Ok(());
+    }
+    let known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    let fields = fields.clone();
+    blocking("check headers", move || fields.check(channel, &known)).await?.map_err(ContentError::Email)
 }
 
 /// A check of the domain: content for a channel, and the names of the attributes that contacts have.

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::check::{ContentError, check};
+use super::check::{ContentError, check, check_email};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::services::audit::{self, Line};
@@ -25,6 +26,8 @@ pub struct NewTemplate {
     pub tracking: Tracking,
     /// What they say.
     pub content: Content,
+    /// What its emails have beside that.
+    pub email: EmailFields,
 }
 
 /// Creates a template with its first version.
@@ -32,11 +35,12 @@ pub struct NewTemplate {
 /// # Errors
 /// The content is refused, or the database failed.
 pub async fn create_template(services: &Services, new: NewTemplate, by: &By) -> Result<TemplateRow, ContentError> {
-    let NewTemplate { name, channel, category, tracking, content } = new;
+    let NewTemplate { name, channel, category, tracking, content, email } = new;
     let content = check(&services.store, channel, content).await?;
+    check_email(&services.store, channel, &email).await?;
     let by = by.clone();
     let create = move |conn: &mut Conn| {
-        let row = templates::create(conn, &name, channel, category, tracking, &content)?;
+        let row = templates::create(conn, &name, channel, category, tracking, &content, &email)?;
         let line = Line::of(Action::Created, Object::Template, row.id);
         let after =
             json!({ "channel": channel, "category": category, "tracking": tracking, "version": row.version.version });

@@ -6,11 +6,12 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::{CampaignRow, PackingRow, brakes};
+use super::{CampaignRow, PackingRow, brakes, email_fields};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::Pulled;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::dispatch::page::Counts;
@@ -87,13 +88,15 @@ pub struct Details {
     pub packing: Option<PackingRow>,
     /// Its own content, if it has no template.
     pub content: Option<Content>,
+    /// What it says itself of its emails beside the content.
+    pub email: EmailFields,
     /// Why it is sent: as its launch has pinned it, else as its template says, else as its own content does.
     pub category: Category,
     /// What is tracked of its messages: as its launch has pinned it, else as it says itself, else as its template says.
     pub tracking: Tracking,
 }
 
-/// The details of each of these campaigns, in their order: eight queries, however many they are.
+/// The details of each of these campaigns, in their order: nine queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -103,6 +106,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let versions: Vec<_> = rows.iter().filter_map(own_version).collect();
     let counts = sum_page_counts(conn, &ids)?;
     let mut skips = sum_skips(conn, &ids)?;
+    let mut emails = email_fields::own(conn, &ids)?;
     let mut reports = reports::sums(conn, &ids)?;
     let brakes = brakes::holding(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
@@ -124,6 +128,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
         waiting: waiting.get(&row.id).copied(),
         packing: packings.get(&row.id).cloned(),
         content: own_version(row).and_then(|version| contents.get(&version).cloned()),
+        email: emails.remove(&row.id).unwrap_or_default(),
         category: as_scheduled(
             row,
             unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use diesel::prelude::*;
 
+use super::email_fields::{self, StoredEmailFields};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::{StoredTracking, Tracking};
 use crate::domain::ids::{CampaignId, TemplateId, TemplateVersionId};
@@ -51,6 +53,8 @@ pub struct VersionRow {
     pub body_html: Option<String>,
     /// When it was written.
     pub created_at: UtcInstant,
+    /// What emails have beside the content.
+    pub email: StoredEmailFields,
 }
 
 impl VersionRow {
@@ -76,6 +80,8 @@ pub struct TemplateChange {
     pub tracking: Option<Tracking>,
     /// The new content; the same as before makes no new version.
     pub content: Content,
+    /// What its emails have beside it.
+    pub email: EmailFields,
 }
 
 type VersionColumns = (
@@ -85,6 +91,7 @@ type VersionColumns = (
     template_versions::body_text,
     template_versions::body_html,
     template_versions::created_at,
+    template_versions::email,
 );
 
 const VERSION_COLUMNS: VersionColumns = (
@@ -94,6 +101,7 @@ const VERSION_COLUMNS: VersionColumns = (
     template_versions::body_text,
     template_versions::body_html,
     template_versions::created_at,
+    template_versions::email,
 );
 
 /// Creates a template with its first version.
@@ -107,6 +115,7 @@ pub fn create(
     category: Category,
     tracking: Tracking,
     content: &Content,
+    email: &EmailFields,
 ) -> Result<TemplateRow, StoreError> {
     let tracking = StoredTracking::from(tracking);
     conn.write(|conn| {
@@ -123,7 +132,7 @@ pub fn create(
             .returning(templates::id)
             .get_result(conn)
             .map_err(StoreError::query("create a template"))?;
-        let version = add_version(conn, Some(id), 1, content, now)?;
+        let version = add_version(conn, Some(id), 1, content, email, now)?;
         Ok(TemplateRow {
             id,
             name: name.to_owned(),
@@ -178,6 +187,7 @@ pub fn add_version(
     template: Option<TemplateId>,
     version: i64,
     content: &Content,
+    email: &EmailFields,
     now: UtcInstant,
 ) -> Result<VersionRow, StoreError> {
     diesel::insert_into(template_versions::table)
@@ -188,6 +198,7 @@ pub fn add_version(
             template_versions::body_text.eq(&content.text),
             template_versions::body_html.eq(&content.html),
             template_versions::created_at.eq(now),
+            template_versions::email.eq(email_fields::as_json(email)?),
         ))
         .returning(VERSION_COLUMNS)
         .get_result(conn)
@@ -361,8 +372,8 @@ pub fn change(conn: &mut Conn, id: TemplateId, change: &TemplateChange) -> Resul
         if latest.version.version != change.based_on {
             return Err(StoreError::Stale { what: "the template" });
         }
-        if change.content != latest.version.content() {
-            add_version(conn, Some(id), latest.version.version + 1, &change.content, now)?;
+        if change.content != latest.version.content() || change.email != latest.version.email.0 {
+            add_version(conn, Some(id), latest.version.version + 1, &change.content, &change.email, now)?;
         }
         find(conn, id, None)
     })

@@ -10,9 +10,11 @@ diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact
 
 diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, category -> Text, tracking -> Text, } }
 
-diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, } }
+diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, email -> Text, } }
 
 diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, category -> Text, topic_id -> Nullable<BigInt>, link_kid -> Nullable<Text>, scheduled_scope -> Nullable<Text>, scheduled_category -> Nullable<Text>, tracking -> Nullable<Text>, } }
+
+diesel::table! { campaign_email (campaign_id) { campaign_id -> BigInt, email -> Text, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, } }
 
@@ -116,6 +118,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     list_members,
     templates,
     template_versions,
+    campaign_email,
     campaigns,
     packings,
     audience_contacts,

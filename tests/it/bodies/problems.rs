@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 22] = [
+const ELSEWHERE: [&str; 23] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -23,6 +23,7 @@ const ELSEWHERE: [&str; 22] = [
     "contact_busy",
     "database_unavailable",
     "disk_full",
+    "email_fields_invalid",
     "idempotency_key_in_progress",
     "idempotency_outcome_unknown",
     "internal_error",
@@ -262,6 +263,16 @@ fn templates(all: &mut Collected<'_>) {
     refused(all, "body_required", &email("s", " "));
     let with_html = json!({ "name": "t", "channel": "sms", "body_text": "b", "body_html": "<p>" });
     refused(all, "html_not_allowed", &with_html);
+    let with = |field: &str, value: Value| {
+        let mut body = email("s", "b");
+        body[field] = value;
+        body
+    };
+    refused(all, "reply_to_invalid", &with("reply_to", json!("help")));
+    refused(all, "header_name", &with("headers", json!({ "X Campaign": "spring" })));
+    refused(all, "header_reserved", &with("headers", json!({ "Bcc": "ann@example.com" })));
+    let text = json!({ "name": "t", "channel": "sms", "body_text": "b", "reply_to": "help@example.com" });
+    refused(all, "not_of_channel", &text);
     let api = all.server.api();
     let template = api.create_template("email", "{first_name}", "b");
     let path = format!("/v1/templates/{template}");

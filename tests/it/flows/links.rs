@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::both_backends;
 use crate::support::people;
 use crate::support::provider::{POOL, Provider};
 use crate::support::scripted_smtp::{Act, ScriptedSmtp, Stage as Moment};
 use crate::support::stage::LONG;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::wait_until;
+use crate::support::{Database, both_backends};
 
 const SETTINGS: &str = "[links]\npublic_url = \"https://mail.example.com/news/\"\n\
                         [email]\npostal_address = \"Example Ltd, 1 High Street\"\n";
@@ -29,6 +29,11 @@ fn header(message: &str, name: &str) -> String {
 /// A message's text, without quoted-printable's soft breaks.
 fn text(message: &str) -> String {
     message.split_once("\r\n\r\n").unwrap().1.replace("=\r\n", "").replace("=3D", "=")
+}
+
+/// The message that is kept for another try: there is one.
+fn kept_content(db: &Database) -> Value {
+    serde_json::from_str(&db.text("SELECT content AS t FROM delivery_contents")).unwrap()
 }
 
 both_backends! {
@@ -55,6 +60,47 @@ both_backends! {
             links.insert(link);
         }
         assert_eq!(links.len(), 50, "nobody has another one's link");
+        volley.stop();
+    }
+
+    fn answers_and_headers_are_those_of_the_campaign_its_template_and_the_pool(db: &Database) {
+        let provider = Provider::smtp((0, 2));
+        let pool = provider.pool().set("reply_to", "\"pool@example.com\"").set("headers", "{ X-Pool = \"main\", X-Level = \"pool\" }");
+        let volley = Volley::on(db).pool(pool).start();
+        let api = volley.api();
+        let list = api.a_list_of(2);
+        let template = json!({
+            "name": "News", "channel": "email", "category": "transactional", "subject": "s", "body_text": "Hi",
+            "reply_to": "Template <template@example.com>",
+            "headers": { "X-Level": "template", "X-Person": "{first_name|nobody} of {city|nowhere}", "X-Gone": "{phone}" },
+        });
+        let template = api.post("/v1/templates", &template)["id"].as_i64().unwrap();
+        let draft = |own: Value| {
+            let mut draft = json!({
+                "name": "C", "channel": "email", "pool": POOL, "template_id": template, "audience": { "lists": [list] },
+            });
+            draft.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            api.post("/v1/campaigns", &draft)["id"].as_i64().unwrap()
+        };
+        let send = |campaign| {
+            api.send(campaign);
+            api.wait_ended(campaign, LONG);
+            provider.ledger().message_to(&people::address(1))
+        };
+        let mail = send(draft(json!({})));
+        assert_eq!(header(&mail, "Reply-To"), "Template <template@example.com>");
+        assert_eq!((header(&mail, "X-Pool"), header(&mail, "X-Level")), ("main".into(), "template".into()));
+        assert!(header(&mail, "X-Person").starts_with("First1 of "), "{mail}");
+        assert!(!mail.contains("X-Gone"), "{mail}");
+        let own = json!({ "reply_to": "own@example.com", "headers": { "x-level": "campaign" } });
+        let campaign = draft(own.clone());
+        assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["headers"], own["headers"]);
+        let shown = api.post(&format!("/v1/campaigns/{campaign}/personalized-preview"), &json!({ "contact_id": 1 }));
+        assert_eq!((&shown["reply_to"], &shown["headers"]["x-level"]), (&json!("own@example.com"), &json!("campaign")));
+        let mail = send(campaign);
+        assert_eq!(header(&mail, "Reply-To"), "own@example.com");
+        assert_eq!((header(&mail, "X-Pool"), header(&mail, "x-level")), ("main".into(), "campaign".into()));
+        assert!(!mail.contains("X-Level"), "{mail}");
         volley.stop();
     }
 
@@ -85,6 +131,7 @@ both_backends! {
         wait_until("the first try was refused", LONG, || {
             db.number("SELECT count(*) AS n FROM deliveries WHERE attempts > 0") == 1
         });
+        let first = kept_content(db);
         volley.kill_9();
         relay.play("");
         let volley = builder().amend("https://mail.example.com/news/", "https://elsewhere.example.com/").start();
@@ -92,6 +139,9 @@ both_backends! {
         let message = relay.ledger().message_to(&people::address(1));
         assert!(header(&message, "List-Unsubscribe").starts_with("<https://mail.example.com/news/u/"), "{message}");
         assert!(text(&message).contains("https://mail.example.com/news/u/"), "{message}");
+        let written = jiff::fmt::rfc2822::parse(&header(&message, "Date")).unwrap().timestamp();
+        let first: jiff::Timestamp = first["written_at"].as_str().unwrap().parse().unwrap();
+        assert_eq!(written.as_second(), first.as_second(), "{message}");
         volley.stop();
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 use diesel::{QueryableByName, RunQueryDsl};
 use tempfile::TempDir;
 use volley::store::Conn;
@@ -94,6 +94,11 @@ impl Database {
         number(&mut self.connect(), query)
     }
 
+    /// Asks for one text, which the query calls `t`.
+    pub(crate) fn text(&self, query: &str) -> String {
+        text(&mut self.connect(), query)
+    }
+
     /// The test's private folder.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
@@ -106,6 +111,21 @@ impl Database {
             Kind::Postgres { server: None, .. } | Kind::Sqlite(_) => panic!("this test has no server of its own"),
         }
     }
+}
+
+/// Asks a connection for one text, which the query calls `t`.
+fn text(conn: &mut Conn, query: &str) -> String {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = Text)]
+        t: String,
+    }
+    let query = diesel::sql_query(query);
+    let found: diesel::QueryResult<Found> = match conn {
+        Conn::Pg(conn) => query.get_result(conn),
+        Conn::Sqlite(conn) => query.get_result(conn),
+    };
+    found.expect("ask the database").t
 }
 
 /// Asks a connection for one number, which the query calls `n`.

@@ -25,6 +25,7 @@ use crate::domain::dispatch::pace::{Seconds, bin_of};
 use crate::domain::dispatch::retries::Retries;
 use crate::domain::dispatch::settlement::{Settlement, Verdict, settle};
 use crate::domain::dispatch::trouble::Trouble;
+use crate::domain::instant::UtcInstant;
 use crate::journal::{Begun, Journal};
 use crate::runtime::batcher::Batcher;
 use crate::runtime::clock::Boottime;
@@ -287,13 +288,14 @@ async fn attempt(
     spoken: &mut Option<Kept>,
 ) -> Outcome {
     let kept = over.claimed.content.as_deref();
-    let message = match kept {
+    let mut message = match kept {
         Some(kept) => kept.message.clone(),
         None => match rendered(over).await {
             Ok(message) => message,
             Err(outcome) => return outcome,
         },
     };
+    message.written_at.get_or_insert(UtcInstant(jiff::Timestamp::now().as_millisecond()));
     let Ok(to) = address_for(over.content.channel, &over.claimed.profile) else {
         return Outcome::Unsendable(Trouble::new(ErrorCategory::ContactNotFound, "the contact has no address"));
     };

@@ -1,15 +1,20 @@
 //! What another parser of mail reads in a letter.
 
-use mail_parser::{Message as Parsed, MessageParser, MimeHeaders};
+use mail_parser::{HeaderForm, Message as Parsed, MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::content::message::Message;
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::instant::UtcInstant;
 
 fn letter(subject: &str, name: &str, text: &str, html: Option<&str>) -> Vec<u8> {
     let message =
         Message { subject: subject.into(), text: text.into(), html: html.map(Into::into), ..Message::default() };
+    letter_of(name, message, &SmtpConfig::default())
+}
+
+fn letter_of(name: &str, message: Message, config: &SmtpConfig) -> Vec<u8> {
     let envelope = Envelope {
         campaign_id: CampaignId(1),
         contact_id: ContactId(2),
@@ -19,7 +24,7 @@ fn letter(subject: &str, name: &str, text: &str, html: Option<&str>) -> Vec<u8> 
         key: "c0ffee:2".into(),
         attempt: 1,
     };
-    let composer = Composer::new(Some("Shop <shop@example.com>"), None, None).unwrap();
+    let composer = Composer::new(Some("Shop <shop@example.com>"), None, config).unwrap();
     let content = composer.compose(&envelope).map(|letter| letter.content);
     content.unwrap_or_else(|trouble| panic!("{}", trouble.detail))
 }
@@ -65,7 +70,67 @@ fn a_letter_has_the_parts_that_say_something() {
     }
 }
 
+#[test]
+fn a_message_is_the_same_at_every_attempt() {
+    let written_at = UtcInstant::parse("2026-03-01T09:30:00Z");
+    let message = Message {
+        subject: "s".into(),
+        text: "b".into(),
+        html: Some("<p>b</p>".into()),
+        written_at,
+        ..Message::default()
+    };
+    let first = letter_of("Ann", message.clone(), &SmtpConfig::default());
+    assert_eq!(parsed(&first).date().unwrap().to_rfc3339(), "2026-03-01T09:30:00Z");
+    assert_eq!(first, letter_of("Ann", message, &SmtpConfig::default()));
+}
+
+#[test]
+fn a_message_goes_before_its_pool() {
+    let config = SmtpConfig {
+        reply_to: Some("Pool <pool@example.com>".into()),
+        headers: [("X-One", "pool"), ("X-Two", "pool")].map(|(name, value)| (name.into(), value.into())).into(),
+        ..SmtpConfig::default()
+    };
+    let of_pool = letter_of("Ann", Message { text: "b".into(), ..Message::default() }, &config);
+    let of_pool = parsed(&of_pool);
+    assert_eq!(of_pool.reply_to().unwrap().first().unwrap().address(), Some("pool@example.com"));
+    assert_eq!(of_pool.header("X-One").unwrap().as_text(), Some("pool"));
+    let headers = vec![("x-one".to_owned(), "campaign".to_owned())];
+    let message = Message {
+        text: "b".into(),
+        reply_to: Some("Hülfe, =?utf-8?Q?x?= <help@example.com>".into()),
+        headers,
+        ..Message::default()
+    };
+    let own = letter_of("Ann", message, &config);
+    let own = parsed(&own);
+    let reply_to = own.reply_to().unwrap().first().unwrap();
+    assert_eq!((reply_to.name(), reply_to.address()), (Some("Hülfe, =?utf-8?Q?x?="), Some("help@example.com")));
+    let ones: Vec<_> = own.headers().iter().filter(|header| header.name().eq_ignore_ascii_case("x-one")).collect();
+    assert_eq!(ones.len(), 1);
+    assert_eq!(
+        (own.header("X-One").unwrap().as_text(), own.header("X-Two").unwrap().as_text()),
+        (Some("campaign"), Some("pool"))
+    );
+}
+
 proptest! {
+    #[test]
+    fn any_value_of_a_header_is_read_back_and_adds_nothing(
+        value in "(\\PC|=\\?|\\?=|[ ,;:<>@\"\\\\()]|[a-z]{60,90}|\r\n|\u{0}){1,40}",
+        name in "X-[A-Za-z0-9]{1,38}",
+    ) {
+        let message = Message { text: "b".into(), headers: vec![(name.clone(), value.clone())], ..Message::default() };
+        let content = letter_of("Ann", message, &SmtpConfig::default());
+        prop_assert!(no_line_is_too_long(&content));
+        let message = parsed(&content);
+        let plain: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let read = message.header_as(name.as_str(), HeaderForm::Text);
+        prop_assert_eq!(words(read.first().and_then(|value| value.as_text()).unwrap_or_default()), words(&plain));
+        prop_assert_eq!(message.headers().len(), 9);
+    }
+
     #[test]
     fn any_subject_and_name_are_read_back_and_add_nothing(
         subject in "(\\PC|=\\?|\\?=|[ ,;:<>@\"\\\\()]|utf-8\\?[BQ]\\?|[a-z]{60,90}){1,40}",

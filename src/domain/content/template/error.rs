@@ -118,6 +118,14 @@ pub enum RenderError {
         /// The part.
         part: Part,
     },
+    /// A header cannot be filled in.
+    #[error("header {name} {what}")]
+    Header {
+        /// The header's name.
+        name: String,
+        /// What went wrong with it.
+        what: String,
+    },
     /// The subject has a line break or another control character, which has no place in a header.
     #[error("subject has a line break or another control character")]
     SubjectControl,

@@ -12,6 +12,7 @@ use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::dispatch::page::Counts;
@@ -42,6 +43,9 @@ pub(in crate::http) struct Campaign {
     pub(in crate::http) template_id: Option<TemplateId>,
     #[serde(flatten)]
     pub(in crate::http) content: Option<OwnContent>,
+    /// What its emails have beside the content, and beside what its template says.
+    #[serde(flatten)]
+    pub(in crate::http) email: EmailFields,
     /// Why it is sent: that of its template or of its own content; pinned at the launch.
     pub(in crate::http) category: Category,
     /// The list that it is about. Null: the lists of its audience.
@@ -156,6 +160,11 @@ pub(in crate::http) struct CampaignInput {
     /// HTML. `base_template_html` is an older name of it.
     #[serde(alias = "base_template_html")]
     pub(super) body_html: Option<String>,
+    /// Where answers go: `Help <help@example.com>`. Left out: as the template says, else as the pool does, else to the sender.
+    pub(super) reply_to: Option<String>,
+    /// Headers by their names, at most 20, beside those of the template; a value may have placeholders.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
     /// Why its own content is sent: `marketing` unless given. Left out with a template, which has its own.
     pub(super) category: Option<Category>,
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
@@ -212,6 +221,11 @@ pub(in crate::http) struct CampaignPatch {
     #[serde(default, alias = "base_template_html", deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) body_html: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(super) reply_to: Option<Option<String>>,
+    /// All headers of its own as they are to be.
+    pub(super) headers: Option<BTreeMap<String, String>>,
     pub(super) category: Option<Category>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ListName>)]
@@ -266,7 +280,7 @@ impl FromQuery for CampaignFilter {
 impl Campaign {
     pub(in crate::http) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
-        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking } = details;
+        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking, email } = details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -297,6 +311,7 @@ impl Campaign {
                 body_text: content.text,
                 body_html: content.html,
             }),
+            email,
             category,
             topic_id: row.topic_id,
             tracking,

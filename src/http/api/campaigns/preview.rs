@@ -1,6 +1,6 @@
 //! What a campaign would say: a preview for one contact, and a test-send to a few.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use actix_web::web;
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,12 @@ pub(in crate::http) struct PersonalizedPreview {
     pub(in crate::http) rendered_subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) rendered_html: Option<String>,
+    /// Where answers go, where the campaign or its template says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<String>,
+    /// Headers of its own, as this contact would get them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<String, String>,
     /// The text that was rendered.
     used_template: String,
     /// Names that the template uses and this contact has no value for.
@@ -64,6 +70,8 @@ impl PersonalizedPreview {
             rendered_message: preview.message.text,
             rendered_subject: preview.message.subject,
             rendered_html: preview.message.html,
+            reply_to: preview.message.reply_to,
+            headers: preview.message.headers.into_iter().collect(),
             used_template: preview.text,
             missing: preview.missing,
             unknown: preview.unknown,

@@ -4,7 +4,7 @@ use crate::domain::campaigns::BadTransition;
 use crate::domain::content::template::Part;
 use crate::http::api::content::pointers::CONTENT;
 use crate::http::api::content::pointers::Pointers;
-use crate::http::web::problem::ApiError;
+use crate::http::web::problem::{ApiError, FieldProblem};
 use crate::services::campaigns::audience_segments::MembersNotKnown;
 use crate::services::campaigns::delete::DeleteError;
 use crate::services::campaigns::edit::DraftError;
@@ -56,6 +56,7 @@ impl From<LaunchError> for ApiError {
                 Self::field("/template_id", code, reason)
             }
             LaunchError::Template(error) => Self::field("/body_text", code, error.to_string()),
+            LaunchError::Email(errors) => Self::Invalid(errors.into_iter().map(FieldProblem::from).collect()),
             LaunchError::NoPool(reason) => Self::field("/pool", code, reason),
             LaunchError::NoUnsubscribe { part, reason } | LaunchError::NoPostalAddress { part, reason } => {
                 let field = if part == Some(Part::Html) { CONTENT.html } else { CONTENT.text };

@@ -36,6 +36,7 @@ impl Pointers {
             ContentError::Parts(problems) => {
                 ApiError::Invalid(problems.into_iter().map(|one| self.problem(one)).collect())
             }
+            ContentError::Email(errors) => ApiError::Invalid(errors.into_iter().map(FieldProblem::from).collect()),
             ContentError::Interrupted(error) => error.into(),
             ContentError::Store(error) => error.into(),
         }

@@ -1,5 +1,7 @@
 //! `/v1/templates`: content with placeholders, in versions.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,6 +11,7 @@ use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::advice::{Advice, advise};
 use crate::domain::content::category::Category;
+use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{ContactId, TemplateId};
@@ -62,6 +65,8 @@ pub(in crate::http) struct Version {
     pub(in crate::http) subject: String,
     pub(in crate::http) body_text: String,
     pub(in crate::http) body_html: Option<String>,
+    #[serde(flatten)]
+    pub(in crate::http) email: EmailFields,
     /// When this version was written.
     pub(in crate::http) version_created_at: UtcInstant,
 }
@@ -74,8 +79,8 @@ pub(in crate::http) struct Versions {
 
 impl From<VersionRow> for Version {
     fn from(row: VersionRow) -> Self {
-        let VersionRow { id: _, version, subject, body_text, body_html, created_at } = row;
-        Self { version, subject, body_text, body_html, version_created_at: created_at }
+        let VersionRow { id: _, version, subject, body_text, body_html, created_at, email } = row;
+        Self { version, subject, body_text, body_html, email: email.0, version_created_at: created_at }
     }
 }
 
@@ -107,6 +112,11 @@ pub(in crate::http) struct TemplateInput {
     #[serde(default)]
     pub(in crate::http) body_text: String,
     pub(in crate::http) body_html: Option<String>,
+    /// Where answers go: `Help <help@example.com>`. Left out: as the pool says, else to the sender.
+    pub(in crate::http) reply_to: Option<String>,
+    /// Headers by their names, at most 20; a value may have placeholders.
+    #[serde(default)]
+    pub(in crate::http) headers: BTreeMap<String, String>,
 }
 
 fn marketing() -> Category {
@@ -126,6 +136,12 @@ pub(in crate::http) struct TemplatePatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     body_html: Option<Option<String>>,
+    /// `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    reply_to: Option<Option<String>>,
+    /// All headers as they are to be.
+    headers: Option<BTreeMap<String, String>>,
     /// The `updated_at` that was seen: if the template has changed since, the change is refused with `changed_meanwhile`.
     if_updated_at: Option<UtcInstant>,
 }
@@ -195,10 +211,11 @@ pub(in crate::http) async fn create(
 
 /// Makes a template.
 pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: &By) -> Result<Template, ApiError> {
-    let TemplateInput { name, channel, category, tracking, subject, body_text, body_html } = body;
+    let TemplateInput { name, channel, category, tracking, subject, body_text, body_html, reply_to, headers } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html };
-    let new = NewTemplate { name, channel, category, tracking, content };
+    let email = EmailFields { reply_to, headers };
+    let new = NewTemplate { name, channel, category, tracking, content, email };
     let created = create_template(&state.services, new, by).await;
     Ok(Template::saved(created.map_err(|error| CONTENT.refusal(error))?))
 }
@@ -293,8 +310,9 @@ pub(in crate::http) async fn replaced(
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
+    let email = EmailFields { reply_to: body.reply_to, headers: body.headers };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
-    let change = Change { name: Some(name), category, tracking, content, seen };
+    let change = Change { name: Some(name), category, tracking, content, email, seen };
     Ok(Template::saved(change_template(&state.services, &latest, change, by).await?))
 }
 
@@ -314,8 +332,9 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
+    let email = EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers }.of(latest.version.email.0.clone());
     let (category, tracking, seen) = (body.category, body.tracking, body.if_updated_at);
-    let change = Change { name, category, tracking, content, seen };
+    let change = Change { name, category, tracking, content, email, seen };
     let row = change_template(&state.services, &latest, change, &by).await?;
     Ok(web::Json(Template::saved(row)))
 }

@@ -56,7 +56,7 @@ fn unknown() -> Outcome {
 
 /// Back to pending at once, with a doubt or without, and with what was said.
 fn again(settlement: Settlement, ambiguous: bool, said: &str) -> Settlement {
-    let message = Message { subject: said.to_owned(), text: String::new(), html: None, list: None, returns: None };
+    let message = Message { subject: said.to_owned(), text: String::new(), html: None, ..Message::default() };
     Settlement {
         verdict: Verdict { ambiguous, ..Verdict::untouched() },
         content: Some(serde_json::to_string(&message).unwrap()),

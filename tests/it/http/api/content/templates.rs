@@ -40,6 +40,42 @@ both_backends! {
         assert_eq!(server.send("GET", &path, &[], b"").code(), "template_not_found");
     }
 
+    fn answers_and_headers_belong_to_a_version_and_what_is_wrong_is_named(db: &Database) {
+        let server = Server::on(db);
+        let body = json!({
+            "name": "t", "channel": "email", "subject": "s", "body_text": "b", "reply_to": "Help <help@example.com>",
+            "headers": { "X-Campaign": "spring" },
+        });
+        let made = server.send("POST", "/v1/templates", &[JSON], body.to_string().as_bytes());
+        assert_eq!((made.status, &made.body["reply_to"]), (201, &json!("Help <help@example.com>")), "{made:?}");
+        let path = format!("/v1/templates/{}", id(&made.body));
+        for (change, version, reply_to, headers) in [
+            (json!({ "headers": { "X-Campaign": "summer" } }), 2, json!("Help <help@example.com>"), json!({ "X-Campaign": "summer" })),
+            (json!({ "headers": { "X-Campaign": "summer" } }), 2, json!("Help <help@example.com>"), json!({ "X-Campaign": "summer" })),
+            (json!({ "reply_to": null }), 3, json!(null), json!({ "X-Campaign": "summer" })),
+            (json!({ "headers": {} }), 4, json!(null), json!(null)),
+        ] {
+            let changed = server.send("PATCH", &path, &[JSON], change.to_string().as_bytes());
+            let found = (&changed.body["version"], &changed.body["reply_to"], &changed.body["headers"]);
+            assert_eq!(found, (&json!(version), &reply_to, &headers), "{change}");
+        }
+        for (wrong, field, code) in [
+            (json!({ "reply_to": "help" }), "/reply_to", "reply_to_invalid"),
+            (json!({ "reply_to": "a@example.com, b@example.com" }), "/reply_to", "reply_to_invalid"),
+            (json!({ "headers": { "Bcc": "a@example.com" } }), "/headers/Bcc", "header_reserved"),
+            (json!({ "headers": { "X A": "1" } }), "/headers/X A", "header_name"),
+            (json!({ "headers": { "X-A": "1\r\nBcc: a@example.com" } }), "/headers/X-A", "header_value"),
+            (json!({ "headers": { "X-A": "{nobody}" } }), "/headers/X-A", "unknown_placeholder"),
+        ] {
+            let refused = server.send("PATCH", &path, &[JSON], wrong.to_string().as_bytes());
+            let error = &refused.body["errors"][0];
+            assert_eq!((refused.status, &error["field"], &error["code"]), (422, &json!(field), &json!(code)), "{refused:?}");
+        }
+        assert_eq!(server.api().get(&path)["version"], 4, "nothing of it was stored");
+        let sms = json!({ "name": "t", "channel": "sms", "body_text": "b", "headers": { "X-A": "1" } }).to_string();
+        assert_eq!(server.send("POST", "/v1/templates", &[JSON], sms.as_bytes()).code(), "not_of_channel");
+    }
+
     fn a_preview_says_what_is_missing(db: &Database) {
         let server = Server::on(db);
         let api = server.api();

@@ -1,0 +1,3 @@
+DROP TABLE campaign_email;
+
+ALTER TABLE template_versions DROP COLUMN email;
