@@ -123,7 +123,7 @@ pub struct Http {
     pub trusted_proxies: proxies::Proxies,
     /// Whether people may sign in to the pages although the way is not encrypted. No; on loopback they always may.
     pub allow_plain_sign_in: bool,
-    /// Largest JSON body, in bytes. 2 MiB.
+    /// Largest JSON body, in bytes. 4 MiB.
     pub max_body_bytes: usize,
     /// Largest import, in bytes. 4 GiB.
     pub max_import_bytes: u64,
@@ -136,7 +136,7 @@ impl Default for Http {
             public_addr: None,
             trusted_proxies: proxies::Proxies::default(),
             allow_plain_sign_in: false,
-            max_body_bytes: 2 << 20,
+            max_body_bytes: 4 << 20,
             max_import_bytes: 4 << 30,
         }
     }

@@ -54,10 +54,10 @@ use crate::domain::people::contact::Profile;
 use crate::domain::people::link::tracked::Tracker;
 
 /// The longest source of one part, in bytes.
-pub const MAX_SOURCE_BYTES: usize = 512 * 1024;
+pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// The longest rendered part, in bytes.
-pub const MAX_OUTPUT_BYTES: usize = 1024 * 1024;
+pub const MAX_OUTPUT_BYTES: usize = 2 * 1024 * 1024;
 
 /// The longest rendered subject, in characters: a line of a message (RFC 5322 2.1.1).
 pub const MAX_SUBJECT: usize = 998;

@@ -12,10 +12,10 @@ use crate::http::web::extract::{bad_parameter, gather};
 use crate::http::web::idempotency;
 use crate::http::web::problem::ApiError;
 
-/// The largest form of somebody who has not signed in, and of somebody who has: a message is up to 512 KiB of text and as much of HTML,
+/// The largest form of somebody who has not signed in, and of somebody who has: a message is up to 1 MiB of text and as much of HTML,
 /// and a browser writes a character as up to three bytes for each of its own. In bytes.
 const LARGEST: usize = 64 * 1024;
-pub(super) const LARGEST_SIGNED_IN: usize = 4 * 1024 * 1024;
+pub(super) const LARGEST_SIGNED_IN: usize = 8 * 1024 * 1024;
 
 /// The field with the key under which a form is done once.
 const KEY: &str = "idempotency_key";

@@ -85,7 +85,7 @@ fn every_code_that_a_request_can_cause() {
     let pools = vec![main, sandbox("texts", ChannelKind::Sms, 0.0)];
     let server = Server::with(&db, |settings| {
         settings.pools = pools;
-        settings.http.max_body_bytes = 1024 * 1024;
+        settings.http.max_body_bytes = 2 * 1024 * 1024;
         settings.links.require_unsubscribe = true;
         settings.email.require_postal_address = true;
         settings.email.postal_address = Some("Example Ltd, 1 High Street".to_owned());
@@ -111,7 +111,7 @@ fn requests(all: &mut Collected<'_>) {
     let contacts = "/v1/contacts";
     all.raw("json_malformed", contacts, &[JSON], b"[]");
     all.raw("encoding", contacts, &[JSON], b"{\"email\":\"\xff\"}");
-    all.raw("body_too_large", contacts, &[JSON], "x".repeat(1_100_000).as_bytes());
+    all.raw("body_too_large", contacts, &[JSON], "x".repeat(2_200_000).as_bytes());
     all.raw("unsupported_media_type", contacts, &[("Content-Type", "text/plain")], b"{}");
     all.raw("idempotency_key_malformed", contacts, &[JSON, ("Idempotency-Key", "a b")], b"{}");
     all.get("id_malformed", "/v1/contacts/abc");
@@ -252,7 +252,7 @@ fn templates(all: &mut Collected<'_>) {
     refused(all, "unknown_placeholder", &email("s", "one\n {nickname}"));
     refused(all, "placeholder_malformed", &email("s", "Hi *|FNAME|*"));
     refused(all, "template_syntax", &email("s", "Dear {% if first_name %}you"));
-    refused(all, "template_too_long", &email("s", &"x".repeat(600_000)));
+    refused(all, "template_too_long", &email("s", &"x".repeat(1_100_000)));
     refused(
         all,
         "template_too_heavy",

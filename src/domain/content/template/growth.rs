@@ -16,7 +16,7 @@ use minijinja::value::{Value, ValueKind};
 const MAX_VALUES: u64 = 64;
 
 /// Bytes of literal text that one value of the template may be made of.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 2 * 1024 * 1024;
 
 /// How deep macros may call one another.
 const MAX_DEPTH: usize = 8;
@@ -349,7 +349,7 @@ fn within(size: Size, span: Span) -> Result<Size, TooLarge> {
     if size.values > MAX_VALUES || size.bytes > MAX_BYTES {
         return Err(refused(
             span,
-            "this may become too large: at most 64 values of a contact and 1 MiB of text together",
+            "this may become too large: at most 64 values of a contact and 2 MiB of text together",
         ));
     }
     Ok(size)

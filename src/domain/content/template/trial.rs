@@ -24,7 +24,7 @@ impl Compiled {
                 Err(TemplateError::TooHeavy { part, line, what: "it takes too many steps" })
             }
             Err(RenderError::TooLong { part }) => {
-                Err(TemplateError::TooHeavy { part, line: 1, what: "it comes to more than 1 MiB" })
+                Err(TemplateError::TooHeavy { part, line: 1, what: "it comes to more than 2 MiB" })
             }
             _ => Ok(()),
         }

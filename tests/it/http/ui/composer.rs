@@ -187,7 +187,7 @@ both_backends! {
         let visitor = Visitor::with_key(&server, ROOT_KEY);
         let path = format!("/ui/campaigns/{campaign}/edit");
         // Six bytes of a form for each of these letters, which are two bytes of a message.
-        let words = "ж".repeat(250_000);
+        let words = "ж".repeat(500_000);
         let fields = |key: &str, text: &str| {
             let seen = api.get(&format!("/v1/campaigns/{campaign}"))["updated_at"].as_str().unwrap().to_owned();
             encoded(&[
@@ -196,12 +196,12 @@ both_backends! {
             ])
         };
         let form = fields("one", &words);
-        assert!(form.len() > 2 << 20, "more than a body of the API may have: {}", form.len());
+        assert!(form.len() > 4 << 20, "more than a body of the API may have: {}", form.len());
         assert_eq!(visitor.press(&path, &form).status, 303);
         assert_eq!(api.get(&format!("/v1/campaigns/{campaign}"))["body_text"], words.as_str());
-        let larger = visitor.press(&path, &fields("two", &"ж".repeat(300_000)));
+        let larger = visitor.press(&path, &fields("two", &"ж".repeat(600_000)));
         assert_page(&larger, 422);
-        assert!(text(&larger).contains(&"ж".repeat(300_000)), "what was typed is still there");
+        assert!(text(&larger).contains(&"ж".repeat(600_000)), "what was typed is still there");
     }
 
     fn a_draft_that_takes_a_template_keeps_no_text_of_its_own(db: &Database) {

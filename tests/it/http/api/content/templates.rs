@@ -76,6 +76,22 @@ both_backends! {
         assert_eq!(server.send("POST", "/v1/templates", &[JSON], sms.as_bytes()).code(), "not_of_channel");
     }
 
+    fn a_template_may_have_a_megabyte_and_not_more(db: &Database) {
+        let server = Server::with(db, |settings| settings.http.max_body_bytes = 4 * 1024 * 1024);
+        let html = |bytes: usize| format!("<p>{}{{first_name|you}}</p>", "x".repeat(bytes - 23));
+        let body = |bytes: usize| {
+            json!({ "name": "t", "channel": "email", "subject": "s", "body_text": "b", "body_html": html(bytes) }).to_string()
+        };
+        let made = server.send("POST", "/v1/templates", &[JSON], body(1024 * 1024).as_bytes());
+        assert_eq!(made.status, 201, "{:?}", made.body["detail"]);
+        let contact = id(&server.api().post("/v1/contacts", &json!({ "email": "ann@example.com" })));
+        let path = format!("/v1/templates/{}/preview", id(&made.body));
+        let shown = server.api().post(&path, &json!({ "contact_id": contact }));
+        assert!(shown["body_html"].as_str().unwrap().ends_with("xyou</p>"));
+        let refused = server.send("POST", "/v1/templates", &[JSON], body(1024 * 1024 + 1).as_bytes());
+        assert_eq!((refused.status, refused.code()), (422, "template_too_long"));
+    }
+
     fn a_preview_says_what_is_missing(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
