@@ -11,6 +11,7 @@ pub mod day;
 pub mod deliverability;
 pub mod dispatch;
 pub mod events;
+pub mod export;
 pub mod host_name;
 pub mod ids;
 pub mod import;

@@ -16,6 +16,7 @@ pub mod server;
 pub mod sessions;
 pub mod state;
 pub mod ui;
+mod verb;
 pub mod web;
 
 pub use routes::routes;

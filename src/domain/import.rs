@@ -12,6 +12,7 @@ mod filling;
 mod header;
 mod names;
 mod opening;
+pub mod own;
 pub mod presets;
 pub mod reading;
 mod records;
@@ -35,6 +36,7 @@ use super::people::consent::{Said, keys_as_addresses};
 use super::people::contact::{BuiltIn, ContactDraft, FieldError};
 use super::people::spelling::trim;
 use super::people::standing::Standing;
+use super::spreadsheet::unprotected;
 
 /// How many columns a file may have.
 pub const MAX_COLUMNS: usize = 1000;
@@ -188,7 +190,7 @@ pub struct ImportReader<R> {
     /// Whether the contacts are to be on a list.
     on_list: bool,
     record: Record,
-    /// Whether the file has rejected rows of an earlier import, whose cells may have a `'` before them.
+    /// Whether the file has rejected rows of an earlier import, or is an export, whose cells may have a `'` before them.
     is_protected: bool,
     is_broken: bool,
 }
@@ -214,7 +216,7 @@ impl<R: Read + Seek> ImportReader<R> {
         reader.seek(SeekFrom::Start(after.byte)).map_err(ImportError::Io)?;
         // More cells than the header has are kept, too: the row is shown as it was.
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
-        let is_protected = layout.columns.iter().any(|column| column.target == Target::Rejected);
+        let is_protected = layout.is_own || layout.columns.iter().any(|column| column.target == Target::Rejected);
         Ok(Self { records, layout, on_list: reading.on_list, record, is_protected, is_broken: false })
     }
 }
@@ -313,7 +315,7 @@ impl<R: Read> ImportReader<R> {
         let mut wrong: Vec<(&Column, FieldError)> = Vec::new();
         let mut is_proven = proof.is_empty();
         for (place, (column, cell)) in columns.iter().zip(self.record.cells()).enumerate() {
-            let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
+            let cell = if self.is_protected { unprotected(cell) } else { cell };
             let filled = if self.is_protected { rejected::check(column, cell) } else { Ok(()) };
             is_proven = is_proven || proof.contains(&place) && !is_blank(cell);
             match filled.and_then(|()| told.take(column, cell, self.on_list)) {
@@ -323,7 +325,7 @@ impl<R: Read> ImportReader<R> {
             }
         }
         let unproven = proof.first().filter(|_| !is_proven).and_then(|place| columns.get(*place));
-        let mut errors = told.finish(columns, unproven);
+        let mut errors = told.finish(columns, unproven, self.on_list);
         if wrong.iter().all(|(column, error)| is_spare(&told.draft, column, error)) {
             told.dropped.extend(wrong.into_iter().map(|(_, error)| error));
         } else {
@@ -342,7 +344,7 @@ impl<R: Read> ImportReader<R> {
     fn fill_refusal(&self, told: &mut Told) {
         for (column, cell) in self.layout.columns.iter().zip(self.record.cells()) {
             let is_said = matches!(column.target, Target::Consent(_) | Target::BuiltIn(_));
-            let cell = if self.is_protected { rejected::unprotected(cell) } else { cell };
+            let cell = if self.is_protected { unprotected(cell) } else { cell };
             if is_said {
                 // The row is rejected for its shape already.
                 let _wrong = told.take(column, cell, self.on_list);
@@ -382,7 +384,7 @@ impl<R: Read> ImportReader<R> {
     fn is_silent(&self) -> bool {
         let mut consents = self.layout.columns.iter().enumerate();
         consents.any(|(place, column)| {
-            matches!(column.target, Target::Consent(Consent::Word | Consent::Agreed))
+            matches!(column.target, Target::Consent(Consent::Word | Consent::Agreed | Consent::Reasons))
                 && self.record.cells().nth(place).is_none_or(is_blank)
         })
     }

@@ -4,6 +4,7 @@ pub mod consent;
 pub mod contact;
 pub mod email;
 pub mod fields;
+pub mod held;
 pub mod link;
 pub mod locale;
 pub mod phone;

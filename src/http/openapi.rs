@@ -15,7 +15,7 @@ use super::api::campaigns::{
 use super::api::content::{previews, templates};
 use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
-    attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
+    attributes, consent, contacts, exports, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
 };
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
@@ -32,13 +32,13 @@ use crate::domain::access::Scope;
 #[openapi(
     info(title = "Volley", description = "Campaign dispatch: nobody lost, nobody twice."),
     paths(
-        contacts::upsert, contacts::list, contacts::show, contacts::change, contacts::delete,
+        contacts::upsert, contacts::list, exports::contacts, contacts::show, contacts::change, contacts::delete,
         of_contact::lists, of_contact::suppressions, deliveries_of_contact::list,
         imports::upload, imports::list, imports::show, rejected_rows::download,
         lists::create, lists::list, lists::show, lists::change, lists::delete,
         subscriptions::subscribe, subscriptions::unsubscribe,
         suppressions::add, suppressions::remove, undo_bounces::undo, suppressions::list, suppressions::domains, suppressions::export,
-        suppression_imports::upload, consent::list, tags::list, attributes::list, tags::change, tags::change_many, lists::members, lists::add_members, lists::remove_members, lists::remove_member,
+        suppression_imports::upload, consent::list, tags::list, attributes::list, tags::change, tags::change_many, lists::members, exports::members, lists::add_members, lists::remove_members, lists::remove_member,
         public::callbacks::take, callbacks::list, callbacks::replay, reactions::list, reactions::retry, reactions::retry_all,
         events::send, events::send_batch, events::list, events::show,
         criteria::estimate, audience::count,

@@ -2,7 +2,6 @@
 
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
-use actix_web::http::Method;
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 use actix_web::{Resource, Route};
@@ -17,7 +16,7 @@ use super::api::campaigns::{
 use super::api::content::{previews, templates};
 use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
-    attributes, consent, contacts, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
+    attributes, consent, contacts, exports, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
 };
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
@@ -30,13 +29,14 @@ use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
-    contacts as contact_list, decisions as decided, enter, errors, form, import as import_page, imports as import_list,
-    instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now, pace as pace_page,
-    page_map as map_page, people, pool_acts, pool_check, pools as pool_list, preflight as preflight_page,
-    search as search_page, segment_acts, segments as segment_list, settings as settings_page,
-    suppressions as suppression_list, template_diff, template_edit, template_preview, templates as template_list,
-    uncertain as incidents, uncertain_acts, why as why_page,
+    contacts as contact_list, decisions as decided, enter, errors, form, import as import_page,
+    imports as import_list, instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now,
+    pace as pace_page, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
+    preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
+    settings as settings_page, suppressions as suppression_list, template_diff, template_edit, template_preview,
+    templates as template_list, uncertain as incidents, uncertain_acts, why as why_page,
 };
+pub use super::verb::Verb;
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
@@ -92,49 +92,6 @@ pub struct Entry {
     /// Which limit its requests count towards. Routes without a key have none.
     pub limit: Limit,
     handler: fn() -> Route,
-}
-
-/// A method that a route may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verb {
-    /// Shows.
-    Get,
-    /// As [`Verb::Get`], without a body.
-    Head,
-    /// Makes, or causes an event.
-    Post,
-    /// Replaces.
-    Put,
-    /// Changes.
-    Patch,
-    /// Removes.
-    Delete,
-}
-
-impl Verb {
-    /// As HTTP spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    fn method(self) -> Method {
-        match self {
-            Self::Get => Method::GET,
-            Self::Head => Method::HEAD,
-            Self::Post => Method::POST,
-            Self::Put => Method::PUT,
-            Self::Patch => Method::PATCH,
-            Self::Delete => Method::DELETE,
-        }
-    }
 }
 
 impl Entry {
@@ -332,6 +289,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/audit-log", Api(Admin), || to(audit_log::list)),
     get("/v1/contacts", Api(Read), || to(contacts::list)).shows(Object::Contact),
     post("/v1/contacts", Api(Ingest), || to(contacts::upsert)).once(),
+    get("/v1/contacts/export", Api(Read), || to(exports::contacts)).shows(Object::Contact),
     post("/v1/contacts/import", Api(Ingest), || to(imports::upload)).keeps_key(),
     post("/v1/contacts/tags", Api(Ingest), || to(tags::change_many)).once(),
     post("/v1/contacts/{id}/tags", Api(Ingest), || to(tags::change)).once(),
@@ -351,6 +309,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/lists/{id}/members", Api(Read), || to(lists::members)).shows(Object::List),
     post("/v1/lists/{id}/members", Api(Ingest), || to(lists::add_members)).once(),
     delete("/v1/lists/{id}/members", Api(Ingest), || to(lists::remove_members)),
+    get("/v1/lists/{id}/members/export", Api(Read), || to(exports::members)).shows(Object::List),
     delete("/v1/lists/{id}/members/{contact_id}", Api(Ingest), || to(lists::remove_member)),
     get("/v1/suppressions", Api(Read), || to(suppressions::list)).shows(Object::Suppression),
     post("/v1/suppressions", Api(Ingest), || to(suppressions::add)).once(),

@@ -4,6 +4,7 @@ pub(in crate::http) mod client;
 pub(in crate::http) mod csv;
 pub(in crate::http) mod cursor;
 pub(in crate::http) mod edge;
+pub(in crate::http) mod export;
 pub mod extract;
 pub(in crate::http) mod id_or_slug;
 pub mod idempotency;

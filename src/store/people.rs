@@ -9,6 +9,7 @@ pub mod contact_filter;
 pub mod contact_row;
 pub mod contacts;
 pub(in crate::store) mod dialect;
+pub mod exports;
 pub mod ground;
 mod introduced;
 pub mod link_keys;

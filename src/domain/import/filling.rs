@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::header::{Column, Manner, SaidColumn, Target};
-use super::names;
 use super::presets::cell;
-use super::statuses::{hear, hear_nothing, never_agreed};
+use super::statuses::{Consent, hear, hear_nothing, never_agreed};
 use super::suppressions::read_time;
+use super::{names, own};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Said, said_source};
 use crate::domain::people::contact::{
@@ -28,6 +28,10 @@ pub(super) struct Told {
     attributes: Option<serde_json::Map<String, Value>>,
     /// Whether it was said that the person agrees, or does not.
     is_decided: bool,
+    /// How the contact stands on lists that are not the import's.
+    lists: Option<String>,
+    /// Whether reasons were heard that have a time of their own, which the row does not say.
+    has_reasons: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,9 @@ impl Told {
         match &column.target {
             Target::Rejected | Target::Ignored | Target::Nowhere => {}
             Target::Said(said) => self.hear(*said, &text, column.manner)?,
+            Target::Consent(Consent::Lists) => self.lists = Some(text.into_owned()),
             Target::Consent(consent) => {
+                self.has_reasons |= *consent == Consent::Reasons;
                 hear(&mut self.said, *consent, &text, on_list)?;
                 self.is_decided = true;
             }
@@ -96,7 +102,9 @@ impl Told {
                 let at = UtcInstant::parse(text);
                 said.at = Some(at.map_err(|error| FieldError::new("status_at", "time_invalid", error.to_string()))?);
             }
+            SaidColumn::Source if manner == Manner::Exported => said.source = said_source(&own::source(text))?,
             SaidColumn::Source => said.source = said_source(text)?,
+            SaidColumn::Tags if manner == Manner::Exported => said.tags = own::tags(text)?,
             SaidColumn::Tags => said.tags = tag::parse_cell(text)?,
         }
         Ok(())
@@ -104,7 +112,7 @@ impl Told {
 
     /// What can be said only when all cells have been read. `columns`: those of the row; `unproven`: one that must show what the person has
     /// said, and is empty.
-    pub(super) fn finish(&mut self, columns: &[Column], unproven: Option<&Column>) -> Vec<FieldError> {
+    pub(super) fn finish(&mut self, columns: &[Column], unproven: Option<&Column>, on_list: bool) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut keep = |column: Option<&Column>, result: Result<(), FieldError>| {
             if let Err(mut error) = result {
@@ -121,6 +129,14 @@ impl Told {
         if let Some((whole, name)) = self.name.take() {
             let column = placed(&|target| matches!(target, Target::Name | Target::LastName));
             keep(column, self.take_name(whole, &name));
+        }
+        if self.has_reasons {
+            self.said.at = None;
+        }
+        if let Some(lists) = self.lists.take() {
+            let column = placed(&|target| *target == Target::Consent(Consent::Lists));
+            let says_no = self.said.standing.is_some() || !self.said.suppressed.is_empty();
+            keep(column, own::hear_lists(&lists, on_list, says_no));
         }
         if unproven.is_some() && !self.is_decided {
             keep(unproven, Err(never_agreed("row")));
@@ -191,7 +207,7 @@ impl Manner {
     /// A cell as its column is written.
     fn of(self, text: &str) -> std::borrow::Cow<'_, str> {
         match self {
-            Self::AsIs | Self::Perhaps => text.into(),
+            Self::AsIs | Self::Perhaps | Self::Exported => text.into(),
             Self::First => cell::first(text).into(),
             Self::Digits => cell::with_plus(text).into(),
             Self::Quoted => cell::unquoted(text).into(),

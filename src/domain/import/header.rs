@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::own;
 use super::presets::{Known, Preset, known, proofs, recognise};
 use super::reading::{Field, PresetChoice, Reading};
 use super::spellings::{Word, word};
@@ -62,6 +63,8 @@ pub(super) enum Manner {
     Quoted,
     /// Between `:::` or `;`.
     Labels,
+    /// As Volley exports it.
+    Exported,
 }
 
 /// What a column says of a contact besides its fields and besides whether it agrees.
@@ -81,6 +84,8 @@ pub(super) struct Layout {
     pub(super) columns: Vec<Column>,
     /// The tool that has written the file.
     pub(super) preset: Option<Preset>,
+    /// Whether the file is an export of Volley's.
+    pub(super) is_own: bool,
     /// Places of the columns of which one must have something in each row, so that it shows what the person has said. Empty: no such rule.
     pub(super) proof: Vec<usize>,
 }
@@ -110,18 +115,23 @@ pub(super) fn layout<'c>(cells: impl Iterator<Item = &'c str>, reading: &Reading
         PresetChoice::Off => None,
         PresetChoice::Named(preset) => Some(preset),
     };
+    // No tool has written it, so that turning tools off changes nothing.
+    let is_own = preset.is_none() && own::is_export(&names);
     let mut found = Vec::with_capacity(headers.len());
     for (place, (header, name)) in headers.iter().zip(&names).enumerate() {
         found.push(match mapped.get(&place) {
             _ if rejected.contains(&place) => Found::Clear(Target::Rejected, Manner::AsIs),
             Some(field) => Found::Clear(told(field), Manner::AsIs),
-            None => find(header, name, preset, reading.on_list)?,
+            None => match of_own(name, reading.on_list).filter(|_| is_own) {
+                Some((target, manner)) => Found::Clear(target, manner),
+                None => find(header, name, preset, reading.on_list)?,
+            },
         });
     }
     let columns = settle(headers.iter().zip(found))?;
     check(&columns)?;
     let proof = preset.map(|preset| proof(preset, &names, |place| !mapped.contains_key(&place))).unwrap_or_default();
-    Ok(Layout { columns, preset, proof })
+    Ok(Layout { columns, preset, is_own, proof })
 }
 
 /// The fields of the columns that are mapped, by place.
@@ -155,6 +165,21 @@ fn told(field: &Field) -> Target {
         Field::Attribute(name) => Target::Attribute(name.clone()),
         Field::Ignored => Target::Ignored,
     }
+}
+
+/// What a column is in an export of Volley's own, where that is not what it is in every file.
+fn of_own(name: &str, on_list: bool) -> Option<(Target, Manner)> {
+    Some(match name {
+        "contact_id" | "untracked" | "introduced_at" | "created_at" | "updated_at" => (Target::Ignored, Manner::AsIs),
+        "attributes" => (Target::Attributes, Manner::AsIs),
+        "tags" => (Target::Said(SaidColumn::Tags), Manner::Exported),
+        "suppressed" => (Target::Consent(Consent::Reasons), Manner::AsIs),
+        "lists" => (Target::Consent(Consent::Lists), Manner::AsIs),
+        "source" if on_list => (Target::Said(SaidColumn::Source), Manner::Exported),
+        // How it stood on a list says nothing where none is meant.
+        "source" | "status_at" if !on_list => (Target::Ignored, Manner::AsIs),
+        _ => return None,
+    })
 }
 
 /// What a column is by its name alone.

@@ -6,7 +6,7 @@
 use super::header::{Column, REJECTED as COLUMNS, Target};
 use super::records::Record;
 use crate::domain::people::contact::FieldError;
-use crate::domain::spreadsheet::cell;
+use crate::domain::spreadsheet::{cell, unprotected};
 
 /// Most errors of a row that are named. A row of a thousand bad cells must not become a book.
 const MOST_ERRORS: usize = 10;
@@ -51,11 +51,6 @@ impl Cells {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
     }
-}
-
-/// A cell without what [`line`] puts before it, so that a spreadsheet takes it for text.
-pub(super) fn unprotected(cell: &[u8]) -> &[u8] {
-    cell.strip_prefix(b"'").unwrap_or(cell)
 }
 
 /// Refuses what stands for bytes that could not be read: a second upload must not take it for text.

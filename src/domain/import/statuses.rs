@@ -3,6 +3,7 @@
 //! What cannot be shown to be consent is none, and a "no" is never lost. A refusal without a list to refuse is one of everything; an
 //! address that another tool does not write to any more is suppressed here as well. A word that is not understood keeps its row out.
 
+use super::own;
 use super::suppressions::read_time;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::{Reason, Said, SaidSuppression};
@@ -45,6 +46,10 @@ pub(super) enum Consent {
     Filled(Meaning),
     /// Yes: the person agrees. No: it refuses. Anything else says nothing.
     Perhaps,
+    /// Reasons why addresses are not written to, as Volley exports them.
+    Reasons,
+    /// How the contact stands on other lists, as Volley exports it.
+    Lists,
 }
 
 /// The words of a column of states. Spaces, hyphens, underscores and case do not matter.
@@ -169,6 +174,8 @@ pub(super) fn of_name(name: &str) -> Option<Consent> {
 /// Takes what a cell says of consent. An empty cell must not come here.
 pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool) -> Result<(), FieldError> {
     let meaning = match consent {
+        Consent::Reasons => return own::hear_reasons(said, text),
+        Consent::Lists => return Ok(()),
         Consent::Word => word(text),
         Consent::Agreed => match answer(text) {
             Some(true) => Some(Meaning::Agrees),
@@ -214,14 +221,24 @@ pub(super) fn hear_nothing(consent: Consent) -> Result<(), FieldError> {
                           attributes.NAME or to - if it is about something else";
             Err(FieldError::new("status", "required", reason))
         }
-        Consent::Word | Consent::Marked(_) | Consent::Filled(_) | Consent::Perhaps => Ok(()),
+        Consent::Word
+        | Consent::Marked(_)
+        | Consent::Filled(_)
+        | Consent::Perhaps
+        | Consent::Reasons
+        | Consent::Lists => Ok(()),
     }
 }
 
 fn not_understood(consent: Consent) -> FieldError {
     let words = match consent {
         Consent::Word => "is none of: subscribed, unconfirmed, unsubscribed, blocked, bounced, complained",
-        Consent::Agreed | Consent::Marked(_) | Consent::Filled(_) | Consent::Perhaps => "is neither yes nor no",
+        Consent::Agreed
+        | Consent::Marked(_)
+        | Consent::Filled(_)
+        | Consent::Perhaps
+        | Consent::Reasons
+        | Consent::Lists => "is neither yes nor no",
     };
     let reason = format!(
         "{words} (or a usual word for one of them), so that it cannot be told whether the person agrees; if the column is about something \

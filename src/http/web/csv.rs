@@ -1,4 +1,4 @@
-//! CSV documents: cells that a spreadsheet takes as they are meant, and rows that are streamed as they are read.
+//! Documents that are streamed as they are read: CSV, with cells that a spreadsheet takes as they are meant, and JSON lines.
 
 use std::error::Error;
 
@@ -6,6 +6,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Bytes;
 use futures_util::stream;
 
+use crate::domain::export::Format;
 pub(in crate::http) use crate::domain::spreadsheet::cell;
 
 /// Some rows of a document.
@@ -30,7 +31,22 @@ where
     F: Future<Output = Result<Portion<K>, E>> + 'static,
     E: Into<Box<dyn Error>> + 'static,
 {
-    let header = Bytes::from(format!("{header}\r\n"));
+    document(file, Format::Csv, format!("{header}\r\n"), first, read)
+}
+
+/// [`download`], in any format, with what stands before the rows.
+pub(in crate::http) fn document<K, F, E>(
+    file: &str,
+    format: Format,
+    header: String,
+    first: Portion<K>,
+    read: impl Fn(K) -> F + 'static,
+) -> HttpResponse
+where
+    K: 'static,
+    F: Future<Output = Result<Portion<K>, E>> + 'static,
+    E: Into<Box<dyn Error>> + 'static,
+{
     let rows = stream::try_unfold((Some(first), read), |(portion, read)| async move {
         let Some(Portion { text, next }) = portion else { return Ok(None) };
         let next = match next {
@@ -39,10 +55,11 @@ where
         };
         Ok::<_, E>(Some((Bytes::from(text), (next, read))))
     });
+    let all = futures_util::StreamExt::chain(stream::iter([Ok(Bytes::from(header))]), rows);
     // An empty chunk would end the answer.
-    let rows = futures_util::TryStreamExt::try_filter(rows, |chunk| std::future::ready(!chunk.is_empty()));
+    let all = futures_util::TryStreamExt::try_filter(all, |chunk| std::future::ready(!chunk.is_empty()));
     HttpResponse::Ok()
-        .content_type("text/csv; charset=utf-8")
+        .content_type(format.media_type())
         .insert_header(("Content-Disposition", format!("attachment; filename=\"{file}\"")))
-        .streaming(futures_util::StreamExt::chain(stream::iter([Ok(header)]), rows))
+        .streaming(all)
 }

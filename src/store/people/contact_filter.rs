@@ -99,6 +99,26 @@ pub fn ids(
         .map_err(StoreError::query("find contacts by a filter"))
 }
 
+/// Living contacts that the filter takes, oldest first, whole: `limit` of those above `after`, up to `until`.
+///
+/// # Errors
+/// A query failed.
+pub fn rows(
+    conn: &mut Conn,
+    filter: &ContactFilter,
+    (after, until): (ContactId, ContactId),
+    limit: i64,
+) -> Result<Vec<ContactRow>, StoreError> {
+    let now = engine::now(conn)?;
+    matching(filter, until.0, now)
+        .filter(contacts::id.gt(after.0))
+        .order(contacts::id)
+        .limit(limit)
+        .select(ContactRow::as_select())
+        .load(conn)
+        .map_err(StoreError::query("read contacts by a filter"))
+}
+
 fn matching(filter: &ContactFilter, anchor: i64, now: UtcInstant) -> contacts::BoxedQuery<'static, MultiBackend> {
     let mut query = contacts::table.filter(contacts::deleted_at.is_null().and(contacts::id.le(anchor))).into_boxed();
     if let Some(search) = &filter.search {

@@ -94,6 +94,21 @@ pub(in crate::http) struct Which {
     page_size: i64,
 }
 
+/// The status and the kind of trouble that are asked for.
+pub(super) fn asked_of(params: &Params) -> Result<(Option<DeliveryState>, TroubleFilter), ApiError> {
+    let status = params.choice("status", DeliveryState::ALL)?;
+    let kind = TroubleFilter {
+        category: params.choice("error_category", ErrorCategory::ALL)?,
+        class: params.choice("answer_class", AnswerClass::ALL)?,
+        skip_reason: params.choice("skip_reason", SkipReason::ALL)?,
+    };
+    if status.is_none() && kind != TroubleFilter::default() {
+        let reason = "name a status with a kind of trouble, as `status=failed`".to_owned();
+        return Err(bad_parameter("status", "required", reason));
+    }
+    Ok((status, kind))
+}
+
 impl FromQuery for Which {
     const NAMES: &'static [&'static str] =
         &["status", "error_category", "answer_class", "skip_reason", "cursor", "page_size"];
@@ -107,16 +122,7 @@ impl FromQuery for Which {
                 .map(ContactId)
                 .ok_or_else(|| bad_parameter("cursor", "cursor_invalid", "not a cursor of this list".to_owned()))?,
         };
-        let status = params.choice("status", DeliveryState::ALL)?;
-        let kind = TroubleFilter {
-            category: params.choice("error_category", ErrorCategory::ALL)?,
-            class: params.choice("answer_class", AnswerClass::ALL)?,
-            skip_reason: params.choice("skip_reason", SkipReason::ALL)?,
-        };
-        if status.is_none() && kind != TroubleFilter::default() {
-            let reason = "name a status with a kind of trouble, as `status=failed`".to_owned();
-            return Err(bad_parameter("status", "required", reason));
-        }
+        let (status, kind) = asked_of(params)?;
         Ok(Self { status, kind, after, page_size: params.integer("page_size", 1..=100)?.unwrap_or(USUAL_SIZE) })
     }
 }

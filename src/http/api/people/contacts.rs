@@ -246,9 +246,51 @@ pub(in crate::http) async fn upsert(
 #[derive(Debug)]
 pub(in crate::http) struct ContactFilter {
     paging: Paging,
+    which: Which,
+}
+
+/// What contacts are to meet, all of it.
+#[derive(Debug)]
+pub(super) struct Which {
     filter: contact_filter::ContactFilter,
     list: Option<ListKey>,
     standing: Standing,
+}
+
+impl Which {
+    pub(super) const NAMES: [&'static str; 8] =
+        ["search", "email", "phone", "external_id", "list", "standing", "tag", "suppressed"];
+
+    /// Reads the parameters that select contacts.
+    pub(super) fn read(params: &Params) -> Result<Self, ApiError> {
+        let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
+        if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
+            let reason = format!("at most {MAX_SEARCH} characters");
+            return Err(bad_parameter("search", "too_long", reason));
+        }
+        let parse = |text: &str| list_path::parse(text).map_err(|why| bad_parameter("list", "id_malformed", why));
+        let list = params.text("list").map(parse).transpose()?;
+        let shown = [Standing::Subscribed, Standing::Unconfirmed, Standing::Unsubscribed];
+        let standing = params.choice("standing", &shown)?;
+        if standing.is_some() && list.is_none() {
+            return Err(bad_parameter("standing", "required", "needs a list".to_owned()));
+        }
+        let tag = params.text("tag").map(tag::parse).transpose();
+        let tag = tag.map_err(|error| bad_parameter("tag", "tag_invalid", error.reason))?;
+        let suppressed = params.choice("suppressed", &["true", "false"])?.map(|text| text == "true");
+        let search = search.map(|search| composed(search).into_owned());
+        let filter = contact_filter::ContactFilter { search, tag, suppressed, standing: None, keys: keys(params)? };
+        Ok(Self { filter, list, standing: standing.unwrap_or(Standing::Subscribed) })
+    }
+
+    /// The same with the list that is named.
+    pub(super) async fn resolved(self, state: &AppState) -> Result<contact_filter::ContactFilter, ApiError> {
+        let Self { mut filter, list, standing } = self;
+        if let Some(key) = list {
+            filter.standing = Some((list_path::resolve(state, key).await?, standing));
+        }
+        Ok(filter)
+    }
 }
 
 /// The keys that contacts are to have exactly.
@@ -299,26 +341,7 @@ impl FromQuery for ContactFilter {
     ];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
-        let search = params.text("search").map(str::trim).filter(|search| !search.is_empty());
-        if search.is_some_and(|search| search.chars().count() > MAX_SEARCH) {
-            let reason = format!("at most {MAX_SEARCH} characters");
-            return Err(bad_parameter("search", "too_long", reason));
-        }
-        let parse = |text: &str| list_path::parse(text).map_err(|why| bad_parameter("list", "id_malformed", why));
-        let list = params.text("list").map(parse).transpose()?;
-        let shown = [Standing::Subscribed, Standing::Unconfirmed, Standing::Unsubscribed];
-        let standing = params.choice("standing", &shown)?;
-        if standing.is_some() && list.is_none() {
-            return Err(bad_parameter("standing", "required", "needs a list".to_owned()));
-        }
-        let tag = params.text("tag").map(tag::parse).transpose();
-        let tag = tag.map_err(|error| bad_parameter("tag", "tag_invalid", error.reason))?;
-        let suppressed = params.choice("suppressed", &["true", "false"])?.map(|text| text == "true");
-        let own = ["search", "email", "phone", "external_id", "list", "standing", "tag", "suppressed"];
-        let paging = Paging::read(params, "contacts", &own)?;
-        let search = search.map(|search| composed(search).into_owned());
-        let filter = contact_filter::ContactFilter { search, tag, suppressed, standing: None, keys: keys(params)? };
-        Ok(Self { paging, filter, list, standing: standing.unwrap_or(Standing::Subscribed) })
+        Ok(Self { paging: Paging::read(params, "contacts", &Which::NAMES)?, which: Which::read(params)? })
     }
 }
 
@@ -340,10 +363,8 @@ pub(in crate::http) async fn list(
 
 /// A part of the contacts.
 pub(in crate::http) async fn listed(state: &AppState, filter: ContactFilter) -> Result<Listing<Contact>, ApiError> {
-    let ContactFilter { paging, mut filter, list, standing } = filter;
-    if let Some(key) = list {
-        filter.standing = Some((list_path::resolve(state, key).await?, standing));
-    }
+    let ContactFilter { paging, which } = filter;
+    let filter = which.resolved(state).await?;
     let window = paging.window();
     let slice = state
         .store

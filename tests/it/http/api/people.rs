@@ -3,6 +3,7 @@
 mod attributes;
 mod consent;
 mod contacts;
+mod exports;
 mod lists;
 mod of_contact;
 mod selections;

@@ -1,6 +1,6 @@
 //! What a campaign shows of the reports about its messages.
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use volley::domain::dispatch::delivery::DeliveryId;
 use volley::domain::events::EventSource;
 use volley::domain::ids::{CampaignId, ContactId};
@@ -41,7 +41,8 @@ both_backends! {
         assert_eq!(server.send("GET", &path, &[], b"").header("content-type"), Some("text/csv; charset=utf-8"));
         let rows = exported(&api, &path);
         let header = "contact_id,external_id,address,status,error,error_category,answer_class,attempts,sent_at,delivered,\
-            soft_bounced,hard_bounced,complained,opened,machine_opened,clicked,machine_clicked,replied,unsubscribed,rejected_later";
+            soft_bounced,hard_bounced,complained,opened,machine_opened,clicked,machine_clicked,replied,unsubscribed,rejected_later,\
+            provider_id,claimed_at,settled_at";
         assert_eq!((rows.len(), rows[0].as_str()), (5, header));
         let start = |n: usize| format!("{},,person{}@example.com,sent,,,,1,20", ids[n], n + 1);
         for (n, reports) in [
@@ -50,15 +51,28 @@ both_backends! {
             (2, "no,no,no,no,no,no,no,no,no,no,no"),
         ] {
             let row = &rows[n + 1];
-            assert!(row.starts_with(&start(n)) && row.ends_with(&format!("Z,{reports}")), "{row}");
+            assert!(row.starts_with(&start(n)) && row.contains(&format!("Z,{reports},")) && row.ends_with('Z'), "{row}");
         }
         let nothing = "no,".repeat(10);
-        assert_eq!(rows[4], format!("{other},'=1+1,,skipped,no_address,,,0,,{nothing}no"));
-        let skipped = exported(&api, &format!("{path}?status=skipped&raw=true"));
-        assert_eq!(skipped[1..], [format!("{other},=1+1,,skipped,no_address,,,0,,{nothing}no")]);
+        let skipped = |id_of: &str| format!("{other},{id_of},,skipped,no_address,,,0,,{nothing}no,,,");
+        assert!(rows[4].starts_with(&skipped("'=1+1")), "{}", rows[4]);
+        let kind = "status=skipped&skip_reason=no_address&raw=true";
+        for (query, count) in [("status=skipped&raw=true", 1), (kind, 1), ("status=skipped&skip_reason=suppressed&raw=true", 0)] {
+            let found = exported(&api, &format!("{path}?{query}"));
+            assert_eq!(found.len(), count + 1, "{query}");
+            assert!(found[1..].iter().all(|row| row.starts_with(&skipped("=1+1"))), "{found:?}");
+        }
+        let lines = exported(&api, &format!("{path}?format=jsonl"));
+        let lines: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let (first, last) = (&lines[0], &lines[3]);
+        assert_eq!((&first["reported"], &first["status"], &first["attempts"]), (&json!(["delivered", "machine_clicked"]), &json!("sent"), &json!(1)));
+        assert_eq!((&first["address"], &first["contact"]["id"]), (&json!("person1@example.com"), &json!(ids[0])));
+        assert_eq!((&last["error"], &last["address"], &last["contact"]["external_id"]), (&json!("no_address"), &json!(null), &json!("=1+1")));
         for (path, status) in [
             (format!("{path}?status=lost"), 400),
             (format!("{path}?raw=1"), 400),
+            (format!("{path}?answer_class=policy"), 400),
+            (format!("{path}?format=xml"), 400),
             ("/v1/campaigns/999/deliveries/export".to_owned(), 404),
         ] {
             assert_eq!(server.send("GET", &path, &[], b"").status, status, "{path}");

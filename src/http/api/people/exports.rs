@@ -1,0 +1,236 @@
+//! Contacts and the members of a list as a file, read part by part: as an import takes them back, and as programs read them.
+
+use std::borrow::Cow;
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use super::contacts::{Contact, Which};
+use crate::domain::export::Format;
+use crate::domain::ids::{ContactId, ListId};
+use crate::domain::import::own::BETWEEN;
+use crate::domain::instant::UtcInstant;
+use crate::domain::people::fields::BuiltIn;
+use crate::domain::people::standing::Standing;
+use crate::http::state::AppState;
+use crate::http::web::csv::{Portion, cell};
+use crate::http::web::export::Written;
+use crate::http::web::extract::{FromQuery, Params, Query};
+use crate::http::web::list_path::ListPath;
+use crate::http::web::problem::{ApiError, Problem};
+use crate::store::people::contact_filter::{self, ContactFilter};
+use crate::store::people::exports::{self, Exported, OnList};
+use crate::store::people::topics;
+use crate::store::{Conn, Lane, Store, StoreError};
+
+/// Contacts that are read at once.
+const ROWS: i64 = 1_000;
+
+/// A contact as a line of JSON: as the API shows it, and what else an export says.
+#[derive(Serialize)]
+struct Line {
+    #[serde(flatten)]
+    contact: Contact,
+    /// Why it is not written to: `unsubscribed`, `email:bounced`.
+    suppressed: Vec<String>,
+    /// How it stands on lists: `news:subscribed`.
+    lists: Vec<String>,
+    /// Whether the person has said that they are not to be tracked.
+    untracked: bool,
+    #[serde(flatten)]
+    on_list: Option<OnListLine>,
+}
+
+/// How it stands on the list whose members are exported.
+#[derive(Serialize)]
+struct OnListLine {
+    status: Standing,
+    status_at: UtcInstant,
+    source: Option<String>,
+}
+
+impl From<OnList> for OnListLine {
+    fn from(OnList { standing, since, source }: OnList) -> Self {
+        Self { status: standing, status_at: since, source }
+    }
+}
+
+impl TryFrom<Exported> for Line {
+    type Error = StoreError;
+
+    fn try_from(exported: Exported) -> Result<Self, StoreError> {
+        let Exported { contact, tags, suppressed, lists, on_list } = exported;
+        Ok(Self {
+            untracked: contact.untracked,
+            contact: Contact { tags, ..Contact::try_from(contact)? },
+            suppressed: suppressed.iter().map(ToString::to_string).collect(),
+            lists: lists.iter().map(|(list, standing)| format!("{list}:{standing}")).collect(),
+            on_list: on_list.map(OnListLine::from),
+        })
+    }
+}
+
+/// Whose file it is.
+#[derive(Debug, Clone)]
+enum Whose {
+    Contacts(ContactFilter),
+    Members(ListId, Option<Standing>),
+}
+
+/// An export and how it is written.
+#[derive(Debug, Clone)]
+struct Export {
+    whose: Whose,
+    until: ContactId,
+    written: Written,
+}
+
+impl Export {
+    /// Who came later than now is not in it.
+    async fn new(state: &AppState, whose: Whose, written: Written) -> Result<Self, ApiError> {
+        let until = state.store.run(Lane::Read, "find the newest contact", contact_filter::newest).await?;
+        Ok(Self { whose, until, written })
+    }
+
+    /// The header of a CSV file. Behind a byte order mark, which an import drops, spreadsheets read UTF-8; programs ask for `raw`.
+    fn header(&self) -> String {
+        let fields = BuiltIn::ALL.iter().map(|field| field.as_str());
+        let standing: &[&str] = match self.whose {
+            Whose::Contacts(_) => &[],
+            Whose::Members(..) => &["status", "status_at", "source"],
+        };
+        let rest = ["suppressed", "lists", "untracked", "introduced_at", "created_at", "updated_at"];
+        let names = ["contact_id"].into_iter().chain(fields).chain(["tags", "attributes"]);
+        let names: Vec<&str> = names.chain(standing.iter().copied()).chain(rest).collect();
+        format!("{}{}", if self.written.raw { "" } else { "\u{feff}" }, names.join(","))
+    }
+
+    fn line(&self, exported: Exported) -> Result<String, StoreError> {
+        let wrong = |error: serde_json::Error| StoreError::Corrupt { what: "a contact", detail: error.to_string() };
+        let line = Line::try_from(exported)?;
+        match self.written.format {
+            Format::Csv => line.csv(self.written.raw).map_err(wrong),
+            Format::Jsonl => serde_json::to_string(&line).map(|json| format!("{json}\n")).map_err(wrong),
+        }
+    }
+
+    async fn portion(self, store: Store, after: ContactId) -> Result<Portion<ContactId>, StoreError> {
+        let read = move |conn: &mut Conn| {
+            let window = (after, self.until);
+            let part = match &self.whose {
+                Whose::Contacts(filter) => exports::contacts(conn, filter, window, ROWS)?,
+                Whose::Members(list, standing) => exports::members(conn, (*list, *standing), window, ROWS)?,
+            };
+            let mut text = String::new();
+            for exported in part.people {
+                text.push_str(&self.line(exported)?);
+            }
+            Ok(Portion { text, next: part.next })
+        };
+        store.run(Lane::Read, "export contacts", read).await
+    }
+
+    async fn answer(self, state: &AppState, file: &str) -> Result<HttpResponse, ApiError> {
+        let (store, header, written) = (state.store.clone(), self.header(), self.written);
+        let read = move |after| self.clone().portion(store.clone(), after);
+        let first = read(ContactId(0)).await?;
+        Ok(written.answer(file, &header, first, read))
+    }
+}
+
+impl Line {
+    /// As a row of CSV with its end.
+    fn csv(&self, raw: bool) -> Result<String, serde_json::Error> {
+        let attributes = match self.contact.attributes.is_empty() {
+            true => String::new(),
+            false => serde_json::to_string(&self.contact.attributes)?,
+        };
+        let mut cells: Vec<Cow<'_, str>> = vec![self.contact.id.to_string().into()];
+        cells.extend(self.contact.fields().map(|(_, value)| Cow::from(value.unwrap_or_default())));
+        cells.extend([self.contact.tags.join(BETWEEN).into(), attributes.into()]);
+        if let Some(OnListLine { status, status_at, source }) = &self.on_list {
+            let source = source.as_deref().unwrap_or_default();
+            cells.extend([status.as_str().into(), status_at.to_string().into(), source.into()]);
+        }
+        let introduced = self.contact.introduced_at.map(|at| at.to_string()).unwrap_or_default();
+        let words = [self.suppressed.join(BETWEEN), self.lists.join(BETWEEN), self.untracked.to_string(), introduced];
+        cells.extend(words.map(Cow::from));
+        cells.extend([self.contact.created_at, self.contact.updated_at].map(|at| Cow::from(at.to_string())));
+        let cells: Vec<String> = cells.iter().map(|text| cell(text, raw)).collect();
+        Ok(format!("{}\r\n", cells.join(",")))
+    }
+}
+
+/// Which contacts are exported, and how they are written.
+#[derive(Debug)]
+pub(in crate::http) struct ContactExport {
+    which: Which,
+    written: Written,
+}
+
+impl FromQuery for ContactExport {
+    const NAMES: &'static [&'static str] =
+        &["search", "email", "phone", "external_id", "list", "standing", "tag", "suppressed", "format", "raw"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self { which: Which::read(params)?, written: Written::read(params)? })
+    }
+}
+
+/// Exports contacts as a file, oldest first: those that `GET /v1/contacts` with the same filters lists. `format=csv` has a header, and a
+/// JSON object in the column `attributes`; an import takes it back as it is. `format=jsonl` has a contact on each line. `suppressed` says why a
+/// contact is not written to, `lists` how it stands on lists. Cells that a spreadsheet would take for formulas, and those that begin with `'`, have
+/// a `'` before them, which an import takes away; not with `raw=true`, which also leaves the byte order mark out. Each contact is as it was when it
+/// was read; those that are made meanwhile are not in it.
+#[utoipa::path(get, path = "/v1/contacts/export", tag = "contacts", operation_id = "export_contacts",
+    params(("search" = Option<String>, Query), ("email" = Option<String>, Query), ("phone" = Option<String>, Query),
+        ("external_id" = Option<String>, Query), ("list" = Option<String>, Query), ("standing" = Option<Standing>, Query),
+        ("tag" = Option<String>, Query), ("suppressed" = Option<bool>, Query),
+        ("format" = inline(Option<Format>), Query, description = "`csv` unless given."), ("raw" = Option<bool>, Query)),
+    responses((status = 200, content((String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn contacts(
+    state: web::Data<AppState>,
+    Query(ContactExport { which, written }): Query<ContactExport>,
+) -> Result<HttpResponse, ApiError> {
+    let filter = which.resolved(&state).await?;
+    Export::new(&state, Whose::Contacts(filter), written).await?.answer(&state, "contacts").await
+}
+
+/// Which members are exported, and how they are written.
+#[derive(Debug)]
+pub(in crate::http) struct MemberExport {
+    standing: Option<Standing>,
+    written: Written,
+}
+
+impl FromQuery for MemberExport {
+    const NAMES: &'static [&'static str] = &["standing", "format", "raw"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        let shown = [Standing::Subscribed, Standing::Unconfirmed, Standing::Unsubscribed];
+        Ok(Self { standing: params.choice("standing", &shown)?, written: Written::read(params)? })
+    }
+}
+
+/// Exports the contacts that stand on a list as a file: subscribed, unconfirmed and unsubscribed ones, unless `standing` asks for some of them. As
+/// the export of contacts, with how each stands on this list, since when, and where that comes from (`status`, `status_at`, `source`). An
+/// import onto a list takes it back as it is.
+#[utoipa::path(get, path = "/v1/lists/{id}/members/export", tag = "lists", operation_id = "export_members",
+    params(("id" = String, Path), ("standing" = Option<Standing>, Query),
+        ("format" = inline(Option<Format>), Query, description = "`csv` unless given."), ("raw" = Option<bool>, Query)),
+    responses((status = 200, content((String = "text/csv"), (String = "application/x-ndjson"))),
+        (status = "4XX", body = Problem)))]
+pub(in crate::http) async fn members(
+    state: web::Data<AppState>,
+    ListPath(id): ListPath,
+    Query(MemberExport { standing, written }): Query<MemberExport>,
+) -> Result<HttpResponse, ApiError> {
+    let find = move |conn: &mut Conn| topics::names(conn, &[id].into());
+    let named = state.store.run(Lane::LookUp, "look a list up", find).await?;
+    if !named.contains_key(&id) {
+        return Err(ApiError::not_found("list", id.0));
+    }
+    let file = format!("list-{id}-members");
+    Export::new(&state, Whose::Members(id, standing), written).await?.answer(&state, &file).await
+}
