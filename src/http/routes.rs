@@ -29,7 +29,7 @@ use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::{door, identify, require_session};
 use super::ui::{
     UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
-    contacts as contact_list, decisions as decided, enter, errors, form, import as import_page,
+    contacts as contact_list, decisions as decided, downloads, enter, errors, form, import as import_page,
     imports as import_list, instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now,
     pace as pace_page, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
     preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
@@ -210,6 +210,7 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns/{id}/people", Page(Read), || to(people::show)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/people/find", Page(Read), || to(why_page::find)),
     get("/ui/campaigns/{id}/people/{contact_id}", Page(Read), || to(why_page::show)).shows(Object::Campaign),
+    get("/ui/campaigns/{id}/deliveries/export", Page(Read), || to(downloads::deliveries)).shows(Object::Campaign),
     get("/ui/campaigns/{id}/decisions", Page(Read), || to(decided::show)),
     get("/ui/campaigns/{id}/pace", Page(Read), || to(pace_page::show)),
     get("/ui/campaigns/{id}/books", Page(Read), || to(people::books)),
@@ -225,9 +226,11 @@ pub const TABLE: &[Entry] = &[
     get("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/stop", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/contacts", Page(Read), || to(contact_list::list)).shows(Object::Contact),
+    get("/ui/contacts/export", Page(Read), || to(downloads::contacts)).shows(Object::Contact),
     get("/ui/contacts/{id}", Page(Read), || to(contact::show)).shows(Object::Contact),
     get("/ui/lists", Page(Read), || to(list_pages::list)),
     get("/ui/lists/{id}", Page(Read), || to(list_pages::show)),
+    get("/ui/lists/{id}/members/export", Page(Read), || to(downloads::members)).shows(Object::List),
     get("/ui/imports", Page(Read), || to(import_list::list)),
     post("/ui/imports", Page(Ingest), || to(import_list::upload)).keeps_key(),
     get("/ui/imports/{id}", Page(Read), || to(import_page::show)),

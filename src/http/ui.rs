@@ -22,6 +22,7 @@ mod cookies;
 mod course;
 pub(super) mod decisions;
 pub mod door;
+pub(super) mod downloads;
 pub(super) mod enter;
 pub(super) mod errors;
 pub(super) mod form;

@@ -1,7 +1,9 @@
 //! What the page of a list was asked for, and the links that lead on from it.
 
+use super::downloads::Downloads;
 use super::words::curl;
 use crate::http::web::extract::{FromQuery, Params};
+use crate::http::web::paging::PARAMETERS;
 use crate::http::web::problem::ApiError;
 
 /// Rows of one page, unless the address says otherwise.
@@ -48,6 +50,11 @@ impl<T> Asked<T> {
     /// Whether one of these fields was asked for something.
     pub(super) fn has(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.params.text(name).is_some())
+    }
+
+    /// The files at `base` with everything that the page is a part of.
+    pub(super) fn downloads(&self, base: &str) -> Downloads {
+        Downloads::new(base, &self.params.without_all(&PARAMETERS))
     }
 
     /// The ways from the page at `base`, which shows the list at `api`.

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::asked::Asked;
+use super::downloads::Downloads;
 use super::frame::{Frame, Section, page};
 use super::words::{When, grouped};
 use crate::domain::people::standing::Standing;
@@ -67,6 +68,7 @@ struct ContactsPage {
     standings: [Choice; 4],
     suppressed: [Choice; 3],
     is_filtered: bool,
+    downloads: Downloads,
     first: Option<String>,
     next: Option<String>,
 }
@@ -103,6 +105,7 @@ pub(in crate::http) async fn list(
         standings: standings(&asked.text("standing")),
         suppressed: suppressed(&asked.text("suppressed")),
         is_filtered: asked.has(&["search", "list", "standing", "tag", "suppressed"]),
+        downloads: asked.downloads("/ui/contacts/export"),
         first: ways.first,
         next: ways.next,
     };

@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::asked::{Asked, Ways};
+use super::downloads::Downloads;
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl, grouped};
 use crate::http::api::people::lists::{self, List, ListFilter};
@@ -95,6 +96,7 @@ pub(in crate::http) async fn list(
 struct ListPage {
     frame: Frame,
     list: ListView,
+    downloads: Downloads,
 }
 
 /// Shows a list.
@@ -108,5 +110,6 @@ pub(in crate::http) async fn show(
     let path = format!("/v1/lists/{id}");
     let frame = frame.titled(&list.name).same_as(&format!("GET {path}"), &curl("GET", &path, None));
     let frame = Frame { section: Some(Section::People), up: Some("/ui/lists".to_owned()), ..frame };
-    page(StatusCode::OK, &ListPage { frame, list: list.into() })
+    let downloads = Downloads::new(&format!("/ui/lists/{id}/members/export"), "");
+    page(StatusCode::OK, &ListPage { frame, list: list.into(), downloads })
 }

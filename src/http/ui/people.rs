@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
+use super::downloads::Downloads;
 use super::frame::{Frame, Section, page};
 use super::words::{When, grouped};
 use crate::domain::dispatch::delivery::DeliveryState;
@@ -27,6 +28,7 @@ struct PeoplePage {
     state: Option<&'static str>,
     /// The kind of trouble that is shown, if only one is, and the page with everybody of the state.
     kind: Option<(String, String)>,
+    downloads: Downloads,
     next: Option<String>,
     first: Option<String>,
 }
@@ -133,6 +135,10 @@ pub(in crate::http) async fn show(
         people: listed.data.into_iter().map(person).collect(),
         state: chosen.map(DeliveryState::as_str),
         kind,
+        downloads: Downloads::new(
+            &format!("/ui/campaigns/{id}/deliveries/export"),
+            filter.as_deref().unwrap_or_default(),
+        ),
         next: listed.next_cursor.map(|cursor| query(Some(format!("cursor={cursor}")))),
         first: (!is_first).then(|| query(None)),
         name: campaign.name,

@@ -110,8 +110,14 @@ impl Params {
     /// The parameters without this one, as a query.
     #[must_use]
     pub fn without(&self, name: &str) -> String {
+        self.without_all(&[name])
+    }
+
+    /// The parameters without these, as a query.
+    #[must_use]
+    pub fn without_all(&self, names: &[&str]) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.0.iter().filter(|(seen, _)| seen != name));
+        query.extend_pairs(self.0.iter().filter(|(seen, _)| !names.contains(&seen.as_str())));
         query.finish()
     }
 

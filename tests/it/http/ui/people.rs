@@ -45,6 +45,44 @@ both_backends! {
         assert_page(&reader.get("/ui/contacts/4711"), 404);
     }
 
+    fn what_a_page_shows_a_part_of_is_a_download_with_the_same_filters(db: &Database) {
+        let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
+        let api = server.api();
+        let reader = with_scope(&server, "read");
+        assert!(!text(&reader.get("/ui/contacts")).contains("Download"), "there is nobody");
+        let list = api.a_list_of(120);
+        api.post("/v1/contacts", &json!({ "external_id": "c-1", "first_name": "Zoe" }));
+        let campaign = api.create_campaign("email", "main", list, &json!({ "name": "Spring" }));
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        let downloads = |path: &str| {
+            let page = reader.get(path);
+            assert_page(&page, 200);
+            let parts = text(&page).split(" download>");
+            let links = parts.map(|before| before.rsplit("href=\"").next().unwrap().trim_end_matches('"').replace("&#38;", "&"));
+            let mut links: Vec<String> = links.collect();
+            links.pop();
+            links
+        };
+        for (path, links, rows) in [
+            ("/ui/contacts?search=&tag=&page_size=7", ["/ui/contacts/export?format=csv".to_owned(), "/ui/contacts/export?format=jsonl".to_owned()], 121),
+            ("/ui/contacts?search=zoe", ["csv", "jsonl"].map(|format| format!("/ui/contacts/export?search=zoe&format={format}")), 1),
+            (&format!("/ui/lists/{list}"), ["csv", "jsonl"].map(|format| format!("/ui/lists/{list}/members/export?format={format}")), 120),
+            (&format!("/ui/campaigns/{campaign}/people?status=sent"), ["csv", "jsonl"].map(|format| format!("/ui/campaigns/{campaign}/deliveries/export?status=sent&format={format}")), 120),
+        ] {
+            assert_eq!(downloads(path), links, "{path}");
+            for (link, header) in links.iter().zip([1, 0]) {
+                let file = reader.get(link);
+                assert_eq!(file.status, 200, "{file:?}");
+                assert!(file.header("content-disposition").is_some_and(|file| file.starts_with("attachment")), "{link}");
+                let lines = file.body.as_str().map(|body| body.matches("@example.com").count() + body.matches("c-1").count());
+                assert!(lines.is_none_or(|lines| lines >= rows), "{link} {lines:?} {header}");
+            }
+        }
+        let stranger = server.raw(b"GET /ui/contacts/export HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        assert_ne!(stranger.status, 200, "{stranger:?}");
+    }
+
     fn one_contact_shows_what_it_agreed_to_what_holds_it_back_and_what_was_sent(db: &Database) {
         let server = Server::with_pools(db, vec![sandbox("main", ChannelKind::Email, 0.0)]);
         let api = server.api();
