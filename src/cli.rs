@@ -1,4 +1,4 @@
-//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `campaign`, `list`, `segment`,
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `contact`, `campaign`, `list`, `segment`,
 //! `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
@@ -6,11 +6,13 @@
 mod bounce;
 mod campaign;
 mod client;
+mod contact;
 mod contact_key;
 mod deliverability;
 mod demo;
 mod doctor;
 mod event;
+mod export;
 mod import;
 mod key;
 mod list;
@@ -59,7 +61,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `contact`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -77,10 +79,13 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Import contacts from a CSV file
     Import(import::ImportArgs),
+    /// Export contacts
+    #[command(subcommand)]
+    Contact(contact::ContactCommand),
     /// List, send, pause, resume, stop and watch campaigns, and show what came of them
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
-    /// Subscribe contacts to lists, and unsubscribe them
+    /// Subscribe contacts to lists, unsubscribe them, and export who stands on a list
     #[command(subcommand)]
     List(list::ListCommand),
     /// Create, list and explain segments: rules over contacts whose members are kept up to date
@@ -160,6 +165,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate => on_system(serve::migrate(settings, &output)),
         Command::Demo(args) => on_system(demo::demo(args, settings, &output)),
         Command::Import(args) => on_system(import::import(args, &settings, &output)),
+        Command::Contact(command) => on_system(contact::run(command, &settings, &output)),
         Command::Campaign(command) => on_system(campaign::run(command, &settings, &output)),
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Segment(command) => on_system(segment::run(command, &settings, &output)),
@@ -190,6 +196,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         Command::Migrate
         | Command::Demo(_)
         | Command::Import(_)
+        | Command::Contact(_)
         | Command::Campaign(_)
         | Command::List(_)
         | Command::Segment(_)

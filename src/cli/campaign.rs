@@ -11,6 +11,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::client::{self, Client, ClientError};
+use super::export::Target;
 use super::output::{self, Output, grouped};
 use super::progress::Progress;
 use super::stream;
@@ -19,6 +20,7 @@ use crate::config::Settings;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::delivery::DeliveryState;
 
 /// What can be done with campaigns.
 #[derive(Debug, Subcommand)]
@@ -85,6 +87,16 @@ pub(crate) enum CampaignCommand {
         #[arg(long, requires = "csv")]
         raw: bool,
     },
+    /// Write what became of each recipient of a campaign, as CSV or JSON lines
+    Export {
+        /// Campaign id
+        id: i64,
+        /// Only those in this state: pending, sending, sent, failed, skipped or uncertain
+        #[arg(long, value_parser = state)]
+        status: Option<DeliveryState>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Show a campaign's progress until it ends; exits with 1 if it fails
     Watch {
         /// Campaign id
@@ -117,6 +129,10 @@ fn channel(text: &str) -> Result<ChannelKind, String> {
     ChannelKind::from_text(text).ok_or_else(|| one_of(ChannelKind::ALL))
 }
 
+fn state(text: &str) -> Result<DeliveryState, String> {
+    DeliveryState::from_text(text).ok_or_else(|| one_of(DeliveryState::ALL))
+}
+
 fn class(text: &str) -> Result<AnswerClass, String> {
     AnswerClass::from_text(text).ok_or_else(|| one_of(AnswerClass::ALL))
 }
@@ -146,6 +162,10 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
         }
         CampaignCommand::Report { id, csv: None, .. } => report::show(&client, id, output).await?,
         CampaignCommand::Report { id, csv: Some(file), raw } => report::save(&client, id, &file, raw, output).await?,
+        CampaignCommand::Export { id, status, target } => {
+            let filters = [("status", status.map(DeliveryState::as_str))];
+            target.save(&client, &format!("v1/campaigns/{id}/deliveries/export"), &filters, output).await?;
+        }
         CampaignCommand::Watch { id } => return watch_to_end(&client, id, output).await,
     }
     Ok(ExitCode::SUCCESS)

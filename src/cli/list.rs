@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::contact_key::contact_key;
+use super::export::Target;
 use super::output::{self, Output, grouped};
 use crate::config::Settings;
 
@@ -28,6 +29,16 @@ pub(crate) enum ListCommand {
     Unsubscribe {
         #[command(flatten)]
         who: Who,
+    },
+    /// Write who stands on a list as CSV or JSON lines: how, since when, and where that comes from
+    Export {
+        /// The list, by id or slug
+        list: String,
+        /// Only those who stand on it so: subscribed, unconfirmed or unsubscribed
+        #[arg(long, value_parser = ["subscribed", "unconfirmed", "unsubscribed"])]
+        standing: Option<String>,
+        #[command(flatten)]
+        target: Target,
     },
 }
 
@@ -88,20 +99,30 @@ pub(crate) async fn run(command: ListCommand, settings: &Settings, output: &Outp
             (who, "subscribe", body)
         }
         ListCommand::Unsubscribe { who } => (who, "unsubscribe", json!({})),
+        ListCommand::Export { list, standing, target } => {
+            let path = path_of(&list, &["members", "export"])?;
+            target.save(&client, &path, &[("standing", standing.as_deref())], output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
-    let mut path = url::Url::parse("http://list/v1/lists")?;
-    if let Ok(mut segments) = path.path_segments_mut() {
-        segments.push(&who.list).push(verb);
-    }
-    let path = path.path().trim_start_matches('/');
-    let Some(contact) = &who.contact else { return by_filter(&client, path, &who, body, output).await };
+    let path = path_of(&who.list, &[verb])?;
+    let Some(contact) = &who.contact else { return by_filter(&client, &path, &who, body, output).await };
     let (name, value) = contact_key(contact);
     if let Some(fields) = body.as_object_mut() {
         fields.insert(name.to_owned(), value);
     }
-    let done = client.post_once(path, &body).await?;
+    let done = client.post_once(&path, &body).await?;
     output.either(&done, &said(contact, &who.list, &done))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The path of what a list has.
+fn path_of(list: &str, what: &[&str]) -> anyhow::Result<String> {
+    let mut path = url::Url::parse("http://list/v1/lists")?;
+    if let Ok(mut segments) = path.path_segments_mut() {
+        segments.push(list).extend(what);
+    }
+    Ok(path.path().trim_start_matches('/').to_owned())
 }
 
 /// What an answer counts.

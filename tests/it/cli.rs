@@ -2,6 +2,7 @@
 
 mod bounce;
 mod clients;
+mod exports;
 mod processes;
 
 use std::process::{Command, Output};
@@ -42,12 +43,16 @@ fn help_tells_every_command() {
         "migrate",
         "demo",
         "import",
+        "contact",
+        "contact export",
         "campaign",
         "campaign list",
         "campaign send",
         "campaign report",
+        "campaign export",
         "list",
         "list subscribe",
+        "list export",
         "segment",
         "segment create",
         "suppression",

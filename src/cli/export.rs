@@ -1,0 +1,72 @@
+//! `… export`: what a list of the API shows a part of, as a file or on stdout.
+
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+use super::client::Client;
+use super::output::Output;
+use super::private_file;
+
+/// How an export is written, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// How it is written: csv, which `volley import` takes back, or jsonl, a JSON object on each line
+    #[arg(long, default_value = "csv", value_parser = ["csv", "jsonl"])]
+    format: String,
+    /// Write it to this file, which only you can read; stdout unless given
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// CSV without a byte order mark, and without the ' before cells that a spreadsheet would take for formulas
+    #[arg(long)]
+    raw: bool,
+}
+
+impl Target {
+    /// Writes an export. A file that is there already is replaced when all has arrived; if something fails, it stays as it is.
+    ///
+    /// # Errors
+    /// [`ClientError`](super::client::ClientError), also where the download is cut off, or the file cannot be written.
+    pub(crate) async fn save(
+        &self,
+        client: &Client,
+        path: &str,
+        filters: &[(&str, Option<&str>)],
+        output: &Output,
+    ) -> anyhow::Result<()> {
+        let mut query = vec![("format", self.format.as_str())];
+        query.extend(filters.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
+        query.extend(self.raw.then_some(("raw", "true")));
+        match &self.to {
+            None => client.download(path, &query, &mut std::io::stdout().lock()).await,
+            Some(file) => {
+                into_file(client, path, &query, file).await?;
+                let name = file.display().to_string();
+                Ok(output.either(&json!({ "file": name }), &format!("exported to {name}"))?)
+            }
+        }
+    }
+}
+
+async fn into_file(client: &Client, path: &str, query: &[(&str, &str)], file: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(!file.is_dir(), "{} is a folder: name a file", file.display());
+    let part = private_file::beside(file);
+    let target = private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let mut target = BufWriter::new(target);
+    let loaded = client.download(path, query, &mut target).await;
+    // The file is closed before it gets its name.
+    drop(target);
+    let kept = match loaded {
+        Ok(()) => std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display())),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = kept {
+        // A rest of a download is nothing that somebody looks for.
+        let _ = std::fs::remove_file(&part);
+        return Err(error);
+    }
+    Ok(())
+}
