@@ -14,7 +14,7 @@ use super::private_file;
 /// How an export is written, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// How it is written: csv, which `volley import` takes back, or jsonl, a JSON object on each line
+    /// How it is written: csv, for spreadsheets and imports, or jsonl, a JSON object on each line
     #[arg(long, default_value = "csv", value_parser = ["csv", "jsonl"])]
     format: String,
     /// Write it to this file, which only you can read; stdout unless given

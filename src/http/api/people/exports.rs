@@ -73,7 +73,7 @@ impl TryFrom<Exported> for Line {
 /// Whose file it is.
 #[derive(Debug, Clone)]
 enum Whose {
-    Contacts(ContactFilter),
+    Contacts(Box<ContactFilter>),
     Members(ListId, Option<Standing>),
 }
 
@@ -194,7 +194,7 @@ pub(in crate::http) async fn contacts(
     Query(ContactExport { which, written }): Query<ContactExport>,
 ) -> Result<HttpResponse, ApiError> {
     let filter = which.resolved(&state).await?;
-    Export::new(&state, Whose::Contacts(filter), written).await?.answer(&state, "contacts").await
+    Export::new(&state, Whose::Contacts(Box::new(filter)), written).await?.answer(&state, "contacts").await
 }
 
 /// Which members are exported, and how they are written.
