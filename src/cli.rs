@@ -14,6 +14,7 @@ mod doctor;
 mod event;
 mod export;
 mod import;
+mod import_dry_run;
 mod key;
 mod list;
 mod output;

@@ -9,6 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::client::{self, Client, ClientError};
+use super::import_dry_run;
 use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::cli::private_file;
@@ -26,6 +27,9 @@ pub(crate) struct ImportArgs {
     /// Put the contacts on the list with this name; it is created if it is missing
     #[arg(long, value_name = "NAME")]
     list: Option<String>,
+    /// Say what would come of the file, and store nothing: what its columns become, and its first 20 rows with what is wrong with them
+    #[arg(long, conflicts_with = "rejected")]
+    dry_run: bool,
     /// Write all rejected rows to this CSV file: line, column, reason, and the row as it was. Corrected, it can be imported. Takes a key
     /// with scope `read`
     #[arg(long, value_name = "FILE")]
@@ -55,14 +59,25 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
         check_target(to, &args.file)?;
     }
     let list = match &args.list {
-        Some(name) => Some(list_named(&client, name).await?.to_string()),
+        // A dry run makes no list.
+        Some(name) if args.dry_run => find_list(&client, composed(name.trim()).as_ref()).await?,
+        Some(name) => Some(list_named(&client, name).await?),
         None => None,
     };
+    let list = list.map(|id| id.to_string());
+    let missing_list = args.list.as_deref().filter(|_| list.is_none());
     let list = list.iter().map(|id| ("list", id.as_str()));
     let encoding = args.encoding.iter().map(|name| ("encoding", name.as_str()));
     let preset = args.preset.iter().map(|preset| ("preset", preset.as_str()));
     let mapping = args.mapping.iter().map(|one| ("map", one.as_str()));
     let query: Vec<(&str, &str)> = list.chain(encoding).chain(preset).chain(mapping).collect();
+    if args.dry_run {
+        let new_list = missing_list.map(|_| ("new_list", "true"));
+        let query: Vec<(&str, &str)> = query.into_iter().chain(new_list).chain([("dry_run", "true")]).collect();
+        let dry_run = client.upload("v1/contacts/import", &query, &args.file).await?;
+        output.either(&dry_run, &import_dry_run::told(&dry_run, &args.file.display().to_string(), missing_list))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let accepted = client.upload("v1/contacts/import", &query, &args.file).await?;
     let mut progress = Progress::new(output);
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;

@@ -10,6 +10,7 @@
 pub mod encoding;
 mod filling;
 mod header;
+pub mod looking;
 mod names;
 mod opening;
 pub mod own;
@@ -187,6 +188,8 @@ pub struct Row {
 pub struct ImportReader<R> {
     records: Records<BufReader<R>>,
     layout: Layout,
+    /// What stands between the cells of the file.
+    delimiter: u8,
     /// Whether the contacts are to be on a list.
     on_list: bool,
     record: Record,
@@ -202,12 +205,22 @@ impl<R: Read + Seek> ImportReader<R> {
     /// # Errors
     /// [`ImportError`]: nothing of the file can be imported.
     pub fn open(reader: R, resume: Option<ResumePoint>, reading: &Reading) -> Result<Self, ImportError> {
+        let (reader, wrong) = Self::survey(reader, resume, reading)?;
+        wrong.map_or(Ok(reader), Err)
+    }
+
+    /// Like [`ImportReader::open`], also where nothing can be imported by the columns of the file: why not is told besides.
+    fn survey(
+        reader: R,
+        resume: Option<ResumePoint>,
+        reading: &Reading,
+    ) -> Result<(Self, Option<ImportError>), ImportError> {
         let mut record = Record::default();
         let Opening { mut reader, delimiter, start, line } = Opening::find(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
         let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, line);
         records.read(&mut record)?;
-        let layout = header::layout(read_cells(&record, start)?.into_iter(), reading)?;
+        let (layout, wrong) = header::survey(read_cells(&record, start)?.into_iter(), reading)?;
         let after = match resume {
             Some(point) if point.byte > records.byte => point,
             Some(_) | None => ResumePoint { byte: records.byte, line: records.line },
@@ -217,7 +230,8 @@ impl<R: Read + Seek> ImportReader<R> {
         // More cells than the header has are kept, too: the row is shown as it was.
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
         let is_protected = layout.is_own || layout.columns.iter().any(|column| column.target == Target::Rejected);
-        Ok(Self { records, layout, on_list: reading.on_list, record, is_protected, is_broken: false })
+        let on_list = reading.on_list;
+        Ok((Self { records, layout, delimiter, on_list, record, is_protected, is_broken: false }, wrong))
     }
 }
 

@@ -45,14 +45,14 @@ impl TextEncoding {
     /// # Errors
     /// The file cannot be read.
     pub fn likely(mut file: impl Read) -> io::Result<Self> {
-        let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+        let mut guesser = Guesser::default();
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             let count = read(&mut file, &mut buffer)?;
-            detector.feed(buffer.get(..count).unwrap_or_default(), count == 0);
             if count == 0 {
-                return Ok(Self(detector.guess(None, Utf8Detection::Deny)));
+                return Ok(guesser.finish());
             }
+            guesser.take(buffer.get(..count).unwrap_or_default());
         }
     }
 
@@ -89,6 +89,29 @@ fn read(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             done => return done,
         }
+    }
+}
+
+/// Looks at a file that is not UTF-8 as it comes, piece by piece, to know its encoding.
+pub struct Guesser(EncodingDetector);
+
+impl Default for Guesser {
+    fn default() -> Self {
+        Self(EncodingDetector::new(Iso2022JpDetection::Allow))
+    }
+}
+
+impl Guesser {
+    /// Takes the next piece.
+    pub fn take(&mut self, piece: &[u8]) {
+        self.0.feed(piece, false);
+    }
+
+    /// The encoding that is likely for all pieces together.
+    #[must_use]
+    pub fn finish(mut self) -> TextEncoding {
+        self.0.feed(&[], true);
+        TextEncoding(self.0.guess(None, Utf8Detection::Deny))
     }
 }
 

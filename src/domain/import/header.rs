@@ -24,6 +24,21 @@ pub(super) struct Column {
     pub(super) target: Target,
     /// How its cells are written.
     pub(super) manner: Manner,
+    /// What has decided where they go.
+    pub(super) why: Why,
+}
+
+/// What has decided what a column is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    Mapping,
+    Preset,
+    /// Its name.
+    Name,
+    /// Its name may mean a field, and another column is taken for it.
+    Outdone,
+    /// Nothing: its name means no field.
+    NoField,
 }
 
 /// Where a column's cells go.
@@ -92,24 +107,28 @@ pub(super) struct Layout {
 
 /// A column whose target may depend on the others.
 enum Found {
-    Clear(Target, Manner),
+    Clear(Target, Manner, Why),
     /// A word of some language, and how far behind others of its kind it stands.
     Word(Word, usize),
 }
 
-/// Reads the header row of a file.
+/// Reads the header row of a file as far as it can be read: the columns, and why nothing can be imported by them. A column that can be
+/// nothing is passed over, and a mapping that fits no column as well.
 ///
 /// # Errors
-/// [`ImportError`] for too many columns, a column twice, an impossible name, a mapping that fits no column, or no column that could be a
-/// key.
-pub(super) fn layout<'c>(cells: impl Iterator<Item = &'c str>, reading: &Reading) -> Result<Layout, ImportError> {
+/// [`ImportError::TooManyColumns`].
+pub(super) fn survey<'c>(
+    cells: impl Iterator<Item = &'c str>,
+    reading: &Reading,
+) -> Result<(Layout, Option<ImportError>), ImportError> {
     let headers: Vec<String> = cells.map(|cell| trim(cell).to_owned()).collect();
     if headers.len() > MAX_COLUMNS {
         return Err(ImportError::TooManyColumns { found: headers.len() });
     }
     let names: Vec<String> = headers.iter().map(|header| normalised_name(header)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (rejected, mapped) = (rejected(&names), mapped(&headers, reading)?);
+    let mut wrong = None;
+    let (rejected, mapped) = (rejected(&names), mapped(&headers, reading, &mut wrong));
     let preset = match reading.preset {
         PresetChoice::Recognised => recognise(&names),
         PresetChoice::Off => None,
@@ -120,37 +139,44 @@ pub(super) fn layout<'c>(cells: impl Iterator<Item = &'c str>, reading: &Reading
     let mut found = Vec::with_capacity(headers.len());
     for (place, (header, name)) in headers.iter().zip(&names).enumerate() {
         found.push(match mapped.get(&place) {
-            _ if rejected.contains(&place) => Found::Clear(Target::Rejected, Manner::AsIs),
-            Some(field) => Found::Clear(told(field), Manner::AsIs),
+            _ if rejected.contains(&place) => Found::Clear(Target::Rejected, Manner::AsIs, Why::Name),
+            Some(field) => Found::Clear(told(field), Manner::AsIs, Why::Mapping),
             None => match of_own(name, reading.on_list).filter(|_| is_own) {
-                Some((target, manner)) => Found::Clear(target, manner),
-                None => find(header, name, preset, reading.on_list)?,
+                Some((target, manner)) => Found::Clear(target, manner, Why::Name),
+                None => find(header, name, preset, reading.on_list, &mut wrong),
             },
         });
     }
-    let columns = settle(headers.iter().zip(found))?;
-    check(&columns)?;
+    let columns = settle(headers.iter().zip(found), &mut wrong);
+    if let Err(error) = check(&columns) {
+        wrong.get_or_insert(error);
+    }
     let proof = preset.map(|preset| proof(preset, &names, |place| !mapped.contains_key(&place))).unwrap_or_default();
-    Ok(Layout { columns, preset, is_own, proof })
+    Ok((Layout { columns, preset, is_own, proof }, wrong))
 }
 
 /// The fields of the columns that are mapped, by place.
-fn mapped<'r>(headers: &[String], reading: &'r Reading) -> Result<HashMap<usize, &'r Field>, ImportError> {
+fn mapped<'r>(headers: &[String], reading: &'r Reading, wrong: &mut Option<ImportError>) -> HashMap<usize, &'r Field> {
     let mut mapped = HashMap::new();
     for one in &reading.mapping {
         let exactly = |header: &String| *header == one.header;
         let alike = |header: &String| header.to_lowercase() == one.header.to_lowercase();
         let place = headers.iter().position(exactly).or_else(|| headers.iter().position(alike));
-        let place = place.ok_or_else(|| ImportError::NoMappedColumn {
-            header: one.header.clone(),
-            found: listed(&headers.iter().filter(|header| !header.is_empty()).collect::<Vec<_>>()),
-        })?;
+        let Some(place) = place else {
+            wrong.get_or_insert_with(|| ImportError::NoMappedColumn {
+                header: one.header.clone(),
+                found: listed(&headers.iter().filter(|header| !header.is_empty()).collect::<Vec<_>>()),
+            });
+            continue;
+        };
         if one.field == Field::Source && !reading.on_list {
-            return Err(ImportError::MapNeedsList { header: one.header.clone(), field: one.field.to_string() });
+            let header = one.header.clone();
+            wrong.get_or_insert_with(|| ImportError::MapNeedsList { header, field: one.field.to_string() });
+            continue;
         }
         mapped.insert(place, &one.field);
     }
-    Ok(mapped)
+    mapped
 }
 
 fn told(field: &Field) -> Target {
@@ -183,10 +209,10 @@ fn of_own(name: &str, on_list: bool) -> Option<(Target, Manner)> {
 }
 
 /// What a column is by its name alone.
-fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool) -> Result<Found, ImportError> {
-    let as_is = |target| Ok(Found::Clear(target, Manner::AsIs));
+fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool, wrong: &mut Option<ImportError>) -> Found {
+    let as_is = |target| Found::Clear(target, Manner::AsIs, Why::Name);
     if header.is_empty() {
-        return as_is(Target::Nowhere);
+        return Found::Clear(Target::Nowhere, Manner::AsIs, Why::NoField);
     }
     if let Some(known) = preset.and_then(|preset| known(preset, name)) {
         let (target, manner) = match known {
@@ -202,7 +228,7 @@ fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool) -> Resu
             Known::At => (Target::Said(SaidColumn::StandingAt), Manner::Perhaps),
             Known::Nothing => (Target::Ignored, Manner::AsIs),
         };
-        return Ok(Found::Clear(target, manner));
+        return Found::Clear(target, manner, Why::Preset);
     }
     match name {
         "tags" => return as_is(Target::Said(SaidColumn::Tags)),
@@ -213,31 +239,33 @@ fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool) -> Resu
     match (built_in(name), statuses::of_name(name), word(header)) {
         (Some(field), ..) => as_is(Target::BuiltIn(field)),
         (None, Some(consent), _) => as_is(Target::Consent(consent)),
-        (None, None, Some((word, rank))) => Ok(Found::Word(word, rank)),
-        (None, None, None) => as_is(attribute(header)?),
+        (None, None, Some((word, rank))) => Found::Word(word, rank),
+        (None, None, None) => Found::Clear(attribute(header, wrong), Manner::AsIs, Why::NoField),
     }
 }
 
-fn attribute(header: &str) -> Result<Target, ImportError> {
-    attribute_name(header)
-        .map(Target::Attribute)
-        .map_err(|error| ImportError::ColumnName { header: header.chars().take(100).collect(), reason: error.reason })
+fn attribute(header: &str, wrong: &mut Option<ImportError>) -> Target {
+    attribute_name(header).map(Target::Attribute).unwrap_or_else(|error| {
+        let header = header.chars().take(100).collect();
+        wrong.get_or_insert(ImportError::ColumnName { header, reason: error.reason });
+        Target::Ignored
+    })
 }
 
 /// Gives words their places: a field goes to the best of its columns, unless another column names it in English, and what is left becomes
 /// attributes. A column `name` is split only in a file without columns of first and of last names.
-fn settle<'h>(found: impl Iterator<Item = (&'h String, Found)>) -> Result<Vec<Column>, ImportError> {
+fn settle<'h>(found: impl Iterator<Item = (&'h String, Found)>, wrong: &mut Option<ImportError>) -> Vec<Column> {
     let mut words: Vec<(usize, Word, usize)> = Vec::new();
     let mut columns: Vec<Column> = Vec::new();
     for (place, (header, found)) in found.enumerate() {
-        let (target, manner) = match found {
-            Found::Clear(target, manner) => (target, manner),
+        let (target, manner, why) = match found {
+            Found::Clear(target, manner, why) => (target, manner, why),
             Found::Word(word, rank) => {
                 words.push((place, word, rank));
-                (Target::Nowhere, Manner::AsIs)
+                (Target::Nowhere, Manner::AsIs, Why::Name)
             }
         };
-        columns.push(Column { header: header.clone(), target, manner });
+        columns.push(Column { header: header.clone(), target, manner, why });
     }
     let has = |columns: &[Column], field| columns.iter().any(|column| column.target == Target::BuiltIn(field));
     let mut give = |columns: &mut [Column], word: Word, target: Target| {
@@ -272,10 +300,11 @@ fn settle<'h>(found: impl Iterator<Item = (&'h String, Found)>) -> Result<Vec<Co
     }
     for (place, ..) in words {
         if let Some(column) = columns.get_mut(place) {
-            column.target = attribute(&column.header)?;
+            column.target = attribute(&column.header, wrong);
+            column.why = Why::Outdone;
         }
     }
-    Ok(columns)
+    columns
 }
 
 /// Refuses columns that mean the same, and a file without keys.

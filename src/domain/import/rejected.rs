@@ -47,7 +47,8 @@ impl Cells {
         cells
     }
 
-    fn iter(&self) -> impl Iterator<Item = &str> {
+    /// The cells in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
     }

@@ -114,6 +114,32 @@ impl Meaning {
     }
 }
 
+/// How a column says whether the person agrees, in words.
+pub(super) fn described(consent: Consent) -> String {
+    let what = |meaning: Meaning| match meaning {
+        Meaning::Agrees => "agrees",
+        Meaning::Unconfirmed => "has not confirmed",
+        Meaning::Refuses => "has unsubscribed",
+        Meaning::RefusesAll => "has refused everything",
+        Meaning::StoppedTexts => "wants no text messages",
+        Meaning::Blocked => "is blocked",
+        Meaning::Bounced => "has an address that does not exist",
+        Meaning::Complained => "has complained",
+        Meaning::NeverAgreed => "has never agreed",
+    };
+    match consent {
+        Consent::Word => "a word such as subscribed, unconfirmed or unsubscribed".to_owned(),
+        Consent::Agreed => "yes: the person agrees; no: the person has unsubscribed".to_owned(),
+        Consent::Perhaps => {
+            "yes: the person agrees; no: the person has unsubscribed; anything else says nothing".to_owned()
+        }
+        Consent::Reasons => "why the person's addresses are not written to".to_owned(),
+        Consent::Lists => "how the person stands on its lists".to_owned(),
+        Consent::Marked(meaning) => format!("yes or a time: the person {}", what(meaning)),
+        Consent::Filled(meaning) => format!("anything but no: the person {}", what(meaning)),
+    }
+}
+
 /// Yes or no.
 fn answer(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {

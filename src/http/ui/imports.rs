@@ -17,7 +17,8 @@ use super::words::{When, grouped};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ListId;
 use crate::http::api::access::audit_log;
-use crate::http::api::import::imports::{self, Destination, Import, ImportFilter, ImportStatus};
+use crate::http::api::import::destination::Destination;
+use crate::http::api::import::imports::{self, Import, ImportFilter, ImportStatus};
 use crate::http::api::people::lists::{self, ListFilter};
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, Query};
@@ -183,7 +184,7 @@ async fn carry_out(
     by: &By,
 ) -> Result<HttpResponse, ApiError> {
     let key = IdempotencyKey::of_form(request, brought.text("idempotency_key"))?;
-    let destination = Destination::of_fields(|name| Some(brought.text(name)))?;
+    let destination = Destination::of_fields(brought.fields())?;
     let new_list = Some(brought.text("new_list").to_owned()).filter(|name| !name.is_empty());
     let file = brought.file.take();
     let file = file.ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;

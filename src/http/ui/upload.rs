@@ -31,6 +31,11 @@ impl Brought {
         self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
     }
 
+    /// All that was typed, in its order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.fields.iter().map(|(name, value)| (name.as_str(), value.trim()))
+    }
+
     /// Reads a form with the file in its field `file`. What has come before an error stays.
     pub(super) async fn read(
         &mut self,

@@ -22,7 +22,7 @@ pub(super) fn with(kept: &str, applied: &Applied, batch: &Batch) -> Result<Optio
     let mut all = read(kept)?;
     let ignored = applied.ignored.iter().filter_map(|(index, key)| {
         let line = *batch.lines.get(*index)?;
-        Some(Rejection::of(line, of_another(key, batch)))
+        Some(Rejection::of(line, of_another(key, &batch.key_headers, &batch.lines)))
     });
     let mut new: Vec<Rejection> = batch.dropped.iter().cloned().chain(ignored).collect();
     new.sort_by_key(|one| one.line);
@@ -31,9 +31,11 @@ pub(super) fn with(kept: &str, applied: &Applied, batch: &Batch) -> Result<Optio
     serde_json::to_string(&all).map(Some).map_err(|source| corrupt(&source))
 }
 
-/// Why a key is not taken over that another contact has.
-fn of_another(key: &IgnoredKey, batch: &Batch) -> FieldError {
-    let [external_id, email, phone] = batch.key_headers.as_ref();
+/// Why a key is not taken over that another contact has. `headers`: what the file calls the keys, the strongest first; `lines`: those of
+/// the drafts.
+#[must_use]
+pub fn of_another(key: &IgnoredKey, headers: &[String; 3], lines: &[u64]) -> FieldError {
+    let [external_id, email, phone] = headers;
     let header = match key.field {
         BuiltIn::ExternalId => external_id,
         BuiltIn::Email => email,
@@ -41,8 +43,10 @@ fn of_another(key: &IgnoredKey, batch: &Batch) -> FieldError {
         // No keys.
         BuiltIn::FirstName | BuiltIn::LastName | BuiltIn::Timezone | BuiltIn::Locale => key.field.as_str(),
     };
-    let line = key.made_by.and_then(|index| batch.lines.get(index));
+    let line = key.made_by.and_then(|index| lines.get(index));
     let line = line.map(|line| format!(", of line {line}")).unwrap_or_default();
-    let why = format!("belongs to another contact, {}{line}: this one came in without it", key.holder);
+    // One that an import would make has no id yet.
+    let holder = if key.holder.0 == 0 { String::new() } else { format!(", {}", key.holder) };
+    let why = format!("belongs to another contact{holder}{line}: this one came in without it");
     FieldError::new(header, "key_taken", why)
 }

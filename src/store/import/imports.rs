@@ -23,7 +23,9 @@ use crate::store::people::{attributes, tags};
 use crate::store::{Conn, StoreError};
 
 pub use super::batch::{Batch, KEPT_REJECTIONS, Rejection};
+pub use super::dropped::of_another;
 pub use super::status::ImportStatus;
+use super::target::grounds;
 pub use super::target::{ImportConsent, Target};
 use super::{dropped, rejections};
 
@@ -110,11 +112,7 @@ impl ImportRow {
 
     /// What the consent of its contacts rests on.
     fn grounds(&self) -> Grounds {
-        match (&self.resubscribe_reason, self.confirmed) {
-            (Some(_), _) => Grounds::Overridden,
-            (None, true) => Grounds::Confirmed,
-            (None, false) => Grounds::Claimed,
-        }
+        grounds(self.confirmed, self.resubscribe_reason.is_some())
     }
 
     /// A scribe that gives the reason of this import.

@@ -1,6 +1,7 @@
 //! Where the contacts of an upload go.
 
 use crate::domain::ids::ListId;
+use crate::domain::people::standing::Grounds;
 use crate::store::people::lists::{self, NewList};
 use crate::store::{Conn, StoreError};
 
@@ -33,4 +34,21 @@ pub struct ImportConsent {
     pub confirmed: bool,
     /// Why refusals are overridden. None: they stay.
     pub resubscribe_reason: Option<String>,
+}
+
+impl ImportConsent {
+    /// What the consent of the contacts rests on.
+    #[must_use]
+    pub const fn grounds(&self) -> Grounds {
+        grounds(self.confirmed, self.resubscribe_reason.is_some())
+    }
+}
+
+/// What consent rests on that an import brings.
+pub(super) const fn grounds(is_confirmed: bool, is_overridden: bool) -> Grounds {
+    match (is_overridden, is_confirmed) {
+        (true, _) => Grounds::Overridden,
+        (false, true) => Grounds::Confirmed,
+        (false, false) => Grounds::Claimed,
+    }
 }

@@ -4,6 +4,7 @@
 //! in bulk (`people::dialect`).
 
 mod batch;
+pub mod foreseen;
 mod matched;
 pub mod strongest;
 

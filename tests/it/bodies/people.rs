@@ -46,6 +46,10 @@ fn imports() {
     let list = api.create_list("Customers");
     let csv = "E-Mail,First Name,Loyalty Tier\nann@example.com,Ann,gold\na@,Bad,\nann@example.com,Anna,\n";
     let path = format!("/v1/contacts/import?list={list}");
+    let look = format!("{path}&dry_run=true");
+    let dry_run = server.send("POST", &look, &[("Content-Type", "text/csv")], csv.as_bytes());
+    assert_eq!(dry_run.status, 200, "{dry_run:?}");
+    see("import_dry_run", &dry_run.body);
     let accepted = server.send("POST", &path, &[("Content-Type", "text/csv")], csv.as_bytes());
     assert_eq!(accepted.status, 202, "{accepted:?}");
     see("import_accepted", &accepted.body);

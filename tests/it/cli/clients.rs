@@ -107,6 +107,35 @@ fn an_import_makes_its_list_uploads_the_file_and_tells_the_rejected_rows() {
 }
 
 #[test]
+fn a_dry_run_makes_no_list_and_says_what_would_come_of_the_file() {
+    let none = json!({"data": [], "pagination": {"page": 1, "page_size": 100, "total_count": 0, "total_pages": 0}});
+    let told = json!({
+        "dry_run": true, "bytes": 30, "encoding": "utf-8", "delimiter": ",", "preset": null, "is_whole": true, "error": null,
+        "columns": [{"header": "email", "field": "email", "decided_by": "name", "note": null, "samples": ["ann@example.com"]}],
+        "rows": [{"line": 2, "says": "a new contact", "fields": {"email": "ann@example.com"}, "attributes": {}, "tags": []}],
+        "unknown": [],
+    });
+    let upload = "POST /v1/contacts/import?map=email%3Demail&new_list=true&dry_run=true";
+    let (server, script) =
+        Script::serve(vec![("GET /v1/lists?page=1&page_size=100", vec![(200, none)]), (upload, vec![(200, told)])]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "email\nann@example.com\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let args = ["import", path, "--list", "News", "--map", "email=email", "--dry-run"];
+    let output = run(&args, server);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for part in
+        ["Nothing was stored.", "There is no list called \"News\" yet", "   2  a new contact     email=ann@example.com"]
+    {
+        assert!(stdout(&output).contains(part), "{part}: {}", stdout(&output));
+    }
+    assert!(!script.heard().iter().any(|line| line.starts_with("POST /v1/lists")), "{:?}", script.heard());
+    let output = run(&[&args[..], &["--json"]].concat(), server);
+    let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["rows"][0]["fields"]["email"], "ann@example.com");
+}
+
+#[test]
 fn all_rejected_rows_are_written_to_a_file_and_an_import_of_nobody_ends_with_1() {
     let done = json!({"id": 3, "status": "completed", "rows_read": 2, "rows_created": 0, "rows_updated": 0, "rows_rejected": 2,
         "warning": "every row was rejected: no contact was imported"});

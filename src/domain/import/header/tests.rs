@@ -1,6 +1,11 @@
 use super::super::reading::Mapped;
 use super::*;
 
+fn layout<'c>(cells: impl Iterator<Item = &'c str>, reading: &Reading) -> Result<Layout, ImportError> {
+    let (layout, wrong) = survey(cells, reading)?;
+    wrong.map_or(Ok(layout), Err)
+}
+
 fn targets(header: &str) -> Result<Vec<Target>, ImportError> {
     read(header, &Reading::default())
 }

@@ -2,36 +2,35 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::receiving::{Arrived, blocking, receive};
+use super::destination::{Destination, MAX_LIST_NAME};
+use super::dry_runs::{self, DryRun};
+use super::receiving::{Arrived, blocking, check_headers, receive, refuse_file};
 use crate::actors::import::importer::files::Upload;
 use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
-use crate::domain::import::encoding::TextEncoding;
+use crate::domain::import::ImportReader;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::{Mapped, PresetChoice, Reading};
-use crate::domain::import::{ImportError, ImportReader};
 use crate::domain::instant::UtcInstant;
 use crate::http::access::require_for;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Params, Query, bad_parameter, refuse_content_encoding};
+use crate::http::web::extract::{FromQuery, Id, Params, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
-use crate::http::web::list_path;
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
 use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
-use crate::store::import::imports::{self, ImportConsent, ImportRow, Target};
+use crate::store::import::imports::{self, ImportRow, Target};
 pub(in crate::http) use crate::store::import::imports::{ImportStatus, KEPT_REJECTIONS, Rejection};
 use crate::store::import::rejections;
-use crate::store::people::lists::{ListKey, NewList};
+use crate::store::people::lists::NewList;
 use crate::store::{Conn, Lane, StoreError, engine};
 
 /// What is said of a file that has a header and nothing below it.
@@ -140,87 +139,6 @@ fn check_until(conn: &mut Conn, imports: &mut [Import]) -> Result<(), StoreError
     Ok(())
 }
 
-/// Where the contacts go.
-#[derive(Debug)]
-pub(in crate::http) struct Destination {
-    list: Option<ListKey>,
-    consent: ImportConsent,
-    /// The encoding of the file. None: the one that is recognised.
-    encoding: Option<TextEncoding>,
-    preset: PresetChoice,
-    mapping: Vec<Mapped>,
-}
-
-impl Destination {
-    /// As the fields of a form have it: what is empty or missing says nothing.
-    pub(in crate::http) fn of_fields<'f>(field: impl Fn(&str) -> Option<&'f str>) -> Result<Self, ApiError> {
-        let given = Self::NAMES.iter().filter_map(|name| Some((*name, field(name).filter(|text| !text.is_empty())?)));
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
-        Self::from_params(&Params::parse(&query, Self::NAMES)?)
-    }
-
-    /// The list, if one is named.
-    async fn target(&self, state: &AppState) -> Result<Target, ApiError> {
-        Ok(match self.list.clone() {
-            Some(key) => Target::List(list_path::resolve(state, key).await?),
-            None => Target::NoList,
-        })
-    }
-
-    /// The key of a shop puts people in, and overrides no refusal.
-    fn check_rights(&self, by: &By) -> Result<(), ApiError> {
-        let resubscribes = self.consent.resubscribe_reason.is_some();
-        if resubscribes { require_for(by, Scope::Operate, "resubscribe") } else { Ok(()) }
-    }
-}
-
-/// Longest name of a list, in characters.
-const MAX_LIST_NAME: usize = 200;
-
-/// Longest reason, in characters.
-const MAX_REASON: usize = 500;
-
-impl FromQuery for Destination {
-    const NAMES: &'static [&'static str] = &["list", "confirmed", "resubscribe", "reason", "encoding", "preset", "map"];
-    const REPEATED: &'static [&'static str] = &["map"];
-
-    fn from_params(params: &Params) -> Result<Self, ApiError> {
-        let parse = |text| list_path::parse(text).map_err(|why| bad_parameter("list", "out_of_range", why));
-        let list = params.text("list").map(parse).transpose()?;
-        let says = |name| Ok::<_, ApiError>(params.choice(name, &["true", "false"])? == Some("true"));
-        let reason = params.text("reason").map(str::trim).filter(|reason| !reason.is_empty());
-        let is_long = reason.is_some_and(|reason| reason.chars().count() > MAX_REASON);
-        if is_long || reason.is_some_and(|reason| reason.chars().any(char::is_control)) {
-            let why = format!("one line of at most {MAX_REASON} characters");
-            return Err(bad_parameter("reason", "too_long", why));
-        }
-        let resubscribe = says("resubscribe")?;
-        if resubscribe && reason.is_none() {
-            let why = "say why contacts that have refused are subscribed again".to_owned();
-            return Err(bad_parameter("reason", "required", why));
-        }
-        let resubscribe_reason = reason.filter(|_| resubscribe).map(ToOwned::to_owned);
-        let encoding = params.text("encoding").map(encoding_named).transpose()?;
-        let (preset, mapping) = read_columns(params)?;
-        let consent = ImportConsent { confirmed: says("confirmed")?, resubscribe_reason };
-        Ok(Self { list, consent, encoding, preset, mapping })
-    }
-}
-
-fn encoding_named(name: &str) -> Result<TextEncoding, ApiError> {
-    let unknown = || bad_parameter("encoding", "not_allowed", format!("must be {}", TextEncoding::NAMES));
-    TextEncoding::from_name(name).ok_or_else(unknown)
-}
-
-/// What is said of the columns.
-fn read_columns(params: &Params) -> Result<(PresetChoice, Vec<Mapped>), ApiError> {
-    let no_preset = || format!("must be one of: {}", PresetChoice::allowed());
-    let parse = |text| PresetChoice::parse(text).ok_or_else(|| bad_parameter("preset", "not_allowed", no_preset()));
-    let preset = params.text("preset").map(parse).transpose()?.unwrap_or_default();
-    let mapping = Mapped::parse_all(params.texts("map"));
-    Ok((preset, mapping.map_err(|error| bad_parameter("map", "not_allowed", error.to_string()))?))
-}
-
 #[derive(Debug)]
 pub(in crate::http) struct ImportFilter(Paging);
 
@@ -240,12 +158,16 @@ impl FromQuery for ImportFilter {
 /// another tool is recognised; `preset` names the tool (`listmonk`, `mailchimp`, `brevo`, `hubspot`, `google`, `outlook`, or `none`).
 /// `map=HEADER:FIELD`, which may be repeated, says what a column is: `email`, `phone`, `external_id`, `first_name`, `last_name`,
 /// `timezone`, `locale`, `name`, `status`, `status_at`, `source`, `tags`, `attributes.NAME`, `attributes` (a JSON object), or `-`.
+///
+/// `dry_run=true` stores nothing. The answer says what each column would become, and what would come of the first 20 rows. With
+/// `new_list=true` it does so for a list that is yet to be made.
 #[utoipa::path(post, path = "/v1/contacts/import", tag = "contacts",
     params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
         ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query), ("encoding" = Option<String>, Query),
-        ("preset" = Option<String>, Query), ("map" = Option<Vec<String>>, Query)),
+        ("preset" = Option<String>, Query), ("map" = Option<Vec<String>>, Query), ("dry_run" = Option<bool>, Query),
+        ("new_list" = Option<bool>, Query)),
     request_body(content = String, content_type = "text/csv"),
-    responses((status = 202, body = Import), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+    responses((status = 202, body = Import), (status = 200, body = DryRun), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
     state: web::Data<AppState>,
     request: HttpRequest,
@@ -256,6 +178,9 @@ pub(in crate::http) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     destination.check_rights(&by)?;
     check_headers(&request, &state)?;
+    if destination.is_dry_run {
+        return dry_runs::of_body(&state, &destination, payload).await;
+    }
     let target = destination.target(&state).await?;
     let arrived = receive(&state, payload).await?;
     let order = Order { arrived, target, destination, key, scope: "contacts.import", answer: answer_to };
@@ -358,51 +283,10 @@ impl From<StartError> for ApiError {
     }
 }
 
-pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
-    let mut types = request.headers().get_all(header::CONTENT_TYPE);
-    let media_type = match (types.next(), types.next()) {
-        (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
-        _ => String::new(),
-    };
-    let mut parts = media_type.split(';').map(str::trim);
-    let is_csv = parts.next() == Some("text/csv")
-        && parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"");
-    if !is_csv {
-        return Err(ApiError::UnsupportedMediaType(
-            "send one Content-Type: text/csv, without another charset than utf-8: `encoding` in the query names one",
-        ));
-    }
-    refuse_content_encoding(request)?;
-    let limit = state.settings.http.max_import_bytes;
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > limit) {
-        return Err(ApiError::TooLarge { limit });
-    }
-    Ok(())
-}
-
 /// A file whose header says that nothing of it can be imported is refused at once. The tool whose export it is.
 async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<Option<Preset>, ApiError> {
     let open = move || Ok(ImportReader::open(upload.reader()?, None, &reading).map(|reader| reader.preset()));
     blocking(open).await?.map_err(refuse_file)
-}
-
-/// What a file that cannot be read is for clients.
-pub(super) fn refuse_file(error: ImportError) -> ApiError {
-    match error {
-        ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
-        error @ (ImportError::Empty
-        | ImportError::Encoding { .. }
-        | ImportError::TooManyColumns { .. }
-        | ImportError::HeaderTooLong
-        | ImportError::DuplicateColumn { .. }
-        | ImportError::ColumnName { .. }
-        | ImportError::NoMappedColumn { .. }
-        | ImportError::MapNeedsList { .. }
-        | ImportError::NoKeyColumn { .. }
-        | ImportError::NoAddressColumn { .. }
-        | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
-    }
 }
 
 /// Shows an import.

@@ -3,14 +3,16 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use actix_web::web;
+use actix_web::http::header;
 use actix_web::web::{Bytes, Payload};
+use actix_web::{HttpRequest, web};
 use sha2::{Digest, Sha256};
 
 use crate::actors::import::importer::files::{ImportFolder, Upload};
+use crate::domain::import::ImportError;
 use crate::domain::import::encoding::{Sniffed, Sniffer, TextEncoding};
 use crate::http::state::AppState;
-use crate::http::web::extract::next_chunk;
+use crate::http::web::extract::{next_chunk, refuse_content_encoding};
 use crate::http::web::problem::ApiError;
 
 /// How much of an upload is gathered before it is written.
@@ -111,6 +113,48 @@ impl Arrived {
             Ok((Arc::new(text), encoding))
         })
         .await
+    }
+}
+
+/// Refuses a body that is no CSV file, or one that is larger than the settings allow.
+pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
+    let mut types = request.headers().get_all(header::CONTENT_TYPE);
+    let media_type = match (types.next(), types.next()) {
+        (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_csv = parts.next() == Some("text/csv")
+        && parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"");
+    if !is_csv {
+        return Err(ApiError::UnsupportedMediaType(
+            "send one Content-Type: text/csv, without another charset than utf-8: `encoding` in the query names one",
+        ));
+    }
+    refuse_content_encoding(request)?;
+    let limit = state.settings.http.max_import_bytes;
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > limit) {
+        return Err(ApiError::TooLarge { limit });
+    }
+    Ok(())
+}
+
+/// What a file that cannot be read is for clients.
+pub(super) fn refuse_file(error: ImportError) -> ApiError {
+    match error {
+        ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
+        error @ (ImportError::Empty
+        | ImportError::Encoding { .. }
+        | ImportError::TooManyColumns { .. }
+        | ImportError::HeaderTooLong
+        | ImportError::DuplicateColumn { .. }
+        | ImportError::ColumnName { .. }
+        | ImportError::NoMappedColumn { .. }
+        | ImportError::MapNeedsList { .. }
+        | ImportError::NoKeyColumn { .. }
+        | ImportError::NoAddressColumn { .. }
+        | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
     }
 }
 

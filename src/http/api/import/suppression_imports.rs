@@ -7,8 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::imports::{check_headers, refuse_file};
-use super::receiving::{Arrived, blocking, receive};
+use super::receiving::{Arrived, blocking, check_headers, receive, refuse_file};
 use crate::actors::import::importer::files::Upload;
 use crate::domain::import::ImportError;
 use crate::domain::import::encoding::TextEncoding;

@@ -188,6 +188,18 @@ pub(super) fn follow_addresses(
     addresses::follow_addresses(conn, ledger, &moved)
 }
 
+/// What a row asks of the list. `None`: nothing, because an address that is not written to is no subscription, where it does not say so
+/// itself.
+pub(super) fn wish_of(said: Option<&Said>, grounds: Grounds) -> Option<Wish> {
+    let standing = said.and_then(|said| said.standing);
+    match standing {
+        None if said.is_some_and(|said| !said.suppressed.is_empty()) => None,
+        Some(ListStanding::Unsubscribed) => Some(Wish::Unsubscribe),
+        Some(ListStanding::Unconfirmed) => Some(Wish::Note),
+        Some(ListStanding::Subscribed | ListStanding::Moved) | None => Some(Wish::Subscribe(grounds)),
+    }
+}
+
 /// What is asked of the list, in the order of the drafts.
 fn wished(people: &[Person], places: &[usize], joining: &Joining<'_>, taken_over: &BTreeSet<ContactId>) -> Vec<Wished> {
     let Some(list) = joining.list else { return Vec::new() };
@@ -196,15 +208,7 @@ fn wished(people: &[Person], places: &[usize], joining: &Joining<'_>, taken_over
     for (index, place) in places.iter().enumerate() {
         let Some(person) = people.get(*place) else { continue };
         let said = joining.said.get(index).unwrap_or(&nothing);
-        // An address that is not written to is no subscription, where it does not say so itself.
-        if said.standing.is_none() && !said.suppressed.is_empty() {
-            continue;
-        }
-        let wish = match said.standing {
-            Some(ListStanding::Unsubscribed) => Wish::Unsubscribe,
-            Some(ListStanding::Unconfirmed) => Wish::Note,
-            Some(ListStanding::Subscribed | ListStanding::Moved) | None => Wish::Subscribe(joining.grounds),
-        };
+        let Some(wish) = wish_of(Some(said), joining.grounds) else { continue };
         wished.push(Wished {
             source: said.source.as_deref().map(|source| Source::import(Some(source))),
             note: said.at.map(|at| format!("said to hold since {at}")),

@@ -1,4 +1,5 @@
 //! Imports.
 
+mod dry_runs;
 mod imports;
 mod rejected;
