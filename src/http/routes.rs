@@ -233,6 +233,8 @@ pub const TABLE: &[Entry] = &[
     get("/ui/lists/{id}/members/export", Page(Read), || to(downloads::members)).shows(Object::List),
     get("/ui/imports", Page(Read), || to(import_list::list)),
     post("/ui/imports", Page(Ingest), || to(import_list::upload)).keeps_key(),
+    get("/ui/imports/preview", Page(Read), || to(import_list::list)),
+    post("/ui/imports/preview", Page(Ingest), || to(import_list::look)),
     get("/ui/imports/{id}", Page(Read), || to(import_page::show)),
     get("/ui/imports/{id}/rejected.csv", Page(Read), || to(import_page::rejected)).shows(Object::Import),
     get("/ui/segments", Page(Read), || to(segment_list::list)),

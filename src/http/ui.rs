@@ -30,6 +30,7 @@ mod frame;
 mod funnel_view;
 mod header_lines;
 pub(super) mod import;
+mod import_look;
 pub(super) mod imports;
 pub(super) mod instances;
 pub(super) mod keys;

@@ -56,7 +56,7 @@ mod tests {
     use crate::http::routes::{TABLE, Verb};
 
     /// Pages without parameters that nobody looks for: a stream, the search itself, a form that a link fills in, signing in, and forms that
-    /// begin something, which a button of another page leads to; and a download.
+    /// begin something, which a button of another page leads to; a look at a file that is going to be imported; and a download.
     const NOT_SOUGHT: &[&str] = &[
         "/ui/live",
         "/ui/search",
@@ -65,6 +65,7 @@ mod tests {
         "/ui/campaigns/new",
         "/ui/templates/new",
         "/ui/contacts/export",
+        "/ui/imports/preview",
     ];
 
     #[test]

@@ -35,8 +35,10 @@ static ALL: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "composer.js" SCRIPT;
         "enter.js" SCRIPT;
         "forms.js" SCRIPT;
+        "imports.js" SCRIPT;
         "keyboard.js" SCRIPT;
         "live.js" SCRIPT;
+        "sample.csv" "text/csv; charset=utf-8";
         "search.js" SCRIPT;
         "times.js" SCRIPT;
     }
@@ -79,7 +81,15 @@ mod tests {
 
     #[test]
     fn every_script_of_a_page_has_an_address() {
-        for name in SCRIPTS.iter().chain(&["composer.js", "tokens.css", "ui.css", "icon.svg", "enter.js"]) {
+        for name in SCRIPTS.iter().chain(&[
+            "composer.js",
+            "imports.js",
+            "sample.csv",
+            "tokens.css",
+            "ui.css",
+            "icon.svg",
+            "enter.js",
+        ]) {
             assert!(address(name).starts_with("/ui/assets/"), "{name}");
         }
     }

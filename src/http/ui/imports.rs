@@ -12,12 +12,16 @@ use super::audit::actor;
 use super::errors::Trouble;
 use super::form::fresh_key;
 use super::frame::{Frame, Section, page};
+use super::import_look::LookView;
 use super::upload::Brought;
 use super::words::{When, grouped};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ListId;
+use crate::domain::import::presets::Preset;
+use crate::domain::import::reading::PresetChoice;
 use crate::http::api::access::audit_log;
 use crate::http::api::import::destination::Destination;
+use crate::http::api::import::dry_runs::{self, DryRun};
 use crate::http::api::import::imports::{self, Import, ImportFilter, ImportStatus};
 use crate::http::api::people::lists::{self, ListFilter};
 use crate::http::state::AppState;
@@ -51,7 +55,66 @@ struct Typed {
     is_confirmed: bool,
     resubscribes: bool,
     reason: String,
+    encoding: String,
+    preset: String,
+    /// The mappings that were chosen, as `HEADER:FIELD`.
+    mapped: Vec<String>,
+    /// Further mappings, one on each line.
+    more: String,
 }
+
+impl Typed {
+    fn of(brought: &Brought) -> Self {
+        let text = |name| brought.text(name).to_owned();
+        let chosen = brought.fields().filter(|(name, value)| *name == "map" && !value.is_empty());
+        Self {
+            list: text("list"),
+            new_list: text("new_list"),
+            is_confirmed: brought.text("confirmed") == "true",
+            resubscribes: brought.text("resubscribe") == "true",
+            reason: text("reason"),
+            encoding: text("encoding"),
+            preset: text("preset"),
+            mapped: chosen.map(|(_, value)| value.to_owned()).collect(),
+            more: text("more"),
+        }
+    }
+
+    /// All mappings: what was chosen for a column goes before what was written of it.
+    fn mappings(&self) -> Vec<&str> {
+        let chosen: Vec<&str> = self.mapped.iter().map(String::as_str).collect();
+        let header = |text: &str| text.rsplit_once([':', '=']).map(|(header, _)| header.trim().to_owned());
+        let headers: Vec<_> = chosen.iter().map(|one| header(one)).collect();
+        let written = self.more.lines().map(str::trim).filter(|line| !line.is_empty());
+        chosen.iter().copied().chain(written.filter(|line| !headers.contains(&header(line)))).collect()
+    }
+
+    /// The same with all mappings written out, where no columns are shown to choose for.
+    fn written(self) -> Self {
+        let more = self.mappings().join("\n");
+        Self { more, mapped: Vec::new(), ..self }
+    }
+
+    fn destination(&self, brought: &Brought) -> Result<Destination, ApiError> {
+        let others = brought.fields().filter(|(name, _)| *name != "map");
+        Destination::of_fields(others.chain(self.mappings().into_iter().map(|one| ("map", one))))
+    }
+}
+
+/// What can be chosen for an encoding besides the one that is recognised.
+const ENCODINGS: [&str; 11] = [
+    "utf-8",
+    "utf-16le",
+    "windows-1252",
+    "windows-1250",
+    "windows-1251",
+    "iso-8859-2",
+    "iso-8859-15",
+    "macintosh",
+    "shift_jis",
+    "gb18030",
+    "euc-kr",
+];
 
 #[derive(Template)]
 #[template(path = "ui/imports.html")]
@@ -66,6 +129,8 @@ struct ImportsPage {
     largest: u64,
     typed: Typed,
     trouble: Option<Trouble>,
+    /// What would come of the file that was looked at.
+    look: Option<LookView>,
     /// The field that is wrong; empty where it is none.
     wrong: &'static str,
     key: String,
@@ -92,9 +157,29 @@ impl ImportsPage {
             largest: state.settings.http.max_import_bytes,
             typed,
             trouble: None,
+            look: None,
             wrong: "",
             key: fresh_key(),
         })
+    }
+
+    /// The page after a form: with the newest imports.
+    async fn after(state: &AppState, frame: Frame, typed: Typed) -> Result<Self, ApiError> {
+        let asked = Asked::from_params(&Params::parse("", ImportFilter::NAMES)?)?;
+        Self::of(state, frame, asked, typed).await
+    }
+
+    /// Encodings and whether they are chosen.
+    fn encodings(&self) -> Vec<(&str, bool)> {
+        let typed = self.typed.encoding.as_str();
+        let other = Some(typed).filter(|typed| !typed.is_empty() && !ENCODINGS.contains(typed));
+        ENCODINGS.into_iter().chain(other).map(|name| (name, name == typed)).collect()
+    }
+
+    /// Tools whose exports are known, and whether they are chosen.
+    fn presets(&self) -> Vec<(&'static str, bool)> {
+        let names = Preset::ALL.iter().map(|preset| preset.as_str()).chain([PresetChoice::OFF]);
+        names.map(|name| (name, name == self.typed.preset)).collect()
     }
 
     /// Whether the trouble is with this field.
@@ -154,15 +239,9 @@ pub(in crate::http) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     let mut brought = Brought::default();
     let read = brought.read(&state, &request, payload).await;
-    let typed = Typed {
-        list: brought.text("list").to_owned(),
-        new_list: brought.text("new_list").to_owned(),
-        is_confirmed: brought.text("confirmed") == "true",
-        resubscribes: brought.text("resubscribe") == "true",
-        reason: brought.text("reason").to_owned(),
-    };
+    let typed = Typed::of(&brought);
     let done = match read {
-        Ok(()) => carry_out(&state, &request, brought, &by).await,
+        Ok(()) => carry_out(&state, &request, brought, &typed, &by).await,
         Err(error) => Err(error),
     };
     let error = match done {
@@ -170,10 +249,43 @@ pub(in crate::http) async fn upload(
         Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => error,
     };
-    let asked = Asked::from_params(&Params::parse("", ImportFilter::NAMES)?)?;
-    let shown = ImportsPage::of(&state, frame, asked, typed).await?;
+    let shown = ImportsPage::after(&state, frame, typed.written()).await?;
     let trouble = Some(said(&error, &request, &shown.typed));
     page(error.status_code(), &ImportsPage { trouble, wrong: field_of(&error), ..shown })
+}
+
+/// Shows what would come of a file, and stores nothing.
+pub(in crate::http) async fn look(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let mut brought = Brought::to_look_at();
+    let read = brought.read(&state, &request, payload).await;
+    let typed = Typed::of(&brought);
+    let done = match read {
+        Ok(()) => look_at(&state, brought, &typed, &by).await,
+        Err(error) => Err(error),
+    };
+    let (view, error) = match done {
+        Ok(dry_run) => LookView::of(dry_run, &typed.mapped),
+        Err(error) if error.status_code().is_server_error() => return Err(error),
+        Err(error) => (LookView::default(), Some(error)),
+    };
+    let status = error.as_ref().map_or(StatusCode::OK, ResponseError::status_code);
+    let shown = ImportsPage::after(&state, frame, typed).await?;
+    let trouble = error.map(|error| said(&error, &request, &shown.typed));
+    page(status, &ImportsPage { look: Some(view.with(trouble)), ..shown })
+}
+
+/// Looks at what a form has brought.
+async fn look_at(state: &AppState, mut brought: Brought, typed: &Typed, by: &By) -> Result<DryRun, ApiError> {
+    let destination = typed.destination(&brought)?;
+    let seen = brought.seen.take().ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;
+    let new_list = Some(typed.new_list.as_str()).filter(|name| !name.is_empty());
+    dry_runs::of_form(state, seen, &destination, new_list, by).await
 }
 
 /// Imports what a form has brought: once under its key.
@@ -181,10 +293,11 @@ async fn carry_out(
     state: &AppState,
     request: &HttpRequest,
     mut brought: Brought,
+    typed: &Typed,
     by: &By,
 ) -> Result<HttpResponse, ApiError> {
     let key = IdempotencyKey::of_form(request, brought.text("idempotency_key"))?;
-    let destination = Destination::of_fields(brought.fields())?;
+    let destination = typed.destination(&brought)?;
     let new_list = Some(brought.text("new_list").to_owned()).filter(|name| !name.is_empty());
     let file = brought.file.take();
     let file = file.ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;
@@ -219,6 +332,9 @@ fn field_of(error: &ApiError) -> &'static str {
         (Some("/new_list"), _) | (_, "list_name_taken") => "new_list",
         (Some("list"), _) | (_, "list_not_found") => "list",
         (Some("reason"), _) => "reason",
+        (Some("encoding"), _) => "encoding",
+        (Some("preset"), _) => "preset",
+        (Some("map"), _) => "more",
         (Some(""), _) | (_, "body_too_large") => "file",
         _ => "",
     }

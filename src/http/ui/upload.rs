@@ -6,6 +6,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Payload;
 use futures_util::StreamExt;
 
+use crate::http::api::import::heads::{Head, Seen};
 use crate::http::api::import::receiving::{Arrived, Receiving};
 use crate::http::state::AppState;
 use crate::http::web::extract::{in_time, refuse_content_encoding};
@@ -21,11 +22,20 @@ const READ_ON: u64 = 256 << 20;
 #[derive(Default)]
 pub(super) struct Brought {
     fields: Vec<(String, String)>,
+    /// Whether the file is only looked at.
+    is_look: bool,
+    /// The beginning of the file, where it is only looked at.
+    pub(super) seen: Option<Seen>,
     /// The file that was chosen.
     pub(super) file: Option<Arrived>,
 }
 
 impl Brought {
+    /// A form whose file is only looked at.
+    pub(super) fn to_look_at() -> Self {
+        Self { is_look: true, ..Self::default() }
+    }
+
     /// What was typed into a field; empty where there is none.
     pub(super) fn text(&self, name: &str) -> &str {
         self.fields.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value.trim())
@@ -62,6 +72,8 @@ impl Brought {
                 self.fields.push((name, value));
             } else if is_too_large {
                 read_on(field, ApiError::TooLarge { limit }).await?;
+            } else if self.is_look {
+                self.seen = beginning(state, field).await?;
             } else if let Some(file) = whole(state, field).await? {
                 self.file = Some(file);
             }
@@ -91,8 +103,7 @@ async fn short(mut field: Field, most: usize) -> Result<String, ApiError> {
 
 /// A file, written as it comes. `None`: none was chosen, and the browser sends an empty one without a name.
 async fn whole(state: &AppState, mut field: Field) -> Result<Option<Arrived>, ApiError> {
-    let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
-    let is_chosen = name.is_some_and(|name| !name.is_empty());
+    let is_chosen = is_chosen(&field);
     let mut receiving = Receiving::begin(state).await?;
     while let Some(chunk) = in_time(field.next()).await? {
         receiving = match receiving.take(&chunk.map_err(unreadable)?).await {
@@ -101,6 +112,22 @@ async fn whole(state: &AppState, mut field: Field) -> Result<Option<Arrived>, Ap
         };
     }
     if is_chosen { receiving.finish().await.map(Some) } else { Ok(None) }
+}
+
+fn is_chosen(field: &Field) -> bool {
+    let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
+    name.is_some_and(|name| !name.is_empty())
+}
+
+/// The beginning of a file. `None`: none was chosen.
+async fn beginning(state: &AppState, mut field: Field) -> Result<Option<Seen>, ApiError> {
+    let (is_chosen, mut head) = (is_chosen(&field), Head::begin(state));
+    while let Some(chunk) = in_time(field.next()).await? {
+        if let Err(error) = head.take(&chunk.map_err(unreadable)?) {
+            return read_on(field, error).await.map(|()| None);
+        }
+    }
+    Ok(is_chosen.then(|| head.finish()))
 }
 
 /// Reads a refused file on for a while, and refuses it then.

@@ -6,11 +6,11 @@ use crate::domain::import::reading::{Mapped, PresetChoice};
 use crate::http::access::require_for;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Params, bad_parameter};
-use crate::http::web::list_path;
 use crate::http::web::problem::ApiError;
+use crate::http::web::{list_path, text};
 use crate::services::By;
 use crate::store::import::imports::{ImportConsent, Target};
-use crate::store::people::lists::ListKey;
+use crate::store::people::lists::{ListKey, NewList};
 
 /// Where the contacts go.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Destination {
         let is_ours = |name: &str| Self::NAMES.contains(&name) && !OF_PROGRAMS.contains(&name);
         let given = fields.filter(|(name, text)| is_ours(name) && !text.is_empty());
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
-        Self::from_params(&Params::parse(&query, Self::NAMES)?)
+        Self::from_params(&Params::parse_repeated(&query, Self::NAMES, Self::REPEATED)?)
     }
 
     /// The list, if one is named.
@@ -47,6 +47,26 @@ impl Destination {
         })
     }
 
+    /// Where the contacts of a form go; `new_list` is the name of a list that is made with them.
+    pub(super) async fn target_of_form(
+        &self,
+        state: &AppState,
+        new_list: Option<&str>,
+        by: &By,
+    ) -> Result<Target, ApiError> {
+        match (new_list, &self.list) {
+            (Some(_), Some(_)) => {
+                let why = "choose a list, or name a new one: not both";
+                Err(ApiError::field("/new_list", "not_allowed", why))
+            }
+            (Some(name), None) => {
+                require_for(by, Scope::Operate, "new_list")?;
+                Ok(Target::NewList(NewList::named(&text::name("/new_list", name, MAX_LIST_NAME)?)))
+            }
+            (None, _) => self.target(state).await,
+        }
+    }
+
     /// The key of a shop puts people in, and overrides no refusal.
     pub(super) fn check_rights(&self, by: &By) -> Result<(), ApiError> {
         let resubscribes = self.consent.resubscribe_reason.is_some();
@@ -55,7 +75,7 @@ impl Destination {
 }
 
 /// Longest name of a list, in characters.
-pub(super) const MAX_LIST_NAME: usize = 200;
+const MAX_LIST_NAME: usize = 200;
 
 /// Longest reason, in characters.
 const MAX_REASON: usize = 500;

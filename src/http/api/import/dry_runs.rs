@@ -21,6 +21,7 @@ use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
 use crate::http::web::extract::next_chunk;
 use crate::http::web::problem::ApiError;
+use crate::services::By;
 use crate::store::import::imports::{Rejection, Target, of_another};
 use crate::store::people::contacts::foreseen::{Foreseen, Onto, foresee};
 use crate::store::{Conn, Lane};
@@ -79,6 +80,9 @@ pub(in crate::http) struct DryRun {
     /// Why nothing of the file can be imported: for a page, which shows the columns all the same.
     #[serde(skip)]
     pub(in crate::http) refusal: Option<ImportError>,
+    /// Whether the contacts would be on a list.
+    #[serde(skip)]
+    pub(in crate::http) is_on_list: bool,
 }
 
 /// What would come of a row.
@@ -103,6 +107,8 @@ pub(in crate::http) struct DryRow {
     pub(in crate::http) standing: Option<Standing>,
     /// Since when the person has agreed or refused, as the row says.
     pub(in crate::http) status_at: Option<UtcInstant>,
+    /// Where the consent comes from, as the row says.
+    pub(in crate::http) source: Option<String>,
     /// Why addresses of the contact would not be written to any more, as the row says. Of a rejected row, too.
     pub(in crate::http) suppressed: Vec<Reason>,
     /// What would come of it, in words.
@@ -133,14 +139,27 @@ pub(super) async fn of_body(
     }
 }
 
+/// Looks at a file that came with a form; `new_list` is the name of a list that would be made with it.
+pub(in crate::http) async fn of_form(
+    state: &AppState,
+    seen: Seen,
+    destination: &Destination,
+    new_list: Option<&str>,
+    by: &By,
+) -> Result<DryRun, ApiError> {
+    destination.check_rights(by)?;
+    let target = destination.target_of_form(state, new_list, by).await?;
+    run(state, destination, &target, seen).await
+}
+
 /// Looks at the beginning of a file, and foresees what would come of its first rows.
 async fn run(state: &AppState, destination: &Destination, target: &Target, seen: Seen) -> Result<DryRun, ApiError> {
     let list_id = match target {
         Target::List(id) => Some(*id),
         Target::NoList | Target::NewList(_) => None,
     };
-    let onto = (list_id.is_some() || destination.is_new_list)
-        .then(|| Onto { list: list_id, grounds: destination.consent.grounds() });
+    let is_on_list = destination.is_new_list || !matches!(target, Target::NoList);
+    let onto = is_on_list.then(|| Onto { list: list_id, grounds: destination.consent.grounds() });
     let Destination { preset, mapping, .. } = destination;
     let reading = Reading { on_list: onto.is_some(), preset: *preset, mapping: mapping.clone() };
     let bytes = seen.bytes;
@@ -167,6 +186,7 @@ async fn run(state: &AppState, destination: &Destination, target: &Target, seen:
         error: stopped.map(|error| format!("{}: {error}", error.code())),
         unknown,
         refusal,
+        is_on_list,
     })
 }
 
@@ -204,6 +224,7 @@ impl DryRow {
             tags: Vec::new(),
             standing: None,
             status_at: said.at,
+            source: said.source.clone(),
             suppressed,
             says: String::new(),
             rejected: Vec::new(),

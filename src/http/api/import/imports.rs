@@ -7,30 +7,26 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::destination::{Destination, MAX_LIST_NAME};
+use super::destination::Destination;
 use super::dry_runs::{self, DryRun};
 use super::receiving::{Arrived, blocking, check_headers, receive, refuse_file};
 use crate::actors::import::importer::files::Upload;
-use crate::domain::access::Scope;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::ImportReader;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::{Mapped, PresetChoice, Reading};
 use crate::domain::instant::UtcInstant;
-use crate::http::access::require_for;
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::paging::{ListParams, Listing, PARAMETERS, Paging};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::http::web::text;
 use crate::services::By;
 use crate::services::import::start_import::{Begun, NewImport, StartError, start_import};
 use crate::store::engine::idempotency::Answer;
 use crate::store::import::imports::{self, ImportRow, Target};
 pub(in crate::http) use crate::store::import::imports::{ImportStatus, KEPT_REJECTIONS, Rejection};
 use crate::store::import::rejections;
-use crate::store::people::lists::NewList;
 use crate::store::{Conn, Lane, StoreError, engine};
 
 /// What is said of a file that has a header and nothing below it.
@@ -248,17 +244,7 @@ pub(in crate::http) async fn of_form(
     by: &By,
 ) -> Result<HttpResponse, ApiError> {
     destination.check_rights(by)?;
-    let target = match (new_list, &destination.list) {
-        (Some(_), Some(_)) => {
-            let why = "choose a list, or name a new one: not both";
-            return Err(ApiError::field("/new_list", "not_allowed", why));
-        }
-        (Some(name), None) => {
-            require_for(by, Scope::Operate, "new_list")?;
-            Target::NewList(NewList::named(&text::name("/new_list", name, MAX_LIST_NAME)?))
-        }
-        (None, _) => destination.target(state).await?,
-    };
+    let target = destination.target_of_form(state, new_list, by).await?;
     let answer = |row: ImportRow| {
         let location = Some(format!("/ui/imports/{}", row.id));
         Ok(Answer { status: 303, body: String::new(), location })

@@ -141,7 +141,7 @@ pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(
 }
 
 /// What a file that cannot be read is for clients.
-pub(super) fn refuse_file(error: ImportError) -> ApiError {
+pub(in crate::http) fn refuse_file(error: ImportError) -> ApiError {
     match error {
         ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
         error @ (ImportError::Empty

@@ -32,8 +32,12 @@ fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Vec<u8> {
 
 impl Visitor<'_> {
     fn bring(&self, body: &[u8], headers: &[(&str, &str)]) -> Raw {
+        self.bring_to("/ui/imports", body, headers)
+    }
+
+    fn bring_to(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Raw {
         let head = format!(
-            "POST /ui/imports HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\nContent-Type: multipart/form-data; \
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\nContent-Type: multipart/form-data; \
              boundary=bound\r\nContent-Length: {}\r\n",
             self.server.addr,
             self.cookie,
@@ -41,6 +45,10 @@ impl Visitor<'_> {
         );
         let head = headers.iter().fold(head, |text, (name, value)| format!("{text}{name}: {value}\r\n"));
         self.server.raw(&[format!("{head}\r\n").as_bytes(), body].concat())
+    }
+
+    fn look(&self, fields: &[(&str, &str)], csv: &[u8]) -> Raw {
+        self.bring_to("/ui/imports/preview", &form(fields, Some(("people.csv", csv))), &[OWN])
     }
 
     fn upload(&self, fields: &[(&str, &str)], csv: &[u8]) -> Raw {
@@ -99,6 +107,46 @@ both_backends! {
         let again = leads_to(&operator.upload(&[("list", &list["id"].to_string())], csv));
         assert!(finished(&operator, &again).contains("<dt>known contacts</dt><dd>2</dd>"));
         assert_eq!(api.get("/v1/lists")["pagination"]["total_count"], 1);
+    }
+
+    fn a_file_is_looked_at_with_what_was_chosen_and_nothing_is_stored(db: &Database) {
+        let server = Server::on(db);
+        let operator = with_scope(&server, "operate");
+        let csv = "E-Mail;Kunde;Stadt;Status\r\nann@example.com;7;K\u{f6}ln;pending\r\n<b>;8;Bonn;\r\n<i>;;Bonn;\r\n";
+        let csv: Vec<u8> = csv.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        let more = "Stadt:attributes.city\r\nKunde:phone\r\n";
+        let fields = [("new_list", "News"), ("map", "Kunde:external_id"), ("map", ""), ("more", more), ("confirmed", "true")];
+        let seen = operator.look(&fields, &csv);
+        assert_page(&seen, 200);
+        let page = text(&seen);
+        for part in [
+            "The file has 4 columns between semicolons, and is read as windows-1252; it has 84 bytes. These are all of its 3 rows.",
+            "<option value=\"Kunde:external_id\" selected>external id</option>",
+            "attribute city",
+            "as you have said",
+            "a new contact, unconfirmed on the list",
+            "<td>K\u{f6}ln</td>",
+            "E-Mail: must be a bare address",
+            "<code>email_invalid</code>",
+            "left out: E-Mail: must be a bare address",
+            "&#60;i&#62;",
+            "value=\"News\"",
+            "name=\"confirmed\" value=\"true\" checked",
+            "choose it again",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<i>"), "{page}");
+        let api = server.api();
+        for path in ["/v1/imports", "/v1/contacts", "/v1/lists"] {
+            assert_eq!(api.get(path)["pagination"]["total_count"], 0, "{path}");
+        }
+        assert_eq!((uploads(db), api.get("/v1/audit-log?object=import")["data"].as_array().unwrap().len()), (0, 0));
+        // What was written and chosen counts for the import as well.
+        let path = leads_to(&operator.upload(&fields, &csv));
+        assert!(finished(&operator, &path).contains("Done: 2 of 3 rows taken"));
+        let ann = &api.get("/v1/contacts?search=ann")["data"][0];
+        assert_eq!((&ann["external_id"], &ann["attributes"]), (&json!("7"), &json!({ "city": "K\u{f6}ln" })));
     }
 
     fn a_form_with_a_file_is_done_once(db: &Database) {
@@ -175,6 +223,45 @@ fn a_list_that_is_taken_missing_or_named_twice_and_a_reason_that_is_missing_are_
     let path = leads_to(&operator.upload(&[("list", &id), ("resubscribe", "true"), ("reason", "asked by phone")], csv));
     assert!(finished(&operator, &path).contains("Done: 1 row was taken."));
     assert_eq!(server.api().get("/v1/imports")["pagination"]["total_count"], 1);
+}
+
+#[test]
+fn columns_of_a_file_that_cannot_be_imported_can_be_corrected() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let operator = with_scope(&server, "operate");
+    let csv = b"Adresse,Ort\nann@example.com,Bonn\n";
+    let refused = operator.look(&[], csv);
+    assert_page(&refused, 422);
+    for part in
+        ["the file needs a column email, phone or external_id", "ann@example.com", "value=\"Adresse:email\">email"]
+    {
+        assert!(text(&refused).contains(part), "{part}: {refused:?}");
+    }
+    let corrected = operator.look(&[("map", "Adresse:email")], csv);
+    assert_page(&corrected, 200);
+    assert!(text(&corrected).contains("a new contact"), "{corrected:?}");
+    // Without a look, what was chosen is not lost where the import is refused.
+    let again = operator.upload(&[("map", "Adresse:email"), ("map", "Ort:email")], csv);
+    assert_page(&again, 422);
+    assert!(text(&again).contains(">Adresse:email\nOrt:email</textarea>"), "{again:?}");
+    for (fields, status, says) in [
+        (&[("more", "Ort=nothing")][..], 400, "cannot be"),
+        (&[("encoding", "klingon")], 400, "a name of the Encoding Standard"),
+        (&[("list", "4711")], 404, "no such list: 4711"),
+    ] {
+        let refused = operator.look(fields, b"email,Ort\nann@example.com,Bonn\n");
+        assert_page(&refused, status);
+        assert!(text(&refused).contains(says), "{says}: {refused:?}");
+    }
+    let none = operator.bring_to("/ui/imports/preview", &form(&[], None), &[OWN]);
+    assert_page(&none, 422);
+    assert!(text(&none).contains("choose a CSV file"), "{none:?}");
+    let reader = with_scope(&server, "read");
+    assert_page(&reader.look(&[], csv), 403);
+    assert_page(&operator.bring_to("/ui/imports/preview", &form(&[], None), &[("Sec-Fetch-Site", "cross-site")]), 403);
+    assert_page(&operator.get("/ui/imports/preview"), 200);
+    assert!(text(&operator.get("/ui/imports")).contains("download=\"sample.csv\""));
 }
 
 #[test]
