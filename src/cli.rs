@@ -15,6 +15,7 @@ mod event;
 mod export;
 mod import;
 mod import_dry_run;
+mod import_progress;
 mod key;
 mod list;
 mod output;

@@ -1,6 +1,8 @@
 //! A client of the REST API, as a stranger could write it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -227,19 +229,26 @@ impl Client {
         self.answer(request.json(body).timeout(ANSWER_TIMEOUT)).await
     }
 
-    /// Sends a file as it is read: it is never held in memory.
+    /// Sends a file as it is read: it is never held in memory. `sent` counts its bytes.
     ///
     /// # Errors
     /// The file cannot be opened, or [`ClientError`].
-    pub(crate) async fn upload(&self, path: &str, query: &[(&str, &str)], file: &Path) -> anyhow::Result<Value> {
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        file: &Path,
+        sent: Arc<AtomicU64>,
+    ) -> anyhow::Result<Value> {
         let unreadable = || format!("cannot read {}", file.display());
         let source = tokio::fs::File::open(file).await.with_context(unreadable)?;
         let about = source.metadata().await.with_context(unreadable)?;
         anyhow::ensure!(about.is_file(), "{} is not a file", file.display());
-        let chunks = stream::try_unfold(source, |mut source| async move {
+        let chunks = stream::try_unfold((source, sent), |(mut source, sent)| async move {
             let mut chunk = Vec::with_capacity(UPLOAD_CHUNK_BYTES);
             let read = source.read_buf(&mut chunk).await?;
-            Ok::<_, std::io::Error>((read > 0).then_some((chunk, source)))
+            sent.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+            Ok::<_, std::io::Error>((read > 0).then_some((chunk, (source, sent))))
         });
         self.upload_body(path, query, reqwest::Body::wrap_stream(chunks)).await.map_err(Into::into)
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::client::{self, Client, ClientError};
 use super::import_dry_run;
+use super::import_progress::{Course, uploaded};
 use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::cli::private_file;
@@ -71,15 +72,16 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let preset = args.preset.iter().map(|preset| ("preset", preset.as_str()));
     let mapping = args.mapping.iter().map(|one| ("map", one.as_str()));
     let query: Vec<(&str, &str)> = list.chain(encoding).chain(preset).chain(mapping).collect();
+    let mut progress = Progress::new(output);
     if args.dry_run {
         let new_list = missing_list.map(|_| ("new_list", "true"));
         let query: Vec<(&str, &str)> = query.into_iter().chain(new_list).chain([("dry_run", "true")]).collect();
-        let dry_run = client.upload("v1/contacts/import", &query, &args.file).await?;
+        let dry_run = uploaded(&client, &query, &args.file, &mut progress).await?;
+        progress.clear();
         output.either(&dry_run, &import_dry_run::told(&dry_run, &args.file.display().to_string(), missing_list))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let accepted = client.upload("v1/contacts/import", &query, &args.file).await?;
-    let mut progress = Progress::new(output);
+    let accepted = uploaded(&client, &query, &args.file, &mut progress).await?;
     let import = finished(&client, client::number(&accepted, "/id")?, &mut progress).await?;
     progress.end(&summary(&import));
     let warning = import.get("warning").and_then(Value::as_str).map(|warning| format!("  warning: {warning}"));
@@ -195,14 +197,14 @@ async fn find_list(client: &Client, name: &str) -> anyhow::Result<Option<i64>> {
 /// # Errors
 /// [`ClientError`], or an answer that is no import.
 pub(crate) async fn finished(client: &Client, id: i64, progress: &mut Progress) -> anyhow::Result<Value> {
+    let mut course = Course::default();
     loop {
         let import = client.get(&format!("v1/imports/{id}"), &[]).await?;
         let status = client::text(&import, "/status");
         if matches!(status, "completed" | "failed") {
             return Ok(import);
         }
-        // How many rows the file has is not known before its end.
-        progress.show(0, 0, &format!("import {id} {status}: {} rows read", grouped(rows(&import, "read"))));
+        course.show(&import, progress);
         tokio::time::sleep(POLL_EVERY).await;
     }
 }

@@ -30,6 +30,11 @@ impl Progress {
         Self { output: *output, bar, last_line: None }
     }
 
+    /// Whether there is a bar: a person watches.
+    pub(crate) const fn is_drawn(&self) -> bool {
+        self.bar.is_some()
+    }
+
     /// Shows `done` of `total` with `text`. Cheap: may be called as often as one likes.
     pub(crate) fn show(&mut self, done: i64, total: i64, text: &str) {
         match &self.bar {
@@ -64,6 +69,13 @@ impl Progress {
         match &self.bar {
             Some(bar) => bar.suspend(say),
             None => say(),
+        }
+    }
+
+    /// Takes the bar away, and says nothing.
+    pub(crate) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 

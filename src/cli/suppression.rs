@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -134,7 +135,7 @@ pub(crate) async fn run(command: SuppressionCommand, settings: &Settings, output
             output.either(&done, &format!("{address} {said}"))?;
         }
         SuppressionCommand::Import { file } => {
-            let done = client.upload("v1/suppressions/import", &[], &file).await?;
+            let done = client.upload("v1/suppressions/import", &[], &file, Arc::default()).await?;
             let rows = |name: &str| grouped(done.get(name).and_then(Value::as_i64).unwrap_or_default());
             let summary = format!(
                 "{} rows read: {} accepted, {} rejected",

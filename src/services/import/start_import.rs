@@ -19,6 +19,8 @@ pub struct NewImport {
     pub file: String,
     /// The encoding that the file came in.
     pub encoding: String,
+    /// The length of the file, in bytes.
+    pub bytes: u64,
     /// The list whose members the contacts become.
     pub target: Target,
     /// What is said of everybody's consent.
@@ -59,7 +61,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, encoding, target, consent, preset, mapping }: NewImport,
+    NewImport { file, encoding, bytes, target, consent, preset, mapping }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -72,7 +74,7 @@ pub async fn start_import(
             stored = Some((row.id, row.list_id));
             answer(row)
         };
-        let file = NewFile { name: &file, encoding: &encoding };
+        let file = NewFile { name: &file, encoding: &encoding, bytes };
         let submitted = imports::submit(conn, &file, &target, &consent, (preset, &mapping), key.as_ref(), answer)?;
         if let Some((id, list)) = stored {
             if let (Target::NewList(_), Some(list)) = (&target, list) {

@@ -81,6 +81,8 @@ pub struct ImportRow {
     pub(super) mapping: String,
     /// Rows that say that an address is not written to any more, whatever lists it is on.
     pub rows_suppressed: i64,
+    /// The length of the file, in bytes. None: an earlier version took it.
+    pub bytes: Option<i64>,
 }
 
 /// A file that was uploaded.
@@ -90,6 +92,8 @@ pub struct NewFile<'a> {
     pub name: &'a str,
     /// The encoding that it came in.
     pub encoding: &'a str,
+    /// Its length, in bytes.
+    pub bytes: u64,
 }
 
 impl ImportRow {
@@ -172,6 +176,7 @@ pub fn submit(
                 imports::list_id.eq(list),
                 imports::file.eq(file.name),
                 imports::encoding.eq(file.encoding),
+                imports::bytes.eq(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
                 imports::confirmed.eq(consent.confirmed),
                 imports::resubscribe_reason.eq(&consent.resubscribe_reason),
                 imports::preset.eq(preset),

@@ -44,6 +44,10 @@ pub(in crate::http) struct Import {
     pub(in crate::http) list_id: Option<ListId>,
     /// The encoding that the file came in: `utf-8`, `windows-1252`. `null`: an earlier version took the file.
     pub(in crate::http) encoding: Option<String>,
+    /// The length of the file in UTF-8. `null`: an earlier version took the file.
+    pub(in crate::http) bytes: Option<i64>,
+    /// How much of it is dealt with, in bytes.
+    pub(in crate::http) bytes_read: i64,
     /// Rows dealt with: created, updated and rejected.
     pub(in crate::http) rows_read: i64,
     /// Rows that made a new contact.
@@ -90,6 +94,9 @@ impl TryFrom<ImportRow> for Import {
             status: row.status,
             list_id: row.list_id,
             encoding: row.encoding,
+            // Blank lines at the end of a file are no rows.
+            bytes_read: row.bytes.filter(|_| row.status == ImportStatus::Completed).unwrap_or(row.byte_offset),
+            bytes: row.bytes,
             rows_read: row.rows_read,
             rows_created: row.rows_created,
             rows_updated: row.rows_updated,
@@ -202,7 +209,7 @@ impl Order {
         let hash = arrived.hash.clone();
         let (upload, encoding) = arrived.in_utf8(state, given).await?;
         let reading = Reading { on_list: !matches!(target, Target::NoList), preset, mapping };
-        let read_as = check_header_line(Arc::clone(&upload), reading.clone()).await?;
+        let (read_as, bytes) = check_header_line(Arc::clone(&upload), reading.clone()).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),
             Target::List(id) => format!("list {id}"),
@@ -217,6 +224,7 @@ impl Order {
         let new = NewImport {
             file: upload.name(),
             encoding: encoding.name(),
+            bytes,
             target,
             consent,
             preset: read_as,
@@ -269,9 +277,13 @@ impl From<StartError> for ApiError {
     }
 }
 
-/// A file whose header says that nothing of it can be imported is refused at once. The tool whose export it is.
-async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<Option<Preset>, ApiError> {
-    let open = move || Ok(ImportReader::open(upload.reader()?, None, &reading).map(|reader| reader.preset()));
+/// A file whose header says that nothing of it can be imported is refused at once. The tool whose export it is, and its length in bytes.
+async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<(Option<Preset>, u64), ApiError> {
+    let open = move || {
+        let file = upload.reader()?;
+        let bytes = file.metadata()?.len();
+        Ok(ImportReader::open(file, None, &reading).map(|reader| (reader.preset(), bytes)))
+    };
     blocking(open).await?.map_err(refuse_file)
 }
 

@@ -279,7 +279,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
         imports::submit(
             conn,
-            &imports::NewFile { name: "gone.csv", encoding: "utf-8" },
+            &imports::NewFile { name: "gone.csv", encoding: "utf-8", bytes: 1 },
             &imports::Target::NoList,
             &imports::ImportConsent::default(),
             (None, &[]),
