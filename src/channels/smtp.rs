@@ -3,9 +3,11 @@
 
 mod ahead;
 mod compose;
+mod content;
 mod encoded_words;
 mod exchange;
 mod login;
+mod parts;
 mod quoted_printable;
 mod relay;
 mod reply;

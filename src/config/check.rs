@@ -63,6 +63,7 @@ impl Settings {
             check_listener("http.public_addr", addr)?;
         }
         self.links.check_url().map_err(|reason| bad("links.public_url", reason))?;
+        within("email.max_attachments_bytes", self.email.max_attachments_bytes, 0..=50 << 20)?;
         check_postal_address(self.email.postal_address.as_deref())?;
         within("http.max_body_bytes", self.http.max_body_bytes, 1 << 10..=1 << 30)?;
         within("http.max_import_bytes", self.http.max_import_bytes, 1..=1 << 50)?;

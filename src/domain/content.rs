@@ -1,6 +1,7 @@
 //! What a message is made of.
 
 pub mod advice;
+pub mod attachment;
 pub mod category;
 pub mod check;
 pub mod email_fields;

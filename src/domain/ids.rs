@@ -21,6 +21,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A file that emails have attached or show.
+    FileId;
     /// A person.
     ContactId;
     /// A consent topic.

@@ -12,7 +12,7 @@ use super::api::campaigns::{
     self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
-use super::api::content::{previews, templates};
+use super::api::content::{files, previews, templates};
 use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, exports, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
@@ -44,6 +44,7 @@ use crate::domain::access::Scope;
         criteria::estimate, audience::count,
         segments::create, segments::list, segments::show, segments::change, segments::delete, segments::enable, segments::disable,
         segments::recompute_all, members::list, members::transitions, members::explain, members::of_contact,
+        files::upload, files::list, files::show, files::delete,
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview, previews::preview,
         me::show, keys::create, keys::list, keys::revoke, audit_log::list,

@@ -13,7 +13,7 @@ use super::api::campaigns::{
     self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
     page_map, preflight, preview, reasons, recipients, resolving, why,
 };
-use super::api::content::{previews, templates};
+use super::api::content::{files, previews, templates};
 use super::api::import::{imports, rejected_rows, suppression_imports};
 use super::api::people::{
     attributes, consent, contacts, exports, lists, of_contact, subscriptions, suppressions, tags, undo_bounces,
@@ -349,6 +349,10 @@ pub const TABLE: &[Entry] = &[
     post("/v1/reactions/retry", Api(Operate), || to(reactions::retry_all)).once(),
     get("/v1/tags", Api(Read), || to(tags::list)),
     get("/v1/attributes", Api(Read), || to(attributes::list)),
+    get("/v1/files", Api(Read), || to(files::list)),
+    post("/v1/files", Api(Operate), || to(files::upload)).once(),
+    get("/v1/files/{id}", Api(Read), || to(files::show)),
+    delete("/v1/files/{id}", Api(Operate), || to(files::delete)),
     get("/v1/templates", Api(Read), || to(templates::list)),
     post("/v1/templates", Api(Operate), || to(templates::create)).once(),
     get("/v1/templates/{id}", Api(Read), || to(templates::show)),

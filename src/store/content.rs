@@ -1,4 +1,5 @@
-//! Templates, and what emails have beside their words.
+//! Templates, what emails have beside their words, and files.
 
 pub mod email_fields;
+pub mod files;
 pub mod templates;

@@ -79,6 +79,7 @@ fn envelope() -> Envelope {
         },
         key: "c0ffee:42".to_owned(),
         attempt: 1,
+        attachments: std::sync::Arc::default(),
     }
 }
 

@@ -3,14 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use lettre::Address;
-use lettre::message::header::{
-    ContentTransferEncoding, Date, From, HeaderName, HeaderValue, Headers, ReplyTo, Subject, To,
-};
-use lettre::message::{Body, Mailbox, Mailboxes};
+use lettre::message::header::{Date, From, HeaderName, HeaderValue, Headers, ReplyTo, Subject, To};
+use lettre::message::{Mailbox, Mailboxes};
 
+use super::content::{Content, END};
 use super::encoded_words::{encode, must_encode};
-use super::quoted_printable;
-use super::wire::{END, Offers};
+use super::parts;
+use super::wire::Offers;
 use crate::channels::Unusable;
 use crate::config::pools::SmtpConfig;
 use crate::domain::callbacks::{Format, HEADER};
@@ -19,10 +18,6 @@ use crate::domain::content::message::{Envelope, ListHeaders, Message};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
 use crate::domain::instant::UtcInstant;
-
-/// Between the parts of a message. Neither quoted-printable nor base64 can produce `=_` (RFC 2045 6.7 says so, too), so
-/// no part can hold it.
-const BOUNDARY: &str = "=_volley";
 
 /// Writes letters from one sender. lettre encodes the headers that need it; its message builder, which parses again what
 /// it has just written, costs more than all the rest and is not used.
@@ -48,9 +43,8 @@ pub(super) struct Letter {
     sender: String,
     /// The whole command line.
     pub(super) rcpt_command: String,
-    /// Headers, body and the final dot, CRLF throughout. No line begins with another dot: a header's begins with its
-    /// name or a blank, a body's encodings have none there. So nothing has to be stuffed, and one write sends it.
-    pub(super) content: Vec<u8>,
+    /// What is sent after `DATA`.
+    pub(super) content: Content,
     /// Whether the sender's or the recipient's address goes beyond ASCII (RFC 6531).
     pub(super) needs_utf8: bool,
 }
@@ -107,31 +101,20 @@ impl Composer {
         let name = envelope.to_name.as_deref().and_then(display_name);
         let headers = headers(message.written_at, to, name, &message.subject);
         let (id, key) = (self.message_id(&envelope.key), in_header(&envelope.key));
-        let mut content = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
+        let mut head = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
         if let Some(line) = self.reports.and_then(|format| format.metadata_header(&key)) {
-            content.extend_from_slice(format!("{line}\r\n").as_bytes());
+            head.extend_from_slice(format!("{line}\r\n").as_bytes());
         }
         if let Some(list) = &message.list {
-            write_list_headers(&mut content, list)?;
+            write_list_headers(&mut head, list)?;
         }
-        self.write_own_headers(&mut content, message)?;
+        self.write_own_headers(&mut head, message)?;
         let length = message.text.len() + message.html.as_ref().map_or(0, String::len);
-        content.reserve(length + length / 8 + 512);
-        // No part is ever empty: readers that prefer the text would show nothing.
-        match message.html.as_ref().filter(|html| !html.trim().is_empty()) {
-            None => write_part(&mut content, "plain", &message.text),
-            Some(html) if message.text.trim().is_empty() => write_part(&mut content, "html", html),
-            Some(html) => {
-                let head = format!("Content-Type: multipart/alternative; boundary=\"{BOUNDARY}\"\r\n");
-                content.extend_from_slice(head.as_bytes());
-                for (subtype, text) in [("plain", &message.text), ("html", html)] {
-                    content.extend_from_slice(format!("\r\n--{BOUNDARY}\r\n").as_bytes());
-                    write_part(&mut content, subtype, text);
-                }
-                content.extend_from_slice(format!("\r\n--{BOUNDARY}--").as_bytes());
-            }
-        }
-        content.extend_from_slice(END);
+        head.reserve(length + length / 8 + 512);
+        let mut content = Content::default();
+        *content.own() = head;
+        parts::write(&mut content, message, &envelope.attachments);
+        content.own().extend_from_slice(END);
         let sender = self.sender(message.returns.as_deref());
         Ok(Letter { sender, rcpt_command, content, needs_utf8 })
     }
@@ -203,8 +186,12 @@ fn reply_to(address: &str) -> Result<String, Trouble> {
 /// A header of a text, encoded where it must be, and folded.
 fn header_line(name: &str, value: &str) -> Result<String, Trouble> {
     let no_name = || Trouble::new(ErrorCategory::Render, "a header has a name that it cannot have");
-    // Whatever stands there: it is one header.
-    let value: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // Whatever stands there: it is one header, and no line of it is blank.
+    let words = value.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
+    let value = words.collect::<Vec<_>>().join(" ");
+    if value.is_empty() {
+        return Ok(String::new());
+    }
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     if !is_name {
         return Err(no_name());
@@ -249,26 +236,6 @@ fn display_name(name: &str) -> Option<String> {
     let clean: String = name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let clean = clean.trim();
     (!clean.is_empty()).then(|| clean.to_owned())
-}
-
-/// Writes a part whose body is quoted-printable, or base64 where that would be shorter.
-fn write_part(content: &mut Vec<u8>, subtype: &str, text: &str) {
-    let beyond_ascii = if text.is_ascii() { 0 } else { text.bytes().filter(|byte| !byte.is_ascii()).count() };
-    let base64 = if beyond_ascii > text.len() / 6 { base64(text) } else { None };
-    let encoding = if base64.is_some() { "base64" } else { "quoted-printable" };
-    content.extend_from_slice(
-        format!("Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n")
-            .as_bytes(),
-    );
-    match base64 {
-        Some(body) => content.extend_from_slice(body.as_ref()),
-        None => quoted_printable::encode(text, content),
-    }
-}
-
-/// `text` in base64; nothing if lettre should ever find a text that base64 cannot hold.
-fn base64(text: &str) -> Option<Body> {
-    Body::new_with_encoding(text.to_owned(), ContentTransferEncoding::Base64).ok()
 }
 
 #[cfg(test)]

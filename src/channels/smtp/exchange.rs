@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::content::{Content, END};
 use super::reply::{Failure, Reply, Stage};
-use super::wire::{END, Wire};
+use super::wire::Wire;
 
 /// Sends one command and wants a reply that [`Reply::expect`]s `wanted`.
 pub(super) async fn ask(wire: &mut Wire, command: &str, wanted: u16, patience: Duration) -> Result<Reply, Failure> {
@@ -21,7 +22,7 @@ pub(super) async fn ask(wire: &mut Wire, command: &str, wanted: u16, patience: D
 /// failure comes with the stage that it happened at: as long as the end cannot have left, nothing can have been accepted.
 pub(super) async fn finish(
     wire: &mut Wire,
-    content: &[u8],
+    content: &Content,
     patience: Duration,
 ) -> Result<Option<String>, (Stage, Failure)> {
     let mut sent = 0;

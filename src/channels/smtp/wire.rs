@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use super::content::{Content, END};
 use super::reply::{Failure, Reply};
 use crate::channels::socket::Socket;
 use crate::channels::tls::Tls;
@@ -20,10 +21,6 @@ const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// How much is asked of the socket at once: more than any reply but that to `EHLO` ever needs.
 const READ_BYTES: usize = 1024;
-
-/// The end of a message with the line end before it (RFC 5321 4.1.1.4). As long as one byte of it is missing, the relay
-/// waits for more and cannot have accepted anything.
-pub(super) const END: &[u8] = b"\r\n.\r\n";
 
 /// Up to this many bytes a message is written together with its end, which saves a packet.
 const ONE_PIECE: usize = 16 * 1024;
@@ -79,19 +76,21 @@ impl Wire {
         matches!(self.socket, Socket::Encrypted(_))
     }
 
-    /// Sends a message, which holds its [`END`], and hears the answer. `sent` says at any time, also when this is dropped
+    /// Sends a message, which ends with its [`END`], and hears the answer. `sent` says at any time, also when this is dropped
     /// halfway, how many bytes may have left.
     ///
     /// The relay may answer before it has everything, and may hang up afterwards: such an answer is a refusal, and it is
     /// heard, not lost in the error of the write that it made fail.
-    pub(super) async fn deliver(&mut self, content: &[u8], sent: &mut usize) -> Result<Reply, Failure> {
-        let (body, end) = content.split_at(content.len().saturating_sub(END.len()));
+    pub(super) async fn deliver(&mut self, content: &Content, sent: &mut usize) -> Result<Reply, Failure> {
         // How much of one write has left is known in the clear only: encryption has a buffer of its own.
-        let in_one_piece = content.len() <= ONE_PIECE && !self.is_encrypted();
+        let may_be_one = content.len() <= ONE_PIECE && !self.is_encrypted();
         self.in_step = false;
-        let pushed = self.push(if in_one_piece { content } else { body }, sent).await;
+        let (pushed, is_whole) = match content.in_one_piece().filter(|_| may_be_one) {
+            Some(bytes) => (self.push(bytes, 0, sent).await, true),
+            None => (self.push_all(content, sent).await, false),
+        };
         match pushed {
-            Ok(Pushed::All) if in_one_piece => {
+            Ok(Pushed::All) if is_whole => {
                 self.in_step = true;
                 return self.hear().await;
             }
@@ -104,7 +103,7 @@ impl Wire {
             Err(error) => return self.last_words(error).await,
         }
         *sent = content.len();
-        match self.push(end, &mut 0).await {
+        match self.push(END, 0, &mut 0).await {
             Ok(Pushed::All) => {
                 self.in_step = true;
                 self.hear().await
@@ -114,10 +113,23 @@ impl Wire {
         }
     }
 
-    /// Writes `bytes`, unless the relay speaks while it takes none of them. `written` counts those that it may have.
-    async fn push(&mut self, bytes: &[u8], written: &mut usize) -> io::Result<Pushed> {
+    /// Writes all pieces of a message without its [`END`].
+    async fn push_all(&mut self, content: &Content, sent: &mut usize) -> io::Result<Pushed> {
+        let mut before = 0;
+        for piece in content.without_end() {
+            match self.push(piece, before, sent).await? {
+                Pushed::All => before += piece.len(),
+                Pushed::Interrupted => return Ok(Pushed::Interrupted),
+            }
+        }
+        Ok(Pushed::All)
+    }
+
+    /// Writes `bytes`, of whose message `before` bytes have been written, unless the relay speaks while it takes none of them. `written`
+    /// counts those of the message that it may have.
+    async fn push(&mut self, bytes: &[u8], before: usize, written: &mut usize) -> io::Result<Pushed> {
         poll_fn(|cx| {
-            while let Some(rest) = bytes.get(*written..).filter(|rest| !rest.is_empty()) {
+            while let Some(rest) = bytes.get(written.saturating_sub(before)..).filter(|rest| !rest.is_empty()) {
                 match Pin::new(&mut self.socket).poll_write(cx, rest) {
                     Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                     Poll::Ready(Ok(count)) => *written += count,

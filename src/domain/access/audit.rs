@@ -99,6 +99,8 @@ text_enum! {
         Reaction = "reaction",
         /// An import.
         Import = "import",
+        /// A file that emails have attached or show.
+        File = "file",
         /// A template.
         Template = "template",
         /// A campaign. Read: its deliveries.

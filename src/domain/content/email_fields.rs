@@ -1,10 +1,11 @@
-//! What an email has beside its words: the address that answers go to, and headers of its own.
+//! What an email has beside its words: the address that answers go to, headers of its own, and files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::attachment::{AttachmentUse, check_uses};
 use super::check::reasons;
 use super::mailbox::parse_mailbox;
 use super::template::{Line, MAX_SUBJECT, Provided, ProvidedName, RenderError, TemplateError};
@@ -49,7 +50,7 @@ const RESERVED: [&str; 24] = [
 /// What all headers that are reserved as a kind begin with. Lower case.
 const RESERVED_KINDS: [&str; 5] = ["arc-", "content-", "resent-", "x-pm-metadata-", "x-volley-"];
 
-/// The address that answers go to, and headers beyond those that Volley writes. Of a template, or of one campaign.
+/// The address that answers go to, headers beyond those that Volley writes, and files. Of a template, or of one campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct EmailFields {
     /// Where answers go: `Help <help@example.com>`. Absent: as the pool says, else to the sender.
@@ -58,6 +59,9 @@ pub struct EmailFields {
     /// Headers by their names, at most 20. A value may have placeholders; one that is empty for a recipient is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// Files, at most 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentUse>,
 }
 
 /// What changes of [`EmailFields`]. `None` leaves a field as it is.
@@ -67,6 +71,8 @@ pub struct EmailFieldsEdit {
     pub reply_to: Option<Option<String>>,
     /// All headers, as they are to be.
     pub headers: Option<BTreeMap<String, String>>,
+    /// All files, as they are to be.
+    pub attachments: Option<Vec<AttachmentUse>>,
 }
 
 impl EmailFieldsEdit {
@@ -76,13 +82,8 @@ impl EmailFieldsEdit {
         EmailFields {
             reply_to: self.reply_to.unwrap_or(before.reply_to),
             headers: self.headers.unwrap_or(before.headers),
+            attachments: self.attachments.unwrap_or(before.attachments),
         }
-    }
-
-    /// Whether anything is to change.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.reply_to.is_none() && self.headers.is_none()
     }
 }
 
@@ -90,17 +91,21 @@ impl EmailFields {
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reply_to.is_none() && self.headers.is_empty()
+        self.reply_to.is_none() && self.headers.is_empty() && self.attachments.is_empty()
     }
 
     /// The names of the fields that differ from what was said `before`.
     #[must_use]
     pub fn differing(&self, before: &Self) -> Vec<&'static str> {
-        let fields = [("reply_to", self.reply_to != before.reply_to), ("headers", self.headers != before.headers)];
+        let fields = [
+            ("reply_to", self.reply_to != before.reply_to),
+            ("headers", self.headers != before.headers),
+            ("attachments", self.attachments != before.attachments),
+        ];
         fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
 
-    /// These before those of `template`: what both say is as here.
+    /// These before those of `template`: what both say is as here. Files of both are together.
     #[must_use]
     pub fn over(self, template: Self) -> Self {
         let is_here = |name: &String| self.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
@@ -108,6 +113,7 @@ impl EmailFields {
         Self {
             reply_to: self.reply_to.or(template.reply_to),
             headers: self.headers.into_iter().chain(inherited).collect(),
+            attachments: template.attachments.into_iter().chain(self.attachments).collect(),
         }
     }
 
@@ -121,8 +127,12 @@ impl EmailFields {
             // What an HTTP API is given may become an email.
             ChannelKind::Email | ChannelKind::Http => {}
             ChannelKind::Sms | ChannelKind::Whatsapp => {
-                let reason = format!("{channel} has neither headers nor an address to answer to");
-                let given = [("/reply_to", self.reply_to.is_some()), ("/headers", !self.headers.is_empty())];
+                let reason = format!("{channel} has neither headers nor files nor an address to answer to");
+                let given = [
+                    ("/reply_to", self.reply_to.is_some()),
+                    ("/headers", !self.headers.is_empty()),
+                    ("/attachments", !self.attachments.is_empty()),
+                ];
                 let given = given.into_iter().filter(|(_, given)| *given);
                 errors.extend(given.map(|(field, _)| FieldError::new(field, "not_of_channel", reason.clone())));
                 return if errors.is_empty() { Ok(()) } else { Err(errors) };
@@ -131,6 +141,7 @@ impl EmailFields {
         if let Some(reason) = self.reply_to.as_deref().and_then(|address| parse_mailbox(address).err()) {
             errors.push(FieldError::new("/reply_to", "reply_to_invalid", reason));
         }
+        errors.extend(check_uses(&self.attachments).err().unwrap_or_default());
         if self.headers.len() > MAX_HEADERS {
             let reason = format!("has {} headers, the most is {MAX_HEADERS}", self.headers.len());
             errors.push(FieldError::new("/headers", "too_many_headers", reason));
@@ -236,7 +247,7 @@ mod tests {
 
     fn fields(headers: &[(&str, &str)]) -> EmailFields {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        EmailFields { reply_to: None, headers }
+        EmailFields { headers, ..EmailFields::default() }
     }
 
     fn codes(fields: &EmailFields) -> Vec<(String, String)> {

@@ -1,7 +1,10 @@
 //! What is handed to a provider: a message, and the envelope around it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::attachment::Attachment;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 
@@ -89,4 +92,6 @@ pub struct Envelope {
     pub key: String,
     /// 1 for the first hand-over.
     pub attempt: u32,
+    /// Files that every message of the campaign has.
+    pub attachments: Arc<[Attachment]>,
 }

@@ -94,7 +94,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
         name,
         channel: body.channel,
         content: body.own_content(),
-        email: EmailFields { reply_to: body.reply_to, headers: body.headers },
+        email: EmailFields { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments },
         pool: body.pool,
         template: body.template_id,
         category: body.category,
@@ -199,7 +199,7 @@ pub(in crate::http) async fn changed(
     let change = Edit {
         name,
         content: body.own_content(),
-        email: EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers },
+        email: EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments },
         pool: body.pool,
         template: body.template_id,
         category: body.category,

@@ -1,5 +1,6 @@
-//! Templates.
+//! Templates, and files.
 
+pub(in crate::http) mod files;
 pub mod pointers;
 pub(in crate::http) mod previews;
 mod refusals;

@@ -126,6 +126,7 @@ fn what(object: &str, id: Option<&str>) -> (String, Option<String>) {
         Object::Pool => Some(format!("/ui/pools/{id}")),
         Object::Key => Some(format!("/ui/api-keys#key-{id}")),
         Object::Session
+        | Object::File
         | Object::LinkKey
         | Object::Suppression
         | Object::Event

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
+use serde_json::json;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
@@ -16,7 +17,7 @@ use crate::domain::ids::TemplateId;
 use crate::domain::instant::UtcInstant;
 use crate::http::api::content::templates::{self, Template as Stored, TemplateInput};
 use crate::http::state::AppState;
-use crate::http::web::extract::{Id, Query};
+use crate::http::web::extract::{Id, Query, read_part};
 use crate::http::web::problem::{ApiError, FieldProblem};
 use crate::services::By;
 
@@ -32,6 +33,8 @@ struct Typed {
     reply_to: String,
     /// One in each line.
     headers: String,
+    /// Files, as JSON: the form keeps them.
+    attachments: String,
 }
 
 impl Typed {
@@ -46,6 +49,7 @@ impl Typed {
             html: String::new(),
             reply_to: String::new(),
             headers: String::new(),
+            attachments: "[]".to_owned(),
         }
     }
 
@@ -63,10 +67,14 @@ impl Typed {
             html: text("body_html"),
             reply_to: text("reply_to").trim().to_owned(),
             headers: text("headers"),
+            attachments: text("attachments"),
         })
     }
 
     fn input(&self) -> Result<TemplateInput, ApiError> {
+        let files = Some(self.attachments.as_str()).filter(|files| !files.is_empty()).unwrap_or("[]");
+        let files = serde_json::from_str(files)
+            .map_err(|_not_json| ApiError::field("/attachments", "invalid", "is not the form's own list of files"))?;
         Ok(TemplateInput {
             name: self.name.clone(),
             channel: self.channel,
@@ -77,6 +85,7 @@ impl Typed {
             body_html: Some(self.html.clone()).filter(|html| !html.trim().is_empty()),
             reply_to: Some(self.reply_to.clone()).filter(|address| !address.is_empty()),
             headers: header_lines::read(&self.headers)?,
+            attachments: read_part(files, "/attachments")?,
         })
     }
 }
@@ -204,6 +213,7 @@ pub(in crate::http) async fn ask(
         html: latest.content.body_html.unwrap_or_default(),
         reply_to: latest.content.email.reply_to.unwrap_or_default(),
         headers: header_lines::written(&latest.content.email.headers),
+        attachments: json!(latest.content.email.attachments).to_string(),
     };
     page(StatusCode::OK, &EditPage::new(frame, Some(base), typed))
 }

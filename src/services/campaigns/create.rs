@@ -17,7 +17,8 @@ use crate::domain::ids::{ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
-use crate::services::content::check::{check, check_email};
+use crate::services::content::check::check;
+use crate::services::content::check_email::check_email;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign, email_fields};
 use crate::store::content::templates;
@@ -71,7 +72,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         Some(content) => Some(check(&services.store, draft.channel, content).await?),
         None => None,
     };
-    check_email(&services.store, draft.channel, &draft.email).await?;
+    check_email(services, draft.channel, &draft.email).await?;
     let asker = by.clone();
     let create = move |conn: &mut Conn| {
         let now = engine::now(conn)?;

@@ -17,7 +17,8 @@ use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
-use crate::services::content::check::{ContentError, check, check_email};
+use crate::services::content::check::{ContentError, check};
+use crate::services::content::check_email::check_email;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError, email_fields};
 use crate::store::content::templates::{self, VersionRow};
@@ -169,7 +170,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         None => None,
     };
     let email = edit.email.of(before.details.email.clone());
-    check_email(&services.store, channel, &email).await?;
+    check_email(services, channel, &email).await?;
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, edit.template.flatten(), channel)?;

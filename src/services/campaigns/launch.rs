@@ -21,6 +21,7 @@ use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::shown::{self, listed};
 use crate::services::audit::{self, Line};
+use crate::services::content::check_email::check_files;
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError, email_fields};
@@ -411,7 +412,12 @@ pub(super) fn content_of(
     let content = version.content();
     let compiled = content.check_placeholders(&known).and_then(|()| Compiled::compile(&content, &known));
     let compiled = compiled.map_err(|error| LaunchError::Template(Box::new(error)))?;
-    email_fields::of(conn, campaign)?.check(campaign.channel, &known).map_err(LaunchError::Email)?;
+    let email = email_fields::of(conn, campaign)?;
+    email.check(campaign.channel, &known).map_err(LaunchError::Email)?;
+    let errors = check_files(conn, &email.attachments, services.settings.email.max_attachments_bytes)?;
+    if !errors.is_empty() {
+        return Err(LaunchError::Email(errors));
+    }
     let base = services.links.base().cloned();
     let compiled = match tracked(&services.settings, base, campaign.channel, tracking) {
         Some((tracking, rules)) => compiled.tracked(&content, &known, tracking, rules),

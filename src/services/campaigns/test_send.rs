@@ -16,6 +16,7 @@ use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::audit::{self, Line};
+use crate::services::content::files::attachments;
 use crate::services::{By, Services};
 use crate::store::campaigns::CampaignRow;
 use crate::store::{Conn, Lane};
@@ -91,6 +92,9 @@ pub async fn test_send(
     let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
     let compiled = material.compile(check).await.map_err(RenderingError::from)?;
     let carried = carried(services, &material.campaign).await?;
+    let uses = material.email.attachments.clone();
+    let attached = services.store.run(Lane::Read, "read the files of a campaign", move |conn| attachments(conn, &uses));
+    let attachments = attached.await.map_err(RenderingError::from)?;
     let compiled = material.tracked(&carried, compiled);
     // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
     let mut tests = Vec::with_capacity(contacts.len());
@@ -118,6 +122,7 @@ pub async fn test_send(
             message,
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
+            attachments: Arc::clone(&attachments),
         };
         let outcome = Ok(channel.deliver(&envelope, &AlwaysOpen).await);
         results.push(Tested { contact, outcome });

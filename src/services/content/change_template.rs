@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::check::{ContentError, check, check_email};
+use super::check::{ContentError, check};
+use super::check_email::check_email;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -74,7 +75,7 @@ pub async fn change_template(
     let (id, based_on) = (latest.id, latest.version.version);
     let Change { name, category, tracking, content, email, seen } = change;
     let content = check(&services.store, latest.channel, content).await?;
-    check_email(&services.store, latest.channel, &email).await?;
+    check_email(services, latest.channel, &email).await?;
     let change = TemplateChange { based_on, seen, name, category, tracking, content, email };
     let by = by.clone();
     let before =

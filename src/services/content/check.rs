@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::check::{self, PartProblem};
-use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
 use crate::domain::people::contact::FieldError;
 use crate::services::blocking::{Interrupted, blocking};
@@ -38,19 +37,6 @@ pub async fn check(store: &Store, channel: ChannelKind, content: Content) -> Res
     let content = content.tidied();
     compile(channel, content.clone(), known, check::check).await?;
     Ok(content)
-}
-
-/// Checks what emails have beside their content, against the attributes that contacts have.
-///
-/// # Errors
-/// [`ContentError`].
-pub async fn check_email(store: &Store, channel: ChannelKind, fields: &EmailFields) -> Result<(), ContentError> {
-    if fields.is_empty() {
-        return Ok(());
-    }
-    let known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
-    let fields = fields.clone();
-    blocking("check headers", move || fields.check(channel, &known)).await?.map_err(ContentError::Email)
 }
 
 /// A check of the domain: content for a channel, and the names of the attributes that contacts have.

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::check::{ContentError, check, check_email};
+use super::check::{ContentError, check};
+use super::check_email::check_email;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -37,7 +38,7 @@ pub struct NewTemplate {
 pub async fn create_template(services: &Services, new: NewTemplate, by: &By) -> Result<TemplateRow, ContentError> {
     let NewTemplate { name, channel, category, tracking, content, email } = new;
     let content = check(&services.store, channel, content).await?;
-    check_email(&services.store, channel, &email).await?;
+    check_email(services, channel, &email).await?;
     let by = by.clone();
     let create = move |conn: &mut Conn| {
         let row = templates::create(conn, &name, channel, category, tracking, &content, &email)?;

@@ -271,6 +271,13 @@ fn templates(all: &mut Collected<'_>) {
     refused(all, "reply_to_invalid", &with("reply_to", json!("help")));
     refused(all, "header_name", &with("headers", json!({ "X Campaign": "spring" })));
     refused(all, "header_reserved", &with("headers", json!({ "Bcc": "ann@example.com" })));
+    refused(all, "file_not_found", &with("attachments", json!([{ "file_id": 4711 }])));
+    refused(all, "content_id_invalid", &with("attachments", json!([{ "file_id": 1, "content_id": "a b" }])));
+    all.raw("file_name", "/v1/files?name=", &[("Content-Type", "application/pdf")], b"x");
+    let file = id(&all.server.send("POST", "/v1/files?name=a.pdf", &[("Content-Type", "application/pdf")], b"x").body);
+    let body = with("attachments", json!([{ "file_id": file }]));
+    all.server.api().post("/v1/templates", &body);
+    all.ask("file_in_use", "DELETE", &format!("/v1/files/{file}"), &json!({}));
     let text = json!({ "name": "t", "channel": "sms", "body_text": "b", "reply_to": "help@example.com" });
     refused(all, "not_of_channel", &text);
     let api = all.server.api();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::support::people;
@@ -101,6 +102,36 @@ both_backends! {
         assert_eq!(header(&mail, "Reply-To"), "own@example.com");
         assert_eq!((header(&mail, "X-Pool"), header(&mail, "x-level")), ("main".into(), "campaign".into()));
         assert!(!mail.contains("X-Level"), "{mail}");
+        volley.stop();
+    }
+
+    fn every_message_has_the_files_of_its_campaign_and_a_test_has_them_too(db: &Database) {
+        let provider = Provider::smtp((0, 2));
+        let volley = Volley::on(db).pool(provider.pool()).start();
+        let api = volley.api();
+        let list = api.a_list_of(20);
+        // Larger than what is sent in one piece, and any JSON is a file.
+        let file = |name: &str, fill: &str| api.post(&format!("/v1/files?name={name}"), &json!({ "a": fill.repeat(60_000) }))["id"].clone();
+        let (list_of_prices, logo) = (file("prices.json", "p"), file("logo.json", "l"));
+        let campaign = api.create_campaign("email", POOL, list, &json!({
+            "category": "transactional", "subject": "s", "body_text": "Hi", "body_html": "<img src=\"cid:logo\" alt=\"\">",
+            "attachments": [{ "file_id": list_of_prices }, { "file_id": logo, "content_id": "logo" }],
+        }));
+        let contact = api.get("/v1/contacts")["data"][0]["id"].as_i64().unwrap();
+        api.post(&format!("/v1/campaigns/{campaign}/test-send"), &json!({ "contact_ids": [contact] }));
+        assert_eq!(provider.ledger().reached(), 1);
+        api.send(campaign);
+        api.wait_ended(campaign, LONG);
+        for n in 1..=20 {
+            let message = provider.ledger().message_to(&people::address(n));
+            for (name, fill) in [("prices.json", "p"), ("logo.json", "l")] {
+                let (_, part) = message.split_once(&format!("filename=\"{name}\"\r\n\r\n")).unwrap();
+                let body = part.split("\r\n--").next().unwrap().replace("\r\n", "");
+                let body = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
+                assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "a": fill.repeat(60_000) }));
+            }
+            assert!(message.contains("Content-ID: <logo>"), "{n}");
+        }
         volley.stop();
     }
 

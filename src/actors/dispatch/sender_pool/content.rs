@@ -1,5 +1,6 @@
 //! What a campaign says, compiled once, and the rules that travel with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::alike::Answers;
@@ -8,13 +9,16 @@ use crate::config::Settings;
 use crate::domain::callbacks::delivery_key::DeliveryKey;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::attachment::Attachment;
 use crate::domain::content::message::Message;
 use crate::domain::content::template::RenderError;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
 use crate::domain::span::Span;
 use crate::services::campaigns::composed::{ComposeError, Composed};
+use crate::services::content::files;
 use crate::services::people::links::Links;
+use crate::store::campaigns::email_fields;
 use crate::store::content::templates;
 use crate::store::{Conn, StoreError, campaigns};
 
@@ -31,6 +35,8 @@ pub(super) struct CampaignContent {
     pub(super) render_tally: RenderTally,
     /// How they were answered.
     pub(super) answers: Answers,
+    /// Files that every message has.
+    pub(super) attachments: Arc<[Attachment]>,
     key: String,
     composed: Composed,
 }
@@ -74,6 +80,8 @@ impl CampaignContent {
         }
         let content = templates::find_version(conn, version)?.ok_or(ContentError::NotLaunched)?.content();
         let composed = Composed::of(conn, links, settings, &campaign, &content)?;
+        let email = email_fields::of(conn, &campaign)?;
+        let attachments = files::attachments(conn, &email.attachments)?;
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -82,6 +90,7 @@ impl CampaignContent {
             correlation: campaign.correlation_id,
             render_tally: RenderTally::default(),
             answers: Answers::default(),
+            attachments,
             key,
             composed,
         })

@@ -311,6 +311,7 @@ async fn attempt(
         message,
         key: over.content.delivery_key(over.key.contact),
         attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
+        attachments: Arc::clone(&over.content.attachments),
     };
     let outcome = channel.deliver(&envelope, gate).await;
     let Envelope { to, to_name, message, .. } = envelope;

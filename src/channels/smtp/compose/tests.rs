@@ -4,6 +4,7 @@ use mail_parser::{HeaderForm, Message as Parsed, MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::content::attachment::Attachment;
 use crate::domain::content::message::Message;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
@@ -15,6 +16,10 @@ fn letter(subject: &str, name: &str, text: &str, html: Option<&str>) -> Vec<u8> 
 }
 
 fn letter_of(name: &str, message: Message, config: &SmtpConfig) -> Vec<u8> {
+    letter_with(name, message, config, Vec::new())
+}
+
+fn letter_with(name: &str, message: Message, config: &SmtpConfig, files: Vec<Attachment>) -> Vec<u8> {
     let envelope = Envelope {
         campaign_id: CampaignId(1),
         contact_id: ContactId(2),
@@ -23,9 +28,10 @@ fn letter_of(name: &str, message: Message, config: &SmtpConfig) -> Vec<u8> {
         message,
         key: "c0ffee:2".into(),
         attempt: 1,
+        attachments: files.into(),
     };
     let composer = Composer::new(Some("Shop <shop@example.com>"), None, config).unwrap();
-    let content = composer.compose(&envelope).map(|letter| letter.content);
+    let content = composer.compose(&envelope).map(|letter| letter.content.whole());
     content.unwrap_or_else(|trouble| panic!("{}", trouble.detail))
 }
 
@@ -72,7 +78,7 @@ fn a_letter_has_the_parts_that_say_something() {
 
 #[test]
 fn a_message_is_the_same_at_every_attempt() {
-    let written_at = UtcInstant::parse("2026-03-01T09:30:00Z");
+    let written_at = Some(UtcInstant::parse("2026-03-01T09:30:00Z").unwrap());
     let message = Message {
         subject: "s".into(),
         text: "b".into(),
@@ -83,6 +89,66 @@ fn a_message_is_the_same_at_every_attempt() {
     let first = letter_of("Ann", message.clone(), &SmtpConfig::default());
     assert_eq!(parsed(&first).date().unwrap().to_rfc3339(), "2026-03-01T09:30:00Z");
     assert_eq!(first, letter_of("Ann", message, &SmtpConfig::default()));
+}
+
+#[test]
+fn files_are_read_back_by_name_type_and_bytes() {
+    let pdf: Vec<u8> = (0..=255).cycle().take(5000).collect();
+    let file = |name: &str, kind: &str, id: Option<&str>| {
+        Attachment::new(name.to_owned(), kind.to_owned(), id.map(str::to_owned), &pdf)
+    };
+    let files = vec![
+        file("Preise für \"März\" 5%.pdf", "application/pdf", None),
+        file("logo.png", "image/png", Some("logo")),
+        file("a list.zip", "application/zip", None),
+    ];
+    let said = |text: &str, html: Option<&str>| {
+        let message = Message { text: text.into(), html: html.map(Into::into), ..Message::default() };
+        letter_with("Ann", message, &SmtpConfig::default(), files.clone())
+    };
+    let content = said("Hello", Some("<img src=\"cid:logo\">"));
+    assert!(content.split(|byte| *byte == b'\n').all(|line| !line.starts_with(b".") || line == b".\r"));
+    let message = parsed(&content);
+    let kinds: Vec<String> = message
+        .parts
+        .iter()
+        .map(|part| {
+            let kind = part.content_type().unwrap();
+            format!("{}/{}", kind.ctype(), kind.subtype().unwrap_or_default())
+        })
+        .collect();
+    let wanted = [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "application/pdf",
+        "application/zip",
+    ];
+    assert_eq!(kinds, wanted);
+    assert_eq!(message.body_text(0).unwrap().trim(), "Hello");
+    assert_eq!(message.body_html(0).unwrap().trim(), "<img src=\"cid:logo\">");
+    let names: Vec<_> = message.attachments().map(|part| part.attachment_name().unwrap()).collect();
+    assert_eq!(names, ["logo.png", "Preise für \"März\" 5%.pdf", "a list.zip"]);
+    for part in message.attachments() {
+        let name = part.attachment_name().unwrap();
+        assert!(
+            part.contents() == pdf,
+            "{name}: {} bytes, {:?}",
+            part.contents().len(),
+            part.text_contents().map(str::len)
+        );
+    }
+    let shown = message.attachments().next().unwrap();
+    assert_eq!(shown.content_id(), Some("logo"));
+    // Without HTML there is nothing that could show it.
+    let plain = said("Hello", None);
+    assert_eq!(
+        parsed(&plain).attachments().filter(|part| part.content_disposition().unwrap().is_attachment()).count(),
+        3
+    );
 }
 
 #[test]
@@ -128,7 +194,7 @@ proptest! {
         let plain: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let read = message.header_as(name.as_str(), HeaderForm::Text);
         prop_assert_eq!(words(read.first().and_then(|value| value.as_text()).unwrap_or_default()), words(&plain));
-        prop_assert_eq!(message.headers().len(), 9);
+        prop_assert_eq!(message.headers().len(), 9 + usize::from(!words(&plain).is_empty()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::content_doubt::ContentDoubt;
 use crate::domain::campaigns::{CampaignOutcome, CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
+use crate::domain::content::attachment::AttachmentUse;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
@@ -165,6 +166,9 @@ pub(in crate::http) struct CampaignInput {
     /// Headers by their names, at most 20, beside those of the template; a value may have placeholders.
     #[serde(default)]
     pub(super) headers: BTreeMap<String, String>,
+    /// Files that its emails have beside those of the template; at most 20 in all.
+    #[serde(default)]
+    pub(super) attachments: Vec<AttachmentUse>,
     /// Why its own content is sent: `marketing` unless given. Left out with a template, which has its own.
     pub(super) category: Option<Category>,
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
@@ -226,6 +230,8 @@ pub(in crate::http) struct CampaignPatch {
     pub(super) reply_to: Option<Option<String>>,
     /// All headers of its own as they are to be.
     pub(super) headers: Option<BTreeMap<String, String>>,
+    /// All files of its own as they are to be.
+    pub(super) attachments: Option<Vec<AttachmentUse>>,
     pub(super) category: Option<Category>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ListName>)]

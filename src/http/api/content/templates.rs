@@ -10,6 +10,7 @@ use super::pointers::CONTENT;
 use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::advice::{Advice, advise};
+use crate::domain::content::attachment::AttachmentUse;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::content::template::Content;
@@ -117,6 +118,9 @@ pub(in crate::http) struct TemplateInput {
     /// Headers by their names, at most 20; a value may have placeholders.
     #[serde(default)]
     pub(in crate::http) headers: BTreeMap<String, String>,
+    /// Files that its emails have, at most 20.
+    #[serde(default)]
+    pub(in crate::http) attachments: Vec<AttachmentUse>,
 }
 
 fn marketing() -> Category {
@@ -142,6 +146,8 @@ pub(in crate::http) struct TemplatePatch {
     reply_to: Option<Option<String>>,
     /// All headers as they are to be.
     headers: Option<BTreeMap<String, String>>,
+    /// All files as they are to be.
+    attachments: Option<Vec<AttachmentUse>>,
     /// The `updated_at` that was seen: if the template has changed since, the change is refused with `changed_meanwhile`.
     if_updated_at: Option<UtcInstant>,
 }
@@ -211,10 +217,21 @@ pub(in crate::http) async fn create(
 
 /// Makes a template.
 pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: &By) -> Result<Template, ApiError> {
-    let TemplateInput { name, channel, category, tracking, subject, body_text, body_html, reply_to, headers } = body;
+    let TemplateInput {
+        name,
+        channel,
+        category,
+        tracking,
+        subject,
+        body_text,
+        body_html,
+        reply_to,
+        headers,
+        attachments,
+    } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html };
-    let email = EmailFields { reply_to, headers };
+    let email = EmailFields { reply_to, headers, attachments };
     let new = NewTemplate { name, channel, category, tracking, content, email };
     let created = create_template(&state.services, new, by).await;
     Ok(Template::saved(created.map_err(|error| CONTENT.refusal(error))?))
@@ -310,7 +327,7 @@ pub(in crate::http) async fn replaced(
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
-    let email = EmailFields { reply_to: body.reply_to, headers: body.headers };
+    let email = EmailFields { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
     let change = Change { name: Some(name), category, tracking, content, email, seen };
     Ok(Template::saved(change_template(&state.services, &latest, change, by).await?))
@@ -332,7 +349,8 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    let email = EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers }.of(latest.version.email.0.clone());
+    let email = EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments }
+        .of(latest.version.email.0.clone());
     let (category, tracking, seen) = (body.category, body.tracking, body.if_updated_at);
     let change = Change { name, category, tracking, content, email, seen };
     let row = change_template(&state.services, &latest, change, &by).await?;

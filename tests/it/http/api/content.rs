@@ -1,4 +1,5 @@
-//! Templates and previews.
+//! Templates, files and previews.
 
+mod files;
 mod previews;
 mod templates;

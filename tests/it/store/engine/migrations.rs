@@ -79,6 +79,7 @@ impl Column {
             "text" => "Text",
             "boolean" => "Bool",
             "double" | "double precision" => "Double",
+            "bytea" | "blob" => "Binary",
             other => panic!("{other} is no type of both databases"),
         };
         let kind = if self.nullable { format!("Nullable<{kind}>") } else { kind.to_owned() };

@@ -119,6 +119,11 @@ impl World {
             ("POST", "/v1/segments/{id}/enable") => (self.of_segment("/enable"), none, ("updated", "segment")),
             ("POST", "/v1/segments/{id}/disable") => (self.of_segment("/disable"), none, ("updated", "segment")),
             ("POST", "/v1/segments/{id}/recompute") => (self.of_segment("/recompute"), none, ("recomputed", "segment")),
+            ("DELETE", "/v1/files/{id}") => {
+                let file = self.api.post("/v1/files?name=other.json", &json!({ "a": 1 }));
+                (path("/v1/files", id(&file), ""), none, ("deleted", "file"))
+            }
+            ("POST", "/v1/files") => ("/v1/files?name=people.csv".to_owned(), json!(null), ("created", "file")),
             ("POST", "/v1/lists") => (entry.path.to_owned(), json!({ "name": "News" }), ("created", "list")),
             ("PATCH", "/v1/lists/{id}") => {
                 (path("/v1/lists", self.list, ""), json!({ "description": "d" }), ("updated", "list"))
