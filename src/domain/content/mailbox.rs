@@ -3,6 +3,8 @@
 use lettre::Address;
 use lettre::message::Mailbox;
 
+use crate::domain::people::email::domain_to_ascii;
+
 /// Reads `Shop <shop@example.com>` or `shop@example.com`. The name needs no quotes, whatever stands in it: it is quoted or
 /// encoded on the wire. In quotes it is read as RFC 5322 has it.
 ///
@@ -15,9 +17,9 @@ pub fn parse_mailbox(text: &str) -> Result<Mailbox, String> {
     }
     let text = text.trim();
     let Some((name, address)) = text.strip_suffix('>').and_then(|inner| inner.rsplit_once('<')) else {
-        return text.parse::<Address>().map_or_else(|_invalid| refused(""), |address| Ok(Mailbox::new(None, address)));
+        return text.parse().map_or_else(|_invalid| refused(""), |address| Ok(Mailbox::new(None, in_ascii(address))));
     };
-    let Ok(address) = address.trim().parse::<Address>() else {
+    let Ok(address) = address.trim().parse().map(in_ascii) else {
         return refused(": what stands between < and > is no address");
     };
     let name = name.trim();
@@ -32,6 +34,13 @@ pub fn parse_mailbox(text: &str) -> Result<Mailbox, String> {
         Some(name) => Ok(Mailbox::new(Some(name), address)),
         None => refused(": a name with \" < > or @ stands in quotes, and \\ before a quote within; one address only"),
     }
+}
+
+/// The address with its domain as the domains of recipients are written, in A-labels (RFC 5891): any relay takes those, without SMTPUTF8.
+fn in_ascii(address: Address) -> Address {
+    let is_plain = address.domain().is_ascii();
+    let ascii = if is_plain { None } else { domain_to_ascii(address.domain()).ok() };
+    ascii.and_then(|domain| Address::new(address.user(), domain).ok()).unwrap_or(address)
 }
 
 /// The text of a quoted string (RFC 5322 3.2.4); nothing if a quote or a backslash in it stands alone.
@@ -74,6 +83,14 @@ mod tests {
             let expected = Some((name.map(str::to_owned), "shop@example.com".to_owned()));
             assert_eq!(parsed(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_domain_in_another_script_becomes_ascii() {
+        for text in ["Shop <shop@exämple.de>", "Shop <shop@EXÄMPLE.de>"] {
+            assert_eq!(parsed(text), Some((Some("Shop".to_owned()), "shop@xn--exmple-cua.de".to_owned())), "{text}");
+        }
+        assert_eq!(parsed("shop@localhost"), Some((None, "shop@localhost".to_owned())));
     }
 
     #[test]

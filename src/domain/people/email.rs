@@ -127,7 +127,11 @@ fn check_local(local: &str) -> Result<(), EmailError> {
     if local.split('.').all(is_atom) { Ok(()) } else { Err(EmailError::Local) }
 }
 
-fn domain_to_ascii(domain: &str) -> Result<String, EmailError> {
+/// A domain in its A-labels, in lower case.
+///
+/// # Errors
+/// It is none that exists.
+pub(in crate::domain) fn domain_to_ascii(domain: &str) -> Result<String, EmailError> {
     if domain.starts_with('[') {
         return Err(EmailError::AddressLiteral);
     }
