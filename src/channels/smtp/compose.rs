@@ -19,6 +19,9 @@ use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
 use crate::domain::instant::UtcInstant;
 
+/// The longest line of a header, without its end (RFC 5322 2.1.1).
+const LONGEST_LINE: usize = 998;
+
 /// Writes letters from one sender. lettre encodes the headers that need it; its message builder, which parses again what
 /// it has just written, costs more than all the rest and is not used.
 pub(super) struct Composer {
@@ -195,6 +198,11 @@ fn header_line(name: &str, value: &str) -> Result<String, Trouble> {
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
     if !is_name {
         return Err(no_name());
+    }
+    // Addresses, links and JSON are read as they stand, and not where they are in encoded words: a line may be long (RFC 5322 2.1.1).
+    let fits = name.len() + ": ".len() + value.len() <= LONGEST_LINE;
+    if value.is_ascii() && fits && !value.contains("=?") {
+        return Ok(format!("{name}: {value}\r\n"));
     }
     if must_encode(&value) {
         return Ok(format!("{name}: {}\r\n", encode(&value, name.len() + ": ".len())));

@@ -59,12 +59,33 @@ fn write_html(content: &mut Content, html: &str, shown: &[&Attachment]) {
     }
     begin(content, "related", RELATED, "; type=\"text/html\"");
     delimit(content, RELATED);
-    write_text(content, "html", html);
+    write_text(content, "html", &with_whole_ids(html, shown));
     for file in shown {
         delimit(content, RELATED);
         write_file(content, file, "inline");
     }
     end(content, RELATED);
+}
+
+/// An id as `Content-ID` has it: with a right side (RFC 2045 7).
+fn whole_id(id: &str) -> String {
+    if id.contains('@') { id.to_owned() } else { format!("{id}@volley") }
+}
+
+/// The HTML with the whole ids of what it shows.
+fn with_whole_ids(html: &str, shown: &[&Attachment]) -> String {
+    let mut out = String::with_capacity(html.len() + shown.len() * 8);
+    let mut pieces = html.split("cid:");
+    out.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        out.push_str("cid:");
+        let end = piece.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.@".contains(c)).unwrap_or(piece.len());
+        let (id, rest) = piece.split_at(end);
+        let is_shown = shown.iter().any(|file| file.content_id.as_deref() == Some(id));
+        out.push_str(&if is_shown { whole_id(id) } else { id.to_owned() });
+        out.push_str(rest);
+    }
+    out
 }
 
 fn begin(content: &mut Content, kind: &str, boundary: &str, more: &str) {
@@ -102,7 +123,7 @@ fn base64(text: &str) -> Option<Body> {
 }
 
 fn write_file(content: &mut Content, file: &Attachment, disposition: &str) {
-    let id = file.content_id.as_ref().map(|id| format!("Content-ID: <{id}>\r\n")).unwrap_or_default();
+    let id = file.content_id.as_ref().map(|id| format!("Content-ID: <{}>\r\n", whole_id(id))).unwrap_or_default();
     let head = format!(
         "Content-Type: {}\r\nContent-Transfer-Encoding: base64\r\n{id}Content-Disposition: {disposition};\r\n {}\r\n\r\n",
         file.content_type,

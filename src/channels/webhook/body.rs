@@ -7,7 +7,6 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
-use crate::domain::content::attachment::Attachment;
 use crate::domain::content::message::{Envelope, Message};
 use crate::domain::dispatch::delivery::ErrorCategory;
 use crate::domain::dispatch::trouble::Trouble;
@@ -50,43 +49,6 @@ struct Document<'a> {
     /// Headers of the campaign or its template, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     headers: BTreeMap<&'a str, &'a str>,
-    /// Files, where the campaign or its template has any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    attachments: Vec<File<'a>>,
-}
-
-/// A file in a body.
-#[derive(Serialize)]
-struct File<'a> {
-    name: &'a str,
-    content_type: &'a str,
-    /// The name by which the HTML shows it (`cid:`).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_id: Option<&'a str>,
-    /// Its bytes in base64.
-    content: String,
-}
-
-impl File<'_> {
-    fn value(&self) -> Value {
-        Value::from_pairs([
-            ("name", Value::from(self.name)),
-            ("content_type", Value::from(self.content_type)),
-            ("content_id", self.content_id.map_or_else(|| Value::from(()), Value::from)),
-            ("content", Value::from(self.content.as_str())),
-        ])
-    }
-}
-
-impl<'a> From<&'a Attachment> for File<'a> {
-    fn from(file: &'a Attachment) -> Self {
-        Self {
-            name: &file.name,
-            content_type: &file.content_type,
-            content_id: file.content_id.as_deref(),
-            content: file.base64.replace("\r\n", ""),
-        }
-    }
 }
 
 impl Document<'_> {
@@ -103,7 +65,6 @@ impl Document<'_> {
             ("list_id", self.list_id.map_or_else(|| Value::from(()), Value::from)),
             ("reply_to", self.reply_to.map_or_else(|| Value::from(()), Value::from)),
             ("headers", Value::from_pairs(self.headers.iter().map(|(name, value)| (*name, Value::from(*value))))),
-            ("attachments", self.attachments.iter().map(File::value).collect()),
         ])
     }
 }
@@ -143,8 +104,12 @@ impl Body {
             unsubscribe_url: message.list.as_ref().map(|list| list.unsubscribe.as_str()),
             list_id: message.list.as_ref().and_then(|list| list.id.as_deref()),
             reply_to: message.reply_to.as_deref(),
-            headers: message.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect(),
-            attachments: envelope.attachments.iter().map(File::from).collect(),
+            headers: message
+                .headers
+                .iter()
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
         };
         match self {
             Self::Standard => serde_json::to_vec(&document).map_err(|error| unrendered(&error)),

@@ -7,7 +7,7 @@ use url::Url;
 use super::{Check, bad, ensure, within};
 use crate::config::pools::{PoolConfig, Provider, SmtpConfig};
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::email_fields::check_header;
+use crate::domain::content::email_fields::{check_header, check_reply_to};
 use crate::domain::content::mailbox::parse_mailbox;
 use crate::domain::host_name::is_domain_name;
 
@@ -40,7 +40,7 @@ impl SmtpConfig {
         )?;
         self.return_path().map_or(Ok(()), |address| check_return_path(address, &at("return_path")))?;
         if let Some(reply_to) = self.reply_to() {
-            parse_mailbox(reply_to).map_err(|reason| bad(at("reply_to"), reason))?;
+            check_reply_to(reply_to).map_err(|reason| bad(at("reply_to"), reason))?;
         }
         for (name, value) in &self.headers {
             check_header(name, value).map_err(|(_, reason)| bad(at(&format!("headers.{name}")), reason))?;

@@ -30,7 +30,7 @@ pub struct AttachmentUse {
     /// The file.
     pub file_id: FileId,
     /// The name by which the HTML shows it: `logo` is `<img src="cid:logo">` (RFC 2392). Absent: the file is attached. 1 to 64 of letters,
-    /// digits, `.`, `-` and `_`.
+    /// digits, `.`, `-` and `_`, with an `@` or without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_id: Option<String>,
 }
@@ -40,7 +40,7 @@ pub struct AttachmentUse {
 pub struct Attachment {
     /// What it is called.
     pub name: String,
-    /// Its media type: `application/pdf`.
+    /// Its media type: `application/pdf`, `text/csv; charset=utf-8`.
     pub content_type: String,
     /// The name by which the HTML shows it.
     pub content_id: Option<String>,
@@ -59,6 +59,9 @@ impl Attachment {
             }
             STANDARD.encode_string(line, &mut base64);
         }
+        // Text without a charset is read as ASCII (RFC 2046 4.1.2).
+        let is_utf8 = content_type.starts_with("text/") && std::str::from_utf8(bytes).is_ok();
+        let content_type = if is_utf8 { format!("{content_type}; charset=utf-8") } else { content_type };
         Self { name, content_type, content_id, base64: base64.into() }
     }
 }
@@ -75,9 +78,17 @@ pub fn check_uses(uses: &[AttachmentUse]) -> Result<(), Vec<FieldError>> {
     let mut seen = BTreeSet::new();
     let mut errors = Vec::new();
     for (place, id) in uses.iter().enumerate().filter_map(|(place, one)| Some((place, one.content_id.as_ref()?))) {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-        let reason = if !(1..=MAX_CONTENT_ID).contains(&id.len()) || !id.chars().all(is_plain) {
-            format!("must have 1 to {MAX_CONTENT_ID} of letters, digits, ., - and _")
+        let is_atom =
+            |atom: &str| !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let is_name = |name: &str| name.split('.').all(is_atom);
+        let is_id = match id.split_once('@') {
+            Some((left, right)) => is_name(left) && is_name(right),
+            None => is_name(id),
+        };
+        let reason = if id.len() > MAX_CONTENT_ID || !is_id {
+            format!(
+                "must have 1 to {MAX_CONTENT_ID} of letters, digits, -, _ and single dots; one @ may stand among them"
+            )
         } else if !seen.insert(id) {
             "another file has this one, too".to_owned()
         } else {
@@ -146,8 +157,8 @@ mod tests {
         let uses = |ids: &[&str]| -> Vec<AttachmentUse> {
             ids.iter().map(|id| AttachmentUse { file_id: FileId(1), content_id: Some((*id).to_owned()) }).collect()
         };
-        assert!(check_uses(&uses(&["logo", "Foot.er-1_"])).is_ok());
-        for wrong in [&["a b"][..], &[""], &["a", "a"], &["a>"]] {
+        assert!(check_uses(&uses(&["logo", "Foot.er-1_", "logo@mail.example.com"])).is_ok());
+        for wrong in [&["a b"][..], &[""], &["a", "a"], &["a>"], &["a..b"], &[".a"], &["a@"], &["a@b@c"]] {
             assert_eq!(check_uses(&uses(wrong)).unwrap_err().len(), 1, "{wrong:?}");
         }
         assert!(check_uses(&vec![AttachmentUse { file_id: FileId(1), content_id: None }; 21]).is_err());

@@ -19,12 +19,17 @@ pub const MAX_HEADERS: usize = 20;
 /// The longest name of a header, in characters: its line has to hold a value, too (RFC 5322 2.1.1).
 const MAX_NAME: usize = 40;
 
+/// The longest address to answer to, with its name, in bytes.
+const MAX_REPLY_TO: usize = 320;
+
 /// Headers that Volley writes itself, and those that only servers on the way may write. Lower case.
-const RESERVED: [&str; 24] = [
+const RESERVED: [&str; 26] = [
+    "apparently-to",
     "authentication-results",
     "bcc",
     "cc",
     "date",
+    "delivered-to",
     "dkim-signature",
     "domainkey-signature",
     "from",
@@ -41,14 +46,14 @@ const RESERVED: [&str; 24] = [
     "subject",
     "to",
     "x-envelope-to",
-    "x-mailgun-variables",
+    "x-mc-bccaddress",
     "x-original-to",
     "x-receiver",
     "x-smtpapi",
 ];
 
 /// What all headers that are reserved as a kind begin with. Lower case.
-const RESERVED_KINDS: [&str; 5] = ["arc-", "content-", "resent-", "x-pm-metadata-", "x-volley-"];
+const RESERVED_KINDS: [&str; 6] = ["arc-", "content-", "resent-", "x-mailgun-", "x-pm-metadata-", "x-volley-"];
 
 /// The address that answers go to, headers beyond those that Volley writes, and files. Of a template, or of one campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -84,6 +89,12 @@ impl EmailFieldsEdit {
             headers: self.headers.unwrap_or(before.headers),
             attachments: self.attachments.unwrap_or(before.attachments),
         }
+    }
+
+    /// Whether nothing is to change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.reply_to.is_none() && self.headers.is_none() && self.attachments.is_none()
     }
 }
 
@@ -125,7 +136,11 @@ impl EmailFields {
         let mut errors = Vec::new();
         match channel {
             // What an HTTP API is given may become an email.
-            ChannelKind::Email | ChannelKind::Http => {}
+            ChannelKind::Email => {}
+            ChannelKind::Http if self.attachments.is_empty() => {}
+            ChannelKind::Http => {
+                errors.push(FieldError::new("/attachments", "not_of_channel", "only emails have files"));
+            }
             ChannelKind::Sms | ChannelKind::Whatsapp => {
                 let reason = format!("{channel} has neither headers nor files nor an address to answer to");
                 let given = [
@@ -138,7 +153,7 @@ impl EmailFields {
                 return if errors.is_empty() { Ok(()) } else { Err(errors) };
             }
         }
-        if let Some(reason) = self.reply_to.as_deref().and_then(|address| parse_mailbox(address).err()) {
+        if let Some(reason) = self.reply_to.as_deref().and_then(|address| check_reply_to(address).err()) {
             errors.push(FieldError::new("/reply_to", "reply_to_invalid", reason));
         }
         errors.extend(check_uses(&self.attachments).err().unwrap_or_default());
@@ -161,6 +176,26 @@ impl EmailFields {
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
+}
+
+/// Checks the address that answers go to.
+///
+/// # Errors
+/// One line for people: what is allowed.
+pub fn check_reply_to(address: &str) -> Result<(), String> {
+    let mailbox = parse_mailbox(address)?;
+    let user: &str = mailbox.email.as_ref();
+    if !user.is_ascii() {
+        return Err("must have ASCII before the @: many servers take nothing else".to_owned());
+    }
+    if address.len() > MAX_REPLY_TO {
+        return Err(format!("must have at most {MAX_REPLY_TO} bytes"));
+    }
+    let nobody = BTreeSet::new();
+    if address.contains(['{', '}']) || Line::check(address, &nobody).is_err() {
+        return Err("is the same for everybody: it has no placeholders".to_owned());
+    }
+    Ok(())
 }
 
 /// Checks a header, apart from the placeholders in its value.
@@ -217,13 +252,20 @@ impl CompiledFields {
         Ok(Self { reply_to: fields.reply_to.clone(), headers })
     }
 
+    /// Whether a header runs in the template language, which may take a while.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.headers.iter().any(|(_, line)| line.is_program())
+    }
+
     /// Whether a header uses a value that Volley brings.
     #[must_use]
     pub fn uses(&self, name: ProvidedName) -> bool {
         self.headers.iter().any(|(_, line)| line.uses(name))
     }
 
-    /// The headers of one recipient's message: names and values, each in one line. Those that come to nothing are left out.
+    /// The headers of one recipient's message: names and values, each in one line. One with an empty value is not written, and keeps the pool
+    /// from writing its own of that name.
     ///
     /// # Errors
     /// [`RenderError::Header`].
@@ -233,9 +275,7 @@ impl CompiledFields {
             let value = line
                 .render(profile, provided)
                 .map_err(|what| RenderError::Header { name: name.clone(), what: what.to_owned() })?;
-            if !value.is_empty() {
-                headers.push((name.clone(), value));
-            }
+            headers.push((name.clone(), value));
         }
         Ok(headers)
     }
@@ -306,7 +346,7 @@ mod tests {
         let mut profile = Profile::default();
         profile.attributes.insert("note".to_owned(), serde_json::json!("a\r\nBcc: b@example.com\u{0} {first_name}"));
         let headers = compiled.render(&profile, &Provided::default()).unwrap();
-        let expected = [("X-Name", "Dear friend"), ("X-Note", "a  Bcc: b@example.com  {first_name}")];
+        let expected = [("X-Gone", ""), ("X-Name", "Dear friend"), ("X-Note", "a  Bcc: b@example.com  {first_name}")];
         assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         profile.attributes.insert("note".to_owned(), serde_json::json!("x".repeat(999)));
         let refused = compiled.render(&profile, &Provided::default()).unwrap_err();

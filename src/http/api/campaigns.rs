@@ -199,7 +199,11 @@ pub(in crate::http) async fn changed(
     let change = Edit {
         name,
         content: body.own_content(),
-        email: EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments },
+        email: EmailFieldsEdit {
+            reply_to: body.reply_to,
+            headers: body.headers.map(Option::unwrap_or_default),
+            attachments: body.attachments.map(Option::unwrap_or_default),
+        },
         pool: body.pool,
         template: body.template_id,
         category: body.category,

@@ -183,6 +183,9 @@ fn called(field: &str) -> &'static str {
         "rate_per_second" => "Rate",
         "retry_for" => "Tried again for",
         "scheduled_at" => "Time",
+        "reply_to" => "Replies",
+        "headers" => "Headers",
+        "attachments" => "Files",
         _ => "Audience",
     }
 }

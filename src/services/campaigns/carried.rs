@@ -97,6 +97,12 @@ impl Carried {
         Ok(message)
     }
 
+    /// Whether filling in its headers may take a while.
+    #[must_use]
+    pub fn has_programs(&self) -> bool {
+        self.fields.is_program()
+    }
+
     fn headers(&self, unsubscribe: String) -> Option<ListHeaders> {
         self.has_headers.then(|| ListHeaders { unsubscribe, id: self.list_id.clone() })
     }

@@ -67,7 +67,7 @@ impl Composed {
     /// Whether rendering it may take a while.
     #[must_use]
     pub fn is_program(&self) -> bool {
-        self.compiled.is_program()
+        self.compiled.is_program() || self.carried.has_programs()
     }
 
     /// The names that the content uses and this contact has no value for, sorted.

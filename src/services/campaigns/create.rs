@@ -18,7 +18,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::check;
-use crate::services::content::check_email::check_email;
+use crate::services::content::check_email::{check_email, hold_files};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign, email_fields};
 use crate::store::content::templates;
@@ -109,6 +109,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             updated_at: now,
         };
         let mut row = campaigns::insert(conn, &new)?;
+        hold_files(conn, &shared.settings, &draft.email)?;
         email_fields::set(conn, row.id, &draft.email)?;
         if is_scheduled {
             row = keep_scheduled(conn, row.id, true, &asker)?;

@@ -18,7 +18,7 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
-use crate::services::content::check_email::check_email;
+use crate::services::content::check_email::{check_email, hold_files};
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError, email_fields};
 use crate::store::content::templates::{self, VersionRow};
@@ -169,8 +169,9 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         None => None,
     };
-    let email = edit.email.of(before.details.email.clone());
-    check_email(services, channel, &email).await?;
+    if !edit.email.is_empty() {
+        check_email(services, channel, &edit.email.clone().of(before.details.email)).await?;
+    }
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
         check_template(conn, edit.template.flatten(), channel)?;
@@ -207,6 +208,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         let content = content.filter(|content| own.as_ref().is_none_or(|own| own.content() != *content));
         // The answer to the first time may be lost: the same again is not held against one's own edit.
         let email_before = email_fields::own(conn, &[id])?.remove(&id).unwrap_or_default();
+        let email = edit.email.of(email_before.clone());
         let is_same = content.is_none() && email == email_before && !alters(&change, &locked);
         if (!is_same || edit.is_part) && edit.seen.is_some_and(|seen| seen != locked.updated_at) {
             return Err(DraftError::ChangedMeanwhile);
@@ -223,7 +225,10 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         let is_other_template = change.template_id.is_some_and(|template| template != locked.template_id);
         let mut row = campaigns::edit(conn, &locked, &change)?;
-        email_fields::set(conn, id, &email)?;
+        if email != email_before {
+            hold_files(conn, &shared.settings, &email)?;
+            email_fields::set(conn, id, &email)?;
+        }
         // A draft is saved while it is typed: what it said before is not kept, and with a template nothing of its own.
         if let Some(before) = own.filter(|_| content.is_some() || row.template_id.is_some()) {
             templates::forget_own_version(conn, before.id)?;

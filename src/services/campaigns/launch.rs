@@ -21,7 +21,7 @@ use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::shown::{self, listed};
 use crate::services::audit::{self, Line};
-use crate::services::content::check_email::check_files;
+use crate::services::content::check_email::{check_files, check_pool_takes};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError, email_fields};
@@ -332,7 +332,10 @@ fn prepare(
     let category = campaigns::category(conn, campaign)?;
     check_topic(conn, &services.settings, campaign.topic_id, category, &audience)?;
     check_carried(services, campaign.channel, category, &compiled)?;
-    let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?.name.clone();
+    let pool = choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref())?;
+    let email = email_fields::of(conn, campaign)?;
+    check_pool_takes(pool, &email).map_err(|error| LaunchError::Email(vec![error]))?;
+    let pool = pool.name.clone();
     let links = compiled.tracked_links().cloned().collect();
     Ok(Ready { audience, template_version, category, tracking, links, pool })
 }

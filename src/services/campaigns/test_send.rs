@@ -16,6 +16,7 @@ use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::audit::{self, Line};
+use crate::services::content::check_email::{check_email, check_pool_takes};
 use crate::services::content::files::attachments;
 use crate::services::{By, Services};
 use crate::store::campaigns::CampaignRow;
@@ -90,6 +91,8 @@ pub async fn test_send(
     let pool = choose_pool(&services.settings.pools, kind, material.campaign.pool.as_deref())?;
     let channel = services.channels.get(&pool.name).map(Arc::clone);
     let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
+    check_pool_takes(pool, &material.email).map_err(|error| LaunchError::Email(vec![error]))?;
+    check_email(services, kind, &material.email).await.map_err(RenderingError::from)?;
     let compiled = material.compile(check).await.map_err(RenderingError::from)?;
     let carried = carried(services, &material.campaign).await?;
     let uses = material.email.attachments.clone();

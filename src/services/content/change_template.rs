@@ -1,9 +1,11 @@
 //! Another name for a template, or a new version of it.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::check::{ContentError, check};
-use super::check_email::check_email;
+use super::check_email::{check_email, hold_files};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -75,12 +77,19 @@ pub async fn change_template(
     let (id, based_on) = (latest.id, latest.version.version);
     let Change { name, category, tracking, content, email, seen } = change;
     let content = check(&services.store, latest.channel, content).await?;
-    check_email(services, latest.channel, &email).await?;
+    let is_new_email = email != latest.version.email.0;
+    if is_new_email {
+        check_email(services, latest.channel, &email).await?;
+    }
+    let settings = Arc::clone(&services.settings);
     let change = TemplateChange { based_on, seen, name, category, tracking, content, email };
     let by = by.clone();
     let before =
         json!({ "version": based_on, "category": latest.category, "tracking": Tracking::from(latest.tracking) });
     let store = move |conn: &mut Conn| {
+        if is_new_email {
+            hold_files(conn, &settings, &change.email)?;
+        }
         let row = templates::change(conn, id, &change)?;
         if let Some(row) = &row {
             let line = Line::of(Action::Updated, Object::Template, id);
@@ -91,7 +100,7 @@ pub async fn change_template(
             });
             audit::write(conn, &by, line.before(before.clone()).after(after))?;
         }
-        Ok::<_, StoreError>(row)
+        Ok::<_, ContentError>(row)
     };
     services.store.transact(Lane::Write, "change a template", store).await?.ok_or(ChangeError::NotFound(id))
 }

@@ -8,7 +8,7 @@ use crate::domain::content::template::Content;
 use crate::domain::people::contact::FieldError;
 use crate::services::blocking::{Interrupted, blocking};
 use crate::store::people::attributes;
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Lane, MayBeStoreError, Store, StoreError};
 
 /// Why content is refused.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,15 @@ pub enum ContentError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl MayBeStoreError for ContentError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            refused @ (Self::Parts(_) | Self::Email(_) | Self::Interrupted(_)) => Err(refused),
+        }
+    }
 }
 
 /// Checks content for a channel, against the attributes that contacts have. Returns it with the line ends of word processors as line

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use super::check::ContentError;
+use crate::config::Settings;
+use crate::config::pools::PoolConfig;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::attachment::AttachmentUse;
 use crate::domain::content::email_fields::EmailFields;
@@ -60,4 +62,35 @@ pub(in crate::services) fn check_files(
         errors.push(FieldError::new("/attachments", "attachments_too_large", reason));
     }
     Ok(errors)
+}
+
+/// Checks that a pool takes the files of an email: an HTTP API gets none, because each request would hold them.
+///
+/// # Errors
+/// What is wrong.
+pub(in crate::services) fn check_pool_takes(pool: &PoolConfig, fields: &EmailFields) -> Result<(), FieldError> {
+    if fields.attachments.is_empty() || pool.provider.webhook().is_none() {
+        return Ok(());
+    }
+    let reason = format!("the pool {} is an HTTP API, and files go through SMTP pools alone", pool.name);
+    Err(FieldError::new("/attachments", "attachments_need_smtp", reason))
+}
+
+/// Checks inside the transaction that stores them that the files are there, and keeps them there until its end.
+///
+/// # Errors
+/// [`ContentError`].
+pub(in crate::services) fn hold_files(
+    conn: &mut Conn,
+    settings: &Settings,
+    fields: &EmailFields,
+) -> Result<(), ContentError> {
+    let uses = &fields.attachments;
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<FileId> = uses.iter().map(|one| one.file_id).collect();
+    files::hold(conn, &ids)?;
+    let missing = check_files(conn, uses, settings.email.max_attachments_bytes)?;
+    if missing.is_empty() { Ok(()) } else { Err(ContentError::Email(missing)) }
 }

@@ -1,9 +1,11 @@
 //! A new template.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::check::{ContentError, check};
-use super::check_email::check_email;
+use super::check_email::{check_email, hold_files};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -13,7 +15,7 @@ use crate::domain::content::tracking::Tracking;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
 use crate::store::content::templates::{self, TemplateRow};
-use crate::store::{Conn, Lane, StoreError};
+use crate::store::{Conn, Lane};
 
 /// What a new template is made of.
 pub struct NewTemplate {
@@ -40,13 +42,15 @@ pub async fn create_template(services: &Services, new: NewTemplate, by: &By) -> 
     let content = check(&services.store, channel, content).await?;
     check_email(services, channel, &email).await?;
     let by = by.clone();
+    let settings = Arc::clone(&services.settings);
     let create = move |conn: &mut Conn| {
+        hold_files(conn, &settings, &email)?;
         let row = templates::create(conn, &name, channel, category, tracking, &content, &email)?;
         let line = Line::of(Action::Created, Object::Template, row.id);
         let after =
             json!({ "channel": channel, "category": category, "tracking": tracking, "version": row.version.version });
         audit::write(conn, &by, line.after(after))?;
-        Ok::<_, StoreError>(row)
+        Ok::<_, ContentError>(row)
     };
-    Ok(services.store.transact(Lane::Write, "create a template", create).await?)
+    services.store.transact(Lane::Write, "create a template", create).await
 }

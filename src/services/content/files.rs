@@ -9,8 +9,11 @@ use crate::domain::content::attachment::{Attachment, AttachmentUse};
 use crate::domain::ids::FileId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
-use crate::store::content::files::{self, Deleted, FileRow};
-use crate::store::{Conn, Lane, StoreError};
+use crate::store::content::files::{self, FileRow, Users};
+use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
+
+/// The most ids that an error lists.
+const MOST_LISTED: usize = 20;
 
 /// Why a file is not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +22,8 @@ pub enum DeleteFileError {
     #[error("there is no file {0}")]
     NotFound(FileId),
     /// It is in use.
-    #[error("a version of a template or a campaign has this file")]
-    InUse(FileId),
+    #[error("these have the file: templates {}, campaigns {}", listed(&.0.templates), listed(&.0.campaigns))]
+    InUse(Users),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,24 +52,39 @@ pub async fn add_file(
     services.store.transact(Lane::Write, "store a file", add).await
 }
 
-/// Deletes a file that no template and no campaign has.
+impl MayBeStoreError for DeleteFileError {
+    fn into_store_error(self) -> Result<StoreError, Self> {
+        match self {
+            Self::Store(error) => Ok(error),
+            refused @ (Self::NotFound(_) | Self::InUse(_)) => Err(refused),
+        }
+    }
+}
+
+fn listed<T: std::fmt::Display>(ids: &[T]) -> String {
+    if ids.is_empty() {
+        return "none".to_owned();
+    }
+    ids.iter().take(MOST_LISTED).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Deletes a file that no template and no campaign has which is there.
 ///
 /// # Errors
 /// [`DeleteFileError`]; nothing has changed then.
 pub async fn delete_file(services: &Services, id: FileId, by: &By) -> Result<(), DeleteFileError> {
     let by = by.clone();
     let delete = move |conn: &mut Conn| {
-        let deleted = files::delete(conn, id)?;
-        if deleted == Deleted::Done {
-            audit::write(conn, &by, Line::of(Action::Deleted, Object::File, id))?;
+        if !files::delete(conn, id)? {
+            return Err(DeleteFileError::NotFound(id));
         }
-        Ok::<_, StoreError>(deleted)
+        let users = files::users(conn, id)?;
+        if users != Users::default() {
+            return Err(DeleteFileError::InUse(users));
+        }
+        Ok(audit::write(conn, &by, Line::of(Action::Deleted, Object::File, id))?)
     };
-    match services.store.transact(Lane::Write, "delete a file", delete).await? {
-        Deleted::Done => Ok(()),
-        Deleted::NotFound => Err(DeleteFileError::NotFound(id)),
-        Deleted::InUse => Err(DeleteFileError::InUse(id)),
-    }
+    services.store.transact(Lane::Write, "delete a file", delete).await
 }
 
 /// The files of an email, ready to be part of its messages: encoded here once, and shared.

@@ -6,11 +6,10 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::email_fields::StoredEmailFields;
-use crate::domain::content::attachment::AttachmentUse;
-use crate::domain::ids::FileId;
+use crate::domain::ids::{CampaignId, FileId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::listing::{Slice, Window};
-use crate::store::engine::schema::{campaign_email, files, template_versions};
+use crate::store::engine::schema::{campaign_email, campaigns, files, template_versions, templates};
 use crate::store::{Conn, StoreError, engine};
 
 /// A file, without its bytes.
@@ -112,35 +111,70 @@ pub fn bytes(conn: &mut Conn, id: FileId) -> Result<Option<Vec<u8>>, StoreError>
         .map_err(StoreError::query("read the bytes of a file"))
 }
 
-/// What became of a deletion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deleted {
-    /// It is gone.
-    Done,
-    /// There is no such file.
-    NotFound,
-    /// A template or a campaign names it.
-    InUse,
+/// Keeps these files there until the transaction ends: a deletion waits.
+///
+/// # Errors
+/// The query failed.
+pub fn hold(conn: &mut Conn, ids: &[FileId]) -> Result<(), StoreError> {
+    diesel::update(files::table.filter(files::id.eq_any(ids.to_vec())))
+        .set(files::size.eq(files::size))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("hold files"))
 }
 
-/// Deletes a file that no version of a template and no campaign names. Looks through those that say something of their emails: few.
+/// Who names a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Templates that are there, with the file in one of their versions.
+    pub templates: Vec<TemplateId>,
+    /// Campaigns that are there, with the file as their own or in the version that they were launched with.
+    pub campaigns: Vec<CampaignId>,
+}
+
+/// Deletes a file; whether there was one. A transaction that stores a use of it waits for the end of the transaction, so that [`users`] has all of them
+/// afterwards.
+///
+/// # Errors
+/// The query failed.
+pub fn delete(conn: &mut Conn, id: FileId) -> Result<bool, StoreError> {
+    let deleted = diesel::delete(files::table.find(id)).execute(conn).map_err(StoreError::query("delete a file"))?;
+    Ok(deleted > 0)
+}
+
+/// Who names a file: looked for among the versions of templates and the campaigns that say something of their emails, which are few.
 ///
 /// # Errors
 /// A query failed.
-pub fn delete(conn: &mut Conn, id: FileId) -> Result<Deleted, StoreError> {
-    let versions: Vec<StoredEmailFields> = template_versions::table
+pub fn users(conn: &mut Conn, id: FileId) -> Result<Users, StoreError> {
+    let has = |fields: &StoredEmailFields| fields.0.attachments.iter().any(|one| one.file_id == id);
+    let versions: Vec<(TemplateVersionId, Option<TemplateId>, StoredEmailFields)> = template_versions::table
         .filter(template_versions::email.ne("{}"))
-        .select(template_versions::email)
+        .select((template_versions::id, template_versions::template_id, template_versions::email))
+        .load(conn)
+        .map_err(StoreError::query("look for versions that use a file"))?;
+    let versions: Vec<_> = versions.into_iter().filter(|(_, _, fields)| has(fields)).collect();
+    let templates: Vec<TemplateId> = versions.iter().filter_map(|(_, template, _)| *template).collect();
+    let templates = templates::table
+        .filter(templates::id.eq_any(templates).and(templates::deleted_at.is_null()))
+        .order(templates::id)
+        .select(templates::id)
         .load(conn)
         .map_err(StoreError::query("look for templates that use a file"))?;
-    let campaigns: Vec<StoredEmailFields> = campaign_email::table
-        .select(campaign_email::email)
+    let own: Vec<(CampaignId, StoredEmailFields)> = campaign_email::table
+        .select((campaign_email::campaign_id, campaign_email::email))
         .load(conn)
         .map_err(StoreError::query("look for campaigns that use a file"))?;
-    let names = |one: &AttachmentUse| one.file_id == id;
-    if versions.iter().chain(&campaigns).any(|fields| fields.0.attachments.iter().any(names)) {
-        return Ok(Deleted::InUse);
-    }
-    let deleted = diesel::delete(files::table.find(id)).execute(conn).map_err(StoreError::query("delete a file"))?;
-    Ok(if deleted == 0 { Deleted::NotFound } else { Deleted::Done })
+    let own: Vec<CampaignId> = own.into_iter().filter(|(_, fields)| has(fields)).map(|(id, _)| id).collect();
+    let pinned: Vec<TemplateVersionId> = versions.iter().map(|(version, ..)| *version).collect();
+    let names_it = campaigns::id.eq_any(own).or(campaigns::template_version_id
+        .is_not_null()
+        .and(campaigns::template_version_id.assume_not_null().eq_any(pinned)));
+    let campaigns = campaigns::table
+        .filter(campaigns::deleted_at.is_null().and(names_it))
+        .order(campaigns::id)
+        .select(campaigns::id)
+        .load(conn)
+        .map_err(StoreError::query("look for campaigns that use a file"))?;
+    Ok(Users { templates, campaigns })
 }

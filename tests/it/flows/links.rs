@@ -130,7 +130,7 @@ both_backends! {
                 let body = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
                 assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), json!({ "a": fill.repeat(60_000) }));
             }
-            assert!(message.contains("Content-ID: <logo>"), "{n}");
+            assert!(message.contains("Content-ID: <logo@volley>") && message.contains("cid:logo@volley"), "{n}");
         }
         volley.stop();
     }

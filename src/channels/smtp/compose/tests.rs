@@ -129,7 +129,7 @@ fn files_are_read_back_by_name_type_and_bytes() {
     ];
     assert_eq!(kinds, wanted);
     assert_eq!(message.body_text(0).unwrap().trim(), "Hello");
-    assert_eq!(message.body_html(0).unwrap().trim(), "<img src=\"cid:logo\">");
+    assert_eq!(message.body_html(0).unwrap().trim(), "<img src=\"cid:logo@volley\">");
     let names: Vec<_> = message.attachments().map(|part| part.attachment_name().unwrap()).collect();
     assert_eq!(names, ["logo.png", "Preise für \"März\" 5%.pdf", "a list.zip"]);
     for part in message.attachments() {
@@ -142,7 +142,7 @@ fn files_are_read_back_by_name_type_and_bytes() {
         );
     }
     let shown = message.attachments().next().unwrap();
-    assert_eq!(shown.content_id(), Some("logo"));
+    assert_eq!(shown.content_id(), Some("logo@volley"));
     // Without HTML there is nothing that could show it.
     let plain = said("Hello", None);
     assert_eq!(

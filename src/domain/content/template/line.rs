@@ -34,6 +34,12 @@ impl Line {
         Ok(Self(Arc::new(Compiled::compile_leniently(&content(source), known)?.0)))
     }
 
+    /// Whether it runs in the template language.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        self.0.is_program()
+    }
+
     /// Whether it uses a value that Volley brings.
     #[must_use]
     pub fn uses(&self, name: ProvidedName) -> bool {

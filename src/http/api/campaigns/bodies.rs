@@ -229,9 +229,13 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<String>)]
     pub(super) reply_to: Option<Option<String>>,
     /// All headers of its own as they are to be.
-    pub(super) headers: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    pub(super) headers: Option<Option<BTreeMap<String, String>>>,
     /// All files of its own as they are to be.
-    pub(super) attachments: Option<Vec<AttachmentUse>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<AttachmentUse>>)]
+    pub(super) attachments: Option<Option<Vec<AttachmentUse>>>,
     pub(super) category: Option<Category>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<ListName>)]

@@ -71,7 +71,7 @@ impl PersonalizedPreview {
             rendered_subject: preview.message.subject,
             rendered_html: preview.message.html,
             reply_to: preview.message.reply_to,
-            headers: preview.message.headers.into_iter().collect(),
+            headers: preview.message.headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             used_template: preview.text,
             missing: preview.missing,
             unknown: preview.unknown,

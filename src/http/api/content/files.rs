@@ -116,7 +116,7 @@ pub(in crate::http) async fn show(
     Ok(web::Json(row.into()))
 }
 
-/// Deletes a file. Refused while a version of a template or a campaign has it.
+/// Deletes a file. Refused while a template that is there has it in one of its versions, or a campaign.
 #[utoipa::path(delete, path = "/v1/files/{id}", tag = "files", params(("id" = i64, Path)),
     responses((status = 204), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn delete(
@@ -128,7 +128,7 @@ pub(in crate::http) async fn delete(
     match delete_file(&state.services, id, &by).await {
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
         Err(DeleteFileError::NotFound(id)) => Err(ApiError::not_found("file", id.0)),
-        Err(error @ DeleteFileError::InUse(id)) => {
+        Err(error @ DeleteFileError::InUse(_)) => {
             Err(ApiError::Conflict { code: "file_in_use", detail: error.to_string(), ids: vec![id.0] })
         }
         Err(DeleteFileError::Store(error)) => Err(error.into()),

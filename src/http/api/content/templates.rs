@@ -145,9 +145,13 @@ pub(in crate::http) struct TemplatePatch {
     #[schema(value_type = Option<String>)]
     reply_to: Option<Option<String>>,
     /// All headers as they are to be.
-    headers: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    headers: Option<Option<BTreeMap<String, String>>>,
     /// All files as they are to be.
-    attachments: Option<Vec<AttachmentUse>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Vec<AttachmentUse>>)]
+    attachments: Option<Option<Vec<AttachmentUse>>>,
     /// The `updated_at` that was seen: if the template has changed since, the change is refused with `changed_meanwhile`.
     if_updated_at: Option<UtcInstant>,
 }
@@ -349,8 +353,12 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
-    let email = EmailFieldsEdit { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments }
-        .of(latest.version.email.0.clone());
+    let email = EmailFieldsEdit {
+        reply_to: body.reply_to,
+        headers: body.headers.map(Option::unwrap_or_default),
+        attachments: body.attachments.map(Option::unwrap_or_default),
+    }
+    .of(latest.version.email.0.clone());
     let (category, tracking, seen) = (body.category, body.tracking, body.if_updated_at);
     let change = Change { name, category, tracking, content, email, seen };
     let row = change_template(&state.services, &latest, change, &by).await?;
