@@ -52,9 +52,11 @@ impl Target {
 }
 
 async fn into_file(client: &Client, path: &str, query: &[(&str, &str)], file: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(!file.is_dir(), "{} is a folder: name a file", file.display());
+    let file = &private_file::target(file)?;
     let part = private_file::beside(file);
-    let target = private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
+    let target = private_file::create(&part).with_context(|| {
+        format!("cannot write {}: if an earlier export was broken off, remove this file", part.display())
+    })?;
     let mut target = BufWriter::new(target);
     let loaded = client.download(path, query, &mut target).await;
     // The file is closed before it gets its name.

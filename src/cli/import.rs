@@ -100,7 +100,7 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
 
 /// Refuses a file for the rejected rows that is the imported one, under whatever name, or a folder.
 fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(!to.is_dir(), "{} is a folder: name a file", to.display());
+    let to = &private_file::target(to)?;
     let part = private_file::beside(to);
     let is_free = std::fs::symlink_metadata(&part).is_err();
     anyhow::ensure!(is_free, "cannot write {}: {} is there already", to.display(), part.display());
@@ -117,6 +117,7 @@ fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
 /// Writes all rejected rows to a file, or the header alone. A file that is there already is replaced when all has arrived; if something
 /// fails, it stays as it is.
 async fn write_rejected(client: &Client, import: &Value, to: &Path, output: &Output) -> anyhow::Result<()> {
+    let to = &private_file::target(to)?;
     let part = private_file::beside(to);
     let file = private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
     let mut file = std::io::BufWriter::new(file);

@@ -41,6 +41,7 @@ pub(crate) fn told(dry_run: &Value, file: &str, missing_list: Option<&str>) -> S
         (0, true) => "The file has a header and no row below it.".to_owned(),
         (0, false) => "No row could be looked at: the first one is too long for a dry run.".to_owned(),
         (count, true) => format!("All rows of the file: {count}."),
+        (1, false) => "The first row.".to_owned(),
         (count, false) => format!("The first {count} rows."),
     });
     if !rows.is_empty() {

@@ -78,7 +78,7 @@ pub(super) async fn save(client: &Client, id: i64, file: &Path, raw: bool, outpu
     if file == Path::new("-") {
         return export.write(&mut io::stdout().lock()).await;
     }
-    anyhow::ensure!(!file.is_dir(), "{} is a folder: name a file", file.display());
+    let file = &private_file::target(file)?;
     let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
     let total = client::number(&campaign, "/stats/total")?;
     let part = private_file::beside(file);

@@ -35,6 +35,17 @@ pub struct AttachmentUse {
     pub content_id: Option<String>,
 }
 
+impl AttachmentUse {
+    /// Which file, and what becomes of it, for people.
+    #[must_use]
+    pub fn described(&self) -> String {
+        match &self.content_id {
+            Some(id) => format!("{}, shown as cid:{id}", self.file_id),
+            None => format!("{}, attached", self.file_id),
+        }
+    }
+}
+
 /// A file, ready to be part of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {

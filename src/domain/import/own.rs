@@ -10,12 +10,14 @@ use crate::domain::people::spelling::trim;
 use crate::domain::people::standing::Standing;
 use crate::domain::people::tag;
 
-/// Which columns a header has by which an export is recognised.
-const SIGNS: [&str; 4] = ["contact_id", "attributes", "suppressed", "lists"];
+/// The column that every export has, and others of which it has at least one: people delete columns before they upload a file, and what is left
+/// must still be read as what it is.
+const SIGN: &str = "lists";
+const OTHERS: [&str; 4] = ["contact_id", "suppressed", "untracked", "introduced_at"];
 
 /// Whether a file with these columns is an export of contacts.
 pub(super) fn is_export(names: &[&str]) -> bool {
-    SIGNS.iter().all(|sign| names.contains(sign))
+    names.contains(&SIGN) && OTHERS.iter().any(|other| names.contains(other))
 }
 
 /// What stands between the words of a cell.

@@ -129,6 +129,9 @@ pub(in crate::http) async fn show(
     let template = campaign.template_id.map(|id| format!("template {id}"));
     facts.push(("content", template.unwrap_or_else(|| "its own".to_owned())));
     facts.extend(campaign.topic_id.map(|id| ("topic", format!("list {id}"))));
+    facts.extend(campaign.email.reply_to.clone().map(|address| ("replies go to", address)));
+    facts.extend(campaign.email.headers.iter().map(|(name, value)| ("header", format!("{name}: {value}"))));
+    facts.extend(campaign.email.attachments.iter().map(|file| ("file", file.described())));
     facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);

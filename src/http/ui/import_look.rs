@@ -128,7 +128,7 @@ impl ColumnView {
             (DecidedBy::Mapping, _) => "as you have said".to_owned(),
             (DecidedBy::Preset, Some(preset)) => format!("as in exports of {preset}"),
             (DecidedBy::Name | DecidedBy::Preset, _) => "by its name".to_owned(),
-            (DecidedBy::Nothing, _) => "no field has this name".to_owned(),
+            (DecidedBy::Nothing, _) => "passed over".to_owned(),
         };
         Self {
             place,

@@ -16,6 +16,7 @@ use crate::http::web::csv;
 use crate::http::web::export::Written;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
 use crate::http::web::problem::{ApiError, Problem};
+use crate::store::campaigns;
 use crate::store::dispatch::deliveries::{self, DeliveryRow, RecipientRow, TroubleFilter};
 use crate::store::{Conn, Lane, Store, StoreError};
 
@@ -118,6 +119,10 @@ async fn portion(
                 (rows, next)
             }
         };
+        // What was deleted has no rows any more, and the file would look whole.
+        if campaigns::find(conn, campaign)?.is_none() {
+            return Err(StoreError::Stale { what: "the campaign" });
+        }
         let mut text = String::new();
         for (row, contact) in rows {
             match form.written.format {

@@ -13,8 +13,9 @@ use crate::domain::import::reading::Reading;
 use crate::http::state::AppState;
 use crate::http::web::problem::ApiError;
 
-/// How much of a file is kept, in bytes.
+/// How much of a file is kept, in bytes, and of how much that is not ASCII alone its encoding is guessed: guessing costs much more than reading.
 const KEPT_BYTES: usize = 1 << 20;
+const GUESSED_BYTES: usize = 1 << 20;
 
 /// A file of which a part has arrived.
 pub(in crate::http) struct Head {
@@ -23,6 +24,8 @@ pub(in crate::http) struct Head {
     limit: u64,
     sniffer: Sniffer,
     guesser: Guesser,
+    /// How many bytes the guesser has seen.
+    guessed: usize,
 }
 
 /// The beginning of a file that has arrived whole.
@@ -38,7 +41,8 @@ impl Head {
     /// Begins to look at a file of at most as many bytes as the settings allow.
     pub(in crate::http) fn begin(state: &AppState) -> Self {
         let limit = state.settings.http.max_import_bytes;
-        Self { kept: Vec::new(), received: 0, limit, sniffer: Sniffer::default(), guesser: Guesser::default() }
+        let (sniffer, guesser) = (Sniffer::default(), Guesser::default());
+        Self { kept: Vec::new(), received: 0, limit, sniffer, guesser, guessed: 0 }
     }
 
     /// Takes the next piece.
@@ -48,7 +52,10 @@ impl Head {
             return Err(ApiError::TooLarge { limit: self.limit });
         }
         self.sniffer.take(chunk);
-        self.guesser.take(chunk);
+        if self.guessed < GUESSED_BYTES && !chunk.is_ascii() {
+            self.guessed += chunk.len();
+            self.guesser.take(chunk);
+        }
         let room = KEPT_BYTES.saturating_sub(self.kept.len());
         self.kept.extend(chunk.iter().take(room));
         Ok(())

@@ -20,11 +20,23 @@ use crate::http::web::list_path::ListPath;
 use crate::http::web::problem::{ApiError, Problem};
 use crate::store::people::contact_filter::{self, ContactFilter};
 use crate::store::people::exports::{self, Exported, OnList};
-use crate::store::people::topics;
+use crate::store::people::{lists, topics};
 use crate::store::{Conn, Lane, Store, StoreError};
 
-/// Contacts that are read at once.
-const ROWS: i64 = 1_000;
+/// Contacts that are read at once: the fewest, with which an export begins, and the most.
+const ROWS: (i64, i64) = (50, 1_000);
+
+/// About how long a part is, in bytes: of contacts with much in their attributes fewer are read at once.
+const PART_BYTES: i64 = 4 << 20;
+
+/// How far an export is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The last contact of the part before.
+    after: ContactId,
+    /// How many are read next.
+    rows: i64,
+}
 
 /// A contact as a line of JSON: as the API shows it, and what else an export says.
 #[derive(Serialize)]
@@ -114,26 +126,44 @@ impl Export {
         }
     }
 
-    async fn portion(self, store: Store, after: ContactId) -> Result<Portion<ContactId>, StoreError> {
+    async fn portion(self, store: Store, place: Place) -> Result<Portion<Place>, StoreError> {
         let read = move |conn: &mut Conn| {
-            let window = (after, self.until);
+            let (window, rows) = ((place.after, self.until), place.rows);
             let part = match &self.whose {
-                Whose::Contacts(filter) => exports::contacts(conn, filter, window, ROWS)?,
-                Whose::Members(list, standing) => exports::members(conn, (*list, *standing), window, ROWS)?,
+                Whose::Contacts(filter) => exports::contacts(conn, filter, window, rows)?,
+                Whose::Members(list, standing) => exports::members(conn, (*list, *standing), window, rows)?,
             };
-            let mut text = String::new();
+            self.check_list(conn)?;
+            let (mut text, count) = (String::new(), part.people.len());
             for exported in part.people {
                 text.push_str(&self.line(exported)?);
             }
-            Ok(Portion { text, next: part.next })
+            let rows = match (text.len() / count.max(1)).try_into() {
+                Ok(0) => rows,
+                Ok(each) => (PART_BYTES / each).clamp(ROWS.0, ROWS.1),
+                Err(_larger) => ROWS.0,
+            };
+            Ok(Portion { text, next: part.next.map(|after| Place { after, rows }) })
         };
         store.run(Lane::Read, "export contacts", read).await
     }
 
+    /// A list that was deleted has no members any more, and the file would look whole: its reader gets an error instead.
+    fn check_list(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        let list = match &self.whose {
+            Whose::Contacts(filter) => filter.standing.map(|(list, _)| list),
+            Whose::Members(list, _) => Some(*list),
+        };
+        match list.map(|list| lists::find(conn, list)).transpose()? {
+            Some(None) => Err(StoreError::Stale { what: "the list" }),
+            Some(Some(_)) | None => Ok(()),
+        }
+    }
+
     async fn answer(self, state: &AppState, file: &str) -> Result<HttpResponse, ApiError> {
         let (store, header, written) = (state.store.clone(), self.header(), self.written);
-        let read = move |after| self.clone().portion(store.clone(), after);
-        let first = read(ContactId(0)).await?;
+        let read = move |place| self.clone().portion(store.clone(), place);
+        let first = read(Place { after: ContactId(0), rows: ROWS.0 }).await?;
         Ok(written.answer(file, &header, first, read))
     }
 }
