@@ -69,7 +69,7 @@ fn imported(server: &Server, query: &str, csv: &str) -> Value {
     })
 }
 
-/// People of whom some have refused.
+/// People; some of them have refused.
 fn people(api: &Api) -> i64 {
     let ann = id(&api.post(
         "/v1/contacts",
