@@ -4,8 +4,10 @@
 //! braces ([`code`]). What is in a `{% raw %}` block is meant to stand there, and so is everything in the places where HTML has code of
 //! its own ([`surroundings`](super::surroundings)).
 
+mod bare;
 mod braces;
 mod code;
+mod encoded;
 mod foreign;
 mod meaning;
 
@@ -162,15 +164,17 @@ impl Reader<'_, '_> {
                 Token::Text(text) => {
                     for (offset, c) in text.char_indices() {
                         let at = start + offset;
-                        if at < from || !is_sign(c) || surroundings::is_in(&self.quiet, at) {
+                        if at < from || !is_sign(c) {
+                            continue;
+                        }
+                        if surroundings::is_in(&self.quiet, at) {
+                            all.extend(foreign::in_code(self, at));
                             continue;
                         }
                         let found = match c {
-                            '{' => self.opening(at),
                             '}' => self.closing(at, open, after_field && offset == 0),
-                            _ => None,
+                            _ => self.at(at),
                         };
-                        let found = found.or_else(|| foreign::find(self, at));
                         match (&found, c) {
                             (Some(found), _) => from = found.range.end,
                             (None, '{') => open += 1,
@@ -189,6 +193,13 @@ impl Reader<'_, '_> {
         all
     }
 
+    /// What begins at this byte, which is no brace that closes.
+    fn at(&self, at: usize) -> Option<Found> {
+        let brace =
+            || self.source.get(at..).is_some_and(|rest| rest.starts_with('{')).then(|| self.opening(at)).flatten();
+        brace().or_else(|| foreign::find(self, at)).or_else(|| bare::find(self, at)).or_else(|| encoded::find(self, at))
+    }
+
     /// The source from this byte on, at most [`LONGEST`] bytes of it.
     fn ahead(&self, at: usize) -> &str {
         let rest = self.source.get(at..).unwrap_or_default();
@@ -199,13 +210,18 @@ impl Reader<'_, '_> {
         self.source.get(..at).unwrap_or_default()
     }
 
-    /// Whether this byte is in an address of the web, or in a path.
-    fn in_url(&self, at: usize) -> bool {
+    /// The word up to this byte, which may be the beginning of an address.
+    fn word_before(&self, at: usize) -> &str {
         let before = self.before(at);
         let near =
             before.get(before.ceil_char_boundary(before.len().saturating_sub(LONGEST_URL))..).unwrap_or_default();
         let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(');
-        near.rsplit(is_end).next().is_some_and(|word| word.contains(['/', '?']))
+        near.rsplit(is_end).next().unwrap_or_default()
+    }
+
+    /// Whether this byte is in an address of the web, or in a path.
+    fn in_url(&self, at: usize) -> bool {
+        self.word_before(at).contains(['/', '?'])
     }
 
     fn found(&self, range: Range<usize>, taken_for: &'static str, inner: &str) -> Found {
@@ -216,6 +232,8 @@ impl Reader<'_, '_> {
 /// Whether something that looks like a placeholder can begin with this character.
 fn is_sign(c: char) -> bool {
     matches!(c, '{' | '}' | '*' | '[' | '%' | '$' | '<' | '&' | '#' | '~' | '@' | '_' | '(' | '«')
+        || bare::is_sign(c)
+        || encoded::is_sign(c)
 }
 
 #[cfg(test)]

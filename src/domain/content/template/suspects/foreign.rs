@@ -35,24 +35,6 @@ impl Place<'_, '_, '_> {
 /// In the order in which they are tried: the longer ones before those that they begin with.
 const SYNTAXES: &[Syntax] = &[
     Syntax { open: "*|", close: "|*", accepts: anything, taken_for: "a merge tag of Mailchimp" },
-    Syntax {
-        open: "*%7C",
-        close: "%7C*",
-        accepts: anything,
-        taken_for: "a merge tag of Mailchimp, with its signs encoded",
-    },
-    Syntax {
-        open: "*%7c",
-        close: "%7c*",
-        accepts: anything,
-        taken_for: "a merge tag of Mailchimp, with its signs encoded",
-    },
-    Syntax {
-        open: "%2A%7C",
-        close: "%7C%2A",
-        accepts: anything,
-        taken_for: "a merge tag of Mailchimp, with its signs encoded",
-    },
     Syntax { open: "<%", close: "%>", accepts: anything, taken_for: "a tag of ERB, EJS or Adobe Campaign" },
     Syntax { open: "&lt;%", close: "%&gt;", accepts: anything, taken_for: "a tag of ERB, EJS or Adobe Campaign" },
     Syntax { open: "<?php", close: "?>", accepts: anything, taken_for: "a tag of PHP" },
@@ -93,9 +75,25 @@ const SYNTAXES: &[Syntax] = &[
         accepts: between_double_percents,
         taken_for: "a placeholder of Salesforce or Acoustic",
     },
+    Syntax {
+        open: "%{",
+        close: "}",
+        accepts: person_after_a_sign,
+        taken_for: "a placeholder of Ruby (a percent sign before a value is %{{ name }})",
+    },
+    Syntax {
+        open: "#{",
+        close: "}",
+        accepts: person_after_a_sign,
+        taken_for: "a placeholder of Ruby or Pug (a number sign before a value is #{{ name }})",
+    },
+    Syntax {
+        open: "@{",
+        close: "}",
+        accepts: person_after_a_sign,
+        taken_for: "a placeholder of Thymeleaf or Razor (an at sign before a value is @{{ name }})",
+    },
     Syntax { open: "%(", close: ")s", accepts: word, taken_for: "a placeholder of Python" },
-    Syntax { open: "%7B", close: "%7D", accepts: encoded, taken_for: "a placeholder with its braces encoded" },
-    Syntax { open: "%7b", close: "%7d", accepts: encoded, taken_for: "a placeholder with its braces encoded" },
     Syntax {
         open: "%",
         close: "%",
@@ -144,7 +142,30 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         let inner = inner.split_whitespace().next().unwrap_or_default();
         return Some(reader.found(at..at + 2 + inner.len(), "a merge tag of Mailchimp that is not closed", inner));
     }
+    if let Some(inner) = line
+        .strip_prefix("<%=")
+        .or(line.strip_prefix("<%-"))
+        .or(line.strip_prefix("<?="))
+        .or(line.strip_prefix("<?php"))
+    {
+        return Some(reader.found(
+            at..at + line.len(),
+            "a tag of ERB, EJS or PHP that does not end on its line",
+            inner.trim(),
+        ));
+    }
     printf(reader, at, line)
+}
+
+/// The placeholder that is a whole text in a style or in a program: `"name": "*|FNAME|*"`. Code has most other signs of its own.
+pub(super) fn in_code(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    const OPEN: &str = "\"'(";
+    if !reader.ahead(at).starts_with(['*', '%', '<', '«']) || !reader.before(at).ends_with(|c| OPEN.contains(c)) {
+        return None;
+    }
+    let found = find(reader, at)?;
+    let is_whole = reader.source.get(found.range.end..).is_some_and(|after| after.starts_with(['"', '\'', ')']));
+    (is_whole && found.instead.is_some()).then_some(found)
 }
 
 /// `%s` and `%1$s`.
@@ -204,6 +225,14 @@ fn is_capitals(text: &str) -> bool {
     text.len() > 1 && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
+/// Around a name that every contact may have, and after no word or share: `#{order_id}` and `50%{name}` are values after a sign.
+fn person_after_a_sign(place: &Place<'_, '_, '_>) -> bool {
+    let name = place.inner.split('|').next().unwrap_or_default().trim();
+    let is_person =
+        meaning(name, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name" | "email"));
+    is_person && !place.before.ends_with(|c: char| c.is_alphanumeric() || c == '}')
+}
+
 fn known_capitals(place: &Place<'_, '_, '_>) -> bool {
     is_capitals(place.inner) && known(place) && stands_alone(place)
 }
@@ -249,12 +278,6 @@ fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
     is_one && (!place.in_url() || (is_capitals(place.inner) && known(place)))
 }
 
-/// `%7Bname%7D`, also doubled.
-fn encoded(place: &Place<'_, '_, '_>) -> bool {
-    let inner = place.inner.trim_start_matches("%7B").trim_start_matches("%7b").replace("%20", " ").replace('+', " ");
-    inner.trim().len() > 1 && inner.trim().starts_with(char::is_alphabetic)
-}
-
 /// `«First_Name»`, `«FirstName»`: other languages quote words like this.
 fn merge_field(place: &Place<'_, '_, '_>) -> bool {
     let has_inner_capital = || place.inner.chars().skip(1).any(char::is_uppercase) && !is_capitals(place.inner);
@@ -277,7 +300,7 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
         "unsubscribe",
         "webversion",
     ];
-    let is_field = place.inner.contains('_') || place.inner.len() > 4;
+    let is_field = place.inner.contains('_') || place.inner.len() >= 4;
     let is_person =
         || meaning(place.inner, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"));
     let tag = place.inner.split(' ').next().unwrap_or_default();
@@ -315,7 +338,7 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return true;
     }
     let (plain, default) = inner.split_once("%%").unwrap_or((inner, ""));
-    let is_index = place.before.ends_with(char::is_alphanumeric) || place.in_url();
+    let is_index = place.before.ends_with(char::is_alphanumeric) || (place.in_url() && !place.before.ends_with('='));
     if place.after.starts_with(['(', '[', ':']) || is_index {
         return OF_PHPLIST.contains(&plain);
     }

@@ -36,6 +36,7 @@ const MERGE_NAMES: &[(&str, &[&str])] = &[
             "unsub",
             "unsubscribe",
             "unsubscribe_link",
+            "unsubscribelink",
             "unsubscribeurl",
             "unsubscribe_text",
             "unsubscribeurl_link",

@@ -1,0 +1,57 @@
+//! The name of a field with a sign before it, or around it: `$first_name`, `:first_name`, `-name-`, `!FNAME!`.
+//!
+//! Sources: the variables of PHP, Velocity and shells, the named parameters of SQL and Laravel, the substitution tags of SendGrid's first
+//! API, the tokens of Drupal.
+
+use super::meaning::meaning;
+use super::{Found, Reader};
+
+/// What stands before a name, or around it.
+const SIGNS: &str = "$%-!:^=+&§@#~*_|\\";
+
+/// Those that mark a word in plain text, a row of a table or a picture: `*name*`, `_email_`, `:email:`.
+const OF_TEXT: &str = "*_~|:";
+
+/// Whether a name with a sign can begin with this character.
+pub(super) fn is_sign(c: char) -> bool {
+    SIGNS.contains(c)
+}
+
+/// The name with a sign that begins at this byte.
+pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    let ahead = reader.ahead(at);
+    let sign = ahead.chars().next().filter(|sign| SIGNS.contains(*sign))?;
+    let rest = ahead.get(sign.len_utf8()..)?;
+    let word = rest.get(..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()))?;
+    let word = if sign == '_' { word.trim_end_matches('_') } else { word };
+    let name = meaning(word, reader.names)?;
+    let before = reader.before(at);
+    let after = rest.get(word.len()..)?;
+    let is_apart = !before.ends_with(|c: char| c.is_alphanumeric() || c == sign || matches!(c, '/' | '.'));
+    let is_value = before.ends_with('=');
+    if !is_apart || (reader.in_url(at) && !is_value) {
+        return None;
+    }
+    let closed =
+        after.strip_prefix(sign).is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == sign));
+    let is_person =
+        matches!(name, "first_name" | "last_name" | "name" | "email" | "unsubscribe_url" | "preferences_url");
+    let is_spelled = is_spelled_as_field(word);
+    let is_meant = match sign {
+        '$' => (is_person || is_spelled) && !before.ends_with('S'),
+        '%' => is_person && !before.trim_end().ends_with(|c: char| c.is_ascii_digit()) && !after.starts_with('%'),
+        _ if closed && OF_TEXT.contains(sign) => is_person && is_spelled,
+        _ if closed => is_person,
+        _ => is_person && is_spelled && (sign == ':' || !OF_TEXT.contains(sign)) && !is_value,
+    };
+    let end = at + sign.len_utf8() + word.len() + if closed { sign.len_utf8() } else { 0 };
+    is_meant.then(|| reader.found(at..end, "a placeholder in the signs of another product", word))
+}
+
+/// `first_name`, `firstName`, `FNAME`: no word of a language.
+fn is_spelled_as_field(word: &str) -> bool {
+    const OF_LISTS: &[&str] = &["FNAME", "LNAME", "FIRSTNAME", "LASTNAME"];
+    let has_inner_capital =
+        || word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
+    word.trim_matches('_').contains('_') || OF_LISTS.contains(&word) || has_inner_capital()
+}

@@ -1,0 +1,101 @@
+//! Placeholders whose signs are written in another way: percent-encoded in an address (`%7Bname%7D`, `%5BEMAIL%5D`), or in the full width
+//! of East Asian scripts (`｛first_name｝`).
+
+use super::super::scan::{self, Token};
+use super::meaning::guess;
+use super::{Found, LONGEST, Reader};
+
+/// What it was taken for.
+const TAKEN_FOR: &str = "a placeholder with its signs encoded";
+
+/// From U+FF01 to U+FF5E stand the signs and letters of ASCII in full width.
+const FULL_WIDTH: std::ops::RangeInclusive<char> = '\u{ff01}'..='\u{ff5e}';
+
+/// How far the letters of full width are from those of ASCII.
+const TO_ASCII: u32 = 0xfee0;
+
+/// Whether a placeholder in other signs can begin with this character.
+pub(super) fn is_sign(c: char) -> bool {
+    FULL_WIDTH.contains(&c)
+}
+
+/// The placeholder in other signs that begins at this byte.
+pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    let ahead = reader.ahead(at);
+    let second = || ahead.get(ahead.chars().next()?.len_utf8()..).and_then(decoded);
+    if !decoded(ahead).or_else(second).is_some_and(|(sign, _)| super::is_sign(sign)) {
+        return None;
+    }
+    let word = reader.word_before(at);
+    let plain = Plain::of(word, ahead);
+    let text = plain.text.get(word.len()..)?;
+    let tokens = scan::tokens(text, reader.names);
+    let end = |end: usize| at + plain.origin(end);
+    let (start, token) = *tokens.first()?;
+    let next = tokens.get(1).map_or(text.len(), |(next, _)| *next);
+    match token {
+        _ if start > 0 => None,
+        Token::Field { name, .. } => {
+            Some(Found { range: at..end(next), taken_for: TAKEN_FOR, instead: Some(format!("{{{name}}}")) })
+        }
+        Token::Code(code) => {
+            let inner = code.trim_matches(['{', '}', ' ']);
+            Some(Found { range: at..end(next), taken_for: TAKEN_FOR, instead: guess(inner, reader.names) })
+        }
+        Token::Text(_) => {
+            let tokens = [(word.len(), Token::Text(text))];
+            let source = plain.text.as_str();
+            let inside = Reader {
+                source,
+                last_close: source.rfind('}'),
+                tokens: &tokens,
+                quiet: Vec::new(),
+                names: reader.names,
+            };
+            let found = inside.at(word.len())?;
+            let end = end(found.range.end.checked_sub(word.len())?);
+            Some(Found { range: at..end, taken_for: TAKEN_FOR, instead: found.instead })
+        }
+    }
+}
+
+/// A text with its signs as ASCII has them.
+struct Plain {
+    /// What stands before, as it is, and then the text.
+    text: String,
+    /// For each byte of the text, the byte that it was; at last, the end.
+    origins: Vec<usize>,
+}
+
+impl Plain {
+    /// `ahead` up to the end of its line or its word in an address, after `before`.
+    fn of(before: &str, ahead: &str) -> Self {
+        let mut plain = Self { text: before.to_owned(), origins: Vec::with_capacity(LONGEST) };
+        let mut at = 0;
+        while let Some(rest) = ahead.get(at..) {
+            let Some(c) = rest.chars().next().filter(|c| !c.is_control()) else { break };
+            let (c, len) = decoded(rest).unwrap_or((c, c.len_utf8()));
+            plain.text.push(c);
+            plain.origins.extend(std::iter::repeat_n(at, c.len_utf8()));
+            at += len;
+        }
+        plain.origins.push(at);
+        plain
+    }
+
+    /// The byte that a byte of the text was, counted from its beginning.
+    fn origin(&self, at: usize) -> usize {
+        self.origins.get(at).or(self.origins.last()).copied().unwrap_or_default()
+    }
+}
+
+/// The character of ASCII that `text` begins with in another spelling, and the length of that.
+fn decoded(text: &str) -> Option<(char, usize)> {
+    let first = text.chars().next()?;
+    if FULL_WIDTH.contains(&first) {
+        return char::from_u32(u32::from(first).checked_sub(TO_ASCII)?).map(|c| (c, first.len_utf8()));
+    }
+    let hex = text.strip_prefix('%')?.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    let byte = u8::from_str_radix(hex, 16).ok()?;
+    (byte.is_ascii_graphic() || byte == b' ').then(|| (char::from(byte), "%7B".len()))
+}
