@@ -28,6 +28,12 @@ use crate::store::dispatch::pages::{self, PageRow, Settled, Wanted, WhichPage};
 use crate::store::engine::fail_point::FailPoint;
 use crate::store::{Conn, Lane, Store, StoreError, engine};
 
+/// The most campaigns without a page whose compiled content is kept.
+const MAX_IDLE: usize = 8;
+
+/// The most bytes of files, in base64, that are kept for them.
+const MAX_IDLE_FILES: usize = 16 * 1024 * 1024;
+
 /// A lease that was won, and what goes with it.
 type Won = (PageRow, LeaseToken, Trust, Arc<CampaignContent>);
 
@@ -168,7 +174,11 @@ impl SenderPool {
     /// Compiled content and rates of campaigns that hold no page go, so that memory follows the work.
     pub(super) fn forget_idle(&mut self) {
         let held: HashSet<CampaignId> = self.runs.values().map(|run| run.campaign).collect();
-        if self.contents.len() > held.len() + 8 {
+        let idle = self.contents.iter().filter(|(campaign, _)| !held.contains(campaign));
+        let (count, files) = idle.fold((0, 0), |(count, files), (_, content)| {
+            (count + 1, files + content.attachments.iter().map(|file| file.base64.len()).sum::<usize>())
+        });
+        if count > MAX_IDLE || files > MAX_IDLE_FILES {
             self.contents.retain(|campaign, _| held.contains(campaign));
             // A campaign that comes back before its next token is due must not find a full bucket.
             let now = Instant::now();
