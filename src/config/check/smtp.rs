@@ -1,5 +1,6 @@
 //! What the settings of an SMTP pool may be.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use url::Url;
@@ -42,8 +43,15 @@ impl SmtpConfig {
         if let Some(reply_to) = self.reply_to() {
             check_reply_to(reply_to).map_err(|reason| bad(at("reply_to"), reason))?;
         }
+        let mut seen = BTreeSet::new();
         for (name, value) in &self.headers {
-            check_header(name, value).map_err(|(_, reason)| bad(at(&format!("headers.{name}")), reason))?;
+            let place = at(&format!("headers.{name}"));
+            check_header(name, value).map_err(|(_, reason)| bad(place.clone(), reason))?;
+            ensure(
+                seen.insert(name.to_ascii_lowercase()),
+                &place,
+                "is there twice; upper and lower case are the same",
+            )?;
         }
         let from = pool.from.as_deref().unwrap_or_default();
         ensure(!from.is_empty(), &at("from"), "smtp needs a sender, such as Shop <shop@example.com>")?;

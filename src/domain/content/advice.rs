@@ -8,6 +8,7 @@ use html5gum::{Span, Tokenizer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::attachment::AttachmentUse;
 use super::template::Part;
 use crate::domain::shown::{grouped, shown};
 
@@ -15,12 +16,15 @@ use crate::domain::shown::{grouped, shown};
 /// (<https://support.google.com/mail/answer/6258>).
 pub const CLIPPED_BY_GMAIL: usize = 102 * 1024;
 
+/// An image that is a file of the mail, and no file has its content id.
+const WITHOUT_FILE: &str = "image_without_file";
+
 /// Something that an author may want to change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Advice {
     /// The part that it is about.
     pub part: Part,
-    /// Stable, for programs: `clipped_by_gmail`, `image_without_alt` or `link_without_https`.
+    /// Stable, for programs: `clipped_by_gmail`, `image_without_alt`, `image_without_file` or `link_without_https`.
     pub code: &'static str,
     /// For people.
     pub reason: String,
@@ -55,6 +59,18 @@ pub fn advise(html: &str) -> Vec<Advice> {
     all
 }
 
+/// What the HTML of a template shows by a content id that none of its `files` has.
+#[must_use]
+pub fn advise_on_files(html: &str, files: &[AttachmentUse]) -> Option<Advice> {
+    let has = |id: &String| files.iter().any(|file| file.content_id.as_ref() == Some(id));
+    let missing: Vec<String> = see(html).content_ids.into_iter().filter(|id| !has(id)).collect();
+    let reason = format!(
+        "shows cid:{}, and no file of the template has this content id: a campaign must bring it",
+        missing.first().map(|id| shown(id))?
+    );
+    Some(Advice { part: Part::Html, code: WITHOUT_FILE, reason })
+}
+
 /// `image that has` or `images that have`.
 fn have(count: usize, what: &str) -> String {
     if count == 1 { format!("{what} that has") } else { format!("{what}s that have") }
@@ -65,9 +81,12 @@ fn have(count: usize, what: &str) -> String {
 struct Seen {
     without_alt: usize,
     without_https: Vec<String>,
+    /// What `cid:` (RFC 2392) stands before in the source of an image.
+    content_ids: Vec<String>,
     /// The tag that is open, if it is of interest.
     tag: Option<&'static str>,
     in_href: bool,
+    in_source: bool,
     has_alt: bool,
 }
 
@@ -76,11 +95,12 @@ impl Seen {
         match event {
             CallbackEvent::OpenStartTag { name } => {
                 self.tag = ["img", "a", "area"].into_iter().find(|tag| tag.as_bytes() == *name);
-                (self.in_href, self.has_alt) = (false, false);
+                (self.in_href, self.in_source, self.has_alt) = (false, false, false);
             }
             CallbackEvent::AttributeName { name } => {
                 self.has_alt |= *name == b"alt";
                 self.in_href = *name == b"href" && self.tag.is_some();
+                self.in_source = *name == b"src" && self.tag == Some("img");
             }
             CallbackEvent::AttributeValue { value } if self.in_href => {
                 let address = String::from_utf8_lossy(value);
@@ -88,6 +108,10 @@ impl Seen {
                 if address.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://")) {
                     self.without_https.push(address.to_owned());
                 }
+            }
+            CallbackEvent::AttributeValue { value } if self.in_source => {
+                let source = String::from_utf8_lossy(value);
+                self.content_ids.extend(source.trim().strip_prefix("cid:").map(str::to_owned));
             }
             CallbackEvent::CloseStartTag { .. } if self.tag == Some("img") && !self.has_alt => self.without_alt += 1,
             CallbackEvent::AttributeValue { .. }
@@ -115,6 +139,7 @@ fn see(html: &str) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::FileId;
 
     fn codes(html: &str) -> Vec<&'static str> {
         advise(html).into_iter().map(|advice| advice.code).collect()
@@ -145,5 +170,12 @@ mod tests {
             two[1].reason,
             "has 2 links that lead to http:// and not to https://, for example http://a.example/1"
         );
+    }
+    #[test]
+    fn an_image_that_no_file_of_the_template_is_for_is_named() {
+        let files = [AttachmentUse { file_id: FileId(1), content_id: Some("logo".to_owned()) }];
+        assert_eq!(advise_on_files("<img src=\"cid:logo\" alt=\"\"><img src=\"a.png\" alt=\"cid:x\">", &files), None);
+        let said = advise_on_files("<img src='cid:logo'><img src='cid:banner'>", &files).unwrap();
+        assert!(said.reason.starts_with("shows cid:banner, and no file"), "{}", said.reason);
     }
 }

@@ -20,6 +20,10 @@ const MAX_NAME: (usize, usize) = (100, 240);
 /// The longest content id, in characters.
 const MAX_CONTENT_ID: usize = 64;
 
+/// The parameters of a media type that say how a file is read: its letters (RFC 2046), what a calendar entry asks for (RFC 5546), which
+/// lines of a text are one (RFC 3676).
+const PARAMETERS: [&str; 5] = ["charset", "component", "delsp", "format", "method"];
+
 /// Bytes of one line of base64: 76 characters (RFC 2045 6.8).
 const LINE: usize = 57;
 
@@ -71,7 +75,9 @@ impl Attachment {
             STANDARD.encode_string(line, &mut base64);
         }
         // Text without a charset is read as ASCII (RFC 2046 4.1.2).
-        let is_utf8 = content_type.starts_with("text/") && std::str::from_utf8(bytes).is_ok();
+        let is_utf8 = content_type.starts_with("text/")
+            && !content_type.contains("; charset=")
+            && std::str::from_utf8(bytes).is_ok();
         let content_type = if is_utf8 { format!("{content_type}; charset=utf-8") } else { content_type };
         Self { name, content_type, content_id, base64: base64.into() }
     }
@@ -126,17 +132,32 @@ pub fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// The media type of a file, without its parameters and in lower case: `application/pdf`. `None`: it is none that a file can have.
+/// The media type of a file in lower case, with the parameters that say how it is read: `text/calendar; method=request`. Others, such as
+/// its name, stand elsewhere. `None`: it is none that a file can have.
 #[must_use]
 pub fn media_type(text: &str) -> Option<String> {
-    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let (kind, name) = essence.split_once('/')?;
-    let is_token = |text: &str| {
-        (1..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-    };
+    let mut pieces = text.split(';').map(|piece| piece.trim().to_ascii_lowercase());
+    let mut kept = pieces.next()?;
+    let (kind, name) = kept.split_once('/')?;
     // What is a message or has parts of its own would be read as such.
-    let is_file = !["multipart", "message"].contains(&kind) && essence != "application/x-www-form-urlencoded";
-    (is_token(kind) && is_token(name) && is_file).then_some(essence)
+    let is_file = !["multipart", "message"].contains(&kind) && kept != "application/x-www-form-urlencoded";
+    if !is_token(kind) || !is_token(name) || !is_file {
+        return None;
+    }
+    for (name, value) in pieces.filter_map(|piece| {
+        piece.split_once('=').map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+    }) {
+        let value = value.trim_matches('"');
+        if PARAMETERS.contains(&name.as_str()) && is_token(value) && !kept.contains(&format!("; {name}=")) {
+            kept.push_str(&format!("; {name}={value}"));
+        }
+    }
+    Some(kept)
+}
+
+/// Whether a part of a media type is one that needs no quotes (RFC 2045 5.1, RFC 6838 4.2).
+fn is_token(text: &str) -> bool {
+    (1..=60).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
 }
 
 #[cfg(test)]
@@ -159,7 +180,14 @@ mod tests {
         for name in ["", " ", "../a", "a\\b", "a\r\nb", &"x".repeat(101), &"😀".repeat(61)] {
             assert!(check_name(name).is_err(), "{name}");
         }
-        assert_eq!(media_type("Application/PDF; charset=x").as_deref(), Some("application/pdf"));
+        for (given, kept) in [
+            ("Application/PDF; name=\"a b.pdf\"", "application/pdf"),
+            ("text/calendar; method=REQUEST; charset=UTF-8", "text/calendar; method=request; charset=utf-8"),
+            ("text/calendar;method=\"REQUEST\" ;method=cancel;charset", "text/calendar; method=request"),
+            ("text/plain; charset=\"a\\\"b\"; boundary=x", "text/plain"),
+        ] {
+            assert_eq!(media_type(given).as_deref(), Some(kept), "{given}");
+        }
         for none in
             ["", "pdf", "a/", "/b", "multipart/mixed", "message/rfc822", "a b/c", "application/x-www-form-urlencoded"]
         {

@@ -116,15 +116,22 @@ impl EmailFields {
         fields.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
     }
 
-    /// These before those of `template`: what both say is as here. Files of both are together.
+    /// These before those of `template`: what both say is as here. Files of both are together, these first, and one that both have in the
+    /// same way is there once.
     #[must_use]
     pub fn over(self, template: Self) -> Self {
         let is_here = |name: &String| self.headers.keys().any(|own| own.eq_ignore_ascii_case(name));
         let inherited = template.headers.into_iter().filter(|(name, _)| !is_here(name)).collect::<Vec<_>>();
+        let mut attachments = self.attachments;
+        for file in template.attachments {
+            if !attachments.contains(&file) {
+                attachments.push(file);
+            }
+        }
         Self {
             reply_to: self.reply_to.or(template.reply_to),
             headers: self.headers.into_iter().chain(inherited).collect(),
-            attachments: template.attachments.into_iter().chain(self.attachments).collect(),
+            attachments,
         }
     }
 
@@ -284,6 +291,7 @@ impl CompiledFields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ids::FileId;
 
     fn fields(headers: &[(&str, &str)]) -> EmailFields {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -329,13 +337,18 @@ mod tests {
 
     #[test]
     fn a_campaign_says_more_than_its_template_and_wins() {
+        let files = |ids: &[i64]| -> Vec<AttachmentUse> {
+            ids.iter().map(|id| AttachmentUse { file_id: FileId(*id), content_id: None }).collect()
+        };
         let template = EmailFields {
             reply_to: Some("a@example.com".into()),
+            attachments: files(&[1, 2]),
             ..fields(&[("X-One", "template"), ("X-Two", "template")])
         };
-        let both = fields(&[("x-one", "campaign")]).over(template);
+        let both = EmailFields { attachments: files(&[3, 2]), ..fields(&[("x-one", "campaign")]) }.over(template);
         let wanted = fields(&[("x-one", "campaign"), ("X-Two", "template")]);
-        assert_eq!(both, EmailFields { reply_to: Some("a@example.com".into()), ..wanted });
+        let attachments = files(&[3, 2, 1]);
+        assert_eq!(both, EmailFields { reply_to: Some("a@example.com".into()), attachments, ..wanted });
     }
 
     #[test]

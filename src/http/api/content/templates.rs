@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::pointers::CONTENT;
 use super::previews::Preview;
 use crate::domain::channel::ChannelKind;
-use crate::domain::content::advice::{Advice, advise};
+use crate::domain::content::advice::{Advice, advise, advise_on_files};
 use crate::domain::content::attachment::AttachmentUse;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
@@ -53,7 +53,9 @@ pub(in crate::http) struct Template {
 impl Template {
     /// The answer to who has saved it.
     fn saved(row: TemplateRow) -> Self {
-        let warnings = row.version.body_html.as_deref().map(advise).unwrap_or_default();
+        let html = row.version.body_html.as_deref().unwrap_or_default();
+        let warnings =
+            advise(html).into_iter().chain(advise_on_files(html, &row.version.email.0.attachments)).collect();
         Self { warnings, ..row.into() }
     }
 }

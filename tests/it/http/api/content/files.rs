@@ -1,10 +1,12 @@
 //! Files of emails: uploaded, named by templates and campaigns, and deleted.
 
+use reqwest::Method;
 use serde_json::json;
 
 use crate::support::api::id;
 use crate::support::both_backends;
 use crate::support::server::Server;
+use crate::support::volley::{Pool, Volley};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const PDF: (&str, &str) = ("Content-Type", "application/pdf");
@@ -17,6 +19,10 @@ both_backends! {
         assert_eq!((first.status, &first.body["size"], &first.body["content_type"]), (201, &json!(6), &json!("application/pdf")));
         let again = server.send("POST", "/v1/files?name=prices.pdf", &[PDF], b"%PDF-1");
         assert_eq!((again.status, &again.body["id"]), (200, &first.body["id"]), "the same file is there");
+        let entry = ("Content-Type", "text/calendar; method=REQUEST; name=\"a.ics\"");
+        let entry = server.send("POST", "/v1/files?name=a.ics", &[entry], b"BEGIN:VCALENDAR");
+        assert_eq!(entry.body["content_type"], "text/calendar; method=request", "what it asks for is kept");
+        assert_eq!(server.send("DELETE", &format!("/v1/files/{}", id(&entry.body)), &[], b"").status, 204);
         let other = server.send("POST", "/v1/files?name=prices.pdf", &[PDF], b"%PDF-2");
         assert_eq!(other.status, 201);
         assert_eq!(api.get("/v1/files")["pagination"]["total_count"], 2);
@@ -65,5 +71,49 @@ both_backends! {
         let many = json!(vec![json!({ "file_id": large }); 21]);
         assert_eq!(refused("email", many), ("too_many_attachments".into(), at("/attachments")));
         assert_eq!(server.api().get("/v1/templates")["pagination"]["total_count"], 0);
+    }
+
+    fn a_file_that_is_deleted_meanwhile_is_kept_or_refused_and_never_missing(db: &Database) {
+        let server = Server::on(db);
+        for number in 0..20 {
+            let file = id(&server.send("POST", "/v1/files?name=a.pdf", &[PDF], format!("%PDF-{number}").as_bytes()).body);
+            let template = json!({
+                "name": format!("t{number}"), "channel": "email", "subject": "s", "body_text": "b", "attachments": [{ "file_id": file }],
+            });
+            let (saved, deleted) = std::thread::scope(|scope| {
+                let saved = scope.spawn(|| server.send("POST", "/v1/templates", &[JSON], template.to_string().as_bytes()).status);
+                let deleted = scope.spawn(|| server.send("DELETE", &format!("/v1/files/{file}"), &[], b"").status);
+                (saved.join().expect("an answer"), deleted.join().expect("an answer"))
+            });
+            let is_there = server.send("GET", &format!("/v1/files/{file}"), &[], b"").status == 200;
+            assert!(
+                matches!((saved, deleted, is_there), (201, 409, true) | (422, 204, false)),
+                "saved {saved}, deleted {deleted}, there: {is_there}"
+            );
+        }
+    }
+
+    fn two_who_edit_different_fields_of_an_email_keep_what_both_wrote(db: &Database) {
+        let volley = Volley::on(db).pool(Pool::sandbox("a", "email")).start();
+        let api = volley.api();
+        let campaign = api.create_campaign("email", "a", api.a_list_of(1), &json!({}));
+        let path = format!("/v1/campaigns/{campaign}");
+        let edit = |body: serde_json::Value| {
+            let answer = api.request(Method::PATCH, &path, JSON.1, Some(body.to_string().into_bytes()), &[]);
+            assert_eq!(answer.expect("an answer").status, 200, "{body}");
+        };
+        for number in 0..20 {
+            let header = number.to_string();
+            let answer = format!("help{number}@example.com");
+            std::thread::scope(|scope| {
+                scope.spawn(|| edit(json!({ "headers": { "X-Number": header } })));
+                scope.spawn(|| edit(json!({ "reply_to": answer })));
+                scope.spawn(|| edit(json!({ "name": format!("n{number}") })));
+            });
+            let now = api.get(&path);
+            assert_eq!((&now["headers"]["X-Number"], &now["reply_to"]), (&json!(header), &json!(answer)), "{now}");
+            assert_eq!(now["name"], format!("n{number}"));
+        }
+        volley.stop();
     }
 }
