@@ -16,6 +16,7 @@ pub mod host_name;
 pub mod ids;
 pub mod import;
 pub mod instant;
+pub mod local_time;
 pub mod note;
 pub mod people;
 pub mod preflight;

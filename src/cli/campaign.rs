@@ -18,6 +18,7 @@ use super::stream;
 use super::watch::{self, Sight};
 use crate::config::Settings;
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::campaigns::order::{Direction, SortKey};
 use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::delivery::DeliveryState;
@@ -41,6 +42,14 @@ pub(crate) enum CampaignCommand {
     Pace {
         /// Campaign id
         id: i64,
+    },
+    /// Make a draft that says what another campaign says, to the same people
+    Duplicate {
+        /// Campaign id
+        id: i64,
+        /// Name of the copy; the same with "(copy)" unless given
+        #[arg(long)]
+        name: Option<String>,
     },
     /// Launch a campaign
     Send {
@@ -107,12 +116,21 @@ pub(crate) enum CampaignCommand {
 /// Which campaigns to list.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// Only those with this status
+    /// Only those with this status; may be repeated
     #[arg(long, value_parser = status)]
-    status: Option<CampaignStatus>,
-    /// Only those of this channel
+    status: Vec<CampaignStatus>,
+    /// Only those of this channel; may be repeated
     #[arg(long, value_parser = channel)]
-    channel: Option<ChannelKind>,
+    channel: Vec<ChannelKind>,
+    /// Only those with this in their name
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Sort by created_at, updated_at, scheduled_at, launched_at, ended_at or name, smallest first
+    #[arg(long, value_parser = sort_key)]
+    sort: Option<SortKey>,
+    /// Largest first
+    #[arg(long, requires = "sort")]
+    reverse: bool,
     /// Page, from 1
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     page: u32,
@@ -127,6 +145,10 @@ fn status(text: &str) -> Result<CampaignStatus, String> {
 
 fn channel(text: &str) -> Result<ChannelKind, String> {
     ChannelKind::from_text(text).ok_or_else(|| one_of(ChannelKind::ALL))
+}
+
+fn sort_key(text: &str) -> Result<SortKey, String> {
+    SortKey::from_text(text).ok_or_else(|| one_of(SortKey::ALL))
 }
 
 fn state(text: &str) -> Result<DeliveryState, String> {
@@ -148,6 +170,11 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
         CampaignCommand::Show { id } => show(&client, id, output).await?,
         CampaignCommand::Preflight { id } => return preflight::run(&client, id, output).await,
         CampaignCommand::Pace { id } => pace::run(&client, id, output).await?,
+        CampaignCommand::Duplicate { id, name } => {
+            let copy = client.post_once(&format!("v1/campaigns/{id}/duplicate"), &json!({ "name": name })).await?;
+            let copy_id = copy.get("id").and_then(Value::as_i64).unwrap_or_default();
+            output.either(&copy, &format!("campaign {copy_id} is a draft like campaign {id}"))?;
+        }
         CampaignCommand::Send { id, preflight, watch: false } => send(&client, id, preflight, output).await?,
         CampaignCommand::Send { id, preflight, watch: true } => {
             let answer = launch(&client, id, preflight).await?;
@@ -174,8 +201,11 @@ pub(crate) async fn run(command: CampaignCommand, settings: &Settings, output: &
 async fn list(client: &Client, args: &ListArgs, output: &Output) -> anyhow::Result<()> {
     let (page, page_size) = (args.page.to_string(), args.page_size.to_string());
     let mut query = vec![("page", page.as_str()), ("page_size", page_size.as_str())];
-    query.extend(args.status.map(|status| ("status", status.as_str())));
-    query.extend(args.channel.map(|channel| ("channel", channel.as_str())));
+    query.extend(args.status.iter().map(|status| ("status", status.as_str())));
+    query.extend(args.channel.iter().map(|channel| ("channel", channel.as_str())));
+    query.extend(args.search.as_deref().map(|text| ("search", text)));
+    query.extend(args.sort.map(|key| ("sort", key.as_str())));
+    query.extend(args.reverse.then_some(("order", Direction::Desc.as_str())));
     let answer = client.get("v1/campaigns", &query).await?;
     let rows: Vec<Vec<String>> = answer
         .get("data")

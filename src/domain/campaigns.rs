@@ -3,6 +3,7 @@
 pub mod audience;
 pub mod brake;
 pub mod content_doubt;
+pub mod order;
 pub mod reach;
 
 use super::text_enum::text_enum;
@@ -78,7 +79,7 @@ impl CampaignStatus {
             (S::Scheduled, E::LaunchFailed) => Ok(S::Failed),
             (S::Sending | S::Paused, E::Pause) => Ok(S::Paused),
             (S::Paused, E::Resume) => Ok(S::Sending),
-            (S::Sending | S::Paused, E::Stop) => Ok(S::Stopped),
+            (S::Draft | S::Scheduled | S::Sending | S::Paused, E::Stop) => Ok(S::Stopped),
             (S::Sending, E::CompleteSent) => Ok(S::Sent),
             (S::Sending, E::CompleteFailed) => Ok(S::Failed),
             (S::Sent | S::Failed, E::Reopen) => Ok(S::Sending),

@@ -48,7 +48,7 @@ use crate::domain::access::Scope;
         templates::create, templates::list, templates::show, templates::versions, templates::replace,
         templates::change, templates::delete, templates::preview, previews::preview,
         me::show, keys::create, keys::list, keys::revoke, audit_log::list,
-        campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete,
+        campaigns::create, campaigns::list, campaigns::show, campaigns::change, campaigns::delete, campaigns::duplicate::duplicate,
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, pace::show, page_map::show, decisions::list, reasons::list,

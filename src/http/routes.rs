@@ -10,8 +10,8 @@ use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
 use super::access::{limited, note_read, require_key, require_scope};
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
-    self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
-    page_map, preflight, preview, reasons, recipients, resolving, why,
+    self, actions, audience, clicks, decisions, duplicate, export, links, minutes, of_contact as deliveries_of_contact,
+    pace, page_map, preflight, preview, reasons, recipients, resolving, why,
 };
 use super::api::content::{files, previews, templates};
 use super::api::import::{imports, rejected_rows, suppression_imports};
@@ -369,6 +369,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}", Api(Read), || to(campaigns::show)),
     patch("/v1/campaigns/{id}", Api(Operate), || to(campaigns::change)),
     delete("/v1/campaigns/{id}", Api(Operate), || to(campaigns::delete)),
+    post("/v1/campaigns/{id}/duplicate", Api(Operate), || to(duplicate::duplicate)).once(),
     post("/v1/campaigns/{id}/send", Api(Operate), || to(actions::send)).keeps_key().limited(Limit::Launches),
     post("/v1/campaigns/{id}/pause", Api(Operate), || to(actions::pause)).once(),
     post("/v1/campaigns/{id}/resume", Api(Operate), || to(actions::resume)).once(),

@@ -6,6 +6,7 @@ pub mod email_fields;
 mod finding;
 pub mod glance;
 pub mod launch;
+pub mod listing;
 mod passes;
 pub(in crate::store) mod told;
 
@@ -28,11 +29,10 @@ use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateId, TemplateVers
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
 use crate::domain::text_enum::text_enum;
-use crate::store::dispatch::dialect::sum_page_counts;
 use crate::store::engine::{self, CampaignLock};
 pub use content_guard::{Doubt, doubt};
 pub use finding::{
-    CampaignWithDetails, Details, Filter, Unfinished, category, content, details, due, has_open_page, list, said_now,
+    CampaignWithDetails, Details, Unfinished, category, content, counts, details, due, has_open_page, said_now,
     to_come, topics, tracking, unfinished,
 };
 pub use passes::{may_reopen, reopen, retry_failed};
@@ -470,14 +470,6 @@ pub fn complete(conn: &mut Conn, id: CampaignId) -> Result<Option<CampaignRow>, 
     };
     let next = row.status.next(event)?;
     Ok(Some(set_status(conn, &row, next, outcome)?))
-}
-
-/// A campaign's statistics: a sum over pages, never a scan of deliveries.
-///
-/// # Errors
-/// The query failed.
-pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
-    Ok(sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
 /// Ends a scheduled campaign that cannot be launched, and keeps why: a code for programs, one line for people.

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use jiff::tz::TimeZoneDatabase;
+use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::spelling::trim;
 
@@ -28,8 +28,16 @@ impl TimezoneError {
 /// # Errors
 /// [`TimezoneError`].
 pub fn parse(raw: &str) -> Result<String, TimezoneError> {
+    find(raw)?.iana_name().map(str::to_owned).ok_or(TimezoneError)
+}
+
+/// The time zone of this IANA name, in any capitals.
+///
+/// # Errors
+/// [`TimezoneError`].
+pub fn find(raw: &str) -> Result<TimeZone, TimezoneError> {
     let zone = BUNDLED.get(trim(raw)).map_err(|_unknown| TimezoneError)?;
-    zone.iana_name().map(str::to_owned).ok_or(TimezoneError)
+    if zone.iana_name().is_some() { Ok(zone) } else { Err(TimezoneError) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ pub(in crate::http) mod audience;
 mod bodies;
 pub(in crate::http) mod clicks;
 pub(in crate::http) mod decisions;
+pub(in crate::http) mod duplicate;
 pub(in crate::http) mod export;
+mod filter;
 pub(in crate::http) mod links;
 pub(in crate::http) mod minutes;
 pub(in crate::http) mod of_contact;
@@ -22,11 +24,9 @@ pub(in crate::http) mod why;
 
 use actix_web::{HttpResponse, web};
 
-pub(in crate::http) use self::bodies::{
-    Campaign, CampaignFilter, CampaignInput, CampaignPatch, Packing, Stats, Waiting,
-};
-use crate::domain::campaigns::CampaignStatus;
-use crate::domain::channel::ChannelKind;
+pub(in crate::http) use self::bodies::{Campaign, CampaignInput, CampaignPatch, Packing, Stats, Waiting};
+pub(in crate::http) use self::filter::CampaignFilter;
+use self::filter::CampaignParams;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
@@ -38,10 +38,10 @@ use crate::http::web::paging::{ListParams, Listing};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
-use crate::services::campaigns::create::{self, Draft};
+use crate::services::campaigns::create::{self, Draft, Start};
 use crate::services::campaigns::delete;
 use crate::services::campaigns::edit::{self, Edit};
-use crate::store::campaigns::{self, CampaignWithDetails};
+use crate::store::campaigns::{self, CampaignWithDetails, listing};
 use crate::store::{Lane, engine};
 
 /// Longest name, in characters.
@@ -70,7 +70,7 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
     }
 }
 
-/// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
+/// Creates a campaign: a draft, or one that is scheduled or launched at once, which must be ready to be sent.
 #[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = CampaignInput,
     responses((status = 201, body = Campaign), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn create(
@@ -89,6 +89,15 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
     check_retry_for(body.retry_for)?;
+    let start = match (body.launch, body.scheduled_at) {
+        (false, None) => Start::Later,
+        (false, Some(at)) => Start::At(at),
+        (true, None) => Start::Now,
+        (true, Some(_)) => {
+            let reason = "is at once, and scheduled_at is later: give one of them";
+            return Err(ApiError::field("/launch", "not_allowed", reason));
+        }
+    };
     let (topic, audience) = audience::resolve(state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
     let draft = Draft {
         name,
@@ -104,7 +113,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
         on_uncertain: body.on_uncertain,
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
-        scheduled_at: body.scheduled_at,
+        start,
     };
     let stored = create::create(&state.services, draft, by).await?;
     Ok(Campaign::new(stored, state)?)
@@ -112,7 +121,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
 
 /// Lists campaigns, newest first.
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns",
-    params(("status" = Option<CampaignStatus>, Query), ("channel" = Option<ChannelKind>, Query), ListParams),
+    params(CampaignParams, ListParams),
     responses((status = 200, body = Listing<Campaign>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
@@ -124,16 +133,17 @@ pub(in crate::http) async fn list(
 /// A part of the list of campaigns.
 pub(in crate::http) async fn listed(state: &AppState, filter: CampaignFilter) -> Result<Listing<Campaign>, ApiError> {
     let CampaignFilter { paging, filter } = filter;
-    let window = paging.window();
+    let is_sorted = filter.order.is_some();
+    let window = if is_sorted { paging.window_by_page() } else { paging.window() };
     let slice = state
         .store
         .run(Lane::Read, "list campaigns", move |conn| {
-            let slice = campaigns::list(conn, filter, window)?;
+            let slice = listing::list(conn, &filter, window)?;
             CampaignWithDetails::of_all(conn, slice)
         })
         .await?;
     let slice = slice.try_map(|whole| Campaign::new(whole, state))?;
-    Ok(paging.answer(slice, |campaign| campaign.id.0))
+    Ok(if is_sorted { paging.answer_by_page(slice) } else { paging.answer(slice, |campaign| campaign.id.0) })
 }
 
 /// A campaign as it is now. `lane`: what is read for the answer to a decision waits behind no other read.

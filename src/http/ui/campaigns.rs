@@ -82,10 +82,11 @@ pub(in crate::http) async fn list(
     request: HttpRequest,
     Query(filter): Query<CampaignFilter>,
 ) -> Result<HttpResponse, ApiError> {
-    let chosen = filter.filter;
+    let chosen = Chosen {
+        status: filter.filter.statuses.first().copied().map(CampaignStatus::as_str),
+        channel: filter.filter.channels.first().copied().map(ChannelKind::as_str),
+    };
     let listing = campaigns::listed(&state, filter).await?;
-    let chosen =
-        Chosen { status: chosen.status.map(CampaignStatus::as_str), channel: chosen.channel.map(ChannelKind::as_str) };
     let here = request.query_string();
     let json = if here.is_empty() { "GET /v1/campaigns".to_owned() } else { format!("GET /v1/campaigns?{here}") };
     let flag = |name: &str, value: Option<&str>| value.map(|value| format!(" --{name} {value}")).unwrap_or_default();

@@ -106,6 +106,18 @@ impl Paging {
         Window { anchor: self.anchor, before: self.before, offset, limit: self.page_size }
     }
 
+    /// What the store is asked for where the rows are not sorted by their ids: a cursor of [`Self::answer_by_page`] counts them.
+    #[must_use]
+    pub fn window_by_page(&self) -> Window {
+        let offset = (self.page - 1).saturating_mul(self.page_size);
+        Window { before: None, offset, ..self.window() }
+    }
+
+    /// The answer where the rows are not sorted by their ids.
+    pub fn answer_by_page<T>(&self, slice: Slice<T>) -> Listing<T> {
+        self.answer(slice, |_| 0)
+    }
+
     /// The answer; `id` is each row's id.
     pub fn answer<T>(&self, slice: Slice<T>, id: impl Fn(&T) -> i64) -> Listing<T> {
         let next = slice.rows.last().filter(|_| slice.more).map(|last| Self {
@@ -159,7 +171,11 @@ impl Paging {
 fn filter_hash(params: &Params, filters: &[&str]) -> String {
     let mut hasher = Sha256::new();
     for name in filters {
-        hasher.update(params.text(name).map_or_else(|| "-".to_owned(), |text| format!("+{text}")));
+        let mut texts = params.texts(name).peekable();
+        if texts.peek().is_none() {
+            hasher.update("-");
+        }
+        texts.for_each(|text| hasher.update(format!("+{text}")));
         hasher.update([0]);
     }
     format!("{:x}", hasher.finalize())

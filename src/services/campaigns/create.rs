@@ -1,10 +1,13 @@
 //! A new campaign.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use super::edit::{DraftError, check_pool, check_template};
-use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, keep_scheduled};
+use super::launch::{self, LaunchError, check_audience, check_launchable, check_topic_exists, keep_scheduled};
 use super::schedule::check_time;
+use super::terms::Terms;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
@@ -53,11 +56,31 @@ pub struct Draft {
     pub rate_per_second: Option<f64>,
     /// How much waiting between tries its deliveries are given.
     pub retry_for: Option<Span>,
-    /// When it launches by itself.
-    pub scheduled_at: Option<UtcInstant>,
+    /// When it launches.
+    pub start: Start,
 }
 
-/// Creates a campaign: a draft, or a scheduled one, which must be ready to be sent.
+/// When a new campaign launches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Not by itself: it is a draft.
+    Later,
+    /// By itself, then.
+    At(UtcInstant),
+    /// With its creation.
+    Now,
+}
+
+impl Start {
+    fn scheduled_at(self) -> Option<UtcInstant> {
+        match self {
+            Self::At(at) => Some(at),
+            Self::Later | Self::Now => None,
+        }
+    }
+}
+
+/// Creates a campaign: a draft, or one that is scheduled or launched at once, which must be ready to be sent.
 ///
 /// # Errors
 /// [`DraftError`]; nothing is stored then.
@@ -78,9 +101,8 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         let now = engine::now(conn)?;
         check_template(conn, draft.template, draft.channel)?;
         check_topic_exists(conn, draft.topic)?;
-        if let Some(at) = draft.scheduled_at {
-            check_time(at, now)?;
-        }
+        let scheduled_at = draft.start.scheduled_at();
+        scheduled_at.map_or(Ok(()), |at| check_time(at, now))?;
         let template_version_id = match &content {
             Some(content) => Some(templates::add_version(conn, None, 1, content, &EmailFields::default(), now)?.id),
             None => None,
@@ -89,7 +111,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         if let Some(audience) = &audience {
             check_audience(conn, audience)?;
         }
-        let is_scheduled = draft.scheduled_at.is_some();
+        let is_scheduled = scheduled_at.is_some();
         let new = NewCampaign {
             name: draft.name,
             channel: draft.channel,
@@ -101,7 +123,7 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
             on_uncertain: draft.on_uncertain,
             rate_per_second: draft.rate_per_second,
             retry_for_ms: draft.retry_for.map(Span::as_ms),
-            scheduled_at: draft.scheduled_at,
+            scheduled_at,
             category: draft.category.unwrap_or(Category::Marketing),
             topic_id: draft.topic,
             tracking: draft.tracking.map(Into::into),
@@ -117,9 +139,18 @@ pub async fn create(services: &Services, draft: Draft, by: &By) -> Result<Campai
         }
         let line = Line::of(Action::Created, Object::Campaign, row.id);
         audit::write(conn, &asker, line.after(json!({ "status": row.status, "scheduled_at": row.scheduled_at })))?;
-        Ok::<_, DraftError>(CampaignWithDetails::of(conn, row)?)
+        let launched = match draft.start {
+            Start::Now => Some(launch::in_transaction(conn, &shared, row.id, Terms::default(), &asker)?),
+            Start::Later | Start::At(_) => None,
+        };
+        let row = launched.as_ref().map_or(row, |launched| launched.campaign.clone());
+        Ok::<_, DraftError>((CampaignWithDetails::of(conn, row)?, launched))
     };
-    let campaign = services.store.transact(Lane::Write, "create a campaign", create).await?;
+    let began = Instant::now();
+    let (campaign, launched) = services.store.transact(Lane::Write, "create a campaign", create).await?;
     tracing::info!(event = "campaign.created", campaign.id = campaign.row.id.0, by = %by, "a campaign was created");
+    if let Some(launched) = &launched {
+        launch::announce(services, launched, began, by);
+    }
     Ok(campaign)
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::audience_segments::{self, MembersNotKnown};
 use super::carried::tracked;
 use super::fingerprint::{self, Pinned};
+use super::terms::Terms;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::Scope;
@@ -177,15 +178,6 @@ pub fn announce(services: &Services, launched: &Launched, began: Instant, by: &B
         "the campaign is launched"
     );
     services.hints.campaign_changed(campaign.id);
-}
-
-/// What a launch is to go by, besides what is stored.
-#[derive(Debug, Clone, Default)]
-pub struct Terms {
-    /// Replaces the draft's audience.
-    pub audience: Option<Audience>,
-    /// The fingerprint of a preflight: nothing may have changed since.
-    pub preflight: Option<String>,
 }
 
 /// Launches a campaign if nothing has changed since its preflight.

@@ -5,7 +5,8 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::audience_segments::MembersNotKnown;
-use super::launch::{self, LaunchError, Terms};
+use super::launch::{self, LaunchError};
+use super::terms::Terms;
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::CampaignId;

@@ -1,4 +1,4 @@
-//! Campaigns found by what they are: for people's lists, and for the actors that drive them.
+//! Campaigns found by what they are, and what belongs to them: for those who look, and for the actors that drive them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,7 +9,6 @@ use diesel::sql_types::Bool;
 use super::{CampaignRow, PackingRow, brakes, email_fields};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::Pulled;
-use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::template::Content;
@@ -21,53 +20,17 @@ use crate::domain::reports::ReportFigures;
 use crate::store::content::templates::{self, VersionRow};
 use crate::store::dispatch::dialect::{sum_page_counts, sum_skips, waiting};
 use crate::store::dispatch::packing::parse_audience;
-use crate::store::engine::listing::{Slice, Window};
+use crate::store::engine::listing::Slice;
 use crate::store::engine::page_states::{is_leased, is_ready};
 use crate::store::engine::schema::{campaigns, packings, pages};
 use crate::store::{Conn, StoreError, engine, reports};
 
-/// Which campaigns a list shows.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Filter {
-    /// Only this status.
-    pub status: Option<CampaignStatus>,
-    /// Only this channel.
-    pub channel: Option<ChannelKind>,
-}
-
-/// A part of the list of campaigns, newest first.
+/// A campaign's statistics: a sum over pages, never a scan of deliveries.
 ///
 /// # Errors
 /// The query failed.
-pub fn list(conn: &mut Conn, filter: Filter, window: Window) -> Result<Slice<CampaignRow>, StoreError> {
-    let newest: Option<CampaignId> = campaigns::table
-        .select(diesel::dsl::max(campaigns::id))
-        .first(conn)
-        .map_err(StoreError::query("find the newest campaign"))?;
-    let anchor = window.anchor.unwrap_or(newest.map_or(0, |id| id.0));
-    let matching = || {
-        let mut query = campaigns::table
-            .filter(campaigns::deleted_at.is_null().and(campaigns::id.le(CampaignId(anchor))))
-            .into_boxed();
-        if let Some(status) = filter.status {
-            query = query.filter(campaigns::status.eq(status));
-        }
-        if let Some(channel) = filter.channel {
-            query = query.filter(campaigns::channel.eq(channel));
-        }
-        query
-    };
-    let total = matching().count().get_result(conn).map_err(StoreError::query("count campaigns"))?;
-    let before = CampaignId(window.before.unwrap_or(i64::MAX));
-    let rows = matching()
-        .filter(campaigns::id.lt(before))
-        .order(campaigns::id.desc())
-        .offset(window.offset)
-        .limit(window.fetch())
-        .select(CampaignRow::as_select())
-        .load(conn)
-        .map_err(StoreError::query("list campaigns"))?;
-    Ok(window.slice(rows, total, anchor))
+pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
+    Ok(sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
 /// What belongs to a campaign beside its own row.

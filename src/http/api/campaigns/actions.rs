@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Campaign;
+use super::audience::{self, AudienceInput};
 use crate::domain::access::limit::Limit;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
 use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::local_time::{self, LocalTimeError};
 use crate::domain::replicas::decision::Subject;
 use crate::domain::text_enum::text_enum;
 use crate::http::access::Charge;
@@ -21,7 +23,8 @@ use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Id, Json, Nothing, Query};
 use crate::http::web::idempotency::{IdempotencyKey, answered_once, respond};
 use crate::http::web::problem::{ApiError, Problem};
-use crate::services::campaigns::launch::Terms;
+use crate::services::campaigns::launch::LaunchError;
+use crate::services::campaigns::terms::Terms;
 use crate::services::campaigns::{control, delete, launch, retry, schedule};
 use crate::services::{By, Services};
 use crate::store::campaigns::launch::Launched;
@@ -38,8 +41,46 @@ pub(in crate::http) struct SendInput {
     /// Replaces the draft's audience.
     #[serde(alias = "customer_ids")]
     contact_ids: Option<Vec<ContactId>>,
+    /// Replaces the draft's audience, in the form that campaigns have it.
+    audience: Option<AudienceInput>,
+    /// What becomes of ids in `contact_ids`, here or in `audience`, that no contact has: `refuse` unless given.
+    #[serde(default)]
+    on_missing: OnMissing,
     /// The fingerprint of a preflight: the campaign is launched only if nothing has changed since.
     preflight: Option<String>,
+}
+
+/// What becomes of ids that no contact has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::http) enum OnMissing {
+    /// Nobody is sent to, and the answer names them.
+    #[default]
+    Refuse,
+    /// The others are sent to, and the answer counts them.
+    Skip,
+}
+
+impl SendInput {
+    /// Who is sent to instead of the draft's audience.
+    async fn audience(&self, state: &AppState) -> Result<Option<Audience>, ApiError> {
+        match (&self.contact_ids, &self.audience) {
+            (None, None) => Ok(None),
+            (Some(ids), None) if ids.is_empty() => {
+                Err(ApiError::field("/contact_ids", "recipients_required", "name at least one contact"))
+            }
+            (Some(ids), None) => Ok(Some(Audience::of_contacts(ids.clone()))),
+            (None, given) => {
+                let (_, form) = audience::resolve(state, None, given.as_ref()).await?;
+                Ok(form.map(Audience::try_from).transpose().map_err(LaunchError::Audience)?)
+            }
+            (Some(_), Some(_)) => Err(ApiError::field(
+                "/audience",
+                "not_allowed",
+                "contact_ids names the recipients, too: give one of them",
+            )),
+        }
+    }
 }
 
 /// A launch.
@@ -48,6 +89,9 @@ pub(in crate::http) struct Sent {
     campaign_id: CampaignId,
     /// How many recipients the audience names: distinct ids, or one count. With a filter: how many at most.
     messages_queued: i64,
+    /// With `on_missing: skip`: how many distinct ids no contact has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages_skipped: Option<usize>,
     status: CampaignStatus,
 }
 
@@ -63,20 +107,18 @@ pub(in crate::http) async fn send(
     by: By,
     Hashed { body, hash }: Hashed<SendInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let audience = match body.contact_ids {
-        Some(ids) if ids.is_empty() => {
-            return Err(ApiError::field("/contact_ids", "recipients_required", "name at least one contact"));
-        }
-        ids => ids.map(Audience::of_contacts),
-    };
-    let terms = Terms { audience, preflight: body.preflight };
+    let mut terms = Terms { audience: body.audience(&state).await?, preflight: body.preflight };
     let key = key.scoped("campaigns.send", &hash);
     let services = state.services.clone();
     let (began, asker) = (Instant::now(), by.clone());
     let launch = move |conn: &mut Conn| {
         answered_once(conn, key.as_ref(), |conn| {
+            let skipped = match body.on_missing {
+                OnMissing::Refuse => None,
+                OnMissing::Skip => Some(terms.skip_missing(conn)?.map_err(LaunchError::Audience)?),
+            };
             let launched = launch::in_transaction(conn, &services, id, terms, &asker)?;
-            Ok((answer_to(&launched)?, launched))
+            Ok((answer_to(&launched, skipped)?, launched))
         })
     };
     let (answer, launched) = state.store.transact(Lane::Control, "launch a campaign", launch).await?;
@@ -86,9 +128,9 @@ pub(in crate::http) async fn send(
     Ok(respond(answer))
 }
 
-fn answer_to(launched: &Launched) -> Result<Answer, ApiError> {
+fn answer_to(launched: &Launched, messages_skipped: Option<usize>) -> Result<Answer, ApiError> {
     let Launched { campaign, expected } = launched;
-    let sent = Sent { campaign_id: campaign.id, messages_queued: *expected, status: campaign.status };
+    let sent = Sent { campaign_id: campaign.id, messages_queued: *expected, messages_skipped, status: campaign.status };
     let body = serde_json::to_string(&sent)
         .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
     Ok(Answer { status: 202, body, location: Some(format!("/v1/campaigns/{}", campaign.id)) })
@@ -159,7 +201,7 @@ pub(in crate::http) async fn resume(
     control(&state, id, CampaignEvent::Resume, wait, &by).await
 }
 
-/// Ends a campaign: pending recipients are skipped. It cannot be resumed.
+/// Ends a campaign: pending recipients are skipped. It cannot be resumed. One that was not launched never will be.
 #[utoipa::path(post, path = "/v1/campaigns/{id}/stop", tag = "campaigns", params(("id" = i64, Path),
         ("wait_ms" = Option<u64>, Query, description = "how long to wait for every instance, 0 to 30000; 1000")),
     responses((status = 200, body = Controlled), (status = "4XX", body = Problem)))]
@@ -177,9 +219,26 @@ pub(in crate::http) async fn stop(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct ScheduleInput {
-    /// RFC 3339 with an offset.
+    /// RFC 3339 with an offset: `2026-12-01T09:00:00+01:00`; or, with `timezone`, a date and time without one: `2026-12-01T09:00`.
     #[serde(alias = "at")]
-    scheduled_at: UtcInstant,
+    scheduled_at: String,
+    /// Where clocks show `scheduled_at` then: an IANA name, such as `Europe/Zurich`.
+    timezone: Option<String>,
+}
+
+impl ScheduleInput {
+    fn moment(&self) -> Result<UtcInstant, ApiError> {
+        match &self.timezone {
+            None => UtcInstant::parse(&self.scheduled_at)
+                .map_err(|error| ApiError::field("/scheduled_at", "invalid", error.to_string())),
+            Some(zone) => local_time::moment(&self.scheduled_at, zone).map_err(|error| match error {
+                LocalTimeError::Zone(wrong) => ApiError::field("/timezone", wrong.code(), wrong.to_string()),
+                LocalTimeError::Form | LocalTimeError::Ambiguous { .. } => {
+                    ApiError::field("/scheduled_at", "invalid", error.to_string())
+                }
+            }),
+        }
+    }
 }
 
 /// Sets or changes the time at which a draft launches by itself. The campaign must be ready to be sent.
@@ -192,7 +251,7 @@ pub(in crate::http) async fn schedule(
     by: By,
     Json(body): Json<ScheduleInput>,
 ) -> Result<web::Json<Campaign>, ApiError> {
-    Ok(web::Json(scheduled(&state, id, body.scheduled_at, &by).await?))
+    Ok(web::Json(scheduled(&state, id, body.moment()?, &by).await?))
 }
 
 /// A campaign after its launch time was set.

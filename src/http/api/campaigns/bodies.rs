@@ -21,14 +21,12 @@ use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Params, present};
+use crate::http::web::extract::present;
 use crate::http::web::list_path::ListName;
-use crate::http::web::paging::Paging;
-use crate::http::web::problem::ApiError;
 use crate::runtime::health::Attention;
 use crate::services::campaigns::edit::ContentEdit;
 use crate::store::StoreError;
-use crate::store::campaigns::{CampaignWithDetails, Details, Filter};
+use crate::store::campaigns::{CampaignWithDetails, Details};
 use crate::store::dispatch::packing;
 
 /// A campaign.
@@ -179,6 +177,9 @@ pub(in crate::http) struct CampaignInput {
     pub(super) audience: Option<AudienceInput>,
     /// Launches by itself then.
     pub(super) scheduled_at: Option<UtcInstant>,
+    /// Launches at once: all or nothing, a campaign that cannot be launched is not made.
+    #[serde(default)]
+    pub(super) launch: bool,
     /// Hand-overs per second.
     pub(super) rate_per_second: Option<f64>,
     /// For how long a temporarily refused recipient is tried again: the sum of its waits, in seconds (or `"6h"`); 0 is no second
@@ -266,24 +267,6 @@ impl CampaignPatch {
         let Self { subject, body_text, body_html, .. } = self;
         let has_own = subject.is_some() || body_text.is_some() || body_html.is_some();
         has_own.then(|| ContentEdit { subject: subject.clone(), text: body_text.clone(), html: body_html.clone() })
-    }
-}
-
-#[derive(Debug)]
-pub(in crate::http) struct CampaignFilter {
-    pub(in crate::http) paging: Paging,
-    pub(in crate::http) filter: Filter,
-}
-
-impl FromQuery for CampaignFilter {
-    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor", "status", "channel"];
-
-    fn from_params(params: &Params) -> Result<Self, ApiError> {
-        let filter = Filter {
-            status: params.choice("status", CampaignStatus::ALL)?,
-            channel: params.choice("channel", ChannelKind::ALL)?,
-        };
-        Ok(Self { paging: Paging::read(params, "campaigns", &["status", "channel"])?, filter })
     }
 }
 

@@ -181,12 +181,24 @@ impl Params {
     /// # Errors
     /// 400 `not_allowed`, naming the words.
     pub fn choice<T: Copy + std::fmt::Display>(&self, name: &str, all: &[T]) -> Result<Option<T>, ApiError> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        all.iter().copied().find(|choice| choice.to_string() == text).map(Some).ok_or_else(|| {
-            let allowed = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            bad(name, "not_allowed", format!("\"{}\" is none of: {allowed}", shown(text)))
-        })
+        self.text(name).map(|text| chosen(name, text, all)).transpose()
     }
+
+    /// Several of a closed set of words, under any of these names of one parameter.
+    ///
+    /// # Errors
+    /// As [`Self::choice`].
+    pub fn choices<T: Copy + std::fmt::Display>(&self, names: &[&str], all: &[T]) -> Result<Vec<T>, ApiError> {
+        let given = self.0.iter().filter(|(name, _)| names.contains(&name.as_str()));
+        given.map(|(name, text)| chosen(name, text, all)).collect()
+    }
+}
+
+fn chosen<T: Copy + std::fmt::Display>(name: &str, text: &str, all: &[T]) -> Result<T, ApiError> {
+    all.iter().copied().find(|choice| choice.to_string() == text).ok_or_else(|| {
+        let allowed = all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        bad(name, "not_allowed", format!("\"{}\" is none of: {allowed}", shown(text)))
+    })
 }
 
 pub(in crate::http) fn bad(name: &str, code: &'static str, reason: String) -> ApiError {

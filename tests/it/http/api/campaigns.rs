@@ -8,6 +8,7 @@ mod decisions;
 mod drafts;
 mod filters;
 mod links;
+mod lists;
 mod minutes;
 mod pace;
 mod preflights;

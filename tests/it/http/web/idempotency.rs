@@ -206,5 +206,5 @@ fn every_route_that_says_so_reads_the_key_and_no_other_does() {
             readers += usize::from(says_so);
         }
     }
-    assert_eq!(readers, 40);
+    assert_eq!(readers, 41);
 }

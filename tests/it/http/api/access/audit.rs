@@ -200,6 +200,9 @@ impl World {
             ("POST", "/v1/campaigns/{id}/stop") => {
                 (campaign(self.sending(&[]), "/stop"), none, ("stopped", "campaign"))
             }
+            ("POST", "/v1/campaigns/{id}/duplicate") => {
+                (campaign(self.draft(), "/duplicate"), none, ("created", "campaign"))
+            }
             ("POST", "/v1/campaigns/{id}/schedule") => {
                 let at = json!({ "scheduled_at": jiff::Timestamp::now() + Duration::from_secs(86_400) });
                 (campaign(self.draft(), "/schedule"), at, ("scheduled", "campaign"))

@@ -176,7 +176,7 @@ both_backends! {
         assert_eq!(api.get("/v1/campaigns?status=sent")["data"], json!([]));
         let foreign = format!("/v1/campaigns?status=draft&cursor={cursor}");
         assert_refused(&server.send("GET", &foreign, &[JSON], b""), 400, "cursor_invalid");
-        for query in ["status=nonsense", "channel=fax", "page_size=101", "page=0", "sort=name"] {
+        for query in ["status=nonsense", "channel=fax", "page_size=101", "page=0", "sort=nonsense", "order=desc", "sort=name&order=up"] {
             assert_eq!(server.send("GET", &format!("/v1/campaigns?{query}"), &[], b"").status, 400, "{query}");
         }
     }

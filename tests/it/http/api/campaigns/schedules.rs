@@ -27,6 +27,45 @@ both_backends! {
         assert!(launched >= due, "it went out too early: {launched} {due}");
     }
 
+    fn a_time_may_be_that_of_clocks_somewhere(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 1);
+        let campaign = draft(&api, &json!({ "audience": { "all": true } }));
+        let path = format!("/v1/campaigns/{campaign}/schedule");
+        let noon = jiff::Zoned::now().in_tz("America/New_York").unwrap().tomorrow().unwrap().date().at(12, 0, 0, 0);
+        let scheduled = api.post(&path, &json!({ "scheduled_at": noon.to_string(), "timezone": "america/new_york" }));
+        let moment = noon.in_tz("America/New_York").unwrap().timestamp();
+        assert_eq!(scheduled["scheduled_at"], format!("{moment:.3}"));
+        let refused = ask(&server, "POST", &path, &json!({ "scheduled_at": noon.to_string(), "timezone": "Mars/Olympus" }));
+        assert_refused(&refused, 422, "timezone_invalid");
+        assert_eq!(refused.field(), "/timezone");
+    }
+
+    fn a_campaign_that_was_not_launched_is_stopped_and_never_is(db: &Database) {
+        let server = Server::with_pools(db, pools());
+        let api = server.api();
+        people(&api, 2);
+        let drafted = draft(&api, &json!({ "audience": { "all": true } }));
+        let scheduled = id(&api.post("/v1/campaigns", &fields(&json!({ "audience": { "all": true }, "scheduled_at": in_millis(2_000) }))));
+        for campaign in [drafted, scheduled] {
+            api.stop(campaign);
+            let stopped = api.campaign(campaign);
+            assert_eq!((stopped.status.as_str(), stopped.stats.total), ("stopped", 0), "{}", stopped.body);
+            assert!(stopped.body["ended_at"].is_string() && stopped.body["launched_at"].is_null(), "{}", stopped.body);
+            let path = format!("/v1/campaigns/{campaign}");
+            for verb in ["send", "schedule", "unschedule", "pause", "resume", "retry-failed"] {
+                let body = if verb == "schedule" { json!({ "scheduled_at": in_millis(60_000) }) } else { json!({}) };
+                assert_illegal(&ask(&server, "POST", &format!("{path}/{verb}"), &body), "stopped");
+            }
+            assert_eq!(api.audit(campaign)["consistent"], true, "{}", api.audit(campaign));
+            assert_eq!(ask(&server, "POST", &format!("{path}/duplicate"), &json!({})).body["status"], "draft");
+        }
+        let soon = id(&api.post("/v1/campaigns", &fields(&json!({ "audience": { "all": true }, "scheduled_at": in_millis(2_500) }))));
+        assert_eq!(api.wait_ended(soon, LONG).stats.sent, 2);
+        assert_eq!(api.campaign(scheduled).status, "stopped", "its time has come before that one's");
+    }
+
     fn a_time_is_moved_and_taken_away(db: &Database) {
         let server = Server::with_pools(db, pools());
         let api = server.api();
@@ -46,6 +85,8 @@ both_backends! {
             (json!({ "scheduled_at": in_millis(-600_000) }), "schedule_out_of_range"),
             (json!({ "scheduled_at": "9999-01-01T00:00:00Z" }), "schedule_out_of_range"),
             (json!({ "scheduled_at": "2030-01-01T00:00:00" }), "invalid"),
+            (json!({ "scheduled_at": "2030-01-01T00:00:00Z", "timezone": "Europe/Zurich" }), "invalid"),
+            (json!({ "scheduled_at": "2027-03-28T02:30", "timezone": "Europe/Zurich" }), "invalid"),
             (json!({}), "required"),
         ] {
             let refused = ask(&server, "POST", &format!("{path}/schedule"), &body);

@@ -89,9 +89,9 @@ both_backends! {
             let answer = post(verb);
             assert_eq!((answer.status, &answer.body["status"]), (status, &json!(next)), "{verb}: {answer:?}");
         };
-        refused(&["pause", "resume", "stop", "unschedule", "retry-failed"], "draft");
+        refused(&["pause", "resume", "unschedule", "retry-failed"], "draft");
         does("schedule", 200, "scheduled");
-        refused(&["pause", "resume", "stop", "retry-failed"], "scheduled");
+        refused(&["pause", "resume", "retry-failed"], "scheduled");
         does("schedule", 200, "scheduled");
         does("unschedule", 200, "draft");
         does("send", 202, "sending");
