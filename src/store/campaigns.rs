@@ -24,7 +24,6 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::tracking::StoredTracking;
 use crate::domain::dispatch::answer::AnswerClass;
-use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
@@ -32,7 +31,7 @@ use crate::domain::text_enum::text_enum;
 use crate::store::engine::{self, CampaignLock};
 pub use content_guard::{Doubt, doubt};
 pub use finding::{
-    CampaignWithDetails, Details, Unfinished, category, content, counts, details, due, has_open_page, said_now,
+    CampaignWithDetails, Details, Unfinished, category, content, counts, details, due, has_open_page, rates, said_now,
     to_come, topics, tracking, unfinished,
 };
 pub use passes::{may_reopen, reopen, retry_failed};

@@ -6,6 +6,7 @@
 
 mod alike;
 mod bucket;
+mod campaign_rates;
 mod claiming;
 mod content;
 mod content_guard;
@@ -339,6 +340,7 @@ impl Actor for SenderPool {
         ctx.run_interval(timing.lease_renew(), |pool, ctx| pool.renew(ctx));
         self.deps.health.note_pool(&self.context.pool, None);
         self.look(ctx);
+        self.look_at_rates(ctx);
     }
 }
 

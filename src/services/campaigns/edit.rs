@@ -27,8 +27,10 @@ use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 /// Why a campaign is not created or edited.
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
-    /// Only drafts and scheduled campaigns can be edited.
-    #[error("the campaign is {0}; only drafts and scheduled campaigns can be edited")]
+    /// Only drafts and scheduled campaigns can be edited, apart from the rate.
+    #[error(
+        "the campaign is {0}; only drafts and scheduled campaigns can be edited, and rate_per_second alone until the end"
+    )]
     NotEditable(CampaignStatus),
     /// It is no longer as it was seen.
     #[error("the campaign has changed since it was read: read it again, and then change it")]
@@ -151,7 +153,42 @@ pub struct Edit {
     pub is_part: bool,
 }
 
-/// Edits a campaign. A scheduled one must stay ready to be sent. What is as it is wanted already is left as it is, whatever
+impl Edit {
+    /// Whether nothing but the rate is to change, which may do so until the campaign ends.
+    fn is_of_the_rate_alone(&self) -> bool {
+        let Self {
+            name,
+            pool,
+            template,
+            content,
+            email,
+            category,
+            topic,
+            tracking,
+            audience,
+            on_uncertain,
+            rate_per_second,
+            retry_for,
+            seen: _,
+            is_part: _,
+        } = self;
+        let is_other = name.is_some()
+            || pool.is_some()
+            || template.is_some()
+            || content.is_some()
+            || !email.is_empty()
+            || category.is_some()
+            || topic.is_some()
+            || tracking.is_some()
+            || audience.is_some()
+            || on_uncertain.is_some()
+            || retry_for.is_some();
+        rate_per_second.is_some() && !is_other
+    }
+}
+
+/// Edits a campaign that is a draft or scheduled; its rate alone also while it is sending or paused, in force on every instance
+/// within a second. A scheduled one must stay ready to be sent. What is as it is wanted already is left as it is, whatever
 /// was seen of it.
 ///
 /// # Errors
@@ -159,6 +196,7 @@ pub struct Edit {
 pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let shared = services.clone();
     let asker = by.clone();
+    let only_rate = edit.is_of_the_rate_alone();
     let before = find(&services.store, id).await?;
     let channel = before.row.channel;
     check_pool(&services.settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
@@ -201,7 +239,9 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             change.audience = Some(audience.and_then(|audience| serde_json::to_string(&audience).ok()));
         }
         let locked = campaigns::locked(conn, id)?;
-        if !locked.status.is_editable() {
+        let is_on_its_way = matches!(locked.status, CampaignStatus::Sending | CampaignStatus::Paused);
+        let is_allowed = locked.status.is_editable() || (is_on_its_way && only_rate);
+        if !is_allowed {
             return Err(DraftError::NotEditable(locked.status));
         }
         let own = own_version(conn, &locked)?;

@@ -33,6 +33,19 @@ pub fn counts(conn: &mut Conn, id: CampaignId) -> Result<Counts, StoreError> {
     Ok(sum_page_counts(conn, &[id])?.remove(&id).unwrap_or_default())
 }
 
+/// The rates of these campaigns, in hand-overs per second; 0 is no limit.
+///
+/// # Errors
+/// The query failed.
+pub fn rates(conn: &mut Conn, ids: Vec<CampaignId>) -> Result<Vec<(CampaignId, f64)>, StoreError> {
+    let rows: Vec<(CampaignId, Option<f64>)> = campaigns::table
+        .filter(campaigns::id.eq_any(ids))
+        .select((campaigns::id, campaigns::rate_per_second))
+        .load(conn)
+        .map_err(StoreError::query("read the rates of campaigns"))?;
+    Ok(rows.into_iter().map(|(id, rate)| (id, rate.unwrap_or(0.0))).collect())
+}
+
 /// What belongs to a campaign beside its own row.
 #[derive(Debug, Clone)]
 pub struct Details {

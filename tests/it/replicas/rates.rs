@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
 
 use super::{LATENCY_MS, ground};
@@ -128,6 +129,20 @@ fn rates_of_a_pool_and_of_a_campaign_hold_across_three_instances_that_come_and_g
         println!("{rate} a second, with comings and goings: at most {high} in 5 s");
         assert!(high <= most, "{high} in 5 s; at most {most} were to be");
     }
+    // A change is in force on all three within a second.
+    let slow = CAMPAIGN_RATE / 10.0;
+    let path = format!("/v1/campaigns/{by_campaign}");
+    let change = json!({ "rate_per_second": slow }).to_string().into_bytes();
+    let changed =
+        fleet.stage.api.request(Method::PATCH, &path, "application/json", Some(change), &[]).expect("an answer");
+    assert_eq!((changed.status, &changed.body["status"]), (200, &json!("sending")), "{}", changed.body);
+    let from = changed.at + Duration::from_secs(1);
+    wait_until("five seconds pass after the change", Duration::from_secs(30), || from + WINDOW <= Instant::now());
+    let begun = fleet.stage.provider.ledger().entries().begun.clone();
+    let within = begun.iter().filter(|&&begun| (from..from + WINDOW).contains(&begun)).count();
+    let within = f64::from(u32::try_from(within).unwrap());
+    let most = slow * WINDOW.as_secs_f64() * 1.05 + slow * 0.1 + 1.0;
+    assert!(within > 0.0 && within <= most, "{within} in 5 s after the change; at most {most} were to be");
     for campaign in [by_pool, by_campaign] {
         fleet.stage.api.audit(campaign);
         fleet.stage.api.stop(campaign);

@@ -17,6 +17,11 @@ impl Bucket {
         Self { rate, burst, tokens: burst, at: now }
     }
 
+    /// Tokens a second.
+    pub(super) fn per_second(&self) -> f64 {
+        self.rate
+    }
+
     /// Whole tokens in hand, at most `most`.
     pub(super) fn in_hand(&mut self, now: Instant, most: usize) -> usize {
         if self.rate <= 0.0 {

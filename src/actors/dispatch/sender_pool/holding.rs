@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 
 use super::content::{CampaignContent, ContentError};
-use super::rate::Rate;
 use super::run::{PageRun, Phase};
 use super::{KEEP_WITHIN, SenderPool};
 use crate::actors::dispatch::recorder::Acknowledged;
@@ -288,10 +287,8 @@ impl SenderPool {
         match result {
             Ok(Some((row, token, trust, content))) => {
                 self.deps.health.note_campaign(campaign, None);
-                if !self.rates.contains_key(&campaign) && content.rate_per_second > 0.0 {
-                    let (rate, shared) = (content.rate_per_second, !self.deps.store.has_one_writer());
-                    let scope = format!("campaign:{campaign}");
-                    self.rates.insert(campaign, Rate::new(scope, rate, rate / 10.0, shared, Instant::now()));
+                if !self.rates.contains_key(&campaign) {
+                    self.follow_rate(campaign, content.rate_per_second);
                 }
                 if !self.turns.contains(&campaign) {
                     self.turns.push_back(campaign);

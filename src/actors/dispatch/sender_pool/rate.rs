@@ -49,6 +49,15 @@ impl Rate {
         }
     }
 
+    /// Hand-overs per second; 0 is no limit.
+    pub(super) fn per_second(&self) -> f64 {
+        match self {
+            Self::Unlimited => 0.0,
+            Self::Own(bucket) => bucket.per_second(),
+            Self::Shared(stock) => stock.limit.rate,
+        }
+    }
+
     /// Whole tokens in hand, at most `most`.
     pub(super) fn in_hand(&mut self, now: Instant, most: usize) -> usize {
         match self {

@@ -13,6 +13,7 @@ mod minutes;
 mod pace;
 mod preflights;
 mod previews;
+mod rates;
 mod reach;
 mod reasons;
 mod recipients;
