@@ -37,6 +37,7 @@ use super::ui::{
     templates as template_list, uncertain as incidents, uncertain_acts, why as why_page,
 };
 pub use super::verb::Verb;
+use super::web::head::without_body;
 use super::web::idempotency::once;
 use crate::domain::access::Scope::{self, Admin, Ingest, Operate, Read};
 use crate::domain::access::audit::Object;
@@ -120,7 +121,16 @@ impl Entry {
     }
 
     fn route(&self) -> Route {
-        let route = (self.handler)().method(self.method.method());
+        self.answering(self.method)
+    }
+
+    /// What is shown, without its body: services are watched so.
+    fn head(&self) -> Route {
+        self.answering(Verb::Head).wrap(from_fn(without_body))
+    }
+
+    fn answering(&self, method: Verb) -> Route {
+        let route = (self.handler)().method(method.method());
         let route = match (self.repeats, self.door) {
             (Repeats::Once, Page(_) | SignIn) => route.wrap(from_fn(form::once)),
             (Repeats::Once, Open | Public | Provider | AnyKey | Api(_)) => route.wrap(from_fn(once)),
@@ -462,5 +472,10 @@ pub fn public_routes(config: &mut ServiceConfig) {
 }
 
 fn served(path: &str, routes: &[Entry]) -> Resource {
-    routes.iter().fold(resource(path), |resource, entry| resource.route(entry.route()))
+    let of = |method: Verb| routes.iter().find(|entry| entry.method == method);
+    let resource = routes.iter().fold(resource(path), |resource, entry| resource.route(entry.route()));
+    match (of(Verb::Get), of(Verb::Head)) {
+        (Some(get), None) => resource.route(get.head()),
+        (None | Some(_), _) => resource,
+    }
 }

@@ -6,6 +6,7 @@ pub(in crate::http) mod cursor;
 pub(in crate::http) mod edge;
 pub(in crate::http) mod export;
 pub mod extract;
+pub(in crate::http) mod head;
 pub(in crate::http) mod id_or_slug;
 pub mod idempotency;
 pub(in crate::http) mod list_path;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
@@ -24,7 +24,7 @@ const CHUNK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a JSON body may take altogether.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A JSON object in the body.
+/// A JSON object in the body. A POST without any counts as `{}`.
 #[derive(Debug, Clone)]
 pub struct Json<T>(pub T);
 
@@ -33,8 +33,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bare = *request.method() == Method::POST && is_bare(request);
         let body = read(request, payload);
-        Box::pin(async move { parse(&body.await?).map(Self) })
+        Box::pin(async move { parse(&if bare { EMPTY } else { body.await? }).map(Self) })
     }
 }
 
@@ -54,17 +55,25 @@ impl<T: DeserializeOwned + 'static> FromRequest for Hashed<T> {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let mut hasher = Sha256::new_with_prefix(request.path());
-        let bare = !request.headers().contains_key(header::CONTENT_TYPE)
-            && !request.headers().contains_key(header::TRANSFER_ENCODING)
-            && request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
+        let bare = is_bare(request);
         let body = read(request, payload);
         Box::pin(async move {
-            let bytes = if bare { Bytes::from_static(b"{}") } else { body.await? };
+            let bytes = if bare { EMPTY } else { body.await? };
             hasher.update([0]);
             hasher.update(&bytes);
             Ok(Self { body: parse(&bytes)?, hash: format!("{:x}", hasher.finalize()) })
         })
     }
+}
+
+/// What no body counts as.
+const EMPTY: Bytes = Bytes::from_static(b"{}");
+
+/// Whether a request has no body at all.
+fn is_bare(request: &HttpRequest) -> bool {
+    !request.headers().contains_key(header::CONTENT_TYPE)
+        && !request.headers().contains_key(header::TRANSFER_ENCODING)
+        && request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
 
 /// For PATCH bodies: tells `null` (clear) from absent (leave).
