@@ -1,5 +1,7 @@
 //! The API's description, generated from the code.
 
+mod common;
+
 use actix_web::HttpResponse;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
@@ -7,6 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{RefOr, Required};
 
+use self::common::Common;
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
     self, actions, audience, clicks, decisions, export, links, minutes, of_contact as deliveries_of_contact, pace,
@@ -57,7 +60,7 @@ use crate::domain::access::Scope;
         settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),
-    modifiers(&ApiKeyScheme, &IdempotencyKeys),
+    modifiers(&ApiKeyScheme, &IdempotencyKeys, &Common),
 )]
 struct Description;
 

@@ -89,7 +89,16 @@ const SUBJECTS: &[(&str, &[Subject])] = &[
         ],
     ),
     ("actors", &[("dispatch", &["replicas"]), ("import", &[]), ("replicas", &[])]),
-    ("http", &[("web", &[]), ("api", &["web"]), ("public", &["web"]), ("ui", &["web", "api"])]),
+    (
+        "http",
+        &[
+            ("web", &[]),
+            ("api", &["web"]),
+            ("openapi", &["api", "public", "web"]),
+            ("public", &["web"]),
+            ("ui", &["web", "api"]),
+        ],
+    ),
     (
         "http::api",
         &[

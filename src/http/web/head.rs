@@ -12,7 +12,10 @@ use futures_util::stream;
 ///
 /// # Errors
 /// Those of the route.
-pub async fn without_body(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub(in crate::http) async fn without_body(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = next.call(request).await?;
     Ok(response.map_body(|_, body| match body.size() {
         BodySize::None | BodySize::Sized(_) => body,

@@ -291,3 +291,66 @@ fn the_description_has_every_schema_that_it_names_and_the_words_of_the_audit_log
         assert!(words.iter().any(|one| *one == word), "{parameter}");
     }
 }
+
+/// All operations of a description: method, path, and what is said of it.
+fn operations(description: &Value) -> impl Iterator<Item = (&String, &String, &Value)> {
+    let paths = description["paths"].as_object().unwrap().iter();
+    paths.flat_map(|(path, all)| all.as_object().unwrap().iter().map(move |(method, one)| (method, path, one)))
+}
+
+#[test]
+fn openapi_401_every_operation_has_an_id_of_its_own_and_says_that_refusals_are_problems() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    let mut ids = BTreeSet::new();
+    let tags: BTreeSet<_> =
+        description["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).map(Value::to_string).collect();
+    for (method, path, operation) in operations(&description) {
+        assert!(ids.insert(operation["operationId"].to_string()), "{method} {path}: {}", operation["operationId"]);
+        assert!(tags.contains(&operation["tags"][0].to_string()), "{method} {path}: {}", operation["tags"]);
+        let answers = operation["responses"].as_object().unwrap();
+        let asked = ["401", "4XX", "5XX"].iter().filter(|_| path.starts_with("/v1"));
+        assert!(asked.clone().all(|status| answers.contains_key(*status)), "{method} {path}: {answers:?}");
+        for (status, answer) in answers {
+            assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+            let problem = json!("#/components/schemas/Problem");
+            for (kind, content) in answer["content"].as_object().into_iter().flatten() {
+                let is_problem = content["schema"]["$ref"] == problem;
+                assert_eq!(kind == "application/problem+json", is_problem, "{method} {path} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn openapi_bounds_the_description_allows_the_numbers_that_the_api_takes() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let description = without_a_key(&server, "/openapi.json").body;
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for (method, path, operation) in operations(&description).filter(|(method, ..)| *method == "get") {
+        let filled = |id: &str| {
+            path.split('/').map(|part| if part.starts_with('{') { id } else { part }).collect::<Vec<_>>().join("/")
+        };
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            if schema["type"] != "integer" {
+                continue;
+            }
+            seen += 1;
+            let bounds =
+                [schema["minimum"].as_i64().map(|least| least - 1), schema["maximum"].as_i64().map(|most| most + 1)];
+            for outside in bounds.into_iter().flatten() {
+                let answer = match parameter["in"].as_str().unwrap() {
+                    "path" => server.send("GET", &filled(&outside.to_string()), &[], b""),
+                    _ => server.send("GET", &format!("{}?{name}={outside}", filled("1")), &[], b""),
+                };
+                if !["out_of_range", "id_malformed"].contains(&answer.body["code"].as_str().unwrap_or_default()) {
+                    wrong.push(format!("{method} {path} {name}={outside}: {} {}", answer.status, answer.body));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty() && seen > 60, "{seen}: {wrong:#?}");
+}
