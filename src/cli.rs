@@ -1,4 +1,4 @@
-//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `import`, `contact`, `campaign`, `list`, `segment`,
+//! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `health` asks an instance how it is; `import`, `contact`, `campaign`, `list`, `segment`,
 //! `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod event;
 mod export;
+mod health;
 mod import;
 mod import_dry_run;
 mod import_progress;
@@ -27,6 +28,7 @@ mod search;
 mod segment;
 mod serve;
 mod stream;
+mod supervisor;
 mod suppression;
 mod uncertain;
 mod verify;
@@ -121,6 +123,8 @@ enum Command {
     Config,
     /// Check database, disk and providers, and say how to fix what is wrong
     Doctor(doctor::DoctorArgs),
+    /// Ask the instance on this machine whether it is ready: one line, and exit code 0 or 1
+    Health(health::HealthArgs),
     /// Break things around its own instances, and show that no recipient is lost or reached twice
     Verify(verify::VerifyArgs),
 }
@@ -182,6 +186,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bounce(args) => on_system(bounce::bounce(args, &settings)),
         Command::Key(command) => on_system(key::run(command, &settings, &output)),
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
+        Command::Health(args) => on_system(health::health(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
     }
 }
@@ -214,6 +219,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Key(_)
         | Command::Config
         | Command::Doctor(_)
+        | Command::Health(_)
         | Command::Verify(_) => None,
     };
     [

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::stream;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::{ClientBuilder, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use url::Url;
@@ -109,20 +109,14 @@ impl Client {
     /// # Errors
     /// `server` is no address, or TLS cannot be set up.
     pub(crate) fn new(server: &str, key: Option<Secret>) -> anyhow::Result<Self> {
-        // Fails when one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut base = Url::parse(server).with_context(|| format!("{server:?} is not an address"))?;
         // So that `join` keeps a path under which a proxy serves Volley.
         if !base.path().ends_with('/') {
             let path = format!("{}/", base.path());
             base.set_path(&path);
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("volley/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("cannot set up the HTTP client")?;
+        let http =
+            builder(&base).connect_timeout(Duration::from_secs(5)).build().context("cannot set up the HTTP client")?;
         Ok(Self { http, base, key })
     }
 
@@ -286,17 +280,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        let reason = if error.is_timeout() {
-            "no answer in time".to_owned()
-        } else {
-            // The innermost cause names the trouble ("connection refused"); those above it only wrap it.
-            let mut cause: &dyn std::error::Error = error;
-            while let Some(inner) = cause.source() {
-                cause = inner;
-            }
-            cause.to_string()
-        };
-        ClientError::Unreachable { address: self.address(), reason }
+        ClientError::Unreachable { address: self.address(), reason: reason(error) }
     }
 
     fn foreign(&self, reason: &str) -> ClientError {
@@ -306,6 +290,30 @@ impl Client {
     fn address(&self) -> String {
         crate::config::redact::redact_url(self.base.as_str()).trim_end_matches('/').to_owned()
     }
+}
+
+/// What every client of an instance at `url` is built with.
+pub(crate) fn builder(url: &Url) -> ClientBuilder {
+    // Fails when one is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("volley/", env!("CARGO_PKG_VERSION")));
+    // Without TLS nobody asks for certificates, and a small image may have none: reqwest would refuse to start.
+    if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder }
+}
+
+/// Why a request was not answered.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    // The innermost cause names the trouble ("connection refused"); those above it only wrap it.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }
 
 /// The number at `pointer` (RFC 6901), where the API always gives one.

@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::output::{self, Output};
+use super::supervisor;
 use crate::app::{self, App};
 use crate::config::{Log, LogFormat, Settings};
 
@@ -47,16 +48,19 @@ impl Signals {
 pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
     start_log(&settings.log)?;
     let mut signals = Signals::listen()?;
+    supervisor::tell_starting();
     // A start may wait for a database; a signal ends that wait.
     let app = tokio::select! {
         app = App::start(settings) => app?,
         name = signals.next() => {
+            supervisor::tell_stopping();
             tracing::info!(event = "instance.start_ended", signal.name = name, "a signal ended the start");
             return Ok(ExitCode::SUCCESS);
         }
     };
     let addr = app.addr();
     tracing::info!(event = "instance.serving", http.addr = %addr, "the instance serves requests");
+    supervisor::tell_ready(addr);
     if let Some(key) = app.first_key() {
         // Printed, not logged: logs are kept and shipped.
         let local = addr.ip().is_loopback();
@@ -83,6 +87,7 @@ pub(crate) async fn serve(settings: Settings, output: &Output) -> anyhow::Result
             return Err(error);
         }
     }
+    supervisor::tell_stopping();
     Ok(stop(app, &mut signals).await)
 }
 

@@ -4,6 +4,7 @@ mod bounce;
 mod clients;
 mod exports;
 mod processes;
+mod supervised;
 
 use std::process::{Command, Output};
 
@@ -65,6 +66,7 @@ fn help_tells_every_command() {
         "bounce",
         "key",
         "doctor",
+        "health",
         "verify",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
