@@ -16,6 +16,7 @@ pub mod reactions;
 pub mod redact;
 pub mod retries;
 pub mod secret;
+mod secret_files;
 pub mod targets;
 pub mod timing;
 pub mod tracking;

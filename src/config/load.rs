@@ -13,6 +13,8 @@
 //! Variables for pools: `VOLLEY_POOLS` holds all of them as a JSON array; `VOLLEY_POOLS__NAME__KEY` sets `url`,
 //! `username`, `password`, `from`, `proxy`, `CALLBACKS__SECRET` or `HEADERS__NAME` of one, so that secrets need not stand in a file. `NAME` is the
 //! pool's name in any case, with `_` for `-`. An empty variable counts as unset.
+//!
+//! Each variable that sets a secret has a sister with `_FILE` at its end, which names a file with the secret.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,6 +27,7 @@ use super::Settings;
 use super::origins::Origins;
 use super::pools::{PoolConfig, PoolError};
 use super::redact::{is_secret, redact_path, redact_url};
+use super::secret_files;
 
 /// The documented defaults, as the repository ships them.
 pub const DEFAULT_FILE: &str = include_str!("../../config/default.toml");
@@ -180,6 +183,12 @@ impl Layers {
             if rest == "CONFIG" || rest.starts_with("TEST_") {
                 continue;
             }
+            let secret = secret_files::read(name, text, variables)
+                .map_err(|unusable| self.unknown(&unusable.key, &unusable.reason, name))?;
+            let (rest, text) = match &secret {
+                Some((stands_for, text)) => (stands_for.strip_prefix("VOLLEY_").unwrap_or_default(), text),
+                None => (rest, text),
+            };
             let path = rest.to_ascii_lowercase();
             if path == "pools" || path == "targets" {
                 let all: Value = serde_json::from_str(text).map_err(|error| ConfigError::Syntax {
@@ -368,6 +377,9 @@ fn default_table() -> Table {
 
 /// `database_url` is meant to be `VOLLEY_DATABASE__URL`.
 fn near_miss(path: &str) -> Option<String> {
+    if let Some(right) = path.strip_suffix("_file").and_then(near_miss) {
+        return Some(format!("{right}_FILE"));
+    }
     let (section, key) = path.split_once('_')?;
     let optional = [
         ("auth", "root_key"),

@@ -99,5 +99,5 @@ pub fn is_secret(key: &str) -> bool {
         let name = name.to_ascii_lowercase();
         return ["auth", "cookie", "key", "secret", "token"].iter().any(|word| name.contains(word));
     }
-    matches!(name, "root_key" | "key" | "password" | "secret" | "url" | "proxy")
+    matches!(name, "root_key" | "key" | "callback_secret" | "password" | "secret" | "url" | "proxy")
 }

@@ -1,5 +1,6 @@
 //! Settings: the layers, and what each bad value is answered with.
 
+mod secret_files;
 mod targets;
 
 use std::collections::BTreeSet;
