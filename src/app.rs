@@ -3,20 +3,20 @@
 mod background;
 mod hints;
 mod maintenance;
+mod metrics_page;
 mod sender_dns;
 mod slot;
 mod started;
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{Addr, MailboxError};
 use actix_web::dev::ServerHandle;
 use actix_web::web;
 use anyhow::Context as _;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::actors::dispatch::campaign_driver::{self, CampaignDriver};
 use crate::actors::dispatch::open_work;
@@ -146,7 +146,8 @@ impl App {
         patiently(async || links.prepare().await).await.context("cannot prepare the keys of links")?;
         actix_rt::spawn(know_keys(links.clone()));
         // Before anything counts: handles on metrics that were looked up earlier would lead nowhere.
-        let metrics = metrics_handle()?;
+        let metrics = metrics_page::handle()?;
+        metrics_page::show_build(store.has_one_writer());
         actix_rt::spawn(condense(metrics.clone()));
         actix_rt::spawn(tidy(store.clone(), Arc::clone(&settings)));
         actix_rt::spawn(fold_deliverability(store.clone()));
@@ -422,22 +423,4 @@ async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<
     }
     let minted = mint_first_key(store, &By::start()).await?;
     Ok(minted.map(|minted| (minted.row.id, minted.secret.expose().to_owned())))
-}
-
-/// The one metrics recorder of the process.
-fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
-    // A mutex, not a OnceLock: two instances in one process may start at the same moment, and building can fail.
-    static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
-    const CALL_BUCKETS: &[f64] =
-        &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
-    let mut known = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(handle) = known.as_ref() {
-        return Ok(handle.clone());
-    }
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full("volley_provider_call_seconds".to_owned()), CALL_BUCKETS)?
-        .set_quantiles(&[0.5, 0.95, 0.99])?
-        .install_recorder()
-        .context("cannot install the metrics recorder")?;
-    Ok(known.insert(handle).clone())
 }

@@ -8,6 +8,7 @@ pub mod health;
 pub mod hints;
 pub mod in_flight;
 pub mod pool;
+pub mod process;
 pub mod refusal_spool;
 pub mod status_cache;
 pub mod suspensions;

@@ -19,6 +19,7 @@ use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
 use crate::journal::JournalState;
 use crate::runtime::pool::{self, PoolState};
+use crate::runtime::process;
 
 /// Whether the process answers.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,7 +36,8 @@ pub(in crate::http) async fn healthz(_: Query<()>) -> HttpResponse {
 /// Prometheus metrics; docs/metrics.md lists them.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, body = String)))]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(state.metrics.render())
+    let text = state.metrics.render() + &process::measured();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }
 
 /// What every actor holds and waits for. An actor that does not answer in time is missing.

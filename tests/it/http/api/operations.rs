@@ -105,8 +105,18 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         "volley_throughput_per_second{pool=\"seen-in-metrics\"}",
         "volley_pages{state=\"ready\"}",
         "volley_pages{state=\"done\"}",
+        concat!("volley_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\",database=\"sqlite\"} 1"),
+        "\nprocess_resident_memory_bytes ",
+        "\nprocess_cpu_seconds_total ",
+        "\nprocess_open_fds ",
+        "\nprocess_start_time_seconds ",
     ] {
         assert!(text.contains(name), "{name} is missing in:\n{text}");
+    }
+    let declared = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    for name in declared {
+        let help = format!("# HELP {name} ");
+        assert!(text.lines().any(|line| line.starts_with(&help) && line.len() > help.len()), "{name} has no help");
     }
     let state = api.get("/v1/admin/state");
     for name in [
