@@ -21,6 +21,7 @@ mod providers;
 mod reactions;
 mod refusals;
 mod renders;
+mod restores;
 mod retries;
 mod segments;
 mod spools;
