@@ -14,6 +14,7 @@ pub(super) mod campaigns;
 pub(super) mod choices;
 pub(super) mod compose;
 pub(super) mod composer;
+mod composer_beside;
 mod composer_fields;
 mod composer_parts;
 pub(super) mod contact;
