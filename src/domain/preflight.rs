@@ -18,6 +18,7 @@ use self::missing::MissingValue;
 use self::samples::Sample;
 use self::sms_parts::SmsParts;
 use self::verdict::Verdict;
+use crate::domain::content::attachment::AttachedFile;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 
@@ -44,6 +45,9 @@ pub struct Report {
     pub recently_mailed: RecentlyMailed,
     /// At most ten messages as their recipients would get them.
     pub samples: Vec<Sample>,
+    /// Files that each of its messages has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachedFile>,
     /// What the messages take in parts. Only of text messages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sms_parts: Option<SmsParts>,

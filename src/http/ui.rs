@@ -24,6 +24,7 @@ mod course;
 pub(super) mod decisions;
 pub mod door;
 pub(super) mod downloads;
+mod email_form;
 pub(super) mod enter;
 pub(super) mod errors;
 pub(super) mod form;

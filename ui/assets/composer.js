@@ -11,7 +11,7 @@ const PATIENCE = 30000;
 const MOST = Number(form?.dataset.most);
 const MOST_ON_LEAVING = 60000;
 // What a press of these buttons does is done in place.
-const IN_PLACE = ["save", "mine", "count", "preview"];
+const IN_PLACE = ["save", "mine", "count", "preview", "upload"];
 // What is not finished is not called wrong while it is typed.
 const UNFINISHED = ["subject", "body_text"];
 
@@ -41,6 +41,11 @@ const freshKey = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 const saved = () => document.getElementById("saved");
 const isReader = (field) => ["as", "as_other"].includes(field.name);
+// A file of the reader's disk has its own way: it is brought, and then it is one of the fields.
+const isFile = (field) => field.name === "upload";
+const PARTS = ["saved", "count", "preview", "attachments"];
+// The rows of files, as they are now.
+const files = () => JSON.stringify([...new FormData(form)].filter(([name]) => name.startsWith("file") || name === "older_file"));
 
 function say(text) {
   const line = document.createElement("p");
@@ -51,7 +56,7 @@ function say(text) {
 
 // The form as it is, as a request of its own.
 function body(more) {
-  const fields = new URLSearchParams(new FormData(form));
+  const fields = new URLSearchParams([...new FormData(form)].filter(([name]) => name !== "upload"));
   fields.set("idempotency_key", freshKey());
   fields.set("part", "yes");
   for (const [name, value] of Object.entries(more)) fields.set(name, value);
@@ -75,9 +80,9 @@ function take(page, parts) {
       continue;
     }
     const active = old.contains(document.activeElement) ? document.activeElement : null;
-    if (active?.matches("input")) continue;
+    if (active?.matches("input:not([type=file], [type=checkbox])")) continue;
     old.replaceWith(part);
-    if (active) part.querySelector(active.id ? `#${active.id}` : active.localName)?.focus();
+    if (active) (part.querySelector(active.id ? `#${active.id}` : active.localName) ?? part.querySelector("[data-next]"))?.focus();
   }
 }
 
@@ -117,6 +122,7 @@ async function send(more) {
     say(`Not saved: the form is larger than ${MOST} bytes, which is the most that is taken. What you typed stays here: shorten it.`);
     return false;
   }
+  const asSent = files();
   let answer;
   let page;
   try {
@@ -135,7 +141,13 @@ async function send(more) {
     return again("the server answered with another page.", 0);
   }
   sent = null;
-  if (isSignedOut) return signedOut();
+  return answered(answer, page, asSent);
+}
+
+// What an answer says of what was sent, and of the rows of files as they were sent; whether all of it is saved.
+function answered(answer, page, asSent) {
+  const fresh = page.getElementById("saved");
+  if (answer.status === 401 || (answer.redirected && new URL(answer.url).pathname === "/ui/enter")) return signedOut();
   if (!fresh) {
     unsaved();
     const detail = page.querySelector("main p")?.textContent ?? `the server answered ${answer.status}.`;
@@ -145,7 +157,8 @@ async function send(more) {
   }
   failures = notBefore = 0;
   isRefused = !answer.ok;
-  take(page, ["saved", "count", "preview"]);
+  // What somebody has chosen meanwhile stays.
+  take(page, files() === asSent ? PARTS : PARTS.filter((part) => part !== "attachments"));
   mark(page);
   const code = fresh.dataset.code;
   isHeld = code !== undefined;
@@ -155,6 +168,49 @@ async function send(more) {
   else stow(null);
   if (answer.ok && form.elements.body_text?.value && !form.elements.has_own) remember("has_own", "yes");
   return answer.ok && !isHeld;
+}
+
+// Brings the file that is chosen, with all that is typed.
+async function carry(button, chosen) {
+  clearTimeout(timer);
+  const body = new FormData(form);
+  body.set("idempotency_key", freshKey());
+  body.set("part", "yes");
+  body.delete("act");
+  const asSent = files();
+  isCounting = isAudienceDirty;
+  isDirty = isAudienceDirty = false;
+  let answer;
+  let page;
+  try {
+    answer = await fetch(button.formAction, { method: "POST", headers: { Accept: "text/html" }, body });
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    unsaved();
+    say("The file was not uploaded: the server does not answer, or the file has changed since it was chosen. Choose it again.");
+    return false;
+  }
+  chosen.value = "";
+  return answered(answer, page, asSent);
+}
+
+async function bring(button) {
+  const chosen = form.elements.upload;
+  if (!chosen.files.length || !chosen.reportValidity()) {
+    chosen.focus();
+    return;
+  }
+  while (under) await under;
+  // What was sent without an answer goes first, and somebody decides first.
+  if (sent !== null) await save();
+  if (sent !== null || isHeld) return;
+  form.setAttribute("aria-busy", "true");
+  under = carry(button, chosen).finally(() => {
+    under = null;
+    form.removeAttribute("aria-busy");
+  });
+  const isSaved = await under;
+  if (isDirty && !isHeld && isSaved) soon();
 }
 
 function unsaved() {
@@ -206,7 +262,7 @@ function soon() {
 }
 
 function changed(event) {
-  if (isReader(event.target)) return;
+  if (isReader(event.target) || isFile(event.target)) return;
   isDirty = true;
   if (event.target.closest("#recipients") || ["topic_id", "category"].includes(event.target.name)) isAudienceDirty = true;
   if (!isHeld) soon();
@@ -244,6 +300,10 @@ async function press(button) {
   if (theirs !== null && act !== "mine") {
     // Enter, or a look beside the form, is no word on what somebody else has saved.
     if (["count", "preview"].includes(act)) look({ count: act === "count" ? "yes" : "some", as: form.elements.as?.value ?? "" });
+    return;
+  }
+  if (act === "upload") {
+    await bring(button);
     return;
   }
   if (theirs !== null) form.elements.seen.value = theirs;
@@ -284,7 +344,7 @@ function stow(kept) {
 // What is not saved waits in this tab until the composer is shown again; whether nothing is lost. What may be saved by itself is sent once more: it is done once.
 function keep() {
   if (!isDirty && sent === null) return stow(null);
-  const fields = [...new FormData(form)].filter(([name]) => !["idempotency_key", "as", "as_other"].includes(name));
+  const fields = [...new FormData(form)].filter(([name]) => !["idempotency_key", "as", "as_other", "upload"].includes(name));
   if (sent === null && !isHeld && !isRefused && failures === 0) sent = body({});
   const isKept = stow({ fields, sent });
   if (sent === null || sent.length > MOST_ON_LEAVING) return isKept;
@@ -309,11 +369,18 @@ function putBack() {
   sessionStorage.removeItem(PLACE);
   if (!kept) return;
   sent = kept.sent;
+  const places = {};
   for (const field of form.elements) {
-    if (!field.name || field.name === "idempotency_key" || isReader(field) || field.type === "submit") continue;
+    if (!field.name || field.name === "idempotency_key" || isReader(field) || isFile(field) || field.type === "submit") continue;
     const values = kept.fields.filter(([name]) => name === field.name).map(([, value]) => value);
-    if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
-    else if (values.length) field.value = values[0];
+    if (["checkbox", "radio"].includes(field.type)) {
+      field.checked = values.includes(field.value);
+      continue;
+    }
+    // Of some names there are several fields, one for each file.
+    const place = places[field.name] ?? 0;
+    places[field.name] = place + 1;
+    if (place < values.length) field.value = values[place];
   }
   isDirty = isAudienceDirty = true;
   soon();

@@ -48,6 +48,12 @@ document.addEventListener("change", ({ target }) => {
   target.reportValidity();
 });
 
+// A file that is only chosen is in no message: it is brought at once.
+document.addEventListener("change", ({ target }) => {
+  const button = target.type === "file" && target.dataset.atOnce ? document.getElementById(target.dataset.atOnce) : null;
+  if (button && target.files.length && target.validity.valid) target.form.requestSubmit(button);
+});
+
 // A second press would do nothing; it shall not look as if it could.
 document.addEventListener("submit", (event) => {
   const { form, submitter } = { form: event.target, submitter: event.submitter };

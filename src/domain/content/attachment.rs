@@ -50,6 +50,22 @@ impl AttachmentUse {
     }
 }
 
+/// A file of an email, for people: what it is, without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AttachedFile {
+    /// The file.
+    pub file_id: FileId,
+    /// What it is called.
+    pub name: String,
+    /// Its media type: `application/pdf`.
+    pub content_type: String,
+    /// In bytes.
+    pub size: i64,
+    /// The name by which the HTML shows it. Absent: the file is attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_id: Option<String>,
+}
+
 /// A file, ready to be part of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {

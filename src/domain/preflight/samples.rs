@@ -1,5 +1,7 @@
 //! Messages to look at: some drawn evenly over the audience, and the worst cases.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -41,6 +43,12 @@ pub struct Sample {
     /// The HTML, where there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// Where answers go, where the campaign or its template says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// Headers of the campaign or its template, as this recipient would get them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
     /// How long subject, text and HTML are together, in characters.
     pub characters: usize,
     /// Whether text or HTML are cut off here, after 20,000 characters.
@@ -139,7 +147,7 @@ impl Sampler {
 
 impl Candidate {
     fn into_sample(self, chosen: Chosen) -> Sample {
-        let Message { subject, text, html, .. } = self.message;
+        let Message { subject, text, html, reply_to, headers, .. } = self.message;
         let (text, is_text_cut) = cut(text);
         let (html, is_html_cut) = html.map_or((None, false), |html| {
             let (html, is_cut) = cut(html);
@@ -151,6 +159,8 @@ impl Candidate {
             subject,
             text,
             html,
+            reply_to,
+            headers: headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             characters: self.characters,
             shortened: is_text_cut || is_html_cut,
             missing: self.missing,

@@ -6,15 +6,18 @@ use askama::Template;
 
 use super::course::{Course, MOST_COLUMNS};
 use super::decisions;
+use super::email_form::extras;
 use super::frame::{Frame, Section, page};
 use super::plot::Bar;
 use super::reasons::Reasons;
 use super::receipt::ReceiptView;
 use super::words::{When, counted, grouped, per_second, sentence};
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::content::email_fields::EmailFields;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::http::api::campaigns::{minutes, reasons};
+use crate::http::api::content::files;
 use crate::http::api::overview::{self, Glance, Sighted};
 use crate::http::api::replicas::receipt::Receipt;
 use crate::http::state::AppState;
@@ -31,6 +34,8 @@ struct CampaignPage {
     course: Option<Course>,
     reasons: Option<Reasons>,
     facts: Vec<(&'static str, String)>,
+    /// What its emails have beside the words.
+    extras: Vec<(String, String)>,
     correlation_id: Option<String>,
 }
 
@@ -129,9 +134,9 @@ pub(in crate::http) async fn show(
     let template = campaign.template_id.map(|id| format!("template {id}"));
     facts.push(("content", template.unwrap_or_else(|| "its own".to_owned())));
     facts.extend(campaign.topic_id.map(|id| ("topic", format!("list {id}"))));
-    facts.extend(campaign.email.reply_to.clone().map(|address| ("replies go to", address)));
-    facts.extend(campaign.email.headers.iter().map(|(name, value)| ("header", format!("{name}: {value}"))));
-    facts.extend(campaign.email.attachments.iter().map(|file| ("file", file.described())));
+    let EmailFields { reply_to, headers, attachments } = &campaign.email;
+    let files = files::of_email(&state, attachments.clone()).await?;
+    let extras = extras(reply_to.as_deref(), headers, &files);
     facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);
@@ -150,5 +155,5 @@ pub(in crate::http) async fn show(
         up: Some("/ui/campaigns".to_owned()),
         ..frame
     };
-    page(StatusCode::OK, &CampaignPage { frame, live, course: so_far, reasons: why, facts, correlation_id })
+    page(StatusCode::OK, &CampaignPage { frame, live, course: so_far, reasons: why, facts, extras, correlation_id })
 }

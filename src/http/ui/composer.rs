@@ -1,13 +1,15 @@
 //! `/ui/campaigns/{id}/edit`: a draft is written, saved while it is typed, and seen as one of its readers would see it.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError, web};
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 use serde_json::{Value, json};
 
 use super::composer_beside::Beside;
 use super::composer_fields::{Body, field_at, fields_of};
 use super::composer_parts::{Choices, CountView, PreviewView};
+use super::email_form::{self, EmailTyped, EmailView, FilesView};
 use super::form::{Form, LARGEST_SIGNED_IN, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl};
@@ -75,6 +77,8 @@ struct ComposerPage {
     saved: SavedView,
     count: CountView,
     preview: PreviewView,
+    /// What its emails have beside the words, where its channel has such.
+    email: Option<EmailView>,
     /// The largest form that is taken, in bytes.
     most: usize,
     key: String,
@@ -87,6 +91,7 @@ struct BesidePage {
     saved: SavedView,
     count: CountView,
     preview: PreviewView,
+    files: Option<FilesView>,
 }
 
 /// What is shown of a campaign that is no draft.
@@ -117,7 +122,7 @@ fn called(field: &str) -> &'static str {
         "scheduled_at" => "Time",
         "reply_to" => "Replies",
         "headers" => "Headers",
-        "attachments" => "Files",
+        _ if field.starts_with("attachments") => "Files",
         _ => "Audience",
     }
 }
@@ -125,8 +130,9 @@ fn called(field: &str) -> &'static str {
 impl SavedView {
     fn of(campaign: &Campaign, trouble: Option<Held>, problems: &[FieldProblem]) -> Self {
         let shown = |problem: &FieldProblem| {
-            let field = field_at(&problem.field);
-            (field.clone(), called(&field).to_owned(), problem.reason.clone())
+            let (field, reason) =
+                email_form::said(problem).unwrap_or_else(|| (field_at(&problem.field), problem.reason.clone()));
+            (field.clone(), called(&field).to_owned(), reason)
         };
         Self {
             at: When::of(campaign.updated_at),
@@ -207,8 +213,10 @@ async fn shown(
     if let Some(by) = by.filter(|_| preview.shows_somebody()) {
         state.gathered.note(by, Action::Read, Object::Contact, None);
     }
+    let email = email_view(state, &campaign, &form, &problems).await?;
     if beside.part {
-        return page(status, &BesidePage { saved, count, preview });
+        let files = email.and_then(|email| email.files);
+        return page(status, &BesidePage { saved, count, preview, files });
     }
     let choices = Choices::of(state, campaign.channel, &form).await?;
     let command = curl("PATCH", &format!("/v1/campaigns/{id}"), Some(r#"{"subject": "…"}"#));
@@ -232,10 +240,29 @@ async fn shown(
         saved,
         count,
         preview,
+        email,
         most: LARGEST_SIGNED_IN,
         key: fresh_key(),
     };
     page(status, &composer)
+}
+
+/// What the campaign's emails have beside the words, as it stands in the form.
+async fn email_view(
+    state: &AppState,
+    campaign: &Campaign,
+    form: &Form,
+    problems: &[FieldProblem],
+) -> Result<Option<EmailView>, ApiError> {
+    let bring_to = format!("/ui/campaigns/{}/edit/files", campaign.id);
+    let files = (campaign.channel == ChannelKind::Email).then_some(bring_to);
+    match campaign.channel {
+        ChannelKind::Email | ChannelKind::Http => {
+            let fallback = "Empty: as its template or the pool says, else to the sender.";
+            EmailView::of(state, &EmailTyped::of(form), files, fallback, problems).await.map(Some)
+        }
+        ChannelKind::Sms | ChannelKind::Whatsapp => Ok(None),
+    }
 }
 
 fn closed(frame: Frame, campaign: &Campaign) -> Result<HttpResponse, ApiError> {
@@ -270,9 +297,38 @@ pub(in crate::http) async fn save(
     by: By,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
+    carry_out(&state, frame, id, by, form, Vec::new()).await
+}
+
+/// Stores a file, and saves what was typed with it. A file that is refused keeps nothing else from being saved.
+pub(in crate::http) async fn bring(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    Id(id): Id<CampaignId>,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (form, file) = email_form::brought(&state, &request, payload, &by).await?;
+    carry_out(&state, frame, id, by, form, file.err().into_iter().collect()).await
+}
+
+/// Does what a form asks for. `refused`: what is wrong with it already.
+async fn carry_out(
+    state: &AppState,
+    frame: Frame,
+    id: CampaignId,
+    by: By,
+    form: Form,
+    refused: Vec<FieldProblem>,
+) -> Result<HttpResponse, ApiError> {
     let mut seen = UtcInstant::parse(form.value("seen")).ok();
-    let done = done(&state, id, &form, &by, &mut seen).await;
-    let beside = Beside::of(&state, &form, seen).await?;
+    let done = match done(state, id, &form, &by, &mut seen).await {
+        Ok(Done::Wholly(_)) if !refused.is_empty() => Ok(Done::InPart(refused)),
+        Ok(Done::InPart(problems)) => Ok(Done::InPart(refused.into_iter().chain(problems).collect())),
+        done => done,
+    };
+    let beside = Beside::of(state, &form, seen).await?;
     let typed = match done {
         Ok(Done::Wholly(path)) => return Ok(see_other(&path.unwrap_or_else(|| beside.path(id)))),
         Ok(Done::InPart(problems)) => {
@@ -287,7 +343,7 @@ pub(in crate::http) async fn save(
             Typed { status: error.status_code(), form, trouble, problems, by: Some(by) }
         }
     };
-    shown(&state, frame, id, Some(typed), &beside).await
+    shown(state, frame, id, Some(typed), &beside).await
 }
 
 /// How far an act was done.

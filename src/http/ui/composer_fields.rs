@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::email_form::EmailTyped;
 use super::form::Form;
+use super::header_lines;
 use crate::domain::campaigns::audience::{Audience, CampaignPart};
 use crate::http::api::campaigns::Campaign;
-use crate::http::web::problem::FieldProblem;
+use crate::http::web::problem::{ApiError, FieldProblem};
 
 /// The fields that a draft has so far.
 pub(super) fn fields_of(campaign: &Campaign) -> Form {
@@ -26,6 +28,7 @@ pub(super) fn fields_of(campaign: &Campaign) -> Form {
         fields.push(("body_html", own.body_html.clone().unwrap_or_default()));
         fields.push(("has_own", "yes".to_owned()));
     }
+    fields.extend(EmailTyped::stored(&campaign.email).fields());
     if let Some(audience) = &campaign.audience {
         audience_fields(audience, &mut fields);
     }
@@ -87,6 +90,7 @@ impl Body {
         body.set("name", json!(form.value("name")));
         body.set("pool", text_or_null(form.value("pool")));
         body.content(form);
+        body.email(form);
         body.set("topic_id", name_of(form.value("topic_id")).unwrap_or(Value::Null));
         if let Some(tracking) = tracking(form.value("tracking")) {
             body.set("tracking", tracking);
@@ -126,6 +130,27 @@ impl Body {
         if let Some(category) = form.text("category") {
             self.set("template_id", Value::Null);
             self.set("category", json!(category));
+        }
+    }
+
+    /// What its emails have beside the words. What is in no field of the form stays as it is.
+    fn email(&mut self, form: &Form) {
+        let typed = EmailTyped::of(form);
+        if form.text("reply_to").is_some() {
+            self.set("reply_to", text_or_null(&typed.reply_to));
+        }
+        if form.text("headers").is_some() {
+            self.take("headers", header_lines::read(&typed.headers).map(|headers| json!(headers)));
+        }
+        if form.text("has_files").is_some() {
+            self.take("attachments", typed.attachments());
+        }
+    }
+
+    fn take(&mut self, name: &str, value: Result<Value, ApiError>) {
+        match value {
+            Ok(value) => self.set(name, value),
+            Err(error) => self.problems.extend(error.problem().errors),
         }
     }
 
@@ -328,6 +353,21 @@ mod tests {
         assert!(!body.leave_out(&[FieldProblem::new("/subject", "subject_required", "needs one")]));
         let left: Vec<&String> = body.members.keys().collect();
         assert_eq!(left, ["name", "pool", "retry_for", "topic_id"]);
+    }
+
+    #[test]
+    fn what_emails_have_beside_their_words_is_changed_only_where_the_form_has_it() {
+        let body = Body::of(&form(&[("name", "Spring")]));
+        assert!(!["reply_to", "headers", "attachments"].iter().any(|name| body.members.contains_key(*name)));
+        let body = Body::of(&form(&[("reply_to", " "), ("headers", "X-A: 1"), ("has_files", "yes")]));
+        let of = |name: &str| body.members[name].clone();
+        assert_eq!((of("reply_to"), of("headers"), of("attachments")), (json!(null), json!({ "X-A": "1" }), json!([])));
+        let mut body = Body::of(&form(&[("headers", "X-A"), ("has_files", "yes"), ("older_file", "x")]));
+        let fields: Vec<String> = body.problems.iter().map(|problem| problem.field.clone()).collect();
+        assert_eq!(fields, ["/headers", "/attachments"]);
+        let problems = std::mem::take(&mut body.problems);
+        body.leave_out(&problems);
+        assert!(body.members.contains_key("name") && !body.members.contains_key("headers"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::contacts::{address, name};
+use super::email_form::extras;
 use super::form::Form;
 use super::words::{When, counted, grouped};
 use crate::domain::channel::ChannelKind;
@@ -259,6 +260,8 @@ struct Shown {
     /// Names that no contact has.
     unknown: Vec<String>,
     skip_reason: Option<String>,
+    /// What it has beside the words.
+    extras: Vec<(String, String)>,
     /// How long it is as a text message.
     sms: Option<String>,
     /// Changes with the content, so that a frame loads it anew.
@@ -319,6 +322,7 @@ impl PreviewView {
             Ok(found) => {
                 let sms = (campaign.channel == ChannelKind::Sms).then(|| sms(SmsLength::of(&found.rendered_message)));
                 self.shown = Some(Shown {
+                    extras: extras(found.reply_to.as_deref(), &found.headers, &found.attachments),
                     subject: found.rendered_subject,
                     text: found.rendered_message,
                     has_html: found.rendered_html.is_some(),

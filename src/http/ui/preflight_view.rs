@@ -2,8 +2,10 @@
 
 use askama::Template;
 
+use super::email_form::extras;
 use super::funnel_view::{Step, foreseen};
-use super::words::{When, counted, grouped, per_second};
+use super::words::{When, counted, grouped, per_second, sized};
+use crate::domain::content::attachment::AttachedFile;
 use crate::domain::preflight::Report;
 use crate::domain::preflight::estimate::{Estimate, Limit};
 use crate::domain::preflight::samples::{Chosen, Sample};
@@ -44,8 +46,10 @@ struct SampleView {
     subject: String,
     text: String,
     has_html: bool,
-    /// What the message has besides.
+    /// What is to be known of it.
     notes: Vec<String>,
+    /// What it has beside the words.
+    extras: Vec<(String, String)>,
 }
 
 impl PreflightView {
@@ -69,7 +73,7 @@ impl PreflightView {
             several: several.map(|count| counted(count, "person is", "people are")),
             missing: missing.collect(),
             failures: failures.collect(),
-            samples: report.samples.iter().map(SampleView::of).collect(),
+            samples: report.samples.iter().map(|sample| SampleView::of(sample, &report.attachments)).collect(),
             parts: report.sms_parts.map(parts),
             estimate: estimate(&report.estimate),
             ends: report.estimate.ends_at.map(When::of),
@@ -88,8 +92,12 @@ impl PreflightView {
 }
 
 impl SampleView {
-    fn of(sample: &Sample) -> Self {
+    fn of(sample: &Sample, files: &[AttachedFile]) -> Self {
         let mut notes = Vec::new();
+        if !files.is_empty() {
+            let count = counted(i64::try_from(files.len()).unwrap_or(i64::MAX), "file", "files");
+            notes.push(format!("{count}, {}", sized(files.iter().map(|file| file.size).sum())));
+        }
         if !sample.missing.is_empty() {
             notes.push(format!("no value for {}", sample.missing.join(", ")));
         }
@@ -107,6 +115,7 @@ impl SampleView {
             text: sample.text.clone(),
             has_html: sample.html.is_some(),
             notes,
+            extras: extras(sample.reply_to.as_deref(), &sample.headers, files),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The form of a template: a new one, or a new version of one.
 
 use actix_web::http::StatusCode;
+use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
-use serde_json::json;
 
+use super::email_form::{self, EmailTyped, EmailView};
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
@@ -15,11 +16,15 @@ use crate::domain::content::category::Category;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
 use crate::domain::instant::UtcInstant;
+use crate::http::api::content::files::File;
 use crate::http::api::content::templates::{self, Template as Stored, TemplateInput};
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Query, read_part};
 use crate::http::web::problem::{ApiError, FieldProblem};
 use crate::services::By;
+
+/// Where answers to the emails of a template go that says nothing of it.
+const FALLBACK: &str = "Empty: as the pool says, else to the sender.";
 
 /// What stands in the form.
 struct Typed {
@@ -30,11 +35,7 @@ struct Typed {
     subject: String,
     text: String,
     html: String,
-    reply_to: String,
-    /// One in each line.
-    headers: String,
-    /// Files, as JSON: the form keeps them.
-    attachments: String,
+    email: EmailTyped,
 }
 
 impl Typed {
@@ -47,9 +48,7 @@ impl Typed {
             subject: String::new(),
             text: String::new(),
             html: String::new(),
-            reply_to: String::new(),
-            headers: String::new(),
-            attachments: "[]".to_owned(),
+            email: EmailTyped::default(),
         }
     }
 
@@ -65,16 +64,11 @@ impl Typed {
             subject: text("subject").trim().to_owned(),
             text: text("body_text"),
             html: text("body_html"),
-            reply_to: text("reply_to").trim().to_owned(),
-            headers: text("headers"),
-            attachments: text("attachments"),
+            email: EmailTyped::of(form),
         })
     }
 
     fn input(&self) -> Result<TemplateInput, ApiError> {
-        let files = Some(self.attachments.as_str()).filter(|files| !files.is_empty()).unwrap_or("[]");
-        let files = serde_json::from_str(files)
-            .map_err(|_not_json| ApiError::field("/attachments", "invalid", "is not the form's own list of files"))?;
         Ok(TemplateInput {
             name: self.name.clone(),
             channel: self.channel,
@@ -83,9 +77,9 @@ impl Typed {
             subject: self.subject.clone(),
             body_text: self.text.clone(),
             body_html: Some(self.html.clone()).filter(|html| !html.trim().is_empty()),
-            reply_to: Some(self.reply_to.clone()).filter(|address| !address.is_empty()),
-            headers: header_lines::read(&self.headers)?,
-            attachments: read_part(files, "/attachments")?,
+            reply_to: Some(self.email.reply_to.clone()).filter(|address| !address.is_empty()),
+            headers: header_lines::read(&self.email.headers)?,
+            attachments: read_part(self.email.attachments()?, "/attachments")?,
         })
     }
 }
@@ -110,6 +104,12 @@ impl Base {
     const fn of(stored: &Stored) -> Self {
         Self { id: stored.id, version: stored.content.version, seen: stored.updated_at }
     }
+
+    /// What a form says that it starts from. A form that names no time has seen nothing.
+    fn typed(id: TemplateId, form: &Form) -> Self {
+        let version = form.value("based_on").parse().unwrap_or(0);
+        Self { id, version, seen: UtcInstant::parse(form.value("seen")).unwrap_or(UtcInstant(0)) }
+    }
 }
 
 /// What a template has become while somebody wrote.
@@ -129,24 +129,39 @@ struct EditPage {
     /// The template that is edited. None: a new one.
     of: Option<Base>,
     typed: Typed,
+    /// What its emails have beside the words.
+    email: EmailView,
     trouble: Option<Trouble>,
     /// What is wrong with which field.
     errors: Vec<FieldProblem>,
     /// What somebody else has changed since the form was shown.
     overtaken: Option<Overtaken>,
+    /// A file that has just come, and stands in the form.
+    brought: Option<String>,
     key: String,
 }
 
 impl EditPage {
-    fn new(frame: Frame, of: Option<Base>, typed: Typed) -> Self {
-        let (title, json, up) = match &of {
-            None => ("New template".to_owned(), "POST /v1/templates".to_owned(), "/ui/templates".to_owned()),
-            Some(Base { id, .. }) => {
-                (format!("Edit {}", typed.name), format!("PATCH /v1/templates/{id}"), format!("/ui/templates/{id}"))
-            }
+    async fn of(
+        state: &AppState,
+        frame: Frame,
+        of: Option<Base>,
+        typed: Typed,
+        errors: Vec<FieldProblem>,
+    ) -> Result<Self, ApiError> {
+        let (title, json, here) = match &of {
+            None => ("New template".to_owned(), "POST /v1/templates".to_owned(), "/ui/templates/new".to_owned()),
+            Some(Base { id, .. }) => (
+                format!("Edit {}", typed.name),
+                format!("PATCH /v1/templates/{id}"),
+                format!("/ui/templates/{id}/edit"),
+            ),
         };
+        let up = of.as_ref().map_or_else(|| "/ui/templates".to_owned(), |of| format!("/ui/templates/{}", of.id));
         let frame = Frame { section: Some(Section::Templates), up: Some(up), json: Some(json), ..frame.titled(&title) };
-        Self { frame, of, typed, trouble: None, errors: Vec::new(), overtaken: None, key: fresh_key() }
+        let email = EmailView::of(state, &typed.email, Some(format!("{here}/files")), FALLBACK, &errors).await?;
+        let (trouble, overtaken, brought, key) = (None, None, None, fresh_key());
+        Ok(Self { frame, of, typed, email, trouble, errors, overtaken, brought, key })
     }
 
     fn channels(&self) -> &'static [ChannelKind] {
@@ -163,17 +178,15 @@ impl EditPage {
         let found = self.errors.iter().find(is_field)?;
         Some(&found.reason)
     }
-
-    /// The same form with what a refusal says.
-    fn refused(self, error: &ApiError, request: &HttpRequest) -> Self {
-        let problem = error.problem();
-        Self { trouble: Some(Trouble::of(&problem, request)), errors: problem.errors, ..self }
-    }
 }
 
 /// Shows the form of a new template.
-pub(in crate::http) async fn blank(frame: Frame, _: Query<()>) -> Result<HttpResponse, ApiError> {
-    page(StatusCode::OK, &EditPage::new(frame, None, Typed::nothing()))
+pub(in crate::http) async fn blank(
+    state: web::Data<AppState>,
+    frame: Frame,
+    _: Query<()>,
+) -> Result<HttpResponse, ApiError> {
+    page(StatusCode::OK, &EditPage::of(&state, frame, None, Typed::nothing(), Vec::new()).await?)
 }
 
 /// Makes a template.
@@ -191,7 +204,51 @@ pub(in crate::http) async fn create(
         Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => error,
     };
-    page(error.status_code(), &EditPage::new(frame, None, typed).refused(&error, &request))
+    let problem = error.problem();
+    let trouble = Some(Trouble::of(&problem, &request));
+    let shown = EditPage::of(&state, frame, None, typed, problem.errors).await?;
+    page(error.status_code(), &EditPage { trouble, ..shown })
+}
+
+/// Stores a file, and shows the form of a new template with it. Nothing else is stored.
+pub(in crate::http) async fn bring(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    let (form, file) = email_form::brought(&state, &request, payload, &by).await?;
+    with_file(&state, frame, None, &form, file).await
+}
+
+/// Stores a file, and shows the form of a template with it. The template stays as it is.
+pub(in crate::http) async fn bring_to(
+    state: web::Data<AppState>,
+    frame: Frame,
+    request: HttpRequest,
+    Id(id): Id<TemplateId>,
+    by: By,
+    payload: Payload,
+) -> Result<HttpResponse, ApiError> {
+    templates::one(&state, id, None).await?;
+    let (form, file) = email_form::brought(&state, &request, payload, &by).await?;
+    with_file(&state, frame, Some(Base::typed(id, &form)), &form, file).await
+}
+
+async fn with_file(
+    state: &AppState,
+    frame: Frame,
+    of: Option<Base>,
+    form: &Form,
+    file: Result<File, FieldProblem>,
+) -> Result<HttpResponse, ApiError> {
+    let status = if file.is_ok() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let (brought, errors) = match file {
+        Ok(file) => (Some(file.name), Vec::new()),
+        Err(problem) => (None, vec![problem]),
+    };
+    page(status, &EditPage { brought, ..EditPage::of(state, frame, of, Typed::of(form)?, errors).await? })
 }
 
 /// Shows the form with the latest version.
@@ -211,11 +268,9 @@ pub(in crate::http) async fn ask(
         subject: latest.content.subject,
         text: latest.content.body_text,
         html: latest.content.body_html.unwrap_or_default(),
-        reply_to: latest.content.email.reply_to.unwrap_or_default(),
-        headers: header_lines::written(&latest.content.email.headers),
-        attachments: json!(latest.content.email.attachments).to_string(),
+        email: EmailTyped::stored(&latest.content.email),
     };
-    page(StatusCode::OK, &EditPage::new(frame, Some(base), typed))
+    page(StatusCode::OK, &EditPage::of(&state, frame, Some(base), typed, Vec::new()).await?)
 }
 
 /// Saves the form: other content is a new version. What somebody else has written since is not overwritten unseen.
@@ -228,8 +283,7 @@ pub(in crate::http) async fn save(
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let typed = Typed::of(&form)?;
-    // A form that names no time has seen nothing.
-    let seen = UtcInstant::parse(form.value("seen")).unwrap_or(UtcInstant(0));
+    let Base { version: based_on, seen, .. } = Base::typed(id, &form);
     let saved = async { templates::replaced(&state, id, Some(seen), typed.input()?, &by).await };
     let error = match saved.await {
         Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
@@ -241,12 +295,14 @@ pub(in crate::http) async fn save(
     }
     let stored = templates::one(&state, id, None).await?;
     let base = Base::of(&stored);
-    let based_on = form.value("based_on").parse().unwrap_or(0);
     let overtaken = (base.seen != seen).then(|| Overtaken {
         based_on: Some(based_on).filter(|based_on| *based_on != base.version),
         name: stored.name,
         category: stored.category,
         tracking: tracked(stored.tracking),
     });
-    page(status, &EditPage { overtaken, ..EditPage::new(frame, Some(base), typed).refused(&error, &request) })
+    let problem = error.problem();
+    let trouble = Some(Trouble::of(&problem, &request));
+    let shown = EditPage::of(&state, frame, Some(base), typed, problem.errors).await?;
+    page(status, &EditPage { trouble, overtaken, ..shown })
 }

@@ -8,6 +8,7 @@ use askama::Template;
 
 use super::asked::{Asked, Ways};
 use super::audit::actor;
+use super::email_form::extras;
 use super::frame::{Frame, Section, page};
 use super::words::{When, counted, curl, grouped};
 use crate::domain::campaigns::CampaignStatus;
@@ -18,6 +19,7 @@ use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
 use crate::http::api::access::audit_log;
 use crate::http::api::campaigns::{self, CampaignFilter};
+use crate::http::api::content::files;
 use crate::http::api::content::templates::{self, Template as Stored, TemplateFilter, Version, WhichVersion};
 use crate::http::state::AppState;
 use crate::http::web::extract::{FromQuery, Id, Params, Query};
@@ -34,7 +36,6 @@ struct TemplateView {
     subject: String,
     text: String,
     html: Option<String>,
-    email: EmailFields,
     updated: When,
     created: When,
 }
@@ -51,7 +52,7 @@ pub(super) const fn tracked(tracking: Tracking) -> &'static str {
 
 impl From<Stored> for TemplateView {
     fn from(stored: Stored) -> Self {
-        let Version { version, subject, body_text, body_html, email, version_created_at: _ } = stored.content;
+        let Version { version, subject, body_text, body_html, email: _, version_created_at: _ } = stored.content;
         Self {
             id: stored.id.0,
             name: stored.name,
@@ -62,7 +63,6 @@ impl From<Stored> for TemplateView {
             subject,
             text: body_text,
             html: body_html,
-            email,
             updated: When::of(stored.updated_at),
             created: When::of(stored.created_at),
         }
@@ -177,6 +177,8 @@ async fn users(state: &AppState, id: TemplateId) -> Result<Vec<(i64, String, Cam
 struct TemplatePage {
     frame: Frame,
     template: TemplateView,
+    /// What its emails have beside the words.
+    extras: Vec<(String, String)>,
     versions: Vec<VersionLine>,
     is_latest: bool,
     users: Vec<(i64, String, CampaignStatus)>,
@@ -189,7 +191,10 @@ pub(in crate::http) async fn show(
     Id(id): Id<TemplateId>,
     Query(which): Query<WhichVersion>,
 ) -> Result<HttpResponse, ApiError> {
-    let template = TemplateView::from(templates::one(&state, id, which.version()).await?);
+    let stored = templates::one(&state, id, which.version()).await?;
+    let EmailFields { reply_to, headers, attachments } = &stored.content.email;
+    let extras = extras(reply_to.as_deref(), headers, &files::of_email(&state, attachments.clone()).await?);
+    let template = TemplateView::from(stored);
     let versions = history(&state, id, &frame).await?;
     let is_latest = versions.first().is_none_or(|newest| newest.version == template.version);
     let query = if is_latest { String::new() } else { format!("?version={}", template.version) };
@@ -198,6 +203,7 @@ pub(in crate::http) async fn show(
     let shown = TemplatePage {
         frame: Frame { section: Some(Section::Templates), up: Some("/ui/templates".to_owned()), ..frame },
         template,
+        extras,
         versions,
         is_latest,
         users: users(&state, id).await?,

@@ -6,6 +6,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Payload;
 use futures_util::StreamExt;
 
+use super::form::LARGEST_SIGNED_IN;
 use crate::http::api::import::heads::{Head, Seen};
 use crate::http::api::import::receiving::{Arrived, Receiving};
 use crate::http::state::AppState;
@@ -18,22 +19,61 @@ const LARGEST: usize = 64 * 1024;
 /// How much of a file that is refused is read to its end all the same, in bytes: a browser that is still sending reads no answer.
 const READ_ON: u64 = 256 << 20;
 
+/// What becomes of the file of a form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Fate {
+    /// It is written, to be imported.
+    #[default]
+    Import,
+    /// It is only looked at.
+    Look,
+    /// It is kept in memory, to be stored as it is.
+    Keep,
+}
+
+/// A file that is kept in memory.
+pub(super) struct Kept {
+    pub(super) name: String,
+    /// Its media type, as the browser says it.
+    pub(super) content_type: Option<String>,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// What a form has brought.
 #[derive(Default)]
 pub(super) struct Brought {
     fields: Vec<(String, String)>,
-    /// Whether the file is only looked at.
-    is_look: bool,
+    fate: Fate,
     /// The beginning of the file, where it is only looked at.
     pub(super) seen: Option<Seen>,
     /// The file that was chosen.
     pub(super) file: Option<Arrived>,
+    kept: Option<Kept>,
 }
 
 impl Brought {
     /// A form whose file is only looked at.
     pub(super) fn to_look_at() -> Self {
-        Self { is_look: true, ..Self::default() }
+        Self { fate: Fate::Look, ..Self::default() }
+    }
+
+    /// A form with a file of at most `http.max_body_bytes` in its field `upload`, beside fields that may be as long as a message.
+    pub(super) fn to_keep() -> Self {
+        Self { fate: Fate::Keep, ..Self::default() }
+    }
+
+    /// All that was typed, as it was typed, and the file that was kept.
+    pub(super) fn into_parts(self) -> (Vec<(String, String)>, Option<Kept>) {
+        (self.fields, self.kept)
+    }
+
+    /// The field that has the file, the largest size of the file in bytes, and of all other fields together.
+    fn limits(&self, state: &AppState) -> (&'static str, u64, usize) {
+        let http = &state.settings.http;
+        match self.fate {
+            Fate::Import | Fate::Look => ("file", http.max_import_bytes, LARGEST),
+            Fate::Keep => ("upload", u64::try_from(http.max_body_bytes).unwrap_or(u64::MAX), LARGEST_SIGNED_IN),
+        }
     }
 
     /// What was typed into a field; empty where there is none.
@@ -46,7 +86,7 @@ impl Brought {
         self.fields.iter().map(|(name, value)| (name.as_str(), value.trim()))
     }
 
-    /// Reads a form with the file in its field `file`. What has come before an error stays.
+    /// Reads a form with its file. What has come before an error stays.
     pub(super) async fn read(
         &mut self,
         state: &AppState,
@@ -59,23 +99,26 @@ impl Brought {
         }
         refuse_content_encoding(request)?;
         let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-        let limit = state.settings.http.max_import_bytes;
-        // Besides the file there are few bytes in a form.
-        let is_too_large = length.is_some_and(|length| length > limit.saturating_add(1 << 20));
+        let (of_file, limit, most) = self.limits(state);
+        // Beside the file there are its other fields, and a few bytes around each.
+        let beside = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1 << 20);
+        let is_too_large = length.is_some_and(|length| length > limit.saturating_add(beside));
         let (mut form, mut size) = (Multipart::new(request.headers(), payload), 0);
         while let Some(field) = in_time(form.next()).await? {
             let field = field.map_err(unreadable)?;
             let name = field.name().unwrap_or_default().to_owned();
-            if name != "file" {
-                let value = short(field, LARGEST.saturating_sub(size)).await?;
+            if name != of_file {
+                let value = short(field, most.saturating_sub(size), most).await?;
                 size += name.len() + value.len();
                 self.fields.push((name, value));
             } else if is_too_large {
                 read_on(field, ApiError::TooLarge { limit }).await?;
-            } else if self.is_look {
-                self.seen = beginning(state, field).await?;
-            } else if let Some(file) = whole(state, field).await? {
-                self.file = Some(file);
+            } else {
+                match self.fate {
+                    Fate::Look => self.seen = beginning(state, field).await?,
+                    Fate::Keep => self.kept = kept(field, limit).await?.or(self.kept.take()),
+                    Fate::Import => self.file = whole(state, field).await?.or(self.file.take()),
+                }
             }
         }
         Ok(())
@@ -86,13 +129,13 @@ fn unreadable(error: MultipartError) -> ApiError {
     ApiError::Malformed { code: "body_incomplete", detail: format!("the form cannot be read: {error}") }
 }
 
-/// A field of at most so many bytes.
-async fn short(mut field: Field, most: usize) -> Result<String, ApiError> {
+/// A field of at most `most` bytes, where all fields together have at most `all`.
+async fn short(mut field: Field, most: usize, all: usize) -> Result<String, ApiError> {
     let mut value = Vec::new();
     while let Some(chunk) = in_time(field.next()).await? {
         let chunk = chunk.map_err(unreadable)?;
         if value.len() + chunk.len() > most {
-            return Err(ApiError::TooLarge { limit: u64::try_from(LARGEST).unwrap_or(u64::MAX) });
+            return Err(ApiError::TooLarge { limit: u64::try_from(all).unwrap_or(u64::MAX) });
         }
         value.extend_from_slice(&chunk);
     }
@@ -117,6 +160,21 @@ async fn whole(state: &AppState, mut field: Field) -> Result<Option<Arrived>, Ap
 fn is_chosen(field: &Field) -> bool {
     let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
     name.is_some_and(|name| !name.is_empty())
+}
+
+/// A file of at most `most` bytes, in memory. `None`: none was chosen.
+async fn kept(mut field: Field, most: u64) -> Result<Option<Kept>, ApiError> {
+    let name = field.content_disposition().and_then(|disposition| disposition.get_filename());
+    let name = name.unwrap_or_default().to_owned();
+    let content_type = field.content_type().map(ToString::to_string);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = in_time(field.next()).await? {
+        bytes.extend_from_slice(&chunk.map_err(unreadable)?);
+        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
+            return read_on(field, ApiError::TooLarge { limit: most }).await.map(|()| None);
+        }
+    }
+    Ok((!name.is_empty()).then_some(Kept { name, content_type, bytes }))
 }
 
 /// The beginning of a file. `None`: none was chosen.

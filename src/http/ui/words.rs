@@ -41,6 +41,19 @@ pub(super) fn counted(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count), if count == 1 { one } else { many })
 }
 
+/// How large something of so many bytes is: `512 bytes`, `12.3 kB`, `4.0 MB`.
+pub(super) fn sized(bytes: i64) -> String {
+    let tenths = |unit: i64| {
+        let tenths = bytes.saturating_add(unit / 20) / (unit / 10);
+        format!("{}.{}", grouped(tenths / 10), tenths % 10)
+    };
+    match bytes {
+        ..1_000 => counted(bytes, "byte", "bytes"),
+        1_000..999_950 => format!("{} kB", tenths(1_000)),
+        _ => format!("{} MB", tenths(1_000_000)),
+    }
+}
+
 /// A rate without digits that nobody reads.
 pub(super) fn per_second(rate: f64) -> String {
     if rate >= 10.0 || rate.fract() == 0.0 { format!("{rate:.0}/s") } else { format!("{rate:.1}/s") }

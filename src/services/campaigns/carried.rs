@@ -87,14 +87,23 @@ impl Carried {
         let is_tracked = self.tracked.is_some() && !profile.untracked;
         let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
         let mut message = compiled.render_for(profile, &provided, tracker.as_ref())?;
-        message.headers = self.fields.render(profile, &provided)?;
-        message.reply_to.clone_from(&self.fields.reply_to);
+        self.add_fields(&mut message, profile, &provided)?;
         message.returns = self
             .returns
             .as_ref()
             .map(|(key, campaign)| key.sign_for_address(&Link::Returned { campaign: *campaign, contact }));
         message.list = unsubscribe.and_then(|unsubscribe| self.headers(unsubscribe));
         Ok(message)
+    }
+
+    /// Adds what the campaign's emails have beside the words: where answers go, and headers.
+    ///
+    /// # Errors
+    /// As [`CompiledFields::render`].
+    pub fn add_fields(&self, message: &mut Message, profile: &Profile, provided: &Provided) -> Result<(), RenderError> {
+        message.headers = self.fields.render(profile, provided)?;
+        message.reply_to.clone_from(&self.fields.reply_to);
+        Ok(())
     }
 
     /// Whether filling in its headers may take a while.

@@ -61,7 +61,9 @@ impl Composed {
     /// made.
     #[must_use]
     pub fn example(&self, profile: &Profile, provided: &Provided) -> Option<Message> {
-        self.compiled.render_for(profile, provided, None).ok()
+        let mut message = self.compiled.render_for(profile, provided, None).ok()?;
+        self.carried.add_fields(&mut message, profile, provided).ok()?;
+        Some(message)
     }
 
     /// Whether rendering it may take a while.

@@ -15,12 +15,14 @@ use super::composed::{ComposeError, Composed};
 use super::examine::{self, Examined};
 use super::launch::{self, LaunchError};
 use crate::domain::campaigns::CampaignEvent;
+use crate::domain::content::attachment::AttachedFile;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::preflight::estimate::{Estimate, Limit};
 use crate::domain::preflight::verdict::{Finding, Verdict};
 use crate::domain::preflight::{Progress, RecentlyMailed, Report};
 use crate::services::blocking::{Interrupted, blocking};
+use crate::services::content::files;
 use crate::services::{By, Services};
 use crate::store::campaigns::{self, CampaignRow, TransitionError};
 use crate::store::dispatch::preflight::{Ground, Question, Stretch, stretch};
@@ -121,6 +123,8 @@ struct Prepared {
     examined: Examined,
     ground: Option<Arc<Ground>>,
     composed: Option<Composed>,
+    /// What each message has beside its words.
+    files: Vec<AttachedFile>,
     blockers: Vec<Finding>,
     started_at: UtcInstant,
 }
@@ -135,7 +139,7 @@ async fn run(
     let shared = services.clone();
     let read = move |conn: &mut Conn| prepare(conn, &shared, id);
     let prepared = services.store.run(Lane::Read, "look at a campaign before its launch", read).await??;
-    let Prepared { campaign, examined, ground, composed, mut blockers, started_at } = prepared;
+    let Prepared { campaign, examined, ground, composed, files, mut blockers, started_at } = prepared;
     let provided = services.links.sample(&services.settings);
     let tally = Tally::new(campaign.channel, composed, provided);
     let tally = match &ground {
@@ -177,6 +181,7 @@ async fn run(
         render_errors: gathered.failures,
         recently_mailed,
         samples: gathered.samples,
+        attachments: files,
         sms_parts: gathered.sms_parts,
         started_at,
         finished_at,
@@ -228,7 +233,9 @@ fn prepare(conn: &mut Conn, services: &Services, id: CampaignId) -> Result<Resul
             }
         }
     };
-    Ok(Ok(Prepared { campaign, examined, ground, composed, blockers, started_at }))
+    let uses = campaigns::email_fields::of(conn, &campaign)?.attachments;
+    let files = files::described(conn, &uses)?;
+    Ok(Ok(Prepared { campaign, examined, ground, composed, files, blockers, started_at }))
 }
 
 /// Walks through the audience. While the messages of one stretch are made, the next one is read.

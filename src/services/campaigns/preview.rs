@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::render::{Material, RenderingError, profiles};
+use crate::domain::content::attachment::AttachedFile;
 use crate::domain::content::check::check_for_preview;
 use crate::domain::content::email_fields::CompiledFields;
 use crate::domain::content::message::Message;
@@ -10,13 +11,16 @@ use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::services::Services;
-use crate::store::StoreError;
+use crate::services::content::files;
+use crate::store::{Lane, StoreError};
 
 /// A campaign as one contact would get it.
 #[derive(Debug)]
 pub struct CampaignPreview {
     /// What it says.
     pub message: Message,
+    /// The files of every message.
+    pub files: Vec<AttachedFile>,
     /// The text that was rendered.
     pub text: String,
     /// Names that the content uses and this contact has no value for.
@@ -55,8 +59,11 @@ pub async fn preview(
         .map_err(|error| StoreError::Corrupt { what: "headers of a campaign", detail: error.to_string() })?;
     message.headers = fields.render(&profile, &provided)?;
     message.reply_to = fields.reply_to;
+    let uses = material.email.attachments;
+    let look_up = move |conn: &mut _| files::described(conn, &uses);
     Ok(CampaignPreview {
         message,
+        files: services.store.run(Lane::Read, "look up the files of a campaign", look_up).await?,
         text: material.content.text,
         missing: compiled.missing(&profile, &provided).into_iter().filter(|name| !unknown.contains(name)).collect(),
         unknown,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
-use crate::domain::content::attachment::{Attachment, AttachmentUse};
+use crate::domain::content::attachment::{AttachedFile, Attachment, AttachmentUse};
 use crate::domain::ids::FileId;
 use crate::services::audit::{self, Line};
 use crate::services::{By, Services};
@@ -105,4 +105,21 @@ pub fn attachments(conn: &mut Conn, uses: &[AttachmentUse]) -> Result<Arc<[Attac
         all.push(Attachment::new(row.name.clone(), row.content_type.clone(), content_id.clone(), &bytes));
     }
     Ok(all.into())
+}
+
+/// The files of an email for people, without their bytes. A file that is gone is left out: what uses it is refused elsewhere.
+///
+/// # Errors
+/// The query failed.
+pub fn described(conn: &mut Conn, uses: &[AttachmentUse]) -> Result<Vec<AttachedFile>, StoreError> {
+    let ids: Vec<FileId> = uses.iter().map(|one| one.file_id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = files::find(conn, &ids)?;
+    let described = uses.iter().filter_map(|one| {
+        let FileRow { id, name, content_type, size, .. } = rows.get(&one.file_id)?.clone();
+        Some(AttachedFile { file_id: id, name, content_type, size, content_id: one.content_id.clone() })
+    });
+    Ok(described.collect())
 }

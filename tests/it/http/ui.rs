@@ -1,6 +1,7 @@
 //! The door of operators' pages, without a browser.
 
 mod composer;
+mod email_form;
 mod entering;
 mod figures;
 mod imports;

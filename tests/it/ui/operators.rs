@@ -1,6 +1,7 @@
 //! The operators' pages.
 
 mod acting;
+mod attaching;
 mod composing;
 mod files;
 mod pictures;

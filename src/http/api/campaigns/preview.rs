@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::refusals::unrendered;
 use crate::domain::access::limit::Limit;
+use crate::domain::content::attachment::AttachedFile;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::ids::{CampaignId, ContactId};
@@ -42,10 +43,13 @@ pub(in crate::http) struct PersonalizedPreview {
     pub(in crate::http) rendered_html: Option<String>,
     /// Where answers go, where the campaign or its template says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reply_to: Option<String>,
+    pub(in crate::http) reply_to: Option<String>,
     /// Headers of its own, as this contact would get them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<String, String>,
+    pub(in crate::http) headers: BTreeMap<String, String>,
+    /// Files that every message of the campaign has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::http) attachments: Vec<AttachedFile>,
     /// The text that was rendered.
     used_template: String,
     /// Names that the template uses and this contact has no value for.
@@ -72,6 +76,7 @@ impl PersonalizedPreview {
             rendered_html: preview.message.html,
             reply_to: preview.message.reply_to,
             headers: preview.message.headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
+            attachments: preview.files,
             used_template: preview.text,
             missing: preview.missing,
             unknown: preview.unknown,

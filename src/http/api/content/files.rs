@@ -1,11 +1,13 @@
 //! `/v1/files`: what emails have attached or show in their HTML.
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::content::attachment::{check_name, media_type};
+use crate::domain::content::attachment::{AttachedFile, AttachmentUse, check_name, media_type};
 use crate::domain::ids::FileId;
 use crate::domain::instant::UtcInstant;
 use crate::http::state::AppState;
@@ -13,7 +15,7 @@ use crate::http::web::extract::{FromQuery, Id, Params, Query, gather};
 use crate::http::web::paging::{ListParams, Listing, Paging};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
-use crate::services::content::files::{DeleteFileError, add_file, delete_file};
+use crate::services::content::files::{DeleteFileError, add_file, delete_file, described};
 use crate::store::Lane;
 use crate::store::content::files::{self, FileRow};
 
@@ -54,6 +56,13 @@ impl FromQuery for Named {
 
 #[derive(Debug)]
 pub(in crate::http) struct FileFilter(Paging);
+
+impl FileFilter {
+    /// The newest ones, as many as one answer has at most.
+    pub(in crate::http) fn newest() -> Self {
+        Self(Paging::newest("files"))
+    }
+}
 
 impl FromQuery for FileFilter {
     const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor"];
@@ -96,11 +105,57 @@ pub(in crate::http) async fn upload(
     responses((status = 200, body = Listing<File>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
-    Query(FileFilter(paging)): Query<FileFilter>,
+    Query(filter): Query<FileFilter>,
 ) -> Result<web::Json<Listing<File>>, ApiError> {
+    Ok(web::Json(listed(&state, filter).await?))
+}
+
+/// A part of the files.
+pub(in crate::http) async fn listed(
+    state: &AppState,
+    FileFilter(paging): FileFilter,
+) -> Result<Listing<File>, ApiError> {
     let window = paging.window();
     let slice = state.store.run(Lane::Read, "list files", move |conn| files::list(conn, window)).await?;
-    Ok(web::Json(paging.answer(slice.map(File::from), |file| file.id.0)))
+    Ok(paging.answer(slice.map(File::from), |file| file.id.0))
+}
+
+/// Those of these files that are there.
+pub(in crate::http) async fn these(state: &AppState, ids: BTreeSet<FileId>) -> Result<HashMap<FileId, File>, ApiError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<FileId> = ids.into_iter().collect();
+    let found = state.store.run(Lane::LookUp, "read files", move |conn| files::find(conn, &ids)).await?;
+    Ok(found.into_iter().map(|(id, row)| (id, row.into())).collect())
+}
+
+/// The files of an email, for people.
+pub(in crate::http) async fn of_email(
+    state: &AppState,
+    uses: Vec<AttachmentUse>,
+) -> Result<Vec<AttachedFile>, ApiError> {
+    if uses.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(state.store.run(Lane::LookUp, "read the files of an email", move |conn| described(conn, &uses)).await?)
+}
+
+/// Stores a file that a form has brought. `kind`: its media type, as the browser says it.
+pub(in crate::http) async fn brought(
+    state: &AppState,
+    name: String,
+    kind: Option<&str>,
+    bytes: Vec<u8>,
+    by: &By,
+) -> Result<File, ApiError> {
+    check_name(&name).map_err(|reason| ApiError::field("/attachments", "file_name", format!("its name {reason}")))?;
+    if bytes.is_empty() {
+        return Err(ApiError::field("/attachments", "required", "the file is empty"));
+    }
+    let kind = kind.and_then(media_type).unwrap_or_else(|| "application/octet-stream".to_owned());
+    let (row, _) = add_file(&state.services, name, kind, bytes, by).await?;
+    Ok(row.into())
 }
 
 /// Shows a file without its bytes.

@@ -35,7 +35,7 @@ impl Visitor<'_> {
         self.bring_to("/ui/imports", body, headers)
     }
 
-    fn bring_to(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Raw {
+    pub(super) fn bring_to(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Raw {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nCookie: {}\r\nContent-Type: multipart/form-data; \
              boundary=bound\r\nContent-Length: {}\r\n",
