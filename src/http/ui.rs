@@ -53,6 +53,7 @@ pub(super) mod preflight;
 mod preflight_view;
 mod reasons;
 mod receipt;
+mod refused;
 pub(super) mod search;
 pub(super) mod segment_acts;
 mod segment_tree;

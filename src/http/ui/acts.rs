@@ -1,12 +1,13 @@
 //! What can be done with a campaign: a question with numbers, and the form that does it.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::words::{begun, counted, people_are};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::ids::CampaignId;
@@ -169,19 +170,14 @@ pub(in crate::http) async fn carry_out(
     let typed = form.text("name").unwrap_or_default().trim().to_owned();
     let error = match decide(&state, act, id, &typed, &by).await {
         Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}#receipt"))),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    // The page of a campaign that is not there says so itself.
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
-    let Ok(seen) = overview::sight(&state, id).await else { return Err(error) };
-    let campaign = Glance::from(seen.campaign);
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
-    page(status, &ActPage { trouble, refusal: None, typed, is_wrong, ..ActPage::of(act, &campaign, frame) })
+    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+        let campaign = Glance::from(overview::sight(&state, id).await?.campaign);
+        let shown = ActPage::of(act, &campaign, frame);
+        Ok(ActPage { trouble: Some(trouble), refusal: None, typed, is_wrong, ..shown })
+    })
+    .await
 }
 
 /// Decides, and waits a moment for the instances to follow. A pause waits for no read; only a stop looks at the name first.

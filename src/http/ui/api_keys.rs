@@ -1,12 +1,13 @@
 //! `/ui/api-keys`: who may do what, with which key; a new key, and the end of one.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::{Refusal, refused};
 use super::words::When;
 use crate::domain::access::Scope;
 use crate::domain::ids::ApiKeyId;
@@ -183,11 +184,12 @@ pub(in crate::http) async fn make(
             answer.extensions_mut().insert(Instead(format!("/ui/api-keys?again={id}")));
             Ok(answer)
         }
-        Err(error) if error.status_code().is_server_error() => Err(error),
         Err(error) => {
-            let trouble = Some(Trouble::of(&error.problem(), &request));
-            let shown = KeysPage::of(&state, frame, &by, typed).await?;
-            page(error.status_code(), &KeysPage { trouble, ..shown })
+            refused(error, &request, async |Refusal { trouble, .. }| {
+                let shown = KeysPage::of(&state, frame, &by, typed).await?;
+                Ok(KeysPage { trouble: Some(trouble), ..shown })
+            })
+            .await
         }
     }
 }
@@ -253,8 +255,10 @@ pub(in crate::http) async fn revoke(
     let shown = RevokePage::of(&state, frame, id, &by).await?;
     if composed(&typed) != shown.line.name {
         let error = ApiError::field("name", "name_differs", "type the key's name as it is");
-        let trouble = Some(Trouble::of(&error.problem(), &request));
-        return page(error.status_code(), &RevokePage { trouble, typed, is_wrong: true, ..shown });
+        let again = async |Refusal { trouble, is_wrong, .. }: Refusal<'_>| {
+            Ok(RevokePage { trouble: Some(trouble), typed, is_wrong, ..shown })
+        };
+        return refused(error, &request, again).await;
     }
     keys::revoked(&state, id, &by).await?;
     Ok(see_other(&format!("/ui/api-keys#key-{id}")))

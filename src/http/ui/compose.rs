@@ -1,13 +1,14 @@
 //! `/ui/campaigns/new`: a new draft, of as little as one needs.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 use serde_json::json;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::{Refusal, refused};
 use super::words::curl;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::CampaignId;
@@ -95,14 +96,12 @@ pub(in crate::http) async fn make(
         Ok(id) => return Ok(see_other(&format!("/ui/campaigns/{id}/edit"))),
         Err(error) => error,
     };
-    let status = error.status_code();
-    if status.is_server_error() {
-        return Err(error);
-    }
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    let shown = ComposePage::of(&state, frame, list, form.value("pool")).await?;
-    let is_wrong = error.problem().errors.iter().any(|problem| problem.field == "/name");
-    page(status, &ComposePage { trouble, name: form.value("name").to_owned(), is_wrong, ..shown })
+    refused(error, &request, async |Refusal { trouble, errors, .. }| {
+        let shown = ComposePage::of(&state, frame, list, form.value("pool")).await?;
+        let is_wrong = errors.iter().any(|problem| problem.field == "/name");
+        Ok(ComposePage { trouble: Some(trouble), name: form.value("name").to_owned(), is_wrong, ..shown })
+    })
+    .await
 }
 
 async fn made(state: &AppState, form: &Form, list: Option<i64>, by: &By) -> Result<CampaignId, ApiError> {

@@ -12,6 +12,7 @@ use super::composer_parts::{Choices, CountView, PreviewView};
 use super::email_form::{self, EmailTyped, EmailView, FilesView};
 use super::form::{Form, LARGEST_SIGNED_IN, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::of_what_is_there;
 use super::words::{When, curl};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::CampaignStatus;
@@ -335,9 +336,9 @@ async fn carry_out(
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             Typed { status, form, trouble: None, problems, by: Some(by) }
         }
-        // The page of a campaign that is not there says so itself.
-        Err(error) if !error.is_refusal() || error.status_code() == StatusCode::NOT_FOUND => return Err(error),
+        Err(error) if !error.is_refusal() => return Err(error),
         Err(error) => {
+            let error = of_what_is_there(error)?;
             let problems = error.problem().errors;
             let trouble = problems.is_empty().then(|| Held::of(&error));
             Typed { status: error.status_code(), form, trouble, problems, by: Some(by) }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use actix_web::http::StatusCode;
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::asked::{Asked, Ways};
@@ -13,6 +13,7 @@ use super::errors::Trouble;
 use super::form::fresh_key;
 use super::frame::{Frame, Section, page};
 use super::import_look::LookView;
+use super::refused::{Refusal, refused};
 use super::upload::Brought;
 use super::words::{When, grouped};
 use crate::domain::access::audit::{Action, Object};
@@ -246,12 +247,14 @@ pub(in crate::http) async fn upload(
     };
     let error = match done {
         Ok(answer) => return Ok(answer),
-        Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => error,
     };
-    let shown = ImportsPage::after(&state, frame, typed.written()).await?;
-    let trouble = Some(said(&error, &request, &shown.typed));
-    page(error.status_code(), &ImportsPage { trouble, wrong: field_of(&error), ..shown })
+    refused(error, &request, async |refusal| {
+        let wrong = field_of(refusal.error);
+        let shown = ImportsPage::after(&state, frame, typed.written()).await?;
+        Ok(ImportsPage { trouble: Some(said(refusal, &shown.typed)), wrong, ..shown })
+    })
+    .await
 }
 
 /// Shows what would come of a file, and stores nothing.
@@ -271,13 +274,18 @@ pub(in crate::http) async fn look(
     };
     let (view, error) = match done {
         Ok(dry_run) => LookView::of(dry_run, &typed.mapped),
-        Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => (LookView::default(), Some(error)),
     };
-    let status = error.as_ref().map_or(StatusCode::OK, ResponseError::status_code);
-    let shown = ImportsPage::after(&state, frame, typed).await?;
-    let trouble = error.map(|error| said(&error, &request, &shown.typed));
-    page(status, &ImportsPage { look: Some(view.with(trouble)), ..shown })
+    let Some(error) = error else {
+        let shown = ImportsPage::after(&state, frame, typed).await?;
+        return page(StatusCode::OK, &ImportsPage { look: Some(view.with(None)), ..shown });
+    };
+    refused(error, &request, async |refusal| {
+        let shown = ImportsPage::after(&state, frame, typed).await?;
+        let look = Some(view.with(Some(said(refusal, &shown.typed))));
+        Ok(ImportsPage { look, ..shown })
+    })
+    .await
 }
 
 /// Looks at what a form has brought.
@@ -305,10 +313,8 @@ async fn carry_out(
 }
 
 /// What is wrong, in a sentence that needs no name of a field.
-fn said(error: &ApiError, request: &HttpRequest, typed: &Typed) -> Trouble {
-    let problem = error.problem();
-    let mut trouble = Trouble::of(&problem, request);
-    if let Some(one) = problem.errors.first() {
+fn said(Refusal { error, mut trouble, errors, .. }: Refusal<'_>, typed: &Typed) -> Trouble {
+    if let Some(one) = errors.first() {
         trouble.detail.clone_from(&one.reason);
     }
     match (trouble.code.as_str(), error) {

@@ -1,12 +1,13 @@
 //! `/ui/suppressions/lift`: an address or a domain is written to again, for a reason.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page, quoted};
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::suppressed;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::Reason;
@@ -198,16 +199,13 @@ pub(in crate::http) async fn carry_out(
     let note = form.text("note").unwrap_or_default().trim().to_owned();
     let error = match lift(&state, &wanted, &note, &by).await {
         Ok(()) => return Ok(see_other(&wanted.back())),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    let shown = LiftPage::of(&state, frame, &wanted).await?;
-    let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
-    page(status, &LiftPage { trouble, note, is_wrong, ..shown })
+    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+        let shown = LiftPage::of(&state, frame, &wanted).await?;
+        Ok(LiftPage { trouble: Some(trouble), note, is_wrong, ..shown })
+    })
+    .await
 }
 
 async fn lift(state: &AppState, wanted: &Wanted, note: &str, by: &By) -> Result<(), ApiError> {

@@ -1,13 +1,14 @@
 //! The suspension of a pool and its end: a question with numbers, and the form that does it.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::pools::one;
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::words::{begun, counted, curl, people_are};
 use crate::domain::campaigns::CampaignStatus;
 use crate::http::api::overview::{self, Glance};
@@ -170,17 +171,14 @@ pub(in crate::http) async fn carry_out(
     };
     let error = match done {
         Ok(()) => return Ok(see_other(&format!("/ui/pools/{name}#receipt"))),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
-    let Ok((pool, campaigns)) = looked_at(&state, &name).await else { return Err(error) };
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    let shown = ActPage::of(act, &pool, &campaigns, frame, &chosen);
-    page(status, &ActPage { trouble, refusal: None, is_wrong: true, ..shown })
+    refused(error, &request, async |Refusal { trouble, .. }| {
+        let (pool, campaigns) = looked_at(&state, &name).await?;
+        let shown = ActPage::of(act, &pool, &campaigns, frame, &chosen);
+        Ok(ActPage { trouble: Some(trouble), refusal: None, is_wrong: true, ..shown })
+    })
+    .await
 }
 
 async fn suspend(state: &AppState, name: &str, chosen: &Chosen, by: &By) -> Result<(), ApiError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
@@ -11,6 +11,7 @@ use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::funnel_view::{Step, became};
 use super::preflight_view::PreflightView;
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::words::{When, grouped};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
@@ -159,22 +160,17 @@ pub(in crate::http) async fn send(
     let fingerprint = form.text("preflight").unwrap_or_default().to_owned();
     let error = match decide(&state, id, &typed, fingerprint, &by).await {
         Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}"))),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    // The page of a campaign that is not there says so itself.
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
-    let Ok(shown) = PreflightPage::of(&state, frame, id).await else { return Err(error) };
-    // What the route shows when it refuses is noted by nobody else.
-    if shown.found.as_ref().is_some_and(PreflightView::shows_somebody) {
-        state.gathered.note(by, Action::Read, Object::Campaign, Some(id.to_string()));
-    }
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    let is_wrong = status == StatusCode::UNPROCESSABLE_ENTITY;
-    page(status, &PreflightPage { trouble, typed, is_wrong, ..shown })
+    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+        let shown = PreflightPage::of(&state, frame, id).await?;
+        // What the route shows when it refuses is noted by nobody else.
+        if shown.found.as_ref().is_some_and(PreflightView::shows_somebody) {
+            state.gathered.note(by, Action::Read, Object::Campaign, Some(id.to_string()));
+        }
+        Ok(PreflightPage { trouble: Some(trouble), typed, is_wrong, ..shown })
+    })
+    .await
 }
 
 async fn decide(state: &AppState, id: CampaignId, typed: &str, fingerprint: String, by: &By) -> Result<(), ApiError> {

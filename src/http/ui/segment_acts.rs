@@ -8,6 +8,7 @@ use super::contacts::address;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::segment_tree::Branch;
 use super::segments::{SegmentView, members_are};
 use super::words::When;
@@ -231,13 +232,11 @@ pub(in crate::http) async fn carry_out(
     let act = Act::of(&request);
     let error = match segments::switched(&state, id, act == Act::Enable, &by).await {
         Ok(()) => return Ok(see_other(&format!("/ui/segments/{id}#receipt"))),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    let segment = segments::shown(&state, id).await?;
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    page(status, &ActPage { trouble, refusal: None, ..ActPage::of(act, &segment, frame) })
+    refused(error, &request, async |Refusal { trouble, .. }| {
+        let segment = segments::shown(&state, id).await?;
+        Ok(ActPage { trouble: Some(trouble), refusal: None, ..ActPage::of(act, &segment, frame) })
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::web::Payload;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::email_form::{self, EmailTyped, EmailView};
@@ -10,6 +10,7 @@ use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::header_lines;
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::templates::tracked;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -122,6 +123,18 @@ struct Overtaken {
     tracking: &'static str,
 }
 
+impl Overtaken {
+    /// What a template has become since a form has seen it, if anything has changed.
+    fn since(seen: UtcInstant, based_on: i64, now: &Base, stored: Stored) -> Option<Self> {
+        (now.seen != seen).then(|| Self {
+            based_on: Some(based_on).filter(|based_on| *based_on != now.version),
+            name: stored.name,
+            category: stored.category,
+            tracking: tracked(stored.tracking),
+        })
+    }
+}
+
 #[derive(Template)]
 #[template(path = "ui/template_edit.html")]
 struct EditPage {
@@ -201,13 +214,13 @@ pub(in crate::http) async fn create(
     let made = async { templates::created(&state, typed.input()?, &by).await };
     let error = match made.await {
         Ok(made) => return Ok(see_other(&format!("/ui/templates/{}", made.id))),
-        Err(error) if error.status_code().is_server_error() => return Err(error),
         Err(error) => error,
     };
-    let problem = error.problem();
-    let trouble = Some(Trouble::of(&problem, &request));
-    let shown = EditPage::of(&state, frame, None, typed, problem.errors).await?;
-    page(error.status_code(), &EditPage { trouble, ..shown })
+    refused(error, &request, async |Refusal { trouble, errors, .. }| {
+        let shown = EditPage::of(&state, frame, None, typed, errors).await?;
+        Ok(EditPage { trouble: Some(trouble), ..shown })
+    })
+    .await
 }
 
 /// Stores a file, and shows the form of a new template with it. Nothing else is stored.
@@ -287,22 +300,14 @@ pub(in crate::http) async fn save(
     let saved = async { templates::replaced(&state, id, Some(seen), typed.input()?, &by).await };
     let error = match saved.await {
         Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    let stored = templates::one(&state, id, None).await?;
-    let base = Base::of(&stored);
-    let overtaken = (base.seen != seen).then(|| Overtaken {
-        based_on: Some(based_on).filter(|based_on| *based_on != base.version),
-        name: stored.name,
-        category: stored.category,
-        tracking: tracked(stored.tracking),
-    });
-    let problem = error.problem();
-    let trouble = Some(Trouble::of(&problem, &request));
-    let shown = EditPage::of(&state, frame, Some(base), typed, problem.errors).await?;
-    page(status, &EditPage { trouble, overtaken, ..shown })
+    refused(error, &request, async |Refusal { trouble, errors, .. }| {
+        let stored = templates::one(&state, id, None).await?;
+        let base = Base::of(&stored);
+        let overtaken = Overtaken::since(seen, based_on, &base, stored);
+        let shown = EditPage::of(&state, frame, Some(base), typed, errors).await?;
+        Ok(EditPage { trouble: Some(trouble), overtaken, ..shown })
+    })
+    .await
 }

@@ -7,6 +7,7 @@ use askama::Template;
 use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
+use super::refused::{Refusal, of_what_is_there, refused};
 use super::words::counted;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::http::api::campaigns::resolving::{self, EvidenceInput, MAX_RESOLVED, ResolveAs, ResolveInput, Resolved};
@@ -194,14 +195,11 @@ pub(in crate::http) async fn carry_out(
             let (word, count, of) = (chosen.resolution, done.resolved, about.campaign);
             return Ok(see_other(&format!("/ui/uncertain?as={word}&count={count}&of={of}")));
         }
-        Err(error) => error,
+        Err(error) => of_what_is_there(error)?,
     };
-    let status = error.status_code();
-    if status.is_server_error() || status == StatusCode::NOT_FOUND {
-        return Err(error);
-    }
-    let trouble = Some(Trouble::of(&error.problem(), &request));
-    // A refusal that cannot be shown with its numbers is a refusal all the same: nothing was done.
-    let Ok(shown) = question(&state, frame, &incident, chosen, &by).await else { return Err(error) };
-    page(status, &ActPage { trouble, refusal: None, is_wrong: true, ..shown })
+    refused(error, &request, async |Refusal { trouble, .. }| {
+        let shown = question(&state, frame, &incident, chosen, &by).await?;
+        Ok(ActPage { trouble: Some(trouble), refusal: None, is_wrong: true, ..shown })
+    })
+    .await
 }
