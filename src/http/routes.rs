@@ -34,7 +34,7 @@ use super::ui::{
     pace as pace_page, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
     preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
     settings as settings_page, suppressions as suppression_list, template_diff, template_edit, template_preview,
-    templates as template_list, uncertain as incidents, uncertain_acts, why as why_page,
+    template_versions, templates as template_list, uncertain as incidents, uncertain_acts, why as why_page,
 };
 pub use super::verb::Verb;
 use super::web::head::without_body;
@@ -270,6 +270,7 @@ pub const TABLE: &[Entry] = &[
     post("/ui/templates/{id}/edit", Page(Operate), || to(template_edit::save)).once(),
     get("/ui/templates/{id}/edit/files", Page(Operate), || to(template_edit::ask)),
     post("/ui/templates/{id}/edit/files", Page(Operate), || to(template_edit::bring_to)).keeps_key(),
+    get("/ui/templates/{id}/versions", Page(Read), || to(template_versions::list)),
     get("/ui/templates/{id}/compare", Page(Read), || to(template_diff::show)),
     get("/ui/templates/{id}/preview", Page(Read), || to(template_preview::stored)).shows(Object::Contact),
     get("/ui/pools", Page(Read), || to(pool_list::list)),

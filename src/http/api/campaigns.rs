@@ -119,7 +119,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
     Ok(Campaign::new(stored, state)?)
 }
 
-/// Lists campaigns, newest first.
+/// Lists campaigns, newest first unless `sort` is given.
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns",
     params(CampaignParams, ListParams),
     responses((status = 200, body = Listing<Campaign>), (status = "4XX", body = Problem)))]

@@ -6,11 +6,14 @@ use askama::Template;
 
 use super::frame::{Frame, Section, page};
 use super::lines::Line;
-use super::words::grouped;
+use super::words::{curl, grouped};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{ListId, TemplateId};
 use crate::http::api::campaigns::{self, CampaignFilter};
+use crate::http::api::content::templates;
 use crate::http::api::overview::Glance;
+use crate::http::api::people::lists;
 use crate::http::state::AppState;
 use crate::http::web::extract::Query;
 use crate::http::web::problem::ApiError;
@@ -24,6 +27,8 @@ struct CampaignsPage {
     statuses: Vec<Choice>,
     channels: Vec<Choice>,
     is_filtered: bool,
+    /// What they have in common: in words, its name, and its page.
+    used: Vec<(&'static str, String, String)>,
     /// The page with older ones.
     older: Option<String>,
     /// The first page, where this is another one.
@@ -42,12 +47,21 @@ struct Choice {
 struct Chosen {
     status: Option<&'static str>,
     channel: Option<&'static str>,
+    template: Option<TemplateId>,
+    list: Option<ListId>,
 }
 
 impl Chosen {
     fn path(self, cursor: Option<&str>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in [("status", self.status), ("channel", self.channel), ("cursor", cursor)] {
+        let (template, list) = (self.template.map(|id| id.to_string()), self.list.map(|id| id.to_string()));
+        for (name, value) in [
+            ("template_id", template.as_deref()),
+            ("list_id", list.as_deref()),
+            ("status", self.status),
+            ("channel", self.channel),
+            ("cursor", cursor),
+        ] {
             query.extend_pairs(value.map(|value| (name, value)));
         }
         let query = query.finish();
@@ -75,6 +89,19 @@ impl Chosen {
     }
 }
 
+/// What the campaigns use that are shown: in words, its name, and its page.
+async fn used(state: &AppState, chosen: Chosen) -> Result<Vec<(&'static str, String, String)>, ApiError> {
+    let mut used = Vec::new();
+    if let Some(id) = chosen.template {
+        let name = templates::one(state, id, None).await?.name;
+        used.push(("use the template", name, format!("/ui/templates/{id}")));
+    }
+    if let Some(id) = chosen.list {
+        used.push(("were launched to the list", lists::one(state, id).await?.name, format!("/ui/lists/{id}")));
+    }
+    Ok(used)
+}
+
 /// Shows campaigns.
 pub(in crate::http) async fn list(
     state: web::Data<AppState>,
@@ -85,13 +112,21 @@ pub(in crate::http) async fn list(
     let chosen = Chosen {
         status: filter.filter.statuses.first().copied().map(CampaignStatus::as_str),
         channel: filter.filter.channels.first().copied().map(ChannelKind::as_str),
+        template: filter.filter.template,
+        list: filter.filter.list,
     };
     let listing = campaigns::listed(&state, filter).await?;
     let here = request.query_string();
     let json = if here.is_empty() { "GET /v1/campaigns".to_owned() } else { format!("GET /v1/campaigns?{here}") };
     let flag = |name: &str, value: Option<&str>| value.map(|value| format!(" --{name} {value}")).unwrap_or_default();
     let flags = flag("status", chosen.status) + &flag("channel", chosen.channel);
-    let frame = frame.titled("Campaigns").same_as(&json, &format!("volley campaign list{flags}"));
+    let used = used(&state, chosen).await?;
+    // The command has no flag for what they use.
+    let command = match used.is_empty() {
+        true => format!("volley campaign list{flags}"),
+        false => curl("GET", &format!("'/v1/campaigns?{here}'"), None),
+    };
+    let frame = frame.titled("Campaigns").same_as(&json, &command);
     let lines = listing.data.into_iter().map(|campaign| Line::of(&Glance::from(campaign), None)).collect();
     let shown = CampaignsPage {
         frame: Frame { section: Some(Section::Campaigns), up: Some(super::UI.to_owned()), ..frame },
@@ -99,7 +134,8 @@ pub(in crate::http) async fn list(
         total: grouped(listing.pagination.total_count),
         statuses: chosen.statuses(),
         channels: chosen.channels(),
-        is_filtered: chosen.status.is_some() || chosen.channel.is_some(),
+        is_filtered: chosen.status.is_some() || chosen.channel.is_some() || !used.is_empty(),
+        used,
         older: listing.next_cursor.map(|cursor| chosen.path(Some(&cursor))),
         newest: (listing.pagination.page > 1).then(|| chosen.path(None)),
     };

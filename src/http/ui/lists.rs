@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::asked::{Asked, Ways};
+use super::campaign_users::Users;
 use super::downloads::Downloads;
 use super::frame::{Frame, Section, page};
 use super::words::{When, curl, grouped};
@@ -96,6 +97,7 @@ pub(in crate::http) async fn list(
 struct ListPage {
     frame: Frame,
     list: ListView,
+    users: Users,
     downloads: Downloads,
 }
 
@@ -111,5 +113,5 @@ pub(in crate::http) async fn show(
     let frame = frame.titled(&list.name).same_as(&format!("GET {path}"), &curl("GET", &path, None));
     let frame = Frame { section: Some(Section::People), up: Some("/ui/lists".to_owned()), ..frame };
     let downloads = Downloads::new(&format!("/ui/lists/{id}/members/export"), "");
-    page(StatusCode::OK, &ListPage { frame, list: list.into(), downloads })
+    page(StatusCode::OK, &ListPage { frame, list: list.into(), users: Users::of_list(&state, id).await?, downloads })
 }

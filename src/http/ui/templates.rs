@@ -1,28 +1,24 @@
 //! `/ui/templates` and `/ui/templates/{id}`: what messages are made of, in versions.
 
-use std::collections::HashMap;
-
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::asked::{Asked, Ways};
-use super::audit::actor;
+use super::campaign_users::Users;
 use super::email_form::extras;
 use super::frame::{Frame, Section, page};
-use super::words::{When, counted, curl, grouped};
-use crate::domain::campaigns::CampaignStatus;
+use super::template_versions::VersionRows;
+use super::words::{When, curl, grouped};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
-use crate::http::api::access::audit_log;
-use crate::http::api::campaigns::{self, CampaignFilter};
 use crate::http::api::content::files;
 use crate::http::api::content::templates::{self, Template as Stored, TemplateFilter, Version, WhichVersion};
 use crate::http::state::AppState;
-use crate::http::web::extract::{FromQuery, Id, Params, Query};
+use crate::http::web::extract::{Id, Query};
 use crate::http::web::problem::ApiError;
 
 /// A template, as pages show it.
@@ -112,66 +108,6 @@ pub(in crate::http) async fn list(
     page(StatusCode::OK, &shown)
 }
 
-/// A version, as a line of the history.
-struct VersionLine {
-    version: i64,
-    at: When,
-    by: Option<String>,
-    /// The version before it, which it can be compared with.
-    before: Option<i64>,
-    /// How long it is.
-    size: String,
-}
-
-/// Who has written which version, where the reader may know, as far as the newest lines of the audit log say.
-async fn writers(state: &AppState, id: TemplateId, frame: &Frame) -> Result<HashMap<i64, String>, ApiError> {
-    if !frame.may_administer() {
-        return Ok(HashMap::new());
-    }
-    let query = format!("object=template&object_id={id}&page_size=100");
-    let which = audit_log::Which::from_params(&Params::parse(&query, audit_log::Which::NAMES)?)?;
-    let mut found = HashMap::new();
-    // Newest first: a later line about a version changes its name or what is tracked.
-    for line in audit_log::listed(state, which).await?.data {
-        let after = line.after.as_deref().and_then(|after| serde_json::from_str::<serde_json::Value>(after.get()).ok());
-        if let Some(version) = after.and_then(|after| after.get("version")?.as_i64()) {
-            found.insert(version, actor(&line));
-        }
-    }
-    Ok(found)
-}
-
-/// The versions of a template, newest first.
-async fn history(state: &AppState, id: TemplateId, frame: &Frame) -> Result<Vec<VersionLine>, ApiError> {
-    let (all, mut writers) = (templates::versions_of(state, id).await?.data, writers(state, id, frame).await?);
-    let before: Vec<Option<i64>> = all.iter().skip(1).map(|one| Some(one.version)).chain([None]).collect();
-    let line = |(version, before): (&Version, Option<i64>)| {
-        let chars =
-            version.body_text.chars().count() + version.body_html.as_deref().unwrap_or_default().chars().count();
-        VersionLine {
-            version: version.version,
-            at: When::of(version.version_created_at),
-            by: writers.remove(&version.version),
-            before,
-            size: counted(i64::try_from(chars).unwrap_or(i64::MAX), "character", "characters"),
-        }
-    };
-    Ok(all.iter().zip(before).map(line).collect())
-}
-
-/// The campaigns that are going to send a template, or are at it: id, name and status.
-async fn users(state: &AppState, id: TemplateId) -> Result<Vec<(i64, String, CampaignStatus)>, ApiError> {
-    let mut found = Vec::new();
-    for status in [CampaignStatus::Sending, CampaignStatus::Paused, CampaignStatus::Scheduled, CampaignStatus::Draft] {
-        let query = format!("status={status}&page_size=100");
-        let which = CampaignFilter::from_params(&Params::parse(&query, CampaignFilter::NAMES)?)?;
-        let listed = campaigns::listed(state, which).await?.data;
-        let using = listed.into_iter().filter(|campaign| campaign.template_id == Some(id));
-        found.extend(using.map(|campaign| (campaign.id.0, campaign.name, campaign.status)));
-    }
-    Ok(found)
-}
-
 #[derive(Template)]
 #[template(path = "ui/template.html")]
 struct TemplatePage {
@@ -179,9 +115,14 @@ struct TemplatePage {
     template: TemplateView,
     /// What its emails have beside the words.
     extras: Vec<(String, String)>,
-    versions: Vec<VersionLine>,
+    /// The newest versions.
+    versions: VersionRows,
+    /// The newest version.
+    latest: i64,
+    /// How many there are, where these are not all.
+    all_versions: Option<String>,
     is_latest: bool,
-    users: Vec<(i64, String, CampaignStatus)>,
+    users: Users,
 }
 
 /// Shows a template with its latest version, or with another.
@@ -195,8 +136,8 @@ pub(in crate::http) async fn show(
     let EmailFields { reply_to, headers, attachments } = &stored.content.email;
     let extras = extras(reply_to.as_deref(), headers, &files::of_email(&state, attachments.clone()).await?);
     let template = TemplateView::from(stored);
-    let versions = history(&state, id, &frame).await?;
-    let is_latest = versions.first().is_none_or(|newest| newest.version == template.version);
+    let (versions, total) = VersionRows::newest(&state, id, &frame, template.version).await?;
+    let is_latest = total == template.version;
     let query = if is_latest { String::new() } else { format!("?version={}", template.version) };
     let path = format!("/v1/templates/{id}{query}");
     let frame = frame.titled(&template.name).same_as(&format!("GET {path}"), &curl("GET", &path, None));
@@ -204,9 +145,11 @@ pub(in crate::http) async fn show(
         frame: Frame { section: Some(Section::Templates), up: Some("/ui/templates".to_owned()), ..frame },
         template,
         extras,
+        latest: total,
+        all_versions: versions.are_part_of(total),
         versions,
         is_latest,
-        users: users(&state, id).await?,
+        users: Users::of_template(&state, id).await?,
     };
     page(StatusCode::OK, &shown)
 }

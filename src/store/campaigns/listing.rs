@@ -7,10 +7,10 @@ use super::CampaignRow;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::order::{Direction, SortKey};
 use crate::domain::channel::ChannelKind;
-use crate::domain::ids::CampaignId;
+use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::store::engine::dialect::conn::MultiBackend;
 use crate::store::engine::listing::{Slice, Window};
-use crate::store::engine::schema::campaigns;
+use crate::store::engine::schema::{audience_lists, campaigns};
 use crate::store::people::contacts::escape_like;
 use crate::store::{Conn, StoreError};
 
@@ -23,6 +23,10 @@ pub struct Filter {
     pub channels: Vec<ChannelKind>,
     /// Only those with this in their name; upper and lower case of ASCII are the same.
     pub search: Option<String>,
+    /// Only those that use this template.
+    pub template: Option<TemplateId>,
+    /// Only those that were launched to this list: it was named in the audience, and not to be left out.
+    pub list: Option<ListId>,
     /// Newest first unless given. In another order a walk goes by pages: [`Window::before`] means nothing.
     pub order: Option<(SortKey, Direction)>,
 }
@@ -52,6 +56,15 @@ pub fn list(conn: &mut Conn, filter: &Filter, window: Window) -> Result<Slice<Ca
         }
         if !filter.channels.is_empty() {
             query = query.filter(campaigns::channel.eq_any(filter.channels.clone()));
+        }
+        if let Some(template) = filter.template {
+            query = query.filter(campaigns::template_id.eq(template));
+        }
+        if let Some(list) = filter.list {
+            let launched = audience_lists::table
+                .filter(audience_lists::list_id.eq(list).and(audience_lists::excluded.eq(false)))
+                .select(audience_lists::campaign_id);
+            query = query.filter(campaigns::id.eq_any(launched));
         }
         if let Some(search) = &filter.search {
             let pattern = format!("%{}%", escape_like(&search.to_ascii_lowercase()));

@@ -313,21 +313,26 @@ pub fn list(conn: &mut Conn, channel: Option<ChannelKind>, window: Window) -> Re
     })
 }
 
-/// Every version of a template, newest first. `None` when there is no such template.
+/// Versions of a template, newest first: they are counted by their numbers, which have no gap. `None` when there is no such template.
 ///
 /// # Errors
 /// A query failed.
-pub fn versions(conn: &mut Conn, id: TemplateId) -> Result<Option<Vec<VersionRow>>, StoreError> {
-    if find(conn, id, None)?.is_none() {
-        return Ok(None);
-    }
-    template_versions::table
-        .filter(template_versions::template_id.eq(id))
-        .order(template_versions::version.desc())
-        .select(VERSION_COLUMNS)
-        .load(conn)
-        .map(Some)
-        .map_err(StoreError::query("list the versions of a template"))
+pub fn versions(conn: &mut Conn, id: TemplateId, window: Window) -> Result<Option<Slice<VersionRow>>, StoreError> {
+    conn.snapshot(|conn| {
+        let Some(latest) = find(conn, id, None)? else { return Ok(None) };
+        let latest = latest.version.version;
+        let anchor = window.anchor.map_or(latest, |anchor| anchor.min(latest));
+        let rows = template_versions::table
+            .filter(template_versions::template_id.eq(id).and(template_versions::version.le(anchor)))
+            .filter(template_versions::version.lt(window.before.unwrap_or(i64::MAX)))
+            .order(template_versions::version.desc())
+            .offset(window.offset)
+            .limit(window.fetch())
+            .select(VERSION_COLUMNS)
+            .load(conn)
+            .map_err(StoreError::query("list the versions of a template"))?;
+        Ok(Some(window.slice(rows, anchor, anchor)))
+    })
 }
 
 /// Changes a template; other content is a new version. `None` when there is no such template.

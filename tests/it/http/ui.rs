@@ -14,6 +14,7 @@ mod sizes;
 mod system;
 mod templates;
 mod uncertain;
+mod users;
 mod why;
 
 use std::io::{BufRead, BufReader, Read, Write};

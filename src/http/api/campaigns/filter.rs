@@ -3,6 +3,7 @@
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::order::{Direction, SortKey};
 use crate::domain::channel::ChannelKind;
+use crate::domain::ids::{ListId, TemplateId};
 use crate::http::web::extract::{FromQuery, Params, bad_parameter};
 use crate::http::web::paging::Paging;
 use crate::http::web::problem::ApiError;
@@ -12,7 +13,8 @@ use crate::store::campaigns::listing::Filter;
 const MAX_SEARCH: usize = 100;
 
 /// The parameters that select campaigns or sort them.
-const SELECTING: [&str; 7] = ["status", "status[]", "channel", "channel[]", "search", "sort", "order"];
+const SELECTING: [&str; 9] =
+    ["status", "status[]", "channel", "channel[]", "template_id", "list_id", "search", "sort", "order"];
 
 /// The same, for the API's description.
 #[derive(utoipa::IntoParams)]
@@ -23,6 +25,10 @@ pub(in crate::http) struct CampaignParams {
     status: Option<Vec<CampaignStatus>>,
     /// Only these; may be repeated, also as `channel[]`.
     channel: Option<Vec<ChannelKind>>,
+    /// Only those that use this template.
+    template_id: Option<i64>,
+    /// Only those that were launched to this list.
+    list_id: Option<i64>,
     /// Only those with this in their name, at most 100 characters; upper and lower case of ASCII are the same.
     search: Option<String>,
     /// Newest first unless given. Campaigns without such a time are last.
@@ -50,6 +56,8 @@ impl FromQuery for CampaignFilter {
         "status[]",
         "channel",
         "channel[]",
+        "template_id",
+        "list_id",
         "search",
         "sort",
         "order",
@@ -66,6 +74,8 @@ impl FromQuery for CampaignFilter {
         let filter = Filter {
             statuses: params.choices(&["status", "status[]"], CampaignStatus::ALL)?,
             channels: params.choices(&["channel", "channel[]"], ChannelKind::ALL)?,
+            template: params.integer("template_id", 1..=i64::MAX)?.map(TemplateId),
+            list: params.integer("list_id", 1..=i64::MAX)?.map(ListId),
             search: params.short("search", MAX_SEARCH)?.filter(|text| !text.is_empty()),
             order: sort.map(|key| (key, order.unwrap_or(Direction::Asc))),
         };

@@ -74,12 +74,6 @@ pub(in crate::http) struct Version {
     pub(in crate::http) version_created_at: UtcInstant,
 }
 
-/// Every version of a template, newest first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct Versions {
-    pub(in crate::http) data: Vec<Version>,
-}
-
 impl From<VersionRow> for Version {
     fn from(row: VersionRow) -> Self {
         let VersionRow { id: _, version, subject, body_text, body_html, created_at, email } = row;
@@ -189,6 +183,18 @@ impl FromQuery for TemplateFilter {
     }
 }
 
+/// Which part of a template's versions.
+#[derive(Debug)]
+pub(in crate::http) struct VersionFilter(Paging);
+
+impl FromQuery for VersionFilter {
+    const NAMES: &'static [&'static str] = &["page", "page_size", "anchor", "cursor"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Paging::read(params, "template_versions", &[]).map(Self)
+    }
+}
+
 #[derive(Debug)]
 pub(in crate::http) struct WhichVersion(Option<i64>);
 
@@ -289,23 +295,28 @@ pub(in crate::http) async fn show(
     Ok(web::Json(find(&state, id, version).await?.into()))
 }
 
-/// Lists every version of a template, newest first.
-#[utoipa::path(get, path = "/v1/templates/{id}/versions", tag = "templates", params(("id" = i64, Path)),
-    responses((status = 200, body = Versions), (status = "4XX", body = Problem)))]
+/// Lists the versions of a template, newest first.
+#[utoipa::path(get, path = "/v1/templates/{id}/versions", tag = "templates", params(("id" = i64, Path), ListParams),
+    responses((status = 200, body = Listing<Version>), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn versions(
     state: web::Data<AppState>,
     Id(id): Id<TemplateId>,
-    _: Query<()>,
-) -> Result<web::Json<Versions>, ApiError> {
-    versions_of(&state, id).await.map(web::Json)
+    Query(filter): Query<VersionFilter>,
+) -> Result<web::Json<Listing<Version>>, ApiError> {
+    versions_of(&state, id, filter).await.map(web::Json)
 }
 
-/// Every version of a template, newest first.
-pub(in crate::http) async fn versions_of(state: &AppState, id: TemplateId) -> Result<Versions, ApiError> {
-    let versions = move |conn: &mut _| templates::versions(conn, id);
-    let rows = state.store.run(Lane::Read, "list the versions of a template", versions).await?;
-    let rows = rows.ok_or(ApiError::not_found("template", id.0))?;
-    Ok(Versions { data: rows.into_iter().map(Version::from).collect() })
+/// A part of the versions of a template.
+pub(in crate::http) async fn versions_of(
+    state: &AppState,
+    id: TemplateId,
+    VersionFilter(paging): VersionFilter,
+) -> Result<Listing<Version>, ApiError> {
+    let window = paging.window();
+    let versions = move |conn: &mut _| templates::versions(conn, id, window);
+    let slice = state.store.run(Lane::Read, "list the versions of a template", versions).await?;
+    let slice = slice.ok_or(ApiError::not_found("template", id.0))?;
+    Ok(paging.answer(slice.map(Version::from), |version| version.version))
 }
 
 /// Replaces a template; other content makes a new version.

@@ -202,7 +202,7 @@ fn why(desk: &Desk) -> [(String, u16); 2] {
 }
 
 /// The pages of "People" and "Templates".
-const PEOPLE: [&str; 19] = [
+const PEOPLE: [&str; 20] = [
     "/ui/contacts",
     "/ui/contacts?search=nobody+here",
     "/ui/contacts/1",
@@ -221,6 +221,7 @@ const PEOPLE: [&str; 19] = [
     "/ui/templates/new",
     "/ui/templates/1",
     "/ui/templates/1/edit",
+    "/ui/templates/1/versions",
     "/ui/templates/1/compare?from=1&to=2",
 ];
 
@@ -236,6 +237,7 @@ fn pages(desk: &Desk) -> Vec<(String, u16)> {
         "/ui/campaigns",
         "/ui/campaigns/new",
         "/ui/campaigns?status=draft",
+        "/ui/campaigns?list_id=1",
         "/ui/keys",
         "/ui/enter",
     ];

@@ -76,8 +76,17 @@ fn checked(server: &Server, all: i64, some: i64, draft: i64) {
     let html = "<body style=\"margin:0;font:16px/24px Georgia,serif;color:#222\"><div style=\"background:#1f4d3a;color:#fff;padding:24px\">\
                 <h1 style=\"margin:0;font-size:26px\">The spring catalogue</h1></div><div style=\"padding:24px\"><p>Dear {{ first_name }},</p>\
                 <p>our new plants are in. Come and see them in {{ city }}, or order from your chair.</p></div>";
+    let file = |name: &str, kind: &str, size: usize| {
+        let stored =
+            server.send("POST", &format!("/v1/files?name={name}"), &[("Content-Type", kind)], &vec![b'x'; size]);
+        assert_eq!(stored.status, 201, "{stored:?}");
+        id(&stored.body)
+    };
+    let (catalogue, logo) =
+        (file("Spring-catalogue.pdf", "application/pdf", 184_220), file("logo.png", "image/png", 2_840));
     let change = json!({
-        "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "body_html": html,
+        "reply_to": "Garden help <help@example.com>", "headers": { "X-Campaign": "spring" },
+        "attachments": [{ "file_id": catalogue }, { "file_id": logo, "content_id": "logo" }], "audience": { "lists": [all, some], "exclude": { "lists": [some] } }, "subject": "{first_name}", "body_html": html,
     });
     let json = [("Content-Type", "application/json")];
     let changed = server.send("PATCH", &format!("/v1/campaigns/{draft}"), &json, change.to_string().as_bytes());
@@ -108,6 +117,7 @@ fn write_pictures_of_all_pages() {
         ("search", "/ui/search?q=s".to_owned(), 200),
         ("search-none", "/ui/search?q=nobody".to_owned(), 200),
         ("campaigns", "/ui/campaigns".to_owned(), 200),
+        ("campaigns-of-a-list", "/ui/campaigns?list_id=1".to_owned(), 200),
         ("compose-new", "/ui/campaigns/new?list=1".to_owned(), 200),
         ("compose-draft", format!("/ui/campaigns/{draft}/edit?count=yes"), 200),
         ("compose-closed", format!("/ui/campaigns/{}/edit", draft - 1), 200),
@@ -146,6 +156,7 @@ fn write_pictures_of_all_pages() {
         ("templates", "/ui/templates".to_owned(), 200),
         ("templates-one", "/ui/templates/1".to_owned(), 200),
         ("templates-edit", "/ui/templates/1/edit".to_owned(), 200),
+        ("templates-versions", "/ui/templates/1/versions".to_owned(), 200),
         ("templates-compare", "/ui/templates/1/compare?from=1&to=2".to_owned(), 200),
         ("pools", "/ui/pools".to_owned(), 200),
         ("pools-one", "/ui/pools/gateway".to_owned(), 200),

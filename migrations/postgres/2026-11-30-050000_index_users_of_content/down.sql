@@ -1,0 +1,2 @@
+DROP INDEX audience_lists_list;
+DROP INDEX campaigns_template;
