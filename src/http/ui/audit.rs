@@ -1,5 +1,7 @@
 //! `/ui/audit`: who did what, newest first, in sentences.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::frame::{Frame, Section, page};
-use super::words::{When, curl};
+use super::words::{When, counted, curl};
 use crate::domain::access::audit::{Action, Actor, Object};
 use crate::domain::ids::ApiKeyId;
 use crate::http::api::access::audit_log::{self, AuditEntry, Which};
@@ -53,6 +55,8 @@ struct Deed {
     of_object: Option<String>,
     changes: Vec<String>,
     request: Option<String>,
+    /// How often it was done, and the first time, where that is more than once.
+    times: Option<(String, When)>,
 }
 
 /// Who acted, in words.
@@ -203,7 +207,50 @@ fn deed(entry: AuditEntry) -> Deed {
         path,
         changes: changes(entry.before.as_deref(), entry.after.as_deref()),
         request: entry.request_id,
+        times: None,
     }
+}
+
+/// The fields that an edit of a campaign has changed; nothing, if the line is about something else.
+fn edited(entry: &AuditEntry) -> Option<BTreeSet<String>> {
+    let is_edit = entry.action == Action::Updated.as_str() && entry.object == Object::Campaign.as_str();
+    let read = |raw: Option<&RawValue>| serde_json::from_str::<Value>(raw?.get()).ok();
+    let (before, after) = (read(entry.before.as_deref().filter(|_| is_edit))?, read(entry.after.as_deref())?);
+    // Nothing else has changed.
+    let is_plain = after.as_object()?.len() == 2 && before.get("status") == after.get("status");
+    let fields = after.get("fields").filter(|_| is_plain)?.as_array()?.iter().filter_map(Value::as_str);
+    Some(fields.map(|name| name.replace('_', " ")).collect())
+}
+
+/// Lines newest first. The composer saves while somebody types: edits of one campaign by one person, one after another, are one line.
+fn folded(entries: Vec<AuditEntry>) -> Vec<Deed> {
+    let mut deeds: Vec<Deed> = Vec::with_capacity(entries.len());
+    // Of the last line, if it is an edit: what has changed, and how often.
+    let mut last: Option<(BTreeSet<String>, i64)> = None;
+    for entry in entries {
+        let fields = edited(&entry);
+        let deed = deed(entry);
+        let before =
+            deeds.last_mut().filter(|last| (&last.who, &last.from, &last.what) == (&deed.who, &deed.from, &deed.what));
+        match (before, last.as_mut(), fields) {
+            (Some(before), Some((all, count)), Some(fields)) => {
+                all.extend(fields);
+                *count += 1;
+                before.times = Some((counted(*count, "time", "times"), deed.at));
+                before.changes = vec![words(all)];
+            }
+            (_, _, fields) => {
+                let changes = fields.as_ref().map_or(deed.changes, |fields| vec![words(fields)]);
+                deeds.push(Deed { changes, ..deed });
+                last = fields.map(|fields| (fields, 1));
+            }
+        }
+    }
+    deeds
+}
+
+fn words(fields: &BTreeSet<String>) -> String {
+    fields.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 #[derive(Template)]
@@ -253,7 +300,7 @@ pub(in crate::http) async fn list(
         is_filtered: !base.is_empty(),
         older: listed.next_cursor.as_ref().map(cursor),
         newest: params.text("cursor").map(|_| address(&base)),
-        deeds: listed.data.into_iter().map(deed).collect(),
+        deeds: folded(listed.data),
     };
     page(StatusCode::OK, &shown)
 }

@@ -1,5 +1,6 @@
 //! The door of operators' pages, without a browser.
 
+mod audit;
 mod composer;
 mod email_form;
 mod entering;
