@@ -110,7 +110,11 @@ function move(by) {
 
 function keyed(event) {
   if (event.isComposing) return;
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+  if (event.key === "Escape") {
+    // A field for a search would only empty itself at the first press.
+    event.preventDefault();
+    dialog.close();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     move(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter" && event.target === field) {

@@ -4,6 +4,7 @@ mod acting;
 mod attaching;
 mod composing;
 mod files;
+mod keeping;
 mod pictures;
 mod searching;
 mod sights;
