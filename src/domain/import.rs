@@ -19,6 +19,7 @@ pub mod reading;
 mod records;
 pub mod rejected;
 mod spellings;
+mod stands;
 mod statuses;
 pub mod suppressions;
 
@@ -192,6 +193,8 @@ pub struct ImportReader<R> {
     delimiter: u8,
     /// Whether the contacts are to be on a list.
     on_list: bool,
+    /// How exports of Volley name that list.
+    list: Option<String>,
     record: Record,
     /// Whether the file has rejected rows of an earlier import, or is an export, whose cells may have a `'` before them.
     is_protected: bool,
@@ -230,8 +233,8 @@ impl<R: Read + Seek> ImportReader<R> {
         // More cells than the header has are kept, too: the row is shown as it was.
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
         let is_protected = layout.is_own || layout.columns.iter().any(|column| column.target == Target::Rejected);
-        let on_list = reading.on_list;
-        Ok((Self { records, layout, delimiter, on_list, record, is_protected, is_broken: false }, wrong))
+        let (on_list, list) = (reading.on_list, reading.list.clone());
+        Ok((Self { records, layout, delimiter, on_list, list, record, is_protected, is_broken: false }, wrong))
     }
 }
 
@@ -339,7 +342,7 @@ impl<R: Read> ImportReader<R> {
             }
         }
         let unproven = proof.first().filter(|_| !is_proven).and_then(|place| columns.get(*place));
-        let mut errors = told.finish(columns, unproven, self.on_list);
+        let mut errors = told.finish(columns, unproven, self.on_list, self.list.as_deref());
         if wrong.iter().all(|(column, error)| is_spare(&told.draft, column, error)) {
             told.dropped.extend(wrong.into_iter().map(|(_, error)| error));
         } else {
@@ -364,6 +367,7 @@ impl<R: Read> ImportReader<R> {
                 let _wrong = told.take(column, cell, self.on_list);
             }
         }
+        told.finish_refusal(self.list.as_deref());
     }
 
     fn check_shape(&self) -> Result<(), FieldError> {
@@ -398,8 +402,10 @@ impl<R: Read> ImportReader<R> {
     fn is_silent(&self) -> bool {
         let mut consents = self.layout.columns.iter().enumerate();
         consents.any(|(place, column)| {
-            matches!(column.target, Target::Consent(Consent::Word | Consent::Agreed | Consent::Reasons))
-                && self.record.cells().nth(place).is_none_or(is_blank)
+            matches!(
+                column.target,
+                Target::Consent(Consent::Word | Consent::Stands | Consent::Agreed | Consent::Reasons)
+            ) && self.record.cells().nth(place).is_none_or(is_blank)
         })
     }
 }

@@ -3,7 +3,7 @@
 mod batch;
 mod dropped;
 pub mod imports;
-mod reading;
+pub mod reading;
 pub mod rejections;
 mod status;
 mod target;

@@ -176,6 +176,13 @@ enum Stop {
     Later(StoreError),
 }
 
+impl Stop {
+    fn of(error: StoreError) -> Self {
+        let is_for_now = error.is_transient() || matches!(error, StoreError::Stale { .. });
+        if is_for_now { Self::Later(error) } else { Self::Failed(describe(&error)) }
+    }
+}
+
 struct Work {
     store: Store,
     folder: ImportFolder,
@@ -232,7 +239,9 @@ impl Work {
         };
         let (sender, mut batches) = mpsc::channel(AHEAD);
         let list = import.list_id;
-        let reading = import.reading().map_err(|error| Stop::Failed(describe(&error)))?;
+        let asked = import.clone();
+        let reading = move |conn: &mut Conn| asked.reading(conn);
+        let reading = self.store.run(Lane::Read, "read how a file is read", reading).await.map_err(Stop::of)?;
         let scribe = import.scribe(&self.scribe);
         let parser = tokio::task::spawn_blocking(move || parse(file, import.resume_point(), &reading, rows, &sender));
         while let Some(parsed) = batches.recv().await {
@@ -253,13 +262,7 @@ impl Work {
                     self.store.run(Lane::Write, "store imported contacts", store).await
                 }
             };
-            match stored {
-                Ok(()) => {}
-                Err(error) if error.is_transient() || matches!(error, StoreError::Stale { .. }) => {
-                    return Err(Stop::Later(error));
-                }
-                Err(error) => return Err(Stop::Failed(describe(&error))),
-            }
+            stored.map_err(Stop::of)?;
         }
         match parser.await {
             Ok(Ok(())) => Ok(()),

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::header::{Column, Manner, SaidColumn, Target};
 use super::presets::cell;
+use super::stands::Stands;
 use super::statuses::{Consent, hear, hear_nothing, never_agreed};
 use super::suppressions::read_time;
 use super::{names, own};
@@ -28,8 +29,8 @@ pub(super) struct Told {
     attributes: Option<serde_json::Map<String, Value>>,
     /// Whether it was said that the person agrees, or does not.
     is_decided: bool,
-    /// How the contact stands on lists that are not the import's.
-    lists: Option<String>,
+    /// How the contact stands on lists, where the file is an export of Volley's own.
+    stands: Stands,
     /// Whether reasons were heard that have a time of their own, which the row does not say.
     has_reasons: bool,
 }
@@ -71,7 +72,9 @@ impl Told {
         match &column.target {
             Target::Rejected | Target::Ignored | Target::Nowhere => {}
             Target::Said(said) => self.hear(*said, &text, column.manner)?,
-            Target::Consent(Consent::Lists) => self.lists = Some(text.into_owned()),
+            Target::Consent(Consent::Lists) => self.stands.lists = Some(text.into_owned()),
+            Target::Consent(Consent::Stands) => self.stands.status = Some(text.into_owned()),
+            Target::Consent(Consent::StandsOn) => self.stands.on = Some(text.into_owned()),
             Target::Consent(consent) => {
                 self.has_reasons |= *consent == Consent::Reasons;
                 hear(&mut self.said, *consent, &text, on_list)?;
@@ -111,8 +114,14 @@ impl Told {
     }
 
     /// What can be said only when all cells have been read. `columns`: those of the row; `unproven`: one that must show what the person has
-    /// said, and is empty.
-    pub(super) fn finish(&mut self, columns: &[Column], unproven: Option<&Column>, on_list: bool) -> Vec<FieldError> {
+    /// said, and is empty; `list`: how exports of Volley name the list of the import.
+    pub(super) fn finish(
+        &mut self,
+        columns: &[Column],
+        unproven: Option<&Column>,
+        on_list: bool,
+        list: Option<&str>,
+    ) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let mut keep = |column: Option<&Column>, result: Result<(), FieldError>| {
             if let Err(mut error) = result {
@@ -133,15 +142,18 @@ impl Told {
         if self.has_reasons {
             self.said.at = None;
         }
-        if let Some(lists) = self.lists.take() {
-            let column = placed(&|target| *target == Target::Consent(Consent::Lists));
-            let says_no = self.said.standing.is_some() || !self.said.suppressed.is_empty();
-            keep(column, own::hear_lists(&lists, on_list, says_no));
+        if on_list && let Err((consent, error)) = std::mem::take(&mut self.stands).tell(&mut self.said, list) {
+            keep(placed(&|target| *target == Target::Consent(consent)), Err(error));
         }
         if unproven.is_some() && !self.is_decided {
             keep(unproven, Err(never_agreed("row")));
         }
         errors
+    }
+
+    /// What a row of the wrong shape says of a list: a refusal counts all the same.
+    pub(super) fn finish_refusal(&mut self, list: Option<&str>) {
+        self.stands.tell_refusal(&mut self.said, list);
     }
 
     /// Own fields and columns win over what is in a JSON object, which stands below this header.

@@ -201,9 +201,11 @@ fn of_own(name: &str, on_list: bool) -> Option<(Target, Manner)> {
         "tags" => (Target::Said(SaidColumn::Tags), Manner::Exported),
         "suppressed" => (Target::Consent(Consent::Reasons), Manner::AsIs),
         "lists" => (Target::Consent(Consent::Lists), Manner::AsIs),
+        "status" if on_list => (Target::Consent(Consent::Stands), Manner::AsIs),
+        "status_list" if on_list => (Target::Consent(Consent::StandsOn), Manner::AsIs),
         "source" if on_list => (Target::Said(SaidColumn::Source), Manner::Exported),
         // How it stood on a list says nothing where none is meant.
-        "source" | "status_at" if !on_list => (Target::Ignored, Manner::AsIs),
+        "source" | "status_at" | "status_list" if !on_list => (Target::Ignored, Manner::AsIs),
         _ => return None,
     })
 }
@@ -321,7 +323,7 @@ fn check(columns: &[Column]) -> Result<(), ImportError> {
             Target::Said(SaidColumn::StandingAt) => (false, "status_at"),
             Target::Said(SaidColumn::Source) => (false, "source"),
             Target::Said(SaidColumn::Tags) => (false, "tags"),
-            Target::Consent(Consent::Word) => (false, "status"),
+            Target::Consent(Consent::Word | Consent::Stands) => (false, "status"),
             Target::Consent(_) | Target::Rejected | Target::Ignored | Target::Nowhere => continue,
         };
         if let Some(first) = seen.insert((is_attribute, name), &column.header) {

@@ -124,6 +124,8 @@ fn note_of(column: &Column) -> Option<String> {
 pub struct Look {
     /// The tool whose export the file is taken for.
     pub preset: Option<Preset>,
+    /// Whether the file is an export of Volley's own.
+    pub is_own: bool,
     /// What stands between its cells.
     pub delimiter: char,
     /// What its columns become, in their order.
@@ -152,6 +154,7 @@ pub fn look<R: Read + Seek>(
     let (mut reader, refusal) = ImportReader::survey(text, None, reading)?;
     let mut look = Look {
         preset: reader.preset(),
+        is_own: reader.layout.is_own,
         delimiter: char::from(reader.delimiter),
         columns: reader.layout.columns.iter().map(ColumnFate::of).collect(),
         rows: Vec::new(),

@@ -7,23 +7,24 @@ use crate::domain::people::consent::{MAX_SOURCE, Said};
 use crate::domain::people::contact::FieldError;
 use crate::domain::people::held;
 use crate::domain::people::spelling::trim;
-use crate::domain::people::standing::Standing;
 use crate::domain::people::tag;
 
-/// The column that every export has, and others of which it has at least one: people delete columns before they upload a file, and what is left
+/// Columns of which an export has one, and others of which it has at least one: people delete columns before they upload a file, and what is left
 /// must still be read as what it is.
-const SIGN: &str = "lists";
+const SIGNS: [&str; 2] = ["lists", "status_list"];
 const OTHERS: [&str; 4] = ["contact_id", "suppressed", "untracked", "introduced_at"];
 
 /// Whether a file with these columns is an export of contacts.
 pub(super) fn is_export(names: &[&str]) -> bool {
-    names.contains(&SIGN) && OTHERS.iter().any(|other| names.contains(other))
+    let has_any = |wanted: &[&str]| wanted.iter().any(|name| names.contains(name));
+    has_any(&SIGNS) && has_any(&OTHERS)
 }
 
 /// What stands between the words of a cell.
 pub const BETWEEN: &str = ", ";
 
-fn words(text: &str) -> impl Iterator<Item = &str> {
+/// The words of a cell.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(trim).filter(|word| !word.is_empty())
 }
 
@@ -42,19 +43,6 @@ pub(super) fn hear_reasons(said: &mut Said, text: &str) -> Result<(), FieldError
     Ok(())
 }
 
-/// Looks how a contact stands on the lists of where it comes from. It says nothing of the list of the import: who has refused a list, or never
-/// confirmed one, must not be subscribed to this one by that.
-pub(super) fn hear_lists(text: &str, on_list: bool, says_standing: bool) -> Result<(), FieldError> {
-    let is_yes =
-        |word: &str| word.rsplit_once(':').is_some_and(|(_, standing)| standing == Standing::Subscribed.as_str());
-    if !on_list || says_standing || words(text).all(is_yes) {
-        return Ok(());
-    }
-    let reason = "says that the person has refused a list, or has not confirmed it, and nothing says how they stand on the list of this import: \
-                  import the file without a list, or take an export of the members of that list";
-    Err(FieldError::new("lists", "not_subscribed", reason))
-}
-
 /// Tags as an export has them: any number.
 pub(super) fn tags(text: &str) -> Result<Vec<String>, FieldError> {
     words(text).map(tag::parse).collect()
@@ -69,18 +57,22 @@ pub(super) fn source(text: &str) -> String {
 mod tests {
     use std::io::Cursor;
 
-    use super::*;
     use crate::domain::channel::ChannelKind;
     use crate::domain::import::reading::Reading;
     use crate::domain::import::{ImportReader, Row, rejected};
     use crate::domain::people::consent::{Reason, SaidSuppression};
+    use crate::domain::people::standing::Standing;
 
     const HEADER: &str = "contact_id,external_id,email,phone,first_name,tags,attributes,suppressed,lists,updated_at";
     const MEMBERS: &str = "contact_id,email,attributes,status,status_at,source,suppressed,lists";
 
     fn rows(header: &str, lines: &[&str], on_list: bool) -> Vec<Row> {
+        rows_onto(header, lines, on_list.then_some("offers-2"))
+    }
+
+    fn rows_onto(header: &str, lines: &[&str], list: Option<&str>) -> Vec<Row> {
         let file = format!("\u{feff}{header}\r\n{}\r\n", lines.join("\r\n"));
-        let reading = Reading { on_list, ..Reading::default() };
+        let reading = Reading { on_list: list.is_some(), list: list.map(ToOwned::to_owned), ..Reading::default() };
         let mut reader = ImportReader::open(Cursor::new(file.into_bytes()), None, &reading).unwrap();
         std::iter::from_fn(|| reader.next_row().unwrap()).collect()
     }
@@ -124,6 +116,12 @@ mod tests {
         assert_eq!(code("news:unconfirmed", true), Err("not_subscribed".to_owned()));
         assert_eq!(code("news:subscribed", true), Ok(()));
         assert_eq!(code("news:unsubscribed", false), Ok(()));
+        let line = "7,,a@example.com,,,,,,\"news:subscribed, offers-2:unsubscribed\",x";
+        assert_eq!(
+            rows(HEADER, &[line], true)[0].said.standing,
+            Some(Standing::Unsubscribed),
+            "its own list is another matter"
+        );
     }
 
     #[test]
@@ -134,7 +132,7 @@ mod tests {
             format!("7,a@example.com,,unsubscribed,{at},page,,news:unsubscribed"),
             format!("8,b@example.com,,subscribed,{at},{source},email:bounced,\"news:subscribed, offers:unsubscribed\""),
         ];
-        let read = rows(MEMBERS, &[&lines[0], &lines[1]], true);
+        let read = rows_onto(MEMBERS, &[&lines[0], &lines[1]], Some("news"));
         assert_eq!(read[0].said.standing, Some(Standing::Unsubscribed));
         assert_eq!(read[0].said.at.unwrap().to_string(), at);
         assert_eq!(read[1].result.as_ref().map(|_| ()), Ok(()));

@@ -9,6 +9,8 @@ use crate::domain::people::spelling::trim;
 pub struct Reading {
     /// Whether the contacts are to be on a list, so that columns may say how they stand on it.
     pub on_list: bool,
+    /// How exports of Volley name that list: its slug, or its id where it has none. `None`: no list, or one that is yet to be made.
+    pub list: Option<String>,
     /// Which tool has written the file.
     pub preset: PresetChoice,
     /// Columns by their headers; the others are read by their names.

@@ -48,8 +48,12 @@ pub(super) enum Consent {
     Perhaps,
     /// Reasons why addresses are not written to, as Volley exports them.
     Reasons,
-    /// How the contact stands on other lists, as Volley exports it.
+    /// How the contact stands on all lists, as Volley exports it.
     Lists,
+    /// How it stands on the list whose members were exported, which may be another one than that of the import.
+    Stands,
+    /// Which list that is.
+    StandsOn,
 }
 
 /// The words of a column of states. Spaces, hyphens, underscores and case do not matter.
@@ -134,7 +138,14 @@ pub(super) fn described(consent: Consent) -> String {
             "yes: the person agrees; no: the person has unsubscribed; anything else says nothing".to_owned()
         }
         Consent::Reasons => "why the person's addresses are not written to".to_owned(),
-        Consent::Lists => "how the person stands on its lists".to_owned(),
+        Consent::Lists => {
+            "how the person stands on all lists: what it says of the list of this import counts".to_owned()
+        }
+        Consent::Stands => {
+            "how the person stands on the list that was exported: it counts where that is the list of this import"
+                .to_owned()
+        }
+        Consent::StandsOn => "the list that was exported".to_owned(),
         Consent::Marked(meaning) => format!("yes or a time: the person {}", what(meaning)),
         Consent::Filled(meaning) => format!("anything but no: the person {}", what(meaning)),
     }
@@ -201,7 +212,8 @@ pub(super) fn of_name(name: &str) -> Option<Consent> {
 pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool) -> Result<(), FieldError> {
     let meaning = match consent {
         Consent::Reasons => return own::hear_reasons(said, text),
-        Consent::Lists => return Ok(()),
+        // What they say depends on the other cells of the row.
+        Consent::Lists | Consent::Stands | Consent::StandsOn => return Ok(()),
         Consent::Word => word(text),
         Consent::Agreed => match answer(text) {
             Some(true) => Some(Meaning::Agrees),
@@ -252,7 +264,9 @@ pub(super) fn hear_nothing(consent: Consent) -> Result<(), FieldError> {
         | Consent::Filled(_)
         | Consent::Perhaps
         | Consent::Reasons
-        | Consent::Lists => Ok(()),
+        | Consent::Lists
+        | Consent::Stands
+        | Consent::StandsOn => Ok(()),
     }
 }
 
@@ -264,7 +278,9 @@ fn not_understood(consent: Consent) -> FieldError {
         | Consent::Filled(_)
         | Consent::Perhaps
         | Consent::Reasons
-        | Consent::Lists => "is neither yes nor no",
+        | Consent::Lists
+        | Consent::Stands
+        | Consent::StandsOn => "is neither yes nor no",
     };
     let reason = format!(
         "{words} (or a usual word for one of them), so that it cannot be told whether the person agrees; if the column is about something \

@@ -23,6 +23,7 @@ use crate::http::web::extract::next_chunk;
 use crate::http::web::problem::ApiError;
 use crate::services::By;
 use crate::store::import::imports::{Rejection, Target, of_another};
+use crate::store::import::reading::exported_as;
 use crate::store::people::contacts::foreseen::{Foreseen, Onto, foresee};
 use crate::store::{Conn, Lane};
 
@@ -36,6 +37,8 @@ const CELL_CHARS: usize = 200;
 const BEHIND: &str = "the rows behind these were not looked at: any of them may be rejected";
 const LATER: &str = "contacts are those of this moment: what changes before the import changes what comes of a row";
 const REFUSALS: &str = "a new contact whose address has refused or is suppressed already is not written to, though its row says that it agrees";
+const NEW_LIST: &str = "a list that is yet to be made is not known by its name here: what a file that Volley has exported says of a list of that name \
+                        counts in the import";
 const TAGS_AND_MORE: &str = "a contact that is known keeps what its row does not mention";
 
 text_enum! {
@@ -161,10 +164,17 @@ async fn run(state: &AppState, destination: &Destination, target: &Target, seen:
     let is_on_list = destination.is_new_list || !matches!(target, Target::NoList);
     let onto = is_on_list.then(|| Onto { list: list_id, grounds: destination.consent.grounds() });
     let Destination { preset, mapping, .. } = destination;
-    let reading = Reading { on_list: onto.is_some(), preset: *preset, mapping: mapping.clone() };
+    let list = match list_id {
+        Some(id) => {
+            let named = move |conn: &mut Conn| exported_as(conn, id);
+            Some(state.store.run(Lane::Read, "look a list up", named).await?)
+        }
+        None => None,
+    };
+    let reading = Reading { on_list: onto.is_some(), list, preset: *preset, mapping: mapping.clone() };
     let bytes = seen.bytes;
     let (look, encoding) = seen.look(destination.encoding, MOST_ROWS, reading).await?;
-    let Look { preset, delimiter, columns, rows, is_whole, stopped, refusal } = look.map_err(refuse_file)?;
+    let Look { preset, is_own, delimiter, columns, rows, is_whole, stopped, refusal } = look.map_err(refuse_file)?;
     let good = |row: &Row| Some((row.result.as_ref().ok()?.clone(), row.said.clone()));
     let (drafts, said): (Vec<ContactDraft>, Vec<Said>) = rows.iter().filter_map(good).unzip();
     let work = move |conn: &mut Conn| conn.snapshot(|conn| foresee(conn, &drafts, &said, onto));
@@ -173,6 +183,7 @@ async fn run(state: &AppState, destination: &Destination, target: &Target, seen:
     let mut unknown = vec![LATER, TAGS_AND_MORE];
     unknown.extend((!is_whole).then_some(BEHIND));
     unknown.extend(onto.map(|_| REFUSALS));
+    unknown.extend((is_own && is_on_list && list_id.is_none()).then_some(NEW_LIST));
     Ok(DryRun {
         dry_run: true,
         list_id,

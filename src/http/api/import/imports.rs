@@ -208,7 +208,8 @@ impl Order {
         let Destination { consent, encoding: given, preset, mapping, .. } = destination;
         let hash = arrived.hash.clone();
         let (upload, encoding) = arrived.in_utf8(state, given).await?;
-        let reading = Reading { on_list: !matches!(target, Target::NoList), preset, mapping };
+        // Of the header, the name of the list decides nothing.
+        let reading = Reading { on_list: !matches!(target, Target::NoList), list: None, preset, mapping };
         let (read_as, bytes) = check_header_line(Arc::clone(&upload), reading.clone()).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),

@@ -59,25 +59,26 @@ struct OnListLine {
     status: Standing,
     status_at: UtcInstant,
     source: Option<String>,
+    /// Which list that is: its slug, or its id where it has none.
+    status_list: String,
 }
 
-impl From<OnList> for OnListLine {
-    fn from(OnList { standing, since, source }: OnList) -> Self {
-        Self { status: standing, status_at: since, source }
-    }
-}
-
-impl TryFrom<Exported> for Line {
-    type Error = StoreError;
-
-    fn try_from(exported: Exported) -> Result<Self, StoreError> {
+impl Line {
+    /// `list`: what the list goes by whose members are exported.
+    fn of(exported: Exported, list: &str) -> Result<Self, StoreError> {
+        let stands = |OnList { standing, since, source }| OnListLine {
+            status: standing,
+            status_at: since,
+            source,
+            status_list: list.to_owned(),
+        };
         let Exported { contact, tags, suppressed, lists, on_list } = exported;
         Ok(Self {
             untracked: contact.untracked,
             contact: Contact { tags, ..Contact::try_from(contact)? },
             suppressed: suppressed.iter().map(ToString::to_string).collect(),
             lists: lists.iter().map(|(list, standing)| format!("{list}:{standing}")).collect(),
-            on_list: on_list.map(OnListLine::from),
+            on_list: on_list.map(stands),
         })
     }
 }
@@ -86,7 +87,7 @@ impl TryFrom<Exported> for Line {
 #[derive(Debug, Clone)]
 enum Whose {
     Contacts(Box<ContactFilter>),
-    Members(ListId, Option<Standing>),
+    Members(ListId, Option<Standing>, String),
 }
 
 /// An export and how it is written.
@@ -109,7 +110,7 @@ impl Export {
         let fields = BuiltIn::ALL.iter().map(|field| field.as_str());
         let standing: &[&str] = match self.whose {
             Whose::Contacts(_) => &[],
-            Whose::Members(..) => &["status", "status_at", "source"],
+            Whose::Members(..) => &["status", "status_at", "source", "status_list"],
         };
         let rest = ["suppressed", "lists", "untracked", "introduced_at", "created_at", "updated_at"];
         let names = ["contact_id"].into_iter().chain(fields).chain(["tags", "attributes"]);
@@ -119,7 +120,11 @@ impl Export {
 
     fn line(&self, exported: Exported) -> Result<String, StoreError> {
         let wrong = |error: serde_json::Error| StoreError::Corrupt { what: "a contact", detail: error.to_string() };
-        let line = Line::try_from(exported)?;
+        let list = match &self.whose {
+            Whose::Contacts(_) => "",
+            Whose::Members(_, _, name) => name.as_str(),
+        };
+        let line = Line::of(exported, list)?;
         match self.written.format {
             Format::Csv => line.csv(self.written.raw).map_err(wrong),
             Format::Jsonl => serde_json::to_string(&line).map(|json| format!("{json}\n")).map_err(wrong),
@@ -131,7 +136,7 @@ impl Export {
             let (window, rows) = ((place.after, self.until), place.rows);
             let part = match &self.whose {
                 Whose::Contacts(filter) => exports::contacts(conn, filter, window, rows)?,
-                Whose::Members(list, standing) => exports::members(conn, (*list, *standing), window, rows)?,
+                Whose::Members(list, standing, _) => exports::members(conn, (*list, *standing), window, rows)?,
             };
             self.check_list(conn)?;
             let (mut text, count) = (String::new(), part.people.len());
@@ -152,7 +157,7 @@ impl Export {
     fn check_list(&self, conn: &mut Conn) -> Result<(), StoreError> {
         let list = match &self.whose {
             Whose::Contacts(filter) => filter.standing.map(|(list, _)| list),
-            Whose::Members(list, _) => Some(*list),
+            Whose::Members(list, ..) => Some(*list),
         };
         match list.map(|list| lists::find(conn, list)).transpose()? {
             Some(None) => Err(StoreError::Stale { what: "the list" }),
@@ -178,9 +183,9 @@ impl Line {
         let mut cells: Vec<Cow<'_, str>> = vec![self.contact.id.to_string().into()];
         cells.extend(self.contact.fields().map(|(_, value)| Cow::from(value.unwrap_or_default())));
         cells.extend([self.contact.tags.join(BETWEEN).into(), attributes.into()]);
-        if let Some(OnListLine { status, status_at, source }) = &self.on_list {
+        if let Some(OnListLine { status, status_at, source, status_list }) = &self.on_list {
             let source = source.as_deref().unwrap_or_default();
-            cells.extend([status.as_str().into(), status_at.to_string().into(), source.into()]);
+            cells.extend([status.as_str().into(), status_at.to_string().into(), source.into(), status_list.into()]);
         }
         let introduced = self.contact.introduced_at.map(|at| at.to_string()).unwrap_or_default();
         let words = [self.suppressed.join(BETWEEN), self.lists.join(BETWEEN), self.untracked.to_string(), introduced];
@@ -244,8 +249,8 @@ impl FromQuery for MemberExport {
 }
 
 /// Exports the contacts that stand on a list as a file: subscribed, unconfirmed and unsubscribed ones, unless `standing` asks for some of them. As
-/// the export of contacts, with how each stands on this list, since when, and where that comes from (`status`, `status_at`, `source`). An
-/// import onto a list takes it back as it is.
+/// the export of contacts, with how each stands on this list, since when, and where that comes from (`status`, `status_at`, `source`), and which list
+/// this is (`status_list`: its slug). An import onto that list takes it back as it is.
 #[utoipa::path(get, path = "/v1/lists/{id}/members/export", tag = "lists", operation_id = "export_members",
     params(("id" = String, Path), ("standing" = Option<Standing>, Query),
         ("format" = inline(Option<Format>), Query, description = "`csv` unless given."), ("raw" = Option<bool>, Query)),
@@ -258,9 +263,7 @@ pub(in crate::http) async fn members(
 ) -> Result<HttpResponse, ApiError> {
     let find = move |conn: &mut Conn| topics::names(conn, &[id].into());
     let named = state.store.run(Lane::LookUp, "look a list up", find).await?;
-    if !named.contains_key(&id) {
-        return Err(ApiError::not_found("list", id.0));
-    }
+    let name = named.get(&id).ok_or(ApiError::not_found("list", id.0))?.slug.clone().unwrap_or_else(|| id.to_string());
     let file = format!("list-{id}-members");
-    Export::new(&state, Whose::Members(id, standing), written).await?.answer(&state, &file).await
+    Export::new(&state, Whose::Members(id, standing, name), written).await?.answer(&state, &file).await
 }

@@ -162,9 +162,59 @@ both_backends! {
         assert!(without_ids.starts_with("external_id,"), "{without_ids}");
         let other = Database::sqlite();
         let elsewhere = Server::on(&other);
-        let list = elsewhere.api().create_list("News");
+        let list = elsewhere.api().create_list("Magazine");
         let done = imported(&elsewhere, &format!("?list={list}"), &without_ids);
         assert_eq!((&done["rows_created"], &done["rejected"][0]["code"]), (&json!(6), &json!("not_subscribed")), "{done}");
+    }
+
+    fn the_members_of_one_list_join_another_only_where_they_have_not_refused_it(db: &Database) {
+        let server = Server::on(db);
+        let api = server.api();
+        let news = people(&api);
+        let offers = api.create_list("Offers");
+        for (list, act, email) in [
+            (news, "subscribe", "bob@example.com"), (news, "subscribe", "cleo@example.com"), (news, "unsubscribe", "dora@blocked.example"),
+            (offers, "unsubscribe", "ann@example.com"), (offers, "subscribe", "eve@example.com"),
+        ] {
+            api.post(&format!("/v1/lists/{list}/{act}"), &json!({ "email": email }));
+        }
+        let file = csv(&api, &format!("/v1/lists/{news}/members/export"));
+        assert!(file.lines().all(|line| line.contains("status_list") || line.contains(",news,")), "{file}");
+        // The file of an earlier version does not name its list.
+        let older = file.lines().map(|line| {
+            let mut cells: Vec<&str> = line.split(',').collect();
+            let place = cells.iter().position(|cell| *cell == "news" || *cell == "status_list").unwrap();
+            cells.remove(place);
+            cells.join(",")
+        });
+        let older = older.collect::<Vec<_>>().join("\r\n");
+        let stand = |api: &Api| -> Vec<String> {
+            let all = exported(api, "/v1/lists/offers/members/export?format=jsonl");
+            all.iter().map(|one| format!("{} {}", one["email"].as_str().unwrap(), one["status"].as_str().unwrap())).collect()
+        };
+        for (name, text) in [("new", &file), ("older", &older)] {
+            let other = Database::sqlite();
+            let elsewhere = Server::on(&other);
+            let list = elsewhere.api().create_list("Offers");
+            let done = imported(&elsewhere, &format!("?list={list}"), text);
+            assert_eq!(
+                stand(&elsewhere.api()),
+                ["ann@example.com unsubscribed", "eve@example.com subscribed"],
+                "{name}: nobody joins whose address is not written to: {done}"
+            );
+            assert_eq!((&done["rows_created"], &done["rows_rejected"]), (&json!(6), &json!(0)), "{name}: {done}");
+        }
+        // Where it comes from: nobody joins who has refused, and nobody leaves who has refused the other list.
+        imported(&server, &format!("?list={offers}"), &file);
+        assert_eq!(stand(&api)[0], "ann@example.com unsubscribed");
+        assert!(stand(&api).contains(&"eve@example.com subscribed".to_owned()), "{:?}", stand(&api));
+        // A file of contacts says it as well.
+        let contacts = csv(&api, "/v1/contacts/export");
+        let other = Database::sqlite();
+        let elsewhere = Server::on(&other);
+        let list = elsewhere.api().create_list("Offers");
+        imported(&elsewhere, &format!("?list={list}"), &contacts);
+        assert_eq!(stand(&elsewhere.api())[0], "ann@example.com unsubscribed");
     }
 
     fn members_come_back_as_they_stood(db: &Database) {
@@ -179,7 +229,7 @@ both_backends! {
         let before = of(&api, news);
         assert_eq!(stand(&before).len(), 3);
         assert_eq!(before[0]["source"], "api: shop");
-        assert!(csv(&api, &path(news)).contains(",attributes,status,status_at,source,suppressed,"));
+        assert!(csv(&api, &path(news)).contains(",attributes,status,status_at,source,status_list,suppressed,"));
         let other = Database::sqlite();
         let elsewhere = Server::on(&other);
         let there = elsewhere.api();
