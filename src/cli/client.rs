@@ -247,15 +247,17 @@ impl Client {
         self.upload_body(path, query, reqwest::Body::wrap_stream(chunks)).await.map_err(Into::into)
     }
 
-    /// Sends a CSV document.
+    /// Sends a document: CSV, or JSON lines where the query says so.
     pub(crate) async fn upload_body(
         &self,
         path: &str,
         query: &[(&str, &str)],
-        csv: impl Into<reqwest::Body>,
+        document: impl Into<reqwest::Body>,
     ) -> Result<Value, ClientError> {
-        let request = self.request(Method::POST, path)?.query(query).header(CONTENT_TYPE, "text/csv");
-        self.answer(request.body(csv)).await
+        let is_lines = query.contains(&("format", "jsonl"));
+        let kind = if is_lines { "application/x-ndjson" } else { "text/csv" };
+        let request = self.request(Method::POST, path)?.query(query).header(CONTENT_TYPE, kind);
+        self.answer(request.body(document)).await
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, ClientError> {

@@ -1,4 +1,4 @@
-//! `volley import`: a CSV file to a running instance.
+//! `volley import`: a file of contacts to a running instance.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,6 +15,7 @@ use super::output::{Output, grouped};
 use super::progress::Progress;
 use crate::cli::private_file;
 use crate::config::Settings;
+use crate::domain::export::Format;
 use crate::domain::import::reading::{Mapped, PresetChoice};
 use crate::domain::people::spelling::composed;
 
@@ -23,15 +24,18 @@ const POLL_EVERY: Duration = Duration::from_millis(200);
 /// What to import.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
-    /// CSV file with a header line
+    /// CSV file with a header line, or a file of JSON lines (.jsonl, .ndjson), an object for each contact
     file: PathBuf,
+    /// How the file is written, where its name does not say it
+    #[arg(long, value_parser = ["csv", "jsonl"])]
+    format: Option<String>,
     /// Put the contacts on the list with this name; it is created if it is missing
     #[arg(long, value_name = "NAME")]
     list: Option<String>,
     /// Say what would come of the file, and store nothing: what its columns become, and its first 20 rows with what is wrong with them
     #[arg(long, conflicts_with = "rejected")]
     dry_run: bool,
-    /// Write all rejected rows to this CSV file: line, column, reason, and the row as it was. Corrected, it can be imported. Takes a key
+    /// Write all rejected rows to this file, in the format of the imported one: line, column, reason, and the row as it was. Corrected, it can be imported. Takes a key
     /// with scope `read`
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
@@ -71,7 +75,13 @@ pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Outpu
     let encoding = args.encoding.iter().map(|name| ("encoding", name.as_str()));
     let preset = args.preset.iter().map(|preset| ("preset", preset.as_str()));
     let mapping = args.mapping.iter().map(|one| ("map", one.as_str()));
-    let query: Vec<(&str, &str)> = list.chain(encoding).chain(preset).chain(mapping).collect();
+    let name = args.file.to_str().unwrap_or_default();
+    let format = args
+        .format
+        .as_deref()
+        .or(Format::of_name(name).filter(|format| *format != Format::Csv).map(Format::as_str))
+        .map(|format| ("format", format));
+    let query: Vec<(&str, &str)> = list.chain(encoding).chain(preset).chain(mapping).chain(format).collect();
     let mut progress = Progress::new(output);
     if args.dry_run {
         let new_list = missing_list.map(|_| ("new_list", "true"));

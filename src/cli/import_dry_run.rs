@@ -17,16 +17,16 @@ const LINE: usize = 100;
 
 /// A dry run of `file`. `missing_list`: the list that a real import would make.
 pub(crate) fn told(dry_run: &Value, file: &str, missing_list: Option<&str>) -> String {
-    let delimiter = match client::text(dry_run, "/delimiter") {
-        "\t" => "tabs",
-        "," => "commas",
-        ";" => "semicolons",
-        other => other,
+    let parts = match client::text(dry_run, "/delimiter") {
+        "\t" => "cells between tabs",
+        "," => "cells between commas",
+        ";" => "cells between semicolons",
+        "" => "a JSON object on each line",
+        _ => "cells between vertical bars",
     };
     let bytes = grouped(dry_run.get("bytes").and_then(Value::as_i64).unwrap_or_default());
     let encoding = client::text(dry_run, "/encoding");
-    let mut parts =
-        wrapped(&format!("{file}: {bytes} bytes, {encoding}, cells between {delimiter}. Nothing was stored."), LINE);
+    let mut parts = wrapped(&format!("{file}: {bytes} bytes, {encoding}, {parts}. Nothing was stored."), LINE);
     let preset = Some(client::text(dry_run, "/preset")).filter(|preset| !preset.is_empty());
     parts.extend(preset.map(|preset| format!("Read as an export of {preset} (--preset none turns that off).")));
     if let Some(name) = missing_list {

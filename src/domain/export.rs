@@ -1,4 +1,4 @@
-//! How people and deliveries are written into a file.
+//! How people and deliveries are written into a file, and read from one.
 
 use super::text_enum::text_enum;
 
@@ -12,7 +12,25 @@ text_enum! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "a macro makes the enum")]
+impl Default for Format {
+    fn default() -> Self {
+        Self::Csv
+    }
+}
+
 impl Format {
+    /// The format of a file by the end of its name, as far as that says it: `.jsonl`, `.ndjson`, `.csv`.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let (_, end) = name.rsplit_once('.')?;
+        match end.to_ascii_lowercase().as_str() {
+            "jsonl" | "ndjson" => Some(Self::Jsonl),
+            "csv" => Some(Self::Csv),
+            _ => None,
+        }
+    }
+
     /// What such a file is to HTTP.
     #[must_use]
     pub const fn media_type(self) -> &'static str {

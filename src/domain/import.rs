@@ -1,4 +1,4 @@
-//! Contacts from a CSV file, row by row, with what is wrong with each.
+//! Contacts from a file, row by row, with what is wrong with each: CSV, or a JSON object on each line (see `objects.rs`).
 //!
 //! The delimiter (`,`, `;`, tab or `|`) is found in the header, or a first line such as `sep=;` names it; a byte order mark is dropped. Known
 //! columns fill fields (see `header.rs` and `spellings.rs` for the spellings, `presets.rs` for the exports of other tools), all others become attributes under their normalised names. Cells are trimmed; an
@@ -10,8 +10,10 @@
 pub mod encoding;
 mod filling;
 mod header;
+mod lines;
 pub mod looking;
 mod names;
+mod objects;
 mod opening;
 pub mod own;
 pub mod presets;
@@ -27,6 +29,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use self::filling::Told;
 use self::header::{Column, Layout, Target};
+use self::objects::Objects;
 use self::opening::{Opening, read_cells};
 use self::presets::Preset;
 use self::reading::Reading;
@@ -34,6 +37,7 @@ use self::records::{MAX_CELL_BYTES, MAX_RECORD_BYTES, Overflow, Record, RecordEr
 use self::rejected::Cells;
 use self::statuses::Consent;
 use super::channel::ChannelKind;
+use super::export::Format;
 use super::people::consent::{Said, keys_as_addresses};
 use super::people::contact::{BuiltIn, ContactDraft, FieldError};
 use super::people::spelling::trim;
@@ -114,6 +118,14 @@ pub enum ImportError {
         /// The headers.
         found: Vec<String>,
     },
+    /// No line of JSON lines could be read.
+    #[error("the file has no JSON object in its first lines: line {line} {reason}")]
+    NoObject {
+        /// The first one that is wrong, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A quote that nothing closes: all that follows would be one cell.
     #[error("the quote that opens on line {line} is not closed")]
     UnclosedQuote {
@@ -140,6 +152,7 @@ impl ImportError {
             Self::MapNeedsList { .. } => "map_needs_list",
             Self::NoKeyColumn { .. } => "no_key_column",
             Self::NoAddressColumn { .. } => "no_address_column",
+            Self::NoObject { .. } => "jsonl_no_object",
             Self::UnclosedQuote { .. } => "unclosed_quote",
             Self::Io(_) => "read_failed",
         }
@@ -167,7 +180,7 @@ pub struct ResumePoint {
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The line on which it begins, from 1; the header is line 1.
+    /// The line on which it begins, from 1; the header of a CSV file is line 1.
     pub line: u64,
     /// Its end: an import resumed here yields the rows that follow.
     pub end: ResumePoint,
@@ -184,13 +197,20 @@ pub struct Row {
     pub refused: Vec<(ChannelKind, String)>,
 }
 
-/// Reads contacts from a CSV file. Holds one row at a time.
+/// Where rows come from.
+#[derive(Debug)]
+enum Source<R> {
+    Csv(Records<BufReader<R>>),
+    Jsonl(Box<Objects<BufReader<R>>>),
+}
+
+/// Reads contacts from a file. Holds one row at a time.
 #[derive(Debug)]
 pub struct ImportReader<R> {
-    records: Records<BufReader<R>>,
+    source: Source<R>,
     layout: Layout,
-    /// What stands between the cells of the file.
-    delimiter: u8,
+    /// What stands between the cells of the file. None: it has no cells.
+    delimiter: Option<u8>,
     /// Whether the contacts are to be on a list.
     on_list: bool,
     /// How exports of Volley name that list.
@@ -218,6 +238,10 @@ impl<R: Read + Seek> ImportReader<R> {
         resume: Option<ResumePoint>,
         reading: &Reading,
     ) -> Result<(Self, Option<ImportError>), ImportError> {
+        match reading.format {
+            Format::Csv => {}
+            Format::Jsonl => return Self::survey_lines(reader, resume, reading),
+        }
         let mut record = Record::default();
         let Opening { mut reader, delimiter, start, line } = Opening::find(reader, &mut record)?;
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
@@ -234,7 +258,8 @@ impl<R: Read + Seek> ImportReader<R> {
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
         let is_protected = layout.is_own || layout.columns.iter().any(|column| column.target == Target::Rejected);
         let (on_list, list) = (reading.on_list, reading.list.clone());
-        Ok((Self { records, layout, delimiter, on_list, list, record, is_protected, is_broken: false }, wrong))
+        let (source, delimiter) = (Source::Csv(records), Some(delimiter));
+        Ok((Self { source, layout, delimiter, on_list, list, record, is_protected, is_broken: false }, wrong))
     }
 }
 
@@ -269,9 +294,12 @@ impl<R: Read> ImportReader<R> {
         })
     }
 
-    /// The header of the file of its rejected rows.
+    /// The header of the file of its rejected rows; empty where that has none.
     #[must_use]
     pub fn rejected_header(&self) -> String {
+        if matches!(self.source, Source::Jsonl(_)) {
+            return String::new();
+        }
         let own = self.layout.columns.iter().filter(|column| column.target != Target::Rejected);
         rejected::header(own.map(|column| column.header.as_str()))
     }
@@ -282,44 +310,37 @@ impl<R: Read> ImportReader<R> {
     /// # Errors
     /// [`ImportError::UnclosedQuote`] and [`ImportError::Io`], after which there is nothing more to read.
     pub fn next_row(&mut self) -> Result<Option<Row>, ImportError> {
-        while !self.is_broken {
-            match self.records.read(&mut self.record) {
-                Ok(false) => return Ok(None),
-                Ok(true)
-                    if self.record.overflow.is_none()
-                        && self.record.cells().all(|cell| cell.trim_ascii().is_empty()) => {}
-                Ok(true) => {
-                    let end = ResumePoint { byte: self.records.byte, line: self.records.line };
-                    return Ok(Some(self.row(end)));
-                }
-                Err(error) => {
-                    self.is_broken = true;
-                    return Err(error.into());
-                }
+        if self.is_broken {
+            return Ok(None);
+        }
+        let row = match self.source {
+            Source::Csv(_) => self.next_record(),
+            Source::Jsonl(_) => self.next_object(),
+        };
+        self.is_broken = row.is_err();
+        row
+    }
+
+    fn next_record(&mut self) -> Result<Option<Row>, ImportError> {
+        let Source::Csv(records) = &mut self.source else { return Ok(None) };
+        while records.read(&mut self.record)? {
+            if self.record.overflow.is_some() || !self.record.cells().all(|cell| cell.trim_ascii().is_empty()) {
+                let end = ResumePoint { byte: records.byte, line: records.line };
+                let mut told = Told::default();
+                let errors = self.fill(&mut told);
+                let cells = || Cells::of(&self.record, &self.layout.columns, self.is_protected);
+                return Ok(Some(Row::of(told, errors, (self.record.line, end), cells)));
             }
         }
         Ok(None)
     }
 
-    /// The present record, which ends there.
-    fn row(&self, end: ResumePoint) -> Row {
-        let line = self.record.line;
-        let mut told = Told::default();
-        let errors = self.fill(&mut told);
-        let Told { draft, said, dropped, .. } = told;
-        if errors.is_empty() {
-            let (cells, refused) = Default::default();
-            return Row { line, end, cells, result: Ok(draft), said, dropped, refused };
+    /// How far the file is read, in bytes.
+    fn position(&self) -> u64 {
+        match &self.source {
+            Source::Csv(records) => records.byte,
+            Source::Jsonl(objects) => objects.lines.byte,
         }
-        let says_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
-        let mut keys = draft.fields;
-        if keys.email.is_some() {
-            // Who shares it has said nothing.
-            keys.phone = None;
-        }
-        let refused = if says_no { keys_as_addresses(&keys) } else { Vec::new() };
-        let cells = Cells::of(&self.record, &self.layout.columns, self.is_protected);
-        Row { line, end, cells, result: Err(errors), said, dropped: Vec::new(), refused }
     }
 
     /// Reads the contact in the present record, and everything that is wrong with it; what can be read is there all the same.
@@ -341,20 +362,7 @@ impl<R: Read> ImportReader<R> {
                 Err(error) => wrong.push((column, FieldError { field: column.header.clone(), ..error })),
             }
         }
-        let unproven = proof.first().filter(|_| !is_proven).and_then(|place| columns.get(*place));
-        let mut errors = told.finish(columns, unproven, self.on_list, self.list.as_deref());
-        if wrong.iter().all(|(column, error)| is_spare(&told.draft, column, error)) {
-            told.dropped.extend(wrong.into_iter().map(|(_, error)| error));
-        } else {
-            errors.extend(wrong.into_iter().map(|(_, error)| error));
-        }
-        // A key that was given but is wrong has its own error already.
-        if errors.is_empty()
-            && let Err(error) = told.draft.check_key()
-        {
-            errors.push(FieldError { field: ROW.to_owned(), ..error });
-        }
-        errors
+        close(told, &self.layout, wrong, is_proven, (self.on_list, self.list.as_deref()))
     }
 
     /// Reads the keys and what is said of consent in a record of the wrong shape: a refusal counts all the same.
@@ -407,6 +415,50 @@ impl<R: Read> ImportReader<R> {
                 Target::Consent(Consent::Word | Consent::Stands | Consent::Agreed | Consent::Reasons)
             ) && self.record.cells().nth(place).is_none_or(is_blank)
         })
+    }
+}
+
+/// What is wrong with a row of which everything was read: `wrong` are its cells, `is_proven` whether it shows what the person has said, and the
+/// rest says which list it is for.
+fn close(
+    told: &mut Told,
+    Layout { columns, proof, .. }: &Layout,
+    wrong: Vec<(&Column, FieldError)>,
+    is_proven: bool,
+    (on_list, list): (bool, Option<&str>),
+) -> Vec<FieldError> {
+    let unproven = proof.first().filter(|_| !is_proven).and_then(|place| columns.get(*place));
+    let mut errors = told.finish(columns, unproven, on_list, list);
+    if wrong.iter().all(|(column, error)| is_spare(&told.draft, column, error)) {
+        told.dropped.extend(wrong.into_iter().map(|(_, error)| error));
+    } else {
+        errors.extend(wrong.into_iter().map(|(_, error)| error));
+    }
+    // A key that was given but is wrong has its own error already.
+    if errors.is_empty()
+        && let Err(error) = told.draft.check_key()
+    {
+        errors.push(FieldError { field: ROW.to_owned(), ..error });
+    }
+    errors
+}
+
+impl Row {
+    /// A row that begins on a line and ends there: what was told, what is wrong with it, and how it is kept if anything is.
+    fn of(told: Told, errors: Vec<FieldError>, (line, end): (u64, ResumePoint), cells: impl FnOnce() -> Cells) -> Self {
+        let Told { draft, said, dropped, .. } = told;
+        if errors.is_empty() {
+            let (cells, refused) = Default::default();
+            return Self { line, end, cells, result: Ok(draft), said, dropped, refused };
+        }
+        let says_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
+        let mut keys = draft.fields;
+        if keys.email.is_some() {
+            // Who shares it has said nothing.
+            keys.phone = None;
+        }
+        let refused = if says_no { keys_as_addresses(&keys) } else { Vec::new() };
+        Self { line, end, cells: cells(), result: Err(errors), said, dropped: Vec::new(), refused }
     }
 }
 

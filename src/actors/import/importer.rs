@@ -1,4 +1,4 @@
-//! Stores the rows of uploaded CSV files, one file after the other.
+//! Stores the rows of uploaded files, one file after the other.
 //!
 //! A blocking thread parses while the batch before is written. Rows and progress commit together, so that an import
 //! which was interrupted goes on behind its last batch and creates nobody twice.

@@ -96,6 +96,40 @@ impl Told {
         Ok(())
     }
 
+    /// Takes a value of a JSON object where its column belongs. Attributes stay what they are; everything else is read as a cell would be.
+    ///
+    /// # Errors
+    /// As [`Told::take`].
+    pub(super) fn take_value(&mut self, column: &Column, value: &Value, on_list: bool) -> Result<(), FieldError> {
+        match (value, &column.target) {
+            (Value::Null, _) => self.take(column, b"", on_list),
+            (Value::String(text), _) => self.take(column, text.as_bytes(), on_list),
+            (_, Target::Rejected | Target::Ignored | Target::Nowhere) => Ok(()),
+            (Value::Object(object), Target::Attributes) => {
+                self.attributes = Some(object.clone());
+                Ok(())
+            }
+            (_, Target::Attribute(name)) => {
+                check_attribute(name, value)?;
+                self.draft.attributes.insert(name.clone(), value.clone());
+                Ok(())
+            }
+            (Value::Array(all), Target::Said(SaidColumn::Tags)) => {
+                let texts = all.iter().map(|one| one.as_str().ok_or_else(wrong_type));
+                let tags = texts.map(|text| text.and_then(tag::parse)).collect::<Result<Vec<_>, _>>()?;
+                self.said.tags = tags;
+                Ok(())
+            }
+            (Value::Array(all), Target::Consent(Consent::Reasons | Consent::Lists)) => {
+                let words = all.iter().map(|one| one.as_str().ok_or_else(wrong_type));
+                let words = words.collect::<Result<Vec<_>, _>>()?;
+                self.take(column, words.join(own::BETWEEN).as_bytes(), on_list)
+            }
+            (Value::Bool(_) | Value::Number(_), _) => self.take(column, value.to_string().as_bytes(), on_list),
+            (Value::Array(_) | Value::Object(_), _) => Err(wrong_type()),
+        }
+    }
+
     /// Reads what a cell says of a consent's time and source, or of tags.
     fn hear(&mut self, column: SaidColumn, text: &str, manner: Manner) -> Result<(), FieldError> {
         let said = &mut self.said;
@@ -226,6 +260,14 @@ impl Manner {
             Self::Labels => cell::labels(text).into(),
         }
     }
+}
+
+fn wrong_type() -> FieldError {
+    FieldError::new(
+        "row",
+        "wrong_type",
+        "must be a text; lists and objects can only be attributes, and tags a list of texts",
+    )
 }
 
 fn object(text: &str) -> Result<serde_json::Map<String, Value>, FieldError> {

@@ -8,6 +8,7 @@ use super::reading::{Field, PresetChoice, Reading};
 use super::spellings::{Word, word};
 use super::statuses::{self, Consent};
 use super::{ImportError, MAX_COLUMNS};
+use crate::domain::export::Format;
 use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
 use crate::domain::people::spelling::trim;
 use crate::domain::shown::listed;
@@ -141,9 +142,9 @@ pub(super) fn survey<'c>(
         found.push(match mapped.get(&place) {
             _ if rejected.contains(&place) => Found::Clear(Target::Rejected, Manner::AsIs, Why::Name),
             Some(field) => Found::Clear(told(field), Manner::AsIs, Why::Mapping),
-            None => match of_own(name, reading.on_list).filter(|_| is_own) {
+            None => match of_own(name, reading).filter(|_| is_own) {
                 Some((target, manner)) => Found::Clear(target, manner, Why::Name),
-                None => find(header, name, preset, reading.on_list, &mut wrong),
+                None => find(header, name, preset, reading, &mut wrong),
             },
         });
     }
@@ -194,8 +195,10 @@ fn told(field: &Field) -> Target {
 }
 
 /// What a column is in an export of Volley's own, where that is not what it is in every file.
-fn of_own(name: &str, on_list: bool) -> Option<(Target, Manner)> {
+fn of_own(name: &str, reading: &Reading) -> Option<(Target, Manner)> {
+    let on_list = reading.on_list;
     Some(match name {
+        "id" | "version" if reading.format == Format::Jsonl => (Target::Ignored, Manner::AsIs),
         "contact_id" | "untracked" | "introduced_at" | "created_at" | "updated_at" => (Target::Ignored, Manner::AsIs),
         "attributes" => (Target::Attributes, Manner::AsIs),
         "tags" => (Target::Said(SaidColumn::Tags), Manner::Exported),
@@ -211,7 +214,8 @@ fn of_own(name: &str, on_list: bool) -> Option<(Target, Manner)> {
 }
 
 /// What a column is by its name alone.
-fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool, wrong: &mut Option<ImportError>) -> Found {
+fn find(header: &str, name: &str, preset: Option<Preset>, reading: &Reading, wrong: &mut Option<ImportError>) -> Found {
+    let on_list = reading.on_list;
     let as_is = |target| Found::Clear(target, Manner::AsIs, Why::Name);
     if header.is_empty() {
         return Found::Clear(Target::Nowhere, Manner::AsIs, Why::NoField);
@@ -234,6 +238,7 @@ fn find(header: &str, name: &str, preset: Option<Preset>, on_list: bool, wrong: 
     }
     match name {
         "tags" => return as_is(Target::Said(SaidColumn::Tags)),
+        "attributes" if reading.format == Format::Jsonl => return as_is(Target::Attributes),
         "status_at" if on_list => return as_is(Target::Said(SaidColumn::StandingAt)),
         "source" if on_list => return as_is(Target::Said(SaidColumn::Source)),
         _ => {}

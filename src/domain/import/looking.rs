@@ -99,7 +99,7 @@ fn note_of(column: &Column) -> Option<String> {
     let note = match (&column.target, column.manner, column.why) {
         (Target::Consent(consent), ..) => return Some(statuses::described(*consent)),
         (Target::Rejected, ..) => "what an earlier import said of a rejected row",
-        (Target::Nowhere, ..) => "has no name in the first line",
+        (Target::Nowhere, ..) => "has no name",
         (Target::Ignored, _, Why::Preset) => "is of use to the other tool alone",
         (Target::Ignored, _, Why::NoField) => "has a name that no attribute can have",
         (Target::Ignored, _, Why::Name) => "says nothing that an import takes",
@@ -126,8 +126,8 @@ pub struct Look {
     pub preset: Option<Preset>,
     /// Whether the file is an export of Volley's own.
     pub is_own: bool,
-    /// What stands between its cells.
-    pub delimiter: char,
+    /// What stands between its cells. None: it has no cells.
+    pub delimiter: Option<char>,
     /// What its columns become, in their order.
     pub columns: Vec<ColumnFate>,
     /// Its first rows; none where `refusal` says that nothing can be imported.
@@ -155,7 +155,7 @@ pub fn look<R: Read + Seek>(
     let mut look = Look {
         preset: reader.preset(),
         is_own: reader.layout.is_own,
-        delimiter: char::from(reader.delimiter),
+        delimiter: reader.delimiter.map(char::from),
         columns: reader.layout.columns.iter().map(ColumnFate::of).collect(),
         rows: Vec::new(),
         is_whole: false,
@@ -167,13 +167,16 @@ pub fn look<R: Read + Seek>(
         match reader.next_row() {
             // What is at the end may go on beyond it.
             Ok(Some(row)) if is_cut && row.end.byte >= length => break,
-            Err(ImportError::UnclosedQuote { .. }) if is_cut && reader.records.byte >= length => break,
+            Err(ImportError::UnclosedQuote { .. }) if is_cut && reader.position() >= length => break,
             Ok(Some(_)) if read == most => break,
             Ok(Some(row)) => {
                 read += 1;
-                for (column, cell) in look.columns.iter_mut().zip(reader.record.cells()) {
-                    column.sample(cell);
-                }
+                let columns = &mut look.columns;
+                reader.each_value(|place, cell| {
+                    if let Some(column) = columns.get_mut(place) {
+                        column.sample(cell);
+                    }
+                });
                 if look.refusal.is_none() {
                     look.rows.push(row);
                 }
@@ -236,7 +239,7 @@ mod tests {
         assert_eq!(look.columns[2].note.as_deref(), Some("may mean a field, but another column is taken for it"));
         assert_eq!(look.columns[4].note.as_deref(), Some("yes: the person agrees; no: the person has unsubscribed"));
         assert_eq!(
-            (look.delimiter, look.is_whole, look.columns[6].samples.as_slice()),
+            (look.delimiter.unwrap(), look.is_whole, look.columns[6].samples.as_slice()),
             (';', true, &["Bonn".to_owned()][..])
         );
     }

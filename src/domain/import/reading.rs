@@ -1,12 +1,15 @@
 //! How the columns of a file are to be read, where a client says so.
 
 use super::presets::Preset;
+use crate::domain::export::Format;
 use crate::domain::people::contact::{BuiltIn, attribute_name};
 use crate::domain::people::spelling::trim;
 
 /// How the columns of a file are to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reading {
+    /// How the file is written.
+    pub format: Format,
     /// Whether the contacts are to be on a list, so that columns may say how they stand on it.
     pub on_list: bool,
     /// How exports of Volley name that list: its slug, or its id where it has none. `None`: no list, or one that is yet to be made.

@@ -3,9 +3,14 @@
 //! The columns that say what is wrong stand before those of the file. An import passes them over, and knows by them that a `'` before a
 //! cell is not the cell's own.
 
-use super::header::{Column, REJECTED as COLUMNS, Target};
+use serde_json::{Value, json};
+
+use super::header::{Column, Layout, REJECTED as COLUMNS, Target};
+use super::lines::{TEXT, as_text};
 use super::records::Record;
+use crate::domain::export::Format;
 use crate::domain::people::contact::FieldError;
+use crate::domain::people::spelling::trim;
 use crate::domain::spreadsheet::{cell, unprotected};
 
 /// Most errors of a row that are named. A row of a thousand bad cells must not become a book.
@@ -19,6 +24,19 @@ const MOST_NAME: usize = 100;
 pub struct Cells {
     text: String,
     ends: Vec<usize>,
+    /// The line, where the file has lines of JSON.
+    line: Option<Line>,
+}
+
+/// A line of a file of JSON lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Line {
+    /// An object.
+    Object(String),
+    /// What is none.
+    Text(String),
+    /// One that is too long to be kept.
+    Lost,
 }
 
 impl Cells {
@@ -30,7 +48,8 @@ impl Cells {
             return Self::default();
         }
         let length = record.cells().map(<[u8]>::len).sum();
-        let mut cells = Self { text: String::with_capacity(length), ends: Vec::with_capacity(columns.len()) };
+        let mut cells =
+            Self { text: String::with_capacity(length), ends: Vec::with_capacity(columns.len()), line: None };
         for (place, bytes) in record.cells().enumerate() {
             if columns.get(place).is_some_and(|column| column.target == Target::Rejected) {
                 continue;
@@ -45,6 +64,40 @@ impl Cells {
             cells.ends.push(cells.text.len());
         }
         cells
+    }
+
+    /// A JSON object as it stood in its line, without what an earlier import said of it. `values`: those of the columns.
+    pub(super) fn of_object(members: &[(String, Value)], text: &str, values: &[&Value], layout: &Layout) -> Self {
+        let is_own = |name: &str| {
+            let is_rejected = |column: &Column| column.target == Target::Rejected && column.header == trim(name);
+            !layout.columns.iter().any(is_rejected)
+        };
+        let is_whole = members.iter().all(|(name, _)| is_own(name));
+        let text = if is_whole {
+            text.trim().to_owned()
+        } else {
+            let own = members.iter().filter(|(name, _)| is_own(name));
+            let own = own.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
+            format!("{{{}}}", own.collect::<Vec<_>>().join(","))
+        };
+        let mut cells = Self { line: Some(Line::Object(text)), ..Self::default() };
+        for (column, value) in layout.columns.iter().zip(values) {
+            if column.target != Target::Rejected {
+                cells.text.push_str(&as_text(value));
+                cells.ends.push(cells.text.len());
+            }
+        }
+        cells
+    }
+
+    /// A line that is no JSON object.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self { text: text.to_owned(), ends: vec![text.len()], line: Some(Line::Text(text.to_owned())) }
+    }
+
+    /// A line that is too long.
+    pub(super) fn lost() -> Self {
+        Self { line: Some(Line::Lost), ..Self::default() }
     }
 
     /// The cells in their order.
@@ -71,9 +124,12 @@ pub fn header<'h>(headers: impl Iterator<Item = &'h str>) -> String {
     COLUMNS.into_iter().map(ToOwned::to_owned).chain(own).collect::<Vec<_>>().join(",")
 }
 
-/// How many rows these lines of CSV hold, as [`line()`] makes them: a line break in a cell ends no row.
+/// How many rows these lines hold, as [`line()`] makes them: a line break in a cell of CSV ends no row.
 #[must_use]
-pub fn count(text: &str) -> i64 {
+pub fn count(format: Format, text: &str) -> i64 {
+    if format == Format::Jsonl {
+        return i64::try_from(text.lines().count()).unwrap_or(i64::MAX);
+    }
     let (mut rows, mut is_quoted) = (0, false);
     for byte in text.bytes() {
         match byte {
@@ -87,11 +143,15 @@ pub fn count(text: &str) -> i64 {
 
 /// The last line, where not all rejected rows are there.
 #[must_use]
-pub fn missing(rows: i64) -> String {
+pub fn missing(format: Format, rows: i64) -> String {
+    if format == Format::Jsonl {
+        let why = format!("rows that were rejected and are not kept: {rows}");
+        return format!("{}\n", json!({ "rejected_code": "not_kept", "rejected_reason": why }));
+    }
     format!(",row,not_kept,rows that were rejected and are not kept: {rows}\r\n")
 }
 
-/// A rejected row as a line of CSV with its end: where it stood, what is wrong with it, and its cells.
+/// A rejected row as a line with its end, in the format of its file: where it stood, what is wrong with it, and how it was.
 #[must_use]
 pub fn line(line: u64, errors: &[FieldError], cells: &Cells) -> String {
     let named: Vec<&FieldError> = errors.iter().take(MOST_ERRORS).collect();
@@ -104,12 +164,32 @@ pub fn line(line: u64, errors: &[FieldError], cells: &Cells) -> String {
     if errors.len() > MOST_ERRORS {
         reasons.push(format!("and {} more", errors.len() - MOST_ERRORS));
     }
-    let said = [line.to_string(), names.join("; "), codes.join("; "), reasons.join("; ")]
-        .map(|text| text.replace('\0', "\u{fffd}"));
+    let said = [names.join("; "), codes.join("; "), reasons.join("; ")].map(|text| text.replace('\0', "\u{fffd}"));
+    if let Some(as_it_was) = &cells.line {
+        return as_it_was.with(line, &said);
+    }
+    let said = [line.to_string()].into_iter().chain(said).collect::<Vec<_>>();
     let all = said.iter().map(String::as_str).chain(cells.iter()).map(|text| cell(text, false));
     let mut text = all.collect::<Vec<_>>().join(",");
     text.push_str("\r\n");
     text
+}
+
+impl Line {
+    /// The line with what is wrong with it, before everything else.
+    fn with(&self, line: u64, said: &[String; 3]) -> String {
+        let [number, names @ ..] = COLUMNS;
+        let said = names.iter().zip(said).map(|(name, text)| format!(",\"{name}\":{}", Value::from(text.as_str())));
+        let said = format!("\"{number}\":{line}{}", said.collect::<String>());
+        match self {
+            Self::Object(text) => match text.strip_prefix('{').map(str::trim_start) {
+                Some("}") | None => format!("{{{said}}}\n"),
+                Some(rest) => format!("{{{said},{rest}\n"),
+            },
+            Self::Text(text) => format!("{{{said},\"{TEXT}\":{}}}\n", Value::from(text.as_str())),
+            Self::Lost => format!("{{{said}}}\n"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -145,11 +225,15 @@ mod tests {
 
     #[test]
     fn what_stands_for_unreadable_bytes_is_no_text_in_a_file_of_rejected_rows() {
-        assert_eq!(count(&rejected("email,note\na@b.cd,caf\u{fffd}\n")), 1, "another file may have that character");
+        assert_eq!(
+            count(Format::Csv, &rejected("email,note\na@b.cd,caf\u{fffd}\n")),
+            1,
+            "another file may have that character"
+        );
         let file = format!("{},email,note\n2,note,encoding,\u{fffd},a@b.cd,caf\u{fffd}\n", COLUMNS.join(","));
         let again = rejected(&file);
-        assert!(count(&again) == 2 && again.contains("\r\n2,note,encoding,"), "{again}");
-        assert_eq!(count(&rejected(&file.replace("caf\u{fffd}", "café"))), 1);
+        assert!(count(Format::Csv, &again) == 2 && again.contains("\r\n2,note,encoding,"), "{again}");
+        assert_eq!(count(Format::Csv, &rejected(&file.replace("caf\u{fffd}", "café"))), 1);
     }
 
     #[test]
@@ -161,14 +245,17 @@ mod tests {
 
     #[test]
     fn rows_are_counted_whatever_is_in_their_cells() {
-        let cells = Cells { text: "a\r\n\"b\"\nc".to_owned(), ends: vec![8] };
+        let cells = Cells { text: "a\r\n\"b\"\nc".to_owned(), ends: vec![8], line: None };
         let text = line(7, &[FieldError::new("a", "b", "c, d")], &cells).repeat(3);
-        assert_eq!((count(&text), count(&missing(5)), count("")), (3, 1, 0));
+        assert_eq!(
+            (count(Format::Csv, &text), count(Format::Csv, &missing(Format::Csv, 5)), count(Format::Csv, "")),
+            (3, 1, 0)
+        );
     }
 
     #[test]
     fn a_line_says_what_is_wrong_and_no_cell_is_a_formula() {
-        let cells = Cells { text: "=1+1a,b".to_owned(), ends: vec![4, 4, 7] };
+        let cells = Cells { text: "=1+1a,b".to_owned(), ends: vec![4, 4, 7], line: None };
         let one = [FieldError::new("email", "email_invalid", "not an address")];
         assert_eq!(line(7, &one, &cells), "7,email,email_invalid,not an address,'=1+1,,\"a,b\"\r\n");
         let many = vec![FieldError::new("a", "b", "c"); 12];

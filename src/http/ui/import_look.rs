@@ -238,13 +238,15 @@ impl LookView {
 
 /// What the file was taken for, in a sentence.
 fn sentence(dry_run: &DryRun) -> String {
-    let cells = match dry_run.delimiter.as_str() {
-        "," => "commas",
-        ";" => "semicolons",
-        "\t" => "tabs",
-        _ => "vertical bars",
-    };
     let columns = i64::try_from(dry_run.columns.len()).unwrap_or(i64::MAX);
+    let columns = counted(columns, "column", "columns");
+    let parts = match dry_run.delimiter.as_deref() {
+        None => format!("a JSON object on each line, with {columns}"),
+        Some(",") => format!("{columns} between commas"),
+        Some(";") => format!("{columns} between semicolons"),
+        Some("\t") => format!("{columns} between tabs"),
+        Some(_) => format!("{columns} between vertical bars"),
+    };
     let rows = i64::try_from(dry_run.rows.len()).unwrap_or(i64::MAX);
     let shown = match (rows, dry_run.is_whole) {
         _ if dry_run.refusal.is_some() => String::new(),
@@ -255,9 +257,5 @@ fn sentence(dry_run: &DryRun) -> String {
     };
     let preset = dry_run.preset.map(|preset| format!(", an export of {preset}")).unwrap_or_default();
     let bytes = grouped(i64::try_from(dry_run.bytes).unwrap_or(i64::MAX));
-    format!(
-        "The file has {} between {cells}, and is read as {}{preset}; it has {bytes} bytes.{shown}",
-        counted(columns, "column", "columns"),
-        dry_run.encoding
-    )
+    format!("The file has {parts}, and is read as {}{preset}; it has {bytes} bytes.{shown}", dry_run.encoding)
 }

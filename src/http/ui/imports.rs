@@ -291,7 +291,7 @@ pub(in crate::http) async fn look(
 /// Looks at what a form has brought.
 async fn look_at(state: &AppState, mut brought: Brought, typed: &Typed, by: &By) -> Result<DryRun, ApiError> {
     let destination = typed.destination(&brought)?;
-    let seen = brought.seen.take().ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;
+    let seen = brought.seen.take().ok_or_else(|| ApiError::field("", "required", "choose a file"))?;
     let new_list = Some(typed.new_list.as_str()).filter(|name| !name.is_empty());
     dry_runs::of_form(state, seen, &destination, new_list, by).await
 }
@@ -308,7 +308,7 @@ async fn carry_out(
     let destination = typed.destination(&brought)?;
     let new_list = Some(brought.text("new_list").to_owned()).filter(|name| !name.is_empty());
     let file = brought.file.take();
-    let file = file.ok_or_else(|| ApiError::field("", "required", "choose a CSV file"))?;
+    let file = file.ok_or_else(|| ApiError::field("", "required", "choose a file"))?;
     imports::of_form(state, file, destination, new_list.as_deref(), key, by).await
 }
 

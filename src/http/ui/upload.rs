@@ -7,6 +7,7 @@ use actix_web::web::Payload;
 use futures_util::StreamExt;
 
 use super::form::LARGEST_SIGNED_IN;
+use crate::domain::export::Format;
 use crate::http::api::import::heads::{Head, Seen};
 use crate::http::api::import::receiving::{Arrived, Receiving};
 use crate::http::state::AppState;
@@ -111,18 +112,34 @@ impl Brought {
                 let value = short(field, most.saturating_sub(size), most).await?;
                 size += name.len() + value.len();
                 self.fields.push((name, value));
-            } else if is_too_large {
-                read_on(field, ApiError::TooLarge { limit }).await?;
             } else {
-                match self.fate {
-                    Fate::Look => self.seen = beginning(state, field).await?,
-                    Fate::Keep => self.kept = kept(field, limit).await?.or(self.kept.take()),
-                    Fate::Import => self.file = whole(state, field).await?.or(self.file.take()),
+                // A file of lines is known by its name.
+                let is_table = !matches!(self.fate, Fate::Keep) && is_chosen(&field);
+                let format = is_table.then(|| format_of(&field)).flatten();
+                self.fields.extend(format.map(|format| ("format".to_owned(), format.to_string())));
+                if is_too_large {
+                    read_on(field, ApiError::TooLarge { limit }).await?;
+                } else {
+                    self.take_file(state, field, limit).await?;
                 }
             }
         }
         Ok(())
     }
+
+    async fn take_file(&mut self, state: &AppState, field: Field, limit: u64) -> Result<(), ApiError> {
+        match self.fate {
+            Fate::Look => self.seen = beginning(state, field).await?,
+            Fate::Keep => self.kept = kept(field, limit).await?.or(self.kept.take()),
+            Fate::Import => self.file = whole(state, field).await?.or(self.file.take()),
+        }
+        Ok(())
+    }
+}
+
+/// How a file is written, by its name.
+fn format_of(field: &Field) -> Option<Format> {
+    Format::of_name(field.content_disposition()?.get_filename()?)
 }
 
 fn unreadable(error: MultipartError) -> ApiError {

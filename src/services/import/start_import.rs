@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::domain::access::audit::{Action, Object};
+use crate::domain::export::Format;
 use crate::domain::ids::ListId;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::Mapped;
@@ -21,6 +22,8 @@ pub struct NewImport {
     pub encoding: String,
     /// The length of the file, in bytes.
     pub bytes: u64,
+    /// How the file is written.
+    pub format: Format,
     /// The list whose members the contacts become.
     pub target: Target,
     /// What is said of everybody's consent.
@@ -61,7 +64,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, encoding, bytes, target, consent, preset, mapping }: NewImport,
+    NewImport { file, encoding, bytes, format, target, consent, preset, mapping }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -74,7 +77,7 @@ pub async fn start_import(
             stored = Some((row.id, row.list_id));
             answer(row)
         };
-        let file = NewFile { name: &file, encoding: &encoding, bytes };
+        let file = NewFile { name: &file, encoding: &encoding, bytes, format };
         let submitted = imports::submit(conn, &file, &target, &consent, (preset, &mapping), key.as_ref(), answer)?;
         if let Some((id, list)) = stored {
             if let (Target::NewList(_), Some(list)) = (&target, list) {

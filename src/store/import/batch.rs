@@ -49,7 +49,7 @@ pub struct Batch {
     pub rejected_rows: usize,
     /// Why, for the first of them.
     pub rejections: Vec<Rejection>,
-    /// All that were refused, as lines of CSV.
+    /// All that were refused, as lines of a file like that of the import.
     pub rejected: String,
     /// How many rows, good or not, say that an address is not written to any more.
     pub suppressed_rows: usize,

@@ -1,9 +1,10 @@
-//! CSV imports: what was uploaded, how far it is stored, and what was refused.
+//! Imports of files: what was uploaded, how far it is stored, and what was refused.
 
 use std::sync::Arc;
 
 use diesel::prelude::*;
 
+use crate::domain::export::Format;
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
 use crate::domain::import::presets::Preset;
@@ -83,6 +84,8 @@ pub struct ImportRow {
     pub rows_suppressed: i64,
     /// The length of the file, in bytes. None: an earlier version took it.
     pub bytes: Option<i64>,
+    /// How the file is written.
+    pub format: Format,
 }
 
 /// A file that was uploaded.
@@ -94,6 +97,8 @@ pub struct NewFile<'a> {
     pub encoding: &'a str,
     /// Its length, in bytes.
     pub bytes: u64,
+    /// How it is written.
+    pub format: Format,
 }
 
 impl ImportRow {
@@ -176,6 +181,7 @@ pub fn submit(
                 imports::list_id.eq(list),
                 imports::file.eq(file.name),
                 imports::encoding.eq(file.encoding),
+                imports::format.eq(file.format),
                 imports::bytes.eq(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
                 imports::confirmed.eq(consent.confirmed),
                 imports::resubscribe_reason.eq(&consent.resubscribe_reason),

@@ -16,7 +16,8 @@ impl ImportRow {
         let mapping = Mapped::from_stored(&self.mapping).ok_or_else(corrupt)?;
         let preset = self.preset.map_or(PresetChoice::Off, PresetChoice::Named);
         let list = self.list_id.map(|list| exported_as(conn, list)).transpose()?;
-        Ok(Reading { on_list: self.list_id.is_some(), list, preset, mapping })
+        let format = self.format;
+        Ok(Reading { format, on_list: self.list_id.is_some(), list, preset, mapping })
     }
 }
 

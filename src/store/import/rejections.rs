@@ -1,4 +1,4 @@
-//! All rejected rows of imports, as CSV. A row of the table holds those of one batch.
+//! All rejected rows of imports, in the format of each one's file. A row of the table holds those of one batch.
 
 mod dialect;
 

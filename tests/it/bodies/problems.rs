@@ -243,6 +243,7 @@ fn contacts_and_files(all: &mut Collected<'_>) {
     ] {
         all.raw(code, "/v1/contacts/import", &[("Content-Type", "text/csv")], csv.as_bytes());
     }
+    all.raw("jsonl_no_object", "/v1/contacts/import", &[("Content-Type", "application/x-ndjson")], b"[{}]\n");
 }
 
 fn templates(all: &mut Collected<'_>) {

@@ -136,6 +136,32 @@ fn a_dry_run_makes_no_list_and_says_what_would_come_of_the_file() {
 }
 
 #[test]
+fn a_file_of_json_lines_is_known_by_its_name_or_by_what_is_said() {
+    let done = json!({"id": 3, "status": "completed", "rows_read": 1, "rows_created": 1, "rows_updated": 0, "rows_rejected": 0});
+    let folder = tempfile::tempdir().unwrap();
+    for (name, further, format) in [
+        ("people.jsonl", &[][..], "jsonl"),
+        ("people.NDJSON", &[], "jsonl"),
+        ("people.txt", &["--format", "jsonl"], "jsonl"),
+        ("people.jsonl", &["--format", "csv"], "csv"),
+    ] {
+        let upload: &'static str = if format == "csv" {
+            "POST /v1/contacts/import?format=csv"
+        } else {
+            "POST /v1/contacts/import?format=jsonl"
+        };
+        let (server, _) = Script::serve(vec![
+            (upload, vec![(202, json!({"id": 3}))]),
+            ("GET /v1/imports/3", vec![(200, done.clone())]),
+        ]);
+        let file = folder.path().join(name);
+        std::fs::write(&file, "{\"email\":\"ann@example.com\"}\n").unwrap();
+        let output = run(&[&["import", file.to_str().unwrap()], further].concat(), server);
+        assert!(output.status.success(), "{name} {further:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn all_rejected_rows_are_written_to_a_file_and_an_import_of_nobody_ends_with_1() {
     let done = json!({"id": 3, "status": "completed", "rows_read": 2, "rows_created": 0, "rows_updated": 0, "rows_rejected": 2,
         "warning": "every row was rejected: no contact was imported"});

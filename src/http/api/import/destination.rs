@@ -1,6 +1,7 @@
 //! How a file is to be imported, and where its contacts go: what a request says besides the file.
 
 use crate::domain::access::Scope;
+use crate::domain::export::Format;
 use crate::domain::import::encoding::TextEncoding;
 use crate::domain::import::reading::{Mapped, PresetChoice};
 use crate::http::access::require_for;
@@ -21,6 +22,8 @@ pub(in crate::http) struct Destination {
     pub(super) encoding: Option<TextEncoding>,
     pub(super) preset: PresetChoice,
     pub(super) mapping: Vec<Mapped>,
+    /// How the file is written. None: as its type says.
+    pub(super) format: Option<Format>,
     /// Whether nothing is stored.
     pub(super) is_dry_run: bool,
     /// Whether a dry run is about a list that is yet to be made.
@@ -82,7 +85,7 @@ const MAX_REASON: usize = 500;
 
 impl FromQuery for Destination {
     const NAMES: &'static [&'static str] =
-        &["list", "confirmed", "resubscribe", "reason", "encoding", "preset", "map", "dry_run", "new_list"];
+        &["list", "confirmed", "resubscribe", "reason", "encoding", "preset", "map", "format", "dry_run", "new_list"];
     const REPEATED: &'static [&'static str] = &["map"];
 
     fn from_params(params: &Params) -> Result<Self, ApiError> {
@@ -109,7 +112,8 @@ impl FromQuery for Destination {
             let why = "goes with `dry_run` only, and without `list`";
             return Err(bad_parameter("new_list", "not_allowed", why.to_owned()));
         }
-        Ok(Self { list, consent, encoding, preset, mapping, is_dry_run, is_new_list })
+        let format = params.choice("format", Format::ALL)?;
+        Ok(Self { list, consent, encoding, preset, mapping, format, is_dry_run, is_new_list })
     }
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::destination::Destination;
 use super::heads::{Head, Seen};
 use super::receiving::refuse_file;
+use crate::domain::export::Format;
 use crate::domain::ids::{ContactId, ListId};
 use crate::domain::import::looking::{ColumnFate, Look};
 use crate::domain::import::presets::Preset;
@@ -66,8 +67,10 @@ pub(in crate::http) struct DryRun {
     pub(in crate::http) bytes: u64,
     /// The encoding of the file: `utf-8`, `windows-1252`.
     pub(in crate::http) encoding: String,
-    /// What stands between its cells: `,`, `;`, a tab or `|`.
-    pub(in crate::http) delimiter: String,
+    /// How it is written: CSV, or a JSON object on each line.
+    pub(in crate::http) format: Format,
+    /// What stands between its cells: `,`, `;`, a tab or `|`. `null`: it has none.
+    pub(in crate::http) delimiter: Option<String>,
     /// The tool whose export the file is taken for. None: its columns are read by their names.
     pub(in crate::http) preset: Option<Preset>,
     /// What its columns become, in their order.
@@ -171,7 +174,8 @@ async fn run(state: &AppState, destination: &Destination, target: &Target, seen:
         }
         None => None,
     };
-    let reading = Reading { on_list: onto.is_some(), list, preset: *preset, mapping: mapping.clone() };
+    let format = destination.format.unwrap_or_default();
+    let reading = Reading { format, on_list: onto.is_some(), list, preset: *preset, mapping: mapping.clone() };
     let bytes = seen.bytes;
     let (look, encoding) = seen.look(destination.encoding, MOST_ROWS, reading).await?;
     let Look { preset, is_own, delimiter, columns, rows, is_whole, stopped, refusal } = look.map_err(refuse_file)?;
@@ -189,7 +193,8 @@ async fn run(state: &AppState, destination: &Destination, target: &Target, seen:
         list_id,
         bytes,
         encoding: encoding.name(),
-        delimiter: delimiter.to_string(),
+        format,
+        delimiter: delimiter.map(|delimiter| delimiter.to_string()),
         preset,
         rows: told(rows, foreseen, &columns),
         columns,

@@ -1,4 +1,4 @@
-//! `/v1/contacts/import` and `/v1/imports`: contacts from CSV files.
+//! `/v1/contacts/import` and `/v1/imports`: contacts from files.
 
 use std::sync::Arc;
 
@@ -9,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::destination::Destination;
 use super::dry_runs::{self, DryRun};
-use super::receiving::{Arrived, blocking, check_headers, receive, refuse_file};
+use super::receiving::{Arrived, blocking, format_of, receive, refuse_file};
 use crate::actors::import::importer::files::Upload;
+use crate::domain::export::Format;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::ImportReader;
 use crate::domain::import::presets::Preset;
@@ -44,6 +45,8 @@ pub(in crate::http) struct Import {
     pub(in crate::http) list_id: Option<ListId>,
     /// The encoding that the file came in: `utf-8`, `windows-1252`. `null`: an earlier version took the file.
     pub(in crate::http) encoding: Option<String>,
+    /// How the file is written: CSV, or a JSON object on each line.
+    pub(in crate::http) format: Format,
     /// The length of the file in UTF-8. `null`: an earlier version took the file.
     pub(in crate::http) bytes: Option<i64>,
     /// How much of it is dealt with, in bytes.
@@ -94,6 +97,7 @@ impl TryFrom<ImportRow> for Import {
             status: row.status,
             list_id: row.list_id,
             encoding: row.encoding,
+            format: row.format,
             // Blank lines at the end of a file are no rows.
             bytes_read: row.bytes.filter(|_| row.status == ImportStatus::Completed).unwrap_or(row.byte_offset),
             bytes: row.bytes,
@@ -153,7 +157,8 @@ impl FromQuery for ImportFilter {
     }
 }
 
-/// Uploads a CSV file with contacts. The answer comes when the file is safely stored; its rows follow. With a `list`, the columns `status`
+/// Uploads a file with contacts: CSV, or JSON lines (`application/x-ndjson`), an object for each contact, whose members are what columns are in
+/// CSV; `format` (`csv`, `jsonl`) goes before the type of the body. The answer comes when the file is safely stored; its rows follow. With a `list`, the columns `status`
 /// (`subscribed`, `unconfirmed`, `unsubscribed`), `status_at` and `source` say how each contact stands on it. Contacts that have
 /// refused the list stay unsubscribed, unless `resubscribe=true` is given with a `reason`, which needs a key of scope
 /// `operate`. `confirmed=true` says that the people have confirmed their consent. The column `tags` puts tags on contacts. The encoding of
@@ -168,8 +173,8 @@ impl FromQuery for ImportFilter {
     params(("list" = Option<String>, Query), ("confirmed" = Option<bool>, Query),
         ("resubscribe" = Option<bool>, Query), ("reason" = Option<String>, Query), ("encoding" = Option<String>, Query),
         ("preset" = Option<String>, Query), ("map" = Option<Vec<String>>, Query), ("dry_run" = Option<bool>, Query),
-        ("new_list" = Option<bool>, Query)),
-    request_body(content = String, content_type = "text/csv"),
+        ("new_list" = Option<bool>, Query), ("format" = inline(Option<Format>), Query)),
+    request_body(content((String = "text/csv"), (String = "application/x-ndjson"))),
     responses((status = 202, body = Import), (status = 200, body = DryRun), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
     state: web::Data<AppState>,
@@ -180,7 +185,8 @@ pub(in crate::http) async fn upload(
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     destination.check_rights(&by)?;
-    check_headers(&request, &state)?;
+    let of_body = format_of(&request, &state)?;
+    let destination = Destination { format: destination.format.or(Some(of_body)), ..destination };
     if destination.is_dry_run {
         return dry_runs::of_body(&state, &destination, payload).await;
     }
@@ -205,11 +211,12 @@ impl Order {
     /// Stores the import and leaves the file to the importer.
     async fn carry_out(self, state: &AppState, by: &By) -> Result<HttpResponse, ApiError> {
         let Self { arrived, target, destination, key, scope, answer } = self;
-        let Destination { consent, encoding: given, preset, mapping, .. } = destination;
+        let Destination { consent, encoding: given, preset, mapping, format, .. } = destination;
+        let format = format.unwrap_or_default();
         let hash = arrived.hash.clone();
         let (upload, encoding) = arrived.in_utf8(state, given).await?;
         // Of the header, the name of the list decides nothing.
-        let reading = Reading { on_list: !matches!(target, Target::NoList), list: None, preset, mapping };
+        let reading = Reading { format, on_list: !matches!(target, Target::NoList), list: None, preset, mapping };
         let (read_as, bytes) = check_header_line(Arc::clone(&upload), reading.clone()).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),
@@ -221,11 +228,13 @@ impl Order {
             (preset, mapping) => format!(" {preset:?} {}", Mapped::stored(mapping)),
         };
         let given = given.map(|given| format!(" {}", given.name())).unwrap_or_default();
-        let key = key.scoped(scope, &format!("{place} {consent:?}{columns} {hash}{given}"));
+        let lines = if format == Format::Jsonl { " jsonl" } else { "" };
+        let key = key.scoped(scope, &format!("{place} {consent:?}{columns} {hash}{given}{lines}"));
         let new = NewImport {
             file: upload.name(),
             encoding: encoding.name(),
             bytes,
+            format,
             target,
             consent,
             preset: read_as,

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, web};
 use sha2::{Digest, Sha256};
 
 use crate::actors::import::importer::files::{ImportFolder, Upload};
+use crate::domain::export::Format;
 use crate::domain::import::ImportError;
 use crate::domain::import::encoding::{Sniffed, Sniffer, TextEncoding};
 use crate::http::state::AppState;
@@ -118,18 +119,39 @@ impl Arrived {
 
 /// Refuses a body that is no CSV file, or one that is larger than the settings allow.
 pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(), ApiError> {
+    match read_headers(request, state)? {
+        Some(Format::Csv) => Ok(()),
+        Some(Format::Jsonl) | None => Err(ApiError::UnsupportedMediaType(
+            "send one Content-Type: text/csv, without another charset than utf-8: `encoding` in the query names one",
+        )),
+    }
+}
+
+/// How the body is written that a file of contacts comes in: CSV, or JSON lines.
+pub(super) fn format_of(request: &HttpRequest, state: &AppState) -> Result<Format, ApiError> {
+    read_headers(request, state)?.ok_or(ApiError::UnsupportedMediaType(
+        "send one Content-Type: text/csv or application/x-ndjson, without another charset than utf-8: `encoding` in the query names one",
+    ))
+}
+
+/// The types that JSON lines have in the wild.
+const LINES: [&str; 4] = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"];
+
+/// How a body is written, by its type. `None`: it is nothing that is known here.
+fn read_headers(request: &HttpRequest, state: &AppState) -> Result<Option<Format>, ApiError> {
     let mut types = request.headers().get_all(header::CONTENT_TYPE);
     let media_type = match (types.next(), types.next()) {
         (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
         _ => String::new(),
     };
     let mut parts = media_type.split(';').map(str::trim);
-    let is_csv = parts.next() == Some("text/csv")
-        && parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"");
-    if !is_csv {
-        return Err(ApiError::UnsupportedMediaType(
-            "send one Content-Type: text/csv, without another charset than utf-8: `encoding` in the query names one",
-        ));
+    let format = match parts.next() {
+        Some("text/csv") => Format::Csv,
+        Some(kind) if LINES.contains(&kind) => Format::Jsonl,
+        Some(_) | None => return Ok(None),
+    };
+    if !parts.all(|part| !part.starts_with("charset=") || part == "charset=utf-8" || part == "charset=\"utf-8\"") {
+        return Ok(None);
     }
     refuse_content_encoding(request)?;
     let limit = state.settings.http.max_import_bytes;
@@ -137,7 +159,7 @@ pub(super) fn check_headers(request: &HttpRequest, state: &AppState) -> Result<(
     if length.is_some_and(|length: u64| length > limit) {
         return Err(ApiError::TooLarge { limit });
     }
-    Ok(())
+    Ok(Some(format))
 }
 
 /// What a file that cannot be read is for clients.
@@ -154,6 +176,7 @@ pub(in crate::http) fn refuse_file(error: ImportError) -> ApiError {
         | ImportError::MapNeedsList { .. }
         | ImportError::NoKeyColumn { .. }
         | ImportError::NoAddressColumn { .. }
+        | ImportError::NoObject { .. }
         | ImportError::UnclosedQuote { .. }) => ApiError::field("", error.code(), error.to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpResponse, web};
 
+use crate::domain::export::Format;
 use crate::domain::ids::ImportId;
 use crate::domain::import::rejected;
 use crate::http::state::AppState;
@@ -11,14 +12,15 @@ use crate::http::web::problem::{ApiError, Problem};
 use crate::store::import::{imports, rejections};
 use crate::store::{Conn, Lane, Store, StoreError};
 
-/// Gives all rejected rows of an import as CSV: the line of each, the columns, codes and reasons of what is wrong, and the row as it was. Corrected, the
+/// Gives all rejected rows of an import, in the format of its file: as CSV or as JSON lines. The line of each, the columns, codes and reasons of what is wrong, and the row as it was. Corrected, the
 /// file can be uploaded again: the first four columns are passed over then. Cells that a spreadsheet would take for formulas, and those
 /// that begin with `'`, have a `'` before them, which that upload takes away. While the import is running, these are the rows so far. Seven
 /// days after it has ended they are removed, and the answer is 409 `rejected_rows_removed`. The file begins with a byte order mark. Of one
-/// import, 64 MiB are kept: where rows are missing, the last line has the code `not_kept` and says how many.
+/// import, 64 MiB are kept: where rows are missing, the last line has the code `not_kept` and says how many. In JSON lines, what is wrong stands in
+/// the first four members of each object, and a line that is no object in `rejected_text`.
 #[utoipa::path(get, path = "/v1/imports/{id}/rejected.csv", operation_id = "rejected_rows", tag = "contacts",
     params(("id" = i64, Path)),
-    responses((status = 200, body = String, content_type = "text/csv"), (status = "4XX", body = Problem)))]
+    responses((status = 200, content((String = "text/csv"), (String = "application/x-ndjson"))), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn download(
     state: web::Data<AppState>,
     Id(id): Id<ImportId>,
@@ -33,12 +35,15 @@ pub(in crate::http) async fn download(
         let detail = detail.to_owned();
         return Err(ApiError::Conflict { code: "rejected_rows_removed", detail, ids: vec![id.0] });
     }
-    let header = header.unwrap_or_else(|| rejected::header(std::iter::empty()));
-    let store = state.store.clone();
-    let read = move |place| portion(store.clone(), id, place);
+    let (store, format) = (state.store.clone(), import.format);
+    let read = move |place| portion(store.clone(), (id, format), place);
     let first = read(Place { after: 0, rows: 0 }).await?;
-    // With a byte order mark, which an import drops, spreadsheets read UTF-8.
-    Ok(csv::download(&format!("import-{id}-rejected.csv"), &format!("\u{feff}{header}"), first, read))
+    let header = match format {
+        // With a byte order mark, which an import drops, spreadsheets read UTF-8.
+        Format::Csv => format!("\u{feff}{}\r\n", header.unwrap_or_else(|| rejected::header(std::iter::empty()))),
+        Format::Jsonl => String::new(),
+    };
+    Ok(csv::document(&format!("import-{id}-rejected.{format}"), format, header, first, read))
 }
 
 /// How far a download is.
@@ -51,17 +56,21 @@ struct Place {
 }
 
 /// The rows of the next batch; behind the last one, how many more rows were rejected than are there.
-async fn portion(store: Store, id: ImportId, place: Place) -> Result<csv::Portion<Place>, StoreError> {
+async fn portion(
+    store: Store,
+    (id, format): (ImportId, Format),
+    place: Place,
+) -> Result<csv::Portion<Place>, StoreError> {
     let Place { after, rows } = place;
     let read = move |conn: &mut Conn| {
         conn.snapshot(|conn| match rejections::next(conn, id, after)? {
             Some((after, text)) => {
-                let next = Some(Place { after, rows: rows + rejected::count(&text) });
+                let next = Some(Place { after, rows: rows + rejected::count(format, &text) });
                 Ok(csv::Portion { text, next })
             }
             None => {
                 let all = imports::find(conn, id)?.map_or(0, |import| import.rows_rejected);
-                let text = if all > rows { rejected::missing(all - rows) } else { String::new() };
+                let text = if all > rows { rejected::missing(format, all - rows) } else { String::new() };
                 Ok(csv::Portion { text, next: None })
             }
         })

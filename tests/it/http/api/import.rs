@@ -2,4 +2,5 @@
 
 mod dry_runs;
 mod imports;
+mod json_lines;
 mod rejected;

@@ -279,7 +279,12 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
     let submit = store.run(volley::store::Lane::Write, "submit", |conn| {
         imports::submit(
             conn,
-            &imports::NewFile { name: "gone.csv", encoding: "utf-8", bytes: 1 },
+            &imports::NewFile {
+                name: "gone.csv",
+                encoding: "utf-8",
+                bytes: 1,
+                format: volley::domain::export::Format::Csv,
+            },
             &imports::Target::NoList,
             &imports::ImportConsent::default(),
             (None, &[]),

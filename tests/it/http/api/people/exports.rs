@@ -302,6 +302,36 @@ both_backends! {
         assert!(none.people.is_empty() && none.next == Some(ContactId(50_000)), "a rare kind is no long read");
     }
 
+    fn contacts_with_much_in_their_attributes_are_sent_in_small_parts(db: &Database) {
+        let server = Server::on(db);
+        many_with(&server, 600, 20_000);
+        for path in ["/v1/contacts/export?format=jsonl", "/v1/contacts/export?search=many"] {
+            let parts = Download::begin(&server, path).parts();
+            assert!(parts.iter().sum::<usize>() > 600 * 20_000, "{path}: {parts:?}");
+            assert!(parts.iter().all(|bytes| *bytes < 5 << 20), "{path}: a part is as long as its contacts are: {parts:?}");
+        }
+    }
+
+    fn the_file_of_a_campaign_that_is_deleted_meanwhile_does_not_look_whole(db: &Database) {
+        let server = Server::on(db);
+        many(&server, 50_000);
+        let api = server.api();
+        let campaign = id(&api.post("/v1/campaigns", &json!({ "name": "Gone", "channel": "email" })));
+        server.execute(format!(
+            "INSERT INTO deliveries (campaign_id, contact_id, page_id, state) SELECT {campaign}, id, 0, 'pending' FROM contacts"
+        ));
+        for format in ["csv", "jsonl"] {
+            let mut whole = Download::begin(&server, &format!("/v1/campaigns/{campaign}/deliveries/export?format={format}"));
+            let (text, is_whole) = whole.rest();
+            assert!(is_whole && text.contains("many50000@example.com"), "{format}: {}", text.len());
+        }
+        let mut broken = Download::begin(&server, &format!("/v1/campaigns/{campaign}/deliveries/export?format=jsonl"));
+        broken.first_contact();
+        assert_eq!(server.send("DELETE", &format!("/v1/campaigns/{campaign}"), &[], b"").status, 204);
+        let (text, is_whole) = broken.rest();
+        assert!(!is_whole && !text.contains("many50000@example.com"), "{}", text.len());
+    }
+
     fn a_file_is_sent_while_it_is_read_and_one_that_breaks_off_does_not_look_whole(db: &Database) {
         let server = Server::on(db);
         // More than the buffers on the way hold.
@@ -340,7 +370,12 @@ both_backends! {
 
 /// Contacts with much to say, put in behind the API's back.
 fn many(server: &Server, count: i64) {
-    let filler = "x".repeat(600);
+    many_with(server, count, 600);
+}
+
+/// The same with attributes of so many bytes.
+fn many_with(server: &Server, count: i64, bytes: usize) {
+    let filler = "x".repeat(bytes);
     server.execute(format!(
         "INSERT INTO contacts (email, attributes, version, created_at, updated_at) \
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) \
@@ -379,6 +414,22 @@ impl Download {
             assert_ne!(self.reader.read_line(&mut line).unwrap(), 0, "the answer has ended");
         }
         line
+    }
+
+    /// How many bytes each part has that the server has sent at once.
+    fn parts(&mut self) -> Vec<usize> {
+        let mut all = Vec::new();
+        loop {
+            let mut length = String::new();
+            self.reader.read_line(&mut length).unwrap();
+            let length = usize::from_str_radix(length.trim(), 16).unwrap();
+            // With the line break at its end.
+            self.reader.read_exact(&mut vec![0; length + 2]).unwrap();
+            if length == 0 {
+                return all;
+            }
+            all.push(length);
+        }
     }
 
     /// Everything behind what was read, and whether its end is the answer's.
