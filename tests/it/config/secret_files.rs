@@ -35,7 +35,7 @@ fn exposed(settings: &Settings) -> Vec<Option<String>> {
         all.push(of(pool.provider.server().and_then(|server| server.url.as_ref())));
         if let Some(webhook) = pool.provider.webhook() {
             all.push(of(webhook.proxy.as_ref()));
-            all.extend(webhook.headers.iter().map(|(_, value)| of(Some(value))));
+            all.extend(webhook.headers.values().map(|value| of(Some(value))));
         } else {
             all.push(of(smtp_of(pool).password.as_ref()));
         }
