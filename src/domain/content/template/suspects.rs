@@ -231,8 +231,27 @@ impl Reader<'_, '_> {
 
 /// Whether something that looks like a placeholder can begin with this character.
 fn is_sign(c: char) -> bool {
-    matches!(c, '{' | '}' | '*' | '[' | '%' | '$' | '<' | '&' | '#' | '~' | '@' | '_' | '(' | '«')
-        || bare::is_sign(c)
+    matches!(
+        c,
+        '{' | '}'
+            | '*'
+            | '['
+            | '%'
+            | '$'
+            | '<'
+            | '&'
+            | '#'
+            | '~'
+            | '@'
+            | '_'
+            | '('
+            | '«'
+            | '‹'
+            | '⟨'
+            | '【'
+            | '《'
+            | '「'
+    ) || bare::is_sign(c)
         || encoded::is_sign(c)
 }
 

@@ -21,19 +21,23 @@ pub(super) fn is_sign(c: char) -> bool {
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let ahead = reader.ahead(at);
     let sign = ahead.chars().next().filter(|sign| SIGNS.contains(*sign))?;
-    let rest = ahead.get(sign.len_utf8()..)?;
+    // `$$FNAME$$` is `$FNAME$` once more.
+    let signs = if "$!~".contains(sign) { ahead.len() - ahead.trim_start_matches(sign).len() } else { sign.len_utf8() };
+    let rest = ahead.get(signs..)?;
     let word = rest.get(..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()))?;
     let word = if sign == '_' { word.trim_end_matches('_') } else { word };
     let name = meaning(word, reader.names)?;
     let before = reader.before(at);
     let after = rest.get(word.len()..)?;
     let is_apart = !before.ends_with(|c: char| c.is_alphanumeric() || c == sign || matches!(c, '/' | '.'));
-    let is_value = before.ends_with('=');
-    if !is_apart || (reader.in_url(at) && !is_value) {
+    let in_url = reader.in_url(at);
+    let is_value = before.ends_with('=') || (in_url && before.ends_with('/') && matches!(sign, '$' | ':'));
+    if !is_value && (in_url || !is_apart) {
         return None;
     }
-    let closed =
-        after.strip_prefix(sign).is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == sign));
+    let closed = after
+        .strip_prefix(ahead.get(..signs)?)
+        .is_some_and(|after| !after.starts_with(|c: char| c.is_alphanumeric() || c == sign));
     let is_person =
         matches!(name, "first_name" | "last_name" | "name" | "email" | "unsubscribe_url" | "preferences_url");
     let is_spelled = is_spelled_as_field(word);
@@ -41,10 +45,14 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         '$' => (is_person || is_spelled) && !before.ends_with('S'),
         '%' => is_person && !before.trim_end().ends_with(|c: char| c.is_ascii_digit()) && !after.starts_with('%'),
         _ if closed && OF_TEXT.contains(sign) => is_person && is_spelled,
-        _ if closed => is_person,
+        // `-Email- signature` is a heading of somebody.
+        _ if closed => is_person && (is_spelled || word.chars().all(|c| c.is_lowercase() || c == '_')),
+        ':' if is_value => is_person,
+        // A hashtag, or somebody's name: only a word with an underscore is none.
+        '#' | '@' => is_person && word.contains('_'),
         _ => is_person && is_spelled && (sign == ':' || !OF_TEXT.contains(sign)) && !is_value,
     };
-    let end = at + sign.len_utf8() + word.len() + if closed { sign.len_utf8() } else { 0 };
+    let end = at + signs + word.len() + if closed { signs } else { 0 };
     is_meant.then(|| reader.found(at..end, "a placeholder in the signs of another product", word))
 }
 

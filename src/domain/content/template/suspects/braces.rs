@@ -12,7 +12,7 @@ impl Reader<'_, '_> {
         let ahead = self.ahead(at + 1);
         let end = ahead.find(['{', '}']);
         let inner = ahead.get(..end.unwrap_or(ahead.len()))?;
-        if self.is_face(at, inner) {
+        if self.is_face(at, inner) || self.is_formula(at, inner) {
             return None;
         }
         let found = |len: usize, taken_for| Some(self.found(at..at + 1 + len, taken_for, inner));
@@ -57,6 +57,15 @@ impl Reader<'_, '_> {
         let word = before.get(start..)?;
         meaning(word, self.names)?;
         Some(self.found(start..at + 1, "a placeholder whose brace is not opened", word))
+    }
+
+    /// `x^{2}`, `H_{2}O` and `\\d{3}`.
+    fn is_formula(&self, at: usize, inner: &str) -> bool {
+        let before = self.before(at);
+        let is_escape =
+            before.trim_end_matches(|c: char| c.is_ascii_alphabetic()).ends_with('\\') && !before.ends_with('\\');
+        let is_number = inner.bytes().all(|b| b.is_ascii_digit() || b == b',');
+        is_number && (before.ends_with(['_', '^', ')', ']']) || is_escape)
     }
 
     /// `:-{` and its kin.

@@ -42,6 +42,11 @@ const SYNTAXES: &[Syntax] = &[
     Syntax { open: "<<", close: ">>", accepts: known, taken_for: "a merge field of a word processor" },
     Syntax { open: "&lt;&lt;", close: "&gt;&gt;", accepts: known, taken_for: "a merge field of a word processor" },
     Syntax { open: "«", close: "»", accepts: merge_field, taken_for: "a merge field of a word processor" },
+    Syntax { open: "‹", close: "›", accepts: merge_field, taken_for: "a merge field in quotes" },
+    Syntax { open: "⟨", close: "⟩", accepts: known, taken_for: "a placeholder in angle brackets" },
+    Syntax { open: "【", close: "】", accepts: merge_field, taken_for: "a placeholder in brackets" },
+    Syntax { open: "《", close: "》", accepts: merge_field, taken_for: "a placeholder in brackets" },
+    Syntax { open: "「", close: "」", accepts: merge_field, taken_for: "a placeholder in brackets" },
     Syntax { open: "<$", close: "$>", accepts: name, taken_for: "a tag of Campaign Monitor" },
     Syntax {
         open: "<",
@@ -267,14 +272,16 @@ fn between_percents(place: &Place<'_, '_, '_>) -> bool {
     let in_url = place.in_url();
     let is_encoded = in_url && (is_hex(place.after) || (is_hex(place.inner) && place.inner.len() <= 3));
     let is_share = place.before.ends_with(char::is_alphanumeric) && !in_url;
-    let is_headline = place.before.ends_with('%') || place.after.starts_with('%');
+    // `%APPDATA%\\Volley` is a folder.
+    let is_headline = place.before.ends_with('%') || place.after.starts_with(['%', '\\']);
     !is_share && !is_encoded && !is_headline
 }
 
 /// `$NAME$`, and no two prices.
 fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
     let has_letters_only = place.inner.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-    let is_one = is_word(place.inner) && has_letters_only && stands_alone(place) && !place.before.ends_with('$');
+    let is_one =
+        is_word(place.inner) && known(place) && has_letters_only && stands_alone(place) && !place.before.ends_with('$');
     is_one && (!place.in_url() || (is_capitals(place.inner) && known(place)))
 }
 
@@ -328,8 +335,10 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     ];
     // Words that a headline or a form has in brackets, too.
     const ORDINARY: &[&str] = &["first", "last", "mail", "recipient", "mobile", "sms"];
+    const OF_SENDY: &[&str] =
+        &["unsubscribe", "unsubscribe_url", "unsubscribe_link", "webversion", "webview", "resubscribe"];
     const OF_MAILPOET: &[&str] = &["subscriber:", "link:", "newsletter:", "date:", "user:", "site:"];
-    let inner = place.inner;
+    let inner = place.inner.trim_matches(' ');
     if inner.contains(",fallback=")
         || OF_MAILPOET
             .iter()
@@ -338,11 +347,15 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return true;
     }
     let (plain, default) = inner.split_once("%%").unwrap_or((inner, ""));
-    let is_index = place.before.ends_with(char::is_alphanumeric) || (place.in_url() && !place.before.ends_with('='));
+    let is_index =
+        place.before.ends_with(char::is_alphanumeric) || (place.in_url() && !place.before.ends_with(['=', '/']));
     if place.after.starts_with(['(', '[', ':']) || is_index {
         return OF_PHPLIST.contains(&plain);
     }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
+    if OF_SENDY.contains(&plain) {
+        return true;
+    }
     let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));
     let is_meant =
         means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));
