@@ -181,14 +181,14 @@ fn the_image_starts_and_asks_commands_that_exist_with_settings_that_exist() {
     assert_eq!(instruction(&lines, "STOPSIGNAL"), "SIGTERM");
     assert!(!instruction(&lines, "USER").starts_with("root"), "it runs without rights");
     let variables = instruction(&lines, "ENV").split_whitespace().map(|pair| pair.split_once('=').expect("NAME=value"));
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let variables: BTreeMap<String, String> =
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let found = settings(None, &variables);
+    assert!(!variables.contains_key("VOLLEY_DATABASE__URL"), "VOLLEY_DATABASE__URL_FILE could not be set beside it");
     let volume = instruction(&lines, "VOLUME");
     assert_eq!(found.sending.data_dir, Path::new(volume));
-    assert!(
-        found.database.url.expose().starts_with(&format!("sqlite://{volume}/")),
-        "nothing is lost with the container"
-    );
+    assert!(found.database.url.expose().starts_with("sqlite://data/"), "beside the folder that it is started in");
+    assert!(lines.contains(&format!("WORKDIR {volume}")), "nothing is lost with the container: {lines:?}");
     for source in lines.iter().flat_map(|line| line.split(' ')).filter_map(|word| word.strip_prefix("/source/")) {
         let is_built = source.starts_with("target/");
         assert!(is_built || root().join(source).exists(), "there is no {source}");
