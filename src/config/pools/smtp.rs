@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::server::ServerConfig;
+use crate::config::redact::is_secret;
 use crate::config::secret::Secret;
 
 /// An SMTP relay.
@@ -39,8 +40,18 @@ pub struct SmtpConfig {
     pub return_path: Option<String>,
     /// Where answers go unless a campaign or its template says so: `Help <help@example.com>`. Unset: to the sender.
     pub reply_to: Option<String>,
-    /// Headers of every message, by their names. A campaign's or a template's header of the same name takes the place of one.
+    /// Headers of every message, by their names. A campaign's or a template's header of the same name takes the place of one. Those whose
+    /// names speak of a secret are shown as one.
+    #[serde(serialize_with = "without_secrets")]
     pub headers: BTreeMap<String, String>,
+}
+
+fn without_secrets<S: Serializer>(headers: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let shown = headers.iter().map(|(name, value)| match is_secret(&format!("headers.{name}")) {
+        true => (name, "***"),
+        false => (name, value.as_str()),
+    });
+    serializer.collect_map(shown)
 }
 
 impl Default for SmtpConfig {
