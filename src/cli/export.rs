@@ -17,7 +17,7 @@ pub(crate) struct Target {
     /// How it is written: csv, for spreadsheets and imports, or jsonl, a JSON object on each line
     #[arg(long, default_value = "csv", value_parser = ["csv", "jsonl"])]
     format: String,
-    /// Write it to this file, which only you can read; stdout unless given
+    /// Write it to this file, which only you can read; - or nothing is stdout
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
     /// CSV without a byte order mark, and without the ' before cells that a spreadsheet would take for formulas
@@ -40,7 +40,7 @@ impl Target {
         let mut query = vec![("format", self.format.as_str())];
         query.extend(filters.iter().filter_map(|(name, value)| Some((*name, (*value)?))));
         query.extend(self.raw.then_some(("raw", "true")));
-        match &self.to {
+        match self.to.as_deref().filter(|file| *file != Path::new("-")) {
             None => client.download(path, &query, &mut std::io::stdout().lock()).await,
             Some(file) => {
                 into_file(client, path, &query, file).await?;

@@ -15,6 +15,7 @@ pub mod looking;
 mod names;
 mod objects;
 mod opening;
+pub mod other_file;
 pub mod own;
 pub mod presets;
 pub mod reading;
@@ -53,6 +54,12 @@ pub enum ImportError {
     /// No header.
     #[error("the file is empty: its first line must name the columns")]
     Empty,
+    /// It is no text at all.
+    #[error("the file is {what}")]
+    NotText {
+        /// What it is, and what to do with it.
+        what: &'static str,
+    },
     /// Bytes in the header that are no text.
     #[error(
         "the file's first line has bytes that are no text (byte {byte}): name its encoding, or export it as \"CSV UTF-8\""
@@ -143,6 +150,7 @@ impl ImportError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty => "csv_empty",
+            Self::NotText { .. } => "not_text",
             Self::Encoding { .. } => "encoding",
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::HeaderTooLong => "header_too_long",

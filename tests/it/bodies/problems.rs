@@ -240,6 +240,7 @@ fn contacts_and_files(all: &mut Collected<'_>) {
         ("no_key_column", "name,city\nAnn,Bonn\n".to_owned()),
         ("duplicate_column", "email,Email\na@b.example,c@d.example\n".to_owned()),
         ("column_name", "email,***\n".to_owned()),
+        ("not_text", "PK\u{3}\u{4}a workbook".to_owned()),
     ] {
         all.raw(code, "/v1/contacts/import", &[("Content-Type", "text/csv")], csv.as_bytes());
     }

@@ -39,7 +39,8 @@ fn exports_go_to_stdout_or_whole_into_a_private_file() {
     let name = file.to_str().unwrap();
     let output = run(&["contact", "export", "--search", "a b", "--suppressed", "false", "--raw"], server);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), csv), "{}", stderr(&output));
-    let output = run(&["list", "export", "news", "--standing", "unsubscribed", "--format", "jsonl"], server);
+    let output =
+        run(&["list", "export", "news", "--standing", "unsubscribed", "--format", "jsonl", "--to", "-"], server);
     assert_eq!((output.status.code(), stdout(&output).as_str()), (Some(0), "{}\n"), "{}", stderr(&output));
     let output = run(&["campaign", "export", "7", "--status", "uncertain", "--to", name], server);
     assert_eq!(stdout(&output), format!("exported to {name}\n"), "{}", stderr(&output));

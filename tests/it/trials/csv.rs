@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::Database;
 use crate::support::api::id;
 use crate::support::both_backends;
 use crate::support::server::Server;
@@ -123,4 +124,21 @@ both_backends! {
         assert_eq!(lines, (2..8).map(|line| (json!(line), json!("phone"))).collect::<Vec<_>>());
         assert_eq!(contact(&server, "p0@example.com")["phone"], Value::Null);
     }
+}
+
+#[test]
+fn a_workbook_is_refused_with_what_to_do_and_so_is_its_dry_run() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let csv = ("Content-Type", "text/csv");
+    for (start, words) in [(&b"PK\x03\x04\x14\0\x06\0xl/workbook.xml"[..], "CSV UTF-8"), (b"\x1f\x8b\x08\0", "gzip")] {
+        for path in ["/v1/contacts/import", "/v1/suppressions/import"] {
+            let refused = server.send("POST", path, &[csv], start);
+            assert_eq!((refused.status, refused.code()), (422, "not_text"), "{path}");
+            assert!(refused.body["detail"].as_str().unwrap().contains(words), "{}", refused.body);
+        }
+        let look = server.send("POST", "/v1/contacts/import?dry_run=true", &[csv], start);
+        assert!(look.body.to_string().contains("not_text"), "{}", look.body);
+    }
+    assert_eq!(server.api().get("/v1/imports")["pagination"]["total_count"], 0);
 }

@@ -6,10 +6,10 @@ use std::io::Cursor;
 use actix_web::web::Bytes;
 
 use super::receiving::blocking;
-use crate::domain::import::ImportError;
 use crate::domain::import::encoding::{Guesser, Sniffed, Sniffer, TextEncoding};
 use crate::domain::import::looking::{Look, look};
 use crate::domain::import::reading::Reading;
+use crate::domain::import::{ImportError, other_file};
 use crate::http::state::AppState;
 use crate::http::web::problem::ApiError;
 
@@ -80,6 +80,9 @@ impl Seen {
             (Some(encoding), _) | (None, Sniffed::Known(encoding)) => encoding,
             (None, Sniffed::Other) => self.guessed,
         };
+        if let Err(error) = other_file::check(&self.kept) {
+            return Ok((Err(error), encoding));
+        }
         let is_cut = u64::try_from(self.kept.len()).unwrap_or(u64::MAX) < self.bytes;
         let read = move || {
             let text = if encoding == TextEncoding::UTF_8 {

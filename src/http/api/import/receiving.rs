@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::actors::import::importer::files::{ImportFolder, Upload};
 use crate::domain::export::Format;
-use crate::domain::import::ImportError;
 use crate::domain::import::encoding::{Sniffed, Sniffer, TextEncoding};
+use crate::domain::import::{ImportError, other_file};
 use crate::http::state::AppState;
 use crate::http::web::extract::{next_chunk, refuse_content_encoding};
 use crate::http::web::problem::ApiError;
@@ -24,6 +24,8 @@ pub(in crate::http) struct Receiving {
     upload: Upload,
     hasher: Sha256,
     sniffer: Sniffer,
+    /// The first bytes.
+    start: Vec<u8>,
     received: u64,
     buffer: Vec<u8>,
     limit: u64,
@@ -45,7 +47,8 @@ impl Receiving {
         let upload = blocking(move || folder.create()).await?;
         let (hasher, buffer) = (Sha256::new(), Vec::with_capacity(WRITE_BYTES));
         let sniffer = Sniffer::default();
-        Ok(Self { upload, hasher, sniffer, received: 0, buffer, limit: state.settings.http.max_import_bytes })
+        let limit = state.settings.http.max_import_bytes;
+        Ok(Self { upload, hasher, sniffer, start: Vec::new(), received: 0, buffer, limit })
     }
 
     /// Takes the next piece.
@@ -56,6 +59,7 @@ impl Receiving {
         }
         self.hasher.update(chunk);
         self.sniffer.take(chunk);
+        self.start.extend(chunk.iter().take(other_file::START_BYTES.saturating_sub(self.start.len())));
         self.buffer.extend_from_slice(chunk);
         if self.buffer.len() < WRITE_BYTES {
             return Ok(self);
@@ -70,8 +74,9 @@ impl Receiving {
         Ok(Self { upload, buffer, ..self })
     }
 
-    /// Brings the whole file to the disk.
+    /// Brings the whole file to the disk, if it is text.
     pub(in crate::http) async fn finish(self) -> Result<Arrived, ApiError> {
+        other_file::check(&self.start).map_err(refuse_file)?;
         let (mut upload, buffer) = (self.upload, self.buffer);
         let upload = blocking(move || {
             upload.write(&buffer)?;
@@ -167,6 +172,7 @@ pub(in crate::http) fn refuse_file(error: ImportError) -> ApiError {
     match error {
         ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
         error @ (ImportError::Empty
+        | ImportError::NotText { .. }
         | ImportError::Encoding { .. }
         | ImportError::TooManyColumns { .. }
         | ImportError::HeaderTooLong

@@ -201,7 +201,7 @@ fn a_file_of_which_nothing_can_be_imported_is_refused_at_once() {
         (b"email,Email\na@b.example,c@d.example\n", "duplicate_column"),
         (b"\xff\xfen\0a\0m\0e\0", "no_key_column"),
         (b"email,J\xc3\xbcrgen,caf\xe9\n", "encoding"),
-        (b"PK\x03\x04\x14\0\x06\0", "no_key_column"),
+        (b"PK\x03\x04\x14\0\x06\0", "not_text"),
     ] {
         let refused = server.send("POST", "/v1/contacts/import", &[CSV], csv);
         assert_eq!((refused.status, refused.code()), (422, code), "{}", csv.escape_ascii());
