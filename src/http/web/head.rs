@@ -1,14 +1,14 @@
-//! Answers to HEAD: what GET would say, without its body (RFC 9110 9.3.2).
+//! Answers to HEAD: what GET would say, without its body and its length (RFC 9110 9.3.2).
 
 use actix_web::Error;
-use actix_web::body::{BodySize, BodyStream, BoxBody, MessageBody};
+use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::web::Bytes;
 use futures_util::stream;
 
-/// Lets a stream go that nobody will read: an endless one would keep the connection. A body of a known length stays, and the server leaves it
-/// out.
+/// Lets the body go that nobody will read. An endless one would keep the connection; and with requests behind one another the server may take the
+/// HEAD for another one, and write what it should leave out.
 ///
 /// # Errors
 /// Those of the route.
@@ -17,8 +17,5 @@ pub(in crate::http) async fn without_body(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let response = next.call(request).await?;
-    Ok(response.map_body(|_, body| match body.size() {
-        BodySize::None | BodySize::Sized(_) => body,
-        BodySize::Stream => BodyStream::new(stream::empty::<Result<Bytes, Error>>()).boxed(),
-    }))
+    Ok(response.map_body(|_, _| BodyStream::new(stream::empty::<Result<Bytes, Error>>()).boxed()))
 }

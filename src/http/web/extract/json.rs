@@ -69,10 +69,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for Hashed<T> {
 /// What no body counts as.
 const EMPTY: Bytes = Bytes::from_static(b"{}");
 
-/// Whether a request has no body at all.
+/// Whether a request has no body at all. Many clients name a type all the same.
 fn is_bare(request: &HttpRequest) -> bool {
-    !request.headers().contains_key(header::CONTENT_TYPE)
-        && !request.headers().contains_key(header::TRANSFER_ENCODING)
+    !request.headers().contains_key(header::TRANSFER_ENCODING)
         && request.headers().get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
 

@@ -43,7 +43,7 @@ fn bodies_that_cannot_be_read() {
     let many_keys = &many_keys.as_bytes()[..200_000];
     let large = format!("{{\"email\":\"{}\"}}", "x".repeat(300_000));
     for (what, body, status, code, field) in [
-        ("nothing", &b""[..], 400, "json_malformed", ""),
+        ("nothing, which is {}", &b""[..], 422, "no_key", ""),
         ("null", b"null", 400, "json_malformed", ""),
         ("an array", b"[]", 400, "json_malformed", ""),
         ("a trailing comma", b"{\"email\":\"a@b.example\",}", 400, "json_malformed", ""),
