@@ -29,7 +29,7 @@ pub enum LocalTimeError {
 pub fn moment(local: &str, zone: &str) -> Result<UtcInstant, LocalTimeError> {
     let zone = timezone::find(zone)?;
     // jiff would pass over an offset here.
-    let is_local = local.parse::<jiff::Timestamp>().is_err();
+    let is_local = local.parse::<jiff::Timestamp>().is_err() && local.contains(':');
     let time = local.parse::<jiff::civil::DateTime>().ok().filter(|_| is_local).ok_or(LocalTimeError::Form)?;
     let ambiguous = || LocalTimeError::Ambiguous { zone: zone.iana_name().unwrap_or_default().to_owned() };
     let moment = zone.to_ambiguous_timestamp(time).unambiguous().map_err(|_twice| ambiguous())?;
@@ -54,6 +54,7 @@ mod tests {
             ("2026-10-25T02:30", "Europe/Zurich", "there twice"),
             ("2026-12-01T09:00Z", "Europe/Zurich", "no date and time without an offset"),
             ("2026-12-01T09:00+01:00", "Europe/Zurich", "no date and time without an offset"),
+            ("2026-12-01", "Europe/Zurich", "no date and time"),
             ("tomorrow", "Europe/Zurich", "no date and time"),
             ("2026-12-01T09:00", "Mars/Olympus", "IANA"),
         ] {

@@ -27,11 +27,13 @@ use actix_web::{HttpResponse, web};
 pub(in crate::http) use self::bodies::{Campaign, CampaignInput, CampaignPatch, Packing, Stats, Waiting};
 pub(in crate::http) use self::filter::CampaignFilter;
 use self::filter::CampaignParams;
+use crate::domain::access::limit::Limit;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
+use crate::http::access::Charge;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Id, Json, Query};
 use crate::http::web::paging::{ListParams, Listing};
@@ -77,8 +79,12 @@ pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
     by: By,
+    charge: Charge,
     Json(body): Json<CampaignInput>,
 ) -> Result<HttpResponse, ApiError> {
+    if body.launch {
+        charge.take(Limit::Launches, 1)?;
+    }
     let campaign = created(&state, body, &by).await?;
     let location = format!("/v1/campaigns/{}", campaign.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))

@@ -64,6 +64,7 @@ mod tests {
         "/ui/enter",
         "/ui/campaigns/new",
         "/ui/templates/new",
+        "/ui/templates/new/files",
         "/ui/contacts/export",
         "/ui/imports/preview",
     ];

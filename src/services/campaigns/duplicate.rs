@@ -2,10 +2,11 @@
 
 use super::create::{self, Draft, Start};
 use super::edit::DraftError;
+use crate::domain::campaigns::audience::{Audience, AudienceForm};
 use crate::domain::ids::CampaignId;
 use crate::domain::span::Span;
 use crate::services::{By, Services};
-use crate::store::campaigns::{self, CampaignWithDetails, TransitionError};
+use crate::store::campaigns::{self, CampaignWithDetails, TransitionError, launch};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::{Conn, Lane, StoreError};
 
@@ -15,7 +16,7 @@ const MAX_NAME: usize = 255;
 /// Makes a draft of what campaign `id` says, for whom and how. `name`: its name; none: the same with `(copy)` after it.
 ///
 /// # Errors
-/// [`DraftError`]: there is no such campaign, or what it names is gone: a list, a template, a pool. Nothing is stored then.
+/// [`DraftError`]: there is no such campaign, or what it names is gone: a list, a template, a pool. Contacts that are gone are left out. Nothing is stored then.
 pub async fn duplicate(
     services: &Services,
     id: CampaignId,
@@ -38,6 +39,14 @@ fn copied(conn: &mut Conn, id: CampaignId, name: Option<String>) -> Result<Optio
         None => free_name(conn, &row.name)?,
     };
     let audience = row.audience.as_deref().map(|stored| parse_audience(Some(stored))).transpose()?;
+    // People who were deleted since are no reason to refuse a draft. Where nobody else was named, it has no audience yet.
+    let audience = match audience {
+        Some(mut audience) => {
+            launch::forget_missing_contacts(conn, &mut audience)?;
+            Audience::try_from(AudienceForm::from(audience)).ok()
+        }
+        None => None,
+    };
     let was_launched = row.launched_at.is_some();
     Ok(Some(Draft {
         name,

@@ -20,12 +20,11 @@ impl Terms {
     /// The query failed; inside: nobody else is named.
     pub fn skip_missing(&mut self, conn: &mut Conn) -> Result<Result<usize, NobodyNamed>, StoreError> {
         let Some(mut audience) = self.audience.take() else { return Ok(Ok(0)) };
-        let missing = launch::missing_contacts(conn, &audience.include.contact_ids)?;
-        audience.include.contact_ids.retain(|id| !missing.contains(id));
+        let missing = launch::forget_missing_contacts(conn, &mut audience)?;
         let others = Audience::try_from(AudienceForm::from(audience));
         Ok(others.map(|others| {
             self.audience = Some(others);
-            missing.len()
+            missing
         }))
     }
 }

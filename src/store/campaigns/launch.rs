@@ -204,6 +204,18 @@ pub fn missing_contacts(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<Contac
     crate::store::dispatch::dialect::missing_contacts(conn, ids)
 }
 
+/// Leaves out contacts that an audience names and that do not exist; how many of those that it is for.
+///
+/// # Errors
+/// A query failed.
+pub fn forget_missing_contacts(conn: &mut Conn, audience: &mut Audience) -> Result<usize, StoreError> {
+    let missing = missing_contacts(conn, &audience.include.contact_ids)?;
+    audience.include.contact_ids.retain(|id| missing.binary_search(id).is_err());
+    let left_out = missing_contacts(conn, &audience.exclude.contact_ids)?;
+    audience.exclude.contact_ids.retain(|id| left_out.binary_search(id).is_err());
+    Ok(missing.len())
+}
+
 pub(in crate::store) fn tags_named(conn: &mut Conn, names: &[String]) -> Result<Vec<(TagId, String)>, StoreError> {
     if names.is_empty() {
         return Ok(Vec::new());

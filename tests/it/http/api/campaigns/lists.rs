@@ -87,6 +87,9 @@ both_backends! {
         api.send(id(is));
         let sent = api.wait_ended(id(is), LONG);
         assert_eq!(sent.stats.sent, 2, "{}", sent.body);
+        ask(&server, "DELETE", &format!("/v1/contacts/{}", ids[1]), &json!({}));
+        let copy = ask(&server, "POST", &format!("/v1/campaigns/{first}/duplicate"), &json!({}));
+        assert_eq!((copy.status, &copy.body["audience"]["contact_ids"]), (201, &json!([ids[0], ids[2]])), "{copy:?}");
         assert_refused(&ask(&server, "POST", "/v1/campaigns/999/duplicate", &json!({})), 404, "campaign_not_found");
         assert_refused(&ask(&server, "POST", &format!("/v1/campaigns/{first}/duplicate"), &json!({ "name": " " })), 422, "required");
     }
@@ -127,6 +130,8 @@ both_backends! {
         assert_refused(&ask(&server, "POST", &path(campaign), &unknown), 404, "contact_not_found");
         let nobody = json!({ "contact_ids": [900_001], "on_missing": "skip" });
         assert_refused(&ask(&server, "POST", &path(campaign), &nobody), 422, "audience_required");
+        let excluded = json!({ "audience": { "contact_ids": [900_001], "exclude": { "contact_ids": [900_002] } }, "on_missing": "skip" });
+        assert_refused(&ask(&server, "POST", &path(campaign), &excluded), 422, "audience_required");
         let mut skipping = unknown;
         skipping["on_missing"] = "skip".into();
         let sent = ask(&server, "POST", &path(campaign), &skipping);
