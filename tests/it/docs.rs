@@ -147,6 +147,20 @@ fn the_failure_table_names_tests_that_exist() {
 }
 
 #[test]
+fn the_differences_name_tests_that_exist() {
+    let all: String = texts("tests/it").into_iter().chain(texts("src")).collect();
+    let rows = tables(&page("docs/differences.md"), "there");
+    assert!(rows.len() > 150, "only {} rows were found", rows.len());
+    for row in rows {
+        let shown = row.last().expect("a last column");
+        assert!(!shown.is_empty() || row[1].contains("Not yet"), "nothing shows: {}", row[1]);
+        for test in quoted(shown) {
+            assert!(all.contains(&format!("fn {test}(")), "there is no test {test}");
+        }
+    }
+}
+
+#[test]
 fn alert_rules_ask_for_metrics_that_exist() {
     let known: BTreeSet<String> =
         table(&page("docs/metrics.md"), "name").into_iter().map(|row| row[0].trim_matches('`').to_owned()).collect();
