@@ -69,6 +69,12 @@ impl Act {
         let is_whole = campaign.packing_on().is_none();
         let about = if is_whole { "" } else { "about " };
         let left = begun(&format!("{about}{}", people_are(campaign.left - sending)));
+        if self == Self::Stop && campaign.launched_at.is_none() {
+            return vec![
+                "It was not launched, and never will be: nobody gets a message.".to_owned(),
+                "A stopped campaign cannot be resumed.".to_owned(),
+            ];
+        }
         match self {
             Self::Pause => vec![format!("{left} still to come. They wait until the campaign is resumed."), under_way],
             Self::Resume => vec![format!("{left} still to come. Their messages are handed over then.")],

@@ -107,7 +107,7 @@ impl CampaignLive {
             can_edit: is(CampaignStatus::Draft) || is(CampaignStatus::Scheduled),
             can_pause: is(CampaignStatus::Sending),
             can_resume: is(CampaignStatus::Paused),
-            can_stop: is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
+            can_stop: is(CampaignStatus::Scheduled) || is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
         }
     }
 }
