@@ -144,6 +144,10 @@ pub(super) async fn brought(
 ) -> Result<(Form, Result<files::File, FieldProblem>), ApiError> {
     let mut brought = Brought::to_keep();
     let read = brought.read(state, request, payload).await;
+    if !brought.is_whole() {
+        // What is missing of a form that broke off is not what somebody has cleared.
+        return Err(read.err().unwrap_or(ApiError::BodyTimeout));
+    }
     let (mut fields, chosen) = brought.into_parts();
     IdempotencyKey::of_form(request, Form::of(fields.clone()).value("idempotency_key"))?;
     let nothing = || ApiError::field("/attachments", "required", "choose a file first");

@@ -45,6 +45,7 @@ pub(super) struct Kept {
 pub(super) struct Brought {
     fields: Vec<(String, String)>,
     fate: Fate,
+    is_whole: bool,
     /// The beginning of the file, where it is only looked at.
     pub(super) seen: Option<Seen>,
     /// The file that was chosen.
@@ -105,6 +106,7 @@ impl Brought {
         let beside = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1 << 20);
         let is_too_large = length.is_some_and(|length| length > limit.saturating_add(beside));
         let (mut form, mut size) = (Multipart::new(request.headers(), payload), 0);
+        let mut refused = None;
         while let Some(field) = in_time(form.next()).await? {
             let field = field.map_err(unreadable)?;
             let name = field.name().unwrap_or_default().to_owned();
@@ -117,14 +119,25 @@ impl Brought {
                 let is_table = !matches!(self.fate, Fate::Keep) && is_chosen(&field);
                 let format = is_table.then(|| format_of(&field)).flatten();
                 self.fields.extend(format.map(|format| ("format".to_owned(), format.to_string())));
-                if is_too_large {
-                    read_on(field, ApiError::TooLarge { limit }).await?;
+                let taken = if is_too_large {
+                    read_on(field, ApiError::TooLarge { limit }).await
                 } else {
-                    self.take_file(state, field, limit).await?;
+                    self.take_file(state, field, limit).await
+                };
+                match taken {
+                    // What was typed behind the file is read, too.
+                    Err(error) if error.is_refusal() => _ = refused.get_or_insert(error),
+                    taken => taken?,
                 }
             }
         }
-        Ok(())
+        self.is_whole = true;
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Whether the form was read to its end, also if its file was refused.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     async fn take_file(&mut self, state: &AppState, field: Field, limit: u64) -> Result<(), ApiError> {

@@ -177,6 +177,42 @@ both_backends! {
         assert!(!text(&page).contains("name=\"reply_to\"") && !text(&page).contains("name=\"has_files\""), "{page:?}");
     }
 
+    fn a_form_that_breaks_off_or_brings_too_large_a_file_clears_nothing(db: &Database) {
+        let server = Server::with(db, |settings| {
+            settings.pools = vec![sandbox("main", ChannelKind::Email, 0.0)];
+            settings.http.max_body_bytes = 8_192;
+        });
+        let api = server.api();
+        let (list, other) = (api.a_list_of(2), api.create_list("Other"));
+        let campaign = api.create_campaign("email", "main", list, &json!({
+            "category": "transactional", "subject": "Hi", "body_text": "Dear", "rate_per_second": 7, "retry_for": 60,
+            "audience": { "lists": [list], "exclude": { "lists": [other] } },
+        }));
+        let operator = with_scope(&server, "operate");
+        let (path, stored) = (format!("/ui/campaigns/{campaign}/edit"), || api.get(&format!("/v1/campaigns/{campaign}")));
+        let before = stored();
+        let (seen, list, other) = (seen(&operator.get(&path)), list.to_string(), other.to_string());
+        let fields = [
+            ("idempotency_key", "one"), ("seen", &seen), ("name", "Spring"), ("content", "own"), ("subject", "Hi"), ("body_text", "Dear"),
+            ("category", "transactional"), ("lists", &list), ("has_files", "yes"), ("file", ""), ("file_cid", ""),
+        ];
+        let behind = with_file(&[("pool", "main"), ("rate_per_second", "7"), ("retry_for", "60"), ("not_lists", &other)], ("a", "text/plain", b"a"));
+        // The file stands in the middle of the form, and is too large: what is behind it is read all the same.
+        let front = with_file(&fields, ("a.pdf", "application/pdf", &[b'x'; 20_000]));
+        let body = [front.strip_suffix(b"--bound--\r\n").unwrap(), behind.split(|byte| *byte == b'\0').next().unwrap()].concat();
+        let large = operator.bring_to(&format!("{path}/files"), &body, &[OWN]);
+        assert_eq!(large.status, 422, "{large:?}");
+        let settings = |campaign: &Value| ["pool", "rate_per_second", "retry_for", "audience", "topic_id"].map(|name| campaign[name].clone());
+        assert_eq!(settings(&stored()), settings(&before));
+        // The connection breaks in the middle of it.
+        let small = with_file(&fields, ("a.pdf", "application/pdf", b"%PDF"));
+        for body in [small.strip_suffix(b"\r\n--bound--\r\n").unwrap(), &body[..body.len() - 150]] {
+            let cut = operator.bring_to(&format!("{path}/files"), body, &[OWN]);
+            assert!(cut.status >= 400, "{cut:?}");
+            assert_eq!(settings(&stored()), settings(&before));
+        }
+    }
+
     fn a_template_gets_files_and_nothing_else_is_stored_until_it_is_saved(db: &Database) {
         let server = Server::on(db);
         let api = server.api();
