@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::header::{Column, Manner, SaidColumn, Target};
 use super::presets::cell;
-use super::stands::Stands;
+use super::stands::{Stands, refusal_in, strictest};
 use super::statuses::{Consent, hear, hear_nothing, never_agreed};
 use super::suppressions::read_time;
 use super::{names, own};
@@ -14,6 +14,7 @@ use crate::domain::people::contact::{
     BuiltIn, ContactDraft, FieldError, attribute_name, check_attribute, normalised_name,
 };
 use crate::domain::people::spelling::trim;
+use crate::domain::people::standing::Standing;
 use crate::domain::people::tag;
 
 /// What a row has said so far.
@@ -179,6 +180,9 @@ impl Told {
         if on_list && let Err((consent, error)) = std::mem::take(&mut self.stands).tell(&mut self.said, list) {
             keep(placed(&|target| *target == Target::Consent(consent)), Err(error));
         }
+        if let Some(refusal) = list.filter(|_| on_list).and_then(|list| self.refusal_in_lists(list)) {
+            self.said.standing = Some(self.said.standing.map_or(refusal, |said| strictest(refusal, said)));
+        }
         if unproven.is_some() && !self.is_decided {
             keep(unproven, Err(never_agreed("row")));
         }
@@ -188,6 +192,15 @@ impl Told {
     /// What a row of the wrong shape says of a list: a refusal counts all the same.
     pub(super) fn finish_refusal(&mut self, list: Option<&str>) {
         self.stands.tell_refusal(&mut self.said, list);
+    }
+
+    /// What an attribute `lists` says against `list`.
+    fn refusal_in_lists(&self, list: &str) -> Option<Standing> {
+        match self.draft.attributes.get("lists")? {
+            Value::String(words) => refusal_in(words, list),
+            Value::Array(all) => all.iter().filter_map(|word| refusal_in(word.as_str()?, list)).reduce(strictest),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        }
     }
 
     /// Own fields and columns win over what is in a JSON object, which stands below this header.

@@ -329,6 +329,8 @@ fn check(columns: &[Column]) -> Result<(), ImportError> {
             Target::Said(SaidColumn::Source) => (false, "source"),
             Target::Said(SaidColumn::Tags) => (false, "tags"),
             Target::Consent(Consent::Word | Consent::Stands) => (false, "status"),
+            Target::Consent(Consent::Lists) => (false, "lists"),
+            Target::Consent(Consent::StandsOn) => (false, "status_list"),
             Target::Consent(_) | Target::Rejected | Target::Ignored | Target::Nowhere => continue,
         };
         if let Some(first) = seen.insert((is_attribute, name), &column.header) {

@@ -9,7 +9,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use serde_json::Value;
 
 use super::filling::Told;
-use super::header::{self, Layout, Target};
+use super::header::{self, Column, Layout, Target};
 use super::lines::{Lines, MAX_LINE_BYTES, Object, as_text, parse};
 use super::reading::Reading;
 use super::records::Record;
@@ -139,6 +139,12 @@ impl<R: Read> ImportReader<R> {
         let (layout, places) = match objects.layout(&self.layout, &object) {
             Ok(found) => found,
             Err(error) => {
+                // A refusal counts all the same.
+                for (column, value) in objects.known(&self.layout, &object) {
+                    let is_said = matches!(column.target, Target::Consent(_) | Target::BuiltIn(_));
+                    let _wrong = is_said.then(|| told.take_value(column, value, self.on_list));
+                }
+                told.finish_refusal(self.list.as_deref());
                 return Ok(Some(Row::of(told, vec![error], (read.line, end), || {
                     Cells::of_object(&object.0, &text, &[], &self.layout)
                 })));
@@ -182,6 +188,12 @@ impl<R: Read> ImportReader<R> {
 }
 
 impl<R> Objects<R> {
+    /// The members of a line whose columns are those of the first lines.
+    fn known<'l>(&self, layout: &'l Layout, object: &'l Object) -> impl Iterator<Item = (&'l Column, &'l Value)> {
+        let members = object.0.iter().map(|(name, value)| (self.places.get(name).copied(), value));
+        members.filter_map(|(place, value)| Some((layout.columns.get(place?)?, value))).collect::<Vec<_>>().into_iter()
+    }
+
     /// What the members of a line are: the columns, and the place of each member among them.
     fn layout<'l>(&'l mut self, layout: &'l Layout, object: &Object) -> Result<(&'l Layout, Vec<usize>), FieldError> {
         let mut further: Vec<String> = Vec::new();

@@ -7,7 +7,7 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"PK\x03\x04", "a workbook (.xlsx, .ods) or another ZIP archive: open it and save the sheet as \"CSV UTF-8\""),
     (b"\xd0\xcf\x11\xe0", "a workbook of an older Excel (.xls): open it and save the sheet as \"CSV UTF-8\""),
     (b"\x1f\x8b", "compressed by gzip: unpack it and upload what is in it"),
-    (b"BZh", "compressed by bzip2: unpack it and upload what is in it"),
+    (b"BZh91AY&SY", "compressed by bzip2: unpack it and upload what is in it"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd: unpack it and upload what is in it"),
     (b"%PDF-", "a PDF: export the list as CSV where it comes from"),
     (b"{\\rtf", "a document of a word processor: save the table as CSV"),

@@ -144,6 +144,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_of_an_export_still_says_who_has_refused_the_list() {
+        for (header, line) in [
+            ("email,lists", "a@example.com,offers-2:unsubscribed"),
+            ("email,first_name,lists", "a@example.com,Ann,\"news:subscribed, offers-2:unsubscribed\""),
+            ("email,status,lists", "a@example.com,subscribed,offers-2:unsubscribed"),
+            (
+                "email,status,status_list,lists",
+                "a@example.com,subscribed,news,\"news:subscribed, offers-2:unsubscribed\"",
+            ),
+        ] {
+            let row = rows(header, &[line], true).remove(0);
+            assert_eq!(row.said.standing, Some(Standing::Unsubscribed), "{header}");
+        }
+        let other =
+            rows("email,lists", &["a@example.com,\"Newsletter, VIP: gold, offers-2:subscribed\""], true).remove(0);
+        assert_eq!((other.said.standing, other.result.is_ok()), (None, true), "another tool's words");
+    }
+
+    #[test]
+    fn a_word_about_the_list_that_is_no_standing_is_no_yes() {
+        for word in ["offers-2:gone", "offers-2: unsubscribed", "offers-2:Subscribed"] {
+            let line = format!("7,a@example.com,,subscribed,,,,\"{word}\"");
+            let row = rows(MEMBERS, &[&line], true).remove(0);
+            assert_eq!(row.result.unwrap_err()[0].code, "not_subscribed", "{word}");
+        }
+    }
+
+    #[test]
     fn rejected_rows_of_an_export_are_an_export() {
         let bad = "7,''c-1,ann@,'+442079460123,,,nonsense,,,x";
         let file = Cursor::new(format!("{HEADER}\r\n{bad}\r\n").into_bytes());

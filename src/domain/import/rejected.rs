@@ -3,6 +3,8 @@
 //! The columns that say what is wrong stand before those of the file. An import passes them over, and knows by them that a `'` before a
 //! cell is not the cell's own.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::header::{Column, Layout, REJECTED as COLUMNS, Target};
@@ -66,19 +68,24 @@ impl Cells {
         cells
     }
 
-    /// A JSON object as it stood in its line, without what an earlier import said of it. `values`: those of the columns.
+    /// A JSON object as it stood in its line, without what an earlier import said of it, and with `null` for each column that it has no value
+    /// for: lines have no header, and what the file is known by must be there again. `values`: those of the columns.
     pub(super) fn of_object(members: &[(String, Value)], text: &str, values: &[&Value], layout: &Layout) -> Self {
         let is_own = |name: &str| {
             let is_rejected = |column: &Column| column.target == Target::Rejected && column.header == trim(name);
             !layout.columns.iter().any(is_rejected)
         };
-        let is_whole = members.iter().all(|(name, _)| is_own(name));
+        let named: HashSet<&str> = members.iter().map(|(name, _)| trim(name)).collect();
+        let lacking = |column: &&Column| column.target != Target::Rejected && !named.contains(column.header.as_str());
+        let lacking: Vec<&Column> = layout.columns.iter().filter(lacking).collect();
+        let is_whole = lacking.is_empty() && members.iter().all(|(name, _)| is_own(name));
         let text = if is_whole {
             text.trim().to_owned()
         } else {
             let own = members.iter().filter(|(name, _)| is_own(name));
             let own = own.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
-            format!("{{{}}}", own.collect::<Vec<_>>().join(","))
+            let lacking = lacking.into_iter().map(|column| format!("{}:null", Value::from(column.header.as_str())));
+            format!("{{{}}}", own.chain(lacking).collect::<Vec<_>>().join(","))
         };
         let mut cells = Self { line: Some(Line::Object(text)), ..Self::default() };
         for (column, value) in layout.columns.iter().zip(values) {

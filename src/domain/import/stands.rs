@@ -43,14 +43,20 @@ impl Stands {
                 said.suppressed.push(one);
             }
         }
-        let of_list = self.each().filter(|(name, _)| Some(*name) == list).filter_map(|(_, standing)| standing);
-        let of_list = of_list.reduce(strictest);
+        let of_list: Vec<_> =
+            self.each().filter(|(name, _)| Some(*name) == list).map(|(_, standing)| standing).collect();
+        let is_unclear = of_list.contains(&None);
+        let of_list = of_list.into_iter().flatten().reduce(strictest);
         let is_about = self.is_about(list, status.standing, of_list);
         if !is_about {
             (said.at, said.source) = (None, None);
         }
         let status_of_list = status.standing.filter(|_| is_about);
         said.standing = [said.standing, of_list, status_of_list].into_iter().flatten().reduce(strictest);
+        let is_no = said.standing.is_some_and(|standing| standing != Standing::Subscribed);
+        if is_unclear && !is_no {
+            return Err((Consent::Lists, unclear()));
+        }
         if said.standing.is_some() || !said.suppressed.is_empty() {
             return Ok(());
         }
@@ -88,8 +94,16 @@ impl Stands {
     }
 }
 
+/// What a column `lists` says of `list` in a file that is no whole export of Volley's any more: only that the person has refused it, or never
+/// confirmed it. Anything else there may be another tool's word.
+pub(super) fn refusal_in(words_of_lists: &str, list: &str) -> Option<Standing> {
+    let of_list = words(words_of_lists).filter_map(|word| word.rsplit_once(':')).filter(|(name, _)| *name == list);
+    let standings = of_list.filter_map(|(_, standing)| Standing::from_text(standing));
+    standings.filter(|standing| matches!(standing, Standing::Unsubscribed | Standing::Unconfirmed)).reduce(strictest)
+}
+
 /// The more restrictive one.
-fn strictest(one: Standing, other: Standing) -> Standing {
+pub(super) fn strictest(one: Standing, other: Standing) -> Standing {
     let rank = |standing| match standing {
         Standing::Unsubscribed => 2,
         Standing::Unconfirmed => 1,
@@ -103,6 +117,13 @@ fn elsewhere() -> FieldError {
     let reason = "says that the person has refused a list, or has not confirmed it, and nothing says how they stand on the list of this import: \
                   import the file without a list, or take an export of the members of that list; if status is about the list of this import all \
                   the same, map that column to status";
+    FieldError::new("lists", "not_subscribed", reason)
+}
+
+/// Why a row is kept out that says something of the list of the import that is no standing.
+fn unclear() -> FieldError {
+    let reason = "has a word about the list of this import that is none of subscribed, unconfirmed and unsubscribed, so that it cannot be told \
+                  whether the person has agreed";
     FieldError::new("lists", "not_subscribed", reason)
 }
 

@@ -137,6 +137,31 @@ fn rejected_lines_come_as_they_were_and_are_taken_when_they_are_corrected() {
     assert_eq!(found[0].result.as_ref().unwrap().attributes.len(), 2);
 }
 
+#[test]
+fn rejected_lines_are_known_for_what_their_file_was() {
+    for source in [
+        "{\"email\":\"a@b.cd\",\"opt_in\":true}\n{\"email\":\"b@b.cd\"}\n",
+        "{\"contact_id\":1,\"email\":\"a@b.cd\",\"lists\":[\"x:subscribed\"],\"status\":\"subscribed\"}\n\
+         {\"email\":\"b@b.cd\",\"lists\":[\"x:unsubscribed\"],\"status\":\"subscribed\"}\n",
+        "{\"Email Address\":\"a@b.cd\",\"MEMBER_RATING\":2,\"OPTIN_TIME\":\"2023-05-01 10:00:00\",\"CONFIRM_TIME\":\"2023-05-01 10:00:00\"}\n\
+         {\"Email Address\":\"b@b.cd\",\"MEMBER_RATING\":2,\"OPTIN_TIME\":\"2023-05-01 10:00:00\"}\n",
+    ] {
+        let file = rejected_of(source);
+        assert_eq!(file.lines().count(), 1, "{source}: {file}");
+        assert_eq!(rejected_of(&file).lines().count(), 1, "uploaded again as it is: {file}");
+    }
+}
+
+#[test]
+fn a_refusal_counts_where_the_names_of_its_line_cannot_be_used() {
+    let many = "{\"email\":\"a@b.cd\",\"status\":\"subscribed\"}\n".repeat(HEAD_LINES);
+    for more in ["\"mail\":\"x@b.cd\"", "\"***\":1"] {
+        let line = format!("{{\"email\":\"b@b.cd\",\"status\":\"unsubscribed\",{more}}}\n");
+        let last = rows(&format!("{many}{line}")).pop().unwrap();
+        assert!(last.result.is_err() && last.refused.len() == 1, "{more}: {:?}", last.result);
+    }
+}
+
 proptest! {
     #[test]
     fn a_file_resumed_at_any_line_yields_the_rest(

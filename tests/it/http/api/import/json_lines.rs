@@ -73,9 +73,10 @@ both_backends! {
         assert_eq!(["content-type", "content-disposition"].map(|name| rejected.header(name)), [Some("application/x-ndjson"), Some(name.as_str())]);
         let text = api.get(&format!("/v1/imports/{}/rejected.csv", import["id"]));
         let text = text.as_str().unwrap();
-        let ends = [",\"email\":\"cleo@\",\"note\":\"kept as it was\"}", ",\"rejected_text\":\"not JSON\"}"];
-        for (line, end) in text.lines().zip(ends) {
-            assert!(line.starts_with("{\"rejected_line\":") && line.ends_with(end), "{text}");
+        // What other lines have is there, too: lines have no header.
+        let parts = [",\"email\":\"cleo@\",\"note\":\"kept as it was\",\"Stadt\":null,", ",\"rejected_text\":\"not JSON\"}"];
+        for (line, part) in text.lines().zip(parts) {
+            assert!(line.starts_with("{\"rejected_line\":") && line.contains(part), "{text}");
         }
         let corrected = text.replace("cleo@", "cleo@example.com").replace("not JSON", "{\\\"email\\\":\\\"dora@example.com\\\"}");
         let again = imported(&server, &format!("?list={news}"), &corrected);
