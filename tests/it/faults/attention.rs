@@ -153,7 +153,7 @@ both_backends! {
 
     fn a_campaign_says_that_claims_take_too_long(db: &Database) {
         let _turn = shared_turn();
-        let stage = Stage::set(db, Provider::webhook((1, 5)), 2_000, |builder| {
+        let stage = Stage::set(db, Provider::webhook((1, 5)), 10_000, |builder| {
             builder.settings("[timing]\nstart_deadline_ms = 100")
         });
         stage.api.send(stage.campaign);
