@@ -1,4 +1,4 @@
-//! What stands beside the composer's form: as whom the message is shown, and how far its audience is counted.
+//! What stands beside the composer's form: for which reader the message is shown, and how far its audience is counted.
 
 use super::composer_parts::Count;
 use super::form::Form;

@@ -13,7 +13,7 @@ use crate::store::{Conn, Lane, StoreError};
 /// The longest name, in characters.
 const MAX_NAME: usize = 255;
 
-/// Makes a draft of what campaign `id` says, for whom and how. `name`: its name; none: the same with `(copy)` after it.
+/// Makes a draft of what campaign `id` says, to the same people. `name`: its name; none: the same with `(copy)` after it.
 ///
 /// # Errors
 /// [`DraftError`]: there is no such campaign, or what it names is gone: a list, a template, a pool. Contacts that are gone are left out. Nothing is stored then.

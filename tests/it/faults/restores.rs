@@ -92,7 +92,7 @@ fn is_restored(db: &Database, restored: &Database, back_up: impl Fn(&Path), rest
     let in_doubt: BTreeSet<String> = api.deliveries(stage.campaign, "uncertain").iter().map(Api::address_of).collect();
     let unreached = ledger.missing(&stage.everyone);
     assert!(unreached.is_subset(&in_doubt), "somebody is lost without a word");
-    println!("twice: {}, uncertain: {uncertain}, of whom {} never got it", twice.len(), unreached.len());
+    println!("twice: {}, uncertain: {uncertain}, {} of these never got it", twice.len(), unreached.len());
     volley.stop();
 }
 
