@@ -473,6 +473,14 @@ fn a_secret_in_a_file_that_everybody_can_read_is_refused() {
 }
 
 #[test]
+fn a_header_of_mails_that_is_a_secret_is_shown_as_one() {
+    let settings =
+        from_file(&format!("{SMTP}headers = {{ X-Api-Key = \"s3cret\", X-Campaign = \"spring\" }}\n")).unwrap();
+    let shown = settings.redacted().unwrap().to_string();
+    assert!(!shown.contains("s3cret") && shown.contains("spring"), "{shown}");
+}
+
+#[test]
 fn settings_are_shown_without_their_secrets() {
     let settings = from_file(&format!(
         "[database]\nurl = \"postgres://user:s3cret@db:5433/volley?sslmode=require&password=s3cret\"\n\

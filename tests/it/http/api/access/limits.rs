@@ -101,6 +101,14 @@ fn a_launch_has_a_limit_of_its_own_and_a_pause_is_never_held_up_by_it() {
     let bulk = json!({ "action": "send", "campaign_ids": [4711, 4712] }).to_string();
     let bulk = server.send("POST", "/v1/campaigns/bulk-action", &[JSON, ("Authorization", &bearer)], bulk.as_bytes());
     assert_eq!(bulk.status, 429, "{bulk:?}");
+    let make = |launch: bool| {
+        let campaign =
+            json!({ "name": "Spring", "channel": "email", "subject": "s", "body_text": "b", "launch": launch });
+        server
+            .send("POST", "/v1/campaigns", &[JSON, ("Authorization", &bearer)], campaign.to_string().as_bytes())
+            .status
+    };
+    assert_eq!((make(true), make(false)), (429, 201), "to make a draft is no launch");
 }
 
 #[test]
