@@ -258,7 +258,7 @@ impl<R: Read + Seek> ImportReader<R> {
         let (layout, wrong) = header::survey(read_cells(&record, start)?.into_iter(), reading)?;
         let after = match resume {
             Some(point) if point.byte > records.byte => point,
-            Some(_) | None => ResumePoint { byte: records.byte, line: records.line },
+            Some(_) | None => ResumePoint { byte: records.byte, line: records.line() },
         };
         let mut reader = records.into_reader();
         reader.seek(SeekFrom::Start(after.byte)).map_err(ImportError::Io)?;
@@ -333,7 +333,7 @@ impl<R: Read> ImportReader<R> {
         let Source::Csv(records) = &mut self.source else { return Ok(None) };
         while records.read(&mut self.record)? {
             if self.record.overflow.is_some() || !self.record.cells().all(|cell| cell.trim_ascii().is_empty()) {
-                let end = ResumePoint { byte: records.byte, line: records.line };
+                let end = ResumePoint { byte: records.byte, line: records.line() };
                 let mut told = Told::default();
                 let errors = self.fill(&mut told);
                 let cells = || Cells::of(&self.record, &self.layout.columns, self.is_protected);

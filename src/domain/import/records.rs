@@ -1,10 +1,11 @@
 //! Cuts a CSV file (RFC 4180, any delimiter) into records.
 //!
-//! Written here because an import has to say three things that a general reader does not: at which byte a record ends,
-//! so that it can go on from there; on which line a record or an unclosed quote began; and that a cell grows too long,
-//! before it fills the memory.
+//! `csv-core` knows what a cell is. What an import has to say besides is told here: at which byte a record ends, so that it can go on from
+//! there; on which line a record or an unclosed quote began; and that a cell grows too long, before it fills the memory.
 
 use std::io::{self, BufRead};
+
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 /// The longest cell, in bytes.
 pub(super) const MAX_CELL_BYTES: usize = 1024 * 1024;
@@ -17,6 +18,8 @@ pub(super) const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct Record {
     bytes: Vec<u8>,
     ends: Vec<usize>,
+    /// How many bytes of cells were read, kept or not.
+    read: usize,
     /// How many cells there were, kept or not.
     pub(super) count: usize,
     /// The line on which it begins, from 1.
@@ -44,10 +47,11 @@ impl Record {
     fn clear(&mut self, line: u64) {
         self.bytes.clear();
         self.ends.clear();
-        (self.count, self.line, self.overflow) = (0, line, None);
+        (self.count, self.line, self.overflow, self.read) = (0, line, None, 0);
     }
 
     fn push(&mut self, bytes: &[u8]) {
+        self.read += bytes.len();
         if self.overflow.is_some() || self.count > self.ends.len() {
             return;
         }
@@ -79,35 +83,53 @@ pub(super) enum RecordError {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// At the beginning of a cell.
-    Start,
-    /// In a cell without quotes, or behind the closing quote of one that had them.
-    Bare,
-    /// Between quotes.
-    Quoted,
-    /// Behind a quote that closes the cell or is the first of two.
-    Quote,
-}
+/// How much of a record is taken from the reader below at a time, in bytes, and in cells.
+const STEP: (usize, usize) = (16 * 1024, 256);
 
 /// Reads records one by one, and knows where it is.
 #[derive(Debug)]
 pub(super) struct Records<R> {
     reader: R,
-    delimiter: u8,
+    core: Reader,
     /// How many cells of a record are kept; further ones are counted.
     most_cells: usize,
     /// Where the next record begins.
     pub(super) byte: u64,
-    /// The line there, from 1.
-    pub(super) line: u64,
+    /// The cells of one step, one behind the other.
+    step: Box<[u8]>,
+    /// Where they end, in bytes from the record's begin.
+    ends: Box<[usize]>,
+}
+
+/// The cell at whose end the reading stands, as long as it may go on.
+#[derive(Default)]
+struct OpenCell {
+    bytes: usize,
+    /// Line breaks in it. Only a quoted cell has some.
+    lines: u64,
+}
+
+impl OpenCell {
+    fn grow(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        self.lines += newlines(bytes);
+    }
 }
 
 impl<R: BufRead> Records<R> {
     /// Reads on from `reader`, which stands at that byte and line.
     pub(super) fn new(reader: R, delimiter: u8, most_cells: usize, byte: u64, line: u64) -> Self {
-        Self { reader, delimiter, most_cells, byte, line }
+        let mut core = ReaderBuilder::new().delimiter(delimiter).build();
+        let (mut step, mut ends) = (vec![0; STEP.0].into_boxed_slice(), vec![0; STEP.1].into_boxed_slice());
+        // Its first bytes would be taken for a byte order mark: an empty line comes before them.
+        core.read_record(b"\n", &mut step, &mut ends);
+        core.set_line(line);
+        Self { reader, core, most_cells, byte, step, ends }
+    }
+
+    /// The line on which the next record begins, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.core.line()
     }
 
     /// The reader, at the end of the last record (or behind it, if it buffers).
@@ -117,83 +139,80 @@ impl<R: BufRead> Records<R> {
 
     /// Reads the next record that is not an empty line. `false` at the end of the file.
     pub(super) fn read(&mut self, record: &mut Record) -> Result<bool, RecordError> {
-        record.clear(self.line);
-        let mut state = State::Start;
-        let mut quote_line = self.line;
+        self.skip_empty_lines()?;
+        record.clear(self.line());
+        let begin = self.byte;
+        let mut open = OpenCell::default();
         loop {
-            let buffer = match self.reader.fill_buf() {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(RecordError::Io(error)),
-            };
-            let Some(&first) = buffer.first() else {
-                if state == State::Quoted {
-                    return Err(RecordError::UnclosedQuote { line: quote_line });
-                }
-                if state == State::Start && record.count == 0 {
-                    return Ok(false);
-                }
-                record.end_cell(self.most_cells);
-                return Ok(true);
-            };
-            // Runs of ordinary bytes are taken at once; the others one by one.
-            let run = match state {
-                State::Quoted => buffer.iter().take_while(|b| **b != b'"').count(),
-                State::Start | State::Bare | State::Quote => {
-                    let is_plain = |b: &&u8| **b != self.delimiter && !matches!(**b, b'\n' | b'\r' | b'"');
-                    buffer.iter().take_while(is_plain).count()
-                }
-            };
-            if run > 0 {
-                let bytes = buffer.get(..run).unwrap_or_default();
-                if state == State::Quoted {
-                    self.line += newlines(bytes);
-                } else {
-                    state = State::Bare;
-                }
-                record.push(bytes);
-                self.consume(run);
-                if state == State::Quoted && matches!(record.overflow, Some(Overflow::Cell(_))) {
-                    return Err(RecordError::UnclosedQuote { line: quote_line });
-                }
-                continue;
+            let buffer = filled(&mut self.reader)?;
+            if buffer.is_empty() {
+                return if self.byte == begin { Ok(false) } else { self.end(record, open).map(|()| true) };
             }
-            self.consume(1);
-            state = match (state, first) {
-                (State::Start, b'"') => {
-                    quote_line = self.line;
-                    State::Quoted
+            let (result, read, written, ended) = self.core.read_record(buffer, &mut self.step, &mut self.ends);
+            let last = buffer.get(..read).and_then(<[u8]>::last).copied();
+            self.consume(read);
+            self.keep(record, written, ended, &mut open);
+            if result == ReadRecordResult::Record {
+                if last == Some(b'\r') {
+                    self.end_line_after_return()?;
                 }
-                (State::Quoted, _) => State::Quote,
-                (State::Quote, b'"') => {
-                    record.push(b"\"");
-                    State::Quoted
-                }
-                (State::Bare, b'"') => {
-                    record.push(b"\"");
-                    State::Bare
-                }
-                (State::Start | State::Bare | State::Quote, byte) if byte == self.delimiter => {
-                    record.end_cell(self.most_cells);
-                    State::Start
-                }
-                (State::Start | State::Bare | State::Quote, byte) => {
-                    self.end_line(byte)?;
-                    if state == State::Start && record.count == 0 {
-                        record.clear(self.line);
-                        continue;
-                    }
-                    record.end_cell(self.most_cells);
-                    return Ok(true);
-                }
-            };
+                return Ok(true);
+            }
+            if open.bytes > MAX_CELL_BYTES && open.lines > 0 {
+                return Err(self.unclosed(open));
+            }
         }
     }
 
-    /// Behind a line break's first byte: takes the second of CR LF too.
-    fn end_line(&mut self, first: u8) -> Result<(), RecordError> {
-        self.line += 1;
-        if first == b'\r' && self.reader.fill_buf().map_err(RecordError::Io)?.first() == Some(&b'\n') {
+    /// Ends the record that the file ends in. A line break there ends a record, but is part of a cell where a quote is open.
+    fn end(&mut self, record: &mut Record, mut open: OpenCell) -> Result<(), RecordError> {
+        let line = self.line();
+        let (result, _, written, ended) = self.core.read_record(b"\n", &mut self.step, &mut self.ends);
+        self.core.set_line(line);
+        if result != ReadRecordResult::Record {
+            return Err(self.unclosed(open));
+        }
+        self.keep(record, written, ended, &mut open);
+        Ok(())
+    }
+
+    fn unclosed(&self, open: OpenCell) -> RecordError {
+        RecordError::UnclosedQuote { line: self.line() - open.lines }
+    }
+
+    /// Puts the cells of a step into the record.
+    fn keep(&self, record: &mut Record, written: usize, ended: usize, open: &mut OpenCell) {
+        let mut rest = self.step.get(..written).unwrap_or_default();
+        for end in self.ends.get(..ended).unwrap_or_default() {
+            let (cell, behind) = rest.split_at_checked(end - record.read).unwrap_or((rest, &[]));
+            record.push(cell);
+            record.end_cell(self.most_cells);
+            (rest, *open) = (behind, OpenCell::default());
+        }
+        record.push(rest);
+        open.grow(rest);
+    }
+
+    fn skip_empty_lines(&mut self) -> Result<(), RecordError> {
+        loop {
+            match filled(&mut self.reader)?.first() {
+                Some(b'\n') => {
+                    self.consume(1);
+                    self.core.set_line(self.line() + 1);
+                }
+                Some(b'\r') => {
+                    self.consume(1);
+                    self.end_line_after_return()?;
+                }
+                Some(_) | None => return Ok(()),
+            }
+        }
+    }
+
+    /// Behind the CR of a line break, which the reader below does not count: takes its LF too.
+    fn end_line_after_return(&mut self) -> Result<(), RecordError> {
+        self.core.set_line(self.line() + 1);
+        if filled(&mut self.reader)?.first() == Some(&b'\n') {
             self.consume(1);
         }
         Ok(())
@@ -205,12 +224,24 @@ impl<R: BufRead> Records<R> {
     }
 }
 
+/// What lies ready, or comes next; nothing at the end of the file.
+fn filled<R: BufRead>(reader: &mut R) -> Result<&[u8], RecordError> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(RecordError::Io(error));
+        }
+    }
+    reader.fill_buf().map_err(RecordError::Io)
+}
+
 fn newlines(bytes: &[u8]) -> u64 {
     u64::try_from(bytes.iter().filter(|b| **b == b'\n').count()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read_all(source: &str) -> Result<Vec<(u64, Vec<String>)>, RecordError> {
@@ -255,6 +286,58 @@ mod tests {
         let mut record = Record::default();
         assert!(records.read(&mut record).unwrap());
         assert!(matches!(records.read(&mut record), Err(RecordError::UnclosedQuote { line: 2 })));
+    }
+
+    #[test]
+    fn a_long_cell_is_no_unclosed_quote_where_it_is_closed_on_its_line() {
+        let source = format!("a\n\"{}\",b\nc\n", "x".repeat(MAX_CELL_BYTES + 1));
+        let mut records = Records::new(source.as_bytes(), b',', 10, 0, 1);
+        let mut record = Record::default();
+        for overflow in [None, Some(Overflow::Cell(0)), None] {
+            assert!(records.read(&mut record).unwrap());
+            assert_eq!(record.overflow, overflow);
+        }
+        assert_eq!((record.line, record.cells().collect::<Vec<_>>()), (3, vec![&b"c"[..]]));
+    }
+
+    #[test]
+    fn what_looks_like_a_byte_order_mark_inside_the_file_is_text() {
+        let source = "\u{feff}a,b\n";
+        assert_eq!(read_all(source).unwrap(), [(1, vec!["\u{feff}a".to_owned(), "b".to_owned()])]);
+    }
+
+    /// All records from a byte and line on, each with its line, its cells, and the byte and line behind it; then what the end is.
+    fn from(source: &str, byte: u64, line: u64, capacity: usize) -> Vec<String> {
+        let text = &source.as_bytes()[usize::try_from(byte).unwrap()..];
+        let mut records = Records::new(io::BufReader::with_capacity(capacity, text), b',', 3, byte, line);
+        let (mut record, mut all) = (Record::default(), Vec::new());
+        loop {
+            let outcome = records.read(&mut record);
+            let is_read = matches!(outcome, Ok(true));
+            let cells: Vec<_> = record.cells().map(String::from_utf8_lossy).collect();
+            all.push(match outcome {
+                Ok(true) => {
+                    format!("{} {cells:?} of {} to {} {}", record.line, record.count, records.byte, records.line())
+                }
+                other => format!("{other:?}"),
+            });
+            if !is_read {
+                return all;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_import_goes_on_behind_any_record_and_buffer(source in "[ab,\"\r\n ]{0,40}") {
+            let whole = from(&source, 0, 1, 4096);
+            prop_assert_eq!(&from(&source, 0, 1, 1), &whole);
+            for (index, record) in whole.iter().enumerate().take(whole.len() - 1) {
+                let mut behind = record.rsplit(' ').map(|number| number.parse().unwrap());
+                let (line, byte) = (behind.next().unwrap(), behind.next().unwrap());
+                prop_assert_eq!(&from(&source, byte, line, 4096), &whole[index + 1..]);
+            }
+        }
     }
 
     #[test]
