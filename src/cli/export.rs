@@ -1,15 +1,13 @@
 //! `… export`: what a list of the API shows a part of, as a file or on stdout.
 
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
 use super::client::Client;
 use super::output::Output;
-use super::private_file;
+use super::private_file::Unfinished;
 
 /// How an export is written, and where.
 #[derive(Debug, Args)]
@@ -52,23 +50,7 @@ impl Target {
 }
 
 async fn into_file(client: &Client, path: &str, query: &[(&str, &str)], file: &Path) -> anyhow::Result<()> {
-    let file = &private_file::target(file)?;
-    let part = private_file::beside(file);
-    let target = private_file::create(&part).with_context(|| {
-        format!("cannot write {}: if an earlier export was broken off, remove this file", part.display())
-    })?;
-    let mut target = BufWriter::new(target);
-    let loaded = client.download(path, query, &mut target).await;
-    // The file is closed before it gets its name.
-    drop(target);
-    let kept = match loaded {
-        Ok(()) => std::fs::rename(&part, file).with_context(|| format!("cannot write {}", file.display())),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
-        // A rest of a download is nothing that somebody looks for.
-        let _ = std::fs::remove_file(&part);
-        return Err(error);
-    }
-    Ok(())
+    let mut target = Unfinished::begin(file)?;
+    client.download(path, query, &mut target).await?;
+    target.keep()
 }

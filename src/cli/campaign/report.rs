@@ -1,14 +1,13 @@
 //! `volley campaign report`: what came of a campaign's messages, as a table or as a CSV file.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
-use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::cli::client::{self, Client};
 use crate::cli::output::{self, Output, grouped};
-use crate::cli::private_file;
+use crate::cli::private_file::Unfinished;
 use crate::cli::progress::Progress;
 
 /// What is reported, as the API and people call it. Opens and clicks by machines stand apart.
@@ -78,28 +77,16 @@ pub(super) async fn save(client: &Client, id: i64, file: &Path, raw: bool, outpu
     if file == Path::new("-") {
         return export.write(&mut io::stdout().lock()).await;
     }
-    let file = &private_file::target(file)?;
     let campaign = client.get(&format!("v1/campaigns/{id}"), &[]).await?;
     let total = client::number(&campaign, "/stats/total")?;
-    let part = private_file::beside(file);
-    let unwritable = || format!("cannot write {}", file.display());
-    let target =
-        BufWriter::new(private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?);
+    let target = Unfinished::begin(file)?;
+    let file = target.target().to_owned();
     let mut lines = Lines { target, is_quoted: false, ended: 0, total, progress: Progress::new(output) };
     let loaded = export.write(&mut lines).await;
     let written = lines.rows();
     lines.progress.end(&lines.text());
-    // The file is closed before it gets its name.
-    drop(lines);
-    let kept = match loaded {
-        Ok(()) => std::fs::rename(&part, file).with_context(unwritable),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
-        // A rest of a download is nothing that somebody looks for.
-        let _ = std::fs::remove_file(&part);
-        return Err(error);
-    }
+    loaded?;
+    lines.target.keep()?;
     let answer = json!({ "id": id, "file": file.display().to_string(), "recipients": written });
     Ok(output.either(&answer, &format!("{} recipients are in {}", grouped(written), file.display()))?)
 }
