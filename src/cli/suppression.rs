@@ -85,6 +85,9 @@ pub(crate) enum SuppressionCommand {
     Import {
         /// CSV file with a header line: address (or email, phone), and perhaps channel, reason, list, since, until
         file: PathBuf,
+        /// Encoding of the file, such as windows-1252; without it, it is recognised
+        #[arg(long, value_name = "NAME")]
+        encoding: Option<String>,
     },
     /// Print all suppressions as CSV
     Export {
@@ -134,8 +137,9 @@ pub(crate) async fn run(command: SuppressionCommand, settings: &Settings, output
             let said = if was_there { "may be written to again" } else { "was not suppressed so" };
             output.either(&done, &format!("{address} {said}"))?;
         }
-        SuppressionCommand::Import { file } => {
-            let done = client.upload("v1/suppressions/import", &[], &file, Arc::default()).await?;
+        SuppressionCommand::Import { file, encoding } => {
+            let query: Vec<(&str, &str)> = encoding.iter().map(|name| ("encoding", name.as_str())).collect();
+            let done = client.upload("v1/suppressions/import", &query, &file, Arc::default()).await?;
             let rows = |name: &str| grouped(done.get(name).and_then(Value::as_i64).unwrap_or_default());
             let summary = format!(
                 "{} rows read: {} accepted, {} rejected",

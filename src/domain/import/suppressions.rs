@@ -10,6 +10,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use super::ImportError;
 use super::opening::{Opening, read_cells};
 use super::records::{Record, Records};
+use super::spellings::{Word, word};
 use crate::domain::channel::ChannelKind;
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Reason, forms, guessed};
@@ -246,7 +247,13 @@ fn column(name: &str) -> Column {
         "list_id" => Column::ListId,
         "since" => Column::Since,
         "until" => Column::Until,
-        _ => Column::Other,
+        _ => match word(name).map(|(word, _)| word) {
+            Some(Word::Email) => Column::Address(Some(ChannelKind::Email)),
+            Some(Word::Phone) => Column::Address(None),
+            Some(Word::FirstName | Word::LastName | Word::FullName | Word::FirstOrFull | Word::LastOrFull) | None => {
+                Column::Other
+            }
+        },
     }
 }
 

@@ -104,7 +104,7 @@ impl FromQuery for Destination {
             return Err(bad_parameter("reason", "required", why));
         }
         let resubscribe_reason = reason.filter(|_| resubscribe).map(ToOwned::to_owned);
-        let encoding = params.text("encoding").map(encoding_named).transpose()?;
+        let encoding = encoding_of(params)?;
         let (preset, mapping) = read_columns(params)?;
         let consent = ImportConsent { confirmed: says("confirmed")?, resubscribe_reason };
         let (is_dry_run, is_new_list) = (says("dry_run")?, says("new_list")?);
@@ -117,9 +117,11 @@ impl FromQuery for Destination {
     }
 }
 
-fn encoding_named(name: &str) -> Result<TextEncoding, ApiError> {
+/// The encoding that a request names for its file.
+pub(super) fn encoding_of(params: &Params) -> Result<Option<TextEncoding>, ApiError> {
     let unknown = || bad_parameter("encoding", "not_allowed", format!("must be {}", TextEncoding::NAMES));
-    TextEncoding::from_name(name).ok_or_else(unknown)
+    let named = |name| TextEncoding::from_name(name).ok_or_else(unknown);
+    params.text("encoding").map(named).transpose()
 }
 
 /// What is said of the columns.

@@ -7,13 +7,14 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::destination::encoding_of;
 use super::receiving::{Arrived, blocking, check_headers, receive, refuse_file};
 use crate::actors::import::importer::files::Upload;
 use crate::domain::import::ImportError;
 use crate::domain::import::encoding::TextEncoding;
 use crate::domain::import::suppressions::{SuppressionLine, SuppressionReader};
 use crate::http::state::AppState;
-use crate::http::web::extract::Query;
+use crate::http::web::extract::{FromQuery, Params, Query};
 use crate::http::web::idempotency::{IdempotencyKey, respond, reused};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::services::By;
@@ -40,32 +41,49 @@ pub(in crate::http) struct SuppressionImport {
     rejected: Vec<Rejection>,
 }
 
+/// How a file of suppressions is read.
+#[derive(Debug)]
+pub(in crate::http) struct Written {
+    /// Its encoding. None: the one that is recognised.
+    encoding: Option<TextEncoding>,
+}
+
+impl FromQuery for Written {
+    const NAMES: &'static [&'static str] = &["encoding"];
+
+    fn from_params(params: &Params) -> Result<Self, ApiError> {
+        Ok(Self { encoding: encoding_of(params)? })
+    }
+}
+
 /// Takes suppressions from a CSV file: `address` (or `email`, `phone`), and where they are there `channel`, `reason` (`unsubscribed`
 /// unless given, `complained`, `bounced`, `soft_bounced` or `blocked`), `list` (by id or slug: only this list is refused), `list_name`
 /// (the list must be called so), `since`, and `until` of a soft bounce. A `since` that cannot be read counts as now. An export can be
-/// imported. An address such as `@example.com` blocks a domain, unless it is one of channel `http`. Rows are stored in batches; a file
-/// that is sent again changes nothing more.
+/// imported. An address such as `@example.com` blocks a domain, unless it is one of channel `http`. The encoding of the file is
+/// recognised; `encoding` settles it. Rows are stored in batches; a file that is sent again changes nothing more.
 #[utoipa::path(post, path = "/v1/suppressions/import", tag = "suppressions",
+    params(("encoding" = Option<String>, Query)),
     request_body(content = String, content_type = "text/csv"),
     responses((status = 200, body = SuppressionImport), (status = "4XX", body = Problem),
         (status = 503, body = Problem)))]
 pub(in crate::http) async fn upload(
     state: web::Data<AppState>,
     request: HttpRequest,
-    _: Query<()>,
+    Query(Written { encoding: given }): Query<Written>,
     key: IdempotencyKey,
     by: By,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
     check_headers(&request, &state)?;
     let arrived = receive(&state, payload).await?;
-    let key = key.scoped("suppressions.import", &arrived.hash);
+    let read_as = given.map(|given| format!(" {}", given.name())).unwrap_or_default();
+    let key = key.scoped("suppressions.import", &format!("{}{read_as}", arrived.hash));
     let asked = key.clone();
     let before = state.store.transact(Lane::Write, "look a key up", move |conn| recall(conn, asked.as_ref())).await?;
     if let Some(answer) = before {
         return Ok(respond(answer));
     }
-    let answer = import(&state, arrived, &by).await.map(|done| Answer {
+    let answer = import(&state, arrived, given, &by).await.map(|done| Answer {
         status: 200,
         body: serde_json::json!(done).to_string(),
         location: None,
@@ -92,8 +110,13 @@ fn keep(conn: &mut Conn, key: Option<&Key>, answer: Option<&Answer>) -> Result<(
     }
 }
 
-async fn import(state: &AppState, arrived: Arrived, by: &By) -> Result<SuppressionImport, ApiError> {
-    let (upload, encoding) = arrived.in_utf8(state, None).await?;
+async fn import(
+    state: &AppState,
+    arrived: Arrived,
+    given: Option<TextEncoding>,
+    by: &By,
+) -> Result<SuppressionImport, ApiError> {
+    let (upload, encoding) = arrived.in_utf8(state, given).await?;
     let mut reader = open(upload).await?;
     let mut imported = Imported::default();
     loop {
