@@ -13,7 +13,7 @@ use super::import_dry_run;
 use super::import_progress::{Course, uploaded};
 use super::output::{Output, grouped};
 use super::progress::Progress;
-use crate::cli::private_file;
+use crate::cli::private_file::{self, Unfinished};
 use crate::config::Settings;
 use crate::domain::export::Format;
 use crate::domain::import::reading::{Mapped, PresetChoice};
@@ -127,23 +127,11 @@ fn check_target(to: &Path, source: &Path) -> anyhow::Result<()> {
 /// Writes all rejected rows to a file, or the header alone. A file that is there already is replaced when all has arrived; if something
 /// fails, it stays as it is.
 async fn write_rejected(client: &Client, import: &Value, to: &Path, output: &Output) -> anyhow::Result<()> {
-    let to = &private_file::target(to)?;
-    let part = private_file::beside(to);
-    let file = private_file::create(&part).with_context(|| format!("cannot write {}", part.display()))?;
-    let mut file = std::io::BufWriter::new(file);
+    let mut file = Unfinished::begin(to)?;
+    let to = file.target().to_owned();
     let path = format!("v1/imports/{}/rejected.csv", client::number(import, "/id")?);
-    let loaded = client.download(&path, &[], &mut file).await;
-    // The file is closed before it gets its name.
-    drop(file);
-    let kept = match loaded {
-        Ok(()) => std::fs::rename(&part, to).with_context(|| format!("cannot write {}", to.display())),
-        Err(error) => Err(unread(error)),
-    };
-    if let Err(error) = kept {
-        // A rest of a download is nothing that somebody looks for.
-        let _ = std::fs::remove_file(&part);
-        return Err(error);
-    }
+    client.download(&path, &[], &mut file).await.map_err(unread)?;
+    file.keep()?;
     if !output.is_json() {
         let count = grouped(rows(import, "rejected"));
         output.text(&format!("  {count} rejected rows: {}", to.display()))?;

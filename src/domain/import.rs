@@ -21,6 +21,7 @@ pub mod own;
 pub mod presets;
 pub mod reading;
 mod records;
+mod refusals;
 pub mod rejected;
 mod spellings;
 mod stands;
@@ -82,7 +83,7 @@ pub struct Row {
 /// Where rows come from.
 #[derive(Debug)]
 enum Source<R> {
-    Csv(Records<BufReader<R>>),
+    Csv(Box<Records<BufReader<R>>>),
     Jsonl(Box<Objects<BufReader<R>>>),
 }
 
@@ -129,7 +130,9 @@ impl<R: Read + Seek> ImportReader<R> {
         reader.seek(SeekFrom::Start(start)).map_err(ImportError::Io)?;
         let mut records = Records::new(reader, delimiter, MAX_COLUMNS, start, line);
         records.read(&mut record)?;
-        let (layout, wrong) = header::survey(read_cells(&record, start)?.into_iter(), reading)?;
+        let cells = read_cells(&record, start)?;
+        other_file::check_header(cells.first().copied().unwrap_or_default())?;
+        let (layout, wrong) = header::survey(cells.into_iter(), reading)?;
         let after = match resume {
             Some(point) if point.byte > records.byte => point,
             Some(_) | None => ResumePoint { byte: records.byte, line: records.line() },
@@ -140,7 +143,7 @@ impl<R: Read + Seek> ImportReader<R> {
         let records = Records::new(reader, delimiter, MAX_COLUMNS, after.byte, after.line);
         let is_protected = layout.is_own || layout.columns.iter().any(|column| column.target == Target::Rejected);
         let (on_list, list) = (reading.on_list, reading.list.clone());
-        let (source, delimiter) = (Source::Csv(records), Some(delimiter));
+        let (source, delimiter) = (Source::Csv(Box::new(records)), Some(delimiter));
         Ok((Self { source, layout, delimiter, on_list, list, record, is_protected, is_broken: false }, wrong))
     }
 }

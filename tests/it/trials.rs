@@ -4,6 +4,7 @@
 mod answers;
 mod csv;
 mod csv_mapping;
+mod csv_refusals;
 mod http;
 mod pace;
 mod smtp;

@@ -4,6 +4,7 @@ use std::io;
 
 use super::MAX_COLUMNS;
 use super::records::{MAX_CELL_BYTES, RecordError};
+use crate::domain::shown::listed;
 
 /// Why a file cannot be imported, or no further.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum ImportError {
     /// It is no text at all.
     #[error("the file is {what}")]
     NotText {
+        /// What it is, and what to do with it.
+        what: &'static str,
+    },
+    /// It is JSON, but not a JSON object on each line.
+    #[error("the file is {what}")]
+    NotLines {
         /// What it is, and what to do with it.
         what: &'static str,
     },
@@ -47,7 +54,9 @@ pub enum ImportError {
         second: String,
     },
     /// A header makes no attribute name.
-    #[error("column {header:?} cannot be an attribute: {reason}")]
+    #[error(
+        "column {header:?} cannot be an attribute: {reason}. Map it: map=HEADER:attributes.NAME, or --map 'HEADER=attributes.NAME'; to - it is passed over"
+    )]
     ColumnName {
         /// The header.
         header: String,
@@ -71,13 +80,19 @@ pub enum ImportError {
         field: String,
     },
     /// Nothing to know people by.
-    #[error("the file needs a column email, phone or external_id; it has: {}", found.join(", "))]
+    #[error(
+        "the file needs a column email, phone or external_id; it has: {}. A mapping says which column is one of them: map=HEADER:email, or --map 'HEADER=email'",
+        listed(found)
+    )]
     NoKeyColumn {
         /// The headers.
         found: Vec<String>,
     },
     /// No column of addresses, in a file of suppressions.
-    #[error("the file needs a column address, email or phone; it has: {}", found.join(", "))]
+    #[error(
+        "the file needs a column address, email or phone; it has: {}. Name the column so in the file",
+        listed(found)
+    )]
     NoAddressColumn {
         /// The headers.
         found: Vec<String>,
@@ -108,6 +123,7 @@ impl ImportError {
         match self {
             Self::Empty => "csv_empty",
             Self::NotText { .. } => "not_text",
+            Self::NotLines { .. } => "not_lines",
             Self::Encoding { .. } => "encoding",
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::HeaderTooLong => "header_too_long",

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::header::{Column, Manner, SaidColumn, Target};
+use super::header::{Column, Manner, SaidColumn, Target, Why};
 use super::presets::cell;
 use super::stands::{Stands, refusal_in, strictest};
 use super::statuses::{Consent, hear, hear_nothing, never_agreed};
 use super::suppressions::read_time;
-use super::{names, own};
+use super::{names, own, refusals};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::consent::{Said, said_source};
 use crate::domain::people::contact::{
@@ -88,6 +88,9 @@ impl Told {
             Target::Name => self.name = Some((WholeName::Both, text.into_owned())),
             Target::LastName => self.name = Some((WholeName::LastBesideFirst, text.into_owned())),
             Target::Attribute(name) => {
+                if matches!(column.why, Why::NoField | Why::Outdone) {
+                    refusals::check(&text)?;
+                }
                 let value = Value::String(text.into_owned());
                 check_attribute(name, &value)?;
                 self.draft.attributes.insert(name.clone(), value);

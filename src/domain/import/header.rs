@@ -317,8 +317,9 @@ fn settle<'h>(found: impl Iterator<Item = (&'h String, Found)>, wrong: &mut Opti
 /// Refuses columns that mean the same, and a file without keys.
 fn check(columns: &[Column]) -> Result<(), ImportError> {
     // An attribute may have the name of what is none.
-    let mut seen: HashMap<(bool, &str), &str> = HashMap::with_capacity(columns.len());
+    let mut seen: HashMap<(bool, String), &str> = HashMap::with_capacity(columns.len());
     for column in columns {
+        let own_name = normalised_name(&column.header);
         let (is_attribute, name) = match &column.target {
             Target::BuiltIn(field) => (false, field.as_str()),
             Target::Name => (false, "name"),
@@ -328,12 +329,14 @@ fn check(columns: &[Column]) -> Result<(), ImportError> {
             Target::Said(SaidColumn::StandingAt) => (false, "status_at"),
             Target::Said(SaidColumn::Source) => (false, "source"),
             Target::Said(SaidColumn::Tags) => (false, "tags"),
+            // Several columns may say it, as `status` and `subscription_status` do: the most restrictive counts.
+            Target::Consent(Consent::Word) if column.why != Why::Mapping => (false, own_name.as_str()),
             Target::Consent(Consent::Word | Consent::Stands) => (false, "status"),
             Target::Consent(Consent::Lists) => (false, "lists"),
             Target::Consent(Consent::StandsOn) => (false, "status_list"),
             Target::Consent(_) | Target::Rejected | Target::Ignored | Target::Nowhere => continue,
         };
-        if let Some(first) = seen.insert((is_attribute, name), &column.header) {
+        if let Some(first) = seen.insert((is_attribute, name.to_owned()), &column.header) {
             return Err(ImportError::DuplicateColumn {
                 name: name.to_owned(),
                 first: first.to_owned(),

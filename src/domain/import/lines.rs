@@ -79,6 +79,8 @@ fn read(line: &[u8]) -> Result<(&str, Object), FieldError> {
         let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
         let array = if text.trim_start().starts_with('[') {
             "; in JSON lines, each object has a line of its own, without brackets around"
+        } else if text.trim_end().ends_with("},") {
+            "; in JSON lines, there is no comma behind an object"
         } else {
             ""
         };

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::header::{Column, Manner, SaidColumn, Target, Why};
@@ -36,7 +36,7 @@ text_enum! {
 }
 
 /// What a column of a file becomes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ColumnFate {
     /// Its name in the file: the first 200 characters.
     pub header: String,
@@ -46,7 +46,7 @@ pub struct ColumnFate {
     pub decided_by: DecidedBy,
     /// How its cells are read, or why they are not, where the field alone does not say so.
     pub note: Option<String>,
-    /// Up to three different values of the first rows, each cut to 60 characters.
+    /// Up to three different values of the first rows, each cut to 60 characters: in a dry run only.
     pub samples: Vec<String>,
 }
 
@@ -119,6 +119,14 @@ fn note_of(column: &Column) -> Option<String> {
     Some(note.to_owned())
 }
 
+impl<R> ImportReader<R> {
+    /// What the columns of the file become; no values of rows.
+    #[must_use]
+    pub fn columns(&self) -> Vec<ColumnFate> {
+        self.layout.columns.iter().map(ColumnFate::of).collect()
+    }
+}
+
 /// The beginning of a file.
 #[derive(Debug)]
 pub struct Look {
@@ -156,7 +164,7 @@ pub fn look<R: Read + Seek>(
         preset: reader.preset(),
         is_own: reader.layout.is_own,
         delimiter: reader.delimiter.map(char::from),
-        columns: reader.layout.columns.iter().map(ColumnFate::of).collect(),
+        columns: reader.columns(),
         rows: Vec::new(),
         is_whole: false,
         stopped: None,

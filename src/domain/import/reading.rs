@@ -126,7 +126,7 @@ impl std::fmt::Display for Field {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MappingError {
     /// It does not say what the column is.
-    #[error("\"{0}\" is no mapping: write HEADER:FIELD, such as E-Mail:email")]
+    #[error("\"{0}\" is no mapping: write HEADER:FIELD or HEADER=FIELD, such as E-Mail:email")]
     Malformed(String),
     /// There is no such field.
     #[error("column \"{header}\" cannot be \"{field}\": allowed are {}", Field::ALLOWED)]

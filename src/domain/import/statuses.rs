@@ -4,6 +4,7 @@
 //! address that another tool does not write to any more is suppressed here as well. A word that is not understood keeps its row out.
 
 use super::own;
+use super::refusals::{About, about};
 use super::suppressions::read_time;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::{Reason, Said, SaidSuppression};
@@ -156,8 +157,13 @@ fn answer(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "yes" | "y" | "true" | "t" | "1" | "x" | "on" | "ja" | "j" | "oui" | "si" | "sí" | "sì" | "sim" | "tak"
         | "ano" => Some(true),
+        // As spreadsheets write true in the common languages of Europe.
+        "wahr" | "vrai" | "vero" | "verdadero" | "verdadeiro" | "waar" | "prawda" | "sant" | "sann" | "да" => {
+            Some(true)
+        }
         "no" | "n" | "false" | "f" | "0" | "off" | "-" | "nein" | "non" | "não" | "nao" | "nee" | "nej" | "nei"
         | "nie" | "ne" => Some(false),
+        "falsch" | "faux" | "falso" | "onwaar" | "fałsz" | "falskt" | "falsk" | "usann" | "нет" => Some(false),
         _ => None,
     }
 }
@@ -204,7 +210,11 @@ pub(super) fn of_name(name: &str) -> Option<Consent> {
         "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
         "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
         _ if name.starts_with("opted_out_of_email") => Consent::Marked(Meaning::Refuses),
-        _ => return None,
+        _ => match about(name)? {
+            About::Agreement => Consent::Agreed,
+            About::Refusal => Consent::Marked(Meaning::Refuses),
+            About::RefusalDetail => Consent::Filled(Meaning::Refuses),
+        },
     })
 }
 
@@ -218,7 +228,14 @@ pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool)
         Consent::Agreed => match answer(text) {
             Some(true) => Some(Meaning::Agrees),
             Some(false) => Some(Meaning::Refuses),
-            None => word(text),
+            None => match read_time(text) {
+                // Since when.
+                Some(at) => {
+                    said.at.get_or_insert(at);
+                    Some(Meaning::Agrees)
+                }
+                None => word(text),
+            },
         },
         Consent::Marked(meaning) => match (answer(text), read_time(text)) {
             (Some(false), _) => return Ok(()),

@@ -65,7 +65,7 @@ fn a_file_that_cannot_be_imported_is_refused_with_the_reason() {
     assert!(matches!(open(b"email,stra\xdfe\n"), Err(ImportError::Encoding { byte: 10 })));
     assert_eq!(
         open("Name,City").unwrap_err().to_string(),
-        "the file needs a column email, phone or external_id; it has: Name, City"
+        "the file needs a column email, phone or external_id; it has: Name, City. A mapping says which column is one of them: map=HEADER:email, or --map 'HEADER=email'"
     );
 }
 

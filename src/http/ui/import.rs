@@ -12,6 +12,7 @@ use super::imports::gone;
 use super::words::{When, counted, curl, grouped};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::ids::ImportId;
+use crate::domain::import::looking::ColumnFate;
 use crate::http::api::access::audit_log;
 use crate::http::api::import::imports::{self, Import, ImportStatus, KEPT_REJECTIONS, Rejection};
 use crate::http::api::import::rejected_rows;
@@ -66,6 +67,8 @@ pub(super) struct ImportLive {
     dropped_cells: String,
     /// Whether there are more than are shown.
     is_more_dropped: bool,
+    /// What the columns of the file became.
+    columns: Vec<ColumnFate>,
 }
 
 /// How an import stands, in a sentence.
@@ -138,6 +141,7 @@ impl ImportLive {
                 .map(|count| counted(count, "cell was", "cells were"))
                 .unwrap_or_default(),
             is_more_dropped: import.dropped_cells > i64::try_from(REASONS).unwrap_or(i64::MAX),
+            columns: import.columns.clone().unwrap_or_default(),
         }
     }
 

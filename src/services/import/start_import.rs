@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::export::Format;
 use crate::domain::ids::ListId;
+use crate::domain::import::looking::ColumnFate;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::Mapped;
 use crate::services::audit::{self, Line};
@@ -32,6 +33,8 @@ pub struct NewImport {
     pub preset: Option<Preset>,
     /// What columns are, as far as that was said.
     pub mapping: Vec<Mapped>,
+    /// What all columns become.
+    pub columns: Vec<ColumnFate>,
 }
 
 /// What a door answers.
@@ -64,7 +67,7 @@ pub enum StartError {
 /// [`StartError`]; nothing is stored then.
 pub async fn start_import(
     services: &Services,
-    NewImport { file, encoding, bytes, format, target, consent, preset, mapping }: NewImport,
+    NewImport { file, encoding, bytes, format, target, consent, preset, mapping, columns }: NewImport,
     key: Option<Key>,
     answer: impl FnOnce(ImportRow) -> Result<Answer, StoreError> + Send + 'static,
     let_go: impl FnOnce(),
@@ -77,7 +80,7 @@ pub async fn start_import(
             stored = Some((row.id, row.list_id));
             answer(row)
         };
-        let file = NewFile { name: &file, encoding: &encoding, bytes, format };
+        let file = NewFile { name: &file, encoding: &encoding, bytes, format, columns: &columns };
         let submitted = imports::submit(conn, &file, &target, &consent, (preset, &mapping), key.as_ref(), answer)?;
         if let Some((id, list)) = stored {
             if let (Target::NewList(_), Some(list)) = (&target, list) {

@@ -30,7 +30,7 @@ diesel::table! { deliveries (campaign_id, contact_id) { campaign_id -> BigInt, c
 
 diesel::table! { delivery_contents (campaign_id, contact_id) { campaign_id -> BigInt, contact_id -> BigInt, content -> Text, } }
 
-diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, confirmed -> Bool, resubscribe_reason -> Nullable<Text>, resubscribed -> BigInt, stay_refused -> BigInt, dropped_cells -> BigInt, dropped -> Text, encoding -> Nullable<Text>, preset -> Nullable<Text>, mapping -> Text, rows_suppressed -> BigInt, bytes -> Nullable<BigInt>, format -> Text, } }
+diesel::table! { imports (id) { id -> BigInt, status -> Text, list_id -> Nullable<BigInt>, file -> Text, byte_offset -> BigInt, line -> BigInt, rows_read -> BigInt, rows_created -> BigInt, rows_updated -> BigInt, rows_rejected -> BigInt, rejected -> Text, error -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, confirmed -> Bool, resubscribe_reason -> Nullable<Text>, resubscribed -> BigInt, stay_refused -> BigInt, dropped_cells -> BigInt, dropped -> Text, encoding -> Nullable<Text>, preset -> Nullable<Text>, mapping -> Text, rows_suppressed -> BigInt, bytes -> Nullable<BigInt>, format -> Text, file_columns -> Nullable<Text>, } }
 
 diesel::table! { import_rejections (import_id, byte_offset) { import_id -> BigInt, byte_offset -> BigInt, text -> Text, } }
 

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use crate::domain::export::Format;
 use crate::domain::ids::{ContactId, ImportId, ListId};
 use crate::domain::import::ResumePoint;
+use crate::domain::import::looking::ColumnFate;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::Mapped;
 use crate::domain::instant::UtcInstant;
@@ -86,7 +87,12 @@ pub struct ImportRow {
     pub bytes: Option<i64>,
     /// How the file is written.
     pub format: Format,
+    /// What its first columns became, as JSON; see [`ImportRow::columns`].
+    file_columns: Option<String>,
 }
+
+/// How many columns of a file are kept.
+pub const KEPT_COLUMNS: usize = 200;
 
 /// A file that was uploaded.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +105,8 @@ pub struct NewFile<'a> {
     pub bytes: u64,
     /// How it is written.
     pub format: Format,
+    /// What its columns become.
+    pub columns: &'a [ColumnFate],
 }
 
 impl ImportRow {
@@ -117,6 +125,18 @@ impl ImportRow {
     /// What is stored is not readable.
     pub fn dropped(&self) -> Result<Vec<Rejection>, StoreError> {
         dropped::read(&self.dropped)
+    }
+
+    /// What the first [`KEPT_COLUMNS`] columns of the file became. `None`: an earlier version took it.
+    ///
+    /// # Errors
+    /// What is stored is not readable.
+    pub fn columns(&self) -> Result<Option<Vec<ColumnFate>>, StoreError> {
+        self.file_columns
+            .as_deref()
+            .map(serde_json::from_str)
+            .transpose()
+            .map_err(|source| StoreError::Corrupt { what: "columns of an import", detail: source.to_string() })
     }
 
     /// What the consent of its contacts rests on.
@@ -183,6 +203,8 @@ pub fn submit(
                 imports::encoding.eq(file.encoding),
                 imports::format.eq(file.format),
                 imports::bytes.eq(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
+                imports::file_columns
+                    .eq(serde_json::json!(file.columns.get(..KEPT_COLUMNS).unwrap_or(file.columns)).to_string()),
                 imports::confirmed.eq(consent.confirmed),
                 imports::resubscribe_reason.eq(&consent.resubscribe_reason),
                 imports::preset.eq(preset),

@@ -241,10 +241,11 @@ fn contacts_and_files(all: &mut Collected<'_>) {
         ("duplicate_column", "email,Email\na@b.example,c@d.example\n".to_owned()),
         ("column_name", "email,***\n".to_owned()),
         ("not_text", "PK\u{3}\u{4}a workbook".to_owned()),
+        ("not_lines", "[{\"email\": 1}]".to_owned()),
     ] {
         all.raw(code, "/v1/contacts/import", &[("Content-Type", "text/csv")], csv.as_bytes());
     }
-    all.raw("jsonl_no_object", "/v1/contacts/import", &[("Content-Type", "application/x-ndjson")], b"[{}]\n");
+    all.raw("jsonl_no_object", "/v1/contacts/import", &[("Content-Type", "application/x-ndjson")], b"[1]\n2\n");
 }
 
 fn templates(all: &mut Collected<'_>) {

@@ -14,6 +14,7 @@ use crate::actors::import::importer::files::Upload;
 use crate::domain::export::Format;
 use crate::domain::ids::{ImportId, ListId};
 use crate::domain::import::ImportReader;
+use crate::domain::import::looking::ColumnFate;
 use crate::domain::import::presets::Preset;
 use crate::domain::import::reading::{Mapped, PresetChoice, Reading};
 use crate::domain::instant::UtcInstant;
@@ -67,6 +68,8 @@ pub(in crate::http) struct Import {
     pub(in crate::http) rows_suppressed: i64,
     /// The tool whose export the file was taken for. None: its columns were read by their names.
     pub(in crate::http) preset: Option<Preset>,
+    /// What the first 200 columns of the file became. `null` in a list, and where an earlier version took the file.
+    pub(in crate::http) columns: Option<Vec<ColumnFate>>,
     /// The first hundred rejected rows. `GET /v1/imports/{id}/rejected.csv` has all of them.
     pub(in crate::http) rejected: Vec<Rejection>,
     /// Cells that nothing was made of, though their rows came in: keys of other contacts (`key_taken`), keys that cannot be read beside a
@@ -93,6 +96,7 @@ impl TryFrom<ImportRow> for Import {
         Ok(Self {
             rejected: row.rejected()?,
             dropped: row.dropped()?,
+            columns: row.columns()?,
             id: row.id,
             status: row.status,
             list_id: row.list_id,
@@ -217,7 +221,8 @@ impl Order {
         let (upload, encoding) = arrived.in_utf8(state, given).await?;
         // Of the header, the name of the list decides nothing.
         let reading = Reading { format, on_list: !matches!(target, Target::NoList), list: None, preset, mapping };
-        let (read_as, bytes) = check_header_line(Arc::clone(&upload), reading.clone()).await?;
+        let Opened { preset: read_as, bytes, columns: fates } =
+            check_header_line(Arc::clone(&upload), reading.clone()).await?;
         let place = match &target {
             Target::NoList => "none".to_owned(),
             Target::List(id) => format!("list {id}"),
@@ -239,6 +244,7 @@ impl Order {
             consent,
             preset: read_as,
             mapping: reading.mapping,
+            columns: fates,
         };
         let let_go = || {
             if let Some(upload) = Arc::into_inner(upload) {
@@ -287,12 +293,22 @@ impl From<StartError> for ApiError {
     }
 }
 
-/// A file whose header says that nothing of it can be imported is refused at once. The tool whose export it is, and its length in bytes.
-async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<(Option<Preset>, u64), ApiError> {
+/// What the beginning of a file says.
+struct Opened {
+    /// The tool whose export it is.
+    preset: Option<Preset>,
+    /// Its length.
+    bytes: u64,
+    columns: Vec<ColumnFate>,
+}
+
+/// A file whose header says that nothing of it can be imported is refused at once.
+async fn check_header_line(upload: Arc<Upload>, reading: Reading) -> Result<Opened, ApiError> {
     let open = move || {
         let file = upload.reader()?;
         let bytes = file.metadata()?.len();
-        Ok(ImportReader::open(file, None, &reading).map(|reader| (reader.preset(), bytes)))
+        let opened = |reader: ImportReader<_>| Opened { preset: reader.preset(), bytes, columns: reader.columns() };
+        Ok(ImportReader::open(file, None, &reading).map(opened))
     };
     blocking(open).await?.map_err(refuse_file)
 }
@@ -337,6 +353,8 @@ pub(in crate::http) async fn listed(state: &AppState, filter: ImportFilter) -> R
     let list = move |conn: &mut Conn| {
         let mut slice = imports::list(conn, window)?.try_map(Import::try_from)?;
         check_until(conn, &mut slice.rows)?;
+        // A file may have many.
+        slice.rows.iter_mut().for_each(|import| import.columns = None);
         Ok(slice)
     };
     let slice = state.store.run(Lane::Read, "list imports", list).await?;

@@ -173,6 +173,7 @@ pub(in crate::http) fn refuse_file(error: ImportError) -> ApiError {
         ImportError::Io(source) => ApiError::Unexpected { action: "read an upload", source: Box::new(source) },
         error @ (ImportError::Empty
         | ImportError::NotText { .. }
+        | ImportError::NotLines { .. }
         | ImportError::Encoding { .. }
         | ImportError::TooManyColumns { .. }
         | ImportError::HeaderTooLong

@@ -104,7 +104,7 @@ both_backends! {
         let store = open(db).await;
         store.run(Lane::Write, "import", |conn| {
             let mut id = None;
-            imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8", bytes: 1, format: volley::domain::export::Format::Csv }, &imports::Target::NoList, &ImportConsent::default(), (None, &[]), None, |row| {
+            imports::submit(conn, &imports::NewFile { name: "x.csv", encoding: "utf-8", bytes: 1, format: volley::domain::export::Format::Csv, columns: &[] }, &imports::Target::NoList, &ImportConsent::default(), (None, &[]), None, |row| {
                 id = Some(row.id);
                 Ok(Answer { status: 202, body: String::new(), location: None })
             })?;

@@ -284,6 +284,7 @@ fn an_upload_whose_file_was_lost_ends_as_failed() {
                 encoding: "utf-8",
                 bytes: 1,
                 format: volley::domain::export::Format::Csv,
+                columns: &[],
             },
             &imports::Target::NoList,
             &imports::ImportConsent::default(),
