@@ -8,7 +8,7 @@ pub mod api;
 pub mod auth;
 pub mod codes;
 pub mod limits;
-mod openapi;
+pub mod openapi;
 pub mod public;
 pub mod pulse;
 pub mod routes;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::Number;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 
 /// A length of time. Read from a number of seconds (`90`, `0.5`) or from a number with its unit (`500ms`, `30s`, `5m`,
 /// `6h`, `1d`); written with its unit.
@@ -77,6 +79,21 @@ impl Serialize for Span {
         serializer.collect_str(&format_args!("{}{name}", ms / length))
     }
 }
+
+// Not derived: it is read from a number or from a text.
+impl utoipa::PartialSchema for Span {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        let seconds =
+            ObjectBuilder::new().schema_type(Type::Number).minimum(Some(Number::Int(0))).description(Some("Seconds."));
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|min|h|d)?$"))
+            .description(Some("A number with its unit: `500ms`, `30s`, `5m`, `6h`, `1d`."));
+        OneOfBuilder::new().item(seconds).item(text).description(Some("A length of time.")).into()
+    }
+}
+
+impl utoipa::ToSchema for Span {}
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

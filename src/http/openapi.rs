@@ -33,7 +33,12 @@ use crate::domain::access::Scope;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Volley", description = "Campaign dispatch: nobody lost, nobody twice."),
+    info(title = "Volley", description = "Campaign dispatch: nobody lost, nobody twice.
+
+HEAD is answered wherever GET is, with the same status and headers and without a body; it is not listed. A POST without a body counts as \
+one with `{}`. A field that is not named here is refused with 422.
+
+Statuses: `4XX` and `5XX` are problem documents (RFC 9457) with a stable `code`; docs/api-design.md lists the codes."),
     paths(
         contacts::upsert, contacts::list, exports::contacts, contacts::show, contacts::change, contacts::delete,
         of_contact::lists, of_contact::suppressions, deliveries_of_contact::list,
@@ -104,12 +109,18 @@ impl utoipa::Modify for IdempotencyKeys {
     }
 }
 
+/// The description, but for the scopes that routes ask for.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    Description::openapi()
+}
+
 /// `/openapi.json`: needs no key. `asked` has the path, method and scope of every route that asks for a scope.
 pub(super) async fn describe(
     _: Query<()>,
     asked: impl Iterator<Item = (&'static str, &'static str, Scope)>,
 ) -> HttpResponse {
-    let mut description = Description::openapi();
+    let mut description = document();
     for (path, method, scope) in asked {
         let Some(item) = description.paths.paths.get_mut(path) else { continue };
         let operation = match method {

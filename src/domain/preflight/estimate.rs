@@ -20,6 +20,7 @@ text_enum! {
 
 /// How long sending takes, by the limits that are known. What other campaigns take of them, and retries, come on top.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = SendingEstimate)]
 pub struct Estimate {
     /// Hand-overs per second, by the smallest of the limits. `null`: none is set, and how fast the provider answers decides.
     pub rate_per_second: Option<f64>,

@@ -11,6 +11,7 @@ use crate::domain::shown::grouped;
 
 /// Something that forbids a launch, or that should be looked at before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PreflightFinding)]
 pub struct Finding {
     /// Stable, for programs. A blocker that a launch would be refused for has the code of that refusal.
     pub code: String,
@@ -28,6 +29,7 @@ impl Finding {
 
 /// Whether a campaign can be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = PreflightVerdict)]
 pub struct Verdict {
     /// Whether nothing forbids it.
     pub go: bool,

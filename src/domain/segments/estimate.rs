@@ -16,6 +16,7 @@ const SURE: f64 = 1.96;
 
 /// How many contacts are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = ContactEstimate)]
 pub struct Estimate {
     /// So many.
     pub count: i64,

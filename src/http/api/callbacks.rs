@@ -95,7 +95,7 @@ pub(in crate::http) async fn list(
 
 /// Reads a callback again that could not be understood, for example after an update of Volley.
 #[utoipa::path(post, path = "/v1/callbacks/{id}/replay", tag = "callbacks", params(("id" = i64, Path)),
-    responses((status = 202), (status = "4XX", body = Problem)))]
+    responses((status = 202, body = Nothing), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn replay(
     state: web::Data<AppState>,
     Id(id): Id<CallbackId>,
@@ -115,5 +115,5 @@ pub(in crate::http) async fn replay(
         // A hint: the reader looks every second anyway.
         let _ = reader.try_send(Wake);
     }
-    Ok(HttpResponse::Accepted().json(serde_json::json!({})))
+    Ok(HttpResponse::Accepted().json(Nothing {}))
 }

@@ -122,7 +122,7 @@ pub(in crate::http) async fn list(
 /// Tries a reaction again that has failed or was refused, as often as a new one. A change is refused where the contact has entered or left
 /// the segment since.
 #[utoipa::path(post, path = "/v1/reactions/{id}/retry", tag = "segments", params(("id" = i64, Path)),
-    responses((status = 202), (status = "4XX", body = Problem)))]
+    responses((status = 202, body = Nothing), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn retry(
     state: web::Data<AppState>,
     Id(id): Id<ReactionId>,
@@ -132,7 +132,7 @@ pub(in crate::http) async fn retry(
 ) -> Result<HttpResponse, ApiError> {
     let conflict = |code, detail, ids| Err(ApiError::Conflict { code, detail, ids });
     match retry_reactions::retry(&state.services, id, &by).await? {
-        Retried::Again => Ok(HttpResponse::Accepted().json(serde_json::json!({}))),
+        Retried::Again => Ok(HttpResponse::Accepted().json(Nothing {})),
         Retried::NotFailed => conflict("reaction_not_failed", format!("reaction {id} waits already"), vec![id.0]),
         Retried::Overtaken => {
             let detail =
@@ -149,6 +149,7 @@ pub(in crate::http) async fn retry(
 
 /// Which reactions are tried again.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = RetryReactionsInput)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RetryInput {
     /// Only calls of this target.

@@ -1,13 +1,18 @@
 //! What all operations of the description have in common: an id of their own, the problems that they answer with, and the bounds of numbers.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{Schema, SchemaType, Type};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Server, Tag};
+use utoipa::openapi::schema::{ArrayItems, KnownFormat, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, Server, Tag};
 
 /// What the paths of operations for programs begin with.
 const API: &str = "/v1";
+
+/// The media type of most bodies.
+const JSON: &str = "application/json";
 
 /// The media type of a problem (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -46,13 +51,68 @@ impl utoipa::Modify for Common {
         description.servers = Some(vec![Server::new("/")]);
         let tag = |(name, about): (&str, &str)| Tag::builder().name(name).description(Some(about)).build();
         description.tags = Some(TAGS.map(tag).to_vec());
+        let schemas = &mut description.components.get_or_insert_default().schemas;
+        share_rows(schemas);
+        let optional = without_required_fields(schemas);
         for (path, item) in &mut description.paths.paths {
             for (method, operation) in operations(item) {
                 operation.operation_id = Some(id(method, path));
                 answers(path, operation);
                 bounds(path, operation);
+                files(operation);
+                if method == "post" {
+                    allow_no_body(operation, &optional);
+                }
             }
         }
+    }
+}
+
+/// What the names of the schemas of lists begin with; the name of what they list follows.
+const LISTING: &str = "Listing_";
+
+/// A list refers to the schema of its rows, so that a client has one type for a row and for the thing itself.
+fn share_rows(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let mut rows = Vec::new();
+    for (name, schema) in schemas.iter_mut() {
+        let Some(of) = name.strip_prefix(LISTING) else { continue };
+        let RefOr::T(Schema::Object(list)) = schema else { continue };
+        let Some(RefOr::T(Schema::Array(data))) = list.properties.get_mut("data") else { continue };
+        let shared = ArrayItems::RefOrSchema(Box::new(RefOr::Ref(Ref::from_schema_name(of))));
+        if let ArrayItems::RefOrSchema(row) = std::mem::replace(&mut data.items, shared) {
+            rows.push((of.to_owned(), *row));
+        }
+    }
+    for (name, row) in rows {
+        schemas.entry(name).or_insert(row);
+    }
+}
+
+/// Where the schemas are to which `{}` is a valid object.
+fn without_required_fields(schemas: &BTreeMap<String, RefOr<Schema>>) -> BTreeSet<String> {
+    let takes_nothing = |(name, schema): (&String, &RefOr<Schema>)| {
+        let RefOr::T(Schema::Object(object)) = schema else { return None };
+        object.required.is_empty().then(|| Ref::from_schema_name(name).ref_location)
+    };
+    schemas.iter().filter_map(takes_nothing).collect()
+}
+
+/// A body that is no JSON is a file: generated clients send its bytes as they are.
+fn files(operation: &mut Operation) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    for (_, content) in body.content.iter_mut().filter(|(kind, _)| *kind != JSON) {
+        if let RefOr::T(Content { schema: Some(RefOr::T(Schema::Object(text))), .. }) = content {
+            text.format = Some(SchemaFormat::KnownFormat(KnownFormat::Binary));
+        }
+    }
+}
+
+/// A POST without a body counts as one with `{}`.
+fn allow_no_body(operation: &mut Operation, optional: &BTreeSet<String>) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    let Some(RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. })) = body.content.get(JSON) else { return };
+    if optional.contains(&schema.ref_location) {
+        body.required = Some(Required::False);
     }
 }
 
@@ -80,10 +140,9 @@ fn id(method: &str, path: &str) -> String {
 /// Every answer says what it is, and every refusal is a problem.
 fn answers(path: &str, operation: &mut Operation) {
     let all = &mut operation.responses.responses;
-    if path.starts_with(API) {
-        for status in ["401", "4XX", "5XX"] {
-            all.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem()));
-        }
+    let refusals: &[&str] = if path.starts_with(API) { &["401", "4XX", "5XX"] } else { &["4XX", "5XX"] };
+    for status in refusals {
+        all.entry((*status).to_owned()).or_insert_with(|| RefOr::T(problem()));
     }
     for (status, answer) in all {
         let RefOr::T(answer) = answer else { continue };

@@ -18,7 +18,7 @@ const NO_MAIL: &str = "this pool takes mail that comes back: send Content-Type: 
 /// answered in the same way and has no second effect.
 #[utoipa::path(post, path = "/v1/callbacks/{pool}", tag = "callbacks", params(("pool" = String, Path)), security(()),
     request_body(description = "As the provider sends it: see docs/events.md. JSON of most providers, JSON as text of Amazon SNS, \
-        and mail.", content((String = "application/json"), (String = "text/plain"), (String = "message/rfc822"))),
+        and mail.", content((serde_json::Value = "application/json"), (String = "text/plain"), (String = "message/rfc822"))),
     responses((status = 200), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn take(
     state: web::Data<AppState>,

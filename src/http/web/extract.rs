@@ -7,9 +7,9 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
-use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as ValueError;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use json::{Hashed, Json, present};
@@ -67,6 +67,6 @@ mod tests {
 }
 
 /// A body without fields.
-#[derive(Debug, Default, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct Nothing {}

@@ -284,6 +284,7 @@ pub(in crate::http) async fn unscheduled(state: &AppState, id: CampaignId, by: &
 
 /// What is tried again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = RetryFailedInput)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct RetryInput {
     /// Only what was last refused for a reason of this class; left out, everything that failed.

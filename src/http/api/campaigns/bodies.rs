@@ -40,7 +40,9 @@ pub(in crate::http) struct Campaign {
     pub(in crate::http) status_version: i64,
     pub(in crate::http) pool: Option<String>,
     pub(in crate::http) template_id: Option<TemplateId>,
+    // Its fields stand beside the others, or are not there: never an object, and never `null`.
     #[serde(flatten)]
+    #[schema(value_type = OwnContent)]
     pub(in crate::http) content: Option<OwnContent>,
     /// What its emails have beside the content, and beside what its template says.
     #[serde(flatten)]
@@ -95,10 +97,12 @@ pub(in crate::http) struct LaunchFailure {
     pub(in crate::http) at: Option<UtcInstant>,
 }
 
-/// Content that belongs to one campaign alone.
+/// Content that belongs to one campaign alone. Absent where the campaign has a template, or nothing yet.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct OwnContent {
+    #[schema(required = false)]
     pub(in crate::http) subject: String,
+    #[schema(required = false)]
     pub(in crate::http) body_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) body_html: Option<String>,
@@ -184,7 +188,6 @@ pub(in crate::http) struct CampaignInput {
     pub(super) rate_per_second: Option<f64>,
     /// For how long a temporarily refused recipient is tried again: the sum of its waits, in seconds (or `"6h"`); 0 is no second
     /// try, at most 7 days. Left out: as the pool says.
-    #[schema(value_type = Option<f64>)]
     pub(super) retry_for: Option<Span>,
     #[serde(default = "hold")]
     pub(super) on_uncertain: OnUncertain,
@@ -251,7 +254,7 @@ pub(in crate::http) struct CampaignPatch {
     #[schema(value_type = Option<f64>)]
     pub(super) rate_per_second: Option<Option<f64>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<Span>)]
     pub(super) retry_for: Option<Option<Span>>,
     pub(super) on_uncertain: Option<OnUncertain>,
     /// The `updated_at` that was seen: if the campaign has changed since, the edit is refused with `changed_meanwhile`, unless it would change nothing.

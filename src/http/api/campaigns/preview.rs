@@ -26,6 +26,7 @@ const MAX_TEST: usize = 5;
 
 /// The contact to render for.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = CampaignPreviewInput)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewInput {
     #[serde(alias = "customer_id")]

@@ -154,6 +154,7 @@ pub(in crate::http) struct TemplatePatch {
 
 /// The contact to render for.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = TemplatePreviewInput)]
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct PreviewInput {
     contact_id: ContactId,

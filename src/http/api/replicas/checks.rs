@@ -12,6 +12,7 @@ use crate::services::replicas::check_pool::check_pool;
 
 /// One thing looked at.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CheckFinding)]
 pub(in crate::http) struct Finding {
     /// `provider`; `attention`: why nothing goes through the pool at present, if nothing does.
     pub(in crate::http) subject: &'static str,

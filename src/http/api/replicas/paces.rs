@@ -94,6 +94,7 @@ pub(in crate::http) struct LastCut {
 
 /// What an answer is about.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PaceVerdict)]
 pub(in crate::http) struct Verdict {
     /// The answer: code, enhanced code and words, without numbers and addresses.
     pub(in crate::http) signature: String,

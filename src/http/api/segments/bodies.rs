@@ -158,10 +158,8 @@ pub(in crate::http) struct SegmentInput {
     /// Whether it is kept up to date from now on; true unless given.
     enabled: Option<bool>,
     /// How long a member stays one at least, though the rule does not take it any more.
-    #[schema(value_type = Option<String>)]
     min_dwell: Option<Span>,
     /// How long a member stays one at most. It does not come back before the rule once did not take it.
-    #[schema(value_type = Option<String>)]
     max_dwell: Option<Span>,
     /// When a stay is reported: `{"after": "7d"}` once, `{"every": "30d"}` again and again.
     #[serde(default)]
@@ -170,7 +168,6 @@ pub(in crate::http) struct SegmentInput {
     /// Which entries are reported; all unless given.
     entry_limit: Option<EntryLimitInput>,
     /// With `once_per_period`.
-    #[schema(value_type = Option<String>)]
     entry_period: Option<Span>,
     /// What is done when a contact enters, leaves or is still there: `{"on": "entered", "do": [{"add_tag": "vip"}]}`.
     #[serde(default)]
@@ -219,16 +216,15 @@ pub(in crate::http) struct SegmentPatch {
     enabled: Option<bool>,
     /// Null: none.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Span>)]
     min_dwell: Option<Option<Span>>,
     /// Null: none.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Span>)]
     max_dwell: Option<Option<Span>>,
     #[schema(value_type = Option<Vec<Object>>)]
     dwell: Option<Vec<Mark>>,
     entry_limit: Option<EntryLimitInput>,
-    #[schema(value_type = Option<String>)]
     entry_period: Option<Span>,
     #[schema(value_type = Option<Vec<Object>>)]
     reactions: Option<Vec<Reaction>>,

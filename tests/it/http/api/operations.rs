@@ -364,3 +364,28 @@ fn openapi_bounds_the_description_allows_the_numbers_that_the_api_takes() {
     }
     assert!(wrong.is_empty() && seen > 60, "{seen}: {wrong:#?}");
 }
+
+/// The names under which the types of a source file stand in the description.
+fn described_types(source: &str) -> Vec<&str> {
+    let lines: Vec<_> = source.lines().map(str::trim).collect();
+    let derived = (0..lines.len()).filter(|at| lines[*at].starts_with("#[derive(") && lines[*at].contains("ToSchema"));
+    let name = |at: usize| {
+        lines[at..].iter().filter(|line| !line.starts_with("//")).find_map(|line| {
+            let renamed = line.strip_prefix("#[schema(as = ").and_then(|rest| rest.split(')').next());
+            let declared = line.split_once("struct ").or_else(|| line.split_once("enum "));
+            renamed.or_else(|| declared?.1.split(|c: char| !c.is_alphanumeric()).next())
+        })
+    };
+    derived.filter_map(name).collect()
+}
+
+/// Of two types with one name, the description would have only one, and tell of the other what is not true.
+#[test]
+fn no_two_types_stand_in_the_description_under_one_name() {
+    let sources = crate::docs::texts("src");
+    let names: Vec<_> = sources.iter().flat_map(|source| described_types(source)).collect();
+    assert!(names.len() > 200 && names.contains(&"PreflightVerdict"), "{names:?}");
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = names.iter().filter(|name| !seen.insert(**name)).collect();
+    assert!(twice.is_empty(), "give one of them another name with #[schema(as = …)]: {twice:?}");
+}
