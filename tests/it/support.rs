@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod browser;
 pub(crate) mod database;
+pub(crate) mod described;
 pub(crate) mod dns;
 pub(crate) mod fleet;
 pub(crate) mod http2;

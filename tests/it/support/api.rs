@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::described::{self, Seen};
 use super::waiting::wait_for;
 
 /// Longer than any answer may take; shorter than a test's patience.
@@ -80,7 +81,7 @@ impl Api {
         body: Option<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> Result<Answer, reqwest::Error> {
-        let mut request = self.client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base)).bearer_auth(&self.key);
         if let Some(body) = body {
             request = request.header("Content-Type", content_type).body(body);
         }
@@ -90,9 +91,16 @@ impl Api {
         self.runtime.block_on(async {
             let response = request.send().await?;
             let status = response.status().as_u16();
+            let content_type = response.headers().get("content-type").cloned();
             let text = response.text().await?;
             let at = Instant::now();
-            Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or(Value::String(text)), at })
+            let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            let content_type = content_type.as_ref().and_then(|kind| kind.to_str().ok());
+            // Not in the benches, which share this client and measure.
+            if cfg!(test) {
+                described::check(&Seen { method: method.as_str(), target: path, status, content_type, body: &body });
+            }
+            Ok(Answer { status, body, at })
         })
     }
 

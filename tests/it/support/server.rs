@@ -17,6 +17,7 @@ use volley::store::{Conn, Lane, Store, StoreError};
 
 use super::Database;
 use super::api::Api;
+use super::described::{self, Seen};
 use super::scripted_http::ScriptedHttp;
 
 /// The root key of every server here.
@@ -125,7 +126,9 @@ impl Server {
         socket.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
         // A server that refuses early closes early.
         let _ = socket.write_all(request);
-        Raw::read(socket)
+        let answer = Raw::read(socket);
+        answer.check(request);
+        answer
     }
 
     /// One request, with the root key unless `headers` have an Authorization of their own.
@@ -206,6 +209,20 @@ impl Raw {
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         let body = serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned()));
         Self { status, head: head.to_ascii_lowercase(), body }
+    }
+
+    /// Holds the answer to a request against the description. What is cut off, or comes in pieces, is left out.
+    #[track_caller]
+    fn check(&self, request: &[u8]) {
+        let line = request.split(|byte| *byte == b'\r').next().and_then(|line| std::str::from_utf8(line).ok());
+        let mut words = line.unwrap_or_default().split(' ');
+        let (Some(method), Some(target)) = (words.next(), words.next()) else { return };
+        let content_type = self.header("content-type");
+        let is_json = content_type.is_some_and(|kind| kind.contains("json"));
+        if method == "HEAD" || self.status == 0 || is_json && self.body.is_string() {
+            return;
+        }
+        described::check(&Seen { method, target, status: self.status, content_type, body: &self.body });
     }
 
     /// The value of a header.
