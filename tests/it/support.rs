@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 pub(crate) mod people;
 pub(crate) mod postgres;
 pub(crate) mod provider;
+pub(crate) mod python;
 pub(crate) mod rabbitmq;
 pub(crate) mod reader;
 pub(crate) mod recorder;

@@ -6,6 +6,7 @@ mod content;
 mod criteria;
 mod deliverability;
 mod events;
+mod generated;
 mod import;
 mod operations;
 mod people;
