@@ -51,8 +51,8 @@ use crate::store::replicas::session_lock::SessionLock;
 use crate::store::{Conn, Lane, Store, StoreError};
 use background::{condense, fold_deliverability, know_keys, tidy};
 pub use maintenance::{
-    KeyInfo, check_broker, check_database, check_pools, check_target, create_key, database_file, list_keys, migrate,
-    probe, revoke_key, rotate_links,
+    KeyInfo, check_broker, check_database, check_pools, check_target, create_key, database_file, list_keys, live_roles,
+    migrate, probe, revoke_key, rotate_links,
 };
 pub use sender_dns::{Found, ResolverChoice, look_at_sender};
 use slot::{DatabaseLock, Slot};
@@ -107,8 +107,10 @@ impl App {
         let listener = TcpListener::bind(&settings.http.addr)
             .with_context(|| format!("http.addr: cannot listen on {}", settings.http.addr))?;
         let addr = listener.local_addr().context("cannot read the address that was bound")?;
-        let public = settings.http.public_addr.as_deref().map(bind_public).transpose()?;
-        let links_lead_to = settings.links.base(public.as_ref().map_or(addr, |(_, addr)| *addr));
+        let public = settings.http.public_addr.as_deref().filter(|_| settings.instance.role.serves());
+        let public = public.map(bind_public).transpose()?;
+        let own = settings.instance.role.serves().then(|| public.as_ref().map_or(addr, |(_, addr)| *addr));
+        let links_lead_to = settings.links.base(own);
         // An attempt that may have been accepted is not repeated with other links under the same key.
         let carries = [links_lead_to.clone(), settings.email.postal_address.clone()];
         let carries = carries.into_iter().map(Option::unwrap_or_default);
@@ -363,7 +365,8 @@ async fn register(store: &Store, slot: &Slot, settings: &Settings) -> anyhow::Re
         host: slot::host_name(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot_id: slot::boot_id()?,
-        pools: settings.pools.iter().map(|pool| pool.name.clone()).collect(),
+        role: settings.instance.role,
+        pools: settings.running_pools().map(|pool| pool.name.clone()).collect(),
     };
     let boot_id = incarnation.boot_id.clone();
     // A row whose COMMIT went unanswered is a former incarnation that held nothing.
@@ -418,7 +421,7 @@ async fn restore(store: &Store, refusals: &RefusalBook) -> anyhow::Result<()> {
 
 /// A first start without a configured root key mints one.
 async fn first_key(store: &Store, settings: &Settings) -> anyhow::Result<Option<(ApiKeyId, String)>> {
-    if settings.auth.root_key.is_some() {
+    if settings.auth.root_key.is_some() || !settings.instance.role.serves() {
         return Ok(None);
     }
     let minted = mint_first_key(store, &By::start()).await?;

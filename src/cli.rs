@@ -43,7 +43,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app;
 use crate::config::Settings;
-use crate::config::load::Flag;
+use crate::config::load::{ConfigError, Flag};
 use output::Output;
 
 /// Volley sends campaigns by email, SMS, WhatsApp and HTTP: nobody lost, nobody twice.
@@ -142,19 +142,25 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(usage) } else { ExitCode::SUCCESS };
         }
     };
-    let failed = cli.command.failed();
+    let (failed, misused) = (cli.command.failed(), cli.command.misused());
     match run(cli) {
         Ok(code) => code,
         // The reader of our output has closed it: `volley campaign list | head`.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&format!("volley: {error:#}"));
-            failed
+            let is_usage = error.downcast_ref::<ConfigError>().is_some_and(ConfigError::is_usage);
+            if is_usage { misused } else { failed }
         }
     }
 }
 
 impl Command {
+    /// How it ends if it is called wrongly.
+    fn misused(&self) -> ExitCode {
+        ExitCode::from(if matches!(self, Self::Bounce(_)) { bounce::TRY_AGAIN } else { 2 })
+    }
+
     /// How it ends if it fails.
     fn failed(&self) -> ExitCode {
         if matches!(self, Self::Bounce(_)) { ExitCode::from(bounce::TRY_AGAIN) } else { ExitCode::FAILURE }
@@ -198,8 +204,8 @@ fn on_system(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow:
 
 /// The settings that flags set.
 fn flags(cli: &Cli) -> Vec<Flag> {
-    let addr = match &cli.command {
-        Command::Serve(args) => args.addr.clone(),
+    let (addr, only) = match &cli.command {
+        Command::Serve(args) => (args.addr.clone(), args.only.clone()),
         Command::Migrate
         | Command::Demo(_)
         | Command::Import(_)
@@ -220,12 +226,13 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Config
         | Command::Doctor(_)
         | Command::Health(_)
-        | Command::Verify(_) => None,
+        | Command::Verify(_) => (None, None),
     };
     [
         ("--server", "cli.server", cli.global.server.clone()),
         ("--log-level", "log.level", cli.global.log_level.clone()),
         ("--addr", "http.addr", addr),
+        ("--only", "instance.role", only),
     ]
     .into_iter()
     .filter_map(|(name, key, value)| Some(Flag { name, key, value: value? }))

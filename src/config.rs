@@ -7,6 +7,7 @@ pub mod check;
 pub mod consent;
 pub mod events;
 pub mod inbound;
+pub mod instance;
 pub mod load;
 pub mod origins;
 pub mod pools;
@@ -36,6 +37,8 @@ use secret::Secret;
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// `[instance]`
+    pub instance: instance::Instance,
     /// `[database]`
     pub database: Database,
     /// `[broker]`
@@ -81,6 +84,13 @@ pub struct Settings {
     /// What has set each of these. It is no setting.
     #[serde(skip)]
     pub origins: origins::Origins,
+}
+
+impl Settings {
+    /// The pools that run on this instance: none where it sends nothing.
+    pub fn running_pools(&self) -> impl Iterator<Item = &pools::PoolConfig> {
+        self.pools.iter().filter(|_| self.instance.role.sends())
+    }
 }
 
 /// `[database]`

@@ -14,10 +14,12 @@ use crate::config::targets::TargetConfig;
 use crate::domain::access::Scope;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::role::Role;
 use crate::services::By;
 use crate::services::access::{create_key, revoke_key};
 use crate::services::people::rotate_links;
 use crate::store::access::api_keys::{self, NewKey};
+use crate::store::replicas::instances;
 use crate::store::{Lane, Store, StoreError, Target, engine};
 
 /// An API key, without its secret.
@@ -135,6 +137,14 @@ pub async fn check_database(settings: &Settings) -> Result<String, String> {
             Err(format!("{error}{cause}; check database.url and that the server runs"))
         }
     }
+}
+
+/// The roles of the instances that live, with how many there are of each. None: that cannot be read, or none lives.
+pub async fn live_roles(settings: &Settings) -> Vec<(Role, usize)> {
+    let Ok(store) = Store::open(&settings.database) else { return Vec::new() };
+    let live = store.run(Lane::Read, "list live instances", instances::live).await.unwrap_or_default();
+    let count = |role: &Role| live.iter().filter(|one| one.role == *role).count();
+    Role::ALL.iter().map(|role| (*role, count(role))).filter(|(_, count)| *count > 0).collect()
 }
 
 /// The file of the embedded database; `None` on PostgreSQL.

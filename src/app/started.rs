@@ -109,7 +109,7 @@ impl Started {
     ) -> anyhow::Result<Self> {
         let OutsideKeys { links, refusals, spool, tracking, sns } = outside;
         let timing = settings.timing.clone();
-        let health = Health::default();
+        let health = Health::of(settings.instance.role);
         let status = Arc::new(StatusCache::new(timing.status_ttl()));
         let pools = PoolDirectory::default();
         let draining = Arc::new(AtomicBool::new(false));
@@ -133,7 +133,7 @@ impl Started {
         .start();
         let threads = Threads::start();
         let mut supervised = Vec::new();
-        for pool in &settings.pools {
+        for pool in settings.running_pools() {
             let each = (0..threads.for_places(pool.concurrency)).map(|_| channels::build(pool).map(Arc::from));
             let each = each.collect::<Result<Vec<Arc<dyn Channel>>, _>>()?;
             let deps = PoolDeps {
@@ -188,7 +188,9 @@ impl Started {
         let targets = Targets::of(settings)?;
         let changes = ChangeDesk::new(store.clone(), services.refusals.clone(), targets.clone());
         actix_rt::spawn(do_reactions(changes));
-        actix_rt::spawn(call_targets(CallDesk::new(store.clone(), targets)));
+        if settings.instance.role.sends() {
+            actix_rt::spawn(call_targets(CallDesk::new(store.clone(), targets)));
+        }
         let (tally, book) = (Arc::clone(&in_flight), Arc::clone(&journal));
         let round = Round::new(store.clone(), identity.clone(), resolver, pools.clone(), book, tally, &timing);
         supervised.push(supervise_reaper(round, health.clone(), timing.reaper_tick(), reaper.clone()));

@@ -51,6 +51,7 @@ pub(crate) async fn doctor(args: &DoctorArgs, settings: &Settings, output: &Outp
         findings.push(Finding::new(place.setting, place.check_writable()));
         findings.push(Finding::new(format!("disk of {}", place.setting), place.check_space()));
     }
+    findings.extend(sending_finding(settings).await);
     if settings.broker.url.is_some() {
         let result = app::check_broker(settings).await.map(|()| "reachable, exchanges and queues declared".to_owned());
         let result = result.map_err(|reason| {
@@ -99,6 +100,21 @@ pub(crate) async fn doctor(args: &DoctorArgs, settings: &Settings, output: &Outp
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Whether any instance sends, if there are some or this one would not.
+async fn sending_finding(settings: &Settings) -> Option<Finding> {
+    let live = app::live_roles(settings).await;
+    let told = live.iter().map(|(role, count)| format!("{count} {role}")).collect::<Vec<_>>().join(", ");
+    let sends = live.iter().any(|(role, _)| role.sends());
+    if !live.is_empty() && !sends {
+        let advice = format!("no instance sends: {told}; start one with volley serve or volley serve --only sender");
+        return Some(Finding::new("instances", Err(advice)));
+    }
+    let alone = (live.is_empty() && !settings.instance.role.sends()).then(|| {
+        Finding::note("instances", "none is running, and with these settings (instance.role) one would send nothing")
+    });
+    alone.or_else(|| (!live.is_empty()).then(|| Finding::new("instances", Ok(told))))
+}
+
 /// Whether a target can be called.
 fn target_finding(target: &TargetConfig) -> Finding {
     let subject = format!("target {}", target.name);
@@ -115,7 +131,8 @@ fn target_finding(target: &TargetConfig) -> Finding {
 /// What every marketing email needs besides a pool.
 fn email_findings(settings: &Settings) -> Vec<Finding> {
     let listener = settings.http.public_addr.as_ref().unwrap_or(&settings.http.addr);
-    let base = listener.parse().ok().and_then(|addr| settings.links.base(addr));
+    let listener = listener.parse().ok().filter(|_| settings.instance.role.serves());
+    let base = settings.links.base(listener);
     let links = match (&settings.links.public_url, base) {
         (Some(url), _) => Finding::new("links.public_url", Ok(format!("links in messages lead to {url}"))),
         (None, Some(base)) => Finding::note(

@@ -41,9 +41,21 @@ fn told(seen: &Value) -> String {
     if parts.is_empty() {
         parts.push("No campaign has been made, and nothing that the instance knows of needs attention.".to_owned());
     }
-    let (instances, pools) = (rows(seen, "instances").len(), rows(seen, "pools").len());
-    parts.push(format!("instances: {instances}; pools of the one that answers: {pools}"));
+    let pools = rows(seen, "pools").len();
+    parts.push(format!("instances: {}; pools of the one that answers: {pools}", instances(seen)));
     parts.join("\n\n")
+}
+
+/// How many instances there are, and of which roles if not all do everything.
+fn instances(seen: &Value) -> String {
+    let all = rows(seen, "instances");
+    let of = |role: &str| all.iter().filter(|one| client::text(one, "/role") == role).count();
+    let (apis, senders) = (of("api"), of("sender"));
+    let named = [(all.len() - apis - senders, "all"), (apis, "api"), (senders, "sender")];
+    let named = named.into_iter().filter(|(count, _)| *count > 0).map(|(count, role)| format!("{count} {role}"));
+    let roles =
+        if apis + senders == 0 { String::new() } else { format!(" ({})", named.collect::<Vec<_>>().join(", ")) };
+    format!("{}{roles}", all.len())
 }
 
 fn line(campaign: &Value) -> Vec<String> {
@@ -72,6 +84,8 @@ mod tests {
         assert!(lines[0].starts_with("NEEDS ATTENTION") && lines[1].contains("uncertain_deliveries"), "{told}");
         assert!(lines[4].starts_with("7   Spring") || lines[4].contains("Spring"), "{told}");
         assert!(lines[4].contains("1,000") && lines[4].contains("197") && lines[4].ends_with("1,200"), "{told}");
+        let roles = ["api", "sender", "sender"].map(|role| json!({ "role": role }));
+        assert_eq!(instances(&json!({ "instances": roles })), "3 (1 api, 2 sender)");
         assert!(!told.contains("NEXT") && told.ends_with("instances: 1; pools of the one that answers: 0"), "{told}");
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; also VOLLEY_HTTP__ADDR
     #[arg(long, value_name = "IP:PORT")]
     pub(super) addr: Option<String>,
+    /// What this instance does: take requests and send nothing, send and take no requests, or both; also VOLLEY_INSTANCE__ROLE
+    #[arg(long, value_name = "ROLE", value_parser = ["all", "api", "sender"])]
+    pub(super) only: Option<String>,
 }
 
 /// SIGTERM and SIGINT. Made before anything is started, so that none is missed.

@@ -92,6 +92,17 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// Whether what was typed is wrong, rather than the installation: a flag, or a role that there is not.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Invalid { key, origin, .. } => origin.starts_with("--") || key == "instance.role",
+            Self::Unreadable { .. } | Self::Syntax { .. } | Self::Exposed { .. } => false,
+        }
+    }
+}
+
 impl Settings {
     /// Reads the settings of this process: `file` (else the one `VOLLEY_CONFIG` names), the environment, `flags`.
     ///

@@ -45,12 +45,12 @@ impl Default for Email {
 
 impl Links {
     /// What the address of every link begins with, without a slash at its end. `listens_on` is where this instance serves the
-    /// public pages: on loopback, links lead there if nothing is set. `None`: there can be no links.
+    /// public pages, if it does: on loopback, links lead there if nothing is set. `None`: there can be no links.
     #[must_use]
-    pub fn base(&self, listens_on: SocketAddr) -> Option<String> {
+    pub fn base(&self, listens_on: Option<SocketAddr>) -> Option<String> {
         match &self.public_url {
             Some(url) => Some(url.trim_end_matches('/').to_owned()),
-            None => listens_on.ip().is_loopback().then(|| format!("http://{listens_on}")),
+            None => listens_on.filter(|addr| addr.ip().is_loopback()).map(|addr| format!("http://{addr}")),
         }
     }
 
@@ -95,10 +95,10 @@ mod tests {
     #[test]
     fn links_lead_to_the_set_address_else_to_the_instance_on_loopback() {
         let (here, everywhere) = ("127.0.0.1:8080".parse().unwrap(), "0.0.0.0:8080".parse().unwrap());
-        assert_eq!(links("https://mail.example.com/news/").base(here).unwrap(), "https://mail.example.com/news");
-        assert_eq!(Links::default().base(here).unwrap(), "http://127.0.0.1:8080");
-        assert_eq!(Links::default().base("[::1]:8080".parse().unwrap()).unwrap(), "http://[::1]:8080");
-        assert_eq!(Links::default().base(everywhere), None);
+        assert_eq!(links("https://mail.example.com/news/").base(Some(here)).unwrap(), "https://mail.example.com/news");
+        assert_eq!(Links::default().base(Some(here)).unwrap(), "http://127.0.0.1:8080");
+        assert_eq!(Links::default().base("[::1]:8080".parse().ok()).unwrap(), "http://[::1]:8080");
+        assert_eq!(Links::default().base(Some(everywhere)), None);
     }
 
     #[test]

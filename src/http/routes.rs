@@ -478,6 +478,16 @@ pub fn public_routes(config: &mut ServiceConfig) {
     config.default_service(to(public::nothing));
 }
 
+/// Serves what is asked about the health of an instance that only sends. All else is answered with where to ask.
+pub fn health_routes(config: &mut ServiceConfig) {
+    let is_health = |path: &str| ["/healthz", "/readyz", "/metrics"].contains(&path);
+    for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
+        let Some(first) = routes.first().filter(|first| is_health(first.path)) else { continue };
+        config.service(served(first.path, routes));
+    }
+    config.default_service(to(operations::sender_only));
+}
+
 fn served(path: &str, routes: &[Entry]) -> Resource {
     let of = |method: Verb| routes.iter().find(|entry| entry.method == method);
     let resource = routes.iter().fold(resource(path), |resource, entry| resource.route(entry.route()));

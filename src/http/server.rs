@@ -21,13 +21,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Threads that serve requests. Handlers wait for the database, not for the processor.
 const WORKERS: usize = 2;
 
-/// Serves `state` on `listener`; open pages watch the `pulse`. The future that is returned must be awaited or spawned; its handle stops it, letting
+/// Serves `state` on `listener`, or only its health if it takes no requests; open pages watch the `pulse`. The future that is returned must be awaited or spawned; its handle stops it, letting
 /// requests under way finish within the `shutdown` of the settings.
 ///
 /// # Errors
 /// The listener cannot be used.
 pub fn start(state: web::Data<AppState>, pulse: Pulse, listener: TcpListener) -> std::io::Result<Server> {
-    serve(state, pulse, listener, super::routes)
+    let serves = state.settings.instance.role.serves();
+    serve(state, pulse, listener, if serves { super::routes } else { super::routes::health_routes })
 }
 
 /// Serves only the pages for recipients. As [`start`] otherwise.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::campaigns::brake::{Brake, BrakeKind, Pulled};
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::role::Role;
 use crate::domain::text_enum::text_enum;
 use crate::store::StoreError;
+use crate::store::replicas::instances::Neighbour;
 
 text_enum! {
     /// Why work does not go on. docs/operations.md says of each what to do.
@@ -42,6 +44,8 @@ text_enum! {
         ComplaintsHigh = "complaints_high",
         /// A scheduled campaign could not be launched as it is now.
         LaunchImpossible = "launch_impossible",
+        /// No instance that lives sends anything: all of them only take requests.
+        NoSender = "no_sender",
     }
 }
 
@@ -57,11 +61,11 @@ impl AttentionCode {
 pub type Trouble = (AttentionCode, String);
 
 /// Something that keeps work from going on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
     /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `bounces_high`,
-    /// `complaints_high`, `pool_suspended`, `database_rewound`, `launch_impossible`.
+    /// `complaints_high`, `pool_suspended`, `database_rewound`, `launch_impossible`, `no_sender`.
     #[schema(value_type = String)]
     pub code: AttentionCode,
     /// One line for people.
@@ -115,6 +119,9 @@ pub struct Health {
 
 #[derive(Default)]
 struct Parts {
+    role: Role,
+    /// What is known of the other instances, where this one sends nothing.
+    elsewhere: Option<Elsewhere>,
     store: Option<Attention>,
     /// How often the database turned out to be away.
     absences: u64,
@@ -125,7 +132,76 @@ struct Parts {
     suspended: BTreeMap<String, Option<Attention>>,
 }
 
+/// What instances say of their troubles with each heartbeat.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Troubles {
+    pools: BTreeMap<String, Attention>,
+    campaigns: BTreeMap<i64, Attention>,
+}
+
+/// What is known of the other instances.
+#[derive(Default)]
+struct Elsewhere {
+    /// Each pool that one of them runs, and its trouble if all of these have one.
+    pools: BTreeMap<String, Option<Attention>>,
+    campaigns: BTreeMap<i64, Attention>,
+    /// That none of them sends.
+    no_sender: Option<Attention>,
+}
+
 impl Health {
+    /// The health of an instance that does this.
+    #[must_use]
+    pub fn of(role: Role) -> Self {
+        let health = Self::default();
+        health.lock().role = role;
+        health
+    }
+
+    /// What this instance does.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.lock().role
+    }
+
+    /// What keeps this instance from going on, for the others: JSON.
+    #[must_use]
+    pub fn troubles(&self) -> String {
+        let parts = self.lock();
+        let pools = parts.pools.iter().filter_map(|(name, trouble)| Some((name.clone(), trouble.clone()?)));
+        let troubles = Troubles { pools: pools.collect(), campaigns: parts.campaigns.clone() };
+        serde_json::to_string(&troubles).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// Notes what the other instances say. This one sends nothing, so what keeps campaigns from going on is with them.
+    pub fn note_neighbours(&self, neighbours: &[Neighbour]) {
+        let mut next = Elsewhere::default();
+        for one in neighbours.iter().filter(|one| one.role.sends()) {
+            // Another version may say it in other words.
+            let mut said: Troubles = serde_json::from_str(&one.troubles).unwrap_or_default();
+            for pool in serde_json::from_str::<Vec<String>>(&one.pools).unwrap_or_default() {
+                let trouble = said.pools.remove(&pool);
+                let known = next.pools.entry(pool).or_insert_with(|| trouble.clone());
+                if trouble.is_none() {
+                    *known = None;
+                }
+            }
+            next.campaigns.append(&mut said.campaigns);
+        }
+        let mut parts = self.lock();
+        next.no_sender = parts.elsewhere.take().and_then(|before| before.no_sender);
+        let none = !neighbours.iter().any(|one| one.role.sends());
+        let detail = "no instance sends: start one with volley serve or volley serve --only sender";
+        replace(&mut next.no_sender, none.then(|| (AttentionCode::NoSender, detail.to_owned())));
+        parts.elsewhere = Some(next);
+    }
+
+    /// That no instance sends, if so.
+    #[must_use]
+    pub fn no_sender(&self) -> Option<Attention> {
+        self.lock().elsewhere.as_ref()?.no_sender.clone()
+    }
     fn lock(&self) -> MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -222,14 +298,15 @@ impl Health {
         parts.store.clone().or_else(|| parts.journal.clone())
     }
 
-    /// Each configured pool, and its trouble.
+    /// Each pool of this instance, or where it sends nothing those of the others, and its trouble.
     #[must_use]
     pub fn pools(&self) -> BTreeMap<String, Option<Attention>> {
         let parts = self.lock();
         let suspended = |name: &String| parts.suspended.get(name).cloned().flatten();
         let shown =
             |(name, trouble): (&String, &Option<Attention>)| (name.clone(), suspended(name).or(trouble.clone()));
-        parts.pools.iter().map(shown).collect()
+        let pools = parts.elsewhere.as_ref().map_or(&parts.pools, |elsewhere| &elsewhere.pools);
+        pools.iter().map(shown).collect()
     }
 
     /// Why a campaign that is `sending` through `pool` cannot go on, if it cannot.
@@ -245,6 +322,9 @@ impl Health {
         if let Some(Some(suspended)) = pool.and_then(|name| parts.suspended.get(name)) {
             return Some(suspended.clone());
         }
+        if !parts.role.sends() {
+            return elsewhere(parts.elsewhere.as_ref()?, campaign, pool);
+        }
         match pool.map(|name| (name, parts.pools.get(name))) {
             Some((_, Some(trouble))) => trouble.clone(),
             Some((name, None)) => Some(attention(
@@ -253,6 +333,19 @@ impl Health {
             )),
             None => Some(attention(AttentionCode::PoolMissing, "the campaign has no pool".to_owned())),
         }
+    }
+}
+
+/// Why a campaign cannot go on at the instances that send.
+fn elsewhere(known: &Elsewhere, campaign: CampaignId, pool: Option<&str>) -> Option<Attention> {
+    let missing = |detail: String| Some(attention(AttentionCode::PoolMissing, detail));
+    if let Some(none) = &known.no_sender {
+        return Some(none.clone());
+    }
+    match pool.map(|name| (name, known.pools.get(name))) {
+        Some((_, Some(trouble))) => known.campaigns.get(&campaign.0).or(trouble.as_ref()).cloned(),
+        Some((name, None)) => missing(format!("no instance that sends has a pool named {name}")),
+        None => missing("the campaign has no pool".to_owned()),
     }
 }
 

@@ -127,6 +127,23 @@ fn a_bad_setting_ends_any_command_with_one_line() {
 }
 
 #[test]
+fn a_wrong_value_of_a_flag_and_an_unknown_role_end_with_2_and_say_what_is_allowed() {
+    let role = [("VOLLEY_INSTANCE__ROLE", "worker")];
+    for (args, variables, told) in [
+        (&["serve", "--only", "worker"][..], &[][..], "api"),
+        (&["serve"], &role, "expected one of `all`, `api`, `sender`"),
+        (&["serve", "--addr", "foo"], &[], "http.addr"),
+        (&["campaign", "list", "--server", "foo"], &[], "cli.server"),
+        (&["campaign", "list", "--log-level", "loud"], &[], "log.level"),
+    ] {
+        let output = volley_with(args, variables);
+        let complaint = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
+        assert!(complaint.contains(told), "{args:?}: {complaint}");
+    }
+}
+
+#[test]
 fn config_names_the_setting_that_a_pool_cannot_work_with() {
     let pool = |more: &str| {
         format!(

@@ -9,6 +9,7 @@ mod paces;
 mod pools;
 mod rates;
 mod refusals;
+mod roles;
 mod sharing;
 
 use crate::support::Database;

@@ -161,8 +161,13 @@ impl Round {
         let (me, mut after, mut lost) = (self.identity.instance, PageId(0), Vec::new());
         let (in_flight, lease, mut asked) = (self.in_flight.in_flight(), self.patience, Instant::now());
         watch.round_begins(asked, self.tick);
-        let report = move |conn: &mut Conn| instances::report(conn, me, in_flight);
+        let troubles = health.troubles();
+        let report = move |conn: &mut Conn| instances::report(conn, me, in_flight, &troubles);
         in_time(self.store.run(Lane::Control, "write a heartbeat", report)).await?;
+        if !health.role().sends() {
+            let look = move |conn: &mut Conn| instances::neighbours(conn, me);
+            health.note_neighbours(&in_time(self.store.run(Lane::LookUp, "list the other instances", look)).await?);
+        }
         loop {
             let look = move |conn: &mut Conn| instances::doubtful_leases(conn, me, after, lease);
             let mut found = in_time(self.store.run(Lane::LookUp, "look for ended leases", look)).await?;

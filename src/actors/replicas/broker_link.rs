@@ -177,4 +177,9 @@ impl Link {
     fn pool_names(&self) -> Vec<String> {
         pool_names(&self.deps.services.settings)
     }
+
+    /// The pools whose pages this instance takes.
+    fn running_pools(&self) -> Vec<String> {
+        self.deps.services.settings.running_pools().map(|pool| pool.name.clone()).collect()
+    }
 }

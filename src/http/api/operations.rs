@@ -33,6 +33,11 @@ pub(in crate::http) async fn healthz(_: Query<()>) -> HttpResponse {
     HttpResponse::Ok().json(Alive { status: "ok" })
 }
 
+/// The answer to everything else, where an instance only sends.
+pub(in crate::http) async fn sender_only() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::SenderOnly)
+}
+
 /// Prometheus metrics; docs/metrics.md lists them.
 #[utoipa::path(get, path = "/metrics", tag = "operations", security(()), responses((status = 200, body = String)))]
 pub(in crate::http) async fn metrics(state: web::Data<AppState>, _: Query<()>) -> HttpResponse {

@@ -168,7 +168,7 @@ text_enum! {
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Need {
     pub(in crate::http) kind: NeedKind,
-    /// Stable: the code of an attention; `uncertain_deliveries`, `launch_failed`, `instance_silent`, `segment_not_evaluated`.
+    /// Stable: the code of an attention; `uncertain_deliveries`, `launch_failed`, `instance_silent`, `segment_not_evaluated`; `no_sender`.
     pub(in crate::http) code: String,
     /// One line for people.
     pub(in crate::http) detail: String,
@@ -246,6 +246,7 @@ impl Overview {
         needs.extend(pool_needs(&troubles));
         let of_others = seen.switches.iter().filter(|switch| !troubles.contains_key(&switch.pool));
         needs.extend(of_others.filter(|switch| switch.holds(at)).map(suspension));
+        needs.extend(state.health.no_sender().map(nobody_sends));
         needs.extend(seen.silent.into_iter().map(silence));
         needs.sort_by_key(|need| (need.since.is_none(), need.since));
         let pool = |pool: &crate::config::pools::PoolConfig| PoolGlance {
@@ -303,6 +304,20 @@ fn launch_failure(campaign: &Campaign) -> Need {
         since: campaign.ended_at,
         campaign_id: Some(campaign.id),
         name: campaign.name.clone(),
+        instance_id: None,
+        segment_id: None,
+    }
+}
+
+/// No instance sends.
+fn nobody_sends(attention: Attention) -> Need {
+    Need {
+        kind: NeedKind::Instance,
+        code: attention.code.as_str().to_owned(),
+        detail: attention.detail,
+        since: Some(attention.since),
+        campaign_id: None,
+        name: "all instances".to_owned(),
         instance_id: None,
         segment_id: None,
     }

@@ -20,7 +20,7 @@ use crate::runtime::health::{Attention, AttentionCode};
 pub(in crate::http) struct Readiness {
     /// `ready`, `degraded` (a provider or the broker cannot be used) or `unavailable`.
     status: &'static str,
-    /// Why it is unavailable.
+    /// Why it is unavailable; or `no_sender`: it can work, and no instance sends anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     code: Option<AttentionCode>,
@@ -52,9 +52,11 @@ pub(in crate::http) async fn readyz(state: web::Data<AppState>, _: Query<()>) ->
         }),
         None => {
             let is_cut_off = broker.as_ref().is_some_and(|link| !link.connected);
-            let is_degraded = is_cut_off || pools.values().any(Option::is_some);
+            let no_sender = state.health.no_sender();
+            let is_degraded = is_cut_off || no_sender.is_some() || pools.values().any(Option::is_some);
             let status = if is_degraded { "degraded" } else { "ready" };
-            HttpResponse::Ok().json(Readiness { status, code: None, detail: None, pools, broker })
+            let (code, detail) = no_sender.map(|none| (none.code, none.detail)).unzip();
+            HttpResponse::Ok().json(Readiness { status, code, detail, pools, broker })
         }
     }
 }

@@ -20,6 +20,7 @@ struct Machine {
     is_answering: bool,
     started: When,
     seen: When,
+    role: &'static str,
     pools: Vec<String>,
     in_flight: String,
 }
@@ -33,6 +34,7 @@ impl From<&Instance> for Machine {
             is_answering: live.answering,
             started: When::of(live.started_at),
             seen: When::of(live.last_seen_at),
+            role: live.role.as_str(),
             pools: live.pools.clone(),
             in_flight: grouped(live.in_flight),
         }

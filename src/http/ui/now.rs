@@ -119,6 +119,7 @@ fn wish(need: &Need) -> Wish {
     let name = match need.kind {
         NeedKind::Campaign | NeedKind::Uncertain => need.name.clone(),
         NeedKind::Pool => format!("Pool {}", need.name),
+        NeedKind::Instance if need.instance_id.is_none() => "Instances".to_owned(),
         NeedKind::Instance => format!("Instance on {}", need.name),
         NeedKind::Segment => format!("Segment {}", need.name),
     };

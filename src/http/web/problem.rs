@@ -108,6 +108,9 @@ pub enum ApiError {
         /// What is not allowed.
         detail: String,
     },
+    /// 404: this instance serves nothing but its health.
+    #[error("this instance only sends, and serves /healthz, /readyz and /metrics: ask one whose role is all or api")]
+    SenderOnly,
     /// 404: these do not exist.
     #[error("no such {}: {}", what.replace('_', " "), join(.ids))]
     NotFound {
@@ -290,6 +293,7 @@ impl ApiError {
             Self::InsufficientScope { .. } => Cow::Borrowed("insufficient_scope"),
             Self::TooManyRequests(_) => Cow::Borrowed("rate_limited"),
             Self::BadParameter(problem) => problem.code.clone(),
+            Self::SenderOnly => Cow::Borrowed("sender_only"),
             Self::Unauthorized => Cow::Borrowed("unauthorized"),
             Self::Unsigned => Cow::Borrowed("callback_unverified"),
             Self::NotFound { what, .. } | Self::NoSuch { what, .. } | Self::Missing { what, .. } => {
@@ -331,6 +335,7 @@ impl ApiError {
             Self::Unexpected { .. } => None,
             Self::Malformed { .. }
             | Self::BadParameter(_)
+            | Self::SenderOnly
             | Self::Unauthorized
             | Self::Unsigned
             | Self::InsufficientScope { .. }
@@ -359,6 +364,7 @@ impl ApiError {
             Self::Store(StoreError::Taken { by, .. }) => problem.ids.extend(by),
             Self::Malformed { .. }
             | Self::NoSuch { .. }
+            | Self::SenderOnly
             | Self::Unauthorized
             | Self::Unsigned
             | Self::InsufficientScope { .. }
@@ -401,7 +407,9 @@ impl ResponseError for ApiError {
             Self::Unauthorized | Self::Unsigned => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope { .. } | Self::Forbidden { .. } => StatusCode::FORBIDDEN,
             Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotFound { .. } | Self::NoSuch { .. } | Self::Missing { .. } => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::NoSuch { .. } | Self::Missing { .. } | Self::SenderOnly => {
+                StatusCode::NOT_FOUND
+            }
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

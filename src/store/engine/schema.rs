@@ -42,7 +42,7 @@ diesel::table! { audit_log (id) { id -> BigInt, at -> BigInt, actor -> Text, api
 
 diesel::table! { idempotency_keys (scope, key) { scope -> Text, key -> Text, request_hash -> Text, holder -> BigInt, status -> Integer, body -> Text, location -> Nullable<Text>, created_at -> BigInt, } }
 
-diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, pools -> Text, in_flight -> BigInt, } }
+diesel::table! { instances (id) { id -> BigInt, slot -> Text, host -> Text, version -> Text, boot_id -> Text, started_at -> BigInt, last_seen_at -> BigInt, stopped_at -> Nullable<BigInt>, pools -> Text, in_flight -> BigInt, role -> Text, troubles -> Text, } }
 
 diesel::table! { notices (scope, subject, version, instance_id) { scope -> Text, subject -> Text, version -> BigInt, instance_id -> BigInt, action -> Text, noted_at -> BigInt, acknowledged_at -> Nullable<BigInt>, in_flight -> Nullable<BigInt>, last_begun_at -> Nullable<BigInt>, } }
 

@@ -8,6 +8,7 @@ use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::page::Progress;
 use crate::domain::ids::{CampaignId, InstanceId, PageId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::role::Role;
 use crate::store::engine::page_states::is_leased;
 use crate::store::engine::schema::{instances, pages};
 use crate::store::replicas::dialect;
@@ -24,6 +25,8 @@ pub struct Incarnation {
     pub version: String,
     /// The kernel's boot id.
     pub boot_id: String,
+    /// What it does.
+    pub role: Role,
     /// The pools it runs.
     pub pools: Vec<String>,
 }
@@ -56,6 +59,8 @@ pub struct LiveInstance {
     pub pools: String,
     /// Its hand-overs under way.
     pub in_flight: i64,
+    /// What it does.
+    pub role: Role,
 }
 
 impl LiveInstance {
@@ -83,6 +88,7 @@ pub fn live(conn: &mut Conn) -> Result<Vec<LiveInstance>, StoreError> {
             instances::last_seen_at,
             instances::pools,
             instances::in_flight,
+            instances::role,
         ))
         .load(conn)
         .map_err(StoreError::query("list live instances"))
@@ -129,6 +135,7 @@ pub fn of_the_last_day(conn: &mut Conn) -> Result<Vec<Fate>, StoreError> {
         instances::last_seen_at,
         instances::pools,
         instances::in_flight,
+        instances::role,
     );
     let known: Vec<KnownInstance> = instances::table
         .filter(instances::last_seen_at.gt(now.plus_ms(-SPOKEN_OF_MS)))
@@ -204,11 +211,37 @@ pub fn register(conn: &mut Conn, incarnation: &Incarnation) -> Result<InstanceId
             instances::boot_id.eq(&incarnation.boot_id),
             instances::started_at.eq(now),
             instances::last_seen_at.eq(now),
+            instances::role.eq(incarnation.role),
             instances::pools.eq(serde_json::json!(incarnation.pools).to_string()),
         ))
         .returning(instances::id)
         .get_result(conn)
         .map_err(StoreError::query("register this instance"))
+}
+
+/// What another live instance says of itself.
+#[derive(Debug, Clone, Queryable)]
+pub struct Neighbour {
+    /// What it does.
+    pub role: Role,
+    /// The pools it runs, as JSON.
+    pub pools: String,
+    /// What keeps it from going on, as JSON.
+    pub troubles: String,
+}
+
+/// The instances that live beside `me`.
+///
+/// # Errors
+/// The query failed.
+pub fn neighbours(conn: &mut Conn, me: InstanceId) -> Result<Vec<Neighbour>, StoreError> {
+    let now = engine::now(conn)?;
+    instances::table
+        .filter(is_live(now).and(instances::id.ne(me)))
+        .order(instances::id)
+        .select((instances::role, instances::pools, instances::troubles))
+        .load(conn)
+        .map_err(StoreError::query("list the other instances"))
 }
 
 /// Whether the incarnation is on the books, in its slot.
@@ -224,14 +257,19 @@ pub fn is_registered(conn: &mut Conn, me: InstanceId, slot: &str) -> Result<bool
     Ok(known > 0)
 }
 
-/// Says that the incarnation lives, and how many hand-overs are under way; also the proof that the database takes writes.
+/// Says that the incarnation lives, how many hand-overs are under way, and what keeps it from going on, as JSON; also the proof that
+/// the database takes writes.
 ///
 /// # Errors
 /// The query failed.
-pub fn report(conn: &mut Conn, id: InstanceId, in_flight: i64) -> Result<(), StoreError> {
+pub fn report(conn: &mut Conn, id: InstanceId, in_flight: i64, troubles: &str) -> Result<(), StoreError> {
     let now = engine::now(conn)?;
     diesel::update(instances::table.find(id))
-        .set((instances::last_seen_at.eq(now), instances::in_flight.eq(in_flight)))
+        .set((
+            instances::last_seen_at.eq(now),
+            instances::in_flight.eq(in_flight),
+            instances::troubles.eq(troubles.to_owned()),
+        ))
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("write a heartbeat"))

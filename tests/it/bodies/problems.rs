@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 23] = [
+const ELSEWHERE: [&str; 24] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -36,6 +36,7 @@ const ELSEWHERE: [&str; 23] = [
     "segment_building",
     "segment_in_campaigns",
     "segment_not_evaluated",
+    "sender_only",
     "too_many_segments",
     "too_many_streams",
     "transactional_limit",

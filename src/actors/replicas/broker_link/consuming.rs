@@ -35,10 +35,10 @@ pub(super) async fn run(link: &Link) -> Ends {
     let pools = link.pool_names();
     topology::declare(&declaring, &pools, broker.accept_pack).await?;
     let mut readers = Vec::new();
-    for pool in &pools {
+    for pool in &link.running_pools() {
         readers.push((Some(pool.clone()), subscribe(&connection, &topology::send_queue(pool), broker.prefetch).await?));
     }
-    if broker.accept_pack {
+    if broker.accept_pack && link.deps.services.settings.instance.role.serves() {
         readers.push((None, subscribe(&connection, topology::PACK_QUEUE, 1).await?));
     }
     link.state.connected(Connection::Consuming);
@@ -46,7 +46,20 @@ pub(super) async fn run(link: &Link) -> Ends {
     link.deps.pools.wake_all();
     let mut readers: FuturesUnordered<_> =
         readers.into_iter().map(|(pool, consumer)| read(link, pool, consumer)).collect();
+    if readers.is_empty() {
+        return idle(link, &connection).await;
+    }
     readers.next().await.unwrap_or(Err(LinkError::Ended("take pages")))
+}
+
+/// Keeps a connection on which there is nothing to take, so that its end is seen.
+async fn idle(link: &Link, connection: &Amqp) -> Ends {
+    loop {
+        tokio::time::sleep(DRAIN_SEEN_WITHIN).await;
+        if link.is_draining() || !connection.status().connected() {
+            return Err(LinkError::Ended("wait for pages"));
+        }
+    }
 }
 
 async fn subscribe(connection: &Amqp, queue: &str, prefetch: u16) -> Result<Consumer, LinkError> {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::InstanceId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::replicas::role::Role;
 use crate::domain::shown::grouped;
 use crate::domain::text_enum::text_enum;
 use crate::http::state::AppState;
@@ -22,6 +23,8 @@ pub(in crate::http) struct Instance {
     pub(in crate::http) version: String,
     pub(in crate::http) started_at: UtcInstant,
     pub(in crate::http) last_seen_at: UtcInstant,
+    /// What it does: `all`, `api` (it sends nothing) or `sender` (it takes no requests).
+    pub(in crate::http) role: Role,
     /// The pools it runs.
     pub(in crate::http) pools: Vec<String>,
     /// Its hand-overs under way, at its last heartbeat.
@@ -102,6 +105,7 @@ impl Instance {
             version: live.version,
             started_at: live.started_at,
             last_seen_at: live.last_seen_at,
+            role: live.role,
             pools: serde_json::from_str(&live.pools).unwrap_or_default(),
             in_flight: live.in_flight,
             answering: live.id == own,

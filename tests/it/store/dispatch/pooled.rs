@@ -14,6 +14,7 @@ use volley::channels::Channel;
 use volley::config::pools::{PoolConfig, Provider};
 use volley::config::timing::Timing;
 use volley::domain::dispatch::lease::Owner;
+use volley::domain::replicas::role::Role;
 use volley::journal::Journal;
 use volley::runtime::directory::PoolDirectory;
 use volley::runtime::health::Health;
@@ -52,7 +53,7 @@ impl Pooled {
             execute(conn, "UPDATE template_versions SET subject = 's', body_text = 't'");
             let (slot, boot_id, pools) = ("slot".to_owned(), "boot".to_owned(), vec![POOL.to_owned()]);
             let (host, version) = (String::new(), String::new());
-            instances::register(conn, &Incarnation { slot, host, version, boot_id, pools })
+            instances::register(conn, &Incarnation { slot, host, version, boot_id, role: Role::All, pools })
         });
         let instance = instance.await.unwrap();
         let identity = Identity { instance, slot: "slot".to_owned(), boot_id: "boot".to_owned() };

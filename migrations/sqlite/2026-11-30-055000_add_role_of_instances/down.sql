@@ -1,0 +1,2 @@
+ALTER TABLE instances DROP COLUMN troubles;
+ALTER TABLE instances DROP COLUMN role;
