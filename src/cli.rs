@@ -1,5 +1,5 @@
 //! The command line. Thin: `serve`, `migrate`, `key` and `doctor` call [`crate::app`]; `health` asks an instance how it is; `import`, `contact`, `campaign`, `list`, `segment`,
-//! `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
+//! `reaction`, `dead-letter`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why`, `bounce` and `demo` are clients of the REST API and know nothing that another client could not know.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage; `bounce`, which mail servers call, fails with 75.
 
@@ -8,6 +8,7 @@ mod campaign;
 mod client;
 mod contact;
 mod contact_key;
+mod dead_letter;
 mod deliverability;
 mod demo;
 mod doctor;
@@ -65,7 +66,7 @@ struct Global {
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Instance to talk to, for `import`, `contact`, `campaign`, `list`, `segment`, `reaction`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
+    /// Instance to talk to, for `import`, `contact`, `campaign`, `list`, `segment`, `reaction`, `dead-letter`, `suppression`, `event`, `overview`, `search`, `uncertain`, `deliverability`, `why` and `bounce`; its API key is taken from VOLLEY_CLI__KEY
     #[arg(long, global = true, help_heading = "Global options", value_name = "URL")]
     server: Option<String>,
     /// Log level or filter; also VOLLEY_LOG__LEVEL
@@ -98,6 +99,9 @@ enum Command {
     /// List reactions of segments that are not done yet, and try them again
     #[command(subcommand)]
     Reaction(reaction::ReactionCommand),
+    /// List messages of the broker that could not be read, publish them again, and remove them
+    #[command(subcommand)]
+    DeadLetter(dead_letter::DeadLetterCommand),
     /// List, add, remove, import and export addresses that are not written to
     #[command(subcommand)]
     Suppression(suppression::SuppressionCommand),
@@ -182,6 +186,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::List(command) => on_system(list::run(command, &settings, &output)),
         Command::Segment(command) => on_system(segment::run(command, &settings, &output)),
         Command::Reaction(command) => on_system(reaction::run(command, &settings, &output)),
+        Command::DeadLetter(command) => on_system(dead_letter::run(command, &settings, &output)),
         Command::Suppression(command) => on_system(suppression::run(command, &settings, &output)),
         Command::Event(command) => on_system(event::run(command, &settings, &output)),
         Command::Overview => on_system(overview::run(&settings, &output)),
@@ -214,6 +219,7 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::List(_)
         | Command::Segment(_)
         | Command::Reaction(_)
+        | Command::DeadLetter(_)
         | Command::Suppression(_)
         | Command::Event(_)
         | Command::Overview

@@ -61,7 +61,7 @@ Statuses: `4XX` and `5XX` are problem documents (RFC 9457) with a stable `code`;
         actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, pace::show, page_map::show, decisions::list, reasons::list,
         actions::receipt, overview::show, stream::stream, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
-        pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay,
+        pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay, dead_letters::discard,
         settings::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),
     security(("api_key" = [])),

@@ -430,6 +430,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/pools/{name}/pace/mark", Api(Admin), || to(paces::mark)).once(),
     get("/v1/dead-letters", Api(Read), || to(dead_letters::dead_letters)),
     post("/v1/dead-letters/{id}/replay", Api(Admin), || to(dead_letters::replay)).once(),
+    delete("/v1/dead-letters/{id}", Api(Operate), || to(dead_letters::discard)),
     get("/v1/settings", Api(Admin), || to(settings::show)),
     get("/v1/admin/state", Api(Read), || to(operations::actor_states)),
 ];

@@ -121,28 +121,50 @@ impl DeadLetters {
     /// # Errors
     /// There is no such letter, or the broker does not answer.
     pub async fn replay(&self, id: &str) -> Result<DeadLetter, DeadLetterError> {
+        self.take_away(id, async |channel, delivery, found| {
+            let exchange = [topology::PACK, topology::SEND].into_iter().find(|known| *known == found.exchange);
+            let Some(exchange) = exchange else { return Ok(false) };
+            let publication = Publication::lasting(exchange, &found.routing_key, delivery.data.clone());
+            publish(channel, vec![Publication { mandatory: true, ..publication }]).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes a letter away for good.
+    ///
+    /// # Errors
+    /// There is no such letter, or the broker does not answer.
+    pub async fn discard(&self, id: &str) -> Result<DeadLetter, DeadLetterError> {
+        self.take_away(id, async |_, _, _| Ok(true)).await
+    }
+
+    /// Looks for a letter, and takes it away if `first` says so.
+    async fn take_away(
+        &self,
+        id: &str,
+        first: impl AsyncFnOnce(&Channel, &Delivery, &DeadLetter) -> Result<bool, LinkError>,
+    ) -> Result<DeadLetter, DeadLetterError> {
         let _turn = self.turn.lock().await;
         let connection = connect(&self.broker, "dead letters").await?;
         let channel = self.channel(&connection).await?;
-        let mut replayed = None;
+        let mut taken = None;
         for _ in 0..SEARCHED {
             let Some(delivery) = next(&channel).await? else { break };
             let found = shown(&delivery);
             if found.id != id {
                 continue;
             }
-            let exchange = [topology::PACK, topology::SEND].into_iter().find(|known| *known == found.exchange);
-            let Some(exchange) = exchange else { break };
-            let publication = Publication::lasting(exchange, &found.routing_key, delivery.data.clone());
-            publish(&channel, vec![Publication { mandatory: true, ..publication }]).await?;
-            call("take a dead letter away", delivery.acker.ack(BasicAckOptions::default())).await?;
-            replayed = Some(found);
+            if first(&channel, &delivery, &found).await? {
+                call("take a dead letter away", delivery.acker.ack(BasicAckOptions::default())).await?;
+                taken = Some(found);
+            }
             break;
         }
         let given_back = give_back(&channel).await;
-        if let Some(replayed) = replayed {
-            // It is published, whatever came of the others.
-            return Ok(replayed);
+        if let Some(taken) = taken {
+            // It is gone, whatever came of the others.
+            return Ok(taken);
         }
         given_back?;
         Err(DeadLetterError::NotFound(id.to_owned()))

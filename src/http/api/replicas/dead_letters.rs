@@ -46,6 +46,22 @@ pub(in crate::http) async fn replay(
     Ok(HttpResponse::Ok().json(letter))
 }
 
+/// Removes such a message for good, and shows it a last time.
+#[utoipa::path(delete, path = "/v1/dead-letters/{id}", tag = "operations", params(("id" = String, Path)),
+    responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
+pub(in crate::http) async fn discard(
+    state: web::Data<AppState>,
+    id: web::Path<String>,
+    _: Query<()>,
+    by: By,
+    _: crate::http::web::extract::Hashed<Nothing>,
+) -> Result<HttpResponse, ApiError> {
+    let letters = letters(&state)?;
+    audit::announce(&state.store, &by, Line::of(Action::Deleted, Object::DeadLetter, &id)).await?;
+    let letter = letters.discard(&id).await.map_err(unreachable)?;
+    Ok(HttpResponse::Ok().json(letter))
+}
+
 fn letters(state: &AppState) -> Result<&DeadLetters, ApiError> {
     state.dead_letters.as_ref().ok_or_else(|| ApiError::Conflict {
         code: "no_broker",

@@ -246,7 +246,7 @@ impl World {
             // They are many, and counted.
             ("POST", "/v1/events" | "/v1/events/batch") => return None,
             // It needs a broker: tests/it/replicas/messages.rs.
-            ("POST", "/v1/dead-letters/{id}/replay") => return None,
+            ("POST", "/v1/dead-letters/{id}/replay") | ("DELETE", "/v1/dead-letters/{id}") => return None,
             unknown => panic!("how is {unknown:?} caused, and what does the audit log say of it?"),
         })
     }
