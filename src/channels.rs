@@ -66,6 +66,11 @@ pub trait Channel: Send + Sync {
     /// their call has ended. A kept connection must never be the very one that a relay refuses new ones for.
     fn limit(&self, _places: usize) {}
 
+    /// Whether its requests say more of a recipient than the message does.
+    fn wants_details(&self) -> bool {
+        false
+    }
+
     /// How many connections lie idle.
     fn kept(&self) -> usize {
         0

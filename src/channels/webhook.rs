@@ -20,6 +20,7 @@ mod probe;
 mod reply;
 mod request;
 mod route;
+mod variables;
 mod wire;
 
 use std::time::Duration;
@@ -78,13 +79,14 @@ impl Webhook {
     /// An API as the pool's settings describe it. Opens no connection.
     ///
     /// # Errors
-    /// [`Unusable`] when `url`, `proxy`, `tls_ca_file`, `http_version`, `method`, `headers`, `body`, `provider_id_pointer` or `probe` cannot work.
+    /// [`Unusable`] when `url`, `proxy`, `tls_ca_file`, `http_version`, `method`, `headers`, `body`, `form`, `provider_id_pointer` or `probe` cannot work.
     pub(super) fn new(pool: &PoolConfig, config: &WebhookConfig) -> Result<Self, Unusable> {
         let url = parse_url(config)?;
+        let body = Body::new(config).map_err(Unusable)?;
         Ok(Self {
             route: Route::new(config, &url)?,
-            prototype: Prototype::new(config, &url)?,
-            body: Body::new(config.body.as_deref()).map_err(|reason| Unusable(format!("body: {reason}")))?,
+            prototype: Prototype::new(config, &url, body.media_type())?,
+            body,
             reader: Reader::new(config)?,
             question: Question::new(config, &url)?,
             timeout: pool.timeout(),
@@ -322,6 +324,10 @@ impl Channel for Webhook {
             let _busy = self.idle.enter();
             self.call(envelope, gate).await
         })
+    }
+
+    fn wants_details(&self) -> bool {
+        self.body.wants_details()
     }
 
     fn limit(&self, places: usize) {

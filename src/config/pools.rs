@@ -223,7 +223,9 @@ impl PoolConfig {
         let reply_to = smtp.and_then(SmtpConfig::reply_to).into_iter().flat_map(|address| ["Reply-To", address]);
         let of_mails = smtp.into_iter().flat_map(|smtp| &smtp.headers);
         let of_mails = of_mails.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        let headers = headers.chain(reply_to).chain(of_mails);
+        let form = webhook.into_iter().flat_map(|webhook| &webhook.form);
+        let form = form.flat_map(|(name, value)| ["form", name.as_str(), value.as_str()]);
+        let headers = headers.chain(reply_to).chain(of_mails).chain(form);
         let carries = self.carries.iter().map(String::as_str);
         ProviderFingerprint::new(provider, digest(texts.into_iter().chain(headers).chain(carries)))
     }
@@ -313,6 +315,7 @@ mod tests {
             fingerprint(|pool| pool.body = Some("{}".to_owned())),
             PoolConfig { from: Some("shop@example.com".to_owned()), ..pool(|_| {}) }.fingerprint(),
             PoolConfig { carries: vec!["https://mail.example.com".to_owned()], ..pool(|_| {}) }.fingerprint(),
+            fingerprint(|pool| pool.form = BTreeMap::from([("To".to_owned(), "{{ to }}".to_owned())])),
             fingerprint(|pool| pool.method = Some("PUT".to_owned())),
             fingerprint(|pool| pool.headers = header("X-Sender", "shop")),
         ] {

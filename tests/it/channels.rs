@@ -1,5 +1,6 @@
 //! Providers, answer by answer, against servers that follow a script.
 
+mod recipes;
 mod sandbox;
 mod smtp;
 mod smtp_content;
@@ -79,6 +80,7 @@ fn envelope() -> Envelope {
         },
         key: "c0ffee:42".to_owned(),
         attempt: 1,
+        details: None,
         attachments: std::sync::Arc::default(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::retry_after;
-use super::request::Prototype;
+use super::request::{JSON, Prototype};
 use super::route::Route;
 use super::wire::{NoAnswer, Wire};
 use super::{MAX_CONNECT, parse_url};
@@ -46,7 +46,7 @@ impl Caller {
     pub fn new(config: &WebhookConfig, timeout: Duration) -> Result<Self, String> {
         let caller = || -> Result<Self, Unusable> {
             let url = parse_url(config)?;
-            Ok(Self { route: Route::new(config, &url)?, prototype: Prototype::new(config, &url)?, timeout })
+            Ok(Self { route: Route::new(config, &url)?, prototype: Prototype::new(config, &url, JSON)?, timeout })
         };
         caller().map_err(|Unusable(reason)| reason)
     }

@@ -29,6 +29,9 @@ const OURS: &[&str] = &[
     "proxy-authorization",
 ];
 
+/// What requests say that are not made for a delivery.
+pub(super) const JSON: &str = "application/json";
+
 const CLOSE: &[u8] = b"connection: close\r\n";
 
 /// Everything that the requests of a pool have in common, written once.
@@ -81,7 +84,7 @@ fn host(url: &Url) -> String {
 /// # Errors
 /// [`Unusable`] when `headers` or the user in `url` cannot work.
 pub(super) fn bare(config: &WebhookConfig, method: &str, url: &Url, target: &Url) -> Result<Vec<u8>, Unusable> {
-    let mut headers = headers(config, url)?;
+    let mut headers = headers(config, url, JSON)?;
     headers.remove(CONTENT_TYPE);
     let mut request = head(config, method, target, &headers)?;
     if method == "POST" {
@@ -105,7 +108,7 @@ pub(super) fn bare_shared(
     if config.http_version == HttpVersion::One {
         return Ok(None);
     }
-    let mut headers = headers(config, url)?;
+    let mut headers = headers(config, url, JSON)?;
     headers.remove(CONTENT_TYPE);
     shared_head(method, target, &headers).map(Some)
 }
@@ -113,12 +116,12 @@ pub(super) fn bare_shared(
 impl Prototype {
     /// # Errors
     /// [`Unusable`] when `method`, `headers` or the user in `url` cannot work.
-    pub(super) fn new(config: &WebhookConfig, url: &Url) -> Result<Self, Unusable> {
+    pub(super) fn new(config: &WebhookConfig, url: &Url, media_type: &'static str) -> Result<Self, Unusable> {
         let method = config.method.as_deref().unwrap_or("POST").to_ascii_uppercase();
         if !matches!(method.as_str(), "POST" | "PUT" | "PATCH") {
             return Err(Unusable::new("method must be POST, PUT or PATCH"));
         }
-        let headers = headers(config, url)?;
+        let headers = headers(config, url, media_type)?;
         let may_share = config.http_version != HttpVersion::One;
         let shared = may_share.then(|| shared_head(&method, url, &headers)).transpose()?;
         Ok(Self { head: head(config, &method, url, &headers)?, shared })
@@ -175,13 +178,13 @@ fn unfit_key() -> Trouble {
 }
 
 /// The headers that every request has; those of the settings replace our own.
-fn headers(config: &WebhookConfig, url: &Url) -> Result<HeaderMap, Unusable> {
+fn headers(config: &WebhookConfig, url: &Url, media_type: &'static str) -> Result<HeaderMap, Unusable> {
     let mut headers = HeaderMap::with_capacity(config.headers.len() + 5);
     let unfit = |_: InvalidHeaderValue| Unusable::new("url: host, user or password fits in no header");
     headers.insert(HOST, HeaderValue::from_str(&host(url)).map_err(unfit)?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Volley/", env!("CARGO_PKG_VERSION"))));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     if let Some(credentials) = authorization("url", url)? {
         headers.insert(AUTHORIZATION, HeaderValue::from_str(&credentials).map_err(unfit)?);
     }

@@ -174,7 +174,7 @@ mod tests {
             "pipelining" | "keep_alive" => "false",
             "idempotent" => "true",
             "final_reply_timeout_seconds" | "idempotent_for_seconds" => "7",
-            "headers" => "{ x = \"y\" }",
+            "headers" | "form" => "{ x = \"y\" }",
             "failures" => "[{ pointer = \"/x\" }]",
             "answers" => "[{ code = 450, class = \"policy\" }]",
             "http_version" => "2",

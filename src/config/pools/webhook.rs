@@ -41,6 +41,8 @@ pub struct WebhookConfig {
     pub idempotent_for_seconds: u64,
     /// JSON template of the body.
     pub body: Option<String>,
+    /// Fields of a form in place of `body`: a template for the value of each.
+    pub form: BTreeMap<String, String>,
     /// Where the provider's message id stands in its answer, as a JSON pointer (RFC 6901).
     pub provider_id_pointer: Option<String>,
     /// Which 2xx answers mean that the message was not accepted.
@@ -65,6 +67,7 @@ impl Default for WebhookConfig {
             idempotent: false,
             idempotent_for_seconds: 24 * 3_600,
             body: None,
+            form: BTreeMap::new(),
             provider_id_pointer: None,
             failures: Vec::new(),
             proxy: None,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::attachment::Attachment;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::Profile;
 
 /// Rendered content. Kept with a delivery when an attempt has to be repeated, so that one idempotency key never
 /// carries two bodies.
@@ -72,6 +73,20 @@ pub struct Kept {
     /// The recipient's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_name: Option<String>,
+    /// What else the attempt said of the recipient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<Details>>,
+}
+
+/// What a provider's request may say beside the message. Holds personal data: never logged, hence no `Debug`.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Details {
+    /// The contact's data.
+    #[serde(flatten)]
+    pub profile: Profile,
+    /// The name of the campaign's template, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template_name: Option<String>,
 }
 
 /// One delivery, ready to be handed over. Holds personal data: never logged, hence no `Debug`.
@@ -92,6 +107,8 @@ pub struct Envelope {
     pub key: String,
     /// 1 for the first hand-over.
     pub attempt: u32,
+    /// What else is known, for channels that ask for it.
+    pub details: Option<Box<Details>>,
     /// Files that every message of the campaign has.
     pub attachments: Arc<[Attachment]>,
 }

@@ -25,7 +25,7 @@ pub type Attributes = std::collections::BTreeMap<String, Value>;
 pub const MAX_FIELD: usize = 255;
 
 /// The contact's data as a template sees it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Profile {
     /// The built-in fields.
     #[serde(flatten)]

@@ -10,7 +10,7 @@ use super::render::{Material, RenderingError, profiles};
 use crate::channels::Gate;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::content::check::check;
-use crate::domain::content::message::Envelope;
+use crate::domain::content::message::{Details, Envelope};
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
@@ -20,6 +20,7 @@ use crate::services::content::check_email::{check_email, check_pool_takes};
 use crate::services::content::files::attachments;
 use crate::services::{By, Services};
 use crate::store::campaigns::CampaignRow;
+use crate::store::content::templates;
 use crate::store::{Conn, Lane};
 
 /// What came of one contact's test.
@@ -98,6 +99,13 @@ pub async fn test_send(
     let uses = material.email.attachments.clone();
     let attached = services.store.run(Lane::Read, "read the files of a campaign", move |conn| attachments(conn, &uses));
     let attachments = attached.await.map_err(RenderingError::from)?;
+    let template_name = match material.campaign.template_id {
+        None => None,
+        Some(template) => {
+            let read = move |conn: &mut Conn| templates::name_of(conn, template);
+            services.store.run(Lane::Read, "read a template's name", read).await.map_err(RenderingError::from)?
+        }
+    };
     let compiled = material.tracked(&carried, compiled);
     // Everything is found and rendered before anything is sent: a refusal means that nobody got a test.
     let mut tests = Vec::with_capacity(contacts.len());
@@ -125,6 +133,9 @@ pub async fn test_send(
             message,
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
+            details: channel.wants_details().then(|| {
+                Box::new(Details { profile: profile.clone(), template_name: template_name.clone() })
+            }),
             attachments: Arc::clone(&attachments),
         };
         let outcome = Ok(channel.deliver(&envelope, &AlwaysOpen).await);

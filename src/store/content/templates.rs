@@ -247,6 +247,19 @@ pub fn contents(conn: &mut Conn, ids: &[TemplateVersionId]) -> Result<HashMap<Te
     Ok(versions.into_iter().map(|version| (version.id, version.content())).collect())
 }
 
+/// What a template is called, deleted or not: campaigns that were launched with it go on.
+///
+/// # Errors
+/// The query failed.
+pub fn name_of(conn: &mut Conn, id: TemplateId) -> Result<Option<String>, StoreError> {
+    templates::table
+        .find(id)
+        .select(templates::name)
+        .first(conn)
+        .optional()
+        .map_err(StoreError::query("read a template's name"))
+}
+
 /// A live template with the version asked for, or with its latest.
 ///
 /// # Errors

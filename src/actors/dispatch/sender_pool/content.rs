@@ -37,6 +37,8 @@ pub(super) struct CampaignContent {
     pub(super) answers: Answers,
     /// Files that every message has.
     pub(super) attachments: Arc<[Attachment]>,
+    /// The name of its template, where it has one.
+    pub(super) template_name: Option<String>,
     key: String,
     composed: Composed,
 }
@@ -82,6 +84,7 @@ impl CampaignContent {
         let composed = Composed::of(conn, links, settings, &campaign, &content)?;
         let email = email_fields::of(conn, &campaign)?;
         let attachments = files::attachments(conn, &email.attachments)?;
+        let template_name = campaign.template_id.map(|id| templates::name_of(conn, id)).transpose()?.flatten();
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -91,6 +94,7 @@ impl CampaignContent {
             render_tally: RenderTally::default(),
             answers: Answers::default(),
             attachments,
+            template_name,
             key,
             composed,
         })

@@ -14,7 +14,7 @@ use super::refusals::{Tries, Undecided};
 use crate::actors::dispatch::recorder::{Acknowledged, Inbox, Record};
 use crate::channels::{Channel, Gate};
 use crate::domain::campaigns::CampaignStatus;
-use crate::domain::content::message::{Envelope, Kept, Message};
+use crate::domain::content::message::{Details, Envelope, Kept, Message};
 use crate::domain::dispatch::answer::Refusal;
 use crate::domain::dispatch::claim::ClaimKey;
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
@@ -311,11 +311,18 @@ async fn attempt(
         message,
         key: over.content.delivery_key(over.key.contact),
         attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
+        details: channel.wants_details().then(|| match kept.and_then(|kept| kept.details.clone()) {
+            Some(details) => details,
+            None => Box::new(Details {
+                profile: over.claimed.profile.clone(),
+                template_name: over.content.template_name.clone(),
+            }),
+        }),
         attachments: Arc::clone(&over.content.attachments),
     };
     let outcome = channel.deliver(&envelope, gate).await;
-    let Envelope { to, to_name, message, .. } = envelope;
-    *spoken = Some(Kept { message, to: Some(to), to_name });
+    let Envelope { to, to_name, message, details, .. } = envelope;
+    *spoken = Some(Kept { message, to: Some(to), to_name, details });
     outcome
 }
 

@@ -28,6 +28,7 @@ fn letter_with(name: &str, message: Message, config: &SmtpConfig, files: Vec<Att
         message,
         key: "c0ffee:2".into(),
         attempt: 1,
+        details: None,
         attachments: files.into(),
     };
     let composer = Composer::new(Some("Shop <shop@example.com>"), None, config).unwrap();

@@ -51,7 +51,7 @@ fn unanswered(leased: &Leased, claimed: &Claimed, content: Option<String>) -> Se
 /// What such an attempt said to that address.
 fn said(to: Option<&str>) -> String {
     let message = Message { subject: "one".to_owned(), text: String::new(), html: None, ..Message::default() };
-    let kept = Kept { message, to: to.map(str::to_owned), to_name: None };
+    let kept = Kept { message, to: to.map(str::to_owned), to_name: None, details: None };
     serde_json::to_string(&kept).unwrap()
 }
 
