@@ -13,6 +13,7 @@ mod deliverability;
 mod demo;
 mod doctor;
 mod event;
+mod examples;
 mod export;
 mod health;
 mod import;
@@ -28,6 +29,7 @@ mod reaction;
 mod search;
 mod segment;
 mod serve;
+mod shell;
 mod stream;
 mod supervisor;
 mod suppression;
@@ -40,7 +42,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app;
 use crate::config::Settings;
@@ -49,7 +51,7 @@ use output::Output;
 
 /// Volley sends campaigns by email, SMS, WhatsApp and HTTP: nobody lost, nobody twice.
 #[derive(Debug, Parser)]
-#[command(name = "volley", version, disable_help_subcommand = true)]
+#[command(name = "volley", version)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -77,21 +79,23 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run an instance until SIGTERM or Ctrl-C
+    #[command(after_help = examples::SERVE)]
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date
     Migrate,
     /// Send a made-up campaign through an instance of its own and show the books
     Demo(demo::DemoArgs),
     /// Import contacts from a CSV file
+    #[command(after_help = examples::IMPORT)]
     Import(import::ImportArgs),
     /// Export contacts
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CONTACT)]
     Contact(contact::ContactCommand),
     /// List, send, pause, resume, stop and watch campaigns, and show what came of them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::CAMPAIGN)]
     Campaign(campaign::CampaignCommand),
     /// Subscribe contacts to lists, unsubscribe them, and export who stands on a list
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::LIST)]
     List(list::ListCommand),
     /// Create, list and explain segments: rules over contacts whose members are kept up to date
     #[command(subcommand)]
@@ -131,6 +135,12 @@ enum Command {
     Health(health::HealthArgs),
     /// Break things around its own instances, and show that no recipient is lost or reached twice
     Verify(verify::VerifyArgs),
+    /// Print a script that completes commands and flags in a shell
+    #[command(after_help = examples::COMPLETIONS)]
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page of volley, or write the pages of all commands into a folder
+    #[command(after_help = examples::MAN)]
+    Man(shell::ManArgs),
 }
 
 /// Parses the arguments, runs the command, prints a failure as one line.
@@ -172,6 +182,13 @@ impl Command {
 }
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    // These two are about the program alone: no setting may keep them from working.
+    if let Command::Completions(args) = &cli.command {
+        return shell::completions(args, <Cli as CommandFactory>::command());
+    }
+    if let Command::Man(args) = &cli.command {
+        return shell::man(args, <Cli as CommandFactory>::command());
+    }
     let flags = flags(&cli);
     let settings = Settings::load(cli.global.config.as_deref(), &flags)?;
     let output = Output::new(cli.global.json);
@@ -199,6 +216,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => on_system(doctor::doctor(&args, &settings, &output)),
         Command::Health(args) => on_system(health::health(&args, &settings, &output)),
         Command::Verify(args) => on_system(verify::verify(args, &settings, &output)),
+        Command::Completions(args) => shell::completions(&args, <Cli as CommandFactory>::command()),
+        Command::Man(args) => shell::man(&args, <Cli as CommandFactory>::command()),
     }
 }
 
@@ -232,7 +251,9 @@ fn flags(cli: &Cli) -> Vec<Flag> {
         | Command::Config
         | Command::Doctor(_)
         | Command::Health(_)
-        | Command::Verify(_) => (None, None),
+        | Command::Verify(_)
+        | Command::Completions(_)
+        | Command::Man(_) => (None, None),
     };
     [
         ("--server", "cli.server", cli.global.server.clone()),

@@ -51,7 +51,8 @@ pub(crate) enum CampaignCommand {
         #[arg(long)]
         name: Option<String>,
     },
-    /// Launch a campaign
+    /// Launch a campaign; `launch` is another word for it
+    #[command(alias = "launch")]
     Send {
         /// Campaign id
         id: i64,

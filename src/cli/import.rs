@@ -44,19 +44,26 @@ pub(crate) struct ImportArgs {
     encoding: Option<String>,
     /// What a column is: email, phone, external_id, first_name, last_name, timezone, locale, name (first and last name in one), status,
     /// status_at, source, tags, attributes.NAME, attributes (a JSON object), or - (passed over). May be repeated
-    #[arg(long = "map", value_name = "HEADER=FIELD")]
+    #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapped)]
     mapping: Vec<String>,
     /// Which tool has exported the file: listmonk, mailchimp, brevo, hubspot, google or outlook. Most exports are recognised without it;
     /// none turns that off
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = preset)]
     preset: Option<String>,
+}
+
+fn preset(name: &str) -> Result<String, String> {
+    let known = PresetChoice::parse(name).map(|_| name.to_owned());
+    known.ok_or_else(|| format!("must be one of: {}", PresetChoice::allowed()))
+}
+
+fn mapped(text: &str) -> Result<String, String> {
+    Mapped::parse_all(std::iter::once(text)).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 pub(crate) async fn import(args: ImportArgs, settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
     let client = Client::new(&settings.cli.server, settings.cli.key.clone())?;
-    if let Some(preset) = &args.preset {
-        anyhow::ensure!(PresetChoice::parse(preset).is_some(), "--preset must be one of: {}", PresetChoice::allowed());
-    }
+    // Two of them may contradict each other.
     Mapped::parse_all(args.mapping.iter().map(String::as_str))?;
     // Looked at before a list is made for it.
     std::fs::metadata(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;

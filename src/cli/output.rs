@@ -47,9 +47,11 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", printable(text));
 }
 
-/// Whether somebody watches stderr, where progress is shown.
+/// Whether somebody watches stderr, where progress and colours are shown, and wants them: <https://no-color.org>.
 pub(crate) fn is_watched() -> bool {
-    io::stderr().is_terminal()
+    let is_set = |name| std::env::var_os(name).is_some_and(|value: std::ffi::OsString| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
 /// Whether `error` says that the reader of our output has gone.

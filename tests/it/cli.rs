@@ -68,6 +68,9 @@ fn help_tells_every_command() {
         "doctor",
         "health",
         "verify",
+        "dead-letter",
+        "completions",
+        "man",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let output = volley(&args);
@@ -75,6 +78,66 @@ fn help_tells_every_command() {
         help.push_str(&format!("$ volley {}\n{}\n", args.join(" "), stdout(&output)));
     }
     insta::assert_snapshot!("help", help);
+}
+
+#[test]
+fn help_as_a_word_says_what_the_flag_says() {
+    for command in ["serve", "campaign", "campaign send", "import", "list subscribe", "key create", "demo"] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let flag = volley(&[&words[..], &["--help"]].concat());
+        let word = volley(&[&["help"], &words[..]].concat());
+        assert!(word.status.success(), "{command}: {}", stderr(&word));
+        assert_eq!(stdout(&word), stdout(&flag), "{command}");
+    }
+    let nested = volley(&["campaign", "help", "send"]);
+    assert!(nested.status.success() && stdout(&nested).contains("--preflight"), "{}", stderr(&nested));
+    let other_word = volley(&["campaign", "launch", "--help"]);
+    assert!(other_word.status.success() && stdout(&other_word).contains("--preflight"), "{}", stderr(&other_word));
+}
+
+#[test]
+fn shells_and_man_get_what_they_want_whatever_the_settings_say() {
+    let broken = [("VOLLEY_HTTP__ADDR", "nowhere")];
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = volley_with(&["completions", shell], &broken);
+        assert!(output.status.success(), "{shell}: {}", stderr(&output));
+        let script = stdout(&output);
+        assert!(script.contains("retry-failed") && script.contains("preflight"), "{shell}");
+    }
+    let page = volley_with(&["man"], &broken);
+    assert!(page.status.success() && stdout(&page).contains(".TH volley 1"), "{}", stdout(&page));
+    let folder = tempfile::tempdir().unwrap();
+    let output = volley(&["man", "--to", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for page in ["volley.1", "volley-serve.1", "volley-campaign-send.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".SH NAME"), "{page}");
+    }
+    assert!(!folder.path().join("volley-help.1").exists());
+}
+
+#[test]
+fn no_color_is_honoured_on_a_terminal() {
+    // A terminal is needed: `script` of util-linux makes one.
+    let there = |program: &str| Command::new("which").arg(program).output().is_ok_and(|found| found.status.success());
+    if !there("script") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let serve = |no_color: &[(&str, &str)]| {
+        let data = folder.path().display();
+        let command = format!(
+            "VOLLEY_DATABASE__URL=sqlite://{data}/v.db VOLLEY_SENDING__DATA_DIR={data} timeout 5 {} serve --addr 127.0.0.1:0",
+            env!("CARGO_BIN_EXE_volley")
+        );
+        let mut script = Command::new("script");
+        script.args(["-qec", &command, "/dev/null"]).env_remove("NO_COLOR").env("TERM", "xterm");
+        let output = script.envs(no_color.iter().copied()).stdin(std::process::Stdio::null()).output().unwrap();
+        stdout(&output)
+    };
+    let (coloured, plain) = (serve(&[]), serve(&[("NO_COLOR", "1")]));
+    assert!(coloured.contains("instance.serving") && coloured.contains('\u{1b}'), "{coloured}");
+    assert!(plain.contains("instance.serving") && !plain.contains('\u{1b}'), "{plain}");
 }
 
 #[test]
@@ -89,6 +152,11 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         &["campaign", "report", "1", "--raw"],
         &["demo", "--contacts", "0"],
         &["campaign", "send", "1", "--key", "vly_secret"],
+        &["import", "x.csv", "--preset", "nobody"],
+        &["import", "x.csv", "--map", "nothing"],
+        &["dead-letter", "discard", "seven"],
+        &["completions", "tcsh"],
+        &["help", "dance"],
     ] {
         let output = volley(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));

@@ -137,9 +137,7 @@ impl Body {
         });
         for (name, template) in templates {
             let wrong = |reason: String| format!("form.{name}: {reason}");
-            environment
-                .add_template_owned(name.clone(), template.clone())
-                .map_err(|error| wrong(error.to_string()))?;
+            environment.add_template_owned(name.clone(), template.clone()).map_err(|error| wrong(error.to_string()))?;
             uses.extend(used(&environment, name).map_err(wrong)?);
         }
         let names = templates.keys().cloned().collect();
@@ -352,11 +350,13 @@ mod tests {
     #[test]
     fn a_message_of_marketing_says_where_its_recipient_unsubscribes() {
         let mut envelope = sample(None);
-        let plain: serde_json::Value = serde_json::from_slice(&Body::new(&WebhookConfig::default()).unwrap().render(&envelope).unwrap()).unwrap();
+        let plain: serde_json::Value =
+            serde_json::from_slice(&Body::new(&WebhookConfig::default()).unwrap().render(&envelope).unwrap()).unwrap();
         assert_eq!(plain.get("unsubscribe_url"), None, "{plain}");
         let unsubscribe = "https://mail.example.com/u/abc".to_owned();
         envelope.message.list = Some(ListHeaders { unsubscribe, id: Some("news.example.com".to_owned()) });
-        let written: serde_json::Value = serde_json::from_slice(&Body::new(&WebhookConfig::default()).unwrap().render(&envelope).unwrap()).unwrap();
+        let written: serde_json::Value =
+            serde_json::from_slice(&Body::new(&WebhookConfig::default()).unwrap().render(&envelope).unwrap()).unwrap();
         assert_eq!(written["unsubscribe_url"], "https://mail.example.com/u/abc");
         assert_eq!(written["list_id"], "news.example.com");
         let body = Body::new(&with("{\"a\": {{ unsubscribe_url }}, \"b\": {{ list_id }}}")).unwrap();

@@ -133,9 +133,9 @@ pub async fn test_send(
             message,
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
-            details: channel.wants_details().then(|| {
-                Box::new(Details { profile: profile.clone(), template_name: template_name.clone() })
-            }),
+            details: channel
+                .wants_details()
+                .then(|| Box::new(Details { profile: profile.clone(), template_name: template_name.clone() })),
             attachments: Arc::clone(&attachments),
         };
         let outcome = Ok(channel.deliver(&envelope, &AlwaysOpen).await);

@@ -83,7 +83,11 @@ fn twilio_gets_a_form_with_the_account_and_the_numbers() {
         url::form_urlencoded::parse(asked.body.as_bytes()).map(|(name, value)| (name.into(), value.into())).collect();
     let wanted = [("Body", TEXT), ("From", "+15005550006"), ("To", "+15005550009")];
     assert_eq!(fields, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    assert!(asked.body.starts_with("Body=Dear+Ann%2C+5%25+%26+%22more%22+%E2%80%93+%C3%BCnly+now&From=%2B1"), "{}", asked.body);
+    assert!(
+        asked.body.starts_with("Body=Dear+Ann%2C+5%25+%26+%22more%22+%E2%80%93+%C3%BCnly+now&From=%2B1"),
+        "{}",
+        asked.body
+    );
     assert_eq!(seen["delivery"]["provider_id"], "SM1", "{seen}");
 }
 
@@ -193,11 +197,7 @@ async fn emails_of_marketing_have_the_headers_to_unsubscribe() {
     }
 }
 
-async fn deliver(
-    name: &str,
-    server: &ScriptedHttp,
-    envelope: &volley::domain::content::message::Envelope,
-) -> Outcome {
+async fn deliver(name: &str, server: &ScriptedHttp, envelope: &volley::domain::content::message::Envelope) -> Outcome {
     let settings: toml::Table = toml::from_str(&recipe(name, server)).unwrap();
     let channel = build(&PoolConfig::read(&settings["pools"][0]).unwrap()).unwrap();
     channel.deliver(envelope, &Turnstile::default()).await
@@ -207,25 +207,60 @@ async fn deliver(
 const ANSWERS: &[(&str, u16, &str, &str)] = &[
     ("twilio", 201, r#"{"sid": "SM1"}"#, "accepted"),
     ("twilio", 400, r#"{"code": 21211, "message": "Invalid 'To' Phone Number", "status": 400}"#, "rejected"),
-    ("twilio", 400, r#"{"code": 21610, "message": "Attempt to send to unsubscribed recipient", "status": 400}"#, "rejected"),
+    (
+        "twilio",
+        400,
+        r#"{"code": 21610, "message": "Attempt to send to unsubscribed recipient", "status": 400}"#,
+        "rejected",
+    ),
     ("twilio", 429, r#"{"code": 20429, "message": "Too Many Requests", "status": 429}"#, "pool fault"),
     ("twilio", 401, r#"{"code": 20003, "message": "Authenticate", "status": 401}"#, "pool fault"),
     ("twilio", 500, "", "unknown"),
     ("whatsapp", 200, r#"{"messages": [{"id": "wamid.1"}]}"#, "accepted"),
-    ("whatsapp", 400, r#"{"error": {"code": 132001, "message": "Template name does not exist in the translation"}}"#, "rejected"),
-    ("whatsapp", 400, r#"{"error": {"code": 131056, "message": "(Business Account, Consumer Account) pair rate limit hit"}}"#, "deferred"),
+    (
+        "whatsapp",
+        400,
+        r#"{"error": {"code": 132001, "message": "Template name does not exist in the translation"}}"#,
+        "rejected",
+    ),
+    (
+        "whatsapp",
+        400,
+        r#"{"error": {"code": 131056, "message": "(Business Account, Consumer Account) pair rate limit hit"}}"#,
+        "deferred",
+    ),
     ("whatsapp", 400, r#"{"error": {"code": 130429, "message": "Rate limit hit"}}"#, "pool fault"),
     ("whatsapp", 401, r#"{"error": {"code": 190, "message": "Access token has expired"}}"#, "pool fault"),
     ("whatsapp", 500, r#"{"error": {"code": 131000, "message": "Something went wrong"}}"#, "unknown"),
     ("resend", 200, r#"{"id": "49a3999c"}"#, "accepted"),
     ("resend", 422, r#"{"statusCode": 422, "name": "validation_error", "message": "Invalid `to` field."}"#, "rejected"),
-    ("resend", 429, r#"{"statusCode": 429, "name": "rate_limit_exceeded", "message": "Too many requests."}"#, "pool fault"),
-    ("resend", 429, r#"{"statusCode": 429, "name": "daily_quota_exceeded", "message": "You have reached your daily quota."}"#, "pool fault"),
+    (
+        "resend",
+        429,
+        r#"{"statusCode": 429, "name": "rate_limit_exceeded", "message": "Too many requests."}"#,
+        "pool fault",
+    ),
+    (
+        "resend",
+        429,
+        r#"{"statusCode": 429, "name": "daily_quota_exceeded", "message": "You have reached your daily quota."}"#,
+        "pool fault",
+    ),
     ("resend", 401, r#"{"statusCode": 401, "name": "missing_api_key", "message": "Missing API key"}"#, "pool fault"),
-    ("resend", 409, r#"{"statusCode": 409, "name": "concurrent_idempotent_requests", "message": "in progress"}"#, "key seen"),
+    (
+        "resend",
+        409,
+        r#"{"statusCode": 409, "name": "concurrent_idempotent_requests", "message": "in progress"}"#,
+        "key seen",
+    ),
     ("resend", 500, r#"{"statusCode": 500, "name": "application_error", "message": "unexpected"}"#, "unknown"),
     ("sendgrid", 202, "", "accepted"),
-    ("sendgrid", 400, r#"{"errors": [{"message": "Does not contain a valid address.", "field": "personalizations.0.to.0.email"}]}"#, "rejected"),
+    (
+        "sendgrid",
+        400,
+        r#"{"errors": [{"message": "Does not contain a valid address.", "field": "personalizations.0.to.0.email"}]}"#,
+        "rejected",
+    ),
     ("sendgrid", 401, r#"{"errors": [{"message": "Maximum credits exceeded"}]}"#, "pool fault"),
     ("sendgrid", 403, r#"{"errors": [{"message": "access forbidden"}]}"#, "pool fault"),
     ("sendgrid", 413, "", "rejected"),

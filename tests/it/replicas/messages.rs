@@ -149,7 +149,10 @@ fn unreadable_messages_are_put_aside_with_the_reason_and_can_be_replayed() {
     assert_eq!(removed.expect_success(&discard), second);
     let left = letters();
     assert_eq!(left.len(), bad.len() - 1, "{left:?}");
-    assert!(!left.contains(&second) && back.iter().filter(|one| **one != second).all(|one| left.contains(one)), "{left:?}");
+    assert!(
+        !left.contains(&second) && back.iter().filter(|one| **one != second).all(|one| left.contains(one)),
+        "{left:?}"
+    );
     let again = api.request(reqwest::Method::DELETE, &discard, "application/json", None, &[]).unwrap();
     assert_eq!((again.status, &again.body["code"]), (404, &json!("dead_letter_not_found")), "{}", again.body);
     let audited = api.get(&format!("/v1/audit-log?object=dead_letter&object_id={}", second["id"].as_str().unwrap()));

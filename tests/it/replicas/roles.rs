@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::ground;
+use crate::support::both_backends;
 use crate::support::fleet::{metric, number_of};
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::{my_turn, shared_turn};
 use crate::support::volley::Volley;
 use crate::support::waiting::{stays, wait_until};
-use crate::support::{Database, both_backends};
 
 const API: &str = "[instance]\nrole = \"api\"";
 const SENDER: &str = "[instance]\nrole = \"sender\"";
