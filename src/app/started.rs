@@ -126,9 +126,9 @@ impl Started {
             pools.clone(),
             Arc::clone(&status),
             announcer.clone(),
+            health.clone(),
             timing.clone(),
-            settings.sending.page_size,
-            settings.sending.brakes(),
+            &settings.sending,
         )
         .start();
         let threads = Threads::start();

@@ -44,6 +44,8 @@ text_enum! {
         ComplaintsHigh = "complaints_high",
         /// A scheduled campaign could not be launched as it is now.
         LaunchImpossible = "launch_impossible",
+        /// The audience cannot be packed: the database refuses it again and again.
+        PackingFailed = "packing_failed",
         /// No instance that lives sends anything: all of them only take requests.
         NoSender = "no_sender",
     }
@@ -65,7 +67,7 @@ pub type Trouble = (AttentionCode, String);
 pub struct Attention {
     /// Stable: `provider_unreachable`, `provider_throttling`, `pool_missing`, `disk_full`, `database_unavailable`,
     /// `database_slow`, `journal_unavailable`, `content_unusable`, `refused_alike`, `bounces_high`,
-    /// `complaints_high`, `pool_suspended`, `database_rewound`, `launch_impossible`, `no_sender`.
+    /// `complaints_high`, `pool_suspended`, `database_rewound`, `launch_impossible`, `no_sender`, `packing_failed`.
     #[schema(value_type = String)]
     pub code: AttentionCode,
     /// One line for people.
@@ -128,6 +130,7 @@ struct Parts {
     journal: Option<Attention>,
     pools: BTreeMap<String, Option<Attention>>,
     campaigns: BTreeMap<i64, Attention>,
+    unpackable: BTreeMap<i64, Attention>,
     unlaunchable: BTreeMap<i64, Attention>,
     suspended: BTreeMap<String, Option<Attention>>,
 }
@@ -291,6 +294,15 @@ impl Health {
         }
     }
 
+    /// Notes why the audience of a campaign cannot be packed, or that it can. Returns whether that is news.
+    pub fn note_packing(&self, campaign: CampaignId, trouble: Option<String>) -> bool {
+        let mut parts = self.lock();
+        let mut slot = parts.unpackable.remove(&campaign.0);
+        let news = replace(&mut slot, trouble.map(|detail| (AttentionCode::PackingFailed, detail)));
+        parts.unpackable.extend(slot.map(|attention| (campaign.0, attention)));
+        news
+    }
+
     /// The trouble of the database or the journal: then this instance is not ready.
     #[must_use]
     pub fn vital(&self) -> Option<Attention> {
@@ -316,6 +328,9 @@ impl Health {
             return Some(vital);
         }
         let parts = self.lock();
+        if let Some(unpackable) = parts.unpackable.get(&campaign.0) {
+            return Some(unpackable.clone());
+        }
         if let Some(own) = parts.campaigns.get(&campaign.0) {
             return Some(own.clone());
         }

@@ -15,6 +15,7 @@ mod harness;
 mod imports;
 mod kills;
 mod locks;
+mod packing;
 mod pauses;
 mod poison;
 mod providers;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::paginator::{self, Paginator};
 use crate::actors::replicas::broker_link::outbox::Announcer;
+use crate::config::Sending;
 use crate::config::timing::Timing;
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::BrakeLimits;
@@ -17,6 +18,7 @@ use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::CampaignId;
 use crate::domain::replicas::messages::Tracked;
 use crate::runtime::directory::PoolDirectory;
+use crate::runtime::health::Health;
 use crate::runtime::hints::{Changed, PageSettled};
 use crate::runtime::status_cache::StatusCache;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
@@ -53,6 +55,7 @@ pub struct CampaignDriver {
     pools: PoolDirectory,
     status: std::sync::Arc<StatusCache>,
     announcer: Announcer,
+    health: Health,
     timing: Timing,
     page_size: i64,
     brakes: BrakeLimits,
@@ -65,25 +68,26 @@ pub struct CampaignDriver {
 }
 
 impl CampaignDriver {
-    /// A campaign driver that packs pages of `page_size`, and pauses what comes back more often than `brakes` allow.
+    /// A campaign driver that packs pages of the size in `sending`, and pauses what comes back more often than its brakes allow.
     #[must_use]
     pub fn new(
         store: Store,
         pools: PoolDirectory,
         status: std::sync::Arc<StatusCache>,
         announcer: Announcer,
+        health: Health,
         timing: Timing,
-        page_size: i64,
-        brakes: BrakeLimits,
+        sending: &Sending,
     ) -> Self {
         Self {
             store,
             pools,
             status,
             announcer,
+            health,
             timing,
-            page_size: crate::domain::dispatch::page::clamp_page_size(page_size),
-            brakes,
+            page_size: crate::domain::dispatch::page::clamp_page_size(sending.page_size),
+            brakes: sending.brakes(),
             paginators: HashMap::new(),
             sweeping: HashSet::new(),
             completing: HashSet::new(),
@@ -135,6 +139,7 @@ impl CampaignDriver {
                 self.store.clone(),
                 self.pools.clone(),
                 self.announcer.clone(),
+                self.health.clone(),
                 campaign,
                 self.page_size,
             );

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::actors::replicas::broker_link::outbox::Announcer;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::runtime::directory::PoolDirectory;
+use crate::runtime::health::Health;
 use crate::store::campaigns::Unfinished;
 use crate::store::dispatch::packing::{self, Packed, Summary};
 use crate::store::{Conn, Lane, Store, StoreError};
@@ -17,6 +18,12 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Recipients per transaction, give or take a page: some 10 ms of work.
 const ROWS_PER_STEP: i64 = 4_000;
+
+/// So many refusals in a row are no accident.
+const STUCK_AFTER: u32 = 3;
+
+/// How long it is waited then, before it is tried again.
+const RETRY_STUCK_AFTER: Duration = Duration::from_secs(5);
 
 /// Pages per transaction at most: each takes some statements, however few it holds, and a pause waits for them.
 const PAGES_PER_STEP: i64 = 50;
@@ -36,6 +43,9 @@ pub struct Paginator {
     waits_for: Option<&'static str>,
     /// Whether the audience has filters. That is known when a step has packed nothing for want of a look.
     looks_ahead: bool,
+    health: Health,
+    /// What the database said when it refused the last step, although it answers, and how often in a row.
+    refused: Option<(String, u32)>,
 }
 
 /// Packs nothing more; what is packed stays, and the cursor with it.
@@ -70,6 +80,7 @@ impl Paginator {
         store: Store,
         pools: PoolDirectory,
         announcer: Announcer,
+        health: Health,
         campaign: &Unfinished,
         page_size: i64,
     ) -> Self {
@@ -87,6 +98,8 @@ impl Paginator {
             cursor: None,
             waits_for: None,
             looks_ahead: false,
+            health,
+            refused: None,
         }
     }
 
@@ -115,16 +128,15 @@ impl Paginator {
     fn packed(&mut self, result: Result<(Vec<Packed>, Option<Summary>), StoreError>, ctx: &mut Context<Self>) {
         self.waits_for = None;
         let (packed, summary) = match result {
-            Ok(packed) => packed,
+            Ok(packed) => {
+                self.refused = None;
+                self.health.note_packing(self.campaign, None);
+                packed
+            }
             Err(error) => {
                 self.waits_for = Some("database");
-                tracing::warn!(
-                    event = "campaign.packing_failed",
-                    campaign.id = self.campaign.0,
-                    error = %error,
-                    "the audience cannot be packed now; it is tried again"
-                );
-                ctx.run_later(RETRY_AFTER, |paginator, ctx| paginator.step(ctx));
+                let wait = self.failed(&error);
+                ctx.run_later(wait, |paginator, ctx| paginator.step(ctx));
                 return;
             }
         };
@@ -165,8 +177,48 @@ impl Paginator {
         if goes_on { self.step(ctx) } else { ctx.stop() }
     }
 
+    /// Says that a step has failed, and how long to wait for the next one. A database that is away comes back; one that answers, and
+    /// refuses the same again and again, needs a person.
+    fn failed(&mut self, error: &StoreError) -> Duration {
+        let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+        let told = format!("{error}{cause}");
+        let is_away = error.is_outage() || self.health.vital().is_some();
+        let before = self.refused.take().filter(|(known, _)| *known == told && !is_away).map_or(0, |(_, times)| times);
+        let times = if is_away { 0 } else { before + 1 };
+        self.refused = Some((told, times));
+        if times < STUCK_AFTER {
+            tracing::warn!(
+                event = "campaign.packing_failed",
+                campaign.id = self.campaign.0,
+                error = %error,
+                "the audience cannot be packed now; it is tried again"
+            );
+            return RETRY_AFTER;
+        }
+        let detail = format!("the audience cannot be packed, and it is tried again: {error}{cause}");
+        if self.health.note_packing(self.campaign, Some(detail)) {
+            tracing::error!(
+                event = "campaign.packing_stuck",
+                campaign.id = self.campaign.0,
+                correlation.id = self.correlation,
+                error = %error,
+                causes = cause,
+                "the audience cannot be packed: the database refuses it again and again"
+            );
+        }
+        RETRY_STUCK_AFTER
+    }
+
     fn report(&self, summary: Option<&Summary>) {
         let Some(summary) = summary else { return };
+        if summary.contacts == 0 {
+            tracing::warn!(
+                event = "campaign.audience_empty",
+                campaign.id = self.campaign.0,
+                correlation.id = self.correlation,
+                "the campaign has no contacts, so it ends without a message"
+            );
+        }
         tracing::info!(
             event = "campaign.packed",
             campaign.id = self.campaign.0,

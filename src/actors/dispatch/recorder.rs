@@ -9,8 +9,9 @@ use actix::prelude::*;
 use serde::Serialize;
 
 use self::queue::{Queue, Waiting};
+use crate::domain::dispatch::answer::AnswerClass;
 use crate::domain::dispatch::claim::ClaimKey;
-use crate::domain::dispatch::delivery::DeliveryState;
+use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use crate::domain::dispatch::lease::LeaseToken;
 use crate::domain::dispatch::settlement::Settlement;
 use crate::domain::ids::PageId;
@@ -249,7 +250,10 @@ async fn write(store: Store, batch: Vec<Waiting>) -> (Vec<Waiting>, Result<(), S
             recorded
         })
         .await
-        .map(|recorded| report(&recorded.unmatched));
+        .map(|recorded| {
+            report(&recorded.unmatched);
+            tell_failed(&batch, &recorded.unmatched);
+        });
     (batch, result)
 }
 
@@ -267,6 +271,24 @@ fn report(unmatched: &[(ClaimKey, DeliveryState)]) {
                 "an acceptance came too late for its delivery"
             );
         }
+    }
+}
+
+/// Says who has failed, and why. What the provider said stands with the delivery alone: it may repeat what it was sent.
+fn tell_failed(batch: &[Waiting], unmatched: &[(ClaimKey, DeliveryState)]) {
+    let settlements = batch.iter().map(|(record, _)| &record.settlement);
+    for Settlement { key, verdict, .. } in settlements.filter(|one| one.verdict.state == DeliveryState::Failed) {
+        if unmatched.iter().any(|(late, _)| late == key) {
+            continue;
+        }
+        tracing::info!(
+            event = "delivery.failed",
+            campaign.id = key.campaign.0,
+            contact.id = key.contact.0,
+            category = verdict.category.map(ErrorCategory::as_str),
+            class = verdict.class.map(AnswerClass::as_str),
+            "a campaign contact failed: the recipient gets no message"
+        );
     }
 }
 

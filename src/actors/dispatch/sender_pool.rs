@@ -34,7 +34,7 @@ use futures_util::Stream;
 use self::alike::Shared;
 use self::content::CampaignContent;
 use self::hand_over::{PoolContext, ProviderSignal};
-use self::meters::Meters;
+use self::meters::{Meters, Waits};
 use self::pace::Pace;
 use self::rate::Rate;
 use self::run::PageRun;
@@ -152,6 +152,8 @@ pub struct SenderPool {
     room_made: Option<Instant>,
     contents: HashMap<CampaignId, Arc<CampaignContent>>,
     rates: HashMap<CampaignId, Rate>,
+    /// Which of these, and whether the pool's own, are waited for.
+    waits: Waits,
     rate: Rate,
     tempo: Tempo,
     pace: Pace,
@@ -231,6 +233,7 @@ impl SenderPool {
             exhausted_campaigns: HashSet::new(),
             contents: HashMap::new(),
             rates: HashMap::new(),
+            waits: Waits::default(),
             pace: Pace::default(),
             in_flight: Arc::new(AtomicUsize::new(0)),
             reserved: 0,

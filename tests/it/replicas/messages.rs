@@ -91,6 +91,11 @@ fn listeners_hear_once_of_every_page_and_of_the_end_and_every_payload_passes_the
     stays("nothing else is told", QUIET, || client.take_all(&done).is_empty());
     let [end] = tracked(&heard).try_into().unwrap();
     assert_eq!((end.campaign_id.0, end.page, end.sent_count, end.completed), (nobody, 0, 0, true));
+    let logs: String = fleet.all().map(crate::support::volley::Volley::log).collect();
+    assert!(
+        logs.lines().filter(|line| line.contains("campaign.tracked.published")).count() > 1,
+        "what is told is logged"
+    );
     fleet.stop();
 }
 

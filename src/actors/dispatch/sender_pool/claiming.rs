@@ -65,6 +65,7 @@ impl SenderPool {
         }
         let free = self.rate.in_hand(now, free);
         if free == 0 {
+            self.waits.pool_waits();
             self.wake_in(self.rate.wait(), ctx);
             return None;
         }
@@ -98,6 +99,7 @@ impl SenderPool {
                 Some(rate) => {
                     let n = rate.in_hand(now, most);
                     if n == 0 {
+                        self.waits.campaign_waits(campaign);
                         wait = Some(wait.map_or(rate.wait(), |known| known.min(rate.wait())));
                     }
                     n
@@ -149,6 +151,7 @@ impl SenderPool {
         if let Some(rate) = self.rates.get_mut(&run.campaign) {
             rate.take(n);
         }
+        let waited = self.waits.granted(run.campaign);
         let admitted = (self.tempo.now(), self.tempo.member.is_careful());
         self.tempo.member.begin(n);
         let claim = Claim {
@@ -170,11 +173,13 @@ impl SenderPool {
             pool.claims -= 1;
             pool.reserved -= n;
             pool.pace.claimed(asked_at.elapsed());
-            pool.claimed(claim, (n, admitted), start, result, ctx);
+            let begun = pool.claimed(claim, (n, admitted), start, result, ctx);
+            pool.context.meters.waited(waited, claim.campaign, begun);
             pool.pump(ctx);
         }));
     }
 
+    /// Begins who was claimed. Returns how many these are.
     pub(super) fn claimed(
         &mut self,
         Claim { page, campaign, token, .. }: Claim,
@@ -182,9 +187,12 @@ impl SenderPool {
         start: Start,
         result: Result<ClaimOutcome, StoreError>,
         ctx: &mut Context<Self>,
-    ) {
+    ) -> usize {
         // Given back meanwhile, perhaps leased again: what was claimed was resolved when the lease was ended.
-        let Some(run) = self.run_under(page, token) else { return self.give_back(campaign, asked, admitted) };
+        let Some(run) = self.run_under(page, token) else {
+            self.give_back(campaign, asked, admitted);
+            return 0;
+        };
         run.claiming = false;
         let mut begun = 0;
         match result {
@@ -249,6 +257,7 @@ impl SenderPool {
         }
         self.give_back(campaign, asked.saturating_sub(begun), admitted);
         self.settle_finished(ctx);
+        begun
     }
 
     /// Gives back tokens of those who were not begun.

@@ -1,7 +1,9 @@
 //! A pool's metrics. What is counted for every message is looked up once: the lookup by name and labels costs more than
 //! the counting.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, Histogram};
@@ -10,6 +12,41 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::dispatch::delivery::DeliveryState;
 use crate::domain::dispatch::outcome::Outcome;
 use crate::domain::dispatch::pace::State;
+use crate::domain::ids::CampaignId;
+
+/// Campaigns that have a label of their own. A process lives long, and each campaign would be a series for ever.
+const MOST_CAMPAIGNS: usize = 50;
+
+/// Which rates are waited for: whoever is claimed next has waited for them.
+#[derive(Default)]
+pub(super) struct Waits {
+    pool: bool,
+    campaigns: HashSet<CampaignId>,
+}
+
+/// Whether hand-overs had to wait for the pool's rate, and for their campaign's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waited {
+    pool: bool,
+    campaign: bool,
+}
+
+impl Waits {
+    /// The pool's rate has nothing in hand.
+    pub(super) fn pool_waits(&mut self) {
+        self.pool = true;
+    }
+
+    /// A campaign's rate has nothing in hand.
+    pub(super) fn campaign_waits(&mut self, campaign: CampaignId) {
+        self.campaigns.insert(campaign);
+    }
+
+    /// Both rates had something for a campaign.
+    pub(super) fn granted(&mut self, campaign: CampaignId) -> Waited {
+        Waited { pool: std::mem::take(&mut self.pool), campaign: self.campaigns.remove(&campaign) }
+    }
+}
 
 /// The metrics of one pool.
 pub(super) struct Meters {
@@ -26,6 +63,8 @@ pub(super) struct Meters {
     circuit_open: Gauge,
     /// Accepted since the throughput was last shown.
     lately: AtomicU32,
+    /// Campaigns that have a label of their own.
+    named: Mutex<HashSet<CampaignId>>,
 }
 
 /// The span over which a throughput is measured, at least.
@@ -47,6 +86,7 @@ impl Meters {
             places: metrics::gauge!("volley_places", "pool" => name()),
             circuit_open: metrics::gauge!("volley_circuit_open", "pool" => name()),
             lately: AtomicU32::new(0),
+            named: Mutex::default(),
         }
     }
 
@@ -66,6 +106,24 @@ impl Meters {
             self.call.record(took.as_secs_f64());
             self.call_summary.record(took.as_secs_f64());
         }
+    }
+
+    /// So many hand-overs of a campaign begin, which may have waited for a rate.
+    pub(super) fn waited(&self, waited: Waited, campaign: CampaignId, begun: usize) {
+        let count = u64::try_from(begun).unwrap_or(0);
+        for limit in [("pool", waited.pool), ("campaign", waited.campaign)].into_iter().filter(|(_, waited)| *waited) {
+            let (pool, campaign) = (self.pool.clone(), self.label_of(campaign));
+            metrics::counter!("volley_rate_waits_total", "pool" => pool, "limit" => limit.0, "campaign" => campaign)
+                .increment(count);
+        }
+    }
+
+    fn label_of(&self, campaign: CampaignId) -> String {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.len() < MOST_CAMPAIGNS {
+            named.insert(campaign);
+        }
+        if named.contains(&campaign) { campaign.to_string() } else { "others".to_owned() }
     }
 
     /// What a delivery of this channel became.

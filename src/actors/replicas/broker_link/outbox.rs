@@ -41,6 +41,19 @@ impl Announcer {
 
     /// A page or a campaign is done.
     pub fn tracked(&self, message: &Tracked) {
+        if self.outbox.is_some() {
+            tracing::info!(
+                event = "campaign.tracked.published",
+                campaign.id = message.campaign_id.0,
+                page.seq = message.page,
+                sent = message.sent_count,
+                failed = message.failed_count,
+                skipped = message.skipped_count,
+                uncertain = message.uncertain_count,
+                completed = message.completed,
+                "the counts of a page, or of the whole campaign as page 0, are published"
+            );
+        }
         let key = message.campaign_id.to_string();
         self.leave(|| serde_json::to_vec(message).ok().map(|body| Publication::lasting(topology::TRACKED, &key, body)));
     }

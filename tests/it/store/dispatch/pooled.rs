@@ -74,9 +74,9 @@ impl Pooled {
             pools.clone(),
             Arc::clone(&status),
             announcer.clone(),
+            health.clone(),
             timing.clone(),
-            10,
-            volley::config::Sending::default().brakes(),
+            &volley::config::Sending { page_size: 10, ..volley::config::Sending::default() },
         );
         let driver = driver.start();
         let parts = PoolDeps {
