@@ -12,6 +12,8 @@ const PAGE: &str = include_str!("../../docs/metrics.md");
 const CALL_BUCKETS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
+const REQUEST_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
 /// The recorder, which is installed and described by the first call.
 ///
 /// # Errors
@@ -25,6 +27,7 @@ pub(super) fn handle() -> anyhow::Result<PrometheusHandle> {
     }
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("volley_provider_call_seconds".to_owned()), CALL_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full("volley_http_request_seconds".to_owned()), REQUEST_BUCKETS)?
         .set_quantiles(&[0.5, 0.95, 0.99])?
         .install_recorder()
         .context("cannot install the metrics recorder")?;

@@ -10,6 +10,7 @@ pub(in crate::http) mod head;
 pub(in crate::http) mod id_or_slug;
 pub mod idempotency;
 pub(in crate::http) mod list_path;
+mod meter;
 pub(in crate::http) mod origin;
 pub mod paging;
 pub mod problem;

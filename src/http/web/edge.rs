@@ -1,6 +1,7 @@
 //! The outermost layer of every request: its id, its span, and problem documents for whatever failed further in.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,6 +11,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest};
 use tracing::Instrument;
 
+use super::meter;
 use super::problem::{ApiError, PROBLEM_JSON, Problem};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,6 +48,7 @@ pub(in crate::http) async fn edge(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let began = Instant::now();
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
     let span = tracing::info_span!("request", request.id = %id.0, http.method = %request.method());
@@ -53,7 +56,9 @@ pub(in crate::http) async fn edge(
         Err(error) => request.error_response(error),
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
     };
-    Ok(span.in_scope(|| finish(response, &id)))
+    let response = span.in_scope(|| finish(response, &id));
+    meter::count(&response, began.elapsed());
+    Ok(response)
 }
 
 /// Refuses a head that no client of this API needs. What is larger still never gets here: actix answers it by itself.

@@ -106,6 +106,8 @@ fn a_campaign_shows_in_the_metrics_and_in_the_actors_state() {
         "volley_pages{state=\"ready\"}",
         "volley_pages{state=\"done\"}",
         concat!("volley_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\",database=\"sqlite\"} 1"),
+        "volley_http_request_seconds_count{route=\"/v1/campaigns/{id}/send\",method=\"POST\",status=\"2xx\"} ",
+        "volley_http_request_seconds_bucket{route=\"/v1/campaigns\",method=\"POST\",status=\"2xx\",le=\"0.001\"} ",
         "\nprocess_resident_memory_bytes ",
         "\nprocess_cpu_seconds_total ",
         "\nprocess_open_fds ",
