@@ -13,6 +13,7 @@ mod known_pages;
 pub(in crate::http) mod operations;
 pub(in crate::http) mod overview;
 pub mod people;
+pub(in crate::http) mod problem_types;
 pub(in crate::http) mod provider_logs;
 pub(in crate::http) mod reactions;
 pub mod readiness;

@@ -21,8 +21,8 @@ use super::api::people::{
 use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
-    callbacks, criteria, deliverability, events, operations, overview, provider_logs, reactions, readiness, search,
-    settings, stream, uncertain,
+    callbacks, criteria, deliverability, events, operations, overview, problem_types, provider_logs, reactions,
+    readiness, search, settings, stream, uncertain,
 };
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
@@ -191,6 +191,7 @@ pub const TABLE: &[Entry] = &[
     get("/readyz", Open, || to(readiness::readyz)),
     get("/metrics", Open, || to(operations::metrics)),
     get("/openapi.json", Open, || to(|query| openapi::describe(query, asked_scopes()))),
+    get("/problems/{code}", Open, || to(problem_types::show)),
     get("/u/{token}", Public, || to(unsubscribe::show)),
     head("/u/{token}", Public, || to(unsubscribe::show)),
     post("/u/{token}", Public, || to(unsubscribe::refuse)),
