@@ -20,7 +20,7 @@ pub(crate) enum DeadLetterCommand {
         /// The id of the dead letter
         id: Uuid,
     },
-    /// Remove one for good
+    /// Remove one: it cannot be had again
     Discard {
         /// The id of the dead letter
         id: Uuid,

@@ -147,7 +147,7 @@ fn unreadable_messages_are_put_aside_with_the_reason_and_can_be_replayed() {
     assert_eq!((gone.status, &gone.body["code"]), (404, &json!("dead_letter_not_found")), "{}", gone.body);
     let audited = api.get(&format!("/v1/audit-log?object=dead_letter&object_id={first}"));
     assert_eq!(audited["data"][0]["action"], "replayed", "{audited}");
-    // One is of no use to anybody: it goes for good, and the others stay.
+    // One is of no use to anybody: it is discarded, and the others stay.
     let second = back[1].clone();
     let discard = format!("/v1/dead-letters/{}", second["id"].as_str().unwrap());
     let removed = api.request(reqwest::Method::DELETE, &discard, "application/json", None, &[]).unwrap();

@@ -17,7 +17,7 @@ use crate::domain::ids::CampaignId;
 /// Campaigns that have a label of their own. A process lives long, and each campaign would be a series for ever.
 const MOST_CAMPAIGNS: usize = 50;
 
-/// Which rates are waited for: whoever is claimed next has waited for them.
+/// Which rates are waited for: those who are claimed next have waited for them.
 #[derive(Default)]
 pub(super) struct Waits {
     pool: bool,

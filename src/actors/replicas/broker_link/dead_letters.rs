@@ -131,7 +131,7 @@ impl DeadLetters {
         .await
     }
 
-    /// Takes a letter away for good.
+    /// Takes a letter away. It cannot be had again.
     ///
     /// # Errors
     /// There is no such letter, or the broker does not answer.

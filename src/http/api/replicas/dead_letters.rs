@@ -46,7 +46,7 @@ pub(in crate::http) async fn replay(
     Ok(HttpResponse::Ok().json(letter))
 }
 
-/// Removes such a message for good, and shows it a last time.
+/// Removes such a message, and shows it a last time.
 #[utoipa::path(delete, path = "/v1/dead-letters/{id}", tag = "operations", params(("id" = String, Path)),
     responses((status = 200, body = DeadLetter), (status = "4XX", body = Problem), (status = 503, body = Problem)))]
 pub(in crate::http) async fn discard(
