@@ -19,6 +19,8 @@ pub mod retries;
 pub mod secret;
 mod secret_files;
 pub mod targets;
+pub mod test_recipients;
+mod texts;
 pub mod timing;
 pub mod tracking;
 
@@ -32,6 +34,7 @@ use crate::domain::campaigns::brake::BrakeLimits;
 use crate::domain::dispatch::alike::Rule;
 use crate::domain::text_enum::text_enum;
 use secret::Secret;
+use test_recipients::TestRecipients;
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
@@ -277,6 +280,8 @@ pub struct Sending {
     pub bounce_share: f64,
     /// A campaign is paused when more than this share of its messages are called spam; 1 never. 0.003.
     pub complaint_share: f64,
+    /// Who may get test messages; empty: everybody. Empty.
+    pub test_recipients: TestRecipients,
 }
 
 impl Default for Sending {
@@ -291,6 +296,7 @@ impl Default for Sending {
             alike_share: 0.9,
             bounce_share: 0.05,
             complaint_share: 0.003,
+            test_recipients: TestRecipients::default(),
         }
     }
 }

@@ -83,6 +83,7 @@ impl Settings {
         within("sending.alike_share", self.sending.alike_share, 0.5..=1.0)?;
         within("sending.bounce_share", self.sending.bounce_share, 0.0001..=1.0)?;
         within("sending.complaint_share", self.sending.complaint_share, 0.0001..=1.0)?;
+        self.sending.test_recipients.check().map_err(|reason| bad("sending.test_recipients", reason))?;
         let limit = self.consent.transactional_campaign_limit;
         within("consent.transactional_campaign_limit", limit, 0..=1_000_000_000)?;
         within("consent.unconfirmed_keep_days", self.consent.unconfirmed_keep_days, 0..=3_650)?;

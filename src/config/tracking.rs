@@ -5,11 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::texts;
+
 /// `[tracking]`
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tracking {
     /// Hosts that a link may compute: `shop.example.com`. None: a link whose host is not in the template itself is not tracked.
+    #[serde(deserialize_with = "texts::read")]
     pub hosts: Vec<String>,
     /// What is clicked or opened so soon after its hand-over was a machine's doing, in milliseconds. 5,000.
     pub machine_within_ms: u64,

@@ -15,6 +15,7 @@ use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::dispatch::outcome::{NotBegun, Outcome};
 use crate::domain::ids::{CampaignId, ContactId};
+use crate::domain::shown::listed;
 use crate::services::audit::{self, Line};
 use crate::services::content::check_email::{check_email, check_pool_takes};
 use crate::services::content::files::attachments;
@@ -41,6 +42,9 @@ pub enum TestError {
     /// It has no pool.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Contacts whose addresses may get no test.
+    #[error("sending.test_recipients does not allow a test to: contacts {}", listed(.0))]
+    NotAllowed(Vec<ContactId>),
     /// Its pool is configured, but this instance does not run it.
     #[error("pool {0} is not running here")]
     NotRunning(String),
@@ -113,6 +117,13 @@ pub async fn test_send(
         let message = carried.render(&compiled, contact, &profile).map_err(RenderingError::from)?;
         let fitness = material.may_send(&services.store, contact).await.map_err(RenderingError::from)?;
         tests.push((contact, profile, message, as_a_test(fitness)));
+    }
+    let allowed = &services.settings.sending.test_recipients;
+    let is_refused = |profile| address_for(kind, profile).is_ok_and(|to| !allowed.allows(to));
+    let refused: Vec<ContactId> =
+        tests.iter().filter(|(_, profile, ..)| is_refused(profile)).map(|(contact, ..)| *contact).collect();
+    if !refused.is_empty() {
+        return Err(TestError::NotAllowed(refused));
     }
     let line = Line::of(Action::Tested, Object::Campaign, id).after(json!({ "contact_ids": contacts }));
     audit::announce(&services.store, by, line).await.map_err(RenderingError::from)?;

@@ -15,7 +15,7 @@ use crate::support::api::id;
 use crate::support::server::{Raw, Server, sandbox};
 
 /// Codes that need more than a request: a fault, or two requests at the same moment. Other tests cause them.
-const ELSEWHERE: [&str; 24] = [
+const ELSEWHERE: [&str; 25] = [
     "body_incomplete",
     "body_timeout",
     "broker_unavailable",
@@ -37,6 +37,7 @@ const ELSEWHERE: [&str; 24] = [
     "segment_in_campaigns",
     "segment_not_evaluated",
     "sender_only",
+    "test_recipient_not_allowed",
     "too_many_segments",
     "too_many_streams",
     "transactional_limit",

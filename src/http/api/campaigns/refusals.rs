@@ -123,6 +123,7 @@ impl From<TestError> for ApiError {
         match error {
             TestError::Rendering(error) => unrendered(error, CONTENT),
             TestError::Launch(error) => error.into(),
+            TestError::NotAllowed(_) => Self::field("/contact_ids", "test_recipient_not_allowed", detail),
             TestError::NotRunning(_) => Self::Unavailable { code: "pool_missing", detail },
         }
     }

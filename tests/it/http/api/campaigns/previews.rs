@@ -45,6 +45,32 @@ fn a_preview_renders_for_one_contact_and_a_text_instead_changes_nothing() {
 }
 
 #[test]
+fn a_test_reaches_only_those_whom_the_settings_allow() {
+    let db = Database::sqlite();
+    let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
+    let pool = webhook("api", &sink);
+    let server = Server::with(&db, |settings| {
+        settings.pools.push(pool);
+        settings.sending.test_recipients = vec!["@test.example".to_owned()].into();
+    });
+    let api = server.api();
+    let contact = |email: &str| id(&api.post("/v1/contacts", &json!({ "email": email })));
+    let (ours, other) = (contact("ann@Test.example"), contact("ben@example.com"));
+    let campaign =
+        id(&api.post("/v1/campaigns", &json!({ "name": "T", "channel": "http", "pool": "api", "body_text": "Hi" })));
+    let path = format!("/v1/campaigns/{campaign}/test-send");
+    let refused = ask(&server, "POST", &path, &json!({ "contact_ids": [ours, other] }));
+    assert_refused(&refused, 422, "test_recipient_not_allowed");
+    assert!(
+        refused.body["errors"][0]["reason"].as_str().unwrap().ends_with(&format!("contacts {other}")),
+        "{}",
+        refused.body
+    );
+    assert_eq!(sink.ledger().begun(), 0, "nobody gets half a test");
+    assert_eq!(api.post(&path, &json!({ "contact_ids": [ours] }))["results"][0]["outcome"], "accepted");
+}
+
+#[test]
 fn a_test_reaches_a_few_people_and_leaves_the_campaign_a_draft() {
     let db = Database::sqlite();
     let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
