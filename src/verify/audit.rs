@@ -94,12 +94,12 @@ impl Account {
         self.complaints.push(format!("{}: {what}", self.provider.name()));
     }
 
-    /// Judges everyone by the state that Volley reports; `None` where it reports nothing.
-    fn judge(&mut self, ledger: &Ledger, states: &[Option<DeliveryState>]) {
+    /// Judges everyone by what Volley reports; `None` where it reports nothing.
+    fn judge(&mut self, ledger: &Ledger, reports: &[Option<Report>]) {
         let mut named: Vec<String> = Vec::new();
-        let mut unresolved = 0;
-        for (recipient, state) in ledger.recipients().zip(states) {
+        for (recipient, report) in ledger.recipients().zip(reports) {
             let taken = ledger.times_taken(recipient).unwrap_or_default();
+            let state = report.as_ref().map(|report| report.state);
             let mut wrong = None;
             self.counted += usize::from(state.is_some());
             match state {
@@ -111,10 +111,15 @@ impl Account {
                     self.uncertain += 1;
                     self.uncertain_taken += usize::from(taken > 0);
                     // Refused under its key after an attempt without an answer: that attempt may have been taken.
-                    unresolved += usize::from(!ledger.has_refused(recipient));
+                    if self.provider == Kind::Http && !ledger.has_refused(recipient) {
+                        let why = report.as_ref().and_then(|report| report.error.as_deref()).unwrap_or("no reason");
+                        named.push(format!(
+                            "recipient {recipient}: uncertain, though its key makes a repeat harmless: {why}"
+                        ));
+                    }
                 }
                 Some(state @ (DeliveryState::Failed | DeliveryState::Skipped)) => {
-                    if *state == DeliveryState::Failed {
+                    if state == DeliveryState::Failed {
                         self.failed += 1;
                         self.failed_by_refusal += usize::from(ledger.has_refused(recipient));
                     } else {
@@ -142,9 +147,6 @@ impl Account {
         if more > 0 {
             self.complain(format!("and {more} more"));
         }
-        if self.provider == Kind::Http && unresolved > 0 {
-            self.complain(format!("{unresolved} uncertain, though every one could be repeated under its key"));
-        }
     }
 }
 
@@ -157,7 +159,16 @@ struct Deliveries {
 #[derive(Debug, Deserialize)]
 struct Delivery {
     contact: Contact,
-    status: DeliveryState,
+    #[serde(flatten)]
+    report: Report,
+}
+
+/// What Volley says of one delivery.
+#[derive(Debug, Clone, Deserialize)]
+struct Report {
+    #[serde(rename = "status")]
+    state: DeliveryState,
+    error: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,17 +195,17 @@ pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -
         }
     }
     let first = ledger.recipients().start;
-    let mut states: Vec<Option<DeliveryState>> = vec![None; ledger.recipients().len()];
+    let mut reports: Vec<Option<Report>> = vec![None; ledger.recipients().len()];
     let mut cursor = String::new();
     loop {
         let path = format!("/v1/campaigns/{}/deliveries?page_size=100{cursor}", campaign.id);
         let page = stage.fleet.ask(Question::get(&path)).await?;
         let page: Deliveries =
             serde_json::from_value(page).map_err(|error| VerifyError::failed("read deliveries", &error))?;
-        for Delivery { contact, status } in page.data {
+        for Delivery { contact, report } in page.data {
             let number = contact.email.as_deref().and_then(number_in).and_then(|number| number.checked_sub(first));
-            match number.and_then(|number| states.get_mut(number)) {
-                Some(state @ None) => *state = Some(status),
+            match number.and_then(|number| reports.get_mut(number)) {
+                Some(place @ None) => *place = Some(report),
                 Some(Some(_)) => account.complain(format!("two deliveries to {:?}", contact.email)),
                 None => account.complain(format!("a delivery to an address outside the audience: {:?}", contact.email)),
             }
@@ -202,7 +213,7 @@ pub(super) async fn audit(stage: &Stage, campaign: &Campaign, ledger: &Ledger) -
         let Some(next) = page.next_cursor else { break };
         cursor = format!("&cursor={next}");
     }
-    account.judge(ledger, &states);
+    account.judge(ledger, &reports);
     Ok(account)
 }
 
@@ -217,8 +228,12 @@ mod tests {
             ledger.take(*recipient, Seen { key: (kind == Kind::Http).then_some(*key), body: 0 });
         }
         let mut account = Account::new(kind, &ledger);
-        account.judge(&ledger, states);
+        account.judge(&ledger, &said(states));
         account
+    }
+
+    fn said(states: &[Option<DeliveryState>]) -> Vec<Option<Report>> {
+        states.iter().map(|state| state.map(|state| Report { state, error: Some("no answer".to_owned()) })).collect()
     }
 
     const SENT: Option<DeliveryState> = Some(DeliveryState::Sent);
@@ -253,11 +268,12 @@ mod tests {
 
     #[test]
     fn nothing_stays_uncertain_where_keys_are_honoured() {
-        assert_eq!(judged(Kind::Http, &[(1, 7)], &[UNCERTAIN]).complaints.len(), 1);
+        let complaints = judged(Kind::Http, &[(1, 7)], &[UNCERTAIN]).complaints;
+        assert_eq!(complaints, ["http: recipient 1: uncertain, though its key makes a repeat harmless: no answer"]);
         let ledger = Ledger::new(1, 1, 1);
         ledger.refuse(1);
         let mut account = Account::new(Kind::Http, &ledger);
-        account.judge(&ledger, &[UNCERTAIN]);
+        account.judge(&ledger, &said(&[UNCERTAIN]));
         assert!(account.complaints.is_empty(), "an attempt before the refusal may have been taken");
     }
 }
