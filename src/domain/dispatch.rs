@@ -6,6 +6,7 @@ pub mod answer;
 pub mod answers;
 pub mod backoff;
 pub mod claim;
+pub mod deaths;
 pub mod delivery;
 pub mod doubt;
 pub mod eligibility;

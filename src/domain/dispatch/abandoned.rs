@@ -78,10 +78,9 @@ pub struct LeaseEnd {
     pub on_uncertain: OnUncertain,
     /// Whether the owner lives: it came too late, or does not know of the lease.
     pub owner_lives: bool,
-    /// Whether the owner died with this delivery alone in flight.
+    /// Whether the owner died with this delivery alone in flight, on a page that is claimed one recipient at a time because owner
+    /// after owner died over it. On any other page it proves nothing: a recipient who is tried again for long is often the last one left.
     pub died_alone: bool,
-    /// Whether the page is claimed one recipient at a time, because owner after owner died over it.
-    pub single: bool,
     /// The database's time.
     pub now: UtcInstant,
 }
@@ -116,14 +115,10 @@ impl Fate {
     }
 
     fn without_reports(delivery: &Abandoned, evidence: &Evidence, end: &LeaseEnd) -> Self {
-        let LeaseEnd { repeat, on_uncertain, owner_lives, died_alone, single, now } = *end;
+        let LeaseEnd { repeat, on_uncertain, owner_lives, died_alone, now } = *end;
         // A missing line is worth less while its writer lives: what was claimed a moment ago may just be beginning.
         let fresh = owner_lives && delivery.claimed_at.plus_ms(repeat.on_the_wire_ms) > now;
         let evidence = if fresh && *evidence == Evidence::NotBegun { &Evidence::Ambiguous } else { evidence };
-        let not_begun = *evidence == Evidence::NotBegun;
-        // An owner that dies before it has begun with somebody does not die of them. Where it dies each time with only this
-        // one claimed, it does: the message may kill it while it is made.
-        let died_alone = died_alone && (single || !not_begun);
         let keeps_claim = match evidence {
             Evidence::NotBegun => owner_lives,
             Evidence::Ended(_) => false,
@@ -208,7 +203,6 @@ mod tests {
         on_uncertain: OnUncertain::Hold,
         owner_lives: false,
         died_alone: false,
-        single: false,
         now: UtcInstant(10_000),
     };
 

@@ -10,6 +10,7 @@ use super::side_rows::SideRows;
 use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd, Repeat};
 use crate::domain::dispatch::claim::ClaimKey;
+use crate::domain::dispatch::deaths::{DEATHS_BEFORE_SINGLE, LeaseOutcome};
 use crate::domain::dispatch::delivery::{DeliveryState, ErrorCategory, SkipReason};
 use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::dispatch::lease::{Lease, LeaseToken};
@@ -17,12 +18,9 @@ use crate::domain::dispatch::page::{PageState, Progress};
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reports::Reported;
-use crate::store::engine::schema::{campaigns, deliveries, pages as page};
+use crate::store::engine::schema::{campaigns, deliveries};
 use crate::store::engine::{self, CampaignLock};
 use crate::store::{Conn, StoreError, deliverability};
-
-/// Leases that must have ended with nothing settled before a page is claimed one recipient at a time.
-pub const DEATHS_BEFORE_SINGLE: i64 = 3;
 
 /// Whether a lease ended because its owner died: only deaths count against the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,8 +137,7 @@ fn end_lease_noting(
         repeat,
         on_uncertain,
         owner_lives: !died,
-        died_alone: died && sending.len() == 1,
-        single: row.deaths >= DEATHS_BEFORE_SINGLE,
+        died_alone: died && sending.len() == 1 && row.deaths >= DEATHS_BEFORE_SINGLE,
         now,
     };
     let (mut ended, mut bounced, mut sent) = (Ended::default(), Vec::new(), Vec::new());
@@ -171,12 +168,9 @@ fn end_lease_noting(
     attempts::note(conn, campaign, &tried.collect::<Vec<_>>(), now)?;
     bounces::note(conn, &bounced)?;
     deliverability::note_sent(conn, campaign, &sent, now)?;
-    let known = ended.known + ended.poison;
-    let deaths = if row.lease_settled + known > 0 { 0 } else { row.deaths + i64::from(died) };
-    diesel::update(page::table.find(id))
-        .set(page::deaths.eq(deaths))
-        .execute(conn)
-        .map_err(StoreError::query("count an owner's death"))?;
+    // Poison that is found kills nobody any more.
+    let settled = row.lease_settled + ended.known + ended.poison > 0;
+    pages::count_deaths(conn, &row, LeaseOutcome::of(died && ended.poison == 0, settled))?;
     if status == CampaignStatus::Stopped && counts.pending > 0 {
         pages::skip_pending(conn, &row, SkipReason::Stopped, &mut counts, rows)?;
     }

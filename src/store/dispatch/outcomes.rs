@@ -123,8 +123,6 @@ struct Ended {
 pub(in crate::store) struct Tally {
     /// The page's counts as they become.
     pub(in crate::store) counts: Counts,
-    /// Its owners' deaths in a row.
-    pub(in crate::store) deaths: i64,
     /// How many came to their end.
     pub(in crate::store) settled: i64,
     /// How many attempts ended with a wait for another one.
@@ -134,7 +132,7 @@ pub(in crate::store) struct Tally {
 
 impl Tally {
     fn of(page: &LockedPage) -> Self {
-        Self { counts: page.counts(), deaths: page.deaths, settled: 0, deferred: 0, changed: 0 }
+        Self { counts: page.counts(), settled: 0, deferred: 0, changed: 0 }
     }
 
     fn note(&mut self, from: DeliveryState, to: DeliveryState) {
@@ -142,7 +140,6 @@ impl Tally {
         self.changed += 1;
         if to != DeliveryState::Pending {
             self.settled += 1;
-            self.deaths = 0;
         }
     }
 
@@ -151,7 +148,6 @@ impl Tally {
         self.counts.shift(proven.from, proven.to, 1);
         if proven.from == DeliveryState::Pending {
             self.settled += 1;
-            self.deaths = 0;
         }
     }
 }

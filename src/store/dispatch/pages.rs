@@ -6,6 +6,7 @@ use super::proofs::is_proven;
 use super::reasons;
 use super::side_rows::SideRows;
 use crate::domain::campaigns::CampaignStatus;
+use crate::domain::dispatch::deaths::{self, LeaseOutcome};
 use crate::domain::dispatch::delivery::{DeliveryState, SkipReason};
 use crate::domain::dispatch::lease::{LeaseToken, Owner};
 use crate::domain::dispatch::page::{Counts, PageState, Progress};
@@ -50,7 +51,7 @@ pub struct PageRow {
     pub progress_at: Option<UtcInstant>,
     /// How many it has settled.
     pub lease_settled: i64,
-    /// Leases in a row that ended by their owner's death with nothing settled.
+    /// Leases in a row that ended by their owner's death with nothing settled: [`deaths::after`].
     pub deaths: i64,
     /// Count by state.
     pub pending: i64,
@@ -251,6 +252,7 @@ fn settle_noting(
         write_counts(conn, &page, counts, rows)?;
         return Ok(Settled::Kept(due_at));
     }
+    count_deaths(conn, &page, LeaseOutcome::of(false, page.lease_settled > 0))?;
     close_lease(conn, &page, PageState::Ready, due_at, counts, rows)?;
     Ok(Settled::Ready(counts))
 }
@@ -375,6 +377,23 @@ pub(in crate::store) fn forget_contents(conn: &mut Conn, page: &LockedPage) -> R
         .execute(conn)
         .map(drop)
         .map_err(StoreError::query("forget what attempts said"))
+}
+
+/// Writes how many owners in a row have died over a page, if its lease changes that.
+pub(in crate::store) fn count_deaths(
+    conn: &mut Conn,
+    page: &LockedPage,
+    lease: LeaseOutcome,
+) -> Result<(), StoreError> {
+    let deaths = deaths::after(page.deaths, lease);
+    if deaths == page.deaths {
+        return Ok(());
+    }
+    diesel::update(pages::table.find(page.id))
+        .set(pages::deaths.eq(deaths))
+        .execute(conn)
+        .map(drop)
+        .map_err(StoreError::query("count an owner's death"))
 }
 
 /// Ends the lease on a page, and writes its counts.

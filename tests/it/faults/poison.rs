@@ -10,7 +10,7 @@ use crate::support::turns::shared_turn;
 use crate::support::volley::{Pool, Volley};
 use crate::support::waiting::wait_until;
 
-/// More lives than the rule needs: three deaths with company, two alone, and some whose page had settled something.
+/// More lives than the rule needs: three deaths, two more alone, and some whose page had settled something.
 const LIVES: usize = 15;
 
 both_backends! {

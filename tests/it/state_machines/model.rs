@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use volley::domain::campaigns::OnUncertain;
 use volley::domain::dispatch::abandoned::Repeat;
+use volley::domain::dispatch::deaths::{self, DEATHS_BEFORE_SINGLE, LeaseOutcome};
 use volley::domain::dispatch::delivery::DeliveryState;
 use volley::domain::dispatch::outcome::{NotBegun, Outcome};
 use volley::domain::dispatch::page::Counts;
@@ -24,8 +25,6 @@ const MAX_ATTEMPTS: u32 = 4;
 /// How long the provider remembers a key; it is relied on for a tenth less.
 const KEY_REMEMBERED: i64 = 60_000;
 const KEY_VALID: i64 = KEY_REMEMBERED / 10 * 9;
-/// Owners that died over a page before its recipients are claimed one by one.
-const DEATHS_BEFORE_SINGLE: i64 = 3;
 
 /// Which claim of which delivery, under which lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -428,7 +427,6 @@ impl World {
         self.counts.shift(from, state, 1);
         if !pending {
             self.settled += 1;
-            self.deaths = 0;
         }
     }
 
@@ -444,6 +442,7 @@ impl World {
             return;
         }
         self.lease = None;
+        self.deaths = deaths::after(self.deaths, LeaseOutcome::of(false, self.settled > 0));
         for row in self.rows.iter_mut().filter(|row| row.state == DeliveryState::Sending) {
             (row.state, row.token) = (DeliveryState::Pending, None);
             self.counts.shift(DeliveryState::Sending, DeliveryState::Pending, 1);

@@ -83,7 +83,7 @@ impl PageRun {
             first,
             claiming: false,
             unrecorded: 0,
-            single: row.deaths >= crate::store::dispatch::lost_leases::DEATHS_BEFORE_SINGLE,
+            single: row.deaths >= crate::domain::dispatch::deaths::DEATHS_BEFORE_SINGLE,
             since: Instant::now(),
         }
     }

@@ -32,7 +32,7 @@ pub(in crate::store) fn write_counts(conn: &mut Conn, page: &LockedPage, counts:
     .map_err(StoreError::query("count a page"))
 }
 
-/// Writes the counts of locked pages that have made progress, and so many deaths of owners in a row.
+/// Writes the counts of locked pages that have made progress.
 pub(in crate::store) fn write_progress(
     conn: &mut Conn,
     pages: &BTreeMap<PageId, Tally>,
@@ -46,7 +46,7 @@ pub(in crate::store) fn write_progress(
             let ids: Vec<PageId> = pages.keys().copied().collect();
             let of = |pick: fn(&Tally) -> i64| -> Vec<i64> { pages.values().map(pick).collect() };
             sql("UPDATE pages AS p SET pending = v.pending, sending = v.sending, sent = v.sent, failed = v.failed, \
-                 skipped = v.skipped, uncertain = v.uncertain, deaths = v.deaths, \
+                 skipped = v.skipped, uncertain = v.uncertain, \
                  lease_settled = p.lease_settled + v.settled, progress_at = ")
             .bind::<BigInt, _>(now, " FROM unnest(")
             .bind::<Array<BigInt>, _>(ids, ", ")
@@ -56,10 +56,9 @@ pub(in crate::store) fn write_progress(
             .bind::<Array<BigInt>, _>(of(|tally| tally.counts.failed), ", ")
             .bind::<Array<BigInt>, _>(of(|tally| tally.counts.skipped), ", ")
             .bind::<Array<BigInt>, _>(of(|tally| tally.counts.uncertain), ", ")
-            .bind::<Array<BigInt>, _>(of(|tally| tally.deaths), ", ")
             .bind::<Array<BigInt>, _>(
                 of(|tally| tally.settled),
-                ") AS v (id, pending, sending, sent, failed, skipped, uncertain, deaths, settled) WHERE p.id = v.id",
+                ") AS v (id, pending, sending, sent, failed, skipped, uncertain, settled) WHERE p.id = v.id",
             )
             .execute(conn)
             .map(drop)
@@ -72,8 +71,7 @@ pub(in crate::store) fn write_progress(
                 .bind::<BigInt, _>(tally.counts.failed, ", skipped = ")
                 .bind::<BigInt, _>(tally.counts.skipped, ", uncertain = ")
                 .bind::<BigInt, _>(tally.counts.uncertain, ", progress_at = ")
-                .bind::<BigInt, _>(now, ", deaths = ")
-                .bind::<BigInt, _>(tally.deaths, ", lease_settled = lease_settled + ")
+                .bind::<BigInt, _>(now, ", lease_settled = lease_settled + ")
                 .bind::<BigInt, _>(tally.settled, " WHERE id = ")
                 .bind::<BigInt, _>(*id, "")
                 .execute(conn)

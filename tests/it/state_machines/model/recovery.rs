@@ -4,12 +4,13 @@ use std::collections::HashSet;
 
 use volley::domain::campaigns::OnUncertain;
 use volley::domain::dispatch::abandoned::{Abandoned, Evidence, Fate, LeaseEnd};
+use volley::domain::dispatch::deaths::{self, DEATHS_BEFORE_SINGLE, LeaseOutcome};
 use volley::domain::dispatch::delivery::{DeliveryState, ErrorCategory};
 use volley::domain::dispatch::settlement::Verdict;
 use volley::domain::instant::UtcInstant;
 use volley::domain::reports::Reported;
 
-use super::{DEATHS_BEFORE_SINGLE, Journal, Key, Left, Line, Process, Row, Settlement, World};
+use super::{Journal, Key, Left, Line, Process, Row, Settlement, World};
 
 /// What these lines, of a writer that cannot begin any more, say of a claim.
 fn evidence(lines: &[&Line], key: Key) -> Evidence {
@@ -50,7 +51,7 @@ impl World {
         let Some(lease) = self.lease.take() else { return };
         let sending = self.rows.iter().filter(|row| row.state == DeliveryState::Sending).count();
         let repeat = self.repeat();
-        let mut known = self.settled > 0;
+        let (mut settled, mut is_found) = (self.settled > 0, false);
         for (n, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.state == DeliveryState::Sending) {
             let key = Key { row: n, claim_no: row.claim_no, token: lease.token };
             let left = Abandoned {
@@ -63,18 +64,18 @@ impl World {
                 claim_no: i32::try_from(row.claim_no).unwrap(),
                 reported: Reported::NONE,
             };
-            let died_alone = died && sending == 1;
+            let died_alone = died && sending == 1 && self.deaths >= DEATHS_BEFORE_SINGLE;
             let end = LeaseEnd {
                 repeat,
                 on_uncertain: OnUncertain::Hold,
                 owner_lives: !died,
                 died_alone,
-                single: self.deaths >= DEATHS_BEFORE_SINGLE,
                 now: UtcInstant(self.now),
             };
             let fate = Fate::of(&left, &evidence(key), &end);
             let pending = fate.state() == DeliveryState::Pending;
-            known |= fate.known || fate.verdict.category == Some(ErrorCategory::Poison);
+            settled |= fate.known;
+            is_found |= fate.verdict.category == Some(ErrorCategory::Poison);
             row.state = fate.state();
             row.due_at = fate.due_at.0;
             row.attempts += i32::from(fate.verdict.counted);
@@ -85,7 +86,7 @@ impl World {
             row.content = row.content.filter(|_| pending);
             self.counts.shift(DeliveryState::Sending, fate.state(), 1);
         }
-        self.deaths = if known { 0 } else { self.deaths + i64::from(died) };
+        self.deaths = deaths::after(self.deaths, LeaseOutcome::of(died && !is_found, settled || is_found));
     }
 
     pub(in crate::state_machines) fn kill(&mut self) {
