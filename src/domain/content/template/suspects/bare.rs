@@ -1,4 +1,5 @@
-//! The name of a field with a sign before it, or around it: `$first_name`, `:first_name`, `-name-`, `!FNAME!`.
+//! The name of a field with a sign before it, or around it: `$first_name`, `:first_name`, `-name-`, `!FNAME!`; and names that are no word of a
+//! language, without any sign: `Dear FIRSTNAME`.
 //!
 //! Sources: the variables of PHP, Velocity and shells, the named parameters of SQL and Laravel, the substitution tags of SendGrid's first
 //! API, the tokens of Drupal.
@@ -12,14 +13,37 @@ const SIGNS: &str = "$%-!:^=+&§@#~*_|\\";
 /// Those that mark a word in plain text, a row of a table or a picture: `*name*`, `_email_`, `:email:`.
 const OF_TEXT: &str = "*_~|:";
 
-/// Whether a name with a sign can begin with this character.
+/// What other products call the name of a person, in capitals: nobody writes these words to people.
+const OF_LISTS: &[&str] = &["FIRST_NAME", "LAST_NAME", "FIRSTNAME", "LASTNAME", "FNAME", "LNAME"];
+
+/// Whether a name with a sign, or one without, can begin with this character.
 pub(super) fn is_sign(c: char) -> bool {
-    SIGNS.contains(c)
+    SIGNS.contains(c) || is_initial(c)
 }
 
-/// The name with a sign that begins at this byte.
+/// Whether one of [`OF_LISTS`] begins so.
+fn is_initial(c: char) -> bool {
+    matches!(c, 'F' | 'L')
+}
+
+/// The name without a sign that begins at this byte, and is not the label of a value: `FIRSTNAME: Ann`.
+fn without_sign(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
+    let ahead = reader.ahead(at);
+    let word = OF_LISTS.iter().find(|word| ahead.starts_with(**word))?;
+    let after = ahead.get(word.len()..)?;
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let stands_alone = !reader.before(at).ends_with(is_part) && !after.starts_with(is_part);
+    let is_label = after.trim_start().starts_with([':', '=']);
+    let is_meant = stands_alone && !is_label && !reader.in_url(at);
+    is_meant.then(|| reader.found(at..at + word.len(), "the name of a field in capitals", word))
+}
+
+/// The name with a sign, or one that needs none, that begins at this byte.
 pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let ahead = reader.ahead(at);
+    if ahead.starts_with(is_initial) {
+        return without_sign(reader, at);
+    }
     let sign = ahead.chars().next().filter(|sign| SIGNS.contains(*sign))?;
     // `$$FNAME$$` is `$FNAME$` once more.
     let signs = if "$!~".contains(sign) { ahead.len() - ahead.trim_start_matches(sign).len() } else { sign.len_utf8() };
@@ -58,7 +82,6 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
 
 /// `first_name`, `firstName`, `FNAME`: no word of a language.
 fn is_spelled_as_field(word: &str) -> bool {
-    const OF_LISTS: &[&str] = &["FNAME", "LNAME", "FIRSTNAME", "LASTNAME"];
     let has_inner_capital =
         || word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
     word.trim_matches('_').contains('_') || OF_LISTS.contains(&word) || has_inner_capital()

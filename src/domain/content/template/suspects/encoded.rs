@@ -1,5 +1,5 @@
-//! Placeholders whose signs are written in another way: percent-encoded in an address (`%7Bname%7D`, `%5BEMAIL%5D`), or in the full width
-//! of East Asian scripts (`｛first_name｝`).
+//! Placeholders whose signs are written in another way: percent-encoded in an address (`%7Bname%7D`, `%5BEMAIL%5D`), in the full width
+//! of East Asian scripts (`｛first_name｝`), as entities of HTML (`&#123;name&#125;`), or as escapes of JSON and JavaScript (`\u007bname\u007d`).
 
 use super::super::scan::{self, Token};
 use super::meaning::guess;
@@ -10,6 +10,9 @@ const TAKEN_FOR: &str = "a placeholder with its signs encoded";
 
 /// From U+FF01 to U+FF5E stand the signs and letters of ASCII in full width.
 const FULL_WIDTH: std::ops::RangeInclusive<char> = '\u{ff01}'..='\u{ff5e}';
+
+/// The longest entity that is read, in bytes.
+const LONGEST_ENTITY: usize = 16;
 
 /// How far the letters of full width are from those of ASCII.
 const TO_ASCII: u32 = 0xfee0;
@@ -95,7 +98,51 @@ fn decoded(text: &str) -> Option<(char, usize)> {
     if FULL_WIDTH.contains(&first) {
         return char::from_u32(u32::from(first).checked_sub(TO_ASCII)?).map(|c| (c, first.len_utf8()));
     }
-    let hex = text.strip_prefix('%')?.get(..2).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()))?;
-    let byte = u8::from_str_radix(hex, 16).ok()?;
-    (byte.is_ascii_graphic() || byte == b' ').then(|| (char::from(byte), "%7B".len()))
+    match first {
+        '%' => of_hex(text.get(1..3)?).map(|c| (c, 3)),
+        '\\' => {
+            let digits = text.strip_prefix("\\u").and_then(|rest| rest.get(..4)?.strip_prefix("00"));
+            let of_unicode = digits.and_then(of_hex).map(|c| (c, 6));
+            of_unicode.or_else(|| of_hex(text.strip_prefix("\\x")?.get(..2)?).map(|c| (c, 4)))
+        }
+        '&' => entity(text.get(1..)?).map(|(c, len)| (c, len + 1)),
+        _ => None,
+    }
+}
+
+/// Two hexadecimal digits of a character of ASCII that is seen.
+fn of_hex(digits: &str) -> Option<char> {
+    let code = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()))?;
+    seen(u32::from_str_radix(code, 16).ok()?)
+}
+
+/// What an entity stands for, without its `&`, and its length.
+fn entity(text: &str) -> Option<(char, usize)> {
+    let near = text.get(..text.floor_char_boundary(LONGEST_ENTITY)).unwrap_or_default();
+    let (name, _) = near.split_once(';')?;
+    let c = match name {
+        "lbrace" | "lcub" => '{',
+        "rbrace" | "rcub" => '}',
+        "lbrack" | "lsqb" => '[',
+        "rbrack" | "rsqb" => ']',
+        "percnt" => '%',
+        "ast" => '*',
+        "vert" | "verbar" | "VerticalLine" => '|',
+        "dollar" => '$',
+        "lowbar" => '_',
+        _ => {
+            let digits = name.strip_prefix('#')?;
+            let code = match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => u32::from_str_radix(hex, 16),
+                None => digits.parse(),
+            };
+            seen(code.ok()?)?
+        }
+    };
+    Some((c, name.len() + 1))
+}
+
+/// The character of ASCII with this code, if it is one that is seen.
+fn seen(code: u32) -> Option<char> {
+    char::from_u32(code).filter(|c| c.is_ascii_graphic() || *c == ' ')
 }

@@ -4,7 +4,7 @@
 //! ActiveCampaign, Salesforce Marketing Cloud, Acoustic, Mailgun, SendGrid, Mailjet, GetResponse, Zoho, Moosend, Keap, dotdigital, Adobe
 //! Campaign), and the template languages ERB, EJS, PHP, Python and Ruby.
 
-use super::meaning::meaning;
+use super::meaning::{is_note, meaning};
 use super::{Found, Names, Reader};
 
 /// A syntax of another product.
@@ -314,7 +314,7 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
     OF_CAMPAIGN_MONITOR.contains(&tag) || (is_field && is_person())
 }
 
-/// `[NAME]`, `[First Name]`, `[Name,fallback=you]`, `[subscriber:firstname]`; and no link of Markdown.
+/// `[NAME]`, `[First Name]`, `[Name,fallback=you]`, `[subscriber:firstname]`, `[insert name]`; and no link of Markdown.
 fn bracketed(place: &Place<'_, '_, '_>) -> bool {
     const OF_PHPLIST: &[&str] = &[
         "BLACKLISTURL",
@@ -353,7 +353,7 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return OF_PHPLIST.contains(&plain);
     }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
-    if OF_SENDY.contains(&plain) {
+    if OF_SENDY.contains(&plain) || is_note(plain) {
         return true;
     }
     let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));

@@ -17,16 +17,7 @@ const MERGE_NAMES: &[(&str, &[&str])] = &[
     ("last_name", &["lname", "last", "lastname", "surname", "family_name", "familyname", "nachname", "apellido"]),
     (
         "name",
-        &[
-            "full_name",
-            "fullname",
-            "your_name",
-            "customer_name",
-            "recipient_name",
-            "contact_name",
-            "subscriber_name",
-            "insert_name",
-        ],
+        &["full_name", "fullname", "your_name", "customer_name", "recipient_name", "contact_name", "subscriber_name"],
     ),
     ("email", &["e_mail", "mail", "email_address", "emailaddress", "recipient"]),
     ("phone", &["mobile", "sms", "phone_number", "phonenumber", "telephone"]),
@@ -61,6 +52,27 @@ pub(super) fn meaning<'k>(inner: &str, names: &Names<'k>) -> Option<&'k str> {
     names.by_name(&name).or_else(|| merged.and_then(|own| names.by_name(own)))
 }
 
+/// How a note begins that something is to be filled in.
+const VERBS: &[&str] = &["insert", "enter", "add", "type", "fill", "put"];
+
+/// What such a note names, in the end.
+const KINDS: &[&str] =
+    &["name", "names", "date", "company", "address", "email", "title", "city", "phone", "link", "url", "number"];
+
+/// Whether a text is a note that something is to be filled in: `insert first name here`, `enter your company`.
+pub(super) fn is_note(text: &str) -> bool {
+    what_to_fill_in(text).is_some_and(|what| KINDS.contains(&what.rsplit(' ').next().unwrap_or_default()))
+}
+
+/// What a note asks for: `first name` of `insert first name here`.
+fn what_to_fill_in(text: &str) -> Option<String> {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
+    let (verb, rest) = words.split_first()?;
+    let rest = rest.strip_suffix(&["here"]).unwrap_or(rest);
+    VERBS.contains(verb).then(|| rest.join(" "))
+}
+
 /// What to write for a text that somebody took for a placeholder, where it can be guessed.
 pub(super) fn guess(inner: &str, names: &Names<'_>) -> Option<String> {
     let words = without_tags(inner).replace("%7B", "").replace("%7b", "").replace("%20", " ");
@@ -71,7 +83,9 @@ pub(super) fn guess(inner: &str, names: &Names<'_>) -> Option<String> {
     let last = plain.rsplit(joints).next().unwrap_or_default();
     let first = plain.split(joints).next().unwrap_or_default();
     let word = plain.trim_start().split(' ').next().unwrap_or_default();
-    let name = [last, plain, first, word].into_iter().find_map(|text| meaning(text.trim_matches(is_around), names));
+    let asked = what_to_fill_in(plain).unwrap_or_default();
+    let name =
+        [last, plain, first, word, &asked].into_iter().find_map(|text| meaning(text.trim_matches(is_around), names));
     let name = name.map(str::to_owned).or_else(|| nearest(last, names))?;
     Some(format!("{{{name}}}"))
 }
