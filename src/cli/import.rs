@@ -43,7 +43,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "NAME")]
     encoding: Option<String>,
     /// What a column is: email, phone, external_id, first_name, last_name, timezone, locale, name (first and last name in one), status,
-    /// status_at, source, tags, attributes.NAME, attributes (a JSON object), or - (passed over). May be repeated
+    /// opt_in (agrees: yes or no), opt_out (has refused: yes or no), status_at, source, tags, attributes.NAME, attributes (a JSON object),
+    /// or - (passed over). May be repeated
     #[arg(long = "map", value_name = "HEADER=FIELD", value_parser = mapped)]
     mapping: Vec<String>,
     /// Which tool has exported the file: listmonk, mailchimp, brevo, hubspot, google or outlook. Most exports are recognised without it;

@@ -6,7 +6,7 @@ use super::own;
 use super::presets::{Known, Preset, known, proofs, recognise};
 use super::reading::{Field, PresetChoice, Reading};
 use super::spellings::{Word, word};
-use super::statuses::{self, Consent};
+use super::statuses::{self, Consent, Meaning};
 use super::{ImportError, MAX_COLUMNS};
 use crate::domain::export::Format;
 use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
@@ -185,6 +185,8 @@ fn told(field: &Field) -> Target {
         Field::BuiltIn(field) => Target::BuiltIn(*field),
         Field::Name => Target::Name,
         Field::Status => Target::Consent(Consent::Word),
+        Field::OptIn => Target::Consent(Consent::Agreed),
+        Field::OptOut => Target::Consent(Consent::Filled(Meaning::Refuses)),
         Field::StatusAt => Target::Said(SaidColumn::StandingAt),
         Field::Source => Target::Said(SaidColumn::Source),
         Field::Tags => Target::Said(SaidColumn::Tags),

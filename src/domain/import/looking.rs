@@ -90,7 +90,7 @@ fn field_of(target: &Target) -> String {
         Target::Said(SaidColumn::StandingAt) => "status_at".to_owned(),
         Target::Said(SaidColumn::Source) => "source".to_owned(),
         Target::Said(SaidColumn::Tags) => "tags".to_owned(),
-        Target::Consent(_) => "status".to_owned(),
+        Target::Consent(consent) => statuses::field_of(*consent).to_owned(),
         Target::Rejected | Target::Ignored | Target::Nowhere => "-".to_owned(),
     }
 }
@@ -239,7 +239,7 @@ mod tests {
                 ("Kunde", "external_id", "mapping"),
                 ("Telefon", "attributes.telefon", "nothing"),
                 ("Handy", "phone", "name"),
-                ("opt_in", "status", "name"),
+                ("opt_in", "opt_in", "name"),
                 ("", "-", "nothing"),
                 ("Ort", "attributes.ort", "nothing"),
             ]

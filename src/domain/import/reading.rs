@@ -66,8 +66,12 @@ pub enum Field {
     BuiltIn(BuiltIn),
     /// First and last name in one.
     Name,
-    /// Whether the person agrees.
+    /// Whether the person agrees, in words of a state.
     Status,
+    /// Whether the person agrees: yes or no.
+    OptIn,
+    /// Whether the person has refused: anything but no is a refusal.
+    OptOut,
     /// Since when.
     StatusAt,
     /// Where the consent comes from.
@@ -85,7 +89,8 @@ pub enum Field {
 impl Field {
     /// What may be written.
     pub const ALLOWED: &'static str = "email, phone, external_id, first_name, last_name, timezone, locale, name (first and last name in one), \
-                                       status, status_at, source, tags, attributes.NAME, attributes (a JSON object), or - (the column is passed over)";
+                                       status, opt_in (yes or no), opt_out (yes or no), status_at, source, tags, attributes.NAME, attributes (a JSON object), or - \
+                                       (the column is passed over)";
 
     /// A field by its name. `None`: there is none.
     #[must_use]
@@ -93,6 +98,8 @@ impl Field {
         Some(match trim(text) {
             "name" => Self::Name,
             "status" => Self::Status,
+            "opt_in" => Self::OptIn,
+            "opt_out" => Self::OptOut,
             "status_at" => Self::StatusAt,
             "source" => Self::Source,
             "tags" => Self::Tags,
@@ -112,6 +119,8 @@ impl std::fmt::Display for Field {
             Self::BuiltIn(field) => f.write_str(field.as_str()),
             Self::Name => f.write_str("name"),
             Self::Status => f.write_str("status"),
+            Self::OptIn => f.write_str("opt_in"),
+            Self::OptOut => f.write_str("opt_out"),
             Self::StatusAt => f.write_str("status_at"),
             Self::Source => f.write_str("source"),
             Self::Tags => f.write_str("tags"),

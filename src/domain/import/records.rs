@@ -24,16 +24,18 @@ pub(super) struct Record {
     pub(super) count: usize,
     /// The line on which it begins, from 1.
     pub(super) line: u64,
-    /// What was too long to keep.
+    /// What was too long to keep, first of all.
     pub(super) overflow: Option<Overflow>,
+    /// Whether what comes is not kept: up to the end of a cell, or of the record.
+    skips: bool,
 }
 
-/// What of a record was too long. The rest of the record was read, but not kept.
+/// What of a record was too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overflow {
-    /// The cell of that index.
+    /// The cell of that index, in whose place an empty one is kept: the cells behind it may say that somebody has refused.
     Cell(usize),
-    /// All cells together.
+    /// All cells together; those behind are not kept.
     Record,
 }
 
@@ -47,19 +49,22 @@ impl Record {
     fn clear(&mut self, line: u64) {
         self.bytes.clear();
         self.ends.clear();
-        (self.count, self.line, self.overflow, self.read) = (0, line, None, 0);
+        (self.count, self.line, self.overflow, self.skips, self.read) = (0, line, None, false, 0);
     }
 
     fn push(&mut self, bytes: &[u8]) {
         self.read += bytes.len();
-        if self.overflow.is_some() || self.count > self.ends.len() {
+        if self.skips || self.count > self.ends.len() {
             return;
         }
-        let cell = self.bytes.len() - self.ends.last().copied().unwrap_or(0);
-        if cell + bytes.len() > MAX_CELL_BYTES {
-            self.overflow = Some(Overflow::Cell(self.count));
+        let begin = self.ends.last().copied().unwrap_or(0);
+        if self.bytes.len() - begin + bytes.len() > MAX_CELL_BYTES {
+            self.overflow.get_or_insert(Overflow::Cell(self.count));
+            self.bytes.truncate(begin);
+            self.skips = true;
         } else if self.bytes.len() + bytes.len() > MAX_RECORD_BYTES {
             self.overflow = Some(Overflow::Record);
+            self.skips = true;
         } else {
             self.bytes.extend_from_slice(bytes);
         }
@@ -70,6 +75,7 @@ impl Record {
             self.ends.push(self.bytes.len());
         }
         self.count += 1;
+        self.skips = self.overflow == Some(Overflow::Record);
     }
 }
 
@@ -293,11 +299,13 @@ mod tests {
         let source = format!("a\n\"{}\",b\nc\n", "x".repeat(MAX_CELL_BYTES + 1));
         let mut records = Records::new(source.as_bytes(), b',', 10, 0, 1);
         let mut record = Record::default();
-        for overflow in [None, Some(Overflow::Cell(0)), None] {
+        for (overflow, cells) in
+            [(None, vec![&b"a"[..]]), (Some(Overflow::Cell(0)), vec![b"", b"b"]), (None, vec![b"c"])]
+        {
             assert!(records.read(&mut record).unwrap());
-            assert_eq!(record.overflow, overflow);
+            assert_eq!((record.overflow, record.cells().collect::<Vec<_>>()), (overflow, cells));
         }
-        assert_eq!((record.line, record.cells().collect::<Vec<_>>()), (3, vec![&b"c"[..]]));
+        assert_eq!(record.line, 3);
     }
 
     #[test]
@@ -338,6 +346,19 @@ mod tests {
                 prop_assert_eq!(&from(&source, byte, line, 4096), &whole[index + 1..]);
             }
         }
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_read_to_its_end_and_kept_in_part() {
+        let cell = "x".repeat(MAX_CELL_BYTES);
+        let source = format!("{}a\nb\n", format!("{cell},").repeat(5));
+        let mut records = Records::new(source.as_bytes(), b',', 10, 0, 1);
+        let mut record = Record::default();
+        assert!(records.read(&mut record).unwrap());
+        assert_eq!((record.overflow, record.count), (Some(Overflow::Record), 6));
+        assert!(record.cells().map(<[u8]>::len).sum::<usize>() <= MAX_RECORD_BYTES);
+        assert!(records.read(&mut record).unwrap());
+        assert_eq!((record.overflow, record.cells().collect::<Vec<_>>()), (None, vec![&b"b"[..]]));
     }
 
     #[test]

@@ -185,7 +185,7 @@ pub(super) fn check(text: &str) -> Result<(), FieldError> {
         return Ok(());
     }
     let reason = format!(
-        "says \"{text}\", in a column that is kept as an attribute: map the column to status if it says whether people agree, and to \
+        "says \"{text}\", in a column that is kept as an attribute: map the column to status, opt_in or opt_out if it says whether people agree, and to \
          attributes.NAME if it is about something else"
     );
     Err(FieldError::new("status", "status_unclear", reason))
@@ -324,6 +324,20 @@ mod tests {
             assert_eq!(row(header, cell, true, &[&format!("{header}:attributes.x")]), Ok((None, vec![])));
         }
         assert_eq!(row("State", "unsubscribed", true, &["State:status"]), Ok((Some(Standing::Unsubscribed), vec![])));
+        for (cell, field, wanted) in [
+            ("ja", "opt_in", Ok(Some(Standing::Subscribed))),
+            ("nein", "opt_in", Ok(Some(Standing::Unsubscribed))),
+            ("2026-01-02", "opt_in", Ok(Some(Standing::Subscribed))),
+            ("", "opt_in", Err("required".to_owned())),
+            ("perhaps", "opt_in", Err("not_allowed".to_owned())),
+            ("ja", "opt_out", Ok(Some(Standing::Unsubscribed))),
+            ("02.01.2026", "opt_out", Ok(Some(Standing::Unsubscribed))),
+            ("nein", "opt_out", Ok(None)),
+            ("", "opt_out", Ok(None)),
+        ] {
+            let said = row("Werbung", cell, true, &[&format!("Werbung:{field}")]).map(|(standing, _)| standing);
+            assert_eq!(said, wanted, "{cell} as {field}");
+        }
         for cell in ["CA", "Unsubscribed people are here", "Bounce house", "customer"] {
             assert_eq!(row("State", cell, true, &[]), Ok((None, vec![])), "{cell}");
         }

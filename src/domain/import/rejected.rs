@@ -45,7 +45,7 @@ impl Cells {
     /// The cells of a record, without those of rejected rows; none of a record that is too long, so that it cannot be taken for a row that
     /// was corrected. `is_protected`: a `'` before a cell is not its own.
     pub(super) fn of(record: &Record, columns: &[Column], is_protected: bool) -> Self {
-        // Cells behind one that is too long are not there, and an empty `status` must not become that of somebody who is subscribed.
+        // Some of its cells are not there, and an empty `status` must not become that of somebody who is subscribed.
         if record.overflow.is_some() {
             return Self::default();
         }

@@ -119,6 +119,22 @@ impl Meaning {
     }
 }
 
+/// The field of a mapping that a column is most like.
+pub(super) const fn field_of(consent: Consent) -> &'static str {
+    match consent {
+        Consent::Agreed | Consent::Perhaps => "opt_in",
+        Consent::Marked(Meaning::Refuses | Meaning::RefusesAll)
+        | Consent::Filled(Meaning::Refuses | Meaning::RefusesAll) => "opt_out",
+        Consent::Word
+        | Consent::Marked(_)
+        | Consent::Filled(_)
+        | Consent::Reasons
+        | Consent::Lists
+        | Consent::Stands
+        | Consent::StandsOn => "status",
+    }
+}
+
 /// How a column says whether the person agrees, in words.
 pub(super) fn described(consent: Consent) -> String {
     let what = |meaning: Meaning| match meaning {

@@ -26,7 +26,7 @@ const CELL_CHARS: usize = 80;
 const NAME_CHARS: usize = 199;
 
 /// What a column can be, with a list or without one.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 14] = [
     "email",
     "phone",
     "external_id",
@@ -36,6 +36,8 @@ const FIELDS: [&str; 12] = [
     "timezone",
     "locale",
     "status",
+    "opt_in",
+    "opt_out",
     "status_at",
     "tags",
     "attributes",
@@ -100,6 +102,8 @@ fn words(field: &str) -> String {
         "name" => "first and last name".to_owned(),
         "attributes" => "attributes (JSON)".to_owned(),
         "status_at" => "status since".to_owned(),
+        "opt_in" => "agrees: yes or no".to_owned(),
+        "opt_out" => "has refused: yes or no".to_owned(),
         _ => match field.strip_prefix("attributes.") {
             Some(name) => format!("attribute {name}"),
             None => field.replace('_', " "),
@@ -168,7 +172,7 @@ fn value_of(row: &DryRow, field: &str) -> String {
     match field {
         "name" => [set("first_name"), set("last_name")].join(" ").trim().to_owned(),
         "tags" => row.tags.join(", "),
-        "status" => {
+        "status" | "opt_in" | "opt_out" => {
             let standing = row.standing.map(|standing| standing.as_str());
             standing
                 .into_iter()

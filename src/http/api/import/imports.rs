@@ -169,7 +169,7 @@ impl FromQuery for ImportFilter {
 /// the file is recognised; `encoding` settles it. An export of
 /// another tool is recognised; `preset` names the tool (`listmonk`, `mailchimp`, `brevo`, `hubspot`, `google`, `outlook`, or `none`).
 /// `map=HEADER:FIELD`, which may be repeated, says what a column is: `email`, `phone`, `external_id`, `first_name`, `last_name`,
-/// `timezone`, `locale`, `name`, `status`, `status_at`, `source`, `tags`, `attributes.NAME`, `attributes` (a JSON object), or `-`.
+/// `timezone`, `locale`, `name`, `status`, `opt_in`, `opt_out`, `status_at`, `source`, `tags`, `attributes.NAME`, `attributes` (a JSON object), or `-`.
 ///
 /// `dry_run=true` stores nothing. The answer says what each column would become, and what would come of the first 20 rows. With
 /// `new_list=true` it does so for a list that is yet to be made.
