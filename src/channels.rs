@@ -2,7 +2,6 @@
 //!
 //! **To add a provider**: one file here that implements [`Channel`], one variant in [`build`].
 
-mod base64;
 pub mod fetch;
 mod idle;
 mod percent;

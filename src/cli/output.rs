@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 pub(crate) use crate::domain::shown::grouped;
 
@@ -66,11 +67,11 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Rows under a header, columns aligned; numbers to the right.
+/// Rows under a header, columns aligned as a terminal shows them; numbers to the right.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain(header.get(column).map(|name| name.chars().count())).max().unwrap_or_default()
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width());
+        cells.chain(header.get(column).map(|name| name.width())).max().unwrap_or_default()
     };
     let is_whole = |cell: &str| !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == ',');
     let is_number = |cell: &str| match cell.strip_suffix('%').and_then(|share| share.split_once('.')) {
@@ -79,10 +80,10 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     };
     let line = |cells: &mut dyn Iterator<Item = (usize, &str)>| {
         let cells = cells.map(|(column, cell)| {
-            let width = width(column);
+            let blanks = " ".repeat(width(column).saturating_sub(cell.width()));
             let mut filled = rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
             let numeric = filled.peek().is_some() && filled.all(|cell| is_number(cell) || cell == "-");
-            if numeric { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+            if numeric { format!("{blanks}{cell}") } else { format!("{cell}{blanks}") }
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
@@ -105,6 +106,12 @@ mod tests {
             "           A    B\nsent     935  935\n  again    5",
             "some cells are empty"
         );
+    }
+
+    #[test]
+    fn wide_characters_take_two_places() {
+        let rows = [vec!["春の便り".to_owned(), "7".to_owned()], vec!["Spring".to_owned(), "12".to_owned()]];
+        assert_eq!(table(&["NAME", "SENT"], &rows), "NAME      SENT\n春の便り     7\nSpring      12");
     }
 
     #[test]

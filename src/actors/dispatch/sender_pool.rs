@@ -170,7 +170,8 @@ pub struct SenderPool {
     freed: Arc<Batcher<Freed>>,
     acks: Arc<Batcher<Acknowledged>>,
     drained: Vec<tokio::sync::oneshot::Sender<()>>,
-    seed: u64,
+    /// Spreads retries.
+    rng: fastrand::Rng,
     /// When ready pages were last looked for.
     looked: Instant,
     /// Since when the throughput is measured.
@@ -246,7 +247,7 @@ impl SenderPool {
             freed: Arc::new(Batcher::new()),
             acks: Arc::new(Batcher::new()),
             drained: Vec::new(),
-            seed: u64::try_from(owner.generation).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            rng: fastrand::Rng::new(),
             looked: now,
             measured: now,
         }
@@ -258,14 +259,6 @@ impl SenderPool {
 
     fn suspended(&self) -> bool {
         self.deps.suspended.load(Ordering::Acquire)
-    }
-
-    /// 0.0 to 1.0, to spread retries (xorshift; nothing secret hangs on it).
-    fn jitter(&mut self) -> f64 {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        f64::from(u32::try_from(self.seed >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 
     /// Begins whatever can begin now: settlements, claims, leases.

@@ -150,8 +150,7 @@ async fn supervise(link: Arc<Link>, which: Connection) {
 
 /// 0.5 to 1.0, so that instances do not come back all at once.
 fn jitter() -> f64 {
-    let random = getrandom::u32().unwrap_or(u32::MAX);
-    0.5 + f64::from(random) / f64::from(u32::MAX) / 2.0
+    0.5 + fastrand::f64() / 2.0
 }
 
 impl Handler<GetState> for BrokerLink {

@@ -1,6 +1,7 @@
 //! Text of a header that must not be read as it stands: RFC 2047.
 
-use crate::channels::base64::base64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// The longest word that is left as it is, in bytes: a line with it stays below the 78 characters of RFC 5322 2.1.1.
 const LONGEST_WORD: usize = 66;
@@ -26,7 +27,7 @@ pub(super) fn encode(text: &str, before: usize) -> String {
     let (mut words, mut rest, mut before) = (Vec::new(), text, before);
     while !rest.is_empty() {
         let (word, after) = rest.split_at(rest.floor_char_boundary(piece(before)));
-        words.push(format!("=?utf-8?B?{}?=", base64(word)));
+        words.push(format!("=?utf-8?B?{}?=", STANDARD.encode(word)));
         (rest, before) = (after, " ".len());
     }
     words.join("\r\n ")

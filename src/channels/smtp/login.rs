@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use super::reply::Failure;
 use super::token::Token;
 use super::wire::Wire;
-use crate::channels::base64::base64;
 use crate::channels::{Unusable, percent};
 use crate::config::pools::SmtpConfig;
 use crate::config::secret::Secret;
@@ -129,7 +130,7 @@ fn apart() -> Unusable {
 /// Gives `answers`, one after each challenge; the first with the command if it may stand there and fits. A challenge beyond
 /// them is answered with an empty line: XOAUTH2 relays give the reason of a refusal as one, and the refusal after it.
 async fn exchange(wire: &mut Wire, mechanism: &str, at_once: bool, answers: &[&str]) -> Result<(), Failure> {
-    let mut answers: VecDeque<String> = answers.iter().map(|answer| base64(answer)).collect();
+    let mut answers: VecDeque<String> = answers.iter().map(|answer| STANDARD.encode(answer)).collect();
     let mut line = format!("AUTH {mechanism}");
     let fits = answers.front().is_some_and(|answer| line.len() + answer.len() + " \r\n".len() <= MAX_COMMAND_BYTES);
     if let Some(answer) = (at_once && fits).then(|| answers.pop_front()).flatten() {

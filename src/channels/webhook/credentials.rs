@@ -1,8 +1,9 @@
 //! The user and password of an address, as HTTP wants them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
-use crate::channels::base64::base64;
 use crate::channels::{Unusable, percent};
 
 /// What goes into `Authorization` or `Proxy-Authorization`, where an address names a user (RFC 7617).
@@ -12,7 +13,7 @@ use crate::channels::{Unusable, percent};
 pub(super) fn authorization(setting: &str, url: &Url) -> Result<Option<String>, Unusable> {
     let Some(login) = login(url) else { return Ok(None) };
     let reason = || Unusable::new(format!("{setting}: user or password is not percent-encoded UTF-8"));
-    login.map(|login| Some(format!("Basic {}", base64(&login)))).ok_or_else(reason)
+    login.map(|login| Some(format!("Basic {}", STANDARD.encode(login)))).ok_or_else(reason)
 }
 
 /// `user:password` where the address names one; nothing within where it cannot be decoded.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use http::Request;
-use reqwest::header::{
+use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     USER_AGENT,
 };

@@ -1,6 +1,6 @@
 //! Settings of an HTTP API that contradict themselves.
 
-use reqwest::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use url::Url;
 

@@ -1,5 +1,7 @@
 //! Languages, as BCP 47 tags.
 
+use icu_locale_core::Locale;
+
 use super::spelling::trim;
 
 /// The text has not the shape of a language tag.
@@ -18,9 +20,8 @@ impl LocaleError {
 /// The longest tag, in bytes (RFC 5646 4.4.1 asks for at least 35).
 const MAX_TAG: usize = 35;
 
-/// Reads a tag of the shape of RFC 5646: a language of two or three letters, then subtags of one to eight letters or
-/// digits, joined by `-` or `_`. Returns it in the recommended capitals: `en_gb` is `en-GB`. Whether the language
-/// exists is not looked up.
+/// Reads a tag of RFC 5646: a language of two or three letters, then subtags, joined by `-` or `_`. Returns it in the recommended
+/// capitals: `en_gb` is `en-GB`. Whether the language exists is not looked up.
 ///
 /// # Errors
 /// [`LocaleError`].
@@ -29,30 +30,10 @@ pub fn parse(raw: &str) -> Result<String, LocaleError> {
     if text.len() > MAX_TAG {
         return Err(LocaleError);
     }
-    let mut tag = String::with_capacity(text.len());
-    for (place, part) in text.split(['-', '_']).enumerate() {
-        let is_alphabetic = part.bytes().all(|b| b.is_ascii_alphabetic());
-        if place == 0 {
-            if !is_alphabetic || !(2..=3).contains(&part.len()) {
-                return Err(LocaleError);
-            }
-            tag.push_str(&part.to_ascii_lowercase());
-            continue;
-        }
-        if !(1..=8).contains(&part.len()) || !part.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(LocaleError);
-        }
-        tag.push('-');
-        match part.split_at_checked(1) {
-            Some((initial, rest)) if is_alphabetic && part.len() == 4 => {
-                tag.push_str(&initial.to_ascii_uppercase());
-                tag.push_str(&rest.to_ascii_lowercase());
-            }
-            _ if is_alphabetic && part.len() == 2 => tag.push_str(&part.to_ascii_uppercase()),
-            _ => tag.push_str(&part.to_ascii_lowercase()),
-        }
-    }
-    Ok(tag)
+    let tag = Locale::try_from_str(&text.replace('_', "-")).map_err(|_shape| LocaleError)?;
+    // `und` says itself that the language is not known; the text of no other tag is taken for it.
+    let has_language = !tag.id.language.is_unknown() || text.to_ascii_lowercase().starts_with("und");
+    if has_language { Ok(tag.to_string()) } else { Err(LocaleError) }
 }
 
 #[cfg(test)]
@@ -68,6 +49,9 @@ mod tests {
             ("zh-hant-tw", "zh-Hant-TW"),
             ("es-419", "es-419"),
             ("gsw", "gsw"),
+            ("UND", "und"),
+            ("sl-rozaj-biske", "sl-biske-rozaj"),
+            ("EN-us-u-CA-Buddhist", "en-US-u-ca-buddhist"),
         ] {
             assert_eq!(parse(raw).as_deref(), Ok(expected), "{raw}");
         }
@@ -75,7 +59,7 @@ mod tests {
 
     #[test]
     fn words_and_broken_tags_are_refused() {
-        for raw in ["", "English", "e", "en-", "en--GB", "en-toolongsubtag", "12", "dé", "en GB", "-en"] {
+        for raw in ["", "English", "e", "en-", "en--GB", "en-toolongsubtag", "12", "dé", "en GB", "-en", "x-ours"] {
             assert_eq!(parse(raw), Err(LocaleError), "{raw}");
         }
         assert_eq!(parse(&format!("en{}", "-abcdefgh".repeat(4))), Err(LocaleError));

@@ -58,7 +58,7 @@ pub(super) struct World {
     next_recipient: i64,
     /// How many recipients there are.
     pub(super) recipients: i64,
-    seed: u64,
+    rng: fastrand::Rng,
 }
 
 fn micros(at: f64) -> u64 {
@@ -85,7 +85,7 @@ impl World {
             serial: 0,
             next_recipient: 0,
             recipients: i64::MAX,
-            seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
+            rng: fastrand::Rng::with_seed(seed),
         };
         for member in 0..instances {
             world.at(0.05 * member as f64, Event::Look(member));
@@ -94,10 +94,7 @@ impl World {
     }
 
     fn rng(&mut self) -> f64 {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        (self.seed >> 40) as f64 / (1_u64 << 24) as f64
+        self.rng.f64()
     }
 
     fn at(&mut self, at: f64, event: Event) {

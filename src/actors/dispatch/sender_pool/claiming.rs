@@ -277,7 +277,7 @@ impl SenderPool {
         start: Start,
         (admitted, careful): (Seconds, bool),
     ) -> Option<HandOver> {
-        let jitter = self.jitter();
+        let jitter = self.rng.f64();
         let run = self.runs.get(&page)?;
         Some(HandOver {
             key: ClaimKey {

@@ -53,16 +53,17 @@ pub struct Member {
     careful: Option<(Seconds, usize)>,
     /// Since when calls hold all places, and none has begun or ended.
     stuck_since: Option<Seconds>,
-    seed: u64,
+    /// Spreads waits; the same of each instance each time.
+    rng: fastrand::Rng,
 }
 
 impl Member {
     /// An instance that knows nothing yet.
     #[must_use]
     pub fn new(member: i64, limits: Limits, shared: Shared) -> Self {
-        let seed = u64::try_from(member).unwrap_or(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        let rng = fastrand::Rng::with_seed(member.unsigned_abs());
         let report = Report { member, ..Report::default() };
-        Self { shared, limits, report, block: None, probe: false, careful: None, stuck_since: None, seed }
+        Self { shared, limits, report, block: None, probe: false, careful: None, stuck_since: None, rng }
     }
 
     /// Whether somebody should tell the row what this instance saw, or ask it for something, before the next regular time.
@@ -265,17 +266,9 @@ impl Member {
 
     /// How long a delivery waits that is put off.
     pub fn wait(&mut self, refused: &Refused, sure: bool) -> Seconds {
-        let jitter = self.jitter();
+        let jitter = self.rng.f64();
         let times = refused.put_offs.saturating_add(1);
         put_off::wait(&self.limits, sure, times, jitter).max(refused.wait.unwrap_or_default())
-    }
-
-    /// 0.0 to 1.0, to spread waits (xorshift; nothing secret hangs on it).
-    fn jitter(&mut self) -> f64 {
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        f64::from(u32::try_from(self.seed >> 32).unwrap_or(0)) / f64::from(u32::MAX)
     }
 }
 
