@@ -18,7 +18,7 @@ use self::meaning::guess;
 pub(super) use self::meaning::nearest;
 use super::alternative::Seen;
 use super::names::Names;
-use super::scan::Token;
+use super::scan::{self, Token};
 use super::{Content, MAX_SOURCE_BYTES, Part, TemplateError, position, source, surroundings};
 
 /// The most that are found in one part.
@@ -146,12 +146,13 @@ impl Reader<'_, '_> {
             match token {
                 Token::Code(text) => {
                     let range = start..start + text.floor_char_boundary(LONGEST);
-                    let found = code::find(text, self.names);
+                    let found = code::find(text, self.names).or_else(|| self.in_literals(text));
                     all.extend(found.map(|(taken_for, instead)| Found { range, taken_for, instead }));
                 }
                 Token::Field { name, fallback } => {
                     let fallback = || fallback.and_then(|text| code::fallback(name, text, self.names));
                     let found = code::keyword(name, self.names).or_else(fallback);
+                    let found = found.or_else(|| fallback_text(token).and_then(|text| self.inside(text)));
                     all.extend(found.map(|(taken_for, instead)| {
                         let end = self.ahead(start).rfind('}').map_or(start, |end| start + end + 1);
                         let end = self
@@ -193,6 +194,22 @@ impl Reader<'_, '_> {
         all
     }
 
+    /// The first that is found in a text of its own: what a fallback says goes out as it stands.
+    fn inside(&self, text: &str) -> Option<(&'static str, Option<String>)> {
+        let tokens = [(0, Token::Text(text))];
+        let reader =
+            Reader { source: text, last_close: text.rfind('}'), tokens: &tokens, quiet: Vec::new(), names: self.names };
+        reader.read().into_iter().next().map(|found| (found.taken_for, found.instead))
+    }
+
+    /// The same in the texts between quotes of a piece of code.
+    fn in_literals(&self, code: &str) -> Option<(&'static str, Option<String>)> {
+        if code.starts_with("{#") || scan::tag(code) == Some("raw") {
+            return None;
+        }
+        code.split('"').skip(1).step_by(2).chain(code.split('\'').skip(1).step_by(2)).find_map(|text| self.inside(text))
+    }
+
     /// What begins at this byte, which is no brace that closes.
     fn at(&self, at: usize) -> Option<Found> {
         let brace =
@@ -226,6 +243,14 @@ impl Reader<'_, '_> {
 
     fn found(&self, range: Range<usize>, taken_for: &'static str, inner: &str) -> Found {
         Found { range, taken_for, instead: guess(inner, self.names) }
+    }
+}
+
+/// What a field says to those who have no value.
+fn fallback_text(token: Token<'_>) -> Option<&str> {
+    match token {
+        Token::Field { fallback, .. } => fallback,
+        Token::Text(_) | Token::Code(_) => None,
     }
 }
 

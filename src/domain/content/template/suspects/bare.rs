@@ -14,7 +14,18 @@ const SIGNS: &str = "$%-!:^=+&§@#~*_|\\";
 const OF_TEXT: &str = "*_~|:";
 
 /// What other products call the name of a person, in capitals: nobody writes these words to people.
-const OF_LISTS: &[&str] = &["FIRST_NAME", "LAST_NAME", "FIRSTNAME", "LASTNAME", "FNAME", "LNAME"];
+const OF_LISTS: &[&str] = &[
+    "FIRST_NAME",
+    "LAST_NAME",
+    "FIRSTNAME",
+    "LASTNAME",
+    "FNAME",
+    "LNAME",
+    "FULL_NAME",
+    "CUSTOMER_NAME",
+    "YOUR_NAME",
+    "EMAIL_ADDRESS",
+];
 
 /// Whether a name with a sign, or one without, can begin with this character.
 pub(super) fn is_sign(c: char) -> bool {
@@ -23,18 +34,19 @@ pub(super) fn is_sign(c: char) -> bool {
 
 /// Whether one of [`OF_LISTS`] begins so.
 fn is_initial(c: char) -> bool {
-    matches!(c, 'F' | 'L')
+    matches!(c, 'C' | 'E' | 'F' | 'L' | 'Y')
 }
 
-/// The name without a sign that begins at this byte, and is not the label of a value: `FIRSTNAME: Ann`.
+/// The name without a sign that begins at this byte, and is not a part of a longer name.
 fn without_sign(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let ahead = reader.ahead(at);
     let word = OF_LISTS.iter().find(|word| ahead.starts_with(**word))?;
     let after = ahead.get(word.len()..)?;
+    let before = reader.before(at);
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-    let stands_alone = !reader.before(at).ends_with(is_part) && !after.starts_with(is_part);
-    let is_label = after.trim_start().starts_with([':', '=']);
-    let is_meant = stands_alone && !is_label && !reader.in_url(at);
+    let is_longer =
+        after.trim_start_matches(['_', '-']).starts_with(char::is_alphanumeric) && after.starts_with(is_part);
+    let is_meant = !before.ends_with(is_part) && !is_longer && (!reader.in_url(at) || before.ends_with('='));
     is_meant.then(|| reader.found(at..at + word.len(), "the name of a field in capitals", word))
 }
 

@@ -287,7 +287,10 @@ fn between_dollars(place: &Place<'_, '_, '_>) -> bool {
 
 /// `«First_Name»`, `«FirstName»`: other languages quote words like this.
 fn merge_field(place: &Place<'_, '_, '_>) -> bool {
-    let has_inner_capital = || place.inner.chars().skip(1).any(char::is_uppercase) && !is_capitals(place.inner);
+    // `E-Mail` is a word.
+    let has_inner_capital = || {
+        place.inner.chars().skip(1).any(char::is_uppercase) && !is_capitals(place.inner) && !place.inner.contains('-')
+    };
     matches!(place.inner, "AddressBlock" | "GreetingLine")
         || (known(place) && (place.inner.contains('_') || has_inner_capital()))
 }
@@ -312,6 +315,17 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
         || meaning(place.inner, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"));
     let tag = place.inner.split(' ').next().unwrap_or_default();
     OF_CAMPAIGN_MONITOR.contains(&tag) || (is_field && is_person())
+}
+
+/// What is named in brackets: `first_name` of `contact.first_name`, `FirstName|there` and `Recipient's first_name here`.
+fn the_name(text: &str) -> &str {
+    let name = text.split(['|', ',']).next().unwrap_or_default().trim();
+    let name = name.rsplit("'s ").next().and_then(|name| name.rsplit("\u{2019}s ").next()).unwrap_or(name);
+    let name = name.strip_suffix(" here").or_else(|| name.strip_suffix(" HERE")).unwrap_or(name);
+    match name.rsplit_once('.') {
+        Some((_, last)) if is_word(name) => last,
+        _ => name.trim_start_matches('@'),
+    }
 }
 
 /// `[NAME]`, `[First Name]`, `[Name,fallback=you]`, `[subscriber:firstname]`, `[insert name]`; and no link of Markdown.
@@ -353,9 +367,10 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return OF_PHPLIST.contains(&plain);
     }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
-    if OF_SENDY.contains(&plain) || is_note(plain) {
+    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str()) || is_note(plain) {
         return true;
     }
+    let plain = the_name(plain);
     let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));
     let is_meant =
         means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));

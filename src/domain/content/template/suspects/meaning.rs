@@ -17,7 +17,17 @@ const MERGE_NAMES: &[(&str, &[&str])] = &[
     ("last_name", &["lname", "last", "lastname", "surname", "family_name", "familyname", "nachname", "apellido"]),
     (
         "name",
-        &["full_name", "fullname", "your_name", "customer_name", "recipient_name", "contact_name", "subscriber_name"],
+        &[
+            "full_name",
+            "fullname",
+            "your_name",
+            "customer_name",
+            "recipient_name",
+            "contact_name",
+            "client_name",
+            "member_name",
+            "subscriber_name",
+        ],
     ),
     ("email", &["e_mail", "mail", "email_address", "emailaddress", "recipient"]),
     ("phone", &["mobile", "sms", "phone_number", "phonenumber", "telephone"]),
@@ -56,18 +66,24 @@ pub(super) fn meaning<'k>(inner: &str, names: &Names<'k>) -> Option<&'k str> {
 const VERBS: &[&str] = &["insert", "enter", "add", "type", "fill", "put"];
 
 /// What such a note names, in the end.
-const KINDS: &[&str] =
-    &["name", "names", "date", "company", "address", "email", "title", "city", "phone", "link", "url", "number"];
+const KINDS: &[&str] = &[
+    "code", "image", "name", "names", "date", "company", "address", "email", "title", "city", "phone", "link", "url",
+    "number",
+];
 
-/// Whether a text is a note that something is to be filled in: `insert first name here`, `enter your company`.
+/// Whether a text is a note that something is to be filled in: `insert first name`, `enter your company name here`. Without `here` the other
+/// verbs stand on buttons.
 pub(super) fn is_note(text: &str) -> bool {
-    what_to_fill_in(text).is_some_and(|what| KINDS.contains(&what.rsplit(' ').next().unwrap_or_default()))
+    let lower = text.to_lowercase();
+    let is_meant = lower.starts_with("insert") || lower.starts_with("please insert") || lower.ends_with("here");
+    is_meant && what_to_fill_in(text).is_some_and(|what| KINDS.contains(&what.rsplit(' ').next().unwrap_or_default()))
 }
 
 /// What a note asks for: `first name` of `insert first name here`.
 fn what_to_fill_in(text: &str) -> Option<String> {
     let text = text.to_lowercase();
     let words: Vec<&str> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
+    let words = words.strip_prefix(&["please"]).unwrap_or(&words);
     let (verb, rest) = words.split_first()?;
     let rest = rest.strip_suffix(&["here"]).unwrap_or(rest);
     VERBS.contains(verb).then(|| rest.join(" "))
@@ -84,8 +100,9 @@ pub(super) fn guess(inner: &str, names: &Names<'_>) -> Option<String> {
     let first = plain.split(joints).next().unwrap_or_default();
     let word = plain.trim_start().split(' ').next().unwrap_or_default();
     let asked = what_to_fill_in(plain).unwrap_or_default();
-    let name =
-        [last, plain, first, word, &asked].into_iter().find_map(|text| meaning(text.trim_matches(is_around), names));
+    let owned = plain.rsplit_once("'s ").or_else(|| plain.rsplit_once("\u{2019}s ")).map_or("", |(_, owned)| owned);
+    let candidates = [last, plain, first, word, &asked, owned];
+    let name = candidates.into_iter().find_map(|text| meaning(text.trim_matches(is_around), names));
     let name = name.map(str::to_owned).or_else(|| nearest(last, names))?;
     Some(format!("{{{name}}}"))
 }
