@@ -7,6 +7,7 @@
 //! Cells that a row lacks at its end are empty, and empty ones beyond the header say nothing. A key that cannot be read costs that cell, where
 //! the row has a stronger one; else it costs the row.
 
+mod consent_names;
 pub mod encoding;
 mod error;
 mod filling;

@@ -41,6 +41,15 @@ pub enum ImportError {
     /// A header is longer than a cell may be.
     #[error("a column's name is longer than {MAX_CELL_BYTES} bytes")]
     HeaderTooLong,
+    /// A column may say whether people agree, and its name does not say how.
+    #[error(
+        "column {header:?} may say whether people agree, and its name does not tell how it is to be read: map it to opt_in (yes: agrees), \
+         opt_out (yes: has refused), status, attributes.NAME if it is about something else, or - to pass it over"
+    )]
+    ColumnUnclear {
+        /// Its name.
+        header: String,
+    },
     /// Two columns mean the same.
     #[error(
         "columns {first:?} and {second:?} are both {name}: map one of them to another field, or to - to pass it over"
@@ -127,6 +136,7 @@ impl ImportError {
             Self::Encoding { .. } => "encoding",
             Self::TooManyColumns { .. } => "too_many_columns",
             Self::HeaderTooLong => "header_too_long",
+            Self::ColumnUnclear { .. } => "column_unclear",
             Self::DuplicateColumn { .. } => "duplicate_column",
             Self::ColumnName { .. } => "column_name",
             Self::NoMappedColumn { .. } => "map_no_column",

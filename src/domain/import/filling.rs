@@ -71,7 +71,8 @@ impl Told {
         }
         let text = column.manner.of(text);
         match &column.target {
-            Target::Rejected | Target::Ignored | Target::Nowhere => {}
+            Target::Nowhere => refusals::check(&text)?,
+            Target::Rejected | Target::Ignored => {}
             Target::Said(said) => self.hear(*said, &text, column.manner)?,
             Target::Consent(Consent::Lists) => self.stands.lists = Some(text.into_owned()),
             Target::Consent(Consent::Stands) => self.stands.status = Some(text.into_owned()),
@@ -91,11 +92,14 @@ impl Told {
                 if matches!(column.why, Why::NoField | Why::Outdone) {
                     refusals::check(&text)?;
                 }
+                if column.manner == Manner::Detail {
+                    refusals::check_detail(&text)?;
+                }
                 let value = Value::String(text.into_owned());
                 check_attribute(name, &value)?;
                 self.draft.attributes.insert(name.clone(), value);
             }
-            Target::Attributes => self.attributes = Some(object(&text)?),
+            Target::Attributes => self.take_object(object(&text)?, column.manner)?,
         }
         Ok(())
     }
@@ -109,10 +113,7 @@ impl Told {
             (Value::Null, _) => self.take(column, b"", on_list),
             (Value::String(text), _) => self.take(column, text.as_bytes(), on_list),
             (_, Target::Rejected | Target::Ignored | Target::Nowhere) => Ok(()),
-            (Value::Object(object), Target::Attributes) => {
-                self.attributes = Some(object.clone());
-                Ok(())
-            }
+            (Value::Object(object), Target::Attributes) => self.take_object(object.clone(), column.manner),
             (_, Target::Attribute(name)) => {
                 check_attribute(name, value)?;
                 self.draft.attributes.insert(name.clone(), value.clone());
@@ -121,6 +122,7 @@ impl Told {
             (Value::Array(all), Target::Said(SaidColumn::Tags)) => {
                 let texts = all.iter().map(|one| one.as_str().ok_or_else(wrong_type));
                 let tags = texts.map(|text| text.and_then(tag::parse)).collect::<Result<Vec<_>, _>>()?;
+                tags.iter().try_for_each(|tag| refusals::check(tag))?;
                 self.said.tags = tags;
                 Ok(())
             }
@@ -146,7 +148,10 @@ impl Told {
             SaidColumn::Source if manner == Manner::Exported => said.source = said_source(&own::source(text))?,
             SaidColumn::Source => said.source = said_source(text)?,
             SaidColumn::Tags if manner == Manner::Exported => said.tags = own::tags(text)?,
-            SaidColumn::Tags => said.tags = tag::parse_cell(text)?,
+            SaidColumn::Tags => {
+                said.tags = tag::parse_cell(text)?;
+                said.tags.iter().try_for_each(|tag| refusals::check(tag))?;
+            }
         }
         Ok(())
     }
@@ -204,6 +209,20 @@ impl Told {
             Value::Array(all) => all.iter().filter_map(|word| refusal_in(word.as_str()?, list)).reduce(strictest),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
         }
+    }
+
+    /// Keeps an object of attributes for later. What Volley has exported was looked at when it came in.
+    fn take_object(&mut self, object: serde_json::Map<String, Value>, manner: Manner) -> Result<(), FieldError> {
+        let others = object.iter().filter(|_| manner != Manner::Exported);
+        for (name, value) in others {
+            if let Value::String(_) | Value::Bool(_) | Value::Number(_) = value {
+                let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+                refusals::check(&text)?;
+                refusals::check_member(&normalised_name(name), &text)?;
+            }
+        }
+        self.attributes = Some(object);
+        Ok(())
     }
 
     /// Own fields and columns win over what is in a JSON object, which stands below this header.
@@ -269,7 +288,7 @@ impl Manner {
     /// A cell as its column is written.
     fn of(self, text: &str) -> std::borrow::Cow<'_, str> {
         match self {
-            Self::AsIs | Self::Perhaps | Self::Exported => text.into(),
+            Self::AsIs | Self::Perhaps | Self::Exported | Self::Detail => text.into(),
             Self::First => cell::first(text).into(),
             Self::Digits => cell::with_plus(text).into(),
             Self::Quoted => cell::unquoted(text).into(),

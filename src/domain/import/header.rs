@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::consent_names::{self, Named};
 use super::own;
 use super::presets::{Known, Preset, known, proofs, recognise};
 use super::reading::{Field, PresetChoice, Reading};
 use super::spellings::{Word, word};
-use super::statuses::{self, Consent, Meaning};
+use super::statuses::{Consent, Meaning};
 use super::{ImportError, MAX_COLUMNS};
 use crate::domain::export::Format;
 use crate::domain::people::contact::{BuiltIn, attribute_name, normalised_name};
@@ -81,6 +82,8 @@ pub(super) enum Manner {
     Labels,
     /// As Volley exports it.
     Exported,
+    /// When or how somebody agreed: a yes or a no would say more than that.
+    Detail,
 }
 
 /// What a column says of a contact besides its fields and besides whether it agrees.
@@ -136,7 +139,7 @@ pub(super) fn survey<'c>(
         PresetChoice::Named(preset) => Some(preset),
     };
     // No tool has written it, so that turning tools off changes nothing.
-    let is_own = preset.is_none() && own::is_export(&names);
+    let is_own = preset.is_none() && own::is_export(&headers);
     let mut found = Vec::with_capacity(headers.len());
     for (place, (header, name)) in headers.iter().zip(&names).enumerate() {
         found.push(match mapped.get(&place) {
@@ -202,7 +205,7 @@ fn of_own(name: &str, reading: &Reading) -> Option<(Target, Manner)> {
     Some(match name {
         "id" | "version" if reading.format == Format::Jsonl => (Target::Ignored, Manner::AsIs),
         "contact_id" | "untracked" | "introduced_at" | "created_at" | "updated_at" => (Target::Ignored, Manner::AsIs),
-        "attributes" => (Target::Attributes, Manner::AsIs),
+        "attributes" => (Target::Attributes, Manner::Exported),
         "tags" => (Target::Said(SaidColumn::Tags), Manner::Exported),
         "suppressed" => (Target::Consent(Consent::Reasons), Manner::AsIs),
         "lists" => (Target::Consent(Consent::Lists), Manner::AsIs),
@@ -245,9 +248,14 @@ fn find(header: &str, name: &str, preset: Option<Preset>, reading: &Reading, wro
         "source" if on_list => return as_is(Target::Said(SaidColumn::Source)),
         _ => {}
     }
-    match (built_in(name), statuses::of_name(name), word(header)) {
+    match (built_in(name), consent_names::of_name(name), word(header)) {
         (Some(field), ..) => as_is(Target::BuiltIn(field)),
-        (None, Some(consent), _) => as_is(Target::Consent(consent)),
+        (None, Some(Named::Says(consent)), _) => as_is(Target::Consent(consent)),
+        (None, Some(Named::Detail), _) => Found::Clear(attribute(header, wrong), Manner::Detail, Why::NoField),
+        (None, Some(Named::Unclear), _) => {
+            wrong.get_or_insert_with(|| ImportError::ColumnUnclear { header: header.to_owned() });
+            Found::Clear(attribute(header, wrong), Manner::AsIs, Why::NoField)
+        }
         (None, None, Some((word, rank))) => Found::Word(word, rank),
         (None, None, None) => Found::Clear(attribute(header, wrong), Manner::AsIs, Why::NoField),
     }

@@ -14,9 +14,9 @@ use crate::domain::people::tag;
 const SIGNS: [&str; 2] = ["lists", "status_list"];
 const OTHERS: [&str; 4] = ["contact_id", "suppressed", "untracked", "introduced_at"];
 
-/// Whether a file with these columns is an export of contacts.
-pub(super) fn is_export(names: &[&str]) -> bool {
-    let has_any = |wanted: &[&str]| wanted.iter().any(|name| names.contains(name));
+/// Whether a file with these headers is an export of contacts. They must be spelled as Volley does: ActiveCampaign has `Contact ID` and `Lists`.
+pub(super) fn is_export(headers: &[String]) -> bool {
+    let has_any = |wanted: &[&str]| wanted.iter().any(|name| headers.iter().any(|header| header == name));
     has_any(&SIGNS) && has_any(&OTHERS)
 }
 

@@ -1,157 +1,15 @@
-//! What the words in the name of a column say of consent, and words of refusal in columns that say nothing of it: nobody is written to for the
-//! want of a better name.
+//! Words of refusal in places that are kept as they are: nobody is written to for the want of a better name of a column.
 
+use super::consent_names::{Named, of_name};
 use super::spellings::folded;
+use super::statuses::{answer, hear};
+use crate::domain::people::consent::Said;
 use crate::domain::people::contact::FieldError;
-
-/// What a column is about, as the words in its name say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
-    /// Whether the person agrees.
-    Agreement,
-    /// Whether the person has refused.
-    Refusal,
-    /// When or why the person has refused.
-    RefusalDetail,
-}
-
-/// Whole words, in English and the common languages of Europe, as attributes are spelled.
-const AGREEMENTS: &[&str] = &[
-    "newsletter",
-    "newsletters",
-    "consent",
-    "consents",
-    "optin",
-    "gdpr",
-    "dsgvo",
-    "rgpd",
-    "subscribed",
-    "einwilligung",
-    "zustimmung",
-    "angemeldet",
-    "consentement",
-    "consentimiento",
-    "consentimento",
-    "consenso",
-    "toestemming",
-    "samtycke",
-    "samtykke",
-    "zgoda",
-    "souhlas",
-    "suscrito",
-    "abonne",
-    "inscrit",
-    "iscritto",
-    "contactable",
-];
-const REFUSALS: &[&str] = &[
-    "unsubscribed",
-    "unsubscribe",
-    "unsub",
-    "unsubs",
-    "optout",
-    "dnc",
-    "dnm",
-    "blocklist",
-    "blocklisted",
-    "blacklist",
-    "blacklisted",
-    "abgemeldet",
-    "abmeldung",
-    "abbestellt",
-    "werbesperre",
-    "desinscrit",
-    "desinscription",
-    "desabonne",
-    "disiscritto",
-    "uitgeschreven",
-    "afgemeld",
-    "wypisany",
-];
-/// With a word of agreement, they make a refusal of it.
-const NEGATIONS: &[&str] = &[
-    "no",
-    "not",
-    "kein",
-    "keine",
-    "keinen",
-    "non",
-    "sin",
-    "geen",
-    "withdrawn",
-    "declined",
-    "revoked",
-    "refused",
-    "denied",
-    "rejected",
-    "cancelled",
-    "canceled",
-    "stop",
-    "stopped",
-    "gekuendigt",
-    "widerrufen",
-    "abgelehnt",
-];
-/// When, how or why.
-const DETAILS: &[&str] = &["date", "time", "at", "on", "am", "datum", "reason", "grund", "ts", "timestamp"];
-/// Whatever else may be said of a newsletter or a subscriber; and texts, which are not emails.
-const OTHERS: &[&str] = &[
-    "count",
-    "number",
-    "num",
-    "nr",
-    "id",
-    "source",
-    "by",
-    "via",
-    "from",
-    "link",
-    "url",
-    "token",
-    "country",
-    "language",
-    "lang",
-    "version",
-    "ip",
-    "opens",
-    "clicks",
-    "sent",
-    "discount",
-    "name",
-    "code",
-    "frequency",
-    "method",
-    "text",
-    "type",
-    "sms",
-    "whatsapp",
-    "phone",
-    "push",
-    "magazine",
-];
-
-/// What a column of this [`normalised`](crate::domain::people::contact::normalised_name) name is about. `None`: nothing of consent.
-pub(super) fn about(name: &str) -> Option<About> {
-    let words: Vec<&str> = name.split('_').collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let has_pair = |one: &str, other: &str| words.windows(2).any(|pair| pair == [one, other]);
-    let agrees = has(AGREEMENTS) || has_pair("opt", "in") || has_pair("opted", "in");
-    let refuses = has(REFUSALS)
-        || has_pair("opt", "out")
-        || has_pair("opted", "out")
-        || has_pair("do", "not")
-        || agrees && has(NEGATIONS);
-    match (refuses, agrees) {
-        (true, _) if has(OTHERS) => None,
-        (true, _) if has(DETAILS) => Some(About::RefusalDetail),
-        (true, _) => Some(About::Refusal),
-        (false, true) if !has(OTHERS) && !has(DETAILS) => Some(About::Agreement),
-        (false, _) => None,
-    }
-}
+use crate::domain::people::standing::Standing;
+use crate::domain::shown::shown;
 
 /// Words that say in any column that somebody is not to be written to, folded.
-const WORDS: [&str; 21] = [
+const WORDS: &[&str] = &[
     "unsubscribed",
     "unsubscribe",
     "optedout",
@@ -159,7 +17,13 @@ const WORDS: [&str; 21] = [
     "abgemeldet",
     "abbestellt",
     "desinscrit",
+    "desinscrite",
     "desabonne",
+    "desabonnee",
+    "disiscritto",
+    "uitgeschreven",
+    "suppressed",
+    "usersuppressed",
     "blocklisted",
     "blacklisted",
     "bounced",
@@ -179,16 +43,52 @@ const WORDS: [&str; 21] = [
 pub(super) fn check(text: &str) -> Result<(), FieldError> {
     // Most cells are anything else.
     let first = text.as_bytes().first().map(u8::to_ascii_lowercase);
-    let may_be = (6..=24).contains(&text.len())
-        && matches!(first, Some(b'a' | b'b' | b'c' | b'd' | b'h' | b'n' | b'o' | b's' | b'u'));
-    if !may_be || !WORDS.contains(&folded(text).as_str()) {
-        return Ok(());
+    let may_be = text.len() >= 6 && matches!(first, Some(b'a' | b'b' | b'c' | b'd' | b'h' | b'n' | b'o' | b's' | b'u'));
+    if may_be && (text.len() <= 24 && WORDS.contains(&folded(text).as_str()) || is_refusal_with_more(text)) {
+        return Err(unclear(text));
     }
+    Ok(())
+}
+
+/// `Unsubscribed on 2024-01-01`, `unsubscribed by admin`, `Abgemeldet am 1.2.2024`.
+fn is_refusal_with_more(text: &str) -> bool {
+    const BEGINNINGS: &[&str] =
+        &["unsubscribed", "opted out", "abgemeldet", "abbestellt", "blacklisted", "blocklisted"];
+    const BETWEEN: &[&str] = &["on", "by", "via", "from", "at", "since", "am", "von", "seit", "durch"];
+    let lower: String = text.chars().take(40).flat_map(char::to_lowercase).collect();
+    BEGINNINGS.iter().filter_map(|beginning| lower.strip_prefix(beginning)).any(|rest| {
+        let word = rest.trim_start().split(' ').next().unwrap_or_default();
+        rest.starts_with([':', ',', ';', '('])
+            || rest.starts_with(' ')
+                && (BETWEEN.contains(&word) || word.starts_with(|c: char| c.is_ascii_digit() || c == '('))
+    })
+}
+
+/// Refuses what could say whether the person agrees, in a column that would be kept as an attribute.
+pub(super) fn unclear(text: &str) -> FieldError {
     let reason = format!(
-        "says \"{text}\", in a column that is kept as an attribute: map the column to status, opt_in or opt_out if it says whether people agree, and to \
-         attributes.NAME if it is about something else"
+        "says \"{}\", in a column that is kept as an attribute: map the column to status, opt_in or opt_out if it says whether people agree, and to \
+         attributes.NAME if it is about something else",
+        shown(text)
     );
-    Err(FieldError::new("status", "status_unclear", reason))
+    FieldError::new("status", "status_unclear", reason)
+}
+
+/// Refuses a yes or a no in a column that is kept as it is.
+pub(super) fn check_detail(text: &str) -> Result<(), FieldError> {
+    // A number or a dash is a version, or nothing.
+    let is_answer = answer(text).is_some() && text.chars().any(char::is_alphabetic);
+    let is_no = ["never", "nie", "jamais", "denied", "declined"].contains(&text.to_lowercase().as_str());
+    if is_answer || is_no { Err(unclear(text)) } else { Ok(()) }
+}
+
+/// Refuses what a member of a JSON object says against the person being written to: only columns are taken at their word.
+pub(super) fn check_member(name: &str, text: &str) -> Result<(), FieldError> {
+    let Some(Named::Says(consent)) = of_name(name) else { return Ok(()) };
+    let mut said = Said::default();
+    let heard = hear(&mut said, consent, text, true);
+    let is_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
+    if heard.is_ok() && is_no { Err(unclear(text)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -199,63 +99,6 @@ mod tests {
     use crate::domain::import::ImportReader;
     use crate::domain::import::reading::{Mapped, Reading};
     use crate::domain::people::consent::Reason;
-    use crate::domain::people::contact::normalised_name;
-    use crate::domain::people::standing::Standing;
-
-    #[test]
-    fn whole_words_say_what_a_column_is_about() {
-        for (wanted, names) in [
-            (
-                Some(About::Agreement),
-                &[
-                    "Newsletter",
-                    "consent",
-                    "GDPR consent",
-                    "Einwilligung",
-                    "newsletter_opt_in",
-                    "Abonné",
-                    "isContactable",
-                ][..],
-            ),
-            (
-                Some(About::Refusal),
-                &[
-                    "Unsub",
-                    "Newsletter opt-out",
-                    "Do not send",
-                    "Désinscrit",
-                    "Consent withdrawn",
-                    "no newsletter",
-                    "Kein Newsletter",
-                    "DNC",
-                ],
-            ),
-            (Some(About::RefusalDetail), &["unsub reason", "Abgemeldet am", "Consent revoked at", "Opt-out time"]),
-            (
-                None,
-                &[
-                    "city",
-                    "State",
-                    "Loyalty tier",
-                    "newsletter_count",
-                    "Subscriber number",
-                    "Subscribed by",
-                    "consent date",
-                    "GDPR_country",
-                    "Unsubscribe link",
-                    "SMS consent",
-                    "Adopting",
-                    "Teléfono email",
-                    "notes",
-                    "Donotello",
-                ],
-            ),
-        ] {
-            for name in names {
-                assert_eq!(about(&normalised_name(name)), wanted, "{name}");
-            }
-        }
-    }
 
     fn row(
         header: &str,
@@ -282,6 +125,10 @@ mod tests {
             ("Kein Newsletter", "ja"),
             ("Abgemeldet am", "02.01.2026"),
             ("unsub reason", "too many mails"),
+            ("Unsubscribe source", "one click"),
+            ("consent", "declined"),
+            ("No email", "x"),
+            ("Unsubscribed from newsletter", "yes"),
         ] {
             assert_eq!(row(header, cell, true, &[]), Ok((Some(Standing::Unsubscribed), vec![])), "{header}: {cell}");
             assert_eq!(row(header, cell, false, &[]), Ok((None, vec![Reason::Unsubscribed])), "{header}: {cell}");
@@ -292,15 +139,14 @@ mod tests {
             ("Consent withdrawn", "no"),
             ("unsub", ""),
             ("newsletter_count", "0"),
+            ("consent date", "2024-01-02"),
+            ("unsubscribed_at", "0000-00-00 00:00:00"),
+            ("unsub reason", "NULL"),
+            ("Do Not Call", "1"),
         ] {
             assert_ne!(row(header, cell, true, &[]).unwrap().0, Some(Standing::Unsubscribed), "{header}: {cell}");
         }
-        for (header, cell) in [
-            ("Newsletter", "weekly"),
-            ("consent", "declined"),
-            ("Newsletter", "not subscribed"),
-            ("unsub", "02.01.2026"),
-        ] {
+        for (header, cell) in [("Newsletter", "weekly"), ("Newsletter", "not subscribed"), ("unsub", "02.01.2026")] {
             let code = row(header, cell, true, &[]).unwrap_err();
             assert!(["not_allowed", "not_subscribed"].contains(&code.as_str()), "{header}: {cell}: {code}");
             assert_eq!(
@@ -312,6 +158,18 @@ mod tests {
     }
 
     #[test]
+    fn a_column_that_may_say_something_of_consent_and_is_not_understood_must_be_mapped() {
+        let file = |header: &str| Cursor::new(format!("email,{header}\na@example.com,2024-01-02\n").into_bytes());
+        for header in ["GDPR erasure request", "Consent on file", "Newsletter pending"] {
+            let error = ImportReader::open(file(header), None, &Reading::default()).unwrap_err();
+            assert_eq!(error.code(), "column_unclear", "{header}");
+            for field in ["opt_out", "attributes.x", "-"] {
+                assert!(row(header, "2024-01-02", true, &[&format!("{header}:{field}")]).is_ok(), "{header}: {field}");
+            }
+        }
+    }
+
+    #[test]
     fn a_word_of_refusal_in_any_other_column_keeps_the_row_out_until_it_is_mapped() {
         for (header, cell) in [
             ("State", "unsubscribed"),
@@ -319,9 +177,22 @@ mod tests {
             ("x", "Blacklisted"),
             ("Typ", "abgemeldet"),
             ("State", "Bounced"),
+            ("State", "Unsubscribed on 2024-01-01"),
+            ("State", "unsubscribed by admin"),
+            ("State", "Abgemeldet am 1.2.2024"),
         ] {
             assert_eq!(row(header, cell, true, &[]), Err("status_unclear".to_owned()), "{header}: {cell}");
             assert_eq!(row(header, cell, true, &[&format!("{header}:attributes.x")]), Ok((None, vec![])));
+        }
+        for (header, cell) in
+            [("", "unsubscribed"), ("tags", "vip;unsubscribed"), ("consent date", "no"), ("Newsletter on", "never")]
+        {
+            assert_eq!(row(header, cell, true, &[]), Err("status_unclear".to_owned()), "{header}: {cell}");
+        }
+        for object in [r#"{""newsletter"": false}"#, r#"{""unsubscribed"": true}"#, r#"{""state"": ""unsubscribed""}"#]
+        {
+            let found = row("x", &format!("\"{object}\""), true, &["x:attributes"]);
+            assert_eq!(found, Err("status_unclear".to_owned()), "{object}");
         }
         assert_eq!(row("State", "unsubscribed", true, &["State:status"]), Ok((Some(Standing::Unsubscribed), vec![])));
         for (cell, field, wanted) in [

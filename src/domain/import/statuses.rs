@@ -4,7 +4,6 @@
 //! address that another tool does not write to any more is suppressed here as well. A word that is not understood keeps its row out.
 
 use super::own;
-use super::refusals::{About, about};
 use super::suppressions::read_time;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::{Reason, Said, SaidSuppression};
@@ -65,6 +64,11 @@ const WORDS: &[(&str, Meaning)] = &[
     ("confirmed", Meaning::Agrees),
     ("optedin", Meaning::Agrees),
     ("optin", Meaning::Agrees),
+    ("aktiv", Meaning::Agrees),
+    ("actif", Meaning::Agrees),
+    ("angemeldet", Meaning::Agrees),
+    ("granted", Meaning::Agrees),
+    ("accepted", Meaning::Agrees),
     ("unconfirmed", Meaning::Unconfirmed),
     ("pending", Meaning::Unconfirmed),
     ("unsubscribed", Meaning::Refuses),
@@ -75,6 +79,11 @@ const WORDS: &[(&str, Meaning)] = &[
     ("unsubscribe", Meaning::Refuses),
     ("abgemeldet", Meaning::Refuses),
     ("désinscrit", Meaning::Refuses),
+    ("declined", Meaning::Refuses),
+    ("denied", Meaning::Refuses),
+    ("withdrawn", Meaning::Refuses),
+    ("revoked", Meaning::Refuses),
+    ("never", Meaning::Refuses),
     ("archived", Meaning::Blocked),
     ("deleted", Meaning::Blocked),
     ("blocklisted", Meaning::Blocked),
@@ -169,10 +178,10 @@ pub(super) fn described(consent: Consent) -> String {
 }
 
 /// Yes or no.
-fn answer(text: &str) -> Option<bool> {
+pub(super) fn answer(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
-        "yes" | "y" | "true" | "t" | "1" | "x" | "on" | "ja" | "j" | "oui" | "si" | "sí" | "sì" | "sim" | "tak"
-        | "ano" => Some(true),
+        "✓" | "✔" | "☑" | "yes" | "y" | "true" | "t" | "1" | "x" | "on" | "ja" | "j" | "oui" | "si" | "sí" | "sì"
+        | "sim" | "tak" | "ano" => Some(true),
         // As spreadsheets write true in the common languages of Europe.
         "wahr" | "vrai" | "vero" | "verdadero" | "verdadeiro" | "waar" | "prawda" | "sant" | "sann" | "да" => {
             Some(true)
@@ -184,54 +193,12 @@ fn answer(text: &str) -> Option<bool> {
     }
 }
 
-/// The column of a header that says something of consent in a file of no tool that is known: its name is a [`normalised`
-/// one](crate::domain::people::contact::normalised_name).
-pub(super) fn of_name(name: &str) -> Option<Consent> {
-    Some(match name {
-        "status" | "subscription_status" | "subscriber_status" | "email_marketing_status" => Consent::Word,
-        "subscribed"
-        | "is_subscribed"
-        | "opt_in"
-        | "optin"
-        | "opted_in"
-        | "email_opt_in"
-        | "email_optin"
-        | "accepts_marketing"
-        | "accepts_email_marketing"
-        | "marketing_consent"
-        | "email_consent"
-        | "email_marketing_consent" => Consent::Agreed,
-        "unsubscribed_at" | "unsubscribed_on" | "unsubscribed_date" | "unsubscribe_date" | "unsubscribe_time"
-        | "unsub_time" | "opt_out_date" | "optout_date" | "opted_out_at" | "opted_out_date" => {
-            Consent::Filled(Meaning::Refuses)
-        }
-        "clean_time" | "bounced_at" => Consent::Filled(Meaning::Bounced),
-        "unsubscribed"
-        | "is_unsubscribed"
-        | "unsubscribe"
-        | "global_unsubscribe"
-        | "abgemeldet"
-        | "desinscrit"
-        | "do_not_mail"
-        | "opt_out"
-        | "optout"
-        | "opted_out"
-        | "email_opt_out"
-        | "email_optout"
-        | "has_opted_out_of_email"
-        | "do_not_email"
-        | "do_not_contact" => Consent::Marked(Meaning::Refuses),
-        "blocked" | "is_blocked" | "suppressed" | "is_suppressed" | "blacklisted" | "blocklisted"
-        | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
-        "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
-        "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
-        _ if name.starts_with("opted_out_of_email") => Consent::Marked(Meaning::Refuses),
-        _ => match about(name)? {
-            About::Agreement => Consent::Agreed,
-            About::Refusal => Consent::Marked(Meaning::Refuses),
-            About::RefusalDetail => Consent::Filled(Meaning::Refuses),
-        },
-    })
+/// Whether a cell is what tools and databases write for nothing.
+fn is_nothing(text: &str) -> bool {
+    matches!(
+        text.to_lowercase().as_str(),
+        "null" | "\\n" | "nil" | "none" | "n/a" | "na" | "#n/a" | "nan" | "undefined" | "never" | "nie" | "jamais"
+    ) || text.starts_with("0000-00-00")
 }
 
 /// Takes what a cell says of consent. An empty cell must not come here.
@@ -253,6 +220,7 @@ pub(super) fn hear(said: &mut Said, consent: Consent, text: &str, on_list: bool)
                 None => word(text),
             },
         },
+        Consent::Marked(_) | Consent::Filled(_) if is_nothing(text) => return Ok(()),
         Consent::Marked(meaning) => match (answer(text), read_time(text)) {
             (Some(false), _) => return Ok(()),
             (Some(true), _) => Some(meaning),
@@ -441,7 +409,7 @@ mod tests {
         }
         assert_eq!(reasons(Consent::Marked(Meaning::Refuses), "Bounced"), [Reason::Bounced]);
         for text in ["02/01/2026 14:03", "1767312000", "Jan 2 2026"] {
-            assert_eq!(reasons(of_name("unsubscribed_at").unwrap(), text), [Reason::Unsubscribed], "{text}");
+            assert_eq!(reasons(Consent::Filled(Meaning::Refuses), text), [Reason::Unsubscribed], "{text}");
         }
         assert_eq!(reasons(Consent::Perhaps, "no"), [Reason::Unsubscribed]);
         assert_eq!(reasons(Consent::Perhaps, "4711"), []);

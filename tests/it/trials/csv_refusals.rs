@@ -52,7 +52,7 @@ both_backends! {
             let all = import["columns"].as_array().unwrap();
             all.iter().find(|column| column["header"] == name).unwrap().clone()
         };
-        assert_eq!((&column("Newsletter")["field"], &column("State")["field"]), (&json!("status"), &json!("attributes.state")));
+        assert_eq!((&column("Newsletter")["field"], &column("State")["field"]), (&json!("opt_in"), &json!("attributes.state")));
         assert_eq!(column("Newsletter")["note"], "yes: the person agrees; no: the person has unsubscribed");
         assert_eq!(api.get("/v1/imports")["data"][0]["columns"], Value::Null, "a list of imports leaves it out");
         let campaign = api.create_campaign("email", "relay", list, &json!({ "body_text": "hello" }));

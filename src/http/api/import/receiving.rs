@@ -177,6 +177,7 @@ pub(in crate::http) fn refuse_file(error: ImportError) -> ApiError {
         | ImportError::Encoding { .. }
         | ImportError::TooManyColumns { .. }
         | ImportError::HeaderTooLong
+        | ImportError::ColumnUnclear { .. }
         | ImportError::DuplicateColumn { .. }
         | ImportError::ColumnName { .. }
         | ImportError::NoMappedColumn { .. }

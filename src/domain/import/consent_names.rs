@@ -1,0 +1,494 @@
+//! What the words in the name of a column say of consent.
+
+use super::statuses::{Consent, Meaning};
+
+/// What the name of a column says of consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Its cells say it, like this.
+    Says(Consent),
+    /// It is kept as it is, but a yes or a no in it would say more than that.
+    Detail,
+    /// It may say it, and how is not clear.
+    Unclear,
+}
+
+/// The column of a header that says something of consent in a file of no tool that is known: its name is a [`normalised`
+/// one](crate::domain::people::contact::normalised_name).
+pub(super) fn of_name(name: &str) -> Option<Named> {
+    Some(Named::Says(match name {
+        "status" | "subscription_status" | "subscriber_status" | "email_marketing_status" => Consent::Word,
+        "subscribed"
+        | "is_subscribed"
+        | "opt_in"
+        | "optin"
+        | "opted_in"
+        | "email_opt_in"
+        | "email_optin"
+        | "accepts_marketing"
+        | "accepts_email_marketing"
+        | "buyer_accepts_marketing"
+        | "email_marketing"
+        | "receive_emails"
+        | "receives_emails"
+        | "marketing_consent"
+        | "email_consent"
+        | "email_marketing_consent" => Consent::Agreed,
+        "double_opt_in" => Consent::Perhaps,
+        "unsubscribed_at" | "unsubscribed_on" | "unsubscribed_date" | "unsubscribe_date" | "unsubscribe_time"
+        | "unsub_time" | "opt_out_date" | "optout_date" | "opted_out_at" | "opted_out_date" => {
+            Consent::Filled(Meaning::Refuses)
+        }
+        "clean_time" | "bounced_at" => Consent::Filled(Meaning::Bounced),
+        "unsubscribed"
+        | "is_unsubscribed"
+        | "unsubscribe"
+        | "global_unsubscribe"
+        | "abgemeldet"
+        | "desinscrit"
+        | "do_not_mail"
+        | "opt_out"
+        | "optout"
+        | "opted_out"
+        | "email_opt_out"
+        | "email_optout"
+        | "has_opted_out_of_email"
+        | "do_not_email"
+        | "do_not_contact" => Consent::Marked(Meaning::Refuses),
+        "deactivated" | "blocked" | "is_blocked" | "suppressed" | "is_suppressed" | "blacklisted" | "blocklisted"
+        | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
+        "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
+        "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
+        _ if name.starts_with("opted_out_of_email") => Consent::Marked(Meaning::Refuses),
+        _ => match about(name)? {
+            About::Agreement => Consent::Agreed,
+            About::Refusal => Consent::Marked(Meaning::Refuses),
+            About::RefusalDetail => Consent::Filled(Meaning::Refuses),
+            About::AgreementDetail => return Some(Named::Detail),
+            About::Unclear => return Some(Named::Unclear),
+        },
+    }))
+}
+
+/// What a column is about, as the words in its name say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// Whether the person agrees.
+    Agreement,
+    /// Whether the person has refused.
+    Refusal,
+    /// When or why the person has refused.
+    RefusalDetail,
+    /// When, how or why the person agrees.
+    AgreementDetail,
+    /// Consent, and what of it cannot be told: "Consent expired", "GDPR erasure request".
+    Unclear,
+}
+
+/// Whole words, in English and the common languages of Europe, as attributes are spelled.
+const AGREEMENTS: &[&str] = &[
+    "newsletter",
+    "newsletters",
+    "newsletterabo",
+    "nieuwsbrief",
+    "nyhetsbrev",
+    "nyhedsbrev",
+    "infolettre",
+    "boletin",
+    "consent",
+    "consents",
+    "optin",
+    "gdpr",
+    "dsgvo",
+    "rgpd",
+    "subscribed",
+    "einwilligung",
+    "werbeeinwilligung",
+    "datenschutzeinwilligung",
+    "zustimmung",
+    "angemeldet",
+    "consentement",
+    "consentimiento",
+    "consentimento",
+    "consenso",
+    "toestemming",
+    "samtycke",
+    "samtykke",
+    "zgoda",
+    "souhlas",
+    "suscrito",
+    "abonne",
+    "inscrit",
+    "iscritto",
+    "contactable",
+];
+const REFUSALS: &[&str] = &[
+    "werbeverbot",
+    "mailverbot",
+    "unsubscribed",
+    "unsubscribe",
+    "unsubscription",
+    "unsub",
+    "unsubs",
+    "optout",
+    "dnc",
+    "dnm",
+    "blocklist",
+    "blocklisted",
+    "blacklist",
+    "blacklisted",
+    "abgemeldet",
+    "abmeldung",
+    "abmeldedatum",
+    "abbestellt",
+    "werbesperre",
+    "werbewiderspruch",
+    "sperrliste",
+    "robinsonliste",
+    "desinscrit",
+    "desinscription",
+    "desabonne",
+    "disiscritto",
+    "uitgeschreven",
+    "afgemeld",
+    "wypisany",
+];
+/// With a word of agreement, or of what is agreed to, they make a refusal of it.
+const NEGATIONS: &[&str] = &[
+    "no",
+    "not",
+    "never",
+    "without",
+    "kein",
+    "keine",
+    "keinen",
+    "ohne",
+    "non",
+    "sans",
+    "sin",
+    "senza",
+    "geen",
+    "ingen",
+    "withdrawn",
+    "withdrawal",
+    "declined",
+    "revoked",
+    "refused",
+    "denied",
+    "rejected",
+    "cancelled",
+    "canceled",
+    "stop",
+    "stopped",
+    "blocked",
+    "disabled",
+    "removed",
+    "objection",
+    "gekuendigt",
+    "widerruf",
+    "widerrufen",
+    "widerspruch",
+    "abgelehnt",
+];
+/// With what is agreed to alone, these do so, too: "No email". "Mail stop" is a part of addresses.
+const PLAIN_NEGATIONS: &[&str] = &[
+    "no", "not", "without", "kein", "keine", "keinen", "ohne", "sans", "sin", "senza", "geen", "ingen", "disabled",
+    "blocked",
+];
+/// They agree to what stands beside them, and mean something else elsewhere.
+const ALLOWANCES: &[&str] = &[
+    "permission",
+    "permissions",
+    "allow",
+    "allows",
+    "allowed",
+    "erlaubt",
+    "accept",
+    "accepts",
+    "accepted",
+    "wants",
+    "subscriber",
+    "subscription",
+];
+/// What is agreed to. Alone they say nothing of consent.
+const EMAILS: &[&str] = &["email", "emails", "mail", "mails", "mailing", "mailings", "marketing", "werbung"];
+/// Other ways to write to somebody, or to call: an agreement to them is none to emails.
+const CHANNELS: &[&str] = &[
+    "sms",
+    "text",
+    "texts",
+    "whatsapp",
+    "phone",
+    "telefon",
+    "mobile",
+    "call",
+    "calls",
+    "voicemail",
+    "fax",
+    "post",
+    "postal",
+    "push",
+    "cookie",
+    "cookies",
+    "photo",
+];
+/// When, how or why.
+const DETAILS: &[&str] = &[
+    "since",
+    "updated",
+    "changed",
+    "topic",
+    "group",
+    "name",
+    "plan",
+    "level",
+    "page",
+    "form",
+    "date",
+    "datum",
+    "time",
+    "at",
+    "on",
+    "am",
+    "ts",
+    "timestamp",
+    "reason",
+    "grund",
+    "source",
+    "method",
+    "type",
+    "via",
+    "channel",
+    "version",
+    "wording",
+];
+/// What is counted or named of a newsletter or a subscriber.
+const MEASURES: &[&str] = &[
+    "count", "number", "num", "nr", "total", "score", "rate", "id", "ip", "link", "url", "token", "country",
+    "language", "lang", "opens", "clicks", "discount",
+];
+/// Words that change nothing.
+const NEUTRAL: &[&str] = &[
+    "given",
+    "signup",
+    "sign",
+    "up",
+    "double",
+    "confirmed",
+    "anmeldung",
+    "empfaenger",
+    "abonniert",
+    "bestaetigt",
+    "utc",
+    "us",
+    "may",
+    "a",
+    "agree",
+    "agreed",
+    "all",
+    "an",
+    "auf",
+    "by",
+    "contact",
+    "customer",
+    "das",
+    "de",
+    "der",
+    "des",
+    "die",
+    "e",
+    "emailing",
+    "flag",
+    "for",
+    "from",
+    "fuer",
+    "get",
+    "global",
+    "has",
+    "have",
+    "i",
+    "in",
+    "is",
+    "la",
+    "le",
+    "like",
+    "list",
+    "may",
+    "member",
+    "of",
+    "opted",
+    "our",
+    "per",
+    "please",
+    "receive",
+    "receives",
+    "receiving",
+    "send",
+    "state",
+    "status",
+    "subscribe",
+    "subscription",
+    "the",
+    "to",
+    "user",
+    "want",
+    "wants",
+    "we",
+    "would",
+    "you",
+    "your",
+    "zum",
+    "zur",
+];
+
+/// What a column of this [`normalised`](crate::domain::people::contact::normalised_name) name is about. `None`: nothing of consent.
+///
+/// A name says how a column is to be read only if every one of its words is known: a single other word may turn it round.
+pub(super) fn about(name: &str) -> Option<About> {
+    let words: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+    let has_pair = |one: &str, other: &str| words.windows(2).any(|pair| pair == [one, other]);
+    // "Newsletter (yes/no)".
+    let is_choice = |word: &str| has(&["yes"]) && has(&["no"]) && matches!(word, "yes" | "no");
+    let negates = words.iter().any(|word| NEGATIONS.contains(word) && !is_choice(word));
+    let agrees = has(AGREEMENTS) || has_pair("opt", "in") || has_pair("opted", "in") || has(ALLOWANCES) && has(EMAILS);
+    let says_no = has(REFUSALS) || has_pair("opt", "out") || has_pair("opted", "out") || has_pair("do", "not");
+    let refuses = says_no || negates && (agrees || has(EMAILS) && has(PLAIN_NEGATIONS));
+    if !(agrees || refuses) || has(MEASURES) {
+        return None;
+    }
+    let is_by_email = words.iter().any(|word| word.contains("mail") || word.starts_with("newsletter"));
+    let is_all = |known: &[&[&str]]| words.iter().all(|word| known.iter().any(|words| words.contains(word)));
+    if has(CHANNELS)
+        && !is_by_email
+        && (!refuses || is_all(&[CHANNELS, &["do", "not", "opt", "opted", "out", "optout"]]))
+    {
+        return None;
+    }
+    let is_known =
+        is_all(&[AGREEMENTS, REFUSALS, NEGATIONS, ALLOWANCES, EMAILS, DETAILS, NEUTRAL, &["opt", "out", "do", "yes"]]);
+    match (is_known, refuses) {
+        // "Email not verified" is about something else.
+        (false, _) if !(agrees || says_no) => None,
+        (false, _) => Some(About::Unclear),
+        (true, true) if has(DETAILS) || words.last() == Some(&"by") => Some(About::RefusalDetail),
+        (true, true) => Some(About::Refusal),
+        (true, false) if has(DETAILS) || words.last() == Some(&"by") => Some(About::AgreementDetail),
+        (true, false) => Some(About::Agreement),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::people::contact::normalised_name;
+
+    #[test]
+    fn whole_words_say_what_a_column_is_about() {
+        for (wanted, names) in [
+            (
+                Some(About::Agreement),
+                &[
+                    "Newsletter",
+                    "consent",
+                    "GDPR consent",
+                    "Einwilligung",
+                    "newsletter_opt_in",
+                    "Abonné",
+                    "isContactable",
+                ][..],
+            ),
+            (
+                Some(About::Refusal),
+                &[
+                    "Unsub",
+                    "Newsletter opt-out",
+                    "Do not send",
+                    "Désinscrit",
+                    "Consent withdrawn",
+                    "no newsletter",
+                    "Kein Newsletter",
+                    "DNC",
+                    "No email",
+                    "Keine Werbung",
+                    "Email disabled",
+                    "Unsubscribed from all",
+                    "Unsubscribed from newsletter",
+                    "Unsubscription",
+                    "Werbeverbot",
+                ],
+            ),
+            (
+                Some(About::Agreement),
+                &[
+                    "Would you like to receive our newsletter by email?",
+                    "Werbung erlaubt",
+                    "Accepts emails",
+                    "Marketing allowed",
+                    "Consent given",
+                    "Newsletter signup",
+                    "Newsletter-Anmeldung",
+                    "Nieuwsbrief",
+                    "Newsletter (yes/no)",
+                    "E-Mail-Marketing Einwilligung",
+                ],
+            ),
+            (
+                Some(About::AgreementDetail),
+                &["consent date", "Subscribed by", "Opt-in time", "Newsletter on", "Consent source"],
+            ),
+            (
+                Some(About::Unclear),
+                &[
+                    "GDPR erasure request",
+                    "Consent expired",
+                    "Nicht angemeldet",
+                    "Einwilligung abgelaufen",
+                    "Newsletter pending",
+                    "I consent to receive emails from the organiser",
+                    "Email/SMS consent",
+                    "Consent on file",
+                    "Newsletter opt-in at checkout",
+                    "Do not text or email",
+                    "Newsletter frequency",
+                    "Opt-out received",
+                    "Unsubscribe clicked",
+                    "Unsubscribed (call)",
+                    "Do not contact by phone",
+                    "Consent received",
+                ],
+            ),
+            (Some(About::RefusalDetail), &["unsub reason", "Abgemeldet am", "Consent revoked at", "Opt-out time"]),
+            (
+                None,
+                &[
+                    "city",
+                    "State",
+                    "Loyalty tier",
+                    "newsletter_count",
+                    "Subscriber number",
+                    "GDPR_country",
+                    "Do Not Call",
+                    "Fax Opt Out",
+                    "Email not verified",
+                    "Mail Stop",
+                    "Permissions",
+                    "Accepted terms",
+                    "SMS Marketing Consent",
+                    "Marketing emails opened",
+                    "Unsubscribe rate",
+                    "Unsubscribe link",
+                    "SMS consent",
+                    "Adopting",
+                    "Teléfono email",
+                    "notes",
+                    "Donotello",
+                ],
+            ),
+        ] {
+            for name in names {
+                assert_eq!(about(&normalised_name(name)), wanted, "{name}");
+            }
+        }
+    }
+}
