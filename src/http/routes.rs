@@ -382,7 +382,7 @@ pub const TABLE: &[Entry] = &[
     post("/v1/content/preview", Api(Read), || to(previews::preview)).shows(Object::Contact),
     post("/v1/audiences/count", Api(Read), || to(audience::count)),
     get("/v1/campaigns", Api(Read), || to(campaigns::list)),
-    post("/v1/campaigns", Api(Operate), || to(campaigns::create)).once(),
+    post("/v1/campaigns", Api(Operate), || to(campaigns::create)).keeps_key(),
     post("/v1/campaigns/bulk-action", Api(Operate), || to(actions::bulk)).once(),
     get("/v1/campaigns/{id}", Api(Read), || to(campaigns::show)),
     patch("/v1/campaigns/{id}", Api(Operate), || to(campaigns::change)),

@@ -22,6 +22,8 @@ mod reports;
 pub(in crate::http) mod resolving;
 pub(in crate::http) mod why;
 
+use std::time::Instant;
+
 use actix_web::{HttpResponse, web};
 
 pub(in crate::http) use self::bodies::{Campaign, CampaignInput, CampaignPatch, Packing, Stats, Waiting};
@@ -35,16 +37,18 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::http::access::Charge;
 use crate::http::state::AppState;
-use crate::http::web::extract::{Id, Json, Query};
+use crate::http::web::extract::{Hashed, Id, Json, Query};
+use crate::http::web::idempotency::{IdempotencyKey, answered_before, answered_once, respond};
 use crate::http::web::paging::{ListParams, Listing};
 use crate::http::web::problem::{ApiError, Problem};
 use crate::http::web::text;
 use crate::services::By;
-use crate::services::campaigns::create::{self, Draft, Start};
+use crate::services::campaigns::create::{self, Created, Draft, Start};
 use crate::services::campaigns::delete;
 use crate::services::campaigns::edit::{self, Edit};
 use crate::store::campaigns::{self, CampaignWithDetails, listing};
-use crate::store::{Lane, engine};
+use crate::store::engine::idempotency::Answer;
+use crate::store::{Conn, Lane, engine};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 255;
@@ -78,20 +82,51 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
 pub(in crate::http) async fn create(
     state: web::Data<AppState>,
     _: Query<()>,
+    key: IdempotencyKey,
     by: By,
     charge: Charge,
-    Json(body): Json<CampaignInput>,
+    Hashed { body, hash }: Hashed<CampaignInput>,
 ) -> Result<HttpResponse, ApiError> {
+    let began = Instant::now();
+    let key = key.scoped(CREATION, &hash);
+    if let Some(answer) = answered_before(&state, key.as_ref()).await? {
+        return Ok(respond(answer));
+    }
     if body.launch {
         charge.take(Limit::Launches, 1)?;
     }
-    let campaign = created(&state, body, &by).await?;
-    let location = format!("/v1/campaigns/{}", campaign.id);
-    Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
+    let draft = create::checked(&state.services, drafted(&state, body).await?).await?;
+    let (shared, asker) = (state.clone(), by.clone());
+    let create = move |conn: &mut Conn| {
+        let created = create::in_transaction(conn, &shared.services, draft, &asker)?;
+        Ok((answer_to(&created, &shared)?, created))
+    };
+    let (answer, created) = answered_once(&state, (Lane::Write, "create a campaign"), key, create).await?;
+    if let Some(created) = created {
+        create::announce(&state.services, &created, began, &by);
+    }
+    Ok(respond(answer))
+}
+
+/// Whose keys those of the creation are: the name under which the answers of former versions are stored.
+const CREATION: &str = "POST /v1/campaigns";
+
+fn answer_to(created: &Created, state: &AppState) -> Result<Answer, ApiError> {
+    let campaign = Campaign::new(created.campaign.clone(), state)?;
+    let location = Some(format!("/v1/campaigns/{}", campaign.id));
+    let body = serde_json::to_string(&campaign)
+        .map_err(|source| ApiError::Unexpected { action: "write an answer", source: Box::new(source) })?;
+    Ok(Answer { status: 201, body, location })
 }
 
 /// A new campaign.
 pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: &By) -> Result<Campaign, ApiError> {
+    let draft = drafted(state, body).await?;
+    let stored = create::create(&state.services, draft, by).await?;
+    Ok(Campaign::new(stored, state)?)
+}
+
+async fn drafted(state: &AppState, body: CampaignInput) -> Result<Draft, ApiError> {
     let name = text::name("/name", &body.name, MAX_NAME)?;
     check_rate(body.rate_per_second)?;
     check_retry_for(body.retry_for)?;
@@ -105,7 +140,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
         }
     };
     let (topic, audience) = audience::resolve(state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
-    let draft = Draft {
+    Ok(Draft {
         name,
         channel: body.channel,
         content: body.own_content(),
@@ -120,9 +155,7 @@ pub(in crate::http) async fn created(state: &AppState, body: CampaignInput, by: 
         rate_per_second: body.rate_per_second,
         retry_for: body.retry_for,
         start,
-    };
-    let stored = create::create(&state.services, draft, by).await?;
-    Ok(Campaign::new(stored, state)?)
+    })
 }
 
 /// Lists campaigns, newest first unless `sort` is given.

@@ -1,6 +1,6 @@
 //! The `Idempotency-Key` header: what was done under a key is not done again.
 //!
-//! A launch and an import store the answer in the transaction that has the effect; they read the key by
+//! A creation of a campaign, a launch and an import store the answer in the transaction that has the effect; they read the key by
 //! [`IdempotencyKey`]. Every other POST that does something is wrapped in `once` by the route table: the key is reserved
 //! before, and the answer stored after.
 
@@ -20,6 +20,7 @@ use super::extract::{bad_parameter, gather};
 use super::problem::ApiError;
 use crate::http::auth::Caller;
 use crate::http::state::AppState;
+use crate::store::engine::fail_point::FailPoint;
 use crate::store::engine::idempotency::{self, Answer, Key, Recall};
 use crate::store::{Conn, Lane};
 
@@ -109,9 +110,26 @@ impl FromRequest for NoKey {
     }
 }
 
-/// Does `work` inside the caller's write transaction, which stores the answer together with the effect. If the same request
-/// was answered before, `work` is not done, and the old answer comes alone.
-pub(in crate::http) fn answered_once<T>(
+/// Does `work` in a write transaction, which stores the answer together with the effect. If the same request was answered before,
+/// `work` is not done, and the old answer comes alone.
+///
+/// # Errors
+/// Those of `work`, which undo it; the key is used for another request; or the database failed.
+pub(in crate::http) async fn answered_once<T: Send + 'static>(
+    state: &AppState,
+    (lane, action): (Lane, &'static str),
+    key: Option<Key>,
+    work: impl FnOnce(&mut Conn) -> Result<(Answer, T), ApiError> + Send + 'static,
+) -> Result<(Answer, Option<T>), ApiError> {
+    let has_key = key.is_some();
+    let answered = state.store.transact(lane, action, move |conn| in_transaction(conn, key.as_ref(), work)).await?;
+    if has_key {
+        FailPoint::Answered.pass();
+    }
+    Ok(answered)
+}
+
+fn in_transaction<T>(
     conn: &mut Conn,
     key: Option<&Key>,
     work: impl FnOnce(&mut Conn) -> Result<(Answer, T), ApiError>,
@@ -127,7 +145,22 @@ pub(in crate::http) fn answered_once<T>(
     }
     let (answer, done) = work(conn)?;
     idempotency::remember(conn, key, &answer)?;
+    FailPoint::Answer.pass();
     Ok((answer, Some(done)))
+}
+
+/// What the same request was answered before. For a handler that checks much before its transaction: what it names may be gone
+/// by now.
+///
+/// # Errors
+/// The database failed.
+pub(in crate::http) async fn answered_before(state: &AppState, key: Option<&Key>) -> Result<Option<Answer>, ApiError> {
+    let Some(key) = key.cloned() else { return Ok(None) };
+    let look = move |conn: &mut Conn| idempotency::look(conn, &key);
+    match state.store.run(Lane::Read, "look an idempotency key up", look).await? {
+        Recall::Answered(answer) => Ok(Some(answer)),
+        Recall::New | Recall::Reused | Recall::UnderWay => Ok(None),
+    }
 }
 
 /// Whose keys for what: a stored API key is told from others by its id.

@@ -1,4 +1,5 @@
-//! Places at which a test ends the process, as `kill -9` would: between the lines that carry the delivery protocol.
+//! Places at which a test ends the process, as `kill -9` would: between the lines that carry the delivery protocol, and around the
+//! commit of what was asked for under an idempotency key.
 //!
 //! `VOLLEY_FAIL_POINT=recorded:3` ends it when the place `recorded` is passed for the third time. Without the variable a
 //! place costs the look at a cell that is set.
@@ -33,11 +34,15 @@ pub enum FailPoint {
     Outcome,
     /// The journal has noted the outcome, and perhaps not written it.
     Noted,
+    /// What was asked for under an idempotency key and its answer are written, and not committed.
+    Answer,
+    /// They are committed, and nobody has heard of it.
+    Answered,
 }
 
 impl FailPoint {
     /// Every place.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Claim,
         Self::Claimed,
         Self::Record,
@@ -50,6 +55,8 @@ impl FailPoint {
         Self::Begun,
         Self::Outcome,
         Self::Noted,
+        Self::Answer,
+        Self::Answered,
     ];
 
     /// Its name in the variable.
@@ -68,6 +75,8 @@ impl FailPoint {
             Self::Begun => "begun",
             Self::Outcome => "outcome",
             Self::Noted => "noted",
+            Self::Answer => "answer",
+            Self::Answered => "answered",
         }
     }
 

@@ -72,8 +72,18 @@ pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
     if dialect::idempotency::reserve(conn, key, now)? {
         return Ok(Recall::New);
     }
-    let (request_hash, status, body, location): (String, i32, String, Option<String>) = idempotency_keys::table
+    look(conn, key)
+}
+
+/// Looks a key up without reserving it.
+///
+/// # Errors
+/// A query failed.
+pub fn look(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
+    let oldest = dialect::now(conn)?.plus_ms(-KEPT_FOR_MS);
+    let found: Option<(String, i32, String, Option<String>)> = idempotency_keys::table
         .find((key.scope.as_ref(), &key.key))
+        .filter(idempotency_keys::created_at.ge(oldest))
         .select((
             idempotency_keys::request_hash,
             idempotency_keys::status,
@@ -81,16 +91,20 @@ pub fn recall(conn: &mut Conn, key: &Key) -> Result<Recall, StoreError> {
             idempotency_keys::location,
         ))
         .first(conn)
+        .optional()
         .map_err(StoreError::query("read an idempotency key"))?;
-    if request_hash != key.request_hash {
-        return Ok(Recall::Reused);
+    match found {
+        None => Ok(Recall::New),
+        Some((request_hash, ..)) if request_hash != key.request_hash => Ok(Recall::Reused),
+        Some((_, 0, ..)) => Ok(Recall::UnderWay),
+        Some((_, status, body, location)) => {
+            let status = u16::try_from(status).map_err(|source| StoreError::Corrupt {
+                what: "status of an idempotency key",
+                detail: source.to_string(),
+            })?;
+            Ok(Recall::Answered(Answer { status, body, location }))
+        }
     }
-    if status == 0 {
-        return Ok(Recall::UnderWay);
-    }
-    let status = u16::try_from(status)
-        .map_err(|source| StoreError::Corrupt { what: "status of an idempotency key", detail: source.to_string() })?;
-    Ok(Recall::Answered(Answer { status, body, location }))
 }
 
 /// Stores the answer under a key that [`recall`] reserved.

@@ -17,10 +17,11 @@ const PLACES: u64 = 4;
 /// How many deliveries of one death may be in doubt: those in a place, and what the recorder held.
 const IN_DOUBT: u64 = 2 * PLACES;
 
-/// Ends the process at every place, a few passes after its start. Returns how often it died.
+/// Ends the process at every place of the delivery protocol, a few passes after its start. Returns how often it died.
 fn end_everywhere(stage: &mut Stage) -> u64 {
     let mut deaths = 0;
-    for at in FailPoint::ALL {
+    let of_requests = [FailPoint::Answer, FailPoint::Answered];
+    for at in FailPoint::ALL.into_iter().filter(|at| !of_requests.contains(at)) {
         // The first lease that lost its owner is found at the start, after the death at the place before.
         let nth = if matches!(at, FailPoint::EndLease | FailPoint::LeaseEnded) { 1 } else { 3 };
         let armed = format!("{}:{nth}", at.name());
@@ -76,5 +77,49 @@ both_backends! {
         assert_nobody_twice_and_all_told(&stage, IN_DOUBT * deaths);
         assert_eq!(stage.volley.late_acceptances(), 0);
         stage.volley.stop();
+    }
+
+    fn a_launch_that_was_cut_off_around_its_commit_is_repeated_under_its_key_and_happens_once(db: &Database) {
+        let _turn = shared_turn();
+        let provider = Provider::webhook((0, 2));
+        let mut volley = crate::support::volley::Volley::on(db).pool(provider.pool()).start();
+        let api = volley.api();
+        let list = api.a_list_of(50);
+        let body = serde_json::json!({
+            "name": "At once", "channel": provider.channel(), "pool": POOL, "body_text": "Hello",
+            "audience": { "lists": [list] }, "launch": true,
+        });
+        let post = |path: &str, key: &str, body: &serde_json::Value| {
+            let body = Some(body.to_string().into_bytes());
+            api.request(reqwest::Method::POST, path, "application/json", body, &[("Idempotency-Key", key)])
+        };
+        let mut cut_off_at = |at: &str, path: &str, body: &serde_json::Value| {
+            volley.kill_9();
+            volley.spawn_with(&[("VOLLEY_FAIL_POINT", at)]);
+            volley.wait_ready();
+            let cut = post(path, at, body);
+            assert!(cut.is_err(), "{path} was answered, though the process ends at {at}: {cut:?}");
+            wait_until(&format!("the process ends at {at}"), LONG, || volley.exited().is_some());
+            volley.kill_and_restart();
+            let answer = post(path, at, body).unwrap();
+            let again = post(path, at, body).unwrap();
+            assert_eq!((again.status, &again.body), (answer.status, &answer.body), "{at}");
+            answer
+        };
+        let mut ends = |campaign: i64| {
+            assert_eq!(api.wait_ended(campaign, LONG).stats.sent, 50);
+        };
+        for at in ["answer", "answered"] {
+            let made = cut_off_at(at, "/v1/campaigns", &body);
+            assert_eq!((made.status, &made.body["status"]), (201, &serde_json::json!("sending")), "{}", made.body);
+            ends(crate::support::api::id(&made.body));
+        }
+        let draft = api.create_campaign(provider.channel(), POOL, list, &serde_json::json!({}));
+        let sent = cut_off_at("answered", &format!("/v1/campaigns/{draft}/send"), &serde_json::json!({}));
+        assert_eq!(sent.status, 202, "{}", sent.body);
+        ends(draft);
+        assert_eq!(api.get("/v1/campaigns")["pagination"]["total_count"], 3);
+        assert_eq!(provider.ledger().begun(), 3 * 50, "somebody got a message twice");
+        volley.stop();
     }
 }

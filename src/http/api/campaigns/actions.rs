@@ -112,16 +112,14 @@ pub(in crate::http) async fn send(
     let services = state.services.clone();
     let (began, asker) = (Instant::now(), by.clone());
     let launch = move |conn: &mut Conn| {
-        answered_once(conn, key.as_ref(), |conn| {
-            let skipped = match body.on_missing {
-                OnMissing::Refuse => None,
-                OnMissing::Skip => Some(terms.skip_missing(conn)?.map_err(LaunchError::Audience)?),
-            };
-            let launched = launch::in_transaction(conn, &services, id, terms, &asker)?;
-            Ok((answer_to(&launched, skipped)?, launched))
-        })
+        let skipped = match body.on_missing {
+            OnMissing::Refuse => None,
+            OnMissing::Skip => Some(terms.skip_missing(conn)?.map_err(LaunchError::Audience)?),
+        };
+        let launched = launch::in_transaction(conn, &services, id, terms, &asker)?;
+        Ok((answer_to(&launched, skipped)?, launched))
     };
-    let (answer, launched) = state.store.transact(Lane::Control, "launch a campaign", launch).await?;
+    let (answer, launched) = answered_once(&state, (Lane::Control, "launch a campaign"), key, launch).await?;
     if let Some(launched) = launched {
         launch::announce(&state.services, &launched, began, &by);
     }

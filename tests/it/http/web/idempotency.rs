@@ -33,7 +33,10 @@ fn twice(server: &Server, path: &str, body: &Value) -> Raw {
     assert_eq!((second.status, &second.body), (first.status, &first.body), "{path}");
     assert_eq!(second.header("location"), first.header("location"), "{path}");
     let mut other = body.clone();
-    other["something"] = json!("else");
+    match other.get_mut("name") {
+        Some(name) => *name = json!("Another"),
+        None => other["something"] = json!("else"),
+    }
     let refused = post(server, path, "k", &other);
     assert_eq!((refused.status, refused.code()), (409, "idempotency_key_reused"), "{path}");
     first
