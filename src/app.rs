@@ -111,6 +111,12 @@ impl App {
         let public = public.map(bind_public).transpose()?;
         let own = settings.instance.role.serves().then(|| public.as_ref().map_or(addr, |(_, addr)| *addr));
         let links_lead_to = settings.links.base(own);
+        if links_lead_to.is_none() && settings.instance.role.sends() {
+            tracing::warn!(
+                event = "links.absent",
+                "messages of this instance have no links to unsubscribe: links.public_url is not set"
+            );
+        }
         // An attempt that may have been accepted is not repeated with other links under the same key.
         let carries = [links_lead_to.clone(), settings.email.postal_address.clone()];
         let carries = carries.into_iter().map(Option::unwrap_or_default);

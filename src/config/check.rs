@@ -62,7 +62,7 @@ impl Settings {
         if let Some(addr) = &self.http.public_addr {
             check_listener("http.public_addr", addr)?;
         }
-        self.links.check_url().map_err(|reason| bad("links.public_url", reason))?;
+        self.check_links()?;
         within("email.max_attachments_bytes", self.email.max_attachments_bytes, 0..=50 << 20)?;
         check_postal_address(self.email.postal_address.as_deref())?;
         within("http.max_body_bytes", self.http.max_body_bytes, 1 << 10..=1 << 30)?;
@@ -125,6 +125,16 @@ fn return_path(pool: &PoolConfig) -> Option<&str> {
 }
 
 impl Settings {
+    /// An instance that serves no links cannot lead them to itself, and knows no other address by itself.
+    fn check_links(&self) -> Check {
+        self.links.check_url().map_err(|reason| bad("links.public_url", reason))?;
+        let sends_emails = self.running_pools().any(|pool| pool.channel == ChannelKind::Email);
+        let needs_them = !self.instance.role.serves() && self.links.require_unsubscribe && sends_emails;
+        let reason = "must be set where instance.role is sender: marketing emails need a link to unsubscribe, and this instance \
+                      serves none; set it to the https:// address at which recipients reach the instances that do";
+        ensure(!needs_them || self.links.public_url.is_some(), "links.public_url", reason)
+    }
+
     fn check_broker(&self) -> Check {
         let broker = &self.broker;
         within("broker.prefetch", broker.prefetch, 1..=64)?;

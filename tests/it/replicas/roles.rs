@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::ground;
-use crate::support::both_backends;
 use crate::support::fleet::{metric, number_of};
 use crate::support::provider::{POOL, Provider};
 use crate::support::stage::{LONG, Stage};
 use crate::support::turns::{my_turn, shared_turn};
 use crate::support::volley::Volley;
 use crate::support::waiting::{stays, wait_until};
+use crate::support::{Database, both_backends};
 
 const API: &str = "[instance]\nrole = \"api\"";
 const SENDER: &str = "[instance]\nrole = \"sender\"";
@@ -74,6 +74,42 @@ fn an_instance_for_requests_sends_nothing_and_one_that_sends_takes_no_requests()
     assert_eq!(sender.api().try_get("/healthz").unwrap().status, 200);
     sender.stop();
     stage.volley.stop();
+}
+
+#[test]
+fn a_sender_that_knows_no_address_for_links_writes_none_or_does_not_start() {
+    let _turn = shared_turn();
+    let Some(db) = Database::postgres("a_sender_that_knows_no_address") else { return };
+    // The harness names an address unless the settings speak of it.
+    let without = |role: &str, links: &str| format!("{role}\n[links]\n# public_url is not set\n{links}\n");
+    let unasked = "require_unsubscribe = false";
+    let provider = Provider::smtp((0, 2));
+    // This one listens on loopback, where its links would lead to itself.
+    let serving = Volley::on(&db).settings(&without(API, unasked)).pool(provider.pool()).start();
+    let builder = || Volley::on(&db).pool(provider.pool()).data_dir(&db.folder().join("data-of-the-sender"));
+    let mut refused = builder().settings(&without(SENDER, "")).prepare();
+    refused.spawn();
+    wait_until("the sender ends", LONG, || refused.exited().is_some());
+    assert!(!refused.exited().unwrap().success());
+    let reason = "links.public_url: must be set where instance.role is sender";
+    assert!(refused.log().contains(reason), "{}", refused.log());
+
+    let sender = builder().settings(&without(SENDER, unasked)).start();
+    assert!(sender.log().contains("links.absent"), "{}", sender.log());
+    let api = serving.api();
+    let list = api.a_list_of(20);
+    let body = json!({ "body_text": "Hello.{{ unsubscribe_url }}{{ preferences_url }} Read https://example.com/news" });
+    let campaign = api.create_campaign("email", POOL, list, &body);
+    api.send(campaign);
+    assert_eq!(api.wait_ended(campaign, LONG).stats.sent, 20);
+    for n in 1..=20 {
+        let message = provider.ledger().message_to(&crate::support::people::address(n));
+        let dead = ["127.0.0.1", "List-Unsubscribe", "/u/", "/t/"];
+        assert!(dead.iter().all(|dead| !message.contains(dead)), "a link that nobody serves: {message}");
+        assert!(message.contains("Hello. Read https://example.com/news"), "{message}");
+    }
+    sender.stop();
+    serving.stop();
 }
 
 both_backends! {
