@@ -7,6 +7,7 @@ mod access;
 pub mod api;
 pub mod auth;
 pub mod codes;
+mod doors;
 pub mod limits;
 pub mod openapi;
 pub mod public;
@@ -19,6 +20,6 @@ pub mod ui;
 mod verb;
 pub mod web;
 
-pub use routes::routes;
+pub use doors::routes;
 pub use state::AppState;
 pub use web::problem::ApiError;

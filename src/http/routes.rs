@@ -1,13 +1,13 @@
-//! The route table.
+//! The route table. `doors.rs` serves it.
 
+use actix_web::Route;
 use actix_web::body::BoxBody;
 use actix_web::dev::ServiceRequest;
-use actix_web::middleware::{Compress, Next, from_fn};
-use actix_web::web::{ServiceConfig, resource, scope, to};
-use actix_web::{Resource, Route};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::web::to;
 
 use self::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
-use super::access::{limited, note_read, require_key, require_scope};
+use super::access::{limited, note_read, require_scope};
 use super::api::access::{audit_log, keys, me};
 use super::api::campaigns::{
     self, actions, audience, clicks, decisions, duplicate, export, links, minutes, of_contact as deliveries_of_contact,
@@ -26,10 +26,10 @@ use super::api::{
 };
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
-use super::ui::door::{door, identify, require_session};
+use super::ui::door::require_session;
 use super::ui::{
-    UI, acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
-    contacts as contact_list, decisions as decided, downloads, enter, errors, form, import as import_page,
+    acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
+    contacts as contact_list, decisions as decided, downloads, enter, form, import as import_page,
     imports as import_list, instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now,
     pace as pace_page, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
     preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
@@ -52,9 +52,9 @@ pub enum Door {
     Public,
     /// A provider that reports what became of messages. No key is asked for: the handler verifies its signature.
     Provider,
-    /// A person with a browser who has not signed in yet. Below [`UI`].
+    /// A person with a browser who has not signed in yet. Below [`super::ui::UI`].
     SignIn,
-    /// A person with a browser who has signed in with an API key whose scope includes this one. Below [`UI`].
+    /// A person with a browser who has signed in with an API key whose scope includes this one. Below [`super::ui::UI`].
     Page(Scope),
     /// A program with an API key, whatever it allows. Below [`API`].
     AnyKey,
@@ -120,12 +120,12 @@ impl Entry {
         Self { shows: Some(object), ..self }
     }
 
-    fn route(&self) -> Route {
+    pub(super) fn route(&self) -> Route {
         self.answering(self.method)
     }
 
     /// What is shown, without its body: services are watched so.
-    fn head(&self) -> Route {
+    pub(super) fn head(&self) -> Route {
         self.answering(Verb::Head).wrap(from_fn(without_body))
     }
 
@@ -451,50 +451,4 @@ fn asked_scopes() -> impl Iterator<Item = (&'static str, &'static str, Scope)> {
         Open | Public | Provider | SignIn | Page(_) | AnyKey => None,
         Api(asked) => Some((entry.path, entry.method.as_str(), asked)),
     })
-}
-
-/// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
-pub fn routes(config: &mut ServiceConfig) {
-    let (mut api, mut pages) = (scope(API), scope(UI));
-    let below = |path: &'static str, scope: &str| path.strip_prefix(scope).unwrap_or(path);
-    for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
-        let Some(first) = routes.first() else { continue };
-        match first.door {
-            Open | Public | Provider => _ = config.service(served(first.path, routes)),
-            AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
-            SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
-        }
-    }
-    config.service(api.wrap(from_fn(require_key)));
-    let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify)));
-    config.service(pages.wrap(from_fn(door)).wrap(Compress::default()));
-}
-
-/// Serves what recipients open and where providers report, and nothing else.
-pub fn public_routes(config: &mut ServiceConfig) {
-    let public = TABLE.chunk_by(|one, next| one.path == next.path);
-    for routes in public.filter(|routes| routes.first().is_some_and(|first| matches!(first.door, Public | Provider))) {
-        let Some(first) = routes.first() else { continue };
-        config.service(served(first.path, routes));
-    }
-    config.default_service(to(public::nothing));
-}
-
-/// Serves what is asked about the health of an instance that only sends. All else is answered with where to ask.
-pub fn health_routes(config: &mut ServiceConfig) {
-    let is_health = |path: &str| ["/healthz", "/readyz", "/metrics"].contains(&path);
-    for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
-        let Some(first) = routes.first().filter(|first| is_health(first.path)) else { continue };
-        config.service(served(first.path, routes));
-    }
-    config.default_service(to(operations::sender_only));
-}
-
-fn served(path: &str, routes: &[Entry]) -> Resource {
-    let of = |method: Verb| routes.iter().find(|entry| entry.method == method);
-    let resource = routes.iter().fold(resource(path), |resource, entry| resource.route(entry.route()));
-    match (of(Verb::Get), of(Verb::Head)) {
-        (Some(get), None) => resource.route(get.head()),
-        (None | Some(_), _) => resource,
-    }
 }

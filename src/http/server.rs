@@ -9,6 +9,7 @@ use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 
 use super::AppState;
+use super::doors::{health_routes, public_routes, routes};
 use super::pulse::Pulse;
 use super::web::edge::edge;
 
@@ -28,7 +29,7 @@ const WORKERS: usize = 2;
 /// The listener cannot be used.
 pub fn start(state: web::Data<AppState>, pulse: Pulse, listener: TcpListener) -> std::io::Result<Server> {
     let serves = state.settings.instance.role.serves();
-    serve(state, pulse, listener, if serves { super::routes } else { super::routes::health_routes })
+    serve(state, pulse, listener, if serves { routes } else { health_routes })
 }
 
 /// Serves only the pages for recipients. As [`start`] otherwise.
@@ -37,7 +38,7 @@ pub fn start(state: web::Data<AppState>, pulse: Pulse, listener: TcpListener) ->
 /// The listener cannot be used.
 pub fn start_public(state: web::Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
     // Nothing here is watched.
-    serve(state, Pulse::default(), listener, super::routes::public_routes)
+    serve(state, Pulse::default(), listener, public_routes)
 }
 
 fn serve(

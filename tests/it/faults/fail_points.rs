@@ -106,7 +106,7 @@ both_backends! {
             assert_eq!((again.status, &again.body), (answer.status, &answer.body), "{at}");
             answer
         };
-        let mut ends = |campaign: i64| {
+        let ends = |campaign: i64| {
             assert_eq!(api.wait_ended(campaign, LONG).stats.sent, 50);
         };
         for at in ["answer", "answered"] {

@@ -1,0 +1,60 @@
+//! Serves the [route table](super::routes): which routes a listener has, and what stands before each door.
+
+use actix_web::Resource;
+use actix_web::middleware::{Compress, from_fn};
+use actix_web::web::{ServiceConfig, resource, scope, to};
+
+use super::access::require_key;
+use super::api::operations;
+use super::public;
+use super::routes::Door::{AnyKey, Api, Open, Page, Provider, Public, SignIn};
+use super::routes::{API, Entry, TABLE};
+use super::ui::door::{door, identify};
+use super::ui::{UI, errors};
+use super::verb::Verb;
+
+/// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
+pub fn routes(config: &mut ServiceConfig) {
+    let (mut api, mut pages) = (scope(API), scope(UI));
+    let below = |path: &'static str, scope: &str| path.strip_prefix(scope).unwrap_or(path);
+    for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
+        let Some(first) = routes.first() else { continue };
+        match first.door {
+            Open | Public | Provider => _ = config.service(served(first.path, routes)),
+            AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
+            SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
+        }
+    }
+    config.service(api.wrap(from_fn(require_key)));
+    let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify)));
+    config.service(pages.wrap(from_fn(door)).wrap(Compress::default()));
+}
+
+/// Serves what recipients open and where providers report, and nothing else.
+pub(super) fn public_routes(config: &mut ServiceConfig) {
+    let public = TABLE.chunk_by(|one, next| one.path == next.path);
+    for routes in public.filter(|routes| routes.first().is_some_and(|first| matches!(first.door, Public | Provider))) {
+        let Some(first) = routes.first() else { continue };
+        config.service(served(first.path, routes));
+    }
+    config.default_service(to(public::nothing));
+}
+
+/// Serves what is asked about the health of an instance that only sends. All else is answered with where to ask.
+pub(super) fn health_routes(config: &mut ServiceConfig) {
+    let is_health = |path: &str| ["/healthz", "/readyz", "/metrics"].contains(&path);
+    for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
+        let Some(first) = routes.first().filter(|first| is_health(first.path)) else { continue };
+        config.service(served(first.path, routes));
+    }
+    config.default_service(to(operations::sender_only));
+}
+
+fn served(path: &str, routes: &[Entry]) -> Resource {
+    let of = |method: Verb| routes.iter().find(|entry| entry.method == method);
+    let resource = routes.iter().fold(resource(path), |resource, entry| resource.route(entry.route()));
+    match (of(Verb::Get), of(Verb::Head)) {
+        (Some(get), None) => resource.route(get.head()),
+        (None | Some(_), _) => resource,
+    }
+}
