@@ -1,6 +1,7 @@
 //! Serves the [route table](super::routes): which routes a listener has, and what stands before each door.
 
 use actix_web::Resource;
+use actix_web::dev::HttpServiceFactory;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::web::{ServiceConfig, resource, scope, to};
 
@@ -12,6 +13,7 @@ use super::routes::{API, Entry, TABLE};
 use super::ui::door::{door, identify};
 use super::ui::{UI, errors};
 use super::verb::Verb;
+use super::web::compression::{mark_small, unmark};
 
 /// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
 pub fn routes(config: &mut ServiceConfig) {
@@ -20,14 +22,17 @@ pub fn routes(config: &mut ServiceConfig) {
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first() else { continue };
         match first.door {
-            Open | Public | Provider => _ = config.service(served(first.path, routes)),
+            Open => _ = config.service(open(first.path, routes)),
+            Public | Provider => _ = config.service(served(first.path, routes)),
             AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
             SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
         }
     }
+    // The last one is the outermost.
+    let api = api.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
     config.service(api.wrap(from_fn(require_key)));
-    let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify)));
-    config.service(pages.wrap(from_fn(door)).wrap(Compress::default()));
+    let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify))).wrap(from_fn(door));
+    config.service(pages.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark)));
 }
 
 /// Serves what recipients open and where providers report, and nothing else.
@@ -45,9 +50,14 @@ pub(super) fn health_routes(config: &mut ServiceConfig) {
     let is_health = |path: &str| ["/healthz", "/readyz", "/metrics"].contains(&path);
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first().filter(|first| is_health(first.path)) else { continue };
-        config.service(served(first.path, routes));
+        config.service(open(first.path, routes));
     }
     config.default_service(to(operations::sender_only));
+}
+
+/// A path that needs no key.
+fn open(path: &str, routes: &[Entry]) -> impl HttpServiceFactory + use<> {
+    served(path, routes).wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark))
 }
 
 fn served(path: &str, routes: &[Entry]) -> Resource {

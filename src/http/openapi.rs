@@ -2,7 +2,12 @@
 
 mod common;
 
-use actix_web::HttpResponse;
+use std::sync::OnceLock;
+
+use actix_web::http::header::{CACHE_CONTROL, ContentType, ETag, EntityTag, IfNoneMatch};
+use actix_web::web::Bytes;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use sha2::{Digest, Sha256};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -115,11 +120,40 @@ pub fn document() -> utoipa::openapi::OpenApi {
     Description::openapi()
 }
 
+/// The description as it is served. It stays the same for as long as the process runs.
+struct Served {
+    body: Bytes,
+    /// Weak: the same document may be compressed.
+    tag: EntityTag,
+}
+
+impl Served {
+    fn of(description: &utoipa::openapi::OpenApi) -> Self {
+        let body = serde_json::to_vec(description).unwrap_or_default();
+        let hash: String = Sha256::digest(&body).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        Self { body: body.into(), tag: EntityTag::new_weak(hash) }
+    }
+}
+
 /// `/openapi.json`: needs no key. `asked` has the path, method and scope of every route that asks for a scope.
 pub(super) async fn describe(
+    request: HttpRequest,
     _: Query<()>,
     asked: impl Iterator<Item = (&'static str, &'static str, Scope)>,
 ) -> HttpResponse {
+    static SERVED: OnceLock<Served> = OnceLock::new();
+    let Served { body, tag } = SERVED.get_or_init(|| Served::of(&with_scopes(asked)));
+    let is_known = match request.get_header::<IfNoneMatch>() {
+        None => false,
+        Some(IfNoneMatch::Any) => true,
+        Some(IfNoneMatch::Items(known)) => known.iter().any(|known| known.weak_eq(tag)),
+    };
+    let mut answer = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    answer.insert_header(ETag(tag.clone())).insert_header((CACHE_CONTROL, "no-cache"));
+    if is_known { answer.finish() } else { answer.content_type(ContentType::json()).body(body.clone()) }
+}
+
+fn with_scopes(asked: impl Iterator<Item = (&'static str, &'static str, Scope)>) -> utoipa::openapi::OpenApi {
     let mut description = document();
     for (path, method, scope) in asked {
         let Some(item) = description.paths.paths.get_mut(path) else { continue };
@@ -135,5 +169,5 @@ pub(super) async fn describe(
             operation.security = Some(vec![SecurityRequirement::new("api_key", [scope.as_str()])]);
         }
     }
-    HttpResponse::Ok().json(description)
+    description
 }

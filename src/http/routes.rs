@@ -190,7 +190,7 @@ pub const TABLE: &[Entry] = &[
     get("/healthz", Open, || to(operations::healthz)),
     get("/readyz", Open, || to(readiness::readyz)),
     get("/metrics", Open, || to(operations::metrics)),
-    get("/openapi.json", Open, || to(|query| openapi::describe(query, asked_scopes()))),
+    get("/openapi.json", Open, || to(|request, query| openapi::describe(request, query, asked_scopes()))),
     get("/problems/{code}", Open, || to(problem_types::show)),
     get("/u/{token}", Public, || to(unsubscribe::show)),
     head("/u/{token}", Public, || to(unsubscribe::show)),

@@ -1,6 +1,7 @@
 //! What all doors share: reading bodies and queries, problem documents, pages of lists, idempotency, the edge.
 
 pub(in crate::http) mod client;
+pub(in crate::http) mod compression;
 pub(in crate::http) mod csv;
 pub(in crate::http) mod cursor;
 pub(in crate::http) mod edge;

@@ -34,7 +34,7 @@ impl Stream {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
         socket.set_read_timeout(Some(LONG)).unwrap();
         let last_id = last_id.map(|id| format!("Last-Event-ID: {id}\r\n")).unwrap_or_default();
-        write!(socket, "GET /v1/stream{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n{last_id}\r\n")
+        write!(socket, "GET /v1/stream{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\nAccept-Encoding: gzip\r\n{last_id}\r\n")
             .unwrap();
         let mut lines = BufReader::new(socket);
         let mut head = String::new();
