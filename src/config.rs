@@ -5,6 +5,7 @@ pub mod broker;
 pub mod callbacks;
 pub mod check;
 pub mod consent;
+pub mod cors;
 pub mod events;
 pub mod inbound;
 pub mod instance;
@@ -135,6 +136,8 @@ pub struct Http {
     pub public_addr: Option<String>,
     /// Proxies whose `X-Forwarded-For` is believed. Nobody's.
     pub trusted_proxies: proxies::Proxies,
+    /// Origins whose pages may call the API from a browser. None.
+    pub cors_origins: cors::CorsOrigins,
     /// Whether people may sign in to the pages although the way is not encrypted. No; on loopback they always may.
     pub allow_plain_sign_in: bool,
     /// Largest JSON body, in bytes. 4 MiB.
@@ -149,6 +152,7 @@ impl Default for Http {
             addr: "127.0.0.1:8080".to_owned(),
             public_addr: None,
             trusted_proxies: proxies::Proxies::default(),
+            cors_origins: cors::CorsOrigins::default(),
             allow_plain_sign_in: false,
             max_body_bytes: 4 << 20,
             max_import_bytes: 4 << 30,

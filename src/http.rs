@@ -20,6 +20,5 @@ pub mod ui;
 mod verb;
 pub mod web;
 
-pub use doors::routes;
 pub use state::AppState;
 pub use web::problem::ApiError;

@@ -62,6 +62,7 @@ impl Settings {
         if let Some(addr) = &self.http.public_addr {
             check_listener("http.public_addr", addr)?;
         }
+        self.http.cors_origins.check().map_err(|reason| bad("http.cors_origins", reason))?;
         self.check_links()?;
         within("email.max_attachments_bytes", self.email.max_attachments_bytes, 0..=50 << 20)?;
         check_postal_address(self.email.postal_address.as_deref())?;

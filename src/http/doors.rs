@@ -14,15 +14,17 @@ use super::ui::door::{door, identify};
 use super::ui::{UI, errors};
 use super::verb::Verb;
 use super::web::compression::{mark_small, unmark};
+use super::web::cors::cors;
+use crate::config::cors::CorsOrigins;
 
-/// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key.
-pub fn routes(config: &mut ServiceConfig) {
+/// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key; pages of these origins may knock at it.
+pub(super) fn routes(config: &mut ServiceConfig, origins: &CorsOrigins) {
     let (mut api, mut pages) = (scope(API), scope(UI));
     let below = |path: &'static str, scope: &str| path.strip_prefix(scope).unwrap_or(path);
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first() else { continue };
         match first.door {
-            Open => _ = config.service(open(first.path, routes)),
+            Open => _ = config.service(open(first.path, routes, origins)),
             Public | Provider => _ = config.service(served(first.path, routes)),
             AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
             SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
@@ -30,7 +32,7 @@ pub fn routes(config: &mut ServiceConfig) {
     }
     // The last one is the outermost.
     let api = api.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
-    config.service(api.wrap(from_fn(require_key)));
+    config.service(api.wrap(from_fn(require_key)).wrap(cors(origins)));
     let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify))).wrap(from_fn(door));
     config.service(pages.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark)));
 }
@@ -50,14 +52,15 @@ pub(super) fn health_routes(config: &mut ServiceConfig) {
     let is_health = |path: &str| ["/healthz", "/readyz", "/metrics"].contains(&path);
     for routes in TABLE.chunk_by(|one, next| one.path == next.path) {
         let Some(first) = routes.first().filter(|first| is_health(first.path)) else { continue };
-        config.service(open(first.path, routes));
+        config.service(open(first.path, routes, &CorsOrigins::default()));
     }
     config.default_service(to(operations::sender_only));
 }
 
 /// A path that needs no key.
-fn open(path: &str, routes: &[Entry]) -> impl HttpServiceFactory + use<> {
-    served(path, routes).wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark))
+fn open(path: &str, routes: &[Entry], origins: &CorsOrigins) -> impl HttpServiceFactory + use<> {
+    let packed = served(path, routes).wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
+    packed.wrap(cors(origins))
 }
 
 fn served(path: &str, routes: &[Entry]) -> Resource {

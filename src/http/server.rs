@@ -29,7 +29,11 @@ const WORKERS: usize = 2;
 /// The listener cannot be used.
 pub fn start(state: web::Data<AppState>, pulse: Pulse, listener: TcpListener) -> std::io::Result<Server> {
     let serves = state.settings.instance.role.serves();
-    serve(state, pulse, listener, if serves { routes } else { health_routes })
+    if !serves {
+        return serve(state, pulse, listener, health_routes);
+    }
+    let origins = state.settings.http.cors_origins.clone();
+    serve(state, pulse, listener, move |config| routes(config, &origins))
 }
 
 /// Serves only the pages for recipients. As [`start`] otherwise.
@@ -45,14 +49,14 @@ fn serve(
     state: web::Data<AppState>,
     pulse: Pulse,
     listener: TcpListener,
-    routes: fn(&mut ServiceConfig),
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
 ) -> std::io::Result<Server> {
     let shutdown_seconds = state.settings.sending.shutdown_seconds;
     let proxies = web::Data::new(state.settings.http.trusted_proxies.clone());
     let pulse = web::Data::new(pulse);
     let app = move || {
         let app = App::new().app_data(state.clone()).app_data(proxies.clone()).app_data(pulse.clone());
-        app.wrap(from_fn(edge)).configure(routes)
+        app.wrap(from_fn(edge)).configure(&routes)
     };
     let server = HttpServer::new(app)
         .workers(WORKERS)

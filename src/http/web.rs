@@ -2,6 +2,7 @@
 
 pub(in crate::http) mod client;
 pub(in crate::http) mod compression;
+pub(in crate::http) mod cors;
 pub(in crate::http) mod csv;
 pub(in crate::http) mod cursor;
 pub(in crate::http) mod edge;

@@ -14,7 +14,8 @@ use tracing::Instrument;
 use super::meter;
 use super::problem::{ApiError, PROBLEM_JSON, Problem};
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header with the id of a request.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The longest target of a request line.
 const MAX_TARGET_BYTES: usize = 8 * 1024;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod compression;
+mod cors;
 mod head;
 mod idempotency;
 mod problems;
