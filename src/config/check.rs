@@ -264,7 +264,9 @@ fn check_level(level: &str) -> Check {
     const LEVELS: &str = "error, warn, info, debug, trace";
     // A tracing filter takes any word for the name of a module, so a mistyped level would pass as one.
     let is_level = LEVELS.split(", ").any(|word| word == level);
-    let is_filter = level.contains('=') && tracing_subscriber::EnvFilter::try_new(level).is_ok();
+    // It also takes `module=` without a level for one of errors alone.
+    let is_complete = !level.split(',').any(|part| part.trim_end().ends_with('='));
+    let is_filter = level.contains('=') && is_complete && tracing_subscriber::EnvFilter::try_new(level).is_ok();
     ensure(
         is_level || is_filter,
         "log.level",

@@ -58,6 +58,8 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
+        /// Whether `--config` names it.
+        by_flag: bool,
         /// Why.
         #[source]
         source: std::io::Error,
@@ -93,12 +95,13 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Whether what was typed is wrong, rather than the installation: a flag, or a role that there is not.
+    /// Whether what was typed is wrong, rather than the installation: a flag, a file that `--config` names, or a role that there is not.
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Invalid { key, origin, .. } => origin.starts_with("--") || key == "instance.role",
-            Self::Unreadable { .. } | Self::Syntax { .. } | Self::Exposed { .. } => false,
+            Self::Unreadable { by_flag, .. } => *by_flag,
+            Self::Syntax { .. } | Self::Exposed { .. } => false,
         }
     }
 }
@@ -125,7 +128,7 @@ impl Settings {
         let mut layers = Layers::default();
         layers.add_text(DEFAULT_FILE, DEFAULT_ORIGIN)?;
         if let Some(path) = file.or_else(|| variables.get("VOLLEY_CONFIG").map(Path::new)) {
-            layers.add_file(path)?;
+            layers.add_file(path, file.is_some())?;
         }
         layers.add_variables(&variables)?;
         for flag in flags {
@@ -162,8 +165,8 @@ struct Layers {
 }
 
 impl Layers {
-    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    fn add_file(&mut self, path: &Path, by_flag: bool) -> Result<(), ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), by_flag, source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode();
         let table = self.add_text(&text, &path.display().to_string())?;
@@ -347,7 +350,15 @@ impl Layers {
         let parts: Vec<&str> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
         let key = parts.join(".");
         let is_value = !message.starts_with("unknown field `") && !message.starts_with("missing field `");
-        let reason = if is_secret(&key) && is_value { "must be text".to_owned() } else { plain(message) };
+        let may_hold_secrets = key.starts_with("pools") || key.starts_with("targets");
+        let reason = if is_value && is_secret(&key) {
+            "must be text".to_owned()
+        } else if is_value && may_hold_secrets {
+            // What stands in place of a block may be anything, a password too.
+            plain(&without_text(message))
+        } else {
+            plain(message)
+        };
         self.invalid(key, reason)
     }
 
@@ -441,6 +452,15 @@ fn plain(message: &str) -> String {
         text = text.replace(rust, words);
     }
     text
+}
+
+/// serde's message without the text that it found in place of what it expected.
+fn without_text(message: &str) -> String {
+    let parts = message.split_once(": string \"").zip(message.rsplit_once("\", expected "));
+    match parts {
+        Some(((what, _), (_, expected))) => format!("{what}: text, expected {expected}"),
+        None => message.to_owned(),
+    }
 }
 
 fn one_line(message: &str) -> String {

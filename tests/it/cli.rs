@@ -203,12 +203,20 @@ fn a_wrong_value_of_a_flag_and_an_unknown_role_end_with_2_and_say_what_is_allowe
         (&["serve", "--addr", "foo"], &[], "http.addr"),
         (&["campaign", "list", "--server", "foo"], &[], "cli.server"),
         (&["campaign", "list", "--log-level", "loud"], &[], "log.level"),
+        (&["config", "--log-level", "foo="], &[], "log.level"),
+        (&["config", "--log-level", "info,foo=,bar=debug"], &[], "log.level"),
+        (&["config", "--config", "/nonexistent/volley.toml"], &[], "cannot read the settings file"),
     ] {
         let output = volley_with(args, variables);
         let complaint = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
         assert!(complaint.contains(told), "{args:?}: {complaint}");
     }
+    // Nobody has typed this.
+    let output = volley_with(&["config"], &[("VOLLEY_CONFIG", "/nonexistent/volley.toml")]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let filter = volley_with(&["config", "--log-level", "info,volley::actors=debug"], &[]);
+    assert!(filter.status.success(), "{}", stderr(&filter));
 }
 
 #[test]

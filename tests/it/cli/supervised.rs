@@ -1,8 +1,8 @@
 //! `volley serve` under a supervisor that listens, as systemd does, and `volley health`, which asks it how it is.
 
 use std::io::ErrorKind;
-use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -15,19 +15,26 @@ use crate::support::{Database, both_backends};
 /// The socket of NOTIFY_SOCKET.
 struct Supervisor {
     socket: UnixDatagram,
-    path: PathBuf,
+    path: String,
 }
 
 impl Supervisor {
     fn beside(db: &Database) -> Self {
         let path = db.folder().join("notify.socket");
-        Self { socket: UnixDatagram::bind(&path).unwrap(), path }
+        Self { socket: UnixDatagram::bind(&path).unwrap(), path: path.to_str().unwrap().to_owned() }
+    }
+
+    /// One whose socket has a name and no file.
+    fn without_a_file() -> Self {
+        let name = format!("volley-notify-{}", std::process::id());
+        let addr = SocketAddr::from_abstract_name(&name).unwrap();
+        Self { socket: UnixDatagram::bind_addr(&addr).unwrap(), path: format!("@{name}") }
     }
 
     /// A process on this database that knows the socket.
     fn start(&self, db: &Database) -> Volley {
         let mut volley = Volley::on(db).pool(Pool::sandbox("main", "email")).prepare();
-        volley.spawn_with(&[("NOTIFY_SOCKET", self.path.to_str().unwrap())]);
+        volley.spawn_with(&[("NOTIFY_SOCKET", &self.path)]);
         volley
     }
 
@@ -127,6 +134,20 @@ fn an_instance_that_waits_for_its_database_is_not_called_ready_and_one_that_lost
     let (code, told) = health(volley.port(), &[]);
     assert!(code == Some(1) && told.starts_with("unavailable: database_unavailable"), "{told}");
     assert_eq!(health(volley.port(), &["--live"]), (Some(0), "ok\n".to_owned()), "a restart would not help");
+}
+
+#[test]
+fn a_supervisor_whose_socket_has_no_file_hears_the_same() {
+    let db = Database::sqlite();
+    let supervisor = Supervisor::without_a_file();
+    let mut volley = supervisor.start(&db);
+    let first = supervisor.wait();
+    assert!(has_status(&first, "starting"), "{first:?}");
+    let ready = supervisor.wait();
+    assert!(says(&ready, "READY=1") && has_status(&ready, &volley.port().to_string()), "{ready:?}");
+    assert!(volley.sigterm().0.success());
+    assert!(says(&supervisor.wait(), "STOPPING=1"));
+    assert!(!volley.log().contains("supervisor.unreachable"), "{}", volley.log());
 }
 
 #[test]

@@ -133,6 +133,38 @@ fn a_file_that_cannot_be_the_secret_is_refused_and_neither_it_nor_its_name_is_re
 }
 
 #[test]
+fn what_cannot_be_pools_or_targets_is_refused_and_nothing_of_it_is_repeated() {
+    const PASSWORD: &str = "s3cret";
+    for (name, text, told) in [
+        ("VOLLEY_POOLS", r#"["s3cret"]"#, "pools[0]: "),
+        ("VOLLEY_POOLS", r#""s3cret""#, "pools: "),
+        ("VOLLEY_POOLS", "s3cret", "not a JSON array of pools"),
+        ("VOLLEY_POOLS", r#"[{"name": "a", "password": "s3cret}]"#, "not a JSON array of pools"),
+        ("VOLLEY_POOLS", r#"[{"name": "a", "channel": "email", "password": ["s3cret"]}]"#, "pools[0]"),
+        ("VOLLEY_POOLS", r#"[{"name": "a", "channel": "sms", "provider": "webhook", "headers": "s3cret"}]"#, "headers"),
+        (
+            "VOLLEY_POOLS",
+            r#"[{"name": "a", "channel": "sms", "provider": "webhook", "callbacks": "s3cret"}]"#,
+            "callbacks",
+        ),
+        ("VOLLEY_TARGETS", r#"["s3cret"]"#, "targets[0]"),
+        ("VOLLEY_TARGETS", r#""s3cret""#, "targets"),
+        ("VOLLEY_TARGETS", "[s3cret]", "not a JSON array of targets"),
+    ] {
+        let holder = file(text);
+        let with_file = format!("{name}_FILE");
+        for variable in [(name, text), (with_file.as_str(), holder.path().to_str().unwrap())] {
+            let error = from_variables(&[variable]).unwrap_err().to_string();
+            assert!(error.contains(told) && !error.contains(PASSWORD), "{text}: {error}");
+        }
+    }
+    for text in ["[[pools]]\npassword = s3cret\n", "[[pools]]\npassword = \"s3cret\n", "pools = \"s3cret\"\n"] {
+        let error = super::from_file(text).unwrap_err().to_string();
+        assert!(!error.contains(PASSWORD), "{text}: {error}");
+    }
+}
+
+#[test]
 fn other_variables_that_end_in_file_are_what_they_were() {
     let holder = file("postgres://volley@db/volley");
     let path = holder.path().to_str().unwrap();
