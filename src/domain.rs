@@ -31,3 +31,4 @@ pub mod shown;
 pub mod span;
 pub mod spreadsheet;
 pub(crate) mod text_enum;
+pub mod trace;

@@ -16,6 +16,7 @@ use super::web::{client, edge, rate_limit};
 use crate::domain::access::Scope;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::access::limit::{Limit, Standing};
+use crate::domain::trace::Trace;
 use crate::services::{Asker, By};
 use crate::store::access::api_keys;
 
@@ -167,8 +168,9 @@ pub(super) fn by(request: &HttpRequest) -> Option<By> {
         Caller::Key(id, _) => Asker::ApiKey(id),
     };
     let (client, request_id) = (client::address(request), edge::request_id(request));
+    let trace = request.extensions().get::<Trace>().copied();
     let session = request.extensions().get::<SignedIn>().map(|person| person.session);
-    Some(By { asker, rights: caller.rights(), client, request_id, session })
+    Some(By { asker, rights: caller.rights(), client, request_id, trace, session })
 }
 
 impl FromRequest for By {

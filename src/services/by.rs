@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::domain::access::{Rights, Scope};
 use crate::domain::ids::{ApiKeyId, SessionId};
+use crate::domain::trace::Trace;
 
 /// Who asks for a decision, what they may do, from where and by which request. It stands in the log line of the decision, and in
 /// the audit log.
@@ -18,6 +19,8 @@ pub struct By {
     pub client: Option<IpAddr>,
     /// The id of the HTTP request, if there was one.
     pub request_id: Option<String>,
+    /// The trace that the HTTP request is a part of, if it named one.
+    pub trace: Option<Trace>,
     /// The session on the operators' pages in which they ask, if there is one.
     pub session: Option<SessionId>,
 }
@@ -43,7 +46,7 @@ pub enum Asker {
 
 impl By {
     fn itself(asker: Asker) -> Self {
-        Self { asker, rights: Rights::ALL, client: None, request_id: None, session: None }
+        Self { asker, rights: Rights::ALL, client: None, request_id: None, trace: None, session: None }
     }
 
     /// A person at the command line.

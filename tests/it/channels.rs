@@ -80,6 +80,7 @@ fn envelope() -> Envelope {
         },
         key: "c0ffee:42".to_owned(),
         attempt: 1,
+        trace: None,
         details: None,
         attachments: std::sync::Arc::default(),
     }

@@ -5,5 +5,6 @@ mod campaigns;
 mod http2;
 mod launches;
 mod links;
+mod traces;
 mod tracking;
 mod unrenderable;

@@ -249,6 +249,7 @@ fn sample(html: Option<String>) -> Envelope {
         },
         key: "sample:1".to_owned(),
         attempt: 1,
+        trace: None,
         details: Some(Box::new(details)),
         attachments: Arc::default(),
     }

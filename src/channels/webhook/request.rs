@@ -22,6 +22,7 @@ use crate::domain::dispatch::trouble::Trouble;
 const OURS: &[&str] = &[
     "idempotency-key",
     "x-volley-attempt",
+    "traceparent",
     "host",
     "content-length",
     "transfer-encoding",
@@ -137,9 +138,10 @@ impl Prototype {
         if !keep {
             request.extend_from_slice(CLOSE);
         }
+        let traced = traceparent(envelope).map(|trace| format!("traceparent: {trace}\r\n")).unwrap_or_default();
         let own = write!(
             request,
-            "idempotency-key: {}\r\nx-volley-attempt: {}\r\ncontent-length: {}\r\n\r\n",
+            "idempotency-key: {}\r\nx-volley-attempt: {}\r\n{traced}content-length: {}\r\n\r\n",
             envelope.key,
             envelope.attempt,
             body.len()
@@ -168,9 +170,18 @@ impl Prototype {
         let headers = request.headers_mut();
         headers.insert("idempotency-key", HeaderValue::from_str(&envelope.key).map_err(|_invalid| unfit_key())?);
         headers.insert("x-volley-attempt", HeaderValue::from(envelope.attempt));
+        if let Some(trace) = traceparent(envelope).and_then(|trace| HeaderValue::from_str(&trace).ok()) {
+            headers.insert("traceparent", trace);
+        }
         headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes));
         Ok(Some(request))
     }
+}
+
+/// What the call is a part of, with a name of its own that each try changes. The body, which has to stay the same, says nothing of it.
+fn traceparent(envelope: &Envelope) -> Option<String> {
+    let (_, span) = uuid::Uuid::new_v4().as_u64_pair();
+    envelope.trace.map(|trace| trace.header(span))
 }
 
 fn unfit_key() -> Trouble {

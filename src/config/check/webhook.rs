@@ -13,6 +13,7 @@ use crate::config::secret::Secret;
 const RESERVED: &[&str] = &[
     "idempotency-key",
     "x-volley-attempt",
+    "traceparent",
     "host",
     "content-length",
     "transfer-encoding",

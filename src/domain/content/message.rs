@@ -8,6 +8,7 @@ use super::attachment::Attachment;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
+use crate::domain::trace::Trace;
 
 /// Rendered content. Kept with a delivery when an attempt has to be repeated, so that one idempotency key never
 /// carries two bodies.
@@ -107,6 +108,8 @@ pub struct Envelope {
     pub key: String,
     /// 1 for the first hand-over.
     pub attempt: u32,
+    /// What the hand-over is a part of, for channels that can say so.
+    pub trace: Option<Trace>,
     /// What else is known, for channels that ask for it.
     pub details: Option<Box<Details>>,
     /// Files that every message of the campaign has.

@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::meter;
 use super::problem::{ApiError, PROBLEM_JSON, Problem};
+use crate::domain::trace::Trace;
 
 /// The header with the id of a request.
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,6 +39,15 @@ impl RequestId {
     }
 }
 
+/// The trace that the client names, if it names one.
+fn trace_of(headers: &HeaderMap) -> Option<Trace> {
+    let mut all = headers.get_all("traceparent");
+    match (all.next(), all.next()) {
+        (Some(only), None) => Trace::of_header(only.to_str().ok()?),
+        (None | Some(_), _) => None,
+    }
+}
+
 /// The id under which a request is served.
 pub(in crate::http) fn request_id(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<RequestId>().map(|id| id.0.clone())
@@ -52,7 +62,12 @@ pub(in crate::http) async fn edge(
     let began = Instant::now();
     let id = RequestId::of(request.headers());
     request.extensions_mut().insert(id.clone());
-    let span = tracing::info_span!("request", request.id = %id.0, http.method = %request.method());
+    let trace = trace_of(request.headers());
+    if let Some(trace) = trace {
+        request.extensions_mut().insert(trace);
+    }
+    let trace_id = trace.map(Trace::id);
+    let span = tracing::info_span!("request", request.id = %id.0, trace.id = trace_id, http.method = %request.method());
     let response = match check_head(&request) {
         Err(error) => request.error_response(error),
         Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),

@@ -21,6 +21,7 @@ use crate::domain::ids::{CampaignId, ListId, TemplateVersionId};
 use crate::domain::people::contact::FieldError;
 use crate::domain::segments::Criteria;
 use crate::domain::shown::{self, listed};
+use crate::domain::trace::Trace;
 use crate::services::audit::{self, Line};
 use crate::services::content::check_email::{check_files, check_pool_takes};
 use crate::services::{By, Services};
@@ -229,7 +230,7 @@ pub fn in_transaction(
         links: ready.links,
         pool: ready.pool,
         key: fresh_key()?,
-        correlation_id: uuid::Uuid::new_v4().to_string(),
+        correlation_id: by.trace.unwrap_or_else(|| Trace::own(uuid::Uuid::new_v4())).as_correlation(),
         link_kid: link_keys::newest_or_first(conn)?.kid(),
     };
     let launched = launch::launch(conn, &launch)?;

@@ -144,6 +144,7 @@ pub async fn test_send(
             message,
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
+            trace: by.trace,
             details: channel
                 .wants_details()
                 .then(|| Box::new(Details { profile: profile.clone(), template_name: template_name.clone() })),

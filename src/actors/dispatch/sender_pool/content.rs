@@ -15,6 +15,7 @@ use crate::domain::content::template::RenderError;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
 use crate::domain::span::Span;
+use crate::domain::trace::Trace;
 use crate::services::campaigns::composed::{ComposeError, Composed};
 use crate::services::content::files;
 use crate::services::people::links::Links;
@@ -31,6 +32,8 @@ pub(super) struct CampaignContent {
     pub(super) retry_for: Option<Duration>,
     /// What log lines about this sending carry.
     pub(super) correlation: Option<String>,
+    /// The trace that its messages are a part of.
+    pub(super) trace: Option<Trace>,
     /// How it has fared with its recipients.
     pub(super) render_tally: RenderTally,
     /// How they were answered.
@@ -90,6 +93,7 @@ impl CampaignContent {
             on_uncertain: campaign.on_uncertain,
             rate_per_second: campaign.rate_per_second.unwrap_or(0.0),
             retry_for: campaign.retry_for_ms.map(|ms| Span::from_ms(ms).0),
+            trace: campaign.correlation_id.as_deref().and_then(Trace::of_correlation),
             correlation: campaign.correlation_id,
             render_tally: RenderTally::default(),
             answers: Answers::default(),

@@ -311,6 +311,7 @@ async fn attempt(
         message,
         key: over.content.delivery_key(over.key.contact),
         attempt: u32::try_from(over.claimed.attempts).unwrap_or(0).saturating_add(1),
+        trace: over.content.trace,
         details: channel.wants_details().then(|| match kept.and_then(|kept| kept.details.clone()) {
             Some(details) => details,
             None => Box::new(Details {

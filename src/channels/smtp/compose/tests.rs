@@ -28,6 +28,7 @@ fn letter_with(name: &str, message: Message, config: &SmtpConfig, files: Vec<Att
         message,
         key: "c0ffee:2".into(),
         attempt: 1,
+        trace: None,
         details: None,
         attachments: files.into(),
     };

@@ -81,7 +81,8 @@ pub(in crate::http) struct Campaign {
     pub(in crate::http) created_at: UtcInstant,
     pub(in crate::http) updated_at: UtcInstant,
     pub(in crate::http) launched_at: Option<UtcInstant>,
-    /// The id in all log lines about its sending; a UUID that is created at launch.
+    /// The id in all log lines about its sending, made at the launch: the trace of the `traceparent` of the request that launched it, else
+    /// a UUID.
     pub(in crate::http) correlation_id: Option<String>,
     pub(in crate::http) ended_at: Option<UtcInstant>,
 }
