@@ -17,6 +17,12 @@ impl UtcDay {
         Self(instant.0.div_euclid(DAY_MS))
     }
 
+    /// Its midnight.
+    #[must_use]
+    pub const fn begins_at(self) -> UtcInstant {
+        UtcInstant(self.0.saturating_mul(DAY_MS))
+    }
+
     /// The day so many days earlier, saturating.
     #[must_use]
     pub const fn minus(self, days: i64) -> Self {
@@ -41,7 +47,7 @@ pub struct DayError;
 
 impl std::fmt::Display for UtcDay {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let midnight = UtcInstant(self.0.saturating_mul(DAY_MS)).to_string();
+        let midnight = self.begins_at().to_string();
         f.write_str(midnight.split('T').next().unwrap_or_default())
     }
 }

@@ -21,5 +21,6 @@ pub mod replicas;
 pub(in crate::http) mod search;
 pub(in crate::http) mod segments;
 pub(in crate::http) mod settings;
+pub(in crate::http) mod stats;
 pub(in crate::http) mod stream;
 pub(in crate::http) mod uncertain;

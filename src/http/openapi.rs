@@ -29,7 +29,7 @@ use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
     callbacks, criteria, deliverability, events, operations, overview, problem_types, provider_logs, reactions,
-    readiness, search, settings, stream, uncertain,
+    readiness, search, settings, stats, stream, uncertain,
 };
 use super::public;
 use super::web::extract::Query;
@@ -65,7 +65,7 @@ Statuses: `4XX` and `5XX` are problem documents (RFC 9457) with a stable `code`;
         actions::send, actions::pause, actions::resume, actions::stop, actions::schedule, actions::unschedule,
         actions::retry_failed, actions::bulk, preflight::preflight, preview::preview, preview::test_send,
         recipients::list, resolving::resolve, recipients::audit, export::export, why::delivery, why::show, links::show, clicks::list, minutes::list, pace::show, page_map::show, decisions::list, reasons::list,
-        actions::receipt, overview::show, stream::stream, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
+        actions::receipt, overview::show, stats::show, stream::stream, search::show, uncertain::list, uncertain::show, provider_logs::match_log, deliverability::list, instances::list_instances, pools::list_pools, pools::suspend, pools::resume,
         pools::pool_receipt, checks::check, paces::reset, paces::probe, paces::pin, paces::mark, dead_letters::dead_letters, dead_letters::replay, dead_letters::discard,
         settings::show, problem_types::show, operations::healthz, readiness::readyz, operations::metrics, operations::actor_states,
     ),

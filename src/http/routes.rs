@@ -22,7 +22,7 @@ use super::api::replicas::{checks, dead_letters, instances, paces, pools};
 use super::api::segments::{self, members};
 use super::api::{
     callbacks, criteria, deliverability, events, operations, overview, problem_types, provider_logs, reactions,
-    readiness, search, settings, stream, uncertain,
+    readiness, search, settings, stats, stream, uncertain,
 };
 use super::openapi;
 use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
@@ -413,6 +413,7 @@ pub const TABLE: &[Entry] = &[
     get("/v1/campaigns/{id}/audit", Api(Read), || to(recipients::audit)),
     get("/v1/campaigns/{id}/receipt", Api(Read), || to(actions::receipt)),
     get("/v1/overview", Api(Read), || to(overview::show)),
+    get("/v1/stats", Api(Read), || to(stats::show)),
     get("/v1/stream", Api(Read), || to(stream::stream)),
     get("/v1/search", Api(Read), || to(|state, by, query| search::show(state, by, query, shown_to))),
     get("/v1/uncertain", Api(Read), || to(uncertain::list)),

@@ -20,6 +20,7 @@ pub mod packing;
 pub mod page_map;
 pub mod pages;
 pub(in crate::store) mod plan;
+pub mod pool_figures;
 pub mod preflight;
 mod proofs;
 pub mod reasons;

@@ -11,6 +11,7 @@ mod minutes;
 mod packing;
 mod page_map;
 mod pages;
+mod pool_figures;
 mod reasons;
 mod skips;
 mod sources;
@@ -34,6 +35,7 @@ pub(in crate::store) use minutes::{Stretch, add_minute, list_minutes, sum_minute
 pub(in crate::store) use packing::{fill_page, insert_page, move_cursor, number_next_page};
 pub(in crate::store) use page_map::{Group, groups};
 pub(in crate::store) use pages::{open_pages, pages_of_active, write_counts, write_progress};
+pub(in crate::store) use pool_figures::{passed_by_pool, waiting_by_pool};
 pub(in crate::store) use reasons::add_reason;
 pub(in crate::store) use skips::{count_skips, sum_skips};
 pub(in crate::store) use sources::in_several_sources;

@@ -15,6 +15,7 @@ mod replicas;
 mod search;
 mod segments;
 mod settings;
+mod stats;
 mod stream;
 
 use volley::http::routes::{Entry, Verb};
