@@ -16,7 +16,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::ids::{CallbackId, CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::store::engine::dialect::conn::MultiBackend;
-use crate::store::engine::schema::{callbacks, campaigns, events};
+use crate::store::engine::schema::{callbacks, campaigns, events, former_pools};
 use crate::store::{Conn, StoreError, engine};
 
 /// Rows that one transaction removes at most: it holds SQLite's only writer for some milliseconds.
@@ -282,8 +282,8 @@ pub struct Origin {
     pub campaign: CampaignId,
     /// Its channel.
     pub channel: ChannelKind,
-    /// The pool that sends it.
-    pub pool: Option<String>,
+    /// The pools that send it, or have sent a part of it.
+    pub pools: BTreeSet<String>,
 }
 
 /// The campaigns that messages with these keys belong to.
@@ -299,8 +299,9 @@ pub fn campaigns_of_keys(conn: &mut Conn, keys: &BTreeSet<&str>) -> Result<HashM
         .select((campaigns::key, campaigns::id, campaigns::channel, campaigns::pool))
         .load(conn)
         .map_err(StoreError::query("find the campaigns of reports"))?;
-    let origin = |(key, campaign, channel, pool)| Some((key?, Origin { campaign, channel, pool }));
-    Ok(rows.into_iter().filter_map(origin).collect())
+    let mut former = former(conn, rows.iter().map(|row| row.1).collect())?;
+    let mut origin = |(key, campaign, channel, pool)| Some((key?, Origin::of(campaign, channel, pool, &mut former)));
+    Ok(rows.into_iter().filter_map(&mut origin).collect())
 }
 
 /// The campaigns with these ids.
@@ -319,8 +320,36 @@ pub fn campaigns_of_ids(
         .select((campaigns::id, campaigns::channel, campaigns::pool))
         .load(conn)
         .map_err(StoreError::query("find the campaigns of messages that came back"))?;
-    let origin = |(campaign, channel, pool)| (campaign, Origin { campaign, channel, pool });
+    let mut former = former(conn, rows.iter().map(|row| row.0).collect())?;
+    let origin = |(campaign, channel, pool)| (campaign, Origin::of(campaign, channel, pool, &mut former));
     Ok(rows.into_iter().map(origin).collect())
+}
+
+impl Origin {
+    fn of(
+        campaign: CampaignId,
+        channel: ChannelKind,
+        pool: Option<String>,
+        former: &mut HashMap<CampaignId, BTreeSet<String>>,
+    ) -> Self {
+        let mut pools = former.remove(&campaign).unwrap_or_default();
+        pools.extend(pool);
+        Self { campaign, channel, pools }
+    }
+}
+
+/// The pools that campaigns were sent through before their present one.
+fn former(conn: &mut Conn, campaigns: Vec<CampaignId>) -> Result<HashMap<CampaignId, BTreeSet<String>>, StoreError> {
+    let rows: Vec<(CampaignId, String)> = former_pools::table
+        .filter(former_pools::campaign_id.eq_any(campaigns))
+        .select((former_pools::campaign_id, former_pools::pool))
+        .load(conn)
+        .map_err(StoreError::query("read former pools"))?;
+    let mut former = HashMap::<CampaignId, BTreeSet<String>>::new();
+    for (campaign, pool) in rows {
+        former.entry(campaign).or_default().insert(pool);
+    }
+    Ok(former)
 }
 
 /// The properties of a contact's events of this name since then, newest first: at most `limit`.

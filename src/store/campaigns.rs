@@ -24,6 +24,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::tracking::StoredTracking;
 use crate::domain::dispatch::answer::AnswerClass;
+use crate::domain::dispatch::fingerprint::ProviderFingerprint;
 use crate::domain::ids::{CampaignId, ContactId, ListId, TemplateId, TemplateVersionId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::replicas::decision::{Action, Subject};
@@ -206,6 +207,10 @@ pub struct PackingRow {
     pub sweep_page_id: i64,
     /// Which of those that failed it takes; none takes all.
     pub sweep_class: Option<AnswerClass>,
+    /// The last page that the pass after a change of pool has done; none: no such pass.
+    pub move_page_id: Option<i64>,
+    /// The provider that this pass moves to.
+    pub move_provider: Option<ProviderFingerprint>,
 }
 
 /// A change of status that was refused, or could not be tried.

@@ -21,6 +21,7 @@ pub mod page_map;
 pub mod pages;
 pub(in crate::store) mod plan;
 pub mod pool_figures;
+pub mod pool_moves;
 pub mod preflight;
 mod proofs;
 pub mod reasons;

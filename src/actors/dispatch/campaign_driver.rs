@@ -3,7 +3,7 @@
 
 mod brakes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use actix::prelude::*;
 use serde::Serialize;
@@ -22,8 +22,9 @@ use crate::runtime::health::Health;
 use crate::runtime::hints::{Changed, PageSettled};
 use crate::runtime::status_cache::StatusCache;
 use crate::store::campaigns::{self, CampaignRow, PackingRow, TransitionError, Unfinished};
+use crate::store::dispatch::pool_moves;
 use crate::store::dispatch::sweeps::{self, Swept};
-use crate::store::{Lane, Store, StoreError};
+use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Starts nothing more, and has the paginators stop at the page they are at: the process ends.
 #[derive(Debug, Clone, Copy, Message)]
@@ -45,8 +46,27 @@ pub struct Paginators;
 pub struct DriverState {
     /// Campaigns being packed.
     pub packing: Vec<CampaignId>,
-    /// Campaigns with a pass over their pages under way.
+    /// Campaigns with a sweep over their pages under way, or a change of their pool.
     pub sweeping: Vec<CampaignId>,
+}
+
+/// What goes over a campaign's pages, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Pass {
+    /// A sweep: after a stop or a re-open.
+    Sweep,
+    /// A change of pool.
+    ChangeOfPool,
+}
+
+impl Pass {
+    /// Does the next page.
+    fn step(self, conn: &mut Conn, id: CampaignId) -> Result<Swept, StoreError> {
+        match self {
+            Self::Sweep => sweeps::sweep_page(conn, id),
+            Self::ChangeOfPool => pool_moves::move_page(conn, id),
+        }
+    }
 }
 
 /// The actor.
@@ -60,7 +80,7 @@ pub struct CampaignDriver {
     page_size: i64,
     brakes: BrakeLimits,
     paginators: HashMap<CampaignId, Addr<Paginator>>,
-    sweeping: HashSet<CampaignId>,
+    sweeping: HashSet<(CampaignId, Pass)>,
     completing: HashSet<CampaignId>,
     looking: bool,
     braking: bool,
@@ -128,8 +148,11 @@ impl CampaignDriver {
         let id = campaign.id;
         self.status.set(id, campaign.status, campaign.status_version);
         self.paginators.retain(|_, paginator| paginator.connected());
-        if packing.sweep.is_some() && self.sweeping.insert(id) {
-            self.sweep(id, ctx);
+        let passes = [(packing.sweep.is_some(), Pass::Sweep), (packing.move_page_id.is_some(), Pass::ChangeOfPool)];
+        for (is_due, pass) in passes {
+            if is_due && self.sweeping.insert((id, pass)) {
+                self.pass_over(id, pass, ctx);
+            }
         }
         if campaign.status != CampaignStatus::Sending {
             return;
@@ -149,23 +172,28 @@ impl CampaignDriver {
         }
     }
 
-    fn sweep(&mut self, id: CampaignId, ctx: &mut Context<Self>) {
+    fn pass_over(&mut self, id: CampaignId, pass: Pass, ctx: &mut Context<Self>) {
         let store = self.store.clone();
         let work = async move {
             loop {
                 let step = store.run(Lane::Write, "pass over a campaign's pages", move |conn| {
-                    conn.write(|conn| sweeps::sweep_page(conn, id))
+                    conn.write(|conn| pass.step(conn, id))
                 });
-                if step.await? == Swept::Done {
-                    return Ok::<(), StoreError>(());
+                match step.await? {
+                    Swept::Page(_) => {}
+                    Swept::Done => return Ok::<bool, StoreError>(true),
+                    // The tick goes on from there.
+                    Swept::Waits => return Ok(false),
                 }
             }
         };
         ctx.spawn(work.into_actor(self).map(move |result, driver, ctx| {
-            driver.sweeping.remove(&id);
+            driver.sweeping.remove(&(id, pass));
             match result {
-                Ok(()) => {
+                Ok(false) => {}
+                Ok(true) => {
                     driver.pools.wake_all();
+                    driver.announcer.pages();
                     driver.complete(id, ctx);
                 }
                 // The cursor stands where it stopped; the tick goes on from there.
@@ -289,7 +317,8 @@ impl Handler<GetState> for CampaignDriver {
 
     fn handle(&mut self, _: GetState, _: &mut Self::Context) -> Self::Result {
         let packing = self.paginators.iter().filter(|(_, addr)| addr.connected()).map(|(id, _)| *id).collect();
-        MessageResult(DriverState { packing, sweeping: self.sweeping.iter().copied().collect() })
+        let sweeping = self.sweeping.iter().map(|(id, _)| *id).collect::<BTreeSet<_>>();
+        MessageResult(DriverState { packing, sweeping: sweeping.into_iter().collect() })
     }
 }
 

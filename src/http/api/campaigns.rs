@@ -220,8 +220,9 @@ pub(in crate::http) async fn show(
     Ok(web::Json(read(&state, Lane::Read, id).await?))
 }
 
-/// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent. While it is sending or paused, only
-/// `rate_per_second` can be changed: all instances follow within a second.
+/// Edits a campaign that is a draft or scheduled. A scheduled one must stay ready to be sent. While it is sending or paused,
+/// `rate_per_second` can be changed: all instances follow within a second. While it is paused, so can its `pool`: who waits gets the
+/// message through the new one, and who may have got it through the former one becomes `uncertain`.
 #[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = i64, Path)),
     request_body = CampaignPatch, responses((status = 200, body = Campaign), (status = "4XX", body = Problem)))]
 pub(in crate::http) async fn change(

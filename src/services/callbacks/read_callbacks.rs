@@ -348,7 +348,7 @@ fn count(
             (None, None) => None,
         };
         // A pool's secret speaks for what that pool has sent, and for nothing else.
-        let own = |origin: &Origin| origin.pool.as_deref() == Some(entry.pool.as_str());
+        let own = |origin: &Origin| origin.pools.contains(entry.pool.as_str());
         match named.filter(|(origin, _)| own(origin)) {
             Some((origin, contact)) => {
                 found.push((entry, DeliveryId { campaign: origin.campaign, contact }, origin.channel));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::launch::{LaunchError, check_audience, check_launchable, check_topic_exists, choose_pool, keep_scheduled};
 use super::schedule::ScheduleError;
+use crate::config::Settings;
 use crate::config::pools::PoolConfig;
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::audience::{Audience, AudienceForm};
@@ -18,20 +19,27 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
-use crate::services::content::check_email::{check_email, hold_files};
+use crate::services::content::check_email::{check_email, check_pool_takes, hold_files};
 use crate::services::{By, Services};
-use crate::store::campaigns::{self, CampaignChange, CampaignRow, CampaignWithDetails, TransitionError, email_fields};
+use crate::store::campaigns::{
+    self, CampaignChange, CampaignRow, CampaignWithDetails, LockedCampaign, TransitionError, email_fields,
+};
 use crate::store::content::templates::{self, VersionRow};
+use crate::store::dispatch::pool_moves;
 use crate::store::{Conn, Lane, MayBeStoreError, Store, StoreError, engine};
 
 /// Why a campaign is not created or edited.
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
-    /// Only drafts and scheduled campaigns can be edited, apart from the rate.
+    /// Only drafts and scheduled campaigns can be edited, apart from the rate and the pool.
     #[error(
-        "the campaign is {0}; only drafts and scheduled campaigns can be edited, and rate_per_second alone until the end"
+        "the campaign is {0}; only drafts and scheduled campaigns can be edited, rate_per_second until the end, and pool \
+         while it is paused"
     )]
     NotEditable(CampaignStatus),
+    /// Its pool changes only while it is paused.
+    #[error("the campaign is sending: pause it, change its pool, and resume it")]
+    PauseFirst,
     /// It is no longer as it was seen.
     #[error("the campaign has changed since it was read: read it again, and then change it")]
     ChangedMeanwhile,
@@ -86,6 +94,7 @@ impl MayBeStoreError for DraftError {
             Self::Schedule(error) => error.into_store_error().map_err(Self::Schedule),
             Self::Content(ContentError::Store(error)) => Ok(error),
             refused @ (Self::NotEditable(_)
+            | Self::PauseFirst
             | Self::ChangedMeanwhile
             | Self::NoSuchTemplate(_)
             | Self::OtherChannel { .. }
@@ -154,8 +163,8 @@ pub struct Edit {
 }
 
 impl Edit {
-    /// Whether nothing but the rate is to change, which may do so until the campaign ends.
-    fn is_of_the_rate_alone(&self) -> bool {
+    /// Whether nothing but the rate and the pool is to change, which may do so after the launch.
+    fn is_of_the_way_alone(&self) -> bool {
         let Self {
             name,
             pool,
@@ -173,7 +182,6 @@ impl Edit {
             is_part: _,
         } = self;
         let is_other = name.is_some()
-            || pool.is_some()
             || template.is_some()
             || content.is_some()
             || !email.is_empty()
@@ -183,12 +191,12 @@ impl Edit {
             || audience.is_some()
             || on_uncertain.is_some()
             || retry_for.is_some();
-        rate_per_second.is_some() && !is_other
+        (rate_per_second.is_some() || pool.is_some()) && !is_other
     }
 }
 
-/// Edits a campaign that is a draft or scheduled; its rate alone also while it is sending or paused, in force on every instance
-/// within a second. A scheduled one must stay ready to be sent. What is as it is wanted already is left as it is, whatever
+/// Edits a campaign that is a draft or scheduled; its rate also while it is sending or paused, in force on every instance
+/// within a second, and its pool while it is paused: what waits goes through the new one. A scheduled one must stay ready to be sent. What is as it is wanted already is left as it is, whatever
 /// was seen of it.
 ///
 /// # Errors
@@ -196,7 +204,7 @@ impl Edit {
 pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> Result<CampaignWithDetails, DraftError> {
     let shared = services.clone();
     let asker = by.clone();
-    let only_rate = edit.is_of_the_rate_alone();
+    let only_way = edit.is_of_the_way_alone();
     let before = find(&services.store, id).await?;
     let channel = before.row.channel;
     check_pool(&services.settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
@@ -240,10 +248,14 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         }
         let locked = campaigns::locked(conn, id)?;
         let is_on_its_way = matches!(locked.status, CampaignStatus::Sending | CampaignStatus::Paused);
-        let is_allowed = locked.status.is_editable() || (is_on_its_way && only_rate);
+        let is_allowed = locked.status.is_editable() || (is_on_its_way && only_way);
         if !is_allowed {
             return Err(DraftError::NotEditable(locked.status));
         }
+        if let Some(named) = change.pool.take_if(|_| is_on_its_way) {
+            change.pool = Some(Some(change_pool(conn, &shared.settings, &locked, named.as_deref())?));
+        }
+        let has_moved = is_on_its_way && change.pool.as_ref().is_some_and(|pool| *pool != locked.pool);
         let own = own_version(conn, &locked)?;
         let content = content.filter(|content| own.as_ref().is_none_or(|own| own.content() != *content));
         // The answer to the first time may be lost: the same again is not held against one's own edit.
@@ -257,7 +269,7 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             return Err(DraftError::CategoryOfTemplate);
         }
         if is_same {
-            return Ok((CampaignWithDetails::of(conn, locked.into_row())?, false));
+            return Ok((CampaignWithDetails::of(conn, locked.into_row())?, false, false));
         }
         if let Some(content) = &content {
             change.template_version_id =
@@ -280,15 +292,50 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             row = keep_scheduled(conn, id, is_other_template, &asker)?;
             check_launchable(conn, &shared, id, &asker)?;
         }
-        let line = Line::of(Action::Updated, Object::Campaign, id).before(json!({ "status": locked.status }));
-        audit::write(conn, &asker, line.after(json!({ "status": row.status, "fields": fields })))?;
-        Ok::<_, DraftError>((CampaignWithDetails::of(conn, row)?, true))
+        let line = Line::of(Action::Updated, Object::Campaign, id);
+        let line = match has_moved {
+            true => line
+                .before(json!({ "status": locked.status, "pool": locked.pool }))
+                .after(json!({ "status": row.status, "fields": fields, "pool": row.pool })),
+            false => {
+                line.before(json!({ "status": locked.status })).after(json!({ "status": row.status, "fields": fields }))
+            }
+        };
+        audit::write(conn, &asker, line)?;
+        Ok::<_, DraftError>((CampaignWithDetails::of(conn, row)?, true, has_moved))
     };
-    let (campaign, is_changed) = services.store.transact(Lane::Write, "edit a campaign", work).await?;
+    let (campaign, is_changed, has_moved) = services.store.transact(Lane::Write, "edit a campaign", work).await?;
     if is_changed {
         tracing::info!(event = "campaign.edited", campaign.id = id.0, by = %by, "the campaign was edited");
     }
+    if has_moved {
+        services.hints.campaign_changed(id);
+    }
     Ok(campaign)
+}
+
+/// Has a paused campaign go on through another pool, or the only one of its channel. Returns the pool's name.
+fn change_pool(
+    conn: &mut Conn,
+    settings: &Settings,
+    locked: &LockedCampaign,
+    named: Option<&str>,
+) -> Result<String, DraftError> {
+    let pool = choose_pool(&settings.pools, locked.channel, named)?;
+    if Some(&pool.name) == locked.pool.as_ref() {
+        return Ok(pool.name.clone());
+    }
+    if locked.status != CampaignStatus::Paused {
+        return Err(DraftError::PauseFirst);
+    }
+    // A sweep puts deliveries back that this is to decide about.
+    if let Some(sweep) = campaigns::packing(conn, locked.id)?.and_then(|packing| packing.sweep) {
+        return Err(TransitionError::SweepUnderWay(sweep).into());
+    }
+    let email = email_fields::of(conn, locked)?;
+    check_pool_takes(pool, &email).map_err(|error| LaunchError::Email(vec![error]))?;
+    pool_moves::begin(conn, locked, pool.fingerprint())?;
+    Ok(pool.name.clone())
 }
 
 /// Whether a change would leave a campaign other than it is.

@@ -141,15 +141,22 @@ pub fn unfinished(conn: &mut Conn) -> Result<Vec<(Unfinished, PackingRow)>, Stor
             .inner_join(packings::table.on(packings::campaign_id.eq(campaigns::id)))
             .select((Unfinished::as_select(), PackingRow::as_select()))
     };
-    // Two queries, each along an index: an OR over two tables would read every campaign there ever was.
+    // Queries of their own, each along an index: an OR over two tables would read every campaign there ever was.
     let sending: Vec<(Unfinished, PackingRow)> = all()
         .filter(campaigns::status.eq(CampaignStatus::Sending))
         .order(campaigns::id)
         .load(conn)
         .map_err(StoreError::query("list unfinished campaigns"))?;
     let swept = all().filter(packings::sweep.is_not_null().and(campaigns::status.ne(CampaignStatus::Sending)));
-    let swept = swept.order(campaigns::id).load(conn).map_err(StoreError::query("list campaigns with a pass"))?;
-    Ok(sending.into_iter().chain(swept).collect())
+    let swept: Vec<(Unfinished, PackingRow)> =
+        swept.order(campaigns::id).load(conn).map_err(StoreError::query("list campaigns with a pass"))?;
+    let moving = all()
+        .filter(packings::move_page_id.is_not_null().and(packings::sweep.is_null()))
+        .filter(campaigns::status.ne(CampaignStatus::Sending))
+        .order(campaigns::id)
+        .load(conn)
+        .map_err(StoreError::query("list campaigns that change their pool"))?;
+    Ok(sending.into_iter().chain(swept).chain(moving).collect())
 }
 
 /// Scheduled campaigns whose time has come, oldest first.

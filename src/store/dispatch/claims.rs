@@ -93,6 +93,8 @@ pub enum ClaimOutcome {
     },
     /// An operator has suspended the pool.
     Suspended,
+    /// The campaign got another pool while it was paused.
+    Moved,
     /// The lease is over.
     Lost,
 }
@@ -115,7 +117,18 @@ pub fn claim(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> 
 
 fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreError> {
     let Some(ground) = dialect::lock_claim_ground(conn, claim.page)? else { return Ok(ClaimOutcome::Lost) };
-    let ClaimGround { status, status_version, channel, category, topics, on_uncertain, suspended, now, page } = ground;
+    let ClaimGround {
+        status,
+        status_version,
+        channel,
+        category,
+        topics,
+        on_uncertain,
+        suspended,
+        has_moved,
+        now,
+        page,
+    } = ground;
     if status != CampaignStatus::Sending {
         return Ok(ClaimOutcome::NotSending { status, status_version });
     }
@@ -127,6 +140,9 @@ fn claim_locked(conn: &mut Conn, claim: Claim) -> Result<ClaimOutcome, StoreErro
     }
     if suspended {
         return Ok(ClaimOutcome::Suspended);
+    }
+    if has_moved {
+        return Ok(ClaimOutcome::Moved);
     }
     let asked = Asked::new(channel, category, topics.as_deref())?;
     // A refusal that has committed by now is seen by this statement, and honoured.

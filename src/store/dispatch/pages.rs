@@ -27,7 +27,7 @@ pub struct PageRow {
     pub campaign_id: CampaignId,
     /// Its number in the campaign, from 1.
     pub seq: i64,
-    /// The pool that sends it.
+    /// The pool that holds it, or held it last; before its first lease the one that is to send it.
     pub pool: String,
     /// Its first contact.
     pub first_contact_id: ContactId,
@@ -123,7 +123,9 @@ pub fn lease(
     lease: std::time::Duration,
 ) -> Result<Option<PageRow>, StoreError> {
     // A paused campaign has ready pages, too. A pause in this very moment is seen by the claim.
-    if find_status(conn, wanted.campaign)? != Some(CampaignStatus::Sending) {
+    let Some((CampaignStatus::Sending, pool)) = find_status(conn, wanted.campaign)? else { return Ok(None) };
+    // One that got another pool while it was paused: the message that announced this page is out of date.
+    if pool.as_deref() != Some(wanted.pool) {
         return Ok(None);
     }
     let now = engine::now(conn)?;
@@ -131,6 +133,7 @@ pub fn lease(
     let leased = diesel::update(pages::table.filter(pages::id.eq(id).and(pages::state.eq(PageState::Ready))))
         .set((
             pages::state.eq(PageState::Leased),
+            pages::pool.eq(wanted.pool),
             pages::lease_instance_id.eq(owner.instance),
             pages::lease_generation.eq(owner.generation),
             pages::lease_token.eq(token),
@@ -265,11 +268,11 @@ pub(in crate::store) fn lock(conn: &mut Conn, id: PageId) -> Result<Option<Locke
     dialect::lock_page(conn, id)
 }
 
-/// The campaign's status. A message may name one that does not exist.
-fn find_status(conn: &mut Conn, campaign: CampaignId) -> Result<Option<CampaignStatus>, StoreError> {
+/// The campaign's status and pool. A message may name one that does not exist.
+fn find_status(conn: &mut Conn, campaign: CampaignId) -> Result<Option<(CampaignStatus, Option<String>)>, StoreError> {
     campaigns::table
         .find(campaign)
-        .select(campaigns::status)
+        .select((campaigns::status, campaigns::pool))
         .get_result(conn)
         .optional()
         .map_err(StoreError::query("read a campaign's status"))

@@ -25,6 +25,8 @@ use crate::store::{Conn, StoreError};
 pub enum Swept {
     /// A page was done.
     Page(PageId),
+    /// The next page is not free yet.
+    Waits,
     /// The pass has ended.
     Done,
 }

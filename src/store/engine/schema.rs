@@ -18,7 +18,9 @@ diesel::table! { campaign_email (campaign_id) { campaign_id -> BigInt, email -> 
 
 diesel::table! { files (id) { id -> BigInt, name -> Text, content_type -> Text, size -> BigInt, sha256 -> Text, bytes -> Binary, created_at -> BigInt, } }
 
-diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, } }
+diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, move_page_id -> Nullable<BigInt>, move_provider -> Nullable<BigInt>, } }
+
+diesel::table! { former_pools (campaign_id, pool) { campaign_id -> BigInt, pool -> Text, left_at -> BigInt, } }
 
 diesel::table! { audience_contacts (campaign_id, contact_id, excluded) { campaign_id -> BigInt, contact_id -> BigInt, excluded -> Bool, } }
 
@@ -124,6 +126,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     files,
     campaigns,
     packings,
+    former_pools,
     audience_contacts,
     audience_lists,
     pages,

@@ -12,6 +12,7 @@ mod ledger;
 mod looks;
 mod lost_leases;
 mod minutes;
+mod moved;
 pub(in crate::store) mod packed;
 mod pooled;
 mod races;

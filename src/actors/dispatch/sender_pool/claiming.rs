@@ -239,6 +239,8 @@ impl SenderPool {
                 run.close();
                 self.deps.suspended.store(true, Ordering::Release);
             }
+            // The other pool takes the page once this lease has ended.
+            Ok(ClaimOutcome::Moved) => run.close(),
             Ok(ClaimOutcome::Lost) => {
                 tracing::warn!(
                     event = "page.lease_lost",

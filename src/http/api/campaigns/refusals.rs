@@ -82,7 +82,9 @@ impl From<DraftError> for ApiError {
     fn from(error: DraftError) -> Self {
         let detail = error.to_string();
         match error {
-            DraftError::NotEditable(_) => Self::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() },
+            DraftError::NotEditable(_) | DraftError::PauseFirst => {
+                Self::Conflict { code: "campaign_not_editable", detail, ids: Vec::new() }
+            }
             DraftError::ChangedMeanwhile => Self::Conflict { code: "changed_meanwhile", detail, ids: Vec::new() },
             DraftError::NoSuchTemplate(_) => Self::field("/template_id", "template_not_found", detail),
             DraftError::OtherChannel { .. } => Self::field("/template_id", "channel_mismatch", detail),

@@ -60,6 +60,9 @@ pub(in crate::store) struct ClaimGround {
     /// An operator has suspended the page's pool.
     #[diesel(sql_type = diesel::sql_types::Bool)]
     pub(in crate::store) suspended: bool,
+    /// The campaign got another pool than the one that holds the page.
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(in crate::store) has_moved: bool,
     #[diesel(sql_type = BigInt)]
     pub(in crate::store) now: UtcInstant,
     #[diesel(embed)]
@@ -70,7 +73,7 @@ pub(in crate::store) struct ClaimGround {
 /// the campaign's lock already, under which the status does not change.
 pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Result<Option<ClaimGround>, StoreError> {
     match conn {
-        Conn::Pg(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, \
+        Conn::Pg(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, coalesce(c.pool, p.pool) <> p.pool AS has_moved, \
                 {} AS topics, EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT)) AS suspended, \
                 (extract(epoch FROM clock_timestamp()) * 1000)::BIGINT AS now \
@@ -78,7 +81,7 @@ pub(in crate::store) fn lock_claim_ground(conn: &mut Conn, page: PageId) -> Resu
         .bind::<BigInt, _>(page, " FOR UPDATE OF p")
         .get_result(conn)
         .optional(),
-        Conn::Sqlite(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, \
+        Conn::Sqlite(conn) => sql(format!("SELECT p.*, c.status, c.status_version, c.channel, c.category, c.on_uncertain, coalesce(c.pool, p.pool) <> p.pool AS has_moved, \
                 {} AS topics, EXISTS (SELECT 1 FROM pool_switches AS s WHERE s.pool = p.pool AND s.suspended AND (s.expires_at IS NULL \
                 OR s.expires_at > CAST(unixepoch('subsec') * 1000 AS INTEGER))) AS suspended, \
                 CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now \
@@ -144,10 +147,11 @@ pub(in crate::store) fn lock_ready_page(
     wanted: Wanted<'_>,
     now: UtcInstant,
 ) -> Result<Option<PageId>, StoreError> {
-    let Wanted { campaign, pool, which, held } = wanted;
+    // Not by the page's pool: while a campaign changes its pool, some pages have the former one.
+    let Wanted { campaign, pool: _, which, held } = wanted;
     let ready = || {
         pages::table
-            .filter(pages::campaign_id.eq(campaign).and(pages::pool.eq(pool.to_owned())))
+            .filter(pages::campaign_id.eq(campaign))
             .filter(crate::store::engine::page_states::is_ready().and(pages::due_at.le(now)))
             .filter(pages::id.ne_all(held.to_vec()))
             .select(pages::id)

@@ -81,7 +81,7 @@ pub(in crate::store) fn write_progress(
     .map_err(StoreError::query("note the progress of pages"))
 }
 
-/// The open pages of a pool, in one state.
+/// The open pages of a pool, in one state: those that it holds, or those that are ready of the campaigns that it sends.
 #[derive(diesel::QueryableByName)]
 pub(in crate::store) struct OpenPages {
     #[diesel(sql_type = Text)]
@@ -103,13 +103,13 @@ pub(in crate::store) fn open_pages(conn: &mut Conn, now: UtcInstant) -> Result<V
     const ACTIVE: &str = "CAST(sum(CASE WHEN c.status IN ('sending', 'paused') THEN 1 ELSE 0 END) AS BIGINT)";
     const OF_CAMPAIGNS: &str = "FROM pages AS p JOIN campaigns AS c ON c.id = p.campaign_id WHERE p.state =";
     let statement = sql(format!(
-        "SELECT p.pool, FALSE AS leased, count(*) AS pages, {ACTIVE} AS active, \
+        "SELECT coalesce(c.pool, p.pool) AS pool, FALSE AS leased, count(*) AS pages, {ACTIVE} AS active, \
          CAST(sum(CASE WHEN c.status = 'sending' AND p.due_at <= "
     ))
     .bind::<BigInt, _>(
         now,
         format!(
-            " THEN p.pending ELSE 0 END) AS BIGINT) AS due {OF_CAMPAIGNS} 'ready' GROUP BY p.pool \
+            " THEN p.pending ELSE 0 END) AS BIGINT) AS due {OF_CAMPAIGNS} 'ready' GROUP BY coalesce(c.pool, p.pool) \
              UNION ALL SELECT p.pool, TRUE, count(*), {ACTIVE}, \
              CAST(sum(CASE WHEN c.status = 'sending' THEN p.pending ELSE 0 END) AS BIGINT) \
              {OF_CAMPAIGNS} 'leased' GROUP BY p.pool"

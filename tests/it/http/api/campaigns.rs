@@ -11,6 +11,7 @@ mod links;
 mod lists;
 mod minutes;
 mod pace;
+mod pool_changes;
 mod preflights;
 mod previews;
 mod rates;

@@ -7,13 +7,23 @@ use volley::domain::callbacks::Format;
 use volley::domain::ids::CampaignId;
 use volley::store::campaigns;
 
-use super::{LONG, SECRET, now, signed};
+use super::{LONG, SECRET, World, now, signed};
 use crate::support::api::id;
 use crate::support::both_backends;
 use crate::support::scripted_http::{Keys, ScriptedHttp};
 use crate::support::server::{Server, webhook};
 
 both_backends! {
+    fn what_the_former_pool_of_a_campaign_reports_still_counts_and_what_a_stranger_says_does_not(db: &Database) {
+        let world = World::on(db);
+        world.server.execute("UPDATE campaigns SET pool = 'other'".to_owned());
+        world.tell("msg_1", world.ann, "delivered", &json!({}));
+        assert_eq!(world.reported("delivered"), (0, 0), "the pool has sent nothing of it");
+        world.server.execute(format!("INSERT INTO former_pools VALUES ({}, 'main', 0)", world.campaign));
+        world.tell("msg_2", world.ann, "delivered", &json!({}));
+        assert_eq!(world.reported("delivered"), (1, 1));
+    }
+
     fn a_report_settles_a_delivery_of_which_nobody_knew_whether_it_was_accepted(db: &Database) {
         let sink = ScriptedHttp::slow((0, 0), Keys::Ignored);
         let callbacks = CallbackConfig { format: Format::StandardWebhooks, secret: Some(Secret::new(SECRET)), topics: Vec::new() };

@@ -101,14 +101,23 @@ impl Campaign {
         self.lease_beside(Vec::new()).await
     }
 
+    /// The same for another pool than [`POOL`].
+    pub(in crate::store) async fn lease_for(&self, pool: &'static str) -> Option<Leased> {
+        self.lease_as(pool, Vec::new()).await
+    }
+
     /// The same for a pool that holds pages already.
     pub(in crate::store) async fn lease_beside(&self, held: Vec<PageId>) -> Option<Leased> {
+        self.lease_as(POOL, held).await
+    }
+
+    async fn lease_as(&self, pool: &'static str, held: Vec<PageId>) -> Option<Leased> {
         let id = self.id;
         let token = LeaseToken(i64::try_from(uuid::Uuid::new_v4().as_u128() >> 66).unwrap());
         let owner = Owner { instance: InstanceId(1), generation: 1 };
         let lease = Duration::from_secs(60);
         let page = write(&self.store, move |conn| {
-            let wanted = Wanted { campaign: id, pool: POOL, which: WhichPage::Oldest, held: &held };
+            let wanted = Wanted { campaign: id, pool, which: WhichPage::Oldest, held: &held };
             pages::lease(conn, wanted, owner, token, lease)
         });
         page.await.unwrap().map(|page| Leased { campaign: self.clone(), page, token })
@@ -172,6 +181,7 @@ impl Leased {
             ClaimOutcome::Claimed { recipients, .. } => recipients,
             ClaimOutcome::NotSending { status, .. } => panic!("the campaign is {status}"),
             ClaimOutcome::Suspended => panic!("the pool is suspended"),
+            ClaimOutcome::Moved => panic!("the campaign has another pool"),
             ClaimOutcome::Lost => panic!("the lease is over"),
         }
     }
@@ -180,7 +190,7 @@ impl Leased {
     pub(in crate::store) async fn claim_for(&self, provider: ProviderFingerprint, limit: i64) -> Vec<Claimed> {
         match self.try_claim_for(provider, limit).await.unwrap() {
             ClaimOutcome::Claimed { recipients, .. } => recipients,
-            ClaimOutcome::NotSending { .. } | ClaimOutcome::Suspended | ClaimOutcome::Lost => {
+            ClaimOutcome::NotSending { .. } | ClaimOutcome::Suspended | ClaimOutcome::Moved | ClaimOutcome::Lost => {
                 panic!("nothing is claimed")
             }
         }
