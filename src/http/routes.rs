@@ -29,12 +29,12 @@ use super::public::{self, confirm, pages, preferences, tracked, unsubscribe};
 use super::ui::door::require_session;
 use super::ui::{
     acts, api_keys, assets, audit, campaign, campaigns as campaign_list, choices, compose, composer, contact,
-    contacts as contact_list, decisions as decided, downloads, enter, form, import as import_page,
+    contacts as contact_list, copy, decisions as decided, downloads, enter, form, import as import_page,
     imports as import_list, instances as machines, keys as keyboard, lift, lists as list_pages, live, mail, now,
     pace as pace_page, page_map as map_page, people, pool_acts, pool_check, pools as pool_list,
     preflight as preflight_page, search as search_page, segment_acts, segments as segment_list,
     settings as settings_page, suppressions as suppression_list, template_diff, template_edit, template_preview,
-    template_versions, templates as template_list, uncertain as incidents, uncertain_acts, why as why_page,
+    template_versions, templates as template_list, uncertain as incidents, uncertain_acts, way, why as why_page,
 };
 pub use super::verb::Verb;
 use super::web::head::without_body;
@@ -232,6 +232,10 @@ pub const TABLE: &[Entry] = &[
     post("/ui/campaigns/{id}/preflight", Page(Read), || to(preflight_page::check)),
     get("/ui/campaigns/{id}/send", Page(Operate), || to(preflight_page::to_form)),
     post("/ui/campaigns/{id}/send", Page(Operate), || to(preflight_page::send)).once().limited(Limit::Launches),
+    get("/ui/campaigns/{id}/copy", Page(Operate), || to(copy::ask)),
+    post("/ui/campaigns/{id}/copy", Page(Operate), || to(copy::make)).once(),
+    get("/ui/campaigns/{id}/way", Page(Operate), || to(way::ask)),
+    post("/ui/campaigns/{id}/way", Page(Operate), || to(way::change)).once(),
     get("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::ask)),
     post("/ui/campaigns/{id}/pause", Page(Operate), || to(acts::carry_out)).once(),
     get("/ui/campaigns/{id}/resume", Page(Operate), || to(acts::ask)),

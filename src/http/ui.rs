@@ -21,6 +21,7 @@ mod composer_parts;
 pub(super) mod contact;
 pub(super) mod contacts;
 mod cookies;
+pub(super) mod copy;
 mod course;
 pub(super) mod decisions;
 pub mod door;
@@ -70,6 +71,7 @@ pub(super) mod templates;
 pub(super) mod uncertain;
 pub(super) mod uncertain_acts;
 mod upload;
+pub(super) mod way;
 pub(super) mod why;
 mod words;
 

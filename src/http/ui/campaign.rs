@@ -61,6 +61,9 @@ pub(super) struct CampaignLive {
     can_pause: bool,
     can_resume: bool,
     can_stop: bool,
+    /// Whether its rate, and its pool while it is paused, can be changed.
+    can_turn: bool,
+    can_copy: bool,
 }
 
 /// What is wrong, its code, and since when where that is known: nobody notes when a pool went missing.
@@ -107,6 +110,8 @@ impl CampaignLive {
             can_edit: is(CampaignStatus::Draft) || is(CampaignStatus::Scheduled),
             can_pause: is(CampaignStatus::Sending),
             can_resume: is(CampaignStatus::Paused),
+            can_turn: is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
+            can_copy: may_operate,
             can_stop: is(CampaignStatus::Scheduled) || is(CampaignStatus::Sending) || is(CampaignStatus::Paused),
         }
     }

@@ -16,6 +16,7 @@ mod system;
 mod templates;
 mod uncertain;
 mod users;
+mod ways;
 mod why;
 
 use std::io::{BufRead, BufReader, Read, Write};

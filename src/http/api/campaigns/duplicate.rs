@@ -31,9 +31,19 @@ pub(in crate::http) async fn duplicate(
     by: By,
     Json(body): Json<DuplicateInput>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = body.name.as_deref().map(|name| text::name("/name", name, MAX_NAME)).transpose()?;
-    let stored = duplicate::duplicate(&state.services, id, name, &by).await?;
-    let campaign = Campaign::new(stored, &state)?;
+    let campaign = duplicated(&state, id, body.name.as_deref(), &by).await?;
     let location = format!("/v1/campaigns/{}", campaign.id);
     Ok(HttpResponse::Created().insert_header(("Location", location)).json(campaign))
+}
+
+/// A draft like another campaign.
+pub(in crate::http) async fn duplicated(
+    state: &AppState,
+    id: CampaignId,
+    name: Option<&str>,
+    by: &By,
+) -> Result<Campaign, ApiError> {
+    let name = name.map(|name| text::name("/name", name, MAX_NAME)).transpose()?;
+    let stored = duplicate::duplicate(&state.services, id, name, by).await?;
+    Ok(Campaign::new(stored, state)?)
 }
