@@ -21,6 +21,7 @@ mod position;
 mod print;
 mod provided;
 mod scan;
+mod seen;
 mod shadow;
 mod source;
 mod subject_rule;

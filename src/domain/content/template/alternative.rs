@@ -17,7 +17,7 @@ use super::{Body, Compiled, Part, pieces, source};
 
 /// A piece of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Made<'s> {
+pub(super) enum Made<'s> {
     /// As it is.
     Text(String),
     /// A placeholder or code of the HTML, with its byte there.
@@ -96,7 +96,7 @@ const LINES: &[&[u8]] = &[
 ];
 
 /// The text of `source`, HTML that was cut into `tokens`. Empty where nobody would read anything.
-fn text_of<'s>(source: &str, tokens: &[(usize, Token<'s>)]) -> Vec<Made<'s>> {
+pub(super) fn text_of<'s>(source: &str, tokens: &[(usize, Token<'s>)]) -> Vec<Made<'s>> {
     let Some(shadow) = Shadow::of(source, tokens) else { return Vec::new() };
     let writer = RefCell::new(Writer::new(&shadow));
     let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| {
@@ -106,45 +106,6 @@ fn text_of<'s>(source: &str, tokens: &[(usize, Token<'s>)]) -> Vec<Made<'s>> {
     emitter.naively_switch_states(true);
     let Ok(()) = Tokenizer::new_with_emitter(shadow.text.as_str(), emitter).finish();
     writer.into_inner().finish()
-}
-
-/// HTML as its reader sees it: tags are gone and entities are read.
-pub(super) struct Seen<'s> {
-    pub(super) text: String,
-    /// Where each piece begins, and the token that it is.
-    pieces: Vec<(usize, Option<Token<'s>>)>,
-}
-
-impl<'s> Seen<'s> {
-    /// What a reader sees of `source`, HTML that was cut into `tokens`. Each token stands in it as `…`.
-    pub(super) fn of(source: &str, tokens: &[(usize, Token<'s>)]) -> Self {
-        let mut seen = Self { text: String::new(), pieces: Vec::new() };
-        for piece in text_of(source, tokens) {
-            let start = seen.text.len();
-            match piece {
-                Made::Text(text) => {
-                    seen.pieces.push((start, None));
-                    seen.text.push_str(&text);
-                }
-                Made::Token(_, token) => {
-                    seen.pieces.push((start, Some(token)));
-                    seen.text.push('…');
-                }
-            }
-        }
-        seen
-    }
-
-    /// The text, cut again. What is code was looked at where it stands.
-    pub(super) fn tokens(&self) -> Vec<(usize, Token<'_>)> {
-        let ends = self.pieces.iter().skip(1).map(|(start, _)| *start).chain([self.text.len()]);
-        let token = |((start, token), end): (&(usize, Option<Token<'s>>), usize)| match token {
-            Some(Token::Field { name, .. }) => (*start, Token::Field { name, fallback: None }),
-            Some(Token::Code(_) | Token::Text(_)) => (*start, Token::Field { name: "name", fallback: None }),
-            None => (*start, Token::Text(self.text.get(*start..end).unwrap_or_default())),
-        };
-        self.pieces.iter().zip(ends).map(token).collect()
-    }
 }
 
 impl Compiled {

@@ -16,9 +16,9 @@ use std::ops::Range;
 
 use self::meaning::guess;
 pub(super) use self::meaning::nearest;
-use super::alternative::Seen;
 use super::names::Names;
 use super::scan::{self, Token};
+use super::seen::Seen;
 use super::{Content, MAX_SOURCE_BYTES, Part, TemplateError, position, source, surroundings};
 
 /// The most that are found in one part.
