@@ -17,8 +17,14 @@ pub(super) enum Named {
 /// one](crate::domain::people::contact::normalised_name).
 pub(super) fn of_name(name: &str) -> Option<Named> {
     Some(Named::Says(match name {
-        "status" | "subscription_status" | "subscriber_status" | "email_marketing_status" => Consent::Word,
+        "status"
+        | "subscription_status"
+        | "subscriber_status"
+        | "email_marketing_status"
+        | "marketing_status"
+        | "mailing_status" => Consent::Word,
         "subscribed"
+        | "subscribe"
         | "is_subscribed"
         | "opt_in"
         | "optin"
@@ -59,6 +65,19 @@ pub(super) fn of_name(name: &str) -> Option<Named> {
         | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
         "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
         "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
+        // A plan that somebody pays for, or what somebody reads.
+        "subscription" | "subscriptions" | "mailing" | "mailings" | "mailing_list" | "marketing" => {
+            return Some(Named::Detail);
+        }
+        "email_preference"
+        | "email_preferences"
+        | "marketing_preference"
+        | "marketing_preferences"
+        | "mailing_preferences"
+        | "communication_preference"
+        | "communication_preferences"
+        | "contact_preference"
+        | "contact_preferences" => return Some(Named::Unclear),
         _ if name.starts_with("opted_out_of_email") => Consent::Marked(Meaning::Refuses),
         _ => match about(name)? {
             About::Agreement => Consent::Agreed,
@@ -131,6 +150,9 @@ const REFUSALS: &[&str] = &[
     "unsub",
     "unsubs",
     "optout",
+    "suppressed",
+    "suppression",
+    "suppressions",
     "dnc",
     "dnm",
     "blocklist",

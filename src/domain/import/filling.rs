@@ -115,6 +115,12 @@ impl Told {
             (_, Target::Rejected | Target::Ignored | Target::Nowhere) => Ok(()),
             (Value::Object(object), Target::Attributes) => self.take_object(object.clone(), column.manner),
             (_, Target::Attribute(name)) => {
+                if matches!(column.why, Why::NoField | Why::Outdone) {
+                    refusals::check_inside(name, value)?;
+                }
+                if column.manner == Manner::Detail && value.is_boolean() {
+                    refusals::check_detail(&value.to_string())?;
+                }
                 check_attribute(name, value)?;
                 self.draft.attributes.insert(name.clone(), value.clone());
                 Ok(())
@@ -213,13 +219,8 @@ impl Told {
 
     /// Keeps an object of attributes for later. What Volley has exported was looked at when it came in.
     fn take_object(&mut self, object: serde_json::Map<String, Value>, manner: Manner) -> Result<(), FieldError> {
-        let others = object.iter().filter(|_| manner != Manner::Exported);
-        for (name, value) in others {
-            if let Value::String(_) | Value::Bool(_) | Value::Number(_) = value {
-                let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-                refusals::check(&text)?;
-                refusals::check_member(&normalised_name(name), &text)?;
-            }
+        if manner != Manner::Exported {
+            refusals::check_object(&object)?;
         }
         self.attributes = Some(object);
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::consent_names::{self, Named};
 use super::own;
-use super::presets::{Known, Preset, known, proofs, recognise};
+use super::presets::{Known, Preset, is_permission, known, proofs, recognise};
 use super::reading::{Field, PresetChoice, Reading};
 use super::spellings::{Word, word};
 use super::statuses::{Consent, Meaning};
@@ -147,6 +147,9 @@ pub(super) fn survey<'c>(
             Some(field) => Found::Clear(told(field), Manner::AsIs, Why::Mapping),
             None => match of_own(name, reading).filter(|_| is_own) {
                 Some((target, manner)) => Found::Clear(target, manner, Why::Name),
+                None if preset.is_some_and(|preset| is_permission(preset, name, &names)) => {
+                    Found::Clear(Target::Consent(Consent::Perhaps), Manner::AsIs, Why::Preset)
+                }
                 None => find(header, name, preset, reading, &mut wrong),
             },
         });

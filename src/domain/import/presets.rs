@@ -119,6 +119,13 @@ fn listmonk(name: &str) -> Option<Known> {
     })
 }
 
+/// Whether a column of an export says whether the person may be written to by email, though it is called as addresses are elsewhere:
+/// Mailchimp has the address in `Email Address`, and a permission of its GDPR fields in `Email`
+/// (<https://mailchimp.com/help/collect-consent-with-gdpr-forms/>).
+pub(super) fn is_permission(preset: Preset, name: &str, names: &[&str]) -> bool {
+    preset == Preset::Mailchimp && name == "email" && names.contains(&"email_address")
+}
+
 fn mailchimp(name: &str) -> Option<Known> {
     Some(match name {
         "fname" => Known::Field(BuiltIn::FirstName),

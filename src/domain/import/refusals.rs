@@ -1,10 +1,12 @@
 //! Words of refusal in places that are kept as they are: nobody is written to for the want of a better name of a column.
 
+use serde_json::{Map, Value};
+
 use super::consent_names::{Named, of_name};
 use super::spellings::folded;
 use super::statuses::{answer, hear};
 use crate::domain::people::consent::Said;
-use crate::domain::people::contact::FieldError;
+use crate::domain::people::contact::{FieldError, normalised_name};
 use crate::domain::people::standing::Standing;
 use crate::domain::shown::shown;
 
@@ -37,6 +39,8 @@ const WORDS: &[&str] = &[
     "notsubscribed",
     "nonsubscribed",
     "neversubscribed",
+    "noconsent",
+    "nopermission",
 ];
 
 /// Refuses a cell that says that somebody is not to be written to, in a column that would be kept as an attribute: it may be about something else.
@@ -44,6 +48,11 @@ pub(super) fn check(text: &str) -> Result<(), FieldError> {
     // Most cells are anything else.
     let first = text.as_bytes().first().map(u8::to_ascii_lowercase);
     let may_be = text.len() >= 6 && matches!(first, Some(b'a' | b'b' | b'c' | b'd' | b'h' | b'n' | b'o' | b's' | b'u'));
+    if text.starts_with('{')
+        && let Ok(Value::Object(object)) = serde_json::from_str(text)
+    {
+        return check_object(&object);
+    }
     if may_be && (text.len() <= 24 && WORDS.contains(&folded(text).as_str()) || is_refusal_with_more(text)) {
         return Err(unclear(text));
     }
@@ -82,8 +91,30 @@ pub(super) fn check_detail(text: &str) -> Result<(), FieldError> {
     if is_answer || is_no { Err(unclear(text)) } else { Ok(()) }
 }
 
-/// Refuses what a member of a JSON object says against the person being written to: only columns are taken at their word.
-pub(super) fn check_member(name: &str, text: &str) -> Result<(), FieldError> {
+/// Refuses what a JSON object says against the person being written to, in whatever depth: only columns are taken at their word.
+pub(super) fn check_object(object: &Map<String, Value>) -> Result<(), FieldError> {
+    object.iter().try_for_each(|(name, value)| check_inside(&normalised_name(name), value))
+}
+
+/// The same of the value that a member with this normalised name has.
+pub(super) fn check_inside(name: &str, value: &Value) -> Result<(), FieldError> {
+    match value {
+        Value::Null => Ok(()),
+        Value::String(text) => check(text).and_then(|()| check_member(name, text)),
+        Value::Bool(_) | Value::Number(_) => check_member(name, &value.to_string()),
+        Value::Array(all) => all.iter().try_for_each(|one| match one {
+            Value::Bool(_) | Value::Number(_) => Ok(()),
+            Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => check_inside(name, one),
+        }),
+        // `{"newsletter": {"email": false}}` is about both.
+        Value::Object(object) => object.iter().try_for_each(|(member, value)| {
+            let member = normalised_name(member);
+            check_inside(&format!("{name}_{member}"), value).and_then(|()| check_inside(&member, value))
+        }),
+    }
+}
+
+fn check_member(name: &str, text: &str) -> Result<(), FieldError> {
     let Some(Named::Says(consent)) = of_name(name) else { return Ok(()) };
     let mut said = Said::default();
     let heard = hear(&mut said, consent, text, true);
@@ -118,6 +149,9 @@ mod tests {
     fn a_no_in_a_column_of_any_such_name_counts_and_what_is_neither_keeps_the_row_out() {
         for (header, cell) in [
             ("Newsletter", "no"),
+            ("Subscribe", "no"),
+            ("Email Suppressions", "yes"),
+            ("Marketing status", "Opted out"),
             ("Newsletter", "FALSCH"),
             ("GDPR consent", "FAUX"),
             ("consent", "Unsubscribed"),
@@ -143,6 +177,9 @@ mod tests {
             ("unsubscribed_at", "0000-00-00 00:00:00"),
             ("unsub reason", "NULL"),
             ("Do Not Call", "1"),
+            ("Subscription", "Pro"),
+            ("x", "\"{\"\"email\"\": false, \"\"plan\"\": {\"\"active\"\": false}}\""),
+            ("Marketing", "Berlin"),
         ] {
             assert_ne!(row(header, cell, true, &[]).unwrap().0, Some(Standing::Unsubscribed), "{header}: {cell}");
         }
@@ -160,7 +197,7 @@ mod tests {
     #[test]
     fn a_column_that_may_say_something_of_consent_and_is_not_understood_must_be_mapped() {
         let file = |header: &str| Cursor::new(format!("email,{header}\na@example.com,2024-01-02\n").into_bytes());
-        for header in ["GDPR erasure request", "Consent on file", "Newsletter pending"] {
+        for header in ["Communication preferences", "GDPR erasure request", "Consent on file", "Newsletter pending"] {
             let error = ImportReader::open(file(header), None, &Reading::default()).unwrap_err();
             assert_eq!(error.code(), "column_unclear", "{header}");
             for field in ["opt_out", "attributes.x", "-"] {
@@ -177,6 +214,7 @@ mod tests {
             ("x", "Blacklisted"),
             ("Typ", "abgemeldet"),
             ("State", "Bounced"),
+            ("State", "no consent"),
             ("State", "Unsubscribed on 2024-01-01"),
             ("State", "unsubscribed by admin"),
             ("State", "Abgemeldet am 1.2.2024"),
@@ -184,10 +222,21 @@ mod tests {
             assert_eq!(row(header, cell, true, &[]), Err("status_unclear".to_owned()), "{header}: {cell}");
             assert_eq!(row(header, cell, true, &[&format!("{header}:attributes.x")]), Ok((None, vec![])));
         }
-        for (header, cell) in
-            [("", "unsubscribed"), ("tags", "vip;unsubscribed"), ("consent date", "no"), ("Newsletter on", "never")]
-        {
+        for (header, cell) in [
+            ("", "unsubscribed"),
+            ("tags", "vip;unsubscribed"),
+            ("Subscription", "no"),
+            ("Marketing", "nein"),
+            ("consent date", "no"),
+            ("Newsletter on", "never"),
+        ] {
             assert_eq!(row(header, cell, true, &[]), Err("status_unclear".to_owned()), "{header}: {cell}");
+        }
+        let nested = r#"{""preferences"": {""newsletter"": false}}"#;
+        for cell in [nested, r#"{""newsletter"": {""email"": false}}"#, r#"{""a"": [{""state"": ""opted out""}]}"#] {
+            let cell = format!("\"{cell}\"");
+            assert_eq!(row("x", &cell, true, &[]), Err("status_unclear".to_owned()), "{cell}");
+            assert_eq!(row("x", &cell, true, &["x:attributes"]), Err("status_unclear".to_owned()), "{cell}");
         }
         for object in [r#"{""newsletter"": false}"#, r#"{""unsubscribed"": true}"#, r#"{""state"": ""unsubscribed""}"#]
         {

@@ -102,6 +102,8 @@ const WORDS: &[(&str, Meaning)] = &[
     ("nonsubscribed", Meaning::NeverAgreed),
     ("notsubscribed", Meaning::NeverAgreed),
     ("neversubscribed", Meaning::NeverAgreed),
+    ("noconsent", Meaning::NeverAgreed),
+    ("nopermission", Meaning::NeverAgreed),
     ("transactional", Meaning::NeverAgreed),
 ];
 

@@ -21,6 +21,7 @@ fn whole_words_say_what_a_column_is_about() {
                 "Kein Newsletter",
                 "DNC",
                 "No email",
+                "Email Suppressions",
                 "Keine Werbung",
                 "Email disabled",
                 "Unsubscribed from all",

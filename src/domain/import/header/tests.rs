@@ -177,3 +177,12 @@ fn a_header_that_cannot_be_understood_is_refused() {
         assert_eq!(targets(header).unwrap_err().code(), code, "{header:.40}");
     }
 }
+
+#[test]
+fn mailchimps_permission_is_no_second_address() {
+    let header = "Email Address,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,Email";
+    let found = layout(header.split(','), &Reading::default()).unwrap();
+    let targets = [&found.columns[0].target, &found.columns[4].target];
+    assert_eq!(targets, [&Target::BuiltIn(BuiltIn::Email), &Target::Consent(Consent::Perhaps)]);
+    assert_eq!(layout("email,email_address".split(','), &Reading::default()).unwrap_err().code(), "duplicate_column");
+}
