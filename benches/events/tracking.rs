@@ -29,6 +29,7 @@ fn content() -> Content {
         subject: "News".to_owned(),
         text: "News of the week".to_owned(),
         html: Some(format!("<!doctype html><html><body>{body}</body></html>")),
+        ..Content::default()
     }
 }
 

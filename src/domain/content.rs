@@ -5,6 +5,7 @@ pub mod attachment;
 pub mod category;
 pub mod check;
 pub mod email_fields;
+pub mod literal;
 pub mod mailbox;
 pub mod message;
 pub mod sms;

@@ -2,4 +2,5 @@
 
 pub mod email_fields;
 pub mod files;
+pub mod stored_json;
 pub mod templates;

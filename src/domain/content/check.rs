@@ -157,7 +157,12 @@ mod tests {
     }
 
     fn content(subject: &str, text: &str, html: Option<&str>) -> Content {
-        Content { subject: subject.to_owned(), text: text.to_owned(), html: html.map(str::to_owned) }
+        Content {
+            subject: subject.to_owned(),
+            text: text.to_owned(),
+            html: html.map(str::to_owned),
+            ..Content::default()
+        }
     }
 
     #[test]

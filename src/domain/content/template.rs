@@ -78,6 +78,9 @@ pub struct Content {
     pub text: String,
     /// HTML, for channels that show it.
     pub html: Option<String>,
+    /// Texts that go out as they are written wherever they stand, though they look like placeholders.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub literal: Vec<String>,
 }
 
 /// A part of a template.
@@ -147,7 +150,7 @@ impl Compiled {
     /// # Errors
     /// [`TemplateError`]; unknown names are collected over all parts, at most 50 in each.
     pub fn compile(content: &Content, known_attributes: &BTreeSet<String>) -> Result<Self, TemplateError> {
-        let names = Names::new(known_attributes);
+        let names = Names::new(known_attributes).with_literal(&content.literal);
         let mut compiled = Self {
             parts: Vec::new(),
             env: engine::environment(),
@@ -388,7 +391,7 @@ fn words<'s>(tokens: &[(usize, Token<'s>)]) -> impl Iterator<Item = (usize, scan
         let words = match token {
             Token::Code(code) => scan::words(code),
             Token::Field { name, .. } => vec![scan::Word { at: 0, path: name, role: Role::Name }],
-            Token::Text(_) => Vec::new(),
+            Token::Text(_) | Token::Literal(_) => Vec::new(),
         };
         words.into_iter().map(move |word| (at + word.at, word))
     })
@@ -472,7 +475,7 @@ fn is_path_end(rest: &str) -> bool {
 /// The pieces of a part without code other than raw blocks. Names that are unknown have been reported.
 fn pieces(tokens: &[(usize, Token<'_>)], names: &Names<'_>) -> Vec<Piece> {
     let piece = |&(_, token): &(usize, Token<'_>)| match token {
-        Token::Text(text) => Some(Piece::Text(text.to_owned())),
+        Token::Text(text) | Token::Literal(text) => Some(Piece::Text(text.to_owned())),
         Token::Code(code) => Some(Piece::Text(scan::raw_text(code).unwrap_or(code).to_owned())),
         Token::Field { name, fallback } => Some(Piece::Field(names.resolve(name)?, fallback.map(str::to_owned))),
     };

@@ -111,6 +111,7 @@ pub(in crate::http) async fn show(
             differing("Subject", &old.subject, &new.subject),
             differing("Text", &old.body_text, &new.body_text),
             differing("HTML", &html(&old.body_html), &html(&new.body_html)),
+            differing("Sent as written", &old.literal.join("\n"), &new.literal.join("\n")),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>()
     };

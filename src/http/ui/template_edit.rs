@@ -36,6 +36,8 @@ struct Typed {
     subject: String,
     text: String,
     html: String,
+    /// A text on each line.
+    literal: String,
     email: EmailTyped,
 }
 
@@ -49,6 +51,7 @@ impl Typed {
             subject: String::new(),
             text: String::new(),
             html: String::new(),
+            literal: String::new(),
             email: EmailTyped::default(),
         }
     }
@@ -65,6 +68,7 @@ impl Typed {
             subject: text("subject").trim().to_owned(),
             text: text("body_text"),
             html: text("body_html"),
+            literal: text("literal"),
             email: EmailTyped::of(form),
         })
     }
@@ -78,11 +82,17 @@ impl Typed {
             subject: self.subject.clone(),
             body_text: self.text.clone(),
             body_html: Some(self.html.clone()).filter(|html| !html.trim().is_empty()),
+            literal: literal_lines(&self.literal),
             reply_to: Some(self.email.reply_to.clone()).filter(|address| !address.is_empty()),
             headers: header_lines::read(&self.email.headers)?,
             attachments: read_part(self.email.attachments()?, "/attachments")?,
         })
     }
+}
+
+/// The texts of a field that has one on each line.
+pub(super) fn literal_lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(ToOwned::to_owned).collect()
 }
 
 /// One of a closed set of words.
@@ -281,6 +291,7 @@ pub(in crate::http) async fn ask(
         subject: latest.content.subject,
         text: latest.content.body_text,
         html: latest.content.body_html.unwrap_or_default(),
+        literal: latest.content.literal.join("\n"),
         email: EmailTyped::stored(&latest.content.email),
     };
     page(StatusCode::OK, &EditPage::of(&state, frame, Some(base), typed, Vec::new()).await?)

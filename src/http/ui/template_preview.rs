@@ -10,7 +10,7 @@ use super::errors::Trouble;
 use super::form::Form;
 use super::frame::{Frame, page};
 use super::mail;
-use super::template_edit::chosen;
+use super::template_edit::{chosen, literal_lines};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::template::Content;
 use crate::domain::ids::{ContactId, TemplateId};
@@ -85,7 +85,12 @@ pub(in crate::http) async fn stored(
         let reader = reader_of(&which.contact)?;
         let template = templates::one(&state, id, which.version).await?;
         let version = template.content;
-        let content = Content { subject: version.subject, text: version.body_text, html: version.body_html };
+        let content = Content {
+            subject: version.subject,
+            text: version.body_text,
+            html: version.body_html,
+            literal: version.literal,
+        };
         previewed(&state, template.channel, content, reader).await
     };
     document(frame, &request, rendered.await, which.contact.trim().is_empty())
@@ -104,7 +109,8 @@ pub(in crate::http) async fn typed(
     let rendered = async {
         let channel = chosen("channel", &text("channel"), ChannelKind::ALL)?;
         let html = Some(text("body_html")).filter(|html| !html.trim().is_empty());
-        let content = Content { subject: text("subject").trim().to_owned(), text: text("body_text"), html };
+        let literal = literal_lines(&text("literal"));
+        let content = Content { subject: text("subject").trim().to_owned(), text: text("body_text"), html, literal };
         previewed(&state, channel, content, reader_of(&contact)?).await
     };
     document(frame, &request, rendered.await, contact.trim().is_empty())

@@ -32,6 +32,8 @@ struct TemplateView {
     subject: String,
     text: String,
     html: Option<String>,
+    /// What goes out as it is written, a text on each line.
+    literal: String,
     updated: When,
     created: When,
 }
@@ -48,7 +50,8 @@ pub(super) const fn tracked(tracking: Tracking) -> &'static str {
 
 impl From<Stored> for TemplateView {
     fn from(stored: Stored) -> Self {
-        let Version { version, subject, body_text, body_html, email: _, version_created_at: _ } = stored.content;
+        let Version { version, subject, body_text, body_html, literal, email: _, version_created_at: _ } =
+            stored.content;
         Self {
             id: stored.id.0,
             name: stored.name,
@@ -59,6 +62,7 @@ impl From<Stored> for TemplateView {
             subject,
             text: body_text,
             html: body_html,
+            literal: literal.join("\n"),
             updated: When::of(stored.updated_at),
             created: When::of(stored.created_at),
         }

@@ -116,6 +116,8 @@ pub struct ContentEdit {
     pub text: Option<String>,
     /// The HTML.
     pub html: Option<Option<String>>,
+    /// Texts that go out as they are written.
+    pub literal: Option<Vec<String>>,
 }
 
 impl ContentEdit {
@@ -124,6 +126,7 @@ impl ContentEdit {
             subject: self.subject.unwrap_or(before.subject),
             text: self.text.unwrap_or(before.text),
             html: self.html.unwrap_or(before.html),
+            literal: self.literal.unwrap_or(before.literal),
         }
     }
 }

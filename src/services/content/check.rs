@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::check::{self, PartProblem};
+use crate::domain::content::literal::check_literal;
 use crate::domain::content::template::Content;
 use crate::domain::people::contact::FieldError;
 use crate::services::blocking::{Interrupted, blocking};
@@ -16,7 +17,7 @@ pub enum ContentError {
     /// What is wrong with which part.
     #[error("the content has {} problems", .0.len())]
     Parts(Vec<PartProblem>),
-    /// What is wrong with what its emails have beside it.
+    /// What is wrong with what its emails have beside it, or with the texts that are to stay as they are.
     #[error("the fields of the email have {} problems", .0.len())]
     Email(Vec<FieldError>),
     /// The check was interrupted.
@@ -58,5 +59,6 @@ pub(in crate::services) async fn compile<T: Send + 'static>(
     known: BTreeSet<String>,
     check: Check<T>,
 ) -> Result<T, ContentError> {
+    check_literal(&content.literal).map_err(ContentError::Email)?;
     blocking("check content", move || check(channel, &content, &known)).await?.map_err(ContentError::Parts)
 }

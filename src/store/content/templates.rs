@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 
 use super::email_fields::{self, StoredEmailFields};
+use super::stored_json::{StoredJson, as_json};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -55,13 +56,20 @@ pub struct VersionRow {
     pub created_at: UtcInstant,
     /// What emails have beside the content.
     pub email: StoredEmailFields,
+    /// Texts that go out as they are written.
+    pub literal: StoredJson<Vec<String>>,
 }
 
 impl VersionRow {
     /// The content, for compiling.
     #[must_use]
     pub fn content(&self) -> Content {
-        Content { subject: self.subject.clone(), text: self.body_text.clone(), html: self.body_html.clone() }
+        Content {
+            subject: self.subject.clone(),
+            text: self.body_text.clone(),
+            html: self.body_html.clone(),
+            literal: self.literal.0.clone(),
+        }
     }
 }
 
@@ -92,6 +100,7 @@ type VersionColumns = (
     template_versions::body_html,
     template_versions::created_at,
     template_versions::email,
+    template_versions::literal,
 );
 
 const VERSION_COLUMNS: VersionColumns = (
@@ -102,6 +111,7 @@ const VERSION_COLUMNS: VersionColumns = (
     template_versions::body_html,
     template_versions::created_at,
     template_versions::email,
+    template_versions::literal,
 );
 
 /// Creates a template with its first version.
@@ -199,6 +209,7 @@ pub fn add_version(
             template_versions::body_html.eq(&content.html),
             template_versions::created_at.eq(now),
             template_versions::email.eq(email_fields::as_json(email)?),
+            template_versions::literal.eq(as_json(&content.literal, "literal texts")?),
         ))
         .returning(VERSION_COLUMNS)
         .get_result(conn)

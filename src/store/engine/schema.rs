@@ -10,7 +10,7 @@ diesel::table! { list_members (list_id, contact_id) { list_id -> BigInt, contact
 
 diesel::table! { templates (id) { id -> BigInt, name -> Text, channel -> Text, created_at -> BigInt, updated_at -> BigInt, deleted_at -> Nullable<BigInt>, category -> Text, tracking -> Text, } }
 
-diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, email -> Text, } }
+diesel::table! { template_versions (id) { id -> BigInt, template_id -> Nullable<BigInt>, version -> BigInt, subject -> Text, body_text -> Text, body_html -> Nullable<Text>, created_at -> BigInt, email -> Text, literal -> Text, } }
 
 diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, status -> Text, status_version -> BigInt, pool -> Nullable<Text>, template_id -> Nullable<BigInt>, template_version_id -> Nullable<BigInt>, audience -> Nullable<Text>, on_uncertain -> Text, rate_per_second -> Nullable<Double>, scheduled_at -> Nullable<BigInt>, key -> Nullable<Text>, correlation_id -> Nullable<Text>, outcome -> Nullable<Text>, content_doubt -> Nullable<Text>, launch_error_code -> Nullable<Text>, launch_error_detail -> Nullable<Text>, created_at -> BigInt, updated_at -> BigInt, launched_at -> Nullable<BigInt>, ended_at -> Nullable<BigInt>, deleted_at -> Nullable<BigInt>, refusal_doubt -> Nullable<Text>, retry_for_ms -> Nullable<BigInt>, rewound_at -> Nullable<BigInt>, category -> Text, topic_id -> Nullable<BigInt>, link_kid -> Nullable<Text>, scheduled_scope -> Nullable<Text>, scheduled_category -> Nullable<Text>, tracking -> Nullable<Text>, } }
 

@@ -266,6 +266,9 @@ fn templates(all: &mut Collected<'_>) {
     refused(all, "subject_required", &email(" ", "b"));
     refused(all, "subject_too_long", &email(&"s".repeat(2_000), "b"));
     refused(all, "body_required", &email("s", " "));
+    let mut endless = email("s", "b");
+    endless["literal"] = json!(["{% raw %}"]);
+    refused(all, "literal_invalid", &endless);
     let with_html = json!({ "name": "t", "channel": "sms", "body_text": "b", "body_html": "<p>" });
     refused(all, "html_not_allowed", &with_html);
     let with = |field: &str, value: Value| {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::Database;
@@ -56,6 +57,7 @@ fn tpl_mailchimp_mautic_and_an_unclosed_brace_are_refused_with_what_to_write() {
     let server = Server::on(&db);
     refused(&server, "Hi *|FNAME|*", "a merge tag of Mailchimp and is not filled in. Write {first_name}");
     refused(&server, "Hi {contactfield=firstname}", "Write {first_name}");
+    refused(&server, "Dear FirstName, hello", "where a person is addressed and is not filled in. Write {first_name}");
     refused(&server, "Hi {first_name))", "whose brace is not closed and is not filled in. Write {first_name}");
     let preview = json!({ "channel": "email", "subject": "s", "body_text": "Hi {first_name))" });
     let answer = server.api().try_post("/v1/content/preview", &preview).expect("an answer");
@@ -169,4 +171,42 @@ fn tpl_subject_long_ascii_is_folded_in_encoded_words() {
     let content = on_the_wire(&json!({ "subject": "x".repeat(998), "body_text": "Hello" }));
     assert!(content.lines().all(|line| line.len() <= 78), "{content}");
     assert!(content.contains("Subject: =?utf-8?B?eHh4"), "{content}");
+}
+
+#[test]
+fn what_is_named_in_literal_is_sent_as_it_is_written() {
+    let literal = json!(["[Email]", "*|FNAME|*", "{id}"]);
+    let words = "[Email] course: https://a.example/{id} *|FNAME|* for {first_name|you}";
+    let content = json!({ "subject": "s", "body_text": words, "literal": literal });
+    let wire = on_the_wire(&content);
+    assert!(wire.contains("[Email] course: https://a.example/{id} *|FNAME|* for "), "{wire}");
+    assert!(!wire.contains("first_name"), "{wire}");
+
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let api = server.api();
+    let template = json!({ "name": "t", "channel": "email", "subject": "s", "body_text": words });
+    let answer = api.try_post("/v1/templates", &template).expect("an answer");
+    assert_eq!((answer.status, answer.body["errors"][0]["code"].as_str()), (422, Some("placeholder_malformed")));
+    let reason = answer.body["errors"][0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("or name it in literal"), "{reason}");
+    let mut template = template;
+    template["literal"] = literal.clone();
+    let saved = api.post("/v1/templates", &template);
+    assert_eq!((&saved["literal"], &saved["version"]), (&literal, &json!(1)));
+    let patch = |body: Value| {
+        let body = Some(body.to_string().into_bytes());
+        api.request(Method::PATCH, "/v1/templates/1", "application/json", body, &[]).unwrap()
+    };
+    let patched = patch(json!({ "literal": ["[Email]"] }));
+    assert_eq!(patched.status, 422, "what is not named any more is refused: {}", patched.body);
+    let patched = patch(json!({ "body_text": "[Email] course", "literal": ["[Email]"] }));
+    assert_eq!((patched.status, &patched.body["version"]), (200, &json!(2)), "{}", patched.body);
+    let preview = json!({ "channel": "sms", "body_text": "Use {id}", "literal": ["{id}"] });
+    assert_eq!(api.post("/v1/content/preview", &preview)["body_text"], "Use {id}");
+    for wrong in [json!(["{% endraw %}"]), json!([""]), json!(["a\nb"])] {
+        let answer = patch(json!({ "literal": wrong }));
+        let error = &answer.body["errors"][0];
+        assert_eq!((error["field"].as_str(), error["code"].as_str()), (Some("/literal/0"), Some("literal_invalid")));
+    }
 }

@@ -152,6 +152,8 @@ struct Writer<'t, 's> {
     says_something: bool,
     /// The elements that are open and that nobody reads.
     unread: usize,
+    /// The elements `pre` that are open: lines stay lines in them.
+    preformatted: usize,
     /// How much of the code has been passed on, in places of the shadow's marks.
     passed: usize,
     tag: Tag<'s>,
@@ -179,6 +181,7 @@ impl<'t, 's> Writer<'t, 's> {
             written: Gap::Paragraph,
             says_something: false,
             unread: 0,
+            preformatted: 0,
             passed: 0,
             tag: Tag::default(),
             link: None,
@@ -229,6 +232,7 @@ impl<'t, 's> Writer<'t, 's> {
             b"body" => self.unread = 0,
             name if UNREAD.contains(&name) && !self_closing => self.unread += 1,
             _ if self.unread > 0 => {}
+            b"pre" => self.preformatted += 1,
             b"li" => {
                 self.word("- ");
                 // A paragraph in it begins on the same line.
@@ -254,6 +258,8 @@ impl<'t, 's> Writer<'t, 's> {
             self.unread = self.unread.saturating_sub(1);
         } else if self.unread == 0 && name == b"a" {
             self.close_link();
+        } else if self.unread == 0 && name == b"pre" {
+            self.preformatted = self.preformatted.saturating_sub(1);
         }
         self.begin(name);
     }
@@ -365,12 +371,29 @@ impl<'t, 's> Writer<'t, 's> {
         }
     }
 
+    /// Text whose blanks and lines stay as they are.
+    fn lines(&mut self, text: &str) {
+        for (place, line) in text.split('\n').enumerate() {
+            if place > 0 {
+                self.begin(b"br");
+            }
+            let words = line.trim_end();
+            if !words.is_empty() {
+                self.word(words);
+            }
+            if words.len() < line.trim_end_matches('\r').len() {
+                self.widen(Gap::Blank);
+            }
+        }
+    }
+
     fn phrase(&mut self, pieces: Vec<Made<'s>>) {
         if self.unread > 0 {
             return;
         }
         for piece in pieces {
             match piece {
+                Made::Text(text) if self.preformatted > 0 => self.lines(&text),
                 Made::Text(text) => self.words(&text),
                 Made::Token(at, token) => self.token(at, token),
             }
@@ -417,7 +440,7 @@ impl<'t, 's> Writer<'t, 's> {
     fn next_token(&mut self, end: usize) -> Option<(usize, Token<'s>)> {
         while let Some((_, at, token)) = self.shadow.marks.get(self.passed).filter(|(here, _, _)| *here < end) {
             self.passed += 1;
-            if let Some(token @ (Token::Field { .. } | Token::Code(_))) = token {
+            if let Some(token @ (Token::Field { .. } | Token::Code(_) | Token::Literal(_))) = token {
                 return Some((*at, **token));
             }
         }

@@ -102,6 +102,11 @@ impl Translation {
         for &(at, token) in tokens {
             match token {
                 Token::Code(code) => translation.push(at, code, true),
+                Token::Literal(text) => {
+                    translation.push(at, "{% raw %}", false);
+                    translation.push(at, text, true);
+                    translation.push(at + text.len(), "{% endraw %}", false);
+                }
                 Token::Field { name, fallback: None } => translation.push(at, &format!("{{{{ {name} }}}}"), false),
                 Token::Field { name, fallback: Some(text) } => {
                     let text = text.replace('\\', "\\\\").replace('"', "\\\"");

@@ -61,7 +61,7 @@ impl<'s> Shadow<'_, 's> {
             return None;
         }
         let mut holes = self.marks.iter().filter(|(here, _, token)| {
-            span.contains(here) && matches!(token, Some(Token::Field { .. } | Token::Code(_)))
+            span.contains(here) && matches!(token, Some(Token::Field { .. } | Token::Code(_) | Token::Literal(_)))
         });
         let mut parts = Vec::new();
         for (place, text) in value.split(self.hole).enumerate() {
@@ -78,6 +78,7 @@ impl<'s> Shadow<'_, 's> {
             LinkPart::Text(_) => true,
             LinkPart::Computed(_, Token::Field { name, .. }) => !is_way_out(name),
             LinkPart::Computed(_, Token::Code(code)) => code.starts_with("{{") && !is_way_out(code),
+            LinkPart::Computed(_, Token::Literal(_)) => true,
             LinkPart::Computed(_, Token::Text(_)) => false,
         };
         let is_link = holes.next().is_none() && parts.iter().all(is_address);

@@ -110,7 +110,9 @@ pub(super) fn shown(link: &Link<'_>) -> String {
         match part {
             LinkPart::Text(text) => address.push_str(text),
             LinkPart::Computed(_, Token::Field { name, .. }) => address.push_str(&format!("{{{{ {name} }}}}")),
-            LinkPart::Computed(_, Token::Code(text) | Token::Text(text)) => address.push_str(text),
+            LinkPart::Computed(_, Token::Code(text) | Token::Text(text) | Token::Literal(text)) => {
+                address.push_str(text)
+            }
         }
     }
     let address = address.trim();

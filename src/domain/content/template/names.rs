@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -23,12 +24,28 @@ const MAX_SPELLING: usize = 200;
 /// The names that are valid in a template.
 pub(super) struct Names<'k> {
     attributes: &'k BTreeSet<String>,
+    /// Texts that are printed as they are.
+    literal: &'k [String],
 }
 
 impl<'k> Names<'k> {
     /// The built-in names, the standing attributes and these.
     pub(super) fn new(attributes: &'k BTreeSet<String>) -> Self {
-        Self { attributes }
+        Self { attributes, literal: &[] }
+    }
+
+    /// The same names in a content that has these texts printed as they are.
+    pub(super) fn with_literal(self, literal: &'k [String]) -> Self {
+        Self { literal, ..self }
+    }
+
+    /// Where in a source the texts stand that are printed as they are: in order, and of those that begin at one place the longest first.
+    pub(super) fn literal_in(&self, source: &str) -> Vec<Range<usize>> {
+        let texts = self.literal.iter().filter(|text| !text.is_empty());
+        let places = texts.flat_map(|text| source.match_indices(text.as_str()));
+        let mut ranges: Vec<Range<usize>> = places.map(|(at, text)| at..at + text.len()).collect();
+        ranges.sort_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+        ranges
     }
 
     /// The valid name that `text` is in another spelling: `First Name` is `first_name`, as in the header of an import.

@@ -11,6 +11,8 @@ use super::names::{ATTRIBUTES, Names};
 pub(super) enum Token<'s> {
     /// Printed as it is.
     Text(&'s str),
+    /// Printed as it is, whatever it looks like: the author has named it.
+    Literal(&'s str),
     /// A placeholder: `{name}`, `{name|fallback}` or `{{ name }}`. Where the author spelled a valid name in another way, the valid one.
     Field { name: &'s str, fallback: Option<&'s str> },
     /// Anything else of the template language, delimiters included; a whole `{% raw %}` block is one piece.
@@ -22,7 +24,7 @@ impl<'s> Token<'s> {
     pub(super) fn code(self) -> Option<&'s str> {
         match self {
             Self::Code(code) => Some(code),
-            Self::Text(_) | Self::Field { .. } => None,
+            Self::Text(_) | Self::Literal(_) | Self::Field { .. } => None,
         }
     }
 }
@@ -32,16 +34,32 @@ pub(super) fn tokens<'s>(source: &'s str, names: &Names<'s>) -> Vec<(usize, Toke
     let mut found = Vec::new();
     let (mut text_from, mut from) = (0, 0);
     let last_comment = source.rfind("#}");
-    while let Some(brace) = source.get(from..).and_then(|rest| rest.find('{')).map(|offset| from + offset) {
-        let rest = source.get(brace..).unwrap_or_default();
-        match piece(rest, last_comment.is_some_and(|end| brace < end), names) {
-            None => from = brace + 1,
+    let literal = names.literal_in(source);
+    let mut next_brace = source.find('{');
+    loop {
+        if next_brace.is_some_and(|brace| brace < from) {
+            next_brace = source.get(from..).and_then(|rest| rest.find('{')).map(|offset| from + offset);
+        }
+        let as_it_is = literal.get(literal.partition_point(|range| range.start < from));
+        let (at, piece) = match (as_it_is, next_brace) {
+            (Some(range), brace) if brace.is_none_or(|brace| range.start <= brace) => {
+                let text = source.get(range.clone()).unwrap_or_default();
+                (range.start, Some((Token::Literal(text), text.len())))
+            }
+            (_, Some(brace)) => {
+                let rest = source.get(brace..).unwrap_or_default();
+                (brace, piece(rest, last_comment.is_some_and(|end| brace < end), names))
+            }
+            (_, None) => break,
+        };
+        match piece {
+            None => from = at + 1,
             Some((token, len)) => {
-                if text_from < brace {
-                    found.push((text_from, Token::Text(source.get(text_from..brace).unwrap_or_default())));
+                if text_from < at {
+                    found.push((text_from, Token::Text(source.get(text_from..at).unwrap_or_default())));
                 }
-                found.push((brace, token));
-                from = brace + len;
+                found.push((at, token));
+                from = at + len;
                 text_from = from;
             }
         }

@@ -35,7 +35,9 @@ impl<'s> Seen<'s> {
         let ends = self.pieces.iter().skip(1).map(|(start, _)| *start).chain([self.text.len()]);
         let token = |((start, token), end): (&(usize, Option<Token<'s>>), usize)| match token {
             Some(Token::Field { name, .. }) => (*start, Token::Field { name, fallback: None }),
-            Some(Token::Code(_) | Token::Text(_)) => (*start, Token::Field { name: "name", fallback: None }),
+            Some(Token::Code(_) | Token::Text(_) | Token::Literal(_)) => {
+                (*start, Token::Field { name: "name", fallback: None })
+            }
             None => (*start, Token::Text(self.text.get(*start..end).unwrap_or_default())),
         };
         self.pieces.iter().zip(ends).map(token).collect()

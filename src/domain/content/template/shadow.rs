@@ -26,7 +26,7 @@ impl<'t, 's> Shadow<'t, 's> {
             shadow.marks.push((shadow.text.len(), *at, Some(token)));
             match token {
                 Token::Text(text) => shadow.text.push_str(text),
-                Token::Field { .. } | Token::Code(_) => shadow.text.push(hole),
+                Token::Field { .. } | Token::Code(_) | Token::Literal(_) => shadow.text.push(hole),
             }
         }
         shadow.marks.push((shadow.text.len(), source.len(), None));

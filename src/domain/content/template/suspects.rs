@@ -9,6 +9,7 @@ mod braces;
 mod code;
 mod encoded;
 mod foreign;
+mod greeting;
 mod meaning;
 
 use std::collections::BTreeSet;
@@ -59,7 +60,7 @@ impl std::fmt::Display for Suspect {
             Some(instead) => f.write_str(instead)?,
             None => f.write_str("the name of a field or an attribute in braces, such as {first_name}")?,
         }
-        f.write_str(". To send it exactly like this, write {% raw %} before it and {% endraw %} after it")
+        f.write_str(". To send it exactly like this, write {% raw %} before it and {% endraw %} after it, or name it in literal")
     }
 }
 
@@ -69,7 +70,7 @@ impl Content {
     /// # Errors
     /// [`TemplateError::Malformed`], with at most 20 in each part.
     pub fn check_placeholders(&self, known_attributes: &BTreeSet<String>) -> Result<(), TemplateError> {
-        let suspects = find(self, &Names::new(known_attributes));
+        let suspects = find(self, &Names::new(known_attributes).with_literal(&self.literal));
         if suspects.is_empty() { Ok(()) } else { Err(TemplateError::Malformed { suspects }) }
     }
 }
@@ -144,6 +145,7 @@ impl Reader<'_, '_> {
                 return all;
             }
             match token {
+                Token::Literal(_) => {}
                 Token::Code(text) => {
                     let range = start..start + text.floor_char_boundary(LONGEST);
                     let found = code::find(text, self.names).or_else(|| self.in_literals(text));
@@ -165,7 +167,7 @@ impl Reader<'_, '_> {
                 Token::Text(text) => {
                     for (offset, c) in text.char_indices() {
                         let at = start + offset;
-                        if at < from || !is_sign(c) {
+                        if at < from || !(is_sign(c) || c.is_alphabetic()) {
                             continue;
                         }
                         if surroundings::is_in(&self.quiet, at) {
@@ -174,6 +176,7 @@ impl Reader<'_, '_> {
                         }
                         let found = match c {
                             '}' => self.closing(at, open, after_field && offset == 0),
+                            _ if !is_sign(c) => greeting::find(self, at),
                             _ => self.at(at),
                         };
                         match (&found, c) {
@@ -214,7 +217,11 @@ impl Reader<'_, '_> {
     fn at(&self, at: usize) -> Option<Found> {
         let brace =
             || self.source.get(at..).is_some_and(|rest| rest.starts_with('{')).then(|| self.opening(at)).flatten();
-        brace().or_else(|| foreign::find(self, at)).or_else(|| bare::find(self, at)).or_else(|| encoded::find(self, at))
+        brace()
+            .or_else(|| foreign::find(self, at))
+            .or_else(|| bare::find(self, at))
+            .or_else(|| encoded::find(self, at))
+            .or_else(|| greeting::find(self, at))
     }
 
     /// The source from this byte on, at most [`LONGEST`] bytes of it.
@@ -225,6 +232,20 @@ impl Reader<'_, '_> {
 
     fn before(&self, at: usize) -> &str {
         self.source.get(..at).unwrap_or_default()
+    }
+
+    /// What stands before this byte on its line, at most [`LONGEST`] bytes of it.
+    fn line_before(&self, at: usize) -> &str {
+        let before = self.before(at);
+        let near = before.get(before.ceil_char_boundary(before.len().saturating_sub(LONGEST))..).unwrap_or_default();
+        near.rsplit('\n').next().unwrap_or_default()
+    }
+
+    /// The line around this byte, at most [`LONGEST`] bytes to each side.
+    fn line_around(&self, at: usize) -> &str {
+        let start = at - self.line_before(at).len();
+        let end = at + self.ahead(at).lines().next().unwrap_or_default().len();
+        self.source.get(start..end).unwrap_or_default()
     }
 
     /// The word up to this byte, which may be the beginning of an address.
@@ -250,7 +271,7 @@ impl Reader<'_, '_> {
 fn fallback_text(token: Token<'_>) -> Option<&str> {
     match token {
         Token::Field { fallback, .. } => fallback,
-        Token::Text(_) | Token::Code(_) => None,
+        Token::Text(_) | Token::Literal(_) | Token::Code(_) => None,
     }
 }
 

@@ -176,8 +176,10 @@ fn the_line_ends_of_word_processors_become_line_breaks() {
         subject: "a\u{b}b\u{2028}c".into(),
         text: "a\u{c}b\u{85}c\u{2029}".into(),
         html: Some("\u{b}".into()),
+        ..Content::default()
     };
-    let tidy = Content { subject: "a b c".into(), text: "a\nb\nc\n".into(), html: Some("\n".into()) };
+    let tidy =
+        Content { subject: "a b c".into(), text: "a\nb\nc\n".into(), html: Some("\n".into()), ..Content::default() };
     assert_eq!(content.tidied(), tidy);
 }
 
@@ -205,6 +207,7 @@ fn html_escapes_values_and_nothing_else() {
         subject: "{last_name}".into(),
         text: "{last_name}".into(),
         html: Some("<p title=\"{last_name}\">{{ last_name }} {tags} {phone|a<b} {{ last_name|safe }}</p>".into()),
+        ..Content::default()
     };
     let message = Compiled::compile(&content, &known()).unwrap().render(&ann()).unwrap();
     assert_eq!(message.subject, "O'Hara & <Sons>");
@@ -221,6 +224,7 @@ fn unknown_names_are_all_reported_with_their_places_and_the_valid_ones() {
         text: "a\nÄ {contact.nme} {first_name}\n{% for x in orders %}{x}{y}{{ contact.email.foo }}{% endfor %}{nme2} {nme2}"
             .into(),
         html: Some("{{ contact }}".into()),
+        ..Content::default()
     };
     let TemplateError::UnknownNames { unknown, valid } = Compiled::compile(&content, &known()).unwrap_err() else {
         panic!("other error");
@@ -371,7 +375,7 @@ proptest! {
     fn no_source_breaks_the_compiler_or_the_renderer(
         source in "(\\PC|[{}%#|\"'\\n .]|\\{\\{|\\}\\}|\\{%|%\\}|first_name|tags|if |for |in |endif|endfor|set |=|raw|endraw|\\[|\\]|\\(|\\)|[0-9]){0,40}"
     ) {
-        let content = Content { subject: String::new(), text: source.clone(), html: Some(source) };
+        let content = Content { text: source.clone(), html: Some(source), ..Content::default() };
         if let Ok(compiled) = Compiled::compile(&content, &known()) {
             let _ = compiled.render(&ann());
         }

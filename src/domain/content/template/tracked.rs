@@ -40,7 +40,7 @@ impl Compiled {
         rules: LinkRules,
     ) -> Self {
         let Some(source) = content.html.as_deref().filter(|_| tracking.is_on()) else { return self };
-        let names = Names::new(known_attributes);
+        let names = Names::new(known_attributes).with_literal(&content.literal);
         let tokens = source::cut(Part::Html, source, &names);
         let found = links::find(source, &tokens);
         let mut marks = Marks::new(rules);
@@ -137,8 +137,8 @@ fn cut<'s>(tokens: &[(usize, Token<'s>)], range: Range<usize>) -> Vec<(usize, To
                     found.push((at + from, Token::Text(text)));
                 }
             }
-            Token::Field { .. } | Token::Code(_) if at >= range.start => found.push((at, token)),
-            Token::Field { .. } | Token::Code(_) => {}
+            Token::Field { .. } | Token::Code(_) | Token::Literal(_) if at >= range.start => found.push((at, token)),
+            Token::Field { .. } | Token::Code(_) | Token::Literal(_) => {}
         }
     }
     found

@@ -107,6 +107,10 @@ pub(in crate::http) struct OwnContent {
     pub(in crate::http) body_text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) body_html: Option<String>,
+    /// Texts that go out as they are written.
+    #[schema(required = false)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::http) literal: Vec<String>,
 }
 
 /// How many recipients are in each state. `total` is what is packed so far, and always the sum of the others.
@@ -164,6 +168,9 @@ pub(in crate::http) struct CampaignInput {
     /// HTML. `base_template_html` is an older name of it.
     #[serde(alias = "base_template_html")]
     pub(super) body_html: Option<String>,
+    /// Texts of its own content that go out as they are written, though they look like placeholders; at most 20.
+    #[serde(default)]
+    pub(super) literal: Vec<String>,
     /// Where answers go: `Help <help@example.com>`. Left out: as the template says, else as the pool does, else to the sender.
     pub(super) reply_to: Option<String>,
     /// Headers by their names, at most 20, beside those of the template; a value may have placeholders.
@@ -197,12 +204,13 @@ pub(in crate::http) struct CampaignInput {
 impl CampaignInput {
     /// Content of its own, where it has any.
     pub(super) fn own_content(&self) -> Option<Content> {
-        let Self { subject, body_text, body_html, .. } = self;
-        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some();
+        let Self { subject, body_text, body_html, literal, .. } = self;
+        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some() || !literal.is_empty();
         has_own.then(|| Content {
             subject: subject.clone().unwrap_or_default(),
             text: body_text.clone().unwrap_or_default(),
             html: body_html.clone(),
+            literal: literal.clone(),
         })
     }
 }
@@ -230,6 +238,8 @@ pub(in crate::http) struct CampaignPatch {
     #[serde(default, alias = "base_template_html", deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) body_html: Option<Option<String>>,
+    /// All texts of its own content that go out as they are written.
+    pub(super) literal: Option<Vec<String>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) reply_to: Option<Option<String>>,
@@ -268,9 +278,14 @@ pub(in crate::http) struct CampaignPatch {
 impl CampaignPatch {
     /// What changes of its own content, if anything does.
     pub(super) fn own_content(&self) -> Option<ContentEdit> {
-        let Self { subject, body_text, body_html, .. } = self;
-        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some();
-        has_own.then(|| ContentEdit { subject: subject.clone(), text: body_text.clone(), html: body_html.clone() })
+        let Self { subject, body_text, body_html, literal, .. } = self;
+        let has_own = subject.is_some() || body_text.is_some() || body_html.is_some() || literal.is_some();
+        has_own.then(|| ContentEdit {
+            subject: subject.clone(),
+            text: body_text.clone(),
+            html: body_html.clone(),
+            literal: literal.clone(),
+        })
     }
 }
 
@@ -307,6 +322,7 @@ impl Campaign {
                 subject: content.subject,
                 body_text: content.text,
                 body_html: content.html,
+                literal: content.literal,
             }),
             email,
             category,

@@ -29,6 +29,9 @@ pub(in crate::http) struct ContentPreviewInput {
     #[serde(default)]
     body_text: String,
     body_html: Option<String>,
+    /// Texts that go out as they are written, though they look like placeholders.
+    #[serde(default)]
+    literal: Vec<String>,
     /// A contact …
     contact_id: Option<ContactId>,
     /// … or values to try it with: built-in fields and attributes by their names. With neither, the reader has no value at all.
@@ -105,7 +108,7 @@ pub(in crate::http) async fn preview(
     _: Query<()>,
     Json(body): Json<ContentPreviewInput>,
 ) -> Result<web::Json<Preview>, ApiError> {
-    let ContentPreviewInput { channel, subject, body_text, body_html, contact_id, fields } = body;
+    let ContentPreviewInput { channel, subject, body_text, body_html, literal, contact_id, fields } = body;
     let reader = match (contact_id, fields) {
         (Some(_), Some(_)) => {
             let reason = "give a contact_id or fields, not both";
@@ -114,7 +117,7 @@ pub(in crate::http) async fn preview(
         (Some(contact), None) => Reader::Contact(contact),
         (None, fields) => Reader::Example(Box::new(example(fields.unwrap_or_default())?)),
     };
-    let content = Content { subject, text: body_text, html: body_html };
+    let content = Content { subject, text: body_text, html: body_html, literal };
     Ok(web::Json(previewed(&state, channel, content, reader).await?))
 }
 

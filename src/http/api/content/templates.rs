@@ -68,6 +68,8 @@ pub(in crate::http) struct Version {
     pub(in crate::http) subject: String,
     pub(in crate::http) body_text: String,
     pub(in crate::http) body_html: Option<String>,
+    /// Texts that go out as they are written, though they look like placeholders.
+    pub(in crate::http) literal: Vec<String>,
     #[serde(flatten)]
     pub(in crate::http) email: EmailFields,
     /// When this version was written.
@@ -76,8 +78,9 @@ pub(in crate::http) struct Version {
 
 impl From<VersionRow> for Version {
     fn from(row: VersionRow) -> Self {
-        let VersionRow { id: _, version, subject, body_text, body_html, created_at, email } = row;
-        Self { version, subject, body_text, body_html, email: email.0, version_created_at: created_at }
+        let VersionRow { id: _, version, subject, body_text, body_html, created_at, email, literal } = row;
+        let (email, literal) = (email.0, literal.0);
+        Self { version, subject, body_text, body_html, literal, email, version_created_at: created_at }
     }
 }
 
@@ -109,6 +112,9 @@ pub(in crate::http) struct TemplateInput {
     #[serde(default)]
     pub(in crate::http) body_text: String,
     pub(in crate::http) body_html: Option<String>,
+    /// Texts that go out as they are written, though they look like placeholders: `["[Email]"]`. At most 20, of one line each.
+    #[serde(default)]
+    pub(in crate::http) literal: Vec<String>,
     /// Where answers go: `Help <help@example.com>`. Left out: as the pool says, else to the sender.
     pub(in crate::http) reply_to: Option<String>,
     /// Headers by their names, at most 20; a value may have placeholders.
@@ -136,6 +142,8 @@ pub(in crate::http) struct TemplatePatch {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     body_html: Option<Option<String>>,
+    /// All texts that go out as they are written.
+    literal: Option<Vec<String>>,
     /// `null` removes it.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
@@ -238,12 +246,13 @@ pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: 
         subject,
         body_text,
         body_html,
+        literal,
         reply_to,
         headers,
         attachments,
     } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
-    let content = Content { subject, text: body_text, html: body_html };
+    let content = Content { subject, text: body_text, html: body_html, literal };
     let email = EmailFields { reply_to, headers, attachments };
     let new = NewTemplate { name, channel, category, tracking, content, email };
     let created = create_template(&state.services, new, by).await;
@@ -344,7 +353,7 @@ pub(in crate::http) async fn replaced(
     let latest = find(state, id, None).await?;
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
-    let content = Content { subject: body.subject, text: body.body_text, html: body.body_html };
+    let content = Content { subject: body.subject, text: body.body_text, html: body.body_html, literal: body.literal };
     let email = EmailFields { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
     let change = Change { name: Some(name), category, tracking, content, email, seen };
@@ -367,6 +376,7 @@ pub(in crate::http) async fn change(
     content.subject = body.subject.unwrap_or(content.subject);
     content.text = body.body_text.unwrap_or(content.text);
     content.html = body.body_html.unwrap_or(content.html);
+    content.literal = body.literal.unwrap_or(content.literal);
     let email = EmailFieldsEdit {
         reply_to: body.reply_to,
         headers: body.headers.map(Option::unwrap_or_default),

@@ -10,7 +10,7 @@ fn made(source: &str) -> String {
     let one = |piece: Made<'_>| match piece {
         Made::Text(text) => text,
         Made::Token(_, Token::Field { name, .. }) => format!("{{{name}}}"),
-        Made::Token(_, Token::Code(text) | Token::Text(text)) => text.to_owned(),
+        Made::Token(_, Token::Code(text) | Token::Text(text) | Token::Literal(text)) => text.to_owned(),
     };
     text_of(source, &tokens).into_iter().map(one).collect()
 }
@@ -52,6 +52,10 @@ fn html_becomes_text_that_can_be_read() {
             "help@a.example, www.a.example\n",
         ),
         ("<a href='javascript:void(0)'>x</a>", "x\n"),
+        (
+            "<pre>fn f() {\n    g( {name} );\n\n}</pre>end <b>of</b>\nit",
+            "fn f() {\n    g( {name} );\n\n}\n\nend of it\n",
+        ),
         ("<p> </p><img src=x>", ""),
         ("", ""),
     ] {

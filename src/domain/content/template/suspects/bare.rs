@@ -57,8 +57,12 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
         return without_sign(reader, at);
     }
     let sign = ahead.chars().next().filter(|sign| SIGNS.contains(*sign))?;
-    // `$$FNAME$$` is `$FNAME$` once more.
-    let signs = if "$!~".contains(sign) { ahead.len() - ahead.trim_start_matches(sign).len() } else { sign.len_utf8() };
+    // `$$FNAME$$` is `$FNAME$` once more, and `$!name` is Velocity's, for a value that may be missing.
+    let signs = match sign {
+        '$' if ahead.starts_with("$!") => 2,
+        '$' | '!' | '~' => ahead.len() - ahead.trim_start_matches(sign).len(),
+        _ => sign.len_utf8(),
+    };
     let rest = ahead.get(signs..)?;
     let word = rest.get(..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len()))?;
     let word = if sign == '_' { word.trim_end_matches('_') } else { word };
@@ -69,6 +73,10 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     let in_url = reader.in_url(at);
     let is_value = before.ends_with('=') || (in_url && before.ends_with('/') && matches!(sign, '$' | ':'));
     if !is_value && (in_url || !is_apart) {
+        return None;
+    }
+    if sign == '|' && reader.line_around(at).matches('|').count() > 2 {
+        // A row of a table.
         return None;
     }
     let closed = after
@@ -93,7 +101,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
 }
 
 /// `first_name`, `firstName`, `FNAME`: no word of a language.
-fn is_spelled_as_field(word: &str) -> bool {
+pub(super) fn is_spelled_as_field(word: &str) -> bool {
     let has_inner_capital =
         || word.chars().zip(word.chars().skip(1)).any(|(a, b)| a.is_lowercase() && b.is_uppercase());
     word.trim_matches('_').contains('_') || OF_LISTS.contains(&word) || has_inner_capital()

@@ -1,5 +1,6 @@
 //! Placeholders whose signs are written in another way: percent-encoded in an address (`%7Bname%7D`, `%5BEMAIL%5D`), in the full width
-//! of East Asian scripts (`｛first_name｝`), as entities of HTML (`&#123;name&#125;`), or as escapes of JSON and JavaScript (`\u007bname\u007d`).
+//! of East Asian scripts (`｛first_name｝`), as other brackets (`❴name❵`), as entities of HTML (`&#123;name&#125;`), or as escapes of JSON and of
+//! programs (`\u007bname\u007d`, `\u{7b}name\u{7d}`, `\173name\175`).
 
 use super::super::scan::{self, Token};
 use super::meaning::guess;
@@ -17,9 +18,42 @@ const LONGEST_ENTITY: usize = 16;
 /// How far the letters of full width are from those of ASCII.
 const TO_ASCII: u32 = 0xfee0;
 
+/// Signs that look like those of ASCII.
+const ALIKE: &[(char, char)] = &[
+    ('﹛', '{'),
+    ('﹜', '}'),
+    ('❴', '{'),
+    ('❵', '}'),
+    ('⦃', '{'),
+    ('⦄', '}'),
+    ('⁅', '['),
+    ('⁆', ']'),
+    ('⟦', '['),
+    ('⟧', ']'),
+    ('〚', '['),
+    ('〛', ']'),
+    ('〔', '['),
+    ('〕', ']'),
+    ('❲', '['),
+    ('❳', ']'),
+    ('﹝', '['),
+    ('﹞', ']'),
+    ('﹪', '%'),
+    ('﹩', '$'),
+    ('﹟', '#'),
+    ('﹡', '*'),
+    ('∗', '*'),
+    ('｜', '|'),
+];
+
 /// Whether a placeholder in other signs can begin with this character.
 pub(super) fn is_sign(c: char) -> bool {
-    FULL_WIDTH.contains(&c)
+    FULL_WIDTH.contains(&c) || alike(c).is_some()
+}
+
+/// The sign of ASCII that this one looks like.
+fn alike(c: char) -> Option<char> {
+    if c.is_ascii() { None } else { ALIKE.iter().find(|(sign, _)| *sign == c).map(|(_, plain)| *plain) }
 }
 
 /// The placeholder in other signs that begins at this byte.
@@ -45,6 +79,7 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
             let inner = code.trim_matches(['{', '}', ' ']);
             Some(Found { range: at..end(next), taken_for: TAKEN_FOR, instead: guess(inner, reader.names) })
         }
+        Token::Literal(_) => None,
         Token::Text(_) => {
             let tokens = [(word.len(), Token::Text(text))];
             let source = plain.text.as_str();
@@ -98,16 +133,34 @@ fn decoded(text: &str) -> Option<(char, usize)> {
     if FULL_WIDTH.contains(&first) {
         return char::from_u32(u32::from(first).checked_sub(TO_ASCII)?).map(|c| (c, first.len_utf8()));
     }
+    if let Some(plain) = alike(first) {
+        return Some((plain, first.len_utf8()));
+    }
     match first {
         '%' => of_hex(text.get(1..3)?).map(|c| (c, 3)),
         '\\' => {
             let digits = text.strip_prefix("\\u").and_then(|rest| rest.get(..4)?.strip_prefix("00"));
             let of_unicode = digits.and_then(of_hex).map(|c| (c, 6));
-            of_unicode.or_else(|| of_hex(text.strip_prefix("\\x")?.get(..2)?).map(|c| (c, 4)))
+            let of_byte = || of_hex(text.strip_prefix("\\x")?.get(..2)?).map(|c| (c, 4));
+            of_unicode.or_else(of_byte).or_else(|| of_rust(text)).or_else(|| of_octal(text))
         }
         '&' => entity(text.get(1..)?).map(|(c, len)| (c, len + 1)),
         _ => None,
     }
+}
+
+/// `\u{7b}`.
+fn of_rust(text: &str) -> Option<(char, usize)> {
+    let (digits, _) = text.get(..text.floor_char_boundary(LONGEST_ENTITY))?.strip_prefix("\\u{")?.split_once('}')?;
+    let digits = digits.trim_start_matches('0');
+    of_hex(digits).map(|c| (c, text.find('}').unwrap_or_default() + 1))
+}
+
+/// `\173`.
+fn of_octal(text: &str) -> Option<(char, usize)> {
+    let digits =
+        text.strip_prefix('\\')?.get(..3).filter(|digits| digits.bytes().all(|b| (b'0'..=b'7').contains(&b)))?;
+    seen(u32::from_str_radix(digits, 8).ok()?).map(|c| (c, 4))
 }
 
 /// Two hexadecimal digits of a character of ASCII that is seen.
@@ -119,7 +172,11 @@ fn of_hex(digits: &str) -> Option<char> {
 /// What an entity stands for, without its `&`, and its length.
 fn entity(text: &str) -> Option<(char, usize)> {
     let near = text.get(..text.floor_char_boundary(LONGEST_ENTITY)).unwrap_or_default();
-    let (name, _) = near.split_once(';')?;
+    with_semicolon(near).or_else(|| without_semicolon(near))
+}
+
+fn with_semicolon(text: &str) -> Option<(char, usize)> {
+    let (name, _) = text.split_once(';')?;
     let c = match name {
         "lbrace" | "lcub" => '{',
         "rbrace" | "rcub" => '}',
@@ -140,6 +197,13 @@ fn entity(text: &str) -> Option<(char, usize)> {
         }
     };
     Some((c, name.len() + 1))
+}
+
+/// `#123`, which browsers take for an entity also where its `;` is missing.
+fn without_semicolon(text: &str) -> Option<(char, usize)> {
+    let digits = text.strip_prefix('#')?;
+    let digits = digits.get(..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()))?;
+    seen(digits.parse().ok()?).map(|c| (c, digits.len() + 1))
 }
 
 /// The character of ASCII with this code, if it is one that is seen.

@@ -4,7 +4,7 @@
 //! ActiveCampaign, Salesforce Marketing Cloud, Acoustic, Mailgun, SendGrid, Mailjet, GetResponse, Zoho, Moosend, Keap, dotdigital, Adobe
 //! Campaign), and the template languages ERB, EJS, PHP, Python and Ruby.
 
-use super::meaning::{is_note, meaning};
+use super::meaning::{is_blank, is_note, meaning};
 use super::{Found, Names, Reader};
 
 /// A syntax of another product.
@@ -111,6 +111,7 @@ const SYNTAXES: &[Syntax] = &[
         accepts: letters,
         taken_for: "a placeholder in dollar braces, as of JavaScript (a dollar sign before a value is ${{ name }})",
     },
+    Syntax { open: "$!{", close: "}", accepts: letters, taken_for: "a placeholder of Velocity, as of Marketo" },
     Syntax { open: "$[", close: "]$", accepts: anything, taken_for: "a merge tag of Zoho" },
     Syntax { open: "$(", close: ")", accepts: known, taken_for: "a placeholder in dollar signs" },
     Syntax { open: "$", close: "$", accepts: between_dollars, taken_for: "a placeholder in dollar signs" },
@@ -122,6 +123,7 @@ const SYNTAXES: &[Syntax] = &[
     Syntax { open: "~", close: "~", accepts: with_dot, taken_for: "a merge field of Keap" },
     Syntax { open: "__", close: "__", accepts: known, taken_for: "a placeholder in underscores" },
     Syntax { open: "((", close: "))", accepts: known, taken_for: "a placeholder in double parentheses" },
+    Syntax { open: "(", close: ")", accepts: note_to_insert, taken_for: "a note that something is to be filled in" },
 ];
 
 /// The placeholder of another product that begins at this byte.
@@ -162,15 +164,32 @@ pub(super) fn find(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     printf(reader, at, line)
 }
 
-/// The placeholder that is a whole text in a style or in a program: `"name": "*|FNAME|*"`. Code has most other signs of its own.
+/// The placeholder that is a whole text in a style or in a program (`"name": "*|FNAME|*"`), or certainly one in a longer text. Code has most
+/// other signs of its own.
 pub(super) fn in_code(reader: &Reader<'_, '_>, at: usize) -> Option<Found> {
     const OPEN: &str = "\"'(";
-    if !reader.ahead(at).starts_with(['*', '%', '<', '«']) || !reader.before(at).ends_with(|c| OPEN.contains(c)) {
+    const CERTAIN: &[&str] = &["*|", "%%", "<<"];
+    let ahead = reader.ahead(at);
+    if !ahead.starts_with(['*', '%', '<', '«']) {
+        return None;
+    }
+    let begins = reader.before(at).ends_with(|c| OPEN.contains(c));
+    let is_certain = CERTAIN.iter().any(|open| ahead.starts_with(open)) && is_in_text(reader, at);
+    if !begins && !is_certain {
         return None;
     }
     let found = find(reader, at)?;
-    let is_whole = reader.source.get(found.range.end..).is_some_and(|after| after.starts_with(['"', '\'', ')']));
-    (is_whole && found.instead.is_some()).then_some(found)
+    let ends = reader.source.get(found.range.end..).is_some_and(|after| after.starts_with(['"', '\'', ')']));
+    ((is_certain || ends) && found.instead.is_some()).then_some(found)
+}
+
+/// Whether a byte of code is in a text between quotes, or in an address, that ends on its line.
+fn is_in_text(reader: &Reader<'_, '_>, at: usize) -> bool {
+    let before = reader.line_before(at);
+    let after = reader.ahead(at).lines().next().unwrap_or_default();
+    let in_quotes = |quote: char| before.matches(quote).count() % 2 == 1 && after.contains(quote);
+    let in_address = before.rsplit_once("url(").is_some_and(|(_, address)| !address.contains(')'));
+    in_quotes('"') || in_quotes('\'') || in_address && after.contains(')')
 }
 
 /// `%s` and `%1$s`.
@@ -260,6 +279,19 @@ fn with_dot(place: &Place<'_, '_, '_>) -> bool {
     is_word(place.inner) && place.inner.contains('.') && !place.in_url() && stands_alone(place)
 }
 
+/// Variables that every Windows has.
+const OF_WINDOWS: &[&str] = &[
+    "APPDATA",
+    "HOMEPATH",
+    "LOCALAPPDATA",
+    "PATH",
+    "ProgramData",
+    "ProgramFiles",
+    "SystemRoot",
+    "TEMP",
+    "USERPROFILE",
+];
+
 /// Not the share of something, and not the bytes of an address: `50%off%`, `%C3%A9`.
 fn between_percents(place: &Place<'_, '_, '_>) -> bool {
     let is_hex = |text: &str| text.len() >= 2 && text.bytes().take(2).all(|b| b.is_ascii_hexdigit());
@@ -274,6 +306,9 @@ fn between_percents(place: &Place<'_, '_, '_>) -> bool {
     let is_share = place.before.ends_with(char::is_alphanumeric) && !in_url;
     // `%APPDATA%\\Volley` is a folder.
     let is_headline = place.before.ends_with('%') || place.after.starts_with(['%', '\\']);
+    if OF_WINDOWS.contains(&place.inner) {
+        return false;
+    }
     !is_share && !is_encoded && !is_headline
 }
 
@@ -314,7 +349,18 @@ fn tag_of_a_name(place: &Place<'_, '_, '_>) -> bool {
     let is_person =
         || meaning(place.inner, place.names).is_some_and(|name| matches!(name, "first_name" | "last_name" | "name"));
     let tag = place.inner.split(' ').next().unwrap_or_default();
-    OF_CAMPAIGN_MONITOR.contains(&tag) || (is_field && is_person())
+    // `<Input Name>` would be an element, and nobody writes it so.
+    let has_words = place.inner.starts_with(|c: char| c.is_uppercase()) && !is_capitals(tag);
+    OF_CAMPAIGN_MONITOR.contains(&tag)
+        || (is_field && is_person())
+        || is_note(place.inner)
+        || (has_words && is_blank(place.inner))
+}
+
+/// `(insert first name here)`. Other notes stand in parentheses beside the fields of forms.
+fn note_to_insert(place: &Place<'_, '_, '_>) -> bool {
+    let lower = place.inner.trim().to_lowercase();
+    (lower.starts_with("insert ") || lower.starts_with("please insert ")) && is_note(place.inner.trim())
 }
 
 /// What is named in brackets: `first_name` of `contact.first_name`, `FirstName|there` and `Recipient's first_name here`.
@@ -361,18 +407,31 @@ fn bracketed(place: &Place<'_, '_, '_>) -> bool {
         return true;
     }
     let (plain, default) = inner.split_once("%%").unwrap_or((inner, ""));
-    let is_index =
-        place.before.ends_with(char::is_alphanumeric) || (place.in_url() && !place.before.ends_with(['=', '/']));
+    // `a[name]` and `vec![name]`.
+    let is_macro = place.before.strip_suffix('!').is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric()));
+    let is_index = is_macro
+        || place.before.ends_with(char::is_alphanumeric)
+        || (place.in_url() && !place.before.ends_with(['=', '/']));
     if place.after.starts_with(['(', '[', ':']) || is_index {
         return OF_PHPLIST.contains(&plain);
     }
     let is_person = |name: &str| matches!(name, "first_name" | "last_name" | "name" | "email");
-    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str()) || is_note(plain) {
+    if OF_SENDY.contains(&plain.replace(' ', "_").to_lowercase().as_str()) || is_note(plain) || is_blank(plain) {
         return true;
+    }
+    // `[Email] course` is the label of a headline.
+    let is_label = matches!(plain, "Email" | "email") && is_first_of_line(place) && place.after.starts_with(' ');
+    if is_label {
+        return false;
     }
     let plain = the_name(plain);
     let means = meaning(plain, place.names).filter(|_| !ORDINARY.contains(&plain.to_lowercase().as_str()));
     let is_meant =
         means.is_some_and(|name| is_person(name) || !default.is_empty() || (plain.contains('_') && name != plain));
     OF_PHPLIST.contains(&plain) || plain.starts_with("UNSUBSCRIBEURL:") || is_meant
+}
+
+fn is_first_of_line(place: &Place<'_, '_, '_>) -> bool {
+    let before = place.reader.line_before(place.at).trim_end();
+    before.is_empty() || before.ends_with('>')
 }

@@ -12,9 +12,38 @@ const ALIKE: f64 = 0.7;
 const MERGE_NAMES: &[(&str, &[&str])] = &[
     (
         "first_name",
-        &["fname", "first", "firstname", "given_name", "givenname", "forename", "vorname", "prenom", "nombre"],
+        &[
+            "fname",
+            "first",
+            "firstname",
+            "given_name",
+            "givenname",
+            "forename",
+            "vorname",
+            "prenom",
+            "nombre",
+            "voornaam",
+            "fornavn",
+            "imie",
+        ],
     ),
-    ("last_name", &["lname", "last", "lastname", "surname", "family_name", "familyname", "nachname", "apellido"]),
+    (
+        "last_name",
+        &[
+            "lname",
+            "last",
+            "lastname",
+            "surname",
+            "family_name",
+            "familyname",
+            "nachname",
+            "apellido",
+            "cognome",
+            "achternaam",
+            "efternamn",
+            "nazwisko",
+        ],
+    ),
     (
         "name",
         &[
@@ -70,6 +99,39 @@ const KINDS: &[&str] = &[
     "code", "image", "name", "names", "date", "company", "address", "email", "title", "city", "phone", "link", "url",
     "number",
 ];
+
+/// Words of other languages that ask for something to be filled in, at the end of a note or at its beginning.
+const VERBS_ELSEWHERE: &[&str] = &[
+    "einfügen",
+    "eintragen",
+    "einsetzen",
+    "insérer",
+    "insérez",
+    "inserer",
+    "insertar",
+    "introducir",
+    "inserire",
+    "inserir",
+    "invullen",
+    "invoegen",
+    "wstaw",
+    "infoga",
+    "indsæt",
+];
+
+/// Whether a text in brackets is one that somebody is to put something in the place of: `Company Name`, `Your Company`, `Datum einfügen`.
+pub(super) fn is_blank(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = text.split([' ', '_', '-']).filter(|word| !word.is_empty()).collect();
+    let is_plain = || words.iter().all(|word| word.chars().all(char::is_alphabetic));
+    let [first, .., last] = words.as_slice() else { return false };
+    if words.len() > 6 || !is_plain() {
+        return false;
+    }
+    let is_asked = VERBS_ELSEWHERE.contains(last) || VERBS_ELSEWHERE.contains(first);
+    let is_owned = *first == "your" && KINDS.contains(last);
+    is_asked || is_owned || (words.len() <= 3 && *last == "name")
+}
 
 /// Whether a text is a note that something is to be filled in: `insert first name`, `enter your company name here`. Without `here` the other
 /// verbs stand on buttons.

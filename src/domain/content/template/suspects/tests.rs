@@ -177,6 +177,43 @@ fn what_was_meant_to_be_filled_in_is_found_with_what_to_write_instead() {
         ("{first_name|\"there\"}", "{first_name|\"there\"}", "{first_name|there}"),
         ("{first_name||there}", "{first_name||there}", "{first_name|there}"),
         ("{first_name|last_name}", "{first_name|last_name}", "{{ first_name|fallback(last_name) }}"),
+        // Without any sign, where a person is addressed.
+        ("Dear first_name,", "first_name", "{first_name}"),
+        ("Dear FirstName we miss you", "FirstName", "{first_name}"),
+        ("Dear First Name,", "First Name", "{first_name}"),
+        ("Dear FIRST NAME", "FIRST NAME", "{first_name}"),
+        ("Hi Name!", "Name", "{name}"),
+        ("Hello, full name.", "full name", "{name}"),
+        ("Hallo Vorname,", "Vorname", "{first_name}"),
+        ("Hallo VORNAME wie geht es", "VORNAME", "{first_name}"),
+        ("Sehr geehrte(r) Vorname Nachname,", "Vorname", "{first_name}"),
+        ("Liebe/r Vorname,", "Vorname", "{first_name}"),
+        ("Sehr geehrte Frau Nachname", "Nachname", "{last_name}"),
+        ("Dear Mr. LastName,", "LastName", "{last_name}"),
+        ("Bonjour Prénom,", "Prénom", "{first_name}"),
+        ("Hola nombre:", "nombre", "{first_name}"),
+        ("FirstName, we miss you", "FirstName", "{first_name}"),
+        ("Hello\n first_name, your order", "first_name", "{first_name}"),
+        ("{city|Dear Name,}", "{city|Dear Name,}", "{name}"),
+        // Notes.
+        ("At [Company Name] we", "[Company Name]", ""),
+        ("Yours, [Your Company]", "[Your Company]", ""),
+        ("Dear [Vorname einfügen],", "[Vorname einfügen]", "{first_name}"),
+        ("[Datum einfügen]", "[Datum einfügen]", ""),
+        ("[insérer le prénom]", "[insérer le prénom]", ""),
+        ("Dear (insert first name here),", "(insert first name here)", "{first_name}"),
+        ("Dear <insert name>,", "<insert name>", "{name}"),
+        ("At <Company Name>", "<Company Name>", ""),
+        // Other spellings of signs.
+        ("Hi $!{first_name}", "$!{first_name}", "{first_name}"),
+        ("Hi $!first_name,", "$!first_name", "{first_name}"),
+        ("Hi \\u{7b}first_name\\u{7d}", "\\u{7b}first_name\\u{7d}", "{first_name}"),
+        ("Hi \\173first_name\\175", "\\173first_name\\175", "{first_name}"),
+        ("Hi ﹛first_name﹜", "﹛first_name﹜", "{first_name}"),
+        ("Hi ❴❴first_name❵❵", "❴❴first_name❵❵", "{first_name}"),
+        ("Hi 〔First Name〕", "〔First Name〕", "{first_name}"),
+        ("Hi &#123first_name&#125", "&#123first_name&#125", "{first_name}"),
+        ("Hi &#123first_name&#125; you", "&#123first_name&#125;", "{first_name}"),
         // Tags in double braces.
         ("Code {{1}}", "{{1}}", ""),
         ("Hi {{ first_name }", "{{ first_name }", "{first_name}"),
@@ -231,6 +268,11 @@ fn what_is_no_placeholder_stays_what_it_is() {
         "&#8364;5 &amp; &#39;x&#39; info&#64;example.com &#169; &#123; &#125; caf\\u00e9 \\x41 a\\u007c",
         "my_first_name mail_first_name_x a.first_name x=first_name {first_name} snake_case_name",
         "# Title #\n## Title ##\n### x ###",
+        "Dear customer, Dear first customers, Hi Ann, Hello name of the game, Hallo Name der Rose; Herr Ober, Guten Tag",
+        "your first_name, last_name and email\nfirst_name, last_name, email\nFirst name, please\nMcDonald, we\nName: x",
+        "[Email] course HELLO NAME GAME FANS (insert coin) (enter your name here) [Save the date] [Your turn] [No name brand]",
+        "%PATH% and %APPDATA% vec![name] a![x]\n|first_name|last_name|email|\n[your weekly digest] C:\\100 \\u{e9} \\101 &#8364 x",
+        "<Input Type> <a name> 〔1〕 ⟦x⟧ ∗ note ｜ Dear Name of the year 2026",
     ] {
         wrong.extend(Some(in_text(source)).filter(|all| !all.is_empty()).map(|all| format!("{source}: {all:?}")));
     }
@@ -251,6 +293,9 @@ fn code_in_html_stays_what_it_is() {
         "<style>a{width:calc(50% - 1px)}/*|x|*/ /* *|FNAME|* */</style><script>f(\"%\", '*', \"%d%\"); a='<'+b</script>",
         "<td width=\"50%\" height=\"100%\" bgcolor=\"#ffffff\"><a href=\"#top\">a</a>&nbsp;&copy; 2026</td>",
         "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0//EN\" \"http://www.w3.org/TR/xhtml1.dtd\"><?xml version=\"1.0\"?><html></html>",
+        "<pre>fn main() {\n    println!(\"hi\");\n}</pre>",
+        "<pre><code>const a = {\n  b: 1,\n};\nif (x) {\n  y();\n}</code></pre>",
+        "<pre>{\n  &quot;a&quot;: {\n    &quot;b&quot;: 1\n  }\n}</pre>",
         "<a href=\"mailto:ann@example.com?subject=A%20b%C3%A9%20c\">{city}</a>",
     ] {
         wrong.extend(Some(in_html(source)).filter(|all| !all.is_empty()).map(|all| format!("{source}: {all:?}")));
@@ -280,6 +325,12 @@ fn what_recipients_see_or_follow_in_html_is_looked_at() {
         ("<p>Hi <?php echo $name; ?></p>", "<?php echo $name; ?>", "{name}"),
         ("<script type=\"application/ld+json\">{\"name\": \"*|FNAME|*\"}</script>", "*|FNAME|*", "{first_name}"),
         ("<p data-name=\"%FNAME%\">x</p>", "%FNAME%", "{first_name}"),
+        ("<script type=\"application/ld+json\">{\"d\": \"Hi *|FNAME|*, hello\"}</script>", "*|FNAME|*", "{first_name}"),
+        ("<style>a{background:url(https://a.example/*|FNAME|*.png)}</style>", "*|FNAME|*", "{first_name}"),
+        ("<style>a:before{content:'Hi %%FirstName%%!'}</style>", "%%FirstName%%", "{first_name}"),
+        ("<p>Dear <b>First Name</b>,</p>", "First Name", "{first_name}"),
+        ("<p>Hello&nbsp;first_name</p>", "first_name", "{first_name}"),
+        ("<p>Hi &amp;#123;first_name&amp;#125;</p>", "&#123;first_name&#125;", "{first_name}"),
         ("<style>a{b:c}</style><p>{first_name)</p>", "{first_name)</p>", "{first_name}"),
     ] {
         let all = in_html(source);
@@ -299,7 +350,7 @@ fn a_refusal_names_the_place_and_the_way_out() {
         said,
         [
             "line 2, column 5: *|FNAME|* is a merge tag of Mailchimp and is not filled in. Write {first_name}. To send it exactly like this, write \
-          {% raw %} before it and {% endraw %} after it"
+          {% raw %} before it and {% endraw %} after it, or name it in literal"
         ]
     );
     let many = Content { subject: "*|A|*".repeat(50), ..Content::default() };
@@ -336,6 +387,10 @@ fn a_part_that_is_nothing_but_signs_is_read_in_one_pass() {
         "｛",
         "｛a",
         "-",
+        "Dear ",
+        "|name",
+        "a\n",
+        "<style>\"*|",
     ] {
         let source = sign.repeat(MAX_SOURCE_BYTES / 16 / sign.len());
         assert!(in_text(&source).len() <= MOST && in_html(&source).len() <= MOST, "{sign}");
