@@ -242,11 +242,22 @@ async fn show(client: &Client, id: i64, output: &Output) -> anyhow::Result<()> {
 /// A campaign on a few lines.
 fn portrait(campaign: &Value) -> anyhow::Result<String> {
     let sight = Sight::read(campaign)?;
-    let mut rows: Vec<[String; 2]> =
-        ["name", "channel", "pool", "status", "outcome", "scheduled_at", "launched_at", "ended_at"]
-            .into_iter()
-            .filter_map(|key| Some([key.to_owned(), campaign.get(key)?.as_str()?.to_owned()]))
-            .collect();
+    let mut rows: Vec<[String; 2]> = [
+        "name",
+        "description",
+        "channel",
+        "pool",
+        "from",
+        "status",
+        "outcome",
+        "scheduled_at",
+        "launched_at",
+        "ended_at",
+    ]
+    .into_iter()
+    .filter_map(|key| Some([key.to_owned(), campaign.get(key)?.as_str()?.replace('\n', " ")]))
+    .filter(|[_, value]| !value.is_empty())
+    .collect();
     if let Some(error) = campaign.get("launch_error") {
         let text = format!("{}: {}", client::text(error, "/code"), client::text(error, "/detail"));
         rows.push(["launch_error".to_owned(), text]);

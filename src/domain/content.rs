@@ -8,6 +8,7 @@ pub mod email_fields;
 pub mod literal;
 pub mod mailbox;
 pub mod message;
+pub mod props;
 pub mod sms;
 pub mod template;
 pub mod tracking;

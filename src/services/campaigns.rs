@@ -12,6 +12,7 @@ pub mod edit;
 mod examine;
 mod fingerprint;
 pub mod incidents;
+mod known_names;
 pub mod launch;
 pub mod launch_due;
 pub mod preflight;

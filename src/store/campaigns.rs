@@ -1,5 +1,6 @@
 //! Campaigns: rows, edits while they are drafts, and every change of status.
 
+pub mod about;
 pub mod brakes;
 mod content_guard;
 pub mod email_fields;

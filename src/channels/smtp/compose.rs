@@ -25,8 +25,8 @@ const LONGEST_LINE: usize = 998;
 /// Writes letters from one sender. lettre encodes the headers that need it; its message builder, which parses again what
 /// it has just written, costs more than all the rest and is not used.
 pub(super) struct Composer {
-    /// What every head has in common.
-    head: String,
+    /// The header of the sender, unless the message says who it is from.
+    from_header: String,
     domain: String,
     /// The sender's address.
     from: String,
@@ -67,7 +67,7 @@ impl Composer {
         let mut headers = Headers::with_capacity(1);
         headers.set(From::from(Mailboxes::from(from.clone())));
         Ok(Self {
-            head: format!("{headers}MIME-Version: 1.0\r\n"),
+            from_header: headers.to_string(),
             domain: from.email.domain().to_owned(),
             from: from.email.to_string(),
             reports,
@@ -104,7 +104,10 @@ impl Composer {
         let name = envelope.to_name.as_deref().and_then(display_name);
         let headers = headers(message.written_at, to, name, &message.subject);
         let (id, key) = (self.message_id(&envelope.key), in_header(&envelope.key));
-        let mut head = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{}{headers}", self.head).into_bytes();
+        let own = message.from.as_deref().map(|address| mailbox_header("From", address)).transpose()?;
+        let from = own.as_deref().unwrap_or(&self.from_header);
+        let head = format!("Message-ID: {id}\r\n{HEADER}: {key}\r\n{from}MIME-Version: 1.0\r\n{headers}");
+        let mut head = head.into_bytes();
         if let Some(line) = self.reports.and_then(|format| format.metadata_header(&key)) {
             head.extend_from_slice(format!("{line}\r\n").as_bytes());
         }
@@ -125,7 +128,7 @@ impl Composer {
     /// The headers that the message, its campaign or the pool have beside what every message has.
     fn write_own_headers(&self, content: &mut Vec<u8>, message: &Message) -> Result<(), Trouble> {
         if let Some(address) = message.reply_to.as_ref().or(self.reply_to.as_ref()) {
-            content.extend_from_slice(reply_to(address)?.as_bytes());
+            content.extend_from_slice(mailbox_header("Reply-To", address)?.as_bytes());
         }
         let is_own = |name: &str| message.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         let of_pool = self.headers.iter().filter(|(name, _)| !is_own(name));
@@ -172,15 +175,16 @@ fn headers(written_at: Option<UtcInstant>, to: Address, name: Option<String>, su
     format!("{own}{headers}")
 }
 
-/// The header of the address that answers go to.
-fn reply_to(address: &str) -> Result<String, Trouble> {
+/// A header of one address with its name: who a message is from, or where answers go.
+fn mailbox_header(header: &str, address: &str) -> Result<String, Trouble> {
     let Mailbox { name, email } = parse_mailbox(address)
-        .map_err(|_reason| Trouble::new(ErrorCategory::Render, "the address that answers go to is not one"))?;
+        .map_err(|_reason| Trouble::new(ErrorCategory::Render, format!("the address in {header} is not one")))?;
     let mut headers = Headers::with_capacity(1);
     match name.as_deref().and_then(display_name) {
         Some(name) if must_encode(&name) => {
-            return Ok(format!("Reply-To: {}\r\n <{email}>\r\n", encode(&name, "Reply-To: ".len())));
+            return Ok(format!("{header}: {}\r\n <{email}>\r\n", encode(&name, header.len() + ": ".len())));
         }
+        name if header == "From" => headers.set(From::from(Mailboxes::from(Mailbox::new(name, email)))),
         name => headers.set(ReplyTo::from(Mailboxes::from(Mailbox::new(name, email)))),
     }
     Ok(headers.to_string())

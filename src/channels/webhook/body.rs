@@ -22,6 +22,9 @@ const JSON: &str = "body.json";
 /// The variable with what is kept of a contact besides its fields.
 const ATTRIBUTES: &str = "attributes";
 
+/// The variable with the campaign's own values.
+const PROPS: &str = "props";
+
 /// Steps a template may take. One that needs more has lost its way.
 const FUEL: u64 = 10_000;
 
@@ -169,8 +172,8 @@ impl Body {
                 let template = environment.get_template(JSON);
                 let body = template.and_then(|template| template.render(variables::of(envelope)));
                 let body = body.map_err(|error| unrendered(&error))?;
-                // No sample has all attributes that contacts may have.
-                if self.uses.contains(ATTRIBUTES) {
+                // No sample has all that contacts and campaigns may have.
+                if self.uses.contains(ATTRIBUTES) || self.uses.contains(PROPS) {
                     check_json(body.as_bytes()).map_err(|reason| unrendered(&reason))?;
                 }
                 Ok(body.into_bytes())

@@ -10,11 +10,11 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Serde};
 use crate::domain::content::message::{Details, Envelope, Message};
 use crate::domain::people::contact::Attributes;
 
-/// Those that are about the contact and the template, beside the message.
+/// Those that are about the contact, the template and the campaign, beside the message.
 pub(super) const DETAILS: &[&str] =
-    &["external_id", "email", "phone", "first_name", "last_name", "attributes", "template_name"];
+    &["external_id", "email", "phone", "first_name", "last_name", "attributes", "template_name", "props"];
 
-/// The attributes of a contact. One that it has not is null: contacts differ.
+/// The attributes of a contact, or the values of a campaign. One that is not there is null: contacts and campaigns differ.
 struct Known(BTreeMap<Arc<str>, Value>);
 
 impl Known {
@@ -56,7 +56,7 @@ pub(super) fn of(envelope: &Envelope) -> Value {
     let message = &envelope.message;
     let given = |text: Option<&str>| text.map_or_else(|| Value::from(()), Value::from);
     let none = Details::default();
-    let Details { profile, template_name } = envelope.details.as_deref().unwrap_or(&none);
+    let Details { profile, template_name, props } = envelope.details.as_deref().unwrap_or(&none);
     let fields = &profile.fields;
     let written_at = message.written_at.map(|at| at.to_string());
     Value::from_pairs([
@@ -81,5 +81,6 @@ pub(super) fn of(envelope: &Envelope) -> Value {
         ("last_name", given(fields.last_name.as_deref())),
         ("attributes", Value::from_object(Known::of(&profile.attributes))),
         ("template_name", given(template_name.as_deref())),
+        ("props", Value::from_object(Known::of(props.values()))),
     ])
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::props;
 use super::template::{Compiled, Content, MAX_SUBJECT, Part, SubjectRule, TemplateError, position};
 use crate::domain::channel::ChannelKind;
 use crate::domain::shown::shown;
@@ -126,8 +127,10 @@ fn problems_of(error: &TemplateError) -> Vec<PartProblem> {
                 .map(|name| {
                     let at = format!("line {}, column {}", name.line, name.column);
                     let like = name.like.as_ref().map(|like| format!(" (did you mean {like}?)")).unwrap_or_default();
+                    let is_of_campaign = name.name.starts_with(props::PREFIX);
+                    let lacks = if is_of_campaign { "the campaign has no value" } else { "no contact has" };
                     let reason = format!(
-                        "no contact has {}{like}, {at}; valid are: {names}; braces that are no placeholder stand between {{% raw %}} and \
+                        "{lacks} {}{like}, {at}; valid are: {names}; braces that are no placeholder stand between {{% raw %}} and \
                          {{% endraw %}}",
                         shown(&name.name)
                     );

@@ -1,4 +1,4 @@
-//! What an email has beside its words: the address that answers go to, headers of its own, and files.
+//! What an email has beside its words: its sender, the address that answers go to, headers of its own, and files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,9 +55,13 @@ const RESERVED: [&str; 26] = [
 /// What all headers that are reserved as a kind begin with. Lower case.
 const RESERVED_KINDS: [&str; 6] = ["arc-", "content-", "resent-", "x-mailgun-", "x-pm-metadata-", "x-volley-"];
 
-/// The address that answers go to, headers beyond those that Volley writes, and files. Of a template, or of one campaign.
+/// Its sender, the address that answers go to, headers beyond those that Volley writes, and files. Of a template, or of one campaign.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct EmailFields {
+    /// Who a campaign's emails are from: `Shop <shop@example.com>`, at the domain of its pool's sender. Absent: as the pool says. Templates
+    /// have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Where answers go: `Help <help@example.com>`. Absent: as the pool says, else to the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -73,6 +77,8 @@ pub struct EmailFields {
 #[derive(Debug, Clone, Default)]
 pub struct EmailFieldsEdit {
     /// The inner `None` clears it.
+    pub from: Option<Option<String>>,
+    /// The inner `None` clears it.
     pub reply_to: Option<Option<String>>,
     /// All headers, as they are to be.
     pub headers: Option<BTreeMap<String, String>>,
@@ -85,6 +91,7 @@ impl EmailFieldsEdit {
     #[must_use]
     pub fn of(self, before: EmailFields) -> EmailFields {
         EmailFields {
+            from: self.from.unwrap_or(before.from),
             reply_to: self.reply_to.unwrap_or(before.reply_to),
             headers: self.headers.unwrap_or(before.headers),
             attachments: self.attachments.unwrap_or(before.attachments),
@@ -94,7 +101,7 @@ impl EmailFieldsEdit {
     /// Whether nothing is to change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reply_to.is_none() && self.headers.is_none() && self.attachments.is_none()
+        self.from.is_none() && self.reply_to.is_none() && self.headers.is_none() && self.attachments.is_none()
     }
 }
 
@@ -102,13 +109,14 @@ impl EmailFields {
     /// Whether nothing is said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.reply_to.is_none() && self.headers.is_empty() && self.attachments.is_empty()
+        self.from.is_none() && self.reply_to.is_none() && self.headers.is_empty() && self.attachments.is_empty()
     }
 
     /// The names of the fields that differ from what was said `before`.
     #[must_use]
     pub fn differing(&self, before: &Self) -> Vec<&'static str> {
         let fields = [
+            ("from", self.from != before.from),
             ("reply_to", self.reply_to != before.reply_to),
             ("headers", self.headers != before.headers),
             ("attachments", self.attachments != before.attachments),
@@ -129,6 +137,7 @@ impl EmailFields {
             }
         }
         Self {
+            from: self.from.or(template.from),
             reply_to: self.reply_to.or(template.reply_to),
             headers: self.headers.into_iter().chain(inherited).collect(),
             attachments,
@@ -144,13 +153,20 @@ impl EmailFields {
         match channel {
             // What an HTTP API is given may become an email.
             ChannelKind::Email => {}
-            ChannelKind::Http if self.attachments.is_empty() => {}
             ChannelKind::Http => {
-                errors.push(FieldError::new("/attachments", "not_of_channel", "only emails have files"));
+                if self.from.is_some() {
+                    errors.push(FieldError::new("/from", "not_of_channel", "only emails have a sender of their own"));
+                }
+                if !self.attachments.is_empty() {
+                    errors.push(FieldError::new("/attachments", "not_of_channel", "only emails have files"));
+                }
             }
             ChannelKind::Sms | ChannelKind::Whatsapp => {
-                let reason = format!("{channel} has neither headers nor files nor an address to answer to");
+                let reason = format!(
+                    "{channel} has neither a sender of its own nor headers nor files nor an address to answer to"
+                );
                 let given = [
+                    ("/from", self.from.is_some()),
                     ("/reply_to", self.reply_to.is_some()),
                     ("/headers", !self.headers.is_empty()),
                     ("/attachments", !self.attachments.is_empty()),
@@ -159,6 +175,9 @@ impl EmailFields {
                 errors.extend(given.map(|(field, _)| FieldError::new(field, "not_of_channel", reason.clone())));
                 return if errors.is_empty() { Ok(()) } else { Err(errors) };
             }
+        }
+        if let Some(reason) = self.from.as_deref().and_then(|address| check_reply_to(address).err()) {
+            errors.push(FieldError::new("/from", "from_invalid", reason));
         }
         if let Some(reason) = self.reply_to.as_deref().and_then(|address| check_reply_to(address).err()) {
             errors.push(FieldError::new("/reply_to", "reply_to_invalid", reason));
@@ -185,7 +204,7 @@ impl EmailFields {
     }
 }
 
-/// Checks the address that answers go to.
+/// Checks the address that answers go to, or that a campaign is from.
 ///
 /// # Errors
 /// One line for people: what is allowed.
@@ -223,7 +242,8 @@ pub fn check_header(name: &str, value: &str) -> Result<(), (&'static str, String
     if is_kind || RESERVED.contains(&lower.as_str()) {
         let reason = match lower.as_str() {
             "reply-to" => "has a field of its own: reply_to".to_owned(),
-            "from" | "sender" => "is the pool's: from".to_owned(),
+            "from" => "has a field of its own in campaigns: from; else it is the pool's".to_owned(),
+            "sender" => "is the pool's: from".to_owned(),
             "return-path" => "is the pool's: return_path".to_owned(),
             "cc" | "bcc" | "to" => "each message has one recipient, who is written to once".to_owned(),
             _ => "is written by Volley, or by servers on the way".to_owned(),
@@ -243,6 +263,8 @@ pub fn check_header(name: &str, value: &str) -> Result<(), (&'static str, String
 /// [`EmailFields`] ready to be written for each recipient.
 #[derive(Debug, Clone, Default)]
 pub struct CompiledFields {
+    /// Who they are from, where they say so.
+    pub from: Option<String>,
     /// Where answers go.
     pub reply_to: Option<String>,
     headers: Vec<(String, Line)>,
@@ -256,7 +278,7 @@ impl CompiledFields {
     pub fn compile(fields: &EmailFields, known: &BTreeSet<String>) -> Result<Self, TemplateError> {
         let compiled = |(name, value): (&String, &String)| Ok((name.clone(), Line::compile(value, known)?));
         let headers = fields.headers.iter().map(compiled).collect::<Result<_, TemplateError>>()?;
-        Ok(Self { reply_to: fields.reply_to.clone(), headers })
+        Ok(Self { from: fields.from.clone(), reply_to: fields.reply_to.clone(), headers })
     }
 
     /// Whether a header runs in the template language, which may take a while.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::attachment::Attachment;
+use super::props::Props;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::people::contact::Profile;
@@ -27,6 +28,9 @@ pub struct Message {
     /// When it was written for the first attempt: what its `Date` says at every one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_at: Option<UtcInstant>,
+    /// Who it is from, where the campaign says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Where answers go, where the campaign or its template says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -88,6 +92,9 @@ pub struct Details {
     /// The name of the campaign's template, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template_name: Option<String>,
+    /// The campaign's own values.
+    #[serde(default, skip_serializing_if = "Props::is_empty")]
+    pub props: Props,
 }
 
 /// One delivery, ready to be handed over. Holds personal data: never logged, hence no `Debug`.

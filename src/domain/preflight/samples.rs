@@ -43,6 +43,9 @@ pub struct Sample {
     /// The HTML, where there is any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// Who it is from, where the campaign says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// Where answers go, where the campaign or its template says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
@@ -147,7 +150,7 @@ impl Sampler {
 
 impl Candidate {
     fn into_sample(self, chosen: Chosen) -> Sample {
-        let Message { subject, text, html, reply_to, headers, .. } = self.message;
+        let Message { subject, text, html, from, reply_to, headers, .. } = self.message;
         let (text, is_text_cut) = cut(text);
         let (html, is_html_cut) = html.map_or((None, false), |html| {
             let (html, is_cut) = cut(html);
@@ -159,6 +162,7 @@ impl Candidate {
             subject,
             text,
             html,
+            from,
             reply_to,
             headers: headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             characters: self.characters,

@@ -31,27 +31,33 @@ pub(in crate::http) use self::filter::CampaignFilter;
 use self::filter::CampaignParams;
 use crate::domain::access::limit::Limit;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
+use crate::domain::content::props::Props;
 use crate::domain::dispatch::retries::LONGEST_RETRY_FOR;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::Attributes;
 use crate::domain::span::Span;
 use crate::http::access::Charge;
 use crate::http::state::AppState;
 use crate::http::web::extract::{Hashed, Id, Json, Query};
 use crate::http::web::idempotency::{IdempotencyKey, answered_before, answered_once, respond};
 use crate::http::web::paging::{ListParams, Listing};
-use crate::http::web::problem::{ApiError, Problem};
+use crate::http::web::problem::{ApiError, FieldProblem, Problem};
 use crate::http::web::text;
 use crate::services::By;
 use crate::services::campaigns::create::{self, Created, Draft, Start};
 use crate::services::campaigns::delete;
 use crate::services::campaigns::edit::{self, Edit};
+use crate::store::campaigns::about::About;
 use crate::store::campaigns::{self, CampaignWithDetails, listing};
 use crate::store::engine::idempotency::Answer;
 use crate::store::{Conn, Lane, engine};
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 255;
+
+/// Longest description, in characters.
+const MAX_DESCRIPTION: usize = 2_000;
 
 /// Highest rate, in hand-overs per second.
 const MAX_RATE: f64 = 1_000_000.0;
@@ -74,6 +80,11 @@ fn check_retry_for(retry_for: Option<Span>) -> Result<(), ApiError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Values of a campaign's own.
+fn props(values: Attributes) -> Result<Props, ApiError> {
+    Props::new(values).map_err(|errors| ApiError::Invalid(errors.into_iter().map(FieldProblem::from).collect()))
 }
 
 /// Creates a campaign: a draft, or one that is scheduled or launched at once, which must be ready to be sent.
@@ -140,11 +151,21 @@ async fn drafted(state: &AppState, body: CampaignInput) -> Result<Draft, ApiErro
         }
     };
     let (topic, audience) = audience::resolve(state, body.topic_id.as_ref(), body.audience.as_ref()).await?;
+    let content = body.own_content();
     Ok(Draft {
         name,
+        about: About {
+            description: text::prose("/description", &body.description, MAX_DESCRIPTION)?,
+            props: props(body.props)?,
+        },
         channel: body.channel,
-        content: body.own_content(),
-        email: EmailFields { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments },
+        content,
+        email: EmailFields {
+            from: body.from,
+            reply_to: body.reply_to,
+            headers: body.headers,
+            attachments: body.attachments,
+        },
         pool: body.pool,
         template: body.template_id,
         category: body.category,
@@ -247,10 +268,14 @@ pub(in crate::http) async fn changed(
     check_retry_for(body.retry_for.flatten())?;
     let (topic, audience) = (body.topic_id.as_ref().and_then(Option::as_ref), body.audience.as_ref());
     let (topic, audience) = audience::resolve(state, topic, audience.and_then(Option::as_ref)).await?;
+    let described = |text: &String| text::prose("/description", text, MAX_DESCRIPTION);
     let change = Edit {
         name,
+        description: body.description.as_ref().map(described).transpose()?,
         content: body.own_content(),
+        props: body.props.map(|values| props(values.unwrap_or_default())).transpose()?,
         email: EmailFieldsEdit {
+            from: body.from,
             reply_to: body.reply_to,
             headers: body.headers.map(Option::unwrap_or_default),
             attachments: body.attachments.map(Option::unwrap_or_default),

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use serde_json::Value;
 
 use super::course::{Course, MOST_COLUMNS};
 use super::decisions;
@@ -16,6 +17,7 @@ use crate::domain::campaigns::CampaignStatus;
 use crate::domain::content::email_fields::EmailFields;
 use crate::domain::ids::CampaignId;
 use crate::domain::instant::UtcInstant;
+use crate::domain::shown::shown;
 use crate::http::api::campaigns::{minutes, reasons};
 use crate::http::api::content::files;
 use crate::http::api::overview::{self, Glance, Sighted};
@@ -126,6 +128,11 @@ async fn course(state: &AppState, campaign: &Glance, at: UtcInstant) -> Result<C
     Ok(Course::of(campaign.id.0, &minutes, &marks, again))
 }
 
+/// A value of a campaign on one line; a long one not to its end.
+fn brief(value: &Value) -> String {
+    value.as_str().map_or_else(|| shown(&value.to_string()), shown)
+}
+
 /// Shows a campaign.
 pub(in crate::http) async fn show(
     state: web::Data<AppState>,
@@ -136,12 +143,15 @@ pub(in crate::http) async fn show(
     let Sighted { at, campaign, receipt } = overview::sight(&state, id).await?;
     let mut facts =
         vec![("category", campaign.category.to_string()), ("uncertain ones", campaign.on_uncertain.to_string())];
+    let about = Some(campaign.description.clone()).filter(|text| !text.trim().is_empty());
+    facts.extend(about.map(|text| ("about", text)));
     let template = campaign.template_id.map(|id| format!("template {id}"));
     facts.push(("content", template.unwrap_or_else(|| "its own".to_owned())));
     facts.extend(campaign.topic_id.map(|id| ("topic", format!("list {id}"))));
-    let EmailFields { reply_to, headers, attachments } = &campaign.email;
+    let EmailFields { from, reply_to, headers, attachments } = &campaign.email;
     let files = files::of_email(&state, attachments.clone()).await?;
-    let extras = extras(reply_to.as_deref(), headers, &files);
+    let mut extras = extras(from.as_deref(), reply_to.as_deref(), headers, &files);
+    extras.extend(campaign.props.values().iter().map(|(name, value)| (format!("value {name}"), brief(value))));
     facts.extend(campaign.rate_per_second.map(|rate| ("at most", per_second(rate))));
     let correlation_id = campaign.correlation_id.clone();
     let glance = Glance::from(campaign);

@@ -111,7 +111,10 @@ struct ClosedPage {
 fn called(field: &str) -> &'static str {
     match field {
         "name" => "Name",
+        "description" => "What it is about",
+        "props" => "Values",
         "pool" => "Pool",
+        "from" => "Sender",
         "template_id" => "Template",
         "subject" => "Subject",
         "body_text" => "Text",
@@ -164,6 +167,11 @@ impl ComposerPage {
     fn has_more_people(&self) -> bool {
         let fields = ["tags", "contact_ids", "campaigns", "filter", "all", "more_lists", "more_segments"];
         fields.iter().any(|field| !self.form.value(field).is_empty() || self.wrong(field).is_some())
+    }
+
+    /// Whether it has values of its own.
+    fn has_values(&self) -> bool {
+        !self.form.value("props").is_empty() || self.wrong("props").is_some()
     }
 
     /// Whether somebody is left out.

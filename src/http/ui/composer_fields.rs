@@ -6,6 +6,7 @@ use super::email_form::EmailTyped;
 use super::form::Form;
 use super::header_lines;
 use crate::domain::campaigns::audience::{Audience, CampaignPart};
+use crate::domain::content::props::Props;
 use crate::http::api::campaigns::Campaign;
 use crate::http::web::problem::{ApiError, FieldProblem};
 
@@ -13,7 +14,10 @@ use crate::http::web::problem::{ApiError, FieldProblem};
 pub(super) fn fields_of(campaign: &Campaign) -> Form {
     let mut fields = vec![
         ("name", campaign.name.clone()),
+        ("description", campaign.description.clone()),
+        ("props", written(&campaign.props)),
         ("pool", campaign.pool.clone().unwrap_or_default()),
+        ("from", campaign.email.from.clone().unwrap_or_default()),
         ("content", if campaign.template_id.is_some() { "template" } else { "own" }.to_owned()),
         ("template_id", campaign.template_id.map(|id| id.to_string()).unwrap_or_default()),
         ("category", campaign.category.to_string()),
@@ -72,6 +76,11 @@ fn audience_fields(audience: &Audience, fields: &mut Vec<(&'static str, String)>
     }
 }
 
+/// The values of a campaign as a form has them; nothing where there are none.
+fn written(props: &Props) -> String {
+    if props.is_empty() { String::new() } else { serde_json::to_string_pretty(props).unwrap_or_default() }
+}
+
 fn texts<T: ToString>(ids: &[T]) -> Vec<String> {
     ids.iter().map(ToString::to_string).collect()
 }
@@ -89,6 +98,7 @@ impl Body {
         let mut body = Self::default();
         body.set("name", json!(form.value("name")));
         body.set("pool", text_or_null(form.value("pool")));
+        body.own(form);
         body.content(form);
         body.email(form);
         body.set("topic_id", name_of(form.value("topic_id")).unwrap_or(Value::Null));
@@ -197,6 +207,24 @@ impl Body {
         part
     }
 
+    /// What it is about, who it is from, and the values of its own, where the form has them.
+    fn own(&mut self, form: &Form) {
+        if let Some(description) = form.text("description") {
+            self.set("description", json!(lines(description)));
+        }
+        if let Some(from) = form.text("from") {
+            self.set("from", text_or_null(from.trim()));
+        }
+        match form.text("props").map(str::trim) {
+            None => {}
+            Some("") => self.set("props", json!({})),
+            Some(props) => match serde_json::from_str::<Map<String, Value>>(props) {
+                Ok(props) => self.set("props", Value::Object(props)),
+                Err(error) => self.refuse("/props", "json_malformed", &format!("is no JSON object: {error}")),
+            },
+        }
+    }
+
     fn id(&mut self, at: &str, text: &str) -> Value {
         if text.is_empty() {
             return Value::Null;
@@ -239,6 +267,16 @@ impl Body {
                 CONTENT.iter().for_each(|name| _ = self.members.remove(*name));
             } else {
                 self.members.remove(top);
+            }
+        }
+        if self.members.len() == before {
+            // What is stored may be what does not fit: it uses a value that is to go, or is no sender of the pool that is to come.
+            for problem in problems {
+                match problem.field.trim_start_matches('/').split('/').next() {
+                    Some("from") => self.members.remove("pool"),
+                    Some("subject" | "body_text" | "body_html" | "headers") => self.members.remove("props"),
+                    _ => None,
+                };
             }
         }
         self.members.len() < before
@@ -358,7 +396,11 @@ mod tests {
     #[test]
     fn what_emails_have_beside_their_words_is_changed_only_where_the_form_has_it() {
         let body = Body::of(&form(&[("name", "Spring")]));
-        assert!(!["reply_to", "headers", "attachments"].iter().any(|name| body.members.contains_key(*name)));
+        assert!(
+            !["reply_to", "headers", "attachments", "from", "props", "description"]
+                .iter()
+                .any(|name| body.members.contains_key(*name))
+        );
         let body = Body::of(&form(&[("reply_to", " "), ("headers", "X-A: 1"), ("has_files", "yes")]));
         let of = |name: &str| body.members[name].clone();
         assert_eq!((of("reply_to"), of("headers"), of("attachments")), (json!(null), json!({ "X-A": "1" }), json!([])));
@@ -368,6 +410,24 @@ mod tests {
         let problems = std::mem::take(&mut body.problems);
         body.leave_out(&problems);
         assert!(body.members.contains_key("name") && !body.members.contains_key("headers"));
+    }
+
+    #[test]
+    fn what_a_campaign_brings_itself_is_json_and_stays_where_stored_content_uses_it() {
+        let body = Body::of(&form(&[("description", "a\r\nb"), ("from", " a@example.com "), ("props", " ")]));
+        let of = |name: &str| body.members[name].clone();
+        assert_eq!((of("description"), of("from"), of("props")), (json!("a\nb"), json!("a@example.com"), json!({})));
+        for wrong in ["{", "[1]", "7"] {
+            let body = Body::of(&form(&[("props", wrong)]));
+            assert_eq!(body.problems[0].field, "/props", "{wrong}");
+        }
+        let mut body = Body::of(&form(&[("pool", "other"), ("props", r#"{"code": 1}"#)]));
+        assert_eq!(body.members["props"], json!({ "code": 1 }));
+        let unknown = [FieldProblem::new("/body_text", "unknown_placeholder", "is not known")];
+        assert!(body.leave_out(&unknown) && body.members.contains_key("props"), "what was typed is left out first");
+        assert!(body.leave_out(&unknown) && !body.members.contains_key("props"));
+        assert!(body.leave_out(&[FieldProblem::new("/from", "from_invalid", "is at another domain")]));
+        assert!(!body.members.contains_key("pool"));
     }
 
     #[test]

@@ -322,7 +322,12 @@ impl PreviewView {
             Ok(found) => {
                 let sms = (campaign.channel == ChannelKind::Sms).then(|| sms(SmsLength::of(&found.rendered_message)));
                 self.shown = Some(Shown {
-                    extras: extras(found.reply_to.as_deref(), &found.headers, &found.attachments),
+                    extras: extras(
+                        found.from.as_deref(),
+                        found.reply_to.as_deref(),
+                        &found.headers,
+                        &found.attachments,
+                    ),
                     subject: found.rendered_subject,
                     text: found.rendered_message,
                     has_html: found.rendered_html.is_some(),

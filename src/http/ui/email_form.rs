@@ -181,17 +181,19 @@ pub(super) async fn brought(
 
 /// What an email has beside its words, for people: what it is, and its value.
 pub(super) fn extras(
+    from: Option<&str>,
     reply_to: Option<&str>,
     headers: &BTreeMap<String, String>,
     files: &[AttachedFile],
 ) -> Vec<(String, String)> {
+    let sender = from.map(|address| ("from".to_owned(), address.to_owned()));
     let answers = reply_to.map(|address| ("replies go to".to_owned(), address.to_owned()));
     let headers = headers.iter().map(|(name, value)| (format!("header {name}"), value.clone()));
     let files = files.iter().map(|file| {
         let how = file.content_id.as_ref().map_or_else(|| "attached".to_owned(), |id| format!("shown as cid:{id}"));
         (how, format!("{} · {}", file.name, sized(file.size)))
     });
-    answers.into_iter().chain(headers).chain(files).collect()
+    sender.into_iter().chain(answers).chain(headers).chain(files).collect()
 }
 
 /// A file in the form.

@@ -115,7 +115,7 @@ impl SampleView {
             text: sample.text.clone(),
             has_html: sample.html.is_some(),
             notes,
-            extras: extras(sample.reply_to.as_deref(), &sample.headers, files),
+            extras: extras(sample.from.as_deref(), sample.reply_to.as_deref(), &sample.headers, files),
         }
     }
 }

@@ -137,8 +137,9 @@ pub(in crate::http) async fn show(
     Query(which): Query<WhichVersion>,
 ) -> Result<HttpResponse, ApiError> {
     let stored = templates::one(&state, id, which.version()).await?;
-    let EmailFields { reply_to, headers, attachments } = &stored.content.email;
-    let extras = extras(reply_to.as_deref(), headers, &files::of_email(&state, attachments.clone()).await?);
+    let EmailFields { from, reply_to, headers, attachments } = &stored.content.email;
+    let extras =
+        extras(from.as_deref(), reply_to.as_deref(), headers, &files::of_email(&state, attachments.clone()).await?);
     let template = TemplateView::from(stored);
     let (versions, total) = VersionRows::newest(&state, id, &frame, template.version).await?;
     let is_latest = total == template.version;

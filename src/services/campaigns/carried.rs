@@ -9,14 +9,16 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::CompiledFields;
 use crate::domain::content::message::{ListHeaders, Message};
+use crate::domain::content::props::Props;
 use crate::domain::content::template::{Compiled, Content, Provided, ProvidedName, RenderError};
 use crate::domain::content::tracking::{LinkRules, Tracking};
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::domain::people::link::{Kid, Link, LinkKey};
+use crate::services::campaigns::known_names::known_names;
 use crate::services::people::links::{CampaignLinks, Links};
-use crate::store::campaigns::{self, CampaignRow, email_fields};
-use crate::store::people::{attributes, link_keys, topics};
+use crate::store::campaigns::{self, CampaignRow, about, email_fields};
+use crate::store::people::{link_keys, topics};
 use crate::store::{Conn, StoreError, engine};
 
 /// What the messages of one campaign carry. Made once for a campaign, and asked for each recipient.
@@ -31,6 +33,8 @@ pub struct Carried {
     list_id: Option<String>,
     /// The headers of its own.
     fields: CompiledFields,
+    /// The values of its own.
+    props: Props,
     /// What signs the addresses that its emails come back to. None: they come back to their sender.
     returns: Option<(LinkKey, CampaignId)>,
 }
@@ -56,7 +60,8 @@ impl Carried {
         let base = links.as_ref().map(CampaignLinks::base);
         let tracked = tracked(settings, base, campaign.channel, campaigns::tracking(conn, campaign)?);
         let fields = compiled_fields(conn, campaign)?;
-        Ok(Self { links, postal_address, tracked, has_headers, list_id, fields, returns })
+        let props = about::of(conn, campaign.id)?.props;
+        Ok(Self { links, postal_address, tracked, has_headers, list_id, fields, props, returns })
     }
 
     /// The campaign's content, ready to be tracked as far as it is. `compiled` was made from `content` and `known` attributes.
@@ -83,6 +88,7 @@ impl Carried {
             unsubscribe_url: unsubscribe.clone(),
             preferences_url: preferences.map(|links| links.preferences(contact)),
             postal_address: self.postal_address.as_deref().map(str::to_owned),
+            props: self.props.clone(),
         };
         let is_tracked = self.tracked.is_some() && !profile.untracked;
         let tracker = self.links.as_ref().filter(|_| is_tracked).map(|links| links.tracker(contact));
@@ -96,14 +102,21 @@ impl Carried {
         Ok(message)
     }
 
-    /// Adds what the campaign's emails have beside the words: where answers go, and headers.
+    /// Adds what the campaign's emails have beside the words: who they are from, where answers go, and headers.
     ///
     /// # Errors
     /// As [`CompiledFields::render`].
     pub fn add_fields(&self, message: &mut Message, profile: &Profile, provided: &Provided) -> Result<(), RenderError> {
         message.headers = self.fields.render(profile, provided)?;
+        message.from.clone_from(&self.fields.from);
         message.reply_to.clone_from(&self.fields.reply_to);
         Ok(())
+    }
+
+    /// The same with the campaign's own values.
+    #[must_use]
+    pub fn with_props(&self, provided: &Provided) -> Provided {
+        Provided { props: self.props.clone(), ..provided.clone() }
     }
 
     /// Whether filling in its headers may take a while.
@@ -157,7 +170,7 @@ fn compiled_fields(conn: &mut Conn, campaign: &CampaignRow) -> Result<CompiledFi
     if fields.is_empty() {
         return Ok(CompiledFields::default());
     }
-    CompiledFields::compile(&fields, &attributes::known(conn)?)
+    CompiledFields::compile(&fields, &known_names(conn, campaign.id)?)
         .map_err(|error| StoreError::Corrupt { what: "headers of a campaign", detail: error.to_string() })
 }
 

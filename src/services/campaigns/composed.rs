@@ -6,9 +6,9 @@ use crate::domain::content::template::{Compiled, Content, Provided, RenderError,
 use crate::domain::ids::ContactId;
 use crate::domain::people::contact::Profile;
 use crate::services::campaigns::carried::Carried;
+use crate::services::campaigns::known_names::known_names;
 use crate::services::people::links::Links;
 use crate::store::campaigns::CampaignRow;
-use crate::store::people::attributes;
 use crate::store::{Conn, StoreError};
 
 /// Content from which the message of each recipient is made.
@@ -41,7 +41,7 @@ impl Composed {
         campaign: &CampaignRow,
         content: &Content,
     ) -> Result<Self, ComposeError> {
-        let known = attributes::known(conn)?;
+        let known = known_names(conn, campaign.id)?;
         let compiled = Compiled::compile(content, &known).map_err(Box::new)?;
         let compiled = compiled.with_subject_rule(SubjectRule::of(campaign.channel));
         let carried = Carried::of(conn, links, settings, campaign)?;
@@ -61,6 +61,7 @@ impl Composed {
     /// made.
     #[must_use]
     pub fn example(&self, profile: &Profile, provided: &Provided) -> Option<Message> {
+        let provided = &self.carried.with_props(provided);
         let mut message = self.compiled.render_for(profile, provided, None).ok()?;
         self.carried.add_fields(&mut message, profile, provided).ok()?;
         Some(message)
@@ -75,6 +76,6 @@ impl Composed {
     /// The names that the content uses and this contact has no value for, sorted.
     #[must_use]
     pub fn missing(&self, profile: &Profile, provided: &Provided) -> Vec<String> {
-        self.compiled.missing(profile, provided)
+        self.compiled.missing(profile, &self.carried.with_props(provided))
     }
 }

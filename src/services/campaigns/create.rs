@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::edit::{DraftError, check_pool, check_template};
+use super::edit::{DraftError, check_pool, check_sender, check_template};
 use super::launch::{self, LaunchError, check_audience, check_launchable, check_topic_exists, keep_scheduled};
 use super::schedule::check_time;
 use super::terms::Terms;
@@ -23,6 +23,7 @@ use crate::services::audit::{self, Line};
 use crate::services::content::check::check;
 use crate::services::content::check_email::{check_email, hold_files};
 use crate::services::{By, Services};
+use crate::store::campaigns::about::{self, About};
 use crate::store::campaigns::launch::Launched;
 use crate::store::campaigns::{self, CampaignWithDetails, NewCampaign, email_fields};
 use crate::store::content::templates;
@@ -33,6 +34,8 @@ use crate::store::{Conn, Lane, engine};
 pub struct Draft {
     /// For people.
     pub name: String,
+    /// What it is about, and the values that its content may use.
+    pub about: About,
     /// How it travels.
     pub channel: ChannelKind,
     /// The sender pool's name.
@@ -118,10 +121,11 @@ pub async fn checked(services: &Services, mut draft: Draft) -> Result<Checked, D
     }
     draft.content = match draft.content {
         Some(_) if draft.template.is_some() => return Err(DraftError::TwoContents),
-        Some(content) => Some(check(&services.store, draft.channel, content).await?),
+        Some(content) => Some(check(&services.store, draft.channel, content, draft.about.props.names()).await?),
         None => None,
     };
-    check_email(services, draft.channel, &draft.email).await?;
+    check_email(services, draft.channel, &draft.email, draft.about.props.names()).await?;
+    check_sender(&services.settings.pools, draft.channel, draft.pool.as_deref(), &draft.email)?;
     Ok(Checked(draft))
 }
 
@@ -171,6 +175,7 @@ pub fn in_transaction(
     let mut row = campaigns::insert(conn, &new)?;
     hold_files(conn, &services.settings, &draft.email)?;
     email_fields::set(conn, row.id, &draft.email)?;
+    about::set(conn, row.id, &draft.about)?;
     if is_scheduled {
         row = keep_scheduled(conn, row.id, true, by)?;
         check_launchable(conn, services, row.id, by)?;

@@ -50,6 +50,7 @@ fn copied(conn: &mut Conn, id: CampaignId, name: Option<String>) -> Result<Optio
     let was_launched = row.launched_at.is_some();
     Ok(Some(Draft {
         name,
+        about: details.about,
         channel: row.channel,
         pool: row.pool,
         template: row.template_id,

@@ -12,6 +12,7 @@ use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::{EmailFields, EmailFieldsEdit};
+use crate::domain::content::props::Props;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
@@ -19,8 +20,9 @@ use crate::domain::instant::UtcInstant;
 use crate::domain::span::Span;
 use crate::services::audit::{self, Line};
 use crate::services::content::check::{ContentError, check};
-use crate::services::content::check_email::{check_email, check_pool_takes, hold_files};
+use crate::services::content::check_email::{check_email, check_pool_sends_as, check_pool_takes, hold_files};
 use crate::services::{By, Services};
+use crate::store::campaigns::about::{self, About};
 use crate::store::campaigns::{
     self, CampaignChange, CampaignRow, CampaignWithDetails, LockedCampaign, TransitionError, email_fields,
 };
@@ -137,6 +139,10 @@ impl ContentEdit {
 pub struct Edit {
     /// For people.
     pub name: Option<String>,
+    /// What it is about, for people.
+    pub description: Option<String>,
+    /// All values of its own that its content may use, as they are to be.
+    pub props: Option<Props>,
     /// The sender pool's name.
     pub pool: Option<Option<String>>,
     /// Its template. With content of its own it has none.
@@ -170,6 +176,8 @@ impl Edit {
     fn is_of_the_way_alone(&self) -> bool {
         let Self {
             name,
+            description,
+            props,
             pool,
             template,
             content,
@@ -185,6 +193,8 @@ impl Edit {
             is_part: _,
         } = self;
         let is_other = name.is_some()
+            || description.is_some()
+            || props.is_some()
             || template.is_some()
             || content.is_some()
             || !email.is_empty()
@@ -209,17 +219,30 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
     let asker = by.clone();
     let only_way = edit.is_of_the_way_alone();
     let before = find(&services.store, id).await?;
+    // What is under way stays as it is, whatever is asked for.
+    if !before.row.status.is_editable() && !only_way {
+        return Err(DraftError::NotEditable(before.row.status));
+    }
     let channel = before.row.channel;
     check_pool(&services.settings.pools, channel, edit.pool.as_ref().and_then(|pool| pool.as_deref()))?;
+    let props = edit.props.clone().unwrap_or(before.details.about.props);
     let content = match edit.content {
         Some(_) if edit.template.flatten().is_some() => return Err(DraftError::TwoContents),
         Some(change) => {
-            Some(check(&services.store, channel, change.of(before.details.content.unwrap_or_default())).await?)
+            let content = change.of(before.details.content.unwrap_or_default());
+            Some(check(&services.store, channel, content, props.names()).await?)
         }
-        None => None,
+        None => {
+            // What it says by itself may use a value that it is to have no longer.
+            let own = before.details.content.filter(|_| edit.props.is_some() && edit.template.flatten().is_none());
+            if let Some(own) = own {
+                check(&services.store, channel, own, props.names()).await?;
+            }
+            None
+        }
     };
-    if !edit.email.is_empty() {
-        check_email(services, channel, &edit.email.clone().of(before.details.email)).await?;
+    if !edit.email.is_empty() || edit.props.is_some() {
+        check_email(services, channel, &edit.email.clone().of(before.details.email), props.names()).await?;
     }
     let work = move |conn: &mut Conn| {
         let now = engine::now(conn)?;
@@ -264,12 +287,22 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
         // The answer to the first time may be lost: the same again is not held against one's own edit.
         let email_before = email_fields::own(conn, &[id])?.remove(&id).unwrap_or_default();
         let email = edit.email.of(email_before.clone());
-        let is_same = content.is_none() && email == email_before && !alters(&change, &locked);
+        let about_before = about::of(conn, id)?;
+        let about = About {
+            description: edit.description.unwrap_or_else(|| about_before.description.clone()),
+            props: edit.props.unwrap_or_else(|| about_before.props.clone()),
+        };
+        let is_unsaid = content.is_none() && email == email_before && about == about_before;
+        let is_same = is_unsaid && !alters(&change, &locked);
         if (!is_same || edit.is_part) && edit.seen.is_some_and(|seen| seen != locked.updated_at) {
             return Err(DraftError::ChangedMeanwhile);
         }
         if change.category.is_some() && change.template_id.unwrap_or(locked.template_id).is_some() {
             return Err(DraftError::CategoryOfTemplate);
+        }
+        let pool = change.pool.as_ref().unwrap_or(&locked.pool);
+        if !is_on_its_way && (email.from != email_before.from || *pool != locked.pool) {
+            check_sender(&shared.settings.pools, channel, pool.as_deref(), &email)?;
         }
         if is_same {
             return Ok((CampaignWithDetails::of(conn, locked.into_row())?, false, false));
@@ -284,11 +317,15 @@ pub async fn edit(services: &Services, id: CampaignId, edit: Edit, by: &By) -> R
             hold_files(conn, &shared.settings, &email)?;
             email_fields::set(conn, id, &email)?;
         }
+        if about != about_before {
+            about::set(conn, id, &about)?;
+        }
         // A draft is saved while it is typed: what it said before is not kept, and with a template nothing of its own.
         if let Some(before) = own.filter(|_| content.is_some() || row.template_id.is_some()) {
             templates::forget_own_version(conn, before.id)?;
         }
         let mut fields = changed_fields(&locked, &row);
+        fields.extend(about.differing(&about_before));
         fields.extend(email.differing(&email_before));
         // Nobody looks at it again before its time comes: it is launched with the rights of the last one who had a say in it.
         if row.status == CampaignStatus::Scheduled {
@@ -415,6 +452,21 @@ async fn find(store: &Store, id: CampaignId) -> Result<CampaignWithDetails, Draf
 /// [`LaunchError::NoPool`].
 pub(super) fn check_pool(pools: &[PoolConfig], channel: ChannelKind, named: Option<&str>) -> Result<(), LaunchError> {
     named.map_or(Ok(()), |name| choose_pool(pools, channel, Some(name)).map(drop))
+}
+
+/// Checks that the pool a campaign is to go through sends for the domain of its own sender. A draft whose pool is not known yet is checked at
+/// the launch.
+///
+/// # Errors
+/// [`LaunchError::Email`].
+pub(super) fn check_sender(
+    pools: &[PoolConfig],
+    channel: ChannelKind,
+    named: Option<&str>,
+    email: &EmailFields,
+) -> Result<(), LaunchError> {
+    let (Some(from), Ok(pool)) = (&email.from, choose_pool(pools, channel, named)) else { return Ok(()) };
+    check_pool_sends_as(pool, from).map_err(|error| LaunchError::Email(vec![error]))
 }
 
 /// Checks that a template exists and is for the channel.

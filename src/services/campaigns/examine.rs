@@ -7,7 +7,8 @@ use crate::config::pools::PoolConfig;
 use crate::domain::campaigns::audience::{Audience, NobodyNamed};
 use crate::domain::content::category::Category;
 use crate::services::Services;
-use crate::store::campaigns::{self, CampaignRow};
+use crate::services::content::check_email::check_pool_takes;
+use crate::store::campaigns::{self, CampaignRow, email_fields};
 use crate::store::dispatch::packing::parse_audience;
 use crate::store::{Conn, MayBeStoreError, StoreError};
 
@@ -53,6 +54,11 @@ pub(super) fn examine(conn: &mut Conn, services: &Services, campaign: &CampaignR
     }
     let chosen = launch::choose_pool(&services.settings.pools, campaign.channel, campaign.pool.as_deref());
     let pool = noted(chosen.cloned(), &mut refusals)?;
+    if let Some(pool) = &pool {
+        let email = email_fields::of(conn, campaign)?;
+        let taken = check_pool_takes(pool, &email).map_err(|error| LaunchError::Email(vec![error]));
+        noted(taken, &mut refusals)?;
+    }
     if let Some(asked) = &audience {
         let known = audience_segments::look_now(conn, asked)?.map_err(LaunchError::from);
         if noted(known, &mut refusals)?.is_none() {

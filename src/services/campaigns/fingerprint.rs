@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::domain::campaigns::audience::Audience;
 use crate::domain::content::category::Category;
 use crate::domain::content::tracking::Tracking;
-use crate::store::campaigns::{self, CampaignRow, email_fields};
+use crate::store::campaigns::{self, CampaignRow, about, email_fields};
 use crate::store::dispatch::watermark::watermark;
 use crate::store::{Conn, StoreError};
 
@@ -24,8 +24,8 @@ pub(super) struct Pinned<'a> {
 }
 
 /// The fingerprint of a campaign as it is now. It covers the definition of the audience and the [`watermark`] of its sources, the content
-/// word for word with what emails have beside it, why and through which pool it is sent, its topic, rate and rules, and the settings that stand in each message. It does
-/// not cover the contacts' data, events, suppressions and standings: each message asks for those anew when it is handed over.
+/// word for word with the values of the campaign and what emails have beside it, why and through which pool it is sent, its topic, rate and
+/// rules, and the settings that stand in each message. It does not cover the contacts' data, events, suppressions and standings: each message asks for those anew when it is handed over.
 ///
 /// # Errors
 /// A query failed.
@@ -51,6 +51,7 @@ pub(super) fn of(
         campaign.rate_per_second,
         campaign.on_uncertain.as_str(),
         campaign.retry_for_ms,
+        about::of(conn, campaign.id)?.props,
         settings.links.public_url.as_ref().map(ToString::to_string),
         settings.email.postal_address,
     ]);

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::audience_segments::{self, MembersNotKnown};
 use super::carried::tracked;
 use super::fingerprint::{self, Pinned};
+use super::known_names::known_names;
 use super::terms::Terms;
 use crate::config::Settings;
 use crate::config::pools::PoolConfig;
@@ -28,7 +29,7 @@ use crate::services::{By, Services};
 use crate::store::campaigns::launch::{self, Launch, Launched};
 use crate::store::campaigns::{self, CampaignRow, TransitionError, email_fields};
 use crate::store::dispatch::packing::parse_audience;
-use crate::store::people::{attributes, link_keys};
+use crate::store::people::link_keys;
 use crate::store::segments::names;
 use crate::store::{Conn, Lane, MayBeStoreError, StoreError};
 
@@ -404,7 +405,7 @@ pub(super) fn content_of(
     tracking: Tracking,
 ) -> Result<(TemplateVersionId, Compiled), LaunchError> {
     let version = campaigns::content(conn, campaign)?.ok_or(LaunchError::NoTemplate)?;
-    let known = attributes::known(conn)?;
+    let known = known_names(conn, campaign.id)?;
     let content = version.content();
     let compiled = content.check_placeholders(&known).and_then(|()| Compiled::compile(&content, &known));
     let compiled = compiled.map_err(|error| LaunchError::Template(Box::new(error)))?;

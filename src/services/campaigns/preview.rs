@@ -7,6 +7,7 @@ use crate::domain::content::attachment::AttachedFile;
 use crate::domain::content::check::check_for_preview;
 use crate::domain::content::email_fields::CompiledFields;
 use crate::domain::content::message::Message;
+use crate::domain::content::template::Provided;
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::dispatch::eligibility::address_for;
 use crate::domain::ids::{CampaignId, ContactId};
@@ -50,7 +51,7 @@ pub async fn preview(
     let (compiled, unknown) = material.compile(check_for_preview).await?;
     let found = profiles(&services.store, &[contact]).await?;
     let profile = found.into_iter().next().ok_or_else(|| RenderingError::NoContacts(vec![contact]))?;
-    let provided = services.links.sample(&services.settings);
+    let provided = Provided { props: material.props.clone(), ..services.links.sample(&services.settings) };
     let reached = address_for(material.campaign.channel, &profile).map(drop);
     let asked = material.may_send(&services.store, contact).await?;
     let skip_reason = reached.and(asked).err();
@@ -58,6 +59,7 @@ pub async fn preview(
     let fields = CompiledFields::compile(&material.email, &material.known)
         .map_err(|error| StoreError::Corrupt { what: "headers of a campaign", detail: error.to_string() })?;
     message.headers = fields.render(&profile, &provided)?;
+    message.from = fields.from;
     message.reply_to = fields.reply_to;
     let uses = material.email.attachments;
     let look_up = move |conn: &mut _| files::described(conn, &uses);

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::carried::Carried;
+use super::known_names::known_names;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
+use crate::domain::content::props::Props;
 use crate::domain::content::template::{Compiled, Content, RenderError};
 use crate::domain::dispatch::delivery::SkipReason;
 use crate::domain::ids::{CampaignId, ContactId, ListId};
 use crate::domain::people::contact::Profile;
 use crate::services::content::check::{self, Check, ContentError};
-use crate::store::campaigns::{self, CampaignRow, email_fields};
+use crate::store::campaigns::{self, CampaignRow, about, email_fields};
 use crate::store::dispatch::looks;
-use crate::store::people::{attributes, contacts};
+use crate::store::people::contacts;
 use crate::store::{Conn, Lane, Store, StoreError};
 
 /// Why a campaign is not rendered.
@@ -38,14 +40,17 @@ impl From<StoreError> for RenderingError {
     }
 }
 
-/// A campaign, what it says, and which attributes contacts have.
+/// A campaign, what it says, and which names it may use.
 pub(super) struct Material {
     pub(super) campaign: CampaignRow,
     /// Empty where it has none.
     pub(super) content: Content,
     /// What its emails have beside it.
     pub(super) email: EmailFields,
+    /// The names that it may use.
     pub(super) known: BTreeSet<String>,
+    /// The values of its own.
+    pub(super) props: Props,
     category: Category,
     /// Empty where it is about none.
     topics: Vec<ListId>,
@@ -58,11 +63,12 @@ impl Material {
             let Some(campaign) = campaigns::find(conn, id)? else { return Ok(None) };
             let version = campaigns::content(conn, &campaign)?;
             let email = email_fields::of(conn, &campaign)?;
-            let known = attributes::known(conn)?;
+            let known = known_names(conn, campaign.id)?;
+            let props = about::of(conn, id)?.props;
             let content = version.map(|version| version.content()).unwrap_or_default();
             let category = campaigns::category(conn, &campaign)?;
             let topics = campaigns::topics(&campaign)?;
-            Ok(Some(Self { campaign, content, email, known, category, topics }))
+            Ok(Some(Self { campaign, content, email, known, props, category, topics }))
         };
         let found = store.run(Lane::Read, "read a campaign's content", read).await?;
         found.ok_or(RenderingError::NoCampaign(id))

@@ -97,7 +97,7 @@ pub async fn test_send(
     let channel = services.channels.get(&pool.name).map(Arc::clone);
     let channel = channel.ok_or_else(|| TestError::NotRunning(pool.name.clone()))?;
     check_pool_takes(pool, &material.email).map_err(|error| LaunchError::Email(vec![error]))?;
-    check_email(services, kind, &material.email).await.map_err(RenderingError::from)?;
+    check_email(services, kind, &material.email, material.known.clone()).await.map_err(RenderingError::from)?;
     let compiled = material.compile(check).await.map_err(RenderingError::from)?;
     let carried = carried(services, &material.campaign).await?;
     let uses = material.email.attachments.clone();
@@ -145,9 +145,10 @@ pub async fn test_send(
             key: format!("test-{}", uuid::Uuid::new_v4().simple()),
             attempt: 1,
             trace: by.trace,
-            details: channel
-                .wants_details()
-                .then(|| Box::new(Details { profile: profile.clone(), template_name: template_name.clone() })),
+            details: channel.wants_details().then(|| {
+                let (profile, template_name) = (profile.clone(), template_name.clone());
+                Box::new(Details { profile, template_name, props: material.props.clone() })
+            }),
             attachments: Arc::clone(&attachments),
         };
         let outcome = Ok(channel.deliver(&envelope, &AlwaysOpen).await);

@@ -10,6 +10,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
+use crate::domain::content::props;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::ids::TemplateId;
@@ -76,10 +77,10 @@ pub async fn change_template(
 ) -> Result<TemplateRow, ChangeError> {
     let (id, based_on) = (latest.id, latest.version.version);
     let Change { name, category, tracking, content, email, seen } = change;
-    let content = check(&services.store, latest.channel, content).await?;
+    let content = check(&services.store, latest.channel, content, props::any()).await?;
     let is_new_email = email != latest.version.email.0;
     if is_new_email {
-        check_email(services, latest.channel, &email).await?;
+        check_email(services, latest.channel, &email, props::any()).await?;
     }
     let settings = Arc::clone(&services.settings);
     let change = TemplateChange { based_on, seen, name, category, tracking, content, email };

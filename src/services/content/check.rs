@@ -37,13 +37,19 @@ impl MayBeStoreError for ContentError {
     }
 }
 
-/// Checks content for a channel, against the attributes that contacts have. Returns it with the line ends of word processors as line
-/// breaks.
+/// Checks content for a channel, against the attributes that contacts have and these other names. Returns it with the line ends of word
+/// processors as line breaks.
 ///
 /// # Errors
 /// [`ContentError`].
-pub async fn check(store: &Store, channel: ChannelKind, content: Content) -> Result<Content, ContentError> {
-    let known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
+pub async fn check(
+    store: &Store,
+    channel: ChannelKind,
+    content: Content,
+    others: BTreeSet<String>,
+) -> Result<Content, ContentError> {
+    let mut known = store.run(Lane::Read, "read attribute names", attributes::known).await?;
+    known.extend(others);
     let content = content.tidied();
     compile(channel, content.clone(), known, check::check).await?;
     Ok(content)

@@ -10,6 +10,7 @@ use crate::domain::access::audit::{Action, Object};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
+use crate::domain::content::props;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::services::audit::{self, Line};
@@ -39,8 +40,8 @@ pub struct NewTemplate {
 /// The content is refused, or the database failed.
 pub async fn create_template(services: &Services, new: NewTemplate, by: &By) -> Result<TemplateRow, ContentError> {
     let NewTemplate { name, channel, category, tracking, content, email } = new;
-    let content = check(&services.store, channel, content).await?;
-    check_email(services, channel, &email).await?;
+    let content = check(&services.store, channel, content, props::any()).await?;
+    check_email(services, channel, &email, props::any()).await?;
     let by = by.clone();
     let settings = Arc::clone(&services.settings);
     let create = move |conn: &mut Conn| {

@@ -7,6 +7,7 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::content::advice::{Advice, advise};
 use crate::domain::content::check;
 use crate::domain::content::message::Message;
+use crate::domain::content::props;
 use crate::domain::content::sms::SmsLength;
 use crate::domain::content::template::{Content, RenderError};
 use crate::domain::ids::{ContactId, TemplateId};
@@ -80,7 +81,7 @@ pub async fn preview_content(
     content: Content,
     reader: Reader,
 ) -> Result<ContentPreview, PreviewError> {
-    let (known, profile) = match reader {
+    let (mut known, profile) = match reader {
         Reader::Contact(id) => {
             let read = move |conn: &mut _| Ok((attributes::known(conn)?, contacts::find(conn, id)?));
             let (known, row) = services.store.run(Lane::Read, "read a contact", read).await?;
@@ -91,6 +92,8 @@ pub async fn preview_content(
         }
         Reader::Anybody => (services.store.run(Lane::Read, "read attribute names", attributes::known).await?, None),
     };
+    // A template is for any campaign.
+    known.extend(props::any());
     let provided = services.links.sample(&services.settings);
     let content = content.tidied();
     let render = move || {

@@ -164,6 +164,7 @@ impl Links {
             unsubscribe_url: self.base().map(|base| format!("{base}/u/{SAMPLE}")),
             preferences_url: self.base().map(|base| format!("{base}/preferences/{SAMPLE}")),
             postal_address: settings.email.postal_address.clone(),
+            ..Provided::default()
         }
     }
 

@@ -6,6 +6,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::about::{self, About};
 use super::{CampaignRow, PackingRow, brakes, email_fields};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::campaigns::brake::Pulled;
@@ -66,13 +67,15 @@ pub struct Details {
     pub content: Option<Content>,
     /// What it says itself of its emails beside the content.
     pub email: EmailFields,
+    /// What it is about, and the values of its own.
+    pub about: About,
     /// Why it is sent: as its launch has pinned it, else as its template says, else as its own content does.
     pub category: Category,
     /// What is tracked of its messages: as its launch has pinned it, else as it says itself, else as its template says.
     pub tracking: Tracking,
 }
 
-/// The details of each of these campaigns, in their order: nine queries, however many they are.
+/// The details of each of these campaigns, in their order: ten queries, however many they are.
 ///
 /// # Errors
 /// A query failed.
@@ -83,6 +86,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
     let counts = sum_page_counts(conn, &ids)?;
     let mut skips = sum_skips(conn, &ids)?;
     let mut emails = email_fields::own(conn, &ids)?;
+    let mut abouts = about::all(conn, &ids)?;
     let mut reports = reports::sums(conn, &ids)?;
     let brakes = brakes::holding(conn, &ids)?;
     let waiting = waiting(conn, &ids)?;
@@ -105,6 +109,7 @@ pub fn details(conn: &mut Conn, rows: &[CampaignRow]) -> Result<Vec<Details>, St
         packing: packings.get(&row.id).cloned(),
         content: own_version(row).and_then(|version| contents.get(&version).cloned()),
         email: emails.remove(&row.id).unwrap_or_default(),
+        about: abouts.remove(&row.id).unwrap_or_default(),
         category: as_scheduled(
             row,
             unpinned_template(row).and_then(|id| categories.get(&id).copied()).unwrap_or(row.category),

@@ -16,6 +16,8 @@ diesel::table! { campaigns (id) { id -> BigInt, name -> Text, channel -> Text, s
 
 diesel::table! { campaign_email (campaign_id) { campaign_id -> BigInt, email -> Text, } }
 
+diesel::table! { campaign_details (campaign_id) { campaign_id -> BigInt, description -> Text, props -> Nullable<Text>, } }
+
 diesel::table! { files (id) { id -> BigInt, name -> Text, content_type -> Text, size -> BigInt, sha256 -> Text, bytes -> Binary, created_at -> BigInt, } }
 
 diesel::table! { packings (campaign_id) { campaign_id -> BigInt, cursor_contact_id -> BigInt, max_contact_id -> BigInt, next_page -> BigInt, expected -> BigInt, unreachable -> BigInt, done -> Bool, sweep -> Nullable<Text>, sweep_page_id -> BigInt, sweep_class -> Nullable<Text>, move_page_id -> Nullable<BigInt>, move_provider -> Nullable<BigInt>, } }
@@ -123,6 +125,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     templates,
     template_versions,
     campaign_email,
+    campaign_details,
     files,
     campaigns,
     packings,

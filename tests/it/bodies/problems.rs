@@ -277,6 +277,9 @@ fn templates(all: &mut Collected<'_>) {
         body
     };
     refused(all, "reply_to_invalid", &with("reply_to", json!("help")));
+    let campaign = |field: &str, value: Value| json!({ "name": "c", "channel": "email", field: value });
+    all.ask("from_invalid", "POST", "/v1/campaigns", &campaign("from", json!("shop")));
+    all.ask("props_invalid", "POST", "/v1/campaigns", &campaign("props", json!({ "A": 1 })));
     refused(all, "header_name", &with("headers", json!({ "X Campaign": "spring" })));
     refused(all, "header_reserved", &with("headers", json!({ "Bcc": "ann@example.com" })));
     refused(all, "file_not_found", &with("attachments", json!([{ "file_id": 4711 }])));

@@ -48,7 +48,7 @@ fn asked(name: &str, channel: &str, accepted: &Answer, with_html: bool) -> (Aske
     let contact = api.post("/v1/contacts", &contact)["id"].clone();
     let campaign = json!({
         "name": "Spring", "channel": channel, "pool": name, "template_id": template,
-        "audience": { "contact_ids": [contact] },
+        "props": { "code": "SPRING20" }, "audience": { "contact_ids": [contact] },
     });
     let campaign = api.post("/v1/campaigns", &campaign)["id"].as_i64().unwrap();
     api.send(campaign);
@@ -105,7 +105,9 @@ fn whatsapp_gets_a_template_with_its_parameters() {
         "template": {
             "name": "spring_offer",
             "language": { "code": "pt_BR" },
-            "components": [{ "type": "body", "parameters": [{ "type": "text", "text": "Ann" }] }],
+            "components": [{ "type": "body", "parameters": [
+                { "type": "text", "text": "Ann" }, { "type": "text", "text": "SPRING20" },
+            ] }],
         },
         "biz_opaque_callback_data": header(&asked, "idempotency-key"),
     });

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use volley::domain::channel::ChannelKind;
 use volley::domain::content::check::check;
-use volley::domain::content::template::Content;
+use volley::domain::content::props::Props;
+use volley::domain::content::template::{Content, Provided};
 use volley::domain::people::contact::{BuiltIn, Profile};
 
 use super::{page, tables};
@@ -24,6 +25,14 @@ fn ann(page: &str) -> Profile {
     profile
 }
 
+/// The campaign's own values of the page.
+fn props(page: &str) -> Props {
+    let section = page.split("\n## Values of a campaign\n").nth(1).expect("a section");
+    let json = section.split("```json").nth(1).and_then(|rest| rest.split("```").next()).expect("a campaign");
+    let campaign: Value = serde_json::from_str(json).expect("JSON");
+    Props::new(serde_json::from_value(campaign["props"].clone()).expect("values")).expect("values that are allowed")
+}
+
 /// What a cell of a table shows as code.
 fn code(cell: &str) -> String {
     cell.split('`').nth(1).unwrap_or_else(|| panic!("no code in {cell}")).replace("\\|", "|")
@@ -39,13 +48,17 @@ fn every_example_of_a_template_gives_what_the_page_says() {
     let ann = ann(&page);
     let mut known: BTreeSet<String> = ann.attributes.keys().cloned().collect();
     known.insert("title".to_owned());
+    let props = props(&page);
+    known.extend(props.names());
+    let provided = Provided { props, ..Provided::default() };
     let rows = tables(&page, "you write");
     assert!(rows.len() > 20, "{}", rows.len());
     for row in rows {
         let [source, expected] = row.as_slice() else { panic!("{row:?}") };
         let compiled =
             check(ChannelKind::Sms, &text(code(source)), &known).unwrap_or_else(|why| panic!("{source}: {why:?}"));
-        assert_eq!(compiled.render(&ann).unwrap().text, code(expected), "{source}");
+        let message = compiled.render_for(&ann, &provided, None).unwrap();
+        assert_eq!(message.text, code(expected), "{source}");
     }
 }
 

@@ -11,6 +11,7 @@ use crate::domain::campaigns::{CampaignStatus, OnUncertain};
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::attachment::Attachment;
 use crate::domain::content::message::Message;
+use crate::domain::content::props::Props;
 use crate::domain::content::template::RenderError;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::domain::people::contact::Profile;
@@ -19,7 +20,7 @@ use crate::domain::trace::Trace;
 use crate::services::campaigns::composed::{ComposeError, Composed};
 use crate::services::content::files;
 use crate::services::people::links::Links;
-use crate::store::campaigns::email_fields;
+use crate::store::campaigns::{about, email_fields};
 use crate::store::content::templates;
 use crate::store::{Conn, StoreError, campaigns};
 
@@ -42,6 +43,8 @@ pub(super) struct CampaignContent {
     pub(super) attachments: Arc<[Attachment]>,
     /// The name of its template, where it has one.
     pub(super) template_name: Option<String>,
+    /// The values of its own.
+    pub(super) props: Props,
     key: String,
     composed: Composed,
 }
@@ -88,6 +91,7 @@ impl CampaignContent {
         let email = email_fields::of(conn, &campaign)?;
         let attachments = files::attachments(conn, &email.attachments)?;
         let template_name = campaign.template_id.map(|id| templates::name_of(conn, id)).transpose()?.flatten();
+        let props = about::of(conn, campaign.id)?.props;
         Ok(Self {
             channel: campaign.channel,
             on_uncertain: campaign.on_uncertain,
@@ -99,6 +103,7 @@ impl CampaignContent {
             answers: Answers::default(),
             attachments,
             template_name,
+            props,
             key,
             composed,
         })

@@ -317,6 +317,7 @@ async fn attempt(
             None => Box::new(Details {
                 profile: over.claimed.profile.clone(),
                 template_name: over.content.template_name.clone(),
+                props: over.content.props.clone(),
             }),
         }),
         attachments: Arc::clone(&over.content.attachments),

@@ -183,6 +183,25 @@ fn a_message_goes_before_its_pool() {
     );
 }
 
+#[test]
+fn a_letter_is_from_its_campaigns_sender_alone() {
+    for (from, name) in [
+        ("spring@example.com", None),
+        ("Spring Team <spring@example.com>", Some("Spring Team")),
+        ("Frühling, =?utf-8?Q?x?= <spring@example.com>", Some("Frühling, =?utf-8?Q?x?=")),
+    ] {
+        let message = Message { text: "b".into(), from: Some(from.into()), ..Message::default() };
+        let own = letter_of("Ann", message, &SmtpConfig::default());
+        let own = parsed(&own);
+        let senders: Vec<_> =
+            own.headers().iter().filter(|header| header.name().eq_ignore_ascii_case("from")).collect();
+        assert_eq!(senders.len(), 1, "{from}");
+        let sender = own.from().unwrap().first().unwrap();
+        assert_eq!((sender.name(), sender.address()), (name, Some("spring@example.com")));
+        assert!(own.message_id().unwrap().ends_with("@example.com"));
+    }
+}
+
 proptest! {
     #[test]
     fn any_value_of_a_header_is_read_back_and_adds_nothing(

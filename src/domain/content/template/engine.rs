@@ -16,6 +16,9 @@ use crate::domain::people::contact::{Profile, normalised_name};
 /// Steps that rendering one part may take: a loop over some ten thousand things.
 const FUEL: u64 = 200_000;
 
+/// What a campaign's own values stand below.
+const CAMPAIGN: &str = "campaign";
+
 /// How deep macros may call one another.
 const RECURSION: usize = 100;
 
@@ -172,8 +175,8 @@ impl Object for Spelled {
     }
 }
 
-/// What a template sees: the contact's fields by themselves, and again below `contact` and `attributes`; and what Volley brings, which hides
-/// attributes of the same name.
+/// What a template sees: the contact's fields by themselves, and again below `contact` and `attributes`; and what Volley and the campaign
+/// bring, which hides attributes of the same name.
 #[derive(Debug)]
 struct Root {
     contact: Arc<Fields>,
@@ -196,6 +199,27 @@ impl Object for Root {
     }
 }
 
+/// What `campaign` means where a template uses the campaign's own values.
+#[derive(Debug)]
+struct Campaign {
+    props: Value,
+    /// An attribute of the contact that has the same name.
+    theirs: Option<Value>,
+}
+
+impl Object for Campaign {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        self.get_value_by_str(key.as_str()?)
+    }
+
+    fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        match key {
+            "props" => Some(self.props.clone()),
+            other => self.theirs.as_ref()?.get_attr(other).ok(),
+        }
+    }
+}
+
 /// What a program is run for.
 pub(super) struct Given<'a> {
     pub(super) profile: &'a Profile,
@@ -215,8 +239,12 @@ pub(super) fn run(
     given: Given<'_>,
 ) -> Result<String, RenderError> {
     let Given { profile, provided, signs } = given;
-    let (mut own, mut brought) = (Vec::new(), Vec::new());
+    let (mut own, mut brought, mut props) = (Vec::new(), Vec::new(), Vec::new());
     for lookup in lookups {
+        if let Some(name) = lookup.prop() {
+            props.extend(provided.props.get(name).map(|value| (name.to_owned(), Value::from(Serde(value)))));
+            continue;
+        }
         let value = match lookup.find(profile, provided) {
             None => continue,
             Some(Found::Text(text)) => Value::from(text.as_ref()),
@@ -224,6 +252,12 @@ pub(super) fn run(
         };
         let fields = if lookup.provided().is_some() { &mut brought } else { &mut own };
         fields.push((lookup.root_name().to_owned(), value));
+    }
+    if lookups.iter().any(|lookup| lookup.prop().is_some()) {
+        // Below `campaign` is what the contact has there, too.
+        let theirs = own.iter().find(|(name, _)| name == CAMPAIGN).map(|(_, value)| value.clone());
+        let campaign = Campaign { props: Value::from_object(Fields(props)), theirs };
+        brought.push((CAMPAIGN.to_owned(), Value::from_object(campaign)));
     }
     let name = if signs.is_some() { Part::TRACKED_HTML } else { part.as_str() };
     let root = Root { contact: Arc::new(Fields(own)), provided: Arc::new(Fields(brought)), signs };

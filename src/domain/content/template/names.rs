@@ -7,6 +7,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::provided::{Provided, ProvidedName};
+use crate::domain::content::props;
 use crate::domain::people::contact::{BuiltIn, Profile, STANDING_ATTRIBUTES, normalised_name};
 
 /// The placeholder for first and last name together.
@@ -82,8 +83,23 @@ impl<'k> Names<'k> {
         STANDING_ATTRIBUTES.contains(&name) || self.attributes.contains(name)
     }
 
+    /// The value of the campaign's own that stands after `campaign.props.`.
+    fn prop(&self, rest: &str) -> Option<Lookup> {
+        let (name, inner) = match rest.split_once('.') {
+            Some((name, inner)) => (name, inner.split('.').map(str::to_owned).collect()),
+            None => (rest, Vec::new()),
+        };
+        let full = format!("{}{name}", props::PREFIX);
+        let is_known =
+            self.attributes.contains(&full) || (self.attributes.contains(props::ANY) && props::is_name(name));
+        is_known.then_some(Lookup { source: Source::Prop(full), inner })
+    }
+
     /// What `path` (`first_name`, `contact.first_name`, `address.city`) means, if it is valid.
     pub(super) fn resolve(&self, path: &str) -> Option<Lookup> {
+        if let Some(lookup) = path.strip_prefix(props::PREFIX).and_then(|rest| self.prop(rest)) {
+            return Some(lookup);
+        }
         if let Some(name) = path.strip_prefix(ATTRIBUTES).and_then(|rest| rest.strip_prefix('.'))
             && self.has_attributes()
         {
@@ -133,6 +149,8 @@ enum Source {
     FullName,
     Attribute(String),
     Provided(ProvidedName),
+    /// A value of the campaign's own, by its name in full.
+    Prop(String),
 }
 
 /// A valid name, ready to be looked up in a contact.
@@ -164,6 +182,10 @@ impl Lookup {
                 None => return found(profile.attributes.get(FULL_NAME)?),
                 name => name,
             },
+            Source::Prop(_) => {
+                let root = provided.props.get(self.prop()?)?;
+                return found(self.inner.iter().try_fold(root, |value, key| value.get(key))?);
+            }
             Source::Attribute(root) => {
                 let root = profile.attributes.get(root)?;
                 return found(self.inner.iter().try_fold(root, |value, key| value.get(key))?);
@@ -182,7 +204,7 @@ impl Lookup {
         match &self.source {
             Source::BuiltIn(field) => field.as_str(),
             Source::FullName => FULL_NAME,
-            Source::Attribute(name) => name,
+            Source::Attribute(name) | Source::Prop(name) => name,
             Source::Provided(name) => name.as_str(),
         }
     }
@@ -191,7 +213,15 @@ impl Lookup {
     pub(super) fn provided(&self) -> Option<ProvidedName> {
         match self.source {
             Source::Provided(name) => Some(name),
-            Source::BuiltIn(_) | Source::FullName | Source::Attribute(_) => None,
+            Source::BuiltIn(_) | Source::FullName | Source::Attribute(_) | Source::Prop(_) => None,
+        }
+    }
+
+    /// The name of the campaign's value that it is, if it is one.
+    pub(super) fn prop(&self) -> Option<&str> {
+        match &self.source {
+            Source::Prop(name) => name.strip_prefix(props::PREFIX),
+            Source::BuiltIn(_) | Source::FullName | Source::Attribute(_) | Source::Provided(_) => None,
         }
     }
 

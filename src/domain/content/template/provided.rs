@@ -1,4 +1,6 @@
-//! What Volley itself brings to a message, beside the contact's data.
+//! What Volley and the campaign bring to a message, beside the contact's data.
+
+use crate::domain::content::props::Props;
 
 /// The name of a value that Volley brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +43,8 @@ pub struct Provided {
     pub preferences_url: Option<String>,
     /// The sender's postal address.
     pub postal_address: Option<String>,
+    /// The campaign's own values.
+    pub props: Props,
 }
 
 impl Provided {
@@ -70,6 +74,7 @@ mod tests {
             unsubscribe_url: Some("https://mail.example.com/u/abc".to_owned()),
             preferences_url: Some("https://mail.example.com/preferences/abc".to_owned()),
             postal_address: Some("A & B Ltd, 1 High Street".to_owned()),
+            props: Props::default(),
         }
     }
 

@@ -14,11 +14,13 @@ use crate::domain::channel::ChannelKind;
 use crate::domain::content::attachment::AttachmentUse;
 use crate::domain::content::category::Category;
 use crate::domain::content::email_fields::EmailFields;
+use crate::domain::content::props::Props;
 use crate::domain::content::template::Content;
 use crate::domain::content::tracking::Tracking;
 use crate::domain::dispatch::page::Counts;
 use crate::domain::ids::{CampaignId, ListId, TemplateId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::people::contact::Attributes;
 use crate::domain::span::Span;
 use crate::http::state::AppState;
 use crate::http::web::extract::present;
@@ -34,6 +36,8 @@ use crate::store::dispatch::packing;
 pub(in crate::http) struct Campaign {
     pub(in crate::http) id: CampaignId,
     pub(in crate::http) name: String,
+    /// What it is about, for people; empty where nobody has said it.
+    pub(in crate::http) description: String,
     pub(in crate::http) channel: ChannelKind,
     pub(in crate::http) status: CampaignStatus,
     /// Rises with every change of status.
@@ -47,6 +51,9 @@ pub(in crate::http) struct Campaign {
     /// What its emails have beside the content, and beside what its template says.
     #[serde(flatten)]
     pub(in crate::http) email: EmailFields,
+    /// The values of its own, which its content uses as `{{ campaign.props.NAME }}`.
+    #[schema(value_type = Object)]
+    pub(in crate::http) props: Props,
     /// Why it is sent: that of its template or of its own content; pinned at the launch.
     pub(in crate::http) category: Category,
     /// The list that it is about. Null: the lists of its audience.
@@ -155,6 +162,9 @@ impl Packing {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CampaignInput {
     pub(super) name: String,
+    /// What it is about, for people: at most 2,000 characters, in several lines if need be.
+    #[serde(default)]
+    pub(super) description: String,
     pub(super) channel: ChannelKind,
     /// May be left out where the channel has only one pool.
     pub(super) pool: Option<String>,
@@ -171,6 +181,8 @@ pub(in crate::http) struct CampaignInput {
     /// Texts of its own content that go out as they are written, though they look like placeholders; at most 20.
     #[serde(default)]
     pub(super) literal: Vec<String>,
+    /// Who its emails are from: `Shop <shop@example.com>`, at the domain of the pool's sender. Left out: as the pool says.
+    pub(super) from: Option<String>,
     /// Where answers go: `Help <help@example.com>`. Left out: as the template says, else as the pool does, else to the sender.
     pub(super) reply_to: Option<String>,
     /// Headers by their names, at most 20, beside those of the template; a value may have placeholders.
@@ -179,6 +191,11 @@ pub(in crate::http) struct CampaignInput {
     /// Files that its emails have beside those of the template; at most 20 in all.
     #[serde(default)]
     pub(super) attachments: Vec<AttachmentUse>,
+    /// Values of its own, at most 50 and 16 KiB as JSON: its content, or its template's, uses them as `{{ campaign.props.NAME }}`. Names
+    /// have a to z, digits and `_`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub(super) props: Attributes,
     /// Why its own content is sent: `marketing` unless given. Left out with a template, which has its own.
     pub(super) category: Option<Category>,
     /// The list that it is about: people who agreed to it get the message. Left out, it is about the lists of its audience. A
@@ -224,6 +241,12 @@ fn hold() -> OnUncertain {
 #[serde(deny_unknown_fields)]
 pub(in crate::http) struct CampaignPatch {
     pub(super) name: Option<String>,
+    /// At most 2,000 characters.
+    pub(super) description: Option<String>,
+    /// All values of its own, as they are to be.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Object>)]
+    pub(super) props: Option<Option<Attributes>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) pool: Option<Option<String>>,
@@ -240,6 +263,9 @@ pub(in crate::http) struct CampaignPatch {
     pub(super) body_html: Option<Option<String>>,
     /// All texts of its own content that go out as they are written.
     pub(super) literal: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    pub(super) from: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub(super) reply_to: Option<Option<String>>,
@@ -292,7 +318,8 @@ impl CampaignPatch {
 impl Campaign {
     pub(in crate::http) fn new(whole: CampaignWithDetails, state: &AppState) -> Result<Self, StoreError> {
         let CampaignWithDetails { row, details } = whole;
-        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking, email } = details;
+        let Details { counts, skips, reports, brake, waiting, packing, content, category, tracking, email, about } =
+            details;
         let audience = row.audience.as_deref().map(|stored| packing::parse_audience(Some(stored))).transpose()?;
         let content_doubted = row.content_doubt == Some(ContentDoubt::Raised);
         let rewound = row.rewound_at.map(Attention::database_rewound);
@@ -313,6 +340,7 @@ impl Campaign {
         Ok(Self {
             id: row.id,
             name: row.name,
+            description: about.description,
             channel: row.channel,
             status: row.status,
             status_version: row.status_version,
@@ -325,6 +353,7 @@ impl Campaign {
                 literal: content.literal,
             }),
             email,
+            props: about.props,
             category,
             topic_id: row.topic_id,
             tracking,

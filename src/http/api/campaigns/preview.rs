@@ -42,6 +42,9 @@ pub(in crate::http) struct PersonalizedPreview {
     pub(in crate::http) rendered_subject: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) rendered_html: Option<String>,
+    /// Who it is from, where the campaign says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) from: Option<String>,
     /// Where answers go, where the campaign or its template says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::http) reply_to: Option<String>,
@@ -75,6 +78,7 @@ impl PersonalizedPreview {
             rendered_message: preview.message.text,
             rendered_subject: preview.message.subject,
             rendered_html: preview.message.html,
+            from: preview.message.from,
             reply_to: preview.message.reply_to,
             headers: preview.message.headers.into_iter().filter(|(_, value)| !value.is_empty()).collect(),
             attachments: preview.files,

@@ -253,7 +253,7 @@ pub(in crate::http) async fn created(state: &AppState, body: TemplateInput, by: 
     } = body;
     let name = text::name("/name", &name, MAX_NAME)?;
     let content = Content { subject, text: body_text, html: body_html, literal };
-    let email = EmailFields { reply_to, headers, attachments };
+    let email = EmailFields { from: None, reply_to, headers, attachments };
     let new = NewTemplate { name, channel, category, tracking, content, email };
     let created = create_template(&state.services, new, by).await;
     Ok(Template::saved(created.map_err(|error| CONTENT.refusal(error))?))
@@ -354,7 +354,8 @@ pub(in crate::http) async fn replaced(
     check_channel(&latest, body.channel)?;
     let name = text::name("/name", &body.name, MAX_NAME)?;
     let content = Content { subject: body.subject, text: body.body_text, html: body.body_html, literal: body.literal };
-    let email = EmailFields { reply_to: body.reply_to, headers: body.headers, attachments: body.attachments };
+    let email =
+        EmailFields { from: None, reply_to: body.reply_to, headers: body.headers, attachments: body.attachments };
     let (category, tracking) = (Some(body.category), Some(body.tracking));
     let change = Change { name: Some(name), category, tracking, content, email, seen };
     Ok(Template::saved(change_template(&state.services, &latest, change, by).await?))
@@ -378,6 +379,7 @@ pub(in crate::http) async fn change(
     content.html = body.body_html.unwrap_or(content.html);
     content.literal = body.literal.unwrap_or(content.literal);
     let email = EmailFieldsEdit {
+        from: None,
         reply_to: body.reply_to,
         headers: body.headers.map(Option::unwrap_or_default),
         attachments: body.attachments.map(Option::unwrap_or_default),

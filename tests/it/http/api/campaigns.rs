@@ -10,6 +10,7 @@ mod filters;
 mod links;
 mod lists;
 mod minutes;
+mod own_values;
 mod pace;
 mod pool_changes;
 mod preflights;

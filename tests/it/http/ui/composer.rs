@@ -270,6 +270,44 @@ both_backends! {
         assert!(parts.status == 200 && text(&parts).contains("id=\"saved\"") && !text(&parts).contains("<form"), "{parts:?}");
     }
 
+    fn a_draft_gets_its_sender_and_its_values_where_it_is_written(db: &Database) {
+        let (server, list) = site(db);
+        let api = server.api();
+        let visitor = Visitor::with_key(&server, ROOT_KEY);
+        let (campaign, path) = begun(&visitor, "main", &[("list", &list.to_string())]);
+        let save = |name: &str, props: &str| {
+            let fields = [
+                ("idempotency_key", name), ("seen", &seen(&visitor.get(&path))), ("name", name), ("pool", "main"), ("content", "own"),
+                ("subject", "{campaign.props.code}"), ("body_text", "b"), ("category", "marketing"), ("lists", &list.to_string()),
+                ("description", "One\r\ntwo"), ("from", "Spring <spring@example.com>"), ("props", props),
+            ];
+            visitor.press(&path, &encoded(&fields))
+        };
+        let saved = save("First", "{ \"code\": \"A&B\" }");
+        assert_eq!(saved.status, 303, "{saved:?}");
+        let stored = api.get(&format!("/v1/campaigns/{campaign}"));
+        assert_eq!((&stored["description"], &stored["from"]), (&json!("One\ntwo"), &json!("Spring <spring@example.com>")));
+        assert_eq!(stored["props"], json!({ "code": "A&B" }));
+        let page = visitor.get(&path);
+        assert_page(&page, 200);
+        for said in ["value=\"Spring &#60;spring@example.com&#62;\"", "&#34;code&#34;: &#34;A&#38;B&#34;", "One\ntwo</textarea>"] {
+            assert!(text(&page).contains(said), "{said}: {page:?}");
+        }
+        let of_campaign = visitor.get(&format!("/ui/campaigns/{campaign}"));
+        assert_page(&of_campaign, 200);
+        for said in ["Spring &#60;spring@example.com&#62;", "<dt>value code</dt><dd>A&#38;B</dd>", "<dd>One\ntwo</dd>"] {
+            assert!(text(&of_campaign).contains(said), "{said}: {of_campaign:?}");
+        }
+        for (name, props) in [("Second", "{"), ("Third", "{ \"Code\": 1 }"), ("Fourth", "")] {
+            let refused = save(name, props);
+            assert_page(&refused, 422);
+            let field = if props.is_empty() { "subject" } else { "props" };
+            assert!(text(&refused).contains(&format!("id=\"{field}-wrong\"")), "{name}: {refused:?}");
+            let stored = api.get(&format!("/v1/campaigns/{campaign}"));
+            assert_eq!((&stored["name"], &stored["props"]), (&json!(name), &json!({ "code": "A&B" })));
+        }
+    }
+
     fn a_text_message_is_composed_scheduled_and_taken_back(db: &Database) {
         let (server, _) = site(db);
         let api = server.api();
