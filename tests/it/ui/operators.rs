@@ -9,6 +9,7 @@ mod pictures;
 mod searching;
 mod sights;
 mod watching;
+mod ways;
 
 use serde_json::json;
 use volley::domain::channel::ChannelKind;
