@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::words::{begun, counted, people_are};
 use crate::domain::campaigns::CampaignEvent;
 use crate::domain::ids::CampaignId;
@@ -174,11 +174,8 @@ pub(in crate::http) async fn carry_out(
 ) -> Result<HttpResponse, ApiError> {
     let act = act_of(&request)?;
     let typed = form.text("name").unwrap_or_default().trim().to_owned();
-    let error = match decide(&state, act, id, &typed, &by).await {
-        Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}#receipt"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+    let done = decide(&state, act, id, &typed, &by).await.map(|()| format!("/ui/campaigns/{id}#receipt"));
+    led_on(done, &request, async |Refusal { trouble, is_wrong, .. }| {
         let campaign = Glance::from(overview::sight(&state, id).await?.campaign);
         let shown = ActPage::of(act, &campaign, frame);
         Ok(ActPage { trouble: Some(trouble), refusal: None, typed, is_wrong, ..shown })

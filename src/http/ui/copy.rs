@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use crate::domain::ids::CampaignId;
 use crate::http::api::campaigns::duplicate;
 use crate::http::api::overview;
@@ -68,11 +68,9 @@ pub(in crate::http) async fn make(
 ) -> Result<HttpResponse, ApiError> {
     let typed = form.value("name").trim().to_owned();
     let named = Some(typed.as_str()).filter(|name| !name.is_empty());
-    let error = match duplicate::duplicated(&state, id, named, &by).await {
-        Ok(copy) => return Ok(see_other(&format!("/ui/campaigns/{}/edit", copy.id))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+    let done =
+        duplicate::duplicated(&state, id, named, &by).await.map(|copy| format!("/ui/campaigns/{}/edit", copy.id));
+    led_on(done, &request, async |Refusal { trouble, is_wrong, .. }| {
         let shown = CopyPage::of(&state, id, frame).await?;
         Ok(CopyPage { trouble: Some(trouble), typed, is_wrong, ..shown })
     })

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page, quoted};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::suppressed;
 use crate::domain::channel::ChannelKind;
 use crate::domain::people::consent::Reason;
@@ -197,11 +197,8 @@ pub(in crate::http) async fn carry_out(
 ) -> Result<HttpResponse, ApiError> {
     let wanted = Wanted::of(&form)?;
     let note = form.text("note").unwrap_or_default().trim().to_owned();
-    let error = match lift(&state, &wanted, &note, &by).await {
-        Ok(()) => return Ok(see_other(&wanted.back())),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+    let done = lift(&state, &wanted, &note, &by).await.map(|()| wanted.back());
+    led_on(done, &request, async |Refusal { trouble, is_wrong, .. }| {
         let shown = LiftPage::of(&state, frame, &wanted).await?;
         Ok(LiftPage { trouble: Some(trouble), note, is_wrong, ..shown })
     })

@@ -5,10 +5,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
 use super::pools::one;
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::words::{begun, counted, curl, people_are};
 use crate::domain::campaigns::CampaignStatus;
 use crate::http::api::overview::{self, Glance};
@@ -169,11 +169,8 @@ pub(in crate::http) async fn carry_out(
         Act::Suspend => suspend(&state, &name, &chosen, &by).await,
         Act::Resume => pools::resume_now(&state, &name, &by).await,
     };
-    let error = match done {
-        Ok(()) => return Ok(see_other(&format!("/ui/pools/{name}#receipt"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, .. }| {
+    let done = done.map(|()| format!("/ui/pools/{name}#receipt"));
+    led_on(done, &request, async |Refusal { trouble, .. }| {
         let (pool, campaigns) = looked_at(&state, &name).await?;
         let shown = ActPage::of(act, &pool, &campaigns, frame, &chosen);
         Ok(ActPage { trouble: Some(trouble), refusal: None, is_wrong: true, ..shown })

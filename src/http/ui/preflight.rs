@@ -11,7 +11,7 @@ use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::funnel_view::{Step, became};
 use super::preflight_view::PreflightView;
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::words::{When, grouped};
 use crate::domain::access::audit::{Action, Object};
 use crate::domain::campaigns::{CampaignEvent, CampaignStatus};
@@ -158,11 +158,8 @@ pub(in crate::http) async fn send(
 ) -> Result<HttpResponse, ApiError> {
     let typed = form.text("name").unwrap_or_default().trim().to_owned();
     let fingerprint = form.text("preflight").unwrap_or_default().to_owned();
-    let error = match decide(&state, id, &typed, fingerprint, &by).await {
-        Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+    let done = decide(&state, id, &typed, fingerprint, &by).await.map(|()| format!("/ui/campaigns/{id}"));
+    led_on(done, &request, async |Refusal { trouble, is_wrong, .. }| {
         let shown = PreflightPage::of(&state, frame, id).await?;
         // What the route shows when it refuses is noted by nobody else.
         if shown.found.as_ref().is_some_and(PreflightView::shows_somebody) {

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use askama::Template;
 
 use super::errors::Trouble;
+use super::form::see_other;
 use super::frame::page;
 use crate::http::web::problem::{ApiError, FieldProblem};
 
@@ -22,6 +23,18 @@ pub(super) struct Refusal<'e> {
 /// A refusal that has something to do with what is there. What is not there has no form: the page of the error says so.
 pub(super) fn of_what_is_there(error: ApiError) -> Result<ApiError, ApiError> {
     if error.status_code() == StatusCode::NOT_FOUND { Err(error) } else { Ok(error) }
+}
+
+/// Leads on to `done`, the place where what a form has done is seen. A form that was refused is shown again, as [`refused`] does it.
+pub(super) async fn led_on<P: Template>(
+    done: Result<String, ApiError>,
+    request: &HttpRequest,
+    page_of: impl AsyncFnOnce(Refusal<'_>) -> Result<P, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    match done {
+        Ok(place) => Ok(see_other(&place)),
+        Err(error) => refused(of_what_is_there(error)?, request, page_of).await,
+    }
 }
 
 /// Answers a refused form with its page, which `page_of` makes. What has failed is no refusal. A refusal whose page cannot be made now is

@@ -6,9 +6,9 @@ use askama::Template;
 
 use super::contacts::address;
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::segment_tree::Branch;
 use super::segments::{SegmentView, members_are};
 use super::words::When;
@@ -230,11 +230,9 @@ pub(in crate::http) async fn carry_out(
     _form: Form,
 ) -> Result<HttpResponse, ApiError> {
     let act = Act::of(&request);
-    let error = match segments::switched(&state, id, act == Act::Enable, &by).await {
-        Ok(()) => return Ok(see_other(&format!("/ui/segments/{id}#receipt"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, .. }| {
+    let done =
+        segments::switched(&state, id, act == Act::Enable, &by).await.map(|()| format!("/ui/segments/{id}#receipt"));
+    led_on(done, &request, async |Refusal { trouble, .. }| {
         let segment = segments::shown(&state, id).await?;
         Ok(ActPage { trouble: Some(trouble), refusal: None, ..ActPage::of(act, &segment, frame) })
     })

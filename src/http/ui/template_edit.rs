@@ -10,7 +10,7 @@ use super::errors::Trouble;
 use super::form::{Form, fresh_key, see_other};
 use super::frame::{Frame, Section, page};
 use super::header_lines;
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on, refused};
 use super::templates::tracked;
 use crate::domain::channel::ChannelKind;
 use crate::domain::content::category::Category;
@@ -309,11 +309,8 @@ pub(in crate::http) async fn save(
     let typed = Typed::of(&form)?;
     let Base { version: based_on, seen, .. } = Base::typed(id, &form);
     let saved = async { templates::replaced(&state, id, Some(seen), typed.input()?, &by).await };
-    let error = match saved.await {
-        Ok(_) => return Ok(see_other(&format!("/ui/templates/{id}"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, errors, .. }| {
+    let done = saved.await.map(|_| format!("/ui/templates/{id}"));
+    led_on(done, &request, async |Refusal { trouble, errors, .. }| {
         let stored = templates::one(&state, id, None).await?;
         let base = Base::of(&stored);
         let overtaken = Overtaken::since(seen, based_on, &base, stored);

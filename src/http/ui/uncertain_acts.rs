@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use askama::Template;
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use super::words::counted;
 use crate::domain::ids::{CampaignId, ContactId};
 use crate::http::api::campaigns::resolving::{self, EvidenceInput, MAX_RESOLVED, ResolveAs, ResolveInput, Resolved};
@@ -190,14 +190,12 @@ pub(in crate::http) async fn carry_out(
 ) -> Result<HttpResponse, ApiError> {
     let chosen = Chosen::read(&form)?;
     let about = about(&state, &incident, &chosen.contacts).await?;
-    let error = match decide(&state, &about, &chosen, false, &by).await {
-        Ok(done) => {
-            let (word, count, of) = (chosen.resolution, done.resolved, about.campaign);
-            return Ok(see_other(&format!("/ui/uncertain?as={word}&count={count}&of={of}")));
-        }
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, .. }| {
+    let done = decide(&state, &about, &chosen, false, &by).await;
+    let done = done.map(|done| {
+        let (word, count, of) = (chosen.resolution, done.resolved, about.campaign);
+        format!("/ui/uncertain?as={word}&count={count}&of={of}")
+    });
+    led_on(done, &request, async |Refusal { trouble, .. }| {
         let shown = question(&state, frame, &incident, chosen, &by).await?;
         Ok(ActPage { trouble: Some(trouble), refusal: None, is_wrong: true, ..shown })
     })

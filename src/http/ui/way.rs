@@ -6,9 +6,9 @@ use askama::Template;
 use serde_json::{Value, json};
 
 use super::errors::Trouble;
-use super::form::{Form, fresh_key, see_other};
+use super::form::{Form, fresh_key};
 use super::frame::{Frame, Section, page};
-use super::refused::{Refusal, of_what_is_there, refused};
+use super::refused::{Refusal, led_on};
 use crate::domain::campaigns::CampaignStatus;
 use crate::domain::ids::CampaignId;
 use crate::http::api::campaigns::{self, Campaign, CampaignPatch};
@@ -95,11 +95,8 @@ pub(in crate::http) async fn change(
     by: By,
     form: Form,
 ) -> Result<HttpResponse, ApiError> {
-    let error = match changed(&state, id, &form, &by).await {
-        Ok(()) => return Ok(see_other(&format!("/ui/campaigns/{id}"))),
-        Err(error) => of_what_is_there(error)?,
-    };
-    refused(error, &request, async |Refusal { trouble, is_wrong, .. }| {
+    let done = changed(&state, id, &form, &by).await.map(|()| format!("/ui/campaigns/{id}"));
+    led_on(done, &request, async |Refusal { trouble, is_wrong, .. }| {
         let campaign = overview::sight(&state, id).await?.campaign;
         let shown = WayPage::of(&state, &campaign, frame).await?;
         let chosen = form.value("pool");
