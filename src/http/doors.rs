@@ -15,6 +15,7 @@ use super::ui::{UI, errors};
 use super::verb::Verb;
 use super::web::compression::{mark_small, unmark};
 use super::web::cors::cors;
+use super::web::edge::small_head;
 use crate::config::cors::CorsOrigins;
 
 /// Serves every route of the [`TABLE`]. The door for programs asks for a valid API key; pages of these origins may knock at it.
@@ -25,16 +26,17 @@ pub(super) fn routes(config: &mut ServiceConfig, origins: &CorsOrigins) {
         let Some(first) = routes.first() else { continue };
         match first.door {
             Open => _ = config.service(open(first.path, routes, origins)),
-            Public | Provider => _ = config.service(served(first.path, routes)),
+            Public | Provider => _ = config.service(served(first.path, routes).wrap(from_fn(small_head))),
             AnyKey | Api(_) => api = api.service(served(below(first.path, API), routes)),
             SignIn | Page(_) => pages = pages.service(served(below(first.path, UI), routes)),
         }
     }
     // The last one is the outermost.
     let api = api.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
-    config.service(api.wrap(from_fn(require_key)).wrap(cors(origins)));
+    config.service(api.wrap(from_fn(require_key)).wrap(from_fn(small_head)).wrap(cors(origins)));
     let pages = pages.default_service(to(errors::missing).wrap(from_fn(identify))).wrap(from_fn(door));
-    config.service(pages.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark)));
+    let pages = pages.wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
+    config.service(pages.wrap(from_fn(small_head)));
 }
 
 /// Serves what recipients open and where providers report, and nothing else.
@@ -42,7 +44,7 @@ pub(super) fn public_routes(config: &mut ServiceConfig) {
     let public = TABLE.chunk_by(|one, next| one.path == next.path);
     for routes in public.filter(|routes| routes.first().is_some_and(|first| matches!(first.door, Public | Provider))) {
         let Some(first) = routes.first() else { continue };
-        config.service(served(first.path, routes));
+        config.service(served(first.path, routes).wrap(from_fn(small_head)));
     }
     config.default_service(to(public::nothing));
 }
@@ -60,7 +62,7 @@ pub(super) fn health_routes(config: &mut ServiceConfig) {
 /// A path that needs no key.
 fn open(path: &str, routes: &[Entry], origins: &CorsOrigins) -> impl HttpServiceFactory + use<> {
     let packed = served(path, routes).wrap(from_fn(mark_small)).wrap(Compress::default()).wrap(from_fn(unmark));
-    packed.wrap(cors(origins))
+    packed.wrap(from_fn(small_head)).wrap(cors(origins))
 }
 
 fn served(path: &str, routes: &[Entry]) -> Resource {

@@ -68,16 +68,27 @@ pub(in crate::http) async fn edge(
     }
     let trace_id = trace.map(Trace::id);
     let span = tracing::info_span!("request", request.id = %id.0, trace.id = trace_id, http.method = %request.method());
-    let response = match check_head(&request) {
-        Err(error) => request.error_response(error),
-        Ok(()) => next.call(request).instrument(span.clone()).await?.map_into_boxed_body(),
-    };
+    let response = next.call(request).instrument(span.clone()).await?.map_into_boxed_body();
     let response = span.in_scope(|| finish(response, &id));
     meter::count(&response, began.elapsed());
     Ok(response)
 }
 
-/// Refuses a head that no client of this API needs. What is larger still never gets here: actix answers it by itself.
+/// Refuses a head that no client of this API needs. Stands before the door of every route, and behind what says to pages of other origins
+/// that they may read the refusal. What is larger still never gets here: actix answers it by itself.
+///
+/// # Errors
+/// Those of the route.
+pub(in crate::http) async fn small_head(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    match check_head(&request) {
+        Err(error) => Ok(request.error_response(error)),
+        Ok(()) => Ok(next.call(request).await?.map_into_boxed_body()),
+    }
+}
+
 fn check_head(request: &ServiceRequest) -> Result<(), ApiError> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > MAX_TARGET_BYTES {

@@ -64,6 +64,8 @@ fn large_answers_are_compressed_where_the_client_takes_it_and_all_others_stay_as
         }
         let head = ask(&server, Method::HEAD, path, &[GZIP]);
         assert_eq!((head.status, head.header(CONTENT_ENCODING), head.body.len()), (StatusCode::OK, None, 0), "{path}");
+        // A cache that keeps it must know what it depends on, as of the answer to GET.
+        assert_eq!(head.header(VARY), Some("accept-encoding"), "{path}");
         let other = ask(&server, Method::GET, path, &[("Accept-Encoding", "br")]);
         assert!(other.header(CONTENT_ENCODING).is_none() && other.body == plain.body, "{path}");
     }
@@ -73,7 +75,26 @@ fn large_answers_are_compressed_where_the_client_takes_it_and_all_others_stay_as
         let small = ask(&server, Method::GET, path, &[GZIP]);
         assert_eq!((small.status, small.header(CONTENT_ENCODING), small.header(VARY)), (status, None, None), "{path}");
         serde_json::from_slice::<Value>(&small.body).unwrap();
+        let head = ask(&server, Method::HEAD, path, &[GZIP]);
+        assert_eq!((head.status, head.header(VARY), head.body.len()), (status, None, 0), "{path}");
     }
+}
+
+#[test]
+fn whoever_takes_no_coding_that_there_is_gets_the_answer_without_one() {
+    let db = Database::sqlite();
+    let server = Server::on(&db);
+    let plain = ask(&server, Method::GET, "/openapi.json", &[]).body;
+    for nothing_fits in ["identity;q=0", "br, identity;q=0", "*;q=0"] {
+        let answer = ask(&server, Method::GET, "/openapi.json", &[("Accept-Encoding", nothing_fits)]);
+        assert_eq!((answer.status, answer.header(CONTENT_ENCODING)), (StatusCode::OK, None), "{nothing_fits}");
+        assert!(answer.body == plain, "{nothing_fits}");
+        let missing = ask(&server, Method::GET, "/v1/lists/77", &[("Accept-Encoding", nothing_fits)]);
+        assert_eq!(missing.status, StatusCode::NOT_FOUND, "{nothing_fits}");
+    }
+    let packed = ask(&server, Method::GET, "/openapi.json", &[("Accept-Encoding", "gzip, identity;q=0")]);
+    assert_eq!(packed.header(CONTENT_ENCODING), Some("gzip"));
+    assert!(packed.unpacked() == plain);
 }
 
 #[test]
@@ -92,6 +113,7 @@ fn the_description_is_sent_again_only_when_it_has_changed() {
             let again = known(&same, more);
             assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0), "{same}");
             assert_eq!(again.header(ETAG), Some(tag.as_str()), "{same}");
+            assert_eq!(again.header(VARY), Some("accept-encoding"), "{same}");
         }
     }
     for other in ["W/\"other\"", "nonsense"] {

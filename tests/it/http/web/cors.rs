@@ -57,6 +57,14 @@ fn pages_of_the_origins_that_are_named_may_call_the_api_and_no_others() {
         let refused =
             server.send("GET", "/v1/campaigns", &[("Origin", origin), ("Authorization", "Bearer wrong")], b"");
         assert_eq!((refused.status, refused.code(), allowed(&refused)), (401, "unauthorized", Some(origin)));
+        let long = "x".repeat(16 * 1024);
+        for path in ["/v1/campaigns", "/openapi.json"] {
+            let refused = server.send("GET", &format!("{path}?search={long}"), &[("Origin", origin)], b"");
+            assert_eq!((refused.status, refused.code(), allowed(&refused)), (414, "target_too_long", Some(origin)));
+        }
+        let headers = [("Origin", origin), ("X-A", &"x".repeat(40 * 1024))];
+        let refused = server.send("GET", "/v1/campaigns", &headers, b"");
+        assert_eq!((refused.status, refused.code(), allowed(&refused)), (431, "headers_too_large", Some(origin)));
     }
     for other in ["https://app.example.com.evil.example", "https://APP.example.com", "http://app.example.com", "null"] {
         let asked = preflight(&server, "/v1/campaigns", other, "GET", "authorization");
