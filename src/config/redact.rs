@@ -10,7 +10,21 @@ use super::secret::Secret;
 const HIDDEN: &str = "***";
 
 /// Query parameters of addresses that say how to connect and hold no secret.
-const HARMLESS_PARAMETERS: &[&str] = &["tls", "sslmode", "connect_timeout", "application_name", "host", "port"];
+const HARMLESS_PARAMETERS: &[&str] = &[
+    "tls",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "ssl_min_protocol_version",
+    "connect_timeout",
+    "target_session_attrs",
+    "application_name",
+    "host",
+    "hostaddr",
+    "port",
+];
 
 impl Settings {
     /// The effective settings with every secret hidden. Of addresses the scheme, host and path are shown, of targets no path. The table

@@ -12,6 +12,7 @@ pub mod private_files;
 #[allow(missing_docs, reason = "diesel writes items without docs")]
 pub(crate) mod schema;
 pub(in crate::store) mod sql;
+pub mod tls;
 pub(in crate::store) mod touches;
 
 pub use dialect::{CampaignLock, lock_campaign, now};

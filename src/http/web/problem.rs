@@ -230,6 +230,7 @@ fn store_answer(error: &StoreError) -> StoreAnswer {
         }
         StoreError::Query { .. }
         | StoreError::BadUrl
+        | StoreError::Unusable(_)
         | StoreError::Folder { .. }
         | StoreError::UnsafeDurability { .. }
         | StoreError::Migration { .. }

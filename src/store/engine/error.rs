@@ -8,6 +8,9 @@ pub enum StoreError {
     /// The database URL has another scheme than `sqlite://PATH` or `postgres://…`.
     #[error("the database url must begin with sqlite:// (and name a file) or postgres://")]
     BadUrl,
+    /// The database URL asks for a connection to PostgreSQL that cannot be made.
+    #[error("the database url cannot be used: {0}")]
+    Unusable(#[from] super::tls::Unusable),
     /// The folder for the SQLite file cannot be made.
     #[error("cannot create the folder of the database file")]
     Folder {
@@ -148,6 +151,7 @@ impl StoreError {
             }
             Self::Stale { .. } => true,
             Self::BadUrl
+            | Self::Unusable(_)
             | Self::Folder { .. }
             | Self::UnsafeDurability { .. }
             | Self::Migration { .. }
@@ -182,6 +186,7 @@ impl StoreError {
         match self {
             Self::Unavailable { .. } | Self::Unanswered { .. } | Self::DiskFull { .. } | Self::Query { .. } => true,
             Self::BadUrl
+            | Self::Unusable(_)
             | Self::Folder { .. }
             | Self::UnsafeDurability { .. }
             | Self::Migration { .. }
@@ -200,6 +205,7 @@ impl StoreError {
             Self::Query { source, .. } => super::dialect::conn::taints_connection(source),
             Self::Unavailable { .. } | Self::Unanswered { .. } | Self::DiskFull { .. } | Self::Migration { .. } => true,
             Self::BadUrl
+            | Self::Unusable(_)
             | Self::Folder { .. }
             | Self::UnsafeDurability { .. }
             | Self::Corrupt { .. }

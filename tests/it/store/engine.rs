@@ -5,3 +5,4 @@ mod durability;
 mod idempotency;
 mod migrations;
 mod plans;
+mod tls;

@@ -11,7 +11,8 @@ use crate::domain::ids::CampaignId;
 use crate::store::StoreError;
 use crate::store::engine::dialect::ALONG_INDEXES;
 use crate::store::engine::dialect::campaign_lock::CampaignLock;
-use crate::store::engine::history::{self, History, Lineage, Server};
+use crate::store::engine::history::{self, History, Lineage};
+use crate::store::engine::tls::Server;
 
 /// A connection to either database. Ordinary queries run on the enum; what differs is in [`crate::store::engine::dialect`].
 #[derive(diesel::MultiConnection)]
@@ -208,10 +209,10 @@ pub(in crate::store) struct Manager {
 }
 
 /// Which database, and where.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Target {
-    /// A PostgreSQL URL.
-    Pg(String),
+    /// PostgreSQL.
+    Pg(Arc<Server>),
     /// The path of a SQLite file.
     Sqlite(String),
 }
@@ -230,13 +231,13 @@ impl Target {
     /// Reads `sqlite://PATH` or `postgres://…`.
     ///
     /// # Errors
-    /// Any other scheme.
+    /// Any other scheme; or a connection to PostgreSQL cannot be as safe as the URL asks for.
     pub fn parse(url: &str) -> Result<Self, StoreError> {
         if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
             return Ok(Self::Sqlite(path.to_owned()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Self::Pg(url.to_owned()));
+            return Ok(Self::Pg(Arc::new(Server::new(url)?)));
         }
         Err(StoreError::BadUrl)
     }
@@ -269,13 +270,13 @@ impl r2d2::ManageConnection for Manager {
         use diesel::r2d2::Error::{ConnectionError, QueryError};
         let mut lineage = None;
         let conn = match &self.target {
-            Target::Pg(url) => {
-                let mut conn = PgConnection::establish(&with_timeouts(url)).map_err(ConnectionError)?;
+            Target::Pg(server) => {
+                let mut conn = server.establish().map_err(ConnectionError)?;
                 conn.batch_execute(PG_LIMITS).map_err(QueryError)?;
                 conn.batch_execute(PG_DURABLE).map_err(QueryError)?;
                 lineage = match history::ask(&mut conn).map_err(QueryError)? {
-                    Server::Primary(lineage) => lineage,
-                    Server::Standby => {
+                    history::Server::Primary(lineage) => lineage,
+                    history::Server::Standby => {
                         let detail = "the server is a standby: it replays and takes no writes".to_owned();
                         return Err(ConnectionError(diesel::ConnectionError::BadConnection(detail)));
                     }
@@ -322,28 +323,6 @@ impl r2d2::ManageConnection for Manager {
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         pooled.tainted || pooled.conn.is_mid_transaction()
     }
-}
-
-/// Adds libpq's own limits to a URL that does not set them.
-fn with_timeouts(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [
-        ("connect_timeout", "5"),
-        ("tcp_user_timeout", "10000"),
-        ("keepalives_idle", "10"),
-        // Without it a peer that vanished after it had taken a statement is noticed only 75 s later.
-        ("keepalives_interval", "5"),
-        ("application_name", "volley"),
-    ] {
-        if !url.contains(name) {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push(separator);
-            url.push_str(name);
-            url.push('=');
-            url.push_str(value);
-        }
-    }
-    url
 }
 
 pub(in crate::store) type Pool = r2d2::Pool<Manager>;
