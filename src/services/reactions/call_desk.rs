@@ -17,8 +17,9 @@ use crate::channels::webhook::call::Answered;
 use crate::domain::dispatch::backoff;
 use crate::domain::dispatch::retries::{Doubt, spread};
 use crate::domain::dispatch::trouble::Trouble;
-use crate::domain::ids::{ContactId, ReactionId, SegmentId};
+use crate::domain::ids::{CampaignId, ContactId, ReactionId, SegmentId};
 use crate::domain::instant::UtcInstant;
+use crate::domain::trace::Trace;
 use crate::store::reactions::calls::{self, Call};
 use crate::store::reactions::{self, DueCall, known_targets};
 use crate::store::{Conn, Lane, Store, StoreError, engine};
@@ -40,6 +41,8 @@ struct Taken {
     call: Call,
     /// What programs know the contact by.
     external_id: Option<String>,
+    /// What its campaign is a part of.
+    trace: Option<Trace>,
 }
 
 /// What was taken for a target.
@@ -176,9 +179,11 @@ fn take(conn: &mut Conn, target: &str, limit: i64, held_ms: i64) -> Result<Batch
     };
     wanted.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let calls = calls::take(conn, &wanted, now.plus_ms(held_ms))?;
+    let traces = traces(conn, &calls)?;
     let with_name = |call: Call| {
         let external_id = call.contact_id.and_then(|contact| known.get(&contact).cloned().flatten());
-        Taken { call, external_id }
+        let trace = call.campaign_id.and_then(|campaign| traces.get(&campaign).copied());
+        Taken { call, external_id, trace }
     };
     Ok(Batch { now, taken: calls.into_iter().map(with_name).collect(), dropped })
 }
@@ -193,6 +198,17 @@ fn known(conn: &mut Conn, due: &[DueCall]) -> Result<HashMap<ContactId, Option<S
     }
 }
 
+/// The traces of the campaigns that calls are about.
+fn traces(conn: &mut Conn, calls: &[Call]) -> Result<HashMap<CampaignId, Trace>, StoreError> {
+    let campaigns: BTreeSet<CampaignId> = calls.iter().filter_map(|call| call.campaign_id).collect();
+    if campaigns.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = calls::correlations(conn, &campaigns.into_iter().collect::<Vec<_>>())?;
+    let trace = |(id, correlation): (CampaignId, Option<String>)| Some((id, Trace::of_correlation(&correlation?)?));
+    Ok(found.into_iter().filter_map(trace).collect())
+}
+
 /// What a target is told.
 fn body(taken: &Taken) -> String {
     let mut data: Map<String, Value> = serde_json::from_str(&taken.call.content).unwrap_or_default();
@@ -204,7 +220,8 @@ fn body(taken: &Taken) -> String {
 
 /// Makes a call, and notes what came of it. If that cannot be noted, the call is made again.
 async fn make(store: Store, target: Arc<Target>, taken: Taken, now: UtcInstant, place: OwnedSemaphorePermit) {
-    let answered = target.call(&taken.call.key, now.0.div_euclid(1_000), &body(&taken)).await;
+    let seconds = now.0.div_euclid(1_000);
+    let answered = target.call(&taken.call.key, seconds, taken.trace, &body(&taken)).await;
     let call = taken.call;
     let noted = match verdict(&target, &call, answered) {
         Verdict::Done => {

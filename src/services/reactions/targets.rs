@@ -9,6 +9,7 @@ use crate::config::Settings;
 use crate::domain::callbacks::standard_webhooks::sign;
 use crate::domain::dispatch::retries::Retries;
 use crate::domain::reactions::CampaignNews;
+use crate::domain::trace::Trace;
 
 /// A target's settings cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +34,19 @@ pub(super) struct Target {
 
 impl Target {
     /// Makes a call, signed after <https://www.standardwebhooks.com>.
-    pub(super) async fn call(&self, id: &str, seconds: i64, body: &str) -> Answered {
+    /// `trace`: what it is a part of.
+    pub(super) async fn call(&self, id: &str, seconds: i64, trace: Option<Trace>, body: &str) -> Answered {
         let secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
         let signature = sign(&secrets, id, seconds, body.as_bytes());
         let seconds = seconds.to_string();
-        let headers =
-            [("webhook-id", id), ("webhook-timestamp", seconds.as_str()), ("webhook-signature", signature.as_str())];
+        let mut headers = vec![
+            ("webhook-id", id),
+            ("webhook-timestamp", seconds.as_str()),
+            ("webhook-signature", signature.as_str()),
+        ];
+        // Each try has a name of its own in the trace.
+        let traced = trace.map(|trace| trace.header(uuid::Uuid::new_v4().as_u64_pair().1));
+        headers.extend(traced.as_deref().map(|traced| ("traceparent", traced)));
         self.caller.call(&headers, body.as_bytes()).await
     }
 }

@@ -3,10 +3,10 @@
 use diesel::prelude::*;
 
 use super::{DueCall, dialect, is_call, waits};
-use crate::domain::ids::{ContactId, ReactionId, SegmentId};
+use crate::domain::ids::{CampaignId, ContactId, ReactionId, SegmentId};
 use crate::domain::instant::UtcInstant;
 use crate::domain::reactions::ReactionState;
-use crate::store::engine::schema::{contacts, known_targets, reactions_due};
+use crate::store::engine::schema::{campaigns, contacts, known_targets, reactions_due};
 use crate::store::{Conn, StoreError, engine};
 
 /// How many calls one transaction fails at most: it holds SQLite's only writer for some milliseconds.
@@ -22,6 +22,8 @@ pub struct Call {
     pub segment_id: Option<SegmentId>,
     /// Of which contact.
     pub contact_id: Option<ContactId>,
+    /// Of which campaign.
+    pub campaign_id: Option<CampaignId>,
     /// The same for all tries.
     pub key: String,
     /// What it follows from.
@@ -90,6 +92,18 @@ pub fn external_ids(conn: &mut Conn, ids: &[ContactId]) -> Result<Vec<(ContactId
         .select((contacts::id, contacts::external_id))
         .load(conn)
         .map_err(StoreError::query("read whom calls are about"))
+}
+
+/// The ids under which these campaigns are followed through the log. One that was never launched has none.
+///
+/// # Errors
+/// The query failed.
+pub fn correlations(conn: &mut Conn, ids: &[CampaignId]) -> Result<Vec<(CampaignId, Option<String>)>, StoreError> {
+    campaigns::table
+        .filter(campaigns::id.eq_any(ids))
+        .select((campaigns::id, campaigns::correlation_id))
+        .load(conn)
+        .map_err(StoreError::query("read what calls are a part of"))
 }
 
 /// Removes a call that its target has taken, if it is still this try.

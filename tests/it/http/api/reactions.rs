@@ -247,6 +247,8 @@ both_backends! {
         assert_eq!((&of("campaign.launched")["campaign_id"], &of("campaign.launched")["status"]), (&json!(campaign), &json!("sending")));
         assert_eq!(of("campaign.ended")["status"], "sent");
         assert!(hooks.asked().iter().all(is_signed));
+        let trace = api.get(&format!("/v1/campaigns/{campaign}"))["correlation_id"].as_str().unwrap().replace('-', "");
+        assert!(hooks.asked().iter().all(|asked| header(asked, "traceparent").starts_with(&format!("00-{trace}-"))));
         assert!(deaf.asked().is_empty());
         wait_until("nothing waits", LONG, || reactions(&api, "waiting").is_empty());
     }
