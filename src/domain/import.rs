@@ -15,6 +15,7 @@ mod header;
 mod lines;
 pub mod looking;
 mod names;
+mod near;
 mod objects;
 mod opening;
 pub mod other_file;

@@ -9,6 +9,8 @@ pub(super) enum Named {
     Says(Consent),
     /// It is kept as it is, but a yes or a no in it would say more than that.
     Detail,
+    /// It is about something near to consent: any answer in it, also 0 and 1, may be one about consent.
+    Near,
     /// It may say it, and how is not clear.
     Unclear,
 }
@@ -65,10 +67,6 @@ pub(super) fn of_name(name: &str) -> Option<Named> {
         | "is_blacklisted" | "is_blocklisted" => Consent::Marked(Meaning::Blocked),
         "bounced" | "hard_bounce" | "hard_bounced" => Consent::Marked(Meaning::Bounced),
         "complained" | "complaint" | "spam_complaint" => Consent::Marked(Meaning::Complained),
-        // A plan that somebody pays for, or what somebody reads.
-        "subscription" | "subscriptions" | "mailing" | "mailings" | "mailing_list" | "marketing" => {
-            return Some(Named::Detail);
-        }
         "email_preference"
         | "email_preferences"
         | "marketing_preference"
@@ -218,7 +216,7 @@ const PLAIN_NEGATIONS: &[&str] = &[
     "blocked",
 ];
 /// They agree to what stands beside them, and mean something else elsewhere.
-const ALLOWANCES: &[&str] = &[
+pub(super) const ALLOWANCES: &[&str] = &[
     "permission",
     "permissions",
     "allow",
@@ -233,9 +231,9 @@ const ALLOWANCES: &[&str] = &[
     "subscription",
 ];
 /// What is agreed to. Alone they say nothing of consent.
-const EMAILS: &[&str] = &["email", "emails", "mail", "mails", "mailing", "mailings", "marketing", "werbung"];
+pub(super) const EMAILS: &[&str] = &["email", "emails", "mail", "mails", "mailing", "mailings", "marketing", "werbung"];
 /// Other ways to write to somebody, or to call: an agreement to them is none to emails.
-const CHANNELS: &[&str] = &[
+pub(super) const CHANNELS: &[&str] = &[
     "sms",
     "text",
     "texts",
@@ -285,7 +283,7 @@ const DETAILS: &[&str] = &[
     "wording",
 ];
 /// What is counted or named of a newsletter or a subscriber.
-const MEASURES: &[&str] = &[
+pub(super) const MEASURES: &[&str] = &[
     "count", "number", "num", "nr", "total", "score", "rate", "id", "ip", "link", "url", "token", "country",
     "language", "lang", "opens", "clicks", "discount",
 ];

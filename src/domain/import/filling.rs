@@ -95,6 +95,9 @@ impl Told {
                 if column.manner == Manner::Detail {
                     refusals::check_detail(&text)?;
                 }
+                if column.manner == Manner::Near {
+                    refusals::check_near(&text)?;
+                }
                 let value = Value::String(text.into_owned());
                 check_attribute(name, &value)?;
                 self.draft.attributes.insert(name.clone(), value);
@@ -120,6 +123,9 @@ impl Told {
                 }
                 if column.manner == Manner::Detail && value.is_boolean() {
                     refusals::check_detail(&value.to_string())?;
+                }
+                if column.manner == Manner::Near && (value.is_boolean() || value.is_number()) {
+                    refusals::check_near(&value.to_string())?;
                 }
                 check_attribute(name, value)?;
                 self.draft.attributes.insert(name.clone(), value.clone());
@@ -289,7 +295,7 @@ impl Manner {
     /// A cell as its column is written.
     fn of(self, text: &str) -> std::borrow::Cow<'_, str> {
         match self {
-            Self::AsIs | Self::Perhaps | Self::Exported | Self::Detail => text.into(),
+            Self::AsIs | Self::Perhaps | Self::Exported | Self::Detail | Self::Near => text.into(),
             Self::First => cell::first(text).into(),
             Self::Digits => cell::with_plus(text).into(),
             Self::Quoted => cell::unquoted(text).into(),

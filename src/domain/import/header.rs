@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::consent_names::{self, Named};
+use super::consent_names::Named;
+use super::near;
 use super::own;
 use super::presets::{Known, Preset, is_permission, known, proofs, recognise};
 use super::reading::{Field, PresetChoice, Reading};
@@ -84,6 +85,8 @@ pub(super) enum Manner {
     Exported,
     /// When or how somebody agreed: a yes or a no would say more than that.
     Detail,
+    /// About something near to consent: any answer may be one about consent.
+    Near,
 }
 
 /// What a column says of a contact besides its fields and besides whether it agrees.
@@ -251,10 +254,11 @@ fn find(header: &str, name: &str, preset: Option<Preset>, reading: &Reading, wro
         "source" if on_list => return as_is(Target::Said(SaidColumn::Source)),
         _ => {}
     }
-    match (built_in(name), consent_names::of_name(name), word(header)) {
+    match (built_in(name), near::of_name(name), word(header)) {
         (Some(field), ..) => as_is(Target::BuiltIn(field)),
         (None, Some(Named::Says(consent)), _) => as_is(Target::Consent(consent)),
         (None, Some(Named::Detail), _) => Found::Clear(attribute(header, wrong), Manner::Detail, Why::NoField),
+        (None, Some(Named::Near), _) => Found::Clear(attribute(header, wrong), Manner::Near, Why::NoField),
         (None, Some(Named::Unclear), _) => {
             wrong.get_or_insert_with(|| ImportError::ColumnUnclear { header: header.to_owned() });
             Found::Clear(attribute(header, wrong), Manner::AsIs, Why::NoField)

@@ -108,7 +108,9 @@ fn note_of(column: &Column) -> Option<String> {
         (Target::LastName, ..) => "a first name in it is taken off",
         (Target::Attributes, ..) => "a JSON object: each of its entries becomes an attribute",
         (_, Manner::Perhaps, _) => "what cannot be used is passed over",
-        (_, Manner::Detail, _) => "a yes or a no rejects its row: it could say whether the person agrees",
+        (_, Manner::Detail | Manner::Near, _) => {
+            "a yes or a no rejects its row: it could say whether the person agrees"
+        }
         (_, Manner::First, _) => "the first of several values",
         (_, Manner::Digits, _) => "a number without a plus sign gets one",
         (

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::consent_names::{Named, of_name};
+use super::consent_names::Named;
+use super::near::of_name;
 use super::spellings::folded;
-use super::statuses::{answer, hear};
+use super::statuses::{answer, hear, word};
 use crate::domain::people::consent::Said;
 use crate::domain::people::contact::{FieldError, normalised_name};
 use crate::domain::people::standing::Standing;
@@ -41,17 +42,32 @@ const WORDS: &[&str] = &[
     "neversubscribed",
     "noconsent",
     "nopermission",
+    "nonewsletter",
+    "noemail",
+    "noemails",
+    "nomarketing",
+    "nomail",
+    "keinewerbung",
+    "keinnewsletter",
 ];
 
 /// Refuses a cell that says that somebody is not to be written to, in a column that would be kept as an attribute: it may be about something else.
 pub(super) fn check(text: &str) -> Result<(), FieldError> {
     // Most cells are anything else.
     let first = text.as_bytes().first().map(u8::to_ascii_lowercase);
-    let may_be = text.len() >= 6 && matches!(first, Some(b'a' | b'b' | b'c' | b'd' | b'h' | b'n' | b'o' | b's' | b'u'));
-    if text.starts_with('{')
-        && let Ok(Value::Object(object)) = serde_json::from_str(text)
-    {
-        return check_object(&object);
+    let may_be =
+        text.len() >= 6 && matches!(first, Some(b'a' | b'b' | b'c' | b'd' | b'h' | b'k' | b'n' | b'o' | b's' | b'u'));
+    if text.starts_with(['{', '[']) {
+        return match serde_json::from_str(text) {
+            Ok(value @ (Value::Object(_) | Value::Array(_))) => check_inside("", &value),
+            // Cut off, or as a program prints it: nobody can say which of its words is about what.
+            Ok(_) | Err(_) if has_word_of_consent(text) => Err(unclear(text)),
+            Ok(_) | Err(_) => Ok(()),
+        };
+    }
+    // PHP's own form of a list.
+    if text.starts_with("a:") && has_word_of_consent(text) {
+        return Err(unclear(text));
     }
     if may_be && (text.len() <= 24 && WORDS.contains(&folded(text).as_str()) || is_refusal_with_more(text)) {
         return Err(unclear(text));
@@ -91,6 +107,43 @@ pub(super) fn check_detail(text: &str) -> Result<(), FieldError> {
     if is_answer || is_no { Err(unclear(text)) } else { Ok(()) }
 }
 
+fn has_word_of_consent(text: &str) -> bool {
+    const PARTS: &[&str] =
+        &["unsubscribed", "opt_out", "optout", "opted_out", "blacklist", "blocklist", "newsletter", "opt_in", "optin"];
+    let lower = text.to_lowercase();
+    PARTS.iter().any(|part| lower.contains(part))
+}
+
+/// Refuses any answer in a column whose name is near to consent: yes, no, 0, a state, or words that begin with a no.
+pub(super) fn check_near(text: &str) -> Result<(), FieldError> {
+    const ANSWERS: &[&str] = &[
+        "unsub",
+        "refused",
+        "rejected",
+        "removed",
+        "expired",
+        "withdrawn",
+        "cancelled",
+        "canceled",
+        "gekündigt",
+        "baja",
+        "cancellato",
+        "off",
+        "none",
+        "never",
+        "nie",
+        "jamais",
+        "kein",
+        "keine",
+    ];
+    let lower = text.to_lowercase();
+    let first = lower.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    let begins_with_no = text.chars().count() <= 24
+        && matches!(first, "no" | "not" | "non" | "nein" | "kein" | "keine" | "geen" | "sin" | "sans");
+    let is_answer = answer(text).is_some() || word(text).is_some() || ANSWERS.contains(&lower.as_str());
+    if is_answer || begins_with_no { Err(unclear(text)) } else { Ok(()) }
+}
+
 /// Refuses what a JSON object says against the person being written to, in whatever depth: only columns are taken at their word.
 pub(super) fn check_object(object: &Map<String, Value>) -> Result<(), FieldError> {
     object.iter().try_for_each(|(name, value)| check_inside(&normalised_name(name), value))
@@ -107,15 +160,32 @@ pub(super) fn check_inside(name: &str, value: &Value) -> Result<(), FieldError> 
             Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => check_inside(name, one),
         }),
         // `{"newsletter": {"email": false}}` is about both.
-        Value::Object(object) => object.iter().try_for_each(|(member, value)| {
+        Value::Object(object) => named(object).iter().try_for_each(|(member, value)| {
             let member = normalised_name(member);
-            check_inside(&format!("{name}_{member}"), value).and_then(|()| check_inside(&member, value))
+            let both = if name.is_empty() { member.clone() } else { format!("{name}_{member}") };
+            check_inside(&both, value).and_then(|()| check_inside(&member, value))
         }),
     }
 }
 
+/// The members of an object, and what it says where it is one of `{"name": "newsletter", "value": "no"}`.
+fn named(object: &Map<String, Value>) -> Vec<(String, Value)> {
+    let mut members: Vec<(String, Value)> = object.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let text = |names: &[&str]| names.iter().find_map(|name| object.get(*name)?.as_str().map(ToOwned::to_owned));
+    let name = text(&["name", "key", "field", "label", "id"]);
+    let value = ["value", "val", "answer", "status"].iter().find_map(|name| object.get(*name));
+    members.extend(name.zip(value.cloned()));
+    members
+}
+
 fn check_member(name: &str, text: &str) -> Result<(), FieldError> {
-    let Some(Named::Says(consent)) = of_name(name) else { return Ok(()) };
+    let consent = match of_name(name) {
+        Some(Named::Says(consent)) => consent,
+        Some(Named::Near | Named::Detail | Named::Unclear) if answer(text) != Some(true) => return check_near(text),
+        // Nobody can say whether this yes is one.
+        Some(Named::Unclear) => return Err(unclear(text)),
+        Some(Named::Near | Named::Detail) | None => return Ok(()),
+    };
     let mut said = Said::default();
     let heard = hear(&mut said, consent, text, true);
     let is_no = said.standing == Some(Standing::Unsubscribed) || !said.suppressed.is_empty();
@@ -178,6 +248,13 @@ mod tests {
             ("unsub reason", "NULL"),
             ("Do Not Call", "1"),
             ("Subscription", "Pro"),
+            ("Marketing emails opened", "0"),
+            ("Accepts SMS marketing", "no"),
+            ("Mailing city", "-"),
+            ("Email verified", "no"),
+            ("Active", "0"),
+            ("newsletter_count", "0"),
+            ("x", "\"[1, \"\"a\"\"]\""),
             ("x", "\"{\"\"email\"\": false, \"\"plan\"\": {\"\"active\"\": false}}\""),
             ("Marketing", "Berlin"),
         ] {
@@ -227,13 +304,62 @@ mod tests {
             ("tags", "vip;unsubscribed"),
             ("Subscription", "no"),
             ("Marketing", "nein"),
+            ("Marketing", "0"),
+            ("Marketing", "Not interested"),
+            ("Subscription", "Cancelled"),
+            ("Mailing", "keine"),
+            ("Marketing Emails", "Off"),
+            ("Receives marketing emails", "No"),
+            ("Subscriber", "no"),
+            ("Confirmed", "0"),
+            ("Permission Status", "Expired"),
+            ("Email Active", "no"),
+            ("Mailable", "no"),
+            ("Is emailable", "false"),
+            ("can_email", "0"),
+            ("OK to email", "no"),
+            ("Contact by email", "no"),
+            ("List status", "removed"),
+            ("Legal basis for processing contact's data", "Withdrawn"),
+            ("Newsletterempfänger", "nein"),
+            ("Werbung", "nein"),
+            ("Werbeerlaubnis", "nein"),
+            ("E-Mail-Werbung", "nein"),
+            ("Kontakt erlaubt", "nein"),
+            ("Abo", "nein"),
+            ("Abonnement", "gekündigt"),
+            ("Accepte les emails", "non"),
+            ("Emailing", "Non"),
+            ("Acepta marketing", "no"),
+            ("Acepta recibir correos", "no"),
+            ("Suscriptor", "no"),
+            ("Estado", "baja"),
+            ("Stato", "cancellato"),
+            ("Privacy marketing", "no"),
+            ("E-mail contact toegestaan", "nee"),
+            ("tags", "no newsletter"),
+            ("x", r#""[{""list"": ""News"", ""status"": ""unsubscribed""}]""#),
+            ("x", r#""[""unsubscribed""]""#),
+            ("x", r#""{""unsubscribed"": true""#),
+            ("x", r#""a:1:{s:12:""unsubscribed"";b:1;}""#),
+            ("x", "{'unsubscribed': True}"),
             ("consent date", "no"),
             ("Newsletter on", "never"),
         ] {
             assert_eq!(row(header, cell, true, &[]), Err("status_unclear".to_owned()), "{header}: {cell}");
         }
         let nested = r#"{""preferences"": {""newsletter"": false}}"#;
-        for cell in [nested, r#"{""newsletter"": {""email"": false}}"#, r#"{""a"": [{""state"": ""opted out""}]}"#] {
+        for cell in [
+            nested,
+            r#"{""marketing"": {""email"": false}}"#,
+            r#"{""preferences"": {""email"": false}}"#,
+            r#"{""custom_fields"": [{""name"": ""newsletter"", ""value"": ""no""}]}"#,
+            r#"{""mailings"": [""none""]}"#,
+            r#"{""email"": {""marketing"": {""can_receive_email_marketing"": false}}}"#,
+            r#"{""hs_email_optout"": ""true""}"#,
+            r#"{""newsletter"": {""email"": false}}"#,
+            r#"{""a"": [{""state"": ""opted out""}]}"#,
+        ] {
             let cell = format!("\"{cell}\"");
             assert_eq!(row("x", &cell, true, &[]), Err("status_unclear".to_owned()), "{cell}");
             assert_eq!(row("x", &cell, true, &["x:attributes"]), Err("status_unclear".to_owned()), "{cell}");

@@ -108,7 +108,7 @@ const WORDS: &[(&str, Meaning)] = &[
 ];
 
 /// What a word of a column of states means.
-fn word(text: &str) -> Option<Meaning> {
+pub(super) fn word(text: &str) -> Option<Meaning> {
     let folded: String = text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
     let known = WORDS.iter().find(|(word, _)| *word == folded).map(|(_, meaning)| *meaning);
     // "Unsubscribed on 2026-01-02".
